@@ -1,0 +1,86 @@
+"""What the cloud model asks of the machine it runs on: disks, snapshots and virtual machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One volume attached to a VM: its id, its API device name (`/dev/sda1` for the root, `/dev/xvdf`, ...)."""
+
+    volume_id: str
+    device_name: str
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """Everything needed to start a VM; the first disk is the root (virtio-blk), the others are virtio-scsi.
+
+    `public_ip` is the loopback address on which the guest's SSH port appears. `firmware` is `legacy` or `uefi`.
+    """
+
+    vm_id: str
+    public_ip: str
+    ssh_port: int
+    disks: tuple[Disk, ...]
+    firmware: str = "legacy"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the metadata service tells one VM; `entries` maps a path below `/latest/` to its text or bytes.
+
+    Example: {"meta-data/instance-id": "i-1", "meta-data/public-keys/0/openssh-key": "ssh-ed25519 ...", "user-data": b"..."}.
+    Folders are listed from the entries below them. A path that is absent answers 404; PUT is never served (IMDSv1 only).
+    """
+
+    entries: dict[str, bytes]
+
+
+class Machines(Protocol):
+    """Disks and VMs; every call is safe to repeat, blocks until done, and raises `MachineError` with one clear line."""
+
+    def create_volume(self, volume_id: str, size_gib: int, snapshot_id: str | None) -> None:
+        """Make an empty volume, or one that starts as a copy-on-write child of a snapshot (grown to size_gib)."""
+
+    def delete_volume(self, volume_id: str) -> None: ...
+
+    def create_snapshot(self, snapshot_id: str, volume_id: str) -> None:
+        """Freeze a volume's content (sparse); crash-consistent where the volume's VM is running."""
+
+    def copy_snapshot(self, snapshot_id: str, source_snapshot_id: str) -> None: ...
+
+    def import_snapshot(self, snapshot_id: str, path: str) -> None:
+        """Take a qcow2 or raw file that lies on this machine as a snapshot."""
+
+    def delete_snapshot(self, snapshot_id: str) -> None: ...
+
+    def snapshot_allocated_bytes(self, snapshot_id: str) -> int: ...
+
+    def start_vm(self, spec: MachineSpec, metadata: Metadata) -> None: ...
+
+    def set_metadata(self, vm_id: str, metadata: Metadata) -> None: ...
+
+    def stop_vm(self, vm_id: str, *, force: bool) -> None:
+        """Press the power button and wait up to the limit (seconds, implementation's constant), then pull the plug; `force` pulls at once."""
+
+    def delete_vm(self, vm_id: str) -> None:
+        """End the VM at once and remove what belongs to it alone (sockets, logs); its volumes stay."""
+
+    def vm_running(self, vm_id: str) -> bool: ...
+
+    def attach_volume(self, vm_id: str, disk: Disk) -> None: ...
+
+    def detach_volume(self, vm_id: str, disk: Disk) -> None: ...
+
+    def console(self, vm_id: str) -> bytes:
+        """The last 64 KiB of the serial console."""
+
+    def close(self) -> None:
+        """End every VM (gracefully within seconds, then at once)."""
+
+
+class MachineError(Exception):
+    """The machine could not do it; the message says what, why and the cure."""
