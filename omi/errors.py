@@ -1,0 +1,77 @@
+"""The project's own errors: one clear line each (what, where, what is allowed, what to do) and an exit code."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class OmiError(Exception):
+    """Base of all errors that are shown to a person as one line; `exit_code` is the command's exit code."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(OmiError):
+    """Something that was given is wrong: a profile, a setting, an argument."""
+
+    exit_code = 2
+
+
+class ProfileError(InputError):
+    """A profile is wrong; the message names file, key, value and what is allowed."""
+
+
+class SettingsError(InputError):
+    """The stack's configuration is wrong; the message names the key, the value and what is allowed."""
+
+
+class CredentialsError(OmiError):
+    """Credentials are missing or were refused; never retried, since four wrong tries lock the account."""
+
+    exit_code = 3
+
+
+class UpstreamError(OmiError):
+    """Alpine's release data could not be reached or understood."""
+
+    exit_code = 4
+
+
+class CloudError(OmiError):
+    """OUTSCALE refused or failed; `code` is its error code where there is one (`InvalidAMIID.NotFound`)."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class BuildError(OmiError):
+    """Packer or the guest scripts failed; the message holds the reason and names the log."""
+
+    exit_code = 6
+
+
+class VerifyError(OmiError):
+    """The built OMI does not do what it must; the message names the checks that failed."""
+
+    exit_code = 7
+
+
+class StateError(OmiError):
+    """The stack's state holds something this version can't read."""
+
+    exit_code = 8
+
+
+class PlanError(OmiError):
+    """The plan may not be carried out as it is; the message names the images and the setting that allows it."""
+
+    exit_code = 9
+
+
+class ToolError(OmiError):
+    """A program this needs is missing or failed; the message names the package or the command to run."""
+
+    exit_code = 10

@@ -1,0 +1,120 @@
+"""What goes into an image's command and what comes out of it: the wire formats that live in stack state.
+
+Both are versioned by `format`; what an older version wrote is read for ever, since a delete runs from state alone.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from omi.errors import StateError
+from omi.profile.model import Access, Build
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> str:
+        """One line of JSON with sorted keys, so that the same value is the same text on every machine."""
+        return _canonical(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Self:
+        """Read it back; `where` is named in the StateError if it can't be read."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "the whole text"
+            message = f"{where}: cannot be read: {key}: {first['msg']}; was it written by a newer version?"
+            raise StateError(message) from error
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+class CloudAccess(_Wire):
+    """How to reach one Region of the cloud; no secret is in it. Paths may start with `~`."""
+
+    region: str
+    api: str
+    """OAPI, whole URL, `https://api.eu-west-2.outscale.com/api/v1`."""
+    fcu: str
+    """FCU, whole URL, `https://fcu.eu-west-2.outscale.com`."""
+    ca_file: str | None = None
+    """PEM file of the certificate authority to trust instead of the system's."""
+    osc_file: str | None = None
+    """OUTSCALE profile file with the credentials; None means the environment decides."""
+    osc_profile: str | None = None
+    """The profile's name in it."""
+
+
+class BuildVm(_Wire):
+    """The VMs that build and verify an image, and how they are reached."""
+
+    vm_type: str = "tinav6.c2r4p2"
+    verify_vm_type: str = "tinav6.c1r1p2"
+    source_omi: str = "Debian-12-*"
+    source_owner: str = "Outscale"
+    ssh_user: str = "outscale"
+    ssh_port: int = 22
+    ssh_source: str = "auto"
+    """CIDR from which the VMs may be reached; `auto` is this machine's own address when it is public or loopback."""
+    volume_type: Literal["standard", "gp2", "io1"] = "standard"
+    mirror: str = "https://dl-cdn.alpinelinux.org/alpine"
+    """Alpine mirror as the build VM reaches it."""
+    timeout: int = 3600
+    """Seconds that Packer may take in all."""
+    verify_timeout: int = 600
+    """Seconds from the verify VM's start to its last check."""
+    trusted_keys: tuple[str, ...] = ()
+    """Files with further public keys that may sign packages (a sandbox's fixture mirror)."""
+
+
+class ImageSpec(_Wire):
+    """Standard input of an image's command: all that is needed to build, verify and share one OMI."""
+
+    format: Literal[1] = 1
+    project: str
+    stack: str
+    name: str
+    """The OMI's name, unique in the account."""
+    release: str
+    revision: int
+    digest: str
+    """Of everything that decides the image's content; `sha256:` and 64 hex digits."""
+    end_of_life: date | None = None
+    build: Build
+    access: Access
+    cloud: CloudAccess
+    vm: BuildVm
+    releases_dir: str = "releases"
+
+
+class ImageRecord(_Wire):
+    """Standard output of an image's command, one line: what exists."""
+
+    format: Literal[1] = 1
+    name: str
+    omi: str
+    snapshots: tuple[str, ...]
+    account: str
+    region: str
+    created: datetime
+    """UTC, as the cloud says."""
+    volume_size: int
+    """GiB."""
+    used_bytes: int | None = None
+    """Of the root filesystem after the build."""
+    packages: int | None = None
+    build_seconds: int | None = None
+    """Wall time of Packer and verify together."""
+    boot_seconds: int | None = None
+    """From the VM's start to its SSH banner when it was verified."""
+    verified: bool = False
+    adopted: bool = False

@@ -1,0 +1,1 @@
+"""Profiles: which images should exist and what is in them."""
