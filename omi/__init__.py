@@ -1,1 +1,1 @@
-"""The domain: profiles, Alpine releases, ledger, plan, Packer, OUTSCALE, verification and releases. Never imports pulumi."""
+"""The domain: profiles, Alpine releases, ledger, plan, Packer, OUTSCALE, verify, releases. Never imports pulumi."""

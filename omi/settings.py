@@ -33,7 +33,7 @@ class Upstream(_Settings):
 
 
 class Level(_Settings):
-    """One prune level: how many to keep, for which builds (none named: all), and the grace after an end of life (days)."""
+    """One prune level: how many to keep, for which builds (none named: all), the grace after an end of life (days)."""
 
     keep: int = Field(default=1, ge=1)
     builds: tuple[str, ...] = ()

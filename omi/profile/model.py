@@ -55,8 +55,9 @@ class Build(_Model):
     initfs_features: tuple[str, ...] = ()
     setup_script: str | None = None
     setup_copy: dict[str, str] = {}
-    bootstrap: Literal["tiny-cloud", "cloud-init", "sandbox-key"] = "tiny-cloud"
-    firmware: Literal["bios", "uefi"] = "bios"
+    bootstrap: Literal["minimal"] = "minimal"
+    """What takes key, host name and disk size from the metadata service at first boot."""
+    firmware: Literal["bios"] = "bios"
     keys: dict[str, str] = {}
     """File name of an apk signing key to the PEM text of the public key."""
 
