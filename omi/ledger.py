@@ -1,0 +1,159 @@
+"""The images that a stack holds, read from the stack's own state: what exists is what the state says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from omi.errors import StateError
+from omi.image import ImageRecord, ImageSpec
+from omi.profile.model import Access
+from omi.version import ReleaseKey, release_key, version_key
+
+COMMAND_TYPE = "command:local:Command"
+_MARKS = frozenset({"format", "project", "stack", "digest", "build"})
+"""Keys that tell an image's standard input from that of any other command, in every format ever written."""
+
+
+@dataclass(frozen=True)
+class StoredCommand:
+    """A command resource's inputs exactly as state holds them."""
+
+    create: str
+    update: str
+    delete: str
+    stdin: str
+
+
+@dataclass(frozen=True)
+class LedgerImage:
+    """One OMI of the stack: what it was built from, what exists, and the command that stands for it."""
+
+    resource: str
+    """Pulumi's logical name of the command, which is the OMI's name."""
+    spec: ImageSpec
+    record: ImageRecord
+    command: StoredCommand
+
+    @property
+    def name(self) -> str:
+        """The OMI's name."""
+        return self.spec.name
+
+    @property
+    def build(self) -> str:
+        """The build's name in its profile."""
+        return self.spec.build.name
+
+    @property
+    def profile(self) -> str:
+        """The profile's name."""
+        return self.spec.build.profile
+
+    @property
+    def version(self) -> str:
+        """The branch the image was built from."""
+        return self.spec.build.version
+
+    @property
+    def release(self) -> str:
+        """The Alpine release."""
+        return self.spec.release
+
+    @property
+    def revision(self) -> int:
+        """The N of rN."""
+        return self.spec.revision
+
+    @cached_property
+    def order(self) -> tuple[ReleaseKey, ReleaseKey, int, str]:
+        """Sort key, oldest first: version, release, revision, then the name, so that the order is total."""
+        return (version_key(self.version), release_key(self.release), self.revision, self.name)
+
+    def with_access(self, access: Access) -> LedgerImage:
+        """The same image with other launch permissions; untouched, to the byte, where they are what state holds."""
+        if access == self.spec.access:
+            return self
+        spec = self.spec.model_copy(update={"access": access})
+        return replace(self, spec=spec, command=replace(self.command, stdin=spec.to_json()))
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All images of a stack, sorted by build and then oldest first."""
+
+    images: tuple[LedgerImage, ...] = ()
+
+    @classmethod
+    def of(cls, images: Iterable[LedgerImage]) -> Ledger:
+        """Sort them; StateError if two resources stand for the same OMI name."""
+        ordered = tuple(sorted(images, key=lambda image: (image.build, image.profile, image.order)))
+        seen: set[str] = set()
+        for image in ordered:
+            if image.name in seen:
+                raise StateError(
+                    f"stack state holds two resources for the image {image.name}; "
+                    "take the one that is too many out with `pulumi state delete URN`"
+                )
+            seen.add(image.name)
+        return cls(ordered)
+
+
+def read_ledger(resources: Mapping[str, Mapping[str, Any]]) -> Ledger:
+    """The ledger from Pulumi's built-in invoke readStackResourceOutputs: URN to `type` and `outputs`.
+
+    Commands that don't stand for an image are passed over. StateError where one does and can't be read.
+    """
+    found = (
+        _image(urn, resource.get("outputs") or {})
+        for urn, resource in resources.items()
+        if resource.get("type") == COMMAND_TYPE
+    )
+    return Ledger.of(image for image in found if image is not None)
+
+
+def ledger_of_export(deployment: Mapping[str, Any]) -> Ledger:
+    """The ledger from `pulumi stack export`: the value of its key `deployment`. StateError as for read_ledger.
+
+    A resource that only waits for its deletion (the rest of an interrupted update) is not an image any more.
+    """
+    resources = deployment.get("resources") or ()
+    return read_ledger({resource["urn"]: resource for resource in resources if not resource.get("delete")})
+
+
+def _image(urn: str, outputs: Mapping[str, Any]) -> LedgerImage | None:
+    name, stdin = urn.rpartition("::")[2], outputs.get("stdin")
+    where = f"stack state, resource {name}"
+    if isinstance(stdin, Mapping):
+        raise StateError(
+            f"{where}: its standard input is stored as a secret, so it can't be told whether it is an image; "
+            f"take it out with `pulumi state delete '{urn}'` if it isn't"
+        )
+    if not isinstance(stdin, str) or not _is_image(stdin):
+        return None
+    cure = f"use the version that wrote it, or forget it with `pulumi state delete '{urn}'`"
+    try:
+        spec = ImageSpec.from_json(stdin, f"{where}, standard input")
+        record = ImageRecord.from_json(_text(outputs, "stdout", where), f"{where}, standard output")
+        create, update, delete = (_text(outputs, key, where) for key in ("create", "update", "delete"))
+    except StateError as error:
+        raise StateError(f"{error}; {cure}") from error
+    return LedgerImage(resource=name, spec=spec, record=record, command=StoredCommand(create, update, delete, stdin))
+
+
+def _is_image(stdin: str) -> bool:
+    try:
+        value = json.loads(stdin)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and value.keys() >= _MARKS
+
+
+def _text(outputs: Mapping[str, Any], key: str, where: str) -> str:
+    value = outputs.get(key)
+    if not isinstance(value, str):
+        raise StateError(f"{where}: its {key} is missing")
+    return value
