@@ -1,0 +1,111 @@
+"""The local cloud's "official" Debian-12 OMI, made from this machine's own package sources and kept in the cache."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sandbox.source_omi.build import DPKG_OPTIONS, RECIPE, SIZE_GIB, Progress, SourceOmiError, build_disk
+
+__all__ = ["SourceDisk", "SourceOmiError", "ensure"]
+
+LOCK_LIMIT_S = 1200.0
+
+
+@dataclass(frozen=True)
+class SourceDisk:
+    """A compressed qcow2 that boots by itself: size in GiB, OMI name `Debian-12-YYYY-MM-DD`, created in UTC."""
+
+    path: Path
+    size_gib: int
+    name: str
+    created: datetime
+
+
+def ensure(cache: Path, progress: Progress = lambda line: print(f"source OMI: {line}", flush=True)) -> SourceDisk:
+    """Find the source OMI in `cache`, or make it (about 40 s) and keep it there; `progress` takes lines for people.
+
+    Raises SourceOmiError.
+    """
+    home = cache / "source-omi"
+    folder = home / cache_key()
+    found = _read(folder)
+    if found is not None:
+        return found
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with _locked(home / "lock", progress):
+            return _read(folder) or _make(home, folder, progress)
+    except OSError as error:
+        raise SourceOmiError(f"{error.filename or home}: {error.strerror}") from error
+
+
+def cache_key() -> str:
+    """Changes with everything that decides what is in the disk, the state of the package sources excepted."""
+    digest = hashlib.sha256(f"{DPKG_OPTIONS} {SIZE_GIB}".encode())
+    files = (path for path in RECIPE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"})
+    for path in sorted(files):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(RECIPE)} {os.access(path, os.X_OK)} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def _make(home: Path, folder: Path, progress: Progress) -> SourceDisk:
+    scratch = Path(tempfile.mkdtemp(prefix="making-", dir=home))
+    try:
+        progress("making the Debian-12 OMI from this machine's package sources (about a minute)")
+        begin = time.monotonic()
+        done = scratch / "done"
+        done.mkdir()
+        build_disk(scratch, done / "disk.qcow2", progress)
+        created = datetime.now(UTC)
+        facts = {"created": created.isoformat(timespec="seconds"), "name": f"Debian-12-{created:%Y-%m-%d}"}
+        (done / "source.json").write_text(json.dumps({**facts, "size_gib": SIZE_GIB}), encoding="utf-8")
+        done.rename(folder)
+        progress(f"{facts['name']} is ready after {time.monotonic() - begin:.0f} s")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    made = _read(folder)
+    if made is None:
+        raise SourceOmiError(f"{folder} vanished while it was made: try again")
+    return made
+
+
+def _read(folder: Path) -> SourceDisk | None:
+    try:
+        facts = json.loads((folder / "source.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    path = folder / "disk.qcow2"
+    return SourceDisk(path, int(facts["size_gib"]), str(facts["name"]), datetime.fromisoformat(facts["created"]))
+
+
+@contextmanager
+def _locked(path: Path, progress: Progress) -> Iterator[None]:
+    """One maker at a time; the lock goes with the process that holds it."""
+    deadline = time.monotonic() + LOCK_LIMIT_S
+    said = False
+    with path.open("w", encoding="utf-8") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise SourceOmiError(f"another process has held {path} for {LOCK_LIMIT_S:.0f} s: end it") from None
+                if not said:
+                    progress("waiting for another process that makes it")
+                    said = True
+                time.sleep(0.5)
+        yield
