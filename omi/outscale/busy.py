@@ -1,0 +1,44 @@
+"""Deleting what may still be in use: tried again while the cloud says so, and done when it is already gone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from omi.errors import CloudError
+from omi.outscale.waiting import pause
+
+_NEVER = threading.Event()
+_BUSY = ("InUse", "DependencyViolation", "IncorrectState", "Unavailable", "IncorrectInstanceState", "InternalError")
+
+
+def is_gone(error: CloudError) -> bool:
+    """Whether the cloud said that the thing does not exist; deleting it has then nothing left to do."""
+    return error.code.endswith((".NotFound", ".Unknown"))
+
+
+def is_busy(error: CloudError) -> bool:
+    """Whether trying again may help: still in use, or (no code) the endpoint did not answer."""
+    return not error.code or any(word in error.code for word in _BUSY)
+
+
+def remove(delete: Callable[[], object], limit: float, every: float = 2.0, stop: threading.Event = _NEVER) -> bool:
+    """Call `delete` until it works or the thing is gone; False if it was gone at the first try.
+
+    Raises the last CloudError after `limit` seconds, or at once when trying again can't help.
+    """
+    end = time.monotonic() + limit
+    first = True
+    while True:
+        try:
+            delete()
+        except CloudError as error:
+            if is_gone(error):
+                return not first
+            if not is_busy(error) or time.monotonic() >= end:
+                raise
+            first = False
+            pause(every, stop)
+        else:
+            return True

@@ -1,0 +1,69 @@
+"""What the cloud's and the network's failures mean, as the project's one-line errors."""
+
+from __future__ import annotations
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from omi.errors import CloudError, CredentialsError, OmiError
+
+_REFUSED_KEY = frozenset(
+    {"AuthFailure", "SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidAccessKeyId", "IncompleteSignature"}
+)
+_REFUSED_ACTION = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+_CONTROL = dict.fromkeys([*range(32), 127], " ")
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Text from the network as one printable line of at most `limit` characters."""
+    flat = " ".join(text.translate(_CONTROL).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def refused_key(url: str, region: str, source: str, reason: str) -> CredentialsError:
+    """A 401, whichever API said it; it must never be tried again with the same key."""
+    return CredentialsError(
+        f"credentials: {url} refused the access key from {source} ({one_line(reason, 80)}); "
+        f"give the access key of an account of Region {region} (four wrong tries lock the account for a minute)"
+    )
+
+
+def translate(error: BotoCoreError | ClientError, action: str, url: str, region: str, source: str) -> OmiError:
+    """The project's error for what botocore raised while it called `action` at `url`."""
+    if isinstance(error, ClientError):
+        return _translate_answer(error, action, url, region, source)
+    if isinstance(error, SSLError):
+        reason = one_line(str(error.kwargs.get("error", error)), 160)
+        return CloudError(
+            f"{url}: its TLS certificate is not trusted ({reason}); "
+            "set cloud.ca_file to the PEM file of the authority that signed it"
+        )
+    if isinstance(error, EndpointConnectionError | ConnectTimeoutError | ReadTimeoutError | ProxyConnectionError):
+        return CloudError(
+            f"{url}: cannot be reached ({type(error).__name__}); check the network, "
+            f"that Region {region} is meant and, for the local cloud, that it was started"
+        )
+    if isinstance(error, HTTPClientError):
+        return CloudError(f"{url}: {action} failed: {one_line(str(error.kwargs.get('error', error)))}; try again")
+    return CloudError(f"{url}: {action} failed: {one_line(str(error))}")
+
+
+def _translate_answer(error: ClientError, action: str, url: str, region: str, source: str) -> OmiError:
+    answer = error.response.get("Error", {})
+    code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if code in _REFUSED_KEY or status == 401:
+        return refused_key(url, region, source, code or "401")
+    if code in _REFUSED_ACTION:
+        return CredentialsError(
+            f"credentials: the access key may not call {action} at {url}: {message}; grant it by EIM"
+        )
+    return CloudError(f"{action} at {url}: {message or 'no reason given'} ({code})", code)

@@ -1,0 +1,48 @@
+"""Waiting for a state, always with a limit, and stopped at once when the build is interrupted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from omi.errors import BuildError, CloudError
+
+T = TypeVar("T")
+
+_NEVER = threading.Event()
+
+
+class InterruptedBuildError(BuildError):
+    """The build was told to end: its caller died or sent a signal."""
+
+
+def wait_until(
+    fetch: Callable[[], T],
+    done: Callable[[T], bool],
+    what: str,
+    limit: float,
+    every: float = 1.0,
+    stop: threading.Event = _NEVER,
+) -> T:
+    """Call `fetch` each `every` seconds until `done`; returns what was fetched last.
+
+    `what` completes "waited N s for ...". CloudError after `limit` seconds, InterruptedBuildError once `stop` is set.
+    """
+    end = time.monotonic() + limit
+    while True:
+        value = fetch()
+        if done(value):
+            return value
+        if time.monotonic() >= end:
+            raise CloudError(
+                f"waited {limit:.0f} s for {what}; it may be stuck: look at it in the cloud, then run again"
+            )
+        pause(every, stop)
+
+
+def pause(seconds: float, stop: threading.Event = _NEVER) -> None:
+    """Sleep; raises InterruptedBuildError as soon as `stop` is set."""
+    if stop.wait(seconds):
+        raise InterruptedBuildError("interrupted")

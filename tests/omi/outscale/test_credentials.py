@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from omi.errors import CredentialsError
+from omi.image import CloudAccess
+from omi.outscale.credentials import find_credentials
+
+REGION = "eu-west-2"
+
+
+def access(osc_file: str | None = None, osc_profile: str | None = None) -> CloudAccess:
+    return CloudAccess(
+        region=REGION,
+        api="https://127.0.0.1:1/api/v1",
+        fcu="https://127.0.0.1:1",
+        osc_file=osc_file,
+        osc_profile=osc_profile,
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def write_profiles(path: Path, **profiles: dict[str, str]) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(profiles))
+    return str(path)
+
+
+def test_named_file_wins_over_the_environment(home: Path) -> None:
+    file = write_profiles(home / "osc.json", main={"access_key": "FILEKEY", "secret_key": "s", "region": REGION})
+    found = find_credentials(access(file, "main"), {"OSC_ACCESS_KEY": "ENVKEY", "OSC_SECRET_KEY": "e"})
+    assert (found.access_key, found.secret_key) == ("FILEKEY", "s")
+
+
+def test_environment_wins_over_boto_chain(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AWSKEY")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a")
+    assert find_credentials(access(), {"OSC_ACCESS_KEY": "ENVKEY", "OSC_SECRET_KEY": "e"}).access_key == "ENVKEY"
+    assert find_credentials(access(), {}).access_key == "AWSKEY"
+
+
+def test_osc_profile_reads_the_users_own_file(home: Path) -> None:
+    write_profiles(home / ".osc" / "config.json", work={"access_key": "WORKKEY", "secret_key": "w"})
+    assert find_credentials(access(), {"OSC_PROFILE": "work"}).access_key == "WORKKEY"
+
+
+def test_missing_credentials_name_the_cure(home: Path) -> None:
+    with pytest.raises(CredentialsError, match="OSC_ACCESS_KEY and OSC_SECRET_KEY"):
+        find_credentials(access(), {})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is not JSON"),
+        ('{"other": {}}', "it has: other"),
+        ('{"main": {"access_key": "A"}}', "lacks access_key or secret_key"),
+        ('{"main": {"access_key": "A", "secret_key": "topsecret", "region": "us-east-2"}}', "is of Region us-east-2"),
+    ],
+)
+def test_bad_profile_file_is_one_line_without_the_secret(home: Path, content: str, said: str) -> None:
+    file = home / "osc.json"
+    file.write_text(content)
+    with pytest.raises(CredentialsError, match=said) as raised:
+        find_credentials(access(str(file), "main"), {})
+    assert "\n" not in str(raised.value)
+    assert "topsecret" not in str(raised.value)
+
+
+def test_half_a_key_in_the_environment_is_named(home: Path) -> None:
+    with pytest.raises(CredentialsError, match="OSC_SECRET_KEY is not set"):
+        find_credentials(access(), {"OSC_ACCESS_KEY": "A"})
+
+
+def test_secret_never_shows_in_a_repr(home: Path) -> None:
+    assert "hushhush" not in repr(find_credentials(access(), {"OSC_ACCESS_KEY": "A", "OSC_SECRET_KEY": "hushhush"}))
