@@ -1,0 +1,116 @@
+"""One line of a releases file as a value, and the file as a pure function of its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from omi.errors import StateError
+from omi.image import ImageRecord, ImageSpec
+from omi.version import release_key, revision_key
+
+HEADER = "# Written by this program from the stack's state: edits are lost.\n"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One OMI as the releases file tells it; the keys are those of the tool whose job this takes over.
+
+    `creation_date` is ISO 8601 in UTC, `build_time` the same in seconds since 1970, `end_of_life` a date or empty.
+    """
+
+    name: str
+    description: str
+    profile: str
+    profile_build: str
+    version: str
+    release: str
+    arch: str
+    revision: str
+    creation_date: str
+    build_time: int
+    end_of_life: str
+    artifacts: tuple[tuple[str, str], ...]
+    """Region and OMI id, sorted by Region."""
+
+
+def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
+    """The entry of one image as its command knows it."""
+    build = spec.build
+    created = record.created
+    return Entry(
+        name=spec.name,
+        description=f"{build.description} {spec.release} {build.arch} r{spec.revision}",
+        profile=build.profile,
+        profile_build=build.name,
+        version=build.version,
+        release=spec.release,
+        arch=build.arch,
+        revision=f"r{spec.revision}",
+        creation_date=created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        build_time=int(created.timestamp()),
+        end_of_life=spec.end_of_life.isoformat() if spec.end_of_life else "",
+        artifacts=((record.region, record.omi),),
+    )
+
+
+def with_entry(entries: Iterable[Entry], new: Entry) -> list[Entry]:
+    """The entries with this one put in; an OMI of the same build and name keeps its other Regions' artifacts."""
+    others, artifacts = [], dict(new.artifacts)
+    for entry in entries:
+        if _key(entry) == _key(new):
+            artifacts = dict(entry.artifacts) | artifacts
+        else:
+            others.append(entry)
+    return [*others, replace(new, artifacts=tuple(sorted(artifacts.items())))]
+
+
+def without_artifact(entries: Iterable[Entry], region: str, omi: str | None = None) -> list[Entry]:
+    """The entries without one OMI of a Region (or without all of the Region's); one without artifacts goes."""
+    kept = []
+    for entry in entries:
+        artifacts = tuple(
+            (where, what) for where, what in entry.artifacts if where != region or (omi is not None and what != omi)
+        )
+        if artifacts:
+            kept.append(replace(entry, artifacts=artifacts))
+    return kept
+
+
+def _key(entry: Entry) -> tuple[str, str]:
+    return entry.profile_build, entry.name
+
+
+def newest_first(entries: Iterable[Entry]) -> list[Entry]:
+    """By release, then revision, numerically (3.11.12 before 3.11.9), newest first."""
+    return sorted(entries, key=lambda e: (release_key(e.release), revision_key(e.revision), e.name), reverse=True)
+
+
+def to_yaml(entries: Iterable[Entry]) -> str:
+    """The releases file: build → release → OMI name → details; the same entries give the same bytes."""
+    tree: dict[str, dict[str, dict[str, Any]]] = {}
+    for entry in sorted(newest_first(entries), key=lambda e: e.profile_build):
+        details = {key: value for key, value in vars(entry).items() if key != "name"}
+        details["artifacts"] = dict(entry.artifacts)
+        tree.setdefault(entry.profile_build, {}).setdefault(entry.release, {})[entry.name] = details
+    return HEADER + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120)
+
+
+def from_yaml(text: str, where: str) -> list[Entry]:
+    """Read a releases file back; StateError names `where` if it isn't one."""
+    try:
+        tree = yaml.safe_load(text) or {}
+        return [
+            Entry(name=name, **{**details, "artifacts": tuple(sorted(details["artifacts"].items()))})
+            for releases in tree.values()
+            for names in releases.values()
+            for name, details in names.items()
+        ]
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise StateError(
+            f"{where}: is not a releases file of this program ({str(error).splitlines()[0]}); "
+            "move it away and run `python -m omi releases -s STACK`"
+        ) from error

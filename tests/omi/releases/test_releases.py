@@ -1,0 +1,138 @@
+"""The exports name every image after its build and none after its prune; the same state gives the same bytes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omi.errors import StateError, ToolError
+from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
+from omi.profile.model import Access, Build
+from omi.releases import forget, record, rewrite
+
+Pair = tuple[ImageSpec, ImageRecord]
+
+
+def image(
+    folder: Path, build: str = "v3_23-x86_64", release: str = "3.23.6", revision: int = 0, region: str = "eu-west-2"
+) -> Pair:
+    target = Build(profile="alpine", name=build, version=release.rpartition(".")[0])
+    spec = ImageSpec(
+        project="alpine-omi", stack="test", name=target.image_name(release, revision), release=release,
+        revision=revision, digest="sha256:0", end_of_life=date(2027, 11, 1), build=target, access=Access(),
+        cloud=CloudAccess(region=region, api="", fcu=""), vm=BuildVm(), releases_dir=str(folder),
+    )  # fmt: skip
+    number = abs(hash((build, release, revision, region))) % 16**8
+    return spec, ImageRecord(
+        name=spec.name, omi=f"ami-{number:08x}", snapshots=("snap-00000001",), account="123456789012", region=region,
+        created=datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=revision), volume_size=1,
+    )  # fmt: skip
+
+
+def listed(folder: Path) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+    tree: dict[str, dict[str, dict[str, dict[str, object]]]] = yaml.safe_load((folder / "alpine.yaml").read_text())
+    return tree
+
+
+def test_a_built_image_is_named_with_all_that_the_old_tool_told(tmp_path: Path) -> None:
+    spec, made = image(tmp_path)
+    record(spec, made)
+    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    assert entry == {
+        "description": "Alpine Linux 3.23.6 x86_64 r0",
+        "profile": "alpine",
+        "profile_build": "v3_23-x86_64",
+        "version": "3.23",
+        "release": "3.23.6",
+        "arch": "x86_64",
+        "revision": "r0",
+        "creation_date": "2026-11-23T00:00:00Z",
+        "build_time": 1795392000,
+        "end_of_life": "2027-11-01",
+        "artifacts": {"eu-west-2": made.omi},
+    }
+    assert made.omi in (tmp_path / "README.md").read_text()
+
+
+def test_a_pruned_image_is_named_no_more_and_forgetting_twice_is_fine(tmp_path: Path) -> None:
+    old, new = image(tmp_path, revision=0), image(tmp_path, revision=1)
+    for pair in (old, new):
+        record(*pair)
+    forget(*old)
+    forget(*old)
+    assert list(listed(tmp_path)["v3_23-x86_64"]["3.23.6"]) == ["alpine-3.23.6-x86_64-r1"]
+    assert old[1].omi not in (tmp_path / "README.md").read_text()
+
+
+def test_forgetting_where_the_folder_is_gone_does_nothing(tmp_path: Path) -> None:
+    forget(*image(tmp_path / "gone"))
+    assert not (tmp_path / "gone").exists()
+
+
+def test_releases_come_newest_first_by_number(tmp_path: Path) -> None:
+    for release in ("3.9.12", "3.11.9", "3.11.12"):
+        record(*image(tmp_path, release=release))
+    assert list(listed(tmp_path)["v3_23-x86_64"]) == ["3.11.12", "3.11.9", "3.9.12"]
+    readme = (tmp_path / "README.md").read_text()
+    assert readme.index("3.11.12") < readme.index("3.11.9") < readme.index("3.9.12")
+
+
+@given(st.permutations([("a", 0), ("a", 1), ("a", 10), ("b", 0)]), st.sets(st.integers(0, 3)))
+def test_the_ledger_gives_the_same_bytes_as_the_builds_and_prunes_that_led_to_it(
+    tmp_path_factory: pytest.TempPathFactory, order: list[tuple[str, int]], pruned: set[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("one")
+    built = [image(folder, build=build, revision=revision) for build, revision in order]
+    for pair in built:
+        record(*pair)
+    for index in pruned:
+        forget(*built[index])
+    other = tmp_path_factory.mktemp("two")
+    rewrite(other, "alpine", "eu-west-2", [pair for index, pair in enumerate(built) if index not in pruned])
+    for name in ("alpine.yaml", "README.md"):
+        assert (folder / name).read_bytes() == (other / name).read_bytes()
+
+
+def test_rewriting_one_region_leaves_what_another_stack_wrote_of_its_own(tmp_path: Path) -> None:
+    here, there = image(tmp_path), image(tmp_path, region="us-east-2")
+    record(*here)
+    record(*there)
+    rewrite(tmp_path, "alpine", "eu-west-2", [])
+    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    assert entry["artifacts"] == {"us-east-2": there[1].omi}
+
+
+def _record_one(folder: Path, revision: int) -> None:
+    record(*image(folder, revision=revision))
+
+
+def test_builds_that_end_at_the_same_time_are_all_named(tmp_path: Path) -> None:
+    makers = [
+        multiprocessing.get_context("spawn").Process(target=_record_one, args=(tmp_path, revision))
+        for revision in range(6)
+    ]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join(60)
+    assert len(listed(tmp_path)["v3_23-x86_64"]["3.23.6"]) == len(makers)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "alpine.yaml"]
+
+
+def test_a_file_that_is_something_else_is_refused_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "alpine.yaml").write_text("- just\n- a list\n")
+    with pytest.raises(StateError, match=r"alpine\.yaml.*python -m omi releases"):
+        record(*image(tmp_path))
+    assert (tmp_path / "alpine.yaml").read_text() == "- just\n- a list\n"
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ToolError, match="cannot write the releases"):
+        record(*image(tmp_path / "file" / "releases"))
