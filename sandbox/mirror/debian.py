@@ -1,0 +1,116 @@
+"""Programs that the pinned root lacks, taken from the host's own Debian package sources.
+
+Unmodified Debian programs run in an Alpine (musl) root when glibc's loader sits at its fixed path and their libraries
+lie in Debian's multiarch folder, where that loader looks first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.mirror.commands import run_tool
+from sandbox.mirror.errors import MirrorError
+
+MULTIARCH = "lib/x86_64-linux-gnu"
+LOADER = f"{MULTIARCH}/ld-linux-x86-64.so.2"
+# where every glibc program looks for its loader (the x86-64 ABI); Debian has an absolute link there
+LOADER_PLACE = "lib64/ld-linux-x86-64.so.2"
+_FOLDERS = (MULTIARCH, f"usr/{MULTIARCH}")
+_PROGRAM_PACKAGES = ("extlinux", "syslinux-common", "openssh-server", "openssh-client", "openssh-sftp-server")
+_LIBRARY_PACKAGES = (
+    "libaudit1",
+    "libc6",
+    "libcap-ng0",
+    "libcap2",
+    "libcom-err2",
+    "libcrypt1",
+    "libgcrypt20",
+    "libgpg-error0",
+    "libgssapi-krb5-2",
+    "libk5crypto3",
+    "libkeyutils1",
+    "libkrb5-3",
+    "libkrb5support0",
+    "liblz4-1",
+    "liblzma5",
+    "libnsl2",
+    "libpam0g",
+    "libpcre2-8-0",
+    "libselinux1",
+    "libssl3",
+    "libsystemd0",
+    "libtirpc3",
+    "libwrap0",
+    "libzstd1",
+    "zlib1g",
+)
+
+
+@dataclass(frozen=True)
+class DebianRoot:
+    """Unpacked Debian packages."""
+
+    folder: Path
+
+    def read(self, path: str) -> bytes:
+        """A file's bytes; `path` is relative to the root."""
+        return self._resolve(path).read_bytes()
+
+    def libraries(self, programs: tuple[str, ...]) -> dict[str, bytes]:
+        """Every shared library the programs need, by its name, as the loader itself finds them."""
+        loader = str(self._resolve(LOADER))
+        places = ":".join(str(self.folder / place) for place in _FOLDERS)
+        names: set[str] = set()
+        for program in programs:
+            listing = run_tool(
+                [loader, "--inhibit-cache", "--library-path", places, "--list", str(self._resolve(program))],
+                cure=f"the Debian packages do not fit each other ({program}): run apt-get update",
+                seconds=30,
+            )
+            for name, found in re.findall(r"^\s*([^\s/]+) => (.*?)(?: \(0x[0-9a-f]+\))?$", listing, re.MULTILINE):
+                if not found.startswith(f"{self.folder}/"):
+                    raise MirrorError(
+                        f"{program} needs {name}, which is in none of the Debian packages: add its package"
+                    )
+                names.add(name)
+        return {name: self._library(name) for name in sorted(names)}
+
+    def _library(self, name: str) -> bytes:
+        for place in _FOLDERS:
+            if (self.folder / place / name).exists():
+                return self.read(f"{place}/{name}")
+        raise MirrorError(f"{name} is in none of the Debian packages: run apt-get update")
+
+    def _resolve(self, path: str) -> Path:
+        place = (self.folder / path).resolve()
+        if not place.is_file() or not place.is_relative_to(self.folder.resolve()):
+            raise MirrorError(f"the Debian packages hold no {path}: run apt-get update")
+        return place
+
+
+def fetch_debs(downloads: Path) -> tuple[Path, ...]:
+    """Download the Debian packages by the host's own apt; no root needed."""
+    downloads.mkdir(parents=True, exist_ok=True)
+    # apt's own unprivileged user can't write into this folder when root runs it
+    run_tool(
+        ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *_PROGRAM_PACKAGES, *_LIBRARY_PACKAGES],
+        cure="Debian 12's package sources must be reachable; run apt-get update",
+        seconds=300,
+        folder=downloads,
+    )
+    newest = (max(downloads.glob(f"{name}_*.deb"), key=lambda deb: deb.stat().st_ctime) for name in _names())
+    return tuple(newest)
+
+
+def unpack_debs(debs: tuple[Path, ...], folder: Path) -> DebianRoot:
+    """Unpack the packages into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for deb in debs:
+        run_tool(["dpkg-deb", "-x", str(deb), str(folder)], cure=f"delete {deb} and try again", seconds=60)
+    return DebianRoot(folder)
+
+
+def _names() -> tuple[str, ...]:
+    return (*_PROGRAM_PACKAGES, *_LIBRARY_PACKAGES)

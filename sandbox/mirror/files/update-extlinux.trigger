@@ -1,0 +1,2 @@
+#!/bin/sh
+exec /sbin/update-extlinux --warn-only

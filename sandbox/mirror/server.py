@@ -1,0 +1,297 @@
+"""The mirror's HTTP server on loopback: the fixture or the CDN behind it, and faults on demand."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import formatdate, parsedate_to_datetime
+from enum import StrEnum
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from sandbox.mirror.cache import ensure, make_mirror, silent
+from sandbox.mirror.catalogue import DEFAULT_CATALOGUE, Catalogue
+from sandbox.mirror.errors import MirrorError
+from sandbox.mirror.make import Progress
+from sandbox.mirror.upstream import Served, Upstream
+
+_GARBAGE = b"\xff\x00 this is not what was asked for\n" * 64
+_IDLE_SECONDS = 30.0
+
+
+class Source(StrEnum):
+    """Where what is served comes from; AUTO takes the CDN where it answers, else the fixture."""
+
+    AUTO = "auto"
+    CDN = "cdn"
+    FIXTURE = "fixture"
+
+
+class Fault(StrEnum):
+    """How the mirror misbehaves while it is told to."""
+
+    DOWN = "down"
+    GARBAGE = "garbage"
+
+
+@dataclass(frozen=True)
+class MirrorSettings:
+    """`probe_seconds` limits each of the two requests that tell whether the CDN can be reached."""
+
+    source: Source = Source.AUTO
+    catalogue: Catalogue = DEFAULT_CATALOGUE
+    probe_seconds: float = 3.0
+
+
+@dataclass(frozen=True)
+class MirrorStatus:
+    """What a running mirror serves.
+
+    `current` maps each branch to its release (empty for the CDN). `keys` is the folder of the public keys to trust,
+    which stays the same while the cache does; None for the CDN, whose packages Alpine's own keys sign.
+    """
+
+    url: str
+    source: Source
+    current: dict[str, str]
+    keys: Path | None
+    fault: Fault | None
+
+
+class MirrorServer:
+    """A running mirror; `close` ends it. Its methods may be called from any thread."""
+
+    def __init__(self, address: tuple[str, int], cache: Path, settings: MirrorSettings, progress: Progress) -> None:
+        """Use `serve`."""
+        self._cache = cache
+        self._full = settings.catalogue
+        self._catalogue = settings.catalogue
+        self._fault: Fault | None = None
+        self._lock = threading.Lock()
+        self._keys: Path | None = None
+        self._trees = 0
+        self._tree: Path | None = None
+        self._http = _bind(address, self)
+        try:
+            self._upstream = _choose(cache, settings, progress)
+            if self._upstream is None:
+                self._keys = ensure(cache, progress) / "keys"
+                _sweep(cache)
+                self.offer(settings.catalogue)
+        except BaseException:
+            self._http.server_close()
+            raise
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.1,), name="mirror", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, e.g. `http://127.0.0.1:7442`."""
+        host, port = self._http.server_address[:2]
+        return f"http://{host if isinstance(host, str) else host.decode()}:{port}"
+
+    def status(self) -> MirrorStatus:
+        """What is served now."""
+        if self._upstream is not None:
+            return MirrorStatus(self.url, Source.CDN, {}, None, self._fault)
+        current = {branch.name: branch.current for branch in self._catalogue.branches if branch.current}
+        return MirrorStatus(self.url, Source.FIXTURE, current, self._keys, self._fault)
+
+    def set_fault(self, fault: Fault | None) -> None:
+        """Misbehave from now on, or stop doing so."""
+        self._fault = fault
+
+    def publish(self, branch: str, release: str) -> None:
+        """Make `release` the newest of `branch`, in the packages and in the lists.
+
+        A release of the settings' catalogue hides those after it; any other comes out today. MirrorError for an
+        unknown branch, or when the CDN is passed through.
+        """
+        known = [listed.version for listed in self._full.branch(branch).releases]
+        if release in known:
+            wanted = self._full.at_release(branch, release).branch(branch)
+        else:
+            today = datetime.now(UTC).date()
+            wanted = self._catalogue.with_release(branch, release, today).branch(branch)
+        self.offer(self._catalogue.with_branch(wanted))
+
+    def offer(self, catalogue: Catalogue) -> None:
+        """Serve these branches and releases from now on; MirrorError when the CDN is passed through."""
+        if self._upstream is not None:
+            raise MirrorError(
+                "the mirror passes Alpine's CDN through: start it with the source `fixture` to change releases"
+            )
+        with self._lock:
+            self._trees += 1
+            place = self._cache / "mirror" / f".served-{os.getpid()}-{id(self):x}-{self._trees}"
+            old, self._tree = self._tree, make_mirror(self._cache, place, catalogue, self.url)
+            self._catalogue = catalogue
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def close(self) -> None:
+        """Stop listening and remove what was laid out to be served; harmless when repeated."""
+        if self._thread.is_alive():
+            self._http.shutdown()
+            self._thread.join(timeout=10)
+        self._http.server_close()
+        if self._tree is not None:
+            shutil.rmtree(self._tree, ignore_errors=True)
+
+    def find(self, path: str) -> Served | None:
+        """What is served at a URL path, None where nothing is."""
+        if self._upstream is not None:
+            return self._upstream.get(path)
+        tree = self._tree
+        parts = PurePosixPath(path).parts[1:]
+        if tree is None or ".." in parts or not (path == "/releases.json" or path.startswith("/alpine/")):
+            return None
+        place = tree.joinpath(*parts)
+        if not place.is_file():
+            return None
+        facts = place.stat()
+        return Served(place, f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"', facts.st_mtime)
+
+    @property
+    def fault(self) -> Fault | None:
+        """How it misbehaves at the moment, if it does."""
+        return self._fault
+
+
+def serve(
+    address: tuple[str, int],
+    cache: Path,
+    settings: MirrorSettings = MirrorSettings(),
+    progress: Progress = silent,
+) -> MirrorServer:
+    """Start serving in a thread; returns once requests are answered. Port 0 takes a free one.
+
+    MirrorError where the address isn't loopback or is in use, or the fixture can't be made.
+    """
+    return MirrorServer(address, cache, settings, progress)
+
+
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 32
+
+    def __init__(self, address: tuple[str, int], mirror: MirrorServer) -> None:
+        self.mirror = mirror
+        super().__init__(address, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "alpine-mirror"
+    timeout = _IDLE_SECONDS
+    server: _HttpServer
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Say nothing: the mirror's requests are nobody's news."""
+
+    def _answer(self, *, body: bool) -> None:
+        mirror = self.server.mirror
+        if mirror.fault is Fault.DOWN:
+            self._send_text(HTTPStatus.SERVICE_UNAVAILABLE, b"the mirror is down (told to be)\n", body=body)
+            return
+        if mirror.fault is Fault.GARBAGE:
+            self._send_text(HTTPStatus.OK, _GARBAGE, body=body)
+            return
+        try:
+            found = mirror.find(unquote(urlsplit(self.path).path))
+        except MirrorError as error:
+            self._send_text(HTTPStatus.BAD_GATEWAY, f"{error}\n".encode(), body=body)
+            return
+        if found is None:
+            self._send_text(HTTPStatus.NOT_FOUND, b"not found\n", body=body)
+        elif self._unchanged(found):
+            self.send_response(HTTPStatus.NOT_MODIFIED)
+            self._send_validators(found)
+            self.end_headers()
+        else:
+            self._send_file(found, body=body)
+
+    def _unchanged(self, found: Served) -> bool:
+        wanted = self.headers.get("If-None-Match")
+        if wanted is not None:
+            tags = [tag.strip().removeprefix("W/") for tag in wanted.split(",")]
+            return "*" in tags or found.etag.removeprefix("W/") in tags
+        since = self.headers.get("If-Modified-Since")
+        if since is None:
+            return False
+        try:
+            return int(found.modified) <= parsedate_to_datetime(since).timestamp()
+        except ValueError:
+            return False
+
+    def _send_file(self, found: Served, *, body: bool) -> None:
+        with found.path.open("rb") as file:
+            self.send_response(HTTPStatus.OK)
+            self._send_validators(found)
+            self.send_header("Content-Type", _content_type(found.path))
+            self.send_header("Content-Length", str(os.fstat(file.fileno()).st_size))
+            self.end_headers()
+            if body:
+                shutil.copyfileobj(file, self.wfile, 1 << 18)
+
+    def _send_validators(self, found: Served) -> None:
+        self.send_header("ETag", found.etag)
+        self.send_header("Last-Modified", formatdate(found.modified, usegmt=True))
+
+    def _send_text(self, status: HTTPStatus, text: bytes, *, body: bool) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        if body:
+            self.wfile.write(text)
+
+
+def _content_type(path: Path) -> str:
+    types = {".json": "application/json", ".yaml": "application/yaml", ".pub": "application/x-pem-file"}
+    return types.get(path.suffix, "application/octet-stream")
+
+
+def _bind(address: tuple[str, int], mirror: MirrorServer) -> _HttpServer:
+    host, port = address
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise MirrorError(f"the mirror listens on loopback addresses only, not on {host}: use 127.0.0.1")
+    try:
+        return _HttpServer(address, mirror)
+    except OSError as error:
+        raise MirrorError(f"the mirror can't listen on {host}:{port} ({error.strerror}): choose another port") from None
+
+
+def _choose(cache: Path, settings: MirrorSettings, progress: Progress) -> Upstream | None:
+    if settings.source is Source.FIXTURE:
+        return None
+    upstream = Upstream(cache / "mirror" / "cdn")
+    reachable = upstream.reachable(settings.probe_seconds)
+    if not reachable and settings.source is Source.CDN:
+        raise MirrorError("Alpine's CDN can't be reached over HTTPS: check the network, or use the source `fixture`")
+    progress("passing Alpine's CDN through" if reachable else "Alpine's CDN can't be reached: serving the fixture")
+    return upstream if reachable else None
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what servers that were killed left laid out."""
+    for folder in (cache / "mirror").glob(".served-*"):
+        owner = folder.name.split("-")[1]
+        if not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)

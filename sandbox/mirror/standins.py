@@ -1,0 +1,198 @@
+"""Packages that the pinned root lacks: written here or taken from Debian; each says so in its description."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import tarfile
+from pathlib import Path
+
+from sandbox.mirror.debian import LOADER, LOADER_PLACE, MULTIARCH, DebianRoot
+from sandbox.mirror.errors import MirrorError
+from sandbox.mirror.package import Directory, Entry, File, Package, with_parents
+
+FILES = Path(__file__).with_name("files")
+BUILD_DATE = 1_767_225_600  # 2026-01-01 UTC: a fixed date, so that the same inputs give the same packages
+LIBRARIES = "fixture-debian-libs"
+_APK_LIBRARIES = ("libapk.so.*", "libcrypto.so.*", "libssl.so.*", "libz.so.*")
+_MENU_MODULES = ("ldlinux.c32", "libcom32.c32", "libutil.c32", "menu.c32")
+_SSHD, _KEYGEN, _SSH, _SFTP = "usr/sbin/sshd", "usr/bin/ssh-keygen", "usr/bin/ssh", "usr/lib/openssh/sftp-server"
+_EXTLINUX = "usr/bin/extlinux"
+
+
+def stand_ins(root: Path, installed: tuple[Package, ...], debian: DebianRoot) -> tuple[Package, ...]:
+    """The packages to add to those re-created from `root`."""
+    versions = {package.name: package.version for package in installed}
+    return (
+        _mdev(versions["busybox"]),
+        _apk_static(root, versions["apk-tools"]),
+        _debian_libraries(debian),
+        _syslinux(debian),
+        *_openssh(debian),
+    )
+
+
+def alpine_base(release: str) -> Package:
+    """The meta package that makes a minimal root; upstream's also wants alpine-conf and busybox-suid."""
+    return _stand_in(
+        "alpine-base",
+        f"{release}-r0",
+        "Meta package for minimal alpine base (fixture: without alpine-conf and busybox-suid)",
+        depends=(
+            "alpine-baselayout",
+            "alpine-keys",
+            "alpine-release",
+            "apk-tools",
+            "busybox",
+            "busybox-mdev-openrc",
+            "busybox-openrc",
+            "musl-utils",
+            "openrc",
+        ),
+    )
+
+
+def _stand_in(
+    name: str,
+    version: str,
+    description: str,
+    *,
+    files: tuple[Entry, ...] = (),
+    depends: tuple[str, ...] = (),
+    provides: tuple[str, ...] = (),
+    origin: str = "",
+    install_if: str = "",
+    triggers: str = "",
+    scripts: dict[str, bytes] | None = None,
+) -> Package:
+    return Package(
+        name=name,
+        version=version,
+        description=description,
+        url="https://alpinelinux.org/",
+        license="various",
+        origin=origin or name,
+        maintainer="fixture mirror of the local cloud",
+        build_date=BUILD_DATE,
+        depends=depends,
+        provides=provides,
+        install_if=install_if,
+        triggers=triggers,
+        scripts=scripts or {},
+        entries=with_parents(files),
+    )
+
+
+def _text(name: str) -> bytes:
+    return (FILES / name).read_bytes()
+
+
+def _mdev(busybox: str) -> Package:
+    return _stand_in(
+        "busybox-mdev-openrc",
+        busybox,
+        "busybox mdev OpenRC service (fixture stand-in, not Alpine's)",
+        files=(File("etc/init.d/mdev", _text("mdev.initd"), 0o755),),
+        depends=("mdev-conf", "openrc"),
+        origin="busybox",
+    )
+
+
+def _apk_static(root: Path, version: str) -> Package:
+    """apk, its loader and its libraries in one self-unpacking file at `sbin/apk.static`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, path in _apk_members(root).items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.mtime = path.stat().st_size, 0o755, BUILD_DATE
+            archive.addfile(info, io.BytesIO(path.read_bytes()))
+    return _stand_in(
+        "apk-tools-static",
+        version,
+        "Alpine Package Keeper - static binary (fixture stand-in: a self-unpacking file)",
+        files=(File("sbin/apk.static", _text("apk.static.sh") + gzip.compress(buffer.getvalue(), mtime=0), 0o755),),
+        origin="apk-tools",
+    )
+
+
+def _apk_members(root: Path) -> dict[str, Path]:
+    members = {"apk": root / "sbin/apk", "loader": root / "lib/ld-musl-x86_64.so.1"}
+    for pattern in _APK_LIBRARIES:
+        found = sorted(
+            path for path in (root / "usr/lib").glob(pattern) if re.fullmatch(r".*\.so\.\d+(\.0\.0)?", path.name)
+        )
+        if not found:
+            raise MirrorError(f"the pinned image has no usr/lib/{pattern}: the image is not as pinned")
+        members |= {path.name: path.resolve() for path in found}
+    return members
+
+
+def _debian_libraries(debian: DebianRoot) -> Package:
+    libraries = debian.libraries((_EXTLINUX, _SSHD, _KEYGEN, _SSH, _SFTP))
+    files = tuple(File(f"{MULTIARCH}/{name}", data, 0o755) for name, data in libraries.items())
+    return _stand_in(
+        LIBRARIES,
+        "12-r0",
+        "glibc's loader and the libraries of the Debian programs in this fixture mirror",
+        files=(File(LOADER_PLACE, debian.read(LOADER), 0o755), *files),
+    )
+
+
+def _syslinux(debian: DebianRoot) -> Package:
+    modules = tuple(
+        File(f"usr/share/syslinux/{name}", debian.read(f"usr/lib/syslinux/modules/bios/{name}"))
+        for name in _MENU_MODULES
+    )
+    return _stand_in(
+        "syslinux",
+        "6.04_pre1-r99",
+        "Boot loader for ext4 disks (fixture stand-in: Debian's extlinux)",
+        files=(
+            File("sbin/extlinux", debian.read(_EXTLINUX), 0o755),
+            File("sbin/update-extlinux", _text("update-extlinux.sh"), 0o755),
+            File("etc/update-extlinux.conf", _text("update-extlinux.conf")),
+            Directory("etc/update-extlinux.d"),
+            *modules,
+        ),
+        depends=(LIBRARIES, "mkinitfs"),
+        triggers="/boot",
+        scripts={"trigger": _text("update-extlinux.trigger")},
+    )
+
+
+def _openssh(debian: DebianRoot) -> tuple[Package, ...]:
+    version, note = "9.2_p1-r99", "(fixture stand-in: Debian's)"
+
+    def part(name: str, what: str, files: tuple[Entry, ...], *depends: str) -> Package:
+        return _stand_in(name, version, f"{what} {note}", files=files, depends=(LIBRARIES, *depends), origin="openssh")
+
+    return (
+        part("openssh-keygen", "ssh helper program for generating keys", (_program(debian, _KEYGEN),)),
+        part("openssh-client-default", "OpenBSD's SSH client", (_program(debian, _SSH),)),
+        part(
+            "openssh-sftp-server",
+            "ssh sftp-server module",
+            (File("usr/lib/ssh/sftp-server", debian.read(_SFTP), 0o755),),
+        ),
+        part(
+            "openssh-server",
+            "OpenSSH server",
+            (
+                _program(debian, _SSHD),
+                File("etc/init.d/sshd", _text("sshd.initd"), 0o755),
+                File("etc/conf.d/sshd", _text("sshd.confd")),
+                File("etc/ssh/sshd_config", _text("sshd_config")),
+                Directory("etc/ssh/sshd_config.d"),
+            ),
+            "openssh-keygen",
+        ),
+        part("openssh", "Port of OpenBSD's free SSH release", (), *_OPENSSH_PARTS),
+    )
+
+
+_OPENSSH_PARTS = ("openssh-client-default", "openssh-keygen", "openssh-server", "openssh-sftp-server")
+
+
+def _program(debian: DebianRoot, path: str) -> File:
+    return File(path, debian.read(path), 0o755)
