@@ -1,0 +1,30 @@
+"""What can be found wrong before anything is built: asked in a preview too, and only when something would be built."""
+
+from __future__ import annotations
+
+import shutil
+
+from omi.errors import ToolError
+from omi.settings import Settings
+
+TOOLS = {
+    "packer": "run `make setup`, then `. toolchain/env.sh`",
+    "ssh": "install the OpenSSH client (Debian: `apt-get install openssh-client`)",
+    "ssh-keygen": "install the OpenSSH client (Debian: `apt-get install openssh-client`)",
+}
+"""Programs that a build runs, each with the cure where it is missing."""
+
+
+def check_before_building(settings: Settings) -> None:
+    """Find missing tools, wrong credentials and a source OMI that isn't there.
+
+    Raises ToolError, CredentialsError or CloudError; credentials are tried once.
+    """
+    for tool, cure in TOOLS.items():
+        if shutil.which(tool) is None:
+            raise ToolError(f"{tool} is not on PATH, and a build needs it: {cure}")
+    # boto3 takes a third of a second to import; a preview without builds shall not pay for it
+    from omi.outscale.cloud import Cloud
+    from omi.outscale.images import find_source
+
+    find_source(Cloud.connect(settings.access()), settings.vm.source_omi, settings.vm.source_owner)
