@@ -1,1 +1,8 @@
-"""Profiles: which images should exist and what is in them."""
+"""Profiles: what to build, as data. Files in, validated builds out; nothing else of the project reads their YAML."""
+
+from omi.profile.content import content
+from omi.profile.discover import expand_discovered
+from omi.profile.load import Profile, load_profile
+from omi.profile.model import Access, Build, Discover, SetupFile
+
+__all__ = ["Access", "Build", "Discover", "Profile", "SetupFile", "content", "expand_discovered", "load_profile"]

@@ -22,6 +22,22 @@ class Access(_Model):
     """Numeric account ids, sorted."""
 
 
+class SetupFile(_Model):
+    """A file that the profile brings into the build, as it was when the profile was read."""
+
+    sha256: str
+    executable: bool = False
+
+
+class Discover(_Model):
+    """Which builds to add for the branches that upstream supports."""
+
+    versions: Literal["supported"] | tuple[str, ...] = "supported"
+    arch: tuple[Literal["x86_64"], ...] = ("x86_64",)
+    edge: int | None = None
+    """How many images of edge to keep; None means that edge isn't built."""
+
+
 class Build(_Model):
     """One target of a profile, fully resolved: everything that decides what its images are."""
 
@@ -35,6 +51,7 @@ class Build(_Model):
     revision: int | None = None
     """A revision to stay at (the N of rN); None lets the content decide."""
     end_of_life: date | None = None
+    """The branch's, as last detected."""
     recorded_release: str | None = None
     """The branch's release as last detected: what counts when upstream can't be reached."""
     prefix: str = "alpine-"
@@ -45,7 +62,7 @@ class Build(_Model):
     user: str = "alpine"
     access: Access = Access()
     repos: dict[str, bool | str] = {}
-    """URL (with {version} filled in) to true, a tag, or "commented" kept as false."""
+    """URL (all filled in) to true, a tag, or false for one that is kept as a comment."""
     packages: dict[str, bool | str] = {}
     """Name to true or to the tag of the repo it comes from."""
     services: dict[Runlevel, tuple[str, ...]] = {}
@@ -54,12 +71,21 @@ class Build(_Model):
     kernel_options: tuple[str, ...] = ()
     initfs_features: tuple[str, ...] = ()
     setup_script: str | None = None
+    """Path relative to the folder of profiles."""
     setup_copy: dict[str, str] = {}
+    """Path relative to the setup script's folder in the build VM to path relative to the folder of profiles."""
+    setup_files: dict[str, SetupFile] = {}
+    """What the two above name, by path relative to the folder of profiles."""
     bootstrap: Literal["minimal"] = "minimal"
     """What takes key, host name and disk size from the metadata service at first boot."""
     firmware: Literal["bios"] = "bios"
     keys: dict[str, str] = {}
     """File name of an apk signing key to the PEM text of the public key."""
+
+    @property
+    def branch(self) -> str:
+        """The branch as mirrors call it: `v3.23`, or `edge`."""
+        return self.version if self.version == "edge" else f"v{self.version}"
 
     def image_name(self, release: str, revision: int) -> str:
         """The OMI's name: prefix, release, arch, revision, suffix."""

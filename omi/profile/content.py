@@ -1,0 +1,65 @@
+"""What of a build decides the content of its images; a change of it makes a new revision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omi.profile.model import Build
+from omi.profile.resolve import essential_packages
+
+ROOT_LABEL = "alpine-root"
+"""Label of the root filesystem."""
+HOSTNAME = "alpine"
+"""Until the metadata service tells another."""
+
+
+def content(build: Build) -> dict[str, Any]:
+    """Canonical, JSON-able, order-free: what ends up inside the image.
+
+    Left out is what names it or belongs to its surroundings: profile, build, prefix, suffix, description, access,
+    releases, revision, end of life.
+    """
+    return {
+        "version": build.version,
+        "arch": build.arch,
+        "volume_size": build.volume_size,
+        "root_label": ROOT_LABEL,
+        "hostname": HOSTNAME,
+        "user": build.user,
+        "repos": repository_lines(build),
+        "packages": package_lines(build),
+        "services": {level: sorted(names) for level, names in build.services.items()},
+        "kernel_flavor": build.kernel_flavor,
+        "kernel_modules": sorted(build.kernel_modules),
+        "kernel_options": sorted(build.kernel_options),
+        "initfs_features": sorted(build.initfs_features),
+        "setup_script": build.setup_files[build.setup_script].model_dump() if build.setup_script else None,
+        "setup_copy": {name: build.setup_files[path].model_dump() for name, path in build.setup_copy.items()},
+        "bootstrap": build.bootstrap,
+        "firmware": build.firmware,
+        "keys": dict(build.keys),
+    }
+
+
+def package_lines(build: Build) -> list[str]:
+    """What apk is told to install, sorted: `nginx`, `openssl~3.5`, `foot@testing`."""
+    wanted: dict[str, bool | str] = {**dict.fromkeys(essential_packages(build), True), **build.packages}
+    return sorted(_tagged(name, value) if isinstance(value, str) else name for name, value in wanted.items())
+
+
+def _tagged(name: str, tag: str) -> str:
+    """apk wants the tag between the name and the version."""
+    bare = name[: min((name.index(sign) for sign in "<>=~" if sign in name), default=len(name))]
+    return f"{bare}@{tag}{name[len(bare) :]}"
+
+
+def repository_lines(build: Build) -> list[str]:
+    """The image's /etc/apk/repositories, sorted by URL: plain, `@tag URL`, or a comment."""
+    return [repository_line(url, value) for url, value in sorted(build.repos.items())]
+
+
+def repository_line(url: str, value: bool | str) -> str:
+    """One line of /etc/apk/repositories."""
+    if isinstance(value, str):
+        return f"@{value} {url}"
+    return url if value else f"#{url}"

@@ -1,0 +1,45 @@
+"""Builds for the branches that upstream supports, beside those that the profile names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from omi.profile.layers import Layers, version_order
+from omi.profile.load import Profile, image_names
+from omi.profile.model import Build, Discover
+from omi.profile.resolve import resolve
+from omi.profile.tree import Leaf, Table
+
+
+def expand_discovered(profile: Profile, supported_versions: Iterable[str]) -> Profile:
+    """The profile with a build for each wanted and supported branch that no named build covers already.
+
+    `supported_versions` are branches without their `v`, with or without edge, which is added only where the profile
+    asks. A build is called `v3_24-x86_64`, `edge-x86_64`. Pure; asking twice changes nothing.
+    Raises ProfileError when what the profile sets for all its builds doesn't fit a branch.
+    """
+    if profile.discover is None or profile.layers is None:
+        return profile
+    builds = {build.name: build for build in profile.builds}
+    covered = {image_names(build) for build in profile.builds}
+    for version in _wanted(profile.discover, supported_versions):
+        for arch in profile.discover.arch:
+            build = _discovered(profile.layers, version, arch)
+            if build.name not in builds and image_names(build) not in covered:
+                builds[build.name] = build
+    return replace(profile, builds=tuple(builds[name] for name in sorted(builds)))
+
+
+def _wanted(discover: Discover, supported: Iterable[str]) -> list[str]:
+    versions = {version for version in supported if version != "edge"}
+    if discover.versions != "supported":
+        versions &= set(discover.versions)
+    return sorted(versions, key=version_order) + (["edge"] if discover.edge is not None else [])
+
+
+def _discovered(layers: Layers, version: str, arch: str) -> Build:
+    name = f"{'edge' if version == 'edge' else 'v' + version.replace('.', '_')}-{arch}"
+    source = layers.target.source
+    own = {key: Leaf(value, value, source) for key, value in (("version", version), ("arch", arch))}
+    return resolve(layers, name, Table(own, source), discovered=True)

@@ -1,0 +1,54 @@
+"""The validated layers of one profile, before they become builds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from omi.profile.model import SetupFile
+from omi.profile.tree import Table
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A core version profile."""
+
+    base: str
+    """`base/1`."""
+    table: Table
+    release: str | None = None
+    """As last detected."""
+    end_of_life: date | None = None
+    """As last detected."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Everything builds of one profile are made of; every file behind it was read and checked."""
+
+    profile: str
+    target: Table
+    """The target profile without `builds` and `discover`."""
+    bases: Mapping[str, Table]
+    """By name: `base/1`."""
+    branches: Mapping[str, Branch]
+    """By version: `3.23`."""
+    archs: Mapping[str, Table]
+    setup_files: Mapping[str, SetupFile]
+    """By path relative to the folder of profiles."""
+    keys: Mapping[str, str]
+    """PEM text by file name."""
+
+    def branch(self, version: str) -> Branch:
+        """The version's core profile; for one that has none yet, the newest version's base with nothing recorded."""
+        known = self.branches.get(version)
+        if known is not None:
+            return known
+        newest = self.branches[max(self.branches, key=version_order)]
+        return Branch(newest.base, Table({}, newest.table.source))
+
+
+def version_order(version: str) -> tuple[int, ...]:
+    """Sorts versions by number (3.9 before 3.10); edge, which no base should follow, before all."""
+    return () if version == "edge" else tuple(int(part) for part in version.split("."))

@@ -1,0 +1,189 @@
+"""Reads a profile's files, checks all of them, and makes its builds."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from omi.errors import ProfileError
+from omi.profile.check import check, nearest
+from omi.profile.layers import Branch, Layers, version_order
+from omi.profile.model import Build, Discover, SetupFile
+from omi.profile.resolve import resolve
+from omi.profile.schema import ArchFile, BaseFile, TargetFile, VersionFile
+from omi.profile.tree import Leaf, Node, Source, Table, read_tree
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_VERSION = re.compile(r"edge|[0-9]+\.[0-9]+")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A target profile: its builds, and what it takes to add builds for the branches upstream supports."""
+
+    name: str
+    builds: tuple[Build, ...]
+    """Sorted by name."""
+    discover: Discover | None = None
+    layers: Layers | None = field(default=None, compare=False, repr=False)
+    """What further builds are made of; None where none can be added."""
+
+
+def load_profile(name: str, root: Path = Path("profiles")) -> Profile:
+    """The profile `name` below `root`, whole and checked.
+
+    Raises ProfileError: one line that names the file, the line, the key, the value and what is allowed.
+    """
+    target = _read_target(name, root)
+    values = check(target, TargetFile)
+    files = _Files(root)
+    builds, rest = target.get("builds"), files.taken(target.without("builds", "discover"))
+    entries = builds.entries if isinstance(builds, Table) else {}
+    inline = {key: files.taken(node) for key, node in sorted(entries.items()) if isinstance(node, Table)}
+    layers = _read_layers(name, rest, root, files)
+    if not isinstance(builds, Table) and values.discover is None:
+        raise target.source.error("builds", "is missing; name the builds here, or add `discover: {}`")
+    found = tuple(resolve(layers, key, entry) for key, entry in inline.items())
+    _check_distinct(found, inline)
+    discover = Discover.model_validate(values.discover.model_dump()) if values.discover else None
+    return Profile(name, found, discover, layers)
+
+
+def _read_target(name: str, root: Path) -> Table:
+    if not root.is_dir():
+        raise ProfileError(f"{root}: no such folder; run this from the project's top")
+    path = root / f"{name}.yaml"
+    if not _NAME.fullmatch(name) or not path.is_file():
+        known = sorted(file.stem for file in root.glob("*.yaml"))
+        there = ", ".join(known) or "none"
+        raise ProfileError(f"{root}: there is no profile {name!r}{nearest(name, known)}; there are: {there}")
+    tree = read_tree(path)
+    builds = tree.get("builds")
+    if isinstance(builds, Table):  # a build that is switched off is as good as absent
+        left = {key: node for key, node in builds.entries.items() if not (isinstance(node, Leaf) and node.removes)}
+        tree = replace(tree, entries={**tree.entries, "builds": replace(builds, entries=left)})
+    return tree
+
+
+def _read_layers(name: str, target: Table, root: Path, files: _Files) -> Layers:
+    bases: dict[str, Table] = {}
+    for path in _yaml(root / "base"):
+        tree = read_tree(path)
+        check(tree, BaseFile)
+        bases[f"base/{path.stem}"] = files.taken(tree)
+    archs: dict[str, Table] = {}
+    for path in _yaml(root / "arch"):
+        tree = read_tree(path)
+        check(tree, ArchFile)
+        archs[path.stem] = files.taken(tree)
+    branches = dict(_read_branch(path, bases, files) for path in _yaml(root / "version"))
+    for folder, there in (("base", bases), ("version", set(branches) - {"edge"}), ("arch", "x86_64" in archs)):
+        if not there:
+            wanted = "x86_64.yaml" if folder == "arch" else "at least one profile"
+            raise ProfileError(f"{root / folder}: {wanted} is missing")
+    ordered = dict(sorted(branches.items(), key=lambda item: version_order(item[0])))
+    return Layers(name, target, bases, ordered, archs, files.setup, files.keys)
+
+
+def _read_branch(path: Path, bases: dict[str, Table], files: _Files) -> tuple[str, Branch]:
+    if not _VERSION.fullmatch(path.stem):
+        raise ProfileError(f"{path}: is not named after a version: 3.23.yaml, or edge.yaml")
+    tree = read_tree(path)
+    values = check(tree, VersionFile)
+    if values.base not in bases:
+        source = (tree.get("base") or tree).source
+        raise source.error("base", f"there is no {values.base}; there are: {', '.join(bases)}")
+    release = tree.get("release")
+    if values.release and release and not values.release.startswith(path.stem + "."):
+        raise release.source.error("release", f"{values.release} is no release of {path.stem}")
+    table = files.taken(tree.without("base", "release", "end_of_life"))
+    return path.stem, Branch(values.base, table, values.release, values.end_of_life)
+
+
+def _yaml(folder: Path) -> Iterator[Path]:
+    return iter(sorted(folder.glob("*.yaml")))
+
+
+class _ImageNames(NamedTuple):
+    """What the names of a build's OMIs are made of, besides the revision."""
+
+    prefix: str
+    version: str
+    release: str | None
+    arch: str
+    suffix: str
+
+
+def image_names(build: Build) -> _ImageNames:
+    """Equal for two builds whose OMIs would have the same names."""
+    return _ImageNames(build.prefix, build.version, build.release, build.arch, build.suffix)
+
+
+def _check_distinct(builds: tuple[Build, ...], inline: dict[str, Table]) -> None:
+    seen: dict[_ImageNames, Build] = {}
+    for build in builds:
+        first = seen.setdefault(image_names(build), build)
+        if first is not build:
+            problem = f"makes the same OMI names as builds.{first.name}; give one of them a prefix or suffix of its own"
+            raise inline[build.name].source.error(f"builds.{build.name}", problem)
+
+
+class _Files:
+    """The files that layers name, read once: setup scripts, their copies, and signing keys."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.setup: dict[str, SetupFile] = {}
+        self.keys: dict[str, str] = {}
+
+    def taken(self, table: Table) -> Table:
+        """The layer with its paths made relative to the root, after its files were read."""
+        entries = dict(table.entries)
+        if isinstance(keys := table.get("keys"), Table):
+            for name, node in keys.entries.items():
+                if isinstance(node, Leaf) and node.value is True:
+                    self.keys[name] = self._key(name, node.source)
+        if script := entries.get("setup_script"):
+            entries["setup_script"] = self._anchored(script, "setup_script")
+        if isinstance(copies := entries.get("setup_copy"), Table):
+            anchored = {name: self._anchored(node, f"setup_copy.{name}") for name, node in copies.entries.items()}
+            entries["setup_copy"] = replace(copies, entries=anchored)
+        return replace(table, entries=entries)
+
+    def _anchored(self, node: Node, path: str) -> Node:
+        if not isinstance(node, Leaf) or not isinstance(node.value, str):
+            return node
+        folder = Path(node.source.file).parent
+        file = folder / node.value
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise node.source.error(path, f"{node.value} leads out of {folder}")
+        if not file.is_file():
+            raise node.source.error(path, f"{file} is {'not a file' if file.exists() else 'not there'}")
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise node.source.error(path, f"{file} cannot be read: {error.strerror}") from error
+        relative = file.relative_to(self.root).as_posix()
+        executable = bool(file.stat().st_mode & 0o100)
+        self.setup[relative] = SetupFile(sha256=hashlib.sha256(content).hexdigest(), executable=executable)
+        return replace(node, value=relative)
+
+    def _key(self, name: str, source: Source) -> str:
+        file = self.root / "keys" / name
+        try:
+            text = file.read_text(encoding="ascii")
+            if isinstance(load_pem_public_key(text.encode()), RSAPublicKey):
+                return text
+        except OSError as error:
+            raise source.error(f"keys.{name}", f"{file} cannot be read: {error.strerror}") from error
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise source.error(f"keys.{name}", f"{file} holds no public key in PEM form") from error
+        raise source.error(f"keys.{name}", f"{file} is no RSA key, which is what apk signs with")

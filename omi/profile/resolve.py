@@ -1,0 +1,166 @@
+"""From layers to one build: merge, drop what was taken away, check what only the whole can show."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from omi.profile.layers import Layers
+from omi.profile.merge import kept, merge_tables
+from omi.profile.model import Access, Build, SetupFile
+from omi.profile.schema import COMMENTED
+from omi.profile.tree import Leaf, Node, Source, Table
+
+OMI_NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
+"""OUTSCALE's rule for the names of OMIs (CreateImage, ImageName)."""
+_LONGEST_REVISION = 9999
+_SCALARS = ("prefix", "suffix", "description", "volume_size", "user", "kernel_flavor", "bootstrap", "firmware")
+_SWITCHED = ("kernel_modules", "kernel_options", "initfs_features")
+
+
+def resolve(layers: Layers, name: str, entry: Table, *, discovered: bool = False) -> Build:
+    """The build `name`, whose own keys are `entry`; raises ProfileError naming the file that holds the wrong value.
+
+    A discovered build may be of a version that has no core profile yet.
+    """
+    own = merge_tables([layers.target, entry])
+    version = _version(layers, name, own, entry.source)
+    if version not in layers.branches and not discovered:
+        source = (own.get("version") or entry).source
+        known = ", ".join(layers.branches)
+        raise source.error(f"builds.{name}.version", f"{version} has no profile in version/; there are: {known}")
+    arch = _text(own, "arch") or "x86_64"
+    branch = layers.branch(version)
+    merged = merge_tables([layers.bases[branch.base], branch.table, layers.archs[arch], own])
+    values: dict[str, Any] = {key: _text(merged, key) for key in _SCALARS if _text(merged, key) is not None}
+    values |= {key: tuple(_kept(merged, key)) for key in _SWITCHED}
+    build = Build(
+        profile=layers.profile,
+        name=name,
+        version=version,
+        release=_text(own, "release"),
+        revision=_revision(own),
+        end_of_life=branch.end_of_life,
+        recorded_release=branch.release,
+        access=_access(merged),
+        repos=_repos(merged, version),
+        packages={package: _value(node) for package, node in _kept(merged, "packages").items()},
+        services={level: tuple(kept(node)) for level, node in _levels(merged).items() if kept(node)},
+        keys={key: layers.keys[key] for key in _kept(merged, "keys")},
+        **_setup(merged, layers),
+        **values,
+    )
+    _check_release(build, own)
+    _check_name(build, merged, entry.source)
+    _check_packages(build, merged, entry.source)
+    return build
+
+
+def _version(layers: Layers, name: str, own: Table, source: Source) -> str:
+    node = own.get("version")
+    if not isinstance(node, Leaf) or node.value is None:
+        known = ", ".join(layers.branches)
+        raise source.error(f"builds.{name}.version", f"is missing; name a branch: one of {known}")
+    return str(node.value)
+
+
+def _text(table: Table, key: str) -> Any:
+    node = table.get(key)
+    return node.value if isinstance(node, Leaf) else None
+
+
+def _kept(table: Table, *path: str) -> dict[str, Node]:
+    node = table.get(*path)
+    return kept(node) if isinstance(node, Table) else {}
+
+
+def _levels(merged: Table) -> dict[str, Table]:
+    return {level: node for level, node in _kept(merged, "services").items() if isinstance(node, Table)}
+
+
+def _value(node: Node) -> bool | str:
+    return node.value if isinstance(node, Leaf) and isinstance(node.value, bool | str) else True
+
+
+def _revision(own: Table) -> int | None:
+    text = _text(own, "revision")
+    return int(text.removeprefix("r")) if text is not None else None
+
+
+def _access(merged: Table) -> Access:
+    public = merged.get("access", "public")
+    return Access(
+        public=isinstance(public, Leaf) and public.value is True,
+        accounts=tuple(_kept(merged, "access", "accounts")),
+    )
+
+
+def _repos(merged: Table, version: str) -> dict[str, bool | str]:
+    branch = version if version == "edge" else f"v{version}"
+    repos: dict[str, bool | str] = {}
+    for url, node in _kept(merged, "repos").items():
+        value = _value(node)
+        whole = url.replace("{branch}", branch).replace("{version}", version)
+        if set("{}") & set(whole):
+            raise node.source.error(f"repos.{url}", "only {branch} and {version} can be filled in")
+        repos[whole] = False if value == COMMENTED else value
+    return repos
+
+
+def _setup(merged: Table, layers: Layers) -> dict[str, Any]:
+    script = _text(merged, "setup_script")
+    copies = {target: str(_value(node)) for target, node in _kept(merged, "setup_copy").items()}
+    paths = sorted({*copies.values(), *([script] if script else [])})
+    files: dict[str, SetupFile] = {path: layers.setup_files[path] for path in paths}
+    return {"setup_script": script, "setup_copy": copies, "setup_files": files}
+
+
+def _check_release(build: Build, own: Table) -> None:
+    node = own.get("release")
+    if build.release is None or node is None:
+        return
+    dated = build.release.isdigit()
+    if dated != (build.version == "edge") or not (dated or build.release.startswith(build.version + ".")):
+        wanted = "a date, YYYYMMDD" if build.version == "edge" else f"one of {build.version}.N"
+        raise node.source.error("release", f"{build.release} is no release of {build.version} ({build.name}): {wanted}")
+
+
+def _check_name(build: Build, merged: Table, source: Source) -> None:
+    longest = build.release or ("20991231" if build.version == "edge" else f"{build.version}.99_rc9")
+    name = build.image_name(longest, _LONGEST_REVISION if build.revision is None else build.revision)
+    if OMI_NAME.fullmatch(name):
+        return
+    key = "suffix" if len(build.suffix) > len(build.prefix) else "prefix"
+    node = merged.get(key)
+    where = node.source if node else source
+    problem = (
+        f"makes OMI names like {name!r}, {len(name)} characters; OUTSCALE allows 3 to 128 of A-Z a-z 0-9 _ ( ) / . -"
+    )
+    raise where.error(key, problem + " and space")
+
+
+def _check_packages(build: Build, merged: Table, source: Source) -> None:
+    tags = sorted({value for value in build.repos.values() if isinstance(value, str)})
+    for name, node in _kept(merged, "packages").items():
+        tag = _value(node)
+        if isinstance(tag, str) and tag not in tags:
+            there = f"there are: {', '.join(tags)}" if tags else "no repo has a tag"
+            raise node.source.error(f"packages.{name}", f"the tag {tag!r} belongs to no repo; {there}")
+    for name in essential_packages(build):
+        taken = merged.get("packages", name)
+        if isinstance(taken, Leaf) and taken.removes:
+            problem = (
+                "can't be taken away: the image needs it (kernel and loader follow from kernel_flavor and firmware)"
+            )
+            raise taken.source.error(f"packages.{name}", problem)
+    for key, left in (("repos", any(value is True for value in build.repos.values())), ("keys", bool(build.keys))):
+        if not left:
+            raise source.error(
+                f"builds.{build.name}", f"nothing is left in {key}; the build needs at least one untagged"
+            )
+
+
+def essential_packages(build: Build) -> tuple[str, ...]:
+    """What every image of this kind must hold, whatever its profile lists."""
+    loader = {"bios": "syslinux"}[build.firmware]
+    return ("alpine-base", f"linux-{build.kernel_flavor}", loader)
