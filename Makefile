@@ -1,0 +1,41 @@
+# `make demo` shows the whole way on this machine, `make test` checks all of it; each does the set-up it needs.
+SHELL = /bin/sh
+PYTHON = python3
+.DEFAULT_GOAL = help
+.PHONY: help setup venv toolchain system-packages lint test check clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: system-packages venv toolchain ## system packages, Python environment and pinned tools; nothing to do the second time
+
+system-packages:
+	@toolchain/system-packages.sh
+
+# The stamp holds what was installed, so the environment is made anew when the pins change, not when a date does.
+venv: system-packages
+	@if ! cmp -s requirements.txt .venv/requirements.stamp; then \
+		echo "venv: installing requirements.txt into .venv"; \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "venv: Python 3.11 or newer is needed: make PYTHON=python3.11 ...")' && \
+		{ [ -x .venv/bin/python ] || $(PYTHON) -m venv .venv; } && \
+		.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt && \
+		cp requirements.txt .venv/requirements.stamp; \
+	fi
+
+toolchain: venv
+	@.venv/bin/python -m toolchain.install --link .venv/toolchain
+
+lint:
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check .
+	@.venv/bin/mypy --strict --no-error-summary .
+	@git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+
+test: setup lint ## every test, end to end included
+	@. toolchain/env.sh && python -m pytest
+
+check: setup lint ## the quick tests, under a minute
+	@. toolchain/env.sh && python -m pytest -m 'not slow'
+
+clean: ## removes what builds left in this folder
+	@rm -rf build
