@@ -32,8 +32,8 @@ class MachineSpec:
 class Metadata:
     """What the metadata service tells one VM; `entries` maps a path below `/latest/` to its text or bytes.
 
-    Example: {"meta-data/instance-id": "i-1", "meta-data/public-keys/0/openssh-key": "ssh-ed25519 ...", "user-data": b"..."}.
-    Folders are listed from the entries below them. A path that is absent answers 404; PUT is never served (IMDSv1 only).
+    Example: {"meta-data/instance-id": b"i-1", "meta-data/public-keys/0/openssh-key": b"ssh-..."}; also "user-data".
+    Folders are listed from the entries below them. A path that is absent answers 404; PUT is never served (IMDSv1).
     """
 
     entries: dict[str, bytes]
@@ -64,7 +64,7 @@ class Machines(Protocol):
     def set_metadata(self, vm_id: str, metadata: Metadata) -> None: ...
 
     def stop_vm(self, vm_id: str, *, force: bool) -> None:
-        """Press the power button and wait up to the limit (seconds, implementation's constant), then pull the plug; `force` pulls at once."""
+        """Press the power button, wait up to the implementation's limit, then pull the plug; `force` pulls at once."""
 
     def delete_vm(self, vm_id: str) -> None:
         """End the VM at once and remove what belongs to it alone (sockets, logs); its volumes stay."""

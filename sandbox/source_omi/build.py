@@ -79,10 +79,8 @@ class Privilege:
     prefix: tuple[str, ...]
 
 
-def privilege(
-    euid: int, user: str, subuid: Path = Path("/etc/subuid"), subgid: Path = Path("/etc/subgid")
-) -> Privilege:
-    """Root works as it is; anybody else by subordinate ids.
+def privilege(euid: int, user: str, etc: Path = Path("/etc")) -> Privilege:
+    """Root works as it is; anybody else by the subordinate ids of `etc`/subuid and subgid.
 
     Raises SourceOmiError where newuidmap or a range of 65536 ids is missing.
     """
