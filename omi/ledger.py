@@ -80,6 +80,12 @@ class LedgerImage:
         spec = self.spec.model_copy(update={"access": access})
         return replace(self, spec=spec, command=replace(self.command, stdin=spec.to_json()))
 
+    def touched(self) -> LedgerImage:
+        """The same image with a standard input that differs in white space alone, which makes Pulumi run `update`."""
+        stdin = self.command.stdin
+        other = stdin.rstrip("\n") if stdin.endswith("\n") else f"{stdin}\n"
+        return replace(self, command=replace(self.command, stdin=other))
+
 
 @dataclass(frozen=True)
 class Ledger:

@@ -1,0 +1,67 @@
+"""What the account holds, as far as a plan needs to know: values only, whoever asked the cloud for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from omi.profile.model import Access
+
+_REVISION = re.compile(r"-r(?=(\d+))")
+
+
+@dataclass(frozen=True)
+class AccountImage:
+    """One OMI that this account owns."""
+
+    name: str
+    omi: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    managed: bool = False
+    """Its tags name this project, profile and stack."""
+    digest: str | None = None
+    """Of its content, as its tags say."""
+    access: Access | None = None
+    """Who may launch it now; None if that wasn't asked."""
+    used_by: tuple[str, ...] = ()
+    """Ids of the account's VMs that run from it."""
+
+
+@dataclass(frozen=True)
+class AccountView:
+    """All OMIs that the account owns in the stack's Region; names are unique in an account."""
+
+    images: tuple[AccountImage, ...] = ()
+
+    @classmethod
+    def of(cls, images: Iterable[AccountImage]) -> AccountView:
+        """Sorted by name, so that the order of the cloud's answer doesn't matter."""
+        return cls(tuple(sorted(images, key=lambda image: (image.name, image.omi))))
+
+    @cached_property
+    def by_omi(self) -> Mapping[str, AccountImage]:
+        """By OMI id."""
+        return {image.omi: image for image in self.images}
+
+    @cached_property
+    def by_name(self) -> Mapping[str, AccountImage]:
+        """By name."""
+        return {image.name: image for image in self.images}
+
+    def revisions(self, first: str, suffix: str) -> Iterator[tuple[int, AccountImage]]:
+        """The revisions of one release, given the name of its r0 and the suffix in it; oldest first."""
+        head = first[: len(first) - len(suffix) - 1]
+        yield from sorted(self._revisions.get((head, suffix), ()), key=lambda found: found[0])
+
+    @cached_property
+    def _revisions(self) -> Mapping[tuple[str, str], list[tuple[int, AccountImage]]]:
+        found: dict[tuple[str, str], list[tuple[int, AccountImage]]] = {}
+        for image in self.images:
+            for match in _REVISION.finditer(image.name):
+                number = match[1]
+                if number == str(int(number)):  # r01 isn't a name of ours
+                    key = (image.name[: match.end()], image.name[match.end() + len(number) :])
+                    found.setdefault(key, []).append((int(number), image))
+        return found

@@ -1,0 +1,121 @@
+"""A plan as values: one step for each image, each with its action and its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from itertools import groupby
+
+from omi.account import AccountImage
+from omi.image import BuildVm, CloudAccess, ImageSpec
+from omi.ledger import LedgerImage
+from omi.profile.model import Build
+
+
+class Action(StrEnum):
+    """What happens to an image."""
+
+    KEEP = "keep"
+    BUILD = "build"
+    ADOPT = "adopt"
+    """An OMI of the wanted name is in the account already: taken into the ledger instead of being built."""
+    REBUILD = "rebuild"
+    """A build in place of a current image that is gone from the account."""
+    PRUNE = "prune"
+    """Not declared any more: its delete command deregisters it, or only forgets it if another hand made it."""
+
+
+@dataclass(frozen=True)
+class PlannedImage:
+    """An image that the ledger doesn't hold yet."""
+
+    build: Build
+    release: str
+    revision: int
+    digest: str
+    end_of_life: date | None = None
+    existing: AccountImage | None = None
+    """The OMI that is adopted."""
+
+    @property
+    def name(self) -> str:
+        """The OMI's name."""
+        return self.build.image_name(self.release, self.revision)
+
+    def to_spec(self, project: str, stack: str, cloud: CloudAccess, vm: BuildVm, releases_dir: str) -> ImageSpec:
+        """The command's standard input."""
+        return ImageSpec(
+            project=project,
+            stack=stack,
+            name=self.name,
+            release=self.release,
+            revision=self.revision,
+            digest=self.digest,
+            end_of_life=self.end_of_life,
+            build=self.build,
+            access=self.build.access,
+            cloud=cloud,
+            vm=vm,
+            releases_dir=releases_dir,
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One image and what happens to it. A kept LedgerImage is to be declared by its `command`, as it stands here."""
+
+    image: PlannedImage | LedgerImage
+    action: Action
+    reason: str
+    level: str | None = None
+    """Of a prune: end-of-life, release, edge, revision; `profile` if removed from it; `gone` from the account."""
+    updates: bool = False
+    """Of a keep: its command's update runs, since the launch permissions change or are to be put back."""
+
+    @property
+    def build(self) -> str:
+        """The build's name."""
+        return self.image.build.name if isinstance(self.image, PlannedImage) else self.image.build
+
+    @property
+    def name(self) -> str:
+        """The OMI's name."""
+        return self.image.name
+
+    @property
+    def forgets(self) -> bool:
+        """Whether it is a prune that leaves the OMI itself alone, since another hand made it."""
+        return self.action is Action.PRUNE and isinstance(self.image, LedgerImage) and self.image.record.adopted
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps: builds of the profile in the order of their versions, then removed builds; newest image first."""
+
+    steps: tuple[Step, ...] = ()
+    builds: tuple[str, ...] = ()
+    """Every build of the profile or the ledger, in the order of the steps."""
+    warnings: tuple[str, ...] = ()
+
+    def by_build(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
+        """Each build's name and steps: every build of the profile, even without a step, and every removed one."""
+        steps = {name: tuple(group) for name, group in groupby(self.steps, key=lambda step: step.build)}
+        for name in self.builds:
+            yield name, steps.get(name, ())
+
+    def declared(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
+        """What a program declares: each build that has images, with its steps but the prunes."""
+        for name, steps in self.by_build():
+            if rest := tuple(step for step in steps if step.action is not Action.PRUNE):
+                yield name, rest
+
+    def of(self, action: Action) -> tuple[Step, ...]:
+        """The steps with this action."""
+        return tuple(step for step in self.steps if step.action is action)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything but keeping is planned."""
+        return any(step.action is not Action.KEEP or step.updates for step in self.steps)

@@ -1,0 +1,243 @@
+"""The planner: every image that the ledger holds or a build wants gets one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from omi.account import AccountView
+from omi.errors import UpstreamError
+from omi.ledger import Ledger, LedgerImage
+from omi.plan.guard import check_clash, check_mass_prune, check_names, check_only, check_twice
+from omi.plan.model import Action, Plan, PlannedImage, Step
+from omi.plan.wanted import Request, Wish, wish
+from omi.profile.model import Access, Build
+from omi.retention import Verdict, verdicts
+from omi.settings import Retention
+from omi.upstream.current import current_release, end_of_life
+from omi.upstream.model import Upstream
+from omi.version import version_key
+
+Digest = Callable[[Build, str], str]
+"""The digest of everything that decides the content of a build's image of a release."""
+
+
+def make_plan(
+    builds: Sequence[Build],
+    upstream: Upstream,
+    ledger: Ledger,
+    retention: Retention,
+    today: date,
+    digests: Digest,
+    *,
+    account: AccountView | None = None,
+    only: Collection[str] = (),
+) -> Plan:
+    """One step for every image; nothing but these values decides, and their order doesn't matter. `today` is in UTC.
+
+    `account` is what the account holds, None where nobody looked: then nothing is known of adoption, drift and VMs.
+    `only` names the builds that may change; the images of all others are kept as they are, access included.
+    Raises ProfileError, SettingsError, UpstreamError (a build without any known release) and PlanError (two builds of
+    one image name, or too many prunes at once).
+    """
+    check_twice(build.name for build in builds)
+    check_only(only, {build.name for build in builds} | {image.build for image in ledger.images})
+    live = sorted(builds, key=lambda build: (version_key(build.version), build.name))
+    planner = _Planner(upstream, ledger, retention, today, digests, account, frozenset(only))
+    outcomes = [planner.live(build) for build in live if planner.may_change(build.name)]
+    check_clash((outcome.build, outcome.first_name) for outcome in outcomes if outcome.first_name is not None)
+    left = {image.name for image in ledger.images} - {step.name for outcome in outcomes for step in outcome.steps}
+    rest = [planner.rest(image) for image in ledger.images if image.name in left]
+    names = [build.name for build in live]
+    names += sorted({image.build for image in ledger.images} - set(names))
+    steps = _in_order([step for outcome in outcomes for step in outcome.steps] + rest, names)
+    check_clash((step.build, step.name) for step in steps)
+    check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
+    check_mass_prune(steps, retention, len(ledger.images))
+    told = [*upstream.warnings, *_unknown_levels(retention, names)]
+    told += [warning for outcome in outcomes for warning in outcome.warnings]
+    return Plan(steps, tuple(names), tuple(dict.fromkeys(told)))
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    build: str
+    first_name: str | None = None
+    """What the r0 of the wanted release is called; None where none is wanted."""
+    steps: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class _Planner:
+    """What is the same for all builds of one plan."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        ledger: Ledger,
+        retention: Retention,
+        today: date,
+        digests: Digest,
+        account: AccountView | None,
+        only: frozenset[str],
+    ) -> None:
+        self._upstream, self._retention, self._today = upstream, retention, today
+        self._digests, self._account, self._only = digests, account, only
+        self._protected = frozenset(retention.protect)
+        self._names = frozenset(image.name for image in ledger.images)
+        self._held: dict[tuple[str, str], list[LedgerImage]] = {}
+        for image in ledger.images:
+            self._held.setdefault((image.profile, image.build), []).append(image)
+
+    def may_change(self, build: str) -> bool:
+        """Whether this run is about the build at all."""
+        return not self._only or build in self._only
+
+    def live(self, build: Build) -> _Outcome:
+        """The steps of a build that the profile names."""
+        held = self._held.get((build.profile, build.name), [])
+        images = [image for image in held if not self._is_gone(image)]
+        gone = [image for image in held if self._is_gone(image)]
+        last_day = end_of_life(build, self._upstream)
+        release, notes = self._wanted_release(build, last_day, bool(held))
+        outcome: Wish
+        if release is None:
+            outcome = Wish(None, None)
+        else:
+            account = self._account or AccountView()
+            outcome = wish(Request(build, release, last_day, images, gone, self._names, account, self._digests))
+        steps = [outcome.step] if outcome.step else []
+        steps += self._kept_or_pruned(build, images, outcome, last_day)
+        steps += [_prune(image, Verdict("gone", f"{image.record.omi} is gone from the account")) for image in gone]
+        first = build.image_name(release, 0) if release is not None else None
+        return _Outcome(build.name, first, tuple(steps), notes)
+
+    def rest(self, image: LedgerImage) -> Step:
+        """An image whose build the profile doesn't name or this run is not about."""
+        if not self.may_change(image.build):
+            return Step(image, Action.KEEP, f"not in this run, which is about {', '.join(sorted(self._only))}")
+        if self._is_gone(image):
+            return _prune(image, Verdict("gone", f"{image.record.omi} is gone from the account"))
+        if spared := self._spared(image):
+            return Step(image, Action.KEEP, f"removed from profile, but {spared}")
+        return _prune(image, Verdict("profile", "removed from profile"))
+
+    def _wanted_release(
+        self, build: Build, last_day: date | None, has_images: bool
+    ) -> tuple[str | None, tuple[str, ...]]:
+        if last_day is not None and self._today > last_day:
+            note = f"{build.name}: version {build.version} is past its end of life ({last_day}): no new images"
+            return None, () if has_images else (note,)
+        try:
+            current = current_release(build, self._upstream, self._today)
+        except UpstreamError as error:
+            if not has_images:
+                raise
+            return None, (str(error),)
+        return current.release, (current.warning,) if current.warning else ()
+
+    def _kept_or_pruned(
+        self, build: Build, images: Sequence[LedgerImage], outcome: Wish, last_day: date | None
+    ) -> Iterator[Step]:
+        found = verdicts(
+            images, self._retention, self._today, end_of_life=self._support_of(build, last_day), proved=_is_proved
+        )
+        newest = next((image for image in reversed(images) if _is_proved(image)), None)
+        for image in images:
+            verdict, spared = found.get(image.name), self._spared(image)
+            if image is outcome.current:
+                yield self._keep(build, image, outcome.reason)
+            elif verdict is None:
+                yield self._keep(build, image, self._idle_reason(image, newest, last_day))
+            elif image is newest:
+                yield self._keep(build, image, f"the newest verified image of its build ({verdict.reason})")
+            elif spared:
+                yield self._keep(build, image, f"{spared} ({verdict.reason})")
+            else:
+                yield _prune(image, verdict)
+
+    def _idle_reason(self, image: LedgerImage, newest: LedgerImage | None, last_day: date | None) -> str:
+        if image is newest and last_day is not None and self._today > last_day:
+            return f"version {image.version} is past its end of life ({last_day}): no new images"
+        if image is newest:
+            return "the newest verified image of its build"
+        return "superseded; no retention level prunes it"
+
+    def _keep(self, build: Build, image: LedgerImage, reason: str) -> Step:
+        if image.record.adopted:
+            return Step(image, Action.KEEP, f"{reason}; made by another hand, so never changed")
+        kept = image.with_access(build.access)
+        if kept is not image:
+            change = f"launch permissions change to {_told(build.access)}"
+        elif self._access_drifted(image):
+            kept, change = image.touched(), "launch permissions were changed outside and are put back"
+        else:
+            return Step(image, Action.KEEP, reason)
+        return Step(kept, Action.KEEP, f"{reason}; {change}", updates=True)
+
+    def _support_of(self, build: Build, last_day: date | None) -> Callable[[LedgerImage], date | None]:
+        def of_image(image: LedgerImage) -> date | None:
+            if image.version == build.version and last_day is not None:
+                return last_day
+            branch = self._upstream.branch(image.version)
+            return (branch.end_of_life if branch else None) or image.spec.end_of_life
+
+        return of_image
+
+    def _is_gone(self, image: LedgerImage) -> bool:
+        return self._account is not None and image.record.omi not in self._account.by_omi
+
+    def _spared(self, image: LedgerImage) -> str | None:
+        if {image.name, image.record.omi} & self._protected:
+            return "protected by retention.protect"
+        seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
+        return f"in use by {', '.join(seen.used_by)}" if seen is not None and seen.used_by else None
+
+    def _access_drifted(self, image: LedgerImage) -> bool:
+        seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
+        if seen is None or seen.access is None:
+            return False
+        return _launchers(seen.access) != _launchers(image.spec.access)
+
+
+def _is_proved(image: LedgerImage) -> bool:
+    return image.record.verified
+
+
+def _prune(image: LedgerImage, verdict: Verdict) -> Step:
+    made_elsewhere = "; made by another hand, so only forgotten" if image.record.adopted else ""
+    return Step(image, Action.PRUNE, verdict.reason + made_elsewhere, level=verdict.level)
+
+
+def _launchers(access: Access) -> tuple[bool, frozenset[str]]:
+    return access.public, frozenset(access.accounts)
+
+
+def _told(access: Access) -> str:
+    who = ["everyone"] if access.public else []
+    return ", ".join([*who, *access.accounts]) or "the owner alone"
+
+
+def _in_order(steps: Iterable[Step], names: Sequence[str]) -> tuple[Step, ...]:
+    """By build, and within it the new image first, then the ledger's, newest first."""
+    place = {name: index for index, name in enumerate(names)}
+    newest_first = sorted(steps, key=_age, reverse=True)
+    return tuple(sorted(newest_first, key=lambda step: place[step.build]))
+
+
+def _age(step: Step) -> tuple[object, ...]:
+    image = step.image
+    return (True, image.name) if isinstance(image, PlannedImage) else (False, *image.order)
+
+
+def _unknown_levels(retention: Retention, names: Sequence[str]) -> Iterator[str]:
+    """A level that names a build which isn't there is told, not refused: the build may have been removed since."""
+    levels: Mapping[str, Collection[str]] = {
+        key: level.builds
+        for key in ("revision", "release", "end_of_life")
+        if (level := getattr(retention, key)) is not None
+    }
+    for key, builds in levels.items():
+        for name in sorted(set(builds) - set(names)):
+            yield f"retention.{key}.builds names {name}, which is no build of the profile or the ledger"

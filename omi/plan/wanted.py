@@ -1,0 +1,165 @@
+"""What a live build wants: the image that should exist, and whether it is there, is to be built or to be adopted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from omi.account import AccountImage, AccountView
+from omi.ledger import LedgerImage
+from omi.plan.model import Action, PlannedImage, Step
+from omi.profile.model import Build
+from omi.version import release_key
+
+_BESIDE_CONTENT = frozenset(
+    {"profile", "name", "release", "revision", "end_of_life", "recorded_release", "access", "version"}
+)
+"""Fields of a build that don't decide what is in an image of a given release."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The outcome for one build: the image that is current, or the step that makes one, with what to say of them."""
+
+    current: LedgerImage | None = None
+    step: Step | None = None
+    reason: str = "current"
+    """Why `current` stays, or why nothing is built."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What decides it: the build, its release, and the images of it that the ledger holds and the account still has."""
+
+    build: Build
+    release: str
+    end_of_life: date | None
+    images: Sequence[LedgerImage]
+    """Oldest first."""
+    gone: Sequence[LedgerImage]
+    """Those that the ledger holds but the account doesn't any more."""
+    taken: Collection[str]
+    """OMI names that the ledger holds, of whatever build, so that no second resource may have them."""
+    account: AccountView
+    digest: Callable[[Build, str], str]
+
+
+def wish(request: Request) -> Wish:
+    """Keep what is current, else adopt what is there, else build the next revision."""
+    build, release = request.build, request.release
+    if newer := _newer_release(request):
+        return Wish(newer, None, f"current: upstream offers only {release}, which is older")
+    same = [image for image in request.images if image.release == release and image.version == build.version]
+    if build.revision is not None:
+        return _pinned_revision(request, same, build.revision)
+    digest = request.digest(build, release)
+    if same and same[-1].spec.digest == digest:
+        pinned = f", pinned to release {release}" if build.release else ""
+        return Wish(same[-1], None, f"current{pinned}")
+    revisions = tuple(_of_account(request))
+    if found := _adoptable(request, same, revisions, digest):
+        return Wish(same[-1] if same else None, _adopt(request, digest, *found), "current until its successor is there")
+    number = _next_revision(request, same, revisions)
+    action, why = _why(request, same, number)
+    step = Step(PlannedImage(build, release, number, digest, request.end_of_life), action, why)
+    return Wish(same[-1] if same else None, step, "current until its successor is there")
+
+
+def _newer_release(request: Request) -> LedgerImage | None:
+    """The newest image, if its release is newer than the one that upstream offers: then nothing is built."""
+    newest = max(
+        (image for image in request.images if image.version == request.build.version),
+        key=lambda image: image.order,
+        default=None,
+    )
+    if newest is None or request.build.release is not None:
+        return None
+    return newest if release_key(newest.release) > release_key(request.release) else None
+
+
+def _pinned_revision(request: Request, same: Sequence[LedgerImage], revision: int) -> Wish:
+    build, release = request.build, request.release
+    if held := next((image for image in same if image.revision == revision), None):
+        return Wish(held, None, f"current, pinned to revision r{revision}")
+    before = same[-1] if same else None
+    name = build.image_name(release, revision)
+    if name in request.taken:
+        return Wish(before, None, f"current: the next update can make r{revision}, once its name is free")
+    digest = request.digest(build, release)
+    if existing := request.account.by_name.get(name):
+        return Wish(before, _adopt(request, digest, revision, existing), "current until its successor is there")
+    image = PlannedImage(build, release, revision, digest, request.end_of_life)
+    reason = f"pinned to revision r{revision}"
+    return Wish(before, Step(image, Action.BUILD, reason), "current until its successor is there")
+
+
+def _of_account(request: Request) -> Iterator[tuple[int, AccountImage]]:
+    """The release's images in the account that the ledger doesn't hold, oldest revision first."""
+    held = {image.record.omi for image in request.images}
+    first = request.build.image_name(request.release, 0)
+    for revision, image in request.account.revisions(first, request.build.suffix):
+        if image.omi not in held:
+            yield revision, image
+
+
+def _adoptable(
+    request: Request, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]], digest: str
+) -> tuple[int, AccountImage] | None:
+    """The newest own image of the very content (an interrupted run's), else, for a first image, the newest of any hand.
+
+    Another hand's image can't answer to changed content, so it is passed over once the ledger holds the release.
+    """
+    beyond = same[-1].revision if same else -1
+    free = [item for item in found if item[0] > beyond and item[1].name not in request.taken]
+    own = [item for item in free if item[1].managed and item[1].digest == digest]
+    foreign = [item for item in free if not item[1].managed] if not same else []
+    return next(reversed(own or foreign), None)
+
+
+def _adopt(request: Request, digest: str, revision: int, existing: AccountImage) -> Step:
+    whose = "this stack's own, from an interrupted run" if existing.managed else "made by another hand"
+    image = PlannedImage(request.build, request.release, revision, digest, request.end_of_life, existing)
+    return Step(image, Action.ADOPT, f"{existing.omi} of that name is in the account, {whose}")
+
+
+def _next_revision(request: Request, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]) -> int:
+    used = [image.revision for image in (*same, *_gone_of_release(request))] + [revision for revision, _ in found]
+    number = max(used, default=-1) + 1
+    names = request.account.by_name
+    while (name := request.build.image_name(request.release, number)) in request.taken or name in names:
+        number += 1
+    return number
+
+
+def _gone_of_release(request: Request) -> list[LedgerImage]:
+    return [
+        image for image in request.gone if image.release == request.release and image.version == request.build.version
+    ]
+
+
+def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Action, str]:
+    build, release = request.build, request.release
+    missing = _gone_of_release(request)
+    newest = same[-1] if same else None
+    if missing and (newest is None or missing[-1].revision > newest.revision):
+        return Action.REBUILD, f"revision r{number}: {missing[-1].record.omi} (r{missing[-1].revision}) is gone"
+    if newest is not None:
+        return Action.BUILD, f"revision r{number}: {changed_content(newest.spec.build, build)}"
+    before = max((*request.images, *request.gone), key=lambda image: image.order, default=None)
+    if before is None:
+        return Action.BUILD, f"first image of {build.name}"
+    pinned = "pinned to" if build.release else "new"
+    return Action.BUILD, f"{pinned} release {release} (was {before.release})"
+
+
+def changed_content(before: Build, after: Build) -> str:
+    """What of the profile differs, by key; where nothing does, it must be the files that builds have in common."""
+    keys = [
+        key
+        for key in type(after).model_fields
+        if key not in _BESIDE_CONTENT and getattr(before, key) != getattr(after, key)
+    ]
+    if not keys:
+        return "guest files or template changed"
+    return f"{', '.join(keys)} changed in the profile"

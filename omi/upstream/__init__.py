@@ -1,0 +1,16 @@
+"""Alpine's releases as upstream tells them: which branches there are, and what each arch's mirror has now."""
+
+from omi.upstream.current import Current, current_release, end_of_life
+from omi.upstream.fetch import fetch_upstream
+from omi.upstream.model import Branch, MirrorRelease, Release, Upstream
+
+__all__ = [
+    "Branch",
+    "Current",
+    "MirrorRelease",
+    "Release",
+    "Upstream",
+    "current_release",
+    "end_of_life",
+    "fetch_upstream",
+]

@@ -1,0 +1,79 @@
+"""Which release a build is to have now, and until when its version is supported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from omi.errors import UpstreamError
+from omi.profile.model import Build
+from omi.upstream.model import Branch, Upstream
+from omi.version import EDGE, edge_release, release_key
+
+
+@dataclass(frozen=True)
+class Current:
+    """The release that a build wants, and what a person should know of how it was found."""
+
+    release: str
+    warning: str | None = None
+
+
+def current_release(build: Build, upstream: Upstream, today: date) -> Current:
+    """The build's wanted release: its pin, else what the arch's mirror has, else what was last recorded.
+
+    The mirror decides, not releases.json, since the mirror is what apk installs from. Where the mirror can't be asked,
+    no release counts that it isn't known to have, unless nothing else is known at all. Raises UpstreamError then.
+    """
+    if build.release is not None:
+        return Current(build.release)
+    if build.version == EDGE:
+        return Current(edge_release(today))
+    branch = upstream.branch(build.version)
+    mirror = upstream.mirror.get((build.version, build.arch))
+    where = f"Alpine {build.version} for {build.arch}"
+    if mirror is not None and not mirror.stale:
+        return _by_mirror(build, branch, mirror.release, where)
+    listed = _listed(build, branch)
+    known = [release for release in (mirror.release if mirror else None, build.recorded_release) if release]
+    if known:
+        release = max(known, key=release_key)
+        ahead = listed is not None and release_key(listed) > release_key(release)
+        told = f"; releases.json names {listed}, which the mirror may not have yet" if ahead else ""
+        return Current(release, f"{where}: the mirror can't be asked, so {release} counts as last known{told}")
+    if listed is not None:
+        return Current(listed, f"{where}: the mirror can't be asked, so {listed} counts as releases.json names it")
+    raise UpstreamError(
+        f"{build.name}: the release of {where} is not known: neither the mirror nor releases.json could be read and "
+        f"none is recorded in the profile; try again later, or set `release` in the profile, {build.version}.N"
+    )
+
+
+def _by_mirror(build: Build, branch: Branch | None, release: str | None, where: str) -> Current:
+    listed = _listed(build, branch)
+    if release is None:
+        if build.recorded_release is not None:
+            told = f"so {build.recorded_release} counts as recorded in the profile"
+            return Current(build.recorded_release, f"{where}: the mirror has no release, {told}")
+        raise UpstreamError(
+            f"{build.name}: {where} has no release on the mirror yet; "
+            "take the build out of the profile until it has, or set upstream.mirror to another mirror"
+        )
+    if listed is None or listed == release:
+        return Current(release)
+    if release_key(listed) > release_key(release):
+        return Current(
+            release, f"{where}: releases.json names {listed}, but the mirror only has {release}, which counts"
+        )
+    return Current(release, f"{where}: the mirror has {release}, which releases.json does not name yet; it counts")
+
+
+def _listed(build: Build, branch: Branch | None) -> str | None:
+    return branch.newest if branch is not None and build.arch in branch.arches else None
+
+
+def end_of_life(build: Build, upstream: Upstream) -> date | None:
+    """The last day on which the build's version is supported: the later of upstream's and the profile's."""
+    branch = upstream.branch(build.version)
+    days = [day for day in (build.end_of_life, branch.end_of_life if branch else None) if day is not None]
+    return max(days, default=None)

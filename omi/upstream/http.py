@@ -1,0 +1,189 @@
+"""Many small files by HTTP at once, within one limit of time, with validators from earlier runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import queue
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import TimeoutError as HTTPTimeoutError
+
+from omi.errors import UpstreamError
+
+MAX_BODY = 8 * 1024 * 1024
+"""Bytes; releases.json has about 64 KiB."""
+
+_CHUNK = 64 * 1024
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A file as an earlier run got it; `etag` and `last_modified` are the server's validators for it."""
+
+    url: str
+    body: str
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True)
+class Got(Generic[T]):
+    """What is in hand of one URL: `value` fresh or `stale` from an earlier run, or nothing; `problem` says why."""
+
+    value: T | None = None
+    stale: bool = False
+    missing: bool = False
+    """The server was asked and has no such file (404)."""
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    body: bytes = b""
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+class Store:
+    """Earlier answers on disk, one file per URL; losing them costs nothing but time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, url: str) -> Cached | None:
+        """The earlier answer; None where there is none or it can't be read."""
+        with suppress(OSError, ValueError, TypeError):
+            cached = Cached(**json.loads(self._path(url).read_text(encoding="utf-8")))
+            if cached.url == url and isinstance(cached.body, str):
+                return cached
+        return None
+
+    def save(self, cached: Cached) -> None:
+        """Write it in one step; a folder that can't be written only means asking in full again."""
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile("w", encoding="utf-8", dir=self._folder, delete=False) as file:
+                json.dump(asdict(cached), file)
+            Path(file.name).replace(self._path(cached.url))
+
+    def _path(self, url: str) -> Path:
+        return self._folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
+
+
+def get_all(wanted: Mapping[str, Callable[[bytes], T]], store: Store, limit: float) -> dict[str, Got[T]]:
+    """Get every URL and read its body with its reader (which raises UpstreamError for a wrong one).
+
+    All at once; after `limit` seconds what hasn't come counts as not reachable. Nothing is raised: see Got.
+    """
+    cached = {url: store.load(url) for url in wanted}
+    answers: dict[str, _Answer | str] = dict(_answers(cached, limit))
+    return {
+        url: _judge(url, answers.get(url, f"no answer within {limit:g} s"), cached[url], read, store)
+        for url, read in wanted.items()
+    }
+
+
+def _judge(url: str, answer: _Answer | str, cached: Cached | None, read: Callable[[bytes], T], store: Store) -> Got[T]:
+    if isinstance(answer, str):
+        return _fallback(cached, read, answer)
+    if answer.status == 404:
+        return Got(missing=True, problem="the server has no such file")
+    if answer.status == 304 and cached is not None:
+        return _fallback(cached, read, None)
+    if answer.status != 200:
+        return _fallback(cached, read, f"the server answered {answer.status}")
+    try:
+        value = read(answer.body)
+    except UpstreamError as error:
+        return _fallback(cached, read, str(error))
+    store.save(Cached(url, answer.body.decode(errors="replace"), answer.etag, answer.last_modified))
+    return Got(value)
+
+
+def _fallback(cached: Cached | None, read: Callable[[bytes], T], problem: str | None) -> Got[T]:
+    """The earlier answer: as good as new without a problem (304), else stale."""
+    if cached is None:
+        return Got(problem=problem)
+    try:
+        return Got(read(cached.body.encode()), stale=problem is not None, problem=problem)
+    except UpstreamError:
+        return Got(problem=problem or "the earlier answer can't be read")
+
+
+def _answers(cached: Mapping[str, Cached | None], limit: float) -> Iterator[tuple[str, _Answer | str]]:
+    """Answers as they come. The threads are daemons: one that hangs (a name server, a slow drip) holds nobody up."""
+    arrived: queue.SimpleQueue[tuple[str, _Answer | str]] = queue.SimpleQueue()
+    end = time.monotonic() + limit
+    for url, earlier in cached.items():
+        threading.Thread(target=_ask, args=(url, earlier, end, arrived), daemon=True).start()
+    with suppress(queue.Empty):
+        for _ in cached:
+            yield arrived.get(timeout=max(0.0, end - time.monotonic()))
+
+
+def _ask(url: str, cached: Cached | None, end: float, arrived: queue.SimpleQueue[tuple[str, _Answer | str]]) -> None:
+    try:
+        arrived.put((url, _request(url, cached, end)))
+    except SSLError as error:
+        arrived.put((url, f"TLS failed: {error}"))
+    except HTTPTimeoutError:
+        arrived.put((url, "no answer in time"))
+    except (HTTPError, OSError) as error:
+        arrived.put((url, f"it can't be reached ({type(error).__name__})"))
+
+
+def _request(url: str, cached: Cached | None, end: float) -> _Answer:
+    left = max(0.01, end - time.monotonic())
+    response = _pool(url).request(
+        "GET",
+        url,
+        headers=dict(_validators(cached)),
+        timeout=urllib3.Timeout(total=left),
+        retries=False,
+        redirect=False,  # one could lead from TLS to plain HTTP; upstream has none
+        preload_content=False,
+    )
+    try:
+        body = bytearray()
+        while chunk := response.read1(_CHUNK):
+            body += chunk
+            if len(body) > MAX_BODY or time.monotonic() > end:
+                raise HTTPError("the answer is too long")
+        headers = response.headers
+        return _Answer(response.status, bytes(body), headers.get("ETag"), headers.get("Last-Modified"))
+    finally:
+        response.close()
+
+
+def _validators(cached: Cached | None) -> Iterable[tuple[str, str]]:
+    yield "User-Agent", "alpine-omi"
+    if cached and cached.etag:
+        yield "If-None-Match", cached.etag
+    if cached and cached.last_modified:
+        yield "If-Modified-Since", cached.last_modified
+
+
+def _pool(url: str) -> urllib3.PoolManager:
+    """A pool that checks certificates by the system's authorities and takes the proxy that the environment names."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and host not in _LOOPBACK and not urllib.request.proxy_bypass(host):
+        return urllib3.ProxyManager(proxy)
+    return urllib3.PoolManager()

@@ -1,0 +1,71 @@
+"""Upstream's branches and releases as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from omi.version import EDGE, release_key, version_key
+
+
+@dataclass(frozen=True)
+class Release:
+    """One point release of a branch; a candidate (3.24.0_rc1) is none."""
+
+    release: str
+    date: date | None = None
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One branch as releases.json tells it; a freshly cut one has no releases, edge never has any."""
+
+    version: str
+    """Without its `v`."""
+    releases: tuple[Release, ...] = ()
+    end_of_life: date | None = None
+    """The last day of support of the main repository (community's may be earlier)."""
+    arches: tuple[str, ...] = ()
+
+    @property
+    def newest(self) -> str | None:
+        """Its newest release by number, whatever the order in the file."""
+        return max((item.release for item in self.releases), key=release_key, default=None)
+
+
+@dataclass(frozen=True)
+class MirrorRelease:
+    """What one arch's mirror has of a branch: its newest release, None where it has none yet."""
+
+    release: str | None
+    stale: bool = False
+    """From an earlier run, since the mirror gave no good answer in this one."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """All that is known of upstream in this run."""
+
+    branches: tuple[Branch, ...] = ()
+    latest_stable: str | None = None
+    """The newest stable version, without its `v`."""
+    mirror: Mapping[tuple[str, str], MirrorRelease] = field(default_factory=dict)
+    """By version and arch; what is absent could not be asked."""
+    warnings: tuple[str, ...] = ()
+
+    def branch(self, version: str) -> Branch | None:
+        """The branch of a version, None where releases.json names no such."""
+        return next((branch for branch in self.branches if branch.version == version), None)
+
+    def supported(self, today: date, arch: str) -> tuple[str, ...]:
+        """Versions that have a release for the arch and are not past their end of life, oldest first; never edge."""
+        versions = (
+            branch.version
+            for branch in self.branches
+            if branch.version != EDGE
+            and branch.releases
+            and arch in branch.arches
+            and (branch.end_of_life is None or today <= branch.end_of_life)
+        )
+        return tuple(sorted(versions, key=version_key))

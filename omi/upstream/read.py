@@ -1,0 +1,93 @@
+"""Upstream's two files as values: releases.json of the site and latest-releases.yaml of a mirror."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from omi.errors import UpstreamError
+from omi.upstream.model import Branch, Release
+from omi.version import EDGE, is_prerelease, release_key, version_of
+
+_VERSION = re.compile(r"v?(\d+\.\d+|edge)")
+_RELEASE = re.compile(r"\d+\.\d+\.\d+(_(alpha|beta|pre|rc)\d*)?")
+
+
+class _Release(BaseModel):
+    version: str
+    date: date | None = None
+
+
+class _Branch(BaseModel):
+    rel_branch: str
+    eol_date: date | None = None
+    arches: tuple[str, ...] = ()
+    releases: tuple[_Release, ...] | None = None
+
+
+class _Releases(BaseModel):
+    latest_stable: str | None = None
+    release_branches: list[dict[str, Any]] = Field(min_length=1)
+
+
+def read_releases(text: bytes) -> tuple[tuple[Branch, ...], str | None]:
+    """Branches and the latest stable version of releases.json; UpstreamError if it isn't such a file.
+
+    A branch that can't be read is left out, so that one odd entry doesn't hide the others.
+    """
+    try:
+        content = _Releases.model_validate_json(text)
+    except ValidationError as error:
+        raise UpstreamError(f"is not a releases.json: {error.errors()[0]['msg']}") from error
+    branches = tuple(branch for entry in content.release_branches if (branch := _branch(entry)) is not None)
+    if not branches:
+        raise UpstreamError("names no branch that can be read")
+    stable = _VERSION.fullmatch(content.latest_stable or "")
+    return branches, stable[1] if stable else None
+
+
+def _branch(entry: dict[str, Any]) -> Branch | None:
+    try:
+        branch = _Branch.model_validate(entry)
+    except ValidationError:
+        return None
+    if not (version := _VERSION.fullmatch(branch.rel_branch)):
+        return None
+    releases = (
+        Release(item.version, item.date)
+        for item in branch.releases or ()
+        if _RELEASE.fullmatch(item.version) and not is_prerelease(item.version)
+    )
+    newest_first = sorted(releases, key=lambda item: release_key(item.release), reverse=True)
+    return Branch(version[1], tuple(newest_first), branch.eol_date, branch.arches)
+
+
+def read_latest(text: bytes, version: str, arch: str) -> str | None:
+    """The newest release in a mirror's latest-releases.yaml of a branch and arch; None if it lists none yet.
+
+    UpstreamError if it isn't such a file. Entries of another branch or arch and candidates don't count.
+    """
+    try:
+        entries = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes strings only, so 3.20 stays 3.20
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UpstreamError("is not YAML") from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UpstreamError("is not a list of releases")
+    releases = [str(entry.get("version")) for entry in entries if entry.get("arch", arch) == arch]
+    if entries and not releases:
+        raise UpstreamError(f"lists nothing for {arch}")
+    final = [
+        release
+        for release in releases
+        if _RELEASE.fullmatch(release) and version_of(release) == version and not is_prerelease(release)
+    ]
+    return max(final, key=release_key, default=None)
+
+
+def branch_folder(version: str) -> str:
+    """The branch's folder on a mirror: v3.23, edge."""
+    return version if version == EDGE else f"v{version}"
