@@ -1,0 +1,257 @@
+"""The HTTP server: validators, faults, changed releases, and the CDN passed through."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+
+from sandbox.mirror import cache as mirror_cache
+from sandbox.mirror.catalogue import Catalogue
+from sandbox.mirror.errors import MirrorError
+from sandbox.mirror.make import Pool, make_tree
+from sandbox.mirror.server import Fault, MirrorServer, MirrorSettings, Source, serve
+from sandbox.mirror.upstream import Answer, Upstream, upstream_url
+
+
+@pytest.fixture
+def cache(tmp_path: Path, pool: Pool, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that already holds a (small) mirror, as `ensure` would have left it."""
+    made = tmp_path / "cache/mirror" / mirror_cache.recipe_key()
+    make_tree(made, catalogue, pool)
+    (made / "pool").symlink_to(pool.folder)
+    monkeypatch.setattr(mirror_cache, "signing_key", lambda _cache: pool.key)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def server(cache: Path, catalogue: Catalogue) -> Iterator[MirrorServer]:
+    running = serve(("127.0.0.1", 0), cache, MirrorSettings(Source.FIXTURE, catalogue))
+    yield running
+    running.close()
+
+
+def get(server: MirrorServer, path: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=5)
+    try:
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response.status, dict(response.headers), response.read()
+    finally:
+        connection.close()
+
+
+INDEX = "/alpine/v3.23/main/x86_64/APKINDEX.tar.gz"
+
+
+def test_what_is_asked_for_is_served(server: MirrorServer) -> None:
+    status, headers, body = get(server, "/alpine/v3.23/main/x86_64/hello-1.2-r3.apk")
+    assert status == 200
+    assert headers["Content-Length"] == str(len(body))
+    assert get(server, "/releases.json")[1]["Content-Type"] == "application/json"
+    assert get(server, "/alpine/latest-stable/main/x86_64/APKINDEX.tar.gz")[2] == get(server, INDEX)[2]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/alpine/",
+        "/alpine/v3.23/main/x86_64",
+        "/keys/x",
+        "/pool/x",
+        "/alpine/../releases.json",
+        "/alpine/%2e%2e/releases.json",
+    ],
+)
+def test_nothing_else_is_served(server: MirrorServer, path: str) -> None:
+    assert get(server, path)[0] == 404
+
+
+def test_an_unchanged_file_is_not_sent_again(server: MirrorServer) -> None:
+    _, headers, _ = get(server, INDEX)
+    status, again, body = get(server, INDEX, If_None_Match=f'"other", W/{headers["ETag"]}')
+    assert (status, body, again["ETag"]) == (304, b"", headers["ETag"])
+    assert get(server, INDEX, If_Modified_Since=headers["Last-Modified"])[0] == 304
+    assert get(server, INDEX, If_Modified_Since="Mon, 01 Jan 2001 00:00:00 GMT")[0] == 200
+    assert get(server, INDEX, If_None_Match='"other"', If_Modified_Since=headers["Last-Modified"])[0] == 200
+
+
+def test_a_new_release_changes_index_and_lists(server: MirrorServer) -> None:
+    server.publish("v3.23", "3.23.9")
+    _, headers, before = get(server, INDEX)
+    assert b'"3.23.10"' not in get(server, "/releases.json")[2]
+    server.publish("v3.23", "3.23.10")
+    status, _, after = get(server, INDEX, If_None_Match=headers["ETag"])
+    assert status == 200
+    assert after != before
+    assert b'"3.23.10"' in get(server, "/releases.json")[2]
+    assert server.status().current["v3.23"] == "3.23.10"
+
+
+def test_a_release_of_today_can_be_published(server: MirrorServer) -> None:
+    server.publish("v3.23", "3.23.11")
+    assert get(server, "/alpine/v3.23/main/x86_64/alpine-release-3.23.11-r0.apk")[0] == 200
+    assert b'"3.23.11"' in get(server, "/releases.json")[2]
+
+
+def test_faults_come_and_go(server: MirrorServer) -> None:
+    server.set_fault(Fault.DOWN)
+    assert get(server, "/releases.json")[0] == 503
+    server.set_fault(Fault.GARBAGE)
+    status, _, body = get(server, "/releases.json")
+    assert status == 200
+    assert b"latest_stable" not in body
+    server.set_fault(None)
+    assert b"latest_stable" in get(server, "/releases.json")[2]
+
+
+def test_closing_leaves_nothing_behind(cache: Path, catalogue: Catalogue) -> None:
+    before = sorted(path.name for path in (cache / "mirror").iterdir())
+    running = serve(("127.0.0.1", 0), cache, MirrorSettings(Source.FIXTURE, catalogue))
+    running.publish("v3.23", "3.23.9")
+    running.close()
+    running.close()
+    assert sorted(path.name for path in (cache / "mirror").iterdir()) == before
+
+
+def test_a_port_in_use_is_one_clear_line(server: MirrorServer, cache: Path) -> None:
+    port = int(server.url.rpartition(":")[2])
+    with pytest.raises(MirrorError, match=rf"can't listen on 127\.0\.0\.1:{port} .*choose another port"):
+        serve(("127.0.0.1", port), cache, MirrorSettings(Source.FIXTURE))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "localhost"])  # noqa: S104 - must be refused
+def test_only_loopback_is_listened_on(host: str, cache: Path) -> None:
+    with pytest.raises(MirrorError, match="loopback"):
+        serve((host, 0), cache, MirrorSettings(Source.FIXTURE))
+
+
+class FakeCdn:
+    """Answers as the CDN would; `pages` maps a URL to its text."""
+
+    def __init__(self, pages: dict[str, bytes]) -> None:
+        self.pages = pages
+        self.asked: list[tuple[str, Mapping[str, str]]] = []
+        self.down = False
+
+    def __call__(self, url: str, headers: Mapping[str, str], seconds: float) -> AbstractContextManager[Answer]:
+        self.asked.append((url, headers))
+        if self.down:
+            raise OSError("unreachable")
+        if url not in self.pages:
+            return nullcontext(Answer(404, {}, io.BytesIO()))
+        body = self.pages[url]
+        etag = f'"{hash(body):x}"'
+        if headers.get("If-None-Match") == etag:
+            return nullcontext(Answer(304, {}, io.BytesIO()))
+        known = {"etag": etag, "content-length": str(len(body)), "last-modified": "Thu, 17 Sep 2026 12:00:00 GMT"}
+        return nullcontext(Answer(200, known, io.BytesIO(body)))
+
+
+@contextmanager
+def clock_at(monkeypatch: pytest.MonkeyPatch, seconds_later: float) -> Iterator[None]:
+    later = time.time() + seconds_later
+    with monkeypatch.context() as patch:
+        patch.setattr("sandbox.mirror.upstream.time.time", lambda: later)
+        yield
+
+
+CDN_INDEX = f"https://dl-cdn.alpinelinux.org{INDEX}"
+CDN_PACKAGE = "https://dl-cdn.alpinelinux.org/alpine/v3.23/main/x86_64/musl-1.2.5-r23.apk"
+
+
+def test_where_upstream_has_what_the_mirror_serves() -> None:
+    assert upstream_url(INDEX) == CDN_INDEX
+    assert upstream_url("/releases.json") == "https://alpinelinux.org/releases.json"
+    assert upstream_url("/alpine/keys/a@b.rsa.pub") == "https://alpinelinux.org/keys/a@b.rsa.pub"
+    assert upstream_url("/etc/passwd") is None
+
+
+def test_the_cdn_is_asked_again_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cdn = FakeCdn({CDN_INDEX: b"one"})
+    upstream = Upstream(tmp_path, cdn)
+    first = upstream.get(INDEX)
+    assert first is not None
+    assert first.path.read_bytes() == b"one"
+    upstream.get(INDEX)
+    assert len(cdn.asked) == 1, "fresh: not asked again"
+    with clock_at(monkeypatch, 120):
+        again = upstream.get(INDEX)
+    assert cdn.asked[1][1] == {"If-None-Match": first.etag}
+    assert again == first
+    cdn.pages[CDN_INDEX] = b"two"
+    with clock_at(monkeypatch, 600):
+        changed = upstream.get(INDEX)
+    assert changed is not None
+    assert changed.path.read_bytes() == b"two"
+    assert changed.etag != first.etag
+
+
+def test_a_package_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cdn = FakeCdn({CDN_PACKAGE: b"package"})
+    upstream = Upstream(tmp_path, cdn)
+    for later in (0, 1e6):
+        with clock_at(monkeypatch, later):
+            assert upstream.get("/alpine/v3.23/main/x86_64/musl-1.2.5-r23.apk") is not None
+    assert len(cdn.asked) == 1
+
+
+def test_what_was_fetched_outlives_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cdn = FakeCdn({CDN_INDEX: b"one"})
+    upstream = Upstream(tmp_path, cdn)
+    upstream.get(INDEX)
+    cdn.down = True
+    with clock_at(monkeypatch, 1e6):
+        kept = upstream.get(INDEX)
+    assert kept is not None
+    assert kept.path.read_bytes() == b"one"
+    with pytest.raises(MirrorError, match=r"releases\.json can't be fetched"):
+        upstream.get("/releases.json")
+    assert upstream.get("/elsewhere") is None
+
+
+def test_a_cut_answer_is_not_kept(tmp_path: Path) -> None:
+    def cut(url: str, headers: Mapping[str, str], seconds: float) -> AbstractContextManager[Answer]:
+        return nullcontext(Answer(200, {"content-length": "9"}, io.BytesIO(b"short")))
+
+    with pytest.raises(MirrorError, match="cut short"):
+        Upstream(tmp_path, cut).get(INDEX)
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_the_source_follows_what_can_be_reached(
+    cache: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, *, down: bool
+) -> None:
+    monkeypatch.setattr(Upstream, "reachable", lambda _self, _seconds: not down)
+    running = serve(("127.0.0.1", 0), cache, MirrorSettings(Source.AUTO, catalogue))
+    try:
+        status = running.status()
+        assert status.source is (Source.FIXTURE if down else Source.CDN)
+        assert (status.keys is None) is (not down)
+        if not down:
+            with pytest.raises(MirrorError, match="passes Alpine's CDN through"):
+                running.publish("v3.23", "3.23.9")
+    finally:
+        running.close()
+
+
+def test_the_cdn_can_be_insisted_on(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Upstream, "reachable", lambda _self, _seconds: False)
+    with pytest.raises(MirrorError, match="CDN can't be reached"):
+        serve(("127.0.0.1", 0), cache, MirrorSettings(Source.CDN))
+
+
+def test_reachable_means_both_hosts_answer(tmp_path: Path) -> None:
+    both = {"https://dl-cdn.alpinelinux.org/alpine/last-updated": b"1", "https://alpinelinux.org/releases.json": b"{}"}
+    assert Upstream(tmp_path, FakeCdn(both)).reachable(1)
+    assert not Upstream(tmp_path, FakeCdn({})).reachable(1)
+    silent = FakeCdn(both)
+    silent.down = True
+    assert not Upstream(tmp_path, silent).reachable(1)
