@@ -9,16 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
 from omi.errors import ProfileError
 from omi.profile.check import check, nearest
 from omi.profile.layers import Branch, Layers, version_order
 from omi.profile.model import Build, Discover, SetupFile
 from omi.profile.resolve import resolve
 from omi.profile.schema import ArchFile, BaseFile, TargetFile, VersionFile
+from omi.profile.signing import read_public_key
 from omi.profile.tree import Leaf, Node, Source, Table, read_tree
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -179,11 +176,8 @@ class _Files:
     def _key(self, name: str, source: Source) -> str:
         file = self.root / "keys" / name
         try:
-            text = file.read_text(encoding="ascii")
-            if isinstance(load_pem_public_key(text.encode()), RSAPublicKey):
-                return text
+            return read_public_key(file)
         except OSError as error:
             raise source.error(f"keys.{name}", f"{file} cannot be read: {error.strerror}") from error
-        except (ValueError, UnsupportedAlgorithm) as error:
-            raise source.error(f"keys.{name}", f"{file} holds no public key in PEM form") from error
-        raise source.error(f"keys.{name}", f"{file} is no RSA key, which is what apk signs with")
+        except ValueError as error:
+            raise source.error(f"keys.{name}", f"{file} {error}") from error

@@ -73,7 +73,7 @@ class Build(_Model):
     setup_script: str | None = None
     """Path relative to the folder of profiles."""
     setup_copy: dict[str, str] = {}
-    """Path relative to the setup script's folder in the build VM to path relative to the folder of profiles."""
+    """Path relative to the folder the setup script runs in to path relative to the folder of profiles."""
     setup_files: dict[str, SetupFile] = {}
     """What the two above name, by path relative to the folder of profiles."""
     bootstrap: Literal["minimal"] = "minimal"

@@ -110,6 +110,11 @@ def _repos(merged: Table, version: str) -> dict[str, bool | str]:
 def _setup(merged: Table, layers: Layers) -> dict[str, Any]:
     script = _text(merged, "setup_script")
     copies = {target: str(_value(node)) for target, node in _kept(merged, "setup_copy").items()}
+    for target in copies:
+        for inner in copies:
+            if inner.startswith(target + "/"):
+                source = (merged.get("setup_copy", inner) or merged).source
+                raise source.error(f"setup_copy.{inner}", f"lies below {target}, which is a file")
     paths = sorted({*copies.values(), *([script] if script else [])})
     files: dict[str, SetupFile] = {path: layers.setup_files[path] for path in paths}
     return {"setup_script": script, "setup_copy": copies, "setup_files": files}

@@ -117,7 +117,7 @@ FilePath = Annotated[
     _Path | None, Rule("a path below this file's folder (letters, digits, _ . + - and /, no ..)", text=True)
 ]
 CopyTarget = Annotated[
-    _Path, Rule("a path below the setup script's folder (letters, digits, _ . + - and /, no ..)", text=True)
+    _Path, Rule("a path below the folder the setup script runs in (letters, digits, _ . + - and /, no ..)", text=True)
 ]
 CopySource = Annotated[
     _Path | Literal[False] | None,

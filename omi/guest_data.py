@@ -1,0 +1,151 @@
+"""The folder that the guest's scripts read in the build VM: `image.env`, signing keys, setup script and copies."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from omi.errors import BuildError, ProfileError, SettingsError
+from omi.image import ImageSpec
+from omi.profile.content import HOSTNAME, ROOT_LABEL, package_lines, repository_line, repository_lines
+from omi.profile.model import Runlevel
+from omi.profile.signing import read_public_key
+
+DISK_DEVICE = "/dev/xvdf"
+"""What the build's volume is attached as (OUTSCALE's naming); the guest finds the disk behind it."""
+METADATA_URL = "http://169.254.169.254/latest"
+"""OUTSCALE's metadata service, EC2-shaped and without tokens."""
+ALPINE_CDN = "https://dl-cdn.alpinelinux.org/alpine"
+"""What the stack's own mirror stands in for while building."""
+_RUNLEVELS: tuple[Runlevel, ...] = ("sysinit", "boot", "default", "shutdown")
+
+
+def write_guest_data(spec: ImageSpec, profiles_root: Path, target: Path) -> None:
+    """Write the folder `target` for the guest's scripts; what an earlier run left there is replaced.
+
+    - `image.env`: assignments for sh, each value quoted, lists one item a line
+    - `keys/NAME.rsa.pub`: who may sign packages
+    - `setup_script`, `setup/`: the profile's script and the files it is run among
+
+    Raises SettingsError for a trusted key that isn't there, ProfileError for a setup file that isn't what it was when
+    the profile was read, BuildError when the folder can't be written.
+    """
+    keys = {**spec.build.keys, **_trusted(spec.vm.trusted_keys, spec.build.keys)}
+    files = {path: _setup_file(spec, profiles_root, path) for path in spec.build.setup_files}
+    try:
+        _empty(target)
+        (target / "image.env").write_text(env_text(guest_values(spec)), encoding="utf-8")
+        for name, text in keys.items():
+            (target / "keys" / name).write_text(text, encoding="ascii")
+        if spec.build.setup_script is not None:
+            _write(target / "setup_script", files[spec.build.setup_script], executable=True)
+        for name, path in spec.build.setup_copy.items():
+            _write(target / "setup" / name, files[path], executable=spec.build.setup_files[path].executable)
+    except OSError as error:
+        raise BuildError(f"{error.filename or target}: cannot be written: {error.strerror}") from error
+
+
+def guest_values(spec: ImageSpec) -> dict[str, str]:
+    """What `image.env` says, by name; lists have one item a line."""
+    build = spec.build
+    services = {f"SERVICES_{level.upper()}": _lines(build.services.get(level, ())) for level in _RUNLEVELS}
+    return {
+        "IMAGE_NAME": spec.name,
+        "RELEASE": spec.release,
+        "BRANCH": build.branch,
+        "ARCH": build.arch,
+        "MIRROR": spec.vm.mirror,
+        "DISK_SIZE_BYTES": str(build.volume_size * 1024**3),
+        "DISK_DEVICE": DISK_DEVICE,
+        "ROOT_LABEL": ROOT_LABEL,
+        "HOSTNAME": HOSTNAME,
+        "USER_NAME": build.user,
+        "REPOSITORIES": _lines(repository_lines(build)),
+        "INSTALL_REPOSITORIES": _lines(_install_repositories(spec)),
+        "PACKAGES": _lines(package_lines(build)),
+        **services,
+        "KERNEL_MODULES": _lines(build.kernel_modules),
+        "KERNEL_OPTIONS": _lines(build.kernel_options),
+        "INITFS_FEATURES": _lines(build.initfs_features),
+        "KERNEL_FLAVOR": build.kernel_flavor,
+        "METADATA_URL": METADATA_URL,
+        "SETUP_SCRIPT": "setup_script" if build.setup_script else "",
+    }
+
+
+def env_text(values: Mapping[str, str]) -> str:
+    """Assignments that any POSIX sh reads back as exactly these values."""
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def _lines(items: Iterable[str]) -> str:
+    return "\n".join(items)
+
+
+def _install_repositories(spec: ImageSpec) -> list[str]:
+    mirror = spec.vm.mirror.rstrip("/")
+    lines = []
+    for url, value in sorted(spec.build.repos.items()):
+        if value is not False:
+            at_mirror = mirror + url.removeprefix(ALPINE_CDN) if url.startswith(ALPINE_CDN + "/") else url
+            lines.append(repository_line(at_mirror, value))
+    return lines
+
+
+def _trusted(names: Iterable[str], pinned: Mapping[str, str]) -> dict[str, str]:
+    """Keys by the file name under which apk looks for them: the one that a link leads to, as signatures name it."""
+    keys: dict[str, str] = {}
+    for name in names:
+        where = f"stack config: vm.trusted_keys: {name}"
+        for path in _key_files(Path(name).expanduser(), where):
+            try:
+                text = read_public_key(path)
+            except OSError as error:
+                cure = "start the sandbox once, which makes it, or name another file"
+                raise SettingsError(f"{where}: cannot be read: {error.strerror}; {cure}") from error
+            except ValueError as error:
+                raise SettingsError(f"{where}: {path.name} {error}") from error
+            if pinned.get(path.name, text) != text or keys.get(path.name, text) != text:
+                raise SettingsError(f"{where}: another key called {path.name} is trusted already; rename one")
+            keys[path.name] = text
+    return keys
+
+
+def _key_files(path: Path, where: str) -> list[Path]:
+    """One file, or all keys of a folder."""
+    if path.is_dir():
+        found = sorted(path.glob("*.rsa.pub"))
+        if not found:
+            raise SettingsError(f"{where}: the folder holds no key; apk wants files called NAME.rsa.pub")
+        return [file.resolve() for file in found]
+    file = path.resolve()
+    if not file.name.endswith(".rsa.pub"):
+        raise SettingsError(f"{where}: apk wants a key in a file called NAME.rsa.pub")
+    return [file]
+
+
+def _setup_file(spec: ImageSpec, root: Path, path: str) -> bytes:
+    try:
+        data = (root / path).read_bytes()
+    except OSError as error:
+        raise ProfileError(f"{root / path}: cannot be read: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != spec.build.setup_files[path].sha256:
+        raise ProfileError(f"{root / path}: changed since {spec.name} was planned; run `pulumi up` again")
+    return data
+
+
+def _empty(target: Path) -> None:
+    for name in ("keys", "setup"):
+        if (target / name).exists():
+            shutil.rmtree(target / name)
+        (target / name).mkdir(parents=True)
+    (target / "setup_script").unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes, *, executable: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    path.chmod(0o755 if executable else 0o644)
