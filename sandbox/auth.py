@@ -1,0 +1,153 @@
+"""Request signatures: AWS4-HMAC-SHA256 (boto3, the Go SDK 1) and OSC4-HMAC-SHA256 (OUTSCALE's own tools).
+
+Both forms are the same computation with other words (docs.outscale.com, "Signature of API Requests").
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote
+
+from sandbox.cloud.errors import CloudError, Fail
+
+WRONG_BEFORE_LOCK = 4
+_FORMS = {
+    "AWS4-HMAC-SHA256": ("AWS4", "aws4_request", "x-amz-date"),
+    "OSC4-HMAC-SHA256": ("OSC4", "osc4_request", "x-osc-date"),
+}
+_AUTHORIZATION = re.compile(
+    r"(?P<algorithm>(?:AWS|OSC)4-HMAC-SHA256)\s+Credential=(?P<credential>[^,\s]+),\s*"
+    r"SignedHeaders=(?P<headers>[^,\s]+),\s*Signature=(?P<signature>[0-9a-f]{64})"
+)
+
+
+@dataclass(frozen=True)
+class Key:
+    """An access key of an account and the Region that its signatures must name."""
+
+    access_key: str
+    secret_key: str
+    profile: str
+    region: str
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """What a signature covers; header names are lower case, `path` is as it was sent."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Verifier:
+    """Checks signatures and locks a key for a while after four wrong ones in a row."""
+
+    def __init__(
+        self,
+        keys: Mapping[str, Key],
+        *,
+        date_skew: float | None,
+        lockout: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`date_skew` and `lockout` are seconds; a `date_skew` of None accepts any date."""
+        self._keys = keys
+        self._date_skew = date_skew
+        self._lockout = lockout
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._wrong: dict[str, int] = {}
+        self._locked_until: dict[str, float] = {}
+
+    def verify(self, request: SignedRequest) -> Key:
+        """The key that signed `request`; raises CloudError (HTTP 401) when it is not signed by a known one."""
+        match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", "").strip())
+        if match is None:
+            raise CloudError(Fail.AUTHENTICATION, "The request carries no AWS4 or OSC4 signature.")
+        access_key = match["credential"].partition("/")[0]
+        with self._guard:
+            if self._locked_until.get(access_key, 0.0) > self._clock():
+                raise CloudError(Fail.LOCKED, "Too many failed attempts; the access key is locked for a minute.")
+        try:
+            key = self._check(request, match, access_key)
+        except CloudError:
+            self._count_wrong(access_key)
+            raise
+        with self._guard:
+            self._wrong.pop(access_key, None)
+        return key
+
+    def _count_wrong(self, access_key: str) -> None:
+        with self._guard:
+            wrong = self._wrong.get(access_key, 0) + 1
+            self._wrong[access_key] = wrong % WRONG_BEFORE_LOCK
+            if wrong >= WRONG_BEFORE_LOCK:
+                self._locked_until[access_key] = self._clock() + self._lockout
+
+    def _check(self, request: SignedRequest, match: re.Match[str], access_key: str) -> Key:
+        word, terminator, date_header = _FORMS[match["algorithm"]]
+        scope = match["credential"].split("/")[1:]
+        key = self._keys.get(access_key)
+        if key is None or len(scope) != 4 or scope[3] != terminator:
+            raise CloudError(Fail.AUTHENTICATION, "The access key is unknown.")
+        day, region, service, _ = scope
+        # The Go SDK 1 writes the Region eu-west-2 whatever its client was told; it is known by its service name.
+        if region != key.region and service != "oapi":
+            raise CloudError(Fail.AUTHENTICATION, f"The account has no access to the Region {region}.")
+        stamp = request.headers.get(date_header, "")
+        self._check_date(stamp, day)
+        names = match["headers"].split(";")
+        if not {"host", date_header} <= set(names):
+            raise CloudError(Fail.AUTHENTICATION, f"The signature must cover host and {date_header}.")
+        expected = sign(
+            word + key.secret_key,
+            [day, region, service, terminator],
+            f"{match['algorithm']}\n{stamp}\n{'/'.join(scope)}\n{_canonical_hash(request, names)}",
+        )
+        if not secrets.compare_digest(expected, match["signature"]):
+            raise CloudError(Fail.AUTHENTICATION, "The signature does not match.")
+        return key
+
+    def _check_date(self, stamp: str, day: str) -> None:
+        try:
+            signed_at = dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+        except ValueError:
+            raise CloudError(Fail.AUTHENTICATION, "The request carries no signature date.") from None
+        too_far = self._date_skew is not None and abs(signed_at.timestamp() - self._clock()) > self._date_skew
+        if too_far or not stamp.startswith(day):
+            raise CloudError(Fail.AUTHENTICATION, "The signature has expired or is not yet valid.")
+
+
+def sign(secret: str, scope: list[str], text: str) -> str:
+    """The hexadecimal signature of `text` under a key derived from `secret` and the parts of the scope."""
+    derived = secret.encode()
+    for part in scope:
+        derived = hmac.new(derived, part.encode(), hashlib.sha256).digest()
+    return hmac.new(derived, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _canonical_hash(request: SignedRequest, names: list[str]) -> str:
+    body_hash = hashlib.sha256(request.body).hexdigest()
+    if request.headers.get("x-amz-content-sha256", body_hash) != body_hash:
+        raise CloudError(Fail.AUTHENTICATION, "The content hash does not match the content.")
+    if any(name not in request.headers for name in names):
+        raise CloudError(Fail.AUTHENTICATION, "A signed header is missing from the request.")
+    headers = "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names)
+    query = "&".join(
+        f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
+        for name, value in sorted(parse_qsl(request.query, keep_blank_values=True))
+    )
+    path = quote(request.path or "/", safe="/-_.~")
+    canonical = "\n".join((request.method, path, query, headers, ";".join(names), body_hash))
+    return hashlib.sha256(canonical.encode()).hexdigest()

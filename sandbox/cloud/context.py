@@ -1,0 +1,146 @@
+"""The cloud itself: its state, its lock, the machine below it and the work that goes on in the background."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.faults import Faults
+from sandbox.cloud.ids import check_id, new_id
+from sandbox.cloud.model import Account, PublicIp, Resource, Vm
+from sandbox.cloud.store import Store
+from sandbox.config import REGIONS, Addresses, Region, Timing
+from sandbox.machines.protocol import Machines
+
+log = logging.getLogger("sandbox")
+
+R = TypeVar("R", bound=Resource)
+Job = Callable[[], None]
+
+
+class Closing(Exception):  # noqa: N818 - a signal, not an error
+    """The server is ending; background work stops where it is and is taken up at the next start."""
+
+
+class Cloud:
+    """One local OUTSCALE. Calls run inside `transaction`, which is short; what takes time runs in jobs outside it."""
+
+    def __init__(self, store: Store, machines: Machines, timing: Timing, addresses: Addresses) -> None:
+        self.store = store
+        self.machines = machines
+        self.timing = timing
+        self.addresses = addresses
+        self.faults = Faults()
+        self.on_change: Job = lambda: None
+        """Called after each transaction, outside of its commit but under the lock (the SSH relay follows it)."""
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._after: list[tuple[str, Job]] = []
+        self._closing = threading.Event()
+        self._threads: set[threading.Thread] = set()
+        self._vm_locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Store]:
+        """Hold the lock; what was changed is on disk when it ends, and only then the jobs start."""
+        with self._lock:
+            self._depth += 1
+            try:
+                with self.store.transaction():
+                    yield self.store
+            except BaseException:
+                self._after.clear()
+                raise
+            finally:
+                self._depth -= 1
+            if self._depth == 0:
+                jobs, self._after = self._after, []
+                self.on_change()
+                for name, job in jobs:
+                    self._start(name, job)
+
+    def later(self, name: str, job: Job) -> None:
+        """Run `job` in a thread of its own once the transaction is on disk."""
+        with self._lock:
+            self._after.append((name, job))
+
+    def _start(self, name: str, job: Job) -> None:
+        def work() -> None:
+            try:
+                job()
+            except Closing:
+                pass
+            except Exception:
+                log.exception("background work %s failed", name)
+            finally:
+                self._threads.discard(threading.current_thread())
+
+        if self._closing.is_set():
+            return
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def pause(self, seconds: float) -> None:
+        """Wait as part of a state change; raises Closing when the server ends."""
+        if self._closing.wait(seconds):
+            raise Closing
+
+    def close(self, limit: float = 10.0) -> None:
+        """Ask background work to stop and wait for it, at most `limit` seconds."""
+        self._closing.set()
+        deadline = time.monotonic() + limit
+        for thread in list(self._threads):
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def vm_lock(self, vm_id: str) -> threading.RLock:
+        """Held while the machine of a VM is started, stopped or removed; taken before the cloud's lock, never after."""
+        with self._lock:
+            return self._vm_locks[vm_id]
+
+    # --- looking things up -------------------------------------------------------------------------------------
+
+    def own(self, caller: Account, kind: type[R], key: str, fail: Fail) -> R:
+        """The caller's resource of that id; error 4104 for a malformed id, `fail` where it has none."""
+        found = self.store.get(kind, check_id(kind, key))
+        if found is None or found.account_id != caller.id:
+            raise CloudError(fail, f"The {kind.kind} '{key}' does not exist.")
+        return found
+
+    def owned(self, caller: Account, kind: type[R]) -> list[R]:
+        """Everything of a kind that the caller owns, oldest first."""
+        return [each for each in self.store.all(kind) if each.account_id == caller.id]
+
+    def fresh_id(self, kind: type[Resource]) -> str:
+        while True:
+            key = new_id(kind.prefix)
+            if self.store.get(kind, key) is None:
+                return key
+
+    def region(self, caller: Account) -> Region:
+        return next(each for each in REGIONS if each.name == caller.region)
+
+    def free_slot(self) -> int:
+        """A loopback address number that no VM and no public IP holds (all Regions share them)."""
+        taken = {vm.slot for vm in self.store.all(Vm) if vm.alive}
+        taken |= {address.slot for address in self.store.all(PublicIp)}
+        for slot in range(self.addresses.FIRST_SLOT, self.addresses.LAST_SLOT + 1):
+            if slot not in taken:
+                return slot
+        raise CloudError(Fail.NO_ADDRESS_LEFT, "No public address is left; delete VMs or public IPs.")
+
+    # --- changing things from background work ------------------------------------------------------------------
+
+    def change(self, kind: type[R], key: str, states: set[str], **update: object) -> R | None:
+        """Update a resource if it (still) exists and is in one of `states`; returns what it became."""
+        with self.transaction() as store:
+            found = store.get(kind, key)
+            if found is None or getattr(found, "state", "") not in states:
+                return None
+            return store.put(found.model_copy(update=update))

@@ -1,0 +1,101 @@
+"""Every refusal of the local OUTSCALE in one table: its code, type and HTTP status in OAPI and its code in FCU.
+
+Codes and types are those of OUTSCALE's error page and SDK; statuses follow its families (4xxx and 5xxx: 400,
+6xxx and 9xxx: 409). FCU's codes are EC2's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How one kind of refusal looks on either face."""
+
+    status: int
+    code: str
+    type: str
+    fcu_code: str
+    fcu_status: int = 400
+
+
+class Fail(Enum):
+    """What can be refused."""
+
+    AUTHENTICATION = Refusal(401, "1", "AccessDenied", "AuthFailure", 401)
+    LOCKED = Refusal(401, "13", "AccessDenied", "AuthFailure", 401)
+    THROTTLED = Refusal(503, "6", "AccessDenied", "RequestLimitExceeded", 503)
+    INTERNAL = Refusal(500, "2000", "InternalError", "InternalError", 500)
+    UNKNOWN_CALL = Refusal(404, "12000", "InvalidService", "InvalidAction")
+    UNKNOWN_PARAMETER = Refusal(400, "3001", "InvalidParameter", "InvalidParameter")
+    MISSING_PARAMETER = Refusal(400, "7000", "MissingParameter", "MissingParameter")
+    BAD_SYNTAX = Refusal(400, "3000", "InvalidParameter", "MalformedQueryString")
+
+    BAD_MAPPING = Refusal(400, "4011", "InvalidParameterValue", "InvalidBlockDeviceMapping")
+    BAD_COUNT = Refusal(400, "4018", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_DEVICE = Refusal(400, "4019", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_IMAGE_NAME = Refusal(400, "4026", "InvalidParameterValue", "InvalidAMIName.Malformed")
+    BAD_LOCATION = Refusal(400, "4027", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_IOPS = Refusal(400, "4029", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_IP = Refusal(400, "4030", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_KEY = Refusal(400, "4032", "InvalidParameterValue", "InvalidKey.Format")
+    BAD_KEYPAIR_NAME = Refusal(400, "4035", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_SET = Refusal(400, "4046", "InvalidParameterValue", "InvalidParameterCombination")
+    BAD_VALUE = Refusal(400, "4047", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_PERMISSION = Refusal(400, "4050", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_PORTS = Refusal(400, "4051", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_ROOT = Refusal(400, "4057", "InvalidParameterValue", "InvalidBlockDeviceMapping")
+    BAD_SNAPSHOT = Refusal(400, "4061", "InvalidParameterValue", "InvalidSnapshot.NotFound")
+    BAD_TAG_KEY = Refusal(400, "4069", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_TAG_VALUE = Refusal(400, "4070", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_SIZE = Refusal(400, "4078", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_SUBREGION = Refusal(400, "4081", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_ID = Refusal(400, "4104", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_LENGTH = Refusal(400, "4106", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_TYPE = Refusal(400, "4108", "InvalidParameterValue", "InvalidParameterValue")
+
+    NO_LINK = Refusal(400, "5007", "InvalidResource", "IncorrectState")
+    NO_RULE = Refusal(400, "5008", "InvalidResource", "InvalidPermission.NotFound")
+    NO_SECURITY_GROUP = Refusal(400, "5020", "InvalidResource", "InvalidGroup.NotFound")
+    NO_IMAGE = Refusal(400, "5023", "InvalidResource", "InvalidAMIID.NotFound")
+    NO_VM_TYPE = Refusal(400, "5024", "InvalidResource", "InvalidParameterValue")
+    NO_PUBLIC_IP = Refusal(400, "5025", "InvalidResource", "InvalidAllocationID.NotFound")
+    NO_PUBLIC_IP_LINK = Refusal(400, "5026", "InvalidResource", "InvalidAssociationID.NotFound")
+    NO_RESOURCE = Refusal(400, "5044", "InvalidResource", "InvalidID")
+    NO_SNAPSHOT = Refusal(400, "5054", "InvalidResource", "InvalidSnapshot.NotFound")
+    NO_SUBNET = Refusal(400, "5057", "InvalidResource", "InvalidSubnetID.NotFound")
+    NO_VM = Refusal(400, "5063", "InvalidResource", "InvalidInstanceID.NotFound")
+    NO_VOLUME = Refusal(400, "5064", "InvalidResource", "InvalidVolume.NotFound")
+    NO_NET = Refusal(400, "5065", "InvalidResource", "InvalidVpcID.NotFound")
+    NO_KEYPAIR = Refusal(400, "5071", "InvalidResource", "InvalidKeyPair.NotFound")
+
+    IMAGE_STATE = Refusal(409, "6001", "InvalidState", "InvalidAMIID.Unavailable")
+    SNAPSHOT_STATE = Refusal(409, "6003", "InvalidState", "IncorrectState")
+    VM_STATE = Refusal(409, "6006", "InvalidState", "IncorrectInstanceState")
+    VOLUME_STATE = Refusal(409, "6007", "InvalidState", "IncorrectState")
+
+    SNAPSHOT_IN_USE = Refusal(409, "9002", "ResourceConflict", "InvalidSnapshot.InUse")
+    DEVICE_IN_USE = Refusal(409, "9004", "ResourceConflict", "InvalidParameterValue")
+    DUPLICATE_SECURITY_GROUP = Refusal(409, "9008", "ResourceConflict", "InvalidGroup.Duplicate")
+    DUPLICATE_KEYPAIR = Refusal(409, "9011", "ResourceConflict", "InvalidKeyPair.Duplicate")
+    DUPLICATE_IMAGE_NAME = Refusal(409, "9015", "ResourceConflict", "InvalidAMIName.Duplicate")
+    DUPLICATE_RULE = Refusal(409, "9017", "ResourceConflict", "InvalidPermission.Duplicate")
+    PUBLIC_IP_IN_USE = Refusal(409, "9031", "ResourceConflict", "InvalidIPAddress.InUse")
+    RESERVED_SECURITY_GROUP = Refusal(409, "9051", "ResourceConflict", "CannotDelete")
+    VOLUME_NOT_LINKED = Refusal(409, "9063", "ResourceConflict", "IncorrectState")
+    SUBREGION_MISMATCH = Refusal(409, "9071", "ResourceConflict", "InvalidVolume.ZoneMismatch")
+    VM_PROTECTED = Refusal(409, "9073", "ResourceConflict", "OperationNotPermitted")
+    SECURITY_GROUP_IN_USE = Refusal(409, "9085", "ResourceConflict", "DependencyViolation")
+
+    NO_ADDRESS_LEFT = Refusal(400, "10011", "TooManyResources (QuotaExceded)", "AddressLimitExceeded")
+
+
+class CloudError(Exception):
+    """A call that the cloud refuses; `details` is for the caller to read and names what was wrong."""
+
+    def __init__(self, fail: Fail, details: str = "") -> None:
+        super().__init__(f"{fail.value.code} {fail.value.type}: {details}")
+        self.fail = fail
+        self.details = details

@@ -1,0 +1,256 @@
+"""Images (OMIs): pending → available, their names, and who may launch them."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from sandbox.cloud import vmdisks
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.devices import DeviceRequest, check_device_name, check_root_device, check_volume
+from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.ids import check_id
+from sandbox.cloud.model import Account, Image, ImageMapping, Permissions, Snapshot, Vm, now
+from sandbox.cloud.snapshots import changed_permissions, create_snapshot, start_copy, usable_snapshot
+
+log = logging.getLogger("sandbox")
+
+NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
+ARCHITECTURES = ("i386", "x86_64")
+BOOT_MODES = ("legacy", "uefi")
+DEFAULT_BOOT_MODES = ("legacy",)
+DEFAULT_PRODUCT_CODE = "0001"
+MAX_DESCRIPTION = 255
+
+
+def visible(caller: Account, image: Image) -> bool:
+    """Whether the caller sees the image and may launch it: within one Region, the owner's, public or shared."""
+    if image.region != caller.region:
+        return False
+    return image.account_id == caller.id or image.permissions.allow(caller.id)
+
+
+def launchable_image(cloud: Cloud, caller: Account, image_id: str) -> Image:
+    """The available image of that id that the caller may launch."""
+    found = cloud.store.get(Image, check_id(Image, image_id))
+    if found is None or not visible(caller, found):
+        raise CloudError(Fail.NO_IMAGE, f"The image '{image_id}' does not exist.")
+    if found.state != "available":
+        raise CloudError(Fail.IMAGE_STATE, f"The image {image_id} is {found.state}, not available.")
+    return found
+
+
+def register_image(
+    cloud: Cloud,
+    caller: Account,
+    *,
+    name: str,
+    description: str,
+    architecture: str,
+    root_device: str | None,
+    devices: list[DeviceRequest],
+    boot_modes: tuple[str, ...] = (),
+    product_codes: tuple[str, ...] = (),
+    tpm_mandatory: bool = False,
+) -> Image:
+    """An image over snapshots. Without boot modes it is legacy only, as on OUTSCALE."""
+    with cloud.transaction():
+        _check(cloud, caller, name, description, architecture, boot_modes)
+        root = check_root_device(root_device)
+        mappings = tuple(_mapping(cloud, caller, each, root) for each in devices)
+        names = [each.device_name for each in mappings]
+        if len(set(names)) != len(names):
+            raise CloudError(Fail.BAD_MAPPING, "A device name occurs twice in the block device mappings.")
+        if root not in names:
+            raise CloudError(Fail.BAD_MAPPING, f"The root device {root} is not among the block device mappings.")
+        return _put(
+            cloud,
+            caller,
+            name=name,
+            description=description,
+            architecture=architecture,
+            root_device=root,
+            mappings=mappings,
+            boot_modes=boot_modes or DEFAULT_BOOT_MODES,
+            product_codes=product_codes or (DEFAULT_PRODUCT_CODE,),
+            tpm_mandatory=tpm_mandatory,
+        )
+
+
+def _mapping(cloud: Cloud, caller: Account, device: DeviceRequest, root: str) -> ImageMapping:
+    if not device.snapshot_id:
+        raise CloudError(Fail.BAD_MAPPING, f"The mapping of {device.device_name} names no snapshot.")
+    snapshot = usable_snapshot(cloud, caller, device.snapshot_id)
+    size, kind, iops = check_volume(device.size, device.type, device.iops, snapshot.size)
+    delete = device.delete_on_vm_deletion
+    return ImageMapping(
+        device_name=check_device_name(device.device_name, root=root),
+        snapshot_id=snapshot.id,
+        size=size,
+        type=kind,
+        iops=iops,
+        delete_on_vm_deletion=True if delete is None else delete,
+    )
+
+
+def copy_image(
+    cloud: Cloud, caller: Account, *, source_id: str, source_region: str, name: str | None, description: str | None
+) -> Image:
+    """A copy, owned by the caller, of an image that it may launch; only within the Region."""
+    if source_region != caller.region:
+        raise CloudError(Fail.BAD_VALUE, f"An image is copied within its Region only: {caller.region}.")
+    with cloud.transaction():
+        source = launchable_image(cloud, caller, source_id)
+        wanted = name or _copy_name(cloud, caller, source.name)
+        text = source.description if description is None else description
+        _check(cloud, caller, wanted, text, source.architecture, ())
+        mappings = []
+        for mapping in source.mappings:
+            snapshot = cloud.store.get(Snapshot, mapping.snapshot_id)
+            if snapshot is None:
+                raise CloudError(Fail.NO_SNAPSHOT, f"The snapshot '{mapping.snapshot_id}' does not exist.")
+            copy = start_copy(cloud, caller, snapshot, f"Copied for {source_id}")
+            mappings.append(mapping.model_copy(update={"snapshot_id": copy.id}))
+        return _put(
+            cloud,
+            caller,
+            name=wanted,
+            description=text,
+            architecture=source.architecture,
+            root_device=source.root_device,
+            mappings=tuple(mappings),
+            boot_modes=source.boot_modes,
+            product_codes=source.product_codes,
+            tpm_mandatory=source.tpm_mandatory,
+        )
+
+
+def _copy_name(cloud: Cloud, caller: Account, base: str) -> str:
+    taken = {each.name for each in cloud.owned(caller, Image)}
+    number = next(number for number in range(1, 1000) if f"{base}-copy{number}" not in taken)
+    return f"{base}-copy{number}"
+
+
+def image_of_vm(cloud: Cloud, caller: Account, *, vm_id: str, name: str, description: str) -> Image:
+    """An image of a VM's volumes as they are now."""
+    with cloud.transaction():
+        vm = cloud.own(caller, Vm, vm_id, Fail.NO_VM)
+        if vm.state not in ("running", "stopped"):
+            raise CloudError(Fail.VM_STATE, f"The VM {vm_id} is {vm.state}, not running or stopped.")
+        _check(cloud, caller, name, description, vm.architecture, ())
+        mappings = []
+        for volume in vmdisks.volumes_of(cloud, vm_id):
+            if volume.link is None:
+                continue
+            snapshot = create_snapshot(cloud, caller, volume_id=volume.id, description=f"Created for the image {name}")
+            mappings.append(
+                ImageMapping(
+                    device_name=volume.link.device_name,
+                    snapshot_id=snapshot.id,
+                    size=volume.size,
+                    type=volume.type,
+                    iops=volume.iops,
+                    delete_on_vm_deletion=volume.link.delete_on_vm_deletion,
+                )
+            )
+        return _put(
+            cloud,
+            caller,
+            name=name,
+            description=description,
+            architecture=vm.architecture,
+            root_device=vm.root_device,
+            mappings=tuple(mappings),
+            boot_modes=(vm.boot_mode,),
+            product_codes=vm.product_codes,
+            tpm_mandatory=False,
+        )
+
+
+def _check(
+    cloud: Cloud, caller: Account, name: str, description: str, architecture: str, boot_modes: tuple[str, ...]
+) -> None:
+    if not NAME.fullmatch(name):
+        raise CloudError(
+            Fail.BAD_IMAGE_NAME, f"The image name '{name}' is not valid: 3 to 128 of a-z A-Z 0-9 _ ( ) / . - and space."
+        )
+    if any(each.name == name for each in cloud.owned(caller, Image)):
+        raise CloudError(Fail.DUPLICATE_IMAGE_NAME, f"The image name '{name}' is already used by your account.")
+    if architecture not in ARCHITECTURES:
+        raise CloudError(Fail.BAD_VALUE, f"The architecture '{architecture}' is not valid: {', '.join(ARCHITECTURES)}.")
+    if len(description) > MAX_DESCRIPTION:
+        raise CloudError(Fail.BAD_LENGTH, f"The description has more than {MAX_DESCRIPTION} characters.")
+    for mode in boot_modes:
+        if mode not in BOOT_MODES:
+            raise CloudError(Fail.BAD_VALUE, f"The boot mode '{mode}' is not valid: {', '.join(BOOT_MODES)}.")
+
+
+def _put(cloud: Cloud, caller: Account, **what: object) -> Image:
+    with cloud.transaction() as store:
+        image = store.put(
+            Image.model_validate(
+                {
+                    "id": cloud.fresh_id(Image),
+                    "account_id": caller.id,
+                    "region": caller.region,
+                    "created": now(),
+                    "state": "pending",
+                    **what,
+                }
+            )
+        )
+        cloud.later(f"image {image.id}", lambda: complete_image(cloud, image.id))
+        return image
+
+
+def complete_image(cloud: Cloud, image_id: str) -> None:
+    """Background: pending until its snapshots are completed, then available (or failed)."""
+    cloud.pause(cloud.timing.image_create)
+    fault = cloud.faults.for_state("image", {"pending", "failed"})
+    if fault == "pending":
+        return
+    while True:
+        image = cloud.store.get(Image, image_id)
+        if image is None or image.state != "pending":
+            return
+        found = [cloud.store.get(Snapshot, each.snapshot_id) for each in image.mappings]
+        states = {"error" if each is None else each.state for each in found}
+        if fault or "error" in states:
+            reason = "a fault that was asked for" if fault else "a snapshot is in error"
+            cloud.change(Image, image_id, {"pending"}, state="failed", state_message=reason)
+            return
+        if states <= {"completed"}:
+            cloud.change(Image, image_id, {"pending"}, state="available")
+            return
+        cloud.pause(0.05)
+
+
+def update_image(
+    cloud: Cloud,
+    caller: Account,
+    image_id: str,
+    *,
+    description: str | None = None,
+    product_codes: tuple[str, ...] | None = None,
+    add: Permissions = Permissions(),  # noqa: B008 - a frozen value
+    remove: Permissions = Permissions(),  # noqa: B008
+) -> Image:
+    """Change what may change: description, product codes, who may launch it."""
+    with cloud.transaction() as store:
+        image = cloud.own(caller, Image, image_id, Fail.NO_IMAGE)
+        update: dict[str, object] = {}
+        if description is not None:
+            if len(description) > MAX_DESCRIPTION:
+                raise CloudError(Fail.BAD_LENGTH, f"The description has more than {MAX_DESCRIPTION} characters.")
+            update["description"] = description
+        if product_codes is not None:
+            update["product_codes"] = product_codes
+        if add != Permissions() or remove != Permissions():
+            update["permissions"] = changed_permissions(image.permissions, add=add, remove=remove)
+        return store.put(image.model_copy(update=update))
+
+
+def deregister_image(cloud: Cloud, caller: Account, image_id: str) -> None:
+    """Remove an image; its snapshots and the VMs that were launched from it stay."""
+    with cloud.transaction() as store:
+        store.delete(cloud.own(caller, Image, image_id, Fail.NO_IMAGE))

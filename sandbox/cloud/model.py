@@ -1,0 +1,235 @@
+"""The resources of the local OUTSCALE as values: what is stored, and nothing that an API face adds."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+def now() -> dt.datetime:
+    """The present, UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+class Value(BaseModel):
+    """A frozen value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Resource(Value):
+    """What every stored thing has; `kind` is its table key and `prefix` the start of its ids."""
+
+    kind: ClassVar[str]
+    prefix: ClassVar[str]
+
+    id: str
+    account_id: str
+    region: str
+    tags: dict[str, str] = {}
+    created: dt.datetime
+
+
+class Account(Resource):
+    """An account (its id is the numeric account id); `profile` is its name in osc.json, absent for foreign ones."""
+
+    kind = "account"
+    prefix = ""
+
+    profile: str | None = None
+    alias: str | None = None
+
+
+class Keypair(Resource):
+    """A public key under a name that is unique in its account; a private key is never kept."""
+
+    kind = "keypair"
+    prefix = "key"
+
+    name: str
+    type: str
+    public_key: str
+    fingerprint: str
+
+
+class Rule(Value):
+    """One security group rule; protocol `-1` is any, ports -1 are any; members are (account id, group id)."""
+
+    id: str
+    protocol: str
+    from_port: int
+    to_port: int
+    ip_ranges: tuple[str, ...] = ()
+    members: tuple[tuple[str, str], ...] = ()
+
+    def same_traffic(self, other: Rule) -> bool:
+        return self.model_copy(update={"id": other.id}) == other
+
+
+class SecurityGroup(Resource):
+    """A set of rules that VMs share."""
+
+    kind = "security-group"
+    prefix = "sg"
+
+    name: str
+    description: str
+    inbound: tuple[Rule, ...] = ()
+    outbound: tuple[Rule, ...] = ()
+
+
+class VolumeLink(Value):
+    """How a volume hangs on a VM; state is attaching, attached or detaching."""
+
+    vm_id: str
+    device_name: str
+    delete_on_vm_deletion: bool
+    state: str
+    linked: dt.datetime
+
+
+class Volume(Resource):
+    """A volume, size in GiB; state is creating, available, in-use, deleting or error."""
+
+    kind = "volume"
+    prefix = "vol"
+
+    size: int
+    type: str
+    iops: int | None = None
+    snapshot_id: str | None = None
+    subregion: str
+    state: str
+    link: VolumeLink | None = None
+
+
+class Permissions(Value):
+    """Who besides the owner may launch an image or make volumes from a snapshot."""
+
+    public: bool = False
+    account_ids: tuple[str, ...] = ()
+
+    def allow(self, account_id: str) -> bool:
+        return self.public or account_id in self.account_ids
+
+
+class Snapshot(Resource):
+    """A snapshot, size in GiB; state is in-queue, pending, completed, error or deleting.
+
+    `copied` says that the content is on disk, whatever the state that is shown.
+    """
+
+    kind = "snapshot"
+    prefix = "snap"
+
+    description: str
+    volume_id: str | None
+    size: int
+    state: str
+    progress: int
+    copied: bool = False
+    source_id: str | None = None
+    permissions: Permissions = Permissions()
+
+
+class ImageMapping(Value):
+    """A block device of an image, size in GiB."""
+
+    device_name: str
+    snapshot_id: str
+    size: int
+    type: str
+    iops: int | None = None
+    delete_on_vm_deletion: bool
+
+
+class Image(Resource):
+    """An OMI; state is pending, available or failed."""
+
+    kind = "image"
+    prefix = "ami"
+
+    name: str
+    description: str
+    architecture: str
+    root_device: str
+    mappings: tuple[ImageMapping, ...]
+    boot_modes: tuple[str, ...]
+    product_codes: tuple[str, ...]
+    tpm_mandatory: bool = False
+    state: str
+    state_message: str | None = None
+    permissions: Permissions = Permissions()
+
+
+class Vm(Resource):
+    """A VM; state is pending, running, stopping, stopped, shutting-down, terminated or quarantine.
+
+    `slot` is its number among the loopback addresses (kept until it is terminated). Its volumes are those that
+    are linked to it.
+    """
+
+    kind = "vm"
+    prefix = "i"
+
+    image_id: str
+    type: str
+    keypair_name: str | None
+    public_key: str | None
+    subregion: str
+    tenancy: str
+    state: str
+    state_reason: str = ""
+    user_data: str
+    shutdown_behavior: str
+    security_group_ids: tuple[str, ...]
+    slot: int
+    reservation_id: str
+    launch_number: int
+    root_device: str
+    architecture: str
+    product_codes: tuple[str, ...]
+    boot_mode: str
+    bsu_optimized: bool
+    performance: str
+    deletion_protection: bool
+    client_token: str | None = None
+    ended: dt.datetime | None = None
+
+    @property
+    def private_ip(self) -> str:
+        return f"10.0.0.{self.slot}"
+
+    @property
+    def private_dns_name(self) -> str:
+        return f"ip-10-0-0-{self.slot}.{self.region}.compute.internal"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still holds what it was given (addresses, volumes, security groups)."""
+        return self.state != "terminated"
+
+
+class PublicIp(Resource):
+    """An address that an account holds; linked to a VM or not."""
+
+    kind = "public-ip"
+    prefix = "eipalloc"
+
+    slot: int
+    vm_id: str | None = None
+    link_id: str | None = None
+
+
+KINDS: tuple[type[Resource], ...] = (
+    Account,
+    Keypair,
+    SecurityGroup,
+    Volume,
+    Snapshot,
+    Image,
+    Vm,
+    PublicIp,
+)

@@ -1,0 +1,85 @@
+"""Taking up the state where a process that ended, killed or not, left it.
+
+VMs died with the process: those that ran, started or stopped are `stopped`. A snapshot whose content was not yet
+copied is in `error`; one that was copied completes. Volumes, images and deletions that were under way are redone.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from sandbox.cloud import vmdisks, vmwork
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.images import complete_image
+from sandbox.cloud.model import Image, Snapshot, Vm, Volume
+from sandbox.cloud.snapshots import complete_snapshot, remove_snapshot
+from sandbox.cloud.volumes import make_volume, remove_volume
+
+log = logging.getLogger("sandbox")
+
+SERVER_ENDED = "Server.HostStopped: the sandbox was stopped"
+
+
+def recover(cloud: Cloud) -> None:
+    """Bring every resource into a state that is true now; what takes time goes on in the background."""
+    with cloud.transaction():
+        _recover_vms(cloud)
+        _recover_volumes(cloud)
+        _recover_snapshots(cloud)
+        for image in cloud.store.all(Image):
+            if image.state == "pending":
+                cloud.later(f"image {image.id}", partial(complete_image, cloud, image.id))
+
+
+def stop_all(cloud: Cloud) -> None:
+    """As the machines were ended: no VM runs any more."""
+    with cloud.transaction() as store:
+        for vm in store.all(Vm):
+            if vm.state in ("running", "stopping"):
+                store.put(vm.model_copy(update={"state": "stopped", "state_reason": SERVER_ENDED}))
+
+
+def _recover_vms(cloud: Cloud) -> None:
+    for vm in cloud.store.all(Vm):
+        if vm.state in ("pending", "running", "stopping"):
+            log.info("VM %s was %s, it is stopped now", vm.id, vm.state)
+            cloud.store.put(vm.model_copy(update={"state": "stopped", "state_reason": SERVER_ENDED}))
+        elif vm.state == "shutting-down":
+            cloud.later(f"delete {vm.id}", partial(vmwork.delete_vm, cloud, vm.id))
+
+
+def _recover_volumes(cloud: Cloud) -> None:
+    for volume in cloud.store.all(Volume):
+        if volume.state == "creating":
+            work = make_volume if volume.link is None else _make_linked
+            cloud.later(f"make {volume.id}", partial(work, cloud, volume.id))
+        elif volume.state == "deleting":
+            cloud.later(f"delete {volume.id}", partial(remove_volume, cloud, volume.id))
+        elif volume.link is not None and volume.link.state == "attaching":
+            link = volume.link.model_copy(update={"state": "attached"})
+            cloud.store.put(volume.model_copy(update={"link": link}))
+        elif volume.link is not None and volume.link.state == "detaching":
+            vm = cloud.store.get(Vm, volume.link.vm_id)
+            if vm is not None and vm.state == "stopped":
+                cloud.store.put(volume.model_copy(update={"state": "available", "link": None}))
+
+
+def _make_linked(cloud: Cloud, volume_id: str) -> None:
+    volume = cloud.store.get(Volume, volume_id)
+    if volume is not None and volume.link is not None and vmdisks.write_disk(cloud, volume):
+        link = volume.link.model_copy(update={"state": "attached"})
+        cloud.change(Volume, volume_id, {"creating"}, state="in-use", link=link)
+
+
+def _recover_snapshots(cloud: Cloud) -> None:
+    for snapshot in cloud.store.all(Snapshot):
+        if snapshot.state == "deleting":
+            cloud.store.put(snapshot.model_copy(update={"copied": True}))
+            cloud.later(f"delete {snapshot.id}", partial(remove_snapshot, cloud, snapshot.id))
+        elif snapshot.state in ("in-queue", "pending") and snapshot.copied:
+            cloud.store.put(snapshot.model_copy(update={"state": "in-queue", "progress": 0}))
+            cloud.later(f"snapshot {snapshot.id}", partial(complete_snapshot, cloud, snapshot.id))
+        elif snapshot.state in ("in-queue", "pending"):
+            log.info("snapshot %s was not copied when the sandbox ended, it is in error now", snapshot.id)
+            cloud.store.put(snapshot.model_copy(update={"state": "error", "copied": True}))

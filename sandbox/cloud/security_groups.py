@@ -1,0 +1,174 @@
+"""Security groups: their rules, when they count as in use, and what they let through."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from dataclasses import dataclass
+
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.ids import new_id
+from sandbox.cloud.model import Account, Rule, SecurityGroup, Vm, now
+
+DEFAULT_NAME = "default"
+PROTOCOLS = {"tcp": "tcp", "udp": "udp", "icmp": "icmp", "-1": "-1", "6": "tcp", "17": "udp", "1": "icmp"}
+INBOUND, OUTBOUND = "Inbound", "Outbound"
+
+
+@dataclass(frozen=True)
+class RuleRequest:
+    """A rule as a caller gives it; ports of None or -1 are any."""
+
+    protocol: str
+    from_port: int | None
+    to_port: int | None
+    ip_ranges: tuple[str, ...] = ()
+    members: tuple[tuple[str, str], ...] = ()
+
+
+def create_group(cloud: Cloud, caller: Account, *, name: str, description: str) -> SecurityGroup:
+    """A group without rules; its name is unique in the account."""
+    for label, value in (("SecurityGroupName", name), ("Description", description)):
+        if not 1 <= len(value) <= 255:
+            raise CloudError(Fail.BAD_LENGTH, f"The {label} must have 1 to 255 characters.")
+    with cloud.transaction() as store:
+        if any(each.name == name for each in cloud.owned(caller, SecurityGroup)):
+            raise CloudError(Fail.DUPLICATE_SECURITY_GROUP, f"The security group '{name}' already exists.")
+        return store.put(
+            SecurityGroup(
+                id=cloud.fresh_id(SecurityGroup),
+                account_id=caller.id,
+                region=caller.region,
+                created=now(),
+                name=name,
+                description=description,
+            )
+        )
+
+
+def find_group(cloud: Cloud, caller: Account, *, group_id: str | None = None, name: str | None = None) -> SecurityGroup:
+    """The caller's group of that id or name."""
+    if group_id:
+        return cloud.own(caller, SecurityGroup, group_id, Fail.NO_SECURITY_GROUP)
+    if not name:
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'SecurityGroupId' is required.")
+    for each in cloud.owned(caller, SecurityGroup):
+        if each.name == name:
+            return each
+    raise CloudError(Fail.NO_SECURITY_GROUP, f"The security group '{name}' does not exist.")
+
+
+def default_group(cloud: Cloud, caller: Account) -> SecurityGroup:
+    """The group that a VM gets when none is asked for; every account has it."""
+    with cloud.transaction():
+        for each in cloud.owned(caller, SecurityGroup):
+            if each.name == DEFAULT_NAME:
+                return each
+        return create_group(cloud, caller, name=DEFAULT_NAME, description="default group")
+
+
+def add_rules(
+    cloud: Cloud, caller: Account, group: SecurityGroup, flow: str, requests: list[RuleRequest]
+) -> SecurityGroup:
+    """Add rules to one flow (`Inbound` or `Outbound`); a rule that is there already is refused."""
+    if not requests:
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'Rules' is required.")
+    with cloud.transaction() as store:
+        field = _field(flow)
+        rules: tuple[Rule, ...] = getattr(group, field)
+        for request in requests:
+            rule = _rule(cloud, caller, request)
+            if any(each.same_traffic(rule) for each in rules):
+                raise CloudError(Fail.DUPLICATE_RULE, "The rule already exists.")
+            rules = (*rules, rule)
+        return store.put(group.model_copy(update={field: rules}))
+
+
+def remove_rules(
+    cloud: Cloud, caller: Account, group: SecurityGroup, flow: str, requests: list[RuleRequest], rule_ids: list[str]
+) -> SecurityGroup:
+    """Remove rules by what they let through or by id; one that is not there is refused."""
+    with cloud.transaction() as store:
+        field = _field(flow)
+        rules = list(getattr(group, field))
+        for request in requests:
+            rule = _rule(cloud, caller, request)
+            _take(rules, [each for each in rules if each.same_traffic(rule)])
+        for rule_id in rule_ids:
+            _take(rules, [each for each in rules if each.id == rule_id])
+        return store.put(group.model_copy(update={field: tuple(rules)}))
+
+
+def _take(rules: list[Rule], found: list[Rule]) -> None:
+    if not found:
+        raise CloudError(Fail.NO_RULE, "The rule does not exist.")
+    rules.remove(found[0])
+
+
+def _field(flow: str) -> str:
+    if flow not in (INBOUND, OUTBOUND):
+        raise CloudError(Fail.BAD_VALUE, f"The flow '{flow}' is not valid: Inbound or Outbound.")
+    return flow.lower()
+
+
+def _rule(cloud: Cloud, caller: Account, request: RuleRequest) -> Rule:
+    protocol = PROTOCOLS.get(request.protocol.lower())
+    if protocol is None:
+        raise CloudError(Fail.BAD_VALUE, f"The protocol '{request.protocol}' is not valid: tcp, udp, icmp or -1.")
+    first = -1 if request.from_port is None else request.from_port
+    last = first if request.to_port is None else request.to_port
+    if not -1 <= first <= last <= 65535 or ((first == -1) != (last == -1) and protocol != "icmp"):
+        raise CloudError(Fail.BAD_PORTS, f"The ports {first} to {last} are not valid.")
+    if not request.ip_ranges and not request.members:
+        raise CloudError(Fail.MISSING_PARAMETER, "The rule needs an IpRange or SecurityGroupsMembers.")
+    for cidr in request.ip_ranges:
+        try:
+            ipaddress.ip_network(cidr, strict=False)
+        except ValueError:
+            raise CloudError(Fail.BAD_IP, f"The IP range '{cidr}' is not valid.") from None
+    members = tuple((account or caller.id, group) for account, group in request.members)
+    for account, group_id in members:
+        if account == caller.id:
+            find_group(cloud, caller, group_id=group_id)
+    return Rule(
+        id=new_id("sgr"),
+        protocol=protocol,
+        from_port=first,
+        to_port=last,
+        ip_ranges=request.ip_ranges,
+        members=members,
+    )
+
+
+def delete_group(cloud: Cloud, caller: Account, group: SecurityGroup) -> None:
+    """Delete a group that no VM holds, nor held until a moment ago, and that no other group's rule names."""
+    with cloud.transaction() as store:
+        if group.name == DEFAULT_NAME:
+            raise CloudError(Fail.RESERVED_SECURITY_GROUP, "The default security group can't be deleted.")
+        holder = next((vm for vm in store.all(Vm) if group.id in vm.security_group_ids and _holds(cloud, vm)), None)
+        if holder is not None:
+            raise CloudError(Fail.SECURITY_GROUP_IN_USE, f"The security group {group.id} is in use by {holder.id}.")
+        for other in cloud.owned(caller, SecurityGroup):
+            named = any(group.id == member for rule in other.inbound + other.outbound for _, member in rule.members)
+            if other.id != group.id and named:
+                raise CloudError(
+                    Fail.SECURITY_GROUP_IN_USE, f"A rule of {other.id} names the security group {group.id}."
+                )
+        store.delete(group)
+
+
+def _holds(cloud: Cloud, vm: Vm) -> bool:
+    if vm.alive or vm.ended is None:
+        return True
+    return now() - vm.ended < dt.timedelta(seconds=cloud.timing.security_group_hold)
+
+
+def allowed_sources(groups: list[SecurityGroup], ports: tuple[int, ...]) -> tuple[str, ...]:
+    """The IP ranges from which inbound rules let TCP through to any of `ports`."""
+    ranges: list[str] = []
+    for rule in (rule for group in groups for rule in group.inbound):
+        open_port = rule.from_port == -1 or any(rule.from_port <= port <= rule.to_port for port in ports)
+        if rule.protocol in ("tcp", "-1") and open_port:
+            ranges += rule.ip_ranges
+    return tuple(dict.fromkeys(ranges))

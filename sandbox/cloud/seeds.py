@@ -1,0 +1,117 @@
+"""What is there from the start: accounts, default security groups and the public OMIs of other accounts."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.ids import new_account_id
+from sandbox.cloud.model import Account, Image, ImageMapping, Permissions, Snapshot, now
+from sandbox.cloud.security_groups import default_group
+from sandbox.config import PROFILES, REGIONS
+
+OFFICIAL_ALIAS = "Outscale"
+OFFICIAL_ACCOUNT = "476193008254"
+FOREIGN_ACCOUNT = "815926374010"
+"""An account that publishes OMIs under names that others use, as anyone may on OUTSCALE."""
+CLASHING_NAME = "alpine-3.23.6-x86_64-r0"
+ROOT_DEVICE = "/dev/sda1"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The disk of the official OMI: a qcow2 file, its size in GiB, its name and when it was made."""
+
+    path: Path
+    size: int
+    name: str
+    created: dt.datetime
+
+
+def ensure_accounts(cloud: Cloud) -> dict[str, Account]:
+    """The account of every profile, made at first start; returns them by profile name."""
+    with cloud.transaction() as store:
+        known = {each.profile: each for each in store.all(Account) if each.profile}
+        for profile, region in PROFILES.items():
+            if profile not in known:
+                account = Account(id=new_account_id(), account_id="", region=region, created=now(), profile=profile)
+                known[profile] = store.put(account.model_copy(update={"account_id": account.id}))
+            default_group(cloud, known[profile])
+        return known
+
+
+def seeded(cloud: Cloud) -> bool:
+    """Whether the public OMIs are there, so that their disk needs not be made."""
+    officials = [each for each in cloud.store.all(Image) if each.account_id == OFFICIAL_ACCOUNT]
+    return {each.region for each in officials} == {each.name for each in REGIONS}
+
+
+def ensure_images(cloud: Cloud, source: Source, progress: Callable[[str], None]) -> None:
+    """Put the public OMIs into every Region that lacks them.
+
+    These are the official Debian-12, an older official one, a foreign OMI of the official one's name that is
+    newer than it, and a foreign OMI of a name that our own images bear. All have the official one's disk.
+    """
+    older = f"Debian-12-{source.created - dt.timedelta(days=180):%Y-%m-%d}"
+    for region in REGIONS:
+        present = {(each.account_id, each.name) for each in cloud.store.all(Image) if each.region == region.name}
+        for account, name, age in (
+            (OFFICIAL_ACCOUNT, older, dt.timedelta(days=180)),
+            (OFFICIAL_ACCOUNT, source.name, dt.timedelta()),
+            (FOREIGN_ACCOUNT, source.name, -dt.timedelta(hours=1)),
+            (FOREIGN_ACCOUNT, CLASHING_NAME, -dt.timedelta(hours=1)),
+        ):
+            if (account, name) not in present:
+                progress(f"registering {name} of account {account} in {region.name}")
+                _register(cloud, source, region.name, account, name, source.created - age)
+
+
+def _register(cloud: Cloud, source: Source, region: str, account: str, name: str, created: dt.datetime) -> None:
+    snapshot_id = cloud.fresh_id(Snapshot)
+    cloud.machines.import_snapshot(snapshot_id, str(source.path))
+    image_id = cloud.fresh_id(Image)
+    snapshot = Snapshot(
+        id=snapshot_id,
+        account_id=account,
+        region=region,
+        created=created,
+        description=f"Root volume of {name}",
+        volume_id=None,
+        size=source.size,
+        state="completed",
+        progress=100,
+        copied=True,
+    )
+    mapping = ImageMapping(
+        device_name=ROOT_DEVICE,
+        snapshot_id=snapshot_id,
+        size=source.size,
+        type="standard",
+        delete_on_vm_deletion=True,
+    )
+    image = Image(
+        id=image_id,
+        account_id=account,
+        region=region,
+        created=created,
+        name=name,
+        description="",
+        architecture="x86_64",
+        root_device=ROOT_DEVICE,
+        mappings=(mapping,),
+        boot_modes=("legacy",),
+        product_codes=("0001",),
+        state="available",
+        permissions=Permissions(public=True),
+    )
+    with cloud.transaction() as store:
+        store.put(snapshot)
+        store.put(image)
+
+
+def alias_of(account_id: str) -> str | None:
+    """The alias of an account, which only the official one has."""
+    return OFFICIAL_ALIAS if account_id == OFFICIAL_ACCOUNT else None

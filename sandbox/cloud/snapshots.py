@@ -1,0 +1,172 @@
+"""Snapshots: in-queue → pending → completed, and who may use them."""
+
+from __future__ import annotations
+
+import logging
+
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.ids import check_id
+from sandbox.cloud.model import Account, Image, Permissions, Snapshot, Volume, now
+from sandbox.machines.protocol import MachineError
+
+log = logging.getLogger("sandbox")
+
+PROGRESS_STEPS = (11, 37, 64, 86)
+MAX_DESCRIPTION = 255
+
+
+def visible(caller: Account, snapshot: Snapshot) -> bool:
+    """Whether the caller sees the snapshot and may make volumes from it."""
+    if snapshot.region != caller.region:
+        return False
+    return snapshot.account_id == caller.id or snapshot.permissions.allow(caller.id)
+
+
+def usable_snapshot(cloud: Cloud, caller: Account, snapshot_id: str) -> Snapshot:
+    """The completed snapshot of that id that the caller may use."""
+    found = cloud.store.get(Snapshot, check_id(Snapshot, snapshot_id))
+    if found is None or not visible(caller, found):
+        raise CloudError(Fail.NO_SNAPSHOT, f"The snapshot '{snapshot_id}' does not exist.")
+    if found.state != "completed":
+        raise CloudError(Fail.SNAPSHOT_STATE, f"The snapshot {snapshot_id} is {found.state}, not completed.")
+    return found
+
+
+def create_snapshot(cloud: Cloud, caller: Account, *, volume_id: str, description: str) -> Snapshot:
+    """A snapshot of one of the caller's volumes; it is born in-queue with progress 0."""
+    with cloud.transaction() as store:
+        volume = cloud.own(caller, Volume, volume_id, Fail.NO_VOLUME)
+        if volume.state not in ("available", "in-use"):
+            raise CloudError(Fail.VOLUME_STATE, f"The volume {volume_id} is {volume.state}.")
+        snapshot = store.put(_new(cloud, caller, description, volume.size, volume_id=volume_id))
+        cloud.later(f"snapshot {snapshot.id}", lambda: make_snapshot(cloud, snapshot.id))
+        return snapshot
+
+
+def copy_snapshot(cloud: Cloud, caller: Account, *, source_id: str, description: str) -> Snapshot:
+    """A copy, owned by the caller, of a snapshot that the caller may use."""
+    with cloud.transaction():
+        return start_copy(cloud, caller, usable_snapshot(cloud, caller, source_id), description)
+
+
+def start_copy(cloud: Cloud, caller: Account, source: Snapshot, description: str) -> Snapshot:
+    """As copy_snapshot, of a snapshot whose right to be copied was settled before (an image that may be launched)."""
+    with cloud.transaction() as store:
+        snapshot = store.put(_new(cloud, caller, description, source.size, source_id=source.id))
+        cloud.later(f"copy {snapshot.id}", lambda: make_snapshot(cloud, snapshot.id))
+        return snapshot
+
+
+def _new(
+    cloud: Cloud,
+    caller: Account,
+    description: str,
+    size: int,
+    volume_id: str | None = None,
+    source_id: str | None = None,
+) -> Snapshot:
+    if len(description) > MAX_DESCRIPTION:
+        raise CloudError(Fail.BAD_LENGTH, f"The description has more than {MAX_DESCRIPTION} characters.")
+    return Snapshot(
+        id=cloud.fresh_id(Snapshot),
+        account_id=caller.id,
+        region=caller.region,
+        created=now(),
+        description=description,
+        volume_id=volume_id,
+        source_id=source_id,
+        size=size,
+        state="in-queue",
+        progress=0,
+    )
+
+
+def make_snapshot(cloud: Cloud, snapshot_id: str) -> None:
+    """Background: copy the content at once, then show the states that OUTSCALE shows."""
+    snapshot = cloud.store.get(Snapshot, snapshot_id)
+    if snapshot is None:
+        return
+    try:
+        if snapshot.source_id is not None:
+            cloud.machines.copy_snapshot(snapshot_id, snapshot.source_id)
+        elif snapshot.volume_id is not None:
+            cloud.machines.create_snapshot(snapshot_id, snapshot.volume_id)
+    except MachineError as error:
+        log.warning("snapshot %s: %s", snapshot_id, error)
+        cloud.change(Snapshot, snapshot_id, {"in-queue", "pending", "deleting"}, state="error", copied=True)
+        return
+    cloud.change(Snapshot, snapshot_id, {"in-queue", "pending", "deleting"}, copied=True)
+    complete_snapshot(cloud, snapshot_id)
+
+
+def complete_snapshot(cloud: Cloud, snapshot_id: str) -> None:
+    """Background: from in-queue over pending to completed, unless a fault has it otherwise."""
+    cloud.pause(cloud.timing.snapshot_queue)
+    if cloud.faults.for_state("snapshot", {"in-queue"}):
+        return
+    cloud.change(Snapshot, snapshot_id, {"in-queue"}, state="pending")
+    for progress in PROGRESS_STEPS:
+        cloud.change(Snapshot, snapshot_id, {"pending"}, progress=progress)
+        cloud.pause(cloud.timing.snapshot_copy / len(PROGRESS_STEPS))
+    fault = cloud.faults.for_state("snapshot", {"pending", "error"})
+    if fault != "pending":
+        progress = PROGRESS_STEPS[-1] if fault else 100
+        cloud.change(Snapshot, snapshot_id, {"pending"}, state=fault or "completed", progress=progress)
+
+
+def update_permissions(
+    cloud: Cloud, caller: Account, snapshot_id: str, *, add: Permissions, remove: Permissions
+) -> Snapshot:
+    """Change who may make volumes from a snapshot."""
+    with cloud.transaction() as store:
+        snapshot = cloud.own(caller, Snapshot, snapshot_id, Fail.NO_SNAPSHOT)
+        permissions = changed_permissions(snapshot.permissions, add=add, remove=remove)
+        return store.put(snapshot.model_copy(update={"permissions": permissions}))
+
+
+def changed_permissions(before: Permissions, *, add: Permissions, remove: Permissions) -> Permissions:
+    """`before` with rights added and removed; exactly one of both must hold something."""
+    empty = Permissions()
+    if (add == empty) == (remove == empty):
+        raise CloudError(Fail.BAD_SET, "Exactly one of Additions and Removals must be given.")
+    for account_id in add.account_ids + remove.account_ids:
+        if not (account_id.isdecimal() and len(account_id) == 12):
+            raise CloudError(Fail.BAD_PERMISSION, f"'{account_id}' is not an account id (12 digits).")
+    kept = [each for each in before.account_ids if each not in remove.account_ids]
+    added = [each for each in dict.fromkeys(add.account_ids) if each not in kept]
+    public = (before.public or add.public) and not remove.public
+    return Permissions(public=public, account_ids=(*kept, *added))
+
+
+def delete_snapshot(cloud: Cloud, caller: Account, snapshot_id: str) -> None:
+    """Delete a snapshot that no image uses; one that is still being copied goes when that has ended."""
+    with cloud.transaction() as store:
+        snapshot = cloud.own(caller, Snapshot, snapshot_id, Fail.NO_SNAPSHOT)
+        if snapshot.state == "deleting":
+            raise CloudError(Fail.NO_SNAPSHOT, f"The snapshot '{snapshot_id}' does not exist.")
+        users = [each.id for each in store.all(Image) if any(m.snapshot_id == snapshot_id for m in each.mappings)]
+        if users:
+            raise CloudError(Fail.SNAPSHOT_IN_USE, f"The snapshot {snapshot_id} is used by the image {users[0]}.")
+        store.put(snapshot.model_copy(update={"state": "deleting"}))
+        cloud.later(f"delete {snapshot_id}", lambda: remove_snapshot(cloud, snapshot_id))
+
+
+def remove_snapshot(cloud: Cloud, snapshot_id: str) -> None:
+    """Background: remove the content of a snapshot in `deleting`, once nothing writes it."""
+    cloud.pause(cloud.timing.snapshot_delete)
+    while True:
+        snapshot = cloud.store.get(Snapshot, snapshot_id)
+        if snapshot is None or snapshot.copied:
+            break
+        cloud.pause(0.05)
+    try:
+        cloud.machines.delete_snapshot(snapshot_id)
+    except MachineError as error:
+        log.warning("snapshot %s: %s", snapshot_id, error)
+        cloud.change(Snapshot, snapshot_id, {"deleting"}, state="error")
+        return
+    with cloud.transaction() as store:
+        found = store.get(Snapshot, snapshot_id)
+        if found is not None:
+            store.delete(found)

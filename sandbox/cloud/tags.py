@@ -1,0 +1,60 @@
+"""Tags on any resource that takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sandbox.cloud import metadata
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.model import Account, Image, Keypair, PublicIp, Resource, SecurityGroup, Snapshot, Vm, Volume
+
+TAGGED: tuple[type[Resource], ...] = (Vm, Volume, Snapshot, Image, SecurityGroup, Keypair, PublicIp)
+MAX_KEY, MAX_VALUE = 255, 255
+
+
+def set_tags(cloud: Cloud, caller: Account, resource_ids: list[str], tags: Mapping[str, str]) -> None:
+    """Add or replace tags on own resources, all or none."""
+    if not resource_ids or not tags:
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameters 'ResourceIds' and 'Tags' are required.")
+    for key, value in tags.items():
+        if not 1 <= len(key) <= MAX_KEY:
+            raise CloudError(Fail.BAD_TAG_KEY, "A tag key must have 1 to 255 characters.")
+        if len(value) > MAX_VALUE:
+            raise CloudError(Fail.BAD_TAG_VALUE, "A tag value must have at most 255 characters.")
+    with cloud.transaction() as store:
+        for resource in [_find(cloud, caller, each) for each in resource_ids]:
+            store.put(resource.model_copy(update={"tags": {**resource.tags, **tags}}))
+            _tell_vm(cloud, resource)
+
+
+def remove_tags(cloud: Cloud, caller: Account, resource_ids: list[str], tags: Mapping[str, str | None]) -> None:
+    """Remove tags by key, and where a value is given only if it is that; absent ones are no error."""
+    if not resource_ids:
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'ResourceIds' is required.")
+    with cloud.transaction() as store:
+        for resource in [_find(cloud, caller, each) for each in resource_ids]:
+            kept = {
+                key: value for key, value in resource.tags.items() if key not in tags or tags[key] not in (None, value)
+            }
+            store.put(resource.model_copy(update={"tags": kept}))
+            _tell_vm(cloud, resource)
+
+
+def _tell_vm(cloud: Cloud, resource: Resource) -> None:
+    if isinstance(resource, Vm):
+        metadata.refresh_later(cloud, resource.id)
+
+
+def _find(cloud: Cloud, caller: Account, resource_id: str) -> Resource:
+    for kind in TAGGED:
+        if resource_id.startswith(f"{kind.prefix}-"):
+            found = cloud.store.get(kind, resource_id)
+            if found is not None and found.account_id == caller.id:
+                return found
+    raise CloudError(Fail.NO_RESOURCE, f"The resource '{resource_id}' does not exist.")
+
+
+def tagged_resources(cloud: Cloud, caller: Account) -> list[Resource]:
+    """The caller's resources that bear tags."""
+    return [each for kind in TAGGED for each in cloud.owned(caller, kind) if each.tags]

@@ -1,0 +1,159 @@
+"""Settings of the local OUTSCALE: its Regions, addresses, places on disk and the pace of its state changes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+DEFAULT_BASE_PORT = 7440
+SSH_PORT = 2222
+"""The port on a VM's public address that leads to the guest's port 22 (the stack setting `ssh_port`)."""
+GUEST_SSH_PORT = 22
+INNER_SSH_PORT = 22022
+"""Where the machine driver puts a guest's SSH; what a user reaches is a relay that honours the security groups."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """One Region with its Subregions; an account belongs to exactly one Region."""
+
+    name: str
+    subregions: tuple[str, ...]
+
+    @property
+    def endpoint(self) -> str:
+        """The API host name that ReadRegions reports for it."""
+        return f"api.{self.name}.outscale.com"
+
+
+REGIONS: tuple[Region, ...] = (
+    Region("eu-west-2", ("eu-west-2a", "eu-west-2b", "eu-west-2c")),
+    Region("us-east-2", ("us-east-2a", "us-east-2b")),
+)
+
+PROFILES: dict[str, str] = {
+    "main": "eu-west-2",
+    "second": "eu-west-2",
+    "main-us": "us-east-2",
+    "second-us": "us-east-2",
+}
+"""Profile name in `osc.json` -> the Region of its account."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long each step takes, in seconds; the real cloud takes longer, a test may take less."""
+
+    vm_start: float = 1.0
+    vm_stop: float = 0.5
+    vm_delete: float = 1.0
+    vm_poll: float = 0.5
+    volume_create: float = 0.5
+    volume_delete: float = 0.5
+    snapshot_queue: float = 0.5
+    snapshot_copy: float = 1.0
+    snapshot_delete: float = 0.2
+    image_create: float = 1.0
+    terminated_kept: float = 300.0
+    """A terminated VM stays readable this long."""
+    security_group_hold: float = 0.5
+    """A security group counts as in use this long after its VM ended (recorded on OUTSCALE: error 9085)."""
+    lockout: float = 60.0
+    """A key is refused this long after four wrong signatures in a row."""
+
+    @classmethod
+    def uniform(cls, step: float) -> Timing:
+        """Every step takes `step` seconds; what is kept or locked keeps its usual duration."""
+        kept = {"terminated_kept", "lockout"}
+        return cls(**{each.name: step for each in fields(cls) if each.name not in kept})
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Ports and loopback addresses that follow from one base port."""
+
+    base_port: int = DEFAULT_BASE_PORT
+    host: str = "127.0.0.1"
+
+    FIRST_SLOT = 2
+    LAST_SLOT = 254
+
+    @property
+    def tls_port(self) -> int:
+        return self.base_port
+
+    @property
+    def plain_port(self) -> int:
+        return self.base_port + 1
+
+    @property
+    def mirror_port(self) -> int:
+        return self.base_port + 2
+
+    @property
+    def api_endpoint(self) -> str:
+        return f"https://{self.host}:{self.tls_port}/api/v1"
+
+    @property
+    def fcu_endpoint(self) -> str:
+        return f"https://{self.host}:{self.tls_port}"
+
+    @property
+    def plain_url(self) -> str:
+        return f"http://{self.host}:{self.plain_port}"
+
+    def public_ip(self, slot: int) -> str:
+        """The loopback address of a slot (2 to 254); two sandboxes with other base ports don't clash."""
+        return f"127.{64 + (self.base_port >> 8) % 128}.{self.base_port & 255}.{slot}"
+
+
+def default_cache() -> Path:
+    """Where large made things lie (source OMI, mirror); keyed by their inputs, safe to delete."""
+    own = os.environ.get("ALPINE_OMI_CACHE")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(own) if own else base / "alpine-omi"
+
+
+def default_home() -> Path:
+    """Where the local cloud keeps its state."""
+    own = os.environ.get("ALPINE_OMI_STATE")
+    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return (Path(own) if own else base / "alpine-omi") / "sandbox"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that one server process needs to know."""
+
+    home: Path
+    addresses: Addresses = field(default_factory=Addresses)
+    cache: Path = field(default_factory=default_cache)
+    timing: Timing = field(default_factory=Timing)
+    machines: str = "sandbox.machines.qemu:QemuMachines"
+    """`module:factory` of the machine driver; the factory takes the home folder."""
+    source: str = "sandbox.source_omi:ensure"
+    """`module:function` that makes or finds the disk of the official OMI; the function takes the cache folder."""
+    mirror: bool = True
+    date_skew: float | None = 900.0
+    """How far (seconds) a signature's date may be off; None accepts any date."""
+
+    @property
+    def database(self) -> Path:
+        return self.home / "state.sqlite"
+
+    @property
+    def profiles_file(self) -> Path:
+        return self.home / "osc.json"
+
+    @property
+    def ca_file(self) -> Path:
+        return self.home / "ca.pem"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.home / "server.lock"
+
+    @property
+    def log_file(self) -> Path:
+        return self.home / "server.log"
