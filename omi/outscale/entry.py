@@ -42,17 +42,13 @@ def temporary_key(cloud: Cloud, name: str, folder: Path) -> Iterator[Path]:
         delete_key(cloud, name)
 
 
-@contextmanager
-def temporary_group(cloud: Cloud, name: str, port: int, source: str) -> Iterator[str]:
-    """A new security group that lets `source` (CIDR) reach TCP `port`; yields its id, deleted at the end."""
+def open_group(cloud: Cloud, name: str, port: int, source: str) -> str:
+    """A new security group that lets `source` (CIDR) reach TCP `port`; returns its id. The sweep deletes it by name."""
     answer = cloud.call(cloud.ec2.create_security_group, GroupName=name, Description="Alpine OMI: build and verify")
     group_id = answer["GroupId"]
-    try:
-        rule: Any = [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": source}]}]
-        cloud.call(cloud.ec2.authorize_security_group_ingress, GroupId=group_id, IpPermissions=rule)
-        yield group_id
-    finally:
-        delete_group(cloud, group_id)
+    rule: Any = [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": source}]}]
+    cloud.call(cloud.ec2.authorize_security_group_ingress, GroupId=group_id, IpPermissions=rule)
+    return group_id
 
 
 def delete_key(cloud: Cloud, name: str) -> bool:

@@ -54,6 +54,18 @@ class Snapshot:
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Ours:
+    """What proves that an OMI was made by this stack: its tags or, before it has any, a mark in its description."""
+
+    tags: Mapping[str, str]
+    mark: str = ""
+
+    def recognises(self, omi: Omi) -> bool:
+        """Whether either proof is there."""
+        return omi.bears(self.tags) or bool(self.mark and self.mark in omi.description)
+
+
 def find_own(cloud: Cloud, name: str) -> Omi | None:
     """The account's own OMI of this name; another account's public one may bear the same name and is not it."""
     filters = [_filter("owner-id", cloud.account), _filter("name", name)]
@@ -189,30 +201,22 @@ def register_from(cloud: Cloud, omi: Omi, name: str, description: str, stop: thr
     return wait_available(cloud, answer["ImageId"], stop)
 
 
-def delete_omi(
-    cloud: Cloud,
-    omi_id: str,
-    snapshot_ids: Sequence[str],
-    tags: Mapping[str, str],
-    say: Callable[[str], None],
-) -> None:
+def delete_omi(cloud: Cloud, omi_id: str, snapshot_ids: Sequence[str], ours: Ours, say: Callable[[str], None]) -> None:
     """Deregister an own OMI and delete its snapshots; what is already gone counts as done.
 
-    Refuses (CloudError) unless the account owns the OMI and it carries all of `tags`. A snapshot goes only if the
-    account owns it and either the OMI was made of it or it carries the tags itself.
+    Refuses (CloudError) unless the account owns the OMI and `ours` recognises it. A snapshot goes only if the account
+    owns it and either the OMI was made of it or it carries the tags itself.
     """
     omi = read_omi(cloud, omi_id)
     if omi is None:
         say(f"{omi_id}: already gone")
         proven: tuple[str, ...] = ()
     else:
-        _refuse_foreign(cloud, omi, tags)
-        _settle(cloud, omi)
-        remove(lambda: cloud.call(cloud.ec2.deregister_image, ImageId=omi_id), _DELETE)
+        deregister(cloud, omi, ours)
         say(f"deregistered {omi_id} ({omi.name})")
         proven = omi.snapshots
     for snapshot in read_snapshots(cloud, dict.fromkeys((*proven, *snapshot_ids))):
-        tagged = all(snapshot.tags.get(key) == value for key, value in tags.items())
+        tagged = all(snapshot.tags.get(key) == value for key, value in ours.tags.items())
         if snapshot.owner != cloud.account or not (snapshot.snapshot_id in proven or tagged):
             say(f"left snapshot {snapshot.snapshot_id}: it does not carry the tags of this stack")
             continue
@@ -220,20 +224,23 @@ def delete_omi(
         say(f"deleted snapshot {snapshot.snapshot_id}")
 
 
-def delete_snapshot(cloud: Cloud, snapshot_id: str) -> None:
-    """Delete it, waiting while an OMI that is going still uses it."""
-    remove(lambda: cloud.call(cloud.ec2.delete_snapshot, SnapshotId=snapshot_id), _DELETE)
-
-
-def _refuse_foreign(cloud: Cloud, omi: Omi, tags: Mapping[str, str]) -> None:
+def deregister(cloud: Cloud, omi: Omi, ours: Ours) -> None:
+    """Deregister an OMI and leave its snapshots; refuses as delete_omi does."""
     if omi.owner != cloud.account:
         raise CloudError(f"{omi.omi_id} belongs to account {omi.owner}, not to {cloud.account}; it is not deregistered")
-    if not omi.bears(tags):
-        wanted = ", ".join(f"{key}={value}" for key, value in tags.items())
+    if not ours.recognises(omi):
+        wanted = ", ".join(f"{key}={value}" for key, value in ours.tags.items())
         raise CloudError(
             f"{omi.omi_id} ({omi.name}) does not carry the tags {wanted}, so it is not deregistered; "
             "put the tags back, or deregister it by hand and run again"
         )
+    _settle(cloud, omi)
+    remove(lambda: cloud.call(cloud.ec2.deregister_image, ImageId=omi.omi_id), _DELETE)
+
+
+def delete_snapshot(cloud: Cloud, snapshot_id: str) -> None:
+    """Delete it, waiting while an OMI that is going still uses it."""
+    remove(lambda: cloud.call(cloud.ec2.delete_snapshot, SnapshotId=snapshot_id), _DELETE)
 
 
 def _settle(cloud: Cloud, omi: Omi) -> None:

@@ -18,7 +18,8 @@ class Leftovers:
 
     build_id: str
     key_names: tuple[str, ...]
-    group_name: str
+    group_name: str | None = None
+    """None while the group is still needed."""
     volumes: tuple[str, ...] = ()
 
     @property
@@ -73,6 +74,6 @@ def _drop_entry(cloud: Cloud, left: Leftovers, say: Callable[[str], None]) -> No
     for name in left.key_names:
         if delete_key(cloud, name):
             say(f"deleted keypair {name}")
-    for group in find_groups(cloud, left.group_name):
+    for group in find_groups(cloud, left.group_name) if left.group_name else ():
         if delete_group(cloud, group):
             say(f"deleted security group {group}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from omi.errors import CloudError
@@ -126,10 +127,10 @@ def terminate_vms(cloud: Cloud, vm_ids: Iterable[str]) -> None:
     """End the VMs and wait until they are terminated; those already gone count as done."""
     wanted = list(vm_ids)
     for vm_id in wanted:
-        remove(lambda vm_id=vm_id: cloud.call(cloud.ec2.terminate_instances, InstanceIds=[vm_id]), _END)  # type: ignore[misc]
+        remove(partial(cloud.call, cloud.ec2.terminate_instances, InstanceIds=[vm_id]), _END)
     for vm_id in wanted:
         wait_until(
-            lambda vm_id=vm_id: read_vm(cloud, vm_id),  # type: ignore[misc]
+            partial(read_vm, cloud, vm_id),
             lambda vm: vm is None or vm.state in _ENDED,
             f"{vm_id} to be terminated",
             _END,

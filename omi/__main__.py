@@ -1,0 +1,66 @@
+"""`python3 -m omi COMMAND`: every error is one line on stderr and an exit code of its own."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from omi.commands.build import build, supervise
+from omi.commands.delete import delete
+from omi.commands.update import update
+from omi.errors import InputError, OmiError
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "build": build,
+    "update": update,
+    "delete": delete,
+    "supervise": supervise,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code."""
+    try:
+        return _command(arguments)(arguments[1:])
+    except OmiError as error:
+        _tell(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        return 130
+    except Exception as error:  # the last resort: a fault of the program itself, still told in one line
+        _tell(f"unexpected {type(error).__name__}: {error}; details in {_keep_traceback()}")
+        return OmiError.exit_code
+
+
+def _command(arguments: Sequence[str]) -> Callable[[Sequence[str]], int]:
+    given = arguments[0] if arguments else ""
+    if given not in COMMANDS:
+        raise InputError(f"command: {given!r}: is none; give one of {', '.join(COMMANDS)}")
+    return COMMANDS[given]
+
+
+def _tell(text: str) -> None:
+    line = " ".join(text.split())
+    print(f"error: {line}", file=sys.stderr, flush=True)
+
+
+def _keep_traceback() -> str:
+    folder = Path("build")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir())
+    path = folder / "error.log"
+    try:
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return "no log, since none could be written"
+    return str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

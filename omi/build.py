@@ -1,0 +1,254 @@
+"""One image from spec to record: what is there already, Packer, reading back, verify, share; or nothing left of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omi.errors import BuildError, CloudError, OmiError, VerifyError
+from omi.identity import Identity
+from omi.image import ImageRecord, ImageSpec
+from omi.narration import Narrator
+from omi.outscale.cloud import Cloud
+from omi.outscale.entry import open_group, ssh_source, temporary_key
+from omi.outscale.images import (
+    Omi,
+    Ours,
+    complete_tags,
+    delete_omi,
+    deregister,
+    find_own,
+    find_source,
+    is_name_taken,
+    own_snapshots,
+    register_from,
+    share,
+    wait_available,
+)
+from omi.outscale.sweep import Leftovers, sweep
+from omi.outscale.waiting import InterruptedBuildError
+from omi.packer.inputs import (
+    TEMPLATE,
+    Entry,
+    RunFolder,
+    packer_environment,
+    stage_guest,
+    temporary_folder,
+    write_variables,
+)
+from omi.packer.runner import PackerRun, Watcher, read_output, run_packer
+from omi.packer.tools import PackerTools, find_tools
+from omi.verify.boot import Verification, Verified
+
+PROJECT = Path(__file__).resolve().parents[1]
+"""The checkout."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One run of one image's build; `stop` is set when it shall end early."""
+
+    identity: Identity
+    cloud: Cloud
+    folder: RunFolder
+    narrator: Narrator
+    stop: threading.Event
+    environ: Mapping[str, str]
+
+    def run(self) -> ImageRecord:
+        """Build, verify and share the OMI, or adopt the one of its name; after a failure nothing of it is left.
+
+        Raises CredentialsError, ToolError, CloudError, BuildError or VerifyError.
+        """
+        start = time.monotonic()
+        earlier = tuple(read_output(self.folder.packer_log).volumes)
+        existing = self._existing()
+        if existing is not None and not self._is_wanted(existing):
+            self.narrator.say(f"{existing.omi_id} bears the name already and is not of this build: adopted, not built")
+            return self._record(existing, adopted=True)
+        tools = find_tools(self.environ)
+        source = ssh_source(self.spec.vm.ssh_source, self.spec.cloud.api)
+        find_source(self.cloud, self.spec.vm.source_omi, self.spec.vm.source_owner)
+        name = self._name_for_packer(tools)
+        try:
+            self._sweep(existing, earlier)
+            group_id = open_group(self.cloud, self.identity.group, self.spec.vm.ssh_port, source)
+            omi, packed = (existing, None) if existing else self._pack(tools, group_id, name)
+            verified = self._verify(omi, group_id)
+            share(self.cloud, omi.omi_id, self.spec.access)
+        except BaseException as error:
+            keep = existing if not isinstance(error, VerifyError) else None
+            self._clean(keep, (self.spec.name, name), earlier)
+            raise
+        self._clean(omi, (), earlier)
+        return self._record(omi, packed, verified, round(time.monotonic() - start))
+
+    @property
+    def spec(self) -> ImageSpec:
+        """What is built."""
+        return self.identity.spec
+
+    @property
+    def _ours(self) -> Ours:
+        return Ours(self.identity.owner_tags, self.identity.build_id)
+
+    def _existing(self) -> Omi | None:
+        """The account's OMI of the wanted name; one that an earlier run left half-made is removed first."""
+        omi = find_own(self.cloud, self.spec.name)
+        if omi is None:
+            return None
+        half_made = omi.state != "available" or "digest" not in omi.tags
+        if half_made and self.identity.build_id in omi.description:
+            self.narrator.say(f"removing {omi.omi_id}, which an earlier run left half-made")
+            delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
+            return None
+        return omi
+
+    def _is_wanted(self, omi: Omi) -> bool:
+        """Whether it is this stack's own and of the same content, so that it may be verified and managed."""
+        return omi.state == "available" and omi.bears({**self.identity.owner_tags, "digest": self.spec.digest})
+
+    def _name_for_packer(self, tools: PackerTools) -> str:
+        """The OMI's name, or another one while an older plugin would trip over a foreign OMI that bears it."""
+        if not tools.sees_foreign_names or not is_name_taken(self.cloud, self.spec.name):
+            return self.spec.name
+        if find_own(self.cloud, self.spec.name):
+            return self.spec.name
+        self.narrator.say(f"another account has a public OMI named {self.spec.name}: building under a working name")
+        return f"{self.spec.name[:100]}-{self.identity.build_id}"
+
+    def _pack(self, tools: PackerTools, group_id: str, name: str) -> tuple[Omi, PackerRun]:
+        from omi.guest_data import write_guest_data
+
+        data = stage_guest(self.folder, PROJECT / "guest")
+        write_guest_data(self.spec, PROJECT / "profiles", data)
+        with temporary_key(self.cloud, self.identity.build_key, self.folder.path) as key:
+            entry = Entry(key, self.identity.build_key, group_id)
+            write_variables(self.folder, self.identity, tools, entry, name)
+            packed = self._run_packer(tools)
+            omi = self._read_back(packed, name)
+        shutil.rmtree(self.folder.upload, ignore_errors=True)
+        self._sweep(omi, packed.output.volumes, group=None)
+        return self._settle_name(omi), packed
+
+    def _run_packer(self, tools: PackerTools) -> PackerRun:
+        self.folder.manifest.unlink(missing_ok=True)
+        command = [tools.packer, "build", "-color=false", f"-var-file={self.folder.variables}", str(TEMPLATE)]
+        watcher = Watcher(self.narrator.say, self._snapshot_progress)
+        limit = self.spec.vm.timeout
+        with temporary_folder(self.folder) as home:
+            environment = packer_environment(self.environ, home, tools, self.cloud.credentials, self.spec.cloud.ca_file)
+            packed = run_packer(command, environment, self.folder.packer_log, limit, self.stop, watcher)
+        log = self.folder.packer_log
+        if self.stop.is_set():
+            raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made is removed")
+        if packed.timed_out:
+            raise BuildError(f"{self.spec.name}: Packer took longer than {limit} s (vm.timeout); see {log}")
+        if packed.exit_code != 0:
+            raise BuildError(f"{self.spec.name}: {packed.output.reason}; see {log}")
+        return packed
+
+    def _snapshot_progress(self, volumes: Sequence[str]) -> str | None:
+        with suppress(OmiError):  # only to show progress; Packer itself waits for the snapshot
+            taken = [snapshot for snapshot in own_snapshots(self.cloud, volumes) if snapshot.state != "completed"]
+            return f"snapshot {taken[0].progress} %" if taken else None
+        return None
+
+    def _read_back(self, packed: PackerRun, name: str) -> Omi:
+        """The OMI that the account really holds now; Packer's exit code alone proves nothing."""
+        omi_id = _artifact(self.folder.manifest)
+        omi = wait_available(self.cloud, omi_id, self.stop)
+        if omi.name != name or omi.owner != self.cloud.account or not omi.snapshots:
+            raise BuildError(
+                f"{omi_id} is not what was to be built: name {omi.name!r}, owner {omi.owner}, "
+                f"{len(omi.snapshots)} snapshots; see {self.folder.packer_log}"
+            )
+        if lacking := complete_tags(self.cloud, omi, self.identity.tags):
+            self.narrator.say(f"put the tags that were missing on {', '.join(lacking)}")
+        return omi
+
+    def _settle_name(self, omi: Omi) -> Omi:
+        """Register it under its real name where Packer had to use a working name; the snapshot stays the same."""
+        if omi.name == self.spec.name:
+            return omi
+        final = register_from(self.cloud, omi, self.spec.name, self.identity.description, self.stop)
+        complete_tags(self.cloud, final, self.identity.tags)
+        deregister(self.cloud, omi, self._ours)
+        return final
+
+    def _verify(self, omi: Omi, group_id: str) -> Verified:
+        verification = Verification(
+            cloud=self.cloud,
+            identity=self.identity,
+            group_id=group_id,
+            folder=self.folder.path,
+            say=self.narrator.say,
+            note=self.narrator.note,
+            stop=self.stop,
+        )
+        return verification.run(omi)
+
+    def _sweep(self, keep: Omi | None, volumes: Sequence[str], group: str | None = "own") -> None:
+        left = Leftovers(
+            build_id=self.identity.build_id,
+            key_names=(self.identity.build_key, self.identity.verify_key),
+            group_name=self.identity.group if group else None,
+            volumes=tuple(volumes),
+        )
+        sweep(self.cloud, left, keep.snapshots if keep else (), self.narrator.say)
+
+    def _clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> None:
+        """Remove all that is left, but `keep`; OMIs of `names` only if they are ours. A failure here is only told."""
+        volumes = (*earlier, *read_output(self.folder.packer_log).volumes)
+        try:
+            for name in dict.fromkeys(names):
+                omi = find_own(self.cloud, name)
+                if omi and self._ours.recognises(omi) and (keep is None or omi.omi_id != keep.omi_id):
+                    delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
+        except OmiError as error:
+            self.narrator.say(f"not cleaned: {error}; the next build of this image tries again")
+        try:
+            self._sweep(keep, volumes)
+        except OmiError as error:
+            self.narrator.say(f"not cleaned: {error}; the next build of this image tries again")
+
+    def _record(
+        self,
+        omi: Omi,
+        packed: PackerRun | None = None,
+        verified: Verified | None = None,
+        seconds: int | None = None,
+        *,
+        adopted: bool = False,
+    ) -> ImageRecord:
+        return ImageRecord(
+            name=omi.name,
+            omi=omi.omi_id,
+            snapshots=omi.snapshots,
+            account=self.cloud.account,
+            region=self.spec.cloud.region,
+            created=omi.created,
+            volume_size=omi.volume_size,
+            used_bytes=packed.output.result.used_bytes if packed else None,
+            packages=packed.output.result.packages if packed else None,
+            build_seconds=seconds if packed else None,
+            boot_seconds=verified.boot_seconds if verified else None,
+            verified=verified is not None,
+            adopted=adopted,
+        )
+
+
+def _artifact(manifest: Path) -> str:
+    """The OMI's id, from the last build in Packer's manifest (`REGION:OMI`)."""
+    try:
+        content: Any = json.loads(manifest.read_text(encoding="utf-8"))
+        return str(content["builds"][-1]["artifact_id"]).split(":")[1]
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise CloudError(f"{manifest}: names no OMI though Packer succeeded ({type(error).__name__})") from error

@@ -1,0 +1,25 @@
+"""`delete` of an image's resource. It works from what state holds alone: no profile, no checkout of that time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from omi.commands.wire import export, read_record, read_spec, tell
+
+
+def delete(_: Sequence[str]) -> int:
+    """Deregister the recorded OMI and delete its snapshots; an adopted one is only forgotten, a missing one is done."""
+    from omi.outscale.cloud import Cloud
+    from omi.outscale.images import Ours, delete_omi
+
+    spec, record = read_spec(), read_record(os.environ)
+    if record.adopted:
+        tell(f"{record.omi} ({record.name}) was not made here: forgotten, not deregistered")
+    else:
+        cloud = Cloud.connect(spec.cloud)
+        cloud.require_account(record.account, f"{record.omi} ({record.name})")
+        ours = Ours({"project": spec.project, "stack": spec.stack})
+        delete_omi(cloud, record.omi, record.snapshots, ours, tell)
+    export("forget", spec, record)
+    return 0

@@ -1,0 +1,47 @@
+"""How commands get and give values: spec on standard input, record in the environment and on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from omi.errors import OmiError, StateError
+from omi.image import ImageRecord, ImageSpec
+
+RECORD_VARIABLE = "PULUMI_COMMAND_STDOUT"
+"""Where Pulumi's command plugin puts what the last create or update printed."""
+
+
+def read_spec() -> ImageSpec:
+    """The spec on standard input; StateError if it can't be read."""
+    return ImageSpec.from_json(sys.stdin.read(), "standard input")
+
+
+def read_record(environ: Mapping[str, str]) -> ImageRecord:
+    """The record of the last run, the last line of RECORD_VARIABLE; StateError if there is none."""
+    lines = environ.get(RECORD_VARIABLE, "").strip().splitlines()
+    if not lines:
+        raise StateError(
+            f"{RECORD_VARIABLE}: is empty, so the OMI is unknown; run it by `pulumi up` or `pulumi destroy`"
+        )
+    return ImageRecord.from_json(lines[-1], RECORD_VARIABLE)
+
+
+def give_record(record: ImageRecord) -> None:
+    """Print the record as the one line of standard output."""
+    print(record.to_json(), flush=True)
+
+
+def tell(text: str) -> None:
+    """One line for a person."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def export(change: str, spec: ImageSpec, record: ImageRecord) -> None:
+    """Bring the releases files up to date; they are only an export, so a failure is told and stops nothing."""
+    from omi import releases
+
+    try:
+        (releases.record if change == "record" else releases.forget)(spec, record)
+    except (OmiError, OSError) as error:
+        tell(f"releases files not written: {error}; run `python -m omi releases` to write them from the stack")

@@ -1,0 +1,70 @@
+"""What marks the things of one image's build in the account, derived so that a later run finds an earlier orphan."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from omi.image import ImageSpec
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Names and tags of everything that building, verifying and keeping one image makes."""
+
+    spec: ImageSpec
+
+    @cached_property
+    def build_id(self) -> str:
+        """The same for the same project, stack and OMI name, on every machine."""
+        text = "\0".join((self.spec.project, self.spec.stack, self.spec.name))
+        return "b-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def build_key(self) -> str:
+        """Name of the keypair that Packer uses."""
+        return f"alpine-omi-{self.build_id}-build"
+
+    @property
+    def verify_key(self) -> str:
+        """Name of the keypair that the verify VM is told."""
+        return f"alpine-omi-{self.build_id}-verify"
+
+    @property
+    def group(self) -> str:
+        """Name of the security group around both VMs."""
+        return f"alpine-omi-{self.build_id}"
+
+    @property
+    def description(self) -> str:
+        """The OMI's description; its build id tells a half-made OMI, which has no tags yet, from a foreign one."""
+        spec = self.spec
+        return f"{spec.build.description} {spec.release} {spec.build.arch} r{spec.revision} ({self.build_id})"
+
+    @property
+    def owner_tags(self) -> Mapping[str, str]:
+        """What must be on an OMI before this stack may deregister it."""
+        return {"project": self.spec.project, "stack": self.spec.stack}
+
+    @property
+    def run_tags(self) -> Mapping[str, str]:
+        """On VMs and their volumes."""
+        return {**self.owner_tags, "Name": f"{self.spec.name} build", "build-id": self.build_id}
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """On the OMI and its snapshots."""
+        spec = self.spec
+        return {
+            **self.owner_tags,
+            "Name": spec.name,
+            "build-id": self.build_id,
+            "profile": spec.build.profile,
+            "build": spec.build.name,
+            "release": spec.release,
+            "arch": spec.build.arch,
+            "revision": str(spec.revision),
+            "digest": spec.digest,
+        }

@@ -1,0 +1,45 @@
+"""What a person reads while a command runs: few short lines on stderr, all of them in a log file."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TextIO
+
+LINES = 40
+"""At most so many lines go to stderr: it becomes part of the stack's state and of the next command's environment."""
+WIDTH = 190
+
+
+class Narrator:
+    """Says what happens; times are seconds since it was made. A reader that went away stops nothing."""
+
+    def __init__(self, stream: TextIO, log: Path) -> None:
+        self.log = log
+        self._stream = stream
+        self._start = time.monotonic()
+        self._left = LINES - 1
+        log.parent.mkdir(parents=True, exist_ok=True)
+
+    def say(self, text: str) -> None:
+        """One line for the person and the log."""
+        line = f"{time.monotonic() - self._start:4.0f} s  {_flat(text)}"
+        self.note(line)
+        if self._left > 0:
+            self._left -= 1
+            self._write(line if self._left else f"more in {self.log}")
+
+    def note(self, text: str) -> None:
+        """Any number of lines for the log alone."""
+        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(text + "\n")
+
+    def _write(self, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(line[:WIDTH] + "\n")
+            self._stream.flush()
+
+
+def _flat(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,127 @@
+"""What Packer is given: its variables (a file, no secret in it), its environment, and what it uploads."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from omi.identity import Identity
+from omi.outscale.credentials import Credentials
+from omi.packer.tools import PackerTools
+
+TEMPLATE = Path(__file__).with_name("alpine.pkr.hcl")
+_SOCKET_ROOM = 60  # of the 107 bytes that a socket's path may have
+_PASSED_ON = ("PATH", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_DIR")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How Packer enters its VM: the private key's file, the keypair's name, the security group's id."""
+
+    key_file: Path
+    keypair_name: str
+    security_group_id: str
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Everything of one image's run, below `build/`."""
+
+    path: Path
+
+    @property
+    def packer_log(self) -> Path:
+        """Packer's whole output."""
+        return self.path / "packer.log"
+
+    @property
+    def build_log(self) -> Path:
+        """What was said, and what was too long to say."""
+        return self.path / "build.log"
+
+    @property
+    def manifest(self) -> Path:
+        """Packer's manifest, a new one in each run."""
+        return self.path / "manifest.json"
+
+    @property
+    def variables(self) -> Path:
+        """Packer's variables."""
+        return self.path / "variables.pkrvars.json"
+
+    @property
+    def upload(self) -> Path:
+        """What goes into the build VM; its name is known to the template."""
+        return self.path / "omi-build"
+
+
+@contextmanager
+def temporary_folder(folder: RunFolder) -> Iterator[Path]:
+    """Packer's home and TMPDIR, removed at the end; in the run's folder unless its plugins' sockets would not fit."""
+    own = len(str(folder.path)) <= _SOCKET_ROOM
+    with tempfile.TemporaryDirectory(prefix="packer-", dir=folder.path if own else None) as path:
+        yield Path(path)
+
+
+def write_variables(folder: RunFolder, identity: Identity, tools: PackerTools, entry: Entry, omi_name: str) -> None:
+    """Write the template's variables, readable by the owner only."""
+    spec = identity.spec
+    values = {
+        "region": spec.cloud.region,
+        "endpoint": tools.endpoint(spec.cloud.api, spec.cloud.region),
+        "source_omi": spec.vm.source_omi,
+        "source_owner": spec.vm.source_owner,
+        "vm_type": spec.vm.vm_type,
+        "ssh_username": spec.vm.ssh_user,
+        "ssh_port": spec.vm.ssh_port,
+        "key_file": str(entry.key_file),
+        "keypair_name": entry.keypair_name,
+        "security_group_id": entry.security_group_id,
+        "omi_name": omi_name,
+        "omi_description": identity.description,
+        "volume_size": spec.build.volume_size,
+        "volume_type": spec.vm.volume_type,
+        "run_tags": dict(identity.run_tags),
+        "tags": dict(identity.tags),
+        "upload": str(folder.upload),
+        "manifest": str(folder.manifest),
+    }
+    folder.variables.unlink(missing_ok=True)
+    handle = os.open(folder.variables, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(values, file, indent=1, sort_keys=True)
+
+
+def packer_environment(
+    environ: Mapping[str, str], temporary: Path, tools: PackerTools, keys: Credentials, ca_file: str | None
+) -> dict[str, str]:
+    """All that Packer sees: the access key, its folders, proxies, and the certificate authority to trust."""
+    passed = {name: environ[name] for name in _PASSED_ON if name in environ}
+    authority = str(Path(ca_file).expanduser().absolute()) if ca_file else environ.get("SSL_CERT_FILE")
+    return {
+        **passed,
+        **({"SSL_CERT_FILE": authority} if authority else {}),
+        "HOME": str(temporary),
+        "TMPDIR": str(temporary),
+        "LC_ALL": "C.UTF-8",
+        "CHECKPOINT_DISABLE": "1",
+        "PACKER_CONFIG_DIR": str(temporary),
+        "PACKER_PLUGIN_PATH": tools.plugin_folder,
+        "OSC_ACCESS_KEY": keys.access_key,
+        "OSC_SECRET_KEY": keys.secret_key,
+    }
+
+
+def stage_guest(folder: RunFolder, guest: Path) -> Path:
+    """Copy the guest scripts to what is uploaded; returns the empty data folder beside them."""
+    shutil.rmtree(folder.upload, ignore_errors=True)
+    shutil.copytree(guest, folder.upload / "guest", ignore=shutil.ignore_patterns("__pycache__", "*.md"))
+    data = folder.upload / "data"
+    data.mkdir()
+    return data

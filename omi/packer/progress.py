@@ -1,0 +1,103 @@
+"""What Packer's output means: lines for a person, the guest scripts' own words, and the reason of a failure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+_LINE = re.compile(r"^(?:==> |--> |    )?outscale-bsusurrogate\.alpine: ?(.*)$")
+_GUEST = re.compile(r"^guest: (STEP|ERROR:|RESULT) ?(.*)$")
+_ERRORED = re.compile(r"^Build 'outscale-bsusurrogate\.alpine' errored(?: after [^:]*)?: (.*)$")
+_VOLUME = re.compile(r"\bvol-[0-9a-f]{8,17}\b")
+_ERROR = re.compile(r"^(?:Error\b|error\b|Timeout\b|Couldn't|No OMI|no OMI|Script exited)")
+_HCL_ERROR = re.compile(r"^Error: (.*)$")
+_STEPS = (
+    ("Launching a source", "booting the build VM"),
+    ("Waiting for SSH", "waiting for the build VM's SSH"),
+    ("Connected to SSH", "entering the build VM"),
+    ("Uploading ", "uploading the guest scripts"),
+    ("Stopping the source", "stopping the build VM"),
+    ("Creating snapshot of", "taking the snapshot"),
+    ("Registering the OMI", "registering the OMI"),
+    ("Adding tags to OMI", "tagging OMI and snapshot"),
+    ("Terminating the source", "terminating the build VM"),
+    ("Removing snapshots since", "removing the snapshot of the failed build"),
+    ("Deregistering the OMI because", "deregistering the OMI of the failed build"),
+    ("Cancelling build", "cancelling Packer"),
+)
+
+
+@dataclass(frozen=True)
+class GuestResult:
+    """What the guest scripts measured: bytes used in the root filesystem, number of packages."""
+
+    used_bytes: int | None = None
+    packages: int | None = None
+
+
+@dataclass
+class PackerOutput:
+    """Reads Packer's output line by line; the fields hold what was learned so far."""
+
+    volumes: list[str] = field(default_factory=list)
+    """Volumes named in it: their snapshots may be left without tags."""
+    guest_errors: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    snapshotting: bool = False
+    result: GuestResult = GuestResult()
+
+    def feed(self, line: str) -> str | None:
+        """Take one line; what to tell a person about it, or None."""
+        text = line.rstrip()
+        self.volumes += [volume for volume in _VOLUME.findall(text) if volume not in self.volumes]
+        if ended := _ERRORED.match(text):
+            self.errors.append(ended[1])
+            return None
+        match = _LINE.match(text)
+        if match is None:
+            if template := _HCL_ERROR.match(text):
+                self.errors.append(template[1])
+            return None
+        return self._feed_builder(match[1])
+
+    def _feed_builder(self, text: str) -> str | None:
+        if guest := _GUEST.match(text):
+            return self._feed_guest(guest[1], guest[2].strip())
+        if _ERROR.match(text):
+            self.errors.append(text)
+        for start, said in _STEPS:
+            if text.startswith(start):
+                self.snapshotting = start == "Creating snapshot of"
+                return said
+        return None
+
+    def _feed_guest(self, kind: str, text: str) -> str | None:
+        if kind == "RESULT":
+            self.result = _result(text)
+            return None
+        if kind == "ERROR:":
+            self.guest_errors.append(text)
+            return f"failed in the build VM: {text}"
+        return text
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, as exactly as can be told: the guest's own words, else Packer's."""
+        told = self.guest_errors[:1] or self.errors[-1:]
+        return told[0] if told else "Packer gave no reason"
+
+
+def _result(text: str) -> GuestResult:
+    try:
+        content: Any = json.loads(text)
+    except ValueError:
+        return GuestResult()
+    if not isinstance(content, dict):
+        return GuestResult()
+    used, packages = content.get("used_bytes"), content.get("packages")
+    return GuestResult(
+        used_bytes=used if isinstance(used, int) else None,
+        packages=packages if isinstance(packages, int) else None,
+    )

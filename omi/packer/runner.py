@@ -1,0 +1,135 @@
+"""Running Packer: output to a file that is followed, an overall limit, and an end that can't be ignored."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omi.errors import ToolError
+from omi.packer.progress import PackerOutput
+
+GRACE = 45.0
+"""Seconds between SIGTERM and the end of the whole process group; plugin 1.0.2 may ignore SIGTERM for minutes."""
+_EVERY = 0.5
+_SNAPSHOT_EVERY = 4.0
+
+
+@dataclass(frozen=True)
+class PackerRun:
+    """How it ended; exit code 0 does not prove that the account is clean, 1 not that there is no OMI."""
+
+    exit_code: int
+    seconds: float
+    timed_out: bool
+    output: PackerOutput
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told: `say` each progress line, `snapshot` now and then while a snapshot is taken (with its volumes)."""
+
+    say: Callable[[str], None]
+    snapshot: Callable[[Sequence[str]], str | None] = lambda _: None
+
+
+def run_packer(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    limit: float,
+    stop: threading.Event,
+    watcher: Watcher,
+    grace: float = GRACE,
+) -> PackerRun:
+    """Run it to its end, at most `limit` seconds; a set `stop` or the limit means SIGTERM and, after `grace`, SIGKILL.
+
+    Call it from a thread that lives as long as the process: when that thread dies, Packer gets SIGTERM.
+    """
+    start = time.monotonic()
+    with log.open("wb") as out:
+        process = _start(command, environment, log.parent, out.fileno())
+    follower = _Follower(log, watcher)
+    told_at: float | None = None
+    timed_out = False
+    try:
+        while process.poll() is None:
+            follower.step()
+            now = time.monotonic()
+            if told_at is None and (stop.is_set() or now - start > limit):
+                timed_out, told_at = not stop.is_set(), now
+                process.send_signal(signal.SIGTERM)
+            elif told_at is not None and now - told_at > grace:
+                break
+            time.sleep(_EVERY) if stop.is_set() else stop.wait(_EVERY)
+    finally:
+        _end_group(process)
+    follower.step()
+    return PackerRun(process.returncode, time.monotonic() - start, timed_out, follower.output)
+
+
+def read_output(log: Path) -> PackerOutput:
+    """What an earlier run's log tells; nothing if there is none."""
+    follower = _Follower(log, Watcher(say=lambda _: None))
+    if log.is_file():
+        follower.step()
+    return follower.output
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], folder: Path, out: int) -> subprocess.Popen[bytes]:
+    # its own session: a terminal's ^C does not reach it, and all of it can be ended as one group
+    wrapped = ["setpriv", "--pdeathsig", "TERM", *command]
+    try:
+        return subprocess.Popen(
+            wrapped,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ToolError(f"setpriv: cannot be started ({error.strerror}); install the package util-linux") from error
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):  # then all of the group has ended by itself
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+
+
+class _Follower:
+    """Reads what was added to a log since the last step."""
+
+    def __init__(self, log: Path, watcher: Watcher) -> None:
+        self.output = PackerOutput()
+        self._log = log
+        self._watcher = watcher
+        self._offset = 0
+        self._rest = b""
+        self._next_look = 0.0
+        self._last = ""
+
+    def step(self) -> None:
+        with self._log.open("rb") as file:
+            file.seek(self._offset)
+            new = file.read()
+        self._offset += len(new)
+        *lines, self._rest = (self._rest + new).split(b"\n")
+        for line in lines:
+            self._tell(self.output.feed(line.decode("utf-8", "replace")))
+        if self.output.snapshotting and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _SNAPSHOT_EVERY
+            self._tell(self._watcher.snapshot(self.output.volumes))
+
+    def _tell(self, text: str | None) -> None:
+        if text and text != self._last:
+            self._last = text
+            self._watcher.say(text)

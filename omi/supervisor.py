@@ -1,0 +1,105 @@
+"""The process that owns a build: in a session of its own, so that whoever started it may be killed at any time.
+
+Pulumi's command plugin ends a cancelled command with SIGKILL, which no handler sees. So the command that it starts is
+only a front; this one watches the front by a pidfd and, when that is gone, ends Packer and removes what was made.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from omi.build import PROJECT, Build
+from omi.errors import BuildError
+from omi.identity import Identity
+from omi.image import ImageRecord, ImageSpec
+from omi.narration import Narrator
+from omi.outscale.cloud import Cloud
+from omi.packer.inputs import RunFolder
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def run_supervised(spec_json: str) -> tuple[int, str]:
+    """The front's part: run the build in a process of its own; returns its exit code and standard output.
+
+    Signals are passed on. Standard error is shared, so that what the supervisor says at the end is still seen.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "omi", "supervise", str(os.getpid())],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        process.send_signal(number)
+
+    for number in _SIGNALS:
+        signal.signal(number, pass_on)
+    output, _ = process.communicate(spec_json)
+    if process.returncode < 0:
+        name = signal.Signals(-process.returncode).name
+        raise BuildError(f"the build's supervisor was ended by {name}; run again: what it left is swept first")
+    return process.returncode, output
+
+
+def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) -> ImageRecord:
+    """The supervisor's part: build one image, and end cleanly when told to or when the process `front` has gone."""
+    stop = threading.Event()
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    if front is not None:
+        _watch(front, stop)
+    folder = RunFolder(PROJECT / "build" / spec.name)
+    with _only_one(folder.path, spec.name):
+        narrator = Narrator(sys.stderr, folder.build_log)
+        cloud = Cloud.connect(spec.cloud, environ)
+        return Build(Identity(spec), cloud, folder, narrator, stop, environ).run()
+
+
+def _watch(front: int, stop: threading.Event) -> None:
+    """Set `stop` as soon as the process has ended, by whatever means."""
+    try:
+        handle = os.pidfd_open(front)
+    except OSError:
+        stop.set()
+        return
+    if os.getppid() != front:  # it died before the pidfd was opened, and the number may be another's by now
+        stop.set()
+
+    def wait() -> None:
+        select.select([handle], [], [])
+        stop.set()
+
+    threading.Thread(target=wait, name="front", daemon=True).start()
+
+
+@contextmanager
+def _only_one(folder: Path, name: str) -> Iterator[None]:
+    """Hold the run folder, since two builds of one image would sweep each other's VMs."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise BuildError(f"{folder}: cannot be written ({error.strerror}); free space or correct its owner") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BuildError(f"{name}: another process is building it; wait for its end") from error
+        yield
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_UN)

@@ -1,0 +1,139 @@
+"""Booting an OMI and checking it from outside and inside; whatever was launched for it is removed again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from omi.errors import CredentialsError, OmiError, VerifyError
+from omi.identity import Identity
+from omi.outscale.cloud import Cloud
+from omi.outscale.entry import temporary_key
+from omi.outscale.images import Omi
+from omi.outscale.vms import Launch, Vm, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
+from omi.outscale.waiting import InterruptedBuildError
+from omi.verify.facts import Expected, Facts, failed_checks
+from omi.verify.ssh import Answer, Door, wait_for_banner
+
+CHECK_SCRIPT = Path(__file__).with_name("check.sh")
+POWER_OFF = 60.0
+"""Seconds for the power button to end the system; clouds pull the plug some time later."""
+CONSOLE_LINES = 15
+_SSH = 120.0  # seconds for one command
+_LOGIN_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Verified:
+    """`boot_seconds` from the VM's start to its SSH banner."""
+
+    boot_seconds: int
+
+
+@dataclass(frozen=True)
+class Verification:
+    """One OMI's check: where its keys may lie, who is told, and what ends it early."""
+
+    cloud: Cloud
+    identity: Identity
+    group_id: str
+    folder: Path
+    say: Callable[[str], None]
+    note: Callable[[str], None]
+    stop: threading.Event
+
+    def run(self, omi: Omi) -> Verified:
+        """Boot the OMI on a larger disk and check it; raises VerifyError naming every check that failed."""
+        spec = self.identity.spec
+        end = time.monotonic() + spec.vm.verify_timeout
+        with temporary_key(self.cloud, self.identity.verify_key, self.folder) as key:
+            self.say(f"booting a VM from {omi.omi_id} to verify it")
+            start = time.monotonic()
+            vm_id = launch_vm(self.cloud, self._launch(omi))
+            try:
+                vm = wait_running(self.cloud, vm_id, end - time.monotonic(), self.stop)
+                return self._look(vm, key, start, end)
+            except (InterruptedBuildError, CredentialsError):
+                raise
+            except OmiError as error:
+                self._show_console(vm_id)
+                raise VerifyError(
+                    f"{omi.omi_id} ({omi.name}) failed its check: {error}; it is removed again"
+                ) from error
+            finally:
+                terminate_vms(self.cloud, [vm_id])
+
+    def _launch(self, omi: Omi) -> Launch:
+        # a quarter larger: on a disk hardly larger than the image one could not tell whether the root grew
+        size = omi.volume_size + max(1, -(-omi.volume_size // 4))
+        return Launch(
+            omi_id=omi.omi_id,
+            vm_type=self.identity.spec.vm.verify_vm_type,
+            key_name=self.identity.verify_key,
+            group_id=self.group_id,
+            root_device=omi.root_device,
+            root_size=size,
+            tags={**self.identity.run_tags, "Name": f"{omi.name} verify"},
+        )
+
+    def _look(self, vm: Vm, key: Path, start: float, end: float) -> Verified:
+        spec = self.identity.spec
+        if not wait_for_banner(vm.public_ip, spec.vm.ssh_port, end - time.monotonic(), self.stop):
+            raise VerifyError(f"no SSH at {vm.public_ip} port {spec.vm.ssh_port} within {spec.vm.verify_timeout} s")
+        boot = round(time.monotonic() - start)
+        self.say(f"booted in {boot} s, checking it")
+        known_hosts = self.folder / "known_hosts"
+        known_hosts.unlink(missing_ok=True)
+        door = Door(vm.public_ip, spec.vm.ssh_port, spec.build.user, key, known_hosts)
+        facts = Facts.parse(self._enter(door).output)
+        failed = [*failed_checks(facts, self._expected()), *self._refusals(door)]
+        self.say("pressing the power button")
+        if not stop_vm(self.cloud, vm.vm_id, POWER_OFF, self.stop):
+            failed.append(f"the power button did not end it within {POWER_OFF:.0f} s")
+        if failed:
+            raise VerifyError("; ".join(failed))
+        self.say("verified")
+        return Verified(boot)
+
+    def _expected(self) -> Expected:
+        spec = self.identity.spec
+        services = {str(level): names for level, names in spec.build.services.items()}
+        return Expected(spec.release, spec.build.kernel_flavor, spec.build.user, services)
+
+    def _enter(self, door: Door) -> Answer:
+        """Run the check script; the key may come a moment after sshd, so a refusal is tried again."""
+        script = CHECK_SCRIPT.read_text(encoding="utf-8")
+        answer = door.run(script, _SSH)
+        for _ in range(_LOGIN_TRIES - 1):
+            if answer.exit_code != 255 or self.stop.wait(3):
+                break
+            answer = door.run(script, _SSH)
+        self.note(answer.output + answer.errors)
+        if answer.exit_code == 255:
+            raise VerifyError(
+                f"{door.user} cannot log in by the key that the metadata service told it: {answer.errors}"
+            )
+        return answer
+
+    def _refusals(self, door: Door) -> list[str]:
+        """Checks from outside: only keys are asked for, and root is not let in by the very key that is right."""
+        failed = []
+        methods = door.refusal(door.user, _SSH, "-o", "PubkeyAuthentication=no")
+        if methods is None:
+            failed.append("a login without a key was not refused")
+        elif methods != "publickey":
+            failed.append(f"sshd offers {methods} besides keys")
+        if door.refusal("root", _SSH) is None:
+            failed.append("a login as root was not refused")
+        return failed
+
+    def _show_console(self, vm_id: str) -> None:
+        try:
+            tail = console_tail(self.cloud, vm_id, CONSOLE_LINES)
+        except OmiError as error:
+            tail = f"not readable: {error}"
+        for line in tail.splitlines() or ["empty"]:
+            self.say(f"console | {line}")

@@ -1,0 +1,101 @@
+"""The system's ssh towards one VM: a key and a known_hosts file of its own, nothing of the user's configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omi.errors import ToolError
+from omi.outscale.waiting import pause
+
+_METHODS = re.compile(r"Permission denied \(([^)]*)\)")
+_NEVER = threading.Event()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command over SSH came to; exit code 255 is ssh's own failure."""
+
+    exit_code: int
+    output: str
+    errors: str
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where and how to enter."""
+
+    address: str
+    port: int
+    user: str
+    key: Path
+    known_hosts: Path
+
+    def run(self, script: str, limit: float) -> Answer:
+        """Run a POSIX sh script, given on standard input, as the user."""
+        return self._ssh([f"{self.user}@{self.address}", "sh", "-s"], script, limit)
+
+    def refusal(self, user: str, limit: float, *options: str) -> str | None:
+        """Try to enter as `user` with further options; the methods that the server offered when it refused.
+
+        None means that it let us in, or failed in another way than by refusing.
+        """
+        answer = self._ssh([*options, f"{user}@{self.address}", "true"], "", limit)
+        match = _METHODS.search(answer.errors)
+        return match[1] if match and answer.exit_code == 255 else None
+
+    def _ssh(self, arguments: Sequence[str], text: str, limit: float) -> Answer:
+        options = {
+            "BatchMode": "yes",
+            "ConnectTimeout": "30",
+            "GlobalKnownHostsFile": "/dev/null",
+            "IdentitiesOnly": "yes",
+            "LogLevel": "ERROR",
+            "ServerAliveInterval": "15",
+            "StrictHostKeyChecking": "accept-new",
+            "UserKnownHostsFile": str(self.known_hosts),
+        }
+        flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+        command = ["ssh", "-F", "/dev/null", "-i", str(self.key), "-p", str(self.port), *flags, *arguments]
+        environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(self.key.parent)}
+        try:
+            done = subprocess.run(
+                command,
+                input=text,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=limit,
+                env=environment,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return Answer(255, "", f"no end after {limit:.0f} s")
+        except OSError as error:
+            raise ToolError(f"ssh: cannot be started ({error.strerror}); install the package openssh-client") from error
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def wait_for_banner(address: str, port: int, limit: float, stop: threading.Event = _NEVER) -> bool:
+    """Wait until an SSH server greets at the address; False after `limit` seconds.
+
+    A forwarded port accepts before the guest's sshd is up, so a connection alone proves nothing.
+    """
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        try:
+            with socket.create_connection((address, port), 3) as link:
+                link.settimeout(3)
+                if link.recv(4) == b"SSH-":
+                    return True
+        except OSError:
+            pass  # not up yet
+        pause(0.5, stop)
+    return False
