@@ -1,0 +1,142 @@
+"""The digest follows the content of the image, not the way in which its profile is written."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omi.digest import image_digest
+from omi.errors import InputError
+from omi.profile import Build, content, load_profile
+from omi.profile.content import package_lines
+from tests.omi.profile.conftest import PROJECT
+
+PROFILE: dict[str, Any] = {
+    "suffix": "-x",
+    "volume_size": 2,
+    "packages": {"nginx": True, "sudo": False, "foot": "testing", "openssl~3.5": "testing"},
+    "repos": {"https://dl-cdn.alpinelinux.org/alpine/edge/testing": "testing"},
+    "services": {"default": {"nginx": True, "acpid": None}, "boot": {"syslog": False}},
+    "kernel_options": {"quiet": True, "console=tty0": False},
+    "builds": {"a": {"version": "3.23", "packages": {"doas": True}}},
+}
+
+
+def build(profile: dict[str, Any] | str) -> Build:
+    """The profile's build `a`, with the project's own core files below it."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in ("base", "version", "arch", "keys"):
+            (root / name).symlink_to(PROJECT / "profiles" / name)
+        text = profile if isinstance(profile, str) else yaml.safe_dump(profile)
+        (root / "p.yaml").write_text(text)
+        (root / "script.sh").write_text("echo one\n")
+        return load_profile("p", root).builds[0]
+
+
+def shuffled(value: Any, random: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    items = list(value.items())
+    random.shuffle(items)
+    return {key: shuffled(inner, random) for key, inner in items}
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.randoms(), st.booleans(), st.sampled_from([2, 4, 8]))
+def test_how_the_yaml_is_written_does_not_show(random: Any, flow: bool, indent: int) -> None:
+    text = yaml.safe_dump(shuffled(PROFILE, random), sort_keys=False, default_flow_style=flow, indent=indent, width=40)
+    commented = "# a comment\n\n" + text.replace("\n", "  # here\n" if not flow else "\n")
+    assert json.dumps(content(build(commented)), sort_keys=True) == json.dumps(content(build(PROFILE)), sort_keys=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"suffix": "-y"},
+        {"prefix": "other-"},
+        {"description": "Another"},
+        {"access": {"public": True}},
+        {"release": "3.23.5"},
+        {"revision": "r3"},
+        {"packages": {**PROFILE["packages"], "absent": False}},
+    ],
+)
+def test_what_only_names_or_surrounds_an_image_does_not_show(change: dict[str, Any]) -> None:
+    assert content(build(PROFILE | change)) == content(build(PROFILE))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"volume_size": 3},
+        {"user": "other"},
+        {"packages": {}},
+        {"packages": {**PROFILE["packages"], "foot": True}},
+        {"repos": {**PROFILE["repos"], "https://example.org/x": "commented"}},
+        {"services": {}},
+        {"kernel_flavor": "lts"},
+        {"kernel_modules": {"loop": True}},
+        {"kernel_options": {}},
+        {"initfs_features": {"nvme": True}},
+        {"setup_script": "script.sh"},
+        {"setup_copy": {"a": "script.sh"}},
+        {"keys": {"alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub": False}},
+        {"builds": {"a": {"version": "3.22", "packages": {"doas": True}}}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_ends_in_the_image_shows(change: dict[str, Any]) -> None:
+    assert content(build(PROFILE | change)) != content(build(PROFILE))
+
+
+def test_packages_hold_what_every_image_needs_and_tags_where_apk_wants_them() -> None:
+    lines = package_lines(build(PROFILE))
+    assert {"alpine-base", "linux-virt", "syslinux", "nginx", "foot@testing", "openssl@testing~3.5", "doas"} <= set(
+        lines
+    )
+    assert "sudo" not in lines
+    assert "linux-lts" in package_lines(build(PROFILE | {"kernel_flavor": "lts"}))
+
+
+def test_the_digest_covers_release_scripts_and_template(tmp_path: Path) -> None:
+    guest, template = tmp_path / "guest", tmp_path / "image.pkr.hcl"
+    guest.mkdir()
+    (guest / "build.sh").write_text("echo\n")
+    template.write_text("source {}\n")
+    one = build(PROFILE)
+
+    def digest(release: str = "3.23.6") -> str:
+        return image_digest(one, release, guest, template)
+
+    first = digest()
+    assert first.startswith("sha256:")
+    assert len(first) == 71
+    (guest / "README.md").write_text("about\n")
+    (guest / ".build.sh.swp").write_text("x")
+    assert digest() == first
+    assert digest("3.23.7") != first
+    (guest / "build.sh").chmod(0o755)
+    executable = digest()
+    assert executable != first
+    (guest / "build.sh").write_text("echo two\n")
+    assert digest() not in (first, executable)
+    changed = digest()
+    template.write_text("source { }\n")
+    assert digest() != changed
+
+
+def test_a_missing_guest_folder_or_template_is_named(tmp_path: Path) -> None:
+    one = build(PROFILE)
+    with pytest.raises(InputError, match="guest: no such folder"):
+        image_digest(one, "3.23.6", tmp_path / "guest", tmp_path / "t")
+    (tmp_path / "guest").mkdir()
+    with pytest.raises(InputError, match="t: cannot be read: No such file"):
+        image_digest(one, "3.23.6", tmp_path / "guest", tmp_path / "t")

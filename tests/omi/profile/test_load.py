@@ -1,0 +1,301 @@
+"""What a person writes in a profile and what comes of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from omi.errors import ProfileError
+from omi.profile import Build, Profile, load_profile
+from tests.omi.profile.conftest import PROJECT
+
+
+def load(root: Path, text: str, name: str = "web") -> Profile:
+    (root / f"{name}.yaml").write_text(dedent(text))
+    return load_profile(name, root)
+
+
+def only(profile: Profile) -> Build:
+    (build,) = profile.builds
+    return build
+
+
+def test_the_projects_own_profile_names_two_builds_of_supported_branches() -> None:
+    profile = load_profile("alpine", PROJECT / "profiles")
+    names = [build.image_name(build.recorded_release or "", 0) for build in profile.builds]
+    assert names == ["alpine-3.22.6-x86_64-r0", "alpine-3.23.6-x86_64-r0"]
+    assert [build.end_of_life for build in profile.builds] == [date(2027, 5, 1), date(2027, 11, 1)]
+    assert all(len(build.keys) == 3 for build in profile.builds)
+    assert [build.branch for build in profile.builds] == ["v3.22", "v3.23"]
+
+
+def test_layers_are_merged_base_version_arch_profile_build(root: Path) -> None:
+    (root / "version" / "3.23.yaml").write_text("base: base/1\nrelease: 3.23.6\nprefix: version-\nuser: version\n")
+    (root / "arch" / "x86_64.yaml").write_text(
+        (root / "arch" / "x86_64.yaml").read_text() + "user: arch\nsuffix: -arch\nvolume_size: 2\n"
+    )
+    build = only(
+        load(
+            root,
+            """
+            suffix: -profile
+            volume_size: 3
+            description: profile
+            builds:
+              a: {version: "3.23", volume_size: 4}
+            """,
+        )
+    )
+    assert (build.prefix, build.user, build.suffix, build.description) == ("version-", "arch", "-profile", "profile")
+    assert build.volume_size == 4
+
+
+def test_false_and_null_take_away_and_true_brings_back(root: Path) -> None:
+    profile = load(
+        root,
+        """
+        packages: {sudo: false, dhcpcd: null, nginx: true}
+        services: {boot: {syslog: false}, default: {nginx: true}, shutdown: null}
+        kernel_options: {console=tty0: false}
+        builds:
+          a: {version: "3.23"}
+          b: {version: "3.23", suffix: -b, packages: {sudo: true, nginx: null}, services: {boot: {syslog: true}}}
+          c: {version: "3.23", suffix: -c, packages: null}
+          d: {version: "3.23", suffix: -d, prefix: null, volume_size: null}
+        """,
+    )
+    a, b, c, d = profile.builds
+    assert set(a.packages) == {"e2fsprogs", "e2fsprogs-extra", "openrc", "openssh", "nginx"}
+    assert set(b.packages) == {"e2fsprogs", "e2fsprogs-extra", "openrc", "openssh", "sudo"}
+    assert c.packages == {}
+    assert "syslog" not in a.services["boot"]
+    assert "syslog" in b.services["boot"]
+    assert a.services["default"] == ("acpid", "nginx", "sshd")
+    assert "shutdown" not in a.services
+    assert a.kernel_options == ("console=ttyS0,115200n8", "rootfstype=ext4")
+    assert (d.prefix, d.volume_size) == ("alpine-", 1)
+
+
+def test_a_build_may_be_switched_off_and_pinned(root: Path) -> None:
+    build = only(
+        load(
+            root,
+            """
+            version: "3.23"
+            builds:
+              gone: false
+              pinned: {release: 3.23.5, revision: r2}
+            """,
+        )
+    )
+    assert (build.name, build.release, build.revision, build.recorded_release) == ("pinned", "3.23.5", 2, "3.23.6")
+
+
+def test_repos_are_filled_in_tagged_and_kept_as_comments(root: Path) -> None:
+    build = only(
+        load(
+            root,
+            """
+            repos:
+              https://dl-cdn.alpinelinux.org/alpine/edge/testing: testing
+              https://example.org/{version}/{branch}/own: true
+              https://dl-cdn.alpinelinux.org/alpine/{branch}/community: commented
+            packages: {foot: testing}
+            access: {public: true, accounts: {"012345678901": true, "999999999999": false}}
+            builds: {a: {version: "3.23"}}
+            """,
+        )
+    )
+    assert build.repos == {
+        "https://dl-cdn.alpinelinux.org/alpine/v3.23/main": True,
+        "https://dl-cdn.alpinelinux.org/alpine/v3.23/community": False,
+        "https://dl-cdn.alpinelinux.org/alpine/edge/testing": "testing",
+        "https://example.org/3.23/v3.23/own": True,
+    }
+    assert build.packages["foot"] == "testing"
+    assert build.access.public
+    assert build.access.accounts == ("012345678901",)
+
+
+def test_setup_files_are_found_beside_the_file_that_names_them(root: Path) -> None:
+    (root / "base" / "setup").mkdir()
+    (root / "base" / "setup" / "base.sh").write_text("true\n")
+    (root / "base" / "1.yaml").write_text((root / "base" / "1.yaml").read_text() + "setup_script: setup/base.sh\n")
+    (root / "motd").write_text("hello\n")
+    build = only(load(root, 'builds: {a: {version: "3.23", setup_copy: {etc/motd: motd}}}'))
+    assert build.setup_script == "base/setup/base.sh"
+    assert build.setup_copy == {"etc/motd": "motd"}
+    assert sorted(build.setup_files) == ["base/setup/base.sh", "motd"]
+
+
+ERRORS = {
+    "misspelt key": ("pakages: {nginx: true}", "web.yaml:1: pakages: unknown key (did you mean 'packages'?)"),
+    "misspelt key in a build": (
+        'builds:\n  a: {version: "3.23", volumesize: 2}',
+        "web.yaml:2: builds.a.volumesize: unknown key (did you mean 'volume_size'?)",
+    ),
+    "misspelt key in access": (
+        "access:\n  publik: true",
+        "web.yaml:2: access.publik: unknown key (did you mean 'public'?)",
+    ),
+    "key far from all": ("access: {zzz: 1}", "web.yaml:1: access.zzz: unknown key; known here: accounts, public"),
+    "wrong type": (
+        "volume_size: big",
+        "web.yaml:1: volume_size: big is not allowed; allowed: a whole number of GiB from 1 to 14901",
+    ),
+    "out of range": ("volume_size: 0", "allowed: a whole number of GiB from 1 to 14901"),
+    "a switch is no number": ("volume_size: true", "web.yaml:1: volume_size: true is not allowed"),
+    "list for a map": ("packages: [nginx]", "web.yaml:1: packages: ['nginx'] is not allowed; allowed: a map"),
+    "version as a number": (
+        "builds:\n  a:\n    version: 3.20",
+        'or edge; it was read as a number or date, quote it ("3.20")',
+    ),
+    "version as a number in a list": ("discover: {versions: [3.20]}", 'quote it ("3.20")'),
+    "number as key": ("access: {accounts: {123456789012: true}}", "the key 123456789012 is not read as text; quote it"),
+    "no as key": ("packages: {no: true}", 'the key no is not read as text; quote it ("no")'),
+    "on as value": ("packages: {nginx: on}", "packages.nginx: on may be read as true or false"),
+    "empty value": ("user: x\npackages:", "web.yaml:2: packages: has no value; write null"),
+    "key twice": ("user: a\nprefix: b\nuser: c", "web.yaml:3: user: is given twice (first in line 1)"),
+    "syntax": ("user: a\nprefix: 'b\n", "web.yaml:"),
+    "tab": ("builds:\n\ta: 1", "web.yaml:2: not valid YAML: found character '\\t' that cannot start any token"),
+    "alias": ("packages: &p {a: true}\nservices: *p", "web.yaml:2: not valid YAML: aliases"),
+    "merge key": ("packages: {<<: {a: true}}", "a key must be plain text"),
+    "tag": ("user: !!python/name:os.system x", "is not understood here"),
+    "a list as file": ("- a", "web.yaml:1: must hold a map"),
+    "two documents": ("user: a\n---\nuser: b", "web.yaml:2: not valid YAML"),
+    "deep": ("a: " + "[" * 5000, "nested too deeply"),
+    "user root": ("user: root", "web.yaml:1: user: root is not allowed; allowed: a user name"),
+    "user with capitals": ("user: Alpine", "and not root"),
+    "prefix": ("prefix: a:b", "web.yaml:1: prefix: a:b is not allowed; allowed: letters, digits"),
+    "runlevel": (
+        "services: {bot: {a: true}}",
+        "web.yaml:1: services.bot: the key 'bot' is not allowed; allowed: one of the runlevels sysinit, boot, default",
+    ),
+    "account": ("access: {accounts: {'123': true}}", "allowed: an account id: 12 digits, quoted"),
+    "http repo": ("repos: {'http://example.org/x': true}", "allowed: an https URL"),
+    "repo placeholder": (
+        'repos: {"https://example.org/{arch}": true}\nbuilds: {a: {version: "3.23"}}',
+        "only {branch} and {version} can be filled in",
+    ),
+    "no builds": ("user: a", "web.yaml:1: builds: is missing"),
+    "no version": ("builds:\n\n  a: {}", "web.yaml:3: builds.a.version: is missing; name a branch: one of edge, 3.22"),
+    "unknown version": (
+        'builds:\n  a: {version: "9.9"}',
+        "web.yaml:2: builds.a.version: 9.9 has no profile in version/; there are: edge, 3.22, 3.23, 3.24",
+    ),
+    "arch": ('builds: {a: {version: "3.23", arch: aarch64}}', "builds.a.arch: aarch64 is not allowed; allowed: x86_64"),
+    "release of another branch": (
+        'release: 3.22.1\nbuilds: {a: {version: "3.23"}}',
+        "web.yaml:1: release: 3.22.1 is no release of 3.23 (a): one of 3.23.N",
+    ),
+    "release of a longer branch": (
+        'builds: {a: {version: "3.22", release: 3.220.1}}',
+        "3.220.1 is no release of 3.22",
+    ),
+    "revision": ("revision: 2", "allowed: a revision: r0, r1, … r9999"),
+    "tag of no repo": (
+        'packages:\n  foot: testing\nbuilds: {a: {version: "3.23"}}',
+        "web.yaml:2: packages.foot: the tag 'testing' belongs to no repo; no repo has a tag",
+    ),
+    "essential package": (
+        'packages: {linux-virt: false}\nbuilds: {a: {version: "3.23"}}',
+        "web.yaml:1: packages.linux-virt: can't be taken away",
+    ),
+    "nothing to install from": ('repos: null\nbuilds: {a: {version: "3.23"}}', "nothing is left in repos"),
+    "no keys": ('keys: null\nbuilds: {a: {version: "3.23"}}', "nothing is left in keys"),
+    "key file absent": (
+        'keys: {gone.rsa.pub: true}\nbuilds: {a: {version: "3.23"}}',
+        "web.yaml:1: keys.gone.rsa.pub: profiles/keys/gone.rsa.pub cannot be read: No such file",
+    ),
+    "setup script absent": (
+        "setup_script: a.sh\nbuilds: {}",
+        "web.yaml:1: setup_script: profiles/a.sh is not there",
+    ),
+    "setup script is a folder": ("setup_script: base\nbuilds: {}", "profiles/base is not a file"),
+    "setup script outside": ("setup_script: ../a.sh\nbuilds: {}", "allowed: a path below this file's folder"),
+    "setup script absolute": ("setup_script: /etc/passwd\nbuilds: {}", "allowed: a path below this file's folder"),
+    "copy outside": ("setup_copy: {../x: web.yaml}\nbuilds: {}", "the key '../x' is not allowed"),
+    "copies over each other": (
+        'setup_copy: {x: web.yaml, x/y: web.yaml}\nbuilds: {a: {version: "3.23"}}',
+        "setup_copy.x/y: lies below x, which is a file",
+    ),
+    "same OMI names": (
+        'builds:\n  a: {version: "3.23"}\n  b: {version: "3.23"}',
+        "web.yaml:3: builds.b: makes the same OMI names as builds.a",
+    ),
+    "name too long": (
+        f'prefix: {"p" * 60}\nsuffix: {"s" * 61}\nbuilds: {{a: {{version: "3.23"}}}}',
+        "web.yaml:2: suffix: makes OMI names like",
+    ),
+    "discover edge": ("discover: {edge: 0}", "discover.edge: 0 is not allowed; allowed: how many images of edge"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), ERRORS.values(), ids=ERRORS.keys())
+def test_what_is_wrong_is_said_in_one_line(root: Path, text: str, message: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        load(root, text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("profiles/")
+
+
+def test_an_error_names_the_core_file_that_holds_the_value(root: Path) -> None:
+    (root / "version" / "3.24.yaml").write_text("base: base/1\nrelease: 3.23.1\n")
+    with pytest.raises(
+        ProfileError, match=r"^profiles/version/3\.24\.yaml:2: release: 3\.23\.1 is no release of 3\.24"
+    ):
+        load(root, "builds: {}")
+    (root / "version" / "3.24.yaml").write_text("end_of_life: soon\n")
+    with pytest.raises(ProfileError, match=r"^profiles/version/3\.24\.yaml:1: (base: is missing|end_of_life: soon)"):
+        load(root, "builds: {}")
+    (root / "version" / "3.24.yaml").write_text("base: base/2\n")
+    with pytest.raises(ProfileError, match=r"3\.24\.yaml:1: base: there is no base/2; there are: base/1"):
+        load(root, "builds: {}")
+
+
+def test_a_base_value_that_only_the_build_makes_wrong_is_blamed_on_its_file(root: Path) -> None:
+    (root / "base" / "1.yaml").write_text((root / "base" / "1.yaml").read_text() + "suffix: " + "s" * 100 + "\n")
+    with pytest.raises(ProfileError, match=r"^profiles/base/1\.yaml:\d+: suffix: makes OMI names like"):
+        load(root, f'prefix: {"p" * 10}\nbuilds: {{a: {{version: "3.23"}}}}')
+
+
+@pytest.mark.parametrize("name", ["alpin", "../alpine", "", "base/1"])
+def test_an_unknown_profile_lists_those_that_exist(root: Path, name: str) -> None:
+    load(root, "builds: {}", "alpine")
+    load(root, "builds: {}", "web")
+    with pytest.raises(ProfileError, match=r"there is no profile .*; there are: alpine, web$"):
+        load_profile(name, root)
+
+
+def test_a_near_profile_name_is_suggested(root: Path) -> None:
+    load(root, "builds: {}", "alpine")
+    with pytest.raises(ProfileError, match=r"did you mean 'alpine'\?"):
+        load_profile("alpin", root)
+
+
+def test_a_missing_folder_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match="no such folder; run this from the project's top"):
+        load_profile("alpine", tmp_path / "profiles")
+
+
+def test_a_link_out_of_the_folder_is_refused(root: Path) -> None:
+    (root.parent / "secret").write_text("x")
+    (root / "link").symlink_to("../secret")
+    with pytest.raises(ProfileError, match="setup_script: link leads out of profiles"):
+        load(root, "setup_script: link\nbuilds: {}")
+
+
+def test_a_key_that_is_none_is_refused(root: Path) -> None:
+    (root / "keys" / "bad.rsa.pub").write_text("-----BEGIN PUBLIC KEY-----\nnope\n-----END PUBLIC KEY-----\n")
+    with pytest.raises(ProfileError, match=r"keys\.bad\.rsa\.pub: .* holds no public key in PEM form"):
+        load(root, 'keys: {bad.rsa.pub: true}\nbuilds: {a: {version: "3.23"}}')
+
+
+def test_a_file_that_is_not_text_is_refused(root: Path) -> None:
+    (root / "web.yaml").write_bytes(b"user: \xff\n")
+    with pytest.raises(ProfileError, match=r"web\.yaml: is not UTF-8 text"):
+        load_profile("web", root)
