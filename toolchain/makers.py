@@ -179,9 +179,9 @@ def _open(url: str) -> IO[bytes]:
     _demand_tls(url)
     try:
         answer: IO[bytes] = urllib.request.urlopen(url, timeout=READ_SECONDS)  # noqa: S310 (checked above)
-        return answer
     except (OSError, ValueError) as error:
         raise MakerUnreachableError(f"{url}: {error}") from error
+    return answer
 
 
 def _head(origin: str) -> urllib.request.Request:

@@ -19,10 +19,7 @@ from .properties import UNKNOWN, Settings, changed, faults, inputs_of, keep_igno
 from .schema import COMMAND, schema_text
 
 VERSION = "1.2.1"
-ANNOUNCEMENT = (
-    f"local.Command is served by alpine-omi's stand-in for Pulumi's command plugin {VERSION}, "
-    "because the genuine plugin could not be had when the tools were set up"
-)
+ANNOUNCEMENT = f"command plugin {VERSION}: alpine-omi's stand-in serves, the genuine one could not be had at set-up"
 # A running command holds a thread; how many run at once is the engine's to say (--parallel).
 _THREADS = 1024
 _ORPHAN_CHECK_SECONDS = 5.0
