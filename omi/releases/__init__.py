@@ -1,5 +1,5 @@
 """Exports: `<releases_dir>/<profile>.yaml` and `README.md`, written after every build and prune, or from the ledger."""
 
-from omi.releases.store import forget, record, rewrite
+from omi.releases.store import export_ledger, forget, record, rewrite
 
-__all__ = ["forget", "record", "rewrite"]
+__all__ = ["export_ledger", "forget", "record", "rewrite"]

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from omi.errors import ToolError
 from omi.image import ImageRecord, ImageSpec
+from omi.ledger import Ledger
 from omi.releases.entry import Entry, entry_of, from_yaml, to_yaml, with_entry, without_artifact
 from omi.releases.readme import render_readme
+from omi.settings import Settings
 
 
 def record(spec: ImageSpec, image: ImageRecord) -> None:
@@ -37,6 +39,15 @@ def rewrite(folder: Path, profile: str, region: str, images: Iterable[tuple[Imag
         return entries
 
     _change(folder, profile, change)
+
+
+def export_ledger(settings: Settings, ledger: Ledger) -> None:
+    """Write what the stack's state says, for the stack's profile and every other that it still holds images of."""
+    folder = Path(settings.releases_dir)
+    for profile in sorted({settings.profile, *(image.profile for image in ledger.images)}):
+        images = [(image.spec, image.record) for image in ledger.images if image.profile == profile]
+        if images or (folder / f"{profile}.yaml").exists():
+            rewrite(folder, profile, settings.region, images)
 
 
 def _change(folder: Path, profile: str, change: Callable[[list[Entry]], list[Entry]]) -> None:

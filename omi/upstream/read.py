@@ -17,9 +17,12 @@ _VERSION = re.compile(r"v?(\d+\.\d+|edge)")
 _RELEASE = re.compile(r"\d+\.\d+\.\d+(_(alpha|beta|pre|rc)\d*)?")
 
 
+_Day = date  # a field called `date` would hide the type from its own annotation
+
+
 class _Release(BaseModel):
     version: str
-    date: date | None = None
+    date: _Day | None = None
 
 
 class _Branch(BaseModel):

@@ -1,0 +1,26 @@
+"""The program: settings and state → plan → components → outputs. It only wires; the deciding is done in `omi`."""
+
+import pulumi
+
+from components import ProfileBuild, clean_errors, stack_resources
+from omi.ledger import read_ledger
+from omi.plan import Action
+from omi.planning import plan_stack
+from omi.preflight import check_before_building
+from omi.releases import export_ledger
+from omi.report import render_table
+from omi.settings import Settings
+
+with clean_errors():
+    settings = Settings.load(pulumi.Config())
+    ledger = read_ledger(stack_resources())
+    plan = plan_stack(settings, ledger)
+    pulumi.log.info(render_table(plan))
+    if plan.of(Action.BUILD) or plan.of(Action.REBUILD):
+        check_before_building(settings)
+    if not pulumi.runtime.is_dry_run():
+        export_ledger(settings, ledger)
+
+    builds = {name: ProfileBuild(name, steps, settings) for name, steps in plan.declared()}
+    pulumi.export("images", {name: build.images for name, build in builds.items()})
+    pulumi.export("latest", {name: build.latest for name, build in builds.items()})

@@ -1,0 +1,7 @@
+"""The Pulumi side: components and the command resources they wrap. No cloud call and no file access here."""
+
+from components.errors import clean_errors
+from components.profile_build import ProfileBuild
+from components.state import stack_resources
+
+__all__ = ["ProfileBuild", "clean_errors", "stack_resources"]

@@ -1,0 +1,48 @@
+"""One image as Pulumi holds it: a command whose creation builds and verifies, and whose deletion deregisters."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pulumi
+from pulumi_command import local
+
+from omi.image import ImageSpec
+from omi.ledger import StoredCommand
+
+BUILD, UPDATE, DELETE = (f"exec python3 -m omi {verb}" for verb in ("build", "update", "delete"))
+"""Stored in state and run from there: a delete must work with these words for ever (docs/adr/0001)."""
+
+
+def new_image(spec: ImageSpec, parent: pulumi.Resource) -> local.Command:
+    """Declare an image that is to be built: the command's standard output becomes its record."""
+    stored = StoredCommand(create=BUILD, update=UPDATE, delete=DELETE, stdin=spec.to_json())
+    return kept_image(spec.name, stored, parent)
+
+
+def kept_image(name: str, stored: StoredCommand, parent: pulumi.Resource) -> local.Command:
+    """Declare an image as state holds it, so that nothing about it is updated by accident.
+
+    `update` is always set: without it the plugin would run `create` again for any changed input.
+    No triggers: nothing ever replaces an image.
+    """
+    return local.Command(
+        name,
+        create=stored.create,
+        update=stored.update,
+        delete=stored.delete,
+        stdin=stored.stdin,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def details(spec: ImageSpec, command: local.Command) -> pulumi.Output[dict[str, Any]]:
+    """What the stack's outputs tell of one image; unknown until it is built."""
+    return command.stdout.apply(lambda line: _details(spec, json.loads(line)))
+
+
+def _details(spec: ImageSpec, record: dict[str, Any]) -> dict[str, Any]:
+    told = ("omi", "snapshots", "region", "created", "volume_size", "used_bytes")
+    named = {"name": spec.name, "release": spec.release, "revision": f"r{spec.revision}", "digest": spec.digest}
+    return named | {key: record[key] for key in told}

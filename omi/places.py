@@ -1,0 +1,18 @@
+"""Where things lie: the project's own folders, seen from its top, and the cache outside of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROFILES = Path("profiles")
+GUEST = Path("guest")
+TEMPLATE = Path("omi/packer/alpine.pkr.hcl")
+BUILD = Path("build")
+"""Temporary files and logs, a folder for each image; `make clean` removes it."""
+
+
+def cache_folder() -> Path:
+    """What may be lost without harm: ALPINE_OMI_CACHE, else `alpine-omi` in the user's cache folder."""
+    own = os.environ.get("ALPINE_OMI_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alpine-omi"

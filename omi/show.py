@@ -1,0 +1,38 @@
+"""The images of a stack as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omi.ledger import Ledger, LedgerImage
+
+HEADINGS = ("BUILD", "RELEASE", "OMI", "NAME", "SIZE", "USED", "BUILD TIME", "BOOT")
+
+
+def render_images(ledger: Ledger) -> str:
+    """Build, release, OMI id, name, volume size, space used, build time and boot time; newest last in each build."""
+    if not ledger.images:
+        return "This stack holds no image."
+    return render_columns([HEADINGS, *(_row(image) for image in ledger.images)])
+
+
+def render_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines, each column as wide as its widest cell."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _row(image: LedgerImage) -> tuple[str, ...]:
+    record = image.record
+    return (
+        image.build,
+        image.release,
+        record.omi,
+        image.name,
+        f"{record.volume_size} GiB",
+        "-" if record.used_bytes is None else f"{record.used_bytes / 2**20:.0f} MiB",
+        "-" if record.build_seconds is None else f"{record.build_seconds} s",
+        "-" if record.boot_seconds is None else f"{record.boot_seconds} s",
+    )

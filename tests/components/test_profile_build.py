@@ -1,0 +1,130 @@
+"""What a build declares to the engine, seen by Pulumi's mocks."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
+
+from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
+from omi.ledger import LedgerImage, StoredCommand
+from omi.plan import Action, PlannedImage, Step
+from omi.profile.model import Access, Build
+from omi.settings import Settings
+
+BUILD = Build(profile="alpine", name="v3_23-x86_64", version="3.23")
+SETTINGS = Settings(region="eu-west-2")
+
+
+class Engine(Mocks):
+    """Remembers what is declared and answers a command's creation with a record."""
+
+    def __init__(self) -> None:
+        self.declared: list[MockResourceArgs] = []
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        self.declared.append(args)
+        outputs = dict(args.inputs)
+        if args.typ == "command:local:Command":
+            outputs["stdout"] = record_of(args.name).to_json()
+        return f"{args.name}-id", outputs
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        return {}, None
+
+
+def record_of(name: str) -> ImageRecord:
+    return ImageRecord(
+        name=name, omi=f"ami-{name[-1] * 8}", snapshots=("snap-00000001",), account="123456789012", region="eu-west-2",
+        created=datetime(2026, 11, 23, tzinfo=UTC), volume_size=1, used_bytes=94_000_000, verified=True,
+    )  # fmt: skip
+
+
+def planned(revision: int) -> Step:
+    image = PlannedImage(BUILD, "3.23.6", revision, "sha256:new", date(2027, 11, 1))
+    return Step(image, Action.BUILD, "first image")
+
+
+def kept(revision: int) -> Step:
+    spec = ImageSpec(
+        project="alpine-omi", stack="test", name=BUILD.image_name("3.23.6", revision), release="3.23.6",
+        revision=revision, digest="sha256:old", build=BUILD, access=Access(),
+        cloud=CloudAccess(region="eu-west-2", api="a", fcu="f"), vm=BuildVm(),
+    )  # fmt: skip
+    stored = StoredCommand("an older create", "an older update", "an older delete", spec.to_json())
+    return Step(LedgerImage(spec.name, spec, record_of(spec.name), stored), Action.KEEP, "superseded")
+
+
+@pytest.fixture
+def engine() -> Engine:
+    engine = Engine()
+    pulumi.runtime.set_mocks(engine, project="alpine-omi", stack="test", preview=False)
+    return engine
+
+
+async def declare(*steps: Step) -> dict[str, Any]:
+    from components.profile_build import ProfileBuild
+
+    build = ProfileBuild(BUILD.name, steps, SETTINGS)
+    return {"images": await build.images.future(), "latest": await build.latest.future()}
+
+
+def run(engine: Engine, *steps: Step) -> tuple[dict[str, MockResourceArgs], dict[str, Any]]:
+    told: dict[str, Any] = {}
+
+    async def program() -> None:
+        told.update(await declare(*steps))
+
+    as_test: Any = pulumi.runtime.test
+    as_test(program)()
+    return {args.name: args for args in engine.declared}, told
+
+
+def test_a_new_image_is_a_command_that_builds_updates_and_deletes(engine: Engine) -> None:
+    declared, _ = run(engine, planned(0))
+    assert declared["v3_23-x86_64"].typ == "alpine:omi:ProfileBuild"
+    command = declared["alpine-3.23.6-x86_64-r0"]
+    assert command.typ == "command:local:Command"
+    assert {key: command.inputs[key] for key in ("create", "update", "delete")} == {
+        "create": "exec python3 -m omi build",
+        "update": "exec python3 -m omi update",
+        "delete": "exec python3 -m omi delete",
+    }
+    spec = ImageSpec.from_json(command.inputs["stdin"], "test")
+    assert (spec.name, spec.stack, spec.digest) == ("alpine-3.23.6-x86_64-r0", "test", "sha256:new")
+    assert "triggers" not in command.inputs
+    assert "environment" not in command.inputs
+
+
+def test_a_kept_image_is_declared_to_the_byte_as_state_holds_it(engine: Engine) -> None:
+    step = kept(0)
+    assert isinstance(step.image, LedgerImage)
+    declared, _ = run(engine, step)
+    inputs = declared[step.name].inputs
+    assert {key: inputs[key] for key in ("create", "update", "delete", "stdin")} == vars(step.image.command)
+
+
+def test_outputs_tell_each_image_by_release_and_name_and_the_newest_alone(engine: Engine) -> None:
+    _, told = run(engine, planned(1), kept(0))
+    assert set(told["images"]["3.23.6"]) == {"alpine-3.23.6-x86_64-r1", "alpine-3.23.6-x86_64-r0"}
+    assert told["images"]["3.23.6"]["alpine-3.23.6-x86_64-r0"] == {
+        "omi": "ami-00000000",
+        "snapshots": ["snap-00000001"],
+        "region": "eu-west-2",
+        "revision": "r0",
+        "created": "2026-11-23T00:00:00Z",
+        "volume_size": 1,
+        "used_bytes": 94_000_000,
+        "digest": "sha256:old",
+    }
+    assert (told["latest"]["name"], told["latest"]["omi"]) == ("alpine-3.23.6-x86_64-r1", "ami-11111111")
+
+
+def test_nothing_secret_is_among_a_commands_inputs(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSC_SECRET_KEY", "a-secret-that-must-not-show")
+    declared, _ = run(engine, planned(0))
+    assert "a-secret-that-must-not-show" not in json.dumps([args.inputs for args in declared.values()])

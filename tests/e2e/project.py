@@ -1,0 +1,91 @@
+"""A copy of the project with a sandbox, a backend and a cache of its own, driven as a person drives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TOP = Path(__file__).resolve().parents[2]
+COPIED = ("__main__.py", "Pulumi.yaml", "components", "omi", "guest", "profiles", "releases", "sandbox", "toolchain")
+STEP_LIMIT = 900
+"""Seconds that one pulumi command may take: two builds under software emulation need about 200."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, its two streams joined as a person sees them."""
+
+    code: int
+    text: str
+
+
+class Project:
+    """One project folder on its own sandbox; `up`, `preview` and friends return what was printed."""
+
+    def __init__(self, folder: Path, home: Path, base_port: int) -> None:
+        self.folder, self.home, self.base_port = folder, home, base_port
+        folder.mkdir()
+        for name in COPIED:
+            source = TOP / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy2
+            copy(source, folder / name)
+        (folder / ".venv").symlink_to(TOP / ".venv")
+        (folder / "stacks").mkdir()
+        (folder / "stacks" / "Pulumi.e2e.yaml").write_text(yaml.safe_dump(self._stack()), encoding="utf-8")
+        (folder / "backend").mkdir()
+
+    def _stack(self) -> dict[str, Any]:
+        stack: dict[str, Any] = yaml.safe_load((TOP / "stacks" / "Pulumi.sandbox.yaml").read_text(encoding="utf-8"))
+        text = json.dumps(stack)
+        for offset in range(3):
+            text = text.replace(f":{7440 + offset}", f":{self.base_port + offset}")
+        text = text.replace("~/.local/state/alpine-omi/sandbox", str(self.home))
+        changed: dict[str, Any] = json.loads(text)
+        return changed
+
+    def environment(self) -> dict[str, str]:
+        """The environment that `toolchain/env.sh` gives, with this project's own backend."""
+        keep = {key: value for key, value in os.environ.items() if not key.startswith(("OSC_", "AWS_", "PULUMI_"))}
+        keep["PULUMI_BACKEND_URL"] = (self.folder / "backend").as_uri()
+        shown = subprocess.run(
+            ["sh", "-c", ". toolchain/env.sh >/dev/null && env -0"],
+            cwd=self.folder, env=keep, check=True, capture_output=True, timeout=60,
+        )  # fmt: skip
+        pairs = (line.partition("=") for line in shown.stdout.decode().split("\0") if line)
+        return {name: value for name, _, value in pairs}
+
+    def run(self, *command: str, timeout: int = STEP_LIMIT) -> Result:
+        """Run a command in the project; its output is also kept in the project's log."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+        with (self.folder / "e2e.log").open("a", encoding="utf-8") as log:
+            log.write(f"$ {' '.join(command)}\n{done.stdout}\n[exit {done.returncode}]\n")
+        return Result(done.returncode, done.stdout)
+
+    def pulumi(self, *arguments: str, timeout: int = STEP_LIMIT) -> Result:
+        return self.run("pulumi", "--color", "never", "--non-interactive", *arguments, timeout=timeout)
+
+    def sandbox(self, *arguments: str) -> Result:
+        port = str(self.base_port)
+        return self.run("python3", "-m", "sandbox", "--home", str(self.home), "--base-port", port, *arguments)
+
+    def outputs(self) -> dict[str, Any]:
+        shown = self.pulumi("stack", "output", "-s", "e2e", "--json")
+        outputs: dict[str, Any] = json.loads(shown.text)
+        return outputs
+
+    def inventory(self) -> dict[str, Any]:
+        """Every resource of every account of the sandbox, by kind."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.base_port + 1}/_sandbox/inventory", timeout=10) as answer:
+            inventory: dict[str, Any] = json.load(answer)
+        return inventory
