@@ -39,6 +39,7 @@ def load_profile(name: str, root: Path = Path("profiles")) -> Profile:
 
     Raises ProfileError: one line that names the file, the line, the key, the value and what is allowed.
     """
+    root = _as_shown(root)
     target = _read_target(name, root)
     values = check(target, TargetFile)
     files = _Files(root)
@@ -52,6 +53,12 @@ def load_profile(name: str, root: Path = Path("profiles")) -> Profile:
     _check_distinct(found, inline)
     discover = Discover.model_validate(values.discover.model_dump()) if values.discover else None
     return Profile(name, found, discover, layers)
+
+
+def _as_shown(root: Path) -> Path:
+    """The folder as errors should name it: from where the person stands, if it lies below."""
+    here = Path.cwd()
+    return root.relative_to(here) if root.is_absolute() and root.is_relative_to(here) else root
 
 
 def _read_target(name: str, root: Path) -> Table:

@@ -299,3 +299,9 @@ def test_a_file_that_is_not_text_is_refused(root: Path) -> None:
     (root / "web.yaml").write_bytes(b"user: \xff\n")
     with pytest.raises(ProfileError, match=r"web\.yaml: is not UTF-8 text"):
         load_profile("web", root)
+
+
+def test_errors_name_files_from_where_the_person_stands(root: Path) -> None:
+    (root / "web.yaml").write_text("pakages: {}\n")
+    with pytest.raises(ProfileError, match=r"^profiles/web\.yaml:1: pakages"):
+        load_profile("web", root.absolute())
