@@ -8,6 +8,7 @@ from typing import Any
 
 from omi.ledger import LedgerImage
 from omi.plan.model import Action, Plan, Step
+from omi.show import render_columns
 
 _COLUMNS = ("build", "image", "action", "reason")
 _MARKS = {Action.BUILD: "+", Action.REBUILD: "+", Action.ADOPT: "+", Action.PRUNE: "-"}
@@ -20,7 +21,7 @@ def render_table(plan: Plan) -> str:
     Warnings come below, then one line of totals. Ends without a newline.
     """
     rows = [_row(step) for _, steps in plan.by_build() for step in sorted(steps, key=_rank)]
-    lines = _aligned([("", *_COLUMNS), *rows]) if rows else ["There are no images, and none is wanted."]
+    lines = [render_columns([("", *_COLUMNS), *rows])] if rows else ["There are no images, and none is wanted."]
     lines += [f"warning: {warning}" for warning in plan.warnings]
     return "\n".join([*lines, _totals(plan)])
 
@@ -32,14 +33,6 @@ def _rank(step: Step) -> int:
 def _row(step: Step) -> tuple[str, ...]:
     mark = "~" if step.updates else _MARKS.get(step.action, "")
     return (mark, step.build, step.name, step.action.value, step.reason)
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    return [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-        for row in rows
-    ]
 
 
 def _totals(plan: Plan) -> str:

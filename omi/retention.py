@@ -39,15 +39,17 @@ def verdicts(
     *,
     end_of_life: Callable[[LedgerImage], date | None],
     proved: Callable[[LedgerImage], bool],
+    edge_keep: int | None = None,
 ) -> dict[str, Verdict]:
     """The images of one build, given oldest first, that a level lets go: OMI name to verdict.
 
     Only images that are `proved` (verified, and still there) count as kept ones, so an image never goes for the sake of
-    one that isn't. Where several levels match, the first of end-of-life, release, edge, revision is told.
+    one that isn't. `edge_keep` is how many images of edge stay, None all. Where several levels match, the first of
+    end-of-life, release, edge, revision is told.
     """
     found: dict[str, Verdict] = {}
     if images:
-        for rule in _rules(images[0].build, retention, today, end_of_life):
+        for rule in _rules(images[0].build, retention, today, end_of_life, edge_keep):
             for image, reason in _matches(rule, images, proved):
                 found.setdefault(image.name, Verdict(rule.level, reason))
     return found
@@ -66,7 +68,11 @@ def _matches(
 
 
 def _rules(
-    build: str, retention: Retention, today: date, end_of_life: Callable[[LedgerImage], date | None]
+    build: str,
+    retention: Retention,
+    today: date,
+    end_of_life: Callable[[LedgerImage], date | None],
+    edge_keep: int | None,
 ) -> Iterator[_Rule]:
     def past_support(image: LedgerImage) -> str | None:
         day = end_of_life(image)
@@ -78,31 +84,31 @@ def _rules(
     if (level := retention.end_of_life) and _holds(level.builds, build):
         yield _Rule("end-of-life", level.keep, lambda _: None, lambda i: i.name, past_support)
     if (by_release := retention.release) and _holds(by_release.builds, build):
-        kept = _newest(by_release.keep, "release")
+        keep = by_release.keep
         yield _Rule(
             "release",
-            by_release.keep,
+            keep,
             lambda i: i.version,
             lambda i: i.release,
-            lambda i: f"release: {kept} of version {i.version} kept",
+            lambda i: f"release: {_newest(keep, 'release')} of version {i.version} {_stays(keep)}",
         )
-    if retention.edge_keep is not None:
-        of_edge = f"edge: {_newest(retention.edge_keep, 'image')} kept"
+    if edge_keep is not None:
+        of_edge = f"edge: {_newest(edge_keep, 'image')} {_stays(edge_keep)}"
         yield _Rule(
             "edge",
-            retention.edge_keep,
+            edge_keep,
             lambda i: i.version,
             lambda i: i.name,
             lambda i: of_edge if i.version == EDGE else None,
         )
     if (by_revision := retention.revision) and _holds(by_revision.builds, build):
-        told = _newest(by_revision.keep, "revision")
+        number = by_revision.keep
         yield _Rule(
             "revision",
-            by_revision.keep,
+            number,
             lambda i: (i.version, i.release),
             lambda i: i.name,
-            lambda i: f"revision: {told} of release {i.release} kept",
+            lambda i: f"revision: {_newest(number, 'revision')} of release {i.release} {_stays(number)}",
         )
 
 
@@ -111,4 +117,8 @@ def _holds(builds: Sequence[str], build: str) -> bool:
 
 
 def _newest(keep: int, what: str) -> str:
-    return f"the newest {what} is" if keep == 1 else f"the newest {keep} {what}s are"
+    return f"the newest {what}" if keep == 1 else f"the newest {keep} {what}s"
+
+
+def _stays(keep: int) -> str:
+    return "is kept" if keep == 1 else "are kept"

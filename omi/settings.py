@@ -48,8 +48,6 @@ class Retention(_Settings):
     end_of_life: Level | None = None
     protect: tuple[str, ...] = ()
     """OMI names or ids that are never pruned."""
-    edge_keep: int | None = Field(default=3, ge=1)
-    """How many images of each edge build stay, since every day makes one; None keeps all."""
     max_prunes: int = Field(default=5, ge=0)
     """More prunes than this, or of more than half of the images, in one update are refused."""
     allow_mass_prune: tuple[str, ...] = ()

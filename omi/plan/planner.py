@@ -33,18 +33,20 @@ def make_plan(
     *,
     account: AccountView | None = None,
     only: Collection[str] = (),
+    edge_keep: int | None = None,
 ) -> Plan:
     """One step for every image; nothing but these values decides, and their order doesn't matter. `today` is in UTC.
 
     `account` is what the account holds, None where nobody looked: then nothing is known of adoption, drift and VMs.
     `only` names the builds that may change; the images of all others are kept as they are, access included.
+    `edge_keep` is how many images of each edge build stay (the profile's `discover.edge`), None all.
     Raises ProfileError, SettingsError, UpstreamError (a build without any known release) and PlanError (two builds of
     one image name, or too many prunes at once).
     """
     check_twice(build.name for build in builds)
     check_only(only, {build.name for build in builds} | {image.build for image in ledger.images})
     live = sorted(builds, key=lambda build: (version_key(build.version), build.name))
-    planner = _Planner(upstream, ledger, retention, today, digests, account, frozenset(only))
+    planner = _Planner(upstream, ledger, retention, today, digests, account, frozenset(only), edge_keep)
     outcomes = [planner.live(build) for build in live if planner.may_change(build.name)]
     check_clash((outcome.build, outcome.first_name) for outcome in outcomes if outcome.first_name is not None)
     left = {image.name for image in ledger.images} - {step.name for outcome in outcomes for step in outcome.steps}
@@ -81,9 +83,10 @@ class _Planner:
         digests: Digest,
         account: AccountView | None,
         only: frozenset[str],
+        edge_keep: int | None,
     ) -> None:
         self._upstream, self._retention, self._today = upstream, retention, today
-        self._digests, self._account, self._only = digests, account, only
+        self._digests, self._account, self._only, self._edge_keep = digests, account, only, edge_keep
         self._protected = frozenset(retention.protect)
         self._names = frozenset(image.name for image in ledger.images)
         self._held: dict[tuple[str, str], list[LedgerImage]] = {}
@@ -121,7 +124,9 @@ class _Planner:
             return _prune(image, Verdict("gone", f"{image.record.omi} is gone from the account"))
         if spared := self._spared(image):
             return Step(image, Action.KEEP, f"removed from profile, but {spared}")
-        return _prune(image, Verdict("profile", "removed from profile"))
+        day = self._last_day_of(image)
+        past = f"; version {image.version} is past its end of life ({day})" if day and self._today > day else ""
+        return _prune(image, Verdict("profile", f"removed from profile{past}"))
 
     def _wanted_release(
         self, build: Build, last_day: date | None, has_images: bool
@@ -141,7 +146,12 @@ class _Planner:
         self, build: Build, images: Sequence[LedgerImage], outcome: Wish, last_day: date | None
     ) -> Iterator[Step]:
         found = verdicts(
-            images, self._retention, self._today, end_of_life=self._support_of(build, last_day), proved=_is_proved
+            images,
+            self._retention,
+            self._today,
+            end_of_life=self._support_of(build, last_day),
+            proved=_is_proved,
+            edge_keep=self._edge_keep,
         )
         newest = next((image for image in reversed(images) if _is_proved(image)), None)
         for image in images:
@@ -180,10 +190,13 @@ class _Planner:
         def of_image(image: LedgerImage) -> date | None:
             if image.version == build.version and last_day is not None:
                 return last_day
-            branch = self._upstream.branch(image.version)
-            return (branch.end_of_life if branch else None) or image.spec.end_of_life
+            return self._last_day_of(image)
 
         return of_image
+
+    def _last_day_of(self, image: LedgerImage) -> date | None:
+        branch = self._upstream.branch(image.version)
+        return (branch.end_of_life if branch else None) or image.spec.end_of_life
 
     def _is_gone(self, image: LedgerImage) -> bool:
         return self._account is not None and image.record.omi not in self._account.by_omi

@@ -9,13 +9,12 @@ from datetime import date
 from omi.account import AccountImage, AccountView
 from omi.ledger import LedgerImage
 from omi.plan.model import Action, PlannedImage, Step
+from omi.profile.content import content
 from omi.profile.model import Build
 from omi.version import release_key
 
-_BESIDE_CONTENT = frozenset(
-    {"profile", "name", "release", "revision", "end_of_life", "recorded_release", "access", "version"}
-)
-"""Fields of a build that don't decide what is in an image of a given release."""
+_TOLD_ITEMS = 4
+"""A longer list of changes is not read; its key alone is told."""
 
 
 @dataclass(frozen=True)
@@ -154,12 +153,15 @@ def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Ac
 
 
 def changed_content(before: Build, after: Build) -> str:
-    """What of the profile differs, by key; where nothing does, it must be the files that builds have in common."""
-    keys = [
-        key
-        for key in type(after).model_fields
-        if key not in _BESIDE_CONTENT and getattr(before, key) != getattr(after, key)
-    ]
-    if not keys:
-        return "guest files or template changed"
-    return f"{', '.join(keys)} changed in the profile"
+    """What of the profile differs; where nothing does, it must be the files that all builds have in common."""
+    old, new = content(before), content(after)
+    told = [_difference(key, old[key], new[key]) for key in new if old[key] != new[key]]
+    return f"{', '.join(told)} changed in the profile" if told else "guest files or template changed"
+
+
+def _difference(key: str, old: object, new: object) -> str:
+    """The key, with what came (+) and went (-) where it is a short list."""
+    if not isinstance(old, list) or not isinstance(new, list):
+        return key
+    signs = [f"+{item}" for item in new if item not in old] + [f"-{item}" for item in old if item not in new]
+    return f"{key} ({' '.join(signs)})" if 0 < len(signs) <= _TOLD_ITEMS else key

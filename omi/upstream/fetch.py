@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -20,25 +21,48 @@ _Value = _Releases | str | None
 
 
 def fetch_upstream(
-    settings: UpstreamSettings, wanted: Collection[tuple[str, str]], cache_dir: Path, limit: float = LIMIT
+    settings: UpstreamSettings,
+    wanted: Collection[tuple[str, str]],
+    cache_dir: Path,
+    *,
+    discover: Callable[[Upstream], Collection[tuple[str, str]]] = lambda _: (),
+    limit: float = LIMIT,
 ) -> Upstream:
     """Upstream as it is now, for these versions and arches; takes at most `limit` seconds and raises nothing.
 
     What can't be reached or read comes from the last good answer under `cache_dir` or is absent; `warnings` say so.
+    `discover` may name further versions and arches once the branches are known; they are asked for in the time left.
     Edge needs no mirror's answer: its release is the day.
     """
-    mirrors = {
+    end, store = time.monotonic() + limit, Store(cache_dir)
+    urls = _mirror_urls(settings, wanted)
+    site: dict[str, Callable[[bytes], _Value]] = {settings.releases: read_releases}
+    got = get_all(site | _readers(urls), store, limit)
+    known = _upstream(settings, urls, got)
+    if further := _mirror_urls(settings, set(discover(known)) - set(urls)):
+        got |= get_all(_readers(further), store, max(0.0, end - time.monotonic()))
+        known = _upstream(settings, urls | further, got)
+    return known
+
+
+def _mirror_urls(settings: UpstreamSettings, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    return {
         (version, arch): f"{settings.mirror.rstrip('/')}/{branch_folder(version)}/releases/{arch}/latest-releases.yaml"
         for version, arch in sorted(set(wanted))
         if version != EDGE
     }
-    readers: dict[str, Callable[[bytes], _Value]] = {settings.releases: read_releases}
-    for (version, arch), url in mirrors.items():
-        readers[url] = partial(read_latest, version=version, arch=arch)
-    got = get_all(readers, Store(cache_dir), limit)
+
+
+def _readers(urls: Mapping[tuple[str, str], str]) -> dict[str, Callable[[bytes], _Value]]:
+    return {url: partial(read_latest, version=version, arch=arch) for (version, arch), url in urls.items()}
+
+
+def _upstream(
+    settings: UpstreamSettings, urls: Mapping[tuple[str, str], str], got: Mapping[str, Got[_Value]]
+) -> Upstream:
     site = got[settings.releases].value
     branches, stable = site if isinstance(site, tuple) else ((), None)
-    return Upstream(branches, stable, dict(_mirror_releases(mirrors, got)), tuple(_warnings(settings, mirrors, got)))
+    return Upstream(branches, stable, dict(_mirror_releases(urls, got)), tuple(_warnings(settings, urls, got)))
 
 
 def _mirror_releases(

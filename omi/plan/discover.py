@@ -1,0 +1,34 @@
+"""Which versions a profile's `discover` is to cover in this run."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from omi.ledger import Ledger, LedgerImage
+from omi.settings import Retention
+from omi.upstream.model import Upstream
+
+
+def versions_to_discover(
+    upstream: Upstream, ledger: Ledger, retention: Retention, today: date, profile: str, arch: str
+) -> frozenset[str]:
+    """What upstream supports and what the ledger holds of this profile, so that an outage takes no build away.
+
+    A version leaves only when the retention's end-of-life level says so: then its builds count as removed.
+    """
+    held = {
+        image.version
+        for image in ledger.images
+        if image.profile == profile
+        and image.spec.build.arch == arch
+        and not _dropped(image, upstream, retention, today)
+    }
+    return frozenset(upstream.supported(today, arch)) | held
+
+
+def _dropped(image: LedgerImage, upstream: Upstream, retention: Retention, today: date) -> bool:
+    level, branch = retention.end_of_life, upstream.branch(image.version)
+    if level is None or (level.builds and image.build not in level.builds):
+        return False
+    day = branch.end_of_life if branch else image.spec.end_of_life
+    return day is not None and today > day + timedelta(days=level.grace_days)

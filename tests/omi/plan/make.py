@@ -1,0 +1,116 @@
+"""Small makers for what a plan is made from, and the engine's part: applying a plan to a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from omi.account import AccountImage, AccountView
+from omi.image import BuildVm, CloudAccess, ImageRecord
+from omi.ledger import Ledger, LedgerImage, StoredCommand
+from omi.plan import Action, Plan, PlannedImage, Step, make_plan
+from omi.profile.model import Build
+from omi.settings import Retention
+from omi.upstream import Branch, MirrorRelease, Release, Upstream
+from omi.version import version_of
+
+TODAY = date(2026, 11, 23)
+FAR = date(2030, 1, 1)
+CLOUD = CloudAccess(region="eu-west-2", api="https://api.test/api/v1", fcu="https://fcu.test")
+
+
+def build(name: str = "v3_23", version: str = "3.23", **values: Any) -> Build:
+    values.setdefault("profile", "alpine")
+    values.setdefault("prefix", f"alpine-{name}-")
+    return Build(name=name, version=version, **values)
+
+
+def digest(of: Build, release: str) -> str:
+    """A stand-in for the content's digest: what the tests vary is the user."""
+    return f"sha256:{of.user}"
+
+
+def held(of: Build, release: str, revision: int = 0, *, verified: bool = True, adopted: bool = False) -> LedgerImage:
+    """An image of the build in the ledger, made from what the build says now."""
+    of = of.model_copy(update={"version": version_of(release), "release": None, "revision": None})
+    planned = PlannedImage(of, release, revision, digest(of, release), of.end_of_life)
+    return applied(planned, verified=verified, adopted=adopted)
+
+
+def applied(planned: PlannedImage, *, verified: bool = True, adopted: bool = False) -> LedgerImage:
+    spec = planned.to_spec("alpine-omi", "test", CLOUD, BuildVm(), "releases")
+    omi = planned.existing.omi if planned.existing else omi_id(planned.name)
+    record = ImageRecord(
+        name=planned.name,
+        omi=omi,
+        snapshots=(omi.replace("ami", "snap"),),
+        account="123456789012",
+        region="eu-west-2",
+        created=datetime(2026, 11, 1, tzinfo=UTC),
+        volume_size=1,
+        verified=verified,
+        adopted=adopted,
+    )
+    return LedgerImage(planned.name, spec, record, StoredCommand("build", "update", "delete", spec.to_json()))
+
+
+def omi_id(name: str) -> str:
+    return f"ami-{name}"
+
+
+def ledger(*images: LedgerImage) -> Ledger:
+    return Ledger.of(images)
+
+
+def upstream(*releases: str, end_of_life: date | None = FAR, reached: bool = True) -> Upstream:
+    """Upstream where each of these is its branch's newest, on the mirror too if it can be reached."""
+    branches = tuple(Branch(version_of(one), (Release(one),), end_of_life, ("x86_64",)) for one in releases)
+    mirror = {(version_of(one), "x86_64"): MirrorRelease(one) for one in releases} if reached else {}
+    return Upstream(branches, None, mirror)
+
+
+def account(*images: LedgerImage | AccountImage) -> AccountView:
+    """An account that holds these, the ledger's as the ledger says."""
+    return AccountView.of(image if isinstance(image, AccountImage) else seen(image) for image in images)
+
+
+def seen(image: LedgerImage, **values: Any) -> AccountImage:
+    told: dict[str, Any] = {"managed": True, "digest": image.spec.digest, "access": image.spec.access}
+    return AccountImage(image.name, image.record.omi, **(told | values))
+
+
+def plan_of(
+    builds: Iterable[Build],
+    known: Upstream,
+    images: Ledger,
+    retention: Retention | None = None,
+    **values: Any,
+) -> Plan:
+    retention = retention or Retention(allow_mass_prune=("all",))
+    today = values.pop("today", TODAY)
+    return make_plan(tuple(builds), known, images, retention, today, digest, **values)
+
+
+def outcome(plan: Plan) -> dict[str, str]:
+    """OMI name to action."""
+    return {step.name: step.action.value for step in plan.steps}
+
+
+def step_of(plan: Plan, name: str) -> Step:
+    (found,) = (step for step in plan.steps if step.name == name)
+    return found
+
+
+def after(plan: Plan) -> Ledger:
+    """The ledger once the engine has carried the plan out: declared images as declared, prunes gone."""
+    return Ledger.of(
+        step.image if isinstance(step.image, LedgerImage) else _made(step, step.image)
+        for step in plan.steps
+        if step.action is not Action.PRUNE
+    )
+
+
+def _made(step: Step, image: PlannedImage) -> LedgerImage:
+    foreign = image.existing is not None and not image.existing.managed
+    return applied(image, verified=not foreign, adopted=step.action is Action.ADOPT and foreign)
