@@ -10,6 +10,7 @@ umask 022
 # Nothing of the host's package configuration (it may name a private mirror or a proxy) stays behind.
 rm -rf "$root/etc/apt/sources.list" "$root/etc/apt/sources.list.d" "$root/etc/apt/apt.conf.d/99mmdebstrap"
 mkdir "$root/etc/apt/sources.list.d"
+: >"$root/etc/fstab"
 rm -rf "$root/etc/resolv.conf" "$root/etc/hostname" "$root"/etc/ssh/ssh_host_* "$root"/boot/initrd*
 
 (cd "$recipe/root" && find . -type d) | while read -r folder; do
@@ -33,6 +34,10 @@ chmod 700 "$root/home/outscale"
 while read -r unit; do
 	ln -sf /dev/null "$units/$unit"
 done <"$recipe/masked-units.txt"
+mkdir -p "$root/etc/systemd/system-generators"
+while read -r generator; do
+	ln -sf /dev/null "$root/etc/systemd/system-generators/$generator"
+done <"$recipe/masked-generators.txt"
 mkdir -p "$units/sysinit.target.wants" "$units/multi-user.target.wants"
 for unit in static-network.service metadata-agent.service; do
 	ln -sf "/etc/systemd/system/$unit" "$units/sysinit.target.wants/$unit"
@@ -41,6 +46,7 @@ ln -sf /lib/systemd/system/acpid.service "$units/multi-user.target.wants/acpid.s
 # The agent starts sshd, when the host key and the authorized key are there.
 rm -f "$units/multi-user.target.wants/ssh.service" "$units/sshd.service"
 
+rm -f "$root"/etc/update-motd.d/*
 rm -f "$root/etc/machine-id" "$root/var/lib/dbus/machine-id"
 : >"$root/etc/machine-id"
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/tmp/* "$root"/run/*
