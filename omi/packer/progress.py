@@ -12,7 +12,7 @@ _GUEST = re.compile(r"^guest: (STEP|ERROR:|RESULT) ?(.*)$")
 _ERRORED = re.compile(r"^Build 'outscale-bsusurrogate\.alpine' errored(?: after [^:]*)?: (.*)$")
 _VOLUME = re.compile(r"\bvol-[0-9a-f]{8,17}\b")
 _ERROR = re.compile(r"^(?:Error\b|error\b|Timeout\b|Couldn't|No OMI|no OMI|Script exited)")
-_HCL_ERROR = re.compile(r"^Error: (.*)$")
+_TEMPLATE_ERROR = re.compile(r"^(?:Error: |\* )(.*)$")
 _STEPS = (
     ("Launching a source", "booting the build VM"),
     ("Waiting for SSH", "waiting for the build VM's SSH"),
@@ -57,7 +57,7 @@ class PackerOutput:
             return None
         match = _LINE.match(text)
         if match is None:
-            if template := _HCL_ERROR.match(text):
+            if template := _TEMPLATE_ERROR.match(text):
                 self.errors.append(template[1])
             return None
         return self._feed_builder(match[1])

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from omi.errors import ToolError
+from omi.identity import Identity
+from omi.outscale.credentials import Credentials
+from omi.packer.inputs import (
+    TEMPLATE,
+    Entry,
+    RunFolder,
+    packer_environment,
+    stage_guest,
+    temporary_folder,
+    write_variables,
+)
+from omi.packer.tools import PackerTools, find_tools
+from tests.omi.specs import make_spec
+
+TOOLS = PackerTools("packer", "/plugins", (1, 0, 2))
+KEYS = Credentials("AKTEST", "hushhush")
+
+
+def test_variables_hold_no_secret_and_are_the_owners_alone(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write_variables(folder, Identity(make_spec()), TOOLS, Entry(tmp_path / "key", "pair", "sg-1"), "alpine-test")
+    values = json.loads(folder.variables.read_text())
+    assert stat.S_IMODE(folder.variables.stat().st_mode) == 0o600
+    assert values["endpoint"] == "alpine-omi@127.0.0.1:9/api/v1"
+    assert values["tags"]["release"] == "3.23.6"
+    assert values["tags"]["build-id"] == values["run_tags"]["build-id"]
+    assert "hushhush" not in folder.variables.read_text()
+
+
+def test_environment_is_small_and_trusts_the_given_authority(tmp_path: Path) -> None:
+    environ = {"PATH": "/bin", "SECRET_OF_ANOTHER": "x", "SSL_CERT_FILE": "/system.pem", "PACKER_LOG": "1"}
+    environment = packer_environment(environ, tmp_path, TOOLS, KEYS, str(tmp_path / "ca.pem"))
+    assert environment["SSL_CERT_FILE"] == str(tmp_path / "ca.pem")
+    assert environment["OSC_SECRET_KEY"] == "hushhush"
+    assert not {"SECRET_OF_ANOTHER", "PACKER_LOG"} & set(environment)
+    assert packer_environment(environ, tmp_path, TOOLS, KEYS, None)["SSL_CERT_FILE"] == "/system.pem"
+
+
+def test_staging_replaces_what_an_earlier_run_left(tmp_path: Path) -> None:
+    guest = tmp_path / "guest"
+    guest.mkdir()
+    (guest / "build.sh").write_text("true\n")
+    folder = RunFolder(tmp_path / "run")
+    (folder.upload / "data").mkdir(parents=True)
+    (folder.upload / "data" / "stale").write_text("")
+    data = stage_guest(folder, guest)
+    assert list(data.iterdir()) == []
+    assert (folder.upload / "guest" / "build.sh").read_text() == "true\n"
+
+
+def test_template_is_valid_for_the_installed_plugin(tmp_path: Path) -> None:
+    try:
+        tools = find_tools(os.environ)
+    except ToolError as error:
+        pytest.skip(f"Packer and the OUTSCALE plugin are needed: {error}")
+    folder = RunFolder(tmp_path)
+    folder.upload.mkdir()
+    key = tmp_path / "key"
+    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    for volume_type in ("standard", "io1"):
+        spec = make_spec()
+        spec = spec.model_copy(update={"vm": spec.vm.model_copy(update={"volume_type": volume_type})})
+        write_variables(folder, Identity(spec), tools, Entry(key, "pair", "sg-00000001"), spec.name)
+        with temporary_folder(folder) as home:
+            done = subprocess.run(
+                [tools.packer, "validate", f"-var-file={folder.variables}", str(TEMPLATE)],
+                env=packer_environment(os.environ, home, tools, KEYS, None),
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_packers_home_fits_a_socket_even_below_a_long_path(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / ("d" * 80))
+    folder.path.mkdir()
+    with temporary_folder(folder) as home:
+        assert len(str(home)) < 80
+    assert not home.exists()
+    assert shutil.which("setpriv"), "util-linux is essential on Debian"

@@ -1,0 +1,27 @@
+"""Specs for tests: one small build, everything else overridable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omi.image import BuildVm, CloudAccess, ImageSpec
+from omi.profile.model import Access, Build
+
+DIGEST = "sha256:" + "0" * 64
+
+
+def make_spec(**changes: Any) -> ImageSpec:
+    """An ImageSpec of build `a`, release 3.23.6, for a cloud on this machine."""
+    values: dict[str, Any] = {
+        "project": "alpine-omi",
+        "stack": "test",
+        "name": "alpine-3.23.6-x86_64-r0",
+        "release": "3.23.6",
+        "revision": 0,
+        "digest": DIGEST,
+        "build": Build(profile="alpine", name="a", version="3.23"),
+        "access": Access(),
+        "cloud": CloudAccess(region="eu-west-2", api="https://127.0.0.1:9/api/v1", fcu="https://127.0.0.1:9"),
+        "vm": BuildVm(ssh_port=2222),
+    }
+    return ImageSpec(**{**values, **changes})

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from omi.verify.boot import CHECK_SCRIPT
+from omi.verify.facts import Expected, Facts, failed_checks
+
+EXPECTED = Expected(
+    release="3.23.6",
+    kernel_flavor="virt",
+    user="alpine",
+    services={"boot": ("networking",), "default": ("sshd", "acpid"), "shutdown": ("killprocs",)},
+)
+GOOD = """\
+release=3.23.6
+kernel=6.18.56-0-virt
+kernel_modules=yes
+user=alpine
+service=boot networking started
+service=default sshd started
+service=default acpid started
+root_device=/dev/vda
+root_kib=1990000
+disk_kib=2097152
+booted=1000000
+host_key=ssh_host_ed25519_key.pub 1000020
+socket=tcp 00000000:0016 00000000:0000 0A
+socket=tcp 0F00FEA9:0016 0200FEA9:D431 01
+socket=tcp6 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A
+socket=udp 0F00FEA9:0044 00000000:0000 07
+socket=udp 0100007F:0143 00000000:0000 07
+socket=udp6 00000000000000000000000001000000:0143 00000000000000000000000000000000:0000 07
+socket=udp 0F00FEA9:A001 01020304:007B 01
+end=yes
+"""
+
+
+def failures(text: str) -> list[str]:
+    return failed_checks(Facts.parse(text), EXPECTED)
+
+
+def test_a_good_image_fails_nothing() -> None:
+    assert failures(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        ("release=3.23.6", "release=3.23.5", "/etc/alpine-release says '3.23.5' instead of '3.23.6'"),
+        ("kernel=6.18.56-0-virt", "kernel=6.18.56-0-lts", "not of the flavor virt"),
+        ("kernel_modules=yes", "kernel_modules=no", "has no modules in the image"),
+        ("user=alpine", "user=root", "the login is 'root'"),
+        ("default acpid started", "default acpid failed", "service acpid (default) is failed"),
+        ("service=default acpid started\n", "", "service acpid (default) is not in the runlevel"),
+        ("end=yes", "crashed=acpid\nend=yes", "service acpid has crashed"),
+        ("root_kib=1990000", "root_kib=998000", "it did not grow"),
+        ("disk_kib=2097152", "disk_kib=", "is unknown"),
+        ("pub 1000020", "pub 900000", "comes from the build"),
+        ("host_key=ssh_host_ed25519_key.pub 1000020\n", "", "no SSH host key"),
+        ("socket=udp 0F00FEA9:0044", "socket=udp 0F00FEA9:0035", "something listens on UDP port 53"),
+        ("socket=udp6 00000000000000000000000001000000:0143", "socket=udp6 " + "0" * 32 + ":0143", "UDP port 323"),
+        ("end=yes", "socket=tcp 0100007F:0019 00000000:0000 0A\nend=yes", "something listens on TCP port 25"),
+        ("end=yes", "", "did not run to its end"),
+    ],
+)
+def test_each_fault_is_named(good: str, bad: str, said: str) -> None:
+    text = GOOD.replace(good, bad)
+    assert text != GOOD
+    found = failures(text)
+    assert len(found) == 1
+    assert said in found[0]
+
+
+def test_the_script_prints_facts_on_any_linux() -> None:
+    done = subprocess.run(
+        ["sh", "-s"], input=CHECK_SCRIPT.read_text(), capture_output=True, text=True, timeout=60, check=False
+    )
+    facts = Facts.parse(done.stdout)
+    assert facts.one("end") == "yes"
+    assert facts.number("booted") > 0
+    assert facts.one("kernel")
