@@ -23,6 +23,8 @@ def plan_stack(settings: Settings, ledger: Ledger) -> Plan:
     upstream = _upstream(settings, profile)
     if profile.discover is not None:
         supported = {version for arch in profile.discover.arch for version in upstream.supported(today, arch)}
+        # A branch past its end of life keeps its build, else its images would count as removed from the profile.
+        supported |= {image.version for image in ledger.images if image.profile == profile.name}
         profile = expand_discovered(profile, supported)
         upstream = _upstream(settings, profile)
     return make_plan(profile.builds, upstream, ledger, settings.retention, today, _digest, only=settings.builds)
