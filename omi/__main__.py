@@ -10,6 +10,7 @@ from pathlib import Path
 
 from omi.commands.build import build, supervise
 from omi.commands.delete import delete
+from omi.commands.stack import images, plan, releases
 from omi.commands.update import update
 from omi.errors import InputError, OmiError
 
@@ -17,6 +18,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "build": build,
     "update": update,
     "delete": delete,
+    "images": images,
+    "plan": plan,
+    "releases": releases,
     "supervise": supervise,
 }
 

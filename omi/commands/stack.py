@@ -1,0 +1,64 @@
+"""What a person asks of a stack without running the engine: its images, its releases files, its plan."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from omi.errors import InputError
+from omi.ledger import Ledger, ledger_of_export
+from omi.settings import Settings
+from omi.stack import StackFile, exported_state
+
+
+def images(arguments: Sequence[str]) -> int:
+    """`images -s STACK`: a table of the images that the stack's state holds."""
+    from omi.show import render_images
+
+    _, ledger = _read("images", arguments)
+    print(render_images(ledger))
+    return 0
+
+
+def releases(arguments: Sequence[str]) -> int:
+    """`releases -s STACK`: write the releases files anew from the stack's state."""
+    from omi.releases import export_ledger
+
+    settings, ledger = _read("releases", arguments)
+    export_ledger(settings, ledger)
+    print(f"{settings.releases_dir}: {len(ledger.images)} images written")
+    return 0
+
+
+def plan(arguments: Sequence[str]) -> int:
+    """`plan -s STACK [--json]`: what a preview would show."""
+    from omi.planning import plan_stack
+    from omi.report import plan_json, render_table
+
+    parser = _parser("plan")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    given = parser.parse_args(arguments)
+    settings, ledger = _stack(given.stack)
+    made = plan_stack(settings, ledger)
+    print(plan_json(made) if given.json else render_table(made))
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{self.prog}: {message}; see `python3 -m {self.prog} --help`")
+
+
+def _parser(command: str) -> _Parser:
+    parser = _Parser(prog=f"omi {command}")
+    parser.add_argument("-s", "--stack", required=True, help="the stack's name, as `pulumi stack ls` shows it")
+    return parser
+
+
+def _read(command: str, arguments: Sequence[str]) -> tuple[Settings, Ledger]:
+    return _stack(_parser(command).parse_args(arguments).stack)
+
+
+def _stack(name: str) -> tuple[Settings, Ledger]:
+    return Settings.load(StackFile(name)), ledger_of_export(exported_state(name))
