@@ -31,6 +31,7 @@ class Fail(Enum):
     UNKNOWN_CALL = Refusal(404, "12000", "InvalidService", "InvalidAction")
     UNKNOWN_PARAMETER = Refusal(400, "3001", "InvalidParameter", "InvalidParameter")
     MISSING_PARAMETER = Refusal(400, "7000", "MissingParameter", "MissingParameter")
+    DRY_RUN = Refusal(412, "0", "DefaultError", "DryRunOperation", 412)
     BAD_SYNTAX = Refusal(400, "3000", "InvalidParameter", "MalformedQueryString")
 
     BAD_MAPPING = Refusal(400, "4011", "InvalidParameterValue", "InvalidBlockDeviceMapping")

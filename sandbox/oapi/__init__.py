@@ -1,0 +1,16 @@
+"""The OUTSCALE API (OAPI) face: JSON calls at /api/v1/<Action>. Importing it registers every action."""
+
+from sandbox.oapi import (  # noqa: F401 - each registers its actions
+    catalogue,
+    images,
+    keypairs,
+    public_ips,
+    security_groups,
+    snapshots,
+    tags,
+    vms,
+    volumes,
+)
+from sandbox.oapi.base import ACTIONS, handle
+
+__all__ = ["ACTIONS", "handle"]

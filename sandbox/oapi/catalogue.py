@@ -1,0 +1,182 @@
+"""OAPI: reads about the account and the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.model import Account, Image, Keypair, PublicIp, SecurityGroup, Snapshot, Vm, Volume
+from sandbox.config import REGIONS
+from sandbox.oapi.base import Json, ReadRequest, Request, action, filtered, paged
+
+_TINA_SIZES = ((1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 8), (8, 16), (16, 32))
+_AWS_TYPES = {
+    "t2.nano": (1, 0.5),
+    "t2.micro": (1, 1.0),
+    "t2.small": (1, 2.0),
+    "t2.medium": (2, 4.0),
+    "m4.large": (2, 8.0),
+    "c4.large": (2, 3.75),
+}
+_PUBLIC_RANGE = "127.0.0.0/8"
+
+
+@action("ReadAccounts", Request)
+def read_accounts(cloud: Cloud, caller: Account, request: Request) -> Json:
+    account = {
+        "AccountId": caller.id,
+        "AdditionalEmails": [],
+        "City": "Saint-Cloud",
+        "CompanyName": "Local sandbox",
+        "Country": "France",
+        "CustomerId": caller.id[:8],
+        "Email": f"{caller.profile}@sandbox.invalid",
+        "FirstName": "Local",
+        "JobTitle": "",
+        "LastName": "Sandbox",
+        "MobileNumber": "",
+        "OutscaleLoginAllowed": False,
+        "PhoneNumber": "",
+        "StateProvince": "",
+        "VatNumber": "",
+        "ZipCode": "92210",
+    }
+    return {"Accounts": [account]}
+
+
+@action("ReadRegions", Request)
+def read_regions(cloud: Cloud, caller: Account, request: Request) -> Json:
+    return {"Regions": [{"Endpoint": each.endpoint, "RegionName": each.name} for each in REGIONS]}
+
+
+@action("ReadSubregions", ReadRequest)
+def read_subregions(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    region = cloud.region(caller)
+    views = [
+        {"LocationCode": f"LOCAL{number}", "RegionName": region.name, "State": "available", "SubregionName": name}
+        for number, name in enumerate(region.subregions, start=1)
+    ]
+    getters = {
+        "RegionNames": lambda one: [one["RegionName"]],
+        "States": lambda one: [one["State"]],
+        "SubregionNames": lambda one: [one["SubregionName"]],
+    }
+    return paged(request, "Subregions", filtered(request, views, getters))
+
+
+@action("ReadVmTypes", ReadRequest)
+def read_vm_types(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    views = [_type_view(name, cores, memory) for name, (cores, memory) in _AWS_TYPES.items()]
+    views += [
+        _type_view(f"tinav{generation}.c{cores}r{memory}p{level}", cores, float(memory))
+        for generation in (5, 6, 7)
+        for cores, memory in _TINA_SIZES
+        for level in (1, 2, 3)
+    ]
+    getters = {
+        "MemorySizes": lambda one: [str(one["MemorySize"])],
+        "VcoreCounts": lambda one: [str(one["VcoreCount"])],
+        "VmTypeNames": lambda one: [one["VmTypeName"]],
+    }
+    return paged(request, "VmTypes", filtered(request, views, getters))
+
+
+def _type_view(name: str, cores: int, memory: float) -> Json:
+    return {
+        "BsuOptimized": True,
+        "MaxPrivateIps": 6,
+        "MemorySize": memory,
+        "VcoreCount": cores,
+        "VmTypeName": name,
+        "VolumeCount": 0,
+    }
+
+
+@action("ReadPublicIpRanges", ReadRequest)
+def read_public_ip_ranges(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    return {"PublicIps": [_PUBLIC_RANGE]}
+
+
+@action("ReadNets", ReadRequest)
+def read_nets(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    """The sandbox has no Nets."""
+    return {"Nets": []}
+
+
+@action("ReadSubnets", ReadRequest)
+def read_subnets(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    return {"Subnets": []}
+
+
+@action("ReadNics", ReadRequest)
+def read_nics(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    return {"Nics": []}
+
+
+@action("ReadNatServices", ReadRequest)
+def read_nat_services(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    return {"NatServices": []}
+
+
+@action("ReadRouteTables", ReadRequest)
+def read_route_tables(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    return {"RouteTables": []}
+
+
+@action("ReadInternetServices", ReadRequest)
+def read_internet_services(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    return {"InternetServices": []}
+
+
+@action("ReadNetPeerings", ReadRequest)
+def read_net_peerings(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    return {"NetPeerings": []}
+
+
+@action("ReadLoadBalancers", ReadRequest)
+def read_load_balancers(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    return {"LoadBalancers": []}
+
+
+@action("ReadImageExportTasks", ReadRequest)
+def read_image_export_tasks(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    return {"ImageExportTasks": []}
+
+
+@action("ReadQuotas", ReadRequest)
+def read_quotas(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    """Quotas as they are shown; the sandbox enforces only that of addresses."""
+    volumes = cloud.owned(caller, Volume)
+    used = (
+        ("vm_limit", "VM", "Compute", 100, _alive(cloud.owned(caller, Vm))),
+        ("image_limit", "OMI", "Compute", 1000, len(cloud.owned(caller, Image))),
+        ("keypair_limit", "Keypair", "Compute", 100, len(cloud.owned(caller, Keypair))),
+        ("volume_limit", "Volume", "Storage", 1000, len(volumes)),
+        ("volume_size_limit", "Volume size", "Storage", 100000, sum(each.size for each in volumes)),
+        ("snapshot_limit", "Snapshot", "Storage", 1000, len(cloud.owned(caller, Snapshot))),
+        ("sg_limit", "Security group", "Network", 100, len(cloud.owned(caller, SecurityGroup))),
+        ("eip_limit", "Public IP", "Network", 50, len(cloud.owned(caller, PublicIp))),
+    )
+    views = [
+        {
+            "AccountId": caller.id,
+            "Description": f"{title} quota",
+            "MaxValue": most,
+            "Name": name,
+            "QuotaCollection": collection,
+            "ShortDescription": title,
+            "UsedValue": count,
+        }
+        for name, title, collection, most, count in used
+    ]
+    getters = {
+        "Collections": lambda one: [one["QuotaCollection"]],
+        "QuotaNames": lambda one: [one["Name"]],
+        "QuotaTypes": lambda one: ["global"],
+        "ShortDescriptions": lambda one: [one["ShortDescription"]],
+    }
+    return paged(request, "QuotaTypes", [{"QuotaType": "global", "Quotas": filtered(request, views, getters)}])
+
+
+def _alive(machines: Iterable[Vm]) -> int:
+    return sum(each.alive for each in machines)

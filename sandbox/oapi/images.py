@@ -1,0 +1,189 @@
+"""OAPI: images."""
+
+from __future__ import annotations
+
+from sandbox.cloud import images
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.filters import Getter, maybe
+from sandbox.cloud.model import Account, Image, ImageMapping
+from sandbox.cloud.seeds import alias_of
+from sandbox.oapi.base import (
+    Json,
+    ReadRequest,
+    Request,
+    action,
+    date,
+    filtered,
+    paged,
+    tag_getters,
+    tag_views,
+    without_none,
+)
+from sandbox.oapi.devices import DevicePart, PermissionsPart
+
+DEFAULT_ARCHITECTURE = "i386"
+"""What OUTSCALE takes where a request names none."""
+
+
+def mapping_view(mapping: ImageMapping) -> Json:
+    bsu = {
+        "DeleteOnVmDeletion": mapping.delete_on_vm_deletion,
+        "Iops": mapping.iops,
+        "SnapshotId": mapping.snapshot_id,
+        "VolumeSize": mapping.size,
+        "VolumeType": mapping.type,
+    }
+    return {"Bsu": without_none(bsu), "DeviceName": mapping.device_name}
+
+
+def image_view(image: Image) -> Json:
+    """An image as OAPI shows it (recorded field by field)."""
+    comment = {} if image.state_message is None else {"StateCode": "failed", "StateMessage": image.state_message}
+    return without_none(
+        {
+            "AccountAlias": alias_of(image.account_id),
+            "AccountId": image.account_id,
+            "Architecture": image.architecture,
+            "BlockDeviceMappings": [mapping_view(each) for each in image.mappings],
+            "BootModes": list(image.boot_modes),
+            "CreationDate": date(image.created),
+            "Description": image.description,
+            "FileLocation": f"{alias_of(image.account_id) or image.account_id}/{image.name}",
+            "ImageId": image.id,
+            "ImageName": image.name,
+            "ImageType": "machine",
+            "PermissionsToLaunch": {
+                "AccountIds": list(image.permissions.account_ids),
+                "GlobalPermission": image.permissions.public,
+            },
+            "ProductCodes": list(image.product_codes),
+            "RootDeviceName": image.root_device,
+            "RootDeviceType": "bsu",
+            "SecureBoot": False,
+            "State": image.state,
+            "StateComment": comment,
+            "Tags": tag_views(image),
+            "TpmMandatory": image.tpm_mandatory,
+        }
+    )
+
+
+FILTERS: dict[str, Getter[Image]] = {
+    "AccountAliases": lambda one: maybe(alias_of(one.account_id)),
+    "AccountIds": lambda one: [one.account_id],
+    "Architectures": lambda one: [one.architecture],
+    "BlockDeviceMappingDeleteOnVmDeletion": lambda one: [
+        str(each.delete_on_vm_deletion).lower() for each in one.mappings
+    ],
+    "BlockDeviceMappingDeviceNames": lambda one: [each.device_name for each in one.mappings],
+    "BlockDeviceMappingSnapshotIds": lambda one: [each.snapshot_id for each in one.mappings],
+    "BlockDeviceMappingVolumeSizes": lambda one: [str(each.size) for each in one.mappings],
+    "BlockDeviceMappingVolumeTypes": lambda one: [each.type for each in one.mappings],
+    "BootModes": lambda one: one.boot_modes,
+    "Descriptions": lambda one: [one.description],
+    "FileLocations": lambda one: [f"{alias_of(one.account_id) or one.account_id}/{one.name}"],
+    "Hypervisors": lambda one: ["xen"],
+    "ImageIds": lambda one: [one.id],
+    "ImageNames": lambda one: [one.name],
+    "PermissionsToLaunchAccountIds": lambda one: one.permissions.account_ids,
+    "PermissionsToLaunchGlobalPermission": lambda one: [str(one.permissions.public).lower()],
+    "ProductCodeNames": lambda one: one.product_codes,
+    "ProductCodes": lambda one: one.product_codes,
+    "RootDeviceNames": lambda one: [one.root_device],
+    "RootDeviceTypes": lambda one: ["bsu"],
+    "SecureBoot": lambda one: ["false"],
+    "States": lambda one: [one.state],
+    "TpmMandatory": lambda one: [str(one.tpm_mandatory).lower()],
+    "VirtualizationTypes": lambda one: ["hvm"],
+    **tag_getters(),
+}
+
+
+@action("ReadImages", ReadRequest)
+def read_images(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    seen = [each for each in cloud.store.all(Image) if images.visible(caller, each)]
+    return paged(request, "Images", [image_view(each) for each in filtered(request, seen, FILTERS)])
+
+
+class CreateImageRequest(Request):
+    architecture: str | None = None
+    block_device_mappings: list[DevicePart] | None = None
+    boot_modes: list[str] | None = None
+    description: str | None = None
+    file_location: str | None = None
+    image_name: str | None = None
+    no_reboot: bool | None = None
+    product_codes: list[str] | None = None
+    root_device_name: str | None = None
+    source_image_id: str | None = None
+    source_region_name: str | None = None
+    tpm_mandatory: bool | None = None
+    vm_id: str | None = None
+
+
+@action("CreateImage", CreateImageRequest)
+def create_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Json:
+    if request.source_image_id:
+        image = images.copy_image(
+            cloud,
+            caller,
+            source_id=request.source_image_id,
+            source_region=request.source_region_name or "",
+            name=request.image_name or None,
+            description=request.description,
+        )
+        return {"Image": image_view(image)}
+    if request.file_location:
+        raise CloudError(Fail.BAD_LOCATION, "The sandbox imports no image from a file.")
+    if not request.image_name:
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'ImageName' is required.")
+    description = request.description or ""
+    if request.vm_id:
+        image = images.image_of_vm(cloud, caller, vm_id=request.vm_id, name=request.image_name, description=description)
+        return {"Image": image_view(image)}
+    image = images.register_image(
+        cloud,
+        caller,
+        name=request.image_name,
+        description=description,
+        architecture=request.architecture or DEFAULT_ARCHITECTURE,
+        root_device=request.root_device_name,
+        devices=[each.request() for each in request.block_device_mappings or []],
+        boot_modes=tuple(request.boot_modes or ()),
+        product_codes=tuple(request.product_codes or ()),
+        tpm_mandatory=bool(request.tpm_mandatory),
+    )
+    return {"Image": image_view(image)}
+
+
+class UpdateImageRequest(Request):
+    image_id: str
+    description: str | None = None
+    permissions_to_launch: PermissionsPart | None = None
+    product_codes: list[str] | None = None
+
+
+@action("UpdateImage", UpdateImageRequest)
+def update_image(cloud: Cloud, caller: Account, request: UpdateImageRequest) -> Json:
+    change = request.permissions_to_launch or PermissionsPart()
+    image = images.update_image(
+        cloud,
+        caller,
+        request.image_id,
+        description=request.description,
+        product_codes=tuple(request.product_codes) if request.product_codes else None,
+        add=change.added(),
+        remove=change.removed(),
+    )
+    return {"Image": image_view(image)}
+
+
+class DeleteImageRequest(Request):
+    image_id: str
+
+
+@action("DeleteImage", DeleteImageRequest)
+def delete_image(cloud: Cloud, caller: Account, request: DeleteImageRequest) -> Json:
+    images.deregister_image(cloud, caller, request.image_id)
+    return {}

@@ -1,0 +1,182 @@
+"""OAPI: security groups and their rules."""
+
+from __future__ import annotations
+
+from sandbox.cloud import security_groups
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.filters import Getter
+from sandbox.cloud.model import Account, Rule, SecurityGroup
+from sandbox.cloud.security_groups import RuleRequest
+from sandbox.oapi.base import Json, Part, ReadRequest, Request, action, filtered, paged, tag_getters, tag_views
+
+
+def rule_view(rule: Rule) -> Json:
+    view: Json = {"FromPortRange": rule.from_port, "IpProtocol": rule.protocol}
+    if rule.ip_ranges:
+        view["IpRanges"] = list(rule.ip_ranges)
+    view["SecurityGroupRuleId"] = rule.id
+    if rule.members:
+        view["SecurityGroupsMembers"] = [
+            {"AccountId": account, "SecurityGroupId": group} for account, group in rule.members
+        ]
+    view["ToPortRange"] = rule.to_port
+    return view
+
+
+def group_view(group: SecurityGroup) -> Json:
+    """A group outside of a Net as OAPI shows it (a Net's has a NetId besides)."""
+    return {
+        "AccountId": group.account_id,
+        "Description": group.description,
+        "InboundRules": [rule_view(each) for each in group.inbound],
+        "OutboundRules": [rule_view(each) for each in group.outbound],
+        "SecurityGroupId": group.id,
+        "SecurityGroupName": group.name,
+        "Tags": tag_views(group),
+    }
+
+
+def _rule_getters(prefix: str, field: str) -> dict[str, Getter[SecurityGroup]]:
+    def rules(group: SecurityGroup) -> tuple[Rule, ...]:
+        found: tuple[Rule, ...] = getattr(group, field)
+        return found
+
+    return {
+        f"{prefix}RuleFromPortRanges": lambda one: [str(each.from_port) for each in rules(one)],
+        f"{prefix}RuleToPortRanges": lambda one: [str(each.to_port) for each in rules(one)],
+        f"{prefix}RuleIpRanges": lambda one: [cidr for each in rules(one) for cidr in each.ip_ranges],
+        f"{prefix}RuleProtocols": lambda one: [each.protocol for each in rules(one)],
+    }
+
+
+FILTERS: dict[str, Getter[SecurityGroup]] = {
+    "Descriptions": lambda one: [one.description],
+    "NetIds": lambda one: [],
+    "SecurityGroupIds": lambda one: [one.id],
+    "SecurityGroupNames": lambda one: [one.name],
+    **_rule_getters("Inbound", "inbound"),
+    **_rule_getters("Outbound", "outbound"),
+    **tag_getters(),
+}
+
+
+@action("ReadSecurityGroups", ReadRequest)
+def read_groups(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    found = filtered(request, cloud.owned(caller, SecurityGroup), FILTERS)
+    return paged(request, "SecurityGroups", [group_view(each) for each in found])
+
+
+class CreateSecurityGroupRequest(Request):
+    description: str
+    net_id: str | None = None
+    security_group_name: str
+
+
+@action("CreateSecurityGroup", CreateSecurityGroupRequest)
+def create_group(cloud: Cloud, caller: Account, request: CreateSecurityGroupRequest) -> Json:
+    if request.net_id:
+        raise CloudError(Fail.NO_NET, f"The Net '{request.net_id}' does not exist.")
+    group = security_groups.create_group(
+        cloud, caller, name=request.security_group_name, description=request.description
+    )
+    return {"SecurityGroup": group_view(group)}
+
+
+class DeleteSecurityGroupRequest(Request):
+    security_group_id: str | None = None
+    security_group_name: str | None = None
+
+
+@action("DeleteSecurityGroup", DeleteSecurityGroupRequest)
+def delete_group(cloud: Cloud, caller: Account, request: DeleteSecurityGroupRequest) -> Json:
+    group = security_groups.find_group(
+        cloud, caller, group_id=request.security_group_id, name=request.security_group_name
+    )
+    security_groups.delete_group(cloud, caller, group)
+    return {}
+
+
+class MemberPart(Part):
+    account_id: str | None = None
+    security_group_id: str | None = None
+    security_group_name: str | None = None
+
+
+class RulePart(Part):
+    from_port_range: int | None = None
+    ip_protocol: str | None = None
+    ip_ranges: list[str] | None = None
+    security_groups_members: list[MemberPart] | None = None
+    service_ids: list[str] | None = None
+    to_port_range: int | None = None
+
+
+class RuleChangeRequest(Request):
+    """Rules in `Rules`, or one in the flat fields."""
+
+    flow: str
+    from_port_range: int | None = None
+    ip_protocol: str | None = None
+    ip_range: str | None = None
+    rules: list[RulePart] | None = None
+    security_group_account_id_to_link: str | None = None
+    security_group_name_to_link: str | None = None
+    security_group_id: str
+    to_port_range: int | None = None
+
+    def requests(self, cloud: Cloud, caller: Account) -> list[RuleRequest]:
+        if self.rules:
+            return [_rule_request(cloud, caller, each) for each in self.rules]
+        if self.ip_protocol is None:
+            return []
+        members = None
+        if self.security_group_name_to_link:
+            account = self.security_group_account_id_to_link
+            members = [MemberPart(AccountId=account, SecurityGroupName=self.security_group_name_to_link)]
+        part = RulePart(
+            FromPortRange=self.from_port_range,
+            IpProtocol=self.ip_protocol,
+            IpRanges=[self.ip_range] if self.ip_range else None,
+            SecurityGroupsMembers=members,
+            ToPortRange=self.to_port_range,
+        )
+        return [_rule_request(cloud, caller, part)]
+
+
+def _rule_request(cloud: Cloud, caller: Account, part: RulePart) -> RuleRequest:
+    if part.ip_protocol is None:
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'IpProtocol' is required.")
+    members = []
+    for member in part.security_groups_members or []:
+        group_id = member.security_group_id
+        if group_id is None:
+            group_id = security_groups.find_group(cloud, caller, name=member.security_group_name).id
+        members.append((member.account_id or "", group_id))
+    return RuleRequest(
+        protocol=part.ip_protocol,
+        from_port=part.from_port_range,
+        to_port=part.to_port_range,
+        ip_ranges=tuple(part.ip_ranges or ()),
+        members=tuple(members),
+    )
+
+
+@action("CreateSecurityGroupRule", RuleChangeRequest)
+def create_rule(cloud: Cloud, caller: Account, request: RuleChangeRequest) -> Json:
+    group = security_groups.find_group(cloud, caller, group_id=request.security_group_id)
+    rules = request.requests(cloud, caller)
+    return {"SecurityGroup": group_view(security_groups.add_rules(cloud, caller, group, request.flow, rules))}
+
+
+class DeleteRuleRequest(RuleChangeRequest):
+    security_group_rule_id: str | None = None
+
+
+@action("DeleteSecurityGroupRule", DeleteRuleRequest)
+def delete_rule(cloud: Cloud, caller: Account, request: DeleteRuleRequest) -> Json:
+    group = security_groups.find_group(cloud, caller, group_id=request.security_group_id)
+    rules = request.requests(cloud, caller)
+    rule_ids = [request.security_group_rule_id] if request.security_group_rule_id else []
+    changed = security_groups.remove_rules(cloud, caller, group, request.flow, rules, rule_ids)
+    return {"SecurityGroup": group_view(changed)}
