@@ -191,6 +191,7 @@ class Chooser:
 
         def make(tree: Path) -> None:
             program = tree / "bin" / name
+            program.parent.mkdir()
             compile_tool(build, go, program)
             if name == OUTSCALE_PLUGIN:
                 _install_plugin_file(self._parts[PACKER], program, tree / "packer-plugins")

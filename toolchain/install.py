@@ -2,7 +2,8 @@
 
 Each tool comes from the first of these that has it in the pinned version: what somebody installed, the cache, the
 maker's release, a build with Go from the module proxy (for the `command` plugin: the stand-in). A second run finds all
-in the cache and does nothing. `ALPINE_OMI_TOOLS_FROM=installed|maker|go` allows only that way.
+in the cache and does nothing. `ALPINE_OMI_TOOLS_FROM=installed|maker|go` allows only that way; with `maker` it also
+replaces what was compiled, or stood in, while the makers could not be reached.
 """
 
 import sys
