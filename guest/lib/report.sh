@@ -1,0 +1,37 @@
+# shellcheck shell=sh
+# What the scripts tell. Needs nothing; leaves say_step, note, fail, run and report_end.
+
+current_step="starting"
+told=
+
+# Progress for people: what is being done now.
+say_step() {
+	current_step=$*
+	echo "guest: STEP $*"
+}
+
+# Something to know that stops nothing.
+note() {
+	echo "guest: note: $*"
+}
+
+# fail WHAT CURE: the one line that says why it ends here.
+fail() {
+	echo "guest: ERROR: $1 ($2)" >&2
+	told=yes
+	exit 1
+}
+
+# run COMMAND...: the failed command is named.
+run() {
+	result=0
+	"$@" || result=$?
+	[ "$result" -eq 0 ] || fail "$current_step: '$*' ended with exit code $result" "the lines above say why"
+}
+
+# The end of the whole with an exit code: a failure that nobody told of is told here.
+report_end() {
+	if [ "$1" -ne 0 ] && [ -z "$told" ]; then
+		echo "guest: ERROR: $current_step ended with exit code $1 (the lines above say why)" >&2
+	fi
+}

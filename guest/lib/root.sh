@@ -1,0 +1,40 @@
+# shellcheck shell=sh
+# The image's root while it is being made.
+# Needs: ROOT (empty before it is mounted). Leaves: enter_root, leave_root, in_root, has_program, put_file.
+
+# Mounts what programs in the root want to see.
+enter_root() {
+	mkdir -p "$ROOT/dev" "$ROOT/proc" "$ROOT/sys"
+	run mount --bind /dev "$ROOT/dev"
+	run mount -t proc proc "$ROOT/proc"
+	run mount -t sysfs -o ro sysfs "$ROOT/sys"
+}
+
+# Unmounts all of it, the root included; says nothing of what isn't mounted.
+leave_root() {
+	[ -n "$ROOT" ] || return 0
+	left=0
+	for place in "$ROOT/sys" "$ROOT/proc" "$ROOT/dev" "$ROOT"; do
+		if mountpoint -q "$place"; then
+			umount "$place" || left=1
+		fi
+	done
+	return "$left"
+}
+
+# in_root COMMAND...: run it in the image with nothing of the build VM's environment.
+in_root() {
+	chroot "$ROOT" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
+}
+
+# has_program NAME: whether the image has it.
+has_program() {
+	[ -x "$ROOT/usr/bin/$1" ] || [ -x "$ROOT/usr/sbin/$1" ] || [ -x "$ROOT/bin/$1" ] || [ -x "$ROOT/sbin/$1" ]
+}
+
+# put_file NAME MODE PLACE: a file of guest/files into the image.
+put_file() {
+	mkdir -p "$(dirname "$ROOT$3")"
+	run cp "$GUEST/files/$1" "$ROOT$3"
+	run chmod "$2" "$ROOT$3"
+}

@@ -1,0 +1,80 @@
+# shellcheck shell=sh
+# Installs the packages with signatures on. What their triggers read (initramfs, boot loader) is written before.
+# Needs: ROOT, ROOT_UUID, APK, KEYS and the settings. Leaves: an installed Alpine of the wanted release.
+
+install_packages() {
+	say_step "preparing the packages' settings"
+	mkdir -p "$ROOT/etc/apk/keys"
+	run cp "$KEYS"/*.rsa.pub "$ROOT/etc/apk/keys/"
+	chmod 644 "$ROOT/etc/apk/keys"/*
+	write_initramfs_settings
+	write_loader_settings
+	printf '%s\n' "$INSTALL_REPOSITORIES" | grep -v '^#' > "$WORK/repositories"
+	add_packages
+	check_release
+	printf '%s\n' "$REPOSITORIES" > "$ROOT/etc/apk/repositories"
+}
+
+write_initramfs_settings() {
+	mkdir -p "$ROOT/etc/mkinitfs"
+	echo "features=\"$(words "$INITFS_FEATURES")\"" > "$ROOT/etc/mkinitfs/mkinitfs.conf"
+}
+
+write_loader_settings() {
+	cat > "$ROOT/etc/update-extlinux.conf" << EOF
+# Read by update-extlinux, which writes /boot/extlinux.conf; timeout is in seconds.
+overwrite=1
+default_kernel_opts="$(words "$KERNEL_OPTIONS")"
+modules=$(words "$KERNEL_MODULES" | tr ' ' ,)
+root=UUID=$ROOT_UUID
+verbose=0
+hidden=1
+timeout=1
+default=$KERNEL_FLAVOR
+serial_port=0
+serial_baud=115200
+password=''
+EOF
+}
+
+# words TEXT: its words on one line.
+words() {
+	printf '%s' "$1" | tr -s '\n\t ' ' ' | sed 's/^ //; s/ $//'
+}
+
+add_packages() {
+	say_step "reading the package index"
+	echo 1 > "$WORK/apk.code"
+	# the first of apk's lines `(1/46) Installing ...` says how many there are
+	{
+		printf '%s\n' "$PACKAGES" | xargs "$APK" add --root "$ROOT" --initdb --keys-dir "$KEYS" --arch "$ARCH" \
+			--no-cache --no-progress --repositories-file "$WORK/repositories" 2>&1 && echo 0 > "$WORK/apk.code"
+	} | tell_installs
+	[ "$(cat "$WORK/apk.code")" -eq 0 ] || fail "apk could not install the packages" \
+		"apk's lines above say which: check names, repositories and keys in the profile"
+}
+
+# Passes apk's words on as they come, and says what they mean to a person.
+tell_installs() {
+	while IFS= read -r line; do
+		printf '%s\n' "$line"
+		case "$line" in
+		'(1/'*') Installing '* | '( 1/'*') Installing '* | '(  1/'*') Installing '*)
+			count=${line#*/}
+			say_step "installing ${count%%)*} packages"
+			;;
+		*Executing\ mkinitfs-*trigger*) say_step "making the initramfs" ;;
+		esac
+	done
+}
+
+check_release() {
+	[ -r "$ROOT/etc/alpine-release" ] || fail "what was installed is no Alpine: /etc/alpine-release is missing" \
+		"put alpine-base among the packages"
+	installed=$(cat "$ROOT/etc/alpine-release")
+	if [ "$BRANCH" = edge ]; then
+		note "edge is at $installed"
+	elif [ "$installed" != "$RELEASE" ]; then
+		fail "the mirror holds Alpine $installed, not $RELEASE" "a release has come out or the mirror lags: run it again later"
+	fi
+}

@@ -1,0 +1,32 @@
+# shellcheck shell=sh disable=SC3028 # HOSTNAME is not the shell's here: image.env sets it
+# Host name, network, kernel modules, services.
+# Needs: ROOT, HOSTNAME, SERVICES_*. Leaves: a system that comes up with the network by DHCP.
+
+set_up_system() {
+	say_step "setting up network and services"
+	echo "$HOSTNAME" > "$ROOT/etc/hostname"
+	printf '127.0.0.1\tlocalhost %s\n::1\t\tlocalhost %s\n' "$HOSTNAME" "$HOSTNAME" > "$ROOT/etc/hosts"
+	put_file interfaces 644 /etc/network/interfaces
+	if [ -f "$ROOT/etc/dhcpcd.conf" ]; then
+		cat "$GUEST/files/dhcpcd.conf" >> "$ROOT/etc/dhcpcd.conf"
+	fi
+	# what busybox acpid needs to hear the power button, by which the cloud stops a VM
+	for module in button evdev; do
+		grep -qx "$module" "$ROOT/etc/modules" || echo "$module" >> "$ROOT/etc/modules"
+	done
+	add_services sysinit "$SERVICES_SYSINIT"
+	add_services boot "$SERVICES_BOOT"
+	add_services default "$SERVICES_DEFAULT"
+	add_services shutdown "$SERVICES_SHUTDOWN"
+}
+
+# add_services RUNLEVEL SERVICES
+add_services() {
+	mkdir -p "$ROOT/etc/runlevels/$1"
+	for service in $2; do
+		[ -x "$ROOT/etc/init.d/$service" ] || fail "the service $service ($1) is in none of the installed packages" \
+			"add its package to the profile, or take the service out"
+		# what rc-update does, without starting it once for every service
+		ln -sf "/etc/init.d/$service" "$ROOT/etc/runlevels/$1/$service"
+	done
+}

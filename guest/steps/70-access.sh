@@ -1,0 +1,57 @@
+# shellcheck shell=sh
+# The user, SSH, and the service that sets up a new instance from the metadata service.
+# Needs: ROOT, USER_NAME, METADATA_URL. Leaves: an image into which only a key that the cloud tells it gives access.
+
+set_up_access() {
+	say_step "setting up the user $USER_NAME and SSH"
+	add_user
+	harden_sshd
+	put_file first-boot.initd 755 /etc/init.d/omi-first-boot
+	cat > "$ROOT/etc/conf.d/omi-first-boot" << EOF
+# Whose SSH key and which metadata service.
+user="$USER_NAME"
+url="$METADATA_URL"
+EOF
+	add_services default omi-first-boot
+}
+
+add_user() {
+	if ! grep -q "^$USER_NAME:" "$ROOT/etc/passwd"; then
+		run in_root adduser -D -g "$USER_NAME" -s /bin/sh "$USER_NAME"
+	fi
+	run in_root addgroup "$USER_NAME" wheel
+	# * is a password that nobody can give, and not the lock (!) that keeps sshd from taking a key
+	sed -i -e "s/^$USER_NAME:[^:]*:/$USER_NAME:*:/" -e 's/^root:[^:]*:/root:*:/' "$ROOT/etc/shadow"
+	allowed=
+	if has_program doas; then
+		mkdir -p "$ROOT/etc/doas.d"
+		echo 'permit nopass :wheel' > "$ROOT/etc/doas.d/wheel.conf"
+		chmod 640 "$ROOT/etc/doas.d/wheel.conf"
+		allowed=doas
+	fi
+	if has_program sudo; then
+		mkdir -p "$ROOT/etc/sudoers.d"
+		echo '%wheel ALL=(ALL) NOPASSWD: ALL' > "$ROOT/etc/sudoers.d/wheel"
+		chmod 440 "$ROOT/etc/sudoers.d/wheel"
+		allowed=sudo
+	fi
+	[ -n "$allowed" ] || note "neither doas nor sudo is installed: $USER_NAME can't become root"
+}
+
+harden_sshd() {
+	config=$ROOT/etc/ssh/sshd_config
+	if [ ! -f "$config" ]; then
+		note "no SSH server is installed"
+		return
+	fi
+	put_file sshd.conf 644 /etc/ssh/sshd_config.d/00-omi.conf
+	# sshd takes the first value it reads, so the folder has to come before everything else
+	if ! grep -Eiq '^include[[:space:]]+/etc/ssh/sshd_config\.d/\*\.conf' "$config"; then
+		{ echo 'Include /etc/ssh/sshd_config.d/*.conf'; cat "$config"; } > "$WORK/sshd_config"
+		cat "$WORK/sshd_config" > "$config"
+	fi
+	# omi-first-boot makes the one host key; ssh-keygen -A would make three
+	touch "$ROOT/etc/conf.d/sshd"
+	sed -i '/^sshd_disable_keygen=/d' "$ROOT/etc/conf.d/sshd"
+	echo 'sshd_disable_keygen="yes"' >> "$ROOT/etc/conf.d/sshd"
+}

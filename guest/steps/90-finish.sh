@@ -1,0 +1,32 @@
+# shellcheck shell=sh
+# Takes away what belongs to the build, gives unused blocks back, unmounts and checks.
+# Needs: ROOT, DISK, APK. Leaves: the finished disk; tells the result.
+
+finish() {
+	say_step "cleaning up"
+	packages=$("$APK" info --root "$ROOT" 2> /dev/null | grep -c .) || :
+	clean_root
+	say_step "trimming and checking the filesystem"
+	sync
+	used=$(df -B1 --output=used "$ROOT" | tail -n 1 | tr -d ' ')
+	fstrim "$ROOT" || note "the disk can't be trimmed: the snapshot may be larger than it has to be"
+	leave_root || fail "the image's root can't be unmounted" "something still runs in it: check the setup script"
+	ROOT=
+	e2fsck -fn "$DISK" > "$WORK/e2fsck" 2>&1 || {
+		cat "$WORK/e2fsck" >&2
+		fail "the new filesystem has errors" "the lines above say which: check the build VM's disk"
+	}
+	sync
+	echo "guest: RESULT {\"used_bytes\": $used, \"packages\": $packages}"
+}
+
+clean_root() {
+	for folder in tmp var/tmp var/cache/apk run; do
+		[ ! -d "$ROOT/$folder" ] || find "$ROOT/$folder" -mindepth 1 -xdev -delete
+	done
+	find "$ROOT/var/log" -xdev -type f -delete
+	rm -f "$ROOT"/etc/ssh/ssh_host_* "$ROOT/etc/machine-id" "$ROOT/etc/resolv.conf" "$ROOT"/etc/*- \
+		"$ROOT/var/lib/dbus/machine-id" "$ROOT"/var/lib/dhcpcd/* "$ROOT"/var/lib/seedrng/* \
+		"$ROOT"/root/.*_history "$ROOT"/home/*/.*_history "$ROOT/boot/extlinux.conf.new"
+	find "$ROOT/etc" "$ROOT/boot" -xdev -name '*.apk-new' -delete
+}
