@@ -45,7 +45,7 @@ class Reach:
         if self._answering is None:
             self._answering = self._ask()
         if _origin(url) not in self._answering:
-            raise MakerUnreachableError(f"{_host(url)} can't be reached")
+            raise MakerUnreachableError(f"{_host(url)} could not be reached")
 
     def _ask(self) -> set[str]:
         answering: set[str] = set()

@@ -141,7 +141,7 @@ def test_unreachable_makers_are_asked_once_and_go_builds(machine: Machine) -> No
     }
     flags = {tuple(line.split()[:4]) for line in go_log.read_text().splitlines()}
     assert flags == {("-mod=readonly", "-buildvcs=false", "0", "local")}
-    assert any("can't be reached" in line and "packer-plugin-outscale 1.0.2" in line for line in machine.said)
+    assert any("could not be reached" in line and "packer-plugin-outscale 1.0.2" in line for line in machine.said)
 
 
 def test_a_maker_whose_release_is_gone_is_like_an_unreachable_one(machine: Machine, maker: str) -> None:
