@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from omi.errors import UpstreamError
@@ -142,13 +142,15 @@ def _ask(url: str, cached: Cached | None, end: float, arrived: queue.SimpleQueue
         arrived.put((url, _request(url, cached, end)))
     except SSLError as error:
         arrived.put((url, f"TLS failed: {error}"))
+    except (NameResolutionError, NewConnectionError) as error:  # before timeouts, whose kind urllib3 makes them
+        arrived.put((url, f"it can't be reached ({type(error).__name__})"))
     except HTTPTimeoutError:
         arrived.put((url, "no answer in time"))
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, ValueError) as error:
         arrived.put((url, f"it can't be reached ({type(error).__name__})"))
 
 
-def _request(url: str, cached: Cached | None, end: float) -> _Answer:
+def _request(url: str, cached: Cached | None, end: float) -> _Answer | str:
     left = max(0.01, end - time.monotonic())
     response = _pool(url).request(
         "GET",
@@ -164,7 +166,7 @@ def _request(url: str, cached: Cached | None, end: float) -> _Answer:
         while chunk := response.read1(_CHUNK):
             body += chunk
             if len(body) > MAX_BODY or time.monotonic() > end:
-                raise HTTPError("the answer is too long")
+                return "the answer is too long"
         headers = response.headers
         return _Answer(response.status, bytes(body), headers.get("ETag"), headers.get("Last-Modified"))
     finally:
