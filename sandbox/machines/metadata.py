@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -39,7 +40,8 @@ class MetadataService:
         self._born = time.monotonic()
         self._server = _Server(self)
         self.port: int = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, name=f"metadata-{self.port}", daemon=True).start()
+        serve = partial(self._server.serve_forever, poll_interval=0.05)  # what close() waits for
+        threading.Thread(target=serve, name=f"metadata-{self.port}", daemon=True).start()
 
     def set(self, metadata: Metadata) -> None:
         """Serve this from now on."""

@@ -50,9 +50,7 @@ class QemuMachines:
     def delete_volume(self, volume_id: str) -> None:
         """See the protocol; refused while a running VM has the volume."""
         with self._busy(volume_id):
-            holder = self._holder(volume_id)
-            if holder is not None:
-                raise MachineError(f"volume {volume_id} is in use by the running VM {holder.vm_id}: detach it first")
+            self._require_free(volume_id)
             self._disks.delete_volume(volume_id)
 
     def create_snapshot(self, snapshot_id: str, volume_id: str) -> None:
@@ -95,6 +93,8 @@ class QemuMachines:
             if self._closed:
                 raise MachineError(f"VM {spec.vm_id} cannot be started: the sandbox is ending")
             volumes = {disk.volume_id: self._disks.volume(disk.volume_id) for disk in spec.disks}
+            for volume_id in volumes:
+                self._require_free(volume_id, but_for=vm)
             vm.start(spec, metadata, volumes, accelerator)
 
     def set_metadata(self, vm_id: str, metadata: Metadata) -> None:
@@ -129,6 +129,7 @@ class QemuMachines:
         vm = self._known(vm_id)
         if vm is not None:
             with vm.lock, self._busy(disk.volume_id):
+                self._require_free(disk.volume_id, but_for=vm)
                 vm.attach(disk, self._disks.volume(disk.volume_id))
 
     def detach_volume(self, vm_id: str, disk: Disk) -> None:
@@ -163,6 +164,11 @@ class QemuMachines:
         with self._guard:
             vms = list(self._vms.values())
         return next((vm for vm in vms if vm.holds(volume_id)), None)
+
+    def _require_free(self, volume_id: str, but_for: Vm | None = None) -> None:
+        holder = self._holder(volume_id)
+        if holder is not None and holder is not but_for:
+            raise MachineError(f"volume {volume_id} is in use by the running VM {holder.vm_id}: detach it first")
 
     @contextmanager
     def _busy(self, *disk_ids: str) -> Iterator[None]:

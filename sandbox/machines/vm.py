@@ -254,6 +254,6 @@ def _explain(line: str) -> str:
         return "qemu-system-x86_64 is missing: apt-get install qemu-system-x86"
     if "host forwarding rule" in line:
         return f"its SSH address is in use ({line})"
-    if 'Failed to get "' in line:
+    if "another process using" in line or 'Failed to get "' in line:
         return f"another process uses one of its volumes ({line})"
     return line

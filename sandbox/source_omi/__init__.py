@@ -39,10 +39,10 @@ def ensure(cache: Path, progress: Progress = lambda line: print(f"source OMI: {l
     """
     home = cache / "source-omi"
     folder = home / cache_key()
-    found = _read(folder)
-    if found is not None:
-        return found
     try:
+        found = _read(folder)
+        if found is not None:
+            return found
         home.mkdir(parents=True, exist_ok=True)
         with _locked(home / "lock", progress):
             return _read(folder) or _make(home, folder, progress)
@@ -72,6 +72,7 @@ def _make(home: Path, folder: Path, progress: Progress) -> SourceDisk:
         created = datetime.now(UTC)
         facts = {"created": created.isoformat(timespec="seconds"), "name": f"Debian-12-{created:%Y-%m-%d}"}
         (done / "source.json").write_text(json.dumps({**facts, "size_gib": SIZE_GIB}), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
         done.rename(folder)
         progress(f"{facts['name']} is ready after {time.monotonic() - begin:.0f} s")
     finally:
@@ -88,6 +89,8 @@ def _read(folder: Path) -> SourceDisk | None:
     except FileNotFoundError:
         return None
     path = folder / "disk.qcow2"
+    if not path.is_file():
+        return None
     return SourceDisk(path, int(facts["size_gib"]), str(facts["name"]), datetime.fromisoformat(facts["created"]))
 
 

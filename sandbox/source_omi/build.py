@@ -9,10 +9,11 @@ import getpass
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
-import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from sandbox.source_omi.sources import debian_sources
 
 RECIPE = Path(__file__).parent
 SIZE_GIB = 10
-LIMIT_S = 900.0
+LIMIT_S = 900.0  # for each of the three steps
 # Tool -> Debian package that brings it.
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
@@ -120,15 +121,14 @@ def build_disk(folder: Path, target: Path, progress: Progress) -> None:
             "add one, for example by restoring /etc/apt/sources.list.d/debian.sources"
         )
     tar, disk = folder / "root.tar", folder / "disk.raw"
-    deadline = time.monotonic() + LIMIT_S
     with _apt_folder(sources) as apt:
-        _run(_mmdebstrap(rights, apt, tar), "mmdebstrap", deadline, _package_progress(progress))
+        run_tool(_mmdebstrap(rights, apt, tar), "mmdebstrap", LIMIT_S, _package_progress(progress))
     progress("making a bootable disk")
     script = [*rights.prefix, "sh", str(RECIPE / "make-disk.sh"), str(tar), str(RECIPE), str(disk), str(SIZE_GIB)]
-    _run(script, "make-disk.sh", deadline, _ignore)
+    run_tool(script, "make-disk.sh", LIMIT_S, _ignore)
     progress("compressing the disk")
     options = ["-c", "-O", "qcow2", "-o", "compression_type=zstd", "-m", str(min(os.cpu_count() or 1, 8))]
-    _run(["qemu-img", "convert", *options, str(disk), str(target)], "qemu-img", deadline, _ignore)
+    run_tool(["qemu-img", "convert", *options, str(disk), str(target)], "qemu-img", LIMIT_S, _ignore)
 
 
 def packages() -> tuple[str, ...]:
@@ -207,9 +207,11 @@ def _ignore(_line: str) -> None:
     return None
 
 
-def _run(command: list[str], name: str, deadline: float, on_line: Progress) -> None:
-    env = {**os.environ, "PATH": _path(), "LC_ALL": "C", "MTOOLS_SKIP_CHECK": "1"}
-    tail: list[str] = []
+def run_tool(command: list[str], name: str, limit_s: float, on_line: Progress) -> None:
+    """Run a tool, hand each line of its output to `on_line`. Raises SourceOmiError with the reason in one line."""
+    env = {**os.environ, "PATH": _path(), "LC_ALL": "C"}
+    tail: deque[str] = deque(maxlen=40)
+    timed_out = threading.Event()
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -220,27 +222,32 @@ def _run(command: list[str], name: str, deadline: float, on_line: Progress) -> N
         env=env,
         start_new_session=True,
     ) as process:
-        # mmdebstrap unpicks its mounts and folders on SIGTERM.
-        watchdog = threading.Timer(max(deadline - time.monotonic(), 0.0), process.terminate)
+
+        def end() -> None:
+            timed_out.set()
+            # SIGTERM, as mmdebstrap then undoes its mounts and folders.
+            os.killpg(process.pid, signal.SIGTERM)
+
+        watchdog = threading.Timer(limit_s, end)
         watchdog.start()
         try:
             for line in process.stdout or ():
                 on_line(line.rstrip())
-                tail = [*tail[-30:], line.strip()]
+                tail.append(line.strip())
             process.wait()
         except BaseException:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
             raise
         finally:
             watchdog.cancel()
+    if timed_out.is_set():
+        raise SourceOmiError(f"{name} was not done after {limit_s:g} s and was ended: are the package sources slow?")
     if process.returncode != 0:
-        raise SourceOmiError(_explain(name, tail, timed_out=time.monotonic() >= deadline))
+        raise SourceOmiError(_explain(name, list(tail)))
 
 
-def _explain(name: str, tail: list[str], *, timed_out: bool) -> str:
+def _explain(name: str, tail: list[str]) -> str:
     text = "\n".join(tail)
-    if timed_out:
-        return f"{name} was not done after {LIMIT_S:.0f} s and was ended: are the package sources slow?"
     for pattern, meaning in _FAILURES:
         if re.search(pattern, text):
             return f"{name}: {meaning}"
