@@ -15,7 +15,7 @@ from typing import Any
 from omi.errors import BuildError, CloudError, OmiError, VerifyError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
-from omi.narration import Narrator
+from omi.narration import Narrator, shown
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group, ssh_source, temporary_key
 from omi.outscale.images import (
@@ -43,7 +43,7 @@ from omi.packer.inputs import (
     temporary_folder,
     write_variables,
 )
-from omi.packer.runner import PackerRun, Watcher, read_output, run_packer
+from omi.packer.runner import GRACE, PackerRun, Watcher, read_output, run_packer
 from omi.packer.tools import PackerTools, find_tools
 from omi.verify.boot import Verification, Verified
 
@@ -61,6 +61,8 @@ class Build:
     narrator: Narrator
     stop: threading.Event
     environ: Mapping[str, str]
+    grace: float = GRACE
+    """Seconds that Packer has to clean up."""
 
     def run(self) -> ImageRecord:
         """Build, verify and share the OMI, or adopt the one of its name; after a failure nothing of it is left.
@@ -86,6 +88,8 @@ class Build:
         except BaseException as error:
             keep = existing if not isinstance(error, VerifyError) else None
             self._clean(keep, (self.spec.name, name), earlier)
+            if self.stop.is_set():
+                raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made is removed") from error
             raise
         self._clean(omi, (), earlier)
         return self._record(omi, packed, verified, round(time.monotonic() - start))
@@ -145,10 +149,10 @@ class Build:
         limit = self.spec.vm.timeout
         with temporary_folder(self.folder) as home:
             environment = packer_environment(self.environ, home, tools, self.cloud.credentials, self.spec.cloud.ca_file)
-            packed = run_packer(command, environment, self.folder.packer_log, limit, self.stop, watcher)
-        log = self.folder.packer_log
+            packed = run_packer(command, environment, self.folder.packer_log, limit, self.stop, watcher, self.grace)
+        log = shown(self.folder.packer_log)
         if self.stop.is_set():
-            raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made is removed")
+            raise InterruptedBuildError("interrupted")
         if packed.timed_out:
             raise BuildError(f"{self.spec.name}: Packer took longer than {limit} s (vm.timeout); see {log}")
         if packed.exit_code != 0:
@@ -168,7 +172,7 @@ class Build:
         if omi.name != name or omi.owner != self.cloud.account or not omi.snapshots:
             raise BuildError(
                 f"{omi_id} is not what was to be built: name {omi.name!r}, owner {omi.owner}, "
-                f"{len(omi.snapshots)} snapshots; see {self.folder.packer_log}"
+                f"{len(omi.snapshots)} snapshots; see {shown(self.folder.packer_log)}"
             )
         if lacking := complete_tags(self.cloud, omi, self.identity.tags):
             self.narrator.say(f"put the tags that were missing on {', '.join(lacking)}")
@@ -251,4 +255,4 @@ def _artifact(manifest: Path) -> str:
         content: Any = json.loads(manifest.read_text(encoding="utf-8"))
         return str(content["builds"][-1]["artifact_id"]).split(":")[1]
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise CloudError(f"{manifest}: names no OMI though Packer succeeded ({type(error).__name__})") from error
+        raise CloudError(f"{shown(manifest)}: names no OMI though Packer succeeded ({type(error).__name__})") from error

@@ -28,7 +28,7 @@ class Narrator:
         self.note(line)
         if self._left > 0:
             self._left -= 1
-            self._write(line if self._left else f"more in {self.log}")
+            self._write(line if self._left else f"more in {shown(self.log)}")
 
     def note(self, text: str) -> None:
         """Any number of lines for the log alone."""
@@ -39,6 +39,12 @@ class Narrator:
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(line[:WIDTH] + "\n")
             self._stream.flush()
+
+
+def shown(path: Path) -> str:
+    """A path as a person reads it: relative where it lies below the current folder, which is the project's top."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _flat(text: str) -> str:

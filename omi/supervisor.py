@@ -22,7 +22,7 @@ from omi.build import PROJECT, Build
 from omi.errors import BuildError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
-from omi.narration import Narrator
+from omi.narration import Narrator, shown
 from omi.outscale.cloud import Cloud
 from omi.packer.inputs import RunFolder
 
@@ -94,7 +94,9 @@ def _only_one(folder: Path, name: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
     except OSError as error:
-        raise BuildError(f"{folder}: cannot be written ({error.strerror}); free space or correct its owner") from error
+        raise BuildError(
+            f"{shown(folder)}: cannot be written ({error.strerror}); free space or correct its owner"
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

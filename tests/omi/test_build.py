@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+
+import pytest
+
+import omi.build
+from omi.build import Build
+from omi.errors import BuildError, VerifyError
+from omi.identity import Identity
+from omi.image import ImageRecord, ImageSpec
+from omi.narration import Narrator
+from omi.outscale.images import Omi, find_own
+from omi.packer.inputs import RunFolder
+from omi.profile.model import Access
+from omi.verify.boot import Verification, Verified
+from tests.omi.conftest import ACCOUNT, Account, FakePacker
+
+
+class Bench:
+    """Builds images of one account with the fake Packer; booting them is answered by `verify`."""
+
+    def __init__(self, account: Account, packer: FakePacker, folder: Path) -> None:
+        self.account, self.packer, self.folder = account, packer, folder
+        self.said = io.StringIO()
+        self.booted: list[str] = []
+        self.stop = threading.Event()
+        self.failure: Exception | None = None
+
+    def verify(self, omi: Omi) -> Verified:
+        self.booted.append(omi.omi_id)
+        if self.failure:
+            raise self.failure
+        return Verified(boot_seconds=7)
+
+    def build(self, spec: ImageSpec) -> ImageRecord:
+        folder = RunFolder(self.folder / spec.name)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        narrator = Narrator(self.said, folder.build_log)
+        environ = self.packer.environ
+        return Build(Identity(spec), self.account.cloud, folder, narrator, self.stop, environ, grace=1).run()
+
+
+@pytest.fixture
+def bench(account: Account, packer: FakePacker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    guest = tmp_path / "project" / "guest"
+    guest.mkdir(parents=True)
+    (guest / "build.sh").write_text("true\n")
+    monkeypatch.setattr(omi.build, "PROJECT", tmp_path / "project")
+    made = Bench(account, packer, tmp_path / "run")
+    monkeypatch.setattr(Verification, "run", lambda _, omi: made.verify(omi))
+    return made
+
+
+def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench) -> None:
+    spec = bench.account.spec(access=Access(public=True, accounts=("210987654321",)))
+    record = bench.build(spec)
+    assert bench.account.left() == {"images": [record.omi]}
+    assert (record.verified, record.adopted, record.boot_seconds) == (True, False, 7)
+    assert (record.account, record.used_bytes, record.packages) == (ACCOUNT, 94000000, 46)
+    found = find_own(bench.account.cloud, spec.name)
+    assert found is not None
+    assert found.bears(Identity(spec).tags)
+    answer = bench.account.ec2.describe_image_attribute(ImageId=record.omi, Attribute="launchPermission")
+    assert {item.get("UserId") or item.get("Group") for item in answer["LaunchPermissions"]} == {"210987654321", "all"}
+    assert not list((bench.folder / spec.name).glob("alpine-omi-*")), "a private key was left"
+
+
+def test_what_packer_leaves_though_it_succeeded_is_swept(bench: Bench) -> None:
+    bench.packer.behave("leaky")
+    record = bench.build(bench.account.spec())
+    assert bench.account.left() == {"images": [record.omi]}
+
+
+@pytest.mark.parametrize("mode", ["fail", "half"])
+def test_a_failed_build_leaves_nothing_and_says_why(bench: Bench, mode: str) -> None:
+    bench.packer.behave(mode)
+    with pytest.raises(BuildError, match=r"no disk to build on; see .*packer\.log"):
+        bench.build(bench.account.spec())
+    assert bench.account.left() == {}
+
+
+def test_an_image_that_fails_its_check_is_removed(bench: Bench) -> None:
+    bench.failure = VerifyError("the root did not grow")
+    with pytest.raises(VerifyError, match="did not grow"):
+        bench.build(bench.account.spec())
+    assert bench.account.left() == {}
+
+
+def test_an_orphan_of_the_same_content_is_verified_again_and_managed(bench: Bench) -> None:
+    spec = bench.account.spec()
+    orphan = bench.build(spec).omi
+    again = bench.build(spec)
+    assert (again.omi, again.verified, again.adopted) == (orphan, True, False)
+    assert bench.booted == [orphan, orphan]
+
+
+def test_a_half_made_orphan_is_removed_and_built_anew(bench: Bench) -> None:
+    spec = bench.account.spec()
+    orphan = bench.account.register(spec.name, Identity(spec).description)
+    record = bench.build(spec)
+    assert record.omi != orphan
+    assert bench.account.left() == {"images": [record.omi]}
+
+
+@pytest.mark.parametrize("tags", [{}, {"project": "alpine-omi", "stack": "another", "digest": "sha256:" + "0" * 64}])
+def test_what_another_hand_made_is_adopted_and_left_alone(bench: Bench, tags: dict[str, str]) -> None:
+    spec = bench.account.spec()
+    theirs = bench.account.register(spec.name, "made by hand", tags)
+    record = bench.build(spec)
+    assert (record.omi, record.adopted, record.verified) == (theirs, True, False)
+    assert bench.booted == []
+    assert bench.account.left() == {"images": [theirs]}
+
+
+def test_a_failure_never_removes_an_image_of_another_stack(bench: Bench) -> None:
+    spec = bench.account.spec()
+    other = bench.build(bench.account.spec(stack="another", name="alpine-3.22.5-x86_64-r0")).omi
+    bench.packer.behave("fail")
+    with pytest.raises(BuildError):
+        bench.build(spec)
+    assert bench.account.left() == {"images": [other]}
+
+
+def test_a_packer_that_hangs_meets_the_limit(bench: Bench) -> None:
+    bench.packer.behave("deaf")
+    spec = bench.account.spec()
+    spec = spec.model_copy(update={"vm": spec.vm.model_copy(update={"timeout": 3})})
+    with pytest.raises(BuildError, match=r"longer than 3 s \(vm.timeout\)"):
+        bench.build(spec)
+    assert bench.account.left() == {}

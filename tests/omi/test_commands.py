@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from omi.__main__ import main
+from omi.identity import Identity
+from omi.image import ImageRecord, ImageSpec
+from omi.profile.model import Access
+from tests.omi.conftest import ACCOUNT, Account
+
+
+class Desk:
+    """Runs a command as Pulumi's plugin does: spec on standard input, the last record in the environment."""
+
+    def __init__(self, account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.account, self.monkeypatch, self.capsys = account, monkeypatch, capsys
+
+    def run(self, command: str, spec: ImageSpec, record: ImageRecord | None) -> tuple[int, str, str]:
+        self.monkeypatch.setattr("sys.stdin", io.StringIO(spec.to_json()))
+        self.monkeypatch.setenv("PULUMI_COMMAND_STDOUT", record.to_json() if record else "")
+        code = main([command])
+        seen = self.capsys.readouterr()
+        return code, seen.out, seen.err
+
+    def own_image(self, spec: ImageSpec) -> ImageRecord:
+        """An image as a build leaves it."""
+        omi = self.account.register(spec.name, tags=dict(Identity(spec).tags))
+        return self.record(spec, omi)
+
+    def record(self, spec: ImageSpec, omi: str, account: str = ACCOUNT, adopted: bool = False) -> ImageRecord:
+        return ImageRecord(
+            name=spec.name,
+            omi=omi,
+            snapshots=(),
+            account=account,
+            region=spec.cloud.region,
+            created=datetime(2026, 11, 23, tzinfo=UTC),
+            volume_size=1,
+            verified=not adopted,
+            adopted=adopted,
+        )
+
+
+@pytest.fixture
+def desk(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+    monkeypatch.chdir(tmp_path)
+    return Desk(account, monkeypatch, capsys)
+
+
+def test_delete_deregisters_and_a_second_time_is_done_already(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    code, out, err = desk.run("delete", spec, record)
+    assert (code, out) == (0, "")
+    assert f"deregistered {record.omi}" in err
+    assert desk.account.left() == {}
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0
+    assert "already gone" in err
+
+
+def test_delete_of_an_adopted_image_only_forgets_it(desk: Desk) -> None:
+    spec = desk.account.spec()
+    omi = desk.account.register(spec.name)
+    code, _, err = desk.run("delete", spec, desk.record(spec, omi, adopted=True))
+    assert code == 0
+    assert "forgotten" in err
+    assert desk.account.left() == {"images": [omi]}
+
+
+def test_delete_refuses_an_image_without_this_stacks_tags(desk: Desk) -> None:
+    spec = desk.account.spec()
+    omi = desk.account.register(spec.name, tags={"project": spec.project, "stack": "another"})
+    code, _, err = desk.run("delete", spec, desk.record(spec, omi))
+    assert code == 5
+    assert err.count("\n") == 1
+    assert "does not carry the tags" in err
+    assert desk.account.left() == {"images": [omi]}
+
+
+def test_delete_with_another_accounts_key_does_not_take_not_found_for_gone(desk: Desk) -> None:
+    spec = desk.account.spec()
+    code, _, err = desk.run("delete", spec, desk.record(spec, "ami-0123abcd", account="210987654321"))
+    assert code == 3
+    assert "belongs to account 210987654321" in err
+
+
+def test_update_makes_tags_and_access_be_what_the_spec_says(desk: Desk) -> None:
+    spec = desk.account.spec(access=Access(accounts=("210987654321",)))
+    omi = desk.account.register(spec.name)
+    desk.account.ec2.modify_image_attribute(ImageId=omi, LaunchPermission={"Add": [{"Group": "all"}]})
+    record = desk.record(spec, omi)
+    code, out, _ = desk.run("update", spec, record)
+    assert code == 0
+    assert ImageRecord.from_json(out, "output") == record
+    answer = desk.account.ec2.describe_image_attribute(ImageId=omi, Attribute="launchPermission")
+    assert [item.get("UserId") or item.get("Group") for item in answer["LaunchPermissions"]] == ["210987654321"]
+    tags = {tag["Key"]: tag["Value"] for tag in desk.account.ec2.describe_images(ImageIds=[omi])["Images"][0]["Tags"]}
+    assert tags == dict(Identity(spec).tags)
+
+
+def test_update_of_an_image_that_is_gone_says_what_to_do(desk: Desk) -> None:
+    spec = desk.account.spec()
+    code, out, err = desk.run("update", spec, desk.record(spec, "ami-0123abcd"))
+    assert (code, out) == (5, "")
+    assert "pulumi state delete" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "give one of build"),
+        (["bild"], 2, "'bild'"),
+        (["delete"], 8, "standard input: cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line(desk: Desk, arguments: list[str], code: int, said: str) -> None:
+    desk.monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"format": 9})))
+    assert main(arguments) == code
+    err = desk.capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith("error: ")
+    assert said in err
+
+
+def test_without_a_record_nothing_is_deleted(desk: Desk) -> None:
+    code, _, err = desk.run("delete", desk.account.spec(), None)
+    assert code == 8
+    assert "PULUMI_COMMAND_STDOUT: is empty" in err

@@ -1,0 +1,63 @@
+"""The front is what Pulumi starts and, on cancel, kills by SIGKILL."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from omi.build import PROJECT
+from omi.packer.inputs import RunFolder
+from tests.omi.conftest import Account, FakePacker
+
+LIMIT = 90.0
+
+
+def start_front(account: Account, packer: FakePacker) -> subprocess.Popen[str]:
+    spec = account.spec(name="alpine-0.0.0-x86_64-r0")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "omi", "build"],
+        cwd=PROJECT,
+        env=packer.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin
+    process.stdin.write(spec.to_json())
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def wait_for(done: Callable[[], bool]) -> bool:
+    end = time.monotonic() + LIMIT
+    while not done():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_end_of_the_front_ends_everything_cleanly(
+    account: Account, packer: FakePacker, number: signal.Signals
+) -> None:
+    packer.behave("hang")
+    front = start_front(account, packer)
+    assert wait_for(lambda: "vms" in account.left()), "Packer did not start"
+    assert {"vms", "keys", "groups"} == set(account.left())
+    front.send_signal(number)
+    # standard error is shared with the supervisor: it ends when the supervisor has ended
+    output, errors = front.communicate(timeout=LIMIT)
+    assert account.left() == {}
+    assert output == ""
+    assert "error: alpine-0.0.0-x86_64-r0: interrupted; what it had made is removed" in errors
+    assert "Traceback" not in errors
+    assert front.returncode in {-signal.SIGKILL, 6}
+    assert not list(RunFolder(PROJECT / "build" / "alpine-0.0.0-x86_64-r0").path.glob("alpine-omi-*"))
