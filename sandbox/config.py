@@ -134,7 +134,8 @@ class Settings:
     """`module:factory` of the machine driver; the factory takes the home folder."""
     source: str = "sandbox.source_omi:ensure"
     """`module:function` that makes or finds the disk of the official OMI; the function takes the cache folder."""
-    mirror: bool = True
+    mirror: str = "auto"
+    """Where the Alpine mirror takes its packages from: auto, cdn or fixture; off: no mirror."""
     date_skew: float | None = 900.0
     """How far (seconds) a signature's date may be off; None accepts any date."""
 

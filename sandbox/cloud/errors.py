@@ -27,6 +27,8 @@ class Fail(Enum):
     AUTHENTICATION = Refusal(401, "1", "AccessDenied", "AuthFailure", 401)
     LOCKED = Refusal(401, "13", "AccessDenied", "AuthFailure", 401)
     THROTTLED = Refusal(503, "6", "AccessDenied", "RequestLimitExceeded", 503)
+    THROTTLED_ACCOUNT = Refusal(429, "24", "AccessDenied", "RequestLimitExceeded", 503)
+    BAD_METHOD = Refusal(405, "2", "AccessDenied", "InvalidAction", 405)
     INTERNAL = Refusal(500, "2000", "InternalError", "InternalError", 500)
     UNKNOWN_CALL = Refusal(404, "12000", "InvalidService", "InvalidAction")
     UNKNOWN_PARAMETER = Refusal(400, "3001", "InvalidParameter", "InvalidParameter")

@@ -56,6 +56,7 @@ def ensure_images(cloud: Cloud, source: Source, progress: Callable[[str], None])
     newer than it, and a foreign OMI of a name that our own images bear. All have the official one's disk.
     """
     older = f"Debian-12-{source.created - dt.timedelta(days=180):%Y-%m-%d}"
+    disk: str | None = None
     for region in REGIONS:
         present = {(each.account_id, each.name) for each in cloud.store.all(Image) if each.region == region.name}
         for account, name, age in (
@@ -66,12 +67,18 @@ def ensure_images(cloud: Cloud, source: Source, progress: Callable[[str], None])
         ):
             if (account, name) not in present:
                 progress(f"registering {name} of account {account} in {region.name}")
-                _register(cloud, source, region.name, account, name, source.created - age)
+                snapshot_id = cloud.fresh_id(Snapshot)
+                if disk is None:
+                    cloud.machines.import_snapshot(snapshot_id, str(source.path))
+                    disk = snapshot_id
+                else:
+                    cloud.machines.copy_snapshot(snapshot_id, disk)
+                _register(cloud, source, snapshot_id, region.name, account, name, source.created - age)
 
 
-def _register(cloud: Cloud, source: Source, region: str, account: str, name: str, created: dt.datetime) -> None:
-    snapshot_id = cloud.fresh_id(Snapshot)
-    cloud.machines.import_snapshot(snapshot_id, str(source.path))
+def _register(
+    cloud: Cloud, source: Source, snapshot_id: str, region: str, account: str, name: str, created: dt.datetime
+) -> None:
     image_id = cloud.fresh_id(Image)
     snapshot = Snapshot(
         id=snapshot_id,

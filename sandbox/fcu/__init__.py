@@ -7,6 +7,6 @@ from sandbox.fcu import (  # noqa: F401 - each registers its operations
     vms,
     volumes,
 )
-from sandbox.fcu.base import OPERATIONS, handle, refusal
+from sandbox.fcu.base import OPERATIONS, handle, refusal, shown
 
-__all__ = ["OPERATIONS", "handle", "refusal"]
+__all__ = ["OPERATIONS", "handle", "refusal", "shown"]

@@ -132,3 +132,11 @@ def device_request(mapping: Json) -> DeviceRequest:
         delete_on_vm_deletion=ebs.get("DeleteOnTermination"),
         no_device="NoDevice" in mapping,
     )
+
+
+_SECRET = {"UserData", "PublicKeyMaterial"}
+
+
+def shown(flat: Mapping[str, str]) -> Json:
+    """The parameters as the call log keeps them, without what might be secret."""
+    return {key: "..." if key in _SECRET else value for key, value in flat.items() if key not in ("Action", "Version")}

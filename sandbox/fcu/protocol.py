@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import botocore.session
-from botocore.exceptions import OperationNotFoundError
-from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, OperationModel, OperationNotFoundError, ServiceModel, Shape, StructureShape
 
 from sandbox.cloud.errors import CloudError, Fail
 
@@ -105,17 +104,17 @@ def _scalar(kind: str, value: str, where: str) -> Any:
 
 def serialise(model: OperationModel, answer: Json, request_id: str) -> bytes:
     """The XML of an answer whose members bear the names of the model's output shape."""
-    root = ElementTree.Element(f"{model.name}Response", xmlns=NAMESPACE)
-    ElementTree.SubElement(root, "requestId").text = request_id
+    root = ET.Element(f"{model.name}Response", xmlns=NAMESPACE)
+    ET.SubElement(root, "requestId").text = request_id
     shape = model.output_shape
     if isinstance(shape, StructureShape):
         _write_members(root, shape, answer)
     else:
-        ElementTree.SubElement(root, "return").text = "true"
+        ET.SubElement(root, "return").text = "true"
     return _document(root)
 
 
-def _write_members(parent: ElementTree.Element, shape: StructureShape, value: Json) -> None:
+def _write_members(parent: ET.Element, shape: StructureShape, value: Json) -> None:
     unknown = set(value) - set(shape.members)
     if unknown:
         raise KeyError(f"{shape.name} has no members {sorted(unknown)}")
@@ -125,8 +124,8 @@ def _write_members(parent: ElementTree.Element, shape: StructureShape, value: Js
             _write(parent, str(member.serialization.get("name", name)), member, each)
 
 
-def _write(parent: ElementTree.Element, tag: str, shape: Shape, value: Any) -> None:
-    node = ElementTree.SubElement(parent, tag)
+def _write(parent: ET.Element, tag: str, shape: Shape, value: Any) -> None:
+    node = ET.SubElement(parent, tag)
     if isinstance(shape, StructureShape):
         _write_members(node, shape, value)
     elif isinstance(shape, ListShape):
@@ -148,15 +147,15 @@ def _text(value: Any) -> str:
 
 def errors(entries: Iterable[tuple[str, str]], request_id: str) -> bytes:
     """The XML of a refusal: code and message of each error."""
-    root = ElementTree.Element("Response")
-    listed = ElementTree.SubElement(root, "Errors")
+    root = ET.Element("Response")
+    listed = ET.SubElement(root, "Errors")
     for code, message in entries:
-        node = ElementTree.SubElement(listed, "Error")
-        ElementTree.SubElement(node, "Code").text = code
-        ElementTree.SubElement(node, "Message").text = message
-    ElementTree.SubElement(root, "RequestID").text = request_id
+        node = ET.SubElement(listed, "Error")
+        ET.SubElement(node, "Code").text = code
+        ET.SubElement(node, "Message").text = message
+    ET.SubElement(root, "RequestID").text = request_id
     return _document(root)
 
 
-def _document(root: ElementTree.Element) -> bytes:
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root)
+def _document(root: ET.Element) -> bytes:
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root)

@@ -182,3 +182,17 @@ def date(value: Any) -> str:
 def without_none(view: Json) -> Json:
     """A view without the members that have no value: OAPI leaves them out."""
     return {key: value for key, value in view.items() if value is not None}
+
+
+_SECRET = {"UserData", "PublicKey"}
+
+
+def shown(body: bytes) -> Json:
+    """The parameters of a body as the call log keeps them, without what might be secret."""
+    try:
+        parsed = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    if not isinstance(parsed, dict):
+        return {}
+    return {key: "..." if key in _SECRET and value else value for key, value in parsed.items()}

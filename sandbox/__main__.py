@@ -1,0 +1,96 @@
+"""The command line of the local OUTSCALE: `python -m sandbox start|stop|status|reset|console|ssh|serve`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from sandbox import commands
+from sandbox.config import DEFAULT_BASE_PORT, Addresses, Settings, Timing, default_cache, default_home
+from sandbox.server import ServerError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; exit codes: 0 done, 1 an error (one line on stderr), 2 usage, 3 not running (status)."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        settings = _settings(given)
+        code: int = given.run(settings, given)
+    except ServerError as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"sandbox: {error.filename or settings.home}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="An OUTSCALE cloud on this machine.")
+    parser.add_argument("--home", type=Path, default=default_home(), help="where it keeps its state (%(default)s)")
+    parser.add_argument(
+        "--base-port",
+        type=int,
+        default=DEFAULT_BASE_PORT,
+        help="HTTPS port; plain HTTP and the Alpine mirror are on the next two (%(default)s)",
+    )
+    actions = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("start", commands.start, "start it in the background and wait until it answers"),
+        ("serve", commands.serve_here, "run it in the foreground (what start launches)"),
+    ):
+        command = actions.add_parser(name, help=text)
+        command.set_defaults(run=run)
+        command.add_argument("--cache", type=Path, default=default_cache(), help="source OMI and mirror (%(default)s)")
+        command.add_argument("--machines", default=Settings.machines, help="machine driver, module:factory")
+        command.add_argument("--source", default=Settings.source, help="maker of the source OMI, module:function")
+        command.add_argument("--mirror", default=Settings.mirror, choices=("auto", "cdn", "fixture", "off"))
+        command.add_argument("--step", type=float, help="seconds that each state change takes (default: about one)")
+        command.add_argument("--any-date", action="store_true", help="accept signatures of any date")
+        command.add_argument("--report-fd", type=int, help=argparse.SUPPRESS)
+    stop = actions.add_parser("stop", help="end it and its VMs; the state is kept")
+    stop.set_defaults(run=commands.stop)
+    status = actions.add_parser("status", help="addresses, VMs, counts")
+    status.add_argument("--json", action="store_true")
+    status.set_defaults(run=commands.status)
+    reset = actions.add_parser("reset", help="stop it and delete its state")
+    reset.add_argument("--yes", action="store_true", help="really")
+    reset.set_defaults(run=commands.reset)
+    console = actions.add_parser("console", help="show a VM's serial console")
+    console.add_argument("vm", help="id or Name tag")
+    console.add_argument("--follow", action="store_true", help="go on showing what comes, until interrupted")
+    console.set_defaults(run=commands.console)
+    ssh = actions.add_parser("ssh", help="log in to a VM")
+    ssh.add_argument("-i", dest="identity", help="private key file")
+    ssh.add_argument("-l", dest="user", default="outscale", help="user (%(default)s; an Alpine OMI's is alpine)")
+    ssh.add_argument("vm", help="id or Name tag")
+    ssh.add_argument("command", nargs=argparse.REMAINDER)
+    ssh.set_defaults(run=commands.ssh)
+    return parser
+
+
+def _settings(given: argparse.Namespace) -> Settings:
+    if not 1024 <= given.base_port <= 65533:
+        raise ServerError(f"--base-port {given.base_port} is not between 1024 and 65533")
+    home = given.home.expanduser().absolute()
+    addresses = Addresses(given.base_port)
+    if "machines" not in given:
+        return Settings(home=home, addresses=addresses)
+    return Settings(
+        home=home,
+        addresses=addresses,
+        cache=given.cache.expanduser().absolute(),
+        timing=Timing() if given.step is None else Timing.uniform(given.step),
+        machines=given.machines,
+        source=given.source,
+        mirror=given.mirror,
+        date_skew=None if given.any_date else Settings.date_skew,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,272 @@
+"""What each command of the command line does; each returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sandbox.config import SSH_PORT, Settings
+from sandbox.server import ServerError, running_pid, serve
+
+START_LIMIT = 1800.0
+"""Seconds; making the source OMI and the mirror is part of the first start."""
+STOP_LIMIT = 60.0
+NOT_RUNNING = 3
+OWNED = (
+    "state.sqlite",
+    "state.sqlite-wal",
+    "state.sqlite-shm",
+    "osc.json",
+    "ca.pem",
+    "ca.key",
+    "server.pem",
+    "server.log",
+    "server.lock",
+    "volumes",
+    "snapshots",
+    "vms",
+)
+"""What the sandbox puts into its home; reset deletes these and nothing else."""
+
+
+def serve_here(settings: Settings, given: argparse.Namespace) -> int:
+    """Run the server in the foreground; with --report-fd it tells `start` how far it is."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    with _reporter(given.report_fd) as report:
+        try:
+            serve(settings, lambda text: report(f"progress {text}"), lambda: report("ready"))
+        except ServerError as error:
+            report(f"error {error}")
+            raise
+    return 0
+
+
+@contextlib.contextmanager
+def _reporter(descriptor: int | None) -> Iterator[Any]:
+    if descriptor is None:
+        yield lambda line: print(line.removeprefix("progress "), file=sys.stderr, flush=True)
+        return
+    with os.fdopen(descriptor, "w") as stream:
+
+        def report(line: str) -> None:
+            with contextlib.suppress(OSError):
+                print(" ".join(line.split()), file=stream, flush=True)
+
+        yield report
+
+
+def start(settings: Settings, given: argparse.Namespace) -> int:
+    """Start the server in a session of its own and wait until it answers; harmless when it runs already."""
+    if running_pid(settings) is not None:
+        facts = _status(settings)
+        print(f"already running: {facts['api'] if facts else 'starting'} (home {settings.home})")
+        return 0
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    reading, writing = os.pipe()
+    with settings.log_file.open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "sandbox", *_arguments(settings, given), "--report-fd", str(writing)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=Path(__file__).resolve().parent.parent,
+            pass_fds=(writing,),
+            start_new_session=True,
+        )
+    os.close(writing)
+    _wait_ready(child, reading, settings)
+    print(f"ready: {settings.addresses.api_endpoint} (profiles in {settings.profiles_file})")
+    return 0
+
+
+def _arguments(settings: Settings, given: argparse.Namespace) -> list[str]:
+    arguments = ["--home", str(settings.home), "--base-port", str(settings.addresses.base_port), "serve"]
+    arguments += ["--cache", str(settings.cache), "--machines", settings.machines, "--source", settings.source]
+    arguments += ["--mirror", settings.mirror]
+    if given.step is not None:
+        arguments += ["--step", str(given.step)]
+    if given.any_date:
+        arguments.append("--any-date")
+    return arguments
+
+
+def _wait_ready(child: subprocess.Popen[bytes], reading: int, settings: Settings) -> None:
+    """Follow the child's reports; it is ended when it isn't ready within START_LIMIT."""
+    late = False
+
+    def on_alarm(*_: object) -> None:
+        nonlocal late
+        late = True
+        child.terminate()
+
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, START_LIMIT)
+    try:
+        with os.fdopen(reading) as reports:
+            for line in reports:
+                kind, _, text = line.strip().partition(" ")
+                if kind == "ready":
+                    return
+                if kind == "error":
+                    child.wait(STOP_LIMIT)
+                    raise ServerError(text)
+                print(text, flush=True)
+    except KeyboardInterrupt:
+        child.terminate()
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    if late:
+        raise ServerError(f"it was not ready within {START_LIMIT:.0f} s; see {settings.log_file}")
+    raise ServerError(f"the server ended while it started; see {settings.log_file}")
+
+
+def stop(settings: Settings, given: argparse.Namespace) -> int:
+    """End the server and its VMs gracefully, after a limit at once."""
+    pid = running_pid(settings)
+    if pid is None:
+        print("not running")
+        return 0
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+    if not _ended(settings, STOP_LIMIT):
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+        if not _ended(settings, 5.0):
+            raise ServerError(f"the server (pid {pid}) does not end")
+        print("killed: it did not end by itself; nothing that was answered is lost")
+        return 0
+    print("stopped; the state is kept")
+    return 0
+
+
+def _ended(settings: Settings, limit: float) -> bool:
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        if running_pid(settings) is None:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def status(settings: Settings, given: argparse.Namespace) -> int:
+    """Tell whether it runs, where, and what is in it."""
+    facts = _status(settings)
+    if facts is None:
+        print(json.dumps({"running": False}) if given.json else f"not running (home {settings.home})")
+        return NOT_RUNNING
+    if given.json:
+        print(json.dumps({"running": True, **facts}, indent=2))
+        return 0
+    print(f"running: pid {facts['pid']}, home {facts['home']}")
+    for name in ("api", "fcu", "plain", "mirror", "profiles", "ca"):
+        print(f"  {name:9} {facts[name] or 'off'}")
+    print("  " + ", ".join(f"{count} {kind}" for kind, count in facts["counts"].items()))
+    for vm in facts["vms"]:
+        where = f"{vm['public_ip']}:{vm['ssh_port']}" if vm["public_ip"] else "-"
+        print(f"  {vm['id']} {vm['state']:14} {where:22} {vm['region']} {vm['name'] or ''}".rstrip())
+    return 0
+
+
+def _status(settings: Settings) -> dict[str, Any] | None:
+    """The server's status if this home's server answers; it knows its own ports, whatever --base-port says now."""
+    if running_pid(settings) is None:
+        return None
+    try:
+        facts = _ask(settings, "status")
+    except ServerError:
+        return None
+    return facts if facts.get("home") == str(settings.home) else None
+
+
+def _port(settings: Settings) -> int:
+    """The plain port of the server that runs from this home: osc.json tells it."""
+    try:
+        profiles = json.loads(settings.profiles_file.read_text())
+        return int(profiles["main"]["endpoints"]["fcu"].rpartition(":")[2]) + 1
+    except (OSError, ValueError, KeyError):
+        return settings.addresses.plain_port
+
+
+def _ask(settings: Settings, path: str) -> dict[str, Any]:
+    connection = http.client.HTTPConnection(settings.addresses.host, _port(settings), timeout=10)
+    try:
+        connection.request("GET", f"/_sandbox/{path}")
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ServerError(f"the sandbox does not answer ({error}); start it with: python -m sandbox start") from error
+    finally:
+        connection.close()
+    if answer.status != http.HTTPStatus.OK:
+        raise ServerError(str(body.get("error", f"the sandbox answers {answer.status}")))
+    found: dict[str, Any] = body
+    return found
+
+
+def reset(settings: Settings, given: argparse.Namespace) -> int:
+    """Stop the server and delete its state."""
+    if not given.yes:
+        raise ServerError(f"reset deletes all state in {settings.home}; say it again with --yes")
+    if running_pid(settings) is not None:
+        stop(settings, given)
+    for name in OWNED:
+        path = settings.home / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        settings.home.rmdir()
+    print(f"deleted the state in {settings.home}")
+    return 0
+
+
+def console(settings: Settings, given: argparse.Namespace) -> int:
+    """Show the last 64 KiB of a VM's console, and with --follow what comes."""
+    shown = ""
+    while True:
+        text = str(_ask(settings, f"console/{given.vm}")["console"])
+        sys.stdout.write(_news(shown, text))
+        sys.stdout.flush()
+        shown = text
+        if not given.follow:
+            return 0
+        time.sleep(0.5)
+
+
+def _news(before: str, after: str) -> str:
+    """What `after` has that was not shown yet; both are the last part of something that grows."""
+    tail = before[-512:]
+    place = after.rfind(tail) if tail else -1
+    return after if place < 0 else after[place + len(tail) :]
+
+
+def ssh(settings: Settings, given: argparse.Namespace) -> int:
+    """Become the system's ssh, at the VM's address."""
+    vms = _ask(settings, "status")["vms"]
+    vm = next((each for each in reversed(vms) if given.vm in (each["id"], each["name"])), None)
+    if vm is None:
+        raise ServerError(f"no VM has the id or the Name tag '{given.vm}'")
+    if vm["public_ip"] is None:
+        raise ServerError(f"the VM {vm['id']} is {vm['state']}, it has no address")
+    program = shutil.which("ssh")
+    if program is None:
+        raise ServerError("ssh is missing: apt-get install openssh-client")
+    arguments = [program, "-p", str(SSH_PORT), "-l", given.user]
+    arguments += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    arguments += ["-i", given.identity] if given.identity else []
+    sys.stdout.flush()
+    os.execv(program, [*arguments, vm["public_ip"], *given.command])  # noqa: S606 - a fixed program, no shell

@@ -1,0 +1,171 @@
+"""The control face for tests and for the command line: faults, inventory, call log, consoles. Plain port only."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from pydantic import TypeAdapter, ValidationError
+
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.faults import Fault
+from sandbox.cloud.model import (
+    Account,
+    Image,
+    Keypair,
+    PublicIp,
+    Resource,
+    SecurityGroup,
+    Snapshot,
+    Vm,
+    Volume,
+)
+from sandbox.cloud.public_ips import public_ip_of
+from sandbox.cloud.security_groups import DEFAULT_NAME
+from sandbox.config import SSH_PORT
+from sandbox.machines.protocol import MachineError
+
+Json = dict[str, Any]
+LISTED: tuple[type[Resource], ...] = (Vm, Volume, Snapshot, Image, Keypair, SecurityGroup, PublicIp)
+MAX_CALLS = 20000
+_FAULTS = TypeAdapter(list[Fault])
+
+
+@dataclass(frozen=True)
+class Record:
+    """One call: when (seconds since the epoch), what, by whom, how it was answered; no secrets."""
+
+    time: float
+    face: str
+    action: str
+    profile: str | None
+    status: int
+    seconds: float
+    request: Json
+
+
+class CallLog:
+    """The latest calls; each has a number that rises."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._calls: deque[tuple[int, Record]] = deque(maxlen=MAX_CALLS)
+        self._next = 1
+
+    def add(self, record: Record) -> None:
+        with self._guard:
+            self._calls.append((self._next, record))
+            self._next += 1
+
+    def since(self, number: int) -> list[Json]:
+        """The calls whose number is greater."""
+        with self._guard:
+            return [{"number": each, **asdict(record)} for each, record in self._calls if each > number]
+
+
+class Control:
+    """Answers below `/_sandbox/`. `extras` adds paths (name -> handler of method and body)."""
+
+    def __init__(self, cloud: Cloud, accounts: Mapping[str, Account], facts: Json) -> None:
+        self.calls = CallLog()
+        self.extras: dict[str, Callable[[str, bytes], Json]] = {}
+        self._cloud = cloud
+        self._accounts = accounts
+        self._facts = facts
+
+    def answer(self, method: str, path: str, query: str, body: bytes) -> tuple[int, bytes]:
+        """HTTP status and JSON body."""
+        try:
+            return 200, json.dumps(self._route(method, path.removeprefix("/_sandbox/"), query, body)).encode()
+        except (ValidationError, ValueError) as error:
+            return 400, json.dumps({"error": str(error)}).encode()
+        except LookupError as error:
+            return 404, json.dumps({"error": str(error.args[0] if error.args else error)}).encode()
+        except MachineError as error:
+            return 409, json.dumps({"error": str(error)}).encode()
+
+    def _route(self, method: str, path: str, query: str, body: bytes) -> Any:
+        name, _, rest = path.partition("/")
+        if name == "faults":
+            return self._faults(method, body)
+        if name == "calls":
+            return self.calls.since(int(parse_qs(query).get("since", ["0"])[0]))
+        if name == "inventory":
+            return self.inventory()
+        if name == "status":
+            return self.status()
+        if name == "console":
+            return {"console": self._cloud.machines.console(self.vm(rest).id).decode(errors="replace")}
+        if name in self.extras:
+            return self.extras[name](method, body)
+        raise LookupError(f"/_sandbox/{path} does not exist")
+
+    def _faults(self, method: str, body: bytes) -> Any:
+        """GET lists, POST adds, PUT replaces, DELETE removes all; a body is a list of faults or one."""
+        faults = self._cloud.faults
+        if method == "DELETE":
+            faults.replace([])
+        elif method in ("POST", "PUT"):
+            given = json.loads(body)
+            parsed = _FAULTS.validate_python(given if isinstance(given, list) else [given])
+            (faults.add if method == "POST" else faults.replace)(parsed)
+        return [each.model_dump(exclude_defaults=True) for each in faults.current()]
+
+    def vm(self, name: str) -> Vm:
+        """A VM by id or by its Name tag, the newest first; LookupError where there is none."""
+        for each in reversed(self._cloud.store.all(Vm)):
+            if name and name in (each.id, each.tags.get("Name")):
+                return each
+        raise LookupError(f"no VM has the id or the Name tag '{name}'")
+
+    def inventory(self) -> Json:
+        """Everything that each account has, by profile and kind; terminated VMs and default groups left out."""
+        with self._cloud.transaction():
+            return {
+                profile: {
+                    "account_id": account.id,
+                    "region": account.region,
+                    "resources": {kind.kind: self._listed(account, kind) for kind in LISTED},
+                }
+                for profile, account in self._accounts.items()
+            }
+
+    def _listed(self, account: Account, kind: type[Resource]) -> list[Json]:
+        views = []
+        for each in self._cloud.owned(account, kind):
+            ended = isinstance(each, Vm) and not each.alive
+            given = isinstance(each, SecurityGroup) and each.name == DEFAULT_NAME
+            if not ended and not given:
+                views.append(_resource_view(each))
+        return views
+
+    def status(self) -> Json:
+        """Facts about the server, its VMs and how many of everything there are."""
+        with self._cloud.transaction():
+            vms = [
+                {
+                    "id": each.id,
+                    "name": each.tags.get("Name"),
+                    "state": each.state,
+                    "region": each.region,
+                    "public_ip": public_ip_of(self._cloud, each),
+                    "ssh_port": SSH_PORT,
+                }
+                for each in self._cloud.store.all(Vm)
+                if each.alive
+            ]
+            counts = {kind.kind: len(self._cloud.store.all(kind)) for kind in LISTED}
+            return {**self._facts, "vms": vms, "counts": counts}
+
+
+def _resource_view(resource: Resource) -> Json:
+    view: Json = {"id": resource.id}
+    for field in ("name", "state"):
+        if hasattr(resource, field):
+            view[field] = getattr(resource, field)
+    return {**view, "tags": resource.tags}

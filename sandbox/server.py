@@ -1,0 +1,254 @@
+"""The server process: puts the parts together, tells how far it is, and ends cleanly."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import importlib
+import json
+import logging
+import os
+import shutil
+import signal
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sandbox import tls
+from sandbox.auth import Verifier
+from sandbox.cloud import recovery, seeds, vmwork
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.seeds import Source
+from sandbox.cloud.store import Store, StoreError
+from sandbox.config import Settings
+from sandbox.control import Control
+from sandbox.credentials import ensure_profiles
+from sandbox.machines.protocol import MachineError, Machines
+from sandbox.relay import SshRelay
+from sandbox.web import Api, WebServer
+
+log = logging.getLogger("sandbox")
+
+Progress = Callable[[str], None]
+NEEDED_TOOLS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "socat": "socat",
+}
+"""Program -> the Debian package that has it, for the QEMU machine driver."""
+DEFAULT_MACHINES = Settings.machines
+
+
+class ServerError(Exception):
+    """The server can't run; the message is one line and names the thing and the cure."""
+
+
+class Server:
+    """A running sandbox in this process. `close` ends it; everything that it answered is on disk."""
+
+    def __init__(self, settings: Settings, progress: Progress) -> None:
+        self.settings = settings
+        self._parts = ExitStack()
+        self._webs: list[WebServer] = []
+        try:
+            self._open(progress)
+        except BaseException as error:
+            self.close()
+            told = _in_one_line(error, settings)
+            if told is None:
+                raise
+            raise told from error
+
+    def _open(self, progress: Progress) -> None:
+        settings = self.settings
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._parts.enter_context(_only_one(settings.lock_file))
+        if settings.machines == DEFAULT_MACHINES:
+            _require_tools()
+        secured = self._listen("tls", settings.addresses.tls_port, tls.server_context(settings.home))
+        plain = self._listen("plain", settings.addresses.plain_port, None)
+        machines: Machines = _load(settings.machines)(settings.home)
+        store = Store(settings.database)
+        self._parts.callback(store.close)
+        self.cloud = Cloud(store, machines, settings.timing, settings.addresses)
+        self._parts.callback(recovery.stop_all, self.cloud)
+        # The machines end before their VMs are marked as stopped, and after the background work.
+        self._parts.callback(machines.close)
+        self._parts.callback(self.cloud.close)
+        accounts = seeds.ensure_accounts(self.cloud)
+        keys = ensure_profiles(settings.profiles_file, settings.addresses)
+        recovery.recover(self.cloud)
+        self._seed(progress)
+        self._start_relay()
+        with self.cloud.transaction():
+            self.cloud.later("watch", lambda: vmwork.watch(self.cloud))
+        control = Control(self.cloud, accounts, self._facts())
+        verifier = Verifier(keys, date_skew=settings.date_skew, lockout=settings.timing.lockout)
+        if settings.mirror != "off":
+            self._start_mirror(control, progress)
+        self.api = Api(self.cloud, verifier, accounts, control)
+        for web in (secured, plain):
+            web.api = self.api
+
+    def _listen(self, name: str, port: int, context: ssl.SSLContext | None) -> WebServer:
+        try:
+            web = WebServer((self.settings.addresses.host, port), context)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise _port_error(port) from error
+            raise
+        threading.Thread(target=web.serve_forever, args=(0.1,), name=f"{name} server", daemon=True).start()
+        self._webs.append(web)
+        return web
+
+    def _seed(self, progress: Progress) -> None:
+        if seeds.seeded(self.cloud):
+            return
+        progress("making the official Debian-12 OMI (once, about a minute)")
+        self.settings.cache.mkdir(parents=True, exist_ok=True)
+        disk = _load(self.settings.source)(self.settings.cache)
+        source = Source(path=Path(disk.path), size=disk.size_gib, name=disk.name, created=disk.created)
+        seeds.ensure_images(self.cloud, source, progress)
+
+    def _start_relay(self) -> None:
+        relay = SshRelay(self.cloud)
+        relay.start()
+        self.cloud.on_change = relay.follow
+        self._parts.callback(relay.close)
+
+    def _start_mirror(self, control: Control, progress: Progress) -> None:
+        from sandbox import mirror
+
+        chosen = mirror.MirrorSettings(source=mirror.Source(self.settings.mirror))
+        address = (self.settings.addresses.host, self.settings.addresses.mirror_port)
+        try:
+            running = mirror.serve(address, self.settings.cache, chosen, progress)
+        except mirror.MirrorError as error:
+            raise ServerError(f"the Alpine mirror can't be served: {error}") from error
+        self._parts.callback(running.close)
+
+        def answer(method: str, body: bytes) -> dict[str, Any]:
+            """GET tells what is served; POST {"publish": {"branch", "release"}} or {"fault": "down"|"garbage"|null}."""
+            if method == "POST":
+                wanted = json.loads(body)
+                if "fault" in wanted:
+                    running.set_fault(None if wanted["fault"] is None else mirror.Fault(wanted["fault"]))
+                if "publish" in wanted:
+                    try:
+                        running.publish(wanted["publish"]["branch"], wanted["publish"]["release"])
+                    except mirror.MirrorError as error:
+                        raise ValueError(str(error)) from error
+            status = running.status()
+            return {
+                "url": status.url,
+                "source": status.source.value,
+                "current": status.current,
+                "keys": str(status.keys) if status.keys else None,
+                "fault": status.fault.value if status.fault else None,
+            }
+
+        control.extras["mirror"] = answer
+
+    def _facts(self) -> dict[str, Any]:
+        addresses = self.settings.addresses
+        return {
+            "pid": os.getpid(),
+            "home": str(self.settings.home),
+            "base_port": addresses.base_port,
+            "api": addresses.api_endpoint,
+            "fcu": addresses.fcu_endpoint,
+            "plain": addresses.plain_url,
+            "mirror": f"http://{addresses.host}:{addresses.mirror_port}" if self.settings.mirror != "off" else None,
+            "profiles": str(self.settings.profiles_file),
+            "ca": str(self.settings.ca_file),
+        }
+
+    def close(self) -> None:
+        """Stop answering, end the VMs gracefully (they are `stopped` afterwards), close the state."""
+        for web in self._webs:
+            web.shutdown()
+            web.server_close()
+        self._webs = []
+        self._parts.close()
+
+
+def serve(settings: Settings, progress: Progress, ready: Callable[[], None]) -> None:
+    """Run until SIGTERM or SIGINT; `ready` is called once everything answers. Raises ServerError."""
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    server = Server(settings, progress)
+    try:
+        ready()
+        log.info("ready on %s", settings.addresses.api_endpoint)
+        while not ending.wait(3600):
+            pass
+    finally:
+        log.info("ending")
+        server.close()
+
+
+def running_pid(settings: Settings) -> int | None:
+    """The pid of the server that holds this home, if one does."""
+    try:
+        with settings.lock_file.open("r+") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = stream.read().strip()
+                return int(text) if text.isdecimal() else 0
+    except FileNotFoundError:
+        return None
+    return None
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Hold the home's lock; the file names this process while it does."""
+    with path.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServerError(f"another sandbox already runs from {path.parent}") from None
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+        stream.truncate(0)
+
+
+def _require_tools() -> None:
+    missing = sorted({package for tool, package in NEEDED_TOOLS.items() if shutil.which(tool) is None})
+    if missing:
+        raise ServerError(f"the sandbox's VMs need more Debian packages: apt-get install {' '.join(missing)}")
+
+
+def _load(name: str) -> Callable[..., Any]:
+    """What `module:attribute` names."""
+    module, _, attribute = name.partition(":")
+    try:
+        found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ServerError(f"'{name}' can't be loaded ({error}); module:name is expected") from error
+    return found
+
+
+def _port_error(port: int) -> ServerError:
+    return ServerError(
+        f"port {port} on 127.0.0.1 is in use; end what holds it or choose another with --base-port"
+        " (ports B, B+1 and B+2 are used)"
+    )
+
+
+def _in_one_line(error: BaseException, settings: Settings) -> ServerError | None:
+    """Expected failures as a ServerError; None for anything else."""
+    if isinstance(error, (MachineError, StoreError)) or type(error).__name__ == "SourceOmiError":
+        return ServerError(str(error))
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ServerError(f"the disk is full: {error.filename or settings.home}")
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        return ServerError(f"{error.filename or settings.home} can't be written; choose another place with --home")
+    return None

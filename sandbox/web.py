@@ -1,0 +1,258 @@
+"""The HTTP side: two loopback servers (TLS and plain) that route to the API faces, sign-in and faults included."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from sandbox import fcu, oapi
+from sandbox.auth import Key, SignedRequest, Verifier
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.faults import Fault
+from sandbox.cloud.model import Account
+from sandbox.cloud.store import StoreError
+from sandbox.control import CallLog, Control, Record
+from sandbox.fcu import protocol
+
+log = logging.getLogger("sandbox")
+
+MAX_BODY = 4 * 1024 * 1024
+HANDSHAKE_LIMIT = 10.0
+IDLE_LIMIT = 75.0
+OAPI_PATHS = ("/api/v1/", "/api/latest/")
+CONTROL_PATH = "/_sandbox/"
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """One request as it came; header names are lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> str:
+        return urlsplit(self.target).query
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """One answer."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One API call before it is done: which face, which action, and how it answers and refuses."""
+
+    face: str
+    action: str
+    run: Callable[[Account], bytes]
+    refuse: Callable[[CloudError, Fault | None], HttpAnswer]
+    content_type: str
+    shown: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Api:
+    """Routes requests to the faces; safe for threads."""
+
+    def __init__(self, cloud: Cloud, verifier: Verifier, accounts: Mapping[str, Account], control: Control) -> None:
+        self._cloud = cloud
+        self._verifier = verifier
+        self._accounts = accounts
+        self._control = control
+
+    @property
+    def calls(self) -> CallLog:
+        return self._control.calls
+
+    def answer(self, request: HttpRequest, *, plain: bool) -> HttpAnswer:
+        """Answer one request; the control face is on the plain port only."""
+        if request.path.startswith(CONTROL_PATH):
+            if not plain:
+                return HttpAnswer(404, b'{"error": "the control face is on the plain port"}')
+            status, body = self._control.answer(request.method, request.path, request.query, request.body)
+            return HttpAnswer(status, body)
+        call = self._call(request)
+        started = time.monotonic()
+        key: Key | None = None
+        try:
+            key = self._verifier.verify(
+                SignedRequest(request.method, request.path, request.query, request.headers, request.body)
+            )
+            answer = self._run(call, self._accounts[key.profile])
+        except CloudError as error:
+            answer = call.refuse(error, None)
+        except StoreError as error:
+            log.warning("%s", error)
+            answer = call.refuse(CloudError(Fail.INTERNAL, str(error)), None)
+        except Exception:
+            log.exception("%s %s failed", call.face, call.action)
+            answer = call.refuse(CloudError(Fail.INTERNAL, "An internal error; see the sandbox's server.log."), None)
+        self.calls.add(
+            Record(
+                time=time.time(),
+                face=call.face,
+                action=call.action,
+                profile=key.profile if key else None,
+                status=answer.status,
+                seconds=round(time.monotonic() - started, 4),
+                request=dict(call.shown),
+            )
+        )
+        return answer
+
+    def _run(self, call: Call, caller: Account) -> HttpAnswer:
+        struck = self._cloud.faults.for_call(call.action)
+        for fault in struck:
+            if fault.delay:
+                self._cloud.pause(fault.delay)
+        answering = next((each for each in struck if each.status is not None), None)
+        if answering is None or answering.after:
+            done = HttpAnswer(200, call.run(caller), call.content_type)
+            if answering is None:
+                return done
+        return call.refuse(CloudError(_fail_of(answering), answering.details), answering)
+
+    def _call(self, request: HttpRequest) -> Call:
+        for prefix in OAPI_PATHS:
+            if request.path.startswith(prefix):
+                return self._oapi_call(request.path.removeprefix(prefix).rstrip("/"), request)
+        if request.path == "/":
+            return self._fcu_call(request)
+        return self._oapi_call(request.path, request)
+
+    def _oapi_call(self, action: str, request: HttpRequest) -> Call:
+        def run(caller: Account) -> bytes:
+            if request.method != "POST":
+                raise CloudError(Fail.BAD_METHOD, f"{request.method} is not allowed, a call is a POST.")
+            return oapi.answer(oapi.handle(self._cloud, caller, action, request.body))
+
+        def refuse(error: CloudError, fault: Fault | None) -> HttpAnswer:
+            if fault is None or fault.status is None:
+                return HttpAnswer(error.fail.value.status, oapi.refusal(error))
+            return HttpAnswer(fault.status, oapi.refusal(error, code=fault.code, kind=fault.type))
+
+        return Call("oapi", action, run, refuse, "application/json", oapi.shown(request.body))
+
+    def _fcu_call(self, request: HttpRequest) -> Call:
+        flat = protocol.decode(request.body.decode(errors="replace") if request.method == "POST" else request.query)
+        action = flat.get("Action", "")
+
+        def run(caller: Account) -> bytes:
+            return fcu.handle(self._cloud, caller, action, flat)
+
+        def refuse(error: CloudError, fault: Fault | None) -> HttpAnswer:
+            if fault is None or fault.status is None:
+                return HttpAnswer(error.fail.value.fcu_status, fcu.refusal(error), "text/xml;charset=UTF-8")
+            return HttpAnswer(fault.status, fcu.refusal(error, code=fault.code), "text/xml;charset=UTF-8")
+
+        return Call("fcu", action, run, refuse, "text/xml;charset=UTF-8", fcu.shown(flat))
+
+
+def _fail_of(fault: Fault) -> Fail:
+    if fault.status == 429:
+        return Fail.THROTTLED_ACCOUNT
+    if fault.status == 503:
+        return Fail.THROTTLED
+    return Fail.INTERNAL
+
+
+class WebServer(ThreadingHTTPServer):
+    """One listening address; a thread for each connection, TLS handshakes included."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+        self.api: Api | None = None
+        super().__init__(address, _Handler)
+
+    @property
+    def plain(self) -> bool:
+        return self._tls is None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        connection: socket.socket = request
+        if self._tls is None:
+            super().finish_request(connection, client_address)
+            return
+        connection.settimeout(HANDSHAKE_LIMIT)
+        secured = self._tls.wrap_socket(connection, server_side=True)
+        try:
+            super().finish_request(secured, client_address)
+        finally:
+            self.shutdown_request(secured)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away or fails the handshake is no error of ours."""
+        log.debug("connection from %s ended badly", client_address, exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "sandbox"
+    sys_version = ""
+    timeout = IDLE_LIMIT
+    disable_nagle_algorithm = True
+    server: WebServer
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_PUT(self) -> None:
+        self._serve()
+
+    def do_DELETE(self) -> None:
+        self._serve()
+
+    def _serve(self) -> None:
+        length = self.headers.get("Content-Length", "0")
+        if self.headers.get("Transfer-Encoding") or not length.isdecimal() or int(length) > MAX_BODY:
+            self.close_connection = True
+            self._send(HttpAnswer(413, b'{"error": "a body needs a Content-Length of at most 4 MiB"}'))
+            return
+        body = self.rfile.read(int(length))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        api = self.server.api
+        if api is None:
+            self._send(HttpAnswer(503, b'{"error": "the sandbox is starting"}'))
+            return
+        request = HttpRequest(self.command, self.path, headers, body)
+        self._send(api.answer(request, plain=self.server.plain))
+
+    def _send(self, answer: HttpAnswer) -> None:
+        self.send_response_only(answer.status)
+        self.send_header("Date", self.date_time_string())
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self._headers_buffer: list[bytes]
+        self._headers_buffer.append(b"\r\n" + answer.body)
+        self.flush_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Calls are in the call log."""
