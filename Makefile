@@ -2,7 +2,7 @@
 SHELL = /bin/sh
 PYTHON = python3
 .DEFAULT_GOAL = help
-.PHONY: help setup venv toolchain system-packages lint test check clean
+.PHONY: help demo setup venv toolchain system-packages lint test check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -24,6 +24,15 @@ venv: system-packages
 
 toolchain: venv
 	@.venv/bin/python -m toolchain.install --link .venv/toolchain
+
+demo: setup ## the whole way on this machine: a local cloud, two images built, checked and listed
+	@. toolchain/env.sh && \
+	python -m sandbox start && \
+	pulumi stack select --create sandbox && \
+	pulumi preview --stack sandbox && \
+	pulumi up --yes --skip-preview --stack sandbox && \
+	python -m omi images --stack sandbox && \
+	cat sandbox/next-steps.txt
 
 lint:
 	@.venv/bin/ruff check --quiet .

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from omi.errors import BuildError, ProfileError, SettingsError
 from omi.image import ImageSpec
+from omi.places import expand
 from omi.profile.content import HOSTNAME, ROOT_LABEL, package_lines, repository_line, repository_lines
 from omi.profile.model import Runlevel
 from omi.profile.signing import read_public_key
@@ -100,7 +101,7 @@ def _trusted(names: Iterable[str], pinned: Mapping[str, str]) -> dict[str, str]:
     keys: dict[str, str] = {}
     for name in names:
         where = f"stack config: vm.trusted_keys: {name}"
-        for path in _key_files(Path(name).expanduser(), where):
+        for path in _key_files(expand(name), where):
             try:
                 text = read_public_key(path)
             except OSError as error:

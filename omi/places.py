@@ -16,3 +16,8 @@ def cache_folder() -> Path:
     """What may be lost without harm: ALPINE_OMI_CACHE, else `alpine-omi` in the user's cache folder."""
     own = os.environ.get("ALPINE_OMI_CACHE")
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alpine-omi"
+
+
+def expand(path: str) -> Path:
+    """A path of the stack's config as this machine has it: `~` and variables such as `$ALPINE_OMI_STATE` filled in."""
+    return Path(os.path.expandvars(path)).expanduser()

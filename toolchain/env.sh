@@ -37,10 +37,11 @@ alpine_omi_env() {
 	export ALPINE_OMI_TOOLS="$alpine_omi_tools/tools.json"
 
 	export PULUMI_HOME="$alpine_omi_tools/pulumi-home"
+	# Where state lies; the sandbox stack's config refers to it.
+	export ALPINE_OMI_STATE="${ALPINE_OMI_STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/alpine-omi}"
 	if [ -z "${PULUMI_BACKEND_URL:-}" ]; then
-		alpine_omi_state=${ALPINE_OMI_STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/alpine-omi}/pulumi
-		mkdir -p -- "$alpine_omi_state" || return 1
-		export PULUMI_BACKEND_URL="file://$alpine_omi_state"
+		mkdir -p -- "$ALPINE_OMI_STATE/pulumi" || return 1
+		export PULUMI_BACKEND_URL="file://$ALPINE_OMI_STATE/pulumi"
 	fi
 	# Nothing secret is ever in config or state, so an empty passphrase gives nothing away.
 	if [ -z "${PULUMI_CONFIG_PASSPHRASE+set}" ] && [ -z "${PULUMI_CONFIG_PASSPHRASE_FILE:-}" ]; then
@@ -65,6 +66,6 @@ else
 	alpine_omi_status=1
 fi
 unset -f alpine_omi_env
-unset alpine_omi_here alpine_omi_top alpine_omi_tools alpine_omi_dir alpine_omi_state
+unset alpine_omi_here alpine_omi_top alpine_omi_tools alpine_omi_dir
 # Last, so that it is what `. toolchain/env.sh` gives back; never an exit, which would end the caller's shell.
 [ "$alpine_omi_status" = 0 ]

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import boto3
@@ -22,6 +21,7 @@ from omi.errors import CloudError, CredentialsError
 from omi.image import CloudAccess
 from omi.outscale.credentials import Credentials, find_credentials
 from omi.outscale.faults import one_line, refused_key, translate
+from omi.places import expand
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -59,7 +59,7 @@ class Cloud:
         Raises CredentialsError, or CloudError for an unusable URL or certificate file.
         """
         credentials = find_credentials(access, environ)
-        if access.ca_file is not None and not Path(access.ca_file).expanduser().is_file():
+        if access.ca_file is not None and not expand(access.ca_file).is_file():
             raise CloudError(
                 f"cloud.ca_file: {access.ca_file}: no such file; start the local cloud or correct the path"
             )
@@ -96,7 +96,7 @@ class Cloud:
             )
 
     def _authority(self) -> str | None:
-        return str(Path(self.access.ca_file).expanduser()) if self.access.ca_file else None
+        return str(expand(self.access.ca_file)) if self.access.ca_file else None
 
     def _post_oapi(self, action: str) -> dict[str, Any]:
         url = f"{self.access.api.rstrip('/')}/{action}"

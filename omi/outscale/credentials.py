@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError
 
 from omi.errors import CredentialsError
 from omi.image import CloudAccess
+from omi.places import expand
 
 DEFAULT_FILE = "~/.osc/config.json"
 """OUTSCALE's profile file (outscale/osc-config-spec)."""
@@ -39,7 +40,7 @@ def find_credentials(access: CloudAccess, environ: Mapping[str, str]) -> Credent
     The metadata service of a cloud VM is never asked. Raises CredentialsError with the cure.
     """
     if access.osc_file is not None:
-        return read_profile(Path(access.osc_file).expanduser(), access.osc_profile or "default", access.region)
+        return read_profile(expand(access.osc_file), access.osc_profile or "default", access.region)
     key, secret = environ.get("OSC_ACCESS_KEY", ""), environ.get("OSC_SECRET_KEY", "")
     if key and secret:
         return Credentials(key, secret, "OSC_ACCESS_KEY")

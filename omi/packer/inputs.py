@@ -14,6 +14,7 @@ from pathlib import Path
 from omi.identity import Identity
 from omi.outscale.credentials import Credentials
 from omi.packer.tools import PackerTools
+from omi.places import expand
 
 TEMPLATE = Path(__file__).with_name("alpine.pkr.hcl")
 _SOCKET_ROOM = 60  # of the 107 bytes that a socket's path may have
@@ -103,7 +104,7 @@ def packer_environment(
 ) -> dict[str, str]:
     """All that Packer sees: the access key, its folders, proxies, and the certificate authority to trust."""
     passed = {name: environ[name] for name in _PASSED_ON if name in environ}
-    authority = str(Path(ca_file).expanduser().absolute()) if ca_file else environ.get("SSL_CERT_FILE")
+    authority = str(expand(ca_file).absolute()) if ca_file else environ.get("SSL_CERT_FILE")
     return {
         **passed,
         **({"SSL_CERT_FILE": authority} if authority else {}),

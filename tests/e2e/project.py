@@ -47,7 +47,7 @@ class Project:
         text = json.dumps(stack)
         for offset in range(3):
             text = text.replace(f":{7440 + offset}", f":{self.base_port + offset}")
-        text = text.replace("~/.local/state/alpine-omi/sandbox", str(self.home))
+        text = text.replace("$ALPINE_OMI_STATE/sandbox", str(self.home))
         changed: dict[str, Any] = json.loads(text)
         return changed
 
@@ -89,3 +89,18 @@ class Project:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.base_port + 1}/_sandbox/inventory", timeout=10) as answer:
             inventory: dict[str, Any] = json.load(answer)
         return inventory
+
+    def log_tail(self, lines: int = 60) -> str:
+        """The end of what the commands printed, for a failed test's report."""
+        log = self.folder / "e2e.log"
+        return "\n".join(log.read_text(encoding="utf-8").splitlines()[-lines:]) if log.exists() else ""
+
+    def edit_profile(self, name: str, change: dict[str, Any] | None) -> None:
+        """Change a build of `profiles/alpine.yaml`, or take it out."""
+        path = self.folder / "profiles" / "alpine.yaml"
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if change is None:
+            del content["builds"][name]
+        else:
+            content["builds"][name] = change
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -1,0 +1,39 @@
+"""One project on one sandbox for all end-to-end tests of a module; both are gone afterwards."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import Project
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    # a short path: QEMU's sockets lie below it, and their names may have 107 bytes at most
+    with tempfile.TemporaryDirectory(prefix="omi-e2e-") as folder:
+        project = Project(Path(folder) / "project", Path(folder) / "cloud", free_ports())
+        try:
+            started = project.sandbox("start")
+            assert started.code == 0, started.text
+            yield project
+        finally:
+            project.sandbox("stop")
+            print(project.log_tail())
+
+
+def free_ports() -> int:
+    """The first of three ports in a row that nobody listens on now."""
+    for base in range(7600, 9600, 10):
+        with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+            try:
+                for offset, listener in enumerate((one, two, three)):
+                    listener.bind(("127.0.0.1", base + offset))
+            except OSError:
+                continue
+            return base
+    raise RuntimeError("no three free ports in a row between 7600 and 9600")

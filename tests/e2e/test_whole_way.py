@@ -1,0 +1,123 @@
+"""From nothing to two images in parallel, no change, a restart, a prune, and back to nothing; all parts are real.
+
+The tests of this module are one story and run in their order.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.project import Project
+
+pytestmark = pytest.mark.slow
+
+OLD, NEW = "v3_22-x86_64", "v3_23-x86_64"
+
+
+def own(inventory: dict[str, Any]) -> dict[str, list[str]]:
+    """Ids by kind of what the project's account holds, without what is always there."""
+    return {kind: sorted(entries) for kind, entries in inventory["main"].items() if entries}
+
+
+@pytest.fixture(scope="module")
+def before(project: Project) -> dict[str, list[str]]:
+    return own(project.inventory())
+
+
+def test_a_preview_says_what_would_be_built_and_why_and_changes_nothing(
+    project: Project, before: dict[str, list[str]]
+) -> None:
+    assert project.pulumi("stack", "init", "e2e").code == 0
+    shown = project.pulumi("preview", "-s", "e2e")
+    assert shown.code == 0, shown.text
+    for line in ("alpine-3.22.6-x86_64-r0", "alpine-3.23.6-x86_64-r0", f"first image of {NEW}"):
+        assert line in shown.text
+    assert own(project.inventory()) == before
+    assert not (project.folder / "build").exists()
+
+
+def test_up_builds_and_verifies_two_images_side_by_side(project: Project, before: dict[str, list[str]]) -> None:
+    done = project.pulumi("up", "--yes", "--skip-preview", "-s", "e2e")
+    assert done.code == 0, done.text
+    latest = project.outputs()["latest"]
+    assert set(latest) == {OLD, NEW}
+    assert latest[NEW]["name"] == "alpine-3.23.6-x86_64-r0"
+    account = own(project.inventory())
+    assert account["images"] == sorted(image["omi"] for image in latest.values())
+    assert account["snapshots"] == sorted(snapshot for image in latest.values() for snapshot in image["snapshots"])
+    # and of the builds themselves nothing is left
+    left = {kind: set(ids) - set(before.get(kind, [])) for kind, ids in account.items()}
+    assert {kind for kind, ids in left.items() if ids} == {"images", "snapshots"}
+
+
+def test_the_releases_name_them(project: Project) -> None:
+    latest = project.outputs()["latest"]
+    folder = project.folder / "releases" / "sandbox"
+    listed = yaml.safe_load((folder / "alpine.yaml").read_text(encoding="utf-8"))
+    assert listed[NEW]["3.23.6"]["alpine-3.23.6-x86_64-r0"]["artifacts"] == {"eu-west-2": latest[NEW]["omi"]}
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert all(image["omi"] in readme for image in latest.values())
+
+
+def test_regenerating_them_from_the_stack_gives_the_same_bytes(project: Project) -> None:
+    folder = project.folder / "releases" / "sandbox"
+    written = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for path in folder.iterdir():
+        path.unlink()
+    done = project.run("python3", "-m", "omi", "releases", "-s", "e2e")
+    assert done.code == 0, done.text
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == written
+
+
+def test_state_and_logs_hold_no_secret(project: Project) -> None:
+    secrets = {entry["secret_key"] for entry in json.loads((project.home / "osc.json").read_text()).values()}
+    places = [*(project.folder / "backend").rglob("*.json"), *(project.folder / "build").rglob("*")]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in places if path.is_file()]
+    assert texts
+    assert not [secret for secret in secrets for text in texts if secret in text]
+    assert not [text for text in texts if "PRIVATE KEY" in text]
+
+
+def test_a_second_up_changes_nothing_also_after_the_cloud_was_restarted(project: Project) -> None:
+    assert project.sandbox("stop").code == 0
+    assert project.sandbox("start").code == 0
+    shown = project.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "-s", "e2e")
+    assert shown.code == 0, shown.text
+
+
+def test_taking_a_build_out_shows_its_prune_and_prunes_it(project: Project) -> None:
+    gone = project.outputs()["latest"][OLD]
+    project.edit_profile(OLD, None)
+    shown = project.pulumi("preview", "-s", "e2e")
+    assert shown.code == 0, shown.text
+    assert "removed from profile" in shown.text
+    assert gone["omi"] in own(project.inventory())["images"]
+    done = project.pulumi("up", "--yes", "--skip-preview", "-s", "e2e")
+    assert done.code == 0, done.text
+    account = own(project.inventory())
+    assert gone["omi"] not in account["images"]
+    assert not set(gone["snapshots"]) & set(account["snapshots"])
+    assert set(project.outputs()["latest"]) == {NEW}
+    for name in ("alpine.yaml", "README.md"):
+        assert gone["omi"] not in (project.folder / "releases" / "sandbox" / name).read_text(encoding="utf-8")
+
+
+def test_a_build_that_fails_says_why_and_leaves_nothing(project: Project) -> None:
+    account = own(project.inventory())
+    project.edit_profile("broken", {"version": "3.22", "suffix": "-broken", "packages": {"no-such-package": True}})
+    done = project.pulumi("up", "--yes", "--skip-preview", "-s", "e2e")
+    assert done.code != 0
+    assert "no-such-package" in done.text
+    assert "Traceback" not in done.text
+    assert own(project.inventory()) == account
+    project.edit_profile("broken", None)
+
+
+def test_destroy_leaves_the_account_as_it_was(project: Project, before: dict[str, list[str]]) -> None:
+    done = project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e")
+    assert done.code == 0, done.text
+    assert own(project.inventory()) == before
