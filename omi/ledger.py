@@ -38,32 +38,33 @@ class LedgerImage:
     record: ImageRecord
     command: StoredCommand
 
-    @property
+    # Cached, since a plan over thousands of images asks for these many times over.
+    @cached_property
     def name(self) -> str:
         """The OMI's name."""
         return self.spec.name
 
-    @property
+    @cached_property
     def build(self) -> str:
         """The build's name in its profile."""
         return self.spec.build.name
 
-    @property
+    @cached_property
     def profile(self) -> str:
         """The profile's name."""
         return self.spec.build.profile
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The branch the image was built from."""
         return self.spec.build.version
 
-    @property
+    @cached_property
     def release(self) -> str:
         """The Alpine release."""
         return self.spec.release
 
-    @property
+    @cached_property
     def revision(self) -> int:
         """The N of rN."""
         return self.spec.revision

@@ -1,0 +1,72 @@
+"""How long the planner takes: `python -m bench.plan [IMAGES]`; exit code 1 if 10,000 images take a second or more."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, date, datetime
+
+from omi.account import AccountImage, AccountView
+from omi.image import BuildVm, CloudAccess, ImageRecord
+from omi.ledger import Ledger, LedgerImage, StoredCommand
+from omi.plan import PlannedImage, make_plan
+from omi.profile.model import Build
+from omi.report import render_table
+from omi.settings import Level, Retention
+from omi.upstream import Branch, MirrorRelease, Release, Upstream
+
+LIMIT = 1.0
+"""Seconds for 10,000 images."""
+CLOUD = CloudAccess(region="eu-west-2", api="https://api.test/api/v1", fcu="https://fcu.test")
+RETENTION = Retention(revision=Level(), release=Level(keep=3), end_of_life=Level(), allow_mass_prune=("all",))
+
+
+def held(build: Build, release: str, revision: int) -> LedgerImage:
+    planned = PlannedImage(build, release, revision, "sha256:one")
+    spec = planned.to_spec("alpine-omi", "bench", CLOUD, BuildVm(), "releases")
+    record = ImageRecord(
+        name=planned.name,
+        omi=f"ami-{planned.name}",
+        snapshots=(),
+        account="1",
+        region="eu-west-2",
+        created=datetime(2026, 11, 1, tzinfo=UTC),
+        volume_size=1,
+        verified=True,
+    )
+    return LedgerImage(planned.name, spec, record, StoredCommand("build", "update", "delete", spec.to_json()))
+
+
+def measure(count: int, builds: int) -> float:
+    """Seconds for one plan and its table, with every level set and an account to compare with."""
+    made = [
+        Build(profile="bench", name=f"b{number}", version=f"3.{number}", prefix=f"b{number}-")
+        for number in range(builds)
+    ]
+    images = [held(made[n % builds], f"3.{n % builds}.{n // builds // 20}", n // builds % 20) for n in range(count)]
+    account = AccountView.of(AccountImage(image.name, image.record.omi) for image in images)
+    newest = {build.version: f"{build.version}.{count // builds // 20 + 1}" for build in made}
+    upstream = Upstream(
+        tuple(
+            Branch(version, (Release(release),), date(2030, 1, 1), ("x86_64",)) for version, release in newest.items()
+        ),
+        None,
+        {(version, "x86_64"): MirrorRelease(release) for version, release in newest.items()},
+    )
+    ledger = Ledger.of(images)
+    start = time.perf_counter()
+    plan = make_plan(made, upstream, ledger, RETENTION, date(2026, 11, 23), lambda _, __: "sha256:two", account=account)
+    render_table(plan)
+    seconds = time.perf_counter() - start
+    print(f"{count} images of {builds} builds: {len(plan.steps)} steps in {seconds:.3f} s")
+    return seconds
+
+
+def main(arguments: list[str]) -> int:
+    count = int(arguments[0]) if arguments else 10_000
+    slowest = max(measure(count, builds) for builds in (1, 30, 300))
+    return 1 if slowest >= LIMIT * count / 10_000 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
