@@ -148,6 +148,11 @@ class Settings:
         return self.home / "osc.json"
 
     @property
+    def keys_folder(self) -> Path:
+        """Public keys that the served mirror's packages are signed with, besides Alpine's own."""
+        return self.home / "keys"
+
+    @property
     def ca_file(self) -> Path:
         return self.home / "ca.pem"
 

@@ -129,6 +129,7 @@ class Server:
         except mirror.MirrorError as error:
             raise ServerError(f"the Alpine mirror can't be served: {error}") from error
         self._parts.callback(running.close)
+        self._lay_out_keys(running.status().keys)
 
         def answer(method: str, body: bytes) -> dict[str, Any]:
             """GET tells what is served; POST {"publish": {"branch", "release"}} or {"fault": "down"|"garbage"|null}."""
@@ -151,6 +152,14 @@ class Server:
             }
 
         control.extras["mirror"] = answer
+
+    def _lay_out_keys(self, keys: Path | None) -> None:
+        """Put the mirror's public keys where a stack can name them; none for the CDN, whose keys profiles pin."""
+        folder = self.settings.keys_folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for path in keys.glob("*.rsa.pub") if keys else ():
+            shutil.copyfile(path, folder / path.name)
 
     def _facts(self) -> dict[str, Any]:
         addresses = self.settings.addresses

@@ -144,17 +144,21 @@ def test_a_trusted_key_that_is_no_use_is_named(build: Build, tmp_path: Path) -> 
     clash = tmp_path / next(iter(build.keys))
     clash.write_text(list(build.keys.values())[1])
     (tmp_path / "none.rsa.pub").write_text("nothing")
-    (tmp_path / "empty").mkdir()
     cases = {
         "gone.rsa.pub": "gone.rsa.pub: cannot be read: No such file or directory; start the sandbox once",
         "gone.pem": "apk wants a key in a file called NAME.rsa.pub",
         "none.rsa.pub": "holds no public key in PEM form",
-        "empty": "the folder holds no key",
         clash.name: "is trusted already",
     }
     for name, message in cases.items():
         with pytest.raises(SettingsError, match="stack config: vm.trusted_keys: .*" + message):
             write_guest_data(spec(build, (str(tmp_path / name),)), PROFILES, tmp_path / "data")
+
+
+def test_an_empty_folder_of_trusted_keys_leaves_those_that_the_profile_pins(build: Build, tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    write_guest_data(spec(build, (str(tmp_path / "keys"),)), PROFILES, tmp_path / "data")
+    assert {path.name for path in (tmp_path / "data" / "keys").iterdir()} == set(build.keys)
 
 
 def test_a_folder_that_can_not_be_written_is_one_line(build: Build, tmp_path: Path) -> None:
