@@ -20,7 +20,9 @@ class AccountImage:
     omi: str
     tags: Mapping[str, str] = field(default_factory=dict)
     managed: bool = False
-    """Its tags name this project, profile and stack."""
+    """Its tags name this project and stack."""
+    half_made: bool = False
+    """An interrupted run of this stack left it unfinished; the next build of its name removes it first."""
     digest: str | None = None
     """Of its content, as its tags say."""
     access: Access | None = None
@@ -34,11 +36,13 @@ class AccountView:
     """All OMIs that the account owns in the stack's Region; names are unique in an account."""
 
     images: tuple[AccountImage, ...] = ()
+    account: str | None = None
+    """The account's id."""
 
     @classmethod
-    def of(cls, images: Iterable[AccountImage]) -> AccountView:
+    def of(cls, images: Iterable[AccountImage], account: str | None = None) -> AccountView:
         """Sorted by name, so that the order of the cloud's answer doesn't matter."""
-        return cls(tuple(sorted(images, key=lambda image: (image.name, image.omi))))
+        return cls(tuple(sorted(images, key=lambda image: (image.name, image.omi))), account)
 
     @cached_property
     def by_omi(self) -> Mapping[str, AccountImage]:
@@ -47,8 +51,8 @@ class AccountView:
 
     @cached_property
     def by_name(self) -> Mapping[str, AccountImage]:
-        """By name."""
-        return {image.name: image for image in self.images}
+        """By name; a half-made one doesn't hold its name."""
+        return {image.name: image for image in self.images if not image.half_made}
 
     def revisions(self, first: str, suffix: str) -> Iterator[tuple[int, AccountImage]]:
         """The revisions of one release, given the name of its r0 and the suffix in it; oldest first."""
@@ -58,7 +62,7 @@ class AccountView:
     @cached_property
     def _revisions(self) -> Mapping[tuple[str, str], list[tuple[int, AccountImage]]]:
         found: dict[tuple[str, str], list[tuple[int, AccountImage]]] = {}
-        for image in self.images:
+        for image in self.by_name.values():
             for match in _REVISION.finditer(image.name):
                 number = match[1]
                 if number == str(int(number)):  # r01 isn't a name of ours

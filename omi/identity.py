@@ -10,6 +10,11 @@ from functools import cached_property
 from omi.image import ImageSpec
 
 
+def build_id_of(project: str, stack: str, name: str) -> str:
+    """The id of the build of an OMI of this name."""
+    return "b-" + hashlib.sha256("\0".join((project, stack, name)).encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class Identity:
     """Names and tags of everything that building, verifying and keeping one image makes."""
@@ -19,8 +24,7 @@ class Identity:
     @cached_property
     def build_id(self) -> str:
         """The same for the same project, stack and OMI name, on every machine."""
-        text = "\0".join((self.spec.project, self.spec.stack, self.spec.name))
-        return "b-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+        return build_id_of(self.spec.project, self.spec.stack, self.spec.name)
 
     @property
     def build_key(self) -> str:

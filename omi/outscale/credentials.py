@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 from botocore.exceptions import BotoCoreError
 
 from omi.errors import CredentialsError
@@ -81,6 +80,8 @@ def read_profile(path: Path, profile: str, region: str) -> Credentials:
 
 
 def _from_boto_chain() -> Credentials:
+    import botocore.session  # takes a while, and where the key is given by other means, a preview shan't wait for it
+
     session = botocore.session.Session()
     session.get_component("credential_provider").remove("iam-role")
     try:

@@ -211,7 +211,8 @@ class _Planner:
         seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
         if seen is None or seen.access is None:
             return False
-        return _launchers(seen.access) != _launchers(image.spec.access)
+        owner = image.record.account
+        return _launchers(seen.access, owner) != _launchers(image.spec.access, owner)
 
 
 def _is_proved(image: LedgerImage) -> bool:
@@ -223,8 +224,9 @@ def _prune(image: LedgerImage, verdict: Verdict) -> Step:
     return Step(image, Action.PRUNE, verdict.reason + made_elsewhere, level=verdict.level)
 
 
-def _launchers(access: Access) -> tuple[bool, frozenset[str]]:
-    return access.public, frozenset(access.accounts)
+def _launchers(access: Access, owner: str) -> tuple[bool, frozenset[str]]:
+    """Who is told by name besides the owner, who always may and is listed by some clouds and not by others."""
+    return access.public, frozenset(access.accounts) - {owner}
 
 
 def _told(access: Access) -> str:

@@ -1,0 +1,132 @@
+"""OAPI by signed POST: what FCU doesn't tell or tells one image at a time, without the time boto3 takes to start."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
+
+from omi.errors import CloudError, CredentialsError
+from omi.image import CloudAccess
+from omi.outscale.credentials import Credentials, find_credentials
+from omi.outscale.faults import one_line, refused_key, translate
+from omi.places import expand
+
+_TIMEOUT = 60  # seconds for an answer
+_TRIES = 4  # in all
+_BUSY = frozenset({429, 500, 503})
+"""What OUTSCALE says to try again after (its API-Retry-Strategy); never a 401, since four of them lock the account."""
+_PAGE = 1000
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
+class Oapi:
+    """Reads of one account; every failure is raised as an OmiError. Any number of threads may call it."""
+
+    def __init__(self, access: CloudAccess, credentials: Credentials) -> None:
+        self.access = access
+        self.credentials = credentials
+
+    @classmethod
+    def connect(cls, access: CloudAccess, environ: Mapping[str, str] = os.environ) -> Oapi:
+        """Find the credentials; nothing is sent yet. Raises CredentialsError, or CloudError for a certificate file."""
+        check_authority(access)
+        return cls(access, find_credentials(access, environ))
+
+    @cached_property
+    def account(self) -> str:
+        """The numeric account id, by ReadAccounts (there is no STS, and FCU does not tell)."""
+        answer = self.read("ReadAccounts", {})
+        try:
+            return str(answer["Accounts"][0]["AccountId"])
+        except (KeyError, IndexError, TypeError) as error:
+            raise CloudError(f"{self.access.api}: ReadAccounts named no account; is this OUTSCALE's API?") from error
+
+    def require_account(self, account: str, what: str) -> None:
+        """Raise CredentialsError unless the key is of `account`, since another account's answers would mislead."""
+        if self.account != account:
+            raise CredentialsError(
+                f"credentials: the key from {self.credentials.source} is of account {self.account}, but {what} "
+                f"belongs to account {account}; use a key of that account"
+            )
+
+    def read(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Call an action that changes nothing, so that it may be tried again while the cloud says that it is busy."""
+        answer = self._post(action, parameters)
+        for number in range(1, _TRIES):
+            if answer.status not in _BUSY:
+                break
+            time.sleep(2.0 ** (number - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
+            answer = self._post(action, parameters)
+        return self._content(action, answer)
+
+    def read_all(self, action: str, key: str, filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Everything that an action lists under `key`, page by page."""
+        parameters: dict[str, Any] = {"Filters": dict(filters), "ResultsPerPage": _PAGE}
+        while True:
+            answer = self.read(action, parameters)
+            items = answer.get(key)
+            if not isinstance(items, list):
+                raise CloudError(f"{action} at {self.access.api}: its answer has no {key}; is this OUTSCALE's API?")
+            yield from items
+            token = answer.get("NextPageToken")
+            if not token or token == parameters.get("NextPageToken"):
+                return
+            parameters["NextPageToken"] = token
+
+    def _post(self, action: str, parameters: Mapping[str, Any]) -> _Answer:
+        url = f"{self.access.api.rstrip('/')}/{action}"
+        data = json.dumps(parameters).encode()
+        request = AWSRequest("POST", url, headers={"Content-Type": "application/json"}, data=data)
+        keys = ReadOnlyCredentials(self.credentials.access_key, self.credentials.secret_key, None)
+        SigV4Auth(keys, "osc", self.access.region).add_auth(request)
+        verify: Any = authority(self.access) or os.environ.get("AWS_CA_BUNDLE") or True
+        session = URLLib3Session(verify=verify, proxies=get_environ_proxies(url), timeout=_TIMEOUT)
+        try:
+            answer = session.send(request.prepare())
+            return _Answer(answer.status_code, answer.content)
+        except BotoCoreError as error:
+            raise translate(error, action, self.access.api, self.access.region, self.credentials.source) from error
+        finally:
+            session.close()
+
+    def _content(self, action: str, answer: _Answer) -> dict[str, Any]:
+        try:
+            content: Any = json.loads(answer.body)
+        except ValueError:
+            content = None
+        if answer.status == 200 and isinstance(content, dict):
+            return content
+        errors = content.get("Errors") if isinstance(content, dict) else None
+        first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+        told = " ".join(str(first[key]) for key in ("Type", "Code", "Details") if first.get(key))
+        reason = told or f"HTTP {answer.status}"
+        if answer.status == 401:
+            raise refused_key(self.access.api, self.access.region, self.credentials.source, reason)
+        raise CloudError(f"{action} at {self.access.api}: {one_line(reason)}", str(first.get("Code", "")))
+
+
+def authority(access: CloudAccess) -> str | None:
+    """The PEM file of the certificate authority to trust, None for the system's."""
+    return str(expand(access.ca_file)) if access.ca_file else None
+
+
+def check_authority(access: CloudAccess) -> None:
+    """CloudError if the certificate file that is named isn't there."""
+    if access.ca_file is not None and not expand(access.ca_file).is_file():
+        raise CloudError(f"cloud.ca_file: {access.ca_file}: no such file; start the local cloud or correct the path")

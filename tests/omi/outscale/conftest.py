@@ -1,0 +1,38 @@
+"""The local cloud in this process, as the domain reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from omi.image import CloudAccess
+from tests.sandbox.client import Sandbox, settings_for
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """A quick sandbox without QEMU."""
+    running = Sandbox(settings_for(tmp_path / "home"))
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def access(sandbox: Sandbox) -> CloudAccess:
+    """The account `main` of it."""
+    return access_of(sandbox, "main")
+
+
+def access_of(sandbox: Sandbox, profile: str) -> CloudAccess:
+    """One of its accounts."""
+    known = sandbox.profiles[profile]
+    return CloudAccess(
+        region=known["region"],
+        api=known["endpoints"]["api"],
+        fcu=known["endpoints"]["fcu"],
+        ca_file=str(sandbox.settings.ca_file),
+        osc_file=str(sandbox.settings.profiles_file),
+        osc_profile=profile,
+    )
