@@ -10,11 +10,13 @@ from omi.preflight import check_before_building
 from omi.releases import export_ledger
 from omi.report import render_table
 from omi.settings import Settings
+from omi.survey import survey_stack
 
 with clean_errors():
     settings = Settings.load(pulumi.Config())
     ledger = read_ledger(stack_resources())
-    plan = plan_stack(settings, ledger)
+    seen = survey_stack(settings, ledger, pulumi.get_project(), pulumi.get_stack())
+    plan = plan_stack(settings, ledger, seen)
     pulumi.log.info(render_table(plan))
     if plan.of(Action.BUILD) or plan.of(Action.REBUILD):
         check_before_building(settings)

@@ -9,7 +9,7 @@ from typing import NoReturn
 from omi.errors import InputError
 from omi.ledger import Ledger, ledger_of_export
 from omi.settings import Settings
-from omi.stack import StackFile, exported_state
+from omi.stack import PROJECT, StackFile, exported_state
 
 
 def images(arguments: Sequence[str]) -> int:
@@ -35,12 +35,13 @@ def plan(arguments: Sequence[str]) -> int:
     """`plan -s STACK [--json]`: what a preview would show."""
     from omi.planning import plan_stack
     from omi.report import plan_json, render_table
+    from omi.survey import survey_stack
 
     parser = _parser("plan")
     parser.add_argument("--json", action="store_true", help="for machines")
     given = parser.parse_args(arguments)
     settings, ledger = _stack(given.stack)
-    made = plan_stack(settings, ledger)
+    made = plan_stack(settings, ledger, survey_stack(settings, ledger, PROJECT, given.stack))
     print(plan_json(made) if given.json else render_table(made))
     return 0
 

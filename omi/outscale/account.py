@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -54,21 +54,27 @@ class _Vm(_Part):
     state: str = Field(default="", alias="State")
 
 
-def read_account(oapi: Oapi, project: str, stack: str) -> AccountView:
+def read_account(oapi: Oapi, project: str, stack: str, expected: Iterable[str] = ()) -> AccountView:
     """All OMIs of the account in its Region, with their launch permissions and the account's VMs that run from them.
 
     By OAPI and not by FCU, since ReadImages tells all launch permissions at once, where FCU has to be asked for each
-    image. ReadAccounts goes first and alone, so that a wrong key is tried once. Raises CredentialsError or CloudError.
+    image. ReadAccounts goes first and alone, so that a wrong key is tried once. Those of the `expected` ids that the
+    list lacks are asked for by id before they count as gone. Raises CredentialsError or CloudError.
     """
     account = oapi.account
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="vms") as other:
         used = other.submit(_vms_by_omi, oapi)
-        found = oapi.read_all("ReadImages", "Images", {"AccountIds": [account]})
-        images = [_read(_Image, item, "ReadImages", oapi) for item in found]
+        images = _images(oapi, {"AccountIds": [account]})
+        if missing := set(expected) - {image.omi for image in images}:
+            images += _images(oapi, {"ImageIds": sorted(missing)})
         vms = used.result()
     # compared again here, should the cloud have ignored the filter: then all public images came, too
     own = [image for image in images if image.owner == account]
     return AccountView.of((_view(image, project, stack, vms.get(image.omi, [])) for image in own), account)
+
+
+def _images(oapi: Oapi, filters: Mapping[str, list[str]]) -> list[_Image]:
+    return [_read(_Image, item, "ReadImages", oapi) for item in oapi.read_all("ReadImages", "Images", filters)]
 
 
 def _vms_by_omi(oapi: Oapi) -> Mapping[str, list[str]]:

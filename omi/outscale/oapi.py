@@ -23,7 +23,7 @@ from omi.outscale.credentials import Credentials, find_credentials
 from omi.outscale.faults import one_line, refused_key, translate
 from omi.places import expand
 
-_TIMEOUT = 60  # seconds for an answer
+_TIMEOUT = 60  # seconds
 _TRIES = 4  # in all
 _BUSY = frozenset({429, 500, 503})
 """What OUTSCALE says to try again after (its API-Retry-Strategy); never a 401, since four of them lock the account."""

@@ -20,7 +20,11 @@ def check_mass_prune(steps: Iterable[Step], retention: Retention, images: int) -
     allowed = frozenset(retention.allow_mass_prune)
     if "all" in allowed:
         return
-    prunes = [step for step in steps if step.action is Action.PRUNE and not {step.name, step.build} & allowed]
+    pruned = [step for step in steps if step.action is Action.PRUNE]
+    gone = [step for step in pruned if step.level == "gone"]
+    # One image that is gone is only taken note of, be it the only one; many may mean that something else is wrong.
+    noted = gone if len(gone) == 1 else []
+    prunes = [step for step in pruned if step not in noted and not {step.name, step.build} & allowed]
     if len(prunes) <= retention.max_prunes and 2 * len(prunes) <= images:
         return
     too_many = len(prunes) > retention.max_prunes

@@ -139,3 +139,19 @@ def test_an_answer_of_another_shape_is_one_line(access: CloudAccess, monkeypatch
     monkeypatch.setattr(Oapi, "read", odd)
     with pytest.raises(CloudError, match=r"ReadImages at .* cannot be read: ImageId"):
         read_account(Oapi.connect(access), "alpine-omi", "test")
+
+
+def test_an_image_that_a_list_lacks_is_asked_for_by_its_id(
+    access: CloudAccess, client: Client, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = register(client, "alpine-3.23.6-x86_64-r0", snapshot(client, empty_volume(client)))
+    read = Oapi.read
+
+    def forgetful(self: Oapi, action: str, parameters: Any) -> Any:
+        answer = read(self, action, parameters)
+        return {**answer, "Images": []} if "AccountIds" in parameters.get("Filters", {}) else answer
+
+    monkeypatch.setattr(Oapi, "read", forgetful)
+    view = read_account(Oapi.connect(access), "alpine-omi", "test", [there, "ami-deadbeef"])
+    assert list(view.by_omi) == [there]
+    assert calls.count("ReadImages") == 2

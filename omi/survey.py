@@ -1,0 +1,75 @@
+"""What a plan needs to know of the world, asked once: the profile's files, Alpine's releases, and the account."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from omi.account import AccountView
+from omi.ledger import Ledger
+from omi.places import PROFILES, cache_folder
+from omi.plan.discover import versions_to_discover
+from omi.profile.discover import expand_discovered
+from omi.profile.load import Profile, load_profile
+from omi.settings import Settings
+from omi.upstream.fetch import fetch_upstream
+from omi.upstream.model import Upstream
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All of it as of one day."""
+
+    profile: Profile
+    """With the builds that `discover` adds."""
+    upstream: Upstream
+    account: AccountView
+    today: date
+    """In UTC."""
+
+
+def survey_stack(settings: Settings, ledger: Ledger, project: str, stack: str) -> Survey:
+    """Ask Alpine and the account, side by side. Writes nothing but the cache of Alpine's answers.
+
+    Raises ProfileError before anything is asked, CredentialsError (none, refused, or of another account than the one
+    that the ledger's images are in) and CloudError. Alpine that can't be reached is a warning in the answer.
+    """
+    today = datetime.now(UTC).date()
+    profile = load_profile(settings.profile, PROFILES)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="account") as other:
+        account = other.submit(_account, settings, ledger, project, stack)
+        expanded, upstream = _discover(profile, settings, ledger, today)
+        return Survey(expanded, upstream, account.result(), today)
+
+
+def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
+    def expand(upstream: Upstream) -> Profile:
+        if profile.discover is None:
+            return profile
+        asked = (upstream, ledger, settings.retention, today, profile.name)
+        versions = {version for arch in profile.discover.arch for version in versions_to_discover(*asked, arch)}
+        return expand_discovered(profile, versions)
+
+    upstream = fetch_upstream(
+        settings.upstream,
+        _branches(profile),
+        cache_folder() / "upstream",
+        discover=lambda known: _branches(expand(known)),
+    )
+    return expand(upstream), upstream
+
+
+def _branches(profile: Profile) -> set[tuple[str, str]]:
+    return {(build.version, build.arch) for build in profile.builds}
+
+
+def _account(settings: Settings, ledger: Ledger, project: str, stack: str) -> AccountView:
+    # boto3's core takes a while to import: here it does so while Alpine answers
+    from omi.outscale.account import read_account
+    from omi.outscale.oapi import Oapi
+
+    oapi = Oapi.connect(settings.access())
+    for image in ledger.images:  # with another account's key, all of them would seem to be gone
+        oapi.require_account(image.record.account, f"{image.record.omi} ({image.name})")
+    return read_account(oapi, project, stack, (image.record.omi for image in ledger.images))
