@@ -158,10 +158,8 @@ class _Planner:
             verdict, spared = found.get(image.name), self._spared(image)
             if image is outcome.current:
                 yield self._keep(build, image, outcome.reason)
-            elif verdict is None:
+            elif verdict is None or image is newest:  # no level may take the newest, whatever it says
                 yield self._keep(build, image, self._idle_reason(image, newest, last_day))
-            elif image is newest:
-                yield self._keep(build, image, f"the newest verified image of its build ({verdict.reason})")
             elif spared:
                 yield self._keep(build, image, f"{spared} ({verdict.reason})")
             else:

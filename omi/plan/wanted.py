@@ -125,8 +125,7 @@ def _adopt(request: Request, digest: str, revision: int, existing: AccountImage)
 def _next_revision(request: Request, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]) -> int:
     used = [image.revision for image in (*same, *_gone_of_release(request))] + [revision for revision, _ in found]
     number = max(used, default=-1) + 1
-    names = request.account.by_name
-    while (name := request.build.image_name(request.release, number)) in request.taken or name in names:
+    while request.build.image_name(request.release, number) in request.taken:
         number += 1
     return number
 

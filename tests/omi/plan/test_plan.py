@@ -194,6 +194,16 @@ class TestRetention:
         assert [step.name for step in plan.of(Action.PRUNE)] == [NAME.format(4, n) for n in (10, 9, 0)]
         assert plan.of(Action.PRUNE)[0].reason == "release: the newest 2 releases of version 3.23 are kept"
 
+    def test_release_level_counts_releases_and_not_their_revisions(self) -> None:
+        images = ledger(R5, R6, held(V23, "3.23.6", 1))
+        assert not plan_of([V23], UP6, images, Retention(release=Level(keep=2))).of(Action.PRUNE)
+        plan = plan_of([V23], UP6, images, Retention(release=Level()))
+        assert [step.name for step in plan.of(Action.PRUNE)] == [R5.name]
+
+    def test_unverified_image_does_not_count_among_those_that_are_kept(self) -> None:
+        images = ledger(held(V23, "3.23.4"), R5, held(V23, "3.23.6", verified=False, adopted=True))
+        assert not plan_of([V23], UP6, images, Retention(release=Level(keep=2))).of(Action.PRUNE)
+
     def test_end_of_life_level_waits_for_its_grace_and_keeps_the_newest(self) -> None:
         over = upstream("3.23.6", end_of_life=date(2026, 11, 13))
         retention = Retention(end_of_life=Level(grace_days=10), allow_mass_prune=("all",))
@@ -365,6 +375,30 @@ class TestAdoption:
         plan = plan_of([changed], UP6, ledger(R6), account=account(R6, foreign))
         assert outcome(plan) == {NAME.format(6, 2): "build", R6.name: "keep"}
 
+    def test_own_image_below_the_newest_revision_is_passed_over(self) -> None:
+        """Adopting it would leave the newest image with the old content."""
+        newest = held(V23.model_copy(update={"user": "admin"}), "3.23.6", 2)
+        older = seen(held(V23, "3.23.6", 1))
+        plan = plan_of([V23], UP6, ledger(newest), account=account(newest, older))
+        assert outcome(plan) == {NAME.format(6, 3): "build", newest.name: "keep"}
+
+    def test_name_that_a_gone_image_has_in_state_is_not_adopted(self) -> None:
+        """One name can't be pruned and adopted in one update."""
+        view = account(AccountImage(R6.name, "ami-by-hand"))
+        plan = plan_of([V23], UP6, ledger(R6), account=view)
+        assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "prune"}
+
+    @pytest.mark.parametrize("name", [NAME.format(6, "01"), NAME.format(60, 0), NAME.format(6, 0) + "-x", "other"])
+    def test_other_names_are_nobodys(self, name: str) -> None:
+        plan = plan_of([V23], UP6, Ledger(), account=account(AccountImage(name, "ami-1")))
+        assert outcome(plan) == {NAME.format(6, 0): "build"}
+
+    def test_suffix_is_part_of_the_name(self) -> None:
+        suffixed = build(suffix="-r2-x")
+        name = NAME.format(6, 7)
+        view = account(AccountImage(f"{name}-r2-x", "ami-1"), AccountImage(NAME.format(6, 9), "ami-2"))
+        assert outcome(plan_of([suffixed], UP6, Ledger(), account=view)) == {f"{name}-r2-x": "adopt"}
+
     def test_pinned_revision_is_adopted(self) -> None:
         pinned = V23.model_copy(update={"revision": 3})
         view = account(AccountImage(NAME.format(6, 3), "ami-3"), AccountImage(NAME.format(6, 4), "ami-4"))
@@ -377,6 +411,15 @@ class TestDrift:
         assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "prune", R5.name: "keep"}
         assert step_of(plan, NAME.format(6, 1)).reason == f"revision r1: {R6.record.omi} (r0) is gone"
         assert step_of(plan, R6.name).level == "gone"
+
+    def test_rebuild_counts_on_from_what_is_gone(self) -> None:
+        gone = held(V23, "3.23.6", 5)
+        plan = plan_of([V23], UP6, ledger(R5, gone), account=account(R5))
+        assert outcome(plan) == {NAME.format(6, 6): "rebuild", gone.name: "prune", R5.name: "keep"}
+
+    def test_the_only_image_that_is_gone_is_rebuilt_without_being_called_a_mass_prune(self) -> None:
+        plan = plan_of([V23], UP6, ledger(R6), account=account())
+        assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "prune"}
 
     def test_superseded_image_that_is_gone_is_dropped(self) -> None:
         plan = plan_of([V23], UP6, ledger(R5, R6), account=account(R6))

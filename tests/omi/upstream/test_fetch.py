@@ -146,12 +146,14 @@ def test_branches_of_every_shape_that_upstream_has(site: Site, tmp_path: Path) -
     fresh = branch("3.25", arches=["x86_64"])
     nothing = branch("3.26", releases=None, eol_date=None)
     odd = branch("3.24", "3.24.0", eol_date="soon")
-    site.releases(edge, fresh, nothing, odd, branch("3.23", "3.23.0_rc1", "not a release", "3.23.6"))
+    candidate = branch("3.27", "3.27.0_rc1", "not a release")
+    site.releases(edge, fresh, nothing, odd, candidate, branch("3.23", "3.23.6"))
     known = asked(site, tmp_path)
     assert [(one.version, one.newest) for one in known.branches] == [
         ("edge", None),
         ("3.25", None),
         ("3.26", None),
+        ("3.27", None),
         ("3.23", "3.23.6"),
     ]
     assert known.supported(date(2026, 11, 23), "x86_64") == ("3.23",)
