@@ -194,6 +194,7 @@ class Build:
             group_id=group_id,
             folder=self.folder.path,
             say=self.narrator.say,
+            show=self.narrator.show,
             note=self.narrator.note,
             stop=self.stop,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -29,6 +30,12 @@ class Narrator:
         if self._left > 0:
             self._left -= 1
             self._write(line if self._left else f"more in {shown(self.log)}")
+
+    def show(self, lines: Sequence[str]) -> None:
+        """The last lines of a log, which explain a failure: all of them, whatever was said before."""
+        for line in lines:
+            self.note(line)
+            self._write(_flat(line))
 
     def note(self, text: str) -> None:
         """Any number of lines for the log alone."""

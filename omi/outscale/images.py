@@ -135,7 +135,9 @@ def own_snapshots(
             fits = snapshot.volume_id in volume_ids or (
                 tags is not None and all(snapshot.tags.get(key) == value for key, value in tags.items())
             )
-            if fits and snapshot.owner == cloud.account:  # again, should the cloud have ignored a filter
+            if (
+                fits and snapshot.owner == cloud.account and snapshot.state != "deleting"
+            ):  # again, should the cloud have ignored a filter
                 found[snapshot.snapshot_id] = snapshot
     return list(found.values())
 

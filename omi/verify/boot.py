@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,13 +35,14 @@ class Verified:
 
 @dataclass(frozen=True)
 class Verification:
-    """One OMI's check: where its keys may lie, who is told, and what ends it early."""
+    """One OMI's check: where its keys may lie, who is told (`show`: a log's last lines), and what ends it early."""
 
     cloud: Cloud
     identity: Identity
     group_id: str
     folder: Path
     say: Callable[[str], None]
+    show: Callable[[Sequence[str]], None]
     note: Callable[[str], None]
     stop: threading.Event
 
@@ -135,5 +136,4 @@ class Verification:
             tail = console_tail(self.cloud, vm_id, CONSOLE_LINES)
         except OmiError as error:
             tail = f"not readable: {error}"
-        for line in tail.splitlines() or ["empty"]:
-            self.say(f"console | {line}")
+        self.show([f"console | {line}" for line in tail.splitlines() or ["nothing on it"]])
