@@ -129,7 +129,10 @@ def accounts(draw: Callable[..., Any], images: list[LedgerImage], builds: list[B
             if (name := one.image_name(release, revision)) not in names:
                 names.add(name)
                 digest = draw(st.sampled_from((None, "sha256:alpine", "sha256:admin")))
-                there.append(AccountImage(name, f"ami-x-{name}", {}, draw(st.booleans()), digest))
+                half, managed = draw(st.sampled_from((False, False, True))), draw(st.booleans())
+                there.append(
+                    AccountImage(name, f"ami-x-{name}", managed=managed, half_made=half and managed, digest=digest)
+                )
     return AccountView.of(there)
 
 

@@ -365,6 +365,10 @@ class TestAdoption:
         assert step_of(plan, own.name).action is Action.ADOPT
         assert "this stack's own, from an interrupted run" in step_of(plan, own.name).reason
 
+    def test_half_made_image_does_not_hold_its_name(self) -> None:
+        half = seen(held(V23, "3.23.6"), half_made=True)
+        assert outcome(plan_of([V23], UP6, Ledger(), account=account(half))) == {NAME.format(6, 0): "build"}
+
     def test_own_image_of_other_content_is_passed_over(self) -> None:
         own = seen(held(V23, "3.23.6"), digest="sha256:other")
         assert outcome(plan_of([V23], UP6, Ledger(), account=account(own))) == {NAME.format(6, 1): "build"}
