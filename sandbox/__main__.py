@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sandbox import commands
 from sandbox.config import DEFAULT_BASE_PORT, Addresses, Settings, Timing, default_cache, default_home
-from sandbox.server import ServerError
+from sandbox.home import ServerError
 
 
 def main(arguments: list[str] | None = None) -> int:

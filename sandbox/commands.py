@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.config import SSH_PORT, Settings
-from sandbox.server import ServerError, running_pid, serve
+from sandbox.home import ServerError, running_pid
 
 START_LIMIT = 1800.0
 """Seconds; making the source OMI and the mirror is part of the first start."""
@@ -43,6 +43,8 @@ OWNED = (
 
 def serve_here(settings: Settings, given: argparse.Namespace) -> int:
     """Run the server in the foreground; with --report-fd it tells `start` how far it is."""
+    from sandbox.server import serve
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     with _reporter(given.report_fd) as report:
         try:

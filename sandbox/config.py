@@ -53,7 +53,8 @@ class Timing:
     volume_delete: float = 0.5
     snapshot_queue: float = 0.5
     snapshot_copy: float = 1.0
-    snapshot_delete: float = 0.2
+    snapshot_delete: float = 0.0
+    """None: a deleted snapshot was recorded as gone at the next read."""
     image_create: float = 1.0
     terminated_kept: float = 300.0
     """A terminated VM stays readable this long."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import importlib
 import json
 import logging
@@ -12,8 +11,8 @@ import shutil
 import signal
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from sandbox.cloud.store import Store, StoreError
 from sandbox.config import Settings
 from sandbox.control import Control
 from sandbox.credentials import ensure_profiles
+from sandbox.home import ServerError, only_one
 from sandbox.machines.protocol import MachineError, Machines
 from sandbox.relay import SshRelay
 from sandbox.web import Api, WebServer
@@ -40,10 +40,6 @@ NEEDED_TOOLS = {
 }
 """Program -> the Debian package that has it, for the QEMU machine driver."""
 DEFAULT_MACHINES = Settings.machines
-
-
-class ServerError(Exception):
-    """The server can't run; the message is one line and names the thing and the cure."""
 
 
 class Server:
@@ -65,7 +61,7 @@ class Server:
     def _open(self, progress: Progress) -> None:
         settings = self.settings
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._parts.enter_context(_only_one(settings.lock_file))
+        self._parts.enter_context(only_one(settings.lock_file))
         if settings.machines == DEFAULT_MACHINES:
             _require_tools()
         secured = self._listen("tls", settings.addresses.tls_port, tls.server_context(settings.home))
@@ -100,7 +96,7 @@ class Server:
             if error.errno == errno.EADDRINUSE:
                 raise _port_error(port) from error
             raise
-        threading.Thread(target=web.serve_forever, args=(0.1,), name=f"{name} server", daemon=True).start()
+        threading.Thread(target=web.serve_forever, args=(0.05,), name=f"{name} server", daemon=True).start()
         self._webs.append(web)
         return web
 
@@ -198,35 +194,6 @@ def serve(settings: Settings, progress: Progress, ready: Callable[[], None]) -> 
     finally:
         log.info("ending")
         server.close()
-
-
-def running_pid(settings: Settings) -> int | None:
-    """The pid of the server that holds this home, if one does."""
-    try:
-        with settings.lock_file.open("r+") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = stream.read().strip()
-                return int(text) if text.isdecimal() else 0
-    except FileNotFoundError:
-        return None
-    return None
-
-
-@contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Hold the home's lock; the file names this process while it does."""
-    with path.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ServerError(f"another sandbox already runs from {path.parent}") from None
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
-        yield
-        stream.truncate(0)
 
 
 def _require_tools() -> None:

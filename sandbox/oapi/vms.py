@@ -48,7 +48,6 @@ def vm_view(cloud: Cloud, vm: Vm) -> Json:
         "KeypairName": vm.keypair_name,
         "LaunchNumber": vm.launch_number,
         "NestedVirtualization": False,
-        "OsFamily": "linux",
         "Performance": vm.performance,
         "Placement": {"SubregionName": vm.subregion, "Tenancy": vm.tenancy},
         "ProductCodes": list(vm.product_codes),

@@ -72,7 +72,7 @@ class FakeMachines:
     """Implements sandbox.machines.protocol.Machines. `slow` makes copies take that many seconds."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home / "fake"
+        self.home = home / "volumes"
         self.home.mkdir(exist_ok=True)
         self.vms: dict[str, FakeVm] = {}
         self.slow = float(os.environ.get("FAKE_MACHINES_SLOW", "0"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.sandbox.client import (
@@ -219,7 +219,7 @@ def test_parameters_that_fcu_does_not_know_are_refused(ec2: Any, oapi: Oapi) -> 
 
 def test_throttling_is_retried_by_boto3(sandbox: Sandbox) -> None:
     sandbox.control("POST", "faults", {"action": "DescribeImages", "status": 503, "times": 2})
-    patient = sandbox.ec2(config=boto3.session.Config(retries={"mode": "standard", "max_attempts": 4}))
+    patient = sandbox.ec2(config=Config(retries={"mode": "standard", "max_attempts": 4}))
     assert len(patient.describe_images(Filters=[{"Name": "owner-alias", "Values": ["Outscale"]}])["Images"]) == 2
     statuses = [each["status"] for each in sandbox.control("GET", "calls") if each["action"] == "DescribeImages"]
     assert statuses == [503, 503, 200]

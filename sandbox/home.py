@@ -1,0 +1,44 @@
+"""The home folder of one sandbox: who runs from it. Light to import: every command needs it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sandbox.config import Settings
+
+
+class ServerError(Exception):
+    """The server can't run; the message is one line and names the thing and the cure."""
+
+
+def running_pid(settings: Settings) -> int | None:
+    """The pid of the server that holds this home, if one does."""
+    try:
+        with settings.lock_file.open("r+") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = stream.read().strip()
+                return int(text) if text.isdecimal() else 0
+    except FileNotFoundError:
+        return None
+    return None
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the home's lock; the file names this process while it does."""
+    with path.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServerError(f"another sandbox already runs from {path.parent}") from None
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+        stream.truncate(0)
