@@ -61,96 +61,111 @@ users = st.sampled_from(("alpine", "admin"))
 eols = st.sampled_from((None, TODAY - timedelta(days=60), TODAY - timedelta(days=10), TODAY, TODAY + timedelta(days=9)))
 
 
-def releases_of(version: str) -> st.SearchStrategy[str]:
-    if version == "edge":
-        return st.integers(0, 4).map(lambda days: edge_release(TODAY - timedelta(days=days)))
-    return st.sampled_from((1, 2, 9, 10)).map(lambda number: f"{version}.{number}")
+_edge_days = st.integers(0, 4).map(lambda days: edge_release(TODAY - timedelta(days=days)))
+
+
+def _numbered(version: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(tuple(f"{version}.{number}" for number in (1, 2, 9, 10)))
+
+
+# Strategies are made once, since making them takes longer than drawing from them.
+releases = {version: _edge_days if version == "edge" else _numbered(version) for version in VERSIONS}
+versions = st.sampled_from(VERSIONS)
+mostly = st.sampled_from((True, True, True, False))
+pins = {version: st.none() | st.none() | st.none() | found for version, found in releases.items()}
+revision_pins = st.none() | st.none() | st.none() | st.integers(0, 3)
+numbers = st.integers(0, 12)
+some_names = st.lists(st.sampled_from(NAMES), max_size=3, unique=True)
+past_keys = st.lists(versions.flatmap(lambda version: st.tuples(releases[version], numbers)), max_size=6, unique=True)
+listed_releases = {version: st.lists(found, max_size=3, unique=True) for version, found in releases.items()}
+mirror_releases = {version: st.none() | found for version, found in releases.items()}
+strays = {version: st.lists(st.tuples(found, st.integers(0, 4)), max_size=2) for version, found in releases.items()}
+uses = st.sampled_from(((), (), ("i-1",)))
+digests = st.sampled_from((None, "sha256:alpine", "sha256:admin"))
+chosen = st.sampled_from((False, False, True))
+edge_keeps = st.none() | st.integers(1, 3)
 
 
 @st.composite
 def live_builds(draw: Callable[..., Any], name: str) -> Build:
-    version = draw(st.sampled_from(VERSIONS))
+    version = draw(versions)
     return build(
         name,
         version,
         user=draw(users),
         access=draw(accesses),
         end_of_life=draw(eols),
-        recorded_release=None if version == "edge" else draw(releases_of(version)),
-        release=draw(st.none() | st.none() | st.none() | releases_of(version)),
-        revision=draw(st.none() | st.none() | st.none() | st.integers(0, 3)),
+        recorded_release=None if version == "edge" else draw(releases[version]),
+        release=draw(pins[version]),
+        revision=draw(revision_pins),
     )
 
 
 @st.composite
 def past_images(draw: Callable[..., Any], name: str) -> list[LedgerImage]:
     """Images that earlier profiles made under a build's name."""
-    keys = draw(
-        st.lists(
-            st.sampled_from(VERSIONS).flatmap(lambda one: st.tuples(releases_of(one), st.integers(0, 12))),
-            max_size=6,
-            unique=True,
-        )
-    )
     return [
         held(
             build(name, user=draw(users), access=draw(accesses), end_of_life=draw(eols)),
             release,
             revision,
-            verified=draw(st.sampled_from((True, True, True, False))),
-            adopted=draw(st.sampled_from((False, False, False, True))),
+            verified=draw(mostly),
+            adopted=not draw(mostly),
         )
-        for release, revision in keys
+        for release, revision in draw(past_keys)
     ]
 
 
 @st.composite
-def upstreams(draw: Callable[..., Any]) -> Upstream:
+def _upstreams(draw: Callable[..., Any]) -> Upstream:
     branches, mirror = [], {}
     for version in VERSIONS[:3]:
         if draw(st.booleans()):
-            listed = draw(st.lists(releases_of(version), max_size=3, unique=True))
-            branches.append(Branch(version, tuple(map(Release, listed)), draw(eols), (ARCH,)))
+            listed = tuple(map(Release, draw(listed_releases[version])))
+            branches.append(Branch(version, listed, draw(eols), (ARCH,)))
         if draw(st.booleans()):
-            mirror[(version, ARCH)] = MirrorRelease(draw(st.none() | releases_of(version)), draw(st.booleans()))
+            mirror[(version, ARCH)] = MirrorRelease(draw(mirror_releases[version]), draw(st.booleans()))
     return Upstream(tuple(branches), None, mirror)
 
 
-@st.composite
-def accounts(draw: Callable[..., Any], images: list[LedgerImage], builds: list[Build]) -> AccountView:
-    there: list[AccountImage] = []
-    for image in images:
-        if draw(st.sampled_from((True, True, True, False))):
-            used = draw(st.sampled_from(((), (), ("i-1",))))
-            there.append(seen(image, used_by=used, access=draw(st.sampled_from((image.spec.access, Access(), None)))))
+upstreams = _upstreams()
+builds_of = {name: live_builds(name) for name in NAMES}
+images_of = {name: past_images(name) for name in NAMES}
+
+
+def an_account(draw: Callable[..., Any], images: list[LedgerImage], builds: list[Build]) -> AccountView:
+    """The ledger's images, some gone and some changed, and images that the ledger knows nothing of."""
+    there = [
+        seen(image, used_by=draw(uses), access=draw(accesses) if draw(chosen) else image.spec.access)
+        for image in images
+        if draw(mostly)
+    ]
     names = {image.name for image in images}
     for one in builds:
-        for release, revision in draw(st.lists(st.tuples(releases_of(one.version), st.integers(0, 4)), max_size=2)):
+        for release, revision in draw(strays[one.version]):
             if (name := one.image_name(release, revision)) not in names:
                 names.add(name)
-                digest = draw(st.sampled_from((None, "sha256:alpine", "sha256:admin")))
-                half, managed = draw(st.sampled_from((False, False, True))), draw(st.booleans())
-                there.append(
-                    AccountImage(name, f"ami-x-{name}", managed=managed, half_made=half and managed, digest=digest)
-                )
+                managed = draw(st.booleans())
+                half_made, digest = managed and draw(chosen), draw(digests)
+                there.append(AccountImage(name, f"ami-x-{name}", managed=managed, half_made=half_made, digest=digest))
     return AccountView.of(there)
 
 
 @st.composite
-def cases(draw: Callable[..., Any]) -> Case:
-    live = [draw(live_builds(name)) for name in draw(st.lists(st.sampled_from(NAMES), max_size=3, unique=True))]
-    past = draw(st.lists(st.sampled_from(NAMES), max_size=3, unique=True))
-    images = [image for name in past for image in draw(past_images(name))]
+def _cases(draw: Callable[..., Any]) -> Case:
+    live = [draw(builds_of[name]) for name in draw(some_names)]
+    images = [image for name in draw(some_names) for image in draw(images_of[name])]
     known = sorted({one.name for one in live} | {image.build for image in images})
-    protect = draw(st.lists(st.sampled_from([image.name for image in images]), max_size=2)) if images else []
     retention = Retention(
         revision=draw(levels),
         release=draw(levels),
         end_of_life=draw(levels),
-        protect=tuple(protect),
+        protect=tuple(image.name for image in images if draw(numbers) == 0),
         allow_mass_prune=("all",),
     )
-    account = draw(accounts(images, live)) if draw(st.booleans()) else None
-    only = draw(st.sampled_from(((), (), (known[0],)))) if known else ()
-    keep = draw(st.none() | st.integers(1, 3))
-    return Case(tuple(live), draw(upstreams()), tuple(images), retention, account, only, keep)
+    account = an_account(draw, images, live) if draw(st.booleans()) else None
+    only = (known[0],) if known and draw(chosen) else ()
+    return Case(tuple(live), draw(upstreams), tuple(images), retention, account, only, draw(edge_keeps))
+
+
+cases = _cases()

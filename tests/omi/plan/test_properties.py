@@ -16,7 +16,8 @@ from omi.ledger import LedgerImage
 from omi.plan import Action, Plan, PlannedImage
 from omi.report import plan_json, render_table
 from omi.settings import Level, Retention
-from tests.omi.plan.cases import Case, cases, live_builds, upstreams
+from omi.upstream import Upstream
+from tests.omi.plan.cases import Case, builds_of, cases, upstreams
 from tests.omi.plan.make import after, seen
 
 EXAMPLES = int(os.environ.get("OMI_EXAMPLES", "40"))
@@ -73,7 +74,7 @@ def case_names(case: Case) -> set[str]:
 
 
 @many
-@given(cases(), st.randoms(use_true_random=False))
+@given(cases, st.randoms(use_true_random=False))
 def test_order_of_inputs_does_not_matter(case: Case, random: Random) -> None:
     plan = case.plan()
     builds, images, branches = list(case.builds), list(case.images), list(case.upstream.branches)
@@ -89,7 +90,7 @@ def test_order_of_inputs_does_not_matter(case: Case, random: Random) -> None:
 
 
 @many
-@given(cases())
+@given(cases)
 def test_every_image_has_exactly_one_step(case: Case) -> None:
     plan = case.plan()
     names = Counter(step.name for step in plan.steps)
@@ -102,7 +103,7 @@ def test_every_image_has_exactly_one_step(case: Case) -> None:
 
 
 @many
-@given(cases())
+@given(cases)
 def test_names_are_valid_and_of_their_build(case: Case) -> None:
     for step in case.plan().steps:
         if isinstance(step.image, PlannedImage):
@@ -114,7 +115,7 @@ def test_names_are_valid_and_of_their_build(case: Case) -> None:
 
 
 @many
-@given(cases())
+@given(cases)
 def test_newest_verified_image_of_a_live_build_stays(case: Case) -> None:
     plan, missing = case.plan(), gone(case)
     for build in case.builds:
@@ -128,7 +129,7 @@ def test_newest_verified_image_of_a_live_build_stays(case: Case) -> None:
 
 
 @many
-@given(cases())
+@given(cases)
 def test_protected_and_used_images_stay(case: Case) -> None:
     plan, missing = case.plan(), gone(case)
     used = {image.omi for image in case.account.images if image.used_by} if case.account else set()
@@ -139,7 +140,7 @@ def test_protected_and_used_images_stay(case: Case) -> None:
 
 
 @many
-@given(cases())
+@given(cases)
 def test_planning_again_builds_nothing_and_a_third_time_changes_nothing(case: Case) -> None:
     """What a run builds counts as a replacement from the next run on, so that one may prune; then all is settled."""
     first = case.plan()
@@ -158,7 +159,7 @@ def test_planning_again_builds_nothing_and_a_third_time_changes_nothing(case: Ca
 
 
 @many
-@given(cases())
+@given(cases)
 def test_adding_a_build_never_prunes(case: Case) -> None:
     assume(case.builds)
     *fewer, _ = case.builds
@@ -169,7 +170,7 @@ def test_adding_a_build_never_prunes(case: Case) -> None:
 
 
 @many
-@given(cases(), st.sampled_from(("revision", "release", "end_of_life")), st.integers(0, 2), st.integers(0, 30))
+@given(cases, st.sampled_from(("revision", "release", "end_of_life")), st.integers(0, 2), st.integers(0, 30))
 def test_tighter_level_prunes_a_superset(case: Case, key: str, keep: int, grace: int) -> None:
     level = getattr(case.retention, key)
     if level is None:
@@ -181,7 +182,7 @@ def test_tighter_level_prunes_a_superset(case: Case, key: str, keep: int, grace:
 
 
 @many
-@given(cases())
+@given(cases)
 def test_prunes_have_a_level_that_is_set(case: Case) -> None:
     retention, live = case.retention, {build.name for build in case.builds}
     levels = {"revision": retention.revision, "release": retention.release, "end-of-life": retention.end_of_life}
@@ -202,12 +203,12 @@ def test_prunes_have_a_level_that_is_set(case: Case) -> None:
 
 
 @many
-@given(cases(), upstreams(), st.data())
+@given(cases, upstreams, st.data())
 def test_older_checkout_and_upstream_prune_only_by_retention_or_removal(
-    case: Case, older: object, data: st.DataObject
+    case: Case, older: Upstream, data: st.DataObject
 ) -> None:
     """Whatever core profiles, recorded releases and upstream say: without levels only a removed build loses images."""
-    builds = tuple(data.draw(live_builds(build.name)) for build in case.builds)
+    builds = tuple(data.draw(builds_of[build.name]) for build in case.builds)
     plan = case.plan(builds=builds, upstream=older, retention=Retention(allow_mass_prune=("all",)), edge_keep=None)
     live = {build.name for build in builds}
     for step in plan.of(Action.PRUNE):
@@ -215,7 +216,7 @@ def test_older_checkout_and_upstream_prune_only_by_retention_or_removal(
 
 
 @many
-@given(cases())
+@given(cases)
 def test_only_leaves_all_other_builds_untouched(case: Case) -> None:
     known = {build.name for build in case.builds} | {image.build for image in case.images}
     assume(known)
@@ -231,7 +232,7 @@ def test_only_leaves_all_other_builds_untouched(case: Case) -> None:
 
 
 @many
-@given(cases())
+@given(cases)
 def test_kept_images_are_declared_as_state_holds_them_but_for_access(case: Case) -> None:
     before = {image.name: image for image in case.images}
     access = {build.name: build.access for build in case.builds}
@@ -250,7 +251,7 @@ def test_kept_images_are_declared_as_state_holds_them_but_for_access(case: Case)
 
 
 @many
-@given(cases())
+@given(cases)
 def test_builds_and_prunes_of_one_run_never_rely_on_each_other(case: Case) -> None:
     """What is pruned is the same whether or not this run's builds succeed: only the ledger counts as a replacement."""
     plan = case.plan()
