@@ -1,0 +1,116 @@
+"""A real stack that holds images without a VM ever having run: they are adopted, then called its own in its state."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from omi.identity import Identity
+from omi.image import ImageSpec
+from tests.e2e.project import Project
+from tests.omi.upstream.site import Site, branch, listing, serving
+from tests.sandbox.client import Oapi, Sandbox, empty_volume, free_base_port, register, settings_for, snapshot
+
+STACK = "e2e"
+
+
+@dataclass
+class HeldProject:
+    """A project, the account it works on (no machines behind it), and the Alpine that it sees."""
+
+    project: Project
+    sandbox: Sandbox
+    site: Site
+    volume: str
+    """What the images' snapshots are taken of."""
+
+    @property
+    def oapi(self) -> Oapi:
+        """The account."""
+        return self.sandbox.oapi("main")
+
+    def pulumi(self, *arguments: str) -> str:
+        """What a pulumi command on the stack prints; it must succeed."""
+        done = self.project.pulumi(*arguments, "-s", STACK)
+        assert done.code == 0, done.text
+        return done.text
+
+    def omi(self, *arguments: str) -> str:
+        """What one of the project's own commands prints; it must succeed."""
+        done = self.project.run("python3", "-m", "omi", *arguments)
+        assert done.code == 0, done.text
+        return done.text
+
+    def plan(self) -> dict[str, dict[str, Any]]:
+        """The steps that are planned, by image."""
+        steps = json.loads(self.omi("plan", "-s", STACK, "--json"))["steps"]
+        return {step["image"]: step for step in steps}
+
+    def register(self, name: str, tags: dict[str, str] | None = None) -> str:
+        """An OMI in the account."""
+        made = register(self.oapi, name, snapshot(self.oapi, self.volume))
+        self.tag(made, tags or {})
+        return made
+
+    def tag(self, resource: str, tags: dict[str, str]) -> None:
+        """Put tags on it."""
+        if tags:
+            pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+            self.oapi.call("CreateTags", ResourceIds=[resource], Tags=pairs)
+
+    def image(self, omi: str) -> dict[str, Any] | None:
+        """What the account holds under this id."""
+        found = self.oapi.call("ReadImages", Filters={"ImageIds": [omi]})["Images"]
+        return found[0] if found else None
+
+    def write_profile(self, *builds: str, **rest: Any) -> None:
+        """A target profile with builds of 3.23, each with a prefix of its own."""
+        entries = {name: {"version": "3.23", "arch": "x86_64", "prefix": f"{name}-"} for name in builds}
+        content = {**({"builds": entries} if builds else {}), **rest}
+        (self.project.folder / "profiles" / "alpine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    def hold(self, *builds: str) -> dict[str, str]:
+        """Make the stack hold a verified image of its own for each build: OMI ids by build."""
+        self.write_profile(*builds)
+        made = {name: self.register(f"{name}-3.23.6-x86_64-r0") for name in builds}
+        self.pulumi("up", "--yes", "--skip-preview")
+        exported = json.loads(self.pulumi("stack", "export"))
+        for resource in exported["deployment"]["resources"]:
+            if resource["type"] == "command:local:Command":
+                record = json.loads(resource["outputs"]["stdout"])
+                resource["outputs"]["stdout"] = json.dumps({**record, "adopted": False, "verified": True})
+                spec = ImageSpec.from_json(resource["inputs"]["stdin"], "state")
+                self.tag(record["omi"], dict(Identity(spec).tags))
+        file = self.project.folder / "state.json"
+        file.write_text(json.dumps(exported), encoding="utf-8")
+        self.pulumi("stack", "import", "--file", str(file))
+        return made
+
+
+@contextmanager
+def held_project() -> Iterator[HeldProject]:
+    """One for all tests of a module."""
+    with tempfile.TemporaryDirectory(prefix="omi-held-") as folder, serving() as site:
+        site.releases(branch("3.23", "3.23.6"))
+        site.latest("3.23", listing("3.23.6"))
+        base_port = free_base_port()
+        sandbox = Sandbox(settings_for(Path(folder) / "cloud", base_port=base_port))
+        try:
+            project = Project(Path(folder) / "project", Path(folder) / "cloud", base_port)
+            path = project.folder / "stacks" / f"Pulumi.{STACK}.yaml"
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content["config"]["alpine-omi:upstream"] = site.settings.model_dump()
+            path.write_text(yaml.safe_dump(content), encoding="utf-8")
+            made = HeldProject(project, sandbox, site, empty_volume(sandbox.oapi("main")))
+            assert project.pulumi("stack", "init", STACK).code == 0
+            yield made
+            print(project.log_tail())
+        finally:
+            sandbox.close()

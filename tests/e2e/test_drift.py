@@ -1,0 +1,95 @@
+"""What is changed in the account by other hands, seen and mended by real pulumi; no VM runs.
+
+The tests of this module are one story and run in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.held import HeldProject, held_project
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def held() -> Iterator[HeldProject]:
+    with held_project() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def omis(held: HeldProject) -> dict[str, str]:
+    return held.hold("one", "two", "three")
+
+
+def test_images_as_they_should_be_are_kept(held: HeldProject, omis: dict[str, str]) -> None:
+    assert {step["action"] for step in held.plan().values()} == {"keep"}
+    assert "7 unchanged" in held.pulumi("preview")  # the stack, three builds and their images
+
+
+def test_an_image_that_was_made_public_is_made_private_again_and_that_settles(
+    held: HeldProject, omis: dict[str, str]
+) -> None:
+    public = {"Additions": {"GlobalPermission": True}}
+    for _ in range(2):  # what changes for the first repair must change again for the second
+        held.oapi.call("UpdateImage", ImageId=omis["one"], PermissionsToLaunch=public)
+        step = held.plan()["one-3.23.6-x86_64-r0"]
+        assert (step["action"], step["updates"]) == ("keep", True)
+        assert "put back" in step["reason"]
+        assert "1 to update" in held.pulumi("preview")
+        held.pulumi("up", "--yes", "--skip-preview")
+        image = held.image(omis["one"])
+        assert image is not None
+        assert image["PermissionsToLaunch"]["GlobalPermission"] is False
+        assert not any(step["updates"] for step in held.plan().values())
+        assert "to update" not in held.pulumi("preview")
+
+
+def test_an_image_in_use_is_not_pruned(held: HeldProject, omis: dict[str, str]) -> None:
+    vm = held.oapi.call("CreateVms", ImageId=omis["two"], VmType="tinav5.c1r1p2")["Vms"][0]["VmId"]
+    held.write_profile("one", "three")
+    step = held.plan()["two-3.23.6-x86_64-r0"]
+    assert step["action"] == "keep"
+    assert vm in step["reason"]
+    held.oapi.call("DeleteVms", VmIds=[vm])
+    step = held.plan()["two-3.23.6-x86_64-r0"]
+    assert (step["action"], step["level"]) == ("prune", "profile")
+    held.write_profile("one", "two", "three")
+
+
+def test_an_image_that_was_deleted_is_built_again(held: HeldProject, omis: dict[str, str]) -> None:
+    held.oapi.call("DeleteImage", ImageId=omis["three"])
+    plan = held.plan()
+    assert plan["three-3.23.6-x86_64-r1"]["action"] == "rebuild"
+    assert f"{omis['three']} (r0) is gone" in plan["three-3.23.6-x86_64-r1"]["reason"]
+    assert plan["three-3.23.6-x86_64-r0"]["level"] == "gone"
+    shown = held.pulumi("preview")
+    assert "1 to create" in shown
+    assert "1 to delete" in shown
+
+
+def test_one_of_a_removed_build_is_dropped_from_the_ledger(held: HeldProject, omis: dict[str, str]) -> None:
+    held.write_profile("one", "two")
+    assert "rebuild" not in {step["action"] for step in held.plan().values()}
+    held.pulumi("up", "--yes", "--skip-preview")
+    assert "three-3.23.6-x86_64-r0" not in held.omi("images", "-s", "e2e")
+
+
+def test_a_key_of_another_account_is_refused_in_one_line(held: HeldProject, omis: dict[str, str]) -> None:
+    file = held.project.folder / "stacks" / "Pulumi.e2e.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("osc_profile: main", "osc_profile: second"), encoding="utf-8")
+    try:
+        done = held.project.run("python3", "-m", "omi", "plan", "-s", "e2e")
+        shown = held.project.pulumi("preview", "-s", "e2e")
+    finally:
+        file.write_text(text, encoding="utf-8")
+    assert done.code == 3
+    assert len(done.text.strip().splitlines()) == 1
+    assert "use a key of that account" in done.text
+    assert shown.code != 0
+    assert "use a key of that account" in shown.text
+    assert "Traceback" not in shown.text
