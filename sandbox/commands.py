@@ -34,6 +34,7 @@ OWNED = (
     "server.pem",
     "server.log",
     "server.lock",
+    "keys",
     "volumes",
     "snapshots",
     "vms",
@@ -72,8 +73,8 @@ def _reporter(descriptor: int | None) -> Iterator[Any]:
 def start(settings: Settings, given: argparse.Namespace) -> int:
     """Start the server in a session of its own and wait until it answers; harmless when it runs already."""
     if running_pid(settings) is not None:
-        facts = _status(settings)
-        print(f"already running: {facts['api'] if facts else 'starting'} (home {settings.home})")
+        facts = _wait_answer(settings)
+        print(f"already running: {facts['api']} (home {settings.home})")
         return 0
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     reading, writing = os.pipe()
@@ -91,6 +92,17 @@ def start(settings: Settings, given: argparse.Namespace) -> int:
     _wait_ready(child, reading, settings)
     print(f"ready: {settings.addresses.api_endpoint} (profiles in {settings.profiles_file})")
     return 0
+
+
+def _wait_answer(settings: Settings) -> dict[str, Any]:
+    """The status of a server that another start launched, once it answers."""
+    deadline = time.monotonic() + START_LIMIT
+    while time.monotonic() < deadline and running_pid(settings) is not None:
+        facts = _status(settings)
+        if facts is not None:
+            return facts
+        time.sleep(0.1)
+    raise ServerError(f"the server that runs from {settings.home} does not answer; see {settings.log_file}")
 
 
 def _arguments(settings: Settings, given: argparse.Namespace) -> list[str]:
@@ -165,10 +177,13 @@ def _ended(settings: Settings, limit: float) -> bool:
 
 def status(settings: Settings, given: argparse.Namespace) -> int:
     """Tell whether it runs, where, and what is in it."""
-    facts = _status(settings)
-    if facts is None:
+    pid = running_pid(settings)
+    if pid is None:
         print(json.dumps({"running": False}) if given.json else f"not running (home {settings.home})")
         return NOT_RUNNING
+    facts = _status(settings)
+    if facts is None:
+        raise ServerError(f"the server (pid {pid}) runs but does not answer; it may be starting: {settings.log_file}")
     if given.json:
         print(json.dumps({"running": True, **facts}, indent=2))
         return 0

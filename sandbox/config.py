@@ -134,7 +134,8 @@ class Settings:
     machines: str = "sandbox.machines.qemu:QemuMachines"
     """`module:factory` of the machine driver; the factory takes the home folder."""
     source: str = "sandbox.source_omi:ensure"
-    """`module:function` that makes or finds the disk of the official OMI; the function takes the cache folder."""
+    """`module:function` that makes or finds the disk of the official OMI; the function takes the cache folder and a
+    callable for lines of progress."""
     mirror: str = "auto"
     """Where the Alpine mirror takes its packages from: auto, cdn or fixture; off: no mirror."""
     date_skew: float | None = 900.0

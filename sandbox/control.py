@@ -159,7 +159,7 @@ class Control:
                 for each in self._cloud.store.all(Vm)
                 if each.alive
             ]
-            counts = {kind.kind: len(self._cloud.store.all(kind)) for kind in LISTED}
+            counts = {kind.kind: len(self._cloud.store.all(kind)) for kind in LISTED} | {"vm": len(vms)}
             return {**self._facts, "vms": vms, "counts": counts}
 
 

@@ -103,9 +103,8 @@ class Server:
     def _seed(self, progress: Progress) -> None:
         if seeds.seeded(self.cloud):
             return
-        progress("making the official Debian-12 OMI (once, about a minute)")
         self.settings.cache.mkdir(parents=True, exist_ok=True)
-        disk = _load(self.settings.source)(self.settings.cache)
+        disk = _load(self.settings.source)(self.settings.cache, progress)
         source = Source(path=Path(disk.path), size=disk.size_gib, name=disk.name, created=disk.created)
         seeds.ensure_images(self.cloud, source, progress)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from sandbox.cloud import vmdisks, vmwork
+from sandbox.cloud import vmwork
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.images import complete_image
 from sandbox.cloud.model import Image, Snapshot, Vm, Volume
@@ -52,8 +52,10 @@ def _recover_vms(cloud: Cloud) -> None:
 def _recover_volumes(cloud: Cloud) -> None:
     for volume in cloud.store.all(Volume):
         if volume.state == "creating":
-            work = make_volume if volume.link is None else _make_linked
-            cloud.later(f"make {volume.id}", partial(work, cloud, volume.id))
+            work = partial(make_volume, cloud, volume.id)
+            if volume.link is not None:
+                work = partial(_make_linked, cloud, volume.link.vm_id)
+            cloud.later(f"make {volume.id}", work)
         elif volume.state == "deleting":
             cloud.later(f"delete {volume.id}", partial(remove_volume, cloud, volume.id))
         elif volume.link is not None and volume.link.state == "attaching":
@@ -65,11 +67,9 @@ def _recover_volumes(cloud: Cloud) -> None:
                 cloud.store.put(volume.model_copy(update={"state": "available", "link": None}))
 
 
-def _make_linked(cloud: Cloud, volume_id: str) -> None:
-    volume = cloud.store.get(Volume, volume_id)
-    if volume is not None and volume.link is not None and vmdisks.write_disk(cloud, volume):
-        link = volume.link.model_copy(update={"state": "attached"})
-        cloud.change(Volume, volume_id, {"creating"}, state="in-use", link=link)
+def _make_linked(cloud: Cloud, vm_id: str) -> None:
+    with cloud.vm_lock(vm_id):
+        vmwork.make_volumes(cloud, vm_id)
 
 
 def _recover_snapshots(cloud: Cloud) -> None:

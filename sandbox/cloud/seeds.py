@@ -58,6 +58,7 @@ def ensure_images(cloud: Cloud, source: Source, progress: Callable[[str], None])
     older = f"Debian-12-{source.created - dt.timedelta(days=180):%Y-%m-%d}"
     disk: str | None = None
     for region in REGIONS:
+        progress(f"registering the public OMIs of {region.name}")
         present = {(each.account_id, each.name) for each in cloud.store.all(Image) if each.region == region.name}
         for account, name, age in (
             (OFFICIAL_ACCOUNT, older, dt.timedelta(days=180)),
@@ -66,7 +67,6 @@ def ensure_images(cloud: Cloud, source: Source, progress: Callable[[str], None])
             (FOREIGN_ACCOUNT, CLASHING_NAME, -dt.timedelta(hours=1)),
         ):
             if (account, name) not in present:
-                progress(f"registering {name} of account {account} in {region.name}")
                 snapshot_id = cloud.fresh_id(Snapshot)
                 if disk is None:
                     cloud.machines.import_snapshot(snapshot_id, str(source.path))

@@ -26,7 +26,7 @@ GUEST_SHUTDOWN = "Client.InstanceInitiatedShutdown: the VM powered itself off"
 def launch_vm(cloud: Cloud, vm_id: str, *, boot: bool) -> None:
     """pending → running (or stopped, where it is not to boot): make the volumes, start the machine."""
     with cloud.vm_lock(vm_id):
-        if not _make_volumes(cloud, vm_id):
+        if not make_volumes(cloud, vm_id):
             _fail_launch(cloud, vm_id, "a volume could not be made")
             return
         if boot:
@@ -36,7 +36,8 @@ def launch_vm(cloud: Cloud, vm_id: str, *, boot: bool) -> None:
         cloud.change(Vm, vm_id, {"pending"}, state="stopped")
 
 
-def _make_volumes(cloud: Cloud, vm_id: str) -> bool:
+def make_volumes(cloud: Cloud, vm_id: str) -> bool:
+    """Make those of a VM's volumes that are still `creating` (under its lock); whether that went well."""
     for volume in vmdisks.volumes_of(cloud, vm_id):
         if volume.state != "creating":
             continue
@@ -51,6 +52,7 @@ def _make_volumes(cloud: Cloud, vm_id: str) -> bool:
 def start_vm(cloud: Cloud, vm_id: str) -> None:
     """stopped → pending → running."""
     with cloud.vm_lock(vm_id):
+        make_volumes(cloud, vm_id)
         _start(cloud, vm_id, on_failure="stopped")
 
 

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,9 @@ class FakeSource:
     created: dt.datetime
 
 
-def fake_source(cache: Path) -> FakeSource:
+def fake_source(cache: Path, progress: Callable[[str], None]) -> FakeSource:
     """A stand-in for sandbox.source_omi.ensure."""
+    progress("making a disk that boots nothing")
     path = cache / "fake-source.qcow2"
     path.write_text("debian")
     return FakeSource(path, 10, "Debian-12-2026-10-13", dt.datetime(2026, 10, 13, tzinfo=dt.UTC))
