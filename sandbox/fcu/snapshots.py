@@ -74,7 +74,8 @@ def create_snapshot(cloud: Cloud, caller: Account, parameters: Json) -> Json:
     return snapshot_view(snapshot)
 
 
-@operation("CopySnapshot", "SourceSnapshotId", "SourceRegion", "Description")
+# PresignedUrl and DestinationRegion: boto3 adds them by itself.
+@operation("CopySnapshot", "SourceSnapshotId", "SourceRegion", "Description", "PresignedUrl", "DestinationRegion")
 def copy_snapshot(cloud: Cloud, caller: Account, parameters: Json) -> Json:
     if required(parameters, "SourceRegion") != caller.region:
         raise CloudError(Fail.BAD_VALUE, f"A snapshot is copied within its Region only: {caller.region}.")

@@ -9,6 +9,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from sandbox import fcu
+from sandbox.fcu import protocol
 from tests.sandbox.client import (
     Oapi,
     Sandbox,
@@ -225,3 +227,61 @@ def test_throttling_is_retried_by_boto3(sandbox: Sandbox) -> None:
     assert statuses == [503, 503, 200]
     sandbox.control("POST", "faults", {"action": "DescribeImages", "status": 503})
     assert code_of(sandbox.ec2().describe_images) == (503, "RequestLimitExceeded")
+
+
+def test_every_parameter_that_is_taken_exists_in_ec2() -> None:
+    for name, known in fcu.OPERATIONS.items():
+        shape = protocol.operation(name).input_shape
+        assert shape is not None
+        assert known.parameters <= set(shape.members), name
+
+
+def test_an_image_and_a_snapshot_are_made_of_what_is_there(ec2: Any, oapi: Oapi, sandbox: Sandbox) -> None:
+    vm = launch(oapi)
+    image = ec2.create_image(InstanceId=vm, Name="of a vm")["ImageId"]
+    wait_state(oapi, image, "available")
+    source = ec2.describe_images(ImageIds=[image])["Images"][0]["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    copy = ec2.copy_snapshot(SourceSnapshotId=source, SourceRegion="eu-west-2")["SnapshotId"]
+    wait_state(oapi, copy, "completed")
+    assert code_of(ec2.copy_snapshot, SourceSnapshotId=source, SourceRegion="us-east-2") == (
+        400,
+        "InvalidParameterValue",
+    )
+    second = sandbox.account_id("second")
+    for change, rights in (("add", [{"UserId": second}]), ("remove", [])):
+        ec2.modify_image_attribute(ImageId=image, Attribute="launchPermission", OperationType=change, UserIds=[second])
+        seen = ec2.describe_image_attribute(ImageId=image, Attribute="launchPermission")["LaunchPermissions"]
+        assert seen == rights
+    ec2.modify_image_attribute(ImageId=image, LaunchPermission={"Add": [{"Group": "all"}]})
+    public = ec2.describe_images(ExecutableUsers=["all"], Filters=[{"Name": "name", "Values": ["of a vm"]}])["Images"]
+    assert [each["ImageId"] for each in public] == [image]
+
+
+def test_a_vm_is_rebooted_and_bears_an_address(ec2: Any, oapi: Oapi, sandbox: Sandbox) -> None:
+    vm = launch(oapi)
+    first = sandbox.machines.vms[vm]
+    ec2.reboot_instances(InstanceIds=[vm])
+    wait_for(lambda: sandbox.machines.vms.get(vm), lambda seen: seen not in (None, first))
+    assert state_of(oapi, vm) == "running"
+    address = ec2.allocate_address(Domain="standard")
+    linked = ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=vm)["AssociationId"]
+    shown = ec2.describe_instances(InstanceIds=[vm])["Reservations"][0]["Instances"][0]
+    assert shown["PublicIpAddress"] == address["PublicIp"]
+    assert code_of(ec2.release_address, AllocationId=address["AllocationId"]) == (400, "InvalidIPAddress.InUse")
+    ec2.disassociate_address(AssociationId=linked)
+    ec2.release_address(AllocationId=address["AllocationId"])
+
+
+def test_a_keypair_is_made_here_and_a_rule_is_revoked(ec2: Any) -> None:
+    made = ec2.create_key_pair(KeyName="mine")
+    assert made["KeyMaterial"].startswith("-----BEGIN RSA PRIVATE KEY-----")
+    listed = ec2.describe_key_pairs(KeyNames=["mine"])["KeyPairs"][0]
+    assert (listed["KeyFingerprint"], listed["KeyType"]) == (made["KeyFingerprint"], "rsa")
+    group = ec2.create_security_group(GroupName="mine", Description="x")["GroupId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "127.0.0.1/32"}
+    ec2.authorize_security_group_ingress(GroupId=group, **rule)
+    assert code_of(ec2.authorize_security_group_ingress, GroupId=group, **rule) == (400, "InvalidPermission.Duplicate")
+    ec2.revoke_security_group_ingress(GroupId=group, **rule)
+    shown = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["mine"]}])["SecurityGroups"][0]
+    assert shown["IpPermissions"] == []
+    assert code_of(ec2.revoke_security_group_ingress, GroupId=group, **rule) == (400, "InvalidPermission.NotFound")
