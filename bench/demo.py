@@ -2,8 +2,8 @@
 
     . toolchain/env.sh; python bench/demo.py
 
-Start from a stopped and reset sandbox and an empty stack for two fresh builds. Memory is the proportional set size (PSS)
-of all processes that began after this one, summed twice a second; its peak is reported.
+Start from a stopped and reset sandbox and an empty stack for two fresh builds. Memory is the proportional set size
+(PSS) of all processes that began after this one, summed twice a second; its peak is reported.
 """
 
 from __future__ import annotations
