@@ -41,7 +41,7 @@ lint:
 	@git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
 
 test: setup lint ## every test, end to end included
-	@. toolchain/env.sh && python -m pytest
+	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest
 
 check: setup lint ## the quick tests, under a minute
 	@. toolchain/env.sh && python -m pytest -m 'not slow'
