@@ -46,6 +46,6 @@ mcopy -i "$disk@@1M" "$recipe/syslinux.cfg" ::/syslinux.cfg
 syslinux --offset 1048576 --install "$disk"
 
 rm -f "$root"/boot/vmlinuz-* "$root"/boot/System.map-*
-mke2fs -q -F -t ext4 -L root -m 1 -J size=16 -d "$root" \
+mke2fs -q -F -t ext4 -L root -m 1 -d "$root" \
 	-E "offset=$((root_mib << 20)),assume_storage_prezeroed=1,root_owner=0:0" \
 	"$disk" "$(((size_gib << 20) - (root_mib << 10)))k"
