@@ -22,7 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"sandbox: {error.filename or settings.home}: {error.strerror}", file=sys.stderr)
+        print(
+            f"sandbox: {error.filename or settings.home}: {error.strerror}; --home names another place", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:
         return 130

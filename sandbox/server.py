@@ -28,6 +28,7 @@ from sandbox.credentials import ensure_profiles
 from sandbox.home import ServerError, only_one
 from sandbox.machines.protocol import MachineError, Machines
 from sandbox.relay import SshRelay
+from sandbox.source_omi import SourceOmiError
 from sandbox.web import Api, WebServer
 
 log = logging.getLogger("sandbox")
@@ -220,7 +221,7 @@ def _port_error(port: int) -> ServerError:
 
 def _in_one_line(error: BaseException, settings: Settings) -> ServerError | None:
     """Expected failures as a ServerError; None for anything else."""
-    if isinstance(error, (MachineError, StoreError)) or type(error).__name__ == "SourceOmiError":
+    if isinstance(error, (MachineError, StoreError, SourceOmiError)):
         return ServerError(str(error))
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return ServerError(f"the disk is full: {error.filename or settings.home}")
