@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from omi.outscale.images import (
     wait_available,
 )
 from omi.outscale.sweep import Leftovers, sweep
+from omi.outscale.vms import read_vm
 from omi.outscale.waiting import InterruptedBuildError
 from omi.packer.inputs import (
     TEMPLATE,
@@ -43,7 +42,8 @@ from omi.packer.inputs import (
     temporary_folder,
     write_variables,
 )
-from omi.packer.runner import GRACE, PackerRun, Watcher, read_output, run_packer
+from omi.packer.progress import PackerOutput
+from omi.packer.runner import GRACE, Look, PackerRun, Watcher, read_output, run_packer
 from omi.packer.tools import PackerTools, find_tools
 from omi.verify.boot import Verification, Verified
 
@@ -75,6 +75,7 @@ class Build:
         if existing is not None and not self._is_wanted(existing):
             self.narrator.say(f"{existing.omi_id} bears the name already and is not of this build: adopted, not built")
             return self._record(existing, adopted=True)
+        self.folder.tidy()
         tools = find_tools(self.environ)
         source = ssh_source(self.spec.vm.ssh_source, self.spec.cloud.api)
         find_source(self.cloud, self.spec.vm.source_omi, self.spec.vm.source_owner)
@@ -138,14 +139,13 @@ class Build:
             write_variables(self.folder, self.identity, tools, entry, name)
             packed = self._run_packer(tools)
             omi = self._read_back(packed, name)
-        shutil.rmtree(self.folder.upload, ignore_errors=True)
         self._sweep(omi, packed.output.volumes, group=None)
         return self._settle_name(omi), packed
 
     def _run_packer(self, tools: PackerTools) -> PackerRun:
         self.folder.manifest.unlink(missing_ok=True)
         command = [tools.packer, "build", "-color=false", f"-var-file={self.folder.variables}", str(TEMPLATE)]
-        watcher = Watcher(self.narrator.say, self._snapshot_progress)
+        watcher = Watcher(self.narrator.say, self._look)
         limit = self.spec.vm.timeout
         with temporary_folder(self.folder) as home:
             environment = packer_environment(self.environ, home, tools, self.cloud.credentials, self.spec.cloud.ca_file)
@@ -153,17 +153,25 @@ class Build:
         log = shown(self.folder.packer_log)
         if self.stop.is_set():
             raise InterruptedBuildError("interrupted")
+        if packed.broken:
+            raise BuildError(f"{self.spec.name}: {packed.broken}; see {log}")
         if packed.timed_out:
             raise BuildError(f"{self.spec.name}: Packer took longer than {limit} s (vm.timeout); see {log}")
         if packed.exit_code != 0:
             raise BuildError(f"{self.spec.name}: {packed.output.reason}; see {log}")
         return packed
 
-    def _snapshot_progress(self, volumes: Sequence[str]) -> str | None:
-        with suppress(OmiError):  # only to show progress; Packer itself waits for the snapshot
-            taken = [snapshot for snapshot in own_snapshots(self.cloud, volumes) if snapshot.state != "completed"]
-            return f"snapshot {taken[0].progress} %" if taken else None
-        return None
+    def _look(self, output: PackerOutput) -> Look:
+        """What Packer waits for; older plugins wait for ever for a VM or snapshot that has failed."""
+        try:
+            if output.phase == "boot":
+                vm = read_vm(self.cloud, output.vm) if output.vm else None
+                return Look(broken=f"the build VM {vm.vm_id} is {vm.state}" if vm and vm.is_lost else None)
+            taken = [each for each in own_snapshots(self.cloud, output.volumes) if each.state != "completed"]
+            failed = [f"the snapshot {each.snapshot_id} has failed" for each in taken if each.state == "error"]
+            return Look(say=f"snapshot {taken[0].progress} %" if taken else None, broken=failed[0] if failed else None)
+        except OmiError:
+            return Look()  # what Packer itself sees decides
 
     def _read_back(self, packed: PackerRun, name: str) -> Omi:
         """The OMI that the account really holds now; Packer's exit code alone proves nothing."""
@@ -211,6 +219,7 @@ class Build:
 
     def _clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> None:
         """Remove all that is left, but `keep`; OMIs of `names` only if they are ours. A failure here is only told."""
+        self.folder.tidy()
         volumes = (*earlier, *read_output(self.folder.packer_log).volumes)
         try:
             for name in dict.fromkeys(names):

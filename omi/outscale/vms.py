@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NEVER = threading.Event()
 _ENDED = frozenset({"terminated", "quarantine"})
+_NEVER_RUNS = _ENDED | {"shutting-down"}
 _END = 300.0  # seconds for VMs to be terminated
 
 
@@ -32,6 +33,11 @@ class Vm:
     public_ip: str
     volumes: tuple[str, ...]
     tags: Mapping[str, str]
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it will never run again, so that waiting for it is in vain."""
+        return self.state in _NEVER_RUNS
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event =
 
     def seen() -> Vm:
         vm = read_vm(cloud, vm_id)
-        if vm is None or vm.state in {*_ENDED, "shutting-down", "stopping", "stopped"}:
+        if vm is None or vm.is_lost or vm.state in {"stopping", "stopped"}:
             raise CloudError(
                 f"{vm_id} is {vm.state if vm else 'gone'} instead of running; look at its console, run again"
             )

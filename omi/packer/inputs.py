@@ -61,6 +61,13 @@ class RunFolder:
         """What goes into the build VM; its name is known to the template."""
         return self.path / "omi-build"
 
+    def tidy(self) -> None:
+        """Remove what only a run in progress needs: private keys, what was uploaded, Packer's home."""
+        for key in self.path.glob("alpine-omi-*"):
+            key.unlink(missing_ok=True)
+        for leftover in (self.upload, *self.path.glob("packer-*")):
+            shutil.rmtree(leftover, ignore_errors=True)
+
 
 @contextmanager
 def temporary_folder(folder: RunFolder) -> Iterator[Path]:

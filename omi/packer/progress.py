@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 _LINE = re.compile(r"^(?:==> |--> |    )?outscale-bsusurrogate\.alpine: ?(.*)$")
 _GUEST = re.compile(r"^guest: (STEP|ERROR:|RESULT) ?(.*)$")
 _ERRORED = re.compile(r"^Build 'outscale-bsusurrogate\.alpine' errored(?: after [^:]*)?: (.*)$")
 _VOLUME = re.compile(r"\bvol-[0-9a-f]{8,17}\b")
+_VM = re.compile(r"\bVm ID: (i-[0-9a-f]{8,17})\b")
 _ERROR = re.compile(r"^(?:Error\b|error\b|Timeout\b|Couldn't|No OMI|no OMI|Script exited)")
 _TEMPLATE_ERROR = re.compile(r"^(?:Error: |\* )(.*)$")
 _STEPS = (
@@ -28,6 +29,8 @@ _STEPS = (
     ("Cancelling build", "cancelling Packer"),
 )
 
+_PHASES: dict[str, Literal["boot", "snapshot"]] = {"Launching a source": "boot", "Creating snapshot of": "snapshot"}
+
 
 @dataclass(frozen=True)
 class GuestResult:
@@ -43,15 +46,20 @@ class PackerOutput:
 
     volumes: list[str] = field(default_factory=list)
     """Volumes named in it: their snapshots may be left without tags."""
+    vm: str | None = None
+    """The build VM."""
     guest_errors: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    snapshotting: bool = False
+    phase: Literal["boot", "snapshot"] | None = None
+    """Whether Packer waits, without a limit of its own, for the build VM or for the snapshot."""
     result: GuestResult = GuestResult()
 
     def feed(self, line: str) -> str | None:
         """Take one line; what to tell a person about it, or None."""
         text = line.rstrip()
         self.volumes += [volume for volume in _VOLUME.findall(text) if volume not in self.volumes]
+        if vm := _VM.search(text):
+            self.vm = vm[1]
         if ended := _ERRORED.match(text):
             self.errors.append(ended[1])
             return None
@@ -67,9 +75,10 @@ class PackerOutput:
             return self._feed_guest(guest[1], guest[2].strip())
         if _ERROR.match(text):
             self.errors.append(text)
+            self.phase = None
         for start, said in _STEPS:
             if text.startswith(start):
-                self.snapshotting = start == "Creating snapshot of"
+                self.phase = _PHASES.get(start, None if start != "Waiting for SSH" else self.phase)
                 return said
         return None
 

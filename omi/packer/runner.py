@@ -18,7 +18,7 @@ from omi.packer.progress import PackerOutput
 GRACE = 45.0
 """Seconds between SIGTERM and the end of the whole process group; plugin 1.0.2 may ignore SIGTERM for minutes."""
 _EVERY = 0.5
-_SNAPSHOT_EVERY = 4.0
+_LOOK_EVERY = 4.0
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,25 @@ class PackerRun:
     exit_code: int
     seconds: float
     timed_out: bool
+    broken: str | None
+    """Why it was ended though it would have waited on."""
     output: PackerOutput
 
 
 @dataclass(frozen=True)
+class Look:
+    """What the cloud says while Packer waits: something to tell, or why waiting is in vain."""
+
+    say: str | None = None
+    broken: str | None = None
+
+
+@dataclass(frozen=True)
 class Watcher:
-    """Who is told: `say` each progress line, `snapshot` now and then while a snapshot is taken (with its volumes)."""
+    """Who is told each progress line (`say`), and who looks into the cloud now and then while Packer waits (`look`)."""
 
     say: Callable[[str], None]
-    snapshot: Callable[[Sequence[str]], str | None] = lambda _: None
+    look: Callable[[PackerOutput], Look] = lambda _: Look()
 
 
 def run_packer(
@@ -62,8 +72,8 @@ def run_packer(
         while process.poll() is None:
             follower.step()
             now = time.monotonic()
-            if told_at is None and (stop.is_set() or now - start > limit):
-                timed_out, told_at = not stop.is_set(), now
+            if told_at is None and (stop.is_set() or follower.broken or now - start > limit):
+                timed_out, told_at = not (stop.is_set() or follower.broken), now
                 process.send_signal(signal.SIGTERM)
             elif told_at is not None and now - told_at > grace:
                 break
@@ -71,7 +81,7 @@ def run_packer(
     finally:
         _end_group(process)
     follower.step()
-    return PackerRun(process.returncode, time.monotonic() - start, timed_out, follower.output)
+    return PackerRun(process.returncode, time.monotonic() - start, timed_out, follower.broken, follower.output)
 
 
 def read_output(log: Path) -> PackerOutput:
@@ -114,6 +124,7 @@ class _Follower:
         self._watcher = watcher
         self._offset = 0
         self._rest = b""
+        self.broken: str | None = None
         self._next_look = 0.0
         self._last = ""
 
@@ -125,9 +136,11 @@ class _Follower:
         *lines, self._rest = (self._rest + new).split(b"\n")
         for line in lines:
             self._tell(self.output.feed(line.decode("utf-8", "replace")))
-        if self.output.snapshotting and time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + _SNAPSHOT_EVERY
-            self._tell(self._watcher.snapshot(self.output.volumes))
+        if self.output.phase and not self.broken and time.monotonic() >= self._next_look:
+            look = self._watcher.look(self.output)
+            self._next_look = time.monotonic() + _LOOK_EVERY
+            self.broken = look.broken
+            self._tell(look.say)
 
     def _tell(self, text: str | None) -> None:
         if text and text != self._last:

@@ -35,11 +35,16 @@ def main() -> int:
         ImageId=source, MinCount=1, MaxCount=1, KeyName=values["keypair_name"],
         SecurityGroupIds=[values["security_group_id"]],
     )["Instances"][0]["InstanceId"]  # fmt: skip
+    print(f"    {PREFIX}Vm ID: {vm}", flush=True)
     if mode in {"hang", "deaf"}:
         if mode == "deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         say("Waiting for SSH to become available...")
         time.sleep(600)
+    if mode == "lost":
+        ec2.terminate_instances(InstanceIds=[vm])
+        time.sleep(600)
+    say("Connected to SSH!")
     if mode in {"good", "half", "leaky"}:
         print(f'    {PREFIX}guest: RESULT {{"used_bytes": 94000000, "packages": 46}}', flush=True)
         say("Registering the OMI...")

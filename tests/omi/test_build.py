@@ -124,6 +124,13 @@ def test_a_failure_never_removes_an_image_of_another_stack(bench: Bench) -> None
     assert bench.account.left() == {"images": [other]}
 
 
+def test_a_build_vm_that_ends_is_not_waited_for(bench: Bench) -> None:
+    bench.packer.behave("lost")
+    with pytest.raises(BuildError, match=r"the build VM i-[0-9a-f]+ is terminated; see"):
+        bench.build(bench.account.spec())
+    assert bench.account.left() == {}
+
+
 def test_a_packer_that_hangs_meets_the_limit(bench: Bench) -> None:
     bench.packer.behave("deaf")
     spec = bench.account.spec()

@@ -47,9 +47,9 @@ def test_a_good_run_reads_as_a_story() -> None:
 def test_snapshot_progress_is_asked_for_only_while_it_is_taken() -> None:
     output = PackerOutput()
     output.feed(f"==> {PREFIX}Creating snapshot of EBS Volume vol-0123abcd...")
-    assert output.snapshotting
+    assert output.phase == "snapshot"
     output.feed(f"==> {PREFIX}Registering the OMI...")
-    assert not output.snapshotting
+    assert output.phase is None
 
 
 @pytest.mark.parametrize(
