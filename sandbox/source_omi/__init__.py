@@ -15,11 +15,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sandbox.source_omi.build import DPKG_OPTIONS, RECIPE, SIZE_GIB, Progress, SourceOmiError, build_disk
+from sandbox.source_omi.build import (
+    DPKG_OPTIONS,
+    RECIPE,
+    SIZE_GIB,
+    Progress,
+    SourceOmiError,
+    build_disk,
+    remove_scratch,
+)
 
 __all__ = ["SourceDisk", "SourceOmiError", "ensure"]
 
 LOCK_LIMIT_S = 1200.0
+_SCRATCH = "making-"
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,9 @@ def cache_key() -> str:
 
 
 def _make(home: Path, folder: Path, progress: Progress) -> SourceDisk:
-    scratch = Path(tempfile.mkdtemp(prefix="making-", dir=home))
+    for left in home.glob(f"{_SCRATCH}*"):
+        remove_scratch(left)
+    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=home))
     try:
         progress("making the Debian-12 OMI from this machine's package sources (about a minute)")
         begin = time.monotonic()
@@ -76,7 +87,7 @@ def _make(home: Path, folder: Path, progress: Progress) -> SourceDisk:
         done.rename(folder)
         progress(f"{facts['name']} is ready after {time.monotonic() - begin:.0f} s")
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove_scratch(scratch)
     made = _read(folder)
     if made is None:
         raise SourceOmiError(f"{folder} vanished while it was made: try again")

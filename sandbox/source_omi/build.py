@@ -131,6 +131,14 @@ def build_disk(folder: Path, target: Path, progress: Progress) -> None:
     run_tool(["qemu-img", "convert", *options, str(disk), str(target)], "qemu-img", LIMIT_S, _ignore)
 
 
+def remove_scratch(folder: Path) -> None:
+    """Remove a scratch folder, also the files in it that a killed build left to a subordinate id."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        rights = privilege(os.geteuid(), getpass.getuser())
+        run_tool([*rights.prefix, "rm", "-rf", str(folder)], "rm", LIMIT_S, _ignore)
+
+
 def packages() -> tuple[str, ...]:
     """Names of the Debian packages asked for; what they depend on comes with them."""
     return tuple((RECIPE / "packages.txt").read_text(encoding="utf-8").split())

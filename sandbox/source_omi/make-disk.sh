@@ -13,6 +13,7 @@ boot_mib=64
 root_mib=$((1 + boot_mib))
 work=$disk.work
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM # sh runs the EXIT trap only when it ends by itself
 root=$work/root
 initrd=$work/initrd
 mkdir -p "$root" "$initrd/bin" "$initrd/modules" "$initrd/dev" "$initrd/proc" "$initrd/root"

@@ -50,6 +50,16 @@ def test_a_failed_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert [path.name for path in (tmp_path / "source-omi").iterdir()] == ["lock"]
 
 
+def test_what_a_killed_maker_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_omi, "build_disk", pretend)
+    left = tmp_path / "source-omi" / "making-1234"
+    left.mkdir(parents=True)
+    (left / "disk.raw").write_bytes(b"half")
+
+    ensure(tmp_path, lambda _line: None)
+    assert not left.exists()
+
+
 def test_the_key_follows_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = tmp_path / "recipe"
     recipe.mkdir()
