@@ -4,9 +4,11 @@ import pulumi
 
 from components import ProfileBuild, clean_errors, stack_resources
 from omi.ledger import read_ledger
+from omi.places import PROFILES
 from omi.plan import Action
 from omi.planning import plan_stack
 from omi.preflight import check_before_building
+from omi.profile.record import record_releases
 from omi.releases import export_ledger
 from omi.report import render_table
 from omi.settings import Settings
@@ -22,6 +24,8 @@ with clean_errors():
         check_before_building(settings)
     if not pulumi.runtime.is_dry_run():
         export_ledger(settings, ledger)
+        for line in record_releases(seen.profile, seen.upstream, PROFILES):
+            pulumi.log.info(line)
 
     builds = {name: ProfileBuild(name, steps, settings) for name, steps in plan.declared()}
     pulumi.export("images", {name: build.images for name, build in builds.items()})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from omi.atomic import write_atomically
 from omi.errors import ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger
@@ -58,7 +58,7 @@ def _change(folder: Path, profile: str, change: Callable[[list[Entry]], list[Ent
             old = path.read_text(encoding="utf-8") if path.exists() else ""
             new = to_yaml(change(from_yaml(old, str(path))))
             if new != old:
-                _write(path, new)
+                write_atomically(path, new)
             _write_readme(folder)
     except OSError as error:
         raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
@@ -70,22 +70,7 @@ def _write_readme(folder: Path) -> None:
     }
     text, path = render_readme(profiles), folder / "README.md"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        _write(path, text)
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step, so that a reader or a crash never meets half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        write_atomically(path, text)
 
 
 @contextmanager

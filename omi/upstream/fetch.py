@@ -60,9 +60,10 @@ def _readers(urls: Mapping[tuple[str, str], str]) -> dict[str, Callable[[bytes],
 def _upstream(
     settings: UpstreamSettings, urls: Mapping[tuple[str, str], str], got: Mapping[str, Got[_Value]]
 ) -> Upstream:
-    site = got[settings.releases].value
-    branches, stable = site if isinstance(site, tuple) else ((), None)
-    return Upstream(branches, stable, dict(_mirror_releases(urls, got)), tuple(_warnings(settings, urls, got)))
+    site = got[settings.releases]
+    branches, stable = site.value if isinstance(site.value, tuple) else ((), None)
+    releases, warnings = dict(_mirror_releases(urls, got)), tuple(_warnings(settings, urls, got))
+    return Upstream(branches, stable, releases, warnings, site.stale)
 
 
 def _mirror_releases(

@@ -53,6 +53,8 @@ class Upstream:
     mirror: Mapping[tuple[str, str], MirrorRelease] = field(default_factory=dict)
     """By version and arch; what is absent could not be asked."""
     warnings: tuple[str, ...] = ()
+    stale: bool = False
+    """The branches are from an earlier run, since the site gave no good answer in this one."""
 
     def branch(self, version: str) -> Branch | None:
         """The branch of a version, None where releases.json names no such."""
