@@ -19,8 +19,8 @@ OLD, NEW = "v3_22-x86_64", "v3_23-x86_64"
 
 
 def own(inventory: dict[str, Any]) -> dict[str, list[str]]:
-    """Ids by kind of what the project's account holds, without what is always there."""
-    return {kind: sorted(entries) for kind, entries in inventory["main"].items() if entries}
+    """Ids by kind of all that the project's account holds."""
+    return {kind: sorted(entry["id"] for entry in entries) for kind, entries in inventory["main"]["resources"].items()}
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +47,11 @@ def test_up_builds_and_verifies_two_images_side_by_side(project: Project, before
     assert set(latest) == {OLD, NEW}
     assert latest[NEW]["name"] == "alpine-3.23.6-x86_64-r0"
     account = own(project.inventory())
-    assert account["images"] == sorted(image["omi"] for image in latest.values())
-    assert account["snapshots"] == sorted(snapshot for image in latest.values() for snapshot in image["snapshots"])
+    assert account["image"] == sorted(image["omi"] for image in latest.values())
+    assert account["snapshot"] == sorted(snapshot for image in latest.values() for snapshot in image["snapshots"])
     # and of the builds themselves nothing is left
     left = {kind: set(ids) - set(before.get(kind, [])) for kind, ids in account.items()}
-    assert {kind for kind, ids in left.items() if ids} == {"images", "snapshots"}
+    assert {kind for kind, ids in left.items() if ids} == {"image", "snapshot"}
 
 
 def test_the_releases_name_them(project: Project) -> None:
@@ -95,12 +95,12 @@ def test_taking_a_build_out_shows_its_prune_and_prunes_it(project: Project) -> N
     shown = project.pulumi("preview", "-s", "e2e")
     assert shown.code == 0, shown.text
     assert "removed from profile" in shown.text
-    assert gone["omi"] in own(project.inventory())["images"]
+    assert gone["omi"] in own(project.inventory())["image"]
     done = project.pulumi("up", "--yes", "--skip-preview", "-s", "e2e")
     assert done.code == 0, done.text
     account = own(project.inventory())
-    assert gone["omi"] not in account["images"]
-    assert not set(gone["snapshots"]) & set(account["snapshots"])
+    assert gone["omi"] not in account["image"]
+    assert not set(gone["snapshots"]) & set(account["snapshot"])
     assert set(project.outputs()["latest"]) == {NEW}
     for name in ("alpine.yaml", "README.md"):
         assert gone["omi"] not in (project.folder / "releases" / "sandbox" / name).read_text(encoding="utf-8")
