@@ -11,6 +11,7 @@ from pathlib import Path
 from omi.commands.build import build, supervise
 from omi.commands.delete import delete
 from omi.commands.stack import images, plan, releases
+from omi.commands.sweep import sweep
 from omi.commands.update import update
 from omi.errors import InputError, OmiError
 
@@ -22,6 +23,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "plan": plan,
     "releases": releases,
     "supervise": supervise,
+    "sweep": sweep,
 }
 
 

@@ -15,6 +15,11 @@ def build_id_of(project: str, stack: str, name: str) -> str:
     return "b-" + hashlib.sha256("\0".join((project, stack, name)).encode()).hexdigest()[:16]
 
 
+def owner_tags(project: str, stack: str) -> dict[str, str]:
+    """What every tagged thing of this stack carries."""
+    return {"project": project, "stack": stack}
+
+
 @dataclass(frozen=True)
 class Identity:
     """Names and tags of everything that building, verifying and keeping one image makes."""
@@ -50,7 +55,7 @@ class Identity:
     @property
     def owner_tags(self) -> Mapping[str, str]:
         """What must be on an OMI before this stack may deregister it."""
-        return {"project": self.spec.project, "stack": self.spec.stack}
+        return owner_tags(self.spec.project, self.spec.stack)
 
     @property
     def run_tags(self) -> Mapping[str, str]:

@@ -37,10 +37,10 @@ def plan(arguments: Sequence[str]) -> int:
     from omi.report import plan_json, render_table
     from omi.survey import survey_stack
 
-    parser = _parser("plan")
+    parser = parser_of("plan")
     parser.add_argument("--json", action="store_true", help="for machines")
     given = parser.parse_args(arguments)
-    settings, ledger = _stack(given.stack)
+    settings, ledger = read_stack(given.stack)
     made = plan_stack(settings, ledger, survey_stack(settings, ledger, PROJECT, given.stack))
     print(plan_json(made) if given.json else render_table(made))
     return 0
@@ -51,15 +51,16 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{self.prog}: {message}; see `python3 -m {self.prog} --help`")
 
 
-def _parser(command: str) -> _Parser:
+def parser_of(command: str) -> _Parser:
     parser = _Parser(prog=f"omi {command}")
     parser.add_argument("-s", "--stack", required=True, help="the stack's name, as `pulumi stack ls` shows it")
     return parser
 
 
 def _read(command: str, arguments: Sequence[str]) -> tuple[Settings, Ledger]:
-    return _stack(_parser(command).parse_args(arguments).stack)
+    return read_stack(parser_of(command).parse_args(arguments).stack)
 
 
-def _stack(name: str) -> tuple[Settings, Ledger]:
+def read_stack(name: str) -> tuple[Settings, Ledger]:
+    """A stack's configuration and the images that its state holds."""
     return Settings.load(StackFile(name)), ledger_of_export(exported_state(name))

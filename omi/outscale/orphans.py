@@ -1,0 +1,137 @@
+"""What is in the account by this stack's hand and in no one's care: found, told, and removed on demand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omi.account import AccountView
+from omi.errors import CloudError
+from omi.identity import build_id_of, owner_tags
+from omi.ledger import Ledger
+from omi.outscale.account import read_account
+from omi.outscale.cloud import Cloud
+from omi.outscale.entry import delete_group, delete_key
+from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis, own_snapshots
+from omi.outscale.vms import delete_volume, own_volumes, terminate_vms, vms_with
+
+_NAMED = re.compile(r"alpine-omi-(b-[0-9a-f]{16})(?:-build|-verify)?")
+"""Keypairs and security groups can't be told by tags; their names hold the build id."""
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """One thing that may go."""
+
+    kind: str
+    """VM, volume, image, snapshot, keypair or group."""
+    id: str
+    name: str
+    why: str
+    stays: bool = False
+    """It is only told of."""
+
+
+def find_orphans(cloud: Cloud, ledger: Ledger, project: str, stack: str, names: Collection[str]) -> list[Orphan]:
+    """In the order in which they are to be removed.
+
+    VMs, volumes, images and snapshots count if they carry the tags of this project and stack; keypairs and groups if
+    they are called after a build of one of `names`, of the ledger's images or of what carries the tags. Raises
+    CredentialsError (also for an account that the ledger's images aren't in) and CloudError.
+    """
+    for image in ledger.images:
+        cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
+    view = read_account(cloud.oapi, project, stack, (image.record.omi for image in ledger.images))
+    tags = owner_tags(project, stack)
+    vms = vms_with(cloud, (), tags)
+    snapshots = own_snapshots(cloud, tags=tags)
+    known = {build_id_of(project, stack, name) for name in _names(ledger, view, names)}
+    known |= {vm.tags.get("build-id", "") for vm in vms} | {each.tags.get("build-id", "") for each in snapshots}
+    on_vms = {volume for vm in vms for volume in vm.volumes}
+    return [
+        *(Orphan("VM", vm.vm_id, vm.tags.get("Name", ""), "left by a build or its check") for vm in vms),
+        *(
+            Orphan("volume", volume, "", "left by a build or its check")
+            for volume in own_volumes(cloud, tags)
+            if volume not in on_vms
+        ),
+        *_images(view, ledger),
+        *_snapshots(cloud, ledger, [(each.snapshot_id, each.tags.get("Name", "")) for each in snapshots]),
+        *_entries(cloud, known),
+    ]
+
+
+def _names(ledger: Ledger, view: AccountView, names: Collection[str]) -> Iterator[str]:
+    yield from names
+    yield from (image.name for image in view.images if image.managed)
+    for image in ledger.images:
+        yield image.name
+        yield image.spec.build.image_name(image.release, image.revision + 1)  # what an interrupted run was to make
+
+
+def _images(view: AccountView, ledger: Ledger) -> Iterator[Orphan]:
+    held = {image.record.omi for image in ledger.images}
+    for image in view.images:
+        if image.omi in held:
+            continue
+        if image.managed and image.used_by:
+            why = f"no state holds it, but {', '.join(image.used_by)} runs from it"
+            yield Orphan("image", image.omi, image.name, why, stays=True)
+        elif image.managed:
+            yield Orphan("image", image.omi, image.name, "no state holds it")
+        elif image.half_made:
+            why = "half-made and without tags: the next build of its name removes it"
+            yield Orphan("image", image.omi, image.name, why, stays=True)
+
+
+def _snapshots(cloud: Cloud, ledger: Ledger, tagged: Sequence[tuple[str, str]]) -> Iterator[Orphan]:
+    used = {snapshot for omi in own_omis(cloud, {}) for snapshot in omi.snapshots}
+    held = {snapshot for image in ledger.images for snapshot in image.record.snapshots}
+    for snapshot, name in tagged:
+        if snapshot not in used | held:
+            yield Orphan("snapshot", snapshot, name, "no image is made of it")
+
+
+def _entries(cloud: Cloud, known: Collection[str]) -> Iterator[Orphan]:
+    def ours(name: str) -> bool:
+        match = _NAMED.fullmatch(name)
+        return match is not None and match[1] in known
+
+    for pair in cloud.call(cloud.ec2.describe_key_pairs)["KeyPairs"]:
+        if ours(name := pair.get("KeyName", "")):
+            yield Orphan("keypair", name, name, "left by a build or its check")
+    for group in cloud.call(cloud.ec2.describe_security_groups)["SecurityGroups"]:
+        if ours(name := group.get("GroupName", "")):
+            yield Orphan("group", group["GroupId"], name, "left by a build or its check")
+
+
+def remove_orphans(
+    cloud: Cloud, orphans: Sequence[Orphan], project: str, stack: str, say: Callable[[str], None]
+) -> None:
+    """Remove those that may go and say so; what is gone by then counts as done.
+
+    Goes on after a failure and raises the first CloudError at the end.
+    """
+    ours = Ours(owner_tags(project, stack))
+    how: dict[str, Callable[[str], Any]] = {
+        "VM": lambda vm: terminate_vms(cloud, [vm]),
+        "volume": lambda volume: delete_volume(cloud, volume),
+        "image": lambda omi: delete_omi(cloud, omi, (), ours, say),
+        "snapshot": lambda snapshot: delete_snapshot(cloud, snapshot),
+        "keypair": lambda name: delete_key(cloud, name),
+        "group": lambda group: delete_group(cloud, group),
+    }
+    failures: list[CloudError] = []
+    for orphan in orphans:
+        if orphan.stays:
+            continue
+        try:
+            how[orphan.kind](orphan.id)
+            say(f"removed {orphan.kind} {orphan.id}")
+        except CloudError as error:
+            failures.append(error)
+            say(f"not removed: {orphan.kind} {orphan.id}: {error}")
+    if failures:
+        raise failures[0]
