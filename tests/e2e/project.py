@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 TOP = Path(__file__).resolve().parents[2]
-COPIED = ("__main__.py", "Pulumi.yaml", "components", "omi", "guest", "profiles", "releases", "sandbox", "toolchain")
+COPIED = ("__main__.py", "Pulumi.yaml", "components", "omi", "guest", "profiles", "sandbox", "toolchain")
 STEP_LIMIT = 900
 """Seconds that one pulumi command may take: two builds under software emulation need about 200."""
 
