@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
 
 _NEVER = threading.Event()
-_ENDED = frozenset({"terminated", "quarantine"})
-_NEVER_RUNS = _ENDED | {"shutting-down"}
+_LOST = frozenset({"terminated", "shutting-down", "quarantine"})
 _END = 300.0  # seconds for VMs to be terminated
 
 
@@ -37,7 +36,7 @@ class Vm:
     @property
     def is_lost(self) -> bool:
         """Whether it will never run again, so that waiting for it is in vain."""
-        return self.state in _NEVER_RUNS
+        return self.state in _LOST
 
 
 @dataclass(frozen=True)
@@ -101,14 +100,14 @@ def read_vm(cloud: Cloud, vm_id: str) -> Vm | None:
 
 def vms_with(cloud: Cloud, key_names: Sequence[str], tags: Mapping[str, str]) -> list[Vm]:
     """VMs not yet ended that were launched with one of these keypairs or carry all of these tags."""
-    by_key: list[FilterTypeDef] = [{"Name": "key-name", "Values": list(key_names)}]
+    by_key: list[FilterTypeDef] = [{"Name": "key-name", "Values": list(key_names)}] if key_names else []
     by_tags: list[FilterTypeDef] = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
     found: dict[str, Vm] = {}
     for filters in filter(None, (by_key, by_tags)):
         for vm in _read(cloud.call(cloud.ec2.describe_instances, Filters=filters)["Reservations"]):
             tagged = bool(tags) and all(vm.tags.get(key) == value for key, value in tags.items())
             # compared again here, since what this returns is terminated and a filter may have been ignored
-            if (vm.key_name in key_names or tagged) and vm.state not in _ENDED:
+            if (vm.key_name in key_names or tagged) and vm.state != "terminated":
                 found[vm.vm_id] = vm
     return list(found.values())
 
@@ -119,7 +118,7 @@ def stop_vm(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEV
     try:
         wait_until(
             lambda: read_vm(cloud, vm_id),
-            lambda vm: vm is None or vm.state in {*_ENDED, "stopped"},
+            lambda vm: vm is None or vm.is_lost or vm.state == "stopped",
             f"{vm_id} to stop",
             limit,
             stop=stop,
@@ -137,7 +136,7 @@ def terminate_vms(cloud: Cloud, vm_ids: Iterable[str]) -> None:
     for vm_id in wanted:
         wait_until(
             partial(read_vm, cloud, vm_id),
-            lambda vm: vm is None or vm.state in _ENDED,
+            lambda vm: vm is None or vm.state == "terminated",
             f"{vm_id} to be terminated",
             _END,
         )
