@@ -11,14 +11,10 @@ from pulumi_command import local
 from omi.image import ImageSpec
 from omi.ledger import StoredCommand
 
-BUILD, UPDATE, DELETE = (f"exec python3 -m omi {verb}" for verb in ("build", "update", "delete"))
-"""Stored in state and run from there: a delete must work with these words for ever (docs/adr/0001)."""
-
 
 def new_image(spec: ImageSpec, parent: pulumi.Resource) -> local.Command:
     """Declare an image that is to be built: the command's standard output becomes its record."""
-    stored = StoredCommand(create=BUILD, update=UPDATE, delete=DELETE, stdin=spec.to_json())
-    return kept_image(spec.name, stored, parent)
+    return kept_image(spec.name, StoredCommand.of("build", spec), parent)
 
 
 def kept_image(name: str, stored: StoredCommand, parent: pulumi.Resource) -> local.Command:

@@ -8,18 +8,22 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from omi.commands.adopt import adopt
 from omi.commands.build import build, supervise
 from omi.commands.delete import delete
+from omi.commands.import_old import import_old
 from omi.commands.stack import images, plan, releases
 from omi.commands.sweep import sweep
 from omi.commands.update import update
 from omi.errors import InputError, OmiError
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "adopt": adopt,
     "build": build,
     "update": update,
     "delete": delete,
     "images": images,
+    "import": import_old,
     "plan": plan,
     "releases": releases,
     "supervise": supervise,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from omi.errors import StateError
 from omi.image import ImageRecord, ImageSpec
@@ -26,6 +26,12 @@ class StoredCommand:
     update: str
     delete: str
     stdin: str
+
+    @classmethod
+    def of(cls, create: Literal["build", "adopt"], spec: ImageSpec) -> StoredCommand:
+        """The command of a new image. A delete must work with these words for ever, since it runs from state."""
+        first, update, delete = (f"exec python3 -m omi {verb}" for verb in (create, "update", "delete"))
+        return cls(first, update, delete, spec.to_json())
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,17 @@ class Retention(_Settings):
     """Images or builds, by name, or `all`, that may be pruned beyond that."""
 
 
+class Adoption(_Settings):
+    """An OMI of another hand that the stack takes in; it is never changed and never deregistered."""
+
+    name: str
+    omi: str
+    build: str
+    """The build of the profile whose image it counts as."""
+    release: str
+    revision: int = Field(default=0, ge=0)
+
+
 class Endpoints(_Settings):
     """How this stack reaches the cloud; what is absent follows from the Region."""
 
@@ -75,6 +86,8 @@ class Settings(_Settings):
     upstream: Upstream = Upstream()
     vm: BuildVm = BuildVm()
     retention: Retention = Retention()
+    adopt: tuple[Adoption, ...] = ()
+    """Written by `python -m omi import`; what the ledger holds already has no effect here any more."""
     releases_dir: str = "releases"
 
     def access(self) -> CloudAccess:

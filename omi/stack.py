@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +46,39 @@ class StackFile:
         return self._values.get(f"{PROJECT}:{key}")
 
 
+def add_to_list(stack: str, key: str, start: int, items: Sequence[Mapping[str, str | int]]) -> None:
+    """Append objects to a list of the stack's configuration, from index `start` on, by Pulumi itself.
+
+    Raises ToolError or SettingsError.
+    """
+    pairs = [
+        argument
+        for index, item in enumerate(items, start)
+        for name, value in item.items()
+        for argument in ("--plaintext", f"{PROJECT}:{key}[{index}].{name}={value}")
+    ]
+    command = ["pulumi", "config", "set-all", "--stack", stack, "--path", *pairs]
+    done = _run(command)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise SettingsError(f"stack {stack!r}: {key} not written: {lines[-1].removeprefix('error: ')}")
+
+
 def exported_state(stack: str) -> dict[str, Any]:
     """The stack's state by `pulumi stack export`: its deployment as JSON; raises ToolError or StateError."""
-    command = ["pulumi", "stack", "export", "--stack", stack]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=EXPORT_LIMIT, check=False)
-    except FileNotFoundError as error:
-        raise ToolError("pulumi is not on PATH; run `. toolchain/env.sh` first") from error
-    except subprocess.TimeoutExpired as error:
-        raise ToolError(
-            f"`{' '.join(command)}` took over {EXPORT_LIMIT} s; is the state's backend reachable?"
-        ) from error
+    done = _run(["pulumi", "stack", "export", "--stack", stack])
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
         raise StateError(f"stack {stack!r}: {lines[-1].removeprefix('error: ')}")
     deployment: dict[str, Any] = json.loads(done.stdout).get("deployment") or {}
     return deployment
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=EXPORT_LIMIT, check=False)
+    except FileNotFoundError as error:
+        raise ToolError("pulumi is not on PATH; run `. toolchain/env.sh` first") from error
+    except subprocess.TimeoutExpired as error:
+        shown = " ".join(command[:3])
+        raise ToolError(f"`{shown}` took over {EXPORT_LIMIT} s; is the state's backend reachable?") from error

@@ -27,6 +27,8 @@ class Survey:
     account: AccountView
     today: date
     """In UTC."""
+    project: str
+    stack: str
 
 
 def survey_stack(settings: Settings, ledger: Ledger, project: str, stack: str) -> Survey:
@@ -40,7 +42,7 @@ def survey_stack(settings: Settings, ledger: Ledger, project: str, stack: str) -
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="account") as other:
         account = other.submit(_account, settings, ledger, project, stack)
         expanded, upstream = _discover(profile, settings, ledger, today)
-        return Survey(expanded, upstream, account.result(), today)
+        return Survey(expanded, upstream, account.result(), today, project, stack)
 
 
 def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:

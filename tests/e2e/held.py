@@ -73,7 +73,7 @@ class HeldProject:
     def write_profile(self, *builds: str, **rest: Any) -> None:
         """A target profile with builds of 3.23, each with a prefix of its own."""
         entries = {name: {"version": "3.23", "arch": "x86_64", "prefix": f"{name}-"} for name in builds}
-        content = {**({"builds": entries} if builds else {}), **rest}
+        content = {"builds": entries, **rest}
         (self.project.folder / "profiles" / "alpine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
     def hold(self, *builds: str) -> dict[str, str]:

@@ -114,7 +114,7 @@ def test_update_of_an_image_that_is_gone_says_what_to_do(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "give one of build"),
+        ([], 2, "give one of adopt, build"),
         (["bild"], 2, "'bild'"),
         (["delete"], 8, "standard input: cannot be read"),
     ],
@@ -132,3 +132,28 @@ def test_without_a_record_nothing_is_deleted(desk: Desk) -> None:
     code, _, err = desk.run("delete", desk.account.spec(), None)
     assert code == 8
     assert "PULUMI_COMMAND_STDOUT: is empty" in err
+
+
+def test_adopt_records_what_is_there_and_changes_nothing(desk: Desk) -> None:
+    spec = desk.account.spec()
+    omi = desk.account.register(spec.name, tags={"owner": "somebody"})
+    before = desk.account.ec2.describe_images(ImageIds=[omi])["Images"]
+    code, out, _ = desk.run("adopt", spec, None)
+    record = ImageRecord.from_json(out, "standard output")
+    assert (code, record.omi, record.adopted, record.verified) == (0, omi, True, False)
+    assert desk.account.ec2.describe_images(ImageIds=[omi])["Images"] == before
+
+
+def test_adopt_of_this_stacks_own_image_manages_it(desk: Desk) -> None:
+    spec = desk.account.spec()
+    own = desk.own_image(spec)
+    _, out, _ = desk.run("adopt", spec, None)
+    record = ImageRecord.from_json(out, "standard output")
+    assert (record.omi, record.adopted, record.verified) == (own.omi, False, False)
+
+
+def test_adopt_of_what_is_gone_builds_nothing(desk: Desk) -> None:
+    code, out, err = desk.run("adopt", desk.account.spec(), None)
+    assert (code, out) == (5, "")
+    assert "take it out of `adopt`" in err
+    assert desk.account.left() == {}

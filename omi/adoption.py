@@ -1,0 +1,88 @@
+"""OMIs of other hands that the stack's config names: they join the ledger as they are and are never deregistered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from omi.account import AccountImage
+from omi.image import ImageRecord
+from omi.ledger import Ledger, LedgerImage, StoredCommand
+from omi.plan import Action, Plan, PlannedImage, Step
+from omi.plan.planner import Digest
+from omi.profile.model import Build
+from omi.settings import Adoption, Settings
+from omi.survey import Survey
+from omi.upstream.current import end_of_life
+from omi.version import version_of
+
+_UNKNOWN = datetime.fromtimestamp(0, UTC)
+
+
+def newcomers(settings: Settings, ledger: Ledger, seen: Survey, digest: Digest) -> tuple[list[LedgerImage], list[str]]:
+    """The images that `adopt` names and the ledger doesn't hold yet, as the ledger will hold them; and warnings.
+
+    Their content is taken for that of today's profile, so that adopting one builds nothing.
+    """
+    found, warnings = [], []
+    builds = {build.name: build for build in seen.profile.builds}
+    held = {image.name for image in ledger.images} | {image.record.omi for image in ledger.images}
+    for entry in settings.adopt:
+        if {entry.name, entry.omi} & held or (settings.builds and entry.build not in settings.builds):
+            continue
+        build, image = builds.get(entry.build), seen.account.by_omi.get(entry.omi)
+        if image is None or image.name != entry.name:
+            warnings.append(f"adopt: {entry.omi} ({entry.name}) is not in the account: take it out of the list")
+        elif build is None or build.version != version_of(entry.release):
+            warnings.append(
+                f"adopt: {entry.name}: {entry.build} is no build of the profile for release {entry.release}"
+            )
+        else:
+            found.append(_as_held(settings, seen, build, entry, image, digest))
+            held |= {entry.name, entry.omi}
+    return found, warnings
+
+
+def _as_held(
+    settings: Settings, seen: Survey, build: Build, entry: Adoption, image: AccountImage, digest: Digest
+) -> LedgerImage:
+    planned = PlannedImage(
+        build, entry.release, entry.revision, digest(build, entry.release), end_of_life(build, seen.upstream)
+    )
+    spec = planned.to_spec(seen.project, seen.stack, settings.access(), settings.vm, settings.releases_dir)
+    spec = spec.model_copy(update={"name": entry.name})
+    record = ImageRecord(
+        name=entry.name,
+        omi=entry.omi,
+        snapshots=(),
+        account=seen.account.account or "",
+        region=settings.region,
+        created=_UNKNOWN,
+        volume_size=0,
+        adopted=not image.managed,
+    )
+    return LedgerImage(entry.name, spec, record, StoredCommand.of("adopt", spec))
+
+
+def joined(ledger: Ledger, images: Sequence[LedgerImage]) -> Ledger:
+    """The ledger as if it held these, too."""
+    return Ledger.of([*ledger.images, *images]) if images else ledger
+
+
+def dropped(plan: Plan, images: Sequence[LedgerImage]) -> Iterator[Step]:
+    """The prunes among them: nothing is adopted only to be forgotten at once."""
+    names = {image.name for image in images}
+    return (step for step in plan.of(Action.PRUNE) if step.name in names)
+
+
+def as_adoptions(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
+    """The plan with these told as what they are: not kept but taken in."""
+    names = {image.name for image in images}
+    steps = (_told(step) if step.name in names and step.action is Action.KEEP else step for step in plan.steps)
+    return replace(plan, steps=tuple(steps))
+
+
+def _told(step: Step) -> Step:
+    omi = step.image.record.omi if isinstance(step.image, LedgerImage) else ""
+    return replace(step, action=Action.ADOPT, reason=f"{omi} is named in `adopt`: {step.reason}", updates=False)

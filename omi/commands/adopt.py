@@ -1,0 +1,39 @@
+"""`adopt` (create of an adopted image's resource): takes an OMI into the stack that is there; it never builds one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omi.commands.wire import export, give_record, read_spec
+from omi.errors import CloudError
+from omi.image import ImageRecord
+
+
+def adopt(_: Sequence[str]) -> int:
+    """Print the record of the account's OMI of the spec's name, and change nothing about it.
+
+    It counts as made here only if it carries this stack's tags. Raises CloudError if it isn't there.
+    """
+    from omi.identity import Identity
+    from omi.outscale.cloud import Cloud
+    from omi.outscale.images import find_own
+
+    spec = read_spec()
+    cloud = Cloud.connect(spec.cloud)
+    omi = find_own(cloud, spec.name)
+    if omi is None or omi.state != "available":
+        state = "is not in the account" if omi is None else f"is {omi.state}"
+        raise CloudError(f"{spec.name} {state}, so it is not adopted; take it out of `adopt` in the stack's config")
+    record = ImageRecord(
+        name=omi.name,
+        omi=omi.omi_id,
+        snapshots=omi.snapshots,
+        account=cloud.account,
+        region=spec.cloud.region,
+        created=omi.created,
+        volume_size=omi.volume_size,
+        adopted=not omi.bears(Identity(spec).owner_tags),
+    )
+    export("record", spec, record)
+    give_record(record)
+    return 0
