@@ -50,14 +50,20 @@ add_packages() {
 		printf '%s\n' "$PACKAGES" | xargs "$APK" add --root "$ROOT" --initdb --keys-dir "$KEYS" --arch "$ARCH" \
 			--no-cache --no-progress --repositories-file "$WORK/repositories" 2>&1 && echo 0 > "$WORK/apk.code"
 	} | tell_installs
-	[ "$(cat "$WORK/apk.code")" -eq 0 ] || fail "apk could not install the packages" \
-		"apk's lines above say which: check names, repositories and keys in the profile"
+	[ "$(cat "$WORK/apk.code")" -eq 0 ] || fail "apk could not install the packages: $(apk_reason)" \
+		"check names, repositories and keys in the profile"
+}
+
+# apk_reason: apk's own words from its first warning or error on, on one line.
+apk_reason() {
+	sed -n '/^WARNING: /,$p; /^ERROR: /,$p' "$WORK/apk.log" | awk '!seen[$0]++' | tr -s '\n ' ' ' | cut -c 1-300
 }
 
 # Passes apk's words on as they come, and says what they mean to a person.
 tell_installs() {
 	while IFS= read -r line; do
 		printf '%s\n' "$line"
+		printf '%s\n' "$line" >> "$WORK/apk.log"
 		case "$line" in
 		'(1/'*') Installing '* | '( 1/'*') Installing '* | '(  1/'*') Installing '*)
 			count=${line#*/}
