@@ -127,7 +127,7 @@ class FakePacker:
         return {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "ALPINE_OMI_TOOLS": ""}
 
     def behave(self, mode: str) -> None:
-        """`good`, `fail`, `half` (an OMI without tags, then a failure), `leaky`, `hang`, `deaf` (to SIGTERM), `lost`."""
+        """`good`, `fail`, `half` (an OMI without tags, then it fails), `leaky`, `hang`, `deaf` (to SIGTERM), `lost`."""
         (self.folder / "mode").write_text(mode)
 
 
