@@ -1,0 +1,83 @@
+"""What previews and updates cost beside Pulumi's own part, in one run against programs that do nothing else.
+
+    . toolchain/env.sh; python -m bench.preview [--runs N] [CASE...]
+
+Cases (all, if none is named): `held` is a preview and an up without changes of a stack of 30 images, against an empty
+program; `many` a preview without changes of 1,000 images, and `new` an up of 300 images whose build is a stub, each
+against a bare program that declares as many commands with the same words. Account and upstream are a sandbox of this
+run's own, in which the images are registered; states are imported, not built. Runs alternate, so that the machine's
+mood meets both sides alike, and medians of wall time are told, with those of CPU seconds beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.stacks import BareProgram, EmptyProgram, ImageProgram, Seconds, Side, sandbox_project
+
+
+def compare(name: str, runs: int, ours: Callable[[], Seconds], other: Callable[[], Seconds]) -> None:
+    """Run both in turn, once unmeasured, and print the medians and their ratios."""
+    told: list[tuple[Seconds, Seconds]] = [(ours(), other()) for _ in range(runs + 1)][1:]
+    mine, theirs = [run[0] for run in told], [run[1] for run in told]
+    wall = statistics.median(one.wall for one in mine), statistics.median(one.wall for one in theirs)
+    cpu = statistics.median(one.cpu for one in mine), statistics.median(one.cpu for one in theirs)
+    print(
+        f"{name}: {wall[0]:.2f} s against {wall[1]:.2f} s, ratio {wall[0] / wall[1]:.2f} "
+        f"(CPU {cpu[0]:.2f} s against {cpu[1]:.2f} s, ratio {cpu[0] / cpu[1]:.2f}; {runs} runs each)",
+        flush=True,
+    )
+
+
+def held(ours: ImageProgram, folder: Path, runs: int) -> None:
+    """30 images, nothing to do."""
+    ours.hold("held", builds=10, revisions=3)
+    empty = EmptyProgram(folder / "empty", ours)
+    compare("preview of 30 images, empty program", runs, lambda: ours.preview("held"), lambda: empty.preview("empty"))
+    compare("up of 30 images, empty program", runs, lambda: ours.up("held"), lambda: empty.up("empty"))
+
+
+def many(ours: ImageProgram, folder: Path, runs: int) -> None:
+    """1,000 images, nothing to do."""
+    commands = ours.hold("many", builds=25, revisions=40)
+    bare = BareProgram(folder / "bare", ours, commands)
+    bare.hold()
+    compare("preview of 1000 images, bare program", runs, lambda: ours.preview("many"), lambda: bare.preview("bare"))
+
+
+def new(ours: ImageProgram, folder: Path, runs: int) -> None:
+    """300 images that are all to be made, by a stub in both programs."""
+    ours.stub_builds()
+    commands = ours.plan_new("new", builds=300)
+    bare = BareProgram(folder / "bare-new", ours, commands)
+
+    def run(side: Side, stack: str) -> Seconds:
+        side.forget(stack)
+        return side.up(stack, changes=True)
+
+    compare("up of 300 new images, bare program", runs, lambda: run(ours, "new"), lambda: run(bare, "bare"))
+
+
+CASES = {"held": (held, 11), "many": (many, 5), "new": (new, 3)}
+
+
+def main() -> None:
+    """Print one line for each comparison."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all if none is named")
+    parser.add_argument("--runs", type=int, help="runs of each side; by default 11, 5 and 3")
+    given = parser.parse_args()
+    if unknown := set(given.cases) - set(CASES):
+        parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    for name, (case, runs) in CASES.items():
+        if not given.cases or name in given.cases:
+            with tempfile.TemporaryDirectory(prefix="omi-bench-") as place, sandbox_project(Path(place)) as ours:
+                case(ours, Path(place), given.runs or runs)
+
+
+if __name__ == "__main__":
+    main()

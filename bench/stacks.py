@@ -1,0 +1,304 @@
+"""Programs to measure on a sandbox of their own: the project with images that its state was given, and plain ones."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from omi.identity import Identity
+from omi.image import ImageRecord, ImageSpec
+from sandbox.config import Addresses
+from tests.e2e.project import Project
+from tests.sandbox.client import Oapi, empty_volume, free_base_port, snapshot, wait_for
+
+LIMIT = 900
+"""Seconds that one command may take."""
+COMMAND = "command:local:Command"
+
+EMPTY = "import pulumi\n"
+BARE = """\
+import json
+import pathlib
+
+from pulumi_command import local
+
+for name, words in json.loads(pathlib.Path("commands.json").read_text()).items():
+    local.Command(name, **words)
+"""
+STUB = """\
+#!/bin/sh
+# Stands in for a build: reads what it is to build and prints a record.
+cat >/dev/null
+printf '{"omi":"ami-00000000","snapshots":[],"region":"eu-west-2","created":"2026-11-01T00:00:00Z",'
+printf '"volume_size":1,"used_bytes":1}\\n'
+"""
+
+
+class Seconds(NamedTuple):
+    """What one run took."""
+
+    wall: float
+    cpu: float
+    """Of all processes under it."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command resource: its inputs, its standard output, and the build below which it stands, if any."""
+
+    name: str
+    words: Mapping[str, str]
+    stdout: str = ""
+    build: str | None = None
+
+
+class Side:
+    """One Pulumi program in a folder, with the environment to run it in."""
+
+    project = "bare"
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+
+    def pulumi(self, *arguments: str) -> str:
+        """Standard output of a pulumi command; SystemExit with all that it printed if it fails."""
+        command = ["pulumi", "--color", "never", "--non-interactive", *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=LIMIT, check=False
+        )
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        return done.stdout
+
+    def preview(self, stack: str) -> Seconds:
+        """Measure a preview that finds nothing to do."""
+        return self._measured("preview", "--stack", stack, "--expect-no-changes")
+
+    def up(self, stack: str, *, changes: bool = False) -> Seconds:
+        """Measure an update; one without `changes` must find nothing to do."""
+        expected = () if changes else ("--expect-no-changes",)
+        return self._measured("up", "--yes", "--skip-preview", "--stack", stack, *expected)
+
+    def init(self, stack: str) -> None:
+        """Make the stack, with nothing in its state."""
+        self.pulumi("stack", "init", stack)
+
+    def forget(self, stack: str) -> None:
+        """Empty the stack's state."""
+        self._import(stack, [])
+
+    def fill(self, stack: str, commands: list[Command]) -> None:
+        """Give the stack a state that holds these commands, as if an earlier update had run them."""
+        urn = f"urn:pulumi:{stack}::{self.project}"
+        root = f"{urn}::pulumi:pulumi:Stack::{self.project}-{stack}"
+        provider, ident = f"{urn}::pulumi:providers:command::default_1_2_1", "5b9c2f9e-6d0e-4c39-9a4b-1f0c6f1f7c55"
+        version = {"version": "1.2.1"}
+        builds = sorted({command.build for command in commands if command.build is not None})
+        resources: list[dict[str, Any]] = [
+            {"urn": root, "custom": False, "type": "pulumi:pulumi:Stack"},
+            {"urn": provider, "custom": True, "id": ident, "type": "pulumi:providers:command"}
+            | {"inputs": version, "outputs": version},
+        ]
+        resources += [
+            {"urn": f"{urn}::alpine:omi:ProfileBuild::{build}", "custom": False, "type": "alpine:omi:ProfileBuild"}
+            | {"parent": root}
+            for build in builds
+        ]
+        for number, command in enumerate(commands):
+            below = "" if command.build is None else "alpine:omi:ProfileBuild$"
+            parent = root if command.build is None else f"{urn}::alpine:omi:ProfileBuild::{command.build}"
+            own = {"urn": f"{urn}::{below}{COMMAND}::{command.name}", "custom": True, "id": f"c{number:07}"}
+            told = {**command.words, "stdout": command.stdout, "stderr": ""}
+            resources.append(
+                {**own, "type": COMMAND, "parent": parent, "provider": f"{provider}::{ident}"}
+                | {"inputs": dict(command.words), "outputs": told}
+            )
+        self._import(stack, resources)
+
+    def _import(self, stack: str, resources: list[dict[str, Any]]) -> None:
+        exported = json.loads(self.pulumi("stack", "export", "--stack", stack))
+        exported["deployment"]["resources"] = resources
+        file = self.folder / "state.json"
+        file.write_text(json.dumps(exported), encoding="utf-8")
+        self.pulumi("stack", "import", "--stack", stack, "--file", str(file))
+
+    def _measured(self, *arguments: str) -> Seconds:
+        cpu, begun = _cpu(), time.monotonic()
+        self.pulumi(*arguments)
+        return Seconds(time.monotonic() - begun, _cpu() - cpu)
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+class PlainProgram(Side):
+    """A program of a few lines beside the project, with a backend of its own and the project's environment."""
+
+    def __init__(self, folder: Path, ours: ImageProgram, program: str) -> None:
+        (folder / "backend").mkdir(parents=True)
+        super().__init__(folder, {**ours.environment, "PULUMI_BACKEND_URL": (folder / "backend").as_uri()})
+        runtime = {"name": "python", "options": {"virtualenv": str(ours.folder / ".venv")}}
+        project = json.dumps({"name": self.project, "runtime": runtime})
+        (folder / "Pulumi.yaml").write_text(project, encoding="utf-8")
+        (folder / "__main__.py").write_text(program, encoding="utf-8")
+
+
+class EmptyProgram(PlainProgram):
+    """A program that declares nothing, with a stack `empty` that was updated once."""
+
+    def __init__(self, folder: Path, ours: ImageProgram) -> None:
+        super().__init__(folder, ours, EMPTY)
+        self.init("empty")
+        self.up("empty", changes=True)
+
+
+class BareProgram(PlainProgram):
+    """A program that declares these commands and does nothing else; its stack is `bare`."""
+
+    def __init__(self, folder: Path, ours: ImageProgram, commands: list[Command]) -> None:
+        super().__init__(folder, ours, BARE)
+        self._commands = [replace(command, build=None) for command in commands]
+        words = {command.name: dict(command.words) for command in commands}
+        (folder / "commands.json").write_text(json.dumps(words), encoding="utf-8")
+        (folder / "stub.sh").write_text(STUB, encoding="utf-8")
+        self.init("bare")
+
+    def hold(self) -> None:
+        """Let its state hold them already."""
+        self.fill("bare", self._commands)
+
+
+class ImageProgram(Side):
+    """A copy of the project, on a sandbox of its own."""
+
+    project = "alpine-omi"
+
+    def __init__(self, copy: Project) -> None:
+        super().__init__(copy.folder, copy.environment())
+        self._copy = copy
+
+    def plan_new(self, stack: str, builds: int) -> list[Command]:
+        """Make a stack and a profile with so many builds; the commands that the program would declare for it."""
+        entries = {f"b{n:03}": {"version": "3.23", "arch": "x86_64", "prefix": f"b{n:03}-"} for n in range(builds)}
+        profile = self.folder / "profiles" / "alpine.yaml"
+        profile.write_text(yaml.safe_dump({"builds": entries}), encoding="utf-8")
+        settings = (self.folder / "stacks" / "Pulumi.e2e.yaml").read_text(encoding="utf-8")
+        (self.folder / "stacks" / f"Pulumi.{stack}.yaml").write_text(settings, encoding="utf-8")
+        self.init(stack)
+        steps = json.loads(self.pulumi("preview", "--stack", stack, "--json"))["steps"]
+        planned = [step["newState"] for step in steps if step["newState"]["type"] == COMMAND]
+        return [
+            Command(state["urn"].rpartition("::")[2], state["inputs"], build=state["parent"].rpartition("::")[2])
+            for state in planned
+        ]
+
+    def hold(self, stack: str, builds: int, revisions: int) -> list[Command]:
+        """Make a stack that holds so many images of each build, all of them in the account: its commands."""
+        newest = self.plan_new(stack, builds)
+        specs = [spec for command in newest for spec in _revisions(command, revisions)]
+        ids = _register(self._oapi(), specs)
+        account = str(self._oapi().call("ReadAccounts")["Accounts"][0]["AccountId"])
+        words = dict(newest[0].words)
+        commands = [
+            Command(
+                spec.name, {**words, "stdin": spec.to_json()}, _record(spec, ids[spec.name], account), spec.build.name
+            )
+            for spec in specs
+        ]
+        self.fill(stack, commands)
+        self.up(stack)
+        return commands
+
+    def stub_builds(self) -> None:
+        """Let a stub of a few lines stand for every build, update and delete that is planned from now on."""
+        program = self.folder / "components" / "image_command.py"
+        text, real = program.read_text(encoding="utf-8"), "exec python3 -m omi {verb}"
+        if real not in text:
+            raise SystemExit(f"{program}: has no {real!r} to put a stub for")
+        program.write_text(text.replace(real, "exec sh ./stub.sh"), encoding="utf-8")
+        (self.folder / "stub.sh").write_text(STUB, encoding="utf-8")
+
+    def _oapi(self) -> Oapi:
+        profile = json.loads((self._copy.home / "osc.json").read_text(encoding="utf-8"))["main"]
+        return Oapi(profile, Addresses(self._copy.base_port), self._copy.home / "ca.pem")
+
+
+def _revisions(newest: Command, count: int) -> list[ImageSpec]:
+    """The image of a planned command as revision count-1, and those that came before it, of another content."""
+    spec = ImageSpec.from_json(newest.words["stdin"], newest.name)
+    return [
+        spec.model_copy(
+            update={
+                "revision": number,
+                "name": spec.build.image_name(spec.release, number),
+                "digest": spec.digest if number == count - 1 else f"sha256:{number:064}",
+            }
+        )
+        for number in range(count)
+    ]
+
+
+def _record(spec: ImageSpec, omi: str, account: str) -> str:
+    record = ImageRecord(
+        name=spec.name,
+        omi=omi,
+        snapshots=(),
+        account=account,
+        region=spec.cloud.region,
+        created=datetime(2026, 11, 1, tzinfo=UTC),
+        volume_size=1,
+        used_bytes=90_000_000,
+        verified=True,
+    )
+    return record.to_json()
+
+
+def _register(oapi: Oapi, specs: list[ImageSpec]) -> dict[str, str]:
+    """Images of these names and tags in the account, all of one empty snapshot: OMI ids by name, once available."""
+    content = snapshot(oapi, empty_volume(oapi))
+    disk = {"DeviceName": "/dev/sda1", "Bsu": {"SnapshotId": content}}
+
+    def make(spec: ImageSpec) -> str:
+        made: str = oapi.call(
+            "CreateImage",
+            ImageName=spec.name,
+            Architecture="x86_64",
+            RootDeviceName="/dev/sda1",
+            BlockDeviceMappings=[disk],
+        )["Image"]["ImageId"]
+        tags = [{"Key": key, "Value": value} for key, value in Identity(spec).tags.items()]
+        oapi.call("CreateTags", ResourceIds=[made], Tags=tags)
+        return made
+
+    with ThreadPoolExecutor(max_workers=4) as several:
+        ids = dict(zip((spec.name for spec in specs), several.map(make, specs), strict=True))
+    unfinished = {"Filters": {"States": ["pending"], "ImageNames": list(ids)}}
+    wait_for(lambda: oapi.call("ReadImages", **unfinished)["Images"], lambda images: not images, 60)
+    return ids
+
+
+@contextmanager
+def sandbox_project(place: Path) -> Iterator[ImageProgram]:
+    """A copy of the project in `place` on a sandbox process of its own, which ends with it."""
+    copy = Project(place / "project", place / "cloud", free_base_port())
+    started = copy.sandbox("start")
+    if started.code:
+        raise SystemExit(started.text)
+    try:
+        yield ImageProgram(copy)
+    finally:
+        copy.sandbox("stop")
