@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from omi.identity import Identity
@@ -97,7 +98,12 @@ class HeldProject:
 @contextmanager
 def held_project() -> Iterator[HeldProject]:
     """One for all tests of a module."""
-    with tempfile.TemporaryDirectory(prefix="omi-held-") as folder, serving() as site:
+    with (
+        tempfile.TemporaryDirectory(prefix="omi-held-") as folder,
+        serving() as site,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("ALPINE_OMI_CACHE", f"{folder}/project/cache")
         site.releases(branch("3.23", "3.23.6"))
         site.latest("3.23", listing("3.23.6"))
         base_port = free_base_port()

@@ -93,3 +93,22 @@ def test_a_key_of_another_account_is_refused_in_one_line(held: HeldProject, omis
     assert shown.code != 0
     assert "use a key of that account" in shown.text
     assert "Traceback" not in shown.text
+
+
+def test_sweep_lists_removes_on_demand_and_finds_nothing_the_second_time(
+    held: HeldProject, omis: dict[str, str]
+) -> None:
+    tags = {"project": "alpine-omi", "stack": "e2e", "digest": "sha256:lost"}
+    lost = held.register("one-3.23.5-x86_64-r0", tags)
+    foreign = held.register("one-3.23.4-x86_64-r0", {**tags, "stack": "another"})
+    shown = held.omi("sweep", "-s", "e2e")
+    assert lost in shown
+    assert "no state holds it" in shown
+    assert omis["one"] not in shown
+    assert held.image(lost) is not None
+    assert f"removed image {lost}" in held.omi("sweep", "-s", "e2e", "--yes")
+    assert held.image(lost) is None
+    assert held.image(foreign) is not None
+    assert held.image(omis["one"]) is not None
+    # what an image of this stack was made of and no image is made of any more
+    assert held.omi("sweep", "-s", "e2e").strip() == "Nothing is left over."
