@@ -18,7 +18,7 @@ def project() -> Iterator[Project]:
     with tempfile.TemporaryDirectory(prefix="omi-e2e-") as folder:
         project = Project(Path(folder) / "project", Path(folder) / "cloud", free_ports())
         try:
-            started = project.sandbox("start")
+            started = project.sandbox("start", "--mirror", "fixture")
             assert started.code == 0, started.text
             yield project
         finally:

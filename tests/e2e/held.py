@@ -51,8 +51,7 @@ class HeldProject:
 
     def plan(self) -> dict[str, dict[str, Any]]:
         """The steps that are planned, by image."""
-        steps = json.loads(self.omi("plan", "-s", STACK, "--json"))["steps"]
-        return {step["image"]: step for step in steps}
+        return self.project.plan()
 
     def register(self, name: str, tags: dict[str, str] | None = None) -> str:
         """An OMI in the account."""
@@ -77,11 +76,23 @@ class HeldProject:
         content = {"builds": entries, **rest}
         (self.project.folder / "profiles" / "alpine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
-    def hold(self, *builds: str) -> dict[str, str]:
-        """Make the stack hold a verified image of its own for each build: OMI ids by build."""
+    def offer(self, release: str) -> None:
+        """Make Alpine's newest release of 3.23 be this one."""
+        self.site.releases(branch("3.23", release))
+        self.site.latest("3.23", listing(release))
+
+    def hold(self, *builds: str, releases: tuple[str, ...] = ("3.23.6",)) -> dict[str, str]:
+        """Make the stack hold a verified image of its own for each build and release: OMI ids by build, of the last."""
         self.write_profile(*builds)
-        made = {name: self.register(f"{name}-3.23.6-x86_64-r0") for name in builds}
-        self.pulumi("up", "--yes", "--skip-preview")
+        made: dict[str, str] = {}
+        for release in releases:
+            self.offer(release)
+            made |= {name: self.register(f"{name}-{release}-x86_64-r0") for name in builds}
+            self.pulumi("up", "--yes", "--skip-preview")
+        self._call_own()
+        return made
+
+    def _call_own(self) -> None:
         exported = json.loads(self.pulumi("stack", "export"))
         for resource in exported["deployment"]["resources"]:
             if resource["type"] == "command:local:Command":
@@ -92,7 +103,6 @@ class HeldProject:
         file = self.project.folder / "state.json"
         file.write_text(json.dumps(exported), encoding="utf-8")
         self.pulumi("stack", "import", "--file", str(file))
-        return made
 
 
 @contextmanager
@@ -104,17 +114,13 @@ def held_project() -> Iterator[HeldProject]:
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("ALPINE_OMI_CACHE", f"{folder}/project/cache")
-        site.releases(branch("3.23", "3.23.6"))
-        site.latest("3.23", listing("3.23.6"))
         base_port = free_base_port()
         sandbox = Sandbox(settings_for(Path(folder) / "cloud", base_port=base_port))
         try:
             project = Project(Path(folder) / "project", Path(folder) / "cloud", base_port)
-            path = project.folder / "stacks" / f"Pulumi.{STACK}.yaml"
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            content["config"]["alpine-omi:upstream"] = site.settings.model_dump()
-            path.write_text(yaml.safe_dump(content), encoding="utf-8")
+            project.configure("upstream", site.settings.model_dump())
             made = HeldProject(project, sandbox, site, empty_volume(sandbox.oapi("main")))
+            made.offer("3.23.6")
             assert project.pulumi("stack", "init", STACK).code == 0
             yield made
             print(project.log_tail())

@@ -79,6 +79,16 @@ class Project:
         port = str(self.base_port)
         return self.run("python3", "-m", "sandbox", "--home", str(self.home), "--base-port", port, *arguments)
 
+    def up(self, *arguments: str) -> Result:
+        """`pulumi up` without a question and without the preview before it."""
+        return self.pulumi("up", "--yes", "--skip-preview", *arguments, "-s", "e2e")
+
+    def plan(self) -> dict[str, dict[str, Any]]:
+        """The planned steps by image."""
+        shown = self.run("python3", "-m", "omi", "plan", "-s", "e2e", "--json")
+        assert shown.code == 0, shown.text
+        return {step["image"]: step for step in json.loads(shown.text)["steps"]}
+
     def outputs(self) -> dict[str, Any]:
         shown = self.pulumi("stack", "output", "-s", "e2e", "--json")
         outputs: dict[str, Any] = json.loads(shown.text)
@@ -90,10 +100,26 @@ class Project:
             inventory: dict[str, Any] = json.load(answer)
         return inventory
 
+    def publish(self, branch: str, release: str) -> None:
+        """Make the sandbox's mirror and releases.json offer this release as the branch's newest."""
+        body = json.dumps({"publish": {"branch": branch, "release": release}}).encode()
+        url = f"http://127.0.0.1:{self.base_port + 1}/_sandbox/mirror"
+        with urllib.request.urlopen(urllib.request.Request(url, body, method="POST"), timeout=60) as answer:
+            assert answer.status == 200
+
     def log_tail(self, lines: int = 60) -> str:
         """The end of what the commands printed, for a failed test's report."""
         log = self.folder / "e2e.log"
         return "\n".join(log.read_text(encoding="utf-8").splitlines()[-lines:]) if log.exists() else ""
+
+    def configure(self, key: str, value: Any) -> None:
+        """Set a key of the stack's config, or take it out by None."""
+        path = self.folder / "stacks" / "Pulumi.e2e.yaml"
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content["config"].pop(f"alpine-omi:{key}", None)
+        if value is not None:
+            content["config"][f"alpine-omi:{key}"] = value
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
 
     def edit_profile(self, name: str, change: dict[str, Any] | None) -> None:
         """Change a build of `profiles/alpine.yaml`, or take it out."""

@@ -84,7 +84,7 @@ def test_state_and_logs_hold_no_secret(project: Project) -> None:
 
 def test_a_second_up_changes_nothing_also_after_the_cloud_was_restarted(project: Project) -> None:
     assert project.sandbox("stop").code == 0
-    assert project.sandbox("start").code == 0
+    assert project.sandbox("start", "--mirror", "fixture").code == 0
     shown = project.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "-s", "e2e")
     assert shown.code == 0, shown.text
 
