@@ -29,7 +29,7 @@ def values(command: list[str], option: str) -> list[str]:
 def test_emulation_uses_one_thread_and_one_cpu() -> None:
     command = qemu_command(SPEC, AROUND)
 
-    assert values(command, "-accel") == ["tcg,thread=single,tb-size=256"]
+    assert values(command, "-accel") == ["tcg,thread=single,tb-size=64"]
     assert values(command, "-smp") == ["1"]
     assert values(command, "-cpu") == ["max"]
 
