@@ -25,8 +25,8 @@ class Accelerator(Enum):
     def arguments(self) -> list[str]:
         """QEMU's arguments. One CPU a VM and one thread: the fastest on two cores, and the steadiest, where measured.
 
-        The translation buffer is small (MiB) because QEMU tracks code per page of the guest: a page that once held code is
-    slow to overwrite until the buffer is emptied. An Alpine OMI boots to SSH in 30 CPU seconds with 64 MiB, 48 with 256.
+        The translation buffer is small (MiB) because a page of the guest that once held code is slow to overwrite until
+        the buffer is emptied: an Alpine OMI boots to SSH in 30 CPU seconds with 64 MiB, in 48 with 256.
         """
         accel = "kvm" if self is Accelerator.KVM else "tcg,thread=single,tb-size=64"
         return ["-accel", accel, "-cpu", "max", "-smp", "1"]
