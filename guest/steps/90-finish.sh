@@ -3,6 +3,7 @@
 # Needs: ROOT, DISK, APK. Leaves: the finished disk; tells the result.
 
 finish() {
+	save_dependencies
 	say_step "cleaning up"
 	packages=$("$APK" info --root "$ROOT" 2> /dev/null | grep -c .) || :
 	clean_root
@@ -18,6 +19,18 @@ finish() {
 	}
 	sync
 	echo "guest: RESULT {\"used_bytes\": $used, \"packages\": $packages}"
+}
+
+# OpenRC works out how its services depend on each other at the first boot, which takes long on a slow machine; its
+# service savecache keeps the answer for the later ones. Here it is kept for the first one too.
+save_dependencies() {
+	[ -x "$ROOT/sbin/rc-update" ] || return 0
+	say_step "caching the services' dependencies"
+	mkdir -p "$ROOT/run/openrc" "$ROOT/var/cache/rc"
+	run in_root rc-update -u
+	for name in depconfig deptree init.d conf.d; do
+		[ ! -e "$ROOT/run/openrc/$name" ] || run cp -pr "$ROOT/run/openrc/$name" "$ROOT/var/cache/rc/"
+	done
 }
 
 clean_root() {
