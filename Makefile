@@ -46,7 +46,7 @@ test: setup lint ## every test, end to end included
 	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest
 
 check: setup lint ## the quick tests, under a minute
-	@. toolchain/env.sh && python -m pytest -m 'not slow'
+	@. toolchain/env.sh && python -m pytest -m 'not slow' -n auto --dist loadfile
 
 clean: ## removes what builds left in this folder
 	@rm -rf build
