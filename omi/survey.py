@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from omi.account import AccountView
@@ -59,7 +59,10 @@ def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date)
         cache_folder() / "upstream",
         discover=lambda known: _branches(expand(known)),
     )
-    return expand(upstream), upstream
+    found = expand(upstream)
+    waiting = _branches(expand(replace(upstream, mirror={}))) - _branches(found)
+    told = (f"Alpine {version} for {arch} has no release on the mirror yet: not built" for version, arch in waiting)
+    return found, replace(upstream, warnings=(*upstream.warnings, *sorted(told)))
 
 
 def _branches(profile: Profile) -> set[tuple[str, str]]:

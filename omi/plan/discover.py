@@ -14,7 +14,8 @@ def versions_to_discover(
 ) -> frozenset[str]:
     """What upstream supports and what the ledger holds of this profile, so that an outage takes no build away.
 
-    A version leaves only when the retention's end-of-life level says so: then its builds count as removed.
+    A version leaves only when the retention's end-of-life level says so: then its builds count as removed. One that
+    the mirror is known not to have yet waits, so that the day a branch comes out holds no other build up.
     """
     held = {
         image.version
@@ -23,7 +24,13 @@ def versions_to_discover(
         and image.spec.build.arch == arch
         and not _dropped(image, upstream, retention, today)
     }
-    return frozenset(upstream.supported(today, arch)) | held
+    offered = {version for version in upstream.supported(today, arch) if not _lacks(upstream, version, arch)}
+    return frozenset(offered | held)
+
+
+def _lacks(upstream: Upstream, version: str, arch: str) -> bool:
+    mirror = upstream.mirror.get((version, arch))
+    return mirror is not None and not mirror.stale and mirror.release is None
 
 
 def _dropped(image: LedgerImage, upstream: Upstream, retention: Retention, today: date) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -495,6 +496,18 @@ class TestDiscover:
 
     def test_outage_takes_no_version_away(self) -> None:
         assert versions_to_discover(Upstream(), ledger(R6), Retention(), TODAY, "alpine", "x86_64") == {"3.23"}
+
+    @pytest.mark.parametrize(
+        ("mirror", "found"),
+        [
+            (MirrorRelease(None), {"3.23"}),
+            (MirrorRelease(None, stale=True), {"3.23", "3.24"}),
+            (MirrorRelease("3.24.1"), {"3.23", "3.24"}),
+        ],
+    )
+    def test_version_that_the_mirror_does_not_have_yet_waits(self, mirror: MirrorRelease, found: set[str]) -> None:
+        now = replace(self.SUPPORTED, mirror={("3.24", "x86_64"): mirror})
+        assert versions_to_discover(now, Ledger(), Retention(), TODAY, "alpine", "x86_64") == found
 
     def test_end_of_life_level_lets_a_version_go(self) -> None:
         over = upstream("3.23.6", end_of_life=date(2026, 11, 1))
