@@ -7,10 +7,10 @@ It works in rounds. A round chooses the best provider of each name that is asked
 the round before, under all constraints of those; once a round chooses what the one before did, that is the answer. A
 choice that turns out not to work is forbidden, and it starts anew. Where it differs from apk:
 
-- apk settles one name after another, so that what was chosen first limits the rest; here all names of a round are
-  chosen side by side, packages asked for by their own names before those that only provide something
-- of packages that exclude each other without either being asked for by name, the one that loses the first name by
-  which they clash is forbidden; apk's choice hangs on the order of its discovery
+- apk settles one name after another, in the order in which it comes upon them, and what was chosen first limits the
+  rest; here a round chooses where there is no choice, then packages by their own names, then what is only provided
+- of packages that exclude each other, one that the list doesn't name is forbidden, then one that no package names,
+  then the one that is the worse for the first name by which they clash
 - nothing is ever installed that breaks a constraint; apk may say in its error which one does
 
 Nothing here depends on the order of the packages or of the list.
@@ -104,11 +104,9 @@ class _Solver:
     def _round(self, before: _Chosen) -> _Chosen:
         asked = self._asked(before)
         chosen: _Chosen = {}
-        names = sorted(name for name, what in asked.items() if what.positive)
-        own = [name for name in names if any(package.name == name for package in self._universe.offering(name))]
-        own_names = set(own)
-        for name in (*own, *(name for name in names if name not in own_names)):
-            self._choose(name, asked, chosen, names)
+        offers = {name: self._offers(name, asked) for name, what in asked.items() if what.positive}
+        for name in sorted(offers, key=lambda name: (_choice(name, offers[name]), name)):
+            self._choose(name, asked[name], offers[name], chosen)
         for package in self._triggered(before, asked):
             taken = _locked(chosen)
             if not any(taken.get(name, package) is not package for name in _firm_names(package)):
@@ -132,21 +130,20 @@ class _Solver:
                     what.tags |= tags
         return asked
 
-    def _choose(self, name: str, asked: dict[str, _Asked], chosen: _Chosen, names: Sequence[str]) -> None:
-        what = asked[name]
-        there = [package for package in chosen if name in package.offers]
-        if there:
-            for package in there:
-                chosen[package] |= what.tags
-            return
-        wanted = set(names)
-        able = (package for package in self._universe.offering(name) if self._may(package, what, asked))
-        offers = [
+    def _offers(self, name: str, asked: dict[str, _Asked]) -> list[Package]:
+        """What may be installed for a name that is asked for."""
+        able = (package for package in self._universe.offering(name) if self._may(package, asked[name], asked))
+        return [
             package
             for package in able
-            if package.offers[name] is not None or package.priority or package.name in wanted
+            if package.offers[name] is not None or package.priority or _is_named(package, asked)
         ]
-        best = self._universe.best(offers, name, what.wished_tag)
+
+    def _choose(self, name: str, what: _Asked, offers: Sequence[Package], chosen: _Chosen) -> None:
+        there = [package for package in chosen if name in package.offers]
+        for package in there:
+            chosen[package] |= what.tags
+        best = self._universe.best(offers, name, what.wished_tag) if not there else None
         if best is not None:
             chosen[best] = what.tags
 
@@ -171,13 +168,8 @@ class _Solver:
     def _wrong(self, chosen: _Chosen) -> Package | None:
         """A package that must not be where the others are; UnresolvableError where only the list itself is to blame."""
         asked = self._asked(chosen)
-        named = {name for name, what in asked.items() if what.positive}
         if clash := _clash(chosen):
-            name, packages = clash
-            unnamed = [package for package in packages if package.name not in named] or packages
-            best = self._universe.best(unnamed, name, None)
-            rest = [package for package in unnamed if package is not best] or unnamed
-            return min(rest, key=_order)
+            return self._loser(*clash, asked)
         for name in sorted(asked):
             what = asked[name]
             unmet = [item for item in what.by if not _met(item, name, chosen)]
@@ -190,6 +182,25 @@ class _Solver:
                 message = f"nothing in the repositories can be installed as {unmet[0][0]}{told}"
                 raise UnresolvableError(message)
         return None
+
+    def _loser(self, name: str, packages: Sequence[Package], asked: dict[str, _Asked]) -> Package:
+        """Of packages that exclude each other: one that the list doesn't name, then one that nothing names."""
+        listed = {dependency.name for dependency in self._world}
+        ranks = {package: (package.name in listed, _is_named(package, asked)) for package in packages}
+        lowest = [package for package in packages if ranks[package] == min(ranks.values())]
+        best = self._universe.best(lowest, name, None)
+        return min((package for package in lowest if package is not best or len(lowest) == 1), key=_order)
+
+
+def _choice(name: str, offers: Sequence[Package]) -> int:
+    """What is chosen first: where there is no choice, then packages by their own names, then what is provided."""
+    if len(offers) == 1:
+        return 0
+    return 1 if any(package.name == name for package in offers) else 2
+
+
+def _is_named(package: Package, asked: dict[str, _Asked]) -> bool:
+    return package.name in asked and asked[package.name].positive
 
 
 def _order(package: Package) -> tuple[str, str]:
