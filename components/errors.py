@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pulumi
 
 from omi.errors import OmiError
+
+_TOLD = 32
+"""With this exit code the Python language host takes it that the program has told its error, and adds none of its own
+(pulumi-language-python-exec, PYTHON_PROCESS_EXITED_AFTER_SHOWING_USER_ACTIONABLE_MESSAGE_CODE)."""
 
 
 @contextmanager
@@ -16,4 +21,5 @@ def clean_errors() -> Iterator[None]:
     try:
         yield
     except OmiError as error:
-        raise pulumi.RunError(str(error)) from None
+        pulumi.log.error(str(error))
+        sys.exit(_TOLD)

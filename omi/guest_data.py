@@ -6,21 +6,27 @@ import hashlib
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping
+from itertools import starmap
 from pathlib import Path
 
 from omi.errors import BuildError, ProfileError, SettingsError
 from omi.image import ImageSpec
 from omi.places import expand
-from omi.profile.content import HOSTNAME, ROOT_LABEL, package_lines, repository_line, repository_lines
+from omi.profile.content import (
+    HOSTNAME,
+    ROOT_LABEL,
+    install_repositories,
+    package_lines,
+    repository_line,
+    repository_lines,
+)
 from omi.profile.model import Runlevel
-from omi.profile.signing import read_public_key
+from omi.profile.signing import check_public_key, read_public_key
 
 DISK_DEVICE = "/dev/xvdf"
 """What the build's volume is attached as (OUTSCALE's naming); the guest finds the disk behind it."""
 METADATA_URL = "http://169.254.169.254/latest"
 """OUTSCALE's metadata service, EC2-shaped and without tokens."""
-ALPINE_CDN = "https://dl-cdn.alpinelinux.org/alpine"
-"""What the stack's own mirror stands in for while building."""
 _RUNLEVELS: tuple[Runlevel, ...] = ("sysinit", "boot", "default", "shutdown")
 
 
@@ -31,10 +37,15 @@ def write_guest_data(spec: ImageSpec, profiles_root: Path, target: Path) -> None
     - `keys/NAME.rsa.pub`: who may sign packages
     - `setup_script`, `setup/`: the profile's script and the files it is run among
 
-    Raises SettingsError for a trusted key that isn't there, ProfileError for a setup file that isn't what it was when
-    the profile was read, BuildError when the folder can't be written.
+    Raises SettingsError for a trusted key that isn't there, ProfileError for a key that is none and for a setup file
+    that isn't what it was when the profile was read, BuildError when the folder can't be written.
     """
-    keys = {**spec.build.keys, **_trusted(spec.vm.trusted_keys, spec.build.keys)}
+    keys = {**spec.build.keys, **trusted_keys(spec.vm.trusted_keys, spec.build.keys)}
+    for name, text in keys.items():
+        try:
+            check_public_key(text)
+        except ValueError as error:
+            raise ProfileError(f"profile {spec.build.profile}: keys.{name}: the file {error}; put it right") from error
     files = {path: _setup_file(spec, profiles_root, path) for path in spec.build.setup_files}
     try:
         _empty(target)
@@ -65,7 +76,7 @@ def guest_values(spec: ImageSpec) -> dict[str, str]:
         "HOSTNAME": HOSTNAME,
         "USER_NAME": build.user,
         "REPOSITORIES": _lines(repository_lines(build)),
-        "INSTALL_REPOSITORIES": _lines(_install_repositories(spec)),
+        "INSTALL_REPOSITORIES": _lines(starmap(repository_line, install_repositories(build, spec.vm.mirror).items())),
         "PACKAGES": _lines(package_lines(build)),
         **services,
         "KERNEL_MODULES": _lines(build.kernel_modules),
@@ -86,18 +97,12 @@ def _lines(items: Iterable[str]) -> str:
     return "\n".join(items)
 
 
-def _install_repositories(spec: ImageSpec) -> list[str]:
-    mirror = spec.vm.mirror.rstrip("/")
-    lines = []
-    for url, value in sorted(spec.build.repos.items()):
-        if value is not False:
-            at_mirror = mirror + url.removeprefix(ALPINE_CDN) if url.startswith(ALPINE_CDN + "/") else url
-            lines.append(repository_line(at_mirror, value))
-    return lines
+def trusted_keys(names: Iterable[str], pinned: Mapping[str, str]) -> dict[str, str]:
+    """The keys that vm.trusted_keys names, which count besides those `pinned` in the profile.
 
-
-def _trusted(names: Iterable[str], pinned: Mapping[str, str]) -> dict[str, str]:
-    """Keys by the file name under which apk looks for them: the one that a link leads to, as signatures name it."""
+    By the file name under which apk looks for them: the one that a link leads to, as signatures name it.
+    Raises SettingsError for one that can't be used.
+    """
     keys: dict[str, str] = {}
     for name in names:
         where = f"stack config: vm.trusted_keys: {name}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 from omi.account import AccountView
+from omi.connecting import connect
 from omi.ledger import Ledger
 from omi.places import PROFILES, cache_folder
 from omi.plan.discover import versions_to_discover
@@ -15,6 +17,9 @@ from omi.profile.load import Profile, load_profile
 from omi.settings import Settings
 from omi.upstream.fetch import fetch_upstream
 from omi.upstream.model import Upstream
+
+if TYPE_CHECKING:
+    from omi.outscale.oapi import Oapi
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,12 @@ class Survey:
     stack: str
 
 
-def survey_stack(settings: Settings, ledger: Ledger, project: str, stack: str) -> Survey:
+def survey_stack(
+    settings: Settings, ledger: Ledger, project: str, stack: str, connecting: Future[Oapi] | None = None
+) -> Survey:
     """Ask Alpine and the account, side by side. Writes nothing but the cache of Alpine's answers.
+
+    `connecting` is the account's connection (omi.connecting) if the caller has begun to make it.
 
     Raises ProfileError before anything is asked, CredentialsError (none, refused, or of another account than the one
     that the ledger's images are in) and CloudError. Alpine that can't be reached is a warning in the answer.
@@ -40,7 +49,7 @@ def survey_stack(settings: Settings, ledger: Ledger, project: str, stack: str) -
     today = datetime.now(UTC).date()
     profile = load_profile(settings.profile, PROFILES)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="account") as other:
-        account = other.submit(_account, settings, ledger, project, stack)
+        account = other.submit(_account, connecting or connect(settings), ledger, project, stack)
         expanded, upstream = _discover(profile, settings, ledger, today)
         return Survey(expanded, upstream, account.result(), today, project, stack)
 
@@ -69,12 +78,10 @@ def _branches(profile: Profile) -> set[tuple[str, str]]:
     return {(build.version, build.arch) for build in profile.builds}
 
 
-def _account(settings: Settings, ledger: Ledger, project: str, stack: str) -> AccountView:
-    # boto3's core takes a while to import: here it does so while Alpine answers
-    from omi.outscale.account import read_account
-    from omi.outscale.oapi import Oapi
+def _account(connecting: Future[Oapi], ledger: Ledger, project: str, stack: str) -> AccountView:
+    oapi = connecting.result()
+    from omi.outscale.account import read_account  # not above, since it takes a while, like the connection's import
 
-    oapi = Oapi.connect(settings.access())
     for image in ledger.images:  # with another account's key, all of them would seem to be gone
         oapi.require_account(image.record.account, f"{image.record.omi} ({image.name})")
     return read_account(oapi, project, stack, (image.record.omi for image in ledger.images))

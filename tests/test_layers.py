@@ -49,4 +49,4 @@ def test_boto3_is_used_in_one_place() -> None:
 def test_the_program_only_wires() -> None:
     program = TOP / "__main__.py"
     assert len(program.read_text(encoding="utf-8").splitlines()) <= 60
-    assert set(imported(program)) <= {"__future__", "pulumi", "components", "omi", "pathlib", "datetime"}
+    assert set(imported(program)) <= {"pulumi", "components", "omi", "atexit", "gc"}

@@ -20,7 +20,15 @@ _LAUNCHER = """\
 # The stand-in for Pulumi's command plugin. -I: nothing of the caller's Python environment is taken over.
 exec {python} -I "${{0%/*}}/lib" "$@"
 """
-_START = "from command_provider.server import main\n\nmain()\n"
+_START = """\
+from command_provider.protocol import leave_out_sdk
+
+leave_out_sdk()
+
+from command_provider.server import main
+
+main()
+"""
 _MARK = "This is alpine-omi's stand-in for Pulumi's command plugin, not the genuine one.\n"
 
 

@@ -95,15 +95,17 @@ class Oapi:
         request = AWSRequest("POST", url, headers={"Content-Type": "application/json"}, data=data)
         keys = ReadOnlyCredentials(self.credentials.access_key, self.credentials.secret_key, None)
         SigV4Auth(keys, "osc", self.access.region).add_auth(request)
-        verify: Any = authority(self.access) or os.environ.get("AWS_CA_BUNDLE") or True
-        session = URLLib3Session(verify=verify, proxies=get_environ_proxies(url), timeout=_TIMEOUT)
         try:
-            answer = session.send(request.prepare())
+            answer = self._session.send(request.prepare())
             return _Answer(answer.status_code, answer.content)
         except BotoCoreError as error:
             raise translate(error, action, self.access.api, self.access.region, self.credentials.source) from error
-        finally:
-            session.close()
+
+    @cached_property
+    def _session(self) -> URLLib3Session:
+        """Keeps its connections open, so that one handshake serves several calls."""
+        verify: Any = authority(self.access) or os.environ.get("AWS_CA_BUNDLE") or True
+        return URLLib3Session(verify=verify, proxies=get_environ_proxies(self.access.api), timeout=_TIMEOUT)
 
     def _content(self, action: str, answer: _Answer) -> dict[str, Any]:
         try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from omi.releases.entry import Entry, newest_first
 
 
 def render_readme(profiles: Mapping[str, Sequence[Entry]]) -> str:
     """Markdown: a section per profile, its images newest first; the same entries give the same bytes."""
+    # a preview writes no README, so it shan't wait for this import
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("omi.releases"),
         undefined=StrictUndefined,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import stat
 import subprocess
@@ -153,6 +154,17 @@ def test_a_trusted_key_that_is_no_use_is_named(build: Build, tmp_path: Path) -> 
     for name, message in cases.items():
         with pytest.raises(SettingsError, match="stack config: vm.trusted_keys: .*" + message):
             write_guest_data(spec(build, (str(tmp_path / name),)), PROFILES, tmp_path / "data")
+
+
+def test_a_key_that_only_looks_like_one_is_refused_before_a_build(build: Build, tmp_path: Path) -> None:
+    name, text = next(iter(build.keys.items()))
+    key = bytearray(base64.b64decode("".join(text.splitlines()[1:-1])))
+    key[24:28] = bytes(4)  # where its two numbers begin; the frame around them stays whole
+    pem = f"-----BEGIN PUBLIC KEY-----\n{base64.encodebytes(key).decode()}-----END PUBLIC KEY-----\n"
+    broken = build.model_copy(update={"keys": {**build.keys, name: pem}})
+    with pytest.raises(ProfileError, match=r"profile .*: keys\..*: the file holds no public key in PEM form"):
+        write_guest_data(spec(broken), PROFILES, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
 
 
 def test_an_empty_folder_of_trusted_keys_leaves_those_that_the_profile_pins(build: Build, tmp_path: Path) -> None:

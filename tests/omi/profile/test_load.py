@@ -7,6 +7,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from omi.errors import ProfileError
 from omi.profile import Build, Profile, load_profile
@@ -293,6 +295,22 @@ def test_a_key_that_is_none_is_refused(root: Path) -> None:
     (root / "keys" / "bad.rsa.pub").write_text("-----BEGIN PUBLIC KEY-----\nnope\n-----END PUBLIC KEY-----\n")
     with pytest.raises(ProfileError, match=r"keys\.bad\.rsa\.pub: .* holds no public key in PEM form"):
         load(root, 'keys: {bad.rsa.pub: true}\nbuilds: {a: {version: "3.23"}}')
+
+
+def test_a_key_of_another_kind_is_refused(root: Path) -> None:
+    kept = ed25519.Ed25519PrivateKey.generate().public_key()
+    pem = kept.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (root / "keys" / "other.rsa.pub").write_bytes(pem)
+    with pytest.raises(ProfileError, match=r"keys\.other\.rsa\.pub: .* is no RSA key"):
+        load(root, 'keys: {other.rsa.pub: true}\nbuilds: {a: {version: "3.23"}}')
+
+
+def test_a_key_that_is_cut_short_is_refused(root: Path) -> None:
+    whole = next((root / "keys").glob("alpine-*.rsa.pub"))
+    lines = whole.read_text().splitlines()
+    (root / "keys" / "cut.rsa.pub").write_text("\n".join((*lines[:-3], lines[-1], "")))
+    with pytest.raises(ProfileError, match=r"keys\.cut\.rsa\.pub: .* holds no public key in PEM form"):
+        load(root, 'keys: {cut.rsa.pub: true}\nbuilds: {a: {version: "3.23"}}')
 
 
 def test_a_file_that_is_not_text_is_refused(root: Path) -> None:
