@@ -72,6 +72,16 @@ class Project:
             log.write(f"$ {' '.join(command)}\n{done.stdout}\n[exit {done.returncode}]\n")
         return Result(done.returncode, done.stdout)
 
+    def begin(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command and come back at once; its output goes to the project's log."""
+        with (self.folder / "e2e.log").open("ab") as log:
+            log.write(f"$ {' '.join(command)} &\n".encode())
+            log.flush()
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
     def pulumi(self, *arguments: str, timeout: int = STEP_LIMIT) -> Result:
         return self.run("pulumi", "--color", "never", "--non-interactive", *arguments, timeout=timeout)
 

@@ -6,12 +6,14 @@ The tests of this module are one story and run in their order.
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.e2e.project import Project
+from tests.sandbox.client import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +40,19 @@ def test_a_preview_says_what_would_be_built_and_why_and_changes_nothing(
         assert line in shown.text
     assert own(project.inventory()) == before
     assert not (project.folder / "build").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_update_that_is_interrupted_leaves_nothing_in_the_account(
+    project: Project, before: dict[str, list[str]], how: signal.Signals
+) -> None:
+    running = project.begin("pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "-s", "e2e")
+    wait_for(lambda: own(project.inventory()), lambda account: bool(account["vm"]), limit=120)
+    running.send_signal(how)
+    assert running.wait(timeout=120) != 0
+    wait_for(lambda: own(project.inventory()), lambda account: account == before, limit=120)
+    if how is signal.SIGKILL:  # the engine had no chance to give its lock back
+        assert project.pulumi("cancel", "--yes", "e2e").code == 0
 
 
 def test_up_builds_and_verifies_two_images_side_by_side(project: Project, before: dict[str, list[str]]) -> None:
