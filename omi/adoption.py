@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from omi.account import AccountImage
+from omi.digest import with_packages
 from omi.image import ImageRecord
 from omi.ledger import Ledger, LedgerImage, StoredCommand
 from omi.plan import Action, Plan, PlannedImage, Step
+from omi.plan.packages import countable
 from omi.plan.planner import Digest
 from omi.profile.model import Build
 from omi.settings import Adoption, Settings
@@ -47,8 +49,11 @@ def newcomers(settings: Settings, ledger: Ledger, seen: Survey, digest: Digest) 
 def _as_held(
     settings: Settings, seen: Survey, build: Build, entry: Adoption, image: AccountImage, digest: Digest
 ) -> LedgerImage:
+    packages = countable(seen.packages.get(build.name), build, entry.release)
+    lines = packages.lines if packages is not None else None
+    content, last_day = digest(build, entry.release), end_of_life(build, seen.upstream)
     planned = PlannedImage(
-        build, entry.release, entry.revision, digest(build, entry.release), end_of_life(build, seen.upstream)
+        build, entry.release, entry.revision, with_packages(content, lines), last_day, packages=lines
     )
     spec = planned.to_spec(seen.project, seen.stack, settings.access(), settings.vm, settings.releases_dir)
     spec = spec.model_copy(update={"name": entry.name})

@@ -9,10 +9,14 @@ import json
 from datetime import date, datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.errors import StateError
 from omi.profile.model import Access, Build
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class _Wire(BaseModel):
@@ -89,6 +93,10 @@ class ImageSpec(_Wire):
     digest: str
     """Of everything that decides the image's content; `sha256:` and 64 hex digits."""
     end_of_life: date | None = None
+    packages: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none)
+    """The packages that the plan saw, `name=version`, sorted; the digest covers them. None where the profile doesn't
+    ask for it or they couldn't be told. Added later, so it is left out where it is None: a version that doesn't know it
+    can read all state but that of profiles which use it."""
     build: Build
     access: Access
     cloud: CloudAccess
@@ -112,6 +120,9 @@ class ImageRecord(_Wire):
     used_bytes: int | None = None
     """Of the root filesystem after the build."""
     packages: int | None = None
+    installed: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none)
+    """What apk installed, `name=version`, where the profile wants rebuilds for other versions; as ImageSpec.packages,
+    left out where it is None."""
     build_seconds: int | None = None
     """Wall time of Packer and verify together."""
     boot_seconds: int | None = None

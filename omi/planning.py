@@ -39,6 +39,7 @@ def _plan(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
         account=seen.account,
         only=settings.builds,
         edge_keep=discover.edge if discover is not None else None,
+        packages=seen.packages,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from omi.account import AccountView
+from omi.apkindex.selection import Selection
 from omi.connecting import connect
 from omi.ledger import Ledger
 from omi.places import PROFILES, cache_folder
@@ -34,6 +36,8 @@ class Survey:
     """In UTC."""
     project: str
     stack: str
+    packages: Mapping[str, Selection] = field(default_factory=dict)
+    """What apk would install, by build: those whose profile asks for it and of which it could be told."""
 
 
 def survey_stack(
@@ -44,14 +48,18 @@ def survey_stack(
     `connecting` is the account's connection (omi.connecting) if the caller has begun to make it.
 
     Raises ProfileError before anything is asked, CredentialsError (none, refused, or of another account than the one
-    that the ledger's images are in) and CloudError. Alpine that can't be reached is a warning in the answer.
+    that the ledger's images are in), CloudError and UpstreamError (a package index that no trusted key has signed,
+    where a build wants to be rebuilt for other versions of its packages). Alpine that can't be reached is a warning in
+    the answer.
     """
     today = datetime.now(UTC).date()
     profile = load_profile(settings.profile, PROFILES)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="account") as other:
         account = other.submit(_account, connecting or connect(settings), ledger, project, stack)
         expanded, upstream = _discover(profile, settings, ledger, today)
-        return Survey(expanded, upstream, account.result(), today, project, stack)
+        packages, warnings = _packages(settings, expanded)
+        upstream = replace(upstream, warnings=(*upstream.warnings, *warnings))
+        return Survey(expanded, upstream, account.result(), today, project, stack, packages)
 
 
 def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
@@ -72,6 +80,21 @@ def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date)
     waiting = _branches(expand(replace(upstream, mirror={}))) - _branches(found)
     told = (f"Alpine {version} for {arch} has no release on the mirror yet: not built" for version, arch in waiting)
     return found, replace(upstream, warnings=(*upstream.warnings, *sorted(told)))
+
+
+def _packages(settings: Settings, profile: Profile) -> tuple[Mapping[str, Selection], tuple[str, ...]]:
+    builds = [
+        build
+        for build in profile.builds
+        if build.rebuild_on == "packages" and (not settings.builds or build.name in settings.builds)
+    ]
+    if not builds:
+        return {}, ()
+    # the signatures' library takes a while to import, which is no cost of profiles that don't need it
+    from omi.apkindex.ask import read_offered
+
+    offered = read_offered(settings, builds, cache_folder() / "upstream")
+    return offered.selections, offered.warnings
 
 
 def _branches(profile: Profile) -> set[tuple[str, str]]:

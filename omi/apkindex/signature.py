@@ -8,7 +8,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -55,12 +55,15 @@ def signed_content(data: bytes, keys: Mapping[str, str], where: str) -> bytes:
 
 
 def _verify(pem: str, digest: str, signature: bytes, signed: bytes, what: str) -> None:
-    key = load_pem_public_key(pem.encode("ascii"))
+    try:
+        key = load_pem_public_key(pem.encode("ascii"))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UntrustedError(f"{what}: the key can't be read; put the key's file right") from error
     # apk's format v2 signs with SHA-1 where it isn't told otherwise (apk-v2(5))
     algorithm = hashes.SHA256() if digest == "RSA256" else hashes.SHA1()  # noqa: S303
     cure = "the file is damaged or forged: set upstream.mirror to another mirror"
     if not isinstance(key, RSAPublicKey):
-        raise UntrustedError(f"{what}: the key is no RSA key")
+        raise UntrustedError(f"{what}: the key is no RSA key; put the key's file right")
     try:
         key.verify(signature, signed, PKCS1v15(), algorithm)
     except InvalidSignature as error:

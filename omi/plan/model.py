@@ -38,6 +38,8 @@ class PlannedImage:
     end_of_life: date | None = None
     existing: AccountImage | None = None
     """The OMI that is adopted."""
+    packages: tuple[str, ...] | None = None
+    """Those that the plan saw, `name=version`, where they count."""
 
     @property
     def name(self) -> str:
@@ -54,6 +56,7 @@ class PlannedImage:
             revision=self.revision,
             digest=self.digest,
             end_of_life=self.end_of_life,
+            packages=self.packages,
             build=self.build,
             access=self.build.access,
             cloud=cloud,

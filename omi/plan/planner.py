@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from omi.account import AccountView
+from omi.apkindex.selection import Selection
 from omi.errors import UpstreamError
 from omi.ledger import Ledger, LedgerImage
 from omi.plan.guard import check_clash, check_mass_prune, check_names, check_only, check_twice
 from omi.plan.model import Action, Plan, PlannedImage, Step
+from omi.plan.packages import countable
 from omi.plan.wanted import Request, Wish, wish
 from omi.profile.model import Access, Build
 from omi.retention import Verdict, verdicts
@@ -20,7 +22,7 @@ from omi.upstream.model import Upstream
 from omi.version import version_key
 
 Digest = Callable[[Build, str], str]
-"""The digest of everything that decides the content of a build's image of a release."""
+"""The digest of everything that decides the content of a build's image of a release, but its packages' versions."""
 
 
 def make_plan(
@@ -34,19 +36,21 @@ def make_plan(
     account: AccountView | None = None,
     only: Collection[str] = (),
     edge_keep: int | None = None,
+    packages: Mapping[str, Selection] | None = None,
 ) -> Plan:
     """One step for every image; nothing but these values decides, and their order doesn't matter. `today` is in UTC.
 
     `account` is what the account holds, None where nobody looked: then nothing is known of adoption, drift and VMs.
     `only` names the builds that may change; the images of all others are kept as they are, access included.
     `edge_keep` is how many images of each edge build stay (the profile's `discover.edge`), None all.
+    `packages` is what apk would install by build; for a build without, the content alone decides.
     Raises ProfileError, SettingsError, UpstreamError (a build without any known release) and PlanError (two builds of
     one image name, or too many prunes at once).
     """
     check_twice(build.name for build in builds)
     check_only(only, {build.name for build in builds} | {image.build for image in ledger.images})
     live = sorted(builds, key=lambda build: (version_key(build.version), build.name))
-    planner = _Planner(upstream, ledger, retention, today, digests, account, frozenset(only), edge_keep)
+    planner = _Planner(upstream, ledger, retention, today, digests, account, frozenset(only), edge_keep, packages or {})
     outcomes = [planner.live(build) for build in live if planner.may_change(build.name)]
     check_clash((outcome.build, outcome.first_name) for outcome in outcomes if outcome.first_name is not None)
     left = {image.name for image in ledger.images} - {step.name for outcome in outcomes for step in outcome.steps}
@@ -84,9 +88,11 @@ class _Planner:
         account: AccountView | None,
         only: frozenset[str],
         edge_keep: int | None,
+        packages: Mapping[str, Selection],
     ) -> None:
         self._upstream, self._retention, self._today = upstream, retention, today
         self._digests, self._account, self._only, self._edge_keep = digests, account, only, edge_keep
+        self._packages = packages
         self._protected = frozenset(retention.protect)
         self._names = frozenset(image.name for image in ledger.images)
         self._held: dict[tuple[str, str], list[LedgerImage]] = {}
@@ -109,7 +115,9 @@ class _Planner:
             outcome = Wish(None, None)
         else:
             account = self._account or AccountView()
-            outcome = wish(Request(build, release, last_day, images, gone, self._names, account, self._digests))
+            packages = countable(self._packages.get(build.name), build, release)
+            asked = Request(build, release, last_day, images, gone, self._names, account, self._digests, packages)
+            outcome = wish(asked)
         steps = [outcome.step] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
         steps += [_prune(image, Verdict("gone", f"{image.record.omi} is gone from the account")) for image in gone]

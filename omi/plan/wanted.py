@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from omi.account import AccountImage, AccountView
+from omi.apkindex.selection import Selection
+from omi.digest import with_packages
 from omi.ledger import LedgerImage
 from omi.plan.model import Action, PlannedImage, Step
+from omi.plan.packages import package_news
 from omi.profile.content import content
 from omi.profile.model import Build
 from omi.version import release_key
@@ -41,7 +45,34 @@ class Request:
     taken: Collection[str]
     """OMI names that the ledger holds, of whatever build, so that no second resource may have them."""
     account: AccountView
-    digest: Callable[[Build, str], str]
+    content_digest: Callable[[Build, str], str]
+    seen: Selection | None = None
+    """What apk would install, where that counts and is known."""
+
+    @property
+    def packages(self) -> tuple[str, ...] | None:
+        """The same as an image's spec holds it."""
+        return self.seen.lines if self.seen is not None else None
+
+    @cached_property
+    def content(self) -> str:
+        """The digest of the image's content without the versions of its packages."""
+        return self.content_digest(self.build, self.release)
+
+    @property
+    def digest(self) -> str:
+        """The digest of a new image."""
+        return with_packages(self.content, self.packages)
+
+    def has_content_of(self, image: LedgerImage) -> bool:
+        """Whether the image is of this content, whatever the versions of its packages."""
+        return image.spec.digest == with_packages(self.content, image.spec.packages)
+
+    def new_image(self, revision: int, existing: AccountImage | None = None) -> PlannedImage:
+        """An image that is to be built, or `existing` to be adopted."""
+        return PlannedImage(
+            self.build, self.release, revision, self.digest, self.end_of_life, existing, packages=self.packages
+        )
 
 
 def wish(request: Request) -> Wish:
@@ -52,16 +83,18 @@ def wish(request: Request) -> Wish:
     same = [image for image in request.images if image.release == release and image.version == build.version]
     if build.revision is not None:
         return _pinned_revision(request, same, build.revision)
-    digest = request.digest(build, release)
-    if same and same[-1].spec.digest == digest:
-        pinned = f", pinned to release {release}" if build.release else ""
-        return Wish(same[-1], None, f"current{pinned}")
+    if same and request.has_content_of(same[-1]):
+        news = package_news(same[-1], request.seen)
+        if not news.ask_for_build:
+            pinned = f", pinned to release {release}" if build.release else ""
+            older = f"; the mirror offers only older packages: {news}" if news.only_older else ""
+            return Wish(same[-1], None, f"current{pinned}{older}")
     revisions = tuple(_of_account(request))
-    if found := _adoptable(request, same, revisions, digest):
-        return Wish(same[-1] if same else None, _adopt(request, digest, *found), "current until its successor is there")
+    if found := _adoptable(request, same, revisions):
+        return Wish(same[-1] if same else None, _adopt(request, *found), "current until its successor is there")
     number = _next_revision(request, same, revisions)
     action, why = _why(request, same, number)
-    step = Step(PlannedImage(build, release, number, digest, request.end_of_life), action, why)
+    step = Step(request.new_image(number), action, why)
     return Wish(same[-1] if same else None, step, "current until its successor is there")
 
 
@@ -85,12 +118,10 @@ def _pinned_revision(request: Request, same: Sequence[LedgerImage], revision: in
     name = build.image_name(release, revision)
     if name in request.taken:
         return Wish(before, None, f"current: the next update can make r{revision}, once its name is free")
-    digest = request.digest(build, release)
     if existing := request.account.by_name.get(name):
-        return Wish(before, _adopt(request, digest, revision, existing), "current until its successor is there")
-    image = PlannedImage(build, release, revision, digest, request.end_of_life)
+        return Wish(before, _adopt(request, revision, existing), "current until its successor is there")
     reason = f"pinned to revision r{revision}"
-    return Wish(before, Step(image, Action.BUILD, reason), "current until its successor is there")
+    return Wish(before, Step(request.new_image(revision), Action.BUILD, reason), "current until its successor is there")
 
 
 def _of_account(request: Request) -> Iterator[tuple[int, AccountImage]]:
@@ -103,7 +134,7 @@ def _of_account(request: Request) -> Iterator[tuple[int, AccountImage]]:
 
 
 def _adoptable(
-    request: Request, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]], digest: str
+    request: Request, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]
 ) -> tuple[int, AccountImage] | None:
     """The newest own image of the very content (an interrupted run's), else, for a first image, the newest of any hand.
 
@@ -111,15 +142,16 @@ def _adoptable(
     """
     beyond = same[-1].revision if same else -1
     free = [item for item in found if item[0] > beyond and item[1].name not in request.taken]
-    own = [item for item in free if item[1].managed and item[1].digest == digest]
+    own = [item for item in free if item[1].managed and item[1].digest == request.digest]
     foreign = [item for item in free if not item[1].managed] if not same else []
     return next(reversed(own or foreign), None)
 
 
-def _adopt(request: Request, digest: str, revision: int, existing: AccountImage) -> Step:
+def _adopt(request: Request, revision: int, existing: AccountImage) -> Step:
     whose = "this stack's own, from an interrupted run" if existing.managed else "made by another hand"
-    image = PlannedImage(request.build, request.release, revision, digest, request.end_of_life, existing)
-    return Step(image, Action.ADOPT, f"{existing.omi} of that name is in the account, {whose}")
+    return Step(
+        request.new_image(revision, existing), Action.ADOPT, f"{existing.omi} of that name is in the account, {whose}"
+    )
 
 
 def _next_revision(request: Request, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]) -> int:
@@ -143,12 +175,17 @@ def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Ac
     if missing and (newest is None or missing[-1].revision > newest.revision):
         return Action.REBUILD, f"revision r{number}: {missing[-1].record.omi} (r{missing[-1].revision}) is gone"
     if newest is not None:
-        return Action.BUILD, f"revision r{number}: {changed_content(newest.spec.build, build)}"
+        return Action.BUILD, f"revision r{number}: {_changes(request, newest)}"
     before = max((*request.images, *request.gone), key=lambda image: image.order, default=None)
     if before is None:
         return Action.BUILD, f"first image of {build.name}"
     pinned = "pinned to" if build.release else "new"
     return Action.BUILD, f"{pinned} release {release} (was {before.release})"
+
+
+def _changes(request: Request, newest: LedgerImage) -> str:
+    content = [] if request.has_content_of(newest) else [changed_content(newest.spec.build, request.build)]
+    return "; ".join([*content, *filter(None, [str(package_news(newest, request.seen))])])
 
 
 def changed_content(before: Build, after: Build) -> str:

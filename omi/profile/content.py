@@ -7,6 +7,8 @@ from typing import Any
 from omi.profile.model import Build
 from omi.profile.resolve import essential_packages
 
+ALPINE_CDN = "https://dl-cdn.alpinelinux.org/alpine"
+"""What a stack's own mirror stands in for."""
 ROOT_LABEL = "alpine-root"
 """Label of the root filesystem."""
 HOSTNAME = "alpine"
@@ -17,7 +19,7 @@ def content(build: Build) -> dict[str, Any]:
     """Canonical, JSON-able, order-free: what ends up inside the image.
 
     Left out is what names it or belongs to its surroundings: profile, build, prefix, suffix, description, access,
-    releases, revision, end of life.
+    releases, revision, end of life, and what makes a new revision.
     """
     return {
         "version": build.version,
@@ -63,3 +65,15 @@ def repository_line(url: str, value: bool | str) -> str:
     if isinstance(value, str):
         return f"@{value} {url}"
     return url if value else f"#{url}"
+
+
+def install_repositories(build: Build, mirror: str) -> dict[str, bool | str]:
+    """Where packages come from while building, sorted as apk is told: URL to true or to the repository's tag.
+
+    `mirror` stands in for Alpine's CDN. Repositories that the image only keeps as a comment are left out.
+    """
+    return {
+        mirror.rstrip("/") + url.removeprefix(ALPINE_CDN) if url.startswith(ALPINE_CDN + "/") else url: value
+        for url, value in sorted(build.repos.items())
+        if value is not False
+    }

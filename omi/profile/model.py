@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+RebuildOn = Literal["content", "packages"]
 Runlevel = Literal["sysinit", "boot", "default", "shutdown"]
 
 
@@ -79,6 +80,9 @@ class Build(_Model):
     bootstrap: Literal["minimal"] = "minimal"
     """What takes key, host name and disk size from the metadata service at first boot."""
     firmware: Literal["bios"] = "bios"
+    rebuild_on: RebuildOn = Field(default="content", exclude_if=lambda value: value == "content")
+    """What makes a new revision; `packages` are other versions of the packages as well. Left out of stored state where
+    it is the default, so that earlier versions can read what they would have written."""
     keys: dict[str, str] = {}
     """File name of an apk signing key to the PEM text of the public key."""
 

@@ -14,7 +14,17 @@ from omi.profile.tree import Leaf, Node, Source, Table
 OMI_NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
 """OUTSCALE's rule for the names of OMIs (CreateImage, ImageName)."""
 _LONGEST_REVISION = 9999
-_SCALARS = ("prefix", "suffix", "description", "volume_size", "user", "kernel_flavor", "bootstrap", "firmware")
+_SCALARS = (
+    "prefix",
+    "suffix",
+    "description",
+    "volume_size",
+    "user",
+    "kernel_flavor",
+    "bootstrap",
+    "firmware",
+    "rebuild_on",
+)
 _SWITCHED = ("kernel_modules", "kernel_options", "initfs_features")
 
 

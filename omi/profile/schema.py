@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from omi.profile.model import Runlevel
+from omi.profile.model import RebuildOn, Runlevel
 
 COMMENTED = "commented"
 """A repo with this value is written into the image as a comment."""
@@ -205,6 +205,12 @@ class CommonKeys(Layer):
     )
     firmware: Annotated[Literal["bios"] | None, Rule("bios")] = Field(
         None, description="What starts the boot loader.", examples=["bios"]
+    )
+    rebuild_on: Annotated[RebuildOn | None, Rule("content or packages")] = Field(
+        None,
+        description="What makes a new revision: the image's `content` as it is written here, or also other versions of "
+        "the `packages` it would be installed with.",
+        examples=["packages"],
     )
     keys: dict[KeyFile, Switch] | None = Field(
         None,

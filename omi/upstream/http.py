@@ -36,7 +36,7 @@ class Cached:
     """A file as an earlier run got it; `etag` and `last_modified` are the server's validators for it."""
 
     url: str
-    body: str
+    body: bytes
     etag: str | None = None
     last_modified: str | None = None
 
@@ -61,7 +61,10 @@ class _Answer:
 
 
 class Store:
-    """Earlier answers on disk, one file per URL; losing them costs nothing but time."""
+    """Earlier answers on disk, one file per URL; losing them costs nothing but time.
+
+    A file's first line is JSON, the URL and the server's validators; what follows is the body as it came.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -69,8 +72,9 @@ class Store:
     def load(self, url: str) -> Cached | None:
         """The earlier answer; None where there is none or it can't be read."""
         with suppress(OSError, ValueError, TypeError):
-            cached = Cached(**json.loads(self._path(url).read_text(encoding="utf-8")))
-            if cached.url == url and isinstance(cached.body, str):
+            head, _, body = self._path(url).read_bytes().partition(b"\n")
+            cached = Cached(**json.loads(head), body=body)
+            if cached.url == url:
                 return cached
         return None
 
@@ -78,21 +82,25 @@ class Store:
         """Write it in one step; a folder that can't be written only means asking in full again."""
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile("w", encoding="utf-8", dir=self._folder, delete=False) as file:
-                json.dump(asdict(cached), file)
+            head = {key: value for key, value in asdict(cached).items() if key != "body"}
+            with NamedTemporaryFile(dir=self._folder, delete=False) as file:
+                file.write(json.dumps(head).encode() + b"\n" + cached.body)
             Path(file.name).replace(self._path(cached.url))
 
     def _path(self, url: str) -> Path:
-        return self._folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
+        return self._folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.answer"
 
 
-def get_all(wanted: Mapping[str, Callable[[bytes], T]], store: Store, limit: float) -> dict[str, Got[T]]:
+def get_all(
+    wanted: Mapping[str, Callable[[bytes], T]], store: Store, limit: float, max_body: int = MAX_BODY
+) -> dict[str, Got[T]]:
     """Get every URL and read its body with its reader (which raises UpstreamError for a wrong one).
 
-    All at once; after `limit` seconds what hasn't come counts as not reachable. Nothing is raised: see Got.
+    All at once; after `limit` seconds what hasn't come counts as not reachable, as does a body of more than `max_body`
+    bytes. Nothing is raised: see Got.
     """
     cached = {url: store.load(url) for url in wanted}
-    answers: dict[str, _Answer | str] = dict(_answers(cached, limit))
+    answers: dict[str, _Answer | str] = dict(_answers(cached, limit, max_body))
     return {
         url: _judge(url, answers.get(url, f"no answer within {limit:g} s"), cached[url], read, store)
         for url, read in wanted.items()
@@ -112,7 +120,7 @@ def _judge(url: str, answer: _Answer | str, cached: Cached | None, read: Callabl
         value = read(answer.body)
     except UpstreamError as error:
         return _fallback(cached, read, str(error))
-    store.save(Cached(url, answer.body.decode(errors="replace"), answer.etag, answer.last_modified))
+    store.save(Cached(url, answer.body, answer.etag, answer.last_modified))
     return Got(value)
 
 
@@ -121,25 +129,31 @@ def _fallback(cached: Cached | None, read: Callable[[bytes], T], problem: str | 
     if cached is None:
         return Got(problem=problem)
     try:
-        return Got(read(cached.body.encode()), stale=problem is not None, problem=problem)
+        return Got(read(cached.body), stale=problem is not None, problem=problem)
     except UpstreamError:
         return Got(problem=problem or "the earlier answer can't be read")
 
 
-def _answers(cached: Mapping[str, Cached | None], limit: float) -> Iterator[tuple[str, _Answer | str]]:
+def _answers(cached: Mapping[str, Cached | None], limit: float, max_body: int) -> Iterator[tuple[str, _Answer | str]]:
     """Answers as they come. The threads are daemons: one that hangs (a name server, a slow drip) holds nobody up."""
     arrived: queue.SimpleQueue[tuple[str, _Answer | str]] = queue.SimpleQueue()
     end = time.monotonic() + limit
     for url, earlier in cached.items():
-        threading.Thread(target=_ask, args=(url, earlier, end, arrived), daemon=True).start()
+        threading.Thread(target=_ask, args=(url, earlier, end, max_body, arrived), daemon=True).start()
     with suppress(queue.Empty):
         for _ in cached:
             yield arrived.get(timeout=max(0.0, end - time.monotonic()))
 
 
-def _ask(url: str, cached: Cached | None, end: float, arrived: queue.SimpleQueue[tuple[str, _Answer | str]]) -> None:
+def _ask(
+    url: str,
+    cached: Cached | None,
+    end: float,
+    max_body: int,
+    arrived: queue.SimpleQueue[tuple[str, _Answer | str]],
+) -> None:
     try:
-        arrived.put((url, _request(url, cached, end)))
+        arrived.put((url, _request(url, cached, end, max_body)))
     except SSLError as error:
         arrived.put((url, f"TLS failed: {error}"))
     except (NameResolutionError, NewConnectionError) as error:  # before timeouts, whose kind urllib3 makes them
@@ -150,7 +164,7 @@ def _ask(url: str, cached: Cached | None, end: float, arrived: queue.SimpleQueue
         arrived.put((url, f"it can't be reached ({type(error).__name__})"))
 
 
-def _request(url: str, cached: Cached | None, end: float) -> _Answer | str:
+def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _Answer | str:
     left = max(0.01, end - time.monotonic())
     response = _pool(url).request(
         "GET",
@@ -165,7 +179,7 @@ def _request(url: str, cached: Cached | None, end: float) -> _Answer | str:
         body = bytearray()
         while chunk := response.read1(_CHUNK):
             body += chunk
-            if len(body) > MAX_BODY or time.monotonic() > end:
+            if len(body) > max_body or time.monotonic() > end:
                 return "the answer is too long"
         headers = response.headers
         return _Answer(response.status, bytes(body), headers.get("ETag"), headers.get("Last-Modified"))
