@@ -1,0 +1,157 @@
+"""The whole build on a loop device against the fixture mirror: the disk that comes out, and what leaves it alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sandbox.mirror import ensure
+from sandbox.mirror.__main__ import default_cache
+from tests.guest.shell import GUEST, image_env
+from tests.guest.test_steps import SETTINGS
+
+pytestmark = pytest.mark.slow
+
+SIZE = 1024**3
+PACKAGES = "alpine-base linux-virt syslinux dhcpcd e2fsprogs e2fsprogs-extra openrc openssh sudo"
+
+
+@contextmanager
+def loop_device(path: Path) -> Iterator[Path]:
+    """A sparse file of SIZE bytes as a block device."""
+    if os.geteuid() != 0:
+        pytest.skip("a loop device needs root")
+    with path.open("wb") as file:
+        file.truncate(SIZE)
+    made = subprocess.run(
+        ["losetup", "--find", "--show", str(path)], capture_output=True, text=True, timeout=30, check=False
+    )
+    if made.returncode != 0:
+        pytest.skip(f"no loop device can be had here: {made.stderr.strip()}")
+    try:
+        yield Path(made.stdout.strip())
+    finally:
+        subprocess.run(["losetup", "--detach", made.stdout.strip()], check=True, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def mirror() -> Path:
+    return ensure(default_cache())
+
+
+def write_data(folder: Path, mirror: Path, **values: str) -> None:
+    (folder / "keys").mkdir(parents=True)
+    for key in (mirror / "keys").iterdir():
+        shutil.copy(key, folder / "keys")
+    settings = {
+        **SETTINGS,
+        "MIRROR": f"file://{mirror}/alpine",
+        "INSTALL_REPOSITORIES": f"{mirror}/alpine/v3.23/main\n@community {mirror}/alpine/v3.23/community\n#none",
+        "PACKAGES": PACKAGES.replace(" ", "\n"),
+        "SERVICES_SYSINIT": "devfs\ndmesg\nhwdrivers\nmdev",
+        "SERVICES_BOOT": "bootmisc\nhostname\nmodules\nnetworking",
+        "SERVICES_DEFAULT": "acpid\nsshd",
+        "SERVICES_SHUTDOWN": "killprocs\nmount-ro\nsavecache",
+        "KERNEL_MODULES": "ext4\nvirtio_blk",
+        "KERNEL_OPTIONS": "console=ttyS0,115200n8\nrootfstype=ext4",
+        "INITFS_FEATURES": "base\next4\nvirtio",
+        **values,
+    }
+    (folder / "image.env").write_text(image_env(settings))
+
+
+def build(folder: Path, device: Path, mirror: Path, **values: str) -> subprocess.CompletedProcess[str]:
+    write_data(folder / "data", mirror, **values)
+    (folder / "by-id").mkdir()
+    (folder / "by-id/scsi-0QEMU_QEMU_HARDDISK_sdf").symlink_to(device)
+    (folder / "tmp").mkdir()
+    return subprocess.run(
+        ["sh", str(GUEST / "build.sh"), str(folder / "data")],
+        env={**os.environ, "BY_ID": str(folder / "by-id"), "TMPDIR": str(folder / "tmp"), "DISK_SECONDS": "0"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def left_over(folder: Path) -> list[str]:
+    mounts = Path("/proc/mounts").read_text().splitlines()
+    return [line for line in mounts if str(folder) in line] + [str(p) for p in (folder / "tmp").iterdir()]
+
+
+@contextmanager
+def mounted(device: Path, place: Path) -> Iterator[Path]:
+    place.mkdir()
+    subprocess.run(["mount", "-o", "ro", str(device), str(place)], check=True, timeout=30)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True, timeout=30)
+
+
+def test_a_disk_that_is_ready_to_boot(mirror: Path, tmp_path: Path) -> None:
+    with loop_device(tmp_path / "disk") as device:
+        done = build(tmp_path, device, mirror)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "guest: ERROR" not in done.stderr
+        assert re.search(r"^guest: STEP installing \d+ packages$", done.stdout, re.MULTILINE)
+        result = json.loads(done.stdout.splitlines()[-1].removeprefix("guest: RESULT "))
+        assert 50e6 < result["used_bytes"] < 200e6
+        assert result["packages"] > 30
+        assert not left_over(tmp_path)
+        boot_sector = device.read_bytes()[:512] if device.is_file() else device.open("rb").read(512)
+        assert boot_sector.endswith(b"\x55\xaa"), "the boot loader's mark"
+        label = subprocess.run(["blkid", "-p", "-o", "export", str(device)], capture_output=True, text=True, check=True)
+        assert "LABEL=alpine-root\n" in label.stdout
+        with mounted(device, tmp_path / "root") as root:
+            check_root(root, label.stdout)
+
+
+def check_root(root: Path, facts: str) -> None:
+    (uuid,) = re.findall(r"^UUID=(.*)$", facts, re.MULTILINE)
+    assert (root / "etc/alpine-release").read_text() == "3.23.6\n"
+    loader = (root / "boot/extlinux.conf").read_text()
+    assert f"root=UUID={uuid} modules=ext4,virtio_blk console=ttyS0,115200n8 rootfstype=ext4" in loader
+    assert (root / "etc/fstab").read_text() == f"UUID={uuid}\t/\text4\trw,noatime\t0 1\n"
+    assert (root / "etc/apk/repositories").read_text() == f"{SETTINGS['REPOSITORIES']}\n"
+    assert (root / "etc/runlevels/default/omi-first-boot").is_symlink()
+    assert (root / "var/cache/rc/deptree").stat().st_size > 1000
+    shadow = dict(line.split(":")[:2] for line in (root / "etc/shadow").read_text().splitlines())
+    assert {shadow["root"], shadow["alpine"]} == {"*"}
+    assert not [name for name, password in shadow.items() if password not in ("*", "!")]
+    for name in ("etc/resolv.conf", "etc/machine-id", "root/.ash_history"):
+        assert not (root / name).exists(), name
+    assert not list((root / "etc/ssh").glob("ssh_host_*"))
+    assert not list(root.rglob("*.apk-new"))
+    for folder in ("tmp", "var/tmp", "run", "dev", "proc", "sys", "var/cache/apk"):
+        assert not [path for path in (root / folder).iterdir() if path.name not in ("null", "console")], folder
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"RELEASE": "3.23.7"}, r"the mirror holds Alpine 3\.23\.6, not 3\.23\.7"),
+        ({"PACKAGES": "alpine-base\nno-such-package"}, "apk could not install the packages"),
+        ({"SERVICES_DEFAULT": "chronyd"}, r"the service chronyd \(default\) is in none of the installed packages"),
+        ({"DISK_SIZE_BYTES": str(2 * SIZE)}, "has 1073741824 bytes, not 2147483648"),
+    ],
+)
+def test_a_failure_says_why_and_leaves_nothing_mounted(
+    mirror: Path, tmp_path: Path, values: dict[str, str], reason: str
+) -> None:
+    with loop_device(tmp_path / "disk") as device:
+        done = build(tmp_path, device, mirror, **values)
+        assert done.returncode == 1
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("guest: ERROR: ")]
+        assert re.search(reason, line), line
+        assert "guest: RESULT" not in done.stdout
+        assert not left_over(tmp_path)

@@ -1,0 +1,232 @@
+"""The steps that write into the image's root, one by one, on a root made of a few files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.guest.shell import GUEST, image_env, run_functions, write_program
+
+SETTINGS = {
+    "IMAGE_NAME": "alpine-3.23.6-x86_64-r0",
+    "RELEASE": "3.23.6",
+    "BRANCH": "v3.23",
+    "ARCH": "x86_64",
+    "MIRROR": "http://127.0.0.1/alpine",
+    "DISK_SIZE_BYTES": "1073741824",
+    "DISK_DEVICE": "/dev/xvdf",
+    "ROOT_LABEL": "alpine-root",
+    "HOSTNAME": "alpine",
+    "USER_NAME": "alpine",
+    "REPOSITORIES": "https://dl-cdn.alpinelinux.org/alpine/v3.23/main",
+    "INSTALL_REPOSITORIES": "http://127.0.0.1/alpine/v3.23/main",
+    "PACKAGES": "alpine-base\nlinux-virt",
+    "KERNEL_FLAVOR": "virt",
+    "METADATA_URL": "http://169.254.169.254/latest",
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    (folder / "keys").mkdir(parents=True)
+    (folder / "keys/k.rsa.pub").write_text("key")
+    (folder / "image.env").write_text(image_env(SETTINGS))
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    for place in ("etc/init.d", "etc/conf.d", "etc/ssh/sshd_config.d", "boot", "usr/bin", "etc/mkinitfs/features.d"):
+        (folder / place).mkdir(parents=True)
+    for service in ("sshd", "acpid", "modules"):
+        (folder / "etc/init.d" / service).write_text("#!/sbin/openrc-run\n")
+        (folder / "etc/init.d" / service).chmod(0o755)
+    (folder / "etc/modules").write_text("af_packet\n")
+    (folder / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nalpine:x:1000:1000::/home/alpine:/bin/sh\n")
+    (folder / "etc/shadow").write_text("root:::0:::::\nalpine:!:1:0:::::\n")
+    return folder
+
+
+def test_values_come_through_as_they_were_written(data: Path, tmp_path: Path) -> None:
+    odd = 'it\'s $HOME `id`\nsecond "line"'
+    (data / "image.env").write_text(image_env({**SETTINGS, "KERNEL_OPTIONS": odd}))
+    done = run_functions('load_settings > /dev/null; printf %s "$KERNEL_OPTIONS"', tmp_path, DATA=str(data))
+    assert (done.returncode, done.stdout) == (0, odd)
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_a_missing_value_is_named(data: Path, tmp_path: Path, name: str) -> None:
+    (data / "image.env").write_text(image_env({k: v for k, v in SETTINGS.items() if k != name}))
+    done = run_functions("load_settings", tmp_path, DATA=str(data), **{name: "from the environment"})
+    assert done.returncode == 1
+    assert f"guest: ERROR: image.env says no {name} (" in done.stderr
+
+
+def test_no_trusted_key_is_an_error(data: Path, tmp_path: Path) -> None:
+    (data / "keys/k.rsa.pub").unlink()
+    done = run_functions("load_settings", tmp_path, DATA=str(data))
+    assert done.returncode == 1
+    assert "holds no *.rsa.pub" in done.stderr
+
+
+def test_a_missing_tool_is_named(tmp_path: Path) -> None:
+    done = run_functions("tools='sh no-such-tool'; id() { echo 0; }; need_tools", tmp_path)
+    assert done.returncode == 1
+    assert "guest: ERROR: no-such-tool is missing in the build VM (" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="runs as root, so the refusal can't be seen")
+def test_only_root_may_run_it(tmp_path: Path) -> None:
+    assert "is not root" in run_functions("need_tools", tmp_path).stderr
+
+
+def test_services_are_put_in_their_runlevels(root: Path, tmp_path: Path) -> None:
+    done = run_functions('add_services default "$SERVICES"', tmp_path, ROOT=str(root), SERVICES="sshd\nacpid")
+    assert done.returncode == 0, done.stderr
+    assert (root / "etc/runlevels/default/sshd").readlink() == Path("/etc/init.d/sshd")
+    assert sorted(p.name for p in (root / "etc/runlevels/default").iterdir()) == ["acpid", "sshd"]
+
+
+def test_a_service_that_is_not_installed_is_named(root: Path, tmp_path: Path) -> None:
+    done = run_functions('add_services boot "chronyd"', tmp_path, ROOT=str(root))
+    assert done.returncode == 1
+    assert "guest: ERROR: the service chronyd (boot) is in none of the installed packages (" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "included"), [("Port 22\n", False), ("include /etc/ssh/sshd_config.d/*.conf\n", True)]
+)
+def test_sshd_takes_keys_only(root: Path, tmp_path: Path, config: str, *, included: bool) -> None:
+    (root / "etc/ssh/sshd_config").write_text(config)
+    (root / "etc/conf.d/sshd").write_text('sshd_disable_keygen="no"\n')
+    done = run_functions("harden_sshd", tmp_path, ROOT=str(root))
+    assert done.returncode == 0, done.stderr
+    text = (root / "etc/ssh/sshd_config").read_text()
+    assert text == config if included else text == f"Include /etc/ssh/sshd_config.d/*.conf\n{config}"
+    hardened = (root / "etc/ssh/sshd_config.d/00-omi.conf").read_text()
+    for line in ("PermitRootLogin no", "PasswordAuthentication no", "KbdInteractiveAuthentication no"):
+        assert f"{line}\n" in hardened
+    assert (root / "etc/conf.d/sshd").read_text() == 'sshd_disable_keygen="yes"\n'
+
+
+@pytest.mark.parametrize("program", ["sudo", "doas"])
+def test_nobody_has_a_password_and_wheel_may_become_root(root: Path, tmp_path: Path, program: str) -> None:
+    (root / "usr/bin" / program).touch(0o755)
+    done = run_functions("in_root() { :; }; add_user", tmp_path, ROOT=str(root), USER_NAME="alpine")
+    assert done.returncode == 0, done.stderr
+    assert (root / "etc/shadow").read_text() == "root:*::0:::::\nalpine:*:1:0:::::\n"
+    rule, mode = {"sudo": ("etc/sudoers.d/wheel", 0o440), "doas": ("etc/doas.d/wheel.conf", 0o640)}[program]
+    assert "wheel" in (root / rule).read_text()
+    assert (root / rule).stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize(
+    ("release", "branch", "code"), [("3.23.6", "v3.23", 0), ("3.23.7", "v3.23", 1), ("20261123", "edge", 0)]
+)
+def test_the_release_must_be_the_wanted_one(root: Path, tmp_path: Path, release: str, branch: str, code: int) -> None:
+    (root / "etc/alpine-release").write_text("3.23.6\n")
+    done = run_functions("check_release", tmp_path, ROOT=str(root), RELEASE=release, BRANCH=branch)
+    assert done.returncode == code
+    assert ("the mirror holds Alpine 3.23.6, not 3.23.7" in done.stderr) is bool(code)
+
+
+def test_an_unknown_initramfs_feature_is_named(root: Path, tmp_path: Path) -> None:
+    (root / "etc/mkinitfs/features.d/ext4.modules").touch()
+    for file in ("vmlinuz-virt", "initramfs-virt"):
+        (root / "boot" / file).write_text("x")
+    values = {"ROOT": str(root), "KERNEL_FLAVOR": "virt"}
+    assert run_functions("check_initramfs", tmp_path, INITFS_FEATURES="ext4", **values).returncode == 0
+    done = run_functions("check_initramfs", tmp_path, INITFS_FEATURES="ext4\nnvmee", **values)
+    assert done.returncode == 1
+    assert "mkinitfs knows no feature nvmee" in done.stderr
+
+
+def test_the_loader_boots_the_kernel_without_a_menu(root: Path, tmp_path: Path) -> None:
+    (root / "boot/extlinux.conf").write_text("DEFAULT menu.c32\nTIMEOUT 10\nLABEL virt\n  LINUX vmlinuz-virt\n")
+    done = run_functions("shorten_menu", tmp_path, ROOT=str(root), KERNEL_FLAVOR="virt")
+    assert done.returncode == 0, done.stderr
+    assert (root / "boot/extlinux.conf").read_text().startswith("DEFAULT virt\nTIMEOUT 1\n")
+    done = run_functions("shorten_menu", tmp_path, ROOT=str(root), KERNEL_FLAVOR="lts")
+    assert "has no entry lts" in done.stderr
+
+
+def test_the_serial_port_is_the_only_console(root: Path, tmp_path: Path) -> None:
+    (root / "etc/inittab").write_text("tty1::respawn:getty tty1\n#ttyS0::respawn:old\n::shutdown:/sbin/openrc\n")
+    assert run_functions("set_console", tmp_path, ROOT=str(root)).returncode == 0
+    lines = (root / "etc/inittab").read_text().splitlines()
+    assert lines[:2] == ["#tty1::respawn:getty tty1", "::shutdown:/sbin/openrc"]
+    assert lines[2:] == ["ttyS0::respawn:/sbin/getty -L 115200 ttyS0 vt100"]
+
+
+def test_apks_lines_become_progress(tmp_path: Path) -> None:
+    lines = "( 1/34) Installing musl (1-r0)\n(11/34) Installing x (1-r0)\nExecuting mkinitfs-3-r0.trigger\n"
+    (tmp_path / "said").write_text(lines)
+    done = run_functions("cat said | tell_installs", tmp_path)
+    steps = [line for line in done.stdout.splitlines() if line.startswith("guest: STEP ")]
+    assert steps == ["guest: STEP installing 34 packages", "guest: STEP making the initramfs"]
+    assert lines.splitlines()[1] in done.stdout
+
+
+def test_what_belongs_to_the_build_is_taken_away(root: Path, tmp_path: Path) -> None:
+    left = ["etc/ssh/ssh_host_rsa_key", "etc/machine-id", "etc/resolv.conf", "etc/passwd-", "root/.ash_history"]
+    left += ["var/log/messages", "var/cache/apk/x", "tmp/.x", "home/alpine/.ash_history", "etc/a.conf.apk-new"]
+    kept = ("etc/passwd", "var/log/chrony/.keep", "home/alpine/.profile")
+    for name in (*left, *kept):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    done = run_functions("clean_root", tmp_path, ROOT=str(root))
+    assert done.returncode == 0, done.stderr
+    assert not [name for name in left if (root / name).exists()]
+    assert (root / "etc/passwd").exists()
+    assert (root / "var/log/chrony").is_dir(), "folders of packages stay"
+    assert (root / "tmp").is_dir()
+
+
+def test_the_setup_script_sees_root_and_files(data: Path, root: Path, tmp_path: Path) -> None:
+    (data / "setup").mkdir()
+    (data / "setup/motd").write_text("hello")
+    (data / "setup_script").write_text('cp motd "$TARGET/etc/motd"\n')
+    values = {"ROOT": str(root), "DATA": str(data), "SETUP_SCRIPT": "setup_script"}
+    assert run_functions("run_setup_script", tmp_path, **values).returncode == 0
+    assert (root / "etc/motd").read_text() == "hello"
+    (data / "setup_script").write_text("exit 7\n")
+    done = run_functions("run_setup_script", tmp_path, **values)
+    assert done.returncode == 1
+    assert "setup script ended with exit code 7" in done.stderr
+
+
+def test_a_failed_command_is_named(tmp_path: Path) -> None:
+    write_program(tmp_path, "mkfs.ext4", "echo no space >&2; exit 3")
+    values = {"DISK": "/dev/null", "ROOT_LABEL": "alpine-root"}
+    done = run_functions("make_filesystem", tmp_path, **values)
+    assert done.returncode == 1
+    (line,) = re.findall("^guest: ERROR: .*$", done.stderr, re.MULTILINE)
+    assert "making the root filesystem: 'mkfs.ext4 " in line
+    assert "ended with exit code 3" in line
+
+
+def test_every_failure_of_the_whole_is_one_line(tmp_path: Path) -> None:
+    for arguments in ([], ["/no/such/folder"], [str(tmp_path)]):
+        done = subprocess.run(
+            ["sh", str(GUEST / "build.sh"), *arguments], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 1
+        assert len(re.findall(r"^guest: ERROR: .* \(.*\)$", done.stderr, re.MULTILINE)) == 1
+
+
+def test_the_readme_names_every_setting() -> None:
+    readme = (GUEST / "README.md").read_text()
+    settings = (GUEST / "lib/settings.sh").read_text()
+    names = set(
+        re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", " ".join(re.findall(r'(?:required|optional)="([^"]*)"', settings)))
+    )
+    assert len(names) == 23
+    assert not [name for name in names if f"`{name}`" not in readme]
+    assert json.loads(re.findall(r"RESULT (\{.*?\})", readme)[0]).keys() == {"used_bytes", "packages"}
