@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,7 @@ class Build:
             write_variables(self.folder, self.identity, tools, entry, name)
             packed = self._run_packer(tools)
             omi = self._read_back(packed, name)
-        self._sweep(omi, packed.output.volumes, group=None)
+        self._sweep(omi, packed.output.volumes, group=False)
         return self._settle_name(omi), packed
 
     def _run_packer(self, tools: PackerTools) -> PackerRun:
@@ -208,14 +208,21 @@ class Build:
         )
         return verification.run(omi)
 
-    def _sweep(self, keep: Omi | None, volumes: Sequence[str], group: str | None = "own") -> None:
+    def _sweep(
+        self,
+        keep: Omi | None,
+        volumes: Sequence[str],
+        *,
+        group: bool = True,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         left = Leftovers(
             build_id=self.identity.build_id,
             key_names=(self.identity.build_key, self.identity.verify_key),
             group_name=self.identity.group if group else None,
             volumes=tuple(volumes),
         )
-        sweep(self.cloud, left, keep.snapshots if keep else (), self.narrator.say)
+        sweep(self.cloud, left, keep.snapshots if keep else (), say or self.narrator.say)
 
     def _clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> None:
         """Remove all that is left, but `keep`; OMIs of `names` only if they are ours. A failure here is only told."""
@@ -229,7 +236,8 @@ class Build:
         except OmiError as error:
             self.narrator.say(f"not cleaned: {error}; the next build of this image tries again")
         try:
-            self._sweep(keep, volumes)
+            # after a success what goes here is only what every build makes for itself: nothing to tell
+            self._sweep(keep, volumes, say=self.narrator.say if names else self.narrator.note)
         except OmiError as error:
             self.narrator.say(f"not cleaned: {error}; the next build of this image tries again")
 
@@ -252,6 +260,7 @@ class Build:
             volume_size=omi.volume_size,
             used_bytes=packed.output.result.used_bytes if packed else None,
             packages=packed.output.result.packages if packed else None,
+            installed=packed.output.installed if packed and self.spec.build.rebuild_on == "packages" else None,
             build_seconds=seconds if packed else None,
             boot_seconds=verified.boot_seconds if verified else None,
             verified=verified is not None,

@@ -12,6 +12,7 @@ install_packages() {
 	printf '%s\n' "$INSTALL_REPOSITORIES" | grep -v '^#' > "$WORK/repositories"
 	add_packages
 	check_release
+	tell_installed
 	printf '%s\n' "$REPOSITORIES" > "$ROOT/etc/apk/repositories"
 }
 
@@ -72,6 +73,12 @@ tell_installs() {
 		*Executing\ mkinitfs-*trigger*) say_step "making the initramfs" ;;
 		esac
 	done
+}
+
+# All packages in one line, name=version: what a later update compares with what the mirror then offers.
+tell_installed() {
+	versions=$("$APK" info --root "$ROOT" -v 2> /dev/null | sed -n 's/^\(.*\)-\([0-9]\)/\1=\2/p' | tr '\n' ' ') || :
+	echo "guest: INSTALLED ${versions% }"
 }
 
 check_release() {

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 _LINE = re.compile(r"^(?:==> |--> |    )?outscale-bsusurrogate\.alpine: ?(.*)$")
-_GUEST = re.compile(r"^guest: (STEP|ERROR:|RESULT) ?(.*)$")
+_GUEST = re.compile(r"^guest: (STEP|ERROR:|INSTALLED|RESULT) ?(.*)$")
 _ERRORED = re.compile(r"^Build 'outscale-bsusurrogate\.alpine' errored(?: after [^:]*)?: (.*)$")
 _VOLUME = re.compile(r"\bvol-[0-9a-f]{8,17}\b")
 _VM = re.compile(r"\bVm ID: (i-[0-9a-f]{8,17})\b")
 _ERROR = re.compile(r"^(?:Error\b|error\b|Timeout\b|Couldn't|No OMI|no OMI|Script exited)")
 _TEMPLATE_ERROR = re.compile(r"^(?:Error: |\* )(.*)$")
+_PACKAGE = re.compile(r"[^=]+=[^=]+")
 _STEPS = (
     ("Launching a source", "booting the build VM"),
     ("Waiting for SSH", "waiting for the build VM's SSH"),
@@ -53,6 +54,8 @@ class PackerOutput:
     phase: Literal["boot", "snapshot"] | None = None
     """Whether Packer waits, without a limit of its own, for the build VM or for the snapshot."""
     result: GuestResult = GuestResult()
+    installed: tuple[str, ...] | None = None
+    """What apk installed, `name=version`."""
 
     def feed(self, line: str) -> str | None:
         """Take one line; what to tell a person about it, or None."""
@@ -85,6 +88,10 @@ class PackerOutput:
     def _feed_guest(self, kind: str, text: str) -> str | None:
         if kind == "RESULT":
             self.result = _result(text)
+            return None
+        if kind == "INSTALLED":
+            lines = text.split()
+            self.installed = tuple(sorted(lines)) if lines and all(map(_PACKAGE.fullmatch, lines)) else None
             return None
         if kind == "ERROR:":
             self.guest_errors.append(text)

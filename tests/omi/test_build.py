@@ -68,6 +68,17 @@ def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench)
     assert not list((bench.folder / spec.name).glob("alpine-omi-*")), "a private key was left"
 
 
+@pytest.mark.parametrize(
+    ("rebuild_on", "installed"), [("content", None), ("packages", ("busybox=1.37.0-r30", "musl=1.2.5-r23"))]
+)
+def test_what_apk_installed_is_recorded_where_the_profile_wants_to_know(
+    bench: Bench, rebuild_on: str, installed: tuple[str, ...] | None
+) -> None:
+    spec = bench.account.spec()
+    spec = spec.model_copy(update={"build": spec.build.model_copy(update={"rebuild_on": rebuild_on})})
+    assert bench.build(spec).installed == installed
+
+
 def test_what_packer_leaves_though_it_succeeded_is_swept(bench: Bench) -> None:
     bench.packer.behave("leaky")
     record = bench.build(bench.account.spec())

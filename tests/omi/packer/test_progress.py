@@ -16,6 +16,7 @@ outscale-bsusurrogate.alpine: output will be in this color.
 ==> {PREFIX}Connected to SSH!
 ==> {PREFIX}Uploading /build/omi-build => /tmp
     {PREFIX}guest: STEP installing 34 packages
+    {PREFIX}guest: INSTALLED musl=1.2.5-r23 busybox=1.37.0-r30
     {PREFIX}guest: RESULT {{"used_bytes": 94000000, "packages": 46}}
 ==> {PREFIX}Stopping the source vm...
     {PREFIX}Stopping vm, attempt 1
@@ -41,6 +42,7 @@ def test_a_good_run_reads_as_a_story() -> None:
         "terminating the build VM",
     ]
     assert output.result == GuestResult(used_bytes=94000000, packages=46)
+    assert output.installed == ("busybox=1.37.0-r30", "musl=1.2.5-r23")
     assert output.volumes == ["vol-0123abcd"]
 
 
@@ -87,3 +89,10 @@ def test_a_result_that_is_not_understood_is_no_result(text: str) -> None:
     output = PackerOutput()
     output.feed(f"    {PREFIX}guest: RESULT {text}")
     assert output.result == GuestResult()
+
+
+@pytest.mark.parametrize("text", ["", "musl", "musl=1.2.5-r23 busybox="])
+def test_a_list_of_packages_that_is_not_understood_is_none(text: str) -> None:
+    output = PackerOutput()
+    output.feed(f"    {PREFIX}guest: INSTALLED {text}")
+    assert output.installed is None
