@@ -51,7 +51,7 @@ def sweep(cloud: Cloud, left: Leftovers, spare: Sequence[str], say: Callable[[st
 
 def _end_vms(cloud: Cloud, left: Leftovers, say: Callable[[str], None]) -> None:
     for vm in vms_with(cloud, left.key_names, left.tags):
-        say(f"terminating {vm.vm_id}, left by a try that was cut")
+        say(f"terminating {vm.vm_id}, which was left running")
         terminate_vms(cloud, [vm.vm_id])
         for volume in vm.volumes:
             delete_volume(cloud, volume)

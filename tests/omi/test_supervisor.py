@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,4 +61,6 @@ def test_the_end_of_the_front_ends_everything_cleanly(
     assert "error: alpine-0.0.0-x86_64-r0: interrupted; what it had made is removed" in errors
     assert "Traceback" not in errors
     assert front.returncode in {-signal.SIGKILL, 6}
-    assert not list(RunFolder(PROJECT / "build" / "alpine-0.0.0-x86_64-r0").path.glob("alpine-omi-*"))
+    folder = RunFolder(PROJECT / "build" / "alpine-0.0.0-x86_64-r0").path
+    assert not list(folder.glob("alpine-omi-*")), "a private key was left"
+    shutil.rmtree(folder)
