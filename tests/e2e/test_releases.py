@@ -1,0 +1,154 @@
+"""A new release, a build that fails beside it, its retry, a change of content, and the prunes; all parts are real.
+
+The tests of this module are one story and run in their order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.project import Project
+
+pytestmark = pytest.mark.slow
+
+OLD, NEW, CHANGED = "alpine-3.23.5-x86_64-r0", "alpine-3.23.6-x86_64-r0", "alpine-3.23.6-x86_64-r1"
+WEB, WEB_CHANGED = "alpine-3.23.6-x86_64-r0-web", "alpine-3.23.6-x86_64-r1-web"
+PLAIN: dict[str, Any] = {"version": "3.23"}
+SUFFIXED: dict[str, Any] = {"version": "3.23", "suffix": "-web"}
+BROKEN = SUFFIXED | {"packages": {"no-such-package": True}}
+CORE = """\
+# Written by hand.
+base: base/1
+release: 3.23.5  # as last detected
+end_of_life: 2027-05-01
+# The end.
+"""
+
+
+@pytest.fixture(scope="module")
+def story(project: Project) -> Project:
+    """A profile of one build, at a time when 3.23.5 was the newest release of 3.23."""
+    (project.folder / "profiles" / "alpine.yaml").write_text(yaml.safe_dump({"builds": {"plain": PLAIN}}))
+    project.publish("v3.23", "3.23.5")
+    assert project.pulumi("stack", "init", "e2e").code == 0
+    return project
+
+
+def account(project: Project) -> dict[str, list[str]]:
+    """What the account holds, by kind; of images the names."""
+    held = project.inventory()["main"]["resources"]
+    return {kind: sorted(entry.get("name") or entry["id"] for entry in entries) for kind, entries in held.items()}
+
+
+def files(project: Project) -> dict[str, str]:
+    """Digests of the checkout's files; what Python and the test itself write don't count."""
+    parts = ("backend", "e2e.log", "__pycache__")
+    return {
+        str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in project.folder.rglob("*")
+        if path.is_file() and not set(parts) & set(path.relative_to(project.folder).parts)
+    }
+
+
+def recorded(project: Project) -> set[str]:
+    """The images that the state holds; the releases must list the very same."""
+    table = project.run("python3", "-m", "omi", "images", "-s", "e2e").text
+    folder = project.folder / "releases" / "sandbox"
+    listed: dict[str, Any] = yaml.safe_load((folder / "alpine.yaml").read_text(encoding="utf-8"))
+    names = {name for releases in listed.values() for images in releases.values() for name in images}
+    held = {word for word in table.split() if word.startswith("alpine-3")}
+    assert names == held
+    return names
+
+
+def test_the_release_that_the_mirror_has_is_built(story: Project) -> None:
+    done = story.up()
+    assert done.code == 0, done.text
+    assert account(story)["image"] == [OLD]
+
+
+def test_a_preview_shows_the_new_release_and_writes_nothing(story: Project) -> None:
+    core = story.folder / "profiles" / "version" / "3.23.yaml"
+    core.write_text(CORE, encoding="utf-8")
+    story.publish("v3.23", "3.23.6")
+    before = files(story), account(story)
+    shown = story.pulumi("preview", "-s", "e2e")
+    assert shown.code == 0, shown.text
+    assert "new release 3.23.6 (was 3.23.5)" in shown.text
+    assert "1 to create" in shown.text
+    assert "to delete" not in shown.text
+    plan = story.plan()
+    assert {name: step["action"] for name, step in plan.items()} == {NEW: "build", OLD: "keep"}
+    assert (files(story), account(story)) == before
+
+
+def test_a_build_that_fails_beside_it_loses_nothing_of_it(story: Project) -> None:
+    story.edit_profile("web", BROKEN)
+    done = story.up()
+    assert done.code != 0
+    assert "no-such-package" in done.text
+    assert recorded(story) == {OLD, NEW}
+    held = account(story)
+    assert held["image"] == [OLD, NEW]
+    assert len(held["snapshot"]) == 2
+    assert not held["vm"]
+
+
+def test_the_update_recorded_the_release_and_kept_the_comments(story: Project) -> None:
+    written = (story.folder / "profiles" / "version" / "3.23.yaml").read_text(encoding="utf-8")
+    assert written == CORE.replace("3.23.5", "3.23.6").replace("2027-05-01", "2027-11-01")
+
+
+def test_the_next_update_retries_just_the_failed_build_and_prunes_the_superseded_release(story: Project) -> None:
+    story.edit_profile("web", SUFFIXED)
+    story.configure("retention", {"release": {"keep": 1}})
+    shown = story.pulumi("preview", "-s", "e2e")
+    assert "1 to create" in shown.text
+    assert "1 to delete" in shown.text
+    plan = story.plan()
+    assert {name: step["action"] for name, step in plan.items()} == {NEW: "keep", OLD: "prune", WEB: "build"}
+    assert plan[OLD]["level"] == "release"
+    assert plan[OLD]["reason"] in shown.text
+    done = story.up()
+    assert done.code == 0, done.text
+    assert account(story)["image"] == [NEW, WEB]
+    assert recorded(story) == {NEW, WEB}
+
+
+def test_nothing_goes_whose_replacement_is_not_there_yet_though_errors_are_passed_over(story: Project) -> None:
+    story.edit_profile("plain", PLAIN | {"kernel_options": {"quiet": True}})
+    story.edit_profile("web", BROKEN)
+    story.configure("retention", {"release": {"keep": 1}, "revision": {"keep": 1}})
+    plan = story.plan()
+    assert {name: step["action"] for name, step in plan.items()} == {
+        CHANGED: "build", NEW: "keep", WEB_CHANGED: "build", WEB: "keep",
+    }  # fmt: skip
+    assert plan[CHANGED]["reason"] == "revision r1: kernel_options (+quiet) changed in the profile"
+    done = story.up("--continue-on-error")
+    assert done.code != 0
+    assert account(story)["image"] == [NEW, WEB, CHANGED]
+    assert recorded(story) == {NEW, CHANGED, WEB}
+
+
+def test_the_setting_builds_limits_a_run_to_one_build(story: Project) -> None:
+    story.configure("builds", ["plain"])
+    shown = story.pulumi("preview", "-s", "e2e")
+    story.configure("builds", None)
+    assert shown.code == 0, shown.text
+    assert "1 to delete" in shown.text
+    assert "to create" not in shown.text
+    assert "not in this run, which is about plain" in shown.text
+
+
+def test_a_target_limits_a_run_to_one_build_and_the_superseded_revision_goes(story: Project) -> None:
+    plan = story.plan()
+    assert (plan[NEW]["action"], plan[NEW]["level"]) == ("prune", "revision")
+    assert plan[WEB_CHANGED]["action"] == "build"
+    done = story.up("--target", "**plain**", "--target-dependents")
+    assert done.code == 0, done.text
+    assert account(story)["image"] == [WEB, CHANGED]
+    assert recorded(story) == {CHANGED, WEB}
