@@ -37,6 +37,12 @@ def pruned(plan: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {name: step["level"] for name, step in plan.items() if step["action"] == "prune"}
 
 
+def is_public(held: HeldProject, omi: str) -> bool:
+    image = held.image(omi)
+    assert image is not None
+    return bool(image["PermissionsToLaunch"]["GlobalPermission"])
+
+
 def words(text: str) -> list[str]:
     """Lines with single spaces, so that a table's columns don't matter."""
     return [" ".join(line.split()) for line in text.splitlines()]
@@ -106,19 +112,25 @@ def test_a_version_past_its_end_gets_no_new_build_and_goes_after_the_grace(
     held.offer("3.23.10")
 
 
-def test_a_target_prunes_of_one_build_alone(held: HeldProject, omis: dict[str, str]) -> None:
+def test_the_setting_builds_and_a_target_each_change_one_build_alone(held: HeldProject, omis: dict[str, str]) -> None:
     held.project.configure("retention", BY_RELEASE)
     old = {name: step["omi"] for name, step in held.plan().items() if name in (ONE_OLD, TWO_OLD)}
-    held.pulumi("up", "--yes", "--skip-preview", "--target", "**one**", "--target-dependents")
+    held.project.configure("builds", ["one"])
+    held.pulumi("up", "--yes", "--skip-preview")
+    held.project.configure("builds", None)
     assert held.image(old[ONE_OLD]) is None
     assert held.image(old[TWO_OLD]) is not None
+
+    held.write_profile("one", "two", access={"public": True})
+    held.pulumi("up", "--yes", "--skip-preview", "--target", "**two**", "--target-dependents")
+    assert held.image(old[TWO_OLD]) is None
+    assert (is_public(held, omis["one"]), is_public(held, omis["two"])) == (False, True)
     listed = held.omi("images", "-s", "e2e")
-    assert ONE_OLD not in listed
-    assert TWO_OLD in listed
+    assert [name in listed for name in (ONE, TWO, ONE_OLD, TWO_OLD)] == [True, True, False, False]
 
 
-def test_the_next_update_prunes_the_rest_and_the_one_after_nothing(held: HeldProject, omis: dict[str, str]) -> None:
+def test_the_next_update_does_the_rest_and_the_one_after_nothing(held: HeldProject, omis: dict[str, str]) -> None:
     held.pulumi("up", "--yes", "--skip-preview")
-    assert all(held.image(omis[name]) is not None for name in ("one", "two"))
+    assert is_public(held, omis["one"])
     assert set(held.plan()) == {ONE, TWO}
     assert json.loads(held.omi("plan", "-s", "e2e", "--json"))["changes"] is False
