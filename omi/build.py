@@ -76,6 +76,8 @@ class Build:
             self.narrator.say(f"{existing.omi_id} bears the name already and is not of this build: adopted, not built")
             return self._record(existing, adopted=True)
         self.folder.tidy()
+        if existing is not None:
+            self.narrator.say(f"{existing.omi_id} was built by a run that did not record it: verifying it again")
         tools = find_tools(self.environ)
         source = ssh_source(self.spec.vm.ssh_source, self.spec.cloud.api)
         find_source(self.cloud, self.spec.vm.source_omi, self.spec.vm.source_owner)
