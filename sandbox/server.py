@@ -128,16 +128,21 @@ class Server:
         self._lay_out_keys(running.status().keys)
 
         def answer(method: str, body: bytes) -> dict[str, Any]:
-            """GET tells what is served; POST {"publish": {"branch", "release"}} or {"fault": "down"|"garbage"|null}."""
+            """GET tells what is served; POST {"publish": {"branch", "release"}}, {"publish_package": {"branch", "name",
+            "version"}} or {"fault": "down"|"garbage"|null}.
+            """
             if method == "POST":
                 wanted = json.loads(body)
                 if "fault" in wanted:
                     running.set_fault(None if wanted["fault"] is None else mirror.Fault(wanted["fault"]))
-                if "publish" in wanted:
-                    try:
+                try:
+                    if "publish" in wanted:
                         running.publish(wanted["publish"]["branch"], wanted["publish"]["release"])
-                    except mirror.MirrorError as error:
-                        raise ValueError(str(error)) from error
+                    if "publish_package" in wanted:
+                        package = wanted["publish_package"]
+                        running.publish_package(package["branch"], package["name"], package["version"])
+                except mirror.MirrorError as error:
+                    raise ValueError(str(error)) from error
             status = running.status()
             return {
                 "url": status.url,

@@ -15,10 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from sandbox.mirror.cache import ensure, make_mirror, silent
+from sandbox.mirror.cache import ensure, make_mirror, signing_key, silent
 from sandbox.mirror.catalogue import DEFAULT_CATALOGUE, Catalogue
 from sandbox.mirror.errors import MirrorError
 from sandbox.mirror.make import Progress
+from sandbox.mirror.package import ARCH
+from sandbox.mirror.renew import renew_packages
 from sandbox.mirror.upstream import Served, Upstream
 
 _GARBAGE = b"\xff\x00 this is not what was asked for\n" * 64
@@ -75,6 +77,7 @@ class MirrorServer:
         self._fault: Fault | None = None
         self._lock = threading.Lock()
         self._keys: Path | None = None
+        self._renewed: dict[tuple[str, str], str] = {}
         self._trees = 0
         self._tree: Path | None = None
         self._http = _bind(address, self)
@@ -121,6 +124,20 @@ class MirrorServer:
             wanted = self._catalogue.with_release(branch, release, today).branch(branch)
         self.offer(self._catalogue.with_branch(wanted))
 
+    def publish_package(self, branch: str, name: str, version: str) -> None:
+        """Offer a package of `branch`'s main repository, and all of the same source, in another version from now on.
+
+        MirrorError for an unknown branch or package, or when the CDN is passed through.
+        """
+        self._full.branch(branch)
+        before = dict(self._renewed)
+        self._renewed[branch, name] = version
+        try:
+            self.offer(self._catalogue)
+        except MirrorError:
+            self._renewed = before
+            raise
+
     def offer(self, catalogue: Catalogue) -> None:
         """Serve these branches and releases from now on; MirrorError when the CDN is passed through."""
         if self._upstream is not None:
@@ -130,8 +147,14 @@ class MirrorServer:
         with self._lock:
             self._trees += 1
             place = self._cache / "mirror" / f".served-{os.getpid()}-{id(self):x}-{self._trees}"
-            old, self._tree = self._tree, make_mirror(self._cache, place, catalogue, self.url)
-            self._catalogue = catalogue
+            made = make_mirror(self._cache, place, catalogue, self.url)
+            try:
+                for (branch, name), version in self._renewed.items():
+                    renew_packages(made / "alpine" / branch / "main" / ARCH, name, version, signing_key(self._cache))
+            except MirrorError:
+                shutil.rmtree(made, ignore_errors=True)
+                raise
+            old, self._tree, self._catalogue = self._tree, made, catalogue
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -255,3 +256,43 @@ def test_reachable_means_both_hosts_answer(tmp_path: Path) -> None:
     silent = FakeCdn(both)
     silent.down = True
     assert not Upstream(tmp_path, silent).reachable(1)
+
+
+class TestAnotherVersionOfAPackage:
+    def test_is_in_the_signed_index_and_can_be_had(self, server: MirrorServer) -> None:
+        before = get(server, INDEX)[1]["ETag"]
+        server.publish_package("v3.23", "hello", "1.2-r10")
+        assert get(server, INDEX)[1]["ETag"] != before
+        record = next(text for text in records(get(server, INDEX)[2]) if "\nP:hello\n" in text)
+        assert "\nV:1.2-r10\n" in record
+        assert "\np:cmd:hello=1.2-r10" in record
+        status, _, package = get(server, "/alpine/v3.23/main/x86_64/hello-1.2-r10.apk")
+        assert status == 200
+        with tarfile.open(fileobj=io.BytesIO(package)) as archive:
+            assert {".PKGINFO", ".post-install", "usr/bin/hello", "usr/bin/hi"} <= set(archive.getnames())
+        assert get(server, "/alpine/v3.23/main/x86_64/hello-1.2-r3.apk")[0] == 404
+
+    def test_other_branches_keep_theirs(self, server: MirrorServer) -> None:
+        server.publish_package("v3.23", "hello", "1.2-r10")
+        assert get(server, "/alpine/edge/main/x86_64/hello-1.2-r3.apk")[0] == 200
+
+    def test_outlasts_a_new_release(self, server: MirrorServer) -> None:
+        server.publish_package("v3.23", "hello", "1.2-r10")
+        server.publish("v3.23", "3.23.11")
+        assert get(server, "/alpine/v3.23/main/x86_64/hello-1.2-r10.apk")[0] == 200
+
+    @pytest.mark.parametrize(("branch", "name"), [("v3.23", "no-such"), ("v9.9", "hello")])
+    def test_what_is_not_there_is_refused_and_nothing_changes(
+        self, server: MirrorServer, branch: str, name: str
+    ) -> None:
+        with pytest.raises(MirrorError, match=r"has no (package|branch)"):
+            server.publish_package(branch, name, "2-r0")
+        server.publish("v3.23", "3.23.11")
+        assert get(server, "/alpine/v3.23/main/x86_64/hello-1.2-r3.apk")[0] == 200
+
+
+def records(index: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(index)) as archive:
+        member = archive.extractfile("APKINDEX")
+        assert member is not None
+        return member.read().decode().split("\n\n")
