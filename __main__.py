@@ -9,7 +9,7 @@ import pulumi
 gc.disable()
 atexit.register(gc.freeze)
 
-from components import ProfileBuild, clean_errors, stack_resources
+from components import ProfileBuild, clean_errors, leave_out_debug_lines, stack_resources, start_command_plugin
 from omi.connecting import connect
 from omi.ledger import read_ledger
 from omi.places import PROFILES
@@ -22,9 +22,11 @@ from omi.report import render_table
 from omi.settings import Settings
 from omi.survey import survey_stack
 
+leave_out_debug_lines()
 with clean_errors():
     settings = Settings.load(pulumi.Config())
     connecting = connect(settings)
+    start_command_plugin()
     ledger = read_ledger(stack_resources())
     seen = survey_stack(settings, ledger, pulumi.get_project(), pulumi.get_stack(), connecting)
     plan = plan_stack(settings, ledger, seen)

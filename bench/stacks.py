@@ -225,7 +225,7 @@ class ImageProgram(Side):
 
     def stub_builds(self) -> None:
         """Let a stub of a few lines stand for every build, update and delete that is planned from now on."""
-        program = self.folder / "components" / "image_command.py"
+        program = self.folder / "omi" / "ledger.py"
         text, real = program.read_text(encoding="utf-8"), "exec python3 -m omi {verb}"
         if real not in text:
             raise SystemExit(f"{program}: has no {real!r} to put a stub for")

@@ -1,7 +1,8 @@
 """The Pulumi side: components and the command resources they wrap. No cloud call and no file access here."""
 
+from components.engine import leave_out_debug_lines, start_command_plugin
 from components.errors import clean_errors
 from components.profile_build import ProfileBuild
 from components.state import stack_resources
 
-__all__ = ["ProfileBuild", "clean_errors", "stack_resources"]
+__all__ = ["ProfileBuild", "clean_errors", "leave_out_debug_lines", "stack_resources", "start_command_plugin"]

@@ -383,3 +383,25 @@ def test_the_genuine_plugin_is_driven_too() -> None:
     record = plugin_in_use()
     assert record
     assert record["origin"] in ("installed", "maker")
+
+
+def test_a_command_that_is_no_resource_runs_in_a_preview_too(plugin: Path, tmp_path: Path) -> None:
+    project = Project(tmp_path, plugin, {})
+    project.program(
+        "import pulumi\n"
+        "from pulumi_command import local\n"
+        'done = local.run_output(command="cat; echo oops >&2", stdin="said")\n'
+        'pulumi.Output.all(done.stdout, done.stderr).apply(lambda told: pulumi.log.info(" and ".join(told)))\n'
+    )
+    shown = project.preview()
+    assert shown.status == 0, shown.text
+    assert "said and oops" in shown.messages(ephemeral=False)
+
+
+def test_a_command_that_is_no_resource_and_fails_says_why(plugin: Path, tmp_path: Path) -> None:
+    project = Project(tmp_path, plugin, {})
+    project.program('from pulumi_command import local\nlocal.run_output(command="echo no such luck >&2; exit 3")\n')
+    shown = project.preview()
+    assert shown.status != 0
+    assert "exit status 3" in shown.text
+    assert "no such luck" in shown.text

@@ -16,6 +16,7 @@ _INPUTS = {
     "triggers": {"type": "array", "items": {"$ref": "pulumi.json#/Any"}, "replaceOnChanges": True},
 }
 COMMAND = "command:local:Command"
+RUN = "command:local:run"
 
 
 def schema_text(version: str) -> str:
@@ -29,7 +30,7 @@ def schema_text(version: str) -> str:
         {
             "name": "command",
             "version": version,
-            "description": "A stand-in for the command provider that serves local.Command alone.",
+            "description": "A stand-in for the command provider that serves local.Command and local.run alone.",
             "resources": {COMMAND: command},
         }
     )

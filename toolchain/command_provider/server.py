@@ -16,7 +16,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from .engine import EngineLog
 from .execution import CommandFailedError, Output, Running, run_command
 from .properties import UNKNOWN, Settings, changed, faults, inputs_of, keep_ignored, with_output
-from .schema import COMMAND, schema_text
+from .schema import COMMAND, RUN, schema_text
 
 VERSION = "1.2.1"
 ANNOUNCEMENT = f"command plugin {VERSION}: alpine-omi's stand-in serves, the genuine one could not be had at set-up"
@@ -114,6 +114,15 @@ class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
         """What is stored is what is: nothing outside is looked at."""
         return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
+
+    def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
+        """Run a command that is no resource, in previews too."""
+        if request.tok != RUN:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{ANNOUNCEMENT}; it serves {COMMAND} and {RUN} only")
+        inputs = inputs_of(request.args)
+        inputs.fields["create"].CopyFrom(request.args.fields["command"])
+        output = self._run("create", Settings.read(inputs), "", 0, context)
+        return provider_pb2.InvokeResponse(**{"return": with_output(request.args, output.stdout, output.stderr)})
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """The person who runs Pulumi interrupted it."""
