@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -32,8 +32,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def run_supervised(spec_json: str) -> tuple[int, str]:
     """The front's part: run the build in a process of its own; returns its exit code and standard output.
 
-    Signals are passed on. Standard error is shared, so that what the supervisor says at the end is still seen.
+    Signals are passed on, and the end of whoever started this (the plugin, killed with the engine, say) counts as one.
+    Standard error is shared, so that what the supervisor says at the end is still seen.
     """
+    parent = os.getppid()
     process = subprocess.Popen(
         [sys.executable, "-m", "omi", "supervise", str(os.getpid())],
         cwd=PROJECT,
@@ -48,6 +50,8 @@ def run_supervised(spec_json: str) -> tuple[int, str]:
 
     for number in _SIGNALS:
         signal.signal(number, pass_on)
+    if parent > 1:  # else it is gone already, or outside of this container
+        _when_ended(parent, process.terminate)
     output, _ = process.communicate(spec_json)
     if process.returncode < 0:
         name = signal.Signals(-process.returncode).name
@@ -72,19 +76,24 @@ def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) 
 
 def _watch(front: int, stop: threading.Event) -> None:
     """Set `stop` as soon as the process has ended, by whatever means."""
-    try:
-        handle = os.pidfd_open(front)
-    except OSError:
-        stop.set()
-        return
+    _when_ended(front, stop.set)
     if os.getppid() != front:  # it died before the pidfd was opened, and the number may be another's by now
         stop.set()
 
+
+def _when_ended(process: int, act: Callable[[], None]) -> None:
+    """Act as soon as the process has ended; at once if there is none of this number."""
+    try:
+        handle = os.pidfd_open(process)
+    except OSError:
+        act()
+        return
+
     def wait() -> None:
         select.select([handle], [], [])
-        stop.set()
+        act()
 
-    threading.Thread(target=wait, name="front", daemon=True).start()
+    threading.Thread(target=wait, name=f"end of {process}", daemon=True).start()
 
 
 @contextmanager

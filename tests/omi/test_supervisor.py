@@ -19,9 +19,13 @@ LIMIT = 90.0
 
 
 def start_front(account: Account, packer: FakePacker) -> subprocess.Popen[str]:
+    return start(account, packer, [sys.executable, "-m", "omi", "build"])
+
+
+def start(account: Account, packer: FakePacker, command: list[str]) -> subprocess.Popen[str]:
     spec = account.spec(name="alpine-0.0.0-x86_64-r0")
     process = subprocess.Popen(
-        [sys.executable, "-m", "omi", "build"],
+        command,
         cwd=PROJECT,
         env=packer.environ,
         stdin=subprocess.PIPE,
@@ -64,3 +68,15 @@ def test_the_end_of_the_front_ends_everything_cleanly(
     folder = RunFolder(PROJECT / "build" / "alpine-0.0.0-x86_64-r0").path
     assert not list(folder.glob("alpine-omi-*")), "a private key was left"
     shutil.rmtree(folder)
+
+
+def test_the_end_of_whoever_started_the_front_ends_everything_too(account: Account, packer: FakePacker) -> None:
+    packer.behave("hang")
+    # a shell that stays, as the plugin does; the front is its child and gets the shell's standard input
+    plugin = start(account, packer, ["/bin/sh", "-c", '"$0" -m omi build; :', sys.executable])
+    assert wait_for(lambda: "vms" in account.left()), "Packer did not start"
+    plugin.kill()
+    _, errors = plugin.communicate(timeout=LIMIT)
+    assert account.left() == {}
+    assert "interrupted; what it had made is removed" in errors
+    shutil.rmtree(RunFolder(PROJECT / "build" / "alpine-0.0.0-x86_64-r0").path)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent import futures
+from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
@@ -29,9 +30,9 @@ _DiffKind = provider_pb2.PropertyDiff.Kind
 class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
     """`command:local:Command`; in each call it follows the genuine plugin (local/commandController.go in 1.2.1)."""
 
-    def __init__(self, log: EngineLog) -> None:
+    def __init__(self, log: EngineLog, running: Running) -> None:
         self._log = log
-        self._running = Running()
+        self._running = running
 
     def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         """The version that the SDK asks for."""
@@ -122,7 +123,9 @@ class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
         inputs = inputs_of(request.args)
         inputs.fields["create"].CopyFrom(request.args.fields["command"])
         output = self._run("create", Settings.read(inputs), "", 0, context)
-        return provider_pb2.InvokeResponse(**{"return": with_output(request.args, output.stdout, output.stderr)})
+        # `return` is the field's name, which Python has as a keyword.
+        answer: dict[str, Any] = {"return": with_output(request.args, output.stdout, output.stderr)}
+        return provider_pb2.InvokeResponse(**answer)
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """The person who runs Pulumi interrupted it."""
@@ -155,11 +158,12 @@ def _kind(name: str, old: Struct, new: Struct) -> _DiffKind.ValueType:
     return _DiffKind.UPDATE_REPLACE if replaces else _DiffKind.UPDATE
 
 
-def _end_with_parent() -> None:
-    """A plugin whose engine was killed has nobody to serve: it would stay for ever."""
+def _end_with_parent(running: Running) -> None:
+    """A plugin whose engine was killed has nobody to serve: it ends, and its commands with it, as the genuine one's."""
     parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(_ORPHAN_CHECK_SECONDS)
+    running.cancel()
     os._exit(1)
 
 
@@ -167,12 +171,13 @@ def main() -> None:
     """Serve on a loopback port that is told on standard output, until the engine ends the process."""
     # The engine ends its plugins by SIGINT to their group; the default is to end at once, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    running = Running()
+    threading.Thread(target=_end_with_parent, args=(running,), daemon=True).start()
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=_THREADS),
         options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],
     )
-    provider = CommandProvider(EngineLog(next(iter(sys.argv[1:]), None)))
+    provider = CommandProvider(EngineLog(next(iter(sys.argv[1:]), None)), running)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
