@@ -9,8 +9,8 @@ choice that turns out not to work is forbidden, and it starts anew. Where it dif
 
 - apk settles one name after another, in the order in which it comes upon them, and what was chosen first limits the
   rest; here a round chooses where there is no choice, then packages by their own names, then what is only provided
-- of packages that exclude each other, one that the list doesn't name is forbidden, then one that no package names,
-  then the one that is the worse for the first name by which they clash
+- of packages that exclude each other, one that another can stand in for is forbidden, then one that the list doesn't
+  name, then one that no package names, then the one that is the worse for the first name by which they clash
 - nothing is ever installed that breaks a constraint; apk may say in its error which one does
 
 Nothing here depends on the order of the packages or of the list.
@@ -28,6 +28,9 @@ from omi.apkindex.universe import Repository, Universe
 
 _MAX_ROUNDS = 200
 _MAX_ATTEMPTS = 200
+
+# What there is to choose for a name, in the order in which it is chosen.
+_NONE, _BY_NAME, _PROVIDED = range(3)
 
 _Tags = frozenset[str]
 _Chosen = dict[Package, _Tags]
@@ -96,23 +99,34 @@ class _Solver:
                 return chosen
             if chosen in earlier:
                 break
-        unsteady = [package for package in chosen if package not in earlier[-1]] or list(earlier[-1])
-        named = {dependency.name for dependency in self._world}
-        self._forbidden.add(min(unsteady, key=lambda package: (package.name in named, _order(package))))
+        circle = earlier[earlier.index(chosen) :] if chosen in earlier else earlier[-2:]
+        steady = set.intersection(*map(set, circle))
+        unsteady = [package for state in circle for package in state if package not in steady] or list(chosen)
+        listed = {dependency.name for dependency in self._world}
+        self._forbidden.add(min(unsteady, key=lambda package: (package.name in listed, _order(package))))
         return None
 
     def _round(self, before: _Chosen) -> _Chosen:
         asked = self._asked(before)
         chosen: _Chosen = {}
         offers = {name: self._offers(name, asked) for name, what in asked.items() if what.positive}
-        for name in sorted(offers, key=lambda name: (_choice(name, offers[name]), name)):
+        choices = {name: _choice(name, packages) for name, packages in offers.items()}
+        for name in sorted(name for name in offers if choices[name] == _NONE):
             self._choose(name, asked[name], offers[name], chosen)
+        for name in sorted(name for name in offers if choices[name] == _BY_NAME):
+            self._choose(name, asked[name], offers[name], chosen)
+        self._add_triggered(before, asked, chosen)
+        for name in sorted(name for name in offers if choices[name] == _PROVIDED):
+            self._choose(name, asked[name], offers[name], chosen)
+        return chosen
+
+    def _add_triggered(self, before: _Chosen, asked: dict[str, _Asked], chosen: _Chosen) -> None:
+        """Add what `install_if` brings, which never changes what else is chosen."""
         for package in self._triggered(before, asked):
             taken = _locked(chosen)
             if not any(taken.get(name, package) is not package for name in _firm_names(package)):
                 tags = (before.get(one, frozenset()) for one in before if _answers(one, package.install_if))
                 chosen.setdefault(package, frozenset().union(*tags))
-        return chosen
 
     def _asked(self, chosen: _Chosen) -> dict[str, _Asked]:
         asked: dict[str, _Asked] = {}
@@ -158,7 +172,8 @@ class _Solver:
         tags: _Tags = frozenset().union(*before.values())
         found: dict[str, list[Package]] = {}
         for package in self._universe.maybe_triggered(offered):
-            if self._may(package, _Asked(tags=tags), asked) and _holds(package.install_if, before):
+            able = self._may(package, _Asked(tags=tags), asked) and not _disturbs(package, before)
+            if able and _holds(package.install_if, before):
                 found.setdefault(package.name, []).append(package)
         for name in sorted(found):
             best = self._universe.best(found[name], name, None)
@@ -184,19 +199,28 @@ class _Solver:
         return None
 
     def _loser(self, name: str, packages: Sequence[Package], asked: dict[str, _Asked]) -> Package:
-        """Of packages that exclude each other: one that the list doesn't name, then one that nothing names."""
+        """Of packages that exclude each other: one that can be replaced, then one that the list doesn't name, then one
+        that nothing names.
+        """
         listed = {dependency.name for dependency in self._world}
-        ranks = {package: (package.name in listed, _is_named(package, asked)) for package in packages}
+        ranks = {
+            package: (self._is_needed(package, asked), package.name in listed, _is_named(package, asked))
+            for package in packages
+        }
         lowest = [package for package in packages if ranks[package] == min(ranks.values())]
         best = self._universe.best(lowest, name, None)
         return min((package for package in lowest if package is not best or len(lowest) == 1), key=_order)
 
+    def _is_needed(self, package: Package, asked: dict[str, _Asked]) -> bool:
+        """Whether it is asked for by its name, which nothing else offers."""
+        others = (other for other in self._universe.offering(package.name) if other is not package)
+        return _is_named(package, asked) and all(other in self._forbidden for other in others)
+
 
 def _choice(name: str, offers: Sequence[Package]) -> int:
-    """What is chosen first: where there is no choice, then packages by their own names, then what is provided."""
     if len(offers) == 1:
-        return 0
-    return 1 if any(package.name == name for package in offers) else 2
+        return _NONE
+    return _BY_NAME if any(package.name == name for package in offers) else _PROVIDED
 
 
 def _is_named(package: Package, asked: dict[str, _Asked]) -> bool:
@@ -225,6 +249,17 @@ def _fits(package: Package, asked: dict[str, _Asked]) -> bool:
         ):
             return False
     return True
+
+
+def _disturbs(package: Package, chosen: Iterable[Package]) -> bool:
+    """Whether it asks for another version of what is there, or for its absence."""
+    there = list(chosen)
+    return any(
+        not dependency.accepts(other.offers[dependency.name])
+        for dependency in package.depends
+        for other in there
+        if dependency.name in other.offers and other is not package
+    )
 
 
 def _answers(package: Package, dependencies: Iterable[Dependency]) -> bool:
