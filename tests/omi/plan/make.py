@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from omi.account import AccountImage, AccountView
+from omi.digest import with_packages
 from omi.image import BuildVm, CloudAccess, ImageRecord
 from omi.ledger import Ledger, LedgerImage, StoredCommand
 from omi.plan import Action, Plan, PlannedImage, Step, make_plan
@@ -31,14 +32,30 @@ def digest(of: Build, release: str) -> str:
     return f"sha256:{of.user}"
 
 
-def held(of: Build, release: str, revision: int = 0, *, verified: bool = True, adopted: bool = False) -> LedgerImage:
+def held(
+    of: Build,
+    release: str,
+    revision: int = 0,
+    *,
+    verified: bool = True,
+    adopted: bool = False,
+    packages: tuple[str, ...] | None = None,
+    installed: tuple[str, ...] | None = None,
+) -> LedgerImage:
     """An image of the build in the ledger, made from what the build says now."""
     of = of.model_copy(update={"version": version_of(release), "release": None, "revision": None})
-    planned = PlannedImage(of, release, revision, digest(of, release), of.end_of_life)
-    return applied(planned, verified=verified, adopted=adopted)
+    content = with_packages(digest(of, release), packages)
+    planned = PlannedImage(of, release, revision, content, of.end_of_life, packages=packages)
+    return applied(planned, verified=verified, adopted=adopted, installed=installed)
 
 
-def applied(planned: PlannedImage, *, verified: bool = True, adopted: bool = False) -> LedgerImage:
+def applied(
+    planned: PlannedImage,
+    *,
+    verified: bool = True,
+    adopted: bool = False,
+    installed: tuple[str, ...] | None = None,
+) -> LedgerImage:
     spec = planned.to_spec("alpine-omi", "test", CLOUD, BuildVm(), "releases")
     omi = planned.existing.omi if planned.existing else omi_id(planned.name)
     record = ImageRecord(
@@ -51,6 +68,7 @@ def applied(planned: PlannedImage, *, verified: bool = True, adopted: bool = Fal
         volume_size=1,
         verified=verified,
         adopted=adopted,
+        installed=installed,
     )
     return LedgerImage(planned.name, spec, record, StoredCommand("build", "update", "delete", spec.to_json()))
 
