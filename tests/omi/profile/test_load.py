@@ -96,6 +96,16 @@ def test_a_build_may_be_switched_off_and_pinned(root: Path) -> None:
     assert (build.name, build.release, build.revision, build.recorded_release) == ("pinned", "3.23.5", 2, "3.23.6")
 
 
+def test_any_layer_says_what_makes_a_new_revision(root: Path) -> None:
+    (root / "web.yaml").write_text(
+        "rebuild_on: packages\nbuilds:\n  a: {version: '3.23'}\n  b: {version: '3.22', rebuild_on: content}\n"
+    )
+    assert [build.rebuild_on for build in load_profile("web", root).builds] == ["packages", "content"]
+    (root / "version" / "3.22.yaml").write_text("base: base/1\nrebuild_on: packages\n")
+    (root / "web.yaml").write_text("builds:\n  a: {version: '3.23'}\n  b: {version: '3.22'}\n")
+    assert [build.rebuild_on for build in load_profile("web", root).builds] == ["content", "packages"]
+
+
 def test_repos_are_filled_in_tagged_and_kept_as_comments(root: Path) -> None:
     build = only(
         load(

@@ -1,0 +1,89 @@
+"""A fixed package upstream shows in the plan of a profile that asks for it; no VM runs.
+
+The tests of this module are one story and run in their order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.mirror import Fault, MirrorServer, MirrorSettings, Source, serve
+from sandbox.mirror.__main__ import default_cache
+from tests.e2e.held import HeldProject, held_project
+
+pytestmark = pytest.mark.slow
+R0, R1 = "one-3.23.6-x86_64-r0", "one-3.23.6-x86_64-r1"
+FIXED = "revision r1: openssl 3.5.8-r0 → 3.5.9-r0"
+
+
+@pytest.fixture(scope="module")
+def mirror() -> Iterator[MirrorServer]:
+    running = serve(("127.0.0.1", 0), default_cache(), MirrorSettings(Source.FIXTURE))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def held(mirror: MirrorServer) -> Iterator[HeldProject]:
+    """A stack with one image, whose Alpine is the fixture mirror, and whose packages count."""
+    with held_project() as made:
+        made.project.configure(
+            "upstream", {"releases": f"{mirror.url}/releases.json", "mirror": f"{mirror.url}/alpine"}
+        )
+        trust(made, str(mirror.status().keys))
+        set_rebuild(made, "packages")
+        made.hold("one")
+        yield made
+
+
+def trust(held: HeldProject, *keys: str) -> None:
+    held.project.configure("vm", {"trusted_keys": list(keys)})
+
+
+def set_rebuild(held: HeldProject, on: str) -> None:
+    base = held.project.folder / "profiles" / "base" / "1.yaml"
+    lines = [line for line in base.read_text(encoding="utf-8").splitlines() if not line.startswith("rebuild_on:")]
+    base.write_text("\n".join([*lines, f"rebuild_on: {on}", ""]), encoding="utf-8")
+
+
+def test_while_the_mirror_stays_as_it_was_nothing_changes(held: HeldProject) -> None:
+    assert {name: step["action"] for name, step in held.plan().items()} == {R0: "keep"}
+
+
+def test_a_fixed_package_makes_the_next_revision_and_is_named(held: HeldProject, mirror: MirrorServer) -> None:
+    mirror.publish_package("v3.23", "libcrypto3", "3.5.9-r0")
+    plan = held.plan()
+    assert (plan[R1]["action"], plan[R1]["reason"]) == ("build", FIXED)
+    assert plan[R0]["reason"] == "current until its successor is there"
+    assert FIXED in held.pulumi("preview")
+
+
+def test_without_the_mirror_nothing_is_built(held: HeldProject, mirror: MirrorServer) -> None:
+    mirror.set_fault(Fault.DOWN)
+    try:
+        told = json.loads(held.omi("plan", "-s", "e2e", "--json"))
+    finally:
+        mirror.set_fault(None)
+    assert not told["changes"]
+    assert any("one: the versions of its packages are not known" in warning for warning in told["warnings"])
+
+
+def test_an_index_that_nobody_trusted_has_signed_stops_the_plan(held: HeldProject, mirror: MirrorServer) -> None:
+    keys = mirror.status().keys
+    assert keys is not None
+    (key,) = (path.name for path in keys.iterdir())
+    trust(held)
+    done = held.project.run("python3", "-m", "omi", "plan", "-s", "e2e")
+    assert done.code == 4
+    assert f"/alpine/v3.23/community/x86_64/APKINDEX.tar.gz: is signed by {key}, which is not trusted" in done.text
+    assert "Traceback" not in done.text
+
+
+def test_a_profile_that_does_not_ask_needs_no_index(held: HeldProject) -> None:
+    """Nor does turning it off build anything, though what the image was planned with is known."""
+    set_rebuild(held, "content")
+    told = json.loads(held.omi("plan", "-s", "e2e", "--json"))
+    assert (told["changes"], told["warnings"]) == (False, [])
