@@ -43,7 +43,7 @@ lint:
 	@git ls-files -z '*.initd' | xargs -0 shellcheck -s sh -e SC2034
 
 test: setup lint ## every test, end to end included
-	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest
+	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest -n auto --dist loadfile
 
 check: setup lint ## the quick tests, under a minute
 	@. toolchain/env.sh && python -m pytest -m 'not slow' -n auto --dist loadfile
