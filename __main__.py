@@ -9,7 +9,14 @@ import pulumi
 gc.disable()
 atexit.register(gc.freeze)
 
-from components import ProfileBuild, clean_errors, leave_out_debug_lines, stack_resources, start_command_plugin
+from components import (
+    ProfileBuild,
+    StackConfig,
+    clean_errors,
+    leave_out_debug_lines,
+    stack_resources,
+    start_command_plugin,
+)
 from omi.connecting import connect
 from omi.ledger import read_ledger
 from omi.places import PROFILES
@@ -24,7 +31,7 @@ from omi.survey import survey_stack
 
 leave_out_debug_lines()
 with clean_errors():
-    settings = Settings.load(pulumi.Config())
+    settings = Settings.load(StackConfig())
     connecting = connect(settings)
     start_command_plugin()
     ledger = read_ledger(stack_resources())

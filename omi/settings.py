@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.errors import SettingsError
 from omi.image import BuildVm, CloudAccess
+from omi.profile.check import known_keys, nearest
 
 REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-eu-west-1")
 """OUTSCALE's public Regions (its API reference); ReadRegions is not guaranteed to list them all."""
@@ -19,6 +21,10 @@ class _Settings(BaseModel):
 
 class ConfigSource(Protocol):
     """Where settings come from: Pulumi's Config of the stack, or its YAML read without the engine."""
+
+    def keys(self) -> Iterable[str]:
+        """Every key that is set, without the project's name before it."""
+        ...
 
     def get(self, key: str) -> str | None: ...
 
@@ -104,6 +110,9 @@ class Settings(_Settings):
     @classmethod
     def load(cls, source: ConfigSource) -> Self:
         """Read and check all of it; raises SettingsError naming key, value and what is allowed."""
+        for key in source.keys():  # noqa: SIM118 - a source is no mapping
+            if key not in cls.model_fields:
+                raise SettingsError(f"stack config: {key}: {_unknown(key, list(cls.model_fields))}")
         values: dict[str, Any] = {}
         for key, field in cls.model_fields.items():
             plain = field.annotation is str
@@ -124,7 +133,21 @@ class Settings(_Settings):
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing":
-        return f"stack config: {key}: is not set; run `pulumi config set {key} VALUE`"
-    return f"stack config: {key}: {first['input']!r}: {first['msg']}"
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    match first["type"]:
+        case "missing" if len(path) == 1:
+            problem = f"is not set; run `pulumi config set {key} VALUE`"
+        case "missing":
+            problem = "is not set; set it in the stack's file"
+        case "extra_forbidden":
+            problem = _unknown(path[-1], known_keys(Settings, path[:-1]))
+        case "model_type":
+            problem = f"{first['input']!r} is not allowed; allowed: a map of {', '.join(known_keys(Settings, path))}"
+        case _:
+            problem = f"{first['input']!r} is not allowed: {first['msg']}"
+    return f"stack config: {key}: {problem}"
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    return f"unknown setting{nearest(key, known) or '; there are: ' + ', '.join(sorted(known))}"

@@ -36,6 +36,11 @@ class StackFile:
             raise SettingsError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from error
         self._values: dict[str, Any] = content.get("config") or {}
 
+    def keys(self) -> list[str]:
+        """Every key of the project's own that is set."""
+        own = f"{PROJECT}:"
+        return [key.removeprefix(own) for key in self._values if key.startswith(own)]
+
     def get(self, key: str) -> str | None:
         """A plain value, None where it isn't set."""
         value = self._values.get(f"{PROJECT}:{key}")

@@ -49,7 +49,7 @@ def translate(error: BotoCoreError | ClientError, action: str, url: str, region:
     if isinstance(error, EndpointConnectionError | ConnectTimeoutError | ReadTimeoutError | ProxyConnectionError):
         return CloudError(
             f"{url}: cannot be reached ({type(error).__name__}); check the network, "
-            f"that Region {region} is meant and, for the local cloud, that it was started"
+            f"that Region {region} is meant and, for the local cloud, that it runs (`python -m sandbox start`)"
         )
     if isinstance(error, HTTPClientError):
         return CloudError(f"{url}: {action} failed: {one_line(str(error.kwargs.get('error', error)))}; try again")

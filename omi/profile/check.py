@@ -86,14 +86,15 @@ def _not_allowed(node: Node, key: str | None, context: dict[str, Any]) -> str:
     return f"{shown(node)} is not allowed; allowed: {context['allowed']}{hint}"
 
 
-def known_keys(schema: type[Layer], path: list[str]) -> list[str]:
+def known_keys(schema: type[BaseModel], path: list[str]) -> list[str]:
     """The keys that are known at a key path of a schema."""
     model: Any = schema
     for key in path:
         if isinstance(model, type) and issubclass(model, BaseModel):
             model = _unwrap(model.model_fields[key].annotation)
         else:
-            model = _unwrap(typing.get_args(model)[1])
+            key_or_item, *values = typing.get_args(model)
+            model = _unwrap(values[0] if typing.get_origin(model) is dict else key_or_item)
     return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,11 @@ class Project:
         pairs = (line.partition("=") for line in shown.stdout.decode().split("\0") if line)
         return {name: value for name, _, value in pairs}
 
-    def run(self, *command: str, timeout: int = STEP_LIMIT) -> Result:
-        """Run a command in the project; its output is also kept in the project's log."""
+    def run(self, *command: str, timeout: int = STEP_LIMIT, changed: Mapping[str, str] | None = None) -> Result:
+        """Run a command in the project, with some variables `changed`; its output is also kept in the project's log."""
+        environment = {**self.environment(), **(changed or {})}
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL,
+            command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False,
         )  # fmt: skip
         with (self.folder / "e2e.log").open("a", encoding="utf-8") as log:
