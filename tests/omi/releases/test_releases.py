@@ -15,6 +15,8 @@ from omi.errors import StateError, ToolError
 from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
 from omi.profile.model import Access, Build
 from omi.releases import forget, record, rewrite
+from omi.releases.entry import from_yaml
+from omi.releases.readme import render_readme
 
 Pair = tuple[ImageSpec, ImageRecord]
 
@@ -137,3 +139,9 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(ToolError, match="cannot write the releases"):
         record(*image(tmp_path / "file" / "releases"))
+
+
+def test_the_readme_in_the_repository_is_what_the_program_writes() -> None:
+    folder = Path(__file__).resolve().parents[3] / "releases"
+    listed = {path.stem: from_yaml(path.read_text(), str(path)) for path in folder.glob("*.yaml")}
+    assert (folder / "README.md").read_text() == render_readme(listed)
