@@ -39,7 +39,11 @@ class Store:
             )
             self._check_version()
             self._objects = self._load()
-        except (OSError, sqlite3.Error, ValueError) as error:
+        except (OSError, sqlite3.OperationalError) as error:  # first, since nothing is wrong with the state itself
+            raise StoreError(
+                f"the state {path} can't be opened ({error}); is the disk full, or may it not be written there?"
+            ) from error
+        except (sqlite3.Error, ValueError) as error:
             raise StoreError(f"the state {path} can't be read ({error}); start anew with: reset --yes") from error
         self._changed: dict[tuple[str, str], Resource | None] = {}
         self._in_transaction = False

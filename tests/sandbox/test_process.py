@@ -49,9 +49,19 @@ class Process:
         self.home = home
         self.base_port = base_port
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, under: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "sandbox", "--home", self.home, "--base-port", str(self.base_port), *arguments],
+            [
+                *under,
+                sys.executable,
+                "-m",
+                "sandbox",
+                "--home",
+                self.home,
+                "--base-port",
+                str(self.base_port),
+                *arguments,
+            ],
             cwd=ROOT,
             env={**os.environ, **environment},
             capture_output=True,
@@ -61,7 +71,7 @@ class Process:
         )
 
     def start(self, step: str = "0.02", **environment: str) -> None:
-        started = self.run("start", *FAKES, "--cache", str(self.home.parent), "--step", step, **environment)
+        started = self.run("start", *FAKES, "--cache", str(self.home.parent), "--step", step, under=(), **environment)
         assert started.returncode == 0, started.stderr
         assert "ready: https://127.0.0.1:" in started.stdout
 
@@ -184,6 +194,16 @@ def test_bad_settings_are_one_line_each(tmp_path: Path) -> None:
         assert (failed.returncode, failed.stderr.count("\n")) == (1, 1), failed.stderr
         assert named in failed.stderr
         assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("room", [2_000, 20_000, 60_000])
+def test_a_full_disk_is_said_in_one_line(process: Process, room: int) -> None:
+    failed = process.run("start", *FAKES, under=("prlimit", f"--fsize={room}"))
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1), failed.stderr
+    assert str(process.home) in failed.stderr
+    assert "is the disk full" in failed.stderr
+    assert "reset" not in failed.stderr
+    process.start()  # with room again it just works
 
 
 def test_missing_tools_are_named_with_their_package(process: Process, tmp_path: Path) -> None:
