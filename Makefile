@@ -45,7 +45,7 @@ lint:
 test: setup lint ## every test, end to end included
 	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest -n auto --dist loadfile
 
-check: setup lint ## the quick tests, under a minute
+check: setup lint ## the quick tests, a good minute
 	@. toolchain/env.sh && python -m pytest -m 'not slow' -n auto --dist loadfile
 
 clean: ## removes what builds left in this folder
