@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
+from pulumi.runtime.invoke import InvokeResult
+
+from omi.errors import StateError
+
+_TRIES = 10
+_PAUSE = 0.2
+"""Seconds before the next try: a checkpoint is written within a few milliseconds."""
+_BEING_WRITTEN = "failed to load checkpoint"
+"""The engine's words for a checkpoint that it could not read (pkg/backend/diy/state.go, getSnapshot)."""
 
 
 def stack_resources() -> Mapping[str, Mapping[str, Any]]:
     """Every resource of this stack as last stored: URN to `type` and `outputs`; empty on a fresh stack.
 
-    The engine's built-in invoke serves the program's own stack in preview and update alike.
+    The engine's built-in invoke serves the program's own stack in preview and update alike. An update writes the
+    checkpoint while this reads it. On a file backend its content is replaced as a whole, but the attributes beside it
+    (`.attrs`) are not, and a read in between fails: it is tried again. StateError where it fails for good.
     """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    result = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name})
+    result = _read(name)
     resources: Mapping[str, Mapping[str, Any]] = (result.value or {}).get("outputs", {})
     return resources
+
+
+def _read(name: str) -> InvokeResult:
+    tries = 0
+    while True:
+        try:
+            return pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name})
+        except Exception as error:  # the SDK has no type of its own for what the engine answers
+            tries += 1
+            if _BEING_WRITTEN not in str(error) or tries == _TRIES:
+                cure = "nothing was changed; see whether `pulumi stack export` can read it"
+                raise StateError(f"the state of stack {name} cannot be read: {error}; {cure}") from error
+            time.sleep(_PAUSE)
