@@ -15,10 +15,10 @@ from omi.outscale.entry import temporary_key
 from omi.outscale.images import Omi
 from omi.outscale.vms import Launch, Vm, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
 from omi.outscale.waiting import InterruptedBuildError
-from omi.verify.facts import Expected, Facts, failed_checks
+from omi.verify.checks import failed_checks
+from omi.verify.facts import Expected, Facts, look_script
 from omi.verify.ssh import Answer, Door, wait_for_banner
 
-CHECK_SCRIPT = Path(__file__).with_name("check.sh")
 POWER_OFF = 60.0
 """Seconds for the power button to end the system; clouds pull the plug some time later."""
 CONSOLE_LINES = 15
@@ -100,13 +100,11 @@ class Verification:
         return Verified(boot)
 
     def _expected(self) -> Expected:
-        spec = self.identity.spec
-        services = {str(level): names for level, names in spec.build.services.items()}
-        return Expected(spec.release, spec.build.kernel_flavor, spec.build.user, services)
+        return Expected(self.identity.spec.release, self.identity.spec.build)
 
     def _enter(self, door: Door) -> Answer:
-        """Run the check script; the key may come a moment after sshd, so a refusal is tried again."""
-        script = CHECK_SCRIPT.read_text(encoding="utf-8")
+        """Run the looks; the key may come a moment after sshd, so a refusal is tried again."""
+        script = look_script()
         answer = door.run(script, _SSH)
         for _ in range(_LOGIN_TRIES - 1):
             if answer.exit_code != 255 or self.stop.wait(3):

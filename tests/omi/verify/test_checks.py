@@ -4,15 +4,13 @@ import subprocess
 
 import pytest
 
-from omi.verify.boot import CHECK_SCRIPT
-from omi.verify.facts import Expected, Facts, failed_checks
+from omi.profile.model import Build
+from omi.verify.checks import failed_checks
+from omi.verify.facts import Expected, Facts, look_script
 
-EXPECTED = Expected(
-    release="3.23.6",
-    kernel_flavor="virt",
-    user="alpine",
-    services={"boot": ("networking",), "default": ("sshd", "acpid"), "shutdown": ("killprocs",)},
-)
+SERVICES = {"boot": ("networking",), "default": ("sshd", "acpid"), "shutdown": ("killprocs",)}
+BUILD = Build.model_validate({"profile": "alpine", "name": "v3_23-x86_64", "version": "3.23", "services": SERVICES})
+EXPECTED = Expected("3.23.6", BUILD)
 GOOD = """\
 release=3.23.6
 kernel=6.18.56-0-virt
@@ -62,7 +60,7 @@ def test_a_good_image_fails_nothing() -> None:
         ("socket=udp 0F00FEA9:0044", "socket=udp 0F00FEA9:0035", "something listens on UDP port 53"),
         ("socket=udp6 00000000000000000000000001000000:0143", "socket=udp6 " + "0" * 32 + ":0143", "UDP port 323"),
         ("end=yes", "socket=tcp 0100007F:0019 00000000:0000 0A\nend=yes", "something listens on TCP port 25"),
-        ("end=yes", "", "did not run to its end"),
+        ("end=yes", "", "did not run to their end"),
     ],
 )
 def test_each_fault_is_named(good: str, bad: str, said: str) -> None:
@@ -73,10 +71,8 @@ def test_each_fault_is_named(good: str, bad: str, said: str) -> None:
     assert said in found[0]
 
 
-def test_the_script_prints_facts_on_any_linux() -> None:
-    done = subprocess.run(
-        ["sh", "-s"], input=CHECK_SCRIPT.read_text(), capture_output=True, text=True, timeout=60, check=False
-    )
+def test_the_looks_print_facts_on_any_linux() -> None:
+    done = subprocess.run(["sh", "-s"], input=look_script(), capture_output=True, text=True, timeout=60, check=False)
     facts = Facts.parse(done.stdout)
     assert facts.one("end") == "yes"
     assert facts.number("booted") > 0

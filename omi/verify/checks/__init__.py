@@ -1,0 +1,30 @@
+"""Whether a booted image is as it must be: one module a subject, each fed by the look of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from omi.verify.checks.root import check_root
+from omi.verify.checks.services import check_services
+from omi.verify.checks.sockets import check_sockets
+from omi.verify.checks.ssh import check_host_keys
+from omi.verify.checks.system import check_system
+from omi.verify.facts import Expected, Facts
+
+Check = Callable[[Facts, Expected], Iterator[str]]
+
+CHECKS: tuple[Check, ...] = (
+    check_system,
+    check_services,
+    check_root,
+    check_host_keys,
+    check_sockets,
+)
+"""Each gives one clause for everything that is not as it must be."""
+
+
+def failed_checks(facts: Facts, expected: Expected) -> list[str]:
+    """What is not as it must be; empty if the image is good."""
+    if facts.one("end") != "yes":
+        return ["the looks at the image did not run to their end"]
+    return [clause for check in CHECKS for clause in check(facts, expected)]

@@ -1,0 +1,40 @@
+"""What listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omi.verify.facts import Expected, Facts
+
+_LISTEN = "0A"  # TCP_LISTEN, linux/include/net/tcp_states.h
+_SSH, _DHCP, _DHCP6 = 22, 68, 546
+_EPHEMERAL = 32768  # net.ipv4.ip_local_port_range begins here: a client's socket, not a server's
+
+
+def check_sockets(facts: Facts, _expected: Expected) -> Iterator[str]:
+    """Nothing listens but sshd; DHCP and clients' own sockets are not servers."""
+    said = set()
+    for line in facts.values.get("socket", ()):
+        parts = line.split()
+        if len(parts) != 4:
+            continue
+        kind, local, remote, state = parts
+        problem = _unwanted(kind, local, remote, state)
+        if problem and problem not in said:
+            said.add(problem)
+            yield problem
+
+
+def _unwanted(kind: str, local: str, remote: str, state: str) -> str | None:
+    address, _, hexadecimal = local.partition(":")
+    port = int(hexadecimal or "0", 16)
+    if kind.startswith("tcp"):
+        return f"something listens on TCP port {port}" if state == _LISTEN and port != _SSH else None
+    connected = not remote.endswith(":0000")
+    client = port in {_DHCP, _DHCP6} or port >= _EPHEMERAL
+    return None if connected or client or _is_loopback(address) else f"something listens on UDP port {port}"
+
+
+def _is_loopback(address: str) -> bool:
+    # the kernel prints addresses in the machine's byte order: 127.0.0.1 ends in 7F, ::1 in 01000000
+    return (len(address) == 8 and address.endswith("7F")) or address == "0" * 24 + "01000000"

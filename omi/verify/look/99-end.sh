@@ -1,0 +1,3 @@
+# shellcheck shell=sh
+# That all of it ran.
+echo "end=yes"
