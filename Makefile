@@ -46,7 +46,8 @@ test: setup lint ## every test, end to end included
 	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest -n auto --dist loadfile
 
 check: setup lint ## the quick tests, a good minute
-	@. toolchain/env.sh && python -m pytest -m 'not slow' -n auto --dist loadfile
+	@# Most of them wait for something: one worker more than there are cores keeps these busy.
+	@. toolchain/env.sh && python -m pytest -m 'not slow' -n $$(($$(nproc) + 1)) --dist worksteal
 
 clean: ## removes what builds left in this folder
 	@rm -rf build

@@ -1,6 +1,6 @@
 """A preview and an up that change nothing, against an empty Pulumi program in the same run.
 
-    . toolchain/env.sh; python bench/no_change.py [STACK]
+    . toolchain/env.sh; python -m bench.no_change [STACK]
 
 The stack (default `sandbox`) has its images already. Runs alternate, so that the machine's mood meets both alike; the
 ratio of the medians is reported. The empty program has a stack on a backend of its own, and no resource.
@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench import as_usual
+
 RUNS = 7
 
 
@@ -24,7 +26,7 @@ def empty_program(folder: Path) -> dict[str, str]:
     (folder / "backend").mkdir()
     (folder / "Pulumi.yaml").write_text("name: empty\nruntime: python\n", encoding="utf-8")
     (folder / "__main__.py").write_text("import pulumi\n", encoding="utf-8")
-    environment = {**os.environ, "PULUMI_BACKEND_URL": (folder / "backend").as_uri()}
+    environment = {**as_usual(os.environ), "PULUMI_BACKEND_URL": (folder / "backend").as_uri()}
     subprocess.run(["pulumi", "stack", "init", "empty"], cwd=folder, env=environment, check=True, capture_output=True)
     return environment
 
@@ -51,9 +53,8 @@ def main() -> None:
             ours, bare = [], []
             for _ in range(RUNS):
                 bare.append(seconds(["pulumi", *verb, "--stack", "empty"], folder, environment))
-                ours.append(
-                    seconds(["pulumi", *verb, "--expect-no-changes", "--stack", stack], Path.cwd(), dict(os.environ))
-                )
+                unchanged = ["pulumi", *verb, "--expect-no-changes", "--stack", stack]
+                ours.append(seconds(unchanged, Path.cwd(), as_usual(os.environ)))
             mine, theirs = statistics.median(ours), statistics.median(bare)
             print(f"{verb[0]}: {mine:.2f} s, empty program {theirs:.2f} s, ratio {mine / theirs:.2f}")
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from bench import as_usual
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
 from sandbox.config import Addresses
@@ -188,7 +189,7 @@ class ImageProgram(Side):
     project = "alpine-omi"
 
     def __init__(self, copy: Project) -> None:
-        super().__init__(copy.folder, copy.environment())
+        super().__init__(copy.folder, as_usual(copy.environment()))
         self._copy = copy
 
     def plan_new(self, stack: str, builds: int) -> list[Command]:
