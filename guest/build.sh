@@ -20,12 +20,16 @@ ROOT=
 . "$GUEST/steps/10-disk.sh"
 # shellcheck source=steps/20-apk.sh
 . "$GUEST/steps/20-apk.sh"
+# shellcheck source=steps/25-partitions.sh
+. "$GUEST/steps/25-partitions.sh"
 # shellcheck source=steps/30-filesystem.sh
 . "$GUEST/steps/30-filesystem.sh"
 # shellcheck source=steps/40-packages.sh
 . "$GUEST/steps/40-packages.sh"
 # shellcheck source=steps/50-boot.sh
 . "$GUEST/steps/50-boot.sh"
+# shellcheck source=steps/55-uefi.sh
+. "$GUEST/steps/55-uefi.sh"
 # shellcheck source=steps/60-system.sh
 . "$GUEST/steps/60-system.sh"
 # shellcheck source=steps/70-access.sh
@@ -56,9 +60,11 @@ need_tools
 WORK=$(mktemp -d)
 choose_disk
 get_apk
+make_partitions
 make_filesystem
 install_packages
 set_up_boot
+set_up_uefi
 set_up_system
 set_up_access
 run_setup_script

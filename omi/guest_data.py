@@ -72,6 +72,7 @@ def guest_values(spec: ImageSpec) -> dict[str, str]:
         "MIRROR": spec.vm.mirror,
         "DISK_SIZE_BYTES": str(build.volume_size * 1024**3),
         "DISK_DEVICE": DISK_DEVICE,
+        "FIRMWARE": build.firmware,
         "ROOT_LABEL": ROOT_LABEL,
         "HOSTNAME": HOSTNAME,
         "USER_NAME": build.user,

@@ -2,12 +2,12 @@
 # The image's settings and the tools that the scripts use.
 # Needs: DATA. Leaves: the names of image.env (README.md), checked; KEYS, the folder of trusted keys.
 
-required="IMAGE_NAME RELEASE BRANCH ARCH MIRROR DISK_SIZE_BYTES DISK_DEVICE ROOT_LABEL HOSTNAME USER_NAME
+required="IMAGE_NAME RELEASE BRANCH ARCH MIRROR DISK_SIZE_BYTES DISK_DEVICE FIRMWARE ROOT_LABEL HOSTNAME USER_NAME
 	REPOSITORIES INSTALL_REPOSITORIES PACKAGES KERNEL_FLAVOR METADATA_URL"
 optional="SERVICES_SYSINIT SERVICES_BOOT SERVICES_DEFAULT SERVICES_SHUTDOWN KERNEL_MODULES KERNEL_OPTIONS
 	INITFS_FEATURES SETUP_SCRIPT"
-tools="awk base64 blkid chroot e2fsck fstrim gzip lsblk mkfs.ext4 mount mountpoint openssl sha256sum tar umount
-	xargs"
+tools="awk base64 blkid chroot dd e2fsck fstrim gzip lsblk mkfs.ext4 mount mountpoint openssl partx sfdisk sha256sum
+	tar truncate umount xargs"
 
 load_settings() {
 	say_step "reading the image's settings"

@@ -8,7 +8,8 @@ install_packages() {
 	run cp "$KEYS"/*.rsa.pub "$ROOT/etc/apk/keys/"
 	chmod 644 "$ROOT/etc/apk/keys"/*
 	write_initramfs_settings
-	write_loader_settings
+	! has_bios || write_extlinux_settings
+	! has_uefi || write_grub_settings
 	printf '%s\n' "$INSTALL_REPOSITORIES" | grep -v '^#' > "$WORK/repositories"
 	add_packages
 	check_release
@@ -21,7 +22,7 @@ write_initramfs_settings() {
 	echo "features=\"$(words "$INITFS_FEATURES")\"" > "$ROOT/etc/mkinitfs/mkinitfs.conf"
 }
 
-write_loader_settings() {
+write_extlinux_settings() {
 	cat > "$ROOT/etc/update-extlinux.conf" << EOF
 # Read by update-extlinux, which writes /boot/extlinux.conf; timeout is in seconds.
 overwrite=1

@@ -1,13 +1,11 @@
 # shellcheck shell=sh
-# Boot loader, serial console, /etc/fstab.
-# Needs: ROOT, ROOT_UUID, KERNEL_FLAVOR, INITFS_FEATURES. Leaves: a disk that boots by BIOS.
+# Boot loader for BIOS, serial console, /etc/fstab.
+# Needs: FIRMWARE, DISK, ROOT, ROOT_UUID, KERNEL_FLAVOR, INITFS_FEATURES. Leaves: a disk that boots by BIOS, if it shall.
 
 set_up_boot() {
 	say_step "installing the boot loader"
 	check_initramfs
-	run in_root extlinux --install /boot
-	run in_root update-extlinux
-	shorten_menu
+	! has_bios || install_extlinux
 	printf 'UUID=%s\t/\text4\trw,noatime\t0 1\n' "$ROOT_UUID" > "$ROOT/etc/fstab"
 	set_console
 }
@@ -20,6 +18,14 @@ check_initramfs() {
 		set -- "$ROOT/etc/mkinitfs/features.d/$feature".*
 		[ -e "$1" ] || fail "mkinitfs knows no feature $feature" "take it out of the profile's initfs_features"
 	done
+}
+
+# Its boot sector lies in the filesystem. On a disk with partitions code in the first sector leads there.
+install_extlinux() {
+	run in_root extlinux --install /boot
+	run in_root update-extlinux
+	shorten_menu
+	! has_uefi || run dd if="$ROOT/usr/share/syslinux/gptmbr.bin" of="$DISK" bs=440 count=1 conv=notrunc,fsync status=none
 }
 
 # Boot the kernel at once, without the menu that update-extlinux writes for people at a screen; a key that is held

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Takes away what belongs to the build, gives unused blocks back, unmounts and checks.
-# Needs: ROOT, DISK, APK. Leaves: the finished disk; tells the result.
+# Needs: ROOT, ROOT_DEVICE, APK. Leaves: the finished disk; tells the result.
 
 finish() {
 	save_dependencies
@@ -13,7 +13,7 @@ finish() {
 	fstrim "$ROOT" || note "the disk can't be trimmed: the snapshot may be larger than it has to be"
 	leave_root || fail "the image's root can't be unmounted" "something still runs in it: check the setup script"
 	ROOT=
-	e2fsck -fn "$DISK" > "$WORK/e2fsck" 2>&1 || {
+	e2fsck -fn "$ROOT_DEVICE" > "$WORK/e2fsck" 2>&1 || {
 		cat "$WORK/e2fsck" >&2
 		fail "the new filesystem has errors" "the lines above say which: check the build VM's disk"
 	}

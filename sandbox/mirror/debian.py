@@ -18,7 +18,17 @@ LOADER = f"{MULTIARCH}/ld-linux-x86-64.so.2"
 # where every glibc program looks for its loader (the x86-64 ABI); Debian has an absolute link there
 LOADER_PLACE = "lib64/ld-linux-x86-64.so.2"
 _FOLDERS = (MULTIARCH, f"usr/{MULTIARCH}")
-_PROGRAM_PACKAGES = ("extlinux", "syslinux-common", "openssh-server", "openssh-client", "openssh-sftp-server")
+_PROGRAM_PACKAGES = (
+    "extlinux",
+    "grub-common",
+    "grub-efi-amd64-bin",
+    "grub2-common",
+    "mtools",
+    "openssh-client",
+    "openssh-server",
+    "openssh-sftp-server",
+    "syslinux-common",
+)
 _LIBRARY_PACKAGES = (
     "libaudit1",
     "libc6",
@@ -26,6 +36,9 @@ _LIBRARY_PACKAGES = (
     "libcap2",
     "libcom-err2",
     "libcrypt1",
+    "libdevmapper1.02.1",
+    "libefiboot1",
+    "libefivar1",
     "libgcrypt20",
     "libgpg-error0",
     "libgssapi-krb5-2",
@@ -42,6 +55,7 @@ _LIBRARY_PACKAGES = (
     "libssl3",
     "libsystemd0",
     "libtirpc3",
+    "libudev1",
     "libwrap0",
     "libzstd1",
     "zlib1g",
@@ -57,6 +71,13 @@ class DebianRoot:
     def read(self, path: str) -> bytes:
         """A file's bytes; `path` is relative to the root."""
         return self._resolve(path).read_bytes()
+
+    def list(self, folder: str, endings: tuple[str, ...]) -> tuple[str, ...]:
+        """The files right in `folder` that end so, sorted; paths relative to the root."""
+        found = sorted(path.name for path in (self.folder / folder).glob("*") if path.name.endswith(endings))
+        if not found:
+            raise MirrorError(f"the Debian packages hold nothing in {folder}: run apt-get update")
+        return tuple(f"{folder}/{name}" for name in found)
 
     def libraries(self, programs: tuple[str, ...]) -> dict[str, bytes]:
         """Every shared library the programs need, by its name, as the loader itself finds them."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox.mirror.debian import LOADER, LOADER_PLACE, MULTIARCH, DebianRoot
 from sandbox.mirror.errors import MirrorError
-from sandbox.mirror.package import Directory, Entry, File, Package, with_parents
+from sandbox.mirror.package import Directory, Entry, File, Package, Symlink, with_parents
 
 FILES = Path(__file__).with_name("files")
 BUILD_DATE = 1_767_225_600  # 2026-01-01 UTC: a fixed date, so that the same inputs give the same packages
@@ -19,6 +19,21 @@ _APK_LIBRARIES = ("libapk.so.*", "libcrypto.so.*", "libssl.so.*", "libz.so.*")
 _MENU_MODULES = ("ldlinux.c32", "libcom32.c32", "libutil.c32", "menu.c32")
 _SSHD, _KEYGEN, _SSH, _SFTP = "usr/sbin/sshd", "usr/bin/ssh-keygen", "usr/bin/ssh", "usr/lib/openssh/sftp-server"
 _EXTLINUX = "usr/bin/extlinux"
+_MTOOLS = "usr/bin/mtools"
+_GCONV = f"usr/{MULTIARCH}/gconv"
+# as upstream's grub has them, but for helpers that need further libraries
+_GRUB_PROGRAMS = (
+    "usr/bin/grub-editenv",
+    "usr/bin/grub-file",
+    "usr/bin/grub-mkimage",
+    "usr/bin/grub-mkrelpath",
+    "usr/bin/grub-script-check",
+    "usr/sbin/grub-install",
+    "usr/sbin/grub-probe",
+)
+_GRUB_SCRIPTS = ("usr/sbin/grub-mkconfig", "usr/sbin/grub-reboot", "usr/sbin/grub-set-default")
+_GRUB_MENU = ("etc/grub.d/00_header", "etc/grub.d/30_uefi-firmware", "etc/grub.d/40_custom")
+_GRUB_EFI = "usr/lib/grub/x86_64-efi"
 
 
 def stand_ins(root: Path, installed: tuple[Package, ...], debian: DebianRoot) -> tuple[Package, ...]:
@@ -29,6 +44,8 @@ def stand_ins(root: Path, installed: tuple[Package, ...], debian: DebianRoot) ->
         _apk_static(root, versions["apk-tools"]),
         _debian_libraries(debian),
         _syslinux(debian),
+        *_grub(debian),
+        _mtools(debian),
         *_openssh(debian),
     )
 
@@ -129,7 +146,7 @@ def _apk_members(root: Path) -> dict[str, Path]:
 
 
 def _debian_libraries(debian: DebianRoot) -> Package:
-    libraries = debian.libraries((_EXTLINUX, _SSHD, _KEYGEN, _SSH, _SFTP))
+    libraries = debian.libraries((_EXTLINUX, _MTOOLS, *_GRUB_PROGRAMS, _SSHD, _KEYGEN, _SSH, _SFTP))
     files = tuple(File(f"{MULTIARCH}/{name}", data, 0o755) for name, data in libraries.items())
     return _stand_in(
         LIBRARIES,
@@ -153,11 +170,57 @@ def _syslinux(debian: DebianRoot) -> Package:
             File("sbin/update-extlinux", _text("update-extlinux.sh"), 0o755),
             File("etc/update-extlinux.conf", _text("update-extlinux.conf")),
             Directory("etc/update-extlinux.d"),
+            File("usr/share/syslinux/gptmbr.bin", debian.read("usr/lib/syslinux/mbr/gptmbr.bin")),
             *modules,
         ),
         depends=(LIBRARIES, "mkinitfs"),
         triggers="/boot",
         scripts={"trigger": _text("update-extlinux.trigger")},
+    )
+
+
+def _grub(debian: DebianRoot) -> tuple[Package, ...]:
+    """GRUB and its part for UEFI; upstream's trigger and menu, as far as one kernel on ext4 needs them."""
+    version, note = "2.06-r99", "(fixture stand-in: Debian's)"
+    common = _stand_in(
+        "grub",
+        version,
+        f"Bootloader with support for Linux, Multiboot and more {note}",
+        files=(
+            *(_program(debian, path) for path in (*_GRUB_PROGRAMS, *_GRUB_SCRIPTS, *_GRUB_MENU)),
+            File("etc/grub.d/10_linux", _text("grub-linux.sh"), 0o755),
+            File("etc/default/grub", _text("grub.default")),
+            File("usr/sbin/update-grub", _text("update-grub.sh"), 0o755),
+            File("usr/share/grub/grub-mkconfig_lib", debian.read("usr/share/grub/grub-mkconfig_lib")),
+        ),
+        depends=(LIBRARIES, "mkinitfs"),
+        triggers="/boot",
+        scripts={"trigger": _text("update-grub.trigger")},
+    )
+    efi = _stand_in(
+        "grub-efi",
+        version,
+        f"Bootloader with support for Linux, Multiboot and more (EFI version) {note}",
+        files=tuple(File(path, debian.read(path)) for path in debian.list(_GRUB_EFI, (".mod", ".lst", ".img", ".sh"))),
+        depends=("grub",),
+        origin="grub",
+    )
+    return common, efi
+
+
+def _mtools(debian: DebianRoot) -> Package:
+    links = tuple(Symlink(f"usr/bin/{name}", "mtools") for name in ("mcopy", "mdir", "mformat", "minfo", "mmd"))
+    return _stand_in(
+        "mtools",
+        "4.0.32-r99",
+        "Utilities to access MS-DOS disks without mounting (fixture stand-in: Debian's)",
+        files=(
+            _program(debian, _MTOOLS),
+            *links,
+            File(f"{_GCONV}/IBM850.so", debian.read(f"{_GCONV}/IBM850.so"), 0o755),
+            File(f"{_GCONV}/gconv-modules", _text("gconv-modules")),
+        ),
+        depends=(LIBRARIES,),
     )
 
 

@@ -39,6 +39,8 @@ def loop_device(path: Path) -> Iterator[Path]:
     try:
         yield Path(made.stdout.strip())
     finally:
+        # partitions would keep the device, and not every kernel drops them by itself
+        subprocess.run(["partx", "--delete", made.stdout.strip()], capture_output=True, check=False, timeout=30)
         subprocess.run(["losetup", "--detach", made.stdout.strip()], check=True, timeout=30)
 
 

@@ -20,6 +20,7 @@ SETTINGS = {
     "MIRROR": "http://127.0.0.1/alpine",
     "DISK_SIZE_BYTES": "1073741824",
     "DISK_DEVICE": "/dev/xvdf",
+    "FIRMWARE": "bios",
     "ROOT_LABEL": "alpine-root",
     "HOSTNAME": "alpine",
     "USER_NAME": "alpine",
@@ -204,7 +205,7 @@ def test_the_setup_script_sees_root_and_files(data: Path, root: Path, tmp_path: 
 
 def test_a_failed_command_is_named(tmp_path: Path) -> None:
     write_program(tmp_path, "mkfs.ext4", "echo no space >&2; exit 3")
-    values = {"DISK": "/dev/null", "ROOT_LABEL": "alpine-root"}
+    values = {"ROOT_DEVICE": "/dev/null", "ROOT_LABEL": "alpine-root"}
     done = run_functions("make_filesystem", tmp_path, **values)
     assert done.returncode == 1
     (line,) = re.findall("^guest: ERROR: .*$", done.stderr, re.MULTILINE)
@@ -227,6 +228,6 @@ def test_the_readme_names_every_setting() -> None:
     names = set(
         re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", " ".join(re.findall(r'(?:required|optional)="([^"]*)"', settings)))
     )
-    assert len(names) == 23
+    assert len(names) == 24
     assert not [name for name in names if f"`{name}`" not in readme]
     assert json.loads(re.findall(r"RESULT (\{.*?\})", readme)[0]).keys() == {"used_bytes", "packages"}
