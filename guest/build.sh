@@ -32,6 +32,10 @@ ROOT=
 . "$GUEST/steps/55-uefi.sh"
 # shellcheck source=steps/60-system.sh
 . "$GUEST/steps/60-system.sh"
+# shellcheck source=steps/62-settings.sh
+. "$GUEST/steps/62-settings.sh"
+# shellcheck source=steps/64-time.sh
+. "$GUEST/steps/64-time.sh"
 # shellcheck source=steps/70-access.sh
 . "$GUEST/steps/70-access.sh"
 # shellcheck source=steps/80-setup.sh
@@ -66,6 +70,8 @@ install_packages
 set_up_boot
 set_up_uefi
 set_up_system
+set_up_settings
+set_up_time
 set_up_access
 run_setup_script
 finish

@@ -49,11 +49,19 @@ add_packages() {
 	echo 1 > "$WORK/apk.code"
 	# the first of apk's lines `(1/46) Installing ...` says how many there are
 	{
-		printf '%s\n' "$PACKAGES" | xargs "$APK" add --root "$ROOT" --initdb --keys-dir "$KEYS" --arch "$ARCH" \
-			--no-cache --no-progress --repositories-file "$WORK/repositories" 2>&1 && echo 0 > "$WORK/apk.code"
+		# shellcheck disable=SC2086 # names, one a line
+		apk_add "$ROOT" $PACKAGES 2>&1 && echo 0 > "$WORK/apk.code"
 	} | tell_installs
 	[ "$(cat "$WORK/apk.code")" -eq 0 ] || fail "apk could not install the packages: $(apk_reason)" \
 		"check names, repositories and keys in the profile"
+}
+
+# apk_add FOLDER PACKAGES...: into a root at FOLDER, with signatures on.
+apk_add() {
+	folder=$1
+	shift
+	"$APK" add --root "$folder" --initdb --keys-dir "$KEYS" --arch "$ARCH" --no-cache --no-progress \
+		--repositories-file "$WORK/repositories" "$@"
 }
 
 # apk_reason: apk's own words from its first warning or error on, on one line.

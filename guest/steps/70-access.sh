@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The user, SSH, and the service that sets up a new instance from the metadata service.
-# Needs: ROOT, USER_NAME, METADATA_URL. Leaves: an image into which only a key that the cloud tells it gives access.
+# Needs: ROOT, USER_NAME, PRIVILEGES, METADATA_URL. Leaves: an image into which only a key that the cloud tells it gives access.
 
 set_up_access() {
 	say_step "setting up the user $USER_NAME and SSH"
@@ -19,23 +19,23 @@ add_user() {
 	if ! grep -q "^$USER_NAME:" "$ROOT/etc/passwd"; then
 		run in_root adduser -D -g "$USER_NAME" -s /bin/sh "$USER_NAME"
 	fi
-	run in_root addgroup "$USER_NAME" wheel
+	[ "$PRIVILEGES" = none ] || run in_root addgroup "$USER_NAME" wheel
 	# * is a password that nobody can give, and not the lock (!) that keeps sshd from taking a key
 	sed -i -e "s/^$USER_NAME:[^:]*:/$USER_NAME:*:/" -e 's/^root:[^:]*:/root:*:/' "$ROOT/etc/shadow"
-	allowed=
-	if has_program doas; then
-		mkdir -p "$ROOT/etc/doas.d"
-		echo 'permit nopass :wheel' > "$ROOT/etc/doas.d/wheel.conf"
-		chmod 640 "$ROOT/etc/doas.d/wheel.conf"
-		allowed=doas
-	fi
-	if has_program sudo; then
-		mkdir -p "$ROOT/etc/sudoers.d"
-		echo '%wheel ALL=(ALL) NOPASSWD: ALL' > "$ROOT/etc/sudoers.d/wheel"
-		chmod 440 "$ROOT/etc/sudoers.d/wheel"
-		allowed=sudo
-	fi
-	[ -n "$allowed" ] || note "neither doas nor sudo is installed: $USER_NAME can't become root"
+	case "$PRIVILEGES" in
+	doas) let_wheel doas /etc/doas.d/wheel.conf 640 'permit nopass :wheel' ;;
+	sudo) let_wheel sudo /etc/sudoers.d/wheel 440 '%wheel ALL=(ALL) NOPASSWD: ALL' ;;
+	none) note "neither doas nor sudo is set up: $USER_NAME can't become root" ;;
+	*) fail "PRIVILEGES is $PRIVILEGES" "doas, sudo and none are known" ;;
+	esac
+}
+
+# let_wheel PROGRAM FILE MODE RULE: the group wheel becomes root by PROGRAM without a password.
+let_wheel() {
+	has_program "$1" || fail "$1 is not installed" "add the package $1, or set privileges in the profile"
+	mkdir -p "$(dirname "$ROOT$2")"
+	echo "$4" > "$ROOT$2"
+	run chmod "$3" "$ROOT$2"
 }
 
 harden_sshd() {

@@ -14,6 +14,9 @@ ROOT_LABEL = "alpine-root"
 HOSTNAME = "alpine"
 """Until the metadata service tells another."""
 
+_LATER = {"privileges", "motd", "timezone", "ntp_servers", "sysctl"}
+"""Keys that came later: at its default one is no content, so that it makes no revision where nobody uses it."""
+
 
 def content(build: Build) -> dict[str, Any]:
     """Canonical, JSON-able, order-free: what ends up inside the image.
@@ -40,6 +43,7 @@ def content(build: Build) -> dict[str, Any]:
         "bootstrap": build.bootstrap,
         "firmware": build.firmware,
         "keys": dict(build.keys),
+        **build.model_dump(mode="json", include=_LATER),
     }
 
 

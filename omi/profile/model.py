@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Privileges = Literal["doas", "sudo", "none"]
 RebuildOn = Literal["content", "packages"]
 Runlevel = Literal["sysinit", "boot", "default", "shutdown"]
 
@@ -61,12 +62,23 @@ class Build(_Model):
     volume_size: int = Field(default=1, ge=1, le=14901)
     """GiB."""
     user: str = "alpine"
+    privileges: Privileges = Field(default="doas", exclude_if=lambda value: value == "doas")
+    """How the user becomes root. This and what else is left out of stored state where it is the default came later:
+    earlier versions can read what they would have written."""
     access: Access = Access()
     repos: dict[str, bool | str] = {}
     """URL (all filled in) to true, a tag, or false for one that is kept as a comment."""
     packages: dict[str, bool | str] = {}
     """Name to true or to the tag of the repo it comes from."""
     services: dict[Runlevel, tuple[str, ...]] = {}
+    motd: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The text of /etc/motd; None leaves Alpine's."""
+    timezone: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Of the IANA database; None is UTC."""
+    ntp_servers: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """Names or addresses; none leaves it to DHCP."""
+    sysctl: dict[str, str] = Field(default={}, exclude_if=lambda value: not value)
+    """Kernel parameters by name."""
     kernel_flavor: Literal["virt", "lts"] = "virt"
     kernel_modules: tuple[str, ...] = ()
     kernel_options: tuple[str, ...] = ()
@@ -81,8 +93,7 @@ class Build(_Model):
     """What takes key, host name and disk size from the metadata service at first boot."""
     firmware: Literal["bios"] = "bios"
     rebuild_on: RebuildOn = Field(default="content", exclude_if=lambda value: value == "content")
-    """What makes a new revision; `packages` are other versions of the packages as well. Left out of stored state where
-    it is the default, so that earlier versions can read what they would have written."""
+    """What makes a new revision; `packages` are other versions of the packages as well."""
     keys: dict[str, str] = {}
     """File name of an apk signing key to the PEM text of the public key."""
 

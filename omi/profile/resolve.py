@@ -20,12 +20,17 @@ _SCALARS = (
     "description",
     "volume_size",
     "user",
+    "privileges",
+    "motd",
+    "timezone",
     "kernel_flavor",
     "bootstrap",
     "firmware",
     "rebuild_on",
 )
-_SWITCHED = ("kernel_modules", "kernel_options", "initfs_features")
+_SWITCHED = ("ntp_servers", "kernel_modules", "kernel_options", "initfs_features")
+TIME_SERVICES = ("ntpd", "chronyd")
+"""Those that `ntp_servers` are written for: busybox's and chrony's."""
 
 
 def resolve(layers: Layers, name: str, entry: Table, *, discovered: bool = False) -> Build:
@@ -56,6 +61,7 @@ def resolve(layers: Layers, name: str, entry: Table, *, discovered: bool = False
         repos=_repos(merged, version),
         packages={package: _value(node) for package, node in _kept(merged, "packages").items()},
         services={level: tuple(kept(node)) for level, node in _levels(merged).items() if kept(node)},
+        sysctl={name: str(node.value) for name, node in _kept(merged, "sysctl").items() if isinstance(node, Leaf)},
         keys={key: layers.keys[key] for key in _kept(merged, "keys")},
         **_setup(merged, layers),
         **values,
@@ -63,6 +69,7 @@ def resolve(layers: Layers, name: str, entry: Table, *, discovered: bool = False
     _check_release(build, own)
     _check_name(build, merged, entry.source)
     _check_packages(build, merged, entry.source)
+    _check_services(build, merged)
     return build
 
 
@@ -165,7 +172,8 @@ def _check_packages(build: Build, merged: Table, source: Source) -> None:
         taken = merged.get("packages", name)
         if isinstance(taken, Leaf) and taken.removes:
             problem = (
-                "can't be taken away: the image needs it (kernel and loader follow from kernel_flavor and firmware)"
+                "can't be taken away: the image needs it "
+                "(kernel, loader, doas and sudo follow from kernel_flavor, firmware and privileges)"
             )
             raise taken.source.error(f"packages.{name}", problem)
     for key, left in (("repos", any(value is True for value in build.repos.values())), ("keys", bool(build.keys))):
@@ -175,7 +183,21 @@ def _check_packages(build: Build, merged: Table, source: Source) -> None:
             )
 
 
+def _check_services(build: Build, merged: Table) -> None:
+    """Settings that a service puts into effect are of no use without it."""
+    wanted = {
+        "sysctl": (build.sysctl, ("sysctl",), "add it to services.boot"),
+        "ntp_servers": (build.ntp_servers, TIME_SERVICES, "add ntpd, or the package chrony and chronyd"),
+    }
+    named = {service for level in build.services.values() for service in level}
+    for key, (settings, services, cure) in wanted.items():
+        if settings and not named.intersection(services):
+            source = (merged.get(key) or merged).source
+            raise source.error(key, f"is put into effect by the service {' or '.join(services)}, which is gone; {cure}")
+
+
 def essential_packages(build: Build) -> tuple[str, ...]:
     """What every image of this kind must hold, whatever its profile lists."""
     loader = {"bios": "syslinux"}[build.firmware]
-    return ("alpine-base", f"linux-{build.kernel_flavor}", loader)
+    becoming = () if build.privileges == "none" else (build.privileges,)
+    return ("alpine-base", f"linux-{build.kernel_flavor}", loader, *becoming)

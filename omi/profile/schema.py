@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -18,10 +19,13 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from omi.profile.model import RebuildOn, Runlevel
+from omi.profile.model import Privileges, RebuildOn, Runlevel
 
 COMMENTED = "commented"
 """A repo with this value is written into the image as a comment."""
+AWS_TIME = "169.254.169.123"
+"""AWS's time service, which other images bring along; on OUTSCALE nothing answers there."""
+_LONGEST_MOTD = 4000  # characters: some fifty lines, more than anybody reads at a login
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,19 @@ def _not_root(name: str) -> str:
     if name == "root":
         raise ValueError(name)
     return name
+
+
+def _known_zone(name: str | None) -> str | None:
+    known = available_timezones()  # none on a machine without time zones; the build is the first to find out then
+    if name is not None and known and name not in known:
+        raise ValueError(name)
+    return name
+
+
+def _no_aws_time(server: str) -> str:
+    if server == AWS_TIME:
+        raise ValueError(server)
+    return server
 
 
 def _inside(path: str) -> str:
@@ -108,6 +125,21 @@ ModuleName = Annotated[str, _pattern(r"[A-Za-z0-9_-]+"), Rule("a kernel module's
 FeatureName = Annotated[str, _pattern(r"[A-Za-z0-9_-]+"), Rule("a feature of mkinitfs", text=True)]
 ServiceName = Annotated[str, _pattern(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*"), Rule("an OpenRC service's name", text=True)]
 RunlevelName = Annotated[Runlevel, Rule("one of the runlevels sysinit, boot, default, shutdown")]
+SysctlName = Annotated[
+    str,
+    _pattern(r"[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)+"),
+    Rule("a kernel parameter as sysctl names it: net.ipv4.ip_forward", text=True),
+]
+SysctlValue = Annotated[
+    Annotated[int, Field(strict=True)] | Annotated[str, _pattern(r"[!-~]+([ \t][!-~]+)*")] | Literal[False] | None,
+    Rule("a number, text on one line, or false or null to take it away"),
+]
+NtpServer = Annotated[
+    str,
+    _pattern(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252})"),
+    AfterValidator(_no_aws_time),
+    Rule(f"a time server's name or address, and not {AWS_TIME}, which only AWS has", text=True),
+]
 KeyFile = Annotated[
     str, _pattern(r"[A-Za-z0-9@_.+-]+\.rsa\.pub"), Rule("the name of a file NAME.rsa.pub in profiles/keys/", text=True)
 ]
@@ -160,6 +192,11 @@ class CommonKeys(Layer):
         AfterValidator(_not_root),
         Rule("a user name: a-z, 0-9, _ and -, not first a digit or -, at most 32, and not root", text=True),
     ] = Field(None, description="The user that logs in by SSH.", examples=["alpine"])
+    privileges: Annotated[Privileges | None, Rule("doas, sudo or none")] = Field(
+        None,
+        description="How the user becomes root, without a password; the package follows. With `none` nobody can.",
+        examples=["sudo"],
+    )
     access: AccessKeys | None = Field(None, description="Who may launch the images besides their owner.")
     repos: dict[RepoUrl, RepoValue] | None = Field(
         None,
@@ -170,11 +207,38 @@ class CommonKeys(Layer):
     packages: dict[PackageName, PackageValue] | None = Field(
         None,
         description="Packages to install: `true`, or the tag of the repo they come from. "
-        "The kernel and the boot loader follow from `kernel_flavor` and `firmware`.",
-        examples=["{nginx: true, foot: testing, sudo: false}"],
+        "Kernel, boot loader, doas and sudo follow from `kernel_flavor`, `firmware` and `privileges`.",
+        examples=["{nginx: true, foot: testing, curl: false}"],
     )
     services: dict[RunlevelName, dict[ServiceName, Switch] | None] | None = Field(
         None, description="OpenRC services by runlevel.", examples=["{default: {nginx: true}, boot: {acpid: false}}"]
+    )
+    motd: Annotated[
+        str | None,
+        _pattern(r"[^\x00-\x08\x0b-\x1f\x7f]+"),
+        Field(max_length=_LONGEST_MOTD),
+        Rule(f"text of one or more lines, at most {_LONGEST_MOTD} characters", text=True),
+    ] = Field(None, description="What a login shows: `/etc/motd`, instead of Alpine's.", examples=["Welcome."])
+    timezone: Annotated[
+        str | None,
+        _pattern(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}"),
+        AfterValidator(_known_zone),
+        Rule("a time zone of the IANA database: Europe/Paris, UTC", text=True),
+    ] = Field(
+        None,
+        description="The local time, instead of UTC; this zone's file alone is put into the image.",
+        examples=["Europe/Paris"],
+    )
+    ntp_servers: dict[NtpServer, Switch] | None = Field(
+        None,
+        description="Where the time comes from, instead of DHCP's servers and `pool.ntp.org`; for the service `ntpd` "
+        "(busybox's) or `chronyd`, whichever `services` names.",
+        examples=["{ntp.example.org: true}"],
+    )
+    sysctl: dict[SysctlName, SysctlValue] | None = Field(
+        None,
+        description="Kernel parameters, set by the service `sysctl` at boot.",
+        examples=["{net.ipv4.ip_forward: 1, net.ipv4.tcp_rmem: 4096 131072 6291456}"],
     )
     kernel_flavor: Annotated[Literal["virt", "lts"] | None, Rule("virt or lts")] = Field(
         None, description="Which of Alpine's kernels (`linux-virt`, `linux-lts`).", examples=["lts"]

@@ -23,11 +23,14 @@ _PROGRAM_PACKAGES = (
     "grub-common",
     "grub-efi-amd64-bin",
     "grub2-common",
+    "libpam-modules",
     "mtools",
+    "opendoas",
     "openssh-client",
     "openssh-server",
     "openssh-sftp-server",
     "syslinux-common",
+    "tzdata",
 )
 _LIBRARY_PACKAGES = (
     "libaudit1",
@@ -78,6 +81,17 @@ class DebianRoot:
         if not found:
             raise MirrorError(f"the Debian packages hold nothing in {folder}: run apt-get update")
         return tuple(f"{folder}/{name}" for name in found)
+
+    def files(self, folder: str) -> dict[str, bytes]:
+        """All files below a folder by their path in it, links read through; links that lead out are left out."""
+        top = self.folder / folder
+        places = {path.relative_to(top).as_posix(): path.resolve() for path in sorted(top.rglob("*"))}
+        inside = self.folder.resolve()
+        return {
+            name: place.read_bytes()
+            for name, place in places.items()
+            if place.is_file() and place.is_relative_to(inside)
+        }
 
     def libraries(self, programs: tuple[str, ...]) -> dict[str, bytes]:
         """Every shared library the programs need, by its name, as the loader itself finds them."""

@@ -34,6 +34,9 @@ _GRUB_PROGRAMS = (
 _GRUB_SCRIPTS = ("usr/sbin/grub-mkconfig", "usr/sbin/grub-reboot", "usr/sbin/grub-set-default")
 _GRUB_MENU = ("etc/grub.d/00_header", "etc/grub.d/30_uefi-firmware", "etc/grub.d/40_custom")
 _GRUB_EFI = "usr/lib/grub/x86_64-efi"
+_DOAS, _PAM_PERMIT = "usr/bin/doas", f"{MULTIARCH}/security/pam_permit.so"
+_ZONES = "usr/share/zoneinfo"
+_OTHER_ZONES = ("posix/", "right/")  # the same zones again, and those that count leap seconds
 
 
 def stand_ins(root: Path, installed: tuple[Package, ...], debian: DebianRoot) -> tuple[Package, ...]:
@@ -47,6 +50,8 @@ def stand_ins(root: Path, installed: tuple[Package, ...], debian: DebianRoot) ->
         *_grub(debian),
         _mtools(debian),
         *_openssh(debian),
+        _doas(debian),
+        _tzdata(debian),
     )
 
 
@@ -146,7 +151,8 @@ def _apk_members(root: Path) -> dict[str, Path]:
 
 
 def _debian_libraries(debian: DebianRoot) -> Package:
-    libraries = debian.libraries((_EXTLINUX, _MTOOLS, *_GRUB_PROGRAMS, _SSHD, _KEYGEN, _SSH, _SFTP))
+    programs = (_EXTLINUX, _MTOOLS, *_GRUB_PROGRAMS, _SSHD, _KEYGEN, _SSH, _SFTP, _DOAS, _PAM_PERMIT)
+    libraries = debian.libraries(programs)
     files = tuple(File(f"{MULTIARCH}/{name}", data, 0o755) for name, data in libraries.items())
     return _stand_in(
         LIBRARIES,
@@ -251,6 +257,35 @@ def _openssh(debian: DebianRoot) -> tuple[Package, ...]:
             "openssh-keygen",
         ),
         part("openssh", "Port of OpenBSD's free SSH release", (), *_OPENSSH_PARTS),
+    )
+
+
+def _doas(debian: DebianRoot) -> Package:
+    """Debian's reads /etc/doas.conf alone, Alpine's the files of /etc/doas.d."""
+    return _stand_in(
+        "doas",
+        "6.8.2-r99",
+        "OpenBSD's doas (fixture stand-in: Debian's, which reads no file of /etc/doas.d but wheel.conf)",
+        files=(
+            File(_DOAS, debian.read(_DOAS), 0o4755),
+            File(_PAM_PERMIT, debian.read(_PAM_PERMIT), 0o755),
+            File("etc/pam.d/doas", _text("doas.pam")),
+            Directory("etc/doas.d", 0o750),
+            Symlink("etc/doas.conf", "doas.d/wheel.conf"),
+        ),
+        depends=(LIBRARIES,),
+    )
+
+
+def _tzdata(debian: DebianRoot) -> Package:
+    zones = debian.files(_ZONES)
+    return _stand_in(
+        "tzdata",
+        "2026-r99",
+        "Timezone data (fixture stand-in: Debian's)",
+        files=tuple(
+            File(f"{_ZONES}/{name}", data) for name, data in zones.items() if not name.startswith(_OTHER_ZONES)
+        ),
     )
 
 

@@ -21,7 +21,7 @@ from tests.guest.test_steps import SETTINGS
 pytestmark = pytest.mark.slow
 
 SIZE = 1024**3
-PACKAGES = "alpine-base linux-virt syslinux dhcpcd e2fsprogs e2fsprogs-extra openrc openssh sudo"
+PACKAGES = "alpine-base linux-virt syslinux dhcpcd e2fsprogs e2fsprogs-extra openrc openssh doas"
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def write_data(folder: Path, mirror: Path, **values: str) -> None:
         "PACKAGES": PACKAGES.replace(" ", "\n"),
         "SERVICES_SYSINIT": "devfs\ndmesg\nhwdrivers\nmdev",
         "SERVICES_BOOT": "bootmisc\nhostname\nmodules\nnetworking",
-        "SERVICES_DEFAULT": "acpid\nsshd",
+        "SERVICES_DEFAULT": "acpid\nntpd\nsshd",
         "SERVICES_SHUTDOWN": "killprocs\nmount-ro\nsavecache",
         "KERNEL_MODULES": "ext4\nvirtio_blk",
         "KERNEL_OPTIONS": "console=ttyS0,115200n8\nrootfstype=ext4",
@@ -136,6 +136,41 @@ def check_root(root: Path, facts: str) -> None:
     assert not list(root.rglob("*.apk-new"))
     for folder in ("tmp", "var/tmp", "run", "dev", "proc", "sys", "var/cache/apk"):
         assert not [path for path in (root / folder).iterdir() if path.name not in ("null", "console")], folder
+
+
+SETTINGS_SAID = {
+    "MOTD": "Hello",
+    "TIMEZONE": "Europe/Paris",
+    "NTP_SERVERS": "192.0.2.1",
+    "SYSCTL": "net.ipv4.ip_forward = 1",
+    "INITFS_FEATURES": "base\next4\nvirtio\nnvme",
+}
+
+
+@pytest.mark.parametrize(("privileges", "other"), [("doas", "sudo"), ("sudo", "doas")])
+def test_the_profiles_settings_take_effect(mirror: Path, tmp_path: Path, privileges: str, other: str) -> None:
+    packages = f"{PACKAGES} sudo".replace(" ", "\n")
+    with loop_device(tmp_path / "disk") as device:
+        done = build(tmp_path, device, mirror, PRIVILEGES=privileges, PACKAGES=packages, **SETTINGS_SAID)
+        assert done.returncode == 0, done.stdout + done.stderr
+        with mounted(device, tmp_path / "root") as root:
+            assert in_image(root, "cat /etc/motd") == "Hello"
+            assert in_image(root, "date -d @1700000000 '+%H:%M %Z'") == "23:13 CET"
+            assert in_image(root, "cat /etc/ntp.conf") == "server 192.0.2.1"
+            assert in_image(root, "cat /etc/sysctl.d/90-omi.conf") == "net.ipv4.ip_forward = 1"
+            assert in_image(root, f"su alpine -c '{privileges} -n id -u'") == "0"
+            refused = in_image(root, f"su alpine -c '{other} -n id -u' 2>&1 || echo refused")
+            assert refused.endswith("refused")
+            assert "not found" not in refused
+            assert "/nvme.ko" in in_image(root, "zcat /boot/initramfs-virt | cpio -t 2>&1")
+
+
+def in_image(root: Path, script: str) -> str:
+    done = subprocess.run(
+        ["chroot", str(root), "/bin/sh", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ SETTINGS = {
     "PACKAGES": "alpine-base\nlinux-virt",
     "KERNEL_FLAVOR": "virt",
     "METADATA_URL": "http://169.254.169.254/latest",
+    "PRIVILEGES": "doas",
 }
 
 
@@ -117,15 +118,41 @@ def test_sshd_takes_keys_only(root: Path, tmp_path: Path, config: str, *, includ
     assert (root / "etc/conf.d/sshd").read_text() == 'sshd_disable_keygen="yes"\n'
 
 
-@pytest.mark.parametrize("program", ["sudo", "doas"])
-def test_nobody_has_a_password_and_wheel_may_become_root(root: Path, tmp_path: Path, program: str) -> None:
-    (root / "usr/bin" / program).touch(0o755)
-    done = run_functions("in_root() { :; }; add_user", tmp_path, ROOT=str(root), USER_NAME="alpine")
+RULES = {"sudo": ("etc/sudoers.d/wheel", 0o440), "doas": ("etc/doas.d/wheel.conf", 0o640)}
+
+
+def add_user(root: Path, folder: Path, privileges: str, *installed: str) -> subprocess.CompletedProcess[str]:
+    for program in installed:
+        (root / "usr/bin" / program).touch(0o755)
+    values = {"ROOT": str(root), "USER_NAME": "alpine", "PRIVILEGES": privileges}
+    return run_functions('in_root() { echo "in_root $*"; }; add_user', folder, **values)
+
+
+@pytest.mark.parametrize("privileges", ["sudo", "doas"])
+def test_nobody_has_a_password_and_wheel_becomes_root_by_the_one_that_is_wanted(
+    root: Path, tmp_path: Path, privileges: str
+) -> None:
+    done = add_user(root, tmp_path, privileges, "sudo", "doas")
     assert done.returncode == 0, done.stderr
+    assert "in_root addgroup alpine wheel" in done.stdout
     assert (root / "etc/shadow").read_text() == "root:*::0:::::\nalpine:*:1:0:::::\n"
-    rule, mode = {"sudo": ("etc/sudoers.d/wheel", 0o440), "doas": ("etc/doas.d/wheel.conf", 0o640)}[program]
+    rule, mode = RULES[privileges]
     assert "wheel" in (root / rule).read_text()
     assert (root / rule).stat().st_mode & 0o777 == mode
+    assert [program for program, (place, _) in RULES.items() if (root / place).exists()] == [privileges]
+
+
+def test_nobody_becomes_root_where_the_profile_says_so(root: Path, tmp_path: Path) -> None:
+    done = add_user(root, tmp_path, "none", "sudo", "doas")
+    assert done.returncode == 0, done.stderr
+    assert "addgroup" not in done.stdout
+    assert not [rule for rule, _ in RULES.values() if (root / rule).exists()]
+
+
+def test_a_way_to_become_root_that_is_not_installed_is_named(root: Path, tmp_path: Path) -> None:
+    done = add_user(root, tmp_path, "sudo", "doas")
+    assert done.returncode == 1
+    assert "guest: ERROR: sudo is not installed (" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -228,6 +255,6 @@ def test_the_readme_names_every_setting() -> None:
     names = set(
         re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", " ".join(re.findall(r'(?:required|optional)="([^"]*)"', settings)))
     )
-    assert len(names) == 24
+    assert len(names) == 29
     assert not [name for name in names if f"`{name}`" not in readme]
     assert json.loads(re.findall(r"RESULT (\{.*?\})", readme)[0]).keys() == {"used_bytes", "packages"}

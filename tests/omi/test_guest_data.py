@@ -56,7 +56,7 @@ def test_the_guest_reads_the_spec(build: Build, tmp_path: Path) -> None:
         "https://example.org/own": True,
         "https://example.org/other": False,
     }
-    build = build.model_copy(update={"repos": repos, "packages": {"foot": "testing", "sudo": True}, "volume_size": 3})
+    build = build.model_copy(update={"repos": repos, "packages": {"foot": "testing"}, "volume_size": 3})
     write_guest_data(spec(build), PROFILES, tmp_path / "data")
     read = sourced(tmp_path / "data" / "image.env", list(guest_values(spec(build))))
     assert read == guest_values(spec(build))
@@ -76,10 +76,30 @@ def test_the_guest_reads_the_spec(build: Build, tmp_path: Path) -> None:
         "http://169.254.0.2:7442/alpine/v3.23/main",
         "https://example.org/own",
     ]
-    assert read["PACKAGES"].splitlines() == ["alpine-base", "foot@testing", "linux-virt", "sudo", "syslinux"]
-    assert read["SERVICES_DEFAULT"].splitlines() == ["acpid", "sshd"]
-    assert read["SETUP_SCRIPT"] == ""
+    assert read["PACKAGES"].splitlines() == ["alpine-base", "doas", "foot@testing", "linux-virt", "syslinux"]
+    assert read["SERVICES_DEFAULT"].splitlines() == ["acpid", "ntpd", "sshd"]
+    assert (read["SETUP_SCRIPT"], read["MOTD"], read["TIMEZONE"], read["NTP_SERVERS"], read["SYSCTL"]) == ("",) * 5
+    assert read["PRIVILEGES"] == "doas"
     assert sorted(file.name for file in (tmp_path / "data" / "keys").iterdir()) == sorted(build.keys)
+
+
+def test_the_guest_reads_what_the_profile_sets(build: Build, tmp_path: Path) -> None:
+    changes = {
+        "privileges": "sudo",
+        "motd": "It's\n  two lines\n",
+        "timezone": "Europe/Paris",
+        "ntp_servers": ("192.0.2.1", "ntp.example.org"),
+        "sysctl": {"net.ipv4.ip_forward": "1", "net.ipv4.tcp_rmem": "4096 131072 6291456"},
+    }
+    write_guest_data(spec(build.model_copy(update=changes)), PROFILES, tmp_path / "data")
+    names = ["PRIVILEGES", "MOTD", "TIMEZONE", "NTP_SERVERS", "SYSCTL"]
+    assert list(sourced(tmp_path / "data" / "image.env", names).values()) == [
+        "sudo",
+        "It's\n  two lines\n",
+        "Europe/Paris",
+        "192.0.2.1\nntp.example.org",
+        "net.ipv4.ip_forward = 1\nnet.ipv4.tcp_rmem = 4096 131072 6291456",
+    ]
 
 
 @settings(max_examples=60, deadline=None)

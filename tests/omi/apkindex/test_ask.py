@@ -35,6 +35,7 @@ BUILD = Build(
     },
     packages={"openssl": True, "foot": "testing"},
     keys=KEY.trusted,
+    privileges="none",
 )
 
 

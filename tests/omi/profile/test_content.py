@@ -21,11 +21,11 @@ from tests.omi.profile.conftest import PROJECT
 PROFILE: dict[str, Any] = {
     "suffix": "-x",
     "volume_size": 2,
-    "packages": {"nginx": True, "sudo": False, "foot": "testing", "openssl~3.5": "testing"},
+    "packages": {"nginx": True, "dhcpcd": False, "foot": "testing", "openssl~3.5": "testing"},
     "repos": {"https://dl-cdn.alpinelinux.org/alpine/edge/testing": "testing"},
     "services": {"default": {"nginx": True, "acpid": None}, "boot": {"syslog": False}},
     "kernel_options": {"quiet": True, "console=tty0": False},
-    "builds": {"a": {"version": "3.23", "packages": {"doas": True}}},
+    "builds": {"a": {"version": "3.23", "packages": {"curl": True}}},
 }
 
 
@@ -67,6 +67,11 @@ def test_how_the_yaml_is_written_does_not_show(random: Any, flow: bool, indent: 
         {"release": "3.23.5"},
         {"revision": "r3"},
         {"packages": {**PROFILE["packages"], "absent": False}},
+        {"privileges": "doas"},
+        {"motd": None},
+        {"timezone": None},
+        {"ntp_servers": {"ntp.example.org": False}},
+        {"sysctl": {"net.ipv4.ip_forward": False}},
     ],
 )
 def test_what_only_names_or_surrounds_an_image_does_not_show(change: dict[str, Any]) -> None:
@@ -78,6 +83,11 @@ def test_what_only_names_or_surrounds_an_image_does_not_show(change: dict[str, A
     [
         {"volume_size": 3},
         {"user": "other"},
+        {"privileges": "sudo"},
+        {"motd": "Hello"},
+        {"timezone": "Europe/Paris"},
+        {"ntp_servers": {"ntp.example.org": True}},
+        {"sysctl": {"net.ipv4.ip_forward": 1}},
         {"packages": {}},
         {"packages": {**PROFILE["packages"], "foot": True}},
         {"repos": {**PROFILE["repos"], "https://example.org/x": "commented"}},
@@ -89,7 +99,7 @@ def test_what_only_names_or_surrounds_an_image_does_not_show(change: dict[str, A
         {"setup_script": "script.sh"},
         {"setup_copy": {"a": "script.sh"}},
         {"keys": {"alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub": False}},
-        {"builds": {"a": {"version": "3.22", "packages": {"doas": True}}}},
+        {"builds": {"a": {"version": "3.22", "packages": {"curl": True}}}},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -99,10 +109,20 @@ def test_what_ends_in_the_image_shows(change: dict[str, Any]) -> None:
 
 def test_packages_hold_what_every_image_needs_and_tags_where_apk_wants_them() -> None:
     lines = package_lines(build(PROFILE))
-    assert {"alpine-base", "linux-virt", "syslinux", "nginx", "foot@testing", "openssl@testing~3.5", "doas"} <= set(
-        lines
-    )
+    assert {
+        "alpine-base",
+        "linux-virt",
+        "syslinux",
+        "nginx",
+        "foot@testing",
+        "openssl@testing~3.5",
+        "curl",
+        "doas",
+    } <= set(lines)
+    assert "dhcpcd" not in lines
     assert "sudo" not in lines
+    assert "sudo" in package_lines(build(PROFILE | {"privileges": "sudo"}))
+    assert not {"doas", "sudo"} & set(package_lines(build(PROFILE | {"privileges": "none"})))
     assert "linux-lts" in package_lines(build(PROFILE | {"kernel_flavor": "lts"}))
 
 

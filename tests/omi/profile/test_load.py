@@ -59,23 +59,23 @@ def test_false_and_null_take_away_and_true_brings_back(root: Path) -> None:
     profile = load(
         root,
         """
-        packages: {sudo: false, dhcpcd: null, nginx: true}
+        packages: {e2fsprogs: false, dhcpcd: null, nginx: true}
         services: {boot: {syslog: false}, default: {nginx: true}, shutdown: null}
         kernel_options: {console=tty0: false}
         builds:
           a: {version: "3.23"}
-          b: {version: "3.23", suffix: -b, packages: {sudo: true, nginx: null}, services: {boot: {syslog: true}}}
+          b: {version: "3.23", suffix: -b, packages: {e2fsprogs: true, nginx: null}, services: {boot: {syslog: true}}}
           c: {version: "3.23", suffix: -c, packages: null}
           d: {version: "3.23", suffix: -d, prefix: null, volume_size: null}
         """,
     )
     a, b, c, d = profile.builds
-    assert set(a.packages) == {"e2fsprogs", "e2fsprogs-extra", "openrc", "openssh", "nginx"}
-    assert set(b.packages) == {"e2fsprogs", "e2fsprogs-extra", "openrc", "openssh", "sudo"}
+    assert set(a.packages) == {"e2fsprogs-extra", "openrc", "openssh", "nginx"}
+    assert set(b.packages) == {"e2fsprogs", "e2fsprogs-extra", "openrc", "openssh"}
     assert c.packages == {}
     assert "syslog" not in a.services["boot"]
     assert "syslog" in b.services["boot"]
-    assert a.services["default"] == ("acpid", "nginx", "sshd")
+    assert a.services["default"] == ("acpid", "nginx", "ntpd", "sshd")
     assert "shutdown" not in a.services
     assert a.kernel_options == ("console=ttyS0,115200n8", "rootfstype=ext4")
     assert (d.prefix, d.volume_size) == ("alpine-", 1)
