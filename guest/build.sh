@@ -20,6 +20,8 @@ ROOT=
 . "$GUEST/steps/10-disk.sh"
 # shellcheck source=steps/20-apk.sh
 . "$GUEST/steps/20-apk.sh"
+# shellcheck source=steps/22-indexes.sh
+. "$GUEST/steps/22-indexes.sh"
 # shellcheck source=steps/25-partitions.sh
 . "$GUEST/steps/25-partitions.sh"
 # shellcheck source=steps/30-filesystem.sh
@@ -40,6 +42,8 @@ ROOT=
 . "$GUEST/steps/70-access.sh"
 # shellcheck source=steps/80-setup.sh
 . "$GUEST/steps/80-setup.sh"
+# shellcheck source=steps/85-release.sh
+. "$GUEST/steps/85-release.sh"
 # shellcheck source=steps/90-finish.sh
 . "$GUEST/steps/90-finish.sh"
 
@@ -64,9 +68,11 @@ need_tools
 WORK=$(mktemp -d)
 choose_disk
 get_apk
+read_indexes
 make_partitions
 make_filesystem
 install_packages
+check_indexes
 set_up_boot
 set_up_uefi
 set_up_system
@@ -74,4 +80,5 @@ set_up_settings
 set_up_time
 set_up_access
 run_setup_script
+write_release
 finish

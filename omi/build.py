@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from omi.errors import BuildError, CloudError, OmiError, VerifyError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator, shown
+from omi.origin import read_origin
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group, ssh_source, temporary_key
 from omi.outscale.images import (
@@ -135,7 +137,8 @@ class Build:
         from omi.guest_data import write_guest_data
 
         data = stage_guest(self.folder, PROJECT / "guest")
-        write_guest_data(self.spec, PROJECT / "profiles", data)
+        origin = read_origin(PROJECT, tools, self.environ)
+        write_guest_data(self.spec, origin, PROJECT / "profiles", data)
         with temporary_key(self.cloud, self.identity.build_key, self.folder.path) as key:
             entry = Entry(key, self.identity.build_key, group_id)
             write_variables(self.folder, self.identity, tools, entry, name)
@@ -146,6 +149,7 @@ class Build:
 
     def _run_packer(self, tools: PackerTools) -> PackerRun:
         self.folder.manifest.unlink(missing_ok=True)
+        shutil.rmtree(self.folder.output, ignore_errors=True)
         command = [tools.packer, "build", "-color=false", f"-var-file={self.folder.variables}", str(TEMPLATE)]
         watcher = Watcher(self.narrator.say, self._look)
         limit = self.spec.vm.timeout

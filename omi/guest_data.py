@@ -11,6 +11,7 @@ from pathlib import Path
 
 from omi.errors import BuildError, ProfileError, SettingsError
 from omi.image import ImageSpec
+from omi.origin import Origin
 from omi.places import expand
 from omi.profile.content import (
     HOSTNAME,
@@ -30,7 +31,7 @@ METADATA_URL = "http://169.254.169.254/latest"
 _RUNLEVELS: tuple[Runlevel, ...] = ("sysinit", "boot", "default", "shutdown")
 
 
-def write_guest_data(spec: ImageSpec, profiles_root: Path, target: Path) -> None:
+def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, target: Path) -> None:
     """Write the folder `target` for the guest's scripts; what an earlier run left there is replaced.
 
     - `image.env`: assignments for sh, each value quoted, lists one item a line
@@ -49,7 +50,7 @@ def write_guest_data(spec: ImageSpec, profiles_root: Path, target: Path) -> None
     files = {path: _setup_file(spec, profiles_root, path) for path in spec.build.setup_files}
     try:
         _empty(target)
-        (target / "image.env").write_text(env_text(guest_values(spec)), encoding="utf-8")
+        (target / "image.env").write_text(env_text(guest_values(spec, origin)), encoding="utf-8")
         for name, text in keys.items():
             (target / "keys" / name).write_text(text, encoding="ascii")
         if spec.build.setup_script is not None:
@@ -60,7 +61,7 @@ def write_guest_data(spec: ImageSpec, profiles_root: Path, target: Path) -> None
         raise BuildError(f"{error.filename or target}: cannot be written: {error.strerror}") from error
 
 
-def guest_values(spec: ImageSpec) -> dict[str, str]:
+def guest_values(spec: ImageSpec, origin: Origin) -> dict[str, str]:
     """What `image.env` says, by name; lists have one item a line."""
     build = spec.build
     services = {f"SERVICES_{level.upper()}": _lines(build.services.get(level, ())) for level in _RUNLEVELS}
@@ -91,6 +92,12 @@ def guest_values(spec: ImageSpec) -> dict[str, str]:
         "KERNEL_FLAVOR": build.kernel_flavor,
         "METADATA_URL": METADATA_URL,
         "SETUP_SCRIPT": "setup_script" if build.setup_script else "",
+        "PROFILE": build.profile,
+        "BUILD": build.name,
+        "REVISION": f"r{spec.revision}",
+        "DIGEST": spec.digest,
+        "COMMIT": origin.commit,
+        "TOOLS": ", ".join(f"{name} {version}" for name, version in origin.tools.items()),
     }
 
 

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The image's root while it is being made.
-# Needs: ROOT (empty before it is mounted). Leaves: enter_root, leave_root, in_root, has_program, put_file.
+# Needs: ROOT (empty before it is mounted). Leaves: enter_root, leave_programs, leave_root, in_root, has_program, put_file.
 
 # Mounts what programs in the root want to see.
 enter_root() {
@@ -10,11 +10,20 @@ enter_root() {
 	run mount -t sysfs -o ro sysfs "$ROOT/sys"
 }
 
-# Unmounts all of it, the root included; says nothing of what isn't mounted.
+# Unmounts what enter_root mounted; says nothing of what isn't mounted.
+leave_programs() {
+	unmount "$ROOT/sys" "$ROOT/proc" "$ROOT/dev"
+}
+
+# Unmounts all of it, the root included.
 leave_root() {
-	[ -n "$ROOT" ] || return 0
+	[ -z "$ROOT" ] || unmount "$ROOT/sys" "$ROOT/proc" "$ROOT/dev" "$ROOT"
+}
+
+# unmount PLACE...: 1 if one of them can't be.
+unmount() {
 	left=0
-	for place in "$ROOT/sys" "$ROOT/proc" "$ROOT/dev" "$ROOT"; do
+	for place in "$@"; do
 		if mountpoint -q "$place"; then
 			umount "$place" || left=1
 		fi

@@ -3,10 +3,11 @@
 # Needs: DATA. Leaves: the names of image.env (README.md), checked; KEYS, the folder of trusted keys.
 
 required="IMAGE_NAME RELEASE BRANCH ARCH MIRROR DISK_SIZE_BYTES DISK_DEVICE FIRMWARE ROOT_LABEL HOSTNAME USER_NAME
-	REPOSITORIES INSTALL_REPOSITORIES PACKAGES KERNEL_FLAVOR METADATA_URL PRIVILEGES"
+	REPOSITORIES INSTALL_REPOSITORIES PACKAGES KERNEL_FLAVOR METADATA_URL PRIVILEGES
+	PROFILE BUILD REVISION DIGEST COMMIT TOOLS"
 optional="SERVICES_SYSINIT SERVICES_BOOT SERVICES_DEFAULT SERVICES_SHUTDOWN KERNEL_MODULES KERNEL_OPTIONS
 	INITFS_FEATURES SETUP_SCRIPT MOTD TIMEZONE NTP_SERVERS SYSCTL"
-tools="awk base64 blkid chroot dd e2fsck fstrim gzip lsblk mkfs.ext4 mount mountpoint openssl partx sfdisk sha256sum
+tools="awk base64 blkid chroot cmp dd e2fsck fstrim gzip lsblk mkfs.ext4 mount mountpoint openssl partx sfdisk sha256sum
 	tar truncate umount xargs"
 
 load_settings() {

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Installs the packages with signatures on. What their triggers read (initramfs, boot loader) is written before.
-# Needs: ROOT, ROOT_UUID, APK, KEYS and the settings. Leaves: an installed Alpine of the wanted release.
+# Needs: ROOT, ROOT_UUID, APK, KEYS, SOURCE_DATE_EPOCH and the settings. Leaves: an installed Alpine of the wanted release.
 
 install_packages() {
 	say_step "preparing the packages' settings"
@@ -12,6 +12,7 @@ install_packages() {
 	! has_uefi || write_grub_settings
 	printf '%s\n' "$INSTALL_REPOSITORIES" | grep -v '^#' > "$WORK/repositories"
 	add_packages
+	sed -i '/^SOURCE_DATE_EPOCH=/d' "$ROOT/etc/mkinitfs/mkinitfs.conf"
 	check_release
 	tell_installed
 	printf '%s\n' "$REPOSITORIES" > "$ROOT/etc/apk/repositories"
@@ -20,6 +21,8 @@ install_packages() {
 write_initramfs_settings() {
 	mkdir -p "$ROOT/etc/mkinitfs"
 	echo "features=\"$(words "$INITFS_FEATURES")\"" > "$ROOT/etc/mkinitfs/mkinitfs.conf"
+	# mkinitfs gives all files in the initramfs this time; the line is taken out again once it is made
+	echo "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH" >> "$ROOT/etc/mkinitfs/mkinitfs.conf"
 }
 
 write_extlinux_settings() {

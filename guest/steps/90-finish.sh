@@ -1,12 +1,13 @@
 # shellcheck shell=sh
 # Takes away what belongs to the build, gives unused blocks back, unmounts and checks.
-# Needs: ROOT, ROOT_DEVICE, APK. Leaves: the finished disk; tells the result.
+# Needs: ROOT, ROOT_DEVICE, APK, SOURCE_DATE_EPOCH. Leaves: the finished disk; tells the result.
 
 finish() {
 	save_dependencies
 	say_step "cleaning up"
 	packages=$("$APK" info --root "$ROOT" 2> /dev/null | grep -c .) || :
 	clean_root
+	settle_times
 	say_step "trimming and checking the filesystem"
 	sync
 	used=$(df -B1 --output=used "$ROOT" | tail -n 1 | tr -d ' ')
@@ -42,4 +43,16 @@ clean_root() {
 		"$ROOT/var/lib/dbus/machine-id" "$ROOT"/var/lib/dhcpcd/* "$ROOT"/var/lib/seedrng/* \
 		"$ROOT"/root/.*_history "$ROOT"/home/*/.*_history "$ROOT/boot/extlinux.conf.new"
 	find "$ROOT/etc" "$ROOT/boot" -xdev -name '*.apk-new' -delete
+}
+
+# What the build wrote bears the time of the newest package instead of the build's own, so that two builds of the same
+# are alike. The day in shadow is that of a password's last change, and nobody has one.
+settle_times() {
+	awk -F: -v OFS=: -v day="$((SOURCE_DATE_EPOCH / 86400))" '$3 > day { $3 = day } { print }' "$ROOT/etc/shadow" \
+		> "$WORK/shadow"
+	cat "$WORK/shadow" > "$ROOT/etc/shadow"
+	leave_programs || fail "dev, proc or sys of the image can't be unmounted" "something still runs in it: check the setup script"
+	# extlinux makes ldlinux.sys immutable, since it has noted where its blocks lie
+	find "$ROOT" -xdev -newermt "@$SOURCE_DATE_EPOCH" ! -name ldlinux.sys \
+		-exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
 }

@@ -33,6 +33,11 @@ variable "upload" {
   description = "Folder named omi-build with guest/ and data/."
 }
 
+variable "output" {
+  type        = string
+  description = "Folder for what the guest scripts tell of the image."
+}
+
 variable "manifest" { type = string }
 
 source "outscale-bsusurrogate" "alpine" {
@@ -93,6 +98,18 @@ build {
     inline         = ["sudo -n sh /tmp/omi-build/guest/build.sh /tmp/omi-build/data"]
     inline_shebang = "/bin/sh -e"
     skip_clean     = true
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/tmp/omi-build/data/out/alpine-omi-release"
+    destination = "${var.output}/alpine-omi-release"
+  }
+
+  provisioner "file" {
+    direction   = "download"
+    source      = "/tmp/omi-build/data/out/packages"
+    destination = "${var.output}/packages"
   }
 
   post-processor "manifest" {

@@ -61,6 +61,11 @@ class RunFolder:
         """What goes into the build VM; its name is known to the template."""
         return self.path / "omi-build"
 
+    @property
+    def output(self) -> Path:
+        """What the guest scripts told of the image, a new folder in each run."""
+        return self.path / "output"
+
     def tidy(self) -> None:
         """Remove what only a run in progress needs: private keys, what was uploaded, Packer's home."""
         for key in self.path.glob("alpine-omi-*"):
@@ -98,6 +103,7 @@ def write_variables(folder: RunFolder, identity: Identity, tools: PackerTools, e
         "run_tags": dict(identity.run_tags),
         "tags": dict(identity.tags),
         "upload": str(folder.upload),
+        "output": str(folder.output),
         "manifest": str(folder.manifest),
     }
     folder.variables.unlink(missing_ok=True)

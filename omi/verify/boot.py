@@ -100,7 +100,8 @@ class Verification:
         return Verified(boot)
 
     def _expected(self) -> Expected:
-        return Expected(self.identity.spec.release, self.identity.spec.build)
+        spec = self.identity.spec
+        return Expected(spec.release, spec.build, spec.name, spec.revision, spec.digest)
 
     def _enter(self, door: Door) -> Answer:
         """Run the looks; the key may come a moment after sshd, so a refusal is tried again."""

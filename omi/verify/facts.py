@@ -19,10 +19,13 @@ def look_script() -> str:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the image must be: of this Alpine release, and as its build says."""
+    """What the image must be: of this Alpine release, as its build says, and called so."""
 
     release: str
     build: Build
+    name: str
+    revision: int
+    digest: str
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def write_data(folder: Path, mirror: Path, **values: str) -> None:
     settings = {
         **SETTINGS,
         "MIRROR": f"file://{mirror}/alpine",
-        "INSTALL_REPOSITORIES": f"{mirror}/alpine/v3.23/main\n@community {mirror}/alpine/v3.23/community\n#none",
+        "INSTALL_REPOSITORIES": f"file://{mirror}/alpine/v3.23/main\n@c file://{mirror}/alpine/v3.23/community\n#none",
         "PACKAGES": PACKAGES.replace(" ", "\n"),
         "SERVICES_SYSINIT": "devfs\ndmesg\nhwdrivers\nmdev",
         "SERVICES_BOOT": "bootmisc\nhostname\nmodules\nnetworking",

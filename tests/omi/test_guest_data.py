@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from omi.errors import BuildError, ProfileError, SettingsError
 from omi.guest_data import env_text, guest_values, write_guest_data
 from omi.image import BuildVm, CloudAccess, ImageSpec
+from omi.origin import Origin
 from omi.profile import Access, Build, load_profile
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 SH = shutil.which("dash") or "sh"
+ORIGIN = Origin("1" * 40, {"pulumi": "3.259.0", "packer": "1.16.0"})
 
 
 def sourced(env: Path, names: list[str]) -> dict[str, str]:
@@ -57,9 +59,9 @@ def test_the_guest_reads_the_spec(build: Build, tmp_path: Path) -> None:
         "https://example.org/other": False,
     }
     build = build.model_copy(update={"repos": repos, "packages": {"foot": "testing"}, "volume_size": 3})
-    write_guest_data(spec(build), PROFILES, tmp_path / "data")
-    read = sourced(tmp_path / "data" / "image.env", list(guest_values(spec(build))))
-    assert read == guest_values(spec(build))
+    write_guest_data(spec(build), ORIGIN, PROFILES, tmp_path / "data")
+    read = sourced(tmp_path / "data" / "image.env", list(guest_values(spec(build), ORIGIN)))
+    assert read == guest_values(spec(build), ORIGIN)
     assert read["IMAGE_NAME"] == "alpine-3.23.6-x86_64-r0"
     assert (read["BRANCH"], read["RELEASE"], read["ARCH"]) == ("v3.23", "3.23.6", "x86_64")
     assert read["DISK_SIZE_BYTES"] == str(3 * 1024**3)
@@ -80,6 +82,8 @@ def test_the_guest_reads_the_spec(build: Build, tmp_path: Path) -> None:
     assert read["SERVICES_DEFAULT"].splitlines() == ["acpid", "ntpd", "sshd"]
     assert (read["SETUP_SCRIPT"], read["MOTD"], read["TIMEZONE"], read["NTP_SERVERS"], read["SYSCTL"]) == ("",) * 5
     assert read["PRIVILEGES"] == "doas"
+    assert (read["COMMIT"], read["TOOLS"]) == ("1" * 40, "pulumi 3.259.0, packer 1.16.0")
+    assert (read["PROFILE"], read["BUILD"], read["REVISION"]) == ("alpine", "v3_23-x86_64", "r0")
     assert sorted(file.name for file in (tmp_path / "data" / "keys").iterdir()) == sorted(build.keys)
 
 
@@ -135,7 +139,7 @@ def test_setup_files_arrive_as_they_were_and_replace_older_ones(build: Build, tm
     data = tmp_path / "data"
     (data / "setup").mkdir(parents=True)
     (data / "setup" / "old").write_text("old")
-    write_guest_data(spec(web), root, data)
+    write_guest_data(spec(web), ORIGIN, root, data)
     assert (data / "setup_script").read_text() == "#!/bin/sh\n"
     assert sourced(data / "image.env", ["SETUP_SCRIPT"]) == {"SETUP_SCRIPT": "setup_script"}
     found = {file.relative_to(data).as_posix() for file in (data / "setup").rglob("*") if file.is_file()}
@@ -143,8 +147,8 @@ def test_setup_files_arrive_as_they_were_and_replace_older_ones(build: Build, tm
     assert stat.S_IMODE((data / "setup" / "bin" / "tool").stat().st_mode) == 0o755
     (root / "setup" / "tool").write_text("changed")
     with pytest.raises(ProfileError, match=r"setup/tool: changed since alpine-3\.23\.6-x86_64-r0 was planned"):
-        write_guest_data(spec(web), root, data)
-    write_guest_data(spec(build), root, data)
+        write_guest_data(spec(web), ORIGIN, root, data)
+    write_guest_data(spec(build), ORIGIN, root, data)
     assert not (data / "setup_script").exists()
 
 
@@ -157,7 +161,7 @@ def test_trusted_keys_are_added_by_the_name_they_sign_with(
     (tmp_path / "trusted" / "fixture-1.rsa.pub").write_text(pem)
     (tmp_path / "mirror.rsa.pub").symlink_to("trusted/fixture-1.rsa.pub")
     for name in ("~/trusted/fixture-1.rsa.pub", "~/mirror.rsa.pub", "~/trusted"):
-        write_guest_data(spec(build, (name,)), PROFILES, tmp_path / "data")
+        write_guest_data(spec(build, (name,)), ORIGIN, PROFILES, tmp_path / "data")
         assert (tmp_path / "data" / "keys" / "fixture-1.rsa.pub").read_text() == pem
 
 
@@ -173,7 +177,7 @@ def test_a_trusted_key_that_is_no_use_is_named(build: Build, tmp_path: Path) -> 
     }
     for name, message in cases.items():
         with pytest.raises(SettingsError, match="stack config: vm.trusted_keys: .*" + message):
-            write_guest_data(spec(build, (str(tmp_path / name),)), PROFILES, tmp_path / "data")
+            write_guest_data(spec(build, (str(tmp_path / name),)), ORIGIN, PROFILES, tmp_path / "data")
 
 
 def test_a_key_that_only_looks_like_one_is_refused_before_a_build(build: Build, tmp_path: Path) -> None:
@@ -183,17 +187,17 @@ def test_a_key_that_only_looks_like_one_is_refused_before_a_build(build: Build, 
     pem = f"-----BEGIN PUBLIC KEY-----\n{base64.encodebytes(key).decode()}-----END PUBLIC KEY-----\n"
     broken = build.model_copy(update={"keys": {**build.keys, name: pem}})
     with pytest.raises(ProfileError, match=r"profile .*: keys\..*: the file holds no public key in PEM form"):
-        write_guest_data(spec(broken), PROFILES, tmp_path / "data")
+        write_guest_data(spec(broken), ORIGIN, PROFILES, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
 def test_an_empty_folder_of_trusted_keys_leaves_those_that_the_profile_pins(build: Build, tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
-    write_guest_data(spec(build, (str(tmp_path / "keys"),)), PROFILES, tmp_path / "data")
+    write_guest_data(spec(build, (str(tmp_path / "keys"),)), ORIGIN, PROFILES, tmp_path / "data")
     assert {path.name for path in (tmp_path / "data" / "keys").iterdir()} == set(build.keys)
 
 
 def test_a_folder_that_can_not_be_written_is_one_line(build: Build, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
     with pytest.raises(BuildError, match=r"data.* cannot be written: "):
-        write_guest_data(spec(build), PROFILES, tmp_path / "data")
+        write_guest_data(spec(build), ORIGIN, PROFILES, tmp_path / "data")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from omi.verify.checks.release import check_release
 from omi.verify.checks.root import check_root
 from omi.verify.checks.services import check_services
 from omi.verify.checks.sockets import check_sockets
@@ -15,6 +16,7 @@ Check = Callable[[Facts, Expected], Iterator[str]]
 
 CHECKS: tuple[Check, ...] = (
     check_system,
+    check_release,
     check_services,
     check_root,
     check_host_keys,

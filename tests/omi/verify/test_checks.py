@@ -10,9 +10,21 @@ from omi.verify.facts import Expected, Facts, look_script
 
 SERVICES = {"boot": ("networking",), "default": ("sshd", "acpid"), "shutdown": ("killprocs",)}
 BUILD = Build.model_validate({"profile": "alpine", "name": "v3_23-x86_64", "version": "3.23", "services": SERVICES})
-EXPECTED = Expected("3.23.6", BUILD)
-GOOD = """\
+DIGEST = f"sha256:{'0' * 64}"
+EXPECTED = Expected("3.23.6", BUILD, "alpine-3.23.6-x86_64-r2", 2, DIGEST)
+GOOD = f"""\
 release=3.23.6
+omi_release_mode=root 644
+omi_release=NAME="alpine-3.23.6-x86_64-r2"
+omi_release=PROFILE="alpine"
+omi_release=BUILD="v3_23-x86_64"
+omi_release=RELEASE="3.23.6"
+omi_release=REVISION="r2"
+omi_release=DIGEST="{DIGEST}"
+omi_release=COMMIT="unknown"
+omi_release=MIRROR="https://dl-cdn.alpinelinux.org/alpine"
+omi_release=INDEX_1="sha256:{"a" * 64} https://dl-cdn.alpinelinux.org/alpine/v3.23/main/x86_64/APKINDEX.tar.gz"
+omi_release=TOOLS="packer 1.16.0, apk-tools 3.0.8"
 kernel=6.18.56-0-virt
 kernel_modules=yes
 user=alpine
@@ -47,6 +59,15 @@ def test_a_good_image_fails_nothing() -> None:
     ("good", "bad", "said"),
     [
         ("release=3.23.6", "release=3.23.5", "/etc/alpine-release says '3.23.5' instead of '3.23.6'"),
+        ("omi_release_mode=root 644", "omi_release_mode=", "/etc/alpine-omi-release is missing instead of"),
+        ("omi_release_mode=root 644", "omi_release_mode=root 600", "/etc/alpine-omi-release is root 600 instead of"),
+        ('NAME="alpine-3.23.6-x86_64-r2"', 'NAME="alpine-3.23.6-x86_64-r1"', "says NAME 'alpine-3.23.6-x86_64-r1'"),
+        ('BUILD="v3_23-x86_64"', 'BUILD="v3_22-x86_64"', "says BUILD 'v3_22-x86_64' instead of 'v3_23-x86_64'"),
+        ('REVISION="r2"', 'REVISION="r1"', "says REVISION 'r1' instead of 'r2'"),
+        (f'DIGEST="{DIGEST}"', 'DIGEST="sha256:1"', "says DIGEST 'sha256:1' instead of"),
+        ('omi_release=COMMIT="unknown"\n', "", "says no COMMIT"),
+        ("omi_release=INDEX_1", "omi_release=OTHER", "does not name the package indexes"),
+        ("/v3.23/main/x86_64/APKINDEX.tar.gz", "/v3.23/main", "does not name the package indexes"),
         ("kernel=6.18.56-0-virt", "kernel=6.18.56-0-lts", "not of the flavor virt"),
         ("kernel_modules=yes", "kernel_modules=no", "has no modules in the image"),
         ("user=alpine", "user=root", "the login is 'root'"),
