@@ -9,6 +9,7 @@ from omi.digest import image_digest
 from omi.ledger import Ledger
 from omi.places import GUEST, TEMPLATE
 from omi.plan import Plan, make_plan
+from omi.plan.keys import trust_keys
 from omi.profile.model import Build
 from omi.settings import Settings
 from omi.survey import Survey
@@ -16,6 +17,8 @@ from omi.survey import Survey
 
 def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
     """The plan for the survey's day. Reads the guest's files for the digests and nothing else; raises an OmiError."""
+    trusted = trust_keys(seen.profile.builds, seen.upstream, ledger, seen.today)
+    seen = replace(seen, profile=replace(seen.profile, builds=trusted.builds))
     wanted, warnings = newcomers(settings, ledger, seen, _digest)
     if wanted:
         everything = settings.retention.model_copy(update={"allow_mass_prune": ("all",)})
@@ -24,7 +27,7 @@ def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
         warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
         wanted = [image for image in wanted if image.name not in left]
     plan = as_adoptions(_plan(settings, joined(ledger, wanted), seen), wanted)
-    return replace(plan, warnings=(*plan.warnings, *warnings))
+    return replace(plan, warnings=(*plan.warnings, *trusted.warnings, *warnings))
 
 
 def _plan(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -14,8 +14,10 @@ from omi.connecting import connect
 from omi.ledger import Ledger
 from omi.places import PROFILES, cache_folder
 from omi.plan.discover import versions_to_discover
+from omi.plan.keys import trust_keys
 from omi.profile.discover import expand_discovered
 from omi.profile.load import Profile, load_profile
+from omi.profile.model import Build
 from omi.settings import Settings
 from omi.upstream.fetch import fetch_upstream
 from omi.upstream.model import Upstream
@@ -57,7 +59,8 @@ def survey_stack(
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="account") as other:
         account = other.submit(_account, connecting or connect(settings), ledger, project, stack)
         expanded, upstream = _discover(profile, settings, ledger, today)
-        packages, warnings = _packages(settings, expanded)
+        trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
+        packages, warnings = _packages(settings, trusted)
         upstream = replace(upstream, warnings=(*upstream.warnings, *warnings))
         return Survey(expanded, upstream, account.result(), today, project, stack, packages)
 
@@ -82,18 +85,18 @@ def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date)
     return found, replace(upstream, warnings=(*upstream.warnings, *sorted(told)))
 
 
-def _packages(settings: Settings, profile: Profile) -> tuple[Mapping[str, Selection], tuple[str, ...]]:
-    builds = [
+def _packages(settings: Settings, builds: Sequence[Build]) -> tuple[Mapping[str, Selection], tuple[str, ...]]:
+    asking = [
         build
-        for build in profile.builds
-        if build.rebuild_on == "packages" and (not settings.builds or build.name in settings.builds)
+        for build in builds
+        if build.rebuild_on == "packages" and build.keys and (not settings.builds or build.name in settings.builds)
     ]
-    if not builds:
+    if not asking:
         return {}, ()
     # the signatures' library takes a while to import, which is no cost of profiles that don't need it
     from omi.apkindex.ask import read_offered
 
-    offered = read_offered(settings, builds, cache_folder() / "upstream")
+    offered = read_offered(settings, asking, cache_folder() / "upstream")
     return offered.selections, offered.warnings
 
 

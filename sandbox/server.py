@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ class Server:
 
         def answer(method: str, body: bytes) -> dict[str, Any]:
             """GET tells what is served; POST {"publish": {"branch", "release"}}, {"publish_package": {"branch", "name",
-            "version"}} or {"fault": "down"|"garbage"|null}.
+            "version"}}, {"deprecate_key": {"branch", "key", "since"}} or {"fault": "down"|"garbage"|null}.
             """
             if method == "POST":
                 wanted = json.loads(body)
@@ -141,6 +142,9 @@ class Server:
                     if "publish_package" in wanted:
                         package = wanted["publish_package"]
                         running.publish_package(package["branch"], package["name"], package["version"])
+                    if "deprecate_key" in wanted:
+                        key = wanted["deprecate_key"]
+                        running.deprecate_key(key["branch"], key["key"], date.fromisoformat(key["since"]))
                 except mirror.MirrorError as error:
                     raise ValueError(str(error)) from error
             status = running.status()

@@ -11,6 +11,7 @@ from omi.apkindex.selection import Selection
 from omi.errors import UpstreamError
 from omi.ledger import Ledger, LedgerImage
 from omi.plan.guard import check_clash, check_mass_prune, check_names, check_only, check_twice
+from omi.plan.keys import require_key
 from omi.plan.model import Action, Plan, PlannedImage, Step
 from omi.plan.packages import countable
 from omi.plan.wanted import Request, Wish, wish
@@ -44,8 +45,8 @@ def make_plan(
     `only` names the builds that may change; the images of all others are kept as they are, access included.
     `edge_keep` is how many images of each edge build stay (the profile's `discover.edge`), None all.
     `packages` is what apk would install by build; for a build without, the content alone decides.
-    Raises ProfileError, SettingsError, UpstreamError (a build without any known release) and PlanError (two builds of
-    one image name, or too many prunes at once).
+    Raises ProfileError (a build whose keys are all deprecated, say), SettingsError, UpstreamError (a build without any
+    known release) and PlanError (two builds of one image name, or too many prunes at once).
     """
     check_twice(build.name for build in builds)
     check_only(only, {build.name for build in builds} | {image.build for image in ledger.images})
@@ -114,6 +115,7 @@ class _Planner:
         if release is None:
             outcome = Wish(None, None)
         else:
+            require_key(build)
             account = self._account or AccountView()
             packages = countable(self._packages.get(build.name), build, release)
             asked = Request(build, release, last_day, images, gone, self._names, account, self._digests, packages)

@@ -189,10 +189,17 @@ def _changes(request: Request, newest: LedgerImage) -> str:
 
 
 def changed_content(before: Build, after: Build) -> str:
-    """What of the profile differs; where nothing does, it must be the files that all builds have in common."""
+    """What of the profile differs, and which of its keys upstream has given up since.
+
+    Where nothing does, it must be the files that all builds have in common.
+    """
     old, new = content(before), content(after)
+    given_up = {name: day for name, day in after.dropped_keys.items() if name in before.keys}
+    old["keys"] = {name: text for name, text in before.keys.items() if name not in given_up}
     told = [_difference(key, old[key], new[key]) for key in new if old[key] != new[key]]
-    return f"{', '.join(told)} changed in the profile" if told else "guest files or template changed"
+    said = [f"{', '.join(told)} changed in the profile"] if told else []
+    said += [f"the key {name} is deprecated by Alpine since {day}" for name, day in given_up.items()]
+    return ", ".join(said) or "guest files or template changed"
 
 
 def _difference(key: str, old: object, new: object) -> str:

@@ -96,6 +96,9 @@ class Build(_Model):
     """What makes a new revision; `packages` are other versions of the packages as well."""
     keys: dict[str, str] = {}
     """File name of an apk signing key to the PEM text of the public key."""
+    dropped_keys: dict[str, date] = Field(default={}, exclude_if=lambda value: not value)
+    """Keys that the profile names but upstream had deprecated, by file name, with the first day of that; they are not
+    in `keys`. Left out of stored state where there are none, like rebuild_on."""
 
     @property
     def branch(self) -> str:

@@ -27,6 +27,8 @@ class Branch:
     end_of_life: date | None = None
     """The last day of support of the main repository (community's may be earlier)."""
     arches: tuple[str, ...] = ()
+    deprecated_keys: Mapping[str, Mapping[str, date]] = field(default_factory=dict)
+    """By arch: signing keys by file name, with the first day on which they are not to be trusted any more."""
 
     @property
     def newest(self) -> str | None:

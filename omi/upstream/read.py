@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -25,11 +26,17 @@ class _Release(BaseModel):
     date: _Day | None = None
 
 
+class _Key(BaseModel):
+    url: str
+    deprecated_since: date | None = None
+
+
 class _Branch(BaseModel):
     rel_branch: str
     eol_date: date | None = None
     arches: tuple[str, ...] = ()
     releases: tuple[_Release, ...] | None = None
+    keys: Any = None
 
 
 class _Releases(BaseModel):
@@ -66,7 +73,26 @@ def _branch(entry: dict[str, Any]) -> Branch | None:
         if _RELEASE.fullmatch(item.version) and not is_prerelease(item.version)
     )
     newest_first = sorted(releases, key=lambda item: release_key(item.release), reverse=True)
-    return Branch(version[1], tuple(newest_first), branch.eol_date, branch.arches)
+    return Branch(version[1], tuple(newest_first), branch.eol_date, branch.arches, _deprecated_keys(branch.keys))
+
+
+def _deprecated_keys(keys: object) -> dict[str, dict[str, date]]:
+    """By arch and file name. What can't be read is passed over: odd keys must not hide a branch's releases."""
+    found: dict[str, dict[str, date]] = {}
+    for arch, entries in keys.items() if isinstance(keys, dict) else ():
+        for entry in entries if isinstance(entries, list) else ():
+            try:
+                key = _Key.model_validate(entry)
+            except ValidationError:
+                continue
+            if key.deprecated_since is not None:
+                found.setdefault(str(arch), {})[_key_name(key.url)] = key.deprecated_since
+    return found
+
+
+def _key_name(url: str) -> str:
+    """The file's name under which the key signs; some addresses had a space (%20) in the place of its @."""
+    return unquote(urlsplit(url).path).rpartition("/")[2].replace(" ", "@")
 
 
 def read_latest(text: bytes, version: str, arch: str) -> str | None:

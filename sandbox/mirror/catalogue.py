@@ -18,6 +18,7 @@ from sandbox.mirror.package import ARCH
 
 EDGE = "edge"
 REPOSITORIES = ("main", "community")
+KEY_PLACE = "https://alpinelinux.org/keys"
 _FLAVORS = (
     ("alpine-minirootfs", "Mini root filesystem", "tar.gz"),
     ("alpine-standard", "Standard", "iso"),
@@ -46,6 +47,8 @@ class Branch:
     end_of_life: date | None = None
     releases: tuple[PointRelease, ...] = ()
     packaged: str | None = None
+    deprecated_keys: tuple[tuple[str, date], ...] = ()
+    """Signing keys by file name that are not to be trusted from a day on."""
 
     @property
     def current(self) -> str | None:
@@ -141,7 +144,7 @@ def _branch_entry(branch: Branch, key_url: str) -> dict[str, object]:
     entry: dict[str, object] = {
         "arches": [ARCH],
         "git_branch": "master" if branch.name == EDGE else f"{branch.name.removeprefix('v')}-stable",
-        "keys": {ARCH: [{"url": key_url}]},
+        "keys": {ARCH: _key_entries(branch, key_url)},
         "rel_branch": branch.name,
         "repos": [_repository(branch, name) for name in REPOSITORIES],
     }
@@ -154,6 +157,16 @@ def _branch_entry(branch: Branch, key_url: str) -> dict[str, object]:
             {"date": release.day.isoformat(), "version": release.version} for release in branch.releases
         ]
     return entry
+
+
+def _key_entries(branch: Branch, key_url: str) -> list[dict[str, str]]:
+    """The mirror's own key, and those of upstream's site that are deprecated."""
+    own, _, file = key_url.rpartition("/")
+    days = {file: None, **{name: day.isoformat() for name, day in branch.deprecated_keys}}
+    return [
+        {"url": f"{own if name == file else KEY_PLACE}/{name}"} | ({"deprecated_since": day} if day else {})
+        for name, day in days.items()
+    ]
 
 
 def _repository(branch: Branch, name: str) -> dict[str, str]:

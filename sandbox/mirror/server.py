@@ -6,8 +6,8 @@ import ipaddress
 import os
 import shutil
 import threading
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from email.utils import formatdate, parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -122,7 +122,8 @@ class MirrorServer:
         else:
             today = datetime.now(UTC).date()
             wanted = self._catalogue.with_release(branch, release, today).branch(branch)
-        self.offer(self._catalogue.with_branch(wanted))
+        told = self._catalogue.branch(branch).deprecated_keys
+        self.offer(self._catalogue.with_branch(replace(wanted, deprecated_keys=told)))
 
     def publish_package(self, branch: str, name: str, version: str) -> None:
         """Offer a package of `branch`'s main repository, and all of the same source, in another version from now on.
@@ -137,6 +138,15 @@ class MirrorServer:
         except MirrorError:
             self._renewed = before
             raise
+
+    def deprecate_key(self, branch: str, key: str, since: date) -> None:
+        """Say in releases.json that a signing key, by its file name, is not to be trusted for `branch` from a day on.
+
+        MirrorError for an unknown branch, or when the CDN is passed through.
+        """
+        known = self._catalogue.branch(branch)
+        days = {**dict(known.deprecated_keys), key: since}
+        self.offer(self._catalogue.with_branch(replace(known, deprecated_keys=tuple(days.items()))))
 
     def offer(self, catalogue: Catalogue) -> None:
         """Serve these branches and releases from now on; MirrorError when the CDN is passed through."""

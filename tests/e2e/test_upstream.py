@@ -74,6 +74,22 @@ def test_the_mirror_counts_where_releases_json_is_ahead_or_behind(held: HeldProj
     assert "the mirror has 3.24.3, which releases.json does not name yet" in warnings
 
 
+def test_a_key_that_alpine_has_given_up_is_not_trusted_any_more(held: HeldProject) -> None:
+    write_profile(held, {})
+    pinned = sorted(path.name for path in (held.project.folder / "profiles" / "keys").iterdir())
+    listed = [{"url": f"https://alpinelinux.org/keys/{name}", "deprecated_since": "2026-11-01"} for name in pinned]
+    held.site.latest("3.23", listing("3.23.6"))
+    held.site.releases(branch("3.23", "3.23.6", keys={"x86_64": listed[:1]}))
+    shown = held.pulumi("preview")
+    assert f"revision r1: the key {pinned[0]} is deprecated by Alpine since 2026-11-01" in shown
+    assert f"warning: the signing key {pinned[0]} is deprecated by Alpine since 2026-11-01" in shown
+    held.site.releases(branch("3.23", "3.23.6", keys={"x86_64": listed}))
+    refused = held.project.pulumi("preview", "-s", "e2e")
+    assert refused.code != 0
+    assert "one: Alpine has deprecated every key of the profile" in refused.text
+    assert "Traceback" not in refused.text
+
+
 def test_supported_branches_are_found_and_edge_where_it_is_asked_for(held: HeldProject) -> None:
     held.site.releases(
         branch("3.23", "3.23.6"),

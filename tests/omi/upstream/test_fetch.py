@@ -76,6 +76,24 @@ def test_changed_answer_replaces_the_cached_one(site: Site, tmp_path: Path) -> N
     assert asked(site, tmp_path).mirror == {V23: MirrorRelease("3.23.7")}
 
 
+def test_deprecated_keys_are_known_by_their_file_names(site: Site, tmp_path: Path) -> None:
+    keys = {
+        "x86_64": [
+            {"url": "https://alpinelinux.org/keys/a@b-1.rsa.pub", "deprecated_since": "2022-05-01"},
+            {"url": "https://alpinelinux.org/keys/a%20b-2.rsa.pub", "deprecated_since": "2027-01-01"},
+            {"url": "https://alpinelinux.org/keys/a%40b-3.rsa.pub", "deprecated_since": None},
+            {"url": "https://alpinelinux.org/keys/a@b-4.rsa.pub"},
+            {"url": "https://alpinelinux.org/keys/a@b-5.rsa.pub", "deprecated_since": "some day"},
+            "odd",
+        ],
+        "aarch64": "odd",
+    }
+    site.releases(branch("3.23", "3.23.6", keys=keys), branch("3.22", "3.22.6", keys="odd"))
+    new, old = asked(site, tmp_path).branches
+    assert new.deprecated_keys == {"x86_64": {"a@b-1.rsa.pub": date(2022, 5, 1), "a@b-2.rsa.pub": date(2027, 1, 1)}}
+    assert old.deprecated_keys == {}
+
+
 BAD_SITES = [
     (Page(b"<html>"), "is not a releases.json"),
     (Page(b"[]"), "is not a releases.json"),

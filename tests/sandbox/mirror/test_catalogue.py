@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -32,6 +33,18 @@ def test_releases_json_has_upstreams_shape() -> None:
     assert newest["releases"][0] == {"version": "3.23.6", "date": "2026-09-17"}
     assert [release["version"] for release in newest["releases"]][:2] == ["3.23.6", "3.23.5"]
     assert date.fromisoformat(newest["eol_date"]) > date.fromisoformat(newest["branch_date"])
+
+
+def test_deprecated_keys_are_told_with_their_day() -> None:
+    day = date(2026, 11, 1)
+    branch = replace(DEFAULT_CATALOGUE.branch("v3.23"), deprecated_keys=(("k.rsa.pub", day), ("a@b.rsa.pub", day)))
+    told = json.loads(releases_json(DEFAULT_CATALOGUE.with_branch(branch), "http://127.0.0.1/alpine/keys/k.rsa.pub"))
+    keys = {entry["rel_branch"]: entry["keys"]["x86_64"] for entry in told["release_branches"]}
+    assert keys["v3.23"] == [
+        {"url": "http://127.0.0.1/alpine/keys/k.rsa.pub", "deprecated_since": "2026-11-01"},
+        {"url": "https://alpinelinux.org/keys/a@b.rsa.pub", "deprecated_since": "2026-11-01"},
+    ]
+    assert keys["v3.22"] == [{"url": "http://127.0.0.1/alpine/keys/k.rsa.pub"}]
 
 
 def test_edge_has_no_releases_and_no_dates() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import io
+import json
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -289,6 +291,18 @@ class TestAnotherVersionOfAPackage:
             server.publish_package(branch, name, "2-r0")
         server.publish("v3.23", "3.23.11")
         assert get(server, "/alpine/v3.23/main/x86_64/hello-1.2-r3.apk")[0] == 200
+
+
+def test_a_deprecated_key_is_told_until_the_end_also_after_a_release(server: MirrorServer) -> None:
+    server.deprecate_key("v3.23", "a@b.rsa.pub", date(2026, 11, 1))
+    server.publish("v3.23", "3.23.11")
+    told = json.loads(get(server, "/releases.json")[2])["release_branches"]
+    keys = {branch["rel_branch"]: branch["keys"]["x86_64"] for branch in told}
+    gone = {"url": "https://alpinelinux.org/keys/a@b.rsa.pub", "deprecated_since": "2026-11-01"}
+    assert gone in keys["v3.23"]
+    assert gone not in keys["edge"]
+    with pytest.raises(MirrorError, match=r"has no branch v9\.9"):
+        server.deprecate_key("v9.9", "a@b.rsa.pub", date(2026, 11, 1))
 
 
 def records(index: bytes) -> list[str]:

@@ -1,0 +1,75 @@
+"""Which of a build's pinned signing keys still count: not those that upstream has given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from omi.errors import ProfileError
+from omi.ledger import Ledger
+from omi.profile.model import Build
+from omi.upstream.model import Upstream
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """The builds with the keys that count (those dropped are in `dropped_keys`), and what a person should know."""
+
+    builds: tuple[Build, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def trust_keys(builds: Sequence[Build], upstream: Upstream, ledger: Ledger, today: date) -> Trusted:
+    """Drop each key that releases.json calls deprecated since a day that has come (`today` is in UTC).
+
+    Where releases.json can't be had or names no such branch, what the ledger's images of the version were built
+    without counts, so that an unreachable upstream neither trusts a key again nor makes another revision.
+    """
+    trusted = tuple(_without_deprecated(build, _deprecated(build, upstream, ledger, today)) for build in builds)
+    return Trusted(trusted, tuple(_warnings(trusted)))
+
+
+def require_key(build: Build) -> None:
+    """ProfileError if no key is left that may sign what the build installs."""
+    if not build.keys and build.dropped_keys:
+        raise ProfileError(
+            f"{build.name}: Alpine has deprecated every key of the profile ({_told(build.dropped_keys)}), so nothing "
+            f"could be trusted; put the key that signs Alpine {build.version} now into profiles/keys/ and name it "
+            "under `keys` (Alpine's own are at https://alpinelinux.org/keys/)"
+        )
+
+
+def _deprecated(build: Build, upstream: Upstream, ledger: Ledger, today: date) -> dict[str, date]:
+    branch = upstream.branch(build.version)
+    told = branch.deprecated_keys.get(build.arch, {}) if branch is not None else {}
+    found = {name: day for name, day in told.items() if day <= today}
+    if branch is None or upstream.stale:
+        for image in ledger.images:
+            if (image.version, image.spec.build.arch) == (build.version, build.arch):
+                found = {**image.spec.build.dropped_keys, **found}
+    return found
+
+
+def _without_deprecated(build: Build, deprecated: Mapping[str, date]) -> Build:
+    dropped = {name: deprecated[name] for name in sorted(build.keys) if name in deprecated}
+    if not dropped:
+        return build
+    kept = {name: text for name, text in build.keys.items() if name not in dropped}
+    return build.model_copy(update={"keys": kept, "dropped_keys": dropped})
+
+
+def _warnings(builds: Iterable[Build]) -> Iterable[str]:
+    found: dict[tuple[str, date], list[str]] = {}
+    for build in builds:
+        for dropped in build.dropped_keys.items():
+            found.setdefault(dropped, []).append(build.name)
+    for (name, day), names in sorted(found.items()):
+        yield (
+            f"the signing key {name} is deprecated by Alpine since {day} and not trusted for {', '.join(names)}; "
+            f"it can go from `keys` in the profile"
+        )
+
+
+def _told(dropped: Mapping[str, date]) -> str:
+    return ", ".join(f"{name} since {day}" for name, day in dropped.items())

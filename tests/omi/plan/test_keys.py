@@ -1,0 +1,133 @@
+"""A signing key that Alpine has given up counts no more, and makes a revision only where an image holds it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from omi.errors import ProfileError
+from omi.ledger import Ledger, LedgerImage
+from omi.plan import Plan, PlannedImage, make_plan
+from omi.plan.keys import trust_keys
+from omi.profile.model import Build
+from omi.settings import Retention
+from omi.upstream import Upstream
+from tests.omi.plan.make import FAR, TODAY, applied, build, ledger, outcome, step_of, upstream
+
+OLD, NEW = "old.rsa.pub", "new.rsa.pub"
+YESTERDAY = TODAY - timedelta(days=1)
+BOTH = build(keys={OLD: "old", NEW: "new"})
+NAME, NEXT = (BOTH.image_name("3.23.6", revision) for revision in (0, 1))
+UNREACHABLE = Upstream()
+
+
+def told(since: date, *names: str, arch: str = "x86_64", stale: bool = False) -> Upstream:
+    """Upstream, which says that these keys are deprecated."""
+    known = upstream("3.23.6")
+    branch = replace(known.branches[0], deprecated_keys={arch: dict.fromkeys(names, since)})
+    return replace(known, branches=(branch,), stale=stale)
+
+
+def digest(of: Build, _release: str) -> str:
+    return f"sha256:{' '.join(sorted(of.keys))}"
+
+
+def image(of: Build) -> LedgerImage:
+    return applied(PlannedImage(of, "3.23.6", 0, digest(of, ""), FAR))
+
+
+def plan(known: Upstream, images: Ledger, of: Build = BOTH, today: date = TODAY) -> Plan:
+    trusted = trust_keys([of], known, images, today)
+    return make_plan(trusted.builds, known, images, Retention(), today, digest)
+
+
+def without_old() -> Build:
+    return trust_keys([BOTH], told(YESTERDAY, OLD), ledger(), TODAY).builds[0]
+
+
+def test_a_deprecated_key_is_dropped_and_said() -> None:
+    trusted = trust_keys([BOTH, build("v3_22", "3.22", keys={NEW: "new"})], told(YESTERDAY, OLD), ledger(), TODAY)
+    assert trusted.builds[0].keys == {NEW: "new"}
+    assert trusted.builds[0].dropped_keys == {OLD: YESTERDAY}
+    (warning,) = trusted.warnings
+    assert warning.startswith(
+        f"the signing key {OLD} is deprecated by Alpine since 2026-11-22 and not trusted for v3_23;"
+    )
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        told(TODAY + timedelta(days=1), OLD),
+        told(YESTERDAY, "another.rsa.pub"),
+        told(YESTERDAY, OLD, arch="aarch64"),
+        upstream("3.22.6", "3.23.6"),
+        UNREACHABLE,
+    ],
+    ids=["from tomorrow on", "another key", "of another arch", "nothing deprecated", "unreachable"],
+)
+def test_otherwise_a_build_stays_as_it_is(known: Upstream) -> None:
+    trusted = trust_keys([BOTH], known, ledger(image(BOTH)), TODAY)
+    assert trusted.builds == (BOTH,)
+    assert trusted.warnings == ()
+
+
+def test_a_day_that_has_come_counts() -> None:
+    assert trust_keys([BOTH], told(TODAY, OLD), ledger(), TODAY).builds[0].dropped_keys == {OLD: TODAY}
+
+
+def test_an_image_that_holds_the_key_is_built_anew_and_why_is_told() -> None:
+    made = plan(told(YESTERDAY, OLD), ledger(image(BOTH)))
+    assert outcome(made) == {NEXT: "build", NAME: "keep"}
+    assert step_of(made, NEXT).reason == f"revision r1: the key {OLD} is deprecated by Alpine since 2026-11-22"
+    planned = step_of(made, NEXT).image
+    assert isinstance(planned, PlannedImage)
+    assert planned.build.keys == {NEW: "new"}
+
+
+def test_what_else_changed_is_told_beside_it() -> None:
+    changed = BOTH.model_copy(update={"user": "me", "keys": {**BOTH.keys, "third.rsa.pub": "third"}})
+    made = plan(told(YESTERDAY, OLD), ledger(image(BOTH)), changed)
+    assert step_of(made, NEXT).reason == (
+        f"revision r1: user, keys changed in the profile, the key {OLD} is deprecated by Alpine since 2026-11-22"
+    )
+
+
+def test_an_image_that_never_held_it_stays() -> None:
+    without = BOTH.model_copy(update={"keys": {NEW: "new"}})
+    made = plan(told(YESTERDAY, OLD), ledger(image(without)))
+    assert outcome(made) == {NAME: "keep"}
+
+
+@pytest.mark.parametrize("known", [UNREACHABLE, told(YESTERDAY, stale=True)], ids=["unreachable", "stale"])
+def test_the_ledger_remembers_while_upstream_says_nothing(known: Upstream) -> None:
+    images = ledger(image(without_old()))
+    assert trust_keys([BOTH], known, images, TODAY).builds[0].dropped_keys == {OLD: YESTERDAY}
+    recorded = BOTH.model_copy(update={"recorded_release": "3.23.6"})
+    assert outcome(plan(known, images, recorded)) == {NAME: "keep"}
+
+
+def test_what_upstream_takes_back_counts_again() -> None:
+    images = ledger(image(without_old()))
+    assert trust_keys([BOTH], upstream("3.23.6"), images, TODAY).builds == (BOTH,)
+
+
+def test_with_no_key_left_nothing_is_planned_and_the_cure_is_said() -> None:
+    with pytest.raises(
+        ProfileError, match=rf"v3_23: Alpine has deprecated every key .*{OLD} since 2026-11-22.*put the"
+    ):
+        plan(told(YESTERDAY, OLD, NEW), ledger())
+
+
+def test_a_version_past_its_end_of_life_needs_no_key() -> None:
+    known = told(YESTERDAY, OLD, NEW)
+    known = replace(known, branches=(replace(known.branches[0], end_of_life=YESTERDAY),))
+    old = BOTH.model_copy(update={"end_of_life": YESTERDAY})
+    assert outcome(plan(known, ledger(image(BOTH)), old)) == {NAME: "keep"}
+
+
+def test_stored_state_has_the_field_only_where_a_key_was_dropped() -> None:
+    assert "dropped_keys" not in image(BOTH).spec.to_json()
+    assert f'"dropped_keys":{{"{OLD}":"2026-11-22"}}' in image(without_old()).spec.to_json()
