@@ -95,7 +95,7 @@ def test_the_guest_reads_what_the_profile_sets(build: Build, tmp_path: Path) -> 
         "ntp_servers": ("192.0.2.1", "ntp.example.org"),
         "sysctl": {"net.ipv4.ip_forward": "1", "net.ipv4.tcp_rmem": "4096 131072 6291456"},
     }
-    write_guest_data(spec(build.model_copy(update=changes)), PROFILES, tmp_path / "data")
+    write_guest_data(spec(build.model_copy(update=changes)), ORIGIN, PROFILES, tmp_path / "data")
     names = ["PRIVILEGES", "MOTD", "TIMEZONE", "NTP_SERVERS", "SYSCTL"]
     assert list(sourced(tmp_path / "data" / "image.env", names).values()) == [
         "sudo",
