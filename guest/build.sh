@@ -16,6 +16,8 @@ ROOT=
 . "$GUEST/lib/settings.sh"
 # shellcheck source=lib/root.sh
 . "$GUEST/lib/root.sh"
+# shellcheck source=lib/facts.sh
+. "$GUEST/lib/facts.sh"
 # shellcheck source=steps/10-disk.sh
 . "$GUEST/steps/10-disk.sh"
 # shellcheck source=steps/20-apk.sh

@@ -48,6 +48,7 @@ from omi.packer.progress import PackerOutput
 from omi.packer.runner import GRACE, Look, PackerRun, Watcher, read_output, run_packer
 from omi.packer.tools import PackerTools, find_tools
 from omi.verify.boot import Verification, Verified
+from omi.verify.facts import Facts
 
 PROJECT = Path(__file__).resolve().parents[1]
 """The checkout."""
@@ -72,7 +73,7 @@ class Build:
         Raises CredentialsError, ToolError, CloudError, BuildError or VerifyError.
         """
         start = time.monotonic()
-        earlier = tuple(read_output(self.folder.packer_log).volumes)
+        earlier = read_output(self.folder.packer_log)
         existing = self._existing()
         if existing is not None and not self._is_wanted(existing):
             self.narrator.say(f"{existing.omi_id} bears the name already and is not of this build: adopted, not built")
@@ -85,18 +86,19 @@ class Build:
         find_source(self.cloud, self.spec.vm.source_omi, self.spec.vm.source_owner)
         name = self._name_for_packer(tools)
         try:
-            self._sweep(existing, earlier)
+            self._sweep(existing, earlier.volumes)
             group_id = open_group(self.cloud, self.identity.group, self.spec.vm.ssh_port, source)
             omi, packed = (existing, None) if existing else self._pack(tools, group_id, name)
-            verified = self._verify(omi, group_id)
+            facts = (packed.output if packed else earlier).facts
+            verified = self._verify(omi, group_id, Facts.parse("\n".join(facts)) if packed or facts else None)
             share(self.cloud, omi.omi_id, self.spec.access)
         except BaseException as error:
             keep = existing if not isinstance(error, VerifyError) else None
-            self._clean(keep, (self.spec.name, name), earlier)
+            self._clean(keep, (self.spec.name, name), earlier.volumes)
             if self.stop.is_set():
                 raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made is removed") from error
             raise
-        self._clean(omi, (), earlier)
+        self._clean(omi, (), earlier.volumes)
         return self._record(omi, packed, verified, round(time.monotonic() - start))
 
     @property
@@ -201,11 +203,12 @@ class Build:
         deregister(self.cloud, omi, self._ours)
         return final
 
-    def _verify(self, omi: Omi, group_id: str) -> Verified:
+    def _verify(self, omi: Omi, group_id: str, finished: Facts | None) -> Verified:
         verification = Verification(
             cloud=self.cloud,
             identity=self.identity,
             group_id=group_id,
+            finished=finished,
             folder=self.folder.path,
             say=self.narrator.say,
             show=self.narrator.show,

@@ -15,6 +15,7 @@ install_packages() {
 	sed -i '/^SOURCE_DATE_EPOCH=/d' "$ROOT/etc/mkinitfs/mkinitfs.conf"
 	check_release
 	tell_installed
+	tell_changes packages
 	printf '%s\n' "$REPOSITORIES" > "$ROOT/etc/apk/repositories"
 }
 

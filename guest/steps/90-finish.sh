@@ -7,6 +7,7 @@ finish() {
 	say_step "cleaning up"
 	packages=$("$APK" info --root "$ROOT" 2> /dev/null | grep -c .) || :
 	clean_root
+	tell_facts
 	settle_times
 	say_step "trimming and checking the filesystem"
 	sync

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 _LINE = re.compile(r"^(?:==> |--> |    )?outscale-bsusurrogate\.alpine: ?(.*)$")
-_GUEST = re.compile(r"^guest: (STEP|ERROR:|INSTALLED|RESULT) ?(.*)$")
+_GUEST = re.compile(r"^guest: (STEP|ERROR:|INSTALLED|FACT|RESULT) ?(.*)$")
 _ERRORED = re.compile(r"^Build 'outscale-bsusurrogate\.alpine' errored(?: after [^:]*)?: (.*)$")
 _VOLUME = re.compile(r"\bvol-[0-9a-f]{8,17}\b")
 _VM = re.compile(r"\bVm ID: (i-[0-9a-f]{8,17})\b")
@@ -57,6 +57,9 @@ class PackerOutput:
     installed: tuple[str, ...] | None = None
     """What apk installed, `name=version`."""
 
+    facts: list[str] = field(default_factory=list)
+    """What the guest scripts found in the finished root, `key=value`: omi.verify judges it."""
+
     def feed(self, line: str) -> str | None:
         """Take one line; what to tell a person about it, or None."""
         text = line.rstrip()
@@ -88,6 +91,9 @@ class PackerOutput:
     def _feed_guest(self, kind: str, text: str) -> str | None:
         if kind == "RESULT":
             self.result = _result(text)
+            return None
+        if kind == "FACT":
+            self.facts.append(text)
             return None
         if kind == "INSTALLED":
             lines = text.split()

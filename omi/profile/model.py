@@ -79,6 +79,8 @@ class Build(_Model):
     """Names or addresses; none leaves it to DHCP."""
     sysctl: dict[str, str] = Field(default={}, exclude_if=lambda value: not value)
     """Kernel parameters by name."""
+    ports: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """What may listen besides sshd: `80/tcp`, `53/udp`."""
     kernel_flavor: Literal["virt", "lts"] = "virt"
     kernel_modules: tuple[str, ...] = ()
     kernel_options: tuple[str, ...] = ()

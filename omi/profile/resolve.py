@@ -7,7 +7,7 @@ from typing import Any
 
 from omi.profile.layers import Layers
 from omi.profile.merge import kept, merge_tables
-from omi.profile.model import Access, Build, SetupFile
+from omi.profile.model import Access, Build, Runlevel, SetupFile
 from omi.profile.schema import COMMENTED
 from omi.profile.tree import Leaf, Node, Source, Table
 
@@ -28,7 +28,7 @@ _SCALARS = (
     "firmware",
     "rebuild_on",
 )
-_SWITCHED = ("ntp_servers", "kernel_modules", "kernel_options", "initfs_features")
+_SWITCHED = ("ntp_servers", "ports", "kernel_modules", "kernel_options", "initfs_features")
 TIME_SERVICES = ("ntpd", "chronyd")
 """Those that `ntp_servers` are written for: busybox's and chrony's."""
 
@@ -201,3 +201,9 @@ def essential_packages(build: Build) -> tuple[str, ...]:
     loader = {"bios": "syslinux"}[build.firmware]
     becoming = () if build.privileges == "none" else (build.privileges,)
     return ("alpine-base", f"linux-{build.kernel_flavor}", loader, *becoming)
+
+
+def bootstrap_services(build: Build) -> tuple[tuple[Runlevel, str], ...]:
+    """The services, with their runlevels, that follow from the bootstrap, whatever the profile lists."""
+    services: dict[str, tuple[tuple[Runlevel, str], ...]] = {"minimal": (("default", "omi-first-boot"),)}
+    return services[build.bootstrap]

@@ -124,6 +124,9 @@ KernelOption = Annotated[
 ModuleName = Annotated[str, _pattern(r"[A-Za-z0-9_-]+"), Rule("a kernel module's name", text=True)]
 FeatureName = Annotated[str, _pattern(r"[A-Za-z0-9_-]+"), Rule("a feature of mkinitfs", text=True)]
 ServiceName = Annotated[str, _pattern(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*"), Rule("an OpenRC service's name", text=True)]
+Port = Annotated[
+    str, _pattern(r"[1-9][0-9]{0,4}/(tcp|udp)"), Rule("a port with its protocol: 80/tcp or 53/udp", text=True)
+]
 RunlevelName = Annotated[Runlevel, Rule("one of the runlevels sysinit, boot, default, shutdown")]
 SysctlName = Annotated[
     str,
@@ -239,6 +242,12 @@ class CommonKeys(Layer):
         None,
         description="Kernel parameters, set by the service `sysctl` at boot.",
         examples=["{net.ipv4.ip_forward: 1, net.ipv4.tcp_rmem: 4096 131072 6291456}"],
+    )
+    ports: dict[Port, Switch] | None = Field(
+        None,
+        description="What may listen besides sshd; an image in which anything else does is refused when it is checked. "
+        "Changing it builds nothing.",
+        examples=["{80/tcp: true, 443/tcp: true}"],
     )
     kernel_flavor: Annotated[Literal["virt", "lts"] | None, Rule("virt or lts")] = Field(
         None, description="Which of Alpine's kernels (`linux-virt`, `linux-lts`).", examples=["lts"]

@@ -16,8 +16,9 @@ from omi.outscale.images import Omi
 from omi.outscale.vms import Launch, Vm, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
 from omi.outscale.waiting import InterruptedBuildError
 from omi.verify.checks import failed_checks
-from omi.verify.facts import Expected, Facts, look_script
-from omi.verify.ssh import Answer, Door, wait_for_banner
+from omi.verify.checks.changes import changed_by_profile
+from omi.verify.facts import Expected, Facts, look_script, root_key_script
+from omi.verify.ssh import Answer, Door, public_key, wait_for_banner
 
 POWER_OFF = 60.0
 """Seconds for the power button to end the system; clouds pull the plug some time later."""
@@ -35,11 +36,15 @@ class Verified:
 
 @dataclass(frozen=True)
 class Verification:
-    """One OMI's check: where its keys may lie, who is told (`show`: a log's last lines), and what ends it early."""
+    """One OMI's check: where its keys may lie, who is told (`show`: a log's last lines), and what ends it early.
+
+    `finished` is what the build found in the root before its first boot; None if nobody knows any more.
+    """
 
     cloud: Cloud
     identity: Identity
     group_id: str
+    finished: Facts | None
     folder: Path
     say: Callable[[str], None]
     show: Callable[[Sequence[str]], None]
@@ -90,22 +95,25 @@ class Verification:
         known_hosts.unlink(missing_ok=True)
         door = Door(vm.public_ip, spec.vm.ssh_port, spec.build.user, key, known_hosts)
         facts = Facts.parse(self._enter(door).output)
-        failed = [*failed_checks(facts, self._expected()), *self._refusals(door)]
+        expected = self._expected(key)
+        before = failed_checks(self.finished, expected) if self.finished else []
+        failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         self.say("pressing the power button")
         if not stop_vm(self.cloud, vm.vm_id, POWER_OFF, self.stop):
             failed.append(f"the power button did not end it within {POWER_OFF:.0f} s")
         if failed:
-            raise VerifyError("; ".join(failed))
+            raise VerifyError("; ".join(dict.fromkeys(failed)))
         self.say("verified")
         return Verified(boot)
 
-    def _expected(self) -> Expected:
+    def _expected(self, key: Path) -> Expected:
         spec = self.identity.spec
-        return Expected(spec.release, spec.build, spec.name, spec.revision, spec.digest)
+        changed = changed_by_profile(self.finished) if self.finished else frozenset()
+        return Expected(spec.release, spec.build, spec.name, spec.revision, spec.digest, public_key(key), changed)
 
     def _enter(self, door: Door) -> Answer:
-        """Run the looks; the key may come a moment after sshd, so a refusal is tried again."""
-        script = look_script()
+        """Run the looks, then give root the key; the key may come a moment after sshd, so a refusal is tried again."""
+        script = look_script() + root_key_script()
         answer = door.run(script, _SSH)
         for _ in range(_LOGIN_TRIES - 1):
             if answer.exit_code != 255 or self.stop.wait(3):
@@ -119,7 +127,7 @@ class Verification:
         return answer
 
     def _refusals(self, door: Door) -> list[str]:
-        """Checks from outside: only keys are asked for, and root is not let in by the very key that is right."""
+        """Checks from outside: only keys are asked for, and root is not let in by a key that it has for this."""
         failed = []
         methods = door.refusal(door.user, _SSH, "-o", "PubkeyAuthentication=no")
         if methods is None:

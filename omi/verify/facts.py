@@ -12,9 +12,23 @@ from omi.profile.model import Build
 _LOOKS = Path(__file__).with_name("look")
 
 
+_ROOT_KEY = _LOOKS.parent / "try" / "root-key.sh"
+_AT_REST = ("00-begin.sh", "60-files.sh", "61-accounts.sh", "62-packages.sh", "63-time.sh", "99-end.sh")
+
+
 def look_script() -> str:
-    """The POSIX sh script that prints the facts: all looks, in their order."""
+    """The POSIX sh script that prints the facts of the running system: all looks, in their order."""
     return "".join(path.read_text(encoding="utf-8") for path in sorted(_LOOKS.glob("*.sh")))
+
+
+def root_key_script() -> str:
+    """What comes behind the looks: it gives root the user's own key."""
+    return _ROOT_KEY.read_text(encoding="utf-8")
+
+
+def look_script_at_rest() -> str:
+    """The looks at a root that is not booted: TOP says where it lies, APK the command that is its apk."""
+    return "".join((_LOOKS / name).read_text(encoding="utf-8") for name in _AT_REST)
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,10 @@ class Expected:
     name: str
     revision: int
     digest: str
+    key: str = ""
+    """The public key (type and base64) that the instance was launched with."""
+    changed: frozenset[str] = frozenset()
+    """Files that the packages' own scripts and the profile's setup script changed, as the build saw it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,11 @@ class Facts:
             if sign and re.fullmatch(r"[a-z_]+", key):
                 values[key] = (*values.get(key, ()), value)
         return cls(values)
+
+    @property
+    def is_booted(self) -> bool:
+        """Whether they are of a running system, not of a root at rest."""
+        return "booted" in self.values
 
     def one(self, key: str) -> str:
         """The first value of a key, empty if it is absent."""

@@ -12,11 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
+
 from omi.errors import ToolError
 from omi.outscale.waiting import pause
 
 _METHODS = re.compile(r"Permission denied \(([^)]*)\)")
 _NEVER = threading.Event()
+
+
+def public_key(private: Path) -> str:
+    """Type and base64 of the public key that belongs to a private key's file (OpenSSH's format, without a password)."""
+    key = load_ssh_private_key(private.read_bytes(), None)
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
 
 
 @dataclass(frozen=True)

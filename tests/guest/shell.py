@@ -12,6 +12,7 @@ PARTS = (
     "lib/report.sh",
     "lib/settings.sh",
     "lib/root.sh",
+    "lib/facts.sh",
     *sorted(f"steps/{p.name}" for p in GUEST.glob("steps/*.sh")),
 )
 

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from omi.profile.model import Build
+from omi.verify.checks import failed_checks
+from omi.verify.checks.changes import changed_by_profile
+from omi.verify.facts import Expected, Facts, look_script_at_rest
 from sandbox.mirror import ensure
 from sandbox.mirror.__main__ import default_cache
 from tests.guest.shell import GUEST, image_env
@@ -68,6 +72,7 @@ def write_data(folder: Path, mirror: Path, **values: str) -> None:
         **values,
     }
     (folder / "image.env").write_text(image_env(settings))
+    (folder / "look.sh").write_text(look_script_at_rest())
 
 
 def build(folder: Path, device: Path, mirror: Path, **values: str) -> subprocess.CompletedProcess[str]:
@@ -82,6 +87,15 @@ def build(folder: Path, device: Path, mirror: Path, **values: str) -> subprocess
         text=True,
         timeout=180,
         check=False,
+    )
+
+
+def found_wrong(stdout: str) -> list[str]:
+    """What the verify has to say of the facts that the guest told."""
+    facts = Facts.parse("\n".join(re.findall(r"^guest: FACT (.*)$", stdout, re.MULTILINE)))
+    wanted = Build(profile="alpine", name="a", version="3.23", packages=dict.fromkeys(PACKAGES.split(), True))
+    return failed_checks(
+        facts, Expected("3.23.6", wanted, "alpine-3.23.6-x86_64-r0", 0, "sha256:0", changed=changed_by_profile(facts))
     )
 
 
@@ -110,6 +124,7 @@ def test_a_disk_that_is_ready_to_boot(mirror: Path, tmp_path: Path) -> None:
         assert 50e6 < result["used_bytes"] < 200e6
         assert result["packages"] > 30
         assert not left_over(tmp_path)
+        assert found_wrong(done.stdout) == []
         boot_sector = device.read_bytes()[:512] if device.is_file() else device.open("rb").read(512)
         assert boot_sector.endswith(b"\x55\xaa"), "the boot loader's mark"
         label = subprocess.run(["blkid", "-p", "-o", "export", str(device)], capture_output=True, text=True, check=True)
@@ -171,6 +186,47 @@ def in_image(root: Path, script: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+SINS = """\
+set -eu
+cd "$TARGET"
+mkdir -p etc/dropbear root/.ssh home/alpine/.ssh srv/box var/lib/cloud var/lib/systemd etc/apk/cache
+for file in etc/dropbear/dropbear_rsa_host_key home/alpine/.ssh/authorized_keys var/lib/systemd/random-seed \\
+	var/lib/cloud/instance-id srv/.psql_history srv/core.712 etc/apk/cache/APKINDEX.066df28d.tar.gz etc/own.conf; do
+	echo made > "$file"
+done
+chmod 777 srv/box
+chmod 4755 bin/busybox
+sed -i 's|^root:[^:]*|root:$6$salt$hash|' etc/shadow
+sed -i '/^dhcpcd$/d; $a htop' etc/apk/world
+"""
+NAMED = """\
+it carries SSH host keys: every instance would have the same: /etc/dropbear/dropbear_rsa_host_key
+it carries a random seed: every instance would start from the same: /var/lib/systemd/random-seed
+it carries apk's cache: /etc/apk/cache/APKINDEX.066df28d.tar.gz
+it carries a shell's history: /srv/.psql_history
+it carries SSH keys that let somebody in: /home/alpine/.ssh/authorized_keys
+it carries data of the instance that built it: /var/lib/cloud/instance-id
+it carries the memory of a program that crashed: /srv/core.712
+setuid or setgid, but not by a package: /bin/busybox
+anyone may write to: /srv/box
+root has a password
+the package htop is not the profile's (/etc/apk/world)
+the package dhcpcd of the profile is not in /etc/apk/world
+"""
+
+
+def test_what_no_image_may_carry_is_named_before_its_first_boot_can_cover_it_up(mirror: Path, tmp_path: Path) -> None:
+    with loop_device(tmp_path / "disk") as device:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data/sins").write_text(SINS)
+        done = build(tmp_path, device, mirror, SETUP_SCRIPT="sins")
+        assert done.returncode == 0, done.stdout + done.stderr
+        *wrong, unsolved = found_wrong(done.stdout)
+        assert wrong == NAMED.splitlines()
+        assert unsolved.startswith("apk can't tell which packages are needed: ")
+        assert "guest: FACT changed_by_setup=etc/own.conf\n" in done.stdout
 
 
 @pytest.mark.parametrize(

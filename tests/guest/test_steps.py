@@ -228,10 +228,14 @@ def test_the_setup_script_sees_root_and_files(data: Path, root: Path, tmp_path: 
     (data / "setup/motd").write_text("hello")
     (data / "setup_script").write_text('cp motd "$TARGET/etc/motd"\n')
     values = {"ROOT": str(root), "DATA": str(data), "SETUP_SCRIPT": "setup_script"}
-    assert run_functions("run_setup_script", tmp_path, **values).returncode == 0
+    audit = 'in_root() { echo A etc/ours; [ ! -e "$ROOT/etc/motd" ] || echo "U etc/motd"; }'
+    done = run_functions(f"{audit}; run_setup_script", tmp_path, **values)
+    assert done.returncode == 0, done.stderr
+    assert "guest: FACT changed_by_setup=etc/motd\n" in done.stdout, "and what it changes is told"
+    assert "changed_by_setup=etc/ours" not in done.stdout
     assert (root / "etc/motd").read_text() == "hello"
     (data / "setup_script").write_text("exit 7\n")
-    done = run_functions("run_setup_script", tmp_path, **values)
+    done = run_functions(f"{audit}; run_setup_script", tmp_path, **values)
     assert done.returncode == 1
     assert "setup script ended with exit code 7" in done.stderr
 

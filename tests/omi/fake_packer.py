@@ -46,6 +46,7 @@ def main() -> int:
         time.sleep(600)
     say("Connected to SSH!")
     if mode in {"good", "half", "leaky"}:
+        print(f"    {PREFIX}guest: FACT end=yes", flush=True)
         print(f"    {PREFIX}guest: INSTALLED musl=1.2.5-r23 busybox=1.37.0-r30", flush=True)
         print(f'    {PREFIX}guest: RESULT {{"used_bytes": 94000000, "packages": 46}}', flush=True)
         say("Registering the OMI...")

@@ -16,6 +16,7 @@ from omi.outscale.images import Omi, find_own
 from omi.packer.inputs import RunFolder
 from omi.profile.model import Access
 from omi.verify.boot import Verification, Verified
+from omi.verify.facts import Facts
 from tests.omi.conftest import ACCOUNT, Account, FakePacker
 
 
@@ -26,11 +27,13 @@ class Bench:
         self.account, self.packer, self.folder = account, packer, folder
         self.said = io.StringIO()
         self.booted: list[str] = []
+        self.finished: list[Facts | None] = []
         self.stop = threading.Event()
         self.failure: Exception | None = None
 
-    def verify(self, omi: Omi) -> Verified:
+    def verify(self, omi: Omi, verification: Verification) -> Verified:
         self.booted.append(omi.omi_id)
+        self.finished.append(verification.finished)
         if self.failure:
             raise self.failure
         return Verified(boot_seconds=7)
@@ -50,7 +53,7 @@ def bench(account: Account, packer: FakePacker, tmp_path: Path, monkeypatch: pyt
     (guest / "build.sh").write_text("true\n")
     monkeypatch.setattr(omi.build, "PROJECT", tmp_path / "project")
     made = Bench(account, packer, tmp_path / "run")
-    monkeypatch.setattr(Verification, "run", lambda _, omi: made.verify(omi))
+    monkeypatch.setattr(Verification, "run", lambda self, omi: made.verify(omi, self))
     return made
 
 
@@ -106,6 +109,16 @@ def test_an_orphan_of_the_same_content_is_verified_again_and_managed(bench: Benc
     again = bench.build(spec)
     assert (again.omi, again.verified, again.adopted) == (orphan, True, False)
     assert bench.booted == [orphan, orphan]
+    built = Facts.parse("end=yes")
+    assert bench.finished == [built, built], "what the build found counts both times"
+
+
+def test_what_the_build_found_may_be_lost(bench: Bench) -> None:
+    spec = bench.account.spec()
+    bench.build(spec)
+    RunFolder(bench.folder / spec.name).packer_log.unlink()
+    bench.build(spec)
+    assert bench.finished == [Facts.parse("end=yes"), None]
 
 
 def test_a_half_made_orphan_is_removed_and_built_anew(bench: Bench) -> None:

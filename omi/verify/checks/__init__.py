@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from omi.verify.checks.accounts import check_accounts
+from omi.verify.checks.changes import check_changes
+from omi.verify.checks.files import check_files
+from omi.verify.checks.packages import check_packages
 from omi.verify.checks.release import check_release
 from omi.verify.checks.root import check_root
 from omi.verify.checks.services import check_services
 from omi.verify.checks.sockets import check_sockets
 from omi.verify.checks.ssh import check_host_keys
 from omi.verify.checks.system import check_system
+from omi.verify.checks.time import check_time
 from omi.verify.facts import Expected, Facts
 
 Check = Callable[[Facts, Expected], Iterator[str]]
@@ -21,12 +26,20 @@ CHECKS: tuple[Check, ...] = (
     check_root,
     check_host_keys,
     check_sockets,
+    check_files,
+    check_accounts,
+    check_packages,
+    check_changes,
+    check_time,
 )
 """Each gives one clause for everything that is not as it must be."""
+CHECKS_AT_REST: tuple[Check, ...] = (check_files, check_accounts, check_packages, check_changes, check_time)
+"""Those that can also be made on the root of a finished image before its first boot."""
 
 
 def failed_checks(facts: Facts, expected: Expected) -> list[str]:
     """What is not as it must be; empty if the image is good."""
     if facts.one("end") != "yes":
         return ["the looks at the image did not run to their end"]
-    return [clause for check in CHECKS for clause in check(facts, expected)]
+    checks = CHECKS if facts.is_booted else CHECKS_AT_REST
+    return [clause for check in checks for clause in check(facts, expected)]

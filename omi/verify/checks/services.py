@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from omi.profile.resolve import bootstrap_services
 from omi.verify.facts import Expected, Facts
 
 
 def check_services(facts: Facts, expected: Expected) -> Iterator[str]:
-    """Every service of the profile runs, and none has crashed."""
+    """Every service of the profile runs, none has crashed, and there are no others."""
     states: dict[tuple[str, str], str] = {}
     for line in facts.values.get("service", ()):
         level, _, rest = line.partition(" ")
         name, _, state = rest.partition(" ")
         states[level, name] = state
+    wanted: set[tuple[str, str]] = {(level, name) for level, name in bootstrap_services(expected.build)}
     for level, names in expected.build.services.items():
+        wanted |= {(level, name) for name in names}
         if level == "shutdown":
             continue  # they start when the machine goes down
         for name in names:
             state = states.get((level, name), "not in the runlevel")
             if state != "started":
                 yield f"service {name} ({level}) is {state}"
+    for level, name in sorted(set(states) - wanted):
+        yield f"service {name} ({level}) is not the profile's"
     for name in facts.values.get("crashed", ()):
         yield f"service {name} has crashed"

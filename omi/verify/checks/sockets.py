@@ -11,28 +11,29 @@ _SSH, _DHCP, _DHCP6 = 22, 68, 546
 _EPHEMERAL = 32768  # net.ipv4.ip_local_port_range begins here: a client's socket, not a server's
 
 
-def check_sockets(facts: Facts, _expected: Expected) -> Iterator[str]:
-    """Nothing listens but sshd; DHCP and clients' own sockets are not servers."""
+def check_sockets(facts: Facts, expected: Expected) -> Iterator[str]:
+    """Nothing listens but sshd and what the profile says; DHCP and clients' own sockets are not servers."""
     said = set()
     for line in facts.values.get("socket", ()):
         parts = line.split()
         if len(parts) != 4:
             continue
         kind, local, remote, state = parts
-        problem = _unwanted(kind, local, remote, state)
-        if problem and problem not in said:
-            said.add(problem)
-            yield problem
+        port = _listens(kind, local, remote, state)
+        if port and port not in said and port not in expected.build.ports:
+            said.add(port)
+            yield f"something listens on {port}, which is not among the profile's ports"
 
 
-def _unwanted(kind: str, local: str, remote: str, state: str) -> str | None:
+def _listens(kind: str, local: str, remote: str, state: str) -> str | None:
+    """The port with its protocol, where it is a server's and not sshd's."""
     address, _, hexadecimal = local.partition(":")
     port = int(hexadecimal or "0", 16)
     if kind.startswith("tcp"):
-        return f"something listens on TCP port {port}" if state == _LISTEN and port != _SSH else None
+        return f"{port}/tcp" if state == _LISTEN and port != _SSH else None
     connected = not remote.endswith(":0000")
     client = port in {_DHCP, _DHCP6} or port >= _EPHEMERAL
-    return None if connected or client or _is_loopback(address) else f"something listens on UDP port {port}"
+    return None if connected or client or _is_loopback(address) else f"{port}/udp"
 
 
 def _is_loopback(address: str) -> bool:

@@ -1,17 +1,29 @@
 # shellcheck shell=sh
-# The looks at a freshly booted image, joined in the order of their numbers and run as its user. They change nothing and
-# print facts, one `key=value` a line, for omi.verify.checks. Each stands alone but for what is set here.
-# Leaves: as_root.
+# The looks at an image, joined in the order of their numbers. They change nothing and print facts, one `key=value` a
+# line, for omi.verify.checks. Each stands alone but for what is set here. In a freshly booted image its user runs all
+# of them; the root of a finished image that is not booted yet gets those that need no running system: TOP is where it
+# lies, APK the command that is its apk.
+# Leaves: TOP, APK, as_root.
 set -u
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+: "${TOP:=}" "${APK:=apk}"
 
-# as_root COMMAND...: by whichever of doas and sudo the image has; 1 where neither lets the user.
+BECOME=nobody
+for program in doas sudo; do
+	if [ "$(id -u)" -eq 0 ]; then
+		BECOME=
+	elif "$program" -n true < /dev/null > /dev/null 2>&1; then
+		BECOME="$program -n"
+		break
+	fi
+done
+echo "become=$BECOME"
+
+# as_root COMMAND...: by root, where doas or sudo lets the user, else by the user, who sees less.
 as_root() {
-	for become in doas sudo; do
-		if "$become" -n true 2> /dev/null; then
-			"$become" -n "$@"
-			return
-		fi
-	done
-	return 1
+	if [ "$BECOME" = nobody ]; then
+		"$@"
+	else
+		$BECOME "$@"
+	fi
 }

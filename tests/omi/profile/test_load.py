@@ -62,6 +62,7 @@ def test_false_and_null_take_away_and_true_brings_back(root: Path) -> None:
         packages: {e2fsprogs: false, dhcpcd: null, nginx: true}
         services: {boot: {syslog: false}, default: {nginx: true}, shutdown: null}
         kernel_options: {console=tty0: false}
+        ports: {80/tcp: true, 53/udp: false}
         builds:
           a: {version: "3.23"}
           b: {version: "3.23", suffix: -b, packages: {e2fsprogs: true, nginx: null}, services: {boot: {syslog: true}}}
@@ -78,6 +79,7 @@ def test_false_and_null_take_away_and_true_brings_back(root: Path) -> None:
     assert a.services["default"] == ("acpid", "nginx", "ntpd", "sshd")
     assert "shutdown" not in a.services
     assert a.kernel_options == ("console=ttyS0,115200n8", "rootfstype=ext4")
+    assert a.ports == ("80/tcp",)
     assert (d.prefix, d.volume_size) == ("alpine-", 1)
 
 
@@ -186,6 +188,7 @@ ERRORS = {
         "services: {bot: {a: true}}",
         "web.yaml:1: services.bot: the key 'bot' is not allowed; allowed: one of the runlevels sysinit, boot, default",
     ),
+    "port": ("ports: {'80': true}", "allowed: a port with its protocol: 80/tcp or 53/udp"),
     "account": ("access: {accounts: {'123': true}}", "allowed: an account id: 12 digits, quoted"),
     "http repo": ("repos: {'http://example.org/x': true}", "allowed: an https URL"),
     "repo placeholder": (

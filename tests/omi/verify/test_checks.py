@@ -1,18 +1,29 @@
 from __future__ import annotations
 
-import subprocess
+from dataclasses import replace
 
 import pytest
 
 from omi.profile.model import Build
 from omi.verify.checks import failed_checks
-from omi.verify.facts import Expected, Facts, look_script
+from omi.verify.checks.changes import changed_by_profile
+from omi.verify.facts import Expected, Facts
 
+KEY = "ssh-ed25519 AAAAC3Nz"
 SERVICES = {"boot": ("networking",), "default": ("sshd", "acpid"), "shutdown": ("killprocs",)}
-BUILD = Build.model_validate({"profile": "alpine", "name": "v3_23-x86_64", "version": "3.23", "services": SERVICES})
+BUILD = Build.model_validate(
+    {
+        "profile": "alpine",
+        "name": "v3_23-x86_64",
+        "version": "3.23",
+        "services": SERVICES,
+        "packages": {"openssh": True},
+    }
+)
 DIGEST = f"sha256:{'0' * 64}"
-EXPECTED = Expected("3.23.6", BUILD, "alpine-3.23.6-x86_64-r2", 2, DIGEST)
+EXPECTED = Expected("3.23.6", BUILD, "alpine-3.23.6-x86_64-r2", 2, DIGEST, KEY, changed=frozenset({"etc/issue"}))
 GOOD = f"""\
+become=doas -n
 release=3.23.6
 omi_release_mode=root 644
 omi_release=NAME="alpine-3.23.6-x86_64-r2"
@@ -31,11 +42,14 @@ user=alpine
 service=boot networking started
 service=default sshd started
 service=default acpid started
+service=default omi-first-boot started
+service=shutdown killprocs stopped
 root_device=/dev/vda
 root_kib=1990000
 disk_kib=2097152
 booted=1000000
-host_key=ssh_host_ed25519_key.pub 1000020
+mounted=1000004
+host_key=ssh_host_ed25519_key.pub
 socket=tcp 00000000:0016 00000000:0000 0A
 socket=tcp 0F00FEA9:0016 0200FEA9:D431 01
 socket=tcp6 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A
@@ -43,6 +57,30 @@ socket=udp 0F00FEA9:0044 00000000:0000 07
 socket=udp 0100007F:0143 00000000:0000 07
 socket=udp6 00000000000000000000000001000000:0143 00000000000000000000000000000000:0000 07
 socket=udp 0F00FEA9:A001 01020304:007B 01
+database=999960
+file=f 644 - 411 1000020 /etc/ssh/ssh_host_ed25519_key
+file=f 644 - 0 999950 /etc/machine-id
+file=f 644 - 60 1000009 /etc/resolv.conf
+file=f 600 - 32 1000007 /var/lib/seedrng/seed.credit
+file=f 600 - 81 1000021 /home/alpine/.ssh/authorized_keys
+file=f 640 - 70000 1000040 /var/log/messages
+file=f 644 - 20578 999950 /var/cache/rc/deptree
+file=f 4755 4755 199632 999940 /usr/bin/doas
+file=o 666 - 0 1000009 /tmp/a socket
+password=root none
+password=alpine none
+authorized_key=/home/alpine/.ssh/authorized_keys:{KEY} verify
+world=alpine-base
+world=doas
+world=linux-virt
+world=openssh
+world=syslinux
+solved=yes
+change=A etc/apk/keys/alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub
+change=U etc/passwd
+change=A etc/runlevels/default/acpid
+change=U etc/issue
+time_server=pool.ntp.org /etc/ntp.conf
 end=yes
 """
 
@@ -76,11 +114,68 @@ def test_a_good_image_fails_nothing() -> None:
         ("end=yes", "crashed=acpid\nend=yes", "service acpid has crashed"),
         ("root_kib=1990000", "root_kib=998000", "it did not grow"),
         ("disk_kib=2097152", "disk_kib=", "is unknown"),
-        ("pub 1000020", "pub 900000", "comes from the build"),
-        ("host_key=ssh_host_ed25519_key.pub 1000020\n", "", "no SSH host key"),
-        ("socket=udp 0F00FEA9:0044", "socket=udp 0F00FEA9:0035", "something listens on UDP port 53"),
-        ("socket=udp6 00000000000000000000000001000000:0143", "socket=udp6 " + "0" * 32 + ":0143", "UDP port 323"),
-        ("end=yes", "socket=tcp 0100007F:0019 00000000:0000 0A\nend=yes", "something listens on TCP port 25"),
+        ("host_key=ssh_host_ed25519_key.pub\n", "", "no SSH host key"),
+        (
+            "socket=udp 0F00FEA9:0044",
+            "socket=udp 0F00FEA9:0035",
+            "something listens on 53/udp, which is not among the profile's ports",
+        ),
+        (
+            "socket=udp6 00000000000000000000000001000000:0143",
+            "socket=udp6 " + "0" * 32 + ":0143",
+            "something listens on 323/udp",
+        ),
+        ("end=yes", "socket=tcp 0100007F:0019 00000000:0000 0A\nend=yes", "something listens on 25/tcp"),
+        (
+            "shutdown killprocs stopped",
+            "shutdown killprocs stopped\nservice=default crond started",
+            "crond (default) is not",
+        ),
+        ("411 1000020", "411 1000003", "it carries SSH host keys: every instance would have the same: /etc/ssh/ssh_h"),
+        ("644 - 0 999950 /etc/machine-id", "644 - 33 999950 /etc/machine-id", "it carries a machine-id"),
+        (
+            "32 1000007",
+            "32 999950",
+            "it carries a random seed: every instance would start from the same: /var/lib/seed",
+        ),
+        ("60 1000009", "60 999950", "it carries name servers of the build's network: /etc/resolv.conf"),
+        ("81 1000021", "81 999950", "it carries SSH keys that let somebody in: /home/alpine/.ssh/authorized_keys"),
+        (
+            "70000 1000040",
+            "1048577 1000040",
+            "its logs have 1024 KiB, more than 1024; the largest is /var/log/messages",
+        ),
+        (
+            "/var/cache/rc/deptree",
+            "/var/cache/apk/APKINDEX.066df28d.tar.gz",
+            "it carries apk's cache: /var/cache/apk/A",
+        ),
+        ("/var/cache/rc/deptree", "/root/.ash_history", "it carries a shell's history: /root/.ash_history"),
+        ("/var/cache/rc/deptree", "/var/lib/cloud/seed", "it carries data of the instance that built it: /var/lib/cl"),
+        ("/var/cache/rc/deptree", "/srv/core.712", "it carries the memory of a program that crashed: /srv/core.712"),
+        ("f 4755 4755", "f 4755 755", "setuid or setgid, but not by a package: /usr/bin/doas"),
+        ("f 644 - 20578", "f 2755 - 20578", "setuid or setgid, but not by a package: /var/cache/rc/deptree"),
+        ("f 644 - 20578", "f 666 - 20578", "anyone may write to: /var/cache/rc/deptree"),
+        (
+            "f 644 - 20578 999950 /var/cache/rc/deptree",
+            "d 777 755 4096 999950 /srv/in box",
+            "may write to: /srv/in box",
+        ),
+        ("database=999960", "database=1000004", "its clock is behind the build's"),
+        ("password=root none", "password=root empty", "the password of root is empty: anyone may log in"),
+        ("password=alpine none", "password=alpine set", "alpine has a password"),
+        (f"{KEY} verify", "ssh-rsa AAAAB3 me", "/home/alpine/.ssh/authorized_keys lets in a key that is not the inst"),
+        ("password=root none\npassword=alpine none\n", "", "the accounts' passwords could not be looked at"),
+        ("world=openssh", "world=openssh\nworld=.build-deps", "the package .build-deps is not the profile's"),
+        ("world=openssh\n", "", "the package openssh of the profile is not in /etc/apk/world"),
+        ("solved=yes", "solved=yes\nunneeded=htop", "the package htop is installed, but neither asked for nor needed"),
+        ("solved=yes", "solved=ERROR: no", "apk can't tell which packages are needed: ERROR: no"),
+        ("U etc/issue", "U usr/sbin/sshd", "nor the guest scripts (apk audit): U usr/sbin/sshd"),
+        (
+            "=pool.ntp.org /etc",
+            "=169.254.169.123 /etc",
+            "/etc/ntp.conf sets the clock by 169.254.169.123, which only A",
+        ),
         ("end=yes", "", "did not run to their end"),
     ],
 )
@@ -92,9 +187,65 @@ def test_each_fault_is_named(good: str, bad: str, said: str) -> None:
     assert said in found[0]
 
 
-def test_the_looks_print_facts_on_any_linux() -> None:
-    done = subprocess.run(["sh", "-s"], input=look_script(), capture_output=True, text=True, timeout=60, check=False)
-    facts = Facts.parse(done.stdout)
-    assert facts.one("end") == "yes"
-    assert facts.number("booted") > 0
-    assert facts.one("kernel")
+def test_before_the_first_boot_everything_comes_from_the_build() -> None:
+    at_rest = "\n".join(line for line in GOOD.splitlines() if not line.startswith(("booted=", "mounted=")))
+    found = failures(at_rest)
+    for path in ("/etc/ssh/ssh_host_ed25519_key", "/etc/resolv.conf", "/var/lib/seedrng/seed.credit"):
+        assert [clause for clause in found if path in clause]
+    assert not [clause for clause in found if "service" in clause], "nothing runs there"
+
+
+def test_a_user_who_cannot_become_root_sees_what_the_boot_time_tells() -> None:
+    text = GOOD.replace("become=doas -n", "become=nobody").replace("mounted=1000004", "mounted=")
+    text = text.replace("password=root none\npassword=alpine none\n", "")
+    assert failures(text) == []
+    (clause,) = failures(text.replace("411 1000020", "411 999800"))
+    assert "SSH host keys" in clause
+
+
+def test_what_the_profile_changed_is_what_the_build_saw() -> None:
+    seen = "changed_by_packages=etc/shells\nchanged_by_guest=etc/fstab\nchanged_by_setup=etc/motd\n"
+    assert changed_by_profile(Facts.parse(seen)) == {"etc/shells", "etc/motd"}
+
+
+def test_what_the_profile_lets_listen_may() -> None:
+    text = GOOD.replace("end=yes", "socket=tcp 00000000:0050 00000000:0000 0A\nend=yes")
+    assert len(failures(text)) == 1
+    web = BUILD.model_copy(update={"ports": ("80/tcp",)})
+    assert failed_checks(Facts.parse(text), replace(EXPECTED, build=web)) == []
+
+
+def test_the_clock_is_set_by_the_profiles_servers_where_it_names_some() -> None:
+    named = {"ntp_servers": ("192.0.2.1",), "services": {**SERVICES, "default": ("sshd", "acpid", "ntpd")}}
+    expected = replace(EXPECTED, build=BUILD.model_copy(update=named))
+    text = GOOD.replace("end=yes", "service=default ntpd started\nend=yes")
+    (clause,) = failed_checks(Facts.parse(text), expected)
+    assert clause == "/etc/ntp.conf sets the clock by pool.ntp.org, which is not among the profile's ntp_servers"
+    own = text.replace("=pool.ntp.org", "=192.0.2.1").replace(
+        "end=yes", "time_server=a /etc/chrony/chrony.conf\nend=yes"
+    )
+    assert failed_checks(Facts.parse(own), expected) == [], "chronyd is not what runs"
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("a~=1.2", "a~1.2"),
+        ("a=~1.2", "a~1.2"),
+        ("a==1-r0", "a=1-r0"),
+        ("a=<9", "a<=9"),
+        ("a=>9", "a>=9"),
+        ("a>9", "a>9"),
+    ],
+)
+def test_a_wanted_version_is_known_in_apks_own_words(asked: str, written: str) -> None:
+    expected = replace(EXPECTED, build=BUILD.model_copy(update={"packages": {"openssh": True, asked: True}}))
+    text = GOOD.replace("end=yes", f"world={written}\nend=yes")
+    assert failed_checks(Facts.parse(text), expected) == []
+
+
+def test_many_files_are_counted() -> None:
+    more = "".join(f"file=f 666 - 1 999950 /srv/{number}\n" for number in range(9))
+    assert failures(GOOD.replace("end=yes", f"{more}end=yes")) == [
+        "anyone may write to: /srv/0, /srv/1, /srv/2, /srv/3 and 5 more"
+    ]

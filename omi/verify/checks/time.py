@@ -1,0 +1,21 @@
+"""Where the clock is set from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omi.profile.schema import AWS_TIME
+from omi.verify.facts import Expected, Facts
+
+
+def check_time(facts: Facts, expected: Expected) -> Iterator[str]:
+    """The clock is set by the profile's servers where it names some, and never by AWS's."""
+    build = expected.build
+    services = {name for names in build.services.values() for name in names}
+    for line in facts.values.get("time_server", ()):
+        name, _, file = line.partition(" ")
+        service = "chronyd" if "chrony" in file else "ntpd"
+        if name == AWS_TIME:
+            yield f"{file} sets the clock by {AWS_TIME}, which only AWS has"
+        elif build.ntp_servers and service in services and name not in build.ntp_servers:
+            yield f"{file} sets the clock by {name}, which is not among the profile's ntp_servers"

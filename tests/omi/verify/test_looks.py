@@ -1,0 +1,204 @@
+"""The looks themselves, on this machine: whole on its own root, and those at rest on a root of a few files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from omi.profile.model import Build
+from omi.verify.checks import failed_checks
+from omi.verify.facts import Expected, Facts, look_script, look_script_at_rest
+
+BUILD = Build(profile="alpine", name="a", version="3.23")
+CHANGED = frozenset({"etc/motd", "etc/a b", "bin/busybox"})
+EXPECTED = Expected("3.23.6", BUILD, "alpine-3.23.6-x86_64-r0", 0, "sha256:0", changed=CHANGED)
+INSTALLED = """\
+P:busybox
+F:
+F:bin
+R:busybox
+a:0:0:755
+R:bbsuid
+a:0:0:4111
+F:tmp
+M:0:0:1777
+F:etc
+R:motd
+"""
+APK = """\
+#!/bin/sh
+case "$*" in
+"add --simulate --no-network --repositories-file /dev/null") echo "OK: 8 MiB in 15 packages" ;;
+audit) printf 'U etc/motd\\nA etc/a b\\n' ;;
+"audit --system") echo "U bin/busybox" ;;
+*) echo "ERROR: $*"; exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A clean root in which everything but the accounts' files and the world is a package's."""
+    root = tmp_path / "root"
+    put(root, "lib/apk/db/installed", INSTALLED)
+    put(root, "etc/apk/world", "alpine-base\ndoas\nlinux-virt\nsyslinux\n")
+    put(root, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nalpine:x:1000:1000::/home/alpine:/bin/sh\n")
+    put(root, "etc/shadow", "root:*::0:::::\nalpine:!:1:0:::::\n")
+    put(root, "etc/motd", "hello")
+    put(root, "bin/busybox", "b", 0o755)
+    put(root, "bin/bbsuid", "b", 0o4111)
+    put(root, "tmp/.keep", "")
+    (root / "tmp").chmod(0o1777)
+    put(tmp_path, "apk", APK, 0o755)
+    return root
+
+
+def put(root: Path, name: str, text: str, mode: int = 0o644) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def look(root: Path) -> Facts:
+    done = subprocess.run(
+        ["sh", "-s"],
+        input=look_script_at_rest(),
+        env={**os.environ, "TOP": str(root), "APK": str(root.parent / "apk")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return Facts.parse(done.stdout)
+
+
+def test_a_clean_root_fails_nothing(root: Path) -> None:
+    facts = look(root)
+    assert failed_checks(facts, EXPECTED) == []
+    assert facts.values["change"] == ("U etc/motd", "A etc/a b", "U bin/busybox")
+    assert [line.rpartition(" ")[2] for line in facts.values["file"] if "/bin/" in line] == ["/bin/bbsuid"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "said"),
+    [
+        ("etc/ssh/ssh_host_rsa_key", 0o600, "it carries SSH host keys"),
+        ("etc/dropbear/dropbear_ed25519_host_key", 0o600, "it carries SSH host keys"),
+        ("etc/machine-id", 0o444, "it carries a machine-id"),
+        ("var/lib/seedrng/seed.credit", 0o400, "it carries a random seed"),
+        ("var/lib/misc/random-seed", 0o400, "it carries a random seed"),
+        ("etc/resolv.conf", 0o644, "it carries name servers"),
+        ("var/cache/apk/curl-8.17.0-r1.1a2b3c4d.apk", 0o644, "it carries apk's cache"),
+        ("media/cache/APKINDEX.066df28d.tar.gz", 0o644, "it carries apk's cache"),
+        ("root/.ash_history", 0o600, "it carries a shell's history"),
+        ("home/alpine/.bash_history", 0o600, "it carries a shell's history"),
+        ("root/.ssh/authorized_keys", 0o600, "it carries SSH keys"),
+        ("var/lib/cloud/instance/user-data.txt", 0o600, "it carries data of the instance"),
+        ("var/lib/dhcpcd/eth0.lease", 0o600, "it carries data of the instance"),
+        ("srv/app/core.4711", 0o600, "it carries the memory of a program"),
+        ("usr/local/bin/own tool", 0o4755, "setuid or setgid, but not by a package"),
+        ("usr/local/bin/tool", 0o2755, "setuid or setgid, but not by a package"),
+        ("bin/busybox", 0o4755, "setuid or setgid, but not by a package"),
+        ("etc/cron.conf", 0o666, "anyone may write to"),
+        ("etc/motd", 0o666, "anyone may write to"),
+    ],
+)
+def test_each_sin_is_named(root: Path, name: str, mode: int, said: str) -> None:
+    put(root, name, "x", mode)
+    (clause,) = failed_checks(look(root), EXPECTED)
+    assert clause.startswith(said)
+    assert clause.endswith(f"/{name}")
+
+
+def test_a_folder_that_anyone_may_write_is_named_unless_it_is_sticky(root: Path) -> None:
+    (root / "srv").mkdir()
+    (root / "srv").chmod(0o1777)
+    assert failed_checks(look(root), EXPECTED) == []
+    (root / "srv").chmod(0o777)
+    assert failed_checks(look(root), EXPECTED) == ["anyone may write to: /srv"]
+
+
+def test_long_logs_are_named(root: Path) -> None:
+    put(root, "var/log/build/setup.log", "x" * (1 << 20))
+    assert failed_checks(look(root), EXPECTED) == []
+    put(root, "var/log/messages", "x")
+    (clause,) = failed_checks(look(root), EXPECTED)
+    assert clause.endswith("the largest is /var/log/build/setup.log")
+
+
+@pytest.mark.parametrize(
+    ("shadow", "said"),
+    [
+        ("alpine::1:0:::::", "the password of alpine is empty"),
+        ("alpine:$6$s$hash:1:0:::::", "alpine has a password"),
+        ("alpine:!$6$s$hash:1:0:::::", "alpine has a password"),
+    ],
+)
+def test_passwords_are_told_by_kind_only(root: Path, shadow: str, said: str) -> None:
+    put(root, "etc/shadow", f"root:*::0:::::\n{shadow}\n", 0o600)
+    facts = look(root)
+    (clause,) = failed_checks(facts, EXPECTED)
+    assert clause.startswith(said)
+    assert "hash" not in str(facts)
+
+
+def test_a_password_in_passwd_is_one_too(root: Path) -> None:
+    put(root, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\ntoor::0:0::/root:/bin/sh\n")
+    assert failed_checks(look(root), EXPECTED) == ["the password of toor is empty: anyone may log in"]
+
+
+def test_who_may_log_in_is_told(root: Path) -> None:
+    put(root, "home/alpine/.ssh/authorized_keys", "# comment\nssh-ed25519 AAAA me\n", 0o600)
+    put(root, "root/.ssh/authorized_keys2", 'command="true" ssh-rsa BBBB\n', 0o600)
+    assert look(root).values["authorized_key"] == (
+        "/home/alpine/.ssh/authorized_keys:ssh-ed25519 AAAA me",
+        '/root/.ssh/authorized_keys2:command="true" ssh-rsa BBBB',
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("etc/ntp.conf", "server 169.254.169.123\n"),
+        ("etc/chrony/chrony.conf", "#pool a\nserver 169.254.169.123 prefer iburst\n"),
+        ("etc/chrony/conf.d/own.conf", "initstepslew 10 169.254.169.123\n"),
+        ("etc/conf.d/ntpd", '# -p none\nNTPD_OPTS="-N -p 169.254.169.123"\n'),
+    ],
+)
+def test_the_clock_is_set_by_no_server_of_another_cloud(root: Path, file: str, text: str) -> None:
+    put(root, file, text)
+    facts = look(root)
+    assert facts.values["time_server"] == (f"169.254.169.123 /{file}",)
+    assert failed_checks(facts, EXPECTED) == [f"/{file} sets the clock by 169.254.169.123, which only AWS has"]
+
+
+def test_what_apk_would_purge_is_not_needed(root: Path) -> None:
+    put(root.parent, "apk", APK.replace('"OK: 8', '"(1/1) Purging htop (3.4.1-r1)\nOK: 8'), 0o755)
+    assert failed_checks(look(root), EXPECTED) == [
+        "the package htop is installed, but neither asked for nor needed",
+    ]
+
+
+def test_an_apk_that_fails_is_not_taken_for_a_clean_image(root: Path) -> None:
+    put(root.parent, "apk", "#!/bin/sh\necho ERROR: broken; exit 1\n", 0o755)
+    assert "apk can't tell which packages are needed: ERROR: broken" in failed_checks(look(root), EXPECTED)
+
+
+def test_all_looks_print_facts_on_any_linux(root: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-s"],
+        input=look_script(),
+        env={**os.environ, "TOP": str(root), "APK": str(root.parent / "apk")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    facts = Facts.parse(done.stdout)
+    assert facts.one("end") == "yes"
+    assert facts.number("booted") > 0
+    assert facts.one("kernel")
