@@ -10,6 +10,7 @@ from omi.profile.merge import kept, merge_tables
 from omi.profile.model import Access, Build, Runlevel, SetupFile
 from omi.profile.schema import COMMENTED
 from omi.profile.tree import Leaf, Node, Source, Table
+from omi.version import EDGE, version_of
 
 OMI_NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
 """OUTSCALE's rule for the names of OMIs (CreateImage, ImageName)."""
@@ -53,7 +54,7 @@ def resolve(layers: Layers, name: str, entry: Table, *, discovered: bool = False
         profile=layers.profile,
         name=name,
         version=version,
-        release=_text(own, "release"),
+        release=_release(own, version),
         revision=_revision(own),
         end_of_life=branch.end_of_life,
         recorded_release=branch.release,
@@ -99,6 +100,12 @@ def _value(node: Node) -> bool | str:
     return node.value if isinstance(node, Leaf) and isinstance(node.value, bool | str) else True
 
 
+def _release(own: Table, version: str) -> str | None:
+    """A day of edge becomes the name that an image built on that day has."""
+    text = _text(own, "release")
+    return f"{EDGE}-{text}" if version == EDGE and text is not None and text.isdigit() else text
+
+
 def _revision(own: Table) -> int | None:
     text = _text(own, "revision")
     return int(text.removeprefix("r")) if text is not None else None
@@ -141,14 +148,13 @@ def _check_release(build: Build, own: Table) -> None:
     node = own.get("release")
     if build.release is None or node is None:
         return
-    dated = build.release.isdigit()
-    if dated != (build.version == "edge") or not (dated or build.release.startswith(build.version + ".")):
-        wanted = "a date, YYYYMMDD" if build.version == "edge" else f"one of {build.version}.N"
+    if version_of(build.release) != build.version:
+        wanted = "a date, YYYYMMDD" if build.version == EDGE else f"one of {build.version}.N"
         raise node.source.error("release", f"{build.release} is no release of {build.version} ({build.name}): {wanted}")
 
 
 def _check_name(build: Build, merged: Table, source: Source) -> None:
-    longest = build.release or ("20991231" if build.version == "edge" else f"{build.version}.99_rc9")
+    longest = build.release or (f"{EDGE}-20991231" if build.version == EDGE else f"{build.version}.99_rc9")
     name = build.image_name(longest, _LONGEST_REVISION if build.revision is None else build.revision)
     if OMI_NAME.fullmatch(name):
         return

@@ -89,10 +89,11 @@ class HeldProject:
             self.offer(release)
             made |= {name: self.register(f"{name}-{release}-x86_64-r0") for name in builds}
             self.pulumi("up", "--yes", "--skip-preview")
-        self._call_own()
+        self.call_own()
         return made
 
-    def _call_own(self) -> None:
+    def call_own(self) -> None:
+        """Make the stack's images its own: verified, built and tagged by it."""
         exported = json.loads(self.pulumi("stack", "export"))
         for resource in exported["deployment"]["resources"]:
             if resource["type"] == "command:local:Command":

@@ -142,3 +142,22 @@ def test_it_is_never_changed_and_stays_when_its_build_goes(held: HeldProject) ->
     held.pulumi("up", "--yes", "--skip-preview")
     assert set(held.plan()) == {HELD}
     assert held.image(omi) == before
+
+
+def test_edge_is_kept_to_its_newest_images(held: HeldProject) -> None:
+    days = ("20261102", "20261109", "20261116")
+    omis = {day: held.register(f"alpine-edge-{day}-x86_64-r0") for day in days}
+    for day in days:
+        write_profile(held, {"edge-x86_64": {"version": "edge", "release": day}})
+        held.pulumi("up", "--yes", "--skip-preview")
+    held.call_own()
+    held.register("alpine-3.23.6-x86_64-r0")  # so that the branch which is asked for beside edge needs no VM
+    oldest = f"alpine-edge-{days[0]}-x86_64-r0"
+    keep_two: dict[str, Any] = {"versions": ["3.23"], "edge": 2}
+    write_profile(held, {}, discover=keep_two)
+    today = f"alpine-edge-{datetime.now(UTC):%Y%m%d}-x86_64-r0"
+    assert planned(held)[0] == {oldest: "prune", today: "build", "alpine-3.23.6-x86_64-r0": "adopt"}
+    assert held.plan()[oldest]["reason"] == "edge: the newest 2 images are kept"
+    write_profile(held, {"edge-x86_64": {"version": "edge", "release": days[2]}}, discover=keep_two)
+    held.pulumi("up", "--yes", "--skip-preview")
+    assert [day for day in days if held.image(omis[day])] == list(days[1:])

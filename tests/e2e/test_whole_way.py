@@ -104,6 +104,21 @@ def test_a_second_up_changes_nothing_also_after_the_cloud_was_restarted(project:
     assert shown.code == 0, shown.text
 
 
+def test_an_image_that_its_run_could_not_record_is_found_and_verified_again(project: Project) -> None:
+    before = project.outputs()["latest"][NEW]
+    state = json.loads(project.pulumi("stack", "export", "-s", "e2e").text)["deployment"]["resources"]
+    urn = next(one["urn"] for one in state if one["urn"].endswith(f"::{before['name']}"))
+    assert project.pulumi("state", "delete", urn, "--yes", "-s", "e2e").code == 0
+    step = project.plan()[before["name"]]
+    assert step["action"] == "adopt"
+    assert "this stack's own, from an interrupted run" in step["reason"]
+    done = project.up()
+    assert done.code == 0, done.text
+    assert "verifying it again" in done.text
+    assert project.outputs()["latest"][NEW]["omi"] == before["omi"]
+    assert project.plan()[before["name"]]["action"] == "keep"
+
+
 def test_taking_a_build_out_shows_its_prune_and_prunes_it(project: Project) -> None:
     gone = project.outputs()["latest"][OLD]
     project.edit_profile(OLD, None)

@@ -206,6 +206,10 @@ ERRORS = {
         'release: 3.22.1\nbuilds: {a: {version: "3.23"}}',
         "web.yaml:1: release: 3.22.1 is no release of 3.23 (a): one of 3.23.N",
     ),
+    "release of a branch for edge": (
+        "builds: {a: {version: edge, release: 3.23.1}}",
+        "3.23.1 is no release of edge (a): a date, YYYYMMDD",
+    ),
     "release of a longer branch": (
         'builds: {a: {version: "3.22", release: 3.220.1}}',
         "3.220.1 is no release of 3.22",
@@ -256,6 +260,11 @@ def test_what_is_wrong_is_said_in_one_line(root: Path, text: str, message: str) 
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("profiles/")
+
+
+def test_a_pinned_day_of_edge_is_called_as_the_image_of_that_day_is(root: Path) -> None:
+    build = load(root, 'builds: {a: {version: edge, release: "20261109"}}').builds[0]
+    assert build.release == "edge-20261109"
 
 
 def test_an_error_names_the_core_file_that_holds_the_value(root: Path) -> None:
