@@ -13,9 +13,9 @@ tell_facts() {
 # /etc only with --system, which reads every file.
 tell_changes() {
 	touch "$WORK/changes"
-	for kind in --backup ${2:-}; do
+	for kind in --recursive ${2:-}; do
 		in_root apk audit "$kind"
-	done | sed -n 's/^. //p' | sort -u > "$WORK/changes.now"
+	done | sed -n 's/^[^d] //p' | sort -u > "$WORK/changes.now"
 	comm -13 "$WORK/changes" "$WORK/changes.now" | sed "s/^/guest: FACT changed_by_$1=/"
 	mv "$WORK/changes.now" "$WORK/changes"
 }

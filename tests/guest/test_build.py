@@ -191,9 +191,9 @@ def in_image(root: Path, script: str) -> str:
 SINS = """\
 set -eu
 cd "$TARGET"
-mkdir -p etc/dropbear root/.ssh home/alpine/.ssh srv/box var/lib/cloud var/lib/systemd etc/apk/cache
+mkdir -p etc/dropbear root/.ssh home/alpine/.ssh etc/own.d srv/box var/lib/cloud var/lib/systemd etc/apk/cache
 for file in etc/dropbear/dropbear_rsa_host_key home/alpine/.ssh/authorized_keys var/lib/systemd/random-seed \\
-	var/lib/cloud/instance-id srv/.psql_history srv/core.712 etc/apk/cache/APKINDEX.066df28d.tar.gz etc/own.conf; do
+	var/lib/cloud/instance-id srv/.psql_history srv/core.712 etc/apk/cache/APKINDEX.066df28d.tar.gz etc/own.d/conf; do
 	echo made > "$file"
 done
 chmod 777 srv/box
@@ -226,7 +226,7 @@ def test_what_no_image_may_carry_is_named_before_its_first_boot_can_cover_it_up(
         *wrong, unsolved = found_wrong(done.stdout)
         assert wrong == NAMED.splitlines()
         assert unsolved.startswith("apk can't tell which packages are needed: ")
-        assert "guest: FACT changed_by_setup=etc/own.conf\n" in done.stdout
+        assert "guest: FACT changed_by_setup=etc/own.d/conf\n" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2086 # APK is a command with its words
 # What was asked of apk, what it has installed that nobody asked for or needs, and what is not as its packages brought
-# it: change=SIGN PATH, with A for added (looked for in /etc alone), U for changed, D for deleted and so on (apk-audit(8)).
+# it: change=SIGN PATH, with A for added (looked for in /etc alone), U for changed and so on (apk-audit(8)); a new folder
+# (d) counts by the files in it.
 sed 's/^/world=/' "$TOP/etc/apk/world"
 if solved=$(as_root $APK add --simulate --no-network --repositories-file /dev/null < /dev/null 2>&1); then
 	echo "solved=yes"
@@ -8,6 +9,6 @@ if solved=$(as_root $APK add --simulate --no-network --repositories-file /dev/nu
 else
 	printf '%s\n' "$solved" | sed 's/^/solved=/'
 fi
-as_root $APK audit < /dev/null | sed -n 's/^. /change=&/p'
+as_root $APK audit --recursive < /dev/null | sed -n 's/^[^d] /change=&/p'
 # reading every file takes seconds on a slow machine, and the first boot does not write where packages have theirs
-[ -z "$TOP" ] || as_root $APK audit --system < /dev/null | sed -n 's/^. /change=&/p'
+[ -z "$TOP" ] || as_root $APK audit --system < /dev/null | sed -n 's/^[^d] /change=&/p'

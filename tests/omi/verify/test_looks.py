@@ -13,7 +13,7 @@ from omi.verify.checks import failed_checks
 from omi.verify.facts import Expected, Facts, look_script, look_script_at_rest
 
 BUILD = Build(profile="alpine", name="a", version="3.23")
-CHANGED = frozenset({"etc/motd", "etc/a b", "bin/busybox"})
+CHANGED = frozenset({"etc/motd", "etc/own/a b", "bin/busybox"})
 EXPECTED = Expected("3.23.6", BUILD, "alpine-3.23.6-x86_64-r0", 0, "sha256:0", changed=CHANGED)
 INSTALLED = """\
 P:busybox
@@ -32,7 +32,7 @@ APK = """\
 #!/bin/sh
 case "$*" in
 "add --simulate --no-network --repositories-file /dev/null") echo "OK: 8 MiB in 15 packages" ;;
-audit) printf 'U etc/motd\\nA etc/a b\\n' ;;
+"audit --recursive") printf 'U etc/motd\\nd etc/own/\\nA etc/own/a b\\n' ;;
 "audit --system") echo "U bin/busybox" ;;
 *) echo "ERROR: $*"; exit 1 ;;
 esac
@@ -79,7 +79,7 @@ def look(root: Path) -> Facts:
 def test_a_clean_root_fails_nothing(root: Path) -> None:
     facts = look(root)
     assert failed_checks(facts, EXPECTED) == []
-    assert facts.values["change"] == ("U etc/motd", "A etc/a b", "U bin/busybox")
+    assert facts.values["change"] == ("U etc/motd", "A etc/own/a b", "U bin/busybox")
     assert [line.rpartition(" ")[2] for line in facts.values["file"] if "/bin/" in line] == ["/bin/bbsuid"]
 
 
