@@ -28,6 +28,7 @@ LEFTOVERS: tuple[tuple[str, str], ...] = (
     ),
     (r".*/\.[a-z]+_history", "a shell's history"),
     (r".*/\.ssh/authorized_keys2?|/etc/ssh/authorized_keys.*", "SSH keys that let somebody in"),
+    (r".*/\.ssh/id_[a-z0-9_]+|.*/\.(osc/config\.json|aws/credentials)", "somebody's private key or credentials"),
     (
         r"/var/lib/(cloud|omi|dhcpcd|dhcp|dhclient|udhcpc)/.*|/etc/udev/rules\.d/70-persistent-net\.rules",
         "data of the instance that built it",

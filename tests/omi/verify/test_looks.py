@@ -97,6 +97,8 @@ def test_a_clean_root_fails_nothing(root: Path) -> None:
         ("root/.ash_history", 0o600, "it carries a shell's history"),
         ("home/alpine/.bash_history", 0o600, "it carries a shell's history"),
         ("root/.ssh/authorized_keys", 0o600, "it carries SSH keys"),
+        ("root/.ssh/id_ed25519", 0o600, "it carries somebody's private key"),
+        ("home/alpine/.osc/config.json", 0o600, "it carries somebody's private key or credentials"),
         ("var/lib/cloud/instance/user-data.txt", 0o600, "it carries data of the instance"),
         ("var/lib/dhcpcd/eth0.lease", 0o600, "it carries data of the instance"),
         ("srv/app/core.4711", 0o600, "it carries the memory of a program"),
