@@ -118,7 +118,12 @@ class ImageRecord(_Wire):
     volume_size: int
     """GiB."""
     used_bytes: int | None = None
-    """Of the root filesystem after the build."""
+    """Of the root filesystem after the build; where an earlier run built it, after its first boot."""
+    trimmed_bytes: int | None = Field(default=None, exclude_if=_is_none)
+    """Of all blocks that stay when the root filesystem is trimmed, its own tables and journal among them: what its
+    snapshot holds at most. The cloud itself doesn't tell. Added later, as those below that are left out where None."""
+    installed_bytes: int | None = Field(default=None, exclude_if=_is_none)
+    """What the installed packages say that they take."""
     packages: int | None = None
     installed: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none)
     """What apk installed, `name=version`, where the profile wants rebuilds for other versions; as ImageSpec.packages,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from omi.ledger import Ledger, LedgerImage
 
-HEADINGS = ("BUILD", "RELEASE", "OMI", "NAME", "SIZE", "USED", "BUILD TIME", "BOOT")
+HEADINGS = ("BUILD", "RELEASE", "OMI", "NAME", "SIZE", "USED", "PACKAGES", "BUILD TIME", "BOOT")
 
 
 def render_images(ledger: Ledger) -> str:
-    """Build, release, OMI id, name, volume size, space used, build time and boot time; newest last in each build."""
+    """Each build's images, newest last: ids, volume size, space used and that of the packages, build and boot time."""
     if not ledger.images:
         return "This stack holds no image."
     return render_columns([HEADINGS, *(_row(image) for image in ledger.images)])
@@ -32,7 +32,12 @@ def _row(image: LedgerImage) -> tuple[str, ...]:
         record.omi,
         image.name,
         f"{record.volume_size} GiB",
-        "-" if record.used_bytes is None else f"{record.used_bytes / 2**20:.0f} MiB",
+        _mebibytes(record.used_bytes),
+        _mebibytes(record.installed_bytes),
         "-" if record.build_seconds is None else f"{record.build_seconds} s",
         "-" if record.boot_seconds is None else f"{record.boot_seconds} s",
     )
+
+
+def _mebibytes(number: int | None) -> str:
+    return "-" if number is None else f"{number / 2**20:.0f} MiB"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 _LINE = re.compile(r"^(?:==> |--> |    )?outscale-bsusurrogate\.alpine: ?(.*)$")
@@ -35,9 +35,11 @@ _PHASES: dict[str, Literal["boot", "snapshot"]] = {"Launching a source": "boot",
 
 @dataclass(frozen=True)
 class GuestResult:
-    """What the guest scripts measured: bytes used in the root filesystem, number of packages."""
+    """What the guest scripts measured: bytes used in the root filesystem, bytes of the blocks that stay when it is
+    trimmed, number of packages."""
 
     used_bytes: int | None = None
+    trimmed_bytes: int | None = None
     packages: int | None = None
 
 
@@ -118,8 +120,5 @@ def _result(text: str) -> GuestResult:
         return GuestResult()
     if not isinstance(content, dict):
         return GuestResult()
-    used, packages = content.get("used_bytes"), content.get("packages")
-    return GuestResult(
-        used_bytes=used if isinstance(used, int) else None,
-        packages=packages if isinstance(packages, int) else None,
-    )
+    numbers = {each.name: content.get(each.name) for each in fields(GuestResult)}
+    return GuestResult(**{name: number for name, number in numbers.items() if isinstance(number, int)})

@@ -39,6 +39,11 @@ class Entry:
     end_of_life: str
     artifacts: tuple[tuple[str, str], ...]
     """Region and OMI id, sorted by Region."""
+    used_bytes: int | None = None
+    trimmed_bytes: int | None = None
+    installed_bytes: int | None = None
+    boot_seconds: int | None = None
+    """These four as in ImageRecord; what is not known is not told."""
 
 
 def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
@@ -58,6 +63,10 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
         build_time=int(created.timestamp()),
         end_of_life=spec.end_of_life.isoformat() if spec.end_of_life else "",
         artifacts=((record.region, record.omi),),
+        used_bytes=record.used_bytes,
+        trimmed_bytes=record.trimmed_bytes,
+        installed_bytes=record.installed_bytes,
+        boot_seconds=record.boot_seconds,
     )
 
 
@@ -97,7 +106,7 @@ def to_yaml(entries: Iterable[Entry]) -> str:
     """The releases file: build → release → OMI name → details; the same entries give the same bytes."""
     tree: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in sorted(newest_first(entries), key=lambda e: e.profile_build):
-        details = {key: value for key, value in vars(entry).items() if key != "name"}
+        details = {key: value for key, value in vars(entry).items() if key != "name" and value is not None}
         details["artifacts"] = dict(entry.artifacts)
         tree.setdefault(entry.profile_build, {}).setdefault(entry.release, {})[entry.name] = details
     return HEADER + yaml.dump(tree, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)

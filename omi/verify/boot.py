@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,20 +19,25 @@ from omi.outscale.waiting import InterruptedBuildError
 from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, look_script, root_key_script
+from omi.verify.size import Size
 from omi.verify.ssh import Answer, Door, public_key, wait_for_banner
+from omi.verify.timing import Timing
 
 POWER_OFF = 60.0
 """Seconds for the power button to end the system; clouds pull the plug some time later."""
 CONSOLE_LINES = 15
+TIMING = "boot.txt"
+"""Where the seconds of the boot went, in the build's folder."""
 _SSH = 120.0  # seconds for one command
 _LOGIN_TRIES = 3
 
 
 @dataclass(frozen=True)
 class Verified:
-    """`boot_seconds` from the VM's start to its SSH banner."""
+    """`boot_seconds` from the VM's start to its SSH banner; `size` after this first boot."""
 
     boot_seconds: int
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -89,14 +95,18 @@ class Verification:
         spec = self.identity.spec
         if not wait_for_banner(vm.public_ip, spec.vm.ssh_port, end - time.monotonic(), self.stop):
             raise VerifyError(f"no SSH at {vm.public_ip} port {spec.vm.ssh_port} within {spec.vm.verify_timeout} s")
-        boot = round(time.monotonic() - start)
-        self.say(f"booted in {boot} s, checking it")
+        took = time.monotonic() - start
+        self.say(f"booted in {took:.0f} s, checking it")
         known_hosts = self.folder / "known_hosts"
         known_hosts.unlink(missing_ok=True)
         door = Door(vm.public_ip, spec.vm.ssh_port, spec.build.user, key, known_hosts)
         facts = Facts.parse(self._enter(door).output)
         expected = self._expected(key)
         before = failed_checks(self.finished, expected) if self.finished else []
+        self._write_timing(Timing.of(facts, took))
+        size = Size.of(facts)
+        if remark := size.remark():
+            self.say(remark)
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         self.say("pressing the power button")
         if not stop_vm(self.cloud, vm.vm_id, POWER_OFF, self.stop):
@@ -104,7 +114,12 @@ class Verification:
         if failed:
             raise VerifyError("; ".join(dict.fromkeys(failed)))
         self.say("verified")
-        return Verified(boot)
+        return Verified(round(took), size)
+
+    def _write_timing(self, timing: Timing) -> None:
+        """A report for people, beside the logs; nothing depends on it."""
+        with contextlib.suppress(OSError):
+            (self.folder / TIMING).write_text(timing.table(), encoding="utf-8")
 
     def _expected(self, key: Path) -> Expected:
         spec = self.identity.spec

@@ -267,4 +267,4 @@ def test_the_readme_names_every_setting() -> None:
     )
     assert {"IMAGE_NAME", "KERNEL_FLAVOR", "SETUP_SCRIPT", "TOOLS"} <= names
     assert not [name for name in names if f"`{name}`" not in readme]
-    assert json.loads(re.findall(r"RESULT (\{.*?\})", readme)[0]).keys() == {"used_bytes", "packages"}
+    assert json.loads(re.findall(r"RESULT (\{.*?\})", readme)[0]).keys() == {"used_bytes", "trimmed_bytes", "packages"}

@@ -48,7 +48,10 @@ def main() -> int:
     if mode in {"good", "half", "leaky"}:
         print(f"    {PREFIX}guest: FACT end=yes", flush=True)
         print(f"    {PREFIX}guest: INSTALLED musl=1.2.5-r23 busybox=1.37.0-r30", flush=True)
-        print(f'    {PREFIX}guest: RESULT {{"used_bytes": 94000000, "packages": 46}}', flush=True)
+        print(
+            f'    {PREFIX}guest: RESULT {{"used_bytes": 94000000, "trimmed_bytes": 147000000, "packages": 46}}',
+            flush=True,
+        )
         say("Registering the OMI...")
         omi = ec2.register_image(
             Name=values["omi_name"], Description=values["omi_description"], RootDeviceName="/dev/sda1"

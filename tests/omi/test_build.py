@@ -17,6 +17,7 @@ from omi.packer.inputs import RunFolder
 from omi.profile.model import Access
 from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
+from omi.verify.size import Size
 from tests.omi.conftest import ACCOUNT, Account, FakePacker
 
 
@@ -36,7 +37,7 @@ class Bench:
         self.finished.append(verification.finished)
         if self.failure:
             raise self.failure
-        return Verified(boot_seconds=7)
+        return Verified(boot_seconds=7, size=Size(95000000, 83000000))
 
     def build(self, spec: ImageSpec) -> ImageRecord:
         folder = RunFolder(self.folder / spec.name)
@@ -63,6 +64,7 @@ def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench)
     assert bench.account.left() == {"images": [record.omi]}
     assert (record.verified, record.adopted, record.boot_seconds) == (True, False, 7)
     assert (record.account, record.used_bytes, record.packages) == (ACCOUNT, 94000000, 46)
+    assert (record.trimmed_bytes, record.installed_bytes) == (147000000, 83000000)
     found = find_own(bench.account.cloud, spec.name)
     assert found is not None
     assert found.bears(Identity(spec).tags)

@@ -18,7 +18,7 @@ outscale-bsusurrogate.alpine: output will be in this color.
     {PREFIX}guest: STEP installing 34 packages
     {PREFIX}guest: FACT file=f 644 - 7 1795547240 /etc/own name
     {PREFIX}guest: INSTALLED musl=1.2.5-r23 busybox=1.37.0-r30
-    {PREFIX}guest: RESULT {{"used_bytes": 94000000, "packages": 46}}
+    {PREFIX}guest: RESULT {{"used_bytes": 94000000, "trimmed_bytes": 147000000, "packages": 46}}
 ==> {PREFIX}Stopping the source vm...
     {PREFIX}Stopping vm, attempt 1
 ==> {PREFIX}Creating snapshot of EBS Volume vol-0123abcd...
@@ -42,7 +42,7 @@ def test_a_good_run_reads_as_a_story() -> None:
         "registering the OMI",
         "terminating the build VM",
     ]
-    assert output.result == GuestResult(used_bytes=94000000, packages=46)
+    assert output.result == GuestResult(used_bytes=94000000, trimmed_bytes=147000000, packages=46)
     assert output.installed == ("busybox=1.37.0-r30", "musl=1.2.5-r23")
     assert output.facts == ["file=f 644 - 7 1795547240 /etc/own name"]
     assert output.volumes == ["vol-0123abcd"]

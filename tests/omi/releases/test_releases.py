@@ -62,6 +62,17 @@ def test_a_built_image_is_named_with_all_that_the_old_tool_told(tmp_path: Path) 
     assert made.omi in (tmp_path / "README.md").read_text()
 
 
+def test_what_was_measured_of_an_image_is_named_and_read_back(tmp_path: Path) -> None:
+    spec, made = image(tmp_path)
+    measured = {"used_bytes": 95, "trimmed_bytes": 147, "installed_bytes": 83, "boot_seconds": 20}
+    record(spec, made.model_copy(update=measured))
+    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    assert {name: entry[name] for name in measured} == measured
+    record(*image(tmp_path, revision=1))  # reads the file and writes all of it again
+    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    assert {name: entry[name] for name in measured} == measured
+
+
 def test_a_pruned_image_is_named_no_more_and_forgetting_twice_is_fine(tmp_path: Path) -> None:
     old, new = image(tmp_path, revision=0), image(tmp_path, revision=1)
     for pair in (old, new):

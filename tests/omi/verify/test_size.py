@@ -1,0 +1,39 @@
+"""The image's size by apk's own count, and what is said of one that is larger than its packages explain."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from omi.verify.facts import Facts, look_script
+from omi.verify.size import Size
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize("used", [None, 100 * MIB, 110 * MIB])
+def test_an_image_hardly_larger_than_its_packages_is_not_remarked_upon(used: int | None) -> None:
+    assert Size(used, 100 * MIB).remark() is None
+
+
+def test_a_larger_one_is() -> None:
+    said = Size(115 * MIB, 100 * MIB).remark()
+    assert said is not None
+    assert "115 MiB, 15% more than its packages (100 MiB)" in said
+
+
+def test_what_apk_counts_is_added_up(tmp_path: Path) -> None:
+    database = tmp_path / "installed"
+    database.write_text("C:Q1x\nP:musl\nI:666216\nT:the musl libc\n\nP:linux-virt\nS:1\nI:49375094\nF:boot\n\n")
+    script = look_script().replace("/lib/apk/db/installed", str(database), 1)
+    done = subprocess.run(["sh", "-s"], input=script, capture_output=True, text=True, timeout=60, check=False)
+    size = Size.of(Facts.parse(done.stdout))
+    assert size.installed == 666216 + 49375094
+    assert size.used is not None
+    assert size.used > MIB
+
+
+def test_an_image_without_apks_database_has_no_known_size() -> None:
+    assert Size.of(Facts.parse("used_bytes=\n")) == Size(None, None)
