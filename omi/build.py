@@ -19,6 +19,7 @@ from omi.origin import read_origin
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group, ssh_source, temporary_key
 from omi.outscale.images import (
+    LEGACY,
     Omi,
     Ours,
     complete_tags,
@@ -28,6 +29,7 @@ from omi.outscale.images import (
     find_source,
     is_name_taken,
     own_snapshots,
+    read_boot_modes,
     register_from,
     share,
     wait_available,
@@ -36,12 +38,12 @@ from omi.outscale.sweep import Leftovers, sweep
 from omi.outscale.vms import read_vm
 from omi.outscale.waiting import InterruptedBuildError
 from omi.packer.inputs import (
-    TEMPLATE,
     Entry,
     RunFolder,
     packer_environment,
     stage_guest,
     temporary_folder,
+    write_template,
     write_variables,
 )
 from omi.packer.progress import PackerOutput
@@ -89,6 +91,7 @@ class Build:
             self._sweep(existing, earlier.volumes)
             group_id = open_group(self.cloud, self.identity.group, self.spec.vm.ssh_port, source)
             omi, packed = (existing, None) if existing else self._pack(tools, group_id, name)
+            self._check_boot_modes(omi)
             facts = (packed.output if packed else earlier).facts
             verified = self._verify(omi, group_id, Facts.parse("\n".join(facts)) if packed or facts else None)
             share(self.cloud, omi.omi_id, self.spec.access)
@@ -127,13 +130,27 @@ class Build:
         return omi.state == "available" and omi.bears({**self.identity.owner_tags, "digest": self.spec.digest})
 
     def _name_for_packer(self, tools: PackerTools) -> str:
-        """The OMI's name, or another one while an older plugin would trip over a foreign OMI that bears it."""
-        if not tools.sees_foreign_names or not is_name_taken(self.cloud, self.spec.name):
-            return self.spec.name
+        """The OMI's name, or a working name for what an older plugin can't do: it is registered anew then.
+
+        Such a plugin trips over a foreign OMI of the wanted name, and its OMIs boot by BIOS only.
+        """
+        working = f"{self.spec.name[:100]}-{self.identity.build_id}"
         if find_own(self.cloud, self.spec.name):
             return self.spec.name
+        if not tools.knows_boot_modes and self.spec.build.boot_modes != (LEGACY,):
+            self._remove_leftover(working)
+            return working
+        if not tools.sees_foreign_names or not is_name_taken(self.cloud, self.spec.name):
+            return self.spec.name
+        self._remove_leftover(working)
         self.narrator.say(f"another account has a public OMI named {self.spec.name}: building under a working name")
-        return f"{self.spec.name[:100]}-{self.identity.build_id}"
+        return working
+
+    def _remove_leftover(self, working: str) -> None:
+        """Packer would stop at an OMI of its working name that a run left which was killed."""
+        omi = find_own(self.cloud, working)
+        if omi is not None and self._ours.recognises(omi):
+            delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
 
     def _pack(self, tools: PackerTools, group_id: str, name: str) -> tuple[Omi, PackerRun]:
         from omi.guest_data import write_guest_data
@@ -144,6 +161,7 @@ class Build:
         with temporary_key(self.cloud, self.identity.build_key, self.folder.path) as key:
             entry = Entry(key, self.identity.build_key, group_id)
             write_variables(self.folder, self.identity, tools, entry, name)
+            write_template(self.folder, tools)
             packed = self._run_packer(tools)
             omi = self._read_back(packed, name)
         self._sweep(omi, packed.output.volumes, group=False)
@@ -152,7 +170,13 @@ class Build:
     def _run_packer(self, tools: PackerTools) -> PackerRun:
         self.folder.manifest.unlink(missing_ok=True)
         shutil.rmtree(self.folder.output, ignore_errors=True)
-        command = [tools.packer, "build", "-color=false", f"-var-file={self.folder.variables}", str(TEMPLATE)]
+        command = [
+            tools.packer,
+            "build",
+            "-color=false",
+            f"-var-file={self.folder.variables}",
+            str(self.folder.template),
+        ]
         watcher = Watcher(self.narrator.say, self._look)
         limit = self.spec.vm.timeout
         with temporary_folder(self.folder) as home:
@@ -198,10 +222,27 @@ class Build:
         """Register it under its real name where Packer had to use a working name; the snapshot stays the same."""
         if omi.name == self.spec.name:
             return omi
-        final = register_from(self.cloud, omi, self.spec.name, self.identity.description, self.stop)
+        final = register_from(
+            self.cloud,
+            omi,
+            self.spec.name,
+            self.identity.description,
+            self.spec.build.boot_modes,
+            self.spec.vm.volume_type,
+            self.stop,
+        )
         complete_tags(self.cloud, final, self.identity.tags)
         deregister(self.cloud, omi, self._ours)
         return final
+
+    def _check_boot_modes(self, omi: Omi) -> None:
+        """Boot modes can't be changed later (OUTSCALE's guide, About Boot Modes)."""
+        has, wants = read_boot_modes(self.cloud, omi.omi_id), self.spec.build.boot_modes
+        if has != wants:
+            raise BuildError(
+                f"{omi.omi_id} ({omi.name}) was registered with the boot modes {', '.join(has)} instead of "
+                f"{', '.join(wants)}; see {shown(self.folder.packer_log)}"
+            )
 
     def _verify(self, omi: Omi, group_id: str, finished: Facts | None) -> Verified:
         verification = Verification(
@@ -274,6 +315,7 @@ class Build:
             installed=packed.output.installed if packed and self.spec.build.rebuild_on == "packages" else None,
             build_seconds=seconds if packed else None,
             boot_seconds=verified.boot_seconds if verified else None,
+            boot_modes=self.spec.build.boot_modes if verified else read_boot_modes(self.cloud, omi.omi_id),
             verified=verified is not None,
             adopted=adopted,
         )

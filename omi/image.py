@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from omi.errors import StateError
 from omi.profile.model import Access, Build
 
+_LEGACY = ("legacy",)
+
 
 def _is_none(value: object) -> bool:
     return value is None
@@ -132,5 +134,7 @@ class ImageRecord(_Wire):
     """Wall time of Packer and verify together."""
     boot_seconds: int | None = None
     """From the VM's start to its SSH banner when it was verified."""
+    boot_modes: tuple[str, ...] = Field(default=_LEGACY, exclude_if=lambda modes: modes == _LEGACY)
+    """What starts VMs of it, sorted; as ImageSpec.packages, left out where it is what older versions made."""
     verified: bool = False
     adopted: bool = False

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 from pydantic import TypeAdapter, ValidationError
@@ -34,6 +34,7 @@ Json = dict[str, Any]
 LISTED: tuple[type[Resource], ...] = (Vm, Volume, Snapshot, Image, Keypair, SecurityGroup, PublicIp)
 MAX_CALLS = 20000
 _FAULTS = TypeAdapter(list[Fault])
+_BUSES = TypeAdapter(dict[str, Literal["virtio-blk", "virtio-scsi"]])
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class Control:
         name, _, rest = path.partition("/")
         if name == "faults":
             return self._faults(method, body)
+        if name == "root-buses":
+            return self._root_buses(method, body)
         if name == "calls":
             return self.calls.since(int(parse_qs(query).get("since", ["0"])[0]))
         if name == "inventory":
@@ -115,6 +118,12 @@ class Control:
             parsed = _FAULTS.validate_python(given if isinstance(given, list) else [given])
             (faults.add if method == "POST" else faults.replace)(parsed)
         return [each.model_dump(exclude_defaults=True) for each in faults.current()]
+
+    def _root_buses(self, method: str, body: bytes) -> Json:
+        """GET tells, PUT replaces by VM type what a root disk hangs on; a stopped VM that starts gets it, too."""
+        if method == "PUT":
+            self._cloud.root_buses = dict(_BUSES.validate_json(body))
+        return self._cloud.root_buses
 
     def vm(self, name: str) -> Vm:
         """A VM by id or by its Name tag, the newest first; LookupError where there is none."""

@@ -1,4 +1,4 @@
-"""OAPI by signed POST: what FCU doesn't tell or tells one image at a time, without the time boto3 takes to start."""
+"""OAPI by signed POST: what FCU can't do or tells one image at a time, without the time boto3 takes to start."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _TIMEOUT = 60  # seconds
 _TRIES = 4  # in all
 _BUSY = frozenset({429, 500, 503})
 """What OUTSCALE says to try again after (its API-Retry-Strategy); never a 401, since four of them lock the account."""
+_THROTTLED = frozenset({429})
 _PAGE = 1000
 
 
@@ -36,7 +37,7 @@ class _Answer(NamedTuple):
 
 
 class Oapi:
-    """Reads of one account; every failure is raised as an OmiError. Any number of threads may call it."""
+    """Calls of one account; every failure is raised as an OmiError. Any number of threads may call it."""
 
     def __init__(self, access: CloudAccess, credentials: Credentials) -> None:
         self.access = access
@@ -67,13 +68,20 @@ class Oapi:
 
     def read(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Call an action that changes nothing, so that it may be tried again while the cloud says that it is busy."""
+        return self._call(action, parameters, _BUSY)
+
+    def _call(self, action: str, parameters: Mapping[str, Any], again: frozenset[int]) -> dict[str, Any]:
         answer = self._post(action, parameters)
         for number in range(1, _TRIES):
-            if answer.status not in _BUSY:
+            if answer.status not in again:
                 break
             time.sleep(2.0 ** (number - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
             answer = self._post(action, parameters)
         return self._content(action, answer)
+
+    def change(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Call an action that changes something: tried again only when it was refused before anything was done."""
+        return self._call(action, parameters, _THROTTLED)
 
     def read_all(self, action: str, key: str, filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Everything that an action lists under `key`, page by page."""

@@ -50,10 +50,35 @@ class Launch:
     root_device: str
     root_size: int
     tags: Mapping[str, str]
+    boot_mode: str | None = None
+    """None takes the OMI's own."""
 
 
 def launch_vm(cloud: Cloud, wanted: Launch) -> str:
     """Start one VM whose root volume goes with it; returns its id. A try that was lost is found by its key's name."""
+    vm_id = _run(cloud, wanted) if wanted.boot_mode is None else _create(cloud, wanted, wanted.boot_mode)
+    put_tags(cloud, [vm_id], wanted.tags)
+    return vm_id
+
+
+def _create(cloud: Cloud, wanted: Launch, boot_mode: str) -> str:
+    """By OAPI, since FCU can't choose the boot mode."""
+    bsu = {"VolumeSize": wanted.root_size, "DeleteOnVmDeletion": True}
+    parameters = {
+        "ImageId": wanted.omi_id,
+        "VmType": wanted.vm_type,
+        "KeypairName": wanted.key_name,
+        "SecurityGroupIds": [wanted.group_id],
+        "BlockDeviceMappings": [{"DeviceName": wanted.root_device, "Bsu": bsu}],
+        "BootMode": boot_mode,
+    }
+    try:
+        return str(cloud.oapi.change("CreateVms", parameters)["Vms"][0]["VmId"])
+    except (KeyError, IndexError, TypeError) as error:
+        raise CloudError("CreateVms: its answer names no VM; run again") from error
+
+
+def _run(cloud: Cloud, wanted: Launch) -> str:
     ebs = {"VolumeSize": wanted.root_size, "DeleteOnTermination": True}
     mapping: Any = [{"DeviceName": wanted.root_device, "Ebs": ebs}]
     vm_type: Any = wanted.vm_type
@@ -67,9 +92,7 @@ def launch_vm(cloud: Cloud, wanted: Launch) -> str:
         MinCount=1,
         MaxCount=1,
     )
-    vm_id = answer["Instances"][0]["InstanceId"]
-    put_tags(cloud, [vm_id], wanted.tags)
-    return vm_id
+    return answer["Instances"][0]["InstanceId"]
 
 
 def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEVER) -> Vm:

@@ -1,5 +1,5 @@
 # Builds one Alpine OMI with plugin 1.0.2 (hashicorp) as well as 1.6.1 (outscale): nothing here is known to only one of
-# them. Keypair and security group are made and removed by the caller; credentials come from the environment.
+# them, but for the line in a comment that begins with `since`: the program uncovers it for plugins that know it. Keypair and security group are made and removed by the caller; credentials come from the environment.
 
 variable "region" { type = string }
 
@@ -18,6 +18,8 @@ variable "keypair_name" { type = string }
 variable "security_group_id" { type = string }
 variable "omi_name" { type = string }
 variable "omi_description" { type = string }
+
+variable "boot_modes" { type = list(string) }
 
 variable "volume_size" {
   type        = number
@@ -78,6 +80,7 @@ source "outscale-bsusurrogate" "alpine" {
     delete_on_vm_deletion = true
   }
 
+  #since 1.6: omi_boot_modes = var.boot_modes
   omi_name        = var.omi_name
   omi_description = var.omi_description
   run_tags        = var.run_tags

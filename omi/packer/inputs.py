@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ from omi.packer.tools import PackerTools
 from omi.places import expand
 
 TEMPLATE = Path(__file__).with_name("alpine.pkr.hcl")
+_COVERED = re.compile(r"^( *)#since 1\.6: ", re.MULTILINE)
+"""What hides a line of the template from plugins that would refuse it."""
 _SOCKET_ROOM = 60  # of the 107 bytes that a socket's path may have
 _PASSED_ON = ("PATH", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_DIR")
 
@@ -55,6 +58,11 @@ class RunFolder:
     def variables(self) -> Path:
         """Packer's variables."""
         return self.path / "variables.pkrvars.json"
+
+    @property
+    def template(self) -> Path:
+        """The template as the installed plugin takes it."""
+        return self.path / TEMPLATE.name
 
     @property
     def upload(self) -> Path:
@@ -98,6 +106,7 @@ def write_variables(folder: RunFolder, identity: Identity, tools: PackerTools, e
         "security_group_id": entry.security_group_id,
         "omi_name": omi_name,
         "omi_description": identity.description,
+        "boot_modes": spec.build.boot_modes,
         "volume_size": spec.build.volume_size,
         "volume_type": spec.vm.volume_type,
         "run_tags": dict(identity.run_tags),
@@ -110,6 +119,12 @@ def write_variables(folder: RunFolder, identity: Identity, tools: PackerTools, e
     handle = os.open(folder.variables, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(values, file, indent=1, sort_keys=True)
+
+
+def write_template(folder: RunFolder, tools: PackerTools) -> None:
+    """Write the template; a plugin that knows boot modes is given them."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    folder.template.write_text(_COVERED.sub(r"\1", text) if tools.knows_boot_modes else text, encoding="utf-8")
 
 
 def packer_environment(

@@ -15,6 +15,7 @@ from omi.errors import ToolError
 
 _PLUGIN = re.compile(r"packer-plugin-outscale_v(\d+)\.(\d+)\.(\d+)[^/]*$")
 _WHOLE_URL_SINCE = (1, 6)
+_BOOT_MODES_SINCE = (1, 6)
 _CURE = "run `make setup` and `. toolchain/env.sh`"
 
 
@@ -35,6 +36,11 @@ class PackerTools:
     def sees_foreign_names(self) -> bool:
         """Older plugins look for an OMI of the wanted name without asking for the account's own only."""
         return not self.takes_whole_url
+
+    @property
+    def knows_boot_modes(self) -> bool:
+        """Older plugins register every OMI without boot modes, which makes it legacy only, and refuse the option."""
+        return self.plugin_version[:2] >= _BOOT_MODES_SINCE
 
     def endpoint(self, api: str, region: str) -> str:
         """`api` (a whole URL) in the form this plugin wants; raises ToolError if it can't take it."""

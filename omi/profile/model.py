@@ -10,6 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 Privileges = Literal["doas", "sudo", "none"]
 RebuildOn = Literal["content", "packages"]
 Runlevel = Literal["sysinit", "boot", "default", "shutdown"]
+Firmware = Literal["bios", "uefi", "hybrid"]
+BootMode = Literal["legacy", "uefi"]
+"""OUTSCALE's words for what starts a VM's loader."""
+_BOOT_MODES: dict[Firmware, tuple[BootMode, ...]] = {
+    "bios": ("legacy",),
+    "uefi": ("uefi",),
+    "hybrid": ("legacy", "uefi"),
+}
 
 
 class _Model(BaseModel):
@@ -93,7 +101,8 @@ class Build(_Model):
     """What the two above name, by path relative to the folder of profiles."""
     bootstrap: Literal["minimal"] = "minimal"
     """What takes key, host name and disk size from the metadata service at first boot."""
-    firmware: Literal["bios"] = "bios"
+    firmware: Firmware = "bios"
+    """What starts the boot loader; `hybrid` boots both ways."""
     rebuild_on: RebuildOn = Field(default="content", exclude_if=lambda value: value == "content")
     """What makes a new revision; `packages` are other versions of the packages as well."""
     keys: dict[str, str] = {}
@@ -106,6 +115,11 @@ class Build(_Model):
     def branch(self) -> str:
         """The branch as mirrors call it: `v3.23`, or `edge`."""
         return self.version if self.version == "edge" else f"v{self.version}"
+
+    @property
+    def boot_modes(self) -> tuple[BootMode, ...]:
+        """What OMIs of this firmware are registered with, sorted."""
+        return _BOOT_MODES[self.firmware]
 
     def image_name(self, release: str, revision: int) -> str:
         """The OMI's name: prefix, release, arch, revision, suffix."""

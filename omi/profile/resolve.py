@@ -7,7 +7,7 @@ from typing import Any
 
 from omi.profile.layers import Layers
 from omi.profile.merge import kept, merge_tables
-from omi.profile.model import Access, Build, Runlevel, SetupFile
+from omi.profile.model import Access, Build, Firmware, Runlevel, SetupFile
 from omi.profile.schema import COMMENTED
 from omi.profile.tree import Leaf, Node, Source, Table
 from omi.version import EDGE, version_of
@@ -29,6 +29,13 @@ _SCALARS = (
     "firmware",
     "rebuild_on",
 )
+_ROOT_GROWTH = ("partx", "sfdisk")
+"""What makes the root's partition larger at first boot; a root on the raw disk needs neither."""
+_LOADERS: dict[Firmware, tuple[str, ...]] = {
+    "bios": ("syslinux",),
+    "uefi": ("grub-efi", *_ROOT_GROWTH),
+    "hybrid": ("grub-efi", "syslinux", *_ROOT_GROWTH),
+}
 _SWITCHED = ("ntp_servers", "ports", "kernel_modules", "kernel_options", "initfs_features")
 TIME_SERVICES = ("ntpd", "chronyd")
 """Those that `ntp_servers` are written for: busybox's and chrony's."""
@@ -204,9 +211,8 @@ def _check_services(build: Build, merged: Table) -> None:
 
 def essential_packages(build: Build) -> tuple[str, ...]:
     """What every image of this kind must hold, whatever its profile lists."""
-    loader = {"bios": "syslinux"}[build.firmware]
     becoming = () if build.privileges == "none" else (build.privileges,)
-    return ("alpine-base", f"linux-{build.kernel_flavor}", loader, *becoming)
+    return ("alpine-base", f"linux-{build.kernel_flavor}", *_LOADERS[build.firmware], *becoming)
 
 
 def bootstrap_services(build: Build) -> tuple[tuple[Runlevel, str], ...]:

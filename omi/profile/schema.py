@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from omi.profile.model import Privileges, RebuildOn, Runlevel
+from omi.profile.model import Firmware, Privileges, RebuildOn, Runlevel
 
 COMMENTED = "commented"
 """A repo with this value is written into the image as a comment."""
@@ -276,8 +276,11 @@ class CommonKeys(Layer):
         description="What takes SSH key, host name and disk size from the metadata service at first boot.",
         examples=["minimal"],
     )
-    firmware: Annotated[Literal["bios"] | None, Rule("bios")] = Field(
-        None, description="What starts the boot loader.", examples=["bios"]
+    firmware: Annotated[Firmware | None, Rule("bios, uefi or hybrid")] = Field(
+        None,
+        description="What starts the boot loader: `bios` (ext4 on the raw disk, extlinux), `uefi` (GPT, GRUB) or "
+        "`hybrid`, one disk that boots both ways. OMIs have the boot modes that belong to it.",
+        examples=["uefi"],
     )
     rebuild_on: Annotated[RebuildOn | None, Rule("content or packages")] = Field(
         None,

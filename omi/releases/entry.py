@@ -39,6 +39,7 @@ class Entry:
     end_of_life: str
     artifacts: tuple[tuple[str, str], ...]
     """Region and OMI id, sorted by Region."""
+    boot_modes: tuple[str, ...] = ("legacy",)
     used_bytes: int | None = None
     trimmed_bytes: int | None = None
     installed_bytes: int | None = None
@@ -63,6 +64,7 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
         build_time=int(created.timestamp()),
         end_of_life=spec.end_of_life.isoformat() if spec.end_of_life else "",
         artifacts=((record.region, record.omi),),
+        boot_modes=record.boot_modes,
         used_bytes=record.used_bytes,
         trimmed_bytes=record.trimmed_bytes,
         installed_bytes=record.installed_bytes,
@@ -107,9 +109,14 @@ def to_yaml(entries: Iterable[Entry]) -> str:
     tree: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in sorted(newest_first(entries), key=lambda e: e.profile_build):
         details = {key: value for key, value in vars(entry).items() if key != "name" and value is not None}
-        details["artifacts"] = dict(entry.artifacts)
+        details |= {"artifacts": dict(entry.artifacts), "boot_modes": list(entry.boot_modes)}
         tree.setdefault(entry.profile_build, {}).setdefault(entry.release, {})[entry.name] = details
     return HEADER + yaml.dump(tree, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _tuples(details: dict[str, Any]) -> dict[str, Any]:
+    modes = {"boot_modes": tuple(details["boot_modes"])} if "boot_modes" in details else {}
+    return {"artifacts": tuple(sorted(details["artifacts"].items())), **modes}
 
 
 def from_yaml(text: str, where: str) -> list[Entry]:
@@ -117,7 +124,7 @@ def from_yaml(text: str, where: str) -> list[Entry]:
     try:
         tree = yaml.load(text, Loader=_LOADER) or {}  # noqa: S506 - both are safe loaders
         return [
-            Entry(name=name, **{**details, "artifacts": tuple(sorted(details["artifacts"].items()))})
+            Entry(name=name, **{**details, **_tuples(details)})
             for releases in tree.values()
             for names in releases.values()
             for name, details in names.items()

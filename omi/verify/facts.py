@@ -44,6 +44,8 @@ class Expected:
     """The public key (type and base64) that the instance was launched with."""
     changed: frozenset[str] = frozenset()
     """Files that the packages' own scripts and the profile's setup script changed, as the build saw it."""
+    boot_mode: str = "legacy"
+    """What started this VM."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ class Cloud:
         self.timing = timing
         self.addresses = addresses
         self.faults = Faults()
+        self.root_buses: dict[str, str] = {}
+        """VM type -> what its root disk hangs on at its next start, where that is not the usual."""
         self.on_change: Job = lambda: None
         """Called after each transaction, outside of its commit but under the lock (the SSH relay follows it)."""
         self._lock = threading.RLock()

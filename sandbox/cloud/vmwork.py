@@ -14,7 +14,7 @@ from sandbox.cloud import metadata, vmdisks
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.model import PublicIp, Vm, Volume, now
 from sandbox.config import INNER_SSH_PORT
-from sandbox.machines.protocol import Disk, MachineError, MachineSpec
+from sandbox.machines.protocol import ROOT_BUSES, Disk, MachineError, MachineSpec
 
 log = logging.getLogger("sandbox")
 
@@ -97,6 +97,7 @@ def _spec(cloud: Cloud, vm: Vm) -> MachineSpec:
         ssh_port=INNER_SSH_PORT,
         disks=tuple(disks),
         firmware=vm.boot_mode,
+        root_bus=cloud.root_buses.get(vm.type, ROOT_BUSES[0]),
     )
 
 

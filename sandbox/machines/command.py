@@ -17,6 +17,11 @@ NETWORK = f"net=169.254.0.0/16,host=169.254.0.2,dns=169.254.0.3,dhcpstart={GUEST
 UEFI_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 UEFI_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 SCSI_BUS = "scsi0"
+_ROOT: dict[str, object] = {"id": "root", "drive": "node-root", "bootindex": 0}
+_ROOT_DEVICES: dict[str, dict[str, object]] = {
+    "virtio-blk": {"driver": "virtio-blk-pci"},
+    "virtio-scsi": {"driver": "scsi-hd", "bus": f"{SCSI_BUS}.0"},
+}
 _DEVICE = re.compile(r"^/dev/(?:xvd|sd)(?P<letters>[a-z]{1,2})$")
 
 
@@ -136,8 +141,8 @@ def _disks(spec: MachineSpec, volumes: dict[str, Path]) -> list[str]:
     plugs = [attachment(disk) for disk in others]
     command = [
         *("-blockdev", json.dumps(block_node("node-root", volumes[root.volume_id]))),
-        *("-device", "virtio-blk-pci,drive=node-root,id=root,bootindex=0"),
         *("-device", f"virtio-scsi-pci,id={SCSI_BUS}"),
+        *("-device", json.dumps({**_ROOT_DEVICES[spec.root_bus], **_ROOT})),
     ]
     for plug in plugs:
         command += ["-blockdev", json.dumps(block_node(plug.node, volumes[plug.disk.volume_id]))]

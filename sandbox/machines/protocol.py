@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+ROOT_BUSES = ("virtio-blk", "virtio-scsi")
+"""What a root disk may hang on; the first is the usual one."""
+
 
 @dataclass(frozen=True)
 class Disk:
@@ -16,9 +19,10 @@ class Disk:
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """Everything needed to start a VM; the first disk is the root (virtio-blk), the others are virtio-scsi.
+    """Everything needed to start a VM; the first disk is the root, the others are virtio-scsi.
 
-    `public_ip` is the loopback address on which the guest's SSH port appears. `firmware` is `legacy` or `uefi`.
+    `public_ip` is the loopback address on which the guest's SSH port appears. `firmware` is `legacy` or `uefi`,
+    `root_bus` one of ROOT_BUSES.
     """
 
     vm_id: str
@@ -26,6 +30,7 @@ class MachineSpec:
     ssh_port: int
     disks: tuple[Disk, ...]
     firmware: str = "legacy"
+    root_bus: str = ROOT_BUSES[0]
 
 
 @dataclass(frozen=True)

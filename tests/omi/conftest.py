@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import boto3
 import pytest
 import requests
 
@@ -27,16 +28,41 @@ ACCOUNT = "123456789012"  # moto's
 FAKE_PACKER = Path(__file__).with_name("fake_packer.py")
 
 
-class _Accounts(BaseHTTPRequestHandler):
-    """OAPI's ReadAccounts, the one call that FCU lacks."""
+class _Oapi(BaseHTTPRequestHandler):
+    """What FCU lacks: ReadAccounts, and boot modes, which images of FCU's making don't have."""
+
+    fcu = ""
+    boot_modes: ClassVar[dict[str, list[str]]] = {}
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = json.dumps({"Accounts": [{"AccountId": ACCOUNT}]}).encode()
+        asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+        answers = {"ReadAccounts": self._accounts, "ReadImages": self._images, "CreateImage": self._create}
+        body = json.dumps(answers[self.path.rpartition("/")[2]](asked)).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _accounts(self, _: Any) -> Any:
+        return {"Accounts": [{"AccountId": ACCOUNT}]}
+
+    def _images(self, asked: Any) -> Any:
+        ids = asked["Filters"]["ImageIds"]
+        return {"Images": [{"ImageId": each, "BootModes": self.boot_modes.get(each, ["legacy"])} for each in ids]}
+
+    def _create(self, asked: Any) -> Any:
+        ec2 = boto3.client(
+            "ec2",
+            region_name="eu-west-2",
+            endpoint_url=self.fcu,
+            aws_access_key_id="AKTEST",
+            aws_secret_access_key="SECRETTEST",
+        )
+        made = ec2.register_image(
+            Name=asked["ImageName"], Description=asked["Description"], RootDeviceName=asked["RootDeviceName"]
+        )["ImageId"]
+        self.boot_modes[made] = asked["BootModes"]
+        return {"Image": {"ImageId": made}}
 
     def log_message(self, *_: object) -> None:
         return
@@ -93,9 +119,10 @@ def fcu_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def oapi_url() -> Iterator[str]:
+def oapi_url(fcu_url: str) -> Iterator[str]:
     """The address of OAPI."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Accounts)
+    _Oapi.fcu = fcu_url
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Oapi)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/api/v1"
     server.shutdown()
@@ -130,6 +157,10 @@ class FakePacker:
         """`good`, `fail`, `half` (an OMI without tags, then it fails), `leaky`, `hang`, `deaf` (to SIGTERM), `lost`."""
         (self.folder / "mode").write_text(mode)
 
+    def has_plugin(self, version: str) -> None:
+        """The OUTSCALE plugin that it says it has."""
+        (self.folder / "plugin").write_text(version)
+
 
 @pytest.fixture
 def packer(tmp_path: Path, account: Account) -> FakePacker:
@@ -142,4 +173,5 @@ def packer(tmp_path: Path, account: Account) -> FakePacker:
     (folder / "fcu").write_text(account.access.fcu)
     fake = FakePacker(folder)
     fake.behave("good")
+    fake.has_plugin("1.6.1")
     return fake

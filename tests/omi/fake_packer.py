@@ -20,7 +20,8 @@ def say(text: str) -> None:
 
 def main() -> int:
     if sys.argv[1] == "plugins":
-        print("/plugins/github.com/outscale/outscale/packer-plugin-outscale_v1.6.1_x5.0_linux_amd64")
+        version = (HERE / "plugin").read_text()
+        print(f"/plugins/github.com/outscale/outscale/packer-plugin-outscale_v{version}_x5.0_linux_amd64")
         return 0
     mode = (HERE / "mode").read_text()
     file = next(part.split("=", 1)[1] for part in sys.argv if part.startswith("-var-file="))

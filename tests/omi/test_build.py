@@ -12,7 +12,7 @@ from omi.errors import BuildError, VerifyError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator
-from omi.outscale.images import Omi, find_own
+from omi.outscale.images import Omi, find_own, read_boot_modes
 from omi.packer.inputs import RunFolder
 from omi.profile.model import Access
 from omi.verify.boot import Verification, Verified
@@ -82,6 +82,39 @@ def test_what_apk_installed_is_recorded_where_the_profile_wants_to_know(
     spec = bench.account.spec()
     spec = spec.model_copy(update={"build": spec.build.model_copy(update={"rebuild_on": rebuild_on})})
     assert bench.build(spec).installed == installed
+
+
+def with_firmware(account: Account, firmware: str) -> ImageSpec:
+    """Its cloud is named as plugin 1.0.2 wants it, which the fake Packer doesn't care about."""
+    spec = account.spec(cloud=account.access.model_copy(update={"api": account.access.api.replace("http:", "https:")}))
+    return spec.model_copy(update={"build": spec.build.model_copy(update={"firmware": firmware})})
+
+
+@pytest.mark.parametrize(("firmware", "modes"), [("uefi", ("uefi",)), ("hybrid", ("legacy", "uefi"))])
+def test_a_plugin_that_knows_no_boot_modes_is_made_up_for(bench: Bench, firmware: str, modes: tuple[str, ...]) -> None:
+    bench.packer.has_plugin("1.0.2")
+    spec = with_firmware(bench.account, firmware)
+    record = bench.build(spec)
+    assert (record.name, record.boot_modes) == (spec.name, modes)
+    assert read_boot_modes(bench.account.cloud, record.omi) == modes
+    assert bench.account.left() == {"images": [record.omi]}, "the one under the working name is gone"
+
+
+def test_what_packer_registered_under_a_working_name_and_a_killed_run_left_is_removed(bench: Bench) -> None:
+    bench.packer.has_plugin("1.0.2")
+    spec = with_firmware(bench.account, "uefi")
+    identity = Identity(spec)
+    left = bench.account.register(f"{spec.name}-{identity.build_id}", identity.description)
+    record = bench.build(spec)
+    assert left != record.omi
+    assert bench.account.left() == {"images": [record.omi]}
+
+
+def test_an_image_with_other_boot_modes_than_its_firmware_is_refused(bench: Bench) -> None:
+    spec = with_firmware(bench.account, "uefi")
+    with pytest.raises(BuildError, match=r"was registered with the boot modes legacy instead of uefi; see"):
+        bench.build(spec)
+    assert bench.account.left() == {}
 
 
 def test_what_packer_leaves_though_it_succeeded_is_swept(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from omi.verify.checks.accounts import check_accounts
 from omi.verify.checks.changes import check_changes
 from omi.verify.checks.files import check_files
+from omi.verify.checks.firmware import check_firmware
 from omi.verify.checks.packages import check_packages
 from omi.verify.checks.release import check_release
 from omi.verify.checks.root import check_root
@@ -24,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     check_release,
     check_services,
     check_root,
+    check_firmware,
     check_host_keys,
     check_sockets,
     check_files,

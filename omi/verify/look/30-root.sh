@@ -4,7 +4,8 @@
 root=$(awk '$2 == "/" && $1 ~ /^\/dev\// { print $1 }' /proc/mounts | tail -n 1)
 echo "root_device=$root"
 echo "root_kib=$(df -Pk / | awk 'NR == 2 { print $2 }')"
-disk=$(readlink -f "$root")
+disk=$(readlink -f "/sys/class/block/${root##*/}")
+[ ! -e "$disk/partition" ] || disk=${disk%/*}
 echo "disk_kib=$(awk -v name="${disk##*/}" '$4 == name { print $3 }' /proc/partitions)"
 echo "booted=$(awk '$1 == "btime" { print $2 }' /proc/stat)"
 # s_mtime of ext4's superblock (linux/fs/ext4/ext4.h): by the clock that files made since then were stamped with, so

@@ -15,12 +15,12 @@ from omi.errors import ToolError
 from omi.identity import Identity
 from omi.outscale.credentials import Credentials
 from omi.packer.inputs import (
-    TEMPLATE,
     Entry,
     RunFolder,
     packer_environment,
     stage_guest,
     temporary_folder,
+    write_template,
     write_variables,
 )
 from omi.packer.tools import PackerTools, find_tools
@@ -75,9 +75,10 @@ def test_template_is_valid_for_the_installed_plugin(tmp_path: Path) -> None:
         spec = make_spec()
         spec = spec.model_copy(update={"vm": spec.vm.model_copy(update={"volume_type": volume_type})})
         write_variables(folder, Identity(spec), tools, Entry(key, "pair", "sg-00000001"), spec.name)
+        write_template(folder, tools)
         with temporary_folder(folder) as home:
             done = subprocess.run(
-                [tools.packer, "validate", f"-var-file={folder.variables}", str(TEMPLATE)],
+                [tools.packer, "validate", f"-var-file={folder.variables}", str(folder.template)],
                 env=packer_environment(os.environ, home, tools, KEYS, None),
                 capture_output=True,
                 text=True,
@@ -85,6 +86,22 @@ def test_template_is_valid_for_the_installed_plugin(tmp_path: Path) -> None:
                 check=False,
             )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("firmware", "modes"), [("bios", ["legacy"]), ("uefi", ["uefi"]), ("hybrid", ["legacy", "uefi"])]
+)
+def test_boot_modes_reach_the_plugins_that_know_them(tmp_path: Path, firmware: str, modes: list[str]) -> None:
+    spec = make_spec()
+    spec = spec.model_copy(update={"build": spec.build.model_copy(update={"firmware": firmware})})
+    folder, entry = RunFolder(tmp_path), Entry(tmp_path / "key", "pair", "sg-1")
+    write_variables(folder, Identity(spec), TOOLS, entry, spec.name)
+    assert json.loads(folder.variables.read_text())["boot_modes"] == modes
+    option = "\n  omi_boot_modes = var.boot_modes\n"
+    write_template(folder, PackerTools("packer", "/plugins", (1, 6, 1)))
+    assert folder.template.read_text().count(option) == 1
+    write_template(folder, TOOLS)
+    assert option not in folder.template.read_text(), "plugin 1.0.2 would refuse the template"
 
 
 def test_packers_home_fits_a_socket_even_below_a_long_path(tmp_path: Path) -> None:

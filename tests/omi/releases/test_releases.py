@@ -58,6 +58,7 @@ def test_a_built_image_is_named_with_all_that_the_old_tool_told(tmp_path: Path) 
         "build_time": 1795392000,
         "end_of_life": "2027-11-01",
         "artifacts": {"eu-west-2": made.omi},
+        "boot_modes": ["legacy"],
     }
     assert made.omi in (tmp_path / "README.md").read_text()
 

@@ -47,6 +47,9 @@ service=shutdown killprocs stopped
 root_device=/dev/vda
 root_kib=1990000
 disk_kib=2097152
+boot_mode=legacy
+root_partition=no
+fstab=/ ext4
 booted=1000000
 mounted=1000004
 host_key=ssh_host_ed25519_key.pub
@@ -114,6 +117,9 @@ def test_a_good_image_fails_nothing() -> None:
         ("end=yes", "crashed=acpid\nend=yes", "service acpid has crashed"),
         ("root_kib=1990000", "root_kib=998000", "it did not grow"),
         ("disk_kib=2097152", "disk_kib=", "is unknown"),
+        ("boot_mode=legacy", "boot_mode=uefi", "it was booted by uefi instead of legacy"),
+        ("root_partition=no", "root_partition=yes", "the root filesystem lies in a partition"),
+        ("fstab=/ ext4\n", "", "/etc/fstab does not name /"),
         ("host_key=ssh_host_ed25519_key.pub\n", "", "no SSH host key"),
         (
             "socket=udp 0F00FEA9:0044",

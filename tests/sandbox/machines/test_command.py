@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +27,10 @@ def values(command: list[str], option: str) -> list[str]:
     return [value for name, value in pairwise(command) if name == option]
 
 
+def parsed(device: str) -> object:
+    return json.loads(device) if device.startswith("{") else device
+
+
 def test_emulation_uses_one_thread_and_one_cpu() -> None:
     command = qemu_command(SPEC, AROUND)
 
@@ -40,7 +45,7 @@ def test_the_first_disk_is_virtio_blk_and_the_others_are_found_by_id() -> None:
     devices = values(command, "-device")
 
     assert root["file"]["filename"] == "/home/a, b/1.qcow2"
-    assert "virtio-blk-pci,drive=node-root,id=root,bootindex=0" in devices
+    assert {"driver": "virtio-blk-pci", "drive": "node-root", "id": "root", "bootindex": 0} in map(parsed, devices)
     assert json.loads(devices[-1]) == {
         "driver": "scsi-hd",
         "id": "sdf",
@@ -50,6 +55,15 @@ def test_the_first_disk_is_virtio_blk_and_the_others_are_found_by_id() -> None:
         "serial": "sdf",
     }
     assert all(disk["discard"] == disk["detect-zeroes"] == "unmap" for disk in (root, second))
+
+
+def test_the_root_may_be_on_virtio_scsi_where_it_is_still_the_first_disk_to_boot() -> None:
+    devices = values(qemu_command(replace(SPEC, root_bus="virtio-scsi"), AROUND), "-device")
+
+    root, second = (json.loads(device) for device in devices[-2:])
+    assert root == {"driver": "scsi-hd", "bus": "scsi0.0", "drive": "node-root", "id": "root", "bootindex": 0}
+    assert (second["id"], second["bus"]) == ("sdf", "scsi0.0")
+    assert not [device for device in devices if "virtio-blk" in device]
 
 
 def test_the_guest_gets_ssh_metadata_and_outscales_name() -> None:

@@ -1,0 +1,87 @@
+"""Images for UEFI and for both ways of booting, side by side, with a plugin that knows no boot modes.
+
+`up` verifies them on virtio-scsi, the one for both in each mode; afterwards one boots from virtio-blk. The tests of
+this module are one story and run in their order.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.config import Addresses
+from tests.e2e.project import Project
+from tests.sandbox.client import Oapi, wait_for
+
+pytestmark = pytest.mark.slow
+
+SCSI_TYPE, BLK_TYPE = "tinav7.c1r1p2", "tinav6.c1r1p2"
+BOOT_LIMIT = 240.0  # seconds under software emulation on a busy machine
+MODES = {"hybrid": ["legacy", "uefi"], "uefi": ["uefi"]}
+
+
+def control(project: Project, method: str, path: str, body: Any = None) -> Any:
+    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=60) as answer:
+        return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def oapi(project: Project) -> Oapi:
+    profile = json.loads((project.home / "osc.json").read_text())["main"]
+    return Oapi(profile, Addresses(project.base_port), project.home / "ca.pem")
+
+
+def test_up_builds_both_and_verifies_each_by_its_firmware_on_virtio_scsi(project: Project, oapi: Oapi) -> None:
+    path = project.folder / "profiles" / "alpine.yaml"
+    builds = {name: {"version": "3.23", "suffix": f"-{name}", "firmware": name} for name in MODES}
+    path.write_text(yaml.safe_dump({"builds": builds}), encoding="utf-8")
+    stack = yaml.safe_load((project.folder / "stacks" / "Pulumi.e2e.yaml").read_text(encoding="utf-8"))
+    project.configure("vm", {**stack["config"]["alpine-omi:vm"], "verify_vm_type": SCSI_TYPE})
+    control(project, "PUT", "root-buses", {SCSI_TYPE: "virtio-scsi"})
+    assert project.pulumi("stack", "init", "e2e").code == 0
+    done = project.up()
+    assert done.code == 0, done.text
+    latest = project.outputs()["latest"]
+    images = oapi.call("ReadImages", Filters={"ImageIds": [image["omi"] for image in latest.values()]})["Images"]
+    assert {each["ImageName"]: sorted(each["BootModes"]) for each in images} == {
+        f"alpine-3.23.6-x86_64-r0-{name}": modes for name, modes in MODES.items()
+    }
+    own = project.inventory()["main"]["resources"]["image"]
+    assert len(own) == 2, "what Packer registered under working names is gone"
+    calls = [call["request"] for call in control(project, "GET", "calls") if call["action"] == "CreateVms"]
+    assert sorted(call["BootMode"] for call in calls if call.get("BootMode")) == ["legacy", "uefi"]
+
+
+def test_the_releases_name_their_boot_modes(project: Project) -> None:
+    listed = yaml.safe_load((project.folder / "releases" / "sandbox" / "alpine.yaml").read_text(encoding="utf-8"))
+    told = {build: image["boot_modes"] for build in listed for image in listed[build]["3.23.6"].values()}
+    assert told == MODES
+
+
+def test_uefi_boots_from_virtio_blk_as_well(project: Project, oapi: Oapi) -> None:
+    omi = project.outputs()["latest"]["uefi"]["omi"]
+    vm = oapi.call("CreateVms", ImageId=omi, VmType=BLK_TYPE)["Vms"][0]
+    assert vm["BootMode"] == "uefi"
+    try:
+        console = wait_for(
+            lambda: str(control(project, "GET", f"console/{vm['VmId']}")["console"]),
+            lambda text: "login:" in text,
+            BOOT_LIMIT,
+        )
+    finally:
+        oapi.call("DeleteVms", VmIds=[vm["VmId"]])
+    assert "EXT4-fs (vda2): mounted filesystem" in console
+    assert "efi: EFI v2" in console
+
+
+def test_nothing_changes_by_itself_and_destroy_leaves_nothing(project: Project) -> None:
+    shown = project.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "-s", "e2e")
+    assert shown.code == 0, shown.text
+    assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0
+    assert project.inventory()["main"]["resources"]["image"] == []
