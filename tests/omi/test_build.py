@@ -65,6 +65,8 @@ def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench)
     assert (record.verified, record.adopted, record.boot_seconds) == (True, False, 7)
     assert (record.account, record.used_bytes, record.packages) == (ACCOUNT, 94000000, 46)
     assert (record.trimmed_bytes, record.installed_bytes) == (147000000, 83000000)
+    assert record.boot_modes == ("legacy",)
+    assert "boot_modes" not in record.to_json(), "an earlier version reads it, and wrote none"
     found = find_own(bench.account.cloud, spec.name)
     assert found is not None
     assert found.bears(Identity(spec).tags)
@@ -97,6 +99,7 @@ def test_a_plugin_that_knows_no_boot_modes_is_made_up_for(bench: Bench, firmware
     record = bench.build(spec)
     assert (record.name, record.boot_modes) == (spec.name, modes)
     assert read_boot_modes(bench.account.cloud, record.omi) == modes
+    assert ImageRecord.from_json(record.to_json(), "it") == record
     assert bench.account.left() == {"images": [record.omi]}, "the one under the working name is gone"
 
 

@@ -94,6 +94,8 @@ def test_what_only_names_or_surrounds_an_image_does_not_show(change: dict[str, A
         {"repos": {**PROFILE["repos"], "https://example.org/x": "commented"}},
         {"services": {}},
         {"kernel_flavor": "lts"},
+        {"firmware": "uefi"},
+        {"firmware": "hybrid"},
         {"kernel_modules": {"loop": True}},
         {"kernel_options": {}},
         {"initfs_features": {"nvme": True}},
@@ -176,3 +178,19 @@ def test_a_missing_guest_folder_or_template_is_named(tmp_path: Path) -> None:
     (tmp_path / "guest").mkdir()
     with pytest.raises(InputError, match="t: cannot be read: No such file"):
         image_digest(one, "3.23.6", tmp_path / "guest", tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    ("firmware", "packages", "boot_modes"),
+    [
+        ("bios", {"syslinux"}, ("legacy",)),
+        ("uefi", {"grub-efi", "partx", "sfdisk"}, ("uefi",)),
+        ("hybrid", {"grub-efi", "syslinux", "partx", "sfdisk"}, ("legacy", "uefi")),
+    ],
+)
+def test_loaders_and_boot_modes_follow_from_the_firmware(
+    firmware: str, packages: set[str], boot_modes: tuple[str, ...]
+) -> None:
+    made = build(PROFILE | {"firmware": firmware})
+    assert {"grub-efi", "syslinux", "partx", "sfdisk"} & set(package_lines(made)) == packages
+    assert made.boot_modes == boot_modes
