@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What the scripts tell. Needs nothing; leaves say_step, note, fail, run and report_end.
+# What the scripts tell. Needs is_full and root_mib; leaves say_step, note, fail, run and report_end.
 
 current_step="starting"
 told=
@@ -15,8 +15,11 @@ note() {
 	echo "guest: note: $*"
 }
 
-# fail WHAT CURE: the one line that says why it ends here.
+# fail WHAT CURE: the one line that says why it ends here. Whatever failed on a full disk failed for that.
 fail() {
+	if is_full; then
+		set -- "the root volume of $(root_mib) MiB is full: $1" "raise volume_size in the profile"
+	fi
 	echo "guest: ERROR: $1 ($2)" >&2
 	told=yes
 	exit 1

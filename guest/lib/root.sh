@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # The image's root while it is being made.
-# Needs: ROOT (empty before it is mounted). Leaves: enter_root, leave_programs, leave_root, in_root, has_program, put_file.
+# Needs: ROOT (empty before it is mounted). Leaves: enter_root, leave_programs, leave_root, in_root, has_program,
+# put_file, is_full, root_mib.
 
 # Mounts what programs in the root want to see.
 enter_root() {
@@ -39,6 +40,15 @@ in_root() {
 # has_program NAME: whether the image has it.
 has_program() {
 	[ -x "$ROOT/usr/bin/$1" ] || [ -x "$ROOT/usr/sbin/$1" ] || [ -x "$ROOT/bin/$1" ] || [ -x "$ROOT/sbin/$1" ]
+}
+
+# Whether no file of a usual size finds room in the root any more.
+is_full() {
+	[ -n "${ROOT:-}" ] && mountpoint -q "$ROOT" && [ "$(df -k --output=avail "$ROOT" | tail -n 1)" -lt 1024 ]
+}
+
+root_mib() {
+	df -m --output=size "$ROOT" | tail -n 1 | tr -d ' '
 }
 
 # put_file NAME MODE PLACE: a file of guest/files into the image.

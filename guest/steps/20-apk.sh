@@ -11,7 +11,7 @@ get_apk() {
 	mkdir "$WORK/apk"
 	base=$MIRROR/$BRANCH/main/$ARCH
 	fetch "$base/APKINDEX.tar.gz" "$WORK/apk/index"
-	split_signed "$WORK/apk/index"
+	split_signed "$WORK/apk/index" "$base/APKINDEX.tar.gz"
 	check_signature "$WORK/apk/index" "$base/APKINDEX.tar.gz"
 	record=$(gzip -dc "$WORK/apk/index.signed" | tar -xO APKINDEX | index_record apk-tools-static)
 	[ -n "$record" ] || fail "the index at $base has no apk-tools-static" "use a complete mirror"
@@ -20,7 +20,7 @@ get_apk() {
 
 	package=$WORK/apk/package
 	fetch "$base/apk-tools-static-$version.apk" "$package"
-	split_signed "$package"
+	split_signed "$package" "$base/apk-tools-static-$version.apk"
 	check_signature "$package" "$base/apk-tools-static-$version.apk"
 	check_identity "$package" "$identity"
 	run tar --warning=no-unknown-keyword -xzf "$package.data" -C "$WORK/apk" sbin/apk.static
@@ -33,23 +33,23 @@ get_apk() {
 fetch() {
 	if command -v curl > /dev/null; then
 		curl --fail --silent --show-error --location --retry 3 --connect-timeout 20 --max-time 300 \
-			--output "$2" "$1" || unfetched "$1"
+			--output "$2" "$1" 2> "$WORK/fetch.log" || unfetched "$1"
 	else
-		wget --quiet --tries=3 --timeout=60 -O "$2" "$1" || unfetched "$1"
+		wget --no-verbose --tries=3 --timeout=60 -O "$2" "$1" 2> "$WORK/fetch.log" || unfetched "$1"
 	fi
 }
 
 unfetched() {
-	fail "$1 can't be fetched" "check the stack's mirror and the build VM's way to it"
+	fail "$1 can't be fetched: $(tail -n 1 "$WORK/fetch.log")" "check the stack's mirror and the build VM's way to it"
 }
 
-# split_signed FILE: FILE.signature, FILE.signed (the member it covers), FILE.data (what follows).
+# split_signed FILE NAME: FILE.signature, FILE.signed (the member it covers), FILE.data (what follows).
 split_signed() {
-	cut_member "$1" "$1.signature" "$1.rest"
-	cut_member "$1.rest" "$1.signed" "$1.data"
+	{ cut_member "$1" "$1.signature" "$1.rest" && cut_member "$1.rest" "$1.signed" "$1.data"; } \
+		|| fail "$2 is no signed index or package of apk's v2 format" "check that Alpine, or whoever made it, signs it"
 }
 
-# cut_member FILE FIRST REST: FIRST becomes the first gzip member of FILE, REST all others.
+# cut_member FILE FIRST REST: FIRST becomes the first gzip member of FILE, REST all others; 1 where it is none.
 cut_member() {
 	total=$(wc -c < "$1")
 	magic=$(printf '\037\213\010')
@@ -61,7 +61,7 @@ cut_member() {
 			return 0
 		fi
 	done
-	fail "$(basename "$1") from $MIRROR is no index or package of apk's v2 format" "check that the mirror serves Alpine"
+	return 1
 }
 
 # check_signature FILE NAME: FILE.signature is by a trusted key and covers FILE.signed.

@@ -24,7 +24,7 @@ list_indexes() {
 	for repository in $(printf '%s\n' "$INSTALL_REPOSITORIES" | grep -v '^#' | awk '{ print $NF }'); do
 		url=${repository%/}/$ARCH/APKINDEX.tar.gz
 		fetch "$url" "$WORK/index"
-		split_signed "$WORK/index"
+		split_signed "$WORK/index" "$url"
 		check_signature "$WORK/index" "$url"
 		echo "$(sha256sum < "$WORK/index" | cut -d' ' -f1) $(without_login "$url")" >> "$1"
 		made=$(gzip -dc "$WORK/index.signed" | tar -xO APKINDEX | newest_package)

@@ -17,6 +17,14 @@ install_packages() {
 	tell_installed
 	tell_changes packages
 	printf '%s\n' "$REPOSITORIES" > "$ROOT/etc/apk/repositories"
+	keep_keys
+}
+
+# The image trusts its own keys alone: not those that count while it is built, nor others that a package brings.
+keep_keys() {
+	for key in "$ROOT"/etc/apk/keys/*; do
+		printf '%s\n' "$IMAGE_KEYS" | grep -Fqx "${key##*/}" || rm -f "$key"
+	done
 }
 
 write_initramfs_settings() {
@@ -56,8 +64,36 @@ add_packages() {
 		# shellcheck disable=SC2086 # names, one a line
 		apk_add "$ROOT" $PACKAGES 2>&1 && echo 0 > "$WORK/apk.code"
 	} | tell_installs
-	[ "$(cat "$WORK/apk.code")" -eq 0 ] || fail "apk could not install the packages: $(apk_reason)" \
-		"check names, repositories and keys in the profile"
+	check_repositories
+	[ "$(cat "$WORK/apk.code")" -eq 0 ] || explain_apk
+}
+
+# apk goes on without a repository that it can't read or doesn't trust; the image would lack what comes from there.
+check_repositories() {
+	lost=$(sed -nE 's,^(WARNING|ERROR): ([a-zA-Z ]+ )?([^ ]+)/[^/ ]+/APKINDEX\.tar\.gz: (.*)$,\3 \4,p' "$WORK/apk.log" | head -n 1)
+	case "$lost" in
+	'') ;;
+	*signature*) fail "the repository ${lost%% *} is signed by no key that is trusted: ${lost#* }" \
+		"name its key in the profile's keys, or take it out of repos" ;;
+	*) fail "the repository ${lost%% *} can't be read: ${lost#* }" \
+		"check its address in the profile's repos and the build VM's way to it" ;;
+	esac
+}
+
+# Why apk installed nothing, or not all.
+explain_apk() {
+	missing=$(awk '
+		/ \(no such package\):$/ { name = $1 }
+		name && $1 == "required" {
+			by = $3
+			sub(/\[.*/, "", by)
+			print name (by == "world" ? "" : " (for " by ")")
+			name = ""
+		}' "$WORK/apk.log" | paste -sd, | sed 's/,/, /g')
+	[ -z "$missing" ] || fail "no repository has the package $missing" "check packages and repos in the profile"
+	! grep -q 'No space left on device' "$WORK/apk.log" \
+		|| fail "the root volume of $(root_mib) MiB is too small for the packages" "raise volume_size in the profile"
+	fail "apk could not install the packages: $(apk_reason)" "check names, repositories and keys in the profile"
 }
 
 # apk_add FOLDER PACKAGES...: into a root at FOLDER, with signatures on.

@@ -149,9 +149,9 @@ def empty_index(mirror: Mirror) -> None:
         (appended_files, "are not those that were signed"),
         (no_package, "apk-tools-static-3.0.8-r0.apk can't be fetched"),
         (not_in_the_index, "has no apk-tools-static"),
-        (no_mirror, "is no index or package of apk's v2 format"),
-        (empty_index, "is no index or package of apk's v2 format"),
-        (damaged_index, "is wrong|is no index"),
+        (no_mirror, "is no signed index or package of apk's v2 format"),
+        (empty_index, "is no signed index or package of apk's v2 format"),
+        (damaged_index, "is wrong|is no signed index"),
     ],
 )
 def test_anything_else_is_refused_before_it_runs(mirror: Mirror, spoil: Callable[[Mirror], None], reason: str) -> None:

@@ -36,6 +36,7 @@ SETTINGS = {
     "DIGEST": f"sha256:{'0' * 64}",
     "COMMIT": f"{'1' * 40}+changes",
     "TOOLS": "packer 1.16.0",
+    "IMAGE_KEYS": "k.rsa.pub",
 }
 
 
@@ -227,17 +228,22 @@ def test_the_setup_script_sees_root_and_files(data: Path, root: Path, tmp_path: 
     (data / "setup").mkdir()
     (data / "setup/motd").write_text("hello")
     (data / "setup_script").write_text('cp motd "$TARGET/etc/motd"\n')
-    values = {"ROOT": str(root), "DATA": str(data), "SETUP_SCRIPT": "setup_script"}
+    values = {"ROOT": str(root), "DATA": str(data), "SETUP_SCRIPT": "setup_script", "SETUP_NAME": "setup/web.sh"}
     audit = 'in_root() { echo A etc/ours; [ ! -e "$ROOT/etc/motd" ] || echo "U etc/motd"; }'
     done = run_functions(f"{audit}; run_setup_script", tmp_path, **values)
     assert done.returncode == 0, done.stderr
     assert "guest: FACT changed_by_setup=etc/motd\n" in done.stdout, "and what it changes is told"
     assert "changed_by_setup=etc/ours" not in done.stdout
     assert (root / "etc/motd").read_text() == "hello"
-    (data / "setup_script").write_text("exit 7\n")
+    (data / "setup_script").write_text("echo going on; echo 'nginx.conf: no such file' >&2; exit 7\n")
     done = run_functions(f"{audit}; run_setup_script", tmp_path, **values)
     assert done.returncode == 1
-    assert "setup script ended with exit code 7" in done.stderr
+    said = "guest: ERROR: the setup script setup/web.sh ended with exit code 7: nginx.conf: no such file ("
+    assert said in done.stderr
+    assert "going on\n" in done.stdout
+    (data / "setup_script").write_text("exit 7\n")
+    done = run_functions(f"{audit}; run_setup_script", tmp_path, **values)
+    assert "guest: ERROR: the setup script setup/web.sh ended with exit code 7 (" in done.stderr
 
 
 def test_a_failed_command_is_named(tmp_path: Path) -> None:

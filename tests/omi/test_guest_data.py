@@ -100,7 +100,7 @@ def test_the_guest_reads_what_the_profile_sets(build: Build, tmp_path: Path) -> 
     names = ["PRIVILEGES", "MOTD", "TIMEZONE", "NTP_SERVERS", "SYSCTL"]
     assert list(sourced(tmp_path / "data" / "image.env", names).values()) == [
         "sudo",
-        "It's\n  two lines\n",
+        "It's\n  two lines",
         "Europe/Paris",
         "192.0.2.1\nntp.example.org",
         "net.ipv4.ip_forward = 1\nnet.ipv4.tcp_rmem = 4096 131072 6291456",
@@ -128,7 +128,7 @@ def test_no_value_escapes_its_quotes(tmp_path_factory: pytest.TempPathFactory, v
 def test_setup_files_arrive_as_they_were_and_replace_older_ones(build: Build, tmp_path: Path) -> None:
     root = tmp_path / "profiles"
     shutil.copytree(PROFILES, root)
-    (root / "setup").mkdir()
+    (root / "setup").mkdir(exist_ok=True)
     (root / "setup" / "web.sh").write_text("#!/bin/sh\n")
     (root / "setup" / "tool").write_text("tool")
     (root / "setup" / "tool").chmod(0o755)

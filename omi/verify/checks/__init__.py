@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from omi.verify.checks.accounts import check_accounts
+from omi.verify.checks.apk import check_apk
 from omi.verify.checks.changes import check_changes
 from omi.verify.checks.files import check_files
 from omi.verify.checks.firmware import check_firmware
+from omi.verify.checks.kernel import check_kernel
 from omi.verify.checks.packages import check_packages
 from omi.verify.checks.release import check_release
 from omi.verify.checks.root import check_root
 from omi.verify.checks.services import check_services
+from omi.verify.checks.settings import check_settings
 from omi.verify.checks.sockets import check_sockets
 from omi.verify.checks.ssh import check_host_keys
 from omi.verify.checks.system import check_system
 from omi.verify.checks.time import check_time
+from omi.verify.checks.user import check_user
 from omi.verify.facts import Expected, Facts
 
 Check = Callable[[Facts, Expected], Iterator[str]]
@@ -33,6 +37,10 @@ CHECKS: tuple[Check, ...] = (
     check_packages,
     check_changes,
     check_time,
+    check_user,
+    check_settings,
+    check_apk,
+    check_kernel,
 )
 """Each gives one clause for everything that is not as it must be."""
 CHECKS_AT_REST: tuple[Check, ...] = (check_files, check_accounts, check_packages, check_changes, check_time)

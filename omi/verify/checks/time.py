@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from omi.profile.resolve import TIME_SERVICES
 from omi.profile.schema import AWS_TIME
 from omi.verify.facts import Expected, Facts
 
@@ -19,3 +20,10 @@ def check_time(facts: Facts, expected: Expected) -> Iterator[str]:
             yield f"{file} sets the clock by {AWS_TIME}, which only AWS has"
         elif build.ntp_servers and service in services and name not in build.ntp_servers:
             yield f"{file} sets the clock by {name}, which is not among the profile's ntp_servers"
+    if services.intersection(TIME_SERVICES):
+        told = {line.partition(" ")[0] for line in facts.values.get("time_server", ())}
+        for name in build.ntp_servers:
+            if name not in told:
+                yield f"the clock is not set by {name}, which is among the profile's ntp_servers"
+        if not told:
+            yield "the clock is set by no server"

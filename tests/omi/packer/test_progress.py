@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from omi.packer.progress import GuestResult, PackerOutput
+from tests.guest.shell import run_functions
 
 PREFIX = "outscale-bsusurrogate.alpine: "
 GOOD = f"""\
@@ -84,6 +87,29 @@ def test_the_reason_is_the_most_exact_one(lines: list[str], reason: str) -> None
     for line in lines:
         output.feed(line)
     assert output.reason == reason
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "no repository has the package no-such-package",
+        "the service chronyd (default) is in none of the installed packages",
+        "the setup script setup/web.sh ended with exit code 1: cp: cannot stat 'a': No such file or directory",
+        "the repository http://127.0.0.1:9/own can't be read: Connection refused",
+        "the repository https://example.org/own is signed by no key that is trusted: UNTRUSTED signature",
+        "the root volume of 975 MiB is full: 'mkinitfs' ended with exit code 1",
+    ],
+)
+def test_what_the_guest_says_last_is_the_reason_word_by_word(tmp_path: Path, what: str) -> None:
+    done = run_functions('fail "$WHAT" "the cure"', tmp_path, WHAT=what)
+    output = PackerOutput()
+    for line in f"Error: an earlier line of a tool\n{done.stderr}".splitlines():
+        output.feed(f"==> {PREFIX}{line}")
+    output.feed(f"==> {PREFIX}Script exited with non-zero exit status: 1. Allowed exit codes are: [0]")
+    output.feed(
+        "Build 'outscale-bsusurrogate.alpine' errored after 41 seconds 5 milliseconds: Script exited with non-zero"
+    )
+    assert output.reason == f"{what} (the cure)"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"used_bytes": "many"}'])

@@ -56,6 +56,21 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+def test_packages_with_a_tag_can_be_told(root: Path) -> None:
+    put(root, "etc/apk/repositories", "https://a.example/main\n@edge https://a.example/edge\n#@not https://a.example\n")
+    asked = '[ -s "$TOP$9/x86_64/APKINDEX.tar.gz" ] && echo "OK: $8"'
+    put(
+        root.parent,
+        "apk",
+        f'#!/bin/sh\ncase "$*" in\n*--simulate*) set -- $*; {asked} ;;\naudit*) echo "U etc/motd" ;;\nesac\n',
+        0o755,
+    )
+    facts = look(root)
+    assert facts.one("solved") == "yes"
+    assert failed_checks(facts, EXPECTED) == []
+    assert [path.name for path in (root / "tmp").iterdir()] == [".keep"], "nothing is left of it"
+
+
 def put(root: Path, name: str, text: str, mode: int = 0o644) -> None:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,31 @@
+"""Where packages come from, and that those of the profile are there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+
+from omi.profile.content import package_lines, repository_lines
+from omi.verify.facts import Expected, Facts
+
+
+def check_apk(facts: Facts, expected: Expected) -> Iterator[str]:
+    """apk is told what the profile says, line by line, and the packages are installed."""
+    build = expected.build
+    repositories = list(facts.values.get("apk_repository", ()))
+    if repositories != repository_lines(build):
+        yield f"/etc/apk/repositories says {repositories} instead of {repository_lines(build)}"
+    yield from _check_keys(facts, build.keys)
+    installed = set(facts.values.get("apk_installed", ()))
+    for name in sorted({re.split("[@<>=~]", line)[0] for line in package_lines(build)} - installed):
+        yield f"the package {name} is not installed"
+
+
+def _check_keys(facts: Facts, keys: dict[str, str]) -> Iterator[str]:
+    trusted = dict(line.partition(" ")[::2] for line in facts.values.get("apk_key", ()))
+    for name, text in keys.items():
+        if trusted.get(name) != hashlib.sha256(text.encode()).hexdigest():
+            yield f"the key {name} in /etc/apk/keys is {'another' if name in trusted else 'missing'}"
+    for name in sorted(set(trusted) - set(keys)):
+        yield f"the key {name} is in /etc/apk/keys, but not in the profile"

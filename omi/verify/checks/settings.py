@@ -1,0 +1,45 @@
+"""What the profile sets beyond packages and services."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from omi.verify.facts import Expected, Facts
+
+
+def check_settings(facts: Facts, expected: Expected) -> Iterator[str]:
+    """A login's text, the local time, kernel parameters."""
+    build = expected.build
+    if build.motd is not None and facts.one("motd_digest") != motd_digest(build.motd):
+        yield "/etc/motd is not the profile's"
+    if build.timezone is not None:
+        yield from _check_zone(facts, build.timezone)
+    now = dict(line.partition(" ")[::2] for line in facts.values.get("sysctl", ()))
+    for name, value in build.sysctl.items():
+        if " ".join(now.get(name, "").split()) != " ".join(value.split()):
+            yield f"sysctl {name} is {now.get(name, '')!r} instead of {value!r}"
+
+
+def motd_digest(text: str) -> str:
+    """SHA-256 of /etc/motd, which ends in one newline."""
+    return hashlib.sha256((text.rstrip("\n") + "\n").encode()).hexdigest()
+
+
+def _check_zone(facts: Facts, zone: str) -> Iterator[str]:
+    link = facts.one("localtime")
+    if not link.endswith(f"/zoneinfo/{zone}"):
+        yield f"/etc/localtime leads to {link!r} instead of {zone}"
+    seconds, _, offset = facts.one("clock").partition(" ")
+    if not seconds.isdecimal():
+        yield f"the clock {facts.one('clock')!r} is not understood"
+        return
+    try:
+        there = datetime.fromtimestamp(int(seconds), UTC).astimezone(ZoneInfo(zone))
+    except ZoneInfoNotFoundError:
+        return  # this machine knows no time zones; the link is all that can be checked
+    wanted = f"{there:%z}"
+    if offset != wanted:
+        yield f"the local time is {offset} from UTC instead of {wanted} ({zone})"

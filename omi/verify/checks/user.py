@@ -1,0 +1,19 @@
+"""The user who logs in, and root rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omi.verify.facts import Expected, Facts
+
+
+def check_user(facts: Facts, expected: Expected) -> Iterator[str]:
+    """The user becomes root in the one way that the profile wants, or in none."""
+    wanted = {"doas", "sudo"} & {expected.build.privileges}
+    ways = set(facts.values.get("becomes_root", ()))
+    for program in sorted(wanted - ways):
+        yield f"the user can't become root by {program} without a password"
+    for program in sorted(ways - wanted):
+        yield f"the user becomes root by {program}, though privileges says {expected.build.privileges}"
+    if wanted and "wheel" not in facts.one("groups").split():
+        yield "the user is not in the group wheel"

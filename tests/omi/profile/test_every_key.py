@@ -1,0 +1,76 @@
+"""profiles/test.yaml can't fall behind: it uses every key, each to an effect, and takes something out of every map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from omi.profile import Build, load_profile
+from omi.profile.schema import AccessKeys, CommonKeys, DiscoverKeys, TargetFile
+from tests.omi.profile.conftest import PROJECT
+
+PROFILE: dict[str, Any] = yaml.safe_load((PROJECT / "profiles/test.yaml").read_text())
+(ENTRY,) = PROFILE["builds"].values()
+
+PINS = {"release", "revision"}
+"""They hold an image at one day's state: a build of it would fail as soon as a mirror has moved on."""
+ONE_CHOICE = {"arch", "prefix", "kernel_flavor", "volume_size", "bootstrap", "firmware", "privileges", "access"}
+"""At their default here: another choice means another image (tests/e2e), or builds nothing."""
+
+
+def test_every_key_is_used() -> None:
+    used = set(PROFILE) | set(ENTRY)
+    assert set(TargetFile.model_fields) - PINS - used == set()
+    assert set(AccessKeys.model_fields) - set(PROFILE["access"]) == set()
+    assert set(DiscoverKeys.model_fields) - {"edge"} - set(PROFILE["discover"]) == set(), "edge is a build of its own"
+
+
+def test_every_key_has_an_effect(root: Path) -> None:
+    (root / "plain.yaml").write_text('builds: {v3_23-x86_64: {version: "3.23"}}\n')
+    (plain,) = load_profile("plain", root).builds
+    (full,) = load_profile("test", PROJECT / "profiles").builds
+    for key in set(CommonKeys.model_fields) - ONE_CHOICE:
+        assert getattr(full, key) != getattr(plain, key), key
+
+
+def test_it_is_one_build() -> None:
+    assert [build.name for build in load_profile("test", PROJECT / "profiles").builds] == ["v3_23-x86_64"]
+
+
+MAPS = sorted(key for key, value in PROFILE.items() if isinstance(value, dict) and key in CommonKeys.model_fields)
+
+
+@pytest.mark.parametrize("key", [key for key in MAPS if key != "access"])
+def test_something_is_taken_out_of_every_map(key: str) -> None:
+    (build,) = load_profile("test", PROJECT / "profiles").builds
+    taken = flat(ENTRY[key])
+    assert taken
+    assert set(taken.values()) <= {None, False}
+    held = flat(build.services) if key == "services" else getattr(build, key)
+    assert not {place.rpartition(" ")[2].format(branch="v3.23") for place in taken} & {*names(held)}
+
+
+def test_both_ways_of_taking_away_are_used() -> None:
+    assert {value for key in MAPS for value in flat(ENTRY.get(key, {})).values()} == {None, False}
+
+
+def flat(table: Any, path: str = "") -> dict[str, Any]:
+    """The leaves of a map by the keys that lead to them."""
+    if not isinstance(table, dict):
+        return {path: table}
+    return {place: leaf for key, value in table.items() for place, leaf in flat(value, f"{path} {key}".strip()).items()}
+
+
+def names(held: Any) -> set[str]:
+    if isinstance(held, dict) and all(isinstance(value, tuple) for value in held.values()):
+        return {name for value in held.values() for name in value}
+    return set(held)
+
+
+def test_the_names_of_what_it_holds_are_found() -> None:
+    assert names({"boot": ("a", "b")}) == {"a", "b"}
+    assert names({"url": True}) == {"url"}
+    assert isinstance(load_profile("test", PROJECT / "profiles").builds[0], Build)

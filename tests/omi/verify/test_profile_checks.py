@@ -1,0 +1,139 @@
+"""Each key's effect in a booted image: what is as the profile says passes, and each fault is named."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from omi.profile import load_profile
+from omi.verify.checks.apk import check_apk
+from omi.verify.checks.kernel import check_kernel
+from omi.verify.checks.packages import check_packages
+from omi.verify.checks.settings import check_settings, motd_digest
+from omi.verify.checks.time import check_time
+from omi.verify.checks.user import check_user
+from omi.verify.facts import Expected, Facts
+
+PROFILES = Path(__file__).parents[3] / "profiles"
+(BUILD,) = load_profile("test", PROFILES).builds
+KEYS = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in BUILD.keys.items()}
+OLD_KEY = "alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub"
+CHECKS = (check_user, check_settings, check_time, check_apk, check_packages, check_kernel)
+
+WORLD = (
+    "alpine-base",
+    "ca-certificates-bundle@edge",
+    "curl>8",
+    "dhcpcd",
+    "doas",
+    "e2fsprogs",
+    "e2fsprogs-extra",
+    "linux-virt",
+    "openrc",
+    "openssh",
+    "syslinux",
+)
+COMMAND_LINE = (
+    "root=UUID=x modules=ext4,loop,sd-mod,virtio_blk console=tty0 console=ttyS0,115200n8 panic=10 rootfstype=ext4"
+)
+GOOD = "\n".join(
+    [
+        "groups=tester wheel",
+        "becomes_root=doas",
+        f"motd_digest={hashlib.sha256((BUILD.motd or '').encode()).hexdigest()}",
+        "localtime=/etc/zoneinfo/Europe/Paris",
+        "clock=1700000000 +0100",
+        "sysctl=net.ipv4.ip_forward 1",
+        "sysctl=net.ipv4.tcp_rmem 4096\t131072\t6291456",
+        "time_server=0.pool.ntp.org /etc/ntp.conf",
+        "apk_repository=@edge https://dl-cdn.alpinelinux.org/alpine/edge/main",
+        "apk_repository=#https://dl-cdn.alpinelinux.org/alpine/edge/testing",
+        "apk_repository=https://dl-cdn.alpinelinux.org/alpine/v3.23/main",
+        *(f"apk_key={name} {digest}" for name, digest in KEYS.items()),
+        *(f"world={line}" for line in WORLD),
+        *(f"apk_installed={line.split('@')[0].split('>')[0]}" for line in WORLD),
+        "apk_installed=musl",
+        "solved=yes",
+        f"kernel_command_line={COMMAND_LINE}",
+        "initfs_features=base ext4 nvme scsi virtio",
+        "",
+    ]
+)
+
+
+def failures(text: str, **changes: object) -> list[str]:
+    expected = Expected("3.23.6", BUILD.model_copy(update=changes), "any", 0, "sha256:")
+    return [clause for check in CHECKS for clause in check(Facts.parse(text), expected)]
+
+
+def test_an_image_that_is_as_its_profile_says_fails_nothing() -> None:
+    assert failures(GOOD) == []
+
+
+FAULTS = {
+    "no root rights": ("becomes_root=doas\n", "", "can't become root by doas without a password"),
+    "root rights by another": ("becomes_root=doas", "becomes_root=doas\nbecomes_root=sudo", "becomes root by sudo"),
+    "not in wheel": ("groups=tester wheel", "groups=tester", "not in the group wheel"),
+    "another text": ("motd_digest=", "motd_digest=0", "/etc/motd is not the profile's"),
+    "another zone": ("zoneinfo/Europe/Paris", "zoneinfo/Europe/Rome", "leads to '/etc/zoneinfo/Europe/Rome' instead"),
+    "no zone's file": ("clock=1700000000 +0100", "clock=1700000000 +0000", "the local time is +0000 from UTC instead"),
+    "no clock": ("clock=1700000000 +0100", "clock=", "the clock '' is not understood"),
+    "a parameter not set": ("ip_forward 1", "ip_forward 0", "sysctl net.ipv4.ip_forward is '0' instead of '1'"),
+    "a parameter unknown": ("sysctl=net.ipv4.ip_forward 1\n", "", "sysctl net.ipv4.ip_forward is '' instead of '1'"),
+    "a repository more": ("apk_repository=#", "apk_repository=", "/etc/apk/repositories says"),
+    "another key": (next(iter(KEYS.values())), "0" * 64, "in /etc/apk/keys is another"),
+    "a key that was taken out": (
+        "world=curl>8",
+        f"world=curl>8\napk_key={OLD_KEY} 0",
+        f"the key {OLD_KEY} is in /etc/apk/keys, but not in the profile",
+    ),
+    "without its tag": (
+        "bundle@edge",
+        "bundle",
+        "the package ca-certificates-bundle@edge of the profile is not in /etc/apk/world",
+    ),
+    "not installed": ("apk_installed=curl\n", "", "the package curl is not installed"),
+    "an option": (" panic=10", "", "the kernel was started without panic=10"),
+    "a module": (",loop,", ",", "the kernel module loop is not loaded before the root is mounted"),
+    "a feature": (" nvme", "", "mkinitfs has the features"),
+    "a feature more": (" nvme", " nvme cdrom", "mkinitfs has the features"),
+    "AWS's time": (
+        "time_server=0.pool.ntp.org /etc/ntp.conf",
+        "time_server=0.pool.ntp.org /etc/ntp.conf\ntime_server=169.254.169.123 /etc/ntp.conf",
+        "only AWS has",
+    ),
+}
+
+
+@pytest.mark.parametrize(("good", "bad", "said"), FAULTS.values(), ids=FAULTS.keys())
+def test_each_fault_is_named(good: str, bad: str, said: str) -> None:
+    text = GOOD.replace(good, bad, 1)
+    assert text != GOOD
+    assert [clause for clause in failures(text) if said in clause]
+
+
+def test_a_missing_key_is_named() -> None:
+    name, digest = next(iter(KEYS.items()))
+    (clause,) = failures(GOOD.replace(f"apk_key={name} {digest}\n", ""))
+    assert clause == f"the key {name} in /etc/apk/keys is missing"
+
+
+def test_time_servers_are_the_profiles_or_dhcps() -> None:
+    none = GOOD.replace("time_server=0.pool.ntp.org /etc/ntp.conf\n", "")
+    assert failures(none) == [
+        "the clock is not set by 0.pool.ntp.org, which is among the profile's ntp_servers",
+        "the clock is set by no server",
+    ]
+    assert failures(none, ntp_servers=()) == ["the clock is set by no server"]
+    assert failures(none, ntp_servers=(), services={"default": ("sshd",)}) == []
+
+
+def test_nobody_becomes_root_where_the_profile_says_so() -> None:
+    said = failures(GOOD, privileges="none")
+    assert said[0] == "the user becomes root by doas, though privileges says none"
+
+
+def test_the_texts_digest_is_that_of_the_file_that_the_guest_writes() -> None:
+    assert motd_digest("a") == motd_digest("a\n") == hashlib.sha256(b"a\n").hexdigest()
