@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The loader for UEFI: GRUB, in one file where firmware looks for it on a disk that it knows nothing of.
-# Needs: FIRMWARE, ROOT, ROOT_UUID, ESP_DEVICE, KERNEL_FLAVOR, APK, KEYS, WORK. Leaves: an EFI system partition, mounted
-# by /etc/fstab on /boot/efi.
+# Needs: FIRMWARE, ROOT, ROOT_UUID, ESP_DEVICE, KERNEL_FLAVOR, APK, KEYS, SOURCE_DATE_EPOCH, WORK. Leaves: an EFI system
+# partition, mounted by /etc/fstab on /boot/efi.
 #
 # The file holds all the modules that Alpine's menu asks for. So what an upgrade does to the package grub, or to the
 # menu by its trigger, never meets a loader of another version. The partition is made as a file by mtools from the
@@ -69,8 +69,13 @@ fill_esp() {
 		--repositories-file "$WORK/repositories" mtools
 	truncate -s "$(lsblk -dbnro SIZE "$ESP_DEVICE")" "$tools/esp"
 	run cp "$WORK/bootx64.efi" "$tools/bootx64.efi"
-	run chroot "$tools" mformat -i /esp -v EFI ::
-	run chroot "$tools" mmd -i /esp ::/EFI ::/EFI/BOOT
-	run chroot "$tools" mcopy -i /esp /bootx64.efi ::/EFI/BOOT/BOOTX64.EFI
+	# a serial number of its own, so that a disk of another image can't be mounted in its place
+	in_tools mformat -i /esp -v EFI -N "$(printf '%.8s' "$ROOT_UUID")" ::
+	in_tools mmd -i /esp ::/EFI ::/EFI/BOOT
+	in_tools mcopy -i /esp /bootx64.efi ::/EFI/BOOT/BOOTX64.EFI
 	run dd if="$tools/esp" of="$ESP_DEVICE" bs=1M conv=fsync status=none
+}
+
+in_tools() {
+	run env "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH" chroot "$tools" "$@"
 }

@@ -18,7 +18,7 @@ from tests.guest.test_build import SIZE, build, left_over, loop_device
 pytestmark = pytest.mark.slow
 
 LOADERS = {"uefi": "grub-efi", "hybrid": "grub-efi\nsyslinux"}
-PACKAGES = "alpine-base\nlinux-virt\nopenrc\npartx\nsfdisk\ne2fsprogs-extra\nopenssh\ndhcpcd"
+PACKAGES = "alpine-base\nlinux-virt\nopenrc\npartx\nsfdisk\ne2fsprogs-extra\nopenssh\ndhcpcd\ndoas"
 ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"  # UEFI specification, 5.3.3
 LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 OPTIONS = "modules=ext4,virtio_blk console=ttyS0,115200n8 rootfstype=ext4"
@@ -99,6 +99,7 @@ def test_both_menus_boot_the_same_and_fstab_has_both_filesystems(disk: tuple[str
             f"UUID={root}\t/\text4\trw,noatime\t0 1\nUUID={esp}\t/boot/efi\tvfat\trw,noatime,umask=0077\t0 0\n"
         )
         extlinux = place / "boot/extlinux.conf"
+        assert esp == f"{root[:4]}-{root[4:8]}".upper(), "two images' partitions can be told apart"
         assert extlinux.exists() is (firmware == "hybrid")
         assert firmware != "hybrid" or f"APPEND root=UUID={root} {OPTIONS}\n" in extlinux.read_text()
         assert not list((place / "boot").rglob("*.apk-new"))
