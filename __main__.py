@@ -41,8 +41,7 @@ with clean_errors():
     if plan.of(Action.BUILD) or plan.of(Action.REBUILD):
         check_before_building(settings)
     if not pulumi.runtime.is_dry_run():
-        export_ledger(settings, ledger)
-        for line in record_releases(seen.profile, seen.upstream, PROFILES):
+        for line in (*export_ledger(settings, ledger), *record_releases(seen.profile, seen.upstream, PROFILES)):
             pulumi.log.info(line)
 
     builds = {name: ProfileBuild(name, steps, settings) for name, steps in plan.declared()}

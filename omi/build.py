@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ class Build:
             omi, packed = (existing, None) if existing else self._pack(tools, group_id, name)
             self._check_boot_modes(omi)
             facts = (packed.output if packed else earlier).facts
+            documents = self._documents(omi, packed, earlier)
             verified = self._verify(omi, group_id, Facts.parse("\n".join(facts)) if packed or facts else None)
             share(self.cloud, omi.omi_id, self.spec.access)
         except BaseException as error:
@@ -102,7 +104,7 @@ class Build:
                 raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made is removed") from error
             raise
         self._clean(omi, (), earlier.volumes)
-        return self._record(omi, packed, verified, round(time.monotonic() - start))
+        return self._record(omi, packed, verified, round(time.monotonic() - start), documents=documents)
 
     @property
     def spec(self) -> ImageSpec:
@@ -244,6 +246,21 @@ class Build:
                 f"{', '.join(wants)}; see {shown(self.folder.packer_log)}"
             )
 
+    def _documents(self, omi: Omi, packed: PackerRun | None, earlier: PackerOutput) -> dict[str, str] | None:
+        """Write out what went in; of an OMI that an earlier run left, only if that run was here."""
+        from omi.documents.made import Made
+        from omi.documents.write import write_documents
+
+        output = packed.output if packed else earlier
+        made = Made(self.spec, omi.omi_id, omi.snapshots, omi.created, output.source)
+        if packed:
+            return write_documents(self.folder.documents, self.folder.output, made)
+        with suppress(BuildError, CloudError):
+            if _artifact(self.folder.manifest) == omi.omi_id:
+                return write_documents(self.folder.documents, self.folder.output, made)
+        self.narrator.say(f"what went into {omi.omi_id} is not known here: it gets no list of packages and no SBOM")
+        return None
+
     def _verify(self, omi: Omi, group_id: str, finished: Facts | None) -> Verified:
         verification = Verification(
             cloud=self.cloud,
@@ -298,6 +315,7 @@ class Build:
         verified: Verified | None = None,
         seconds: int | None = None,
         *,
+        documents: dict[str, str] | None = None,
         adopted: bool = False,
     ) -> ImageRecord:
         return ImageRecord(
@@ -313,6 +331,7 @@ class Build:
             installed_bytes=verified.size.installed if verified else None,
             packages=packed.output.result.packages if packed else None,
             installed=packed.output.installed if packed and self.spec.build.rebuild_on == "packages" else None,
+            documents=documents,
             build_seconds=seconds if packed else None,
             boot_seconds=verified.boot_seconds if verified else None,
             boot_modes=self.spec.build.boot_modes if verified else read_boot_modes(self.cloud, omi.omi_id),

@@ -130,6 +130,9 @@ class ImageRecord(_Wire):
     installed: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none)
     """What apk installed, `name=version`, where the profile wants rebuilds for other versions; as ImageSpec.packages,
     left out where it is None."""
+    documents: dict[str, str] | None = Field(default=None, exclude_if=_is_none)
+    """Digests (`sha256:` and 64 hex digits) of what is written out of it, by kind (omi.documents); left out where it is
+    None, as `installed`."""
     build_seconds: int | None = None
     """Wall time of Packer and verify together."""
     boot_seconds: int | None = None

@@ -26,7 +26,8 @@ def releases(arguments: Sequence[str]) -> int:
     from omi.releases import export_ledger
 
     settings, ledger = _read("releases", arguments)
-    export_ledger(settings, ledger)
+    for line in export_ledger(settings, ledger):
+        print(line)
     print(f"{settings.releases_dir}: {len(ledger.images)} images written")
     return 0
 

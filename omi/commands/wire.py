@@ -42,6 +42,7 @@ def export(change: str, spec: ImageSpec, record: ImageRecord) -> None:
     from omi import releases
 
     try:
-        (releases.record if change == "record" else releases.forget)(spec, record)
+        for line in (releases.record if change == "record" else releases.forget)(spec, record):
+            tell(line)
     except (OmiError, OSError) as error:
         tell(f"releases files not written: {error}; run `python -m omi releases` to write them from the stack")

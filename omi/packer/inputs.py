@@ -74,6 +74,11 @@ class RunFolder:
         """What the guest scripts told of the image, a new folder in each run."""
         return self.path / "output"
 
+    @property
+    def documents(self) -> Path:
+        """What is written out of the image, until the releases folder has it."""
+        return self.path / "documents"
+
     def tidy(self) -> None:
         """Remove what only a run in progress needs: private keys, what was uploaded, Packer's home."""
         for key in self.path.glob("alpine-omi-*"):

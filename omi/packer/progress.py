@@ -12,6 +12,7 @@ _GUEST = re.compile(r"^guest: (STEP|ERROR:|INSTALLED|FACT|RESULT) ?(.*)$")
 _ERRORED = re.compile(r"^Build 'outscale-bsusurrogate\.alpine' errored(?: after [^:]*)?: (.*)$")
 _VOLUME = re.compile(r"\bvol-[0-9a-f]{8,17}\b")
 _VM = re.compile(r"\bVm ID: (i-[0-9a-f]{8,17})\b")
+_SOURCE = re.compile(r"\bFound Image ID: (ami-[0-9a-f]{8,17})\b")
 _ERROR = re.compile(r"^(?:Error\b|error\b|Timeout\b|Couldn't|No OMI|no OMI|Script exited)")
 _TEMPLATE_ERROR = re.compile(r"^(?:Error: |\* )(.*)$")
 _PACKAGE = re.compile(r"[^=]+=[^=]+")
@@ -51,6 +52,8 @@ class PackerOutput:
     """Volumes named in it: their snapshots may be left without tags."""
     vm: str | None = None
     """The build VM."""
+    source: str | None = None
+    """The OMI that the build VM runs."""
     guest_errors: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     phase: Literal["boot", "snapshot"] | None = None
@@ -68,6 +71,8 @@ class PackerOutput:
         self.volumes += [volume for volume in _VOLUME.findall(text) if volume not in self.volumes]
         if vm := _VM.search(text):
             self.vm = vm[1]
+        if source := _SOURCE.search(text):
+            self.source = source[1]
         if ended := _ERRORED.match(text):
             self.errors.append(ended[1])
             return None

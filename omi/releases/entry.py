@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -12,11 +12,17 @@ from omi.errors import StateError
 from omi.image import ImageRecord, ImageSpec
 from omi.version import release_key, revision_key
 
+_T = TypeVar("_T")
+
 # libyaml where PyYAML was built with it, as its wheels are: ten times as fast, and the same bytes
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 HEADER = "# Written by this program from the stack's state: edits are lost.\n"
+
+
+Documents = tuple[tuple[str, str], ...]
+"""Kind (omi.documents.kinds) and digest, sorted."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Entry:
     installed_bytes: int | None = None
     boot_seconds: int | None = None
     """These four as in ImageRecord; what is not known is not told."""
+    documents: tuple[tuple[str, Documents], ...] = ()
+    """Region and the digests of its OMI's documents, sorted; Regions without any are left out."""
 
 
 def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
@@ -69,18 +77,20 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
         trimmed_bytes=record.trimmed_bytes,
         installed_bytes=record.installed_bytes,
         boot_seconds=record.boot_seconds,
+        documents=((record.region, tuple(sorted(record.documents.items()))),) if record.documents else (),
     )
 
 
 def with_entry(entries: Iterable[Entry], new: Entry) -> list[Entry]:
     """The entries with this one put in; an OMI of the same build and name keeps its other Regions' artifacts."""
-    others, artifacts = [], dict(new.artifacts)
+    others, artifacts, documents = [], dict(new.artifacts), dict(new.documents)
     for entry in entries:
         if _key(entry) == _key(new):
+            documents = {region: told for region, told in entry.documents if region not in artifacts} | documents
             artifacts = dict(entry.artifacts) | artifacts
         else:
             others.append(entry)
-    return [*others, replace(new, artifacts=tuple(sorted(artifacts.items())))]
+    return [*others, replace(new, artifacts=_sorted(artifacts), documents=_sorted(documents))]
 
 
 def without_artifact(entries: Iterable[Entry], region: str, omi: str | None = None) -> list[Entry]:
@@ -91,8 +101,13 @@ def without_artifact(entries: Iterable[Entry], region: str, omi: str | None = No
             (where, what) for where, what in entry.artifacts if where != region or (omi is not None and what != omi)
         )
         if artifacts:
-            kept.append(replace(entry, artifacts=artifacts))
+            documents = tuple((where, told) for where, told in entry.documents if where in dict(artifacts))
+            kept.append(replace(entry, artifacts=artifacts, documents=documents))
     return kept
+
+
+def _sorted(values: Mapping[str, _T]) -> tuple[tuple[str, _T], ...]:
+    return tuple(sorted(values.items(), key=lambda item: item[0]))
 
 
 def _key(entry: Entry) -> tuple[str, str]:
@@ -108,15 +123,19 @@ def to_yaml(entries: Iterable[Entry]) -> str:
     """The releases file: build → release → OMI name → details; the same entries give the same bytes."""
     tree: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in sorted(newest_first(entries), key=lambda e: e.profile_build):
-        details = {key: value for key, value in vars(entry).items() if key != "name" and value is not None}
+        told = {key: value for key, value in vars(entry).items() if key not in ("name", "documents")}
+        details = {key: value for key, value in told.items() if value is not None}
         details |= {"artifacts": dict(entry.artifacts), "boot_modes": list(entry.boot_modes)}
+        if entry.documents:
+            details["documents"] = {region: dict(kinds) for region, kinds in entry.documents}
         tree.setdefault(entry.profile_build, {}).setdefault(entry.release, {})[entry.name] = details
     return HEADER + yaml.dump(tree, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _tuples(details: dict[str, Any]) -> dict[str, Any]:
     modes = {"boot_modes": tuple(details["boot_modes"])} if "boot_modes" in details else {}
-    return {"artifacts": tuple(sorted(details["artifacts"].items())), **modes}
+    documents = {region: _sorted(told) for region, told in details.get("documents", {}).items()}
+    return {"artifacts": _sorted(details["artifacts"]), "documents": _sorted(documents), **modes}
 
 
 def from_yaml(text: str, where: str) -> list[Entry]:

@@ -4,62 +4,86 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from omi.atomic import write_atomically
 from omi.errors import ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger
+from omi.releases.beside import document_files, place_documents, remove_documents
 from omi.releases.entry import Entry, entry_of, from_yaml, to_yaml, with_entry, without_artifact
 from omi.releases.readme import render_readme
 from omi.settings import Settings
 
-
-def record(spec: ImageSpec, image: ImageRecord) -> None:
-    """Name a built OMI in its profile's releases file and the README."""
-    _change(Path(spec.releases_dir), spec.build.profile, lambda old: with_entry(old, entry_of(spec, image)))
+Files = Mapping[str, tuple[str, str]]
 
 
-def forget(spec: ImageSpec, image: ImageRecord) -> None:
-    """Take a pruned OMI out again; nothing happens where the folder is gone (another checkout, say)."""
+def record(spec: ImageSpec, image: ImageRecord) -> list[str]:
+    """Name a built OMI in its profile's releases file and the README, with its documents beside them.
+
+    Here and below, what is returned is what to tell of the documents, a line each.
+    """
+    folder, entry = Path(spec.releases_dir), entry_of(spec, image)
+    return _change(folder, spec.build.profile, lambda old: with_entry(old, entry), document_files([entry]))
+
+
+def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
+    """Take a pruned OMI and its documents out again; nothing happens where the folder is gone (another checkout)."""
     folder = Path(spec.releases_dir)
-    if folder.is_dir():
-        _change(folder, spec.build.profile, lambda old: without_artifact(old, image.region, image.omi))
+    if not folder.is_dir():
+        return []
+    gone = document_files([entry_of(spec, image)])
+    return _change(folder, spec.build.profile, lambda old: without_artifact(old, image.region, image.omi), gone=gone)
 
 
-def rewrite(folder: Path, profile: str, region: str, images: Iterable[tuple[ImageSpec, ImageRecord]]) -> None:
+def rewrite(folder: Path, profile: str, region: str, images: Iterable[tuple[ImageSpec, ImageRecord]]) -> list[str]:
     """Write what the stack's state says of a Region; other Regions' artifacts, from other stacks, stay."""
+    made = [entry_of(spec, image) for spec, image in images]
 
     def change(old: list[Entry]) -> list[Entry]:
         entries = without_artifact(old, region)
-        for spec, image in images:
-            entries = with_entry(entries, entry_of(spec, image))
+        for entry in made:
+            entries = with_entry(entries, entry)
         return entries
 
-    _change(folder, profile, change)
+    return _change(folder, profile, change, document_files(made))
 
 
-def export_ledger(settings: Settings, ledger: Ledger) -> None:
+def export_ledger(settings: Settings, ledger: Ledger) -> list[str]:
     """Write what the stack's state says, for the stack's profile and every other that it still holds images of."""
-    folder = Path(settings.releases_dir)
+    folder, told = Path(settings.releases_dir), []
     for profile in sorted({settings.profile, *(image.profile for image in ledger.images)}):
         images = [(image.spec, image.record) for image in ledger.images if image.profile == profile]
         if images or (folder / f"{profile}.yaml").exists():
-            rewrite(folder, profile, settings.region, images)
+            told += rewrite(folder, profile, settings.region, images)
+    return told
 
 
-def _change(folder: Path, profile: str, change: Callable[[list[Entry]], list[Entry]]) -> None:
+def _change(
+    folder: Path,
+    profile: str,
+    change: Callable[[list[Entry]], list[Entry]],
+    wanted: Files = MappingProxyType({}),
+    gone: Files = MappingProxyType({}),
+) -> list[str]:
+    """Change the entries; bring the `wanted` documents, and remove those that were named before and aren't any more."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             path = folder / f"{profile}.yaml"
             old = path.read_text(encoding="utf-8") if path.exists() else ""
-            new = to_yaml(change(from_yaml(old, str(path))))
+            before = from_yaml(old, str(path))
+            after = change(before)
+            new = to_yaml(after)
             if new != old:
                 write_atomically(path, new)
             _write_readme(folder)
+            named = document_files(after)
+            left = {file: told for file, told in {**document_files(before), **gone}.items() if file not in named}
+            return [*remove_documents(folder, left), *place_documents(folder, wanted)]
     except OSError as error:
         raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
 

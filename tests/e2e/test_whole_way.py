@@ -5,12 +5,15 @@ The tests of this module are one story and run in their order.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 from typing import Any
 
 import pytest
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.e2e.project import Project
 from tests.sandbox.client import wait_for
@@ -78,14 +81,42 @@ def test_the_releases_name_them(project: Project) -> None:
     assert all(image["omi"] in readme for image in latest.values())
 
 
+def test_what_went_into_each_is_written_out_beside_them(project: Project) -> None:
+    folder = project.folder / "releases" / "sandbox"
+    listed = yaml.safe_load((folder / "alpine.yaml").read_text(encoding="utf-8"))
+    for build, image in project.outputs()["latest"].items():
+        name = image["name"]
+        entry = listed[build][image["release"]][name]
+        files = {
+            kind: folder / "alpine" / "eu-west-2" / f"{name}{ending}"
+            for kind, ending in {
+                "packages": ".packages.txt",
+                "provenance": ".provenance.json",
+                "sbom": ".cdx.json",
+            }.items()
+        }
+        told = {kind: f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}" for kind, file in files.items()}
+        assert entry["documents"] == {"eu-west-2": told}
+        assert "\nmusl\t" in files["packages"].read_text(encoding="utf-8")
+        sbom = files["sbom"].read_text(encoding="utf-8")
+        assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom) is None
+        assert len(json.loads(sbom)["components"]) > 40
+        provenance = json.loads(files["provenance"].read_text(encoding="utf-8"))
+        assert provenance["image"]["omi"] == image["omi"]
+        assert provenance["source_omi"]["omi"].startswith("ami-")
+        assert len(provenance["indexes"]) == 2
+        assert provenance["tools"].keys() == {"pulumi", "packer", "packer-plugin-outscale", "apk-tools"}
+        assert "unknown" not in provenance["tools"].values()
+
+
 def test_regenerating_them_from_the_stack_gives_the_same_bytes(project: Project) -> None:
     folder = project.folder / "releases" / "sandbox"
-    written = {path.name: path.read_bytes() for path in folder.iterdir()}
-    for path in folder.iterdir():
+    written = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for path in written:
         path.unlink()
     done = project.run("python3", "-m", "omi", "releases", "-s", "e2e")
     assert done.code == 0, done.text
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == written
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == written
 
 
 def test_state_and_logs_hold_no_secret(project: Project) -> None:
@@ -132,6 +163,7 @@ def test_taking_a_build_out_shows_its_prune_and_prunes_it(project: Project) -> N
     assert gone["omi"] not in account["image"]
     assert not set(gone["snapshots"]) & set(account["snapshot"])
     assert set(project.outputs()["latest"]) == {NEW}
+    assert not list((project.folder / "releases" / "sandbox").rglob(f"{gone['name']}.*"))
     for name in ("alpine.yaml", "README.md"):
         assert gone["omi"] not in (project.folder / "releases" / "sandbox" / name).read_text(encoding="utf-8")
 

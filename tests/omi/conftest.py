@@ -154,7 +154,9 @@ class FakePacker:
         return {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "ALPINE_OMI_TOOLS": ""}
 
     def behave(self, mode: str) -> None:
-        """`good`, `fail`, `half` (an OMI without tags, then it fails), `leaky`, `hang`, `deaf` (to SIGTERM), `lost`."""
+        """`good`, `fail`, `half` (an OMI without tags, then it fails), `leaky`, `hang`, `deaf` (to SIGTERM), `lost`,
+        `mute` (of what is installed).
+        """
         (self.folder / "mode").write_text(mode)
 
     def has_plugin(self, version: str) -> None:

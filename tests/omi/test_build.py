@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import threading
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 import omi.build
 from omi.build import Build
+from omi.documents.kinds import SUFFIXES, file_name
 from omi.errors import BuildError, VerifyError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
@@ -118,6 +121,35 @@ def test_an_image_with_other_boot_modes_than_its_firmware_is_refused(bench: Benc
     with pytest.raises(BuildError, match=r"was registered with the boot modes legacy instead of uefi; see"):
         bench.build(spec)
     assert bench.account.left() == {}
+
+
+def test_what_went_in_is_written_out_and_recorded_by_its_digests(bench: Bench) -> None:
+    spec = bench.account.spec()
+    record = bench.build(spec)
+    folder = bench.folder / spec.name / "documents"
+    digests = {path.name: "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    assert record.documents == {kind: digests.pop(file_name(spec.name, kind)) for kind in SUFFIXES}
+    assert not digests
+    told = json.loads((folder / file_name(spec.name, "provenance")).read_text())
+    assert told["image"]["omi"] == record.omi
+    assert told["source_omi"]["omi"].startswith("ami-")
+    assert bench.build(spec).documents == record.documents, "also of an orphan that was built here"
+
+
+def test_an_image_of_which_nothing_is_told_is_not_kept(bench: Bench) -> None:
+    bench.packer.behave("mute")
+    with pytest.raises(BuildError, match=r"output/packages: names no package; build again"):
+        bench.build(bench.account.spec())
+    assert bench.account.left() == {}
+
+
+def test_an_orphan_that_was_built_elsewhere_has_no_documents(bench: Bench) -> None:
+    spec = bench.account.spec()
+    bench.build(spec)
+    (bench.folder / spec.name / "manifest.json").unlink()
+    record = bench.build(spec)
+    assert (record.verified, record.documents) == (True, None)
+    assert "is not known here: it gets no list of packages and no SBOM" in bench.said.getvalue()
 
 
 def test_what_packer_leaves_though_it_succeeded_is_swept(bench: Bench) -> None:

@@ -1,0 +1,68 @@
+"""An image's software bill of materials in CycloneDX 1.6. Import it late: its library takes a while."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from uuid import NAMESPACE_URL, uuid5
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import ExternalReference, ExternalReferenceType, Property, XsUri
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.tool import ToolRepository
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+from omi.documents.installed import Installed
+from omi.documents.made import Made
+
+_CHECKSUM = "alpine:apk:checksum"
+_COMMIT = "alpine:aports:commit"
+
+
+def sbom_text(made: Made, packages: Iterable[Installed]) -> str:
+    """JSON. The same image gives the same bytes: its time is the image's creation, its number comes from the image."""
+    spec = made.spec
+    image = Component(
+        name=spec.name,
+        version=f"{spec.release}-r{spec.revision}",
+        type=ComponentType.OPERATING_SYSTEM,
+        bom_ref=spec.name,
+        properties=[
+            Property(name="outscale:omi", value=made.omi),
+            Property(name="alpine:omi:digest", value=spec.digest),
+        ],
+    )
+    system = Component(name="alpine", version=spec.release, type=ComponentType.OPERATING_SYSTEM, bom_ref="alpine")
+    parts = [system, *(_component(package, spec.release) for package in packages)]
+    tool = Component(
+        name=spec.project, version=made.release.get("COMMIT"), type=ComponentType.APPLICATION, bom_ref="tool"
+    )
+    bom = Bom(
+        serial_number=uuid5(NAMESPACE_URL, f"{made.omi} {spec.digest}"),
+        metadata=BomMetaData(component=image, timestamp=made.created, tools=ToolRepository(components=[tool])),
+        components=parts,
+    )
+    bom.register_dependency(image, parts)
+    text: str = JsonV1Dot6(bom).output_as_string()
+    return json.dumps(json.loads(text), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _component(package: Installed, release: str) -> Component:
+    qualifiers = {"arch": package.arch, "distro": f"alpine-{release}", "upstream": package.origin}
+    facts = {_CHECKSUM: package.checksum, _COMMIT: package.commit}
+    url = PackageURL("apk", "alpine", package.name, package.version, qualifiers)
+    return Component(
+        name=package.name,
+        version=package.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=url.to_string(),
+        purl=url,
+        description=package.description or None,
+        licenses=[LicenseFactory().make_from_string(package.license)] if package.license else None,
+        external_references=[ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(package.url))]
+        if package.url
+        else None,
+        properties=[Property(name=name, value=value) for name, value in facts.items() if value],
+    )

@@ -1,0 +1,48 @@
+"""Writes an image's documents from what the guest's scripts handed out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from omi.atomic import write_atomically
+from omi.documents.installed import packages_text, read_installed
+from omi.documents.kinds import file_name
+from omi.documents.made import Made
+from omi.documents.provenance import provenance_text
+from omi.errors import BuildError
+from omi.release_file import read_release
+
+
+def write_documents(folder: Path, output: Path, made: Made) -> dict[str, str]:
+    """Write all kinds into `folder`; their digests (`sha256:` and 64 hex digits) by kind.
+
+    `output` is the folder that Packer fetched from the build VM. BuildError if it doesn't hold what it should, or if
+    what it holds is of another image.
+    """
+    from omi.documents.sbom import sbom_text
+
+    try:
+        packages = read_installed((output / "packages").read_text(encoding="utf-8"), str(output / "packages"))
+        release = read_release((output / "alpine-omi-release").read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuildError(
+            f"{output}: what the build VM tells of the image can't be read: {error}; build again"
+        ) from error
+    if (release.get("NAME"), release.get("DIGEST")) != (made.spec.name, made.spec.digest):
+        raise BuildError(f"{output}: tells of {release.get('NAME')}, not of {made.spec.name}; build again")
+    made = replace(made, release=release)
+    texts = {"packages": packages_text(packages), "sbom": sbom_text(made, packages)}
+    texts["provenance"] = provenance_text(made, {kind: _digest(text) for kind, text in sorted(texts.items())})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind, text in texts.items():
+            write_atomically(folder / file_name(made.spec.name, kind), text)
+    except OSError as error:
+        raise BuildError(f"{folder}: the image's documents can't be written: {error.strerror}") from error
+    return {kind: _digest(text) for kind, text in sorted(texts.items())}
+
+
+def _digest(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()

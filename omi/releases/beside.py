@@ -1,0 +1,84 @@
+"""The images' documents beside the releases files: put there from the builds' folders, removed with their images.
+
+What they must hold is in the stack's state, as digests. What a build wrote stays in its folder until then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from omi.atomic import write_atomically
+from omi.documents.kinds import SUFFIXES, file_name
+from omi.places import BUILD
+from omi.releases.entry import Entry
+
+_TOLD = 3
+"""More names than this are counted, not told."""
+
+
+def document_files(entries: Iterable[Entry]) -> dict[str, tuple[str, str]]:
+    """Path in the releases folder, PROFILE/REGION/IMAGE.ENDING, to the image's name and the file's digest."""
+    return {
+        f"{entry.profile}/{region}/{file_name(entry.name, kind)}": (entry.name, digest)
+        for entry in entries
+        for region, told in entry.documents
+        for kind, digest in told
+        if kind in SUFFIXES
+    }
+
+
+def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: Path = BUILD) -> list[str]:
+    """Bring those that aren't there from the builds' folders; returns a line about those that are nowhere.
+
+    One that is there is only replaced by one that was built later, so that an update needn't read them all.
+    """
+    missing: dict[str, None] = {}
+    for path, (image, digest) in files.items():
+        place = folder / path
+        made = build / image / "documents" / place.name
+        if place.is_file() and not _is_newer(made, place):
+            continue
+        if _digest(made) == digest:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(place, made.read_text(encoding="utf-8"))
+        elif not place.is_file():
+            missing[image] = None
+    if not missing:
+        return []
+    names = ", ".join(list(missing)[:_TOLD]) + (f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else "")
+    where = "they are where the image was built (build/IMAGE/documents): copy them from there"
+    return [f"{folder}: documents of {names} are missing; {where}"]
+
+
+def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Remove those of images that are gone, if they are what was written; returns a line about those left alone."""
+    left = []
+    for path, (_, digest) in files.items():
+        place = folder / path
+        if not place.resolve().is_relative_to(folder.resolve()) or not place.is_file():
+            continue
+        if _digest(place) != digest:
+            left.append(path)
+            continue
+        place.unlink()
+        for empty in (place.parent, place.parent.parent):
+            with suppress(OSError):
+                empty.rmdir()
+    return [f"{folder}: {', '.join(left)} stay: they were changed since they were written; remove them"] if left else []
+
+
+def _is_newer(one: Path, other: Path) -> bool:
+    try:
+        return one.stat().st_mtime > other.stat().st_mtime
+    except OSError:
+        return False
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

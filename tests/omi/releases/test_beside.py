@@ -1,0 +1,135 @@
+"""The documents beside the releases files: they come with an image and go with it, and nothing else goes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from omi.documents.kinds import SUFFIXES, file_name
+from omi.releases import forget, record, rewrite
+from omi.releases.entry import from_yaml
+from tests.omi.releases.test_releases import Pair, image
+
+
+@pytest.fixture(autouse=True)
+def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def built(revision: int = 0, region: str = "eu-west-2") -> Pair:
+    """An image with documents, as its build leaves them."""
+    spec, made = image(Path("releases"), revision=revision, region=region)
+    folder = Path("build") / spec.name / "documents"
+    folder.mkdir(parents=True, exist_ok=True)
+    digests = {}
+    for kind in SUFFIXES:
+        text = f"{kind} of {spec.name} in {region}\n"
+        (folder / file_name(spec.name, kind)).write_text(text)
+        digests[kind] = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return spec, made.model_copy(update={"documents": digests})
+
+
+def beside(region: str = "eu-west-2") -> list[str]:
+    return sorted(path.name for path in (Path("releases") / "alpine" / region).glob("*"))
+
+
+def names(pair: Pair) -> list[str]:
+    return sorted(file_name(pair[0].name, kind) for kind in SUFFIXES)
+
+
+def test_a_built_image_has_its_documents_beside_it_and_is_linked_to_them() -> None:
+    pair = built()
+    assert record(*pair) == []
+    assert beside() == names(pair)
+    (entry,) = from_yaml(Path("releases/alpine.yaml").read_text(), "here")
+    assert dict(dict(entry.documents)["eu-west-2"]) == pair[1].documents
+    readme = Path("releases/README.md").read_text()
+    assert "[SBOM](alpine/eu-west-2/alpine-3.23.6-x86_64-r0.cdx.json)" in readme
+
+
+def test_an_image_without_documents_is_as_it_was_before() -> None:
+    assert record(*image(Path("releases"))) == []
+    assert "documents" not in Path("releases/alpine.yaml").read_text()
+    assert "documents" not in image(Path("releases"))[1].to_json()
+
+
+def test_a_pruned_image_takes_its_documents_along_twice_over() -> None:
+    old, new = built(0), built(1)
+    for pair in (old, new):
+        record(*pair)
+    (Path("releases/alpine/eu-west-2") / "mine.cdx.json").write_text("not the program's")
+    assert forget(*old) == []
+    assert forget(*old) == []
+    assert beside() == sorted([*names(new), "mine.cdx.json"])
+
+
+def test_the_last_image_takes_the_folders_along() -> None:
+    pair = built()
+    record(*pair)
+    forget(*pair)
+    assert not Path("releases/alpine").exists()
+
+
+def test_what_somebody_changed_is_left_and_said() -> None:
+    pair = built()
+    record(*pair)
+    changed = Path("releases/alpine/eu-west-2") / file_name(pair[0].name, "sbom")
+    changed.write_text("with a note")
+    (line,) = forget(*pair)
+    assert "alpine-3.23.6-x86_64-r0.cdx.json stay: they were changed" in line
+    assert beside() == [changed.name]
+
+
+def test_a_releases_file_that_points_elsewhere_removes_nothing_there(tmp_path: Path) -> None:
+    pair = built()
+    record(*pair)
+    victim = tmp_path / "elsewhere" / file_name(pair[0].name, "sbom")
+    victim.parent.mkdir()
+    victim.write_bytes((Path("releases/alpine/eu-west-2") / victim.name).read_bytes())
+    listing = Path("releases/alpine.yaml")
+    listing.write_text(listing.read_text().replace("eu-west-2:", "../../elsewhere:"))
+    rewrite(Path("releases"), "alpine", "../../elsewhere", [])
+    assert victim.exists()
+
+
+def test_the_export_after_a_prune_removes_them_too_and_brings_what_is_missing() -> None:
+    old, new = built(0), built(1)
+    for pair in (old, new):
+        record(*pair)
+    for path in Path("releases/alpine/eu-west-2").glob("*-r1.*"):
+        path.unlink()
+    assert rewrite(Path("releases"), "alpine", "eu-west-2", [new]) == []
+    assert beside() == names(new)
+
+
+def test_what_is_nowhere_is_said_in_one_line_for_all() -> None:
+    pairs = [built(revision) for revision in range(5)]
+    for path in Path("build").rglob("*.json"):
+        path.unlink()
+    (line,) = rewrite(Path("releases"), "alpine", "eu-west-2", pairs)
+    first = ", ".join(f"alpine-3.23.6-x86_64-r{revision}" for revision in range(3))
+    assert line.startswith(f"releases: documents of {first} and 2 more are missing; ")
+    assert beside() == sorted(file_name(spec.name, "packages") for spec, _ in pairs)
+
+
+def test_another_build_s_leftovers_are_not_taken_for_it() -> None:
+    pair = built()
+    (Path("build") / pair[0].name / "documents" / file_name(pair[0].name, "sbom")).write_text("of a later build")
+    (line,) = record(*pair)
+    assert "are missing" in line
+    assert file_name(pair[0].name, "sbom") not in beside()
+
+
+def test_each_region_has_its_own() -> None:
+    here = built()
+    record(*here)
+    there = built(region="us-east-2")
+    record(*there)
+    assert beside("eu-west-2") == beside("us-east-2") == names(here)
+    rewrite(Path("releases"), "alpine", "eu-west-2", [])
+    assert beside("eu-west-2") == []
+    assert beside("us-east-2") == names(there)
+    (entry,) = from_yaml(Path("releases/alpine.yaml").read_text(), "here")
+    assert [region for region, _ in entry.documents] == ["us-east-2"]
