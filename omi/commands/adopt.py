@@ -16,7 +16,7 @@ def adopt(_: Sequence[str]) -> int:
     """
     from omi.identity import Identity
     from omi.outscale.cloud import Cloud
-    from omi.outscale.images import find_own
+    from omi.outscale.images import find_own, read_boot_modes
 
     spec = read_spec()
     cloud = Cloud.connect(spec.cloud)
@@ -32,6 +32,7 @@ def adopt(_: Sequence[str]) -> int:
         region=spec.cloud.region,
         created=omi.created,
         volume_size=omi.volume_size,
+        boot_modes=read_boot_modes(cloud, omi.omi_id),
         adopted=not omi.bears(Identity(spec).owner_tags),
     )
     export("record", spec, record)

@@ -92,6 +92,10 @@ class Account:
             self.ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": tags[key]} for key in tags])
         return image
 
+    def set_boot_modes(self, omi: str, *boot_modes: str) -> None:
+        """As if it had been registered by OAPI with these."""
+        _Oapi.boot_modes[omi] = list(boot_modes)
+
     def left(self) -> dict[str, list[str]]:
         """Everything of a build that is still there, but the source OMI."""
         vms = [vm for group in self.ec2.describe_instances()["Reservations"] for vm in group["Instances"]]

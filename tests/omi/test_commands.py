@@ -137,10 +137,12 @@ def test_without_a_record_nothing_is_deleted(desk: Desk) -> None:
 def test_adopt_records_what_is_there_and_changes_nothing(desk: Desk) -> None:
     spec = desk.account.spec()
     omi = desk.account.register(spec.name, tags={"owner": "somebody"})
+    desk.account.set_boot_modes(omi, "uefi", "legacy")
     before = desk.account.ec2.describe_images(ImageIds=[omi])["Images"]
     code, out, _ = desk.run("adopt", spec, None)
     record = ImageRecord.from_json(out, "standard output")
     assert (code, record.omi, record.adopted, record.verified) == (0, omi, True, False)
+    assert record.boot_modes == ("legacy", "uefi")
     assert desk.account.ec2.describe_images(ImageIds=[omi])["Images"] == before
 
 
