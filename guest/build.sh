@@ -42,6 +42,8 @@ ROOT=
 . "$GUEST/steps/64-time.sh"
 # shellcheck source=steps/70-access.sh
 . "$GUEST/steps/70-access.sh"
+# shellcheck source=steps/75-bootstrap.sh
+. "$GUEST/steps/75-bootstrap.sh"
 # shellcheck source=steps/80-setup.sh
 . "$GUEST/steps/80-setup.sh"
 # shellcheck source=steps/85-release.sh
@@ -81,6 +83,7 @@ set_up_system
 set_up_settings
 set_up_time
 set_up_access
+set_up_bootstrap
 run_setup_script
 write_release
 finish

@@ -94,6 +94,7 @@ def guest_values(spec: ImageSpec, origin: Origin) -> dict[str, str]:
         "KERNEL_OPTIONS": _lines(build.kernel_options),
         "INITFS_FEATURES": _lines(build.initfs_features),
         "KERNEL_FLAVOR": build.kernel_flavor,
+        "BOOTSTRAP": build.bootstrap,
         "METADATA_URL": METADATA_URL,
         "SETUP_SCRIPT": "setup_script" if build.setup_script else "",
         "SETUP_NAME": build.setup_script or "",

@@ -1,18 +1,11 @@
 # shellcheck shell=sh
-# The user, SSH, and the service that sets up a new instance from the metadata service.
-# Needs: ROOT, USER_NAME, PRIVILEGES, METADATA_URL. Leaves: an image into which only a key that the cloud tells it gives access.
+# The user and SSH.
+# Needs: ROOT, USER_NAME, PRIVILEGES, BOOTSTRAP. Leaves: an image into which only a key that the cloud tells it gives access.
 
 set_up_access() {
 	say_step "setting up the user $USER_NAME and SSH"
 	add_user
 	harden_sshd
-	put_file first-boot.initd 755 /etc/init.d/omi-first-boot
-	cat > "$ROOT/etc/conf.d/omi-first-boot" << EOF
-# Whose SSH key and which metadata service.
-user="$USER_NAME"
-url="$METADATA_URL"
-EOF
-	add_services default omi-first-boot
 }
 
 add_user() {
@@ -50,8 +43,11 @@ harden_sshd() {
 		{ echo 'Include /etc/ssh/sshd_config.d/*.conf'; cat "$config"; } > "$WORK/sshd_config"
 		cat "$WORK/sshd_config" > "$config"
 	fi
-	# omi-first-boot makes the one host key; ssh-keygen -A would make three
+	# one host key is enough, and ssh-keygen -A would make three; omi-instance makes it where tiny-cloud sets up
 	touch "$ROOT/etc/conf.d/sshd"
-	sed -i '/^sshd_disable_keygen=/d' "$ROOT/etc/conf.d/sshd"
-	echo 'sshd_disable_keygen="yes"' >> "$ROOT/etc/conf.d/sshd"
+	sed -i -e '/^sshd_disable_keygen=/d' -e '/^key_types_to_generate=/d' "$ROOT/etc/conf.d/sshd"
+	case "$BOOTSTRAP" in
+	tiny-cloud) echo 'sshd_disable_keygen="yes"' ;;
+	*) echo 'key_types_to_generate="ed25519"' ;;
+	esac >> "$ROOT/etc/conf.d/sshd"
 }

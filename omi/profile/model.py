@@ -99,8 +99,9 @@ class Build(_Model):
     """Path relative to the folder the setup script runs in to path relative to the folder of profiles."""
     setup_files: dict[str, SetupFile] = {}
     """What the two above name, by path relative to the folder of profiles."""
-    bootstrap: Literal["minimal"] = "minimal"
-    """What takes key, host name and disk size from the metadata service at first boot."""
+    bootstrap: Literal["minimal", "tiny-cloud", "cloud-init"] = "tiny-cloud"
+    """What sets up a new instance from the metadata service; `minimal` is only of images that were made before there
+    were others."""
     firmware: Firmware = "bios"
     """What starts the boot loader; `hybrid` boots both ways."""
     rebuild_on: RebuildOn = Field(default="content", exclude_if=lambda value: value == "content")

@@ -10,7 +10,7 @@ from omi.profile.merge import kept, merge_tables
 from omi.profile.model import Access, Build, Firmware, Runlevel, SetupFile
 from omi.profile.schema import COMMENTED
 from omi.profile.tree import Leaf, Node, Source, Table
-from omi.version import EDGE, version_of
+from omi.version import EDGE, version_key, version_of
 
 OMI_NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
 """OUTSCALE's rule for the names of OMIs (CreateImage, ImageName)."""
@@ -186,7 +186,7 @@ def _check_packages(build: Build, merged: Table, source: Source) -> None:
         if isinstance(taken, Leaf) and taken.removes:
             problem = (
                 "can't be taken away: the image needs it "
-                "(kernel, loader, doas and sudo follow from kernel_flavor, firmware and privileges)"
+                "(it follows from kernel_flavor, firmware, privileges or bootstrap)"
             )
             raise taken.source.error(f"packages.{name}", problem)
     for key, left in (("repos", any(value is True for value in build.repos.values())), ("keys", bool(build.keys))):
@@ -212,10 +212,43 @@ def _check_services(build: Build, merged: Table) -> None:
 def essential_packages(build: Build) -> tuple[str, ...]:
     """What every image of this kind must hold, whatever its profile lists."""
     becoming = () if build.privileges == "none" else (build.privileges,)
-    return ("alpine-base", f"linux-{build.kernel_flavor}", *_LOADERS[build.firmware], *becoming)
+    system = ("alpine-base", f"linux-{build.kernel_flavor}", *_LOADERS[build.firmware])
+    return (*system, *becoming, *bootstrap_packages(build))
 
 
 def bootstrap_services(build: Build) -> tuple[tuple[Runlevel, str], ...]:
     """The services, with their runlevels, that follow from the bootstrap, whatever the profile lists."""
-    services: dict[str, tuple[tuple[Runlevel, str], ...]] = {"minimal": (("default", "omi-first-boot"),)}
+    services: dict[str, tuple[tuple[Runlevel, str], ...]] = {
+        "minimal": (("default", "omi-first-boot"),),
+        "tiny-cloud": (
+            ("boot", "tiny-cloud-boot"),
+            ("default", "omi-instance"),
+            ("default", "tiny-cloud-early"),
+            ("default", "tiny-cloud-main"),
+            ("default", "tiny-cloud-final"),
+        ),
+        # setup-cloud-init says which of them, by the version of cloud-init
+        "cloud-init": (
+            ("boot", "cloud-init-ds-identify"),
+            ("boot", "cloud-init-local"),
+            ("default", "cloud-init"),
+            ("default", "cloud-config"),
+            ("default", "cloud-final"),
+            ("default", "cloud-init-hotplugd"),
+        ),
+    }
     return services[build.bootstrap]
+
+
+_SPLIT_DATASOURCES = version_key("3.23")
+"""Since that branch each of cloud-init's datasources is a package of its own (pkgs.alpinelinux.org)."""
+
+
+def bootstrap_packages(build: Build) -> tuple[str, ...]:
+    """What sets up a new instance; e2fsprogs-extra grows its root filesystem."""
+    if build.bootstrap == "tiny-cloud":
+        return ("e2fsprogs-extra", "tiny-cloud", "tiny-cloud-openrc")
+    if build.bootstrap == "cloud-init":
+        split = version_key(build.version) >= _SPLIT_DATASOURCES
+        return ("cloud-init", *(("cloud-init-datasource-ec2",) if split else ()), "e2fsprogs-extra")
+    return ()

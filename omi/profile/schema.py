@@ -271,10 +271,11 @@ class CommonKeys(Layer):
         description="Files for the setup script: where it finds them, and where they are, beside this file or below.",
         examples=["{nginx.conf: setup/nginx.conf}"],
     )
-    bootstrap: Annotated[Literal["minimal"] | None, Rule("minimal")] = Field(
+    bootstrap: Annotated[Literal["tiny-cloud", "cloud-init"] | None, Rule("tiny-cloud or cloud-init")] = Field(
         None,
-        description="What takes SSH key, host name and disk size from the metadata service at first boot.",
-        examples=["minimal"],
+        description="What sets up a new instance from the metadata service: SSH key, host name, user data, size of the "
+        "root filesystem. Its packages follow from it.",
+        examples=["cloud-init"],
     )
     firmware: Annotated[Firmware | None, Rule("bios, uefi or hybrid")] = Field(
         None,

@@ -18,7 +18,7 @@ from sandbox.mirror.make import Pool, Progress, make_pool, make_tree
 from sandbox.mirror.signing import SigningKey, load_or_make_key
 
 LOCK_SECONDS = 300.0
-_RECIPE = ("apk", "base", "catalogue", "debian", "installed", "make", "package", "standins")
+_RECIPE = ("apk", "base", "catalogue", "debian", "installed", "make", "package", "standins", "tinycloud")
 
 
 def silent(_line: str) -> None:
@@ -61,7 +61,9 @@ def recipe_key() -> str:
     """The name of the mirror in the cache: a digest of the pin and of the code and files that make it."""
     digest = hashlib.sha256(PIN.read_bytes())
     here = Path(__file__).parent
-    sources = [here / f"{name}.py" for name in _RECIPE] + sorted((here / "files").iterdir())
+    sources = [here / f"{name}.py" for name in _RECIPE] + sorted(
+        path for path in (here / "files").rglob("*") if path.is_file()
+    )
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]

@@ -11,6 +11,7 @@ from pathlib import Path
 from sandbox.mirror.debian import LOADER, LOADER_PLACE, MULTIARCH, DebianRoot
 from sandbox.mirror.errors import MirrorError
 from sandbox.mirror.package import Directory, Entry, File, Package, Symlink, with_parents
+from sandbox.mirror.tinycloud import NOTE, VERSION, core_files, service_files, yx_files
 
 FILES = Path(__file__).with_name("files")
 BUILD_DATE = 1_767_225_600  # 2026-01-01 UTC: a fixed date, so that the same inputs give the same packages
@@ -52,6 +53,7 @@ def stand_ins(root: Path, installed: tuple[Package, ...], debian: DebianRoot) ->
         *_openssh(debian),
         _doas(debian),
         _tzdata(debian),
+        *_tiny_cloud(),
     )
 
 
@@ -290,6 +292,28 @@ def _tzdata(debian: DebianRoot) -> Package:
 
 
 _OPENSSH_PARTS = ("openssh-client-default", "openssh-keygen", "openssh-server", "openssh-sftp-server")
+
+
+def _tiny_cloud() -> tuple[Package, ...]:
+    return (
+        _stand_in("yx", "1.0.2-r99", f"YAML data extraction tool {NOTE}", files=yx_files()),
+        _stand_in(
+            "tiny-cloud",
+            VERSION,
+            f"Tiny Cloud instance bootstrapper {NOTE}",
+            files=core_files(),
+            depends=("e2fsprogs-extra", "partx", "sfdisk", "yx"),
+        ),
+        _stand_in(
+            "tiny-cloud-openrc",
+            VERSION,
+            f"Tiny Cloud instance bootstrapper (OpenRC init scripts) {NOTE}",
+            files=service_files(),
+            depends=("openrc",),
+            origin="tiny-cloud",
+            install_if=f"openrc tiny-cloud={VERSION}",
+        ),
+    )
 
 
 def _program(debian: DebianRoot, path: str) -> File:

@@ -25,7 +25,9 @@ from tests.guest.test_steps import SETTINGS
 pytestmark = pytest.mark.slow
 
 SIZE = 1024**3
-PACKAGES = "alpine-base linux-virt syslinux dhcpcd e2fsprogs e2fsprogs-extra openrc openssh doas"
+PACKAGES = (
+    "alpine-base linux-virt syslinux dhcpcd e2fsprogs e2fsprogs-extra openrc openssh doas tiny-cloud tiny-cloud-openrc"
+)
 
 OWN_KEY = "alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub"
 """Of those that the package alpine-keys brings the one that the image shall keep."""
@@ -148,7 +150,10 @@ def check_root(root: Path, facts: str) -> None:
     assert (root / "etc/fstab").read_text() == f"UUID={uuid}\t/\text4\trw,noatime\t0 1\n"
     assert (root / "etc/apk/repositories").read_text() == f"{SETTINGS['REPOSITORIES']}\n"
     assert [path.name for path in (root / "etc/apk/keys").iterdir()] == [OWN_KEY]
-    assert (root / "etc/runlevels/default/omi-first-boot").is_symlink()
+    assert (root / "etc/runlevels/default/omi-instance").is_symlink()
+    assert (root / "etc/runlevels/boot/tiny-cloud-boot").is_symlink()
+    assert (root / "lib/tiny-cloud/cloud/outscale/imds").is_file()
+    assert not list((root / "var/lib/cloud").glob("*"))
     assert (root / "var/cache/rc/deptree").stat().st_size > 1000
     shadow = dict(line.split(":")[:2] for line in (root / "etc/shadow").read_text().splitlines())
     assert {shadow["root"], shadow["alpine"]} == {"*"}

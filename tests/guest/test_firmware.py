@@ -18,7 +18,8 @@ from tests.guest.test_build import SIZE, build, left_over, loop_device
 pytestmark = pytest.mark.slow
 
 LOADERS = {"uefi": "grub-efi", "hybrid": "grub-efi\nsyslinux"}
-PACKAGES = "alpine-base\nlinux-virt\nopenrc\npartx\nsfdisk\ne2fsprogs-extra\nopenssh\ndhcpcd\ndoas"
+PACKAGES = "alpine-base linux-virt openrc partx sfdisk e2fsprogs-extra openssh dhcpcd doas".replace(" ", "\n")
+PACKAGES += "\ntiny-cloud\ntiny-cloud-openrc"
 ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"  # UEFI specification, 5.3.3
 LINUX = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 OPTIONS = "modules=ext4,virtio_blk console=ttyS0,115200n8 rootfstype=ext4"

@@ -28,6 +28,7 @@ SETTINGS = {
     "INSTALL_REPOSITORIES": "http://127.0.0.1/alpine/v3.23/main",
     "PACKAGES": "alpine-base\nlinux-virt",
     "KERNEL_FLAVOR": "virt",
+    "BOOTSTRAP": "tiny-cloud",
     "METADATA_URL": "http://169.254.169.254/latest",
     "PRIVILEGES": "doas",
     "PROFILE": "alpine",
@@ -115,7 +116,7 @@ def test_a_service_that_is_not_installed_is_named(root: Path, tmp_path: Path) ->
 def test_sshd_takes_keys_only(root: Path, tmp_path: Path, config: str, *, included: bool) -> None:
     (root / "etc/ssh/sshd_config").write_text(config)
     (root / "etc/conf.d/sshd").write_text('sshd_disable_keygen="no"\n')
-    done = run_functions("harden_sshd", tmp_path, ROOT=str(root))
+    done = run_functions("harden_sshd", tmp_path, ROOT=str(root), BOOTSTRAP="tiny-cloud")
     assert done.returncode == 0, done.stderr
     text = (root / "etc/ssh/sshd_config").read_text()
     assert text == config if included else text == f"Include /etc/ssh/sshd_config.d/*.conf\n{config}"

@@ -78,7 +78,10 @@ def test_the_guest_reads_the_spec(build: Build, tmp_path: Path) -> None:
         "http://169.254.0.2:7442/alpine/v3.23/main",
         "https://example.org/own",
     ]
-    assert read["PACKAGES"].splitlines() == ["alpine-base", "doas", "foot@testing", "linux-virt", "syslinux"]
+    bootstrap = ["e2fsprogs-extra", "tiny-cloud", "tiny-cloud-openrc"]
+    needed = ["alpine-base", "doas", "linux-virt", "syslinux", *bootstrap]
+    assert read["PACKAGES"].splitlines() == sorted([*needed, "foot@testing"])
+    assert read["BOOTSTRAP"] == "tiny-cloud"
     assert read["SERVICES_DEFAULT"].splitlines() == ["acpid", "ntpd", "sshd"]
     assert (read["SETUP_SCRIPT"], read["MOTD"], read["TIMEZONE"], read["NTP_SERVERS"], read["SYSCTL"]) == ("",) * 5
     assert read["PRIVILEGES"] == "doas"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from omi.verify.checks.accounts import check_accounts
 from omi.verify.checks.apk import check_apk
+from omi.verify.checks.bootstrap import check_bootstrap
 from omi.verify.checks.changes import check_changes
 from omi.verify.checks.files import check_files
 from omi.verify.checks.firmware import check_firmware
@@ -31,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     check_root,
     check_firmware,
     check_host_keys,
+    check_bootstrap,
     check_sockets,
     check_files,
     check_accounts,

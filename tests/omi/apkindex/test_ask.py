@@ -21,7 +21,9 @@ KEY, OTHER = Key(), Key("other-5678.rsa.pub")
 MAIN, COMMUNITY, EDGE = (
     f"/alpine/{place}/x86_64/APKINDEX.tar.gz" for place in ("v3.23/main", "v3.23/community", "edge/testing")
 )
-BASE = [package("alpine-base", "3.23.6-r0"), package("linux-virt"), package("syslinux"), package("openssl", "3.5.8-r0")]
+SET_UP = ("e2fsprogs-extra", "tiny-cloud", "tiny-cloud-openrc")
+BASE = [package("alpine-base", "3.23.6-r0"), package("openssl", "3.5.8-r0")]
+BASE += [package(name) for name in ("linux-virt", "syslinux", *SET_UP)]
 BUILD = Build(
     profile="p",
     name="a",
@@ -57,7 +59,8 @@ def ask(site: Site, cache: Path, *builds: Build, keys: tuple[str, ...] = (), lim
     return read_offered(settings, builds or (BUILD,), cache, limit)
 
 
-LINES = ("alpine-base=3.23.6-r0", "foot=2-r0", "linux-virt=1-r0", "openssl=3.5.8-r0", "syslinux=1-r0")
+NEEDED = ("alpine-base=3.23.6-r0", *(f"{name}=1-r0" for name in sorted(("linux-virt", "syslinux", *SET_UP))))
+LINES = tuple(sorted((*NEEDED, "foot=2-r0", "openssl=3.5.8-r0"), key=lambda line: line.split("=")))
 
 
 def test_what_apk_would_install_from_all_repositories(site: Site, tmp_path: Path) -> None:
@@ -78,7 +81,7 @@ def test_builds_share_what_they_have_in_common(site: Site, tmp_path: Path) -> No
     other = BUILD.model_copy(update={"name": "b", "packages": {}})
     offered = ask(site, tmp_path, BUILD, other)
     assert len(site.asked) == 3
-    assert offered.selections["b"].lines == ("alpine-base=3.23.6-r0", "linux-virt=1-r0", "syslinux=1-r0")
+    assert offered.selections["b"].lines == NEEDED
 
 
 @pytest.mark.parametrize("page", [Page(status=503), Page(status=404), Page(b"<html>log in</html>"), Page(hangs=True)])

@@ -129,6 +129,28 @@ def test_packages_hold_what_every_image_needs_and_tags_where_apk_wants_them() ->
     assert "linux-lts" in package_lines(build(PROFILE | {"kernel_flavor": "lts"}))
 
 
+@pytest.mark.parametrize(
+    ("bootstrap", "version", "packages"),
+    [
+        ("tiny-cloud", "3.22", {"tiny-cloud", "tiny-cloud-openrc", "e2fsprogs-extra"}),
+        ("cloud-init", "3.22", {"cloud-init", "e2fsprogs-extra"}),
+        ("cloud-init", "3.23", {"cloud-init", "cloud-init-datasource-ec2", "e2fsprogs-extra"}),
+        ("cloud-init", "edge", {"cloud-init", "cloud-init-datasource-ec2", "e2fsprogs-extra"}),
+    ],
+)
+def test_what_sets_up_instances_brings_its_packages(bootstrap: str, version: str, packages: set[str]) -> None:
+    wanted = build(PROFILE | {"bootstrap": bootstrap, "builds": {"a": {"version": version}}})
+    lines = package_lines(wanted)
+    assert {line for line in lines if "cloud" in line or line == "e2fsprogs-extra"} == packages
+
+
+def test_an_image_made_before_there_was_a_choice_is_read_as_it_was() -> None:
+    old = build(PROFILE).model_dump(mode="json") | {"bootstrap": "minimal"}
+    read = Build.model_validate(old)
+    assert content(read)["bootstrap"] == "minimal"
+    assert not [line for line in package_lines(read) if "cloud" in line]
+
+
 def test_the_digest_covers_release_scripts_and_template(tmp_path: Path) -> None:
     guest, template = tmp_path / "guest", tmp_path / "image.pkr.hcl"
     guest.mkdir()

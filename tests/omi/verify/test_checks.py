@@ -42,7 +42,8 @@ user=alpine
 service=boot networking started
 service=default sshd started
 service=default acpid started
-service=default omi-first-boot started
+service=default omi-instance started
+service=boot tiny-cloud-boot started
 service=shutdown killprocs stopped
 root_device=/dev/vda
 root_kib=1990000
@@ -53,6 +54,13 @@ fstab=/ ext4
 booted=1000000
 mounted=1000004
 host_key=ssh_host_ed25519_key.pub
+bootstrap=tiny-cloud
+bootstrap_status=complete
+known_instance=i-12345678
+told_instance=i-12345678
+known_host_name=ip-10-0-0-5
+told_host_name=ip-10-0-0-5.eu-west-2.compute.internal
+key_taken=yes
 socket=tcp 00000000:0016 00000000:0000 0A
 socket=tcp 0F00FEA9:0016 0200FEA9:D431 01
 socket=tcp6 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A
@@ -75,9 +83,12 @@ password=alpine none
 authorized_key=/home/alpine/.ssh/authorized_keys:{KEY} verify
 world=alpine-base
 world=doas
+world=e2fsprogs-extra
 world=linux-virt
 world=openssh
 world=syslinux
+world=tiny-cloud
+world=tiny-cloud-openrc
 solved=yes
 change=A etc/apk/keys/alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub
 change=U etc/passwd
@@ -94,6 +105,9 @@ apk_installed=sfdisk
 apk_installed=linux-virt
 apk_installed=syslinux
 apk_installed=openssh
+apk_installed=e2fsprogs-extra
+apk_installed=tiny-cloud
+apk_installed=tiny-cloud-openrc
 end=yes
 """
 
@@ -192,6 +206,12 @@ def test_a_good_image_fails_nothing() -> None:
             "=169.254.169.123 /etc",
             "/etc/ntp.conf sets the clock by 169.254.169.123, which only A",
         ),
+        ("bootstrap=tiny-cloud", "bootstrap=", "set up by nothing instead of tiny-cloud"),
+        ("bootstrap_status=complete", "bootstrap_status=incomplete", "has not completed its set-up"),
+        ("known_instance=i-12345678", "known_instance=i-0", "set up the instance 'i-0', and this is 'i-12345678'"),
+        ("told_instance=i-12345678", "told_instance=", "and this is ''"),
+        ("known_host_name=ip-10-0-0-5", "known_host_name=alpine", "the host name is 'alpine' instead of 'ip-10-0-0-5'"),
+        ("key_taken=yes", "", "is not among the user's authorized keys"),
         ("end=yes", "", "did not run to their end"),
     ],
 )

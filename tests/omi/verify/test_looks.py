@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from omi.profile.content import package_lines
 from omi.profile.model import Build
 from omi.verify.checks import failed_checks
 from omi.verify.facts import Expected, Facts, look_script, look_script_at_rest
@@ -44,7 +45,7 @@ def root(tmp_path: Path) -> Path:
     """A clean root in which everything but the accounts' files and the world is a package's."""
     root = tmp_path / "root"
     put(root, "lib/apk/db/installed", INSTALLED)
-    put(root, "etc/apk/world", "alpine-base\ndoas\nlinux-virt\nsyslinux\n")
+    put(root, "etc/apk/world", "".join(f"{line}\n" for line in package_lines(BUILD)))
     put(root, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nalpine:x:1000:1000::/home/alpine:/bin/sh\n")
     put(root, "etc/shadow", "root:*::0:::::\nalpine:!:1:0:::::\n")
     put(root, "etc/motd", "hello")

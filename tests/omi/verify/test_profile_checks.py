@@ -34,6 +34,8 @@ WORLD = (
     "openrc",
     "openssh",
     "syslinux",
+    "tiny-cloud",
+    "tiny-cloud-openrc",
 )
 COMMAND_LINE = (
     "root=UUID=x modules=ext4,loop,sd-mod,virtio_blk console=tty0 console=ttyS0,115200n8 panic=10 rootfstype=ext4"

@@ -29,6 +29,7 @@ class Guest:
     vm_id: str
     ip: str
     key: Path
+    user: str = "outscale"
 
     def wait(self) -> float:
         """Seconds from now until the SSH banner; fails when the VM ends or takes too long."""
@@ -48,12 +49,12 @@ class Guest:
         raise AssertionError(f"{self.vm_id} has no SSH after {time.monotonic() - begin:.0f} s:\n{console}")
 
     def run(self, command: str, *, check: bool = True) -> str:
-        """Output of a shell command run as the user `outscale`."""
+        """Output of a shell command run as the user."""
         options = ["BatchMode=yes", "IdentitiesOnly=yes", "ConnectTimeout=20", "LogLevel=ERROR"]
         options += ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
         ssh = ["ssh", "-F", "none", "-i", str(self.key), "-p", str(SSH_PORT), *(f"-o{option}" for option in options)]
         done = subprocess.run(
-            [*ssh, f"outscale@{self.ip}", command], capture_output=True, text=True, timeout=120, check=False
+            [*ssh, f"{self.user}@{self.ip}", command], capture_output=True, text=True, timeout=120, check=False
         )
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout

@@ -118,6 +118,7 @@ def test_stand_ins_say_so(mirror: Path) -> None:
         assert member is not None
         records = member.read().decode().strip().split("\n\n")
     described = {next(line[2:] for line in record.splitlines() if line.startswith("P:")): record for record in records}
-    for name in ("openssh", "openssh-server", "syslinux", "apk-tools-static", "busybox-mdev-openrc", "alpine-base"):
+    ours = ("openssh", "openssh-server", "syslinux", "apk-tools-static", "busybox-mdev-openrc", "alpine-base")
+    for name in (*ours, "tiny-cloud", "tiny-cloud-openrc", "yx"):
         assert "fixture" in described[name], name
     assert "fixture" not in described["musl"]

@@ -1,0 +1,94 @@
+# shellcheck shell=sh disable=SC2034 # tiny-cloud's imds reads the IMDS_ names
+# OUTSCALE for tiny-cloud's client of the metadata service: EC2's paths, first version, without a token.
+# Needs: what tiny-cloud's bin/imds has set before it reads this, OUTSCALE_METADATA of /etc/tiny-cloud.conf.
+# Leaves: _imds and the functions around it, and the paths, as bin/imds wants them.
+#
+# The service may come up after the VM: where it does not answer it is asked again for OUTSCALE_SECONDS, while an entry
+# that it says it doesn't have (404) is taken at its word. What came unanswered is noted in OUTSCALE_UNANSWERED, for
+# tiny-cloud goes on without it; init.sh, beside this one, keeps the set-up from counting as complete then.
+
+: "${OUTSCALE_METADATA:=http://169.254.169.254/latest}"
+: "${OUTSCALE_SECONDS:=120}"
+: "${OUTSCALE_UNANSWERED:=/run/outscale-unanswered}"
+
+IMDS_HOSTNAME="meta-data/local-hostname"
+IMDS_LOCAL_HOSTNAME=$IMDS_HOSTNAME
+IMDS_SSH_KEYS="meta-data/public-keys/0/openssh-key"
+
+# _imds PATH: the entry below OUTSCALE_METADATA; 1 where there is none, 2 where the service does not answer.
+_imds() {
+	if [ "$1" = "$IMDS_HOSTNAME" ]; then
+		_outscale_host_name
+	else
+		_outscale_entry "$1"
+	fi
+}
+
+# Keys only, without options in front, and nothing of a page that some proxy sent instead.
+_imds_ssh_keys() {
+	_outscale_keys=$(_outscale_entry "$IMDS_SSH_KEYS") || return
+	printf '%s\n' "$_outscale_keys" | tr -d '\r' \
+		| grep -E '^(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( [^[:cntrl:]]*)?$'
+}
+
+# User data without the section that is addressed to OUTSCALE itself (docs.outscale.com: Configuring a VM with User Data
+# and OUTSCALE Tags), which may stand before a script.
+_imds_userdata() {
+	_outscale_file=$(mktemp) || return 2
+	_outscale_code=0
+	_outscale_entry user-data > "$_outscale_file" || _outscale_code=$?
+	if head -n 1 "$_outscale_file" | grep -q '^-----BEGIN OUTSCALE SECTION-----'; then
+		sed '1,/-----END OUTSCALE SECTION-----/d' "$_outscale_file" | sed '/./,$!d'
+	else
+		cat "$_outscale_file"
+	fi
+	rm -f "$_outscale_file"
+	return "$_outscale_code"
+}
+
+# The name up to its first dot can become the machine's, or there is none.
+_outscale_host_name() {
+	_outscale_name=$(_outscale_entry "$IMDS_HOSTNAME") || return
+	_outscale_short=${_outscale_name%%.*}
+	case "$_outscale_name" in
+	*[!A-Za-z0-9.-]* | -* | .*) _outscale_short= ;;
+	esac
+	if [ -z "$_outscale_short" ] || [ "${#_outscale_short}" -gt 63 ]; then
+		echo "the metadata service tells a host name that is none" >&2
+		return 1
+	fi
+	printf '%s\n' "$_outscale_name"
+}
+
+# _outscale_entry PATH: asks until there is an answer; only the first entry that comes unanswered is waited for.
+_outscale_entry() {
+	_outscale_answer=$(mktemp) || return 2
+	_outscale_end=$(($(_outscale_uptime) + OUTSCALE_SECONDS))
+	[ ! -e "$OUTSCALE_UNANSWERED" ] || _outscale_end=0
+	while :; do
+		_outscale_result=0
+		_outscale_get "$1" "$_outscale_answer" || _outscale_result=$?
+		[ "$_outscale_result" -eq 2 ] || break
+		[ "$(_outscale_uptime)" -lt "$_outscale_end" ] || break
+		sleep 1
+	done
+	case "$_outscale_result" in
+	0) cat "$_outscale_answer" ;;
+	2) (echo "$1" >> "$OUTSCALE_UNANSWERED") 2> /dev/null || : ;;
+	esac
+	rm -f "$_outscale_answer"
+	return "$_outscale_result"
+}
+
+# _outscale_get PATH FILE: one question; busybox's own wget, whatever other the image has.
+_outscale_get() {
+	_outscale_said=$(busybox wget -q -T 5 -O "$2" "$OUTSCALE_METADATA/$1" 2>&1) && return 0
+	case "$_outscale_said" in
+	*' 404 '*) return 1 ;;
+	esac
+	return 2
+}
+
+_outscale_uptime() {
+	cut -d. -f1 /proc/uptime
+}

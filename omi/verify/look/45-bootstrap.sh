@@ -1,0 +1,37 @@
+# shellcheck shell=sh
+# Whether this instance was set up: what the metadata service tells, and what the machine made of it. SSH opens before
+# the last phase has run, so its end is waited for.
+if [ -e /etc/tiny-cloud.conf ]; then
+	bootstrap=tiny-cloud
+	known=/var/lib/cloud/instance-id
+	status() { tiny-cloud --bootstrap status 2> /dev/null; }
+elif command -v cloud-init > /dev/null; then
+	bootstrap=cloud-init
+	known=/var/lib/cloud/data/instance-id
+	status() { cloud-init status 2> /dev/null | sed -n 's/^status: done$/complete/p'; }
+else
+	bootstrap=
+fi
+echo "bootstrap=$bootstrap"
+
+# told ENTRY: what the metadata service says, OUTSCALE's as EC2's
+told() {
+	wget -q -T 10 -O - "http://169.254.169.254/latest/meta-data/$1" 2> /dev/null
+}
+
+if [ -n "$bootstrap" ]; then
+	seconds=0
+	until [ "$(status)" = complete ] || [ "$seconds" -ge 60 ]; do
+		sleep 1
+		seconds=$((seconds + 1))
+	done
+	echo "bootstrap_status=$(status)"
+	echo "known_instance=$(head -n 1 "$known" 2> /dev/null)"
+	echo "told_instance=$(told instance-id)"
+	echo "known_host_name=$(hostname)"
+	echo "told_host_name=$(told local-hostname)"
+	key=$(told public-keys/0/openssh-key | head -n 1 | cut -d' ' -f1,2)
+	if [ -n "$key" ] && grep -qF "$key" ~/.ssh/authorized_keys 2> /dev/null; then
+		echo "key_taken=yes"
+	fi
+fi
