@@ -225,7 +225,7 @@ it carries the memory of a program that crashed: /srv/core.712
 setuid or setgid, but not by a package: /bin/busybox
 anyone may write to: /srv/box
 root has a password
-the package htop is not the profile's (/etc/apk/world)
+the package htop is not the profile's (/etc/apk/world): name it in packages
 the package dhcpcd of the profile is not in /etc/apk/world
 """
 

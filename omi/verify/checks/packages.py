@@ -13,7 +13,7 @@ def check_packages(facts: Facts, expected: Expected) -> Iterator[str]:
     """apk was asked for the profile's packages and no others, and has nothing that those don't need."""
     wanted, world = map(_as_apk_writes, (package_lines(expected.build), facts.values.get("world", ())))
     for line in sorted(world - wanted):
-        yield f"the package {line} is not the profile's (/etc/apk/world)"
+        yield f"the package {line} is not the profile's (/etc/apk/world): name it in packages"
     for line in sorted(wanted - world):
         yield f"the package {line} of the profile is not in /etc/apk/world"
     if facts.one("solved") != "yes":

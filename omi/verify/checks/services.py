@@ -25,6 +25,6 @@ def check_services(facts: Facts, expected: Expected) -> Iterator[str]:
             if state != "started":
                 yield f"service {name} ({level}) is {state}"
     for level, name in sorted(set(states) - wanted):
-        yield f"service {name} ({level}) is not the profile's"
+        yield f"service {name} ({level}) is not the profile's: name it in services"
     for name in facts.values.get("crashed", ()):
         yield f"service {name} has crashed"
