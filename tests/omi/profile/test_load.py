@@ -219,6 +219,14 @@ ERRORS = {
         'packages:\n  foot: testing\nbuilds: {a: {version: "3.23"}}',
         "web.yaml:2: packages.foot: the tag 'testing' belongs to no repo; no repo has a tag",
     ),
+    "bootstrap that is gone": (
+        'bootstrap: minimal\nbuilds: {a: {version: "3.23"}}',
+        "web.yaml:1: bootstrap: minimal is not allowed; allowed: tiny-cloud or cloud-init",
+    ),
+    "package of the bootstrap": (
+        'packages: {tiny-cloud: false}\nbuilds: {a: {version: "3.23"}}',
+        "web.yaml:1: packages.tiny-cloud: can't be taken away: the image needs it",
+    ),
     "essential package": (
         'packages: {linux-virt: false}\nbuilds: {a: {version: "3.23"}}',
         "web.yaml:1: packages.linux-virt: can't be taken away",
