@@ -42,6 +42,7 @@ EOF
 }
 
 check_menu() {
+	mkdir -p "$ROOT/boot/grub"
 	[ -f "$ROOT/boot/grub/grub.cfg" ] || run in_root grub-mkconfig -o /boot/grub/grub.cfg
 	entry=$(grep -m 1 '^[[:space:]]*linux[[:space:]]' "$ROOT/boot/grub/grub.cfg") || entry=
 	case "$(words "$entry") " in
