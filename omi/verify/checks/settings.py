@@ -32,9 +32,9 @@ def _check_zone(facts: Facts, zone: str) -> Iterator[str]:
     link = facts.one("localtime")
     if not link.endswith(f"/zoneinfo/{zone}"):
         yield f"/etc/localtime leads to {link!r} instead of {zone}"
-    seconds, _, offset = facts.one("clock").partition(" ")
+    seconds, _, offset = facts.one("local_clock").partition(" ")
     if not seconds.isdecimal():
-        yield f"the clock {facts.one('clock')!r} is not understood"
+        yield f"the clock {facts.one('local_clock')!r} is not understood"
         return
     try:
         there = datetime.fromtimestamp(int(seconds), UTC).astimezone(ZoneInfo(zone))

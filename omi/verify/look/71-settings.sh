@@ -2,7 +2,7 @@
 # What a login shows, the local time, kernel parameters as they are now.
 echo "motd_digest=$(sha256sum < /etc/motd 2> /dev/null | cut -d' ' -f1)"
 echo "localtime=$(readlink /etc/localtime)"
-echo "clock=$(date '+%s %z')"
+echo "local_clock=$(date '+%s %z')"
 [ ! -r /etc/sysctl.d/90-omi.conf ] || while read -r name _; do
 	value=$(sysctl -n "$name" 2> /dev/null) || value=$(as_root sysctl -n "$name" 2> /dev/null < /dev/null)
 	echo "sysctl=$name $value"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from omi.profile.model import Build
 from omi.verify.checks import failed_checks
 from omi.verify.facts import Expected, Facts, look_script, look_script_at_rest
 
+LOOKS = Path(__file__).parents[3] / "omi/verify/look"
 BUILD = Build(profile="alpine", name="a", version="3.23")
 CHANGED = frozenset({"etc/motd", "etc/own/a b", "bin/busybox"})
 EXPECTED = Expected("3.23.6", BUILD, "alpine-3.23.6-x86_64-r0", 0, "sha256:0", changed=CHANGED)
@@ -220,3 +222,13 @@ def test_all_looks_print_facts_on_any_linux(root: Path) -> None:
     assert facts.one("end") == "yes"
     assert facts.number("booted") > 0
     assert facts.one("kernel")
+
+
+def test_no_two_looks_call_a_fact_alike() -> None:
+    printed: dict[str, set[str]] = {}
+    for path in LOOKS.glob("*.sh"):
+        code = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+        for key in re.findall(r'["/|]([a-z_]+)=', code):
+            printed.setdefault(key, set()).add(path.name)
+    assert len(printed) > 40
+    assert {key: looks for key, looks in printed.items() if len(looks) > 1} == {}
