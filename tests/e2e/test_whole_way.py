@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+import urllib.request
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -26,6 +28,14 @@ OLD, NEW = "v3_22-x86_64", "v3_23-x86_64"
 def own(inventory: dict[str, Any]) -> dict[str, list[str]]:
     """Ids by kind of all that the project's account holds."""
     return {kind: sorted(entry["id"] for entry in entries) for kind, entries in inventory["main"]["resources"].items()}
+
+
+def from_mirror(project: Project, url: str) -> bytes:
+    """What the mirror serves there now; the build VM reaches it by another address."""
+    here = f"http://127.0.0.1:{project.base_port + 2}{urlsplit(url).path}"
+    with urllib.request.urlopen(here, timeout=30) as answer:
+        content: bytes = answer.read()
+    return content
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +114,13 @@ def test_what_went_into_each_is_written_out_beside_them(project: Project) -> Non
         provenance = json.loads(files["provenance"].read_text(encoding="utf-8"))
         assert provenance["image"]["omi"] == image["omi"]
         assert provenance["source_omi"]["omi"].startswith("ami-")
+        assert [index["digest"] for index in provenance["indexes"]] == [
+            f"sha256:{hashlib.sha256(from_mirror(project, index['url'])).hexdigest()}"
+            for index in provenance["indexes"]
+        ]
         assert len(provenance["indexes"]) == 2
+        looked = (project.folder / "build" / name / "build.log").read_text(encoding="utf-8")
+        assert f'omi_release=DIGEST="{image["digest"]}"' in looked, "what the verify read in the running image"
         assert provenance["tools"].keys() == {"pulumi", "packer", "packer-plugin-outscale", "apk-tools"}
         assert "unknown" not in provenance["tools"].values()
 
@@ -211,7 +227,7 @@ NAMED = (
 def test_an_image_that_carries_what_none_may_fails_its_check_and_leaves_nothing(project: Project) -> None:
     account = own(project.inventory())
     script = project.folder / "profiles" / "setup" / "sins.sh"
-    script.parent.mkdir()
+    script.parent.mkdir(exist_ok=True)
     script.write_text(SINS, encoding="utf-8")
     project.edit_profile("dirty", {"version": "3.23", "suffix": "-dirty", "setup_script": "setup/sins.sh"})
     done = project.pulumi("up", "--yes", "--skip-preview", "-s", "e2e")
