@@ -7,7 +7,7 @@ required="IMAGE_NAME RELEASE BRANCH ARCH MIRROR DISK_SIZE_BYTES DISK_DEVICE FIRM
 	PROFILE BUILD REVISION DIGEST COMMIT TOOLS"
 optional="SERVICES_SYSINIT SERVICES_BOOT SERVICES_DEFAULT SERVICES_SHUTDOWN KERNEL_MODULES KERNEL_OPTIONS
 	INITFS_FEATURES SETUP_SCRIPT SETUP_NAME MOTD TIMEZONE NTP_SERVERS SYSCTL"
-tools="awk base64 blkid chroot cmp dd dumpe2fs e2fsck fstrim gzip lsblk mkfs.ext4 mount mountpoint openssl partx sfdisk
+tools="awk base64 blkid chroot cmp dd e2fsck fstrim gzip lsblk mkfs.ext4 mount mountpoint openssl partx sfdisk
 	sha256sum tar truncate umount xargs"
 
 load_settings() {

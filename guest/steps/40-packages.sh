@@ -27,11 +27,40 @@ keep_keys() {
 	done
 }
 
+# With the feature base Alpine's own init runs in the initramfs; without it a small one of this project.
 write_initramfs_settings() {
 	mkdir -p "$ROOT/etc/mkinitfs"
 	echo "features=\"$(words "$INITFS_FEATURES")\"" > "$ROOT/etc/mkinitfs/mkinitfs.conf"
 	# mkinitfs gives all files in the initramfs this time; the line is taken out again once it is made
 	echo "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH" >> "$ROOT/etc/mkinitfs/mkinitfs.conf"
+	put_file initramfs.files 644 /etc/mkinitfs/features.d/cloud.files
+	put_file initramfs.modules 644 /etc/mkinitfs/features.d/cloud.modules
+	module_patterns >> "$ROOT/etc/mkinitfs/features.d/cloud.modules"
+	! has_feature base || return 0
+	put_file initramfs-init 755 /etc/mkinitfs/init
+	cat >> "$ROOT/etc/mkinitfs/mkinitfs.conf" << EOF
+# A small init, for roots that need no more than a driver. For Alpine's own take the next line out and put base among
+# the features; then run mkinitfs.
+init=/etc/mkinitfs/init
+EOF
+}
+
+# Where the kernel's modules are that the profile wants loaded before the root is mounted: - and _ are the same in names.
+module_patterns() {
+	for module in $KERNEL_MODULES; do
+		name=$(printf '%s' "$module" | sed 's/[-_]/[-_]/g')
+		for depth in '' '*/' '*/*/' '*/*/*/'; do
+			printf 'kernel/%s%s.ko*\n' "$depth" "$name"
+		done
+	done
+}
+
+# has_feature NAME: whether the profile asks it of the initramfs.
+has_feature() {
+	case " $(words "$INITFS_FEATURES") " in
+	*" $1 "*) return 0 ;;
+	*) return 1 ;;
+	esac
 }
 
 write_extlinux_settings() {

@@ -17,6 +17,8 @@ check_initramfs() {
 	for feature in $INITFS_FEATURES; do
 		set -- "$ROOT/etc/mkinitfs/features.d/$feature".*
 		[ -e "$1" ] || fail "mkinitfs knows no feature $feature" "take it out of the profile's initfs_features"
+		has_feature base || [ "$feature" = cloud ] || [ ! -e "$ROOT/etc/mkinitfs/features.d/$feature.files" ] \
+			|| fail "the initramfs's feature $feature is for Alpine's own init" "put base: true into the profile's initfs_features"
 	done
 }
 

@@ -13,6 +13,7 @@ finish() {
 	sync
 	used=$(df -B1 --output=used "$ROOT" | tail -n 1 | tr -d ' ')
 	fstrim "$ROOT" || note "the disk can't be trimmed: the snapshot may be larger than it has to be"
+	trimmed=$(bytes_in_use)
 	leave_root || fail "the image's root can't be unmounted" "something still runs in it: check the setup script"
 	ROOT=
 	e2fsck -fn "$ROOT_DEVICE" > "$WORK/e2fsck" 2>&1 || {
@@ -20,17 +21,12 @@ finish() {
 		fail "the new filesystem has errors" "the lines above say which: check the build VM's disk"
 	}
 	sync
-	trimmed=$(bytes_in_use "$ROOT_DEVICE")
-	echo "guest: RESULT {\"used_bytes\": $used, \"trimmed_bytes\": ${trimmed:-null}, \"packages\": $packages}"
+	echo "guest: RESULT {\"used_bytes\": $used, \"trimmed_bytes\": $trimmed, \"packages\": $packages}"
 }
 
-# bytes_in_use DEVICE: of all blocks that its filesystem uses, tables and journal among them: what is left after a trim.
+# Of all blocks that the filesystem uses, its tables and journal among them: what a trim leaves.
 bytes_in_use() {
-	dumpe2fs -h "$1" 2> /dev/null | awk -F': *' '
-		$1 == "Block count" { all = $2 }
-		$1 == "Free blocks" { free = $2 }
-		$1 == "Block size" { size = $2 }
-		END { if (size) printf "%.0f", (all - free) * size }'
+	echo "$(lsblk -dbnro SIZE "$ROOT_DEVICE") $(stat -f -c '%f %S' "$ROOT")" | awk '{ printf "%.0f", $1 - $2 * $3 }'
 }
 
 # OpenRC works out how its services depend on each other at the first boot, which takes long on a slow machine; its

@@ -259,7 +259,10 @@ class CommonKeys(Layer):
         None, description="The kernel's command line, sorted by name.", examples=["{'console=ttyS0,115200n8': true}"]
     )
     initfs_features: dict[FeatureName, Switch] | None = Field(
-        None, description="What mkinitfs puts into the initramfs.", examples=["{nvme: true}"]
+        None,
+        description="What mkinitfs puts into the initramfs. `cloud`: the cloud's disks and a small init; "
+        "with `base` Alpine's own init, which can do more, takes its place.",
+        examples=["{nvme: true}"],
     )
     setup_script: FilePath = Field(
         None,

@@ -184,6 +184,39 @@ def test_an_unknown_initramfs_feature_is_named(root: Path, tmp_path: Path) -> No
     assert "mkinitfs knows no feature nvmee" in done.stderr
 
 
+def test_a_feature_for_alpines_own_init_wants_it(root: Path, tmp_path: Path) -> None:
+    for name in ("base.files", "cloud.files", "cryptsetup.files", "cryptsetup.modules"):
+        (root / "etc/mkinitfs/features.d" / name).touch()
+    for file in ("vmlinuz-virt", "initramfs-virt"):
+        (root / "boot" / file).write_text("x")
+    values = {"ROOT": str(root), "KERNEL_FLAVOR": "virt"}
+    assert (
+        run_functions("check_initramfs", tmp_path, INITFS_FEATURES="cloud\nbase\ncryptsetup", **values).returncode == 0
+    )
+    assert run_functions("check_initramfs", tmp_path, INITFS_FEATURES="cloud", **values).returncode == 0
+    done = run_functions("check_initramfs", tmp_path, INITFS_FEATURES="cloud\ncryptsetup", **values)
+    assert "feature cryptsetup is for Alpine's own init (put base: true into" in done.stderr
+
+
+@pytest.mark.parametrize(("features", "own"), [("cloud\next4", False), ("base\ncloud\next4", True)])
+def test_the_initramfs_has_alpines_own_init_where_the_profile_asks_for_base(
+    root: Path, tmp_path: Path, features: str, *, own: bool
+) -> None:
+    values = {
+        "ROOT": str(root),
+        "INITFS_FEATURES": features,
+        "SOURCE_DATE_EPOCH": "1",
+        "KERNEL_MODULES": "loop\ndm-mod",
+    }
+    assert run_functions("write_initramfs_settings", tmp_path, **values).returncode == 0
+    config = (root / "etc/mkinitfs/mkinitfs.conf").read_text()
+    assert config.startswith(f'features="{features.replace(chr(10), " ")}"\n')
+    assert ("\ninit=/etc/mkinitfs/init\n" not in config) is own
+    assert (root / "etc/mkinitfs/init").exists() is not own
+    drivers = (root / "etc/mkinitfs/features.d/cloud.modules").read_text().splitlines()
+    assert {"kernel/drivers/block/virtio_blk.ko*", "kernel/*/*/loop.ko*", "kernel/*/*/dm[-_]mod.ko*"} <= set(drivers)
+
+
 def test_the_loader_boots_the_kernel_without_a_menu(root: Path, tmp_path: Path) -> None:
     (root / "boot/extlinux.conf").write_text("DEFAULT menu.c32\nTIMEOUT 10\nLABEL virt\n  LINUX vmlinuz-virt\n")
     done = run_functions("shorten_menu", tmp_path, ROOT=str(root), KERNEL_FLAVOR="virt")

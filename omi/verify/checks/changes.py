@@ -13,6 +13,8 @@ OURS: tuple[tuple[str, str], ...] = (
     ("etc/apk/world", "apk's own"),
     ("etc/apk/keys/*.rsa.pub", "the profile's keys, 40-packages"),
     ("etc/apk/repositories", "the profile's repos, 40-packages"),
+    ("etc/mkinitfs/init", "the initramfs's init, 40-packages"),
+    ("etc/mkinitfs/features.d/cloud.*", "what the initramfs holds, 40-packages"),
     ("etc/mkinitfs/mkinitfs.conf", "the profile's initfs_features, 40-packages"),
     ("etc/update-extlinux.conf", "the profile's kernel_options and kernel_modules, 40-packages"),
     ("etc/default/grub", "the profile's kernel_options and kernel_modules, 55-uefi"),

@@ -59,7 +59,7 @@ GOOD = "\n".join(
         "apk_installed=musl",
         "solved=yes",
         f"kernel_command_line={COMMAND_LINE}",
-        "initfs_features=base ext4 nvme scsi virtio",
+        "initfs_features=cloud ext4 nvme",
         "",
     ]
 )
