@@ -89,7 +89,7 @@ def test_repositories_keys_and_packages(facts: Facts) -> None:
     world, installed = set(facts.values["world"]), set(facts.values["apk_installed"])
     assert {"ca-certificates-bundle@edge", "curl>8", "doas", "linux-virt"} <= world
     assert {"ca-certificates-bundle", "curl", "doas"} <= installed
-    assert not {"cloud-utils-growpart", "ncurses-terminfo-base", "sudo"} & (world | installed)
+    assert not {"mtools", "tzdata", "sudo"} & (world | installed)
 
 
 def test_services(facts: Facts) -> None:
