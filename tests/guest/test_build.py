@@ -45,11 +45,14 @@ def loop_device(path: Path, size: int = SIZE) -> Iterator[Path]:
     )
     if made.returncode != 0:
         pytest.skip(f"no loop device can be had here: {made.stderr.strip()}")
+    # Partitions would keep the device, and not every kernel drops them by itself; an earlier file's may be left where
+    # something still had them mounted.
+    drop_partitions = ["partx", "--delete", made.stdout.strip()]
+    subprocess.run(drop_partitions, capture_output=True, check=False, timeout=30)
     try:
         yield Path(made.stdout.strip())
     finally:
-        # partitions would keep the device, and not every kernel drops them by itself
-        subprocess.run(["partx", "--delete", made.stdout.strip()], capture_output=True, check=False, timeout=30)
+        subprocess.run(drop_partitions, capture_output=True, check=False, timeout=30)
         subprocess.run(["losetup", "--detach", made.stdout.strip()], check=True, timeout=30)
 
 
