@@ -8,8 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import boto3
-
 HERE = Path(__file__).resolve().parent
 PREFIX = "outscale-bsusurrogate.alpine: "
 
@@ -23,6 +21,8 @@ def main() -> int:
         version = (HERE / "plugin").read_text()
         print(f"/plugins/github.com/outscale/outscale/packer-plugin-outscale_v{version}_x5.0_linux_amd64")
         return 0
+    import boto3  # half a second, and most calls only ask for the version
+
     mode = (HERE / "mode").read_text()
     file = next(part.split("=", 1)[1] for part in sys.argv if part.startswith("-var-file="))
     values = json.loads(Path(file).read_text())

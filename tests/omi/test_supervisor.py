@@ -15,6 +15,8 @@ from omi.build import PROJECT
 from omi.packer.inputs import RunFolder
 from tests.omi.conftest import Account, FakePacker
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 90.0
 
 

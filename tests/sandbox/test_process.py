@@ -30,6 +30,8 @@ from tests.sandbox.client import (
     wait_state,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 60
 FAKES = [
