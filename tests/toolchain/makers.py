@@ -1,5 +1,6 @@
 """Fake makers: a local HTTP server with releases, and tools that are small shell scripts."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -84,14 +85,14 @@ def write_go(folder: Path, version: str = "1.26.8", data: Path | None = None) ->
 
 
 def tar_gz(files: Mapping[str, str]) -> bytes:
-    """A release as Pulumi makes it."""
+    """A release as Pulumi makes it; like the next, without the time, so that its digest stays the same."""
     data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+    with tarfile.open(fileobj=data, mode="w") as archive:
         for name, text in files.items():
             entry = tarfile.TarInfo(f"pulumi/{name}")
             entry.size = len(text.encode())
             archive.addfile(entry, io.BytesIO(text.encode()))
-    return data.getvalue()
+    return gzip.compress(data.getvalue(), mtime=0)
 
 
 def zipped(files: Mapping[str, str]) -> bytes:
@@ -99,7 +100,7 @@ def zipped(files: Mapping[str, str]) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
         for name, text in files.items():
-            archive.writestr(name, text)
+            archive.writestr(zipfile.ZipInfo(name), text)
     return data.getvalue()
 
 
