@@ -45,9 +45,9 @@ lint:
 test: setup lint ## every test, end to end included
 	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest -n auto --dist loadfile
 
-check: setup lint ## the quick tests, a good minute
-	@# Most of them wait for something: one worker more than there are cores keeps these busy.
-	@. toolchain/env.sh && python -m pytest -m 'not slow' -n $$(($$(nproc) + 1)) --dist worksteal
+check: setup lint ## the quick tests, about a minute
+	@# Many of them wait for something: more workers than there are cores keep these busy.
+	@. toolchain/env.sh && python -m pytest -m 'not slow' -n $$(($$(nproc) * 2 + 1)) --dist worksteal
 
 clean: ## removes what builds left in this folder
 	@rm -rf build

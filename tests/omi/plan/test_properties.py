@@ -17,10 +17,10 @@ from omi.plan import Action, Plan, PlannedImage
 from omi.report import plan_json, render_table
 from omi.settings import Level, Retention
 from omi.upstream import Upstream
+from tests.omi.examples import EXAMPLES
 from tests.omi.plan.cases import Case, builds_of, cases, upstreams
 from tests.omi.plan.make import after, seen
 
-EXAMPLES = int(os.environ.get("OMI_EXAMPLES", "40"))
 many = settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -17,6 +17,7 @@ from omi.profile.model import Access, Build
 from omi.releases import forget, record, rewrite
 from omi.releases.entry import from_yaml
 from omi.releases.readme import render_readme
+from tests.omi.examples import EXAMPLES
 
 Pair = tuple[ImageSpec, ImageRecord]
 
@@ -97,7 +98,7 @@ def test_releases_come_newest_first_by_number(tmp_path: Path) -> None:
     assert readme.index("3.11.12") < readme.index("3.11.9") < readme.index("3.9.12")
 
 
-@settings(deadline=None)  # it writes files, which takes as long as it takes
+@settings(deadline=None, max_examples=EXAMPLES // 4)  # it writes files, which takes as long as it takes
 @given(st.permutations([("a", 0), ("a", 1), ("a", 10), ("b", 0)]), st.sets(st.integers(0, 3)))
 def test_the_ledger_gives_the_same_bytes_as_the_builds_and_prunes_that_led_to_it(
     tmp_path_factory: pytest.TempPathFactory, order: list[tuple[str, int]], pruned: set[int]
