@@ -1,4 +1,7 @@
-"""Exports: `<releases_dir>/<profile>.yaml` and `README.md`, written after every build and prune, or from the ledger."""
+"""Exports: `<releases_dir>/<profile>.yaml`, `.json`, `.atom.xml` and `README.md`.
+
+They are written after every build and prune, or from the ledger.
+"""
 
 from omi.releases.store import export_ledger, forget, record, rewrite
 

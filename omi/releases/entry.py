@@ -51,6 +51,15 @@ class Entry:
     installed_bytes: int | None = None
     boot_seconds: int | None = None
     """These four as in ImageRecord; what is not known is not told."""
+    firmware: str | None = None
+    bootstrap: str | None = None
+    digest: str | None = None
+    volume_size: int | None = None
+    """GiB."""
+    packages: int | None = None
+    """How many are installed."""
+    verified: tuple[str, ...] = ()
+    """The Regions whose OMI was booted and checked before it was shared, sorted; an adopted one never was."""
     documents: tuple[tuple[str, Documents], ...] = ()
     """Region and the digests of its OMI's documents, sorted; Regions without any are left out."""
 
@@ -77,20 +86,35 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
         trimmed_bytes=record.trimmed_bytes,
         installed_bytes=record.installed_bytes,
         boot_seconds=record.boot_seconds,
+        firmware=build.firmware,
+        bootstrap=build.bootstrap,
+        digest=spec.digest,
+        volume_size=record.volume_size,
+        packages=record.packages,
+        verified=(record.region,) if record.verified else (),
         documents=((record.region, tuple(sorted(record.documents.items()))),) if record.documents else (),
     )
 
 
 def with_entry(entries: Iterable[Entry], new: Entry) -> list[Entry]:
-    """The entries with this one put in; an OMI of the same build and name keeps its other Regions' artifacts."""
-    others, artifacts, documents = [], dict(new.artifacts), dict(new.documents)
+    """The entries with this one put in; an OMI of the same build and name keeps its other Regions' artifacts.
+
+    What was measured may differ between Regions: the first by name tells it, so that the same is told whichever stack
+    wrote last.
+    """
+    others, facts = [], new
+    artifacts, documents, verified = dict(new.artifacts), dict(new.documents), set(new.verified)
     for entry in entries:
-        if _key(entry) == _key(new):
-            documents = {region: told for region, told in entry.documents if region not in artifacts} | documents
-            artifacts = dict(entry.artifacts) | artifacts
-        else:
+        if _key(entry) != _key(new):
             others.append(entry)
-    return [*others, replace(new, artifacts=_sorted(artifacts), documents=_sorted(documents))]
+            continue
+        documents = {region: told for region, told in entry.documents if region not in artifacts} | documents
+        verified |= {region for region in entry.verified if region not in artifacts}
+        artifacts = dict(entry.artifacts) | artifacts
+        if min(artifacts) not in dict(new.artifacts):
+            facts = entry
+    merged = replace(facts, artifacts=_sorted(artifacts), documents=_sorted(documents))
+    return [*others, replace(merged, verified=tuple(sorted(verified)))]
 
 
 def without_artifact(entries: Iterable[Entry], region: str, omi: str | None = None) -> list[Entry]:
@@ -101,8 +125,10 @@ def without_artifact(entries: Iterable[Entry], region: str, omi: str | None = No
             (where, what) for where, what in entry.artifacts if where != region or (omi is not None and what != omi)
         )
         if artifacts:
-            documents = tuple((where, told) for where, told in entry.documents if where in dict(artifacts))
-            kept.append(replace(entry, artifacts=artifacts, documents=documents))
+            left = dict(artifacts)
+            documents = tuple((where, told) for where, told in entry.documents if where in left)
+            verified = tuple(where for where in entry.verified if where in left)
+            kept.append(replace(entry, artifacts=artifacts, documents=documents, verified=verified))
     return kept
 
 
@@ -126,6 +152,7 @@ def to_yaml(entries: Iterable[Entry]) -> str:
         told = {key: value for key, value in vars(entry).items() if key not in ("name", "documents")}
         details = {key: value for key, value in told.items() if value is not None}
         details |= {"artifacts": dict(entry.artifacts), "boot_modes": list(entry.boot_modes)}
+        details["verified"] = list(entry.verified)
         if entry.documents:
             details["documents"] = {region: dict(kinds) for region, kinds in entry.documents}
         tree.setdefault(entry.profile_build, {}).setdefault(entry.release, {})[entry.name] = details
@@ -133,9 +160,9 @@ def to_yaml(entries: Iterable[Entry]) -> str:
 
 
 def _tuples(details: dict[str, Any]) -> dict[str, Any]:
-    modes = {"boot_modes": tuple(details["boot_modes"])} if "boot_modes" in details else {}
+    lists: dict[str, Any] = {key: tuple(details[key]) for key in ("boot_modes", "verified") if key in details}
     documents = {region: _sorted(told) for region, told in details.get("documents", {}).items()}
-    return {"artifacts": _sorted(details["artifacts"]), "documents": _sorted(documents), **modes}
+    return {"artifacts": _sorted(details["artifacts"]), "documents": _sorted(documents), **lists}
 
 
 def from_yaml(text: str, where: str) -> list[Entry]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from omi.atomic import write_atomically
-from omi.errors import ToolError
+from omi.errors import StateError, ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger
 from omi.releases.beside import document_files, place_documents, remove_documents
@@ -69,30 +69,52 @@ def _change(
     wanted: Files = MappingProxyType({}),
     gone: Files = MappingProxyType({}),
 ) -> list[str]:
-    """Change the entries; bring the `wanted` documents, and remove those that were named before and aren't any more."""
+    """Change the entries; bring the `wanted` documents, and remove those that were named before and aren't any more.
+
+    Whatever a file names is there before the file is, and goes after it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             path = folder / f"{profile}.yaml"
-            old = path.read_text(encoding="utf-8") if path.exists() else ""
-            before = from_yaml(old, str(path))
+            before = from_yaml(path.read_text(encoding="utf-8") if path.exists() else "", str(path))
             after = change(before)
-            new = to_yaml(after)
-            if new != old:
-                write_atomically(path, new)
+            told = place_documents(folder, wanted)
+            _write(path, to_yaml(after))
+            _write_feeds(folder, profile, after)
             _write_readme(folder)
             named = document_files(after)
             left = {file: told for file, told in {**document_files(before), **gone}.items() if file not in named}
-            return [*remove_documents(folder, left), *place_documents(folder, wanted)]
+            return [*remove_documents(folder, left), *told]
     except OSError as error:
         raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
+
+
+def _write_feeds(folder: Path, profile: str, entries: Iterable[Entry]) -> None:
+    # a preview writes no feed, so it shan't wait for these imports
+    from omi.releases.atom import render_atom
+    from omi.releases.feed import SCHEMA_FILE, feed_of
+
+    try:
+        feed = feed_of(profile, entries)
+    except ValueError as error:
+        what = str(error).splitlines()[0]
+        cure = "move it away and run `python -m omi releases -s STACK`"
+        raise StateError(f"{folder / profile}.yaml: holds what no image has ({what}); {cure}") from error
+    _write(folder / SCHEMA_FILE, Path(__file__).with_name(SCHEMA_FILE).read_text(encoding="utf-8"))
+    _write(folder / f"{profile}.atom.xml", render_atom(feed))
+    # last, since programs launch what its pointers say
+    _write(folder / f"{profile}.json", feed.to_json())
 
 
 def _write_readme(folder: Path) -> None:
     profiles = {
         path.stem: from_yaml(path.read_text(encoding="utf-8"), str(path)) for path in sorted(folder.glob("*.yaml"))
     }
-    text, path = render_readme(profiles), folder / "README.md"
+    _write(folder / "README.md", render_readme(profiles))
+
+
+def _write(path: Path, text: str) -> None:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_atomically(path, text)
 

@@ -28,14 +28,17 @@ def image(
     target = Build(profile="alpine", name=build, version=release.rpartition(".")[0])
     spec = ImageSpec(
         project="alpine-omi", stack="test", name=target.image_name(release, revision), release=release,
-        revision=revision, digest="sha256:0", end_of_life=date(2027, 11, 1), build=target, access=Access(),
+        revision=revision, digest=f"sha256:{0:064x}", end_of_life=date(2027, 11, 1), build=target, access=Access(),
         cloud=CloudAccess(region=region, api="", fcu=""), vm=BuildVm(), releases_dir=str(folder),
     )  # fmt: skip
     number = abs(hash((build, release, revision, region))) % 16**8
     return spec, ImageRecord(
         name=spec.name, omi=f"ami-{number:08x}", snapshots=("snap-00000001",), account="123456789012", region=region,
-        created=datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=revision), volume_size=1,
+        created=datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=revision), volume_size=1, verified=True,
     )  # fmt: skip
+
+
+FILES = ("alpine.yaml", "alpine.json", "alpine.atom.xml", "feed.v1.schema.json", "README.md")
 
 
 def listed(folder: Path) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
@@ -60,6 +63,11 @@ def test_a_built_image_is_named_with_all_that_the_old_tool_told(tmp_path: Path) 
         "end_of_life": "2027-11-01",
         "artifacts": {"eu-west-2": made.omi},
         "boot_modes": ["legacy"],
+        "firmware": "bios",
+        "bootstrap": "tiny-cloud",
+        "digest": f"sha256:{0:064x}",
+        "volume_size": 1,
+        "verified": ["eu-west-2"],
     }
     assert made.omi in (tmp_path / "README.md").read_text()
 
@@ -111,7 +119,7 @@ def test_the_ledger_gives_the_same_bytes_as_the_builds_and_prunes_that_led_to_it
         forget(*built[index])
     other = tmp_path_factory.mktemp("two")
     rewrite(other, "alpine", "eu-west-2", [pair for index, pair in enumerate(built) if index not in pruned])
-    for name in ("alpine.yaml", "README.md"):
+    for name in FILES:
         assert (folder / name).read_bytes() == (other / name).read_bytes()
 
 
@@ -138,7 +146,7 @@ def test_builds_that_end_at_the_same_time_are_all_named(tmp_path: Path) -> None:
     for maker in makers:
         maker.join(60)
     assert len(listed(tmp_path)["v3_23-x86_64"]["3.23.6"]) == len(makers)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "alpine.yaml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
 
 
 def test_a_file_that_is_something_else_is_refused_with_the_cure(tmp_path: Path) -> None:
@@ -146,6 +154,26 @@ def test_a_file_that_is_something_else_is_refused_with_the_cure(tmp_path: Path) 
     with pytest.raises(StateError, match=r"alpine\.yaml.*python -m omi releases"):
         record(*image(tmp_path))
     assert (tmp_path / "alpine.yaml").read_text() == "- just\n- a list\n"
+
+
+def test_a_file_with_what_no_image_has_is_refused_with_the_cure(tmp_path: Path) -> None:
+    record(*image(tmp_path))
+    text = (tmp_path / "alpine.yaml").read_text().replace("2027-11-01", "soon")
+    (tmp_path / "alpine.yaml").write_text(text)
+    with pytest.raises(StateError, match=r"alpine\.yaml.*python -m omi releases"):
+        record(*image(tmp_path, revision=1))
+
+
+def test_the_first_region_tells_what_was_measured_whichever_stack_wrote_last(tmp_path: Path) -> None:
+    (spec, made), there = image(tmp_path), image(tmp_path, region="us-east-2")
+    here = spec, made.model_copy(update={"used_bytes": 95})
+    for pairs in ([here, there], [there, here]):
+        for pair in pairs:
+            record(*pair)
+        texts = {name: (tmp_path / name).read_bytes() for name in FILES}
+        rewrite(tmp_path, "alpine", "us-east-2", [there])
+        assert {name: (tmp_path / name).read_bytes() for name in FILES} == texts
+        assert listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]["used_bytes"] == 95
 
 
 def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
