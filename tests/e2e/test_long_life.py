@@ -1,0 +1,176 @@
+"""A stack that lives long: what older versions wrote, a checkout that moved, a virtual environment made anew.
+
+Real pulumi, no VM runs. The tests of this module are one story and run in their order.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from omi.identity import Identity
+from omi.image import ImageSpec
+from tests.e2e.held import STACK, HeldProject, held_project
+from tests.e2e.project import TOP
+from tests.omi.upstream.site import branch, listing
+
+pytestmark = pytest.mark.slow
+
+FORMS = sorted((TOP / "tests" / "omi" / "stored").glob("*.json"))
+ADOPTED = "taken"
+"""The build of the one form whose image another hand made."""
+URN = f"urn:pulumi:{STACK}::alpine-omi::"
+
+
+@pytest.fixture(scope="module")
+def held() -> Iterator[HeldProject]:
+    with held_project() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def omis(held: HeldProject) -> dict[str, str]:
+    """A stack as `pulumi stack import` takes it, with one image of each stored form: OMI by build."""
+    settings = yaml.safe_load((held.project.folder / "stacks" / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))
+    cloud = settings["config"]["alpine-omi:cloud"]
+    exported = json.loads(held.pulumi("stack", "export"))
+    made: dict[str, str] = {}
+    resources: list[dict[str, Any]] = []
+    for form in FORMS:
+        stored = json.loads(form.read_text(encoding="utf-8"))
+        spec = json.loads(stored["stdin"])
+        spec |= {"stack": STACK, "cloud": spec["cloud"] | cloud | {"osc_profile": "main"}}
+        stored["stdin"] = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+        build, record = spec["build"]["name"], json.loads(stored["stdout"])
+        tags = {} if record["adopted"] else dict(Identity(ImageSpec.from_json(stored["stdin"], form.name)).tags)
+        made[build] = held.register(spec["name"], tags)
+        image = held.image(made[build])
+        assert image is not None
+        record |= {"omi": made[build], "account": held.sandbox.account_id()}
+        record["snapshots"] = [each["Bsu"]["SnapshotId"] for each in image["BlockDeviceMappings"]]
+        stored["stdout"] = json.dumps(record, sort_keys=True, separators=(",", ":"))
+        resources += _resources(build, spec["name"], stored)
+    stack = {"urn": f"{URN}pulumi:pulumi:Stack::alpine-omi-{STACK}", "custom": False, "type": "pulumi:pulumi:Stack"}
+    provider = {
+        "urn": _PROVIDER, "custom": True, "id": _ID, "type": "pulumi:providers:command",
+        "inputs": {"version": "1.2.1"}, "outputs": {"version": "1.2.1"},
+    }  # fmt: skip
+    exported["deployment"]["resources"] = [stack, provider, *resources]
+    file = held.project.folder / "state.json"
+    file.write_text(json.dumps(exported), encoding="utf-8")
+    held.pulumi("stack", "import", "--file", str(file))
+    return made
+
+
+_PROVIDER = f"{URN}pulumi:providers:command::default_1_2_1"
+_ID = "00000000-0000-4000-8000-000000000000"
+
+
+def _resources(build: str, name: str, stored: dict[str, Any]) -> list[dict[str, Any]]:
+    """A build's component and its image's command, as the engine stores them."""
+    parent = f"{URN}alpine:omi:ProfileBuild::{build}"
+    inputs = {key: stored[key] for key in ("create", "update", "delete", "stdin")}
+    return [
+        {
+            "urn": parent, "custom": False, "type": "alpine:omi:ProfileBuild",
+            "parent": f"{URN}pulumi:pulumi:Stack::alpine-omi-{STACK}",
+        },
+        {
+            "urn": f"{URN}alpine:omi:ProfileBuild$command:local:Command::{name}", "custom": True, "id": name,
+            "type": "command:local:Command", "parent": parent, "provider": f"{_PROVIDER}::{_ID}",
+            "inputs": inputs, "outputs": {**inputs, "stdout": stored["stdout"], "stderr": ""},
+        },
+    ]  # fmt: skip
+
+
+def commands(held: HeldProject) -> dict[str, dict[str, Any]]:
+    """The commands that state holds, by build."""
+    resources = json.loads(held.pulumi("stack", "export"))["deployment"]["resources"]
+    found = [each for each in resources if each["type"] == "command:local:Command"]
+    return {json.loads(each["inputs"]["stdin"])["build"]["name"]: each for each in found}
+
+
+def keep(held: HeldProject, *builds: str, **rest: Any) -> None:
+    """A profile of these builds, whose version is past its end: what is there stays, nothing is built."""
+    core = held.project.folder / "profiles" / "version" / "3.23.yaml"
+    core.write_text("base: base/1\nrelease: 3.23.6\nend_of_life: 2025-01-01\n", encoding="utf-8")
+    held.site.releases(branch("3.23", "3.23.6", eol_date="2025-01-01"))
+    held.site.latest("3.23", listing("3.23.6"))
+    held.write_profile(*builds, **rest)
+
+
+def is_public(held: HeldProject, omi: str) -> bool:
+    image = held.image(omi)
+    assert image is not None
+    return bool(image["PermissionsToLaunch"]["GlobalPermission"])
+
+
+def test_what_every_older_version_wrote_stays_as_it_is(held: HeldProject, omis: dict[str, str]) -> None:
+    before = {name: each["inputs"] for name, each in commands(held).items()}
+    keep(held, *omis)
+    shown = held.pulumi("up", "--yes", "--skip-preview")
+    assert "deleted" not in shown
+    assert "updated" not in shown
+    assert {name: each["inputs"] for name, each in commands(held).items()} == before
+    assert all(held.image(omi) is not None for omi in omis.values())
+
+
+def test_it_is_updated_by_its_own_words(held: HeldProject, omis: dict[str, str]) -> None:
+    before = {name: each["outputs"]["stdout"] for name, each in commands(held).items()}
+    keep(held, *omis, access={"public": True})
+    held.pulumi("up", "--yes", "--skip-preview")
+    assert {name for name, omi in omis.items() if not is_public(held, omi)} == {ADOPTED}
+    after = {name: each["outputs"]["stdout"] for name, each in commands(held).items()}
+    assert {name: json.loads(line) for name, line in after.items()} == {
+        name: json.loads(line) for name, line in before.items()
+    }
+
+
+def test_it_is_pruned_after_the_checkout_moved_and_its_environment_was_made_anew(
+    held: HeldProject, omis: dict[str, str]
+) -> None:
+    moved = held.project.folder.rename(held.project.folder.with_name("elsewhere"))
+    held.project.folder = moved
+    _new_environment(moved)
+    left, *going = sorted(set(omis) - {ADOPTED})
+    keep(held, left)
+    held.project.configure("retention", {"allow_mass_prune": ["all"]})
+    snapshots = {name: json.loads(commands(held)[name]["outputs"]["stdout"])["snapshots"] for name in going}
+    held.pulumi("up", "--yes", "--skip-preview")
+    assert set(commands(held)) == {left}
+    assert {name for name, omi in omis.items() if held.image(omi) is not None} == {left, ADOPTED}
+    wanted = [each for name in going for each in snapshots[name]]
+    assert held.oapi.call("ReadSnapshots", Filters={"SnapshotIds": wanted})["Snapshots"] == []
+
+
+def _new_environment(folder: Path) -> None:
+    """A virtual environment at another path that finds what the old one has, as one that was installed anew would."""
+    old = (folder / ".venv").resolve()
+    (folder / ".venv").unlink()
+    new = folder.with_name("venv-2")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", new], check=True, timeout=60)
+    (library,) = new.glob("lib/python3*/site-packages")
+    (packages,) = old.glob("lib/python3*/site-packages")
+    (library / "old.pth").write_text(f"{packages}\n", encoding="utf-8")
+    (new / "toolchain").symlink_to((old / "toolchain").resolve())
+    (folder / ".venv").symlink_to(new)
+
+
+def test_a_build_that_is_renamed_does_not_keep_its_images_from_being_pruned(
+    held: HeldProject, omis: dict[str, str]
+) -> None:
+    (left,) = commands(held)
+    held.write_profile()
+    profile = {"builds": {"renamed": {"version": "3.23", "arch": "x86_64", "prefix": f"{left}-"}}}
+    (held.project.folder / "profiles" / "alpine.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+    held.pulumi("up", "--yes", "--skip-preview")
+    assert commands(held) == {}
+    assert held.image(omis[left]) is None
+    assert held.image(omis[ADOPTED]) is not None
