@@ -80,6 +80,9 @@ class BuildVm(_Wire):
     """Seconds from the verify VM's start to its last check."""
     trusted_keys: tuple[str, ...] = ()
     """Files with further public keys that may sign packages (a sandbox's fixture mirror)."""
+    accept_stubs: bool = Field(default=False, exclude_if=lambda accepted: not accepted)
+    """Whether the VMs may be stubs of a sandbox, which run no image: for tests of the program, never for images.
+    Added later, so it is left out where it isn't set."""
 
 
 class ImageSpec(_Wire):

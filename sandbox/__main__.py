@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 
 from sandbox import commands
-from sandbox.config import DEFAULT_BASE_PORT, Addresses, Settings, Timing, default_cache, default_home
+from sandbox.config import (
+    DEFAULT_BASE_PORT,
+    STUB_MACHINES,
+    STUB_SOURCE,
+    Addresses,
+    Settings,
+    Timing,
+    default_cache,
+    default_home,
+)
 from sandbox.home import ServerError
 
 
@@ -48,10 +57,18 @@ def _parser() -> argparse.ArgumentParser:
         command = actions.add_parser(name, help=text)
         command.set_defaults(run=run)
         command.add_argument("--cache", type=Path, default=default_cache(), help="source OMI and mirror (%(default)s)")
-        command.add_argument("--machines", default=Settings.machines, help="machine driver, module:factory")
-        command.add_argument("--source", default=Settings.source, help="maker of the source OMI, module:function")
+        command.add_argument(
+            "--machines",
+            default="qemu",
+            help="what its VMs are: qemu, stub (SSH servers that answer what was recorded; no image of theirs is real)"
+            " or a driver as module:factory (%(default)s)",
+        )
+        command.add_argument("--answers", type=Path, help="recorded answers of stub VMs, a folder (default: its own)")
+        command.add_argument("--source", help="maker of the source OMI, module:function (default: what fits the VMs)")
         command.add_argument("--mirror", default=Settings.mirror, choices=("auto", "cdn", "fixture", "off"))
-        command.add_argument("--step", type=float, help="seconds that each state change takes (default: about one)")
+        command.add_argument(
+            "--step", type=float, help="seconds of each state change (default: about one; none for stubs)"
+        )
         command.add_argument("--any-date", action="store_true", help="accept signatures of any date")
         command.add_argument("--report-fd", type=int, help=argparse.SUPPRESS)
     stop = actions.add_parser("stop", help="end it and its VMs; the state is kept")
@@ -82,13 +99,16 @@ def _settings(given: argparse.Namespace) -> Settings:
     addresses = Addresses(given.base_port)
     if "machines" not in given:
         return Settings(home=home, addresses=addresses)
+    stubs = given.machines == "stub"
+    usual = Timing.of_stubs() if stubs else Timing()
     return Settings(
         home=home,
         addresses=addresses,
         cache=given.cache.expanduser().absolute(),
-        timing=Timing() if given.step is None else Timing.uniform(given.step),
-        machines=given.machines,
-        source=given.source,
+        timing=usual if given.step is None else Timing.uniform(given.step),
+        machines={"qemu": Settings.machines, "stub": STUB_MACHINES}.get(given.machines, given.machines),
+        answers=given.answers.expanduser().absolute() if given.answers else None,
+        source=given.source or (STUB_SOURCE if stubs else Settings.source),
         mirror=given.mirror,
         date_skew=None if given.any_date else Settings.date_skew,
     )

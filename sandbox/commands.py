@@ -34,6 +34,7 @@ OWNED = (
     "server.pem",
     "server.log",
     "server.lock",
+    "machines",
     "keys",
     "volumes",
     "snapshots",
@@ -107,7 +108,8 @@ def _wait_answer(settings: Settings) -> dict[str, Any]:
 
 def _arguments(settings: Settings, given: argparse.Namespace) -> list[str]:
     arguments = ["--home", str(settings.home), "--base-port", str(settings.addresses.base_port), "serve"]
-    arguments += ["--cache", str(settings.cache), "--machines", settings.machines, "--source", settings.source]
+    arguments += ["--cache", str(settings.cache), "--machines", given.machines, "--source", settings.source]
+    arguments += ["--answers", str(settings.answers)] if settings.answers else []
     arguments += ["--mirror", settings.mirror]
     if given.step is not None:
         arguments += ["--step", str(given.step)]
@@ -191,6 +193,8 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
     for name in ("api", "fcu", "plain", "mirror", "profiles", "ca"):
         print(f"  {name:9} {facts[name] or 'off'}")
     print("  " + ", ".join(f"{count} {kind}" for kind, count in facts["counts"].items()))
+    if facts["stubs"]:
+        print("  the VMs are STUBS: they answer what was recorded, and no image made by them is a real one")
     for vm in facts["vms"]:
         where = f"{vm['public_ip']}:{vm['ssh_port']}" if vm["public_ip"] else "-"
         print(f"  {vm['id']} {vm['state']:14} {where:22} {vm['region']} {vm['name'] or ''}".rstrip())

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 DEFAULT_BASE_PORT = 7440
+STUB_MACHINES = "sandbox.machines.stub:StubMachines"
+"""The machine driver whose VMs are stubs: SSH servers that answer what was recorded."""
+STUB_SOURCE = "sandbox.machines.stub:ensure_source"
+"""The source OMI that goes with it."""
 SSH_PORT = 2222
 """The port on a VM's public address that leads to the guest's port 22 (the stack setting `ssh_port`)."""
 GUEST_SSH_PORT = 22
@@ -64,10 +68,16 @@ class Timing:
     """A key is refused this long after four wrong signatures in a row."""
 
     @classmethod
+    def of_stubs(cls) -> Timing:
+        """The pace for stub VMs: at once, so that whoever polls needs no second look."""
+        return cls.uniform(0.0)
+
+    @classmethod
     def uniform(cls, step: float) -> Timing:
         """Every step takes `step` seconds; what is kept or locked keeps its usual duration."""
         kept = {"terminated_kept", "lockout"}
-        return cls(**{each.name: step for each in fields(cls) if each.name not in kept})
+        steps = {each.name: step for each in fields(cls) if each.name not in kept}
+        return cls(**{**steps, "vm_poll": max(step, 0.02)})
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,9 @@ class Settings:
     cache: Path = field(default_factory=default_cache)
     timing: Timing = field(default_factory=Timing)
     machines: str = "sandbox.machines.qemu:QemuMachines"
-    """`module:factory` of the machine driver; the factory takes the home folder."""
+    """`module:factory` of the machine driver; the factory takes the home folder, and `answers` if these are given."""
+    answers: Path | None = None
+    """Folder with the recorded answers of stub VMs; None takes the driver's own."""
     source: str = "sandbox.source_omi:ensure"
     """`module:function` that makes or finds the disk of the official OMI; the function takes the cache folder and a
     callable for lines of progress."""
@@ -140,6 +152,16 @@ class Settings:
     """Where the Alpine mirror takes its packages from: auto, cdn or fixture; off: no mirror."""
     date_skew: float | None = 900.0
     """How far (seconds) a signature's date may be off; None accepts any date."""
+
+    @property
+    def has_stubs(self) -> bool:
+        """Whether its VMs are stubs, so that no image made by them proves anything."""
+        return self.machines == STUB_MACHINES
+
+    @property
+    def machines_file(self) -> Path:
+        """Which machine driver made this home's disks."""
+        return self.home / "machines"
 
     @property
     def database(self) -> Path:

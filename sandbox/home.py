@@ -29,6 +29,19 @@ def running_pid(settings: Settings) -> int | None:
     return None
 
 
+def only_one_kind(settings: Settings) -> None:
+    """Note which machine driver made this home's disks; ServerError where another one did."""
+    known = settings.machines_file.read_text().strip() if settings.machines_file.exists() else None
+    if known is None and (settings.home / "snapshots").exists():
+        known = Settings.machines  # a home from before this was noted
+    if known not in (None, settings.machines):
+        raise ServerError(
+            f"the disks in {settings.home} were made by {known}, and {settings.machines} can't read them;"
+            " give --machines as before, another --home, or delete them with: python -m sandbox reset"
+        )
+    settings.machines_file.write_text(settings.machines + "\n")
+
+
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
     """Hold the home's lock; the file names this process while it does."""

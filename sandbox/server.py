@@ -26,7 +26,7 @@ from sandbox.cloud.store import Store, StoreError
 from sandbox.config import Settings
 from sandbox.control import Control
 from sandbox.credentials import ensure_profiles
-from sandbox.home import ServerError, only_one
+from sandbox.home import ServerError, only_one, only_one_kind
 from sandbox.machines.protocol import MachineError, Machines
 from sandbox.relay import SshRelay
 from sandbox.source_omi import SourceOmiError
@@ -68,7 +68,9 @@ class Server:
             _require_tools()
         secured = self._listen("tls", settings.addresses.tls_port, tls.server_context(settings.home))
         plain = self._listen("plain", settings.addresses.plain_port, None)
-        machines: Machines = _load(settings.machines)(settings.home)
+        only_one_kind(settings)
+        recorded = [settings.answers] if settings.answers else []
+        machines: Machines = _load(settings.machines)(settings.home, *recorded)
         store = Store(settings.database)
         self._parts.callback(store.close)
         self.cloud = Cloud(store, machines, settings.timing, settings.addresses)
@@ -172,6 +174,7 @@ class Server:
             "pid": os.getpid(),
             "home": str(self.settings.home),
             "base_port": addresses.base_port,
+            "stubs": self.settings.has_stubs,
             "api": addresses.api_endpoint,
             "fcu": addresses.fcu_endpoint,
             "plain": addresses.plain_url,

@@ -20,7 +20,7 @@ from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, look_script, root_key_script
 from omi.verify.size import Size
-from omi.verify.ssh import Answer, Door, public_key, wait_for_banner
+from omi.verify.ssh import STUB, Answer, Door, public_key, wait_for_banner
 from omi.verify.timing import Timing
 
 POWER_OFF = 60.0
@@ -109,8 +109,10 @@ class Verification:
 
     def _look(self, vm: Vm, key: Path, start: float, end: float, boot_mode: str) -> Verified:
         spec = self.identity.spec
-        if not wait_for_banner(vm.public_ip, spec.vm.ssh_port, end - time.monotonic(), self.stop):
+        greeting = wait_for_banner(vm.public_ip, spec.vm.ssh_port, end - time.monotonic(), self.stop)
+        if not greeting:
             raise VerifyError(f"no SSH at {vm.public_ip} port {spec.vm.ssh_port} within {spec.vm.verify_timeout} s")
+        self._check_is_real(greeting)
         took = time.monotonic() - start
         self.say(f"booted in {took:.0f} s, checking it")
         known_hosts = self.folder / "known_hosts"
@@ -131,6 +133,17 @@ class Verification:
         if failed:
             raise VerifyError("; ".join(dict.fromkeys(failed)))
         return Verified(round(took), size)
+
+    def _check_is_real(self, greeting: str) -> None:
+        """A stub answers what was recorded of another image, so nothing that it says counts."""
+        if STUB not in greeting:
+            return
+        if not self.identity.spec.vm.accept_stubs:
+            raise VerifyError(
+                "the VM is one of the sandbox's stubs, which run no image; start the sandbox without `--machines stub`"
+                " (for tests of the program itself there is vm.accept_stubs)"
+            )
+        self.say("a stub VM: nothing of the image itself is checked (vm.accept_stubs)")
 
     def _write_timing(self, timing: Timing) -> None:
         """A report for people, beside the logs; nothing depends on it."""

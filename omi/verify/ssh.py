@@ -19,6 +19,10 @@ from omi.outscale.waiting import pause
 
 _METHODS = re.compile(r"Permission denied \(([^)]*)\)")
 _NEVER = threading.Event()
+_GREETING = 255
+"""The longest that SSH allows (RFC 4253, 4.2)."""
+STUB = "sandbox_stub"
+"""In the greeting of the sandbox's stub VMs (`python -m sandbox start --machines stub`), which run no image."""
 
 
 def public_key(private: Path) -> str:
@@ -91,8 +95,8 @@ class Door:
         return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def wait_for_banner(address: str, port: int, limit: float, stop: threading.Event = _NEVER) -> bool:
-    """Wait until an SSH server greets at the address; False after `limit` seconds.
+def wait_for_banner(address: str, port: int, limit: float, stop: threading.Event = _NEVER) -> str:
+    """Wait until an SSH server greets at the address; its greeting (`SSH-2.0-...`), empty after `limit` seconds.
 
     A forwarded port accepts before the guest's sshd is up, so a connection alone proves nothing.
     """
@@ -101,9 +105,11 @@ def wait_for_banner(address: str, port: int, limit: float, stop: threading.Event
         try:
             with socket.create_connection((address, port), 3) as link:
                 link.settimeout(3)
-                if link.recv(4) == b"SSH-":
-                    return True
+                with link.makefile("rb") as lines:
+                    greeting = lines.readline(_GREETING).decode("ascii", "replace").strip()
+                if greeting.startswith("SSH-"):
+                    return greeting
         except OSError:
             pass  # not up yet
         pause(0.5, stop)
-    return False
+    return ""

@@ -29,10 +29,14 @@ class Result:
 
 
 class Project:
-    """One project folder on its own sandbox; `up`, `preview` and friends return what was printed."""
+    """One project folder on its own sandbox; `up`, `preview` and friends return what was printed.
 
-    def __init__(self, folder: Path, home: Path, base_port: int) -> None:
-        self.folder, self.home, self.base_port = folder, home, base_port
+    With `stubs` its stack takes the sandbox's stub VMs (`start_cloud` starts these): for tests that are not about
+    images, since none of those that they build is a real one.
+    """
+
+    def __init__(self, folder: Path, home: Path, base_port: int, *, stubs: bool = False) -> None:
+        self.folder, self.home, self.base_port, self.stubs = folder, home, base_port, stubs
         folder.mkdir()
         for name in COPIED:
             source = TOP / name
@@ -50,6 +54,8 @@ class Project:
             text = text.replace(f":{7440 + offset}", f":{self.base_port + offset}")
         text = text.replace("$ALPINE_OMI_STATE/sandbox", str(self.home))
         changed: dict[str, Any] = json.loads(text)
+        if self.stubs:
+            changed["config"]["alpine-omi:vm"]["accept_stubs"] = True
         return changed
 
     def environment(self) -> dict[str, str]:
@@ -91,6 +97,11 @@ class Project:
         port = str(self.base_port)
         return self.run("python3", "-m", "sandbox", "--home", str(self.home), "--base-port", port, *arguments)
 
+    def start_cloud(self, *arguments: str) -> Result:
+        """Start its sandbox, with the kind of VMs that its stack takes."""
+        machines = ("--machines", "stub") if self.stubs else ()
+        return self.sandbox("start", "--mirror", "fixture", *machines, *arguments)
+
     def up(self, *arguments: str) -> Result:
         """`pulumi up` without a question and without the preview before it."""
         return self.pulumi("up", "--yes", "--skip-preview", *arguments, "-s", "e2e")
@@ -123,6 +134,11 @@ class Project:
         """The end of what the commands printed, for a failed test's report."""
         log = self.folder / "e2e.log"
         return "\n".join(log.read_text(encoding="utf-8").splitlines()[-lines:]) if log.exists() else ""
+
+    def configured(self, key: str) -> Any:
+        """What a key of the stack's config is set to."""
+        path = self.folder / "stacks" / "Pulumi.e2e.yaml"
+        return yaml.safe_load(path.read_text(encoding="utf-8"))["config"].get(f"alpine-omi:{key}")
 
     def configure(self, key: str, value: Any) -> None:
         """Set a key of the stack's config, or take it out by None."""

@@ -1,0 +1,122 @@
+"""What stub VMs answer: recorded output as templates, and the rules that choose one. Values in, values out.
+
+The folder of a recording has `rules.yaml` and the jinja2 templates that it names. A template knows
+- `image`: the settings (name to value) that the build uploaded, of the VM's own root or of the disk it installs
+- `told`: what the metadata service tells the VM, by path below /latest/meta-data/
+- `now`: seconds of the epoch; `vm`: the VM's id; `host_key`: the fingerprint of its SSH host key
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sandbox.machines.protocol import MachineError
+
+RECORDED = Path(__file__).with_name("recorded")
+"""Of the profile `alpine` on the sandbox's real VMs; sandbox/README.md says how to record them anew."""
+System = Literal["source", "image"]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Installs(_Data):
+    """Which uploaded file has the settings of the image, and the device that it is installed on."""
+
+    settings: str
+    device: str
+
+
+class Rule(_Data):
+    """One answer: `command` and `input` (standard input, or the uploaded script that the command runs) are searched
+    for these patterns; `leaves` are files that a download then finds, by path.
+    """
+
+    system: System
+    command: str
+    input: str | None = None
+    output: str | None = None
+    errors: str | None = None
+    exit: int = 0
+    leaves: dict[str, str] = {}
+    installs: Installs | None = None
+
+
+class Systems(_Data):
+    """Who may log in, and the console's text, for a VM of one system; both are templates, the user's inline."""
+
+    user: str
+    console: str
+
+
+class Recording(_Data):
+    """`rules.yaml`."""
+
+    systems: dict[System, Systems]
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A recording that can be asked."""
+
+    folder: Path
+    recording: Recording
+    templates: Environment
+
+    @classmethod
+    def read(cls, folder: Path = RECORDED) -> Answers:
+        """Read a recording; MachineError where it is none."""
+        path = folder / "rules.yaml"
+        try:
+            recording = Recording.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (OSError, yaml.YAMLError, ValidationError) as error:
+            raise MachineError(f"{path}: no answers of stub VMs: {str(error).splitlines()[0]}") from error
+        templates = Environment(  # noqa: S701 - the text goes into a terminal, not into a page
+            loader=FileSystemLoader(folder), undefined=StrictUndefined, keep_trailing_newline=True
+        )
+        return cls(folder, recording, templates)
+
+    def rules(self, system: System, command: str) -> list[Rule]:
+        """The rules that a command may be answered by, before its input is known."""
+        return [each for each in self.recording.rules if each.system == system and re.search(each.command, command)]
+
+    def user(self, system: System, known: Mapping[str, Any]) -> str:
+        """Who may log in."""
+        return self._text(self.templates.from_string(self.recording.systems[system].user), known)
+
+    def console(self, system: System, known: Mapping[str, Any]) -> str:
+        """What the VM wrote to its console."""
+        return self.render(self.recording.systems[system].console, known)
+
+    def render(self, name: str | None, known: Mapping[str, Any]) -> str:
+        """A template's text; nothing for None."""
+        if name is None:
+            return ""
+        try:
+            return self._text(self.templates.get_template(name), known)
+        except TemplateError as error:
+            raise MachineError(f"{self.folder / name}: {error}") from error
+
+    @staticmethod
+    def _text(template: Any, known: Mapping[str, Any]) -> str:
+        try:
+            return str(template.render(known))
+        except TemplateError as error:
+            raise MachineError(f"{template.name}: {error}") from error
+
+
+def settings_of(text: str) -> dict[str, str]:
+    """The assignments of a file that sh reads."""
+    pairs = (word.partition("=") for word in shlex.split(text))
+    return {name: value for name, _, value in pairs}

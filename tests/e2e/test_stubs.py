@@ -1,0 +1,64 @@
+"""A whole update on stub VMs, for tests that are not about images, and that a stack refuses them unless it is told."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import free_ports
+from tests.e2e.project import Project
+
+pytestmark = pytest.mark.slow
+
+BUILD = "v3_23-x86_64"
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    with tempfile.TemporaryDirectory(prefix="omi-e2e-") as folder:
+        made = Project(Path(folder) / "project", Path(folder) / "cloud", free_ports(), stubs=True)
+        try:
+            started = made.start_cloud()
+            assert started.code == 0, started.text
+            made.edit_profile("v3_22-x86_64", None)
+            assert made.pulumi("stack", "init", "e2e").code == 0
+            yield made
+        finally:
+            made.sandbox("stop")
+            print(made.log_tail())
+
+
+def test_a_stack_that_was_not_told_of_stubs_takes_no_image_of_theirs(project: Project) -> None:
+    before = project.inventory()
+    project.configure("vm", {**project.configured("vm"), "accept_stubs": False})
+    done = project.up()
+    assert done.code != 0
+    assert "the VM is one of the sandbox's stubs, which run no image" in done.text
+    assert project.inventory() == before
+    project.configure("vm", {**project.configured("vm"), "accept_stubs": True})
+
+
+def test_packer_its_plugin_and_the_verify_go_through_on_stubs(project: Project) -> None:
+    done = project.up()
+    assert done.code == 0, done.text
+    assert "a stub VM: nothing of the image itself is checked" in done.text
+    latest = project.outputs()["latest"][BUILD]
+    account = project.inventory()["main"]["resources"]
+    assert [image["id"] for image in account["image"]] == [latest["omi"]]
+    assert [snapshot["id"] for snapshot in account["snapshot"]] == latest["snapshots"]
+    assert not account["vm"]
+
+
+def test_the_sandbox_tells_that_its_vms_are_stubs(project: Project) -> None:
+    assert "the VMs are STUBS" in project.sandbox("status").text
+
+
+def test_stubs_and_real_vms_do_not_share_a_home(project: Project) -> None:
+    assert project.sandbox("stop").code == 0
+    refused = project.sandbox("start", "--mirror", "off")
+    assert refused.code == 1
+    assert "were made by sandbox.machines.stub:StubMachines" in refused.text
+    assert project.start_cloud().code == 0

@@ -1,0 +1,108 @@
+"""The real verify against the sandbox's stub VMs: good enough to be let through, and never taken for real ones.
+
+Where these fail because the guest's scripts or the looks have changed, record the stubs' answers anew: build the
+profile `alpine` with real VMs, then `python -m sandbox.machines.stub.record build/<image>`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from omi.errors import VerifyError
+from omi.guest_data import env_text, guest_values
+from omi.identity import Identity
+from omi.image import BuildVm, CloudAccess, ImageSpec
+from omi.origin import Origin
+from omi.outscale.cloud import Cloud
+from omi.outscale.entry import open_group
+from omi.outscale.images import Omi, find_own
+from omi.profile.load import load_profile
+from omi.verify.boot import Verification
+from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
+from tests.omi.specs import make_spec
+from tests.sandbox.client import Sandbox, empty_volume, register, settings_for, snapshot
+
+TOP = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    settings = settings_for(tmp_path_factory.mktemp("stubs"))
+    stubs = replace(settings, machines=STUB_MACHINES, source=STUB_SOURCE, timing=Timing.of_stubs())
+    made = Sandbox(stubs)
+    yield made
+    made.close()
+
+
+def spec_for(sandbox: Sandbox, name: str, *, accept_stubs: bool) -> ImageSpec:
+    """An image of the profile that the answers were recorded of."""
+    build = next(each for each in load_profile("alpine", TOP / "profiles").builds if each.version == "3.23")
+    settings = sandbox.settings
+    return make_spec(
+        name=name,
+        build=build,
+        cloud=CloudAccess(
+            region="eu-west-2",
+            api=settings.addresses.api_endpoint,
+            fcu=settings.addresses.fcu_endpoint,
+            ca_file=str(settings.ca_file),
+            osc_file=str(settings.profiles_file),
+            osc_profile="main",
+        ),
+        vm=BuildVm(ssh_port=2222, verify_timeout=60, accept_stubs=accept_stubs),
+    )
+
+
+def stub_omi(sandbox: Sandbox, spec: ImageSpec) -> str:
+    """An OMI as a stub build VM would leave it."""
+    oapi = sandbox.oapi()
+    volume = empty_volume(oapi)
+    written = env_text(guest_values(spec, Origin(commit="unknown", tools={})))
+    (sandbox.settings.home / "volumes" / f"{volume}.json").write_text(json.dumps({"settings": written}))
+    return register(oapi, spec.name, snapshot(oapi, volume))
+
+
+def verify(spec: ImageSpec, folder: Path, said: list[str]) -> None:
+    """The check that ends every build."""
+    cloud, identity = Cloud.connect(spec.cloud), Identity(spec)
+    group = open_group(cloud, f"{identity.group}-{spec.name}", spec.vm.ssh_port, "127.0.0.1/32")
+    omi = find_own(cloud, spec.name)
+    assert isinstance(omi, Omi)
+    Verification(
+        cloud=cloud, identity=identity, group_id=group, finished=None, folder=folder, say=said.append,
+        show=said.extend, note=said.append, stop=threading.Event(),
+    ).run(omi)  # fmt: skip
+
+
+def test_a_stub_passes_every_check_where_the_stack_takes_stubs(sandbox: Sandbox, tmp_path: Path) -> None:
+    spec = spec_for(sandbox, "taken", accept_stubs=True)
+    stub_omi(sandbox, spec)
+    said: list[str] = []
+    verify(spec, tmp_path, said)
+    assert "a stub VM: nothing of the image itself is checked (vm.accept_stubs)" in said
+
+
+def test_a_stub_is_never_taken_for_a_real_vm(sandbox: Sandbox, tmp_path: Path) -> None:
+    spec = spec_for(sandbox, "refused", accept_stubs=False)
+    stub_omi(sandbox, spec)
+    with pytest.raises(VerifyError, match="the VM is one of the sandbox's stubs, which run no image"):
+        verify(spec, tmp_path, [])
+
+
+def test_no_stack_of_the_project_takes_stubs() -> None:
+    stacks = {path.name: yaml.safe_load(path.read_text())["config"] for path in (TOP / "stacks").glob("*.yaml")}
+    assert {"Pulumi.alpine.yaml", "Pulumi.sandbox.yaml"} <= set(stacks)
+    assert not [name for name, config in stacks.items() if config.get("alpine-omi:vm", {}).get("accept_stubs")]
+
+
+def test_what_a_stack_says_of_stubs_is_left_out_of_its_state_unless_it_is_said() -> None:
+    assert "accept_stubs" not in make_spec().to_json()
+    with_stubs = make_spec(vm=BuildVm(accept_stubs=True))
+    assert ImageSpec.from_json(with_stubs.to_json(), "it").vm.accept_stubs
