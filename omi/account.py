@@ -30,6 +30,12 @@ class AccountImage:
     used_by: tuple[str, ...] = ()
     """Ids of the account's VMs that run from it."""
 
+    @property
+    def maker(self) -> str:
+        """Who made it, as far as its tags tell."""
+        stack = self.tags.get("stack") if self.tags.get("build-id") else None
+        return f"stack {stack}, whose it stays" if stack else "another hand"
+
 
 @dataclass(frozen=True)
 class AccountView:

@@ -69,6 +69,8 @@ class Build:
     environ: Mapping[str, str]
     grace: float = GRACE
     """Seconds that Packer has to clean up."""
+    lock: int | None = None
+    """The run folder's lock, which Packer inherits: it is held for as long as anything works on the image."""
 
     def run(self) -> ImageRecord:
         """Build, verify and share the OMI, or adopt the one of its name; after a failure nothing of it is left.
@@ -80,7 +82,7 @@ class Build:
         existing = self._existing()
         if existing is not None and not self._is_wanted(existing):
             self.narrator.say(f"{existing.omi_id} bears the name already and is not of this build: adopted, not built")
-            return self._record(existing, adopted=True)
+            return self._adopt(existing)
         self.folder.tidy()
         if existing is not None:
             self.narrator.say(f"{existing.omi_id} was built by a run that did not record it: verifying it again")
@@ -102,6 +104,10 @@ class Build:
             self._clean(keep, (self.spec.name, name), earlier.volumes)
             if self.stop.is_set():
                 raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made is removed") from error
+            if isinstance(error, OmiError) and existing is None and (theirs := self._taken()) is not None:
+                self.narrator.say(f"{error}")
+                self.narrator.say(f"{theirs.omi_id} got the name in the meantime, by {_maker(theirs)}: adopted")
+                return self._adopt(theirs)
             raise
         self._clean(omi, (), earlier.volumes)
         return self._record(omi, packed, verified, round(time.monotonic() - start), documents=documents)
@@ -130,6 +136,17 @@ class Build:
     def _is_wanted(self, omi: Omi) -> bool:
         """Whether it is this stack's own and of the same content, so that it may be verified and managed."""
         return omi.state == "available" and omi.bears({**self.identity.owner_tags, "digest": self.spec.digest})
+
+    def _taken(self) -> Omi | None:
+        """The OMI that another hand, such as another stack's build in this account, made of the wanted name."""
+        with suppress(OmiError):
+            omi = find_own(self.cloud, self.spec.name)
+            return None if omi is None or self._ours.recognises(omi) else omi
+        return None
+
+    def _adopt(self, omi: Omi) -> ImageRecord:
+        """The record of another hand's OMI, which may be in the making."""
+        return self._record(wait_available(self.cloud, omi.omi_id, self.stop), adopted=True)
 
     def _name_for_packer(self, tools: PackerTools) -> str:
         """The OMI's name, or a working name for what an older plugin can't do: it is registered anew then.
@@ -183,7 +200,10 @@ class Build:
         limit = self.spec.vm.timeout
         with temporary_folder(self.folder) as home:
             environment = packer_environment(self.environ, home, tools, self.cloud.credentials, self.spec.cloud.ca_file)
-            packed = run_packer(command, environment, self.folder.packer_log, limit, self.stop, watcher, self.grace)
+            held = () if self.lock is None else (self.lock,)
+            packed = run_packer(
+                command, environment, self.folder.packer_log, limit, self.stop, watcher, self.grace, held
+            )
         log = shown(self.folder.packer_log)
         if self.stop.is_set():
             raise InterruptedBuildError("interrupted")
@@ -338,6 +358,10 @@ class Build:
             verified=verified is not None,
             adopted=adopted,
         )
+
+
+def _maker(omi: Omi) -> str:
+    return f"stack {omi.tags['stack']}" if "stack" in omi.tags else "another hand"
 
 
 def _artifact(manifest: Path) -> str:

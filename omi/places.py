@@ -9,7 +9,7 @@ PROFILES = Path("profiles")
 GUEST = Path("guest")
 TEMPLATE = Path("omi/packer/alpine.pkr.hcl")
 BUILD = Path("build")
-"""Temporary files and logs, a folder for each image; `make clean` removes it."""
+"""Temporary files and logs, a folder for each stack and in it one for each image; `make clean` removes it."""
 
 
 def cache_folder() -> Path:

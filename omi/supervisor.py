@@ -6,25 +6,24 @@ only a front; this one watches the front by a pidfd and, when that is gone, ends
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from types import FrameType
 
+from omi.alone import hold_alone
 from omi.build import PROJECT, Build
 from omi.errors import BuildError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
-from omi.narration import Narrator, shown
+from omi.narration import Narrator
 from omi.outscale.cloud import Cloud
-from omi.packer.inputs import RunFolder
+from omi.packer.inputs import run_folder
+from omi.places import BUILD
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -67,11 +66,11 @@ def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) 
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     if front is not None:
         _watch(front, stop)
-    folder = RunFolder(PROJECT / "build" / spec.name)
-    with _only_one(folder.path, spec.name):
+    folder = run_folder(PROJECT / BUILD, spec)
+    with hold_alone(folder.path, spec.name, stop, lambda text: print(text, file=sys.stderr, flush=True)) as lock:
         narrator = Narrator(sys.stderr, folder.build_log)
         cloud = Cloud.connect(spec.cloud, environ)
-        return Build(Identity(spec), cloud, folder, narrator, stop, environ).run()
+        return Build(Identity(spec), cloud, folder, narrator, stop, environ, lock=lock).run()
 
 
 def _watch(front: int, stop: threading.Event) -> None:
@@ -94,23 +93,3 @@ def _when_ended(process: int, act: Callable[[], None]) -> None:
         act()
 
     threading.Thread(target=wait, name=f"end of {process}", daemon=True).start()
-
-
-@contextmanager
-def _only_one(folder: Path, name: str) -> Iterator[None]:
-    """Hold the run folder, since two builds of one image would sweep each other's VMs."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise BuildError(
-            f"{shown(folder)}: cannot be written ({error.strerror}); free space or correct its owner"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BuildError(f"{name}: another process is building it; wait for its end") from error
-        yield
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_UN)

@@ -16,7 +16,7 @@ from omi.stack import PROJECT
 def sweep(arguments: Sequence[str]) -> int:
     """`sweep -s STACK [--yes]`: list what nobody looks after any more; with `--yes`, remove it.
 
-    Raises BuildError while a build of this checkout runs, since its VMs would look like leftovers.
+    Raises BuildError while a build of the stack runs in this checkout, since its VMs would look like leftovers.
     """
     from omi.outscale.cloud import Cloud
     from omi.outscale.orphans import find_orphans, remove_orphans
@@ -25,10 +25,10 @@ def sweep(arguments: Sequence[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="remove what is listed, instead of only listing it")
     given = parser.parse_args(arguments)
     settings, ledger = read_stack(given.stack)
-    if running := list(_running()):
+    if running := list(_running(given.stack)):
         raise BuildError(f"a build of {', '.join(running)} is running: wait for its end, then sweep")
     cloud = Cloud.connect(settings.access())
-    found = find_orphans(cloud, ledger, PROJECT, given.stack, _built_here())
+    found = find_orphans(cloud, ledger, PROJECT, given.stack, _built_here(given.stack))
     if not found:
         print("Nothing is left over.")
         return 0
@@ -41,15 +41,16 @@ def sweep(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _built_here() -> list[str]:
-    """Names of the images that were ever built from this checkout."""
-    return sorted(folder.name for folder in BUILD.iterdir() if folder.is_dir()) if BUILD.is_dir() else []
+def _built_here(stack: str) -> list[str]:
+    """Names of the stack's images that were ever built from this checkout."""
+    own = BUILD / stack
+    return sorted(folder.name for folder in own.iterdir() if folder.is_dir()) if own.is_dir() else []
 
 
-def _running() -> Iterator[str]:
-    for name in _built_here():
+def _running(stack: str) -> Iterator[str]:
+    for name in _built_here(stack):
         try:
-            with (BUILD / name / "lock").open() as lock:
+            with (BUILD / stack / name / "lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             yield name

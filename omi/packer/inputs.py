@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omi.identity import Identity
+from omi.image import ImageSpec
 from omi.outscale.credentials import Credentials
 from omi.packer.tools import PackerTools
 from omi.places import expand
@@ -85,6 +86,11 @@ class RunFolder:
             key.unlink(missing_ok=True)
         for leftover in (self.upload, *self.path.glob("packer-*")):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def run_folder(build: Path, spec: ImageSpec) -> RunFolder:
+    """The image's below `build`, the folder of all runs; each stack has its own, since their images may share names."""
+    return RunFolder(build / spec.stack / spec.name)
 
 
 @contextmanager

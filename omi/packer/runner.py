@@ -57,14 +57,16 @@ def run_packer(
     stop: threading.Event,
     watcher: Watcher,
     grace: float = GRACE,
+    inherits: Sequence[int] = (),
 ) -> PackerRun:
     """Run it to its end, at most `limit` seconds; a set `stop` or the limit means SIGTERM and, after `grace`, SIGKILL.
 
+    `inherits` are file descriptors that stay open in it.
     Call it from a thread that lives as long as the process: when that thread dies, Packer gets SIGTERM.
     """
     start = time.monotonic()
     with log.open("wb") as out:
-        process = _start(command, environment, log.parent, out.fileno())
+        process = _start(command, environment, log.parent, out.fileno(), inherits)
     follower = _Follower(log, watcher)
     told_at: float | None = None
     timed_out = False
@@ -92,7 +94,9 @@ def read_output(log: Path) -> PackerOutput:
     return follower.output
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str], folder: Path, out: int) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, out: int, inherits: Sequence[int]
+) -> subprocess.Popen[bytes]:
     # its own session: a terminal's ^C does not reach it, and all of it can be ended as one group
     wrapped = ["setpriv", "--pdeathsig", "TERM", *command]
     try:
@@ -104,6 +108,7 @@ def _start(command: Sequence[str], environment: Mapping[str, str], folder: Path,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=tuple(inherits),
         )
     except OSError as error:
         raise ToolError(f"setpriv: cannot be started ({error.strerror}); install the package util-linux") from error

@@ -148,7 +148,7 @@ def _adoptable(
 
 
 def _adopt(request: Request, revision: int, existing: AccountImage) -> Step:
-    whose = "this stack's own, from an interrupted run" if existing.managed else "made by another hand"
+    whose = "this stack's own, from an interrupted run" if existing.managed else f"made by {existing.maker}"
     return Step(
         request.new_image(revision, existing), Action.ADOPT, f"{existing.omi} of that name is in the account, {whose}"
     )

@@ -33,23 +33,26 @@ def document_files(entries: Iterable[Entry]) -> dict[str, tuple[str, str]]:
 def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: Path = BUILD) -> list[str]:
     """Bring those that aren't there from the builds' folders; returns a line about those that are nowhere.
 
-    One that is there is only replaced by one that was built later, so that an update needn't read them all.
+    One that is there is only replaced by one that was built later, so that an update needn't read them all. Which
+    stack's run it was doesn't matter, since the digest tells; earlier versions had one folder for all stacks.
     """
+    runs = [build, *(each for each in build.iterdir() if each.is_dir())] if build.is_dir() else []
     missing: dict[str, None] = {}
     for path, (image, digest) in files.items():
         place = folder / path
-        made = build / image / "documents" / place.name
-        if place.is_file() and not _is_newer(made, place):
-            continue
-        if _digest(made) == digest:
+        found = [made for run in runs if (made := run / image / "documents" / place.name).is_file()]
+        if place.is_file():
+            found = [made for made in found if _is_newer(made, place)]
+        right = next((made for made in found if _digest(made) == digest), None)
+        if right is not None:
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, made.read_text(encoding="utf-8"))
+            write_atomically(place, right.read_text(encoding="utf-8"))
         elif not place.is_file():
             missing[image] = None
     if not missing:
         return []
     names = ", ".join(list(missing)[:_TOLD]) + (f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else "")
-    where = "they are where the image was built (build/IMAGE/documents): copy them from there"
+    where = "they are where the image was built (build/STACK/IMAGE/documents): copy them from there"
     return [f"{folder}: documents of {names} are missing; {where}"]
 
 

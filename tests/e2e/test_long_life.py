@@ -24,7 +24,7 @@ from tests.omi.upstream.site import branch, listing
 pytestmark = pytest.mark.slow
 
 FORMS = sorted((TOP / "tests" / "omi" / "stored").glob("*.json"))
-ADOPTED = "taken"
+ADOPTED = "adopted"
 """The build of the one form whose image another hand made."""
 URN = f"urn:pulumi:{STACK}::alpine-omi::"
 
@@ -43,20 +43,22 @@ def omis(held: HeldProject) -> dict[str, str]:
     exported = json.loads(held.pulumi("stack", "export"))
     made: dict[str, str] = {}
     resources: list[dict[str, Any]] = []
-    for form in FORMS:
+    for number, form in enumerate(FORMS):
         stored = json.loads(form.read_text(encoding="utf-8"))
-        spec = json.loads(stored["stdin"])
-        spec |= {"stack": STACK, "cloud": spec["cloud"] | cloud | {"osc_profile": "main"}}
+        spec, record = json.loads(stored["stdin"]), json.loads(stored["stdout"])
+        build = ADOPTED if record["adopted"] else f"form{number}"
+        name = f"{build}-3.23.6-x86_64-r0"
+        spec |= {"name": name, "stack": STACK, "cloud": spec["cloud"] | cloud | {"osc_profile": "main"}}
+        spec["build"] |= {"name": build, "prefix": f"{build}-"}
         stored["stdin"] = json.dumps(spec, sort_keys=True, separators=(",", ":"))
-        build, record = spec["build"]["name"], json.loads(stored["stdout"])
         tags = {} if record["adopted"] else dict(Identity(ImageSpec.from_json(stored["stdin"], form.name)).tags)
-        made[build] = held.register(spec["name"], tags)
+        made[build] = held.register(name, tags)
         image = held.image(made[build])
         assert image is not None
-        record |= {"omi": made[build], "account": held.sandbox.account_id()}
+        record |= {"name": name, "omi": made[build], "account": held.sandbox.account_id()}
         record["snapshots"] = [each["Bsu"]["SnapshotId"] for each in image["BlockDeviceMappings"]]
         stored["stdout"] = json.dumps(record, sort_keys=True, separators=(",", ":"))
-        resources += _resources(build, spec["name"], stored)
+        resources += _resources(build, name, stored)
     stack = {"urn": f"{URN}pulumi:pulumi:Stack::alpine-omi-{STACK}", "custom": False, "type": "pulumi:pulumi:Stack"}
     provider = {
         "urn": _PROVIDER, "custom": True, "id": _ID, "type": "pulumi:providers:command",

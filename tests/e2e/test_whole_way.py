@@ -119,7 +119,7 @@ def test_what_went_into_each_is_written_out_beside_them(project: Project) -> Non
             for index in provenance["indexes"]
         ]
         assert len(provenance["indexes"]) == 2
-        looked = (project.folder / "build" / name / "build.log").read_text(encoding="utf-8")
+        looked = (project.folder / "build" / "e2e" / name / "build.log").read_text(encoding="utf-8")
         assert f'omi_release=DIGEST="{image["digest"]}"' in looked, "what the verify read in the running image"
         assert provenance["tools"].keys() == {"pulumi", "packer", "packer-plugin-outscale", "apk-tools"}
         assert "unknown" not in provenance["tools"].values()

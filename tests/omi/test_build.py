@@ -4,7 +4,9 @@ import hashlib
 import io
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +17,10 @@ from omi.errors import BuildError, VerifyError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator
+from omi.outscale.cloud import Cloud
 from omi.outscale.images import Omi, find_own, read_boot_modes
 from omi.packer.inputs import RunFolder
+from omi.packer.runner import PackerRun, run_packer
 from omi.profile.model import Access
 from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
@@ -216,6 +220,43 @@ def test_a_failure_never_removes_an_image_of_another_stack(bench: Bench) -> None
     with pytest.raises(BuildError):
         bench.build(spec)
     assert bench.account.left() == {"images": [other]}
+
+
+def test_what_another_stack_built_under_the_name_in_the_meantime_is_adopted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, theirs = bench.account.spec(), list[str]()
+
+    def taken(*arguments: Any) -> PackerRun:
+        """Packer's run, in whose time another stack registers its OMI; that of the same name is refused then."""
+        tags = {"project": spec.project, "stack": "another", "build-id": "b-1", "digest": spec.digest}
+        theirs.append(bench.account.register(spec.name, "made by another stack", tags))
+        return run_packer(*arguments)
+
+    monkeypatch.setattr(omi.build, "run_packer", taken)
+    bench.packer.behave("fail")
+    record = bench.build(spec)
+    assert ([record.omi], record.adopted, record.verified) == (theirs, True, False)
+    assert "by stack another: adopted" in bench.said.getvalue()
+    assert bench.account.left() == {"images": theirs}
+
+
+def test_what_another_stack_builds_right_now_is_waited_for_before_it_is_adopted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = bench.account.spec()
+    omi_id = bench.account.register(spec.name, "made by another stack")
+    whole, looks = find_own(bench.account.cloud, spec.name), list[str]()
+    assert whole is not None
+    monkeypatch.setattr(omi.build, "find_own", lambda *_: replace(whole, state="pending"))
+
+    def waited(_: Cloud, omi_id: str, __: threading.Event) -> Omi:
+        looks.append(omi_id)
+        return whole
+
+    monkeypatch.setattr(omi.build, "wait_available", waited)
+    assert bench.build(spec).omi == omi_id
+    assert looks == [omi_id]
 
 
 def test_a_build_vm_that_ends_is_not_waited_for(bench: Bench) -> None:

@@ -67,7 +67,7 @@ def test_the_end_of_the_front_ends_everything_cleanly(
     assert "error: alpine-0.0.0-x86_64-r0: interrupted; what it had made is removed" in errors
     assert "Traceback" not in errors
     assert front.returncode in {-signal.SIGKILL, 6}
-    folder = RunFolder(PROJECT / "build" / "alpine-0.0.0-x86_64-r0").path
+    folder = RunFolder(PROJECT / "build" / "test" / "alpine-0.0.0-x86_64-r0").path
     assert not list(folder.glob("alpine-omi-*")), "a private key was left"
     shutil.rmtree(folder)
 
@@ -81,4 +81,4 @@ def test_the_end_of_whoever_started_the_front_ends_everything_too(account: Accou
     _, errors = plugin.communicate(timeout=LIMIT)
     assert account.left() == {}
     assert "interrupted; what it had made is removed" in errors
-    shutil.rmtree(RunFolder(PROJECT / "build" / "alpine-0.0.0-x86_64-r0").path)
+    shutil.rmtree(RunFolder(PROJECT / "build" / "test" / "alpine-0.0.0-x86_64-r0").path)

@@ -349,6 +349,13 @@ class TestAdoption:
         assert isinstance(step.image, PlannedImage)
         assert step.image.existing == self.FOREIGN
 
+    def test_another_stacks_image_of_the_wanted_name_says_whose_it_is(self) -> None:
+        tags = {"project": "alpine-omi", "stack": "other", "build-id": "b-1", "digest": "sha256:other"}
+        theirs = AccountImage(NAME.format(6, 0), "ami-theirs", tags)
+        (step,) = plan_of([V23], UP6, Ledger(), account=account(theirs)).steps
+        assert step.action is Action.ADOPT
+        assert step.reason == "ami-theirs of that name is in the account, made by stack other, whose it stays"
+
     def test_newest_revision_of_an_old_account_is_adopted(self) -> None:
         images = [AccountImage(NAME.format(6, number), f"ami-{number}") for number in (9, 10)]
         assert outcome(plan_of([V23], UP6, Ledger(), account=account(*images))) == {NAME.format(6, 10): "adopt"}

@@ -18,10 +18,11 @@ def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def built(revision: int = 0, region: str = "eu-west-2") -> Pair:
+def built(revision: int = 0, region: str = "eu-west-2", stack: str = "test") -> Pair:
     """An image with documents, as its build leaves them."""
     spec, made = image(Path("releases"), revision=revision, region=region)
-    folder = Path("build") / spec.name / "documents"
+    spec = spec.model_copy(update={"stack": stack})
+    folder = Path("build") / spec.stack / spec.name / "documents"
     folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for kind in SUFFIXES:
@@ -116,10 +117,27 @@ def test_what_is_nowhere_is_said_in_one_line_for_all() -> None:
 
 def test_another_build_s_leftovers_are_not_taken_for_it() -> None:
     pair = built()
-    (Path("build") / pair[0].name / "documents" / file_name(pair[0].name, "sbom")).write_text("of a later build")
+    documents = Path("build") / pair[0].stack / pair[0].name / "documents"
+    (documents / file_name(pair[0].name, "sbom")).write_text("of a later build")
     (line,) = record(*pair)
     assert "are missing" in line
     assert file_name(pair[0].name, "sbom") not in beside()
+
+
+def test_two_stacks_in_one_checkout_build_images_of_one_name_each_with_its_own_documents() -> None:
+    one, two = built(), built(region="us-east-2", stack="another")
+    record(*one)
+    record(*two)
+    for pair, region in ((one, "eu-west-2"), (two, "us-east-2")):
+        sbom = Path("releases/alpine") / region / file_name(pair[0].name, "sbom")
+        assert sbom.read_text() == f"sbom of {pair[0].name} in {region}\n"
+
+
+def test_what_an_earlier_version_left_in_a_folder_for_all_stacks_is_found() -> None:
+    pair = built()
+    (Path("build") / pair[0].stack / pair[0].name).rename(Path("build") / pair[0].name)
+    assert record(*pair) == []
+    assert beside() == names(pair)
 
 
 def test_each_region_has_its_own() -> None:

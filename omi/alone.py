@@ -1,0 +1,61 @@
+"""One build of an image at a time: whoever builds it holds its run folder."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import TextIO
+
+from omi.errors import BuildError
+from omi.narration import shown
+from omi.outscale.waiting import pause
+
+LIMIT = 300.0
+"""Seconds to wait for an earlier run that is still ending: Packer's grace, then the sweep of what it had made."""
+_EVERY = 0.5
+
+
+@contextmanager
+def hold_alone(folder: Path, name: str, stop: Event, say: Callable[[str], None], limit: float = LIMIT) -> Iterator[int]:
+    """Hold the run folder of image `name`, since two builds of it would sweep each other's VMs; yields the lock.
+
+    The engine lets one update of a stack run at a time, so who holds it is what is left of an interrupted one: it is
+    waited for, at most `limit` seconds. A process that inherits the lock holds it as well, until it ends: an update
+    after the death of the supervisor waits for its Packer. Raises BuildError, or InterruptedBuildError once `stop` is
+    set.
+    """
+    with _open(folder) as lock:
+        end, told = time.monotonic() + limit, False
+        while not _take(lock):
+            if time.monotonic() >= end:
+                raise BuildError(
+                    f"{name}: another process is still building it after {limit:.0f} s; "
+                    f"see by `fuser -v {shown(folder / 'lock')}` who holds it, end that, then run again"
+                )
+            if not told:
+                say(f"an earlier run of {name} is still ending: waiting for it")
+                told = True
+            pause(min(_EVERY, limit), stop)
+        yield lock.fileno()  # closing it gives it up, unless another process has inherited it
+
+
+def _open(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / "lock").open("w")
+    except OSError as error:
+        raise BuildError(
+            f"{shown(folder)}: cannot be written ({error.strerror}); free space or correct its owner"
+        ) from error
+
+
+def _take(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
