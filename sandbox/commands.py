@@ -110,7 +110,7 @@ def _arguments(settings: Settings, given: argparse.Namespace) -> list[str]:
     arguments = ["--home", str(settings.home), "--base-port", str(settings.addresses.base_port), "serve"]
     arguments += ["--cache", str(settings.cache), "--machines", given.machines, "--source", settings.source]
     arguments += ["--answers", str(settings.answers)] if settings.answers else []
-    arguments += ["--mirror", settings.mirror]
+    arguments += ["--mirror", settings.mirror, "--accounts", str(settings.extra_accounts)]
     if given.step is not None:
         arguments += ["--step", str(given.step)]
     if given.any_date:

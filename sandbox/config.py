@@ -43,6 +43,8 @@ PROFILES: dict[str, str] = {
     "second-us": "us-east-2",
 }
 """Profile name in `osc.json` -> the Region of its account."""
+EXTRA_REGION = "eu-west-2"
+"""The Region of the accounts that a test asks for besides: `extra-1`, `extra-2`, ..."""
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,18 @@ class Settings:
     source: str = "sandbox.source_omi:ensure"
     """`module:function` that makes or finds the disk of the official OMI; the function takes the cache folder and a
     callable for lines of progress."""
+    extra_accounts: int = 0
+    """How many accounts there are besides PROFILES."""
     mirror: str = "auto"
     """Where the Alpine mirror takes its packages from: auto, cdn or fixture; off: no mirror."""
     date_skew: float | None = 900.0
     """How far (seconds) a signature's date may be off; None accepts any date."""
+
+    @property
+    def profiles(self) -> dict[str, str]:
+        """Profile name -> Region of every account."""
+        extra = {f"extra-{number}": EXTRA_REGION for number in range(1, self.extra_accounts + 1)}
+        return {**PROFILES, **extra}
 
     @property
     def has_stubs(self) -> bool:

@@ -6,22 +6,24 @@ import json
 import os
 import secrets
 import string
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sandbox.auth import Key
-from sandbox.config import PROFILES, Addresses
+from sandbox.config import Addresses
 
 _ALPHABET = string.ascii_uppercase + string.digits
 
 
-def ensure_profiles(path: Path, addresses: Addresses) -> dict[str, Key]:
-    """Read `path`, making random keys for profiles that lack them and renewing the endpoints.
+def ensure_profiles(path: Path, addresses: Addresses, wanted: Mapping[str, str]) -> dict[str, Key]:
+    """Read `path`, making random keys for those of the `wanted` profiles (name -> Region) that lack them.
 
-    Returns the keys by access key. The file is replaced in one step and only its owner can read it.
+    The endpoints are renewed. Returns the keys by access key. The file is replaced in one step and only its owner can
+    read it.
     """
     known = _read(path)
-    profiles = {name: _profile(known.get(name, {}), region, addresses) for name, region in PROFILES.items()}
+    profiles = {name: _profile(known.get(name, {}), region, addresses) for name, region in wanted.items()}
     if profiles != known:
         _write(path, profiles)
     return {

@@ -29,6 +29,8 @@ class Way:
     public_ip: str
     inner_ip: str
     sources: tuple[str, ...]
+    silent: bool = False
+    """Whether connections stay open and nobody answers, as a fault says."""
 
 
 def ways(cloud: Cloud) -> dict[str, Way]:
@@ -36,12 +38,14 @@ def ways(cloud: Cloud) -> dict[str, Way]:
     found = {}
     for vm in cloud.store.all(Vm):
         public_ip = public_ip_of(cloud, vm)
-        if vm.state not in ("pending", "running") or public_ip is None:
+        trouble = cloud.ssh_faults.get(vm.id)
+        if vm.state not in ("pending", "running") or public_ip is None or trouble == "closed":
             continue
         groups = [cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids]
         sources = allowed_sources([each for each in groups if each is not None], (GUEST_SSH_PORT, SSH_PORT))
         if any(ipaddress.ip_address("127.0.0.1") in ipaddress.ip_network(each, strict=False) for each in sources):
-            found[public_ip] = Way(public_ip, cloud.addresses.public_ip(vm.slot), sources)
+            inner = cloud.addresses.public_ip(vm.slot)
+            found[public_ip] = Way(public_ip, inner, sources, silent=trouble == "silent")
     return found
 
 
@@ -119,7 +123,18 @@ class SshRelay:
         if way is None or not any(address in ipaddress.ip_network(each, strict=False) for each in way.sources):
             client.close()
             return
+        if way.silent:
+            threading.Thread(target=_keep_waiting, args=(client,), name=f"ssh {ip}", daemon=True).start()
+            return
         threading.Thread(target=_pass_on, args=(client, way.inner_ip), name=f"ssh {ip}", daemon=True).start()
+
+
+def _keep_waiting(client: socket.socket) -> None:
+    """Take what comes and say nothing, until the client gives up."""
+    with client, contextlib.suppress(OSError):
+        client.setblocking(True)
+        while client.recv(_CHUNK):
+            pass
 
 
 def _pass_on(client: socket.socket, inner_ip: str) -> None:

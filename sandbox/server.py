@@ -78,8 +78,8 @@ class Server:
         # The machines end before their VMs are marked as stopped, and after the background work.
         self._parts.callback(machines.close)
         self._parts.callback(self.cloud.close)
-        accounts = seeds.ensure_accounts(self.cloud)
-        keys = ensure_profiles(settings.profiles_file, settings.addresses)
+        accounts = seeds.ensure_accounts(self.cloud, settings.profiles)
+        keys = ensure_profiles(settings.profiles_file, settings.addresses, settings.profiles)
         recovery.recover(self.cloud)
         self._seed(progress)
         self._start_relay()

@@ -16,7 +16,7 @@ from sandbox import fcu, oapi
 from sandbox.auth import Key, SignedRequest, Verifier
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
-from sandbox.cloud.faults import Fault
+from sandbox.cloud.faults import Fault, Whose
 from sandbox.cloud.model import Account
 from sandbox.cloud.store import StoreError
 from sandbox.control import CallLog, Control, Record
@@ -29,6 +29,7 @@ HANDSHAKE_LIMIT = 10.0
 IDLE_LIMIT = 75.0
 OAPI_PATHS = ("/api/v1/", "/api/latest/")
 CONTROL_PATH = "/_sandbox/"
+HANG_LIMIT = 3600.0
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,14 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """One answer."""
+    """One answer; status 0 is none: the connection is closed."""
 
     status: int
     body: bytes
     content_type: str = "application/json"
+
+
+NO_ANSWER = HttpAnswer(0, b"")
 
 
 @dataclass(frozen=True)
@@ -120,15 +124,22 @@ class Api:
         return answer
 
     def _run(self, call: Call, caller: Account) -> HttpAnswer:
-        struck = self._cloud.faults.for_call(call.action)
+        whose = Whose(caller.profile, caller.region)
+        struck = self._cloud.faults.for_call(call.action, call.face, whose)
         for fault in struck:
             if fault.delay:
                 self._cloud.pause(fault.delay)
-        answering = next((each for each in struck if each.status is not None), None)
+        answering = next((each for each in struck if each.answers), None)
         if answering is None or answering.after:
             done = HttpAnswer(200, call.run(caller), call.content_type)
             if answering is None:
                 return done
+        if answering.hang:
+            self._cloud.faults.wait_changed(whose, HANG_LIMIT)
+        if answering.hang or answering.cut:
+            return NO_ANSWER
+        if answering.body is not None:
+            return HttpAnswer(200, answering.body.encode(), call.content_type)
         return call.refuse(CloudError(_fail_of(answering), answering.details), answering)
 
     def _call(self, request: HttpRequest) -> Call:
@@ -244,6 +255,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(api.answer(request, plain=self.server.plain))
 
     def _send(self, answer: HttpAnswer) -> None:
+        if answer is NO_ANSWER:
+            self.close_connection = True
+            return
         self.send_response_only(answer.status)
         self.send_header("Date", self.date_time_string())
         self.send_header("Content-Type", answer.content_type)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from sandbox.cloud.errors import CloudError, Fail
-from sandbox.cloud.faults import Faults
+from sandbox.cloud.faults import Faults, Whose
 from sandbox.cloud.ids import check_id, new_id
 from sandbox.cloud.model import Account, PublicIp, Resource, Vm
 from sandbox.cloud.store import Store
@@ -41,6 +41,8 @@ class Cloud:
         """VM type -> what its root disk hangs on at its next start, where that is not the usual."""
         self.on_change: Job = lambda: None
         """Called after each transaction, outside of its commit but under the lock (the SSH relay follows it)."""
+        self.ssh_faults: dict[str, str] = {}
+        """VM id -> what is wrong with its SSH since it started (`closed`, `silent`)."""
         self._lock = threading.RLock()
         self._depth = 0
         self._after: list[tuple[str, Job]] = []
@@ -93,6 +95,21 @@ class Cloud:
         """Wait as part of a state change; raises Closing when the server ends."""
         if self._closing.wait(seconds):
             raise Closing
+
+    def fault_of(self, resource: Resource, kind: str, *states: str, stuck: Job | None = None) -> str | None:
+        """The state that a resource goes to instead, if a fault says so; `stuck` is run when the faults are changed."""
+        whose = self.whose(resource)
+        fault = self.faults.for_state(kind, set(states), whose)
+        if fault is None:
+            return None
+        if stuck is not None:
+            self.faults.when_changed(whose, lambda: self._start(f"go on with {resource.id}", stuck))
+        return fault.state
+
+    def whose(self, resource: Resource) -> Whose:
+        """The account and Region of a resource, as faults name them."""
+        owner = self.store.get(Account, resource.account_id)
+        return Whose(owner.profile if owner else None, resource.region)
 
     def close(self, limit: float = 10.0) -> None:
         """Ask background work to stop and wait for it, at most `limit` seconds."""

@@ -1,9 +1,12 @@
-"""Faults that a test asks for: refused, slow or half-done calls, and resources that end in or stay in a state."""
+"""Faults that a test asks for: refused, cut, slow or half-done calls, and resources that end in or stay in a state."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -12,33 +15,55 @@ STATES = {
     "volume": {"creating", "error"},
     "snapshot": {"in-queue", "pending", "error"},
     "image": {"pending", "failed"},
+    "ssh": {"closed", "silent"},
+    "metadata": {"no-key", "late"},
 }
+
+
+@dataclass(frozen=True)
+class Whose:
+    """Whose call or resource it is: the account's profile (none for foreign accounts) and Region."""
+
+    profile: str | None = None
+    region: str | None = None
 
 
 class Fault(BaseModel):
     """One fault: either for calls (`action`) or for resources (`resource` and `state`).
 
-    `action` is an OAPI or FCU action name or `*`. The call is answered with HTTP `status` (and `code`, `type`,
-    `details`), before it does anything or, with `after`, when it has done its work; `delay` seconds are waited
-    first. Without `status` the call is only slow. `skip` calls pass first; the fault then strikes `times` times
-    (-1: for ever).
+    It strikes what is of the account `profile` and the Region `region`, where these are given. `skip` calls or
+    resources pass first; the fault then strikes `times` times (-1: for ever).
 
-    A `resource` (vm, volume, snapshot, image) that would next leave a state or become what it should goes to
-    `state` instead and stays: a VM in `pending` never runs, `quarantine` instead of running, `stopping` never
-    stops; an image `failed`; a snapshot `error` or `pending` for ever.
+    `action` is an OAPI or FCU action name or `*`, and `face` (oapi or fcu) tells those that both have. `delay`
+    seconds are waited first. Then, before the call does anything or, with `after`, when it has done its work:
+    `status` answers so (with `code`, `type`, `details`), `body` answers this text with HTTP 200, `cut` closes the
+    connection without an answer, `hang` keeps it open without one until the faults are changed. Without any of them
+    the call is only slow.
+
+    A `resource` that would next leave a state or become what it should goes to `state` instead: a VM in `pending`
+    does not run, `quarantine` instead of running, `stopping` does not stop; an image `failed`; a snapshot `error` or
+    `pending`. What is stuck goes on when the faults are replaced or removed. Of a VM that starts, `ssh` is `closed`
+    (nothing listens) or `silent` (a connection stays open, nobody answers), and its `metadata` tell `no-key` or tell
+    it `late`, after `delay` seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: str | None = None
+    face: Literal["oapi", "fcu"] | None = None
     status: int | None = None
     code: str | None = None
     type: str | None = None
     details: str = "a fault that was asked for"
+    body: str | None = None
+    cut: bool = False
+    hang: bool = False
     after: bool = False
     delay: float = 0.0
     resource: str | None = None
     state: str | None = None
+    profile: str | None = None
+    region: str | None = None
     skip: int = 0
     times: int = 1
 
@@ -48,7 +73,18 @@ class Fault(BaseModel):
             raise ValueError("give either action or resource")
         if self.resource is not None and self.state not in STATES.get(self.resource, set()):
             raise ValueError(f"resource is one of {sorted(STATES)}, state one of its {STATES.get(self.resource)}")
+        if sum((self.status is not None, self.body is not None, self.cut, self.hang)) > 1:
+            raise ValueError("give one of status, body, cut and hang")
         return self
+
+    @property
+    def answers(self) -> bool:
+        """Whether the call's own answer is not sent."""
+        return self.status is not None or self.body is not None or self.cut or self.hang
+
+    def concerns(self, whose: Whose) -> bool:
+        """Whether it is for this account and Region."""
+        return self.profile in (None, whose.profile) and self.region in (None, whose.region)
 
 
 class Faults:
@@ -57,10 +93,21 @@ class Faults:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._faults: list[Fault] = []
+        self._stuck: list[tuple[Whose, Callable[[], None]]] = []
+        self._changed = threading.Condition(self._guard)
+        self._changes: Counter[str | None] = Counter()
 
-    def replace(self, faults: Iterable[Fault]) -> None:
+    def replace(self, faults: Iterable[Fault], profile: str | None = None) -> None:
+        """Put these in the place of all, or of those for one `profile`; what was stuck by them goes on."""
         with self._guard:
-            self._faults = list(faults)
+            kept = [each for each in self._faults if profile is not None and each.profile != profile]
+            self._faults = [*kept, *faults]
+            going = [entry for entry in self._stuck if profile in (None, entry[0].profile)]
+            self._stuck = [entry for entry in self._stuck if entry not in going]
+            self._changes[profile] += 1
+            self._changed.notify_all()
+        for _, go_on in going:
+            go_on()
 
     def add(self, faults: Iterable[Fault]) -> None:
         with self._guard:
@@ -70,25 +117,41 @@ class Faults:
         with self._guard:
             return list(self._faults)
 
-    def for_call(self, action: str) -> list[Fault]:
+    def when_changed(self, whose: Whose, go_on: Callable[[], None]) -> None:
+        """Call this once the faults are replaced or removed."""
+        with self._guard:
+            self._stuck.append((whose, go_on))
+
+    def wait_changed(self, whose: Whose, limit: float) -> bool:
+        """Wait until the faults for these calls are replaced or removed; False after `limit` seconds."""
+
+        def changes() -> int:
+            return sum(self._changes[each] for each in {None, whose.profile})
+
+        with self._guard:
+            before = changes()
+            return self._changed.wait_for(lambda: changes() != before, limit)
+
+    def for_call(self, action: str, face: str = "oapi", whose: Whose = Whose()) -> list[Fault]:
         """The faults that strike this call: those that delay, and at most one that answers."""
         struck: list[Fault] = []
         with self._guard:
             for index, fault in enumerate(self._faults):
-                if fault.action not in (action, "*"):
+                if fault.action not in (action, "*") or fault.face not in (None, face) or not fault.concerns(whose):
                     continue
-                if fault.status is not None and any(each.status is not None for each in struck):
+                if fault.answers and any(each.answers for each in struck):
                     continue
                 if self._strikes(index):
                     struck.append(fault)
         return struck
 
-    def for_state(self, resource: str, states: set[str]) -> str | None:
-        """The state that a resource goes to instead, if a fault names one of `states`."""
+    def for_state(self, resource: str, states: set[str], whose: Whose = Whose()) -> Fault | None:
+        """The fault that has a resource go to one of `states` instead."""
         with self._guard:
             for index, fault in enumerate(self._faults):
-                if fault.resource == resource and fault.state in states and self._strikes(index):
-                    return fault.state
+                fits = fault.resource == resource and fault.state in states and fault.concerns(whose)
+                if fits and self._strikes(index):
+                    return fault
         return None
 
     def _strikes(self, index: int) -> bool:

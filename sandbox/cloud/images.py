@@ -206,9 +206,10 @@ def _put(cloud: Cloud, caller: Account, **what: object) -> Image:
 def complete_image(cloud: Cloud, image_id: str) -> None:
     """Background: pending until its snapshots are completed, then available (or failed)."""
     cloud.pause(cloud.timing.image_create)
-    fault = cloud.faults.for_state("image", {"pending", "failed"})
-    if fault == "pending":
+    image = cloud.store.get(Image, image_id)
+    if image is None or cloud.fault_of(image, "image", "pending", stuck=lambda: complete_image(cloud, image_id)):
         return
+    fault = cloud.fault_of(image, "image", "failed")
     while True:
         image = cloud.store.get(Image, image_id)
         if image is None or image.state != "pending":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from sandbox.cloud.context import Cloud
 from sandbox.cloud.ids import new_account_id
 from sandbox.cloud.model import Account, Image, ImageMapping, Permissions, Snapshot, now
 from sandbox.cloud.security_groups import default_group
-from sandbox.config import PROFILES, REGIONS
+from sandbox.config import REGIONS
 
 OFFICIAL_ALIAS = "Outscale"
 OFFICIAL_ACCOUNT = "476193008254"
@@ -34,11 +34,11 @@ class Source:
     created: dt.datetime
 
 
-def ensure_accounts(cloud: Cloud) -> dict[str, Account]:
-    """The account of every profile, made at first start; returns them by profile name."""
+def ensure_accounts(cloud: Cloud, profiles: Mapping[str, str]) -> dict[str, Account]:
+    """The account of every profile (name -> Region), made at first start; returns them by profile name."""
     with cloud.transaction() as store:
         known = {each.profile: each for each in store.all(Account) if each.profile}
-        for profile, region in PROFILES.items():
+        for profile, region in profiles.items():
             if profile not in known:
                 account = Account(id=new_account_id(), account_id="", region=region, created=now(), profile=profile)
                 known[profile] = store.put(account.model_copy(update={"account_id": account.id}))

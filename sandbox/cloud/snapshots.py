@@ -103,16 +103,21 @@ def make_snapshot(cloud: Cloud, snapshot_id: str) -> None:
 def complete_snapshot(cloud: Cloud, snapshot_id: str) -> None:
     """Background: from in-queue over pending to completed, unless a fault has it otherwise."""
     cloud.pause(cloud.timing.snapshot_queue)
-    if cloud.faults.for_state("snapshot", {"in-queue"}):
+    snapshot = cloud.store.get(Snapshot, snapshot_id)
+
+    def go_on() -> None:
+        complete_snapshot(cloud, snapshot_id)
+
+    if snapshot is None or cloud.fault_of(snapshot, "snapshot", "in-queue", stuck=go_on):
         return
     cloud.change(Snapshot, snapshot_id, {"in-queue"}, state="pending")
     for progress in PROGRESS_STEPS:
         cloud.change(Snapshot, snapshot_id, {"pending"}, progress=progress)
         cloud.pause(cloud.timing.snapshot_copy / len(PROGRESS_STEPS))
-    fault = cloud.faults.for_state("snapshot", {"pending", "error"})
-    if fault != "pending":
-        progress = PROGRESS_STEPS[-1] if fault else 100
-        cloud.change(Snapshot, snapshot_id, {"pending"}, state=fault or "completed", progress=progress)
+    if cloud.fault_of(snapshot, "snapshot", "error"):
+        cloud.change(Snapshot, snapshot_id, {"pending"}, state="error", progress=PROGRESS_STEPS[-1])
+    elif not cloud.fault_of(snapshot, "snapshot", "pending", stuck=go_on):
+        cloud.change(Snapshot, snapshot_id, {"pending"}, state="completed", progress=100)
 
 
 def update_permissions(

@@ -14,7 +14,7 @@ from sandbox.cloud import metadata, vmdisks
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.model import PublicIp, Vm, Volume, now
 from sandbox.config import INNER_SSH_PORT
-from sandbox.machines.protocol import ROOT_BUSES, Disk, MachineError, MachineSpec
+from sandbox.machines.protocol import ROOT_BUSES, Disk, MachineError, MachineSpec, Metadata
 
 log = logging.getLogger("sandbox")
 
@@ -43,6 +43,9 @@ def make_volumes(cloud: Cloud, vm_id: str) -> bool:
             continue
         if not vmdisks.write_disk(cloud, volume):
             return False
+        if cloud.fault_of(volume, "volume", "error"):
+            cloud.change(Volume, volume.id, {"creating"}, state="error")
+            return False
         if volume.link is not None:
             link = volume.link.model_copy(update={"state": "attached"})
             cloud.change(Volume, volume.id, {"creating"}, state="in-use", link=link)
@@ -60,10 +63,16 @@ def _start(cloud: Cloud, vm_id: str, *, on_failure: str) -> None:
     vm = cloud.store.get(Vm, vm_id)
     if vm is None or vm.state != "pending":
         return
-    if cloud.faults.for_state("vm", {"pending"}):
+
+    def go_on() -> None:
+        with cloud.vm_lock(vm_id):
+            _start(cloud, vm_id, on_failure=on_failure)
+
+    if cloud.fault_of(vm, "vm", "pending", stuck=go_on):
         return
+    _trouble_ssh(cloud, vm)
     try:
-        cloud.machines.start_vm(_spec(cloud, vm), metadata.current(cloud, vm))
+        cloud.machines.start_vm(_spec(cloud, vm), _first_metadata(cloud, vm))
     except MachineError as error:
         log.warning("VM %s: %s", vm_id, error)
         if on_failure == "terminated":
@@ -72,7 +81,7 @@ def _start(cloud: Cloud, vm_id: str, *, on_failure: str) -> None:
             cloud.change(Vm, vm_id, {"pending"}, state="stopped", state_reason=f"Server.InternalError: {error}")
         return
     cloud.pause(cloud.timing.vm_start)
-    fault = cloud.faults.for_state("vm", {"quarantine", "terminated"})
+    fault = cloud.fault_of(vm, "vm", "quarantine", "terminated")
     if fault == "quarantine":
         _end_machine(cloud, vm_id)
         cloud.change(Vm, vm_id, {"pending"}, state="quarantine")
@@ -80,6 +89,31 @@ def _start(cloud: Cloud, vm_id: str, *, on_failure: str) -> None:
         _fail_launch(cloud, vm_id, "a fault that was asked for")
     else:
         cloud.change(Vm, vm_id, {"pending"}, state="running", state_reason="")
+
+
+def _trouble_ssh(cloud: Cloud, vm: Vm) -> None:
+    """Note what a fault has wrong with the VM's SSH from this start on; the relay follows it."""
+    fault = cloud.fault_of(vm, "ssh", "closed", "silent")
+    cloud.ssh_faults.pop(vm.id, None)
+    if fault:
+        cloud.ssh_faults[vm.id] = fault
+
+
+def _first_metadata(cloud: Cloud, vm: Vm) -> Metadata:
+    """What the VM is told at its start: without its key, for good or for now, if a fault says so."""
+    told = metadata.current(cloud, vm)
+    fault = cloud.faults.for_state("metadata", {"no-key", "late"}, cloud.whose(vm))
+    if fault is None:
+        return told
+    if fault.state == "late":
+
+        def tell() -> None:
+            cloud.pause(fault.delay)
+            cloud.machines.set_metadata(vm.id, metadata.current(cloud, vm))
+
+        with cloud.transaction():
+            cloud.later(f"metadata {vm.id}", tell)
+    return Metadata({path: value for path, value in told.entries.items() if "public-keys" not in path})
 
 
 def _fail_launch(cloud: Cloud, vm_id: str, reason: str) -> None:
@@ -115,7 +149,7 @@ def stop_vm(cloud: Cloud, vm_id: str, *, force: bool) -> None:
             log.warning("stopping VM %s: %s", vm_id, error)
             _pull_plug(cloud, vm_id)
         cloud.pause(cloud.timing.vm_stop)
-        if not cloud.faults.for_state("vm", {"stopping"}):
+        if not cloud.fault_of(vm, "vm", "stopping", stuck=lambda: stop_vm(cloud, vm_id, force=force)):
             cloud.change(Vm, vm_id, {"stopping"}, state="stopped", state_reason="Client.UserInitiatedShutdown")
 
 
@@ -153,7 +187,7 @@ def _remove(cloud: Cloud, vm_id: str) -> None:
         return
     _end_machine(cloud, vm_id)
     cloud.pause(cloud.timing.vm_delete)
-    if cloud.faults.for_state("vm", {"shutting-down"}):
+    if cloud.fault_of(vm, "vm", "shutting-down", stuck=lambda: delete_vm(cloud, vm_id)):
         return
     gone = []
     for volume in vmdisks.volumes_of(cloud, vm_id):

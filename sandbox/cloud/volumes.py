@@ -62,7 +62,9 @@ def make_volume(cloud: Cloud, volume_id: str) -> None:
         return
     if vmdisks.write_disk(cloud, volume):
         cloud.pause(cloud.timing.volume_create)
-        fault = cloud.faults.for_state("volume", {"creating", "error"})
+        if cloud.fault_of(volume, "volume", "creating", stuck=lambda: make_volume(cloud, volume_id)):
+            return
+        fault = cloud.fault_of(volume, "volume", "error")
         cloud.change(Volume, volume_id, {"creating"}, state=fault or "available")
 
 
