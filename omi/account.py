@@ -9,7 +9,7 @@ from functools import cached_property
 
 from omi.profile.model import Access
 
-_REVISION = re.compile(r"-r(?=(\d+))")
+_REVISION = re.compile(r"-r(?=(\d{1,9})(?!\d))")
 
 
 @dataclass(frozen=True)

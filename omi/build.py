@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 import time
@@ -50,6 +49,7 @@ from omi.packer.inputs import (
 from omi.packer.progress import PackerOutput
 from omi.packer.runner import GRACE, Look, PackerRun, Watcher, read_output, run_packer
 from omi.packer.tools import PackerTools, find_tools
+from omi.safe_json import read_json
 from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
 
@@ -367,7 +367,7 @@ def _maker(omi: Omi) -> str:
 def _artifact(manifest: Path) -> str:
     """The OMI's id, from the last build in Packer's manifest (`REGION:OMI`)."""
     try:
-        content: Any = json.loads(manifest.read_text(encoding="utf-8"))
+        content: Any = read_json(manifest.read_text(encoding="utf-8"))
         return str(content["builds"][-1]["artifact_id"]).split(":")[1]
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise CloudError(f"{shown(manifest)}: names no OMI though Packer succeeded ({type(error).__name__})") from error

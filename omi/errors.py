@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+LONGEST = 10_000
+"""Characters of one error; it names a few hundred images at most."""
+
+
+def one_line(text: str, limit: int = LONGEST) -> str:
+    """Text of other hands as one printable line of at most `limit` characters; what steers a terminal is left out."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
 
 class OmiError(Exception):
     """Base of all errors that are shown to a person as one line; `exit_code` is the command's exit code."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class InputError(OmiError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from omi.errors import StateError
 from omi.image import ImageRecord, ImageSpec
 from omi.profile.model import Access
+from omi.safe_json import read_json
 from omi.version import ReleaseKey, release_key, version_key
 
 COMMAND_TYPE = "command:local:Command"
@@ -133,13 +133,20 @@ def ledger_of_export(deployment: Mapping[str, Any]) -> Ledger:
 
     A resource that only waits for its deletion (the rest of an interrupted update) is not an image any more.
     """
-    resources = deployment.get("resources") or ()
+    resources = deployment.get("resources") or []
+    if not isinstance(resources, list) or not all(
+        isinstance(each, dict) and isinstance(each.get("urn"), str) for each in resources
+    ):
+        raise StateError("stack export: its resources can't be read; was it written by another Pulumi?")
     return read_ledger({resource["urn"]: resource for resource in resources if not resource.get("delete")})
 
 
-def _image(urn: str, outputs: Mapping[str, Any]) -> LedgerImage | None:
-    name, stdin = urn.rpartition("::")[2], outputs.get("stdin")
+def _image(urn: str, outputs: object) -> LedgerImage | None:
+    name = urn.rpartition("::")[2]
     where = f"stack state, resource {name}"
+    if not isinstance(outputs, Mapping):
+        raise StateError(f"{where}: its outputs are no map; forget it with `pulumi state delete '{urn}'`")
+    stdin = outputs.get("stdin")
     if isinstance(stdin, Mapping):
         raise StateError(
             f"{where}: its standard input is stored as a secret, so it can't be told whether it is an image; "
@@ -159,7 +166,7 @@ def _image(urn: str, outputs: Mapping[str, Any]) -> LedgerImage | None:
 
 def _is_image(stdin: str) -> bool:
     try:
-        value = json.loads(stdin)
+        value = read_json(stdin)
     except ValueError:
         return False
     return isinstance(value, dict) and value.keys() >= _MARKS

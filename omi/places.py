@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from omi.errors import SettingsError
+
 PROFILES = Path("profiles")
 GUEST = Path("guest")
 TEMPLATE = Path("omi/packer/alpine.pkr.hcl")
@@ -19,5 +21,11 @@ def cache_folder() -> Path:
 
 
 def expand(path: str) -> Path:
-    """A path of the stack's config as this machine has it: `~` and variables such as `$ALPINE_OMI_STATE` filled in."""
-    return Path(os.path.expandvars(path)).expanduser()
+    """A path of the stack's config as this machine has it: `~` and variables such as `$ALPINE_OMI_STATE` filled in.
+
+    SettingsError for a home that isn't here.
+    """
+    try:
+        return Path(os.path.expandvars(path)).expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"stack config: {path}: {error}; give a path that begins with / or ~/") from error

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from omi.errors import SettingsError, StateError, ToolError
+from omi.safe_json import read_json
+from omi.safe_yaml import YamlError, read_values
 
 PROJECT = "alpine-omi"
 """The project's name in Pulumi.yaml, which is also the namespace of its configuration."""
 
+_LONGEST = 1024 * 1024
+"""Characters of a stack's file; a thousand adoptions have about a tenth."""
 EXPORT_LIMIT = 120
 """Seconds that `pulumi stack export` may take; a thousand images take about two."""
 
@@ -25,16 +26,19 @@ class StackFile:
     def __init__(self, stack: str, folder: Path = Path("stacks")) -> None:
         path = folder / f"Pulumi.{stack}.yaml"
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            content = read_values(path.read_text(encoding="utf-8"), _LONGEST) or {}
         except FileNotFoundError as error:
             known = sorted(file.name.split(".")[1] for file in folder.glob("Pulumi.*.yaml"))
             raise SettingsError(
                 f"stack {stack!r}: {path} does not exist; stacks here: {', '.join(known) or 'none'}; "
                 "run this in the project's folder"
             ) from error
-        except yaml.YAMLError as error:
-            raise SettingsError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from error
-        self._values: dict[str, Any] = content.get("config") or {}
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+            raise SettingsError(f"{path}: cannot be read: {reason}") from error
+        except YamlError as error:
+            raise SettingsError(f"{path}: {error}") from error
+        self._values = _config(content, path)
 
     def keys(self) -> list[str]:
         """Every key of the project's own that is set."""
@@ -49,6 +53,13 @@ class StackFile:
     def get_object(self, key: str) -> Any:
         """A structured value, None where it isn't set."""
         return self._values.get(f"{PROJECT}:{key}")
+
+
+def _config(content: object, path: Path) -> dict[str, Any]:
+    values = content.get("config") or {} if isinstance(content, dict) else None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise SettingsError(f"{path}: must hold a map `config` of settings by name, `{PROJECT}:KEY`")
+    return values
 
 
 def add_to_list(stack: str, key: str, start: int, items: Sequence[Mapping[str, str | int]]) -> None:
@@ -75,7 +86,18 @@ def exported_state(stack: str) -> dict[str, Any]:
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
         raise StateError(f"stack {stack!r}: {lines[-1].removeprefix('error: ')}")
-    deployment: dict[str, Any] = json.loads(done.stdout).get("deployment") or {}
+    return deployment_of(done.stdout, stack)
+
+
+def deployment_of(text: str, stack: str) -> dict[str, Any]:
+    """The deployment in what `pulumi stack export` prints; StateError if there is none such in it."""
+    try:
+        content = read_json(text)
+    except ValueError as error:
+        raise StateError(f"stack {stack!r}: its export is not JSON: {error}") from error
+    deployment = content.get("deployment") or {} if isinstance(content, dict) else None
+    if not isinstance(deployment, dict):
+        raise StateError(f"stack {stack!r}: its export holds no deployment; was it written by another Pulumi?")
     return deployment
 
 

@@ -16,9 +16,13 @@ ReleaseKey = tuple[int, tuple[int, ...], str, tuple[tuple[int, int], ...], str]
 # Suffixes of apk version strings, those before the plain version negative (apk-package(5)).
 _SUFFIXES = {"alpha": -4, "beta": -3, "pre": -2, "rc": -1, "cvs": 1, "svn": 2, "git": 3, "hg": 4, "p": 5}
 _BEFORE_RELEASE = re.compile(r"_(?:alpha|beta|pre|rc)\d*")
-_NUMERIC = re.compile(r"v?(?P<numbers>\d+(?:\.\d+)*)(?P<letter>[a-z]?)(?P<suffixes>(?:_[a-z]+\d*)*)")
+NUMBER = r"\d{1,18}"
+"""Digits that are read as a number. Python itself refuses thousands of them, by an error of its own."""
+_NUMERIC = re.compile(
+    rf"v?(?P<numbers>{NUMBER}(?:\.{NUMBER})*)(?P<letter>[a-z]?)(?P<suffixes>(?:_[a-z]+(?:{NUMBER})?)*)"
+)
 _DATED = re.compile(r"(?:edge-?)?(?P<day>\d{8})|edge")
-_REVISION = re.compile(r"r?(\d+)")
+_REVISION = re.compile(rf"r?({NUMBER})")
 
 _UNKNOWN, _NUMBERED, _ROLLING = range(3)
 

@@ -10,9 +10,11 @@ _POST = ("cvs", "svn", "git", "hg", "p")
 _SUFFIX = {name: place - len(_PRE) for place, name in enumerate(_PRE)} | {
     name: place + 1 for place, name in enumerate(_POST)
 }
+_DIGITS = r"\d{1,18}"  # apk reads them as 64 bits, which hold no more
 _VERSION = re.compile(
-    r"(?P<first>\d+)(?P<numbers>(?:\.\d+)*)(?P<letter>[a-z]?)"
-    rf"(?P<suffixes>(?:_(?:{'|'.join((*_PRE, *_POST))})\d*)*)(?:~(?P<hash>[0-9a-f]+))?(?:-r(?P<revision>\d+))?",
+    rf"(?P<first>{_DIGITS})(?P<numbers>(?:\.{_DIGITS})*)(?P<letter>[a-z]?)"
+    rf"(?P<suffixes>(?:_(?:{'|'.join((*_PRE, *_POST))})(?:{_DIGITS})?)*)"
+    rf"(?:~(?P<hash>[0-9a-f]+))?(?:-r(?P<revision>{_DIGITS}))?",
     re.ASCII,
 )
 _PART = re.compile(r"_([a-z]+)(\d*)", re.ASCII)

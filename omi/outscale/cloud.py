@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from omi.errors import CloudError
+from omi.errors import CloudError, one_line
 from omi.image import CloudAccess
 from omi.outscale.credentials import Credentials, find_credentials
-from omi.outscale.faults import one_line, translate
+from omi.outscale.faults import translate
 from omi.outscale.oapi import Oapi, authority, check_authority
 
 if TYPE_CHECKING:
@@ -27,6 +28,21 @@ _CONNECT, _READ, _TRIES = 10, 60, 6  # seconds, seconds, tries in all
 _CONFIG = Config(
     connect_timeout=_CONNECT, read_timeout=_READ, retries={"mode": "standard", "total_max_attempts": _TRIES}
 )
+
+
+_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
+"""What botocore's parser of answers raises besides its own error where an answer is of an unexpected shape."""
+
+
+class _Answer(dict[str, Any]):
+    """An answer that says itself what it lacks."""
+
+    def __init__(self, content: dict[str, Any], call: str) -> None:
+        super().__init__(content)
+        self._call = call
+
+    def __missing__(self, key: str) -> Any:
+        raise CloudError(f"{self._call}: its answer has no {key}; is this OUTSCALE's API?")
 
 
 class Cloud:
@@ -62,12 +78,21 @@ class Cloud:
             ) from error
 
     def call(self, operation: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run one operation of `self.ec2`, translating what it raises."""
+        """Run one operation of `self.ec2`, translating what it raises.
+
+        Looking for something in the answer that isn't there is a CloudError, too.
+        """
+        action = getattr(operation, "__name__", "request")
         try:
-            return operation(*args, **kwargs)
+            answer = operation(*args, **kwargs)
         except (BotoCoreError, ClientError) as error:
-            action = getattr(operation, "__name__", "request")
             raise translate(error, action, self.access.fcu, self.access.region, self.credentials.source) from error
+        except (ResponseParserError, *_UNREADABLE) as error:
+            raise CloudError(
+                f"{action} at {self.access.fcu}: its answer can't be read ({type(error).__name__}); "
+                "is this OUTSCALE's API?"
+            ) from error
+        return cast("T", _Answer(answer, f"{action} at {self.access.fcu}")) if isinstance(answer, dict) else answer
 
     @property
     def account(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from botocore.exceptions import BotoCoreError
 from omi.errors import CredentialsError
 from omi.image import CloudAccess
 from omi.places import expand
+from omi.safe_json import read_json
 
 DEFAULT_FILE = "~/.osc/config.json"
 """OUTSCALE's profile file (outscale/osc-config-spec)."""
@@ -55,7 +55,7 @@ def find_credentials(access: CloudAccess, environ: Mapping[str, str]) -> Credent
 def read_profile(path: Path, profile: str, region: str) -> Credentials:
     """A profile of OUTSCALE's file; CredentialsError if file, profile or keys are missing or of another Region."""
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = read_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CredentialsError(f"credentials: {path}: cannot be read ({reason}); {_CURE}") from error

@@ -73,7 +73,7 @@ def find_groups(cloud: Cloud, name: str) -> list[str]:
     """Ids of the account's security groups of exactly this name."""
     filters: Any = [{"Name": "group-name", "Values": [name]}]
     groups = cloud.call(cloud.ec2.describe_security_groups, Filters=filters)["SecurityGroups"]
-    return [group["GroupId"] for group in groups if group.get("GroupName") == name]
+    return [group["GroupId"] for group in groups if group.get("GroupName") == name and group.get("GroupId")]
 
 
 def ssh_source(setting: str, api: str) -> str:

@@ -13,19 +13,14 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from omi.errors import CloudError, CredentialsError, OmiError
+from omi.errors import CloudError, CredentialsError, OmiError, one_line
 
 _REFUSED_KEY = frozenset(
     {"AuthFailure", "SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidAccessKeyId", "IncompleteSignature"}
 )
 _REFUSED_ACTION = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
-_CONTROL = dict.fromkeys([*range(32), 127], " ")
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    """Text from the network as one printable line of at most `limit` characters."""
-    flat = " ".join(text.translate(_CONTROL).split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+TOLD = 300
+"""Characters of what a server says that are told."""
 
 
 def refused_key(url: str, region: str, source: str, reason: str) -> CredentialsError:
@@ -52,13 +47,13 @@ def translate(error: BotoCoreError | ClientError, action: str, url: str, region:
             f"that Region {region} is meant and, for the local cloud, that it runs (`python -m sandbox start`)"
         )
     if isinstance(error, HTTPClientError):
-        return CloudError(f"{url}: {action} failed: {one_line(str(error.kwargs.get('error', error)))}; try again")
-    return CloudError(f"{url}: {action} failed: {one_line(str(error))}")
+        return CloudError(f"{url}: {action} failed: {one_line(str(error.kwargs.get('error', error)), TOLD)}; try again")
+    return CloudError(f"{url}: {action} failed: {one_line(str(error), TOLD)}")
 
 
 def _translate_answer(error: ClientError, action: str, url: str, region: str, source: str) -> OmiError:
     answer = error.response.get("Error", {})
-    code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")))
+    code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")), TOLD)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if code in _REFUSED_KEY or status == 401:
         return refused_key(url, region, source, code or "401")

@@ -193,7 +193,10 @@ def share(cloud: Cloud, omi_id: str, access: Access) -> None:
 def read_boot_modes(cloud: Cloud, omi_id: str) -> tuple[str, ...]:
     """The OMI's boot modes, sorted; by OAPI, since FCU doesn't tell them."""
     images = cloud.oapi.read("ReadImages", {"Filters": {"ImageIds": [omi_id]}}).get("Images") or [{}]
-    return tuple(sorted(images[0].get("BootModes") or [LEGACY]))
+    try:
+        return tuple(sorted(str(mode) for mode in images[0].get("BootModes") or [LEGACY]))
+    except (AttributeError, LookupError, TypeError) as error:
+        raise CloudError(f"ReadImages: its answer on {omi_id} tells no boot modes; is this OUTSCALE's API?") from error
 
 
 def register_from(
@@ -328,7 +331,7 @@ def _snapshot(item: SnapshotTypeDef) -> Snapshot:
         snapshot_id=item.get("SnapshotId", ""),
         owner=item.get("OwnerId", ""),
         state=item.get("State", ""),
-        progress=int(percent) if percent.isdecimal() else 0,
+        progress=int(percent) if percent.isdecimal() and len(percent) <= 3 else 0,
         volume_id=item.get("VolumeId", ""),
         tags=_tags(item),
     )

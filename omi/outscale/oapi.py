@@ -17,11 +17,12 @@ from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
-from omi.errors import CloudError, CredentialsError
+from omi.errors import CloudError, CredentialsError, one_line
 from omi.image import CloudAccess
 from omi.outscale.credentials import Credentials, find_credentials
-from omi.outscale.faults import one_line, refused_key, translate
+from omi.outscale.faults import TOLD, refused_key, translate
 from omi.places import expand
+from omi.safe_json import read_json
 
 _TIMEOUT = 60  # seconds
 _TRIES = 4  # in all
@@ -117,7 +118,7 @@ class Oapi:
 
     def _content(self, action: str, answer: _Answer) -> dict[str, Any]:
         try:
-            content: Any = json.loads(answer.body)
+            content: Any = read_json(answer.body)
         except ValueError:
             content = None
         if answer.status == 200 and isinstance(content, dict):
@@ -128,7 +129,7 @@ class Oapi:
         reason = told or f"HTTP {answer.status}"
         if answer.status == 401:
             raise refused_key(self.access.api, self.access.region, self.credentials.source, reason)
-        raise CloudError(f"{action} at {self.access.api}: {one_line(reason)}", str(first.get("Code", "")))
+        raise CloudError(f"{action} at {self.access.api}: {one_line(reason, TOLD)}", str(first.get("Code", "")))
 
 
 def authority(access: CloudAccess) -> str | None:

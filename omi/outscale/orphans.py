@@ -103,7 +103,7 @@ def _entries(cloud: Cloud, known: Collection[str]) -> Iterator[Orphan]:
         if ours(name := pair.get("KeyName", "")):
             yield Orphan("keypair", name, name, "left by a build or its check")
     for group in cloud.call(cloud.ec2.describe_security_groups)["SecurityGroups"]:
-        if ours(name := group.get("GroupName", "")):
+        if ours(name := group.get("GroupName", "")) and group.get("GroupId"):
             yield Orphan("group", group["GroupId"], name, "left by a build or its check")
 
 

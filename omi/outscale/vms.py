@@ -92,7 +92,10 @@ def _run(cloud: Cloud, wanted: Launch) -> str:
         MinCount=1,
         MaxCount=1,
     )
-    return answer["Instances"][0]["InstanceId"]
+    try:
+        return answer["Instances"][0]["InstanceId"]
+    except (KeyError, IndexError) as error:
+        raise CloudError("RunInstances: its answer names no VM; run again") from error
 
 
 def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEVER) -> Vm:
@@ -177,7 +180,9 @@ def own_volumes(cloud: Cloud, tags: Mapping[str, str]) -> list[str]:
     filters: list[FilterTypeDef] = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
     volumes = cloud.call(cloud.ec2.describe_volumes, Filters=filters)["Volumes"]
     carried = [
-        ({tag.get("Key"): tag.get("Value") for tag in item.get("Tags", [])}, item["VolumeId"]) for item in volumes
+        ({tag.get("Key"): tag.get("Value") for tag in item.get("Tags", [])}, item["VolumeId"])
+        for item in volumes
+        if item.get("VolumeId")
     ]
     return [identifier for theirs, identifier in carried if all(theirs.get(key) == tags[key] for key in tags)]
 

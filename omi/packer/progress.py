@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
+
+from omi.safe_json import read_json
 
 _LINE = re.compile(r"^(?:==> |--> |    )?outscale-bsusurrogate\.alpine: ?(.*)$")
 _GUEST = re.compile(r"^guest: (STEP|ERROR:|INSTALLED|FACT|RESULT) ?(.*)$")
@@ -120,7 +121,7 @@ class PackerOutput:
 
 def _result(text: str) -> GuestResult:
     try:
-        content: Any = json.loads(text)
+        content: Any = read_json(text)
     except ValueError:
         return GuestResult()
     if not isinstance(content, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from omi.errors import ToolError
+from omi.safe_json import read_json
 
 _PLUGIN = re.compile(r"packer-plugin-outscale_v(\d+)\.(\d+)\.(\d+)[^/]*$")
 _WHOLE_URL_SINCE = (1, 6)
@@ -75,7 +75,7 @@ def _recorded_plugin(environ: Mapping[str, str]) -> Path | None:
     if not record:
         return None
     try:
-        content: Any = json.loads(Path(record).read_text(encoding="utf-8"))
+        content: Any = read_json(Path(record).read_text(encoding="utf-8"))
         return Path(content["tools"]["packer-plugin-outscale"]["path"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ToolError(f"ALPINE_OMI_TOOLS: {record}: names no OUTSCALE plugin ({error}); {_CURE}") from error

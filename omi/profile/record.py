@@ -12,6 +12,7 @@ import yaml
 
 from omi.atomic import write_atomically
 from omi.profile.load import Profile
+from omi.safe_yaml import YamlError, compose, read_values
 from omi.upstream.model import Upstream
 from omi.version import EDGE, release_key, version_key
 
@@ -69,14 +70,18 @@ def _record(path: Path, detected: Detected, profile: Profile) -> list[str]:
         if detected.release is None or profile.layers is None:
             return []
         text = _NEW_FILE.format(base=profile.layers.branch(detected.version).base)
-    new = _news(yaml.safe_load(text), detected)
-    changes = [change for _, _, change in new]
+    changes: list[str] = []
     try:
+        recorded = read_values(text)
+        new = _news(recorded, detected)
+        changes = [change for _, _, change in new]
         written = text
         for key, value, _ in new:
             written = _put(written, key, str(value), after="base" if key == "release" else "release")
-        exact = yaml.safe_load(written) == {**yaml.safe_load(text), **{key: value for key, value, _ in new}}
-    except yaml.YAMLError:
+        exact = read_values(written) == {**recorded, **{key: value for key, value, _ in new}}
+    except YamlError as error:
+        if not changes:
+            return [f"not recorded: it {error}"]
         exact = False
     if not exact:
         return [f"not recorded: its layout is unusual; write by hand: {', '.join(changes)}"]
@@ -102,7 +107,7 @@ def _put(text: str, key: str, value: str, after: str) -> str:
 
     Not by a YAML writer: even one that keeps comments writes `null` as nothing, which a profile may not have.
     """
-    top = yaml.compose(text)
+    top = compose(text)
     places = {name.value: node for name, node in top.value} if isinstance(top, yaml.MappingNode) else {}
     if key in places:
         start, end = (mark.index for mark in (places[key].start_mark, places[key].end_mark))

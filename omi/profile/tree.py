@@ -17,6 +17,9 @@ import yaml
 
 from omi.errors import ProfileError
 
+_LONGEST = 256 * 1024
+"""Characters of one file; the longest here has about 3,000."""
+
 Scalar = str | int | float | bool | date | None
 
 
@@ -113,13 +116,15 @@ def read_tree(path: Path) -> Table:
 
 def parse_tree(text: str, file: str) -> Table:
     """The map in a YAML text; `file` is what errors call it."""
+    if len(text) > _LONGEST:
+        raise ProfileError(f"{file}: is longer than {_LONGEST} characters; split it into layers")
     try:
         node = _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = " ".join(str(error.problem or error.context).split())
         raise ProfileError(f"{file}:{line}: not valid YAML: {problem}") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # such as the escape "\UFFFFFFFF"
         problem = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise ProfileError(f"{file}: not valid YAML: {problem}") from error
     if node is None:
@@ -145,7 +150,8 @@ class _Loader(yaml.SafeLoader):
 
 
 _TAG = "tag:yaml.org,2002:"
-_INT = re.compile(r"-?(0|[1-9][0-9]*)")
+_INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+"""What is longer stays text, since no setting is that large."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _WORDS = {"true": True, "false": False, "null": None, "~": None}
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from omi.errors import StateError
 from omi.image import ImageRecord, ImageSpec
+from omi.safe_yaml import YamlError, read_values
 from omi.version import release_key, revision_key
 
 _T = TypeVar("_T")
 
 # libyaml where PyYAML was built with it, as its wheels are: ten times as fast, and the same bytes
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 HEADER = "# Written by this program from the stack's state: edits are lost.\n"
@@ -31,6 +32,8 @@ class Entry:
 
     `creation_date` is ISO 8601 in UTC, `build_time` the same in seconds since 1970, `end_of_life` a date or empty.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     name: str
     description: str
@@ -62,6 +65,9 @@ class Entry:
     """The Regions whose OMI was booted and checked before it was shared, sorted; an adopted one never was."""
     documents: tuple[tuple[str, Documents], ...] = ()
     """Region and the digests of its OMI's documents, sorted; Regions without any are left out."""
+
+
+_ENTRY = TypeAdapter(Entry)
 
 
 def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
@@ -165,18 +171,27 @@ def _tuples(details: dict[str, Any]) -> dict[str, Any]:
     return {"artifacts": _sorted(details["artifacts"]), "documents": _sorted(documents), **lists}
 
 
+def _problem(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'an entry'}: {first['msg']}"
+    if isinstance(error, YamlError):
+        return str(error)
+    return "it is build, release, name, details"
+
+
 def from_yaml(text: str, where: str) -> list[Entry]:
     """Read a releases file back; StateError names `where` if it isn't one."""
     try:
-        tree = yaml.load(text, Loader=_LOADER) or {}  # noqa: S506 - both are safe loaders
+        tree = read_values(text) or {}
         return [
-            Entry(name=name, **{**details, **_tuples(details)})
+            _ENTRY.validate_python({"name": name, **details, **_tuples(details)})
             for releases in tree.values()
             for names in releases.values()
             for name, details in names.items()
         ]
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (YamlError, ValidationError, AttributeError, KeyError, TypeError) as error:
         raise StateError(
-            f"{where}: is not a releases file of this program ({str(error).splitlines()[0]}); "
+            f"{where}: is not a releases file of this program ({_problem(error)}); "
             "move it away and run `python -m omi releases -s STACK`"
         ) from error

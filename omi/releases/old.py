@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from omi.errors import InputError
+from omi.safe_yaml import YamlError, read_texts
 
 _REVISION = re.compile(r"r(\d{1,9})")
 
@@ -48,12 +48,12 @@ def read_old_releases(path: Path) -> list[OldImage]:
     """
     try:
         # strings only, so that a release 3.20 stays one
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+        tree = read_texts(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise InputError(f"{path}: cannot be read ({reason}); give a releases YAML of the old tool") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from error
+    except YamlError as error:
+        raise InputError(f"{path}: {error}; give a releases YAML of the old tool") from error
     return [_image(name, leaf, f"{path}: {where}") for where, name, leaf in _leaves(path, tree)]
 
 

@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from omi.errors import UpstreamError
+from omi.safe_json import read_json
 
 MAX_BODY = 8 * 1024 * 1024
 """Bytes; releases.json has about 64 KiB."""
@@ -73,7 +74,7 @@ class Store:
         """The earlier answer; None where there is none or it can't be read."""
         with suppress(OSError, ValueError, TypeError):
             head, _, body = self._path(url).read_bytes().partition(b"\n")
-            cached = Cached(**json.loads(head), body=body)
+            cached = Cached(**read_json(head), body=body)
             if cached.url == url:
                 return cached
         return None

@@ -7,15 +7,17 @@ from datetime import date
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from omi.errors import UpstreamError
+from omi.safe_yaml import YamlError, read_texts
 from omi.upstream.model import Branch, Release
 from omi.version import EDGE, is_prerelease, release_key, version_of
 
-_VERSION = re.compile(r"v?(\d+\.\d+|edge)")
-_RELEASE = re.compile(r"\d+\.\d+\.\d+(_(alpha|beta|pre|rc)\d*)?")
+_LONGEST = 1024 * 1024
+"""Characters of a latest-releases.yaml; those of today have about 7,000."""
+_VERSION = re.compile(r"v?([0-9]{1,9}\.[0-9]{1,9}|edge)")
+_RELEASE = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(_(alpha|beta|pre|rc)[0-9]{0,9})?")
 
 
 _Day = date  # a field called `date` would hide the type from its own annotation
@@ -101,9 +103,11 @@ def read_latest(text: bytes, version: str, arch: str) -> str | None:
     UpstreamError if it isn't such a file. Entries of another branch or arch and candidates don't count.
     """
     try:
-        entries = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes strings only, so 3.20 stays 3.20
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UpstreamError("is not YAML") from error
+        entries = read_texts(text.decode(), _LONGEST)
+    except UnicodeDecodeError as error:
+        raise UpstreamError("is not UTF-8 text") from error
+    except YamlError as error:
+        raise UpstreamError(str(error)) from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UpstreamError("is not a list of releases")
     releases = [str(entry.get("version")) for entry in entries if entry.get("arch", arch) == arch]

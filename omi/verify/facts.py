@@ -31,6 +31,9 @@ def look_script_at_rest() -> str:
     return "".join((_LOOKS / name).read_text(encoding="utf-8") for name in _AT_REST)
 
 
+_LONGEST_NUMBER = 18  # digits: a size in bytes has fewer
+
+
 @dataclass(frozen=True)
 class Expected:
     """What the image must be: of this Alpine release, as its build says, and called so."""
@@ -75,4 +78,5 @@ class Facts:
 
     def number(self, key: str) -> int:
         """The first value as a number, 0 if it is none."""
-        return int(self.one(key)) if self.one(key).isdecimal() else 0
+        text = self.one(key)
+        return int(text) if text.isdecimal() and len(text) <= _LONGEST_NUMBER else 0

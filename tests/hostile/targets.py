@@ -1,0 +1,492 @@
+"""Everything that reads what another hand wrote, each as a function of bytes: it ends with a value or an OmiError.
+
+Used by hypothesis (test_parsers.py) and by a coverage-guided fuzzer (fuzz.py).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+
+from omi.apkindex.read import read_index
+from omi.apkindex.select import UnresolvableError, select
+from omi.apkindex.universe import Repository
+from omi.build import _artifact
+from omi.documents.installed import packages_text, read_installed
+from omi.errors import OmiError
+from omi.image import CloudAccess, ImageRecord
+from omi.ledger import StoredCommand, ledger_of_export, read_ledger
+from omi.outscale.account import read_account
+from omi.outscale.cloud import Cloud
+from omi.outscale.credentials import Credentials, read_profile
+from omi.outscale.entry import find_groups, open_group
+from omi.outscale.images import find_own, own_snapshots, read_boot_modes, read_omi, read_snapshots, register_from, share
+from omi.outscale.oapi import Oapi, _Answer
+from omi.outscale.orphans import _entries
+from omi.outscale.vms import Launch, console_tail, launch_vm, own_volumes, read_vm, vms_with
+from omi.packer.progress import PackerOutput
+from omi.profile.load import load_profile
+from omi.release_file import read_indexes, read_release
+from omi.releases.entry import entry_of, from_yaml, to_yaml, with_entry
+from omi.releases.old import read_old_releases
+from omi.releases.readme import render_readme
+from omi.settings import Settings
+from omi.stack import StackFile
+from omi.upstream.http import Store
+from omi.upstream.read import read_latest, read_releases
+from omi.verify.facts import Facts
+from tests.omi.apkindex.make import Key, index_text, package, signed
+from tests.omi.specs import make_spec
+
+TOP = Path(__file__).resolve().parents[2]
+ACCESS = CloudAccess(region="eu-west-2", api="https://127.0.0.1:9/api/v1", fcu="https://127.0.0.1:9")
+KEYS = Credentials("AKHOSTILE", "SKHOSTILE", "a test")
+ACCOUNT = "123456789012"
+LONGEST_MESSAGE = 10_000
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader, and what it usually reads."""
+
+    read: Callable[[bytes], object]
+    seeds: tuple[bytes, ...]
+    structured: bool = False
+    """Whether the seeds are JSON, so that one of their values may be replaced by another."""
+
+
+def check(target: Target, data: bytes) -> str | None:
+    """Run it; returns the error's message if it refused. Anything but a value or a one-line OmiError raises."""
+    try:
+        target.read(data)
+    except OmiError as error:
+        message = str(error)
+        assert message, "an error that says nothing"
+        wrong = [c for c in message if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
+        assert not wrong, f"not one printable line: {message!r}"
+        assert len(message) <= LONGEST_MESSAGE, f"{len(message)} characters of error"
+        return message
+    return None
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+@cache
+def scratch() -> Path:
+    """A folder for what has to be a file, with a copy of the profiles in it."""
+    folder = Path(tempfile.mkdtemp(prefix="omi-hostile-"))
+    shutil.copytree(TOP / "profiles", folder / "profiles")
+    (folder / "stacks").mkdir()
+    return folder
+
+
+def _profile(data: bytes) -> object:
+    (scratch() / "profiles" / "hostile.yaml").write_bytes(data)
+    return load_profile("hostile", scratch() / "profiles")
+
+
+def _stack(data: bytes) -> object:
+    (scratch() / "stacks" / "Pulumi.hostile.yaml").write_bytes(data)
+    settings = Settings.load(StackFile("hostile", scratch() / "stacks"))
+    return settings.access()
+
+
+def _old(data: bytes) -> object:
+    path = scratch() / "old.yaml"
+    path.write_bytes(data)
+    return read_old_releases(path)
+
+
+def _releases_file(data: bytes) -> str:
+    entries = from_yaml(_text(data), "releases/alpine.yaml")
+    entries = with_entry(entries, _entry())
+    return to_yaml(entries) + render_readme({"alpine": entries})
+
+
+def _latest(data: bytes) -> object:
+    return read_latest(data, "3.23", "x86_64")
+
+
+@cache
+def _key() -> Key:
+    return Key()
+
+
+def _index(data: bytes) -> object:
+    """The archive itself."""
+    return read_index(data, _key().trusted, "x86_64", "the index")
+
+
+def _index_records(data: bytes) -> object:
+    """What is in an archive whose signature is right."""
+    packages = read_index(signed(data, _key()), _key().trusted, "x86_64", "the index")
+    try:
+        return select([Repository(packages)], ["nginx", "openssl~3.5", "!vlan"])
+    except UnresolvableError:
+        return None
+
+
+def _oapi(answers: Callable[[str], _Answer]) -> Oapi:
+    oapi = Oapi(ACCESS, KEYS)
+    oapi._post = lambda action, _: answers(action)  # type: ignore[method-assign, assignment]
+    return oapi
+
+
+def _cloud_oapi(data: bytes) -> object:
+    def answer(action: str) -> _Answer:
+        return _Answer(200, data)
+
+    kept: list[object] = []
+    for call in (
+        lambda: _oapi(answer).account,
+        lambda: read_boot_modes(_cloud_of(answer), "ami-12345678"),
+        lambda: register_from(_cloud_of(answer), _omi(), "other", "d", ("uefi",), "standard"),
+        lambda: launch_vm(_cloud_of(answer), _launch("uefi")),
+        lambda: _read_account(data),
+    ):
+        with_error(call, kept)
+    return kept
+
+
+def _read_account(data: bytes) -> object:
+    """The account's number is right, and what else is read is `data`."""
+    good = json.dumps({"Accounts": [{"AccountId": ACCOUNT}]}).encode()
+    oapi = _oapi(lambda action: _Answer(200, good if action == "ReadAccounts" else data))
+    return read_account(oapi, "alpine-omi", "test")
+
+
+def _refused_oapi(data: bytes) -> object:
+    kept: list[object] = []
+    for status in (400, 401, 409, 404, 200, 302):
+
+        def call(status: int = status) -> object:
+            return _oapi(lambda _: _Answer(status, data)).read("ReadVms", {})
+
+        with_error(call, kept)
+    return kept
+
+
+def with_error(call: Callable[[], object], kept: list[object]) -> None:
+    """Call it; the last error is what the target raises in the end, so that its message is looked at, too."""
+    target = Target(lambda _: kept.append(call()), ())
+    check(target, b"")
+
+
+@cache
+def _ec2() -> Cloud:
+    return Cloud(ACCESS, KEYS)
+
+
+def _cloud_of(answer: Callable[[str], _Answer]) -> Cloud:
+    """A cloud whose OAPI answers so and whose FCU has nothing."""
+    cloud = _fcu(200, b"<R><imagesSet/><reservationSet/></R>")
+    cloud.oapi = _oapi(answer)
+    return cloud
+
+
+def _fcu(status: int, body: bytes) -> Cloud:
+    """A cloud whose FCU always answers this."""
+    cloud = _ec2()
+    cloud.oapi = _oapi(lambda _: _Answer(200, json.dumps({"Accounts": [{"AccountId": ACCOUNT}]}).encode()))
+
+    class Raw:
+        def stream(self, amt: int = 1024, decode_content: bool = False) -> Iterator[bytes]:
+            yield body
+
+        def read(self, amt: int | None = None) -> bytes:
+            return body
+
+    def send(request: Any, **_: Any) -> AWSResponse:
+        return AWSResponse(request.url, status, HTTPHeaders(), Raw())
+
+    events: Any = cloud.ec2.meta.events
+    events.unregister("before-send.ec2", unique_id="hostile")
+    events.register_last("before-send.ec2", send, unique_id="hostile")
+    return cloud
+
+
+def _omi() -> Any:
+    from omi.outscale.images import Omi
+
+    return Omi("ami-1", "n", ACCOUNT, "available", "", datetime.now(UTC), 1, "/dev/sda1", ("snap-1",), {})
+
+
+def _launch(boot_mode: str | None) -> Launch:
+    return Launch("ami-1", "tinav6.c1r1p2", "key", "sg-1", "/dev/sda1", 1, {"a": "b"}, boot_mode)
+
+
+_FCU_CALLS: tuple[Callable[[Cloud], object], ...] = (
+    lambda cloud: find_own(cloud, "alpine-3.23.6-x86_64-r0"),
+    lambda cloud: read_omi(cloud, "ami-12345678"),
+    lambda cloud: read_snapshots(cloud, ["snap-12345678"]),
+    lambda cloud: own_snapshots(cloud, ["vol-12345678"], {"build-id": "b-1"}),
+    lambda cloud: share(cloud, "ami-12345678", make_spec().access),
+    lambda cloud: read_vm(cloud, "i-12345678"),
+    lambda cloud: vms_with(cloud, ["key"], {"build-id": "b-1"}),
+    lambda cloud: own_volumes(cloud, {"build-id": "b-1"}),
+    lambda cloud: console_tail(cloud, "i-12345678", 5),
+    lambda cloud: find_groups(cloud, "alpine-omi-b-0123456789abcdef"),
+    lambda cloud: open_group(cloud, "alpine-omi-b-0123456789abcdef", 22, "127.0.0.1/32"),
+    lambda cloud: launch_vm(cloud, _launch(None)),
+    lambda cloud: list(_entries(cloud, {"b-0123456789abcdef"})),
+)
+
+
+def _cloud_fcu(data: bytes) -> object:
+    kept: list[object] = []
+    for call in _FCU_CALLS:
+
+        def run(call: Callable[[Cloud], object] = call) -> object:
+            return call(_fcu(200, data))
+
+        with_error(run, kept)
+    return kept
+
+
+def _refused_fcu(data: bytes) -> object:
+    kept: list[object] = []
+    for status in (400, 401, 403, 409):
+
+        def run(status: int = status) -> object:
+            return read_omi(_fcu(status, data), "ami-12345678")
+
+        with_error(run, kept)
+    return kept
+
+
+def _ledger(data: bytes) -> object:
+    """Every text of one entry may be `data`."""
+    good = _outputs()
+    kept: list[object] = []
+    for key in good:
+
+        def call(key: str = key) -> object:
+            outputs = {**good, key: _text(data)}
+            resource = {"type": "command:local:Command", "outputs": outputs}
+            return read_ledger({"urn:pulumi:test::alpine-omi::command:local:Command::image": resource})
+
+        with_error(call, kept)
+    return kept
+
+
+def _export(data: bytes) -> object:
+    from omi.stack import deployment_of
+
+    return ledger_of_export(deployment_of(_text(data), "test"))
+
+
+def _credentials(data: bytes) -> object:
+    path = scratch() / "config.json"
+    path.write_bytes(data)
+    return read_profile(path, "main", "eu-west-2")
+
+
+def _packer(data: bytes) -> object:
+    output = PackerOutput()
+    for line in _text(data).split("\n"):
+        output.feed(line)
+    manifest = scratch() / "manifest.json"
+    manifest.write_bytes(data)
+    return output.reason, _artifact(manifest)
+
+
+def _documents(data: bytes) -> object:
+    return packages_text(read_installed(_text(data), "packages"))
+
+
+def _release(data: bytes) -> object:
+    release = read_release(_text(data).splitlines())
+    return read_indexes(release), Facts.parse(_text(data)).number("booted")
+
+
+def _cache(data: bytes) -> object:
+    """What lies in the cache of Alpine's answers."""
+    store = Store(scratch() / "cache")
+    path = store._path("https://example.org/releases.json")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return store.load("https://example.org/releases.json")
+
+
+@cache
+def _record() -> ImageRecord:
+    return ImageRecord(
+        name="alpine-3.23.6-x86_64-r0",
+        omi="ami-12345678",
+        snapshots=("snap-12345678",),
+        account=ACCOUNT,
+        region="eu-west-2",
+        created=datetime(2026, 11, 23, 12, tzinfo=UTC),
+        volume_size=1,
+        verified=True,
+        documents={"packages": "sha256:" + "0" * 64},
+    )
+
+
+def _entry() -> Any:
+    return entry_of(make_spec(), _record())
+
+
+def _outputs() -> dict[str, str]:
+    spec = make_spec()
+    command = StoredCommand.of("build", spec)
+    return {
+        "create": command.create,
+        "update": command.update,
+        "delete": command.delete,
+        "stdin": command.stdin,
+        "stdout": _record().to_json(),
+    }
+
+
+def _as_json(text: str) -> bytes:
+    """YAML as JSON, which is YAML, too: then one of its values can be replaced."""
+    return json.dumps(yaml.safe_load(text), default=str).encode()
+
+
+_STACK = (TOP / "stacks" / "Pulumi.sandbox.yaml").read_text(encoding="utf-8")
+_WHOLE_STACK = {
+    "alpine-omi:region": "eu-west-2",
+    "alpine-omi:builds": ["a"],
+    "alpine-omi:retention": {"release": {"keep": 2, "builds": ["a"]}, "protect": ["x"], "max_prunes": 3},
+    "alpine-omi:cloud": {"api": "https://127.0.0.1:1/api/v1", "fcu": "https://127.0.0.1:1", "osc_profile": "main"},
+    "alpine-omi:adopt": [{"name": "n", "omi": "ami-12345678", "build": "a", "release": "3.23.6", "revision": 1}],
+}
+_RELEASES = {
+    "latest_stable": "v3.23",
+    "release_branches": [
+        {
+            "rel_branch": "v3.23",
+            "eol_date": "2027-11-01",
+            "arches": ["x86_64"],
+            "releases": [{"version": "3.23.6", "date": "2026-10-01"}],
+            "keys": {"x86_64": [{"url": "https://x/k.rsa.pub", "deprecated_since": "2026-01-01"}]},
+        }
+    ],
+}
+_OLD = {
+    "alpine": {
+        "3.12.0": {
+            "n": {
+                "profile_build": "b",
+                "release": "3.12.0",
+                "revision": "r1",
+                "arch": "x86_64",
+                "artifacts": {"eu-west-2": "ami-1"},
+            }
+        }
+    }
+}
+_IMAGE = {
+    "ImageId": "ami-12345678",
+    "AccountId": ACCOUNT,
+    "ImageName": "alpine",
+    "State": "available",
+    "Description": "d",
+    "BootModes": ["uefi"],
+    "Tags": [{"Key": "project", "Value": "alpine-omi"}],
+    "PermissionsToLaunch": {"AccountIds": [ACCOUNT], "GlobalPermission": False},
+}
+_OAPI = {
+    "Accounts": [{"AccountId": ACCOUNT}],
+    "Images": [_IMAGE],
+    "Image": _IMAGE,
+    "Vms": [{"VmId": "i-12345678", "ImageId": "ami-12345678", "State": "running"}],
+}
+_XML = b"""<?xml version="1.0"?><R xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId>
+<imagesSet><item><imageId>ami-12345678</imageId><name>alpine-3.23.6-x86_64-r0</name><imageOwnerId>123456789012
+</imageOwnerId><imageState>available</imageState><creationDate>2026-11-23T00:00:00.000Z</creationDate>
+<rootDeviceName>/dev/sda1</rootDeviceName><blockDeviceMapping><item><deviceName>/dev/sda1</deviceName><ebs>
+<snapshotId>snap-12345678</snapshotId><volumeSize>1</volumeSize></ebs></item></blockDeviceMapping>
+<tagSet><item><key>a</key><value>b</value></item></tagSet></item></imagesSet>
+<snapshotSet><item><snapshotId>snap-12345678</snapshotId><progress>10%</progress><status>completed</status>
+<volumeId>vol-12345678</volumeId></item></snapshotSet>
+<reservationSet><item><instancesSet><item><instanceId>i-12345678</instanceId><instanceState><code>16</code>
+<name>running</name></instanceState><keyName>key</keyName></item></instancesSet></item></reservationSet>
+<instancesSet><item><instanceId>i-12345678</instanceId></item></instancesSet>
+<volumeSet><item><volumeId>vol-12345678</volumeId></item></volumeSet><groupId>sg-12345678</groupId>
+<securityGroupInfo><item><groupId>sg-12345678</groupId><groupName>alpine-omi-b-0123456789abcdef</groupName></item>
+</securityGroupInfo><keySet><item><keyName>alpine-omi-b-0123456789abcdef-build</keyName></item></keySet>
+<launchPermission><item><userId>123456789012</userId></item></launchPermission>
+<instanceId>i-12345678</instanceId><timestamp>2026-11-23T00:00:00.000Z</timestamp><output>aGVsbG8=</output></R>"""
+_XML_ERROR = (
+    b"<Response><Errors><Error><Code>InvalidAMIID.NotFound</Code><Message>The image is not there.</Message>"
+    b"</Error></Errors><RequestID>1</RequestID></Response>"
+)
+_PACKER = b"""==> outscale-bsusurrogate.alpine: guest: STEP making the filesystem
+    outscale-bsusurrogate.alpine: guest: RESULT {"used_bytes": 1, "trimmed_bytes": 2, "packages": 3}
+    outscale-bsusurrogate.alpine: guest: INSTALLED musl=1.2.5-r1 busybox=1.37.0-r1
+Build 'outscale-bsusurrogate.alpine' errored after 1 minute: Script exited with non-zero exit status: 1."""
+_MANIFEST = {"builds": [{"artifact_id": "eu-west-2:ami-12345678"}], "last_run_uuid": "1"}
+_INSTALLED = b"C:Q1abc=\nP:musl\nV:1.2.5-r1\nA:x86_64\nI:10\nL:MIT\no:musl\n\nP:b\nV:1\nA:noarch\nC:Q1x\n"
+
+
+def _deployment() -> bytes:
+    resource = {
+        "urn": "urn:pulumi:test::alpine-omi::command:local:Command::image",
+        "type": "command:local:Command",
+        "outputs": _outputs(),
+    }
+    return json.dumps({"version": 3, "deployment": {"resources": [resource]}}).encode()
+
+
+def _targets() -> dict[str, Target]:
+    build = {"version": "3.23", "arch": "x86_64"}
+    profile = (TOP / "profiles" / "test.yaml").read_text(encoding="utf-8")
+    index = index_text([package("nginx", depends="so:x>=1 !vlan", provides="cmd:nginx=1"), package("openssl", "3.5.1")])
+    return {
+        "profile": Target(_profile, (profile.encode(), b"builds:\n  a: {version: '3.23', arch: x86_64}\n")),
+        "profile values": Target(
+            _profile, (_as_json(profile), json.dumps({"builds": {"a": build}, "motd": "x"}).encode()), structured=True
+        ),
+        "stack config": Target(_stack, (_STACK.encode(),)),
+        "stack values": Target(_stack, (_as_json(_STACK), json.dumps({"config": _WHOLE_STACK}).encode()), True),
+        "releases.json": Target(read_releases, (json.dumps(_RELEASES).encode(),), True),
+        "latest-releases.yaml": Target(
+            _latest, (b"---\n- {version: 3.23.6, arch: x86_64}\n", b'[{"version": "3.23.6", "arch": "x86_64"}]'), True
+        ),
+        "APKINDEX archive": Target(_index, (signed(index, _key()),)),
+        "APKINDEX records": Target(_index_records, (index.encode(),)),
+        "old releases": Target(_old, (json.dumps(_OLD).encode(), yaml.safe_dump(_OLD).encode()), True),
+        "releases file": Target(_releases_file, (_as_json(to_yaml([_entry()])), to_yaml([_entry()]).encode()), True),
+        "OAPI answer": Target(_cloud_oapi, (json.dumps(_OAPI).encode(),), True),
+        "OAPI refusal": Target(
+            _refused_oapi,
+            (json.dumps({"Errors": [{"Code": "9015", "Type": "ResourceConflict", "Details": "x"}]}).encode(),),
+            True,
+        ),
+        "FCU answer": Target(_cloud_fcu, (_XML,)),
+        "FCU refusal": Target(_refused_fcu, (_XML_ERROR,)),
+        "ledger entry": Target(
+            _ledger, (_outputs()["stdin"].encode(), _outputs()["stdout"].encode(), b"exec true"), True
+        ),
+        "stack export": Target(_export, (_deployment(),), True),
+        "credentials file": Target(
+            _credentials,
+            (json.dumps({"main": {"access_key": "A", "secret_key": "S", "region": "eu-west-2"}}).encode(),),
+            True,
+        ),
+        "Packer's output": Target(_packer, (json.dumps(_MANIFEST).encode(), _PACKER), True),
+        "installed packages": Target(_documents, (_INSTALLED,)),
+        "facts of a VM": Target(
+            _release, (b'NAME="a"\nINDEX_1="sha256:' + b"0" * 64 + b' https://x/APKINDEX.tar.gz"',)
+        ),
+        "cache of answers": Target(_cache, (b'{"url": "https://example.org/releases.json", "etag": "x"}\n{}',)),
+    }
+
+
+TARGETS = _targets()
