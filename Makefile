@@ -2,7 +2,7 @@
 SHELL = /bin/sh
 PYTHON = python3
 .DEFAULT_GOAL = help
-.PHONY: help demo setup venv toolchain system-packages lint test check clean
+.PHONY: help demo setup venv toolchain system-packages site lint test check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -34,6 +34,10 @@ demo: setup ## the whole way on this machine: a local cloud, two images built, c
 	python -m omi images --stack sandbox && \
 	cat sandbox/next-steps.txt
 
+RELEASES = releases
+site: venv ## a static site of the images in site; RELEASES=FOLDER for other feeds than those in releases
+	@.venv/bin/python -m omi site --releases $(RELEASES)
+
 lint:
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
@@ -49,5 +53,5 @@ check: setup lint ## the quick tests, about a minute
 	@# Many of them wait for something: more workers than there are cores keep these busy.
 	@. toolchain/env.sh && python -m pytest -m 'not slow' -n $$(($$(nproc) * 2 + 1)) --dist worksteal
 
-clean: ## removes what builds left in this folder
-	@rm -rf build
+clean: ## removes what builds left in this folder, and the site
+	@rm -rf build site

@@ -12,6 +12,7 @@ from omi.commands.adopt import adopt
 from omi.commands.build import build, supervise
 from omi.commands.delete import delete
 from omi.commands.import_old import import_old
+from omi.commands.site import site
 from omi.commands.stack import images, plan, releases
 from omi.commands.sweep import sweep
 from omi.commands.update import update
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "import": import_old,
     "plan": plan,
     "releases": releases,
+    "site": site,
     "supervise": supervise,
     "sweep": sweep,
 }

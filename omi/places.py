@@ -12,6 +12,8 @@ GUEST = Path("guest")
 TEMPLATE = Path("omi/packer/alpine.pkr.hcl")
 BUILD = Path("build")
 """Temporary files and logs, a folder for each stack and in it one for each image; `make clean` removes it."""
+SITE = Path("site")
+"""The static site, for any web server."""
 
 
 def cache_folder() -> Path:

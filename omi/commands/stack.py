@@ -47,13 +47,15 @@ def plan(arguments: Sequence[str]) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Tells a wrong argument as every other error is told."""
+
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{self.prog}: {message}; see `python3 -m {self.prog} --help`")
 
 
-def parser_of(command: str) -> _Parser:
-    parser = _Parser(prog=f"omi {command}")
+def parser_of(command: str) -> Parser:
+    parser = Parser(prog=f"omi {command}")
     parser.add_argument("-s", "--stack", required=True, help="the stack's name, as `pulumi stack ls` shows it")
     return parser
 

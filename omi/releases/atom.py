@@ -59,9 +59,11 @@ def _content(image: FeedImage) -> str:
     ids = [f"{region}: {omi}" for region, omi in image.ids.items()]
     used = [f"used: {image.used_bytes / 2**20:.0f} MiB"] if image.used_bytes else []
     ends = [f"end of life: {image.end_of_life}"] if image.end_of_life else []
-    removal = [f"will be removed on {image.removal}"] if image.removal else []
-    state = [] if image.state == "current" else [f"state: {image.state}"]
-    return "\n".join([image.description, *ids, *used, *ends, *state, *removal])
+    state = [
+        f"{told.stage} in {region}" + (f", to be removed on {told.removal}" if told.removal else "")
+        for region, told in image.withdrawal.items()
+    ]
+    return "\n".join([image.description, *ids, *used, *ends, *state])
 
 
 def _id(*parts: str) -> str:

@@ -22,6 +22,8 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 HEADER = "# Written by this program from the stack's state: edits are lost.\n"
 
 
+_BY_REGION = ("documents", "withdrawal")
+"""Fields that are maps of maps in the file."""
 Documents = tuple[tuple[str, str], ...]
 """Kind (omi.documents.kinds) and digest, sorted."""
 
@@ -63,8 +65,14 @@ class Entry:
     """How many are installed."""
     verified: tuple[str, ...] = ()
     """The Regions whose OMI was booted and checked before it was shared, sorted; an adopted one never was."""
+    withdrawal: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """Region and how far its OMI is withdrawn (`stage`, `why`, `removal`), sorted; without those that are current."""
     documents: tuple[tuple[str, Documents], ...] = ()
     """Region and the digests of its OMI's documents, sorted; Regions without any are left out."""
+
+    def stage_in(self, region: str) -> str:
+        """`current`, or how far its OMI in this Region is withdrawn."""
+        return dict(dict(self.withdrawal).get(region, ())).get("stage", "current")
 
 
 _ENTRY = TypeAdapter(Entry)
@@ -102,25 +110,29 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
     )
 
 
-def with_entry(entries: Iterable[Entry], new: Entry) -> list[Entry]:
-    """The entries with this one put in; an OMI of the same build and name keeps its other Regions' artifacts.
+def with_entries(entries: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
+    """The entries with the new ones put in; an OMI of the same build and name keeps its other Regions' artifacts.
 
     What was measured may differ between Regions: the first by name tells it, so that the same is told whichever stack
     wrote last.
     """
-    others, facts = [], new
-    artifacts, documents, verified = dict(new.artifacts), dict(new.documents), set(new.verified)
-    for entry in entries:
-        if _key(entry) != _key(new):
-            others.append(entry)
-            continue
-        documents = {region: told for region, told in entry.documents if region not in artifacts} | documents
-        verified |= {region for region in entry.verified if region not in artifacts}
-        artifacts = dict(entry.artifacts) | artifacts
-        if min(artifacts) not in dict(new.artifacts):
-            facts = entry
-    merged = replace(facts, artifacts=_sorted(artifacts), documents=_sorted(documents))
-    return [*others, replace(merged, verified=tuple(sorted(verified)))]
+    told = {_key(entry): entry for entry in entries}
+    for entry in new:
+        old = told.pop(_key(entry), None)
+        told[_key(entry)] = _joined(old, entry) if old else entry
+    return list(told.values())
+
+
+def _joined(old: Entry, new: Entry) -> Entry:
+    here, elsewhere = dict(new.artifacts), dict(old.artifacts).keys() - dict(new.artifacts).keys()
+    facts = old if elsewhere and min(elsewhere) < min(here) else new
+    return replace(
+        facts,
+        artifacts=_sorted(dict(old.artifacts) | here),
+        documents=_sorted({r: told for r, told in old.documents if r in elsewhere} | dict(new.documents)),
+        withdrawal=_sorted({r: told for r, told in old.withdrawal if r in elsewhere} | dict(new.withdrawal)),
+        verified=tuple(sorted(elsewhere & set(old.verified) | set(new.verified))),
+    )
 
 
 def without_artifact(entries: Iterable[Entry], region: str, omi: str | None = None) -> list[Entry]:
@@ -132,9 +144,14 @@ def without_artifact(entries: Iterable[Entry], region: str, omi: str | None = No
         )
         if artifacts:
             left = dict(artifacts)
-            documents = tuple((where, told) for where, told in entry.documents if where in left)
-            verified = tuple(where for where in entry.verified if where in left)
-            kept.append(replace(entry, artifacts=artifacts, documents=documents, verified=verified))
+            rest = replace(
+                entry,
+                artifacts=artifacts,
+                documents=tuple((where, told) for where, told in entry.documents if where in left),
+                withdrawal=tuple((where, told) for where, told in entry.withdrawal if where in left),
+                verified=tuple(where for where in entry.verified if where in left),
+            )
+            kept.append(rest)
     return kept
 
 
@@ -155,20 +172,23 @@ def to_yaml(entries: Iterable[Entry]) -> str:
     """The releases file: build → release → OMI name → details; the same entries give the same bytes."""
     tree: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in sorted(newest_first(entries), key=lambda e: e.profile_build):
-        told = {key: value for key, value in vars(entry).items() if key not in ("name", "documents")}
+        told = {key: value for key, value in vars(entry).items() if key not in ("name", *_BY_REGION)}
         details = {key: value for key, value in told.items() if value is not None}
         details |= {"artifacts": dict(entry.artifacts), "boot_modes": list(entry.boot_modes)}
         details["verified"] = list(entry.verified)
-        if entry.documents:
-            details["documents"] = {region: dict(kinds) for region, kinds in entry.documents}
+        for key in _BY_REGION:
+            if told_of := getattr(entry, key):
+                details[key] = {region: dict(values) for region, values in told_of}
         tree.setdefault(entry.profile_build, {}).setdefault(entry.release, {})[entry.name] = details
     return HEADER + yaml.dump(tree, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _tuples(details: dict[str, Any]) -> dict[str, Any]:
     lists: dict[str, Any] = {key: tuple(details[key]) for key in ("boot_modes", "verified") if key in details}
-    documents = {region: _sorted(told) for region, told in details.get("documents", {}).items()}
-    return {"artifacts": _sorted(details["artifacts"]), "documents": _sorted(documents), **lists}
+    by_region = {
+        key: _sorted({region: _sorted(values) for region, values in details.get(key, {}).items()}) for key in _BY_REGION
+    }
+    return {"artifacts": _sorted(details["artifacts"]), **by_region, **lists}
 
 
 def _problem(error: Exception) -> str:

@@ -16,10 +16,11 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.documents.kinds import SUFFIXES, file_name
-from omi.errors import InputError
+from omi.errors import InputError, StateError
 from omi.releases.entry import Entry
 from omi.releases.latest import Latest, latest_of
 
+_STAGES = ("current", "deprecated", "private")
 SCHEMA_FILE = "feed.v1.schema.json"
 """The schema's file, here and beside the feeds."""
 
@@ -31,6 +32,16 @@ class Document(BaseModel):
 
     href: str = Field(description="URL of the file, relative to this feed's own.")
     sha256: str = Field(description="SHA-256 of the file, 64 hex digits.", pattern="^[0-9a-f]{64}$")
+
+
+class Withdrawal(BaseModel):
+    """How far an OMI is withdrawn."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str = Field(description="deprecated (it still launches) or private.")
+    why: str | None = Field(None, description="superseded, end of life or removed.")
+    removal: date | None = Field(None, description="From this day on it may be deregistered, where that is known.")
 
 
 class FeedImage(BaseModel):
@@ -51,8 +62,8 @@ class FeedImage(BaseModel):
     boot_modes: tuple[str, ...] = Field(description="OUTSCALE's words for what starts VMs of it: legacy, uefi.")
     created: datetime = Field(description="When its OMI was made, UTC.")
     end_of_life: date | None = Field(description="When Alpine stops to support its version.")
-    state: str = Field(description="current, or how far its withdrawal is: deprecated, private.")
-    removal: date | None = Field(description="When it will be deregistered, where that is known.")
+    state: str = Field(description="current, deprecated or private: where it is best off.")
+    withdrawal: dict[str, Withdrawal] = Field(description="By Region, of those where it is not current.")
     verified: tuple[str, ...] = Field(description="The Regions whose OMI was booted and checked by this program.")
     size_gib: int | None = Field(description="Size of its volume.")
     used_bytes: int | None = Field(description="What its root filesystem holds after the build.")
@@ -88,20 +99,28 @@ class Feed(BaseModel):
         """Read a feed's file; InputError names it if it isn't one."""
         cure = "write it again by `python -m omi releases -s STACK`"
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+            feed = cls.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', 'not text')}); {cure}") from error
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or "the whole file"
             raise InputError(f"{path}: {key}: {first['msg']}; {cure}") from error
+        if feed.profile != path.stem:  # it names files beside it
+            raise InputError(f"{path}: profile: {feed.profile!r} is not its file's name; {cure}")
+        return feed
 
 
 def feed_of(profile: str, entries: Iterable[Entry]) -> Feed:
-    """The feed of a profile's entries."""
+    """The feed of a profile's entries; StateError if one holds what no image has (a date that is none)."""
     made = newest_made(entries)
-    images = tuple(_image(entry) for entry in made)
-    return Feed(profile=profile, updated=images[0].created if images else None, latest=latest_of(made), images=images)
+    try:
+        images, latest = tuple(_image(entry) for entry in made), latest_of(made)
+    except ValueError as error:
+        what = str(error).splitlines()[0]
+        cure = "move the file away and run `python -m omi releases -s STACK`"
+        raise StateError(f"{profile}.yaml: holds what no image has ({what}); {cure}") from error
+    return Feed(profile=profile, updated=images[0].created if images else None, latest=latest, images=images)
 
 
 def newest_made(entries: Iterable[Entry]) -> list[Entry]:
@@ -131,8 +150,8 @@ def _image(entry: Entry) -> FeedImage:
         boot_modes=entry.boot_modes,
         created=datetime.fromisoformat(entry.creation_date),
         end_of_life=date.fromisoformat(entry.end_of_life) if entry.end_of_life else None,
-        state="current",
-        removal=None,
+        state=min((entry.stage_in(region) for region, _ in entry.artifacts), key=_STAGES.index, default="current"),
+        withdrawal={region: Withdrawal.model_validate(dict(told)) for region, told in entry.withdrawal},
         verified=entry.verified,
         size_gib=entry.volume_size,
         used_bytes=entry.used_bytes,

@@ -28,13 +28,15 @@ class Pointer(BaseModel):
     arch: str
     created: datetime = Field(description="UTC")
     end_of_life: date | None
+    state: str = Field(description="current, or deprecated where no current image is left.")
 
 
 class Latest(BaseModel):
     """The latest images; each is told by Region, since one may be made or shared later than another.
 
-    An image gets here only after it was verified and shared. A newer release comes before an older one, a branch before
-    edge and before candidates of a release; where builds have the same release, the first by name stands for them.
+    An image gets here only after it was verified and shared, and goes when it is made private. A newer release comes
+    before an older one, a branch before edge and before candidates of a release; where builds have the same release,
+    the first by name stands for them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,7 +70,13 @@ def latest_of(entries: Iterable[Entry]) -> Latest:
 
 def _by_region(entries: Sequence[Entry]) -> dict[str, Pointer]:
     verified = _group((region, entry) for entry in entries for region in entry.verified)
-    return {region: _pointer(_newest(group), region) for region, group in verified.items()}
+    found = {}
+    for region, group in verified.items():
+        for state in ("current", "deprecated"):
+            if of_state := [entry for entry in group if entry.stage_in(region) == state]:
+                found[region] = _pointer(_newest(of_state), region)
+                break
+    return found
 
 
 def _newest(entries: Sequence[Entry]) -> Entry:
@@ -96,6 +104,7 @@ def _pointer(entry: Entry, region: str) -> Pointer:
         arch=entry.arch,
         created=datetime.fromisoformat(entry.creation_date),
         end_of_life=date.fromisoformat(entry.end_of_life) if entry.end_of_life else None,
+        state=entry.stage_in(region),
     )
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from omi.atomic import write_atomically
-from omi.errors import StateError, ToolError
+from omi.errors import ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger
 from omi.releases.beside import document_files, place_documents, remove_documents
-from omi.releases.entry import Entry, entry_of, from_yaml, to_yaml, with_entry, without_artifact
+from omi.releases.entry import Entry, entry_of, from_yaml, to_yaml, with_entries, without_artifact
 from omi.releases.readme import render_readme
 from omi.settings import Settings
 
@@ -27,7 +27,7 @@ def record(spec: ImageSpec, image: ImageRecord) -> list[str]:
     Here and below, what is returned is what to tell of the documents, a line each.
     """
     folder, entry = Path(spec.releases_dir), entry_of(spec, image)
-    return _change(folder, spec.build.profile, lambda old: with_entry(old, entry), document_files([entry]))
+    return _change(folder, spec.build.profile, lambda old: with_entries(old, [entry]), document_files([entry]))
 
 
 def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
@@ -44,10 +44,7 @@ def rewrite(folder: Path, profile: str, region: str, images: Iterable[tuple[Imag
     made = [entry_of(spec, image) for spec, image in images]
 
     def change(old: list[Entry]) -> list[Entry]:
-        entries = without_artifact(old, region)
-        for entry in made:
-            entries = with_entry(entries, entry)
-        return entries
+        return with_entries(without_artifact(old, region), made)
 
     return _change(folder, profile, change, document_files(made))
 
@@ -95,12 +92,7 @@ def _write_feeds(folder: Path, profile: str, entries: Iterable[Entry]) -> None:
     from omi.releases.atom import render_atom
     from omi.releases.feed import SCHEMA_FILE, feed_of
 
-    try:
-        feed = feed_of(profile, entries)
-    except ValueError as error:
-        what = str(error).splitlines()[0]
-        cure = "move it away and run `python -m omi releases -s STACK`"
-        raise StateError(f"{folder / profile}.yaml: holds what no image has ({what}); {cure}") from error
+    feed = feed_of(profile, entries)
     _write(folder / SCHEMA_FILE, Path(__file__).with_name(SCHEMA_FILE).read_text(encoding="utf-8"))
     _write(folder / f"{profile}.atom.xml", render_atom(feed))
     # last, since programs launch what its pointers say

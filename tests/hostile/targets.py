@@ -39,10 +39,14 @@ from omi.outscale.vms import Launch, console_tail, launch_vm, own_volumes, read_
 from omi.packer.progress import PackerOutput
 from omi.profile.load import load_profile
 from omi.release_file import read_indexes, read_release
-from omi.releases.entry import entry_of, from_yaml, to_yaml, with_entry
+from omi.releases.atom import render_atom
+from omi.releases.entry import entry_of, from_yaml, to_yaml, with_entries
+from omi.releases.feed import Feed, feed_of
 from omi.releases.old import read_old_releases
 from omi.releases.readme import render_readme
 from omi.settings import Settings
+from omi.site.pages import pages_of
+from omi.site.render import render_pages
 from omi.stack import StackFile
 from omi.upstream.http import Store
 from omi.upstream.read import read_latest, read_releases
@@ -113,8 +117,17 @@ def _old(data: bytes) -> object:
 
 def _releases_file(data: bytes) -> str:
     entries = from_yaml(_text(data), "releases/alpine.yaml")
-    entries = with_entry(entries, _entry())
-    return to_yaml(entries) + render_readme({"alpine": entries})
+    entries = with_entries(entries, [_entry()])
+    feed = feed_of("alpine", entries)
+    return to_yaml(entries) + render_readme({"alpine": entries}) + render_atom(feed) + feed.to_json()
+
+
+def _feed(data: bytes) -> str:
+    """A JSON feed as the site reads it; what it makes of it is text that can be written."""
+    path = scratch() / "alpine.json"
+    path.write_bytes(data)
+    pages = pages_of([Feed.read(path)], lambda href, sha256: "")
+    return "".join(text for _, text in render_pages(pages))
 
 
 def _latest(data: bytes) -> object:
@@ -485,6 +498,7 @@ def _targets() -> dict[str, Target]:
         "facts of a VM": Target(
             _release, (b'NAME="a"\nINDEX_1="sha256:' + b"0" * 64 + b' https://x/APKINDEX.tar.gz"',)
         ),
+        "JSON feed": Target(_feed, (feed_of("alpine", [_entry()]).to_json().encode(),), True),
         "cache of answers": Target(_cache, (b'{"url": "https://example.org/releases.json", "etag": "x"}\n{}',)),
     }
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from xml.etree import ElementTree as ET
 
 from omi.releases.atom import NEWEST, render_atom
-from omi.releases.entry import Entry, with_entry
+from omi.releases.entry import Entry, with_entries
 from omi.releases.feed import feed_of
 from tests.omi.releases.test_feed import US, entry
 
@@ -52,7 +52,7 @@ def test_the_newest_come_first_and_old_ones_are_left_to_the_json() -> None:
 
 def test_an_entry_keeps_its_id_when_the_image_comes_to_another_region() -> None:
     one = rendered(entry()).find(f"{ATOM}entry")
-    two = rendered(*with_entry([entry()], entry(region=US))).find(f"{ATOM}entry")
+    two = rendered(*with_entries([entry()], [entry(region=US)])).find(f"{ATOM}entry")
     other = rendered(entry(revision=1)).find(f"{ATOM}entry")
     assert one is not None
     assert two is not None

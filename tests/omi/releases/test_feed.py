@@ -13,7 +13,7 @@ import pytest
 
 from omi.errors import InputError
 from omi.releases import record
-from omi.releases.entry import Entry, entry_of, with_entry
+from omi.releases.entry import Entry, entry_of, from_yaml, to_yaml, with_entries, without_artifact
 from omi.releases.feed import SCHEMA_FILE, Feed, feed_of, schema_text
 from omi.releases.latest import latest_of
 from tests.omi.releases.test_releases import image
@@ -67,7 +67,7 @@ def test_an_image_is_told_with_all_that_a_program_may_ask(tmp_path: Path) -> Non
             "created": "2026-11-23T00:00:00Z",
             "end_of_life": "2027-11-01",
             "state": "current",
-            "removal": None,
+            "withdrawal": {},
             "verified": [EU],
             "size_gib": 1,
             **measured,
@@ -155,17 +155,49 @@ def test_the_latest_is_told_for_each_version_build_and_arch() -> None:
 
 def test_the_latest_moves_in_a_region_only_when_the_image_is_verified_there() -> None:
     old, new = entry("3.23.5"), entry("3.23.6")
-    both = with_entry([new], entry("3.23.6", region=US, verified=()))
+    both = with_entries([new], [entry("3.23.6", region=US, verified=())])
     assert overall(old, *both) == new.name
     assert overall(old, *both, region=US) is None
     assert overall(old, replace(new, verified=())) == old.name
+
+
+def withdrawn(entry: Entry, stage: str, *regions: str) -> Entry:
+    told = (("removal", "2026-12-24"), ("stage", stage), ("why", "superseded"))
+    return replace(entry, withdrawal=tuple((region, told) for region in regions))
+
+
+def test_an_image_on_its_way_out_says_so_and_when_it_goes() -> None:
+    (both,) = with_entries([entry()], [entry(region=US)])
+    told = validate(feed_of("alpine", [withdrawn(both, "deprecated", US)]).to_json())["images"][0]
+    assert told["state"] == "current"
+    assert told["withdrawal"] == {US: {"stage": "deprecated", "why": "superseded", "removal": "2026-12-24"}}
+    assert feed_of("alpine", [withdrawn(both, "private", EU, US)]).images[0].state == "private"
+
+
+def test_the_latest_is_a_current_image_while_there_is_one_and_never_a_private_one() -> None:
+    old, new = entry("3.23.5"), entry("3.23.6")
+    assert overall(old, withdrawn(new, "deprecated", EU)) == old.name
+    told = latest_of([withdrawn(old, "private", EU), withdrawn(new, "deprecated", EU)])
+    assert (told.overall[EU].name, told.overall[EU].state) == (new.name, "deprecated")
+    assert overall(withdrawn(new, "private", EU)) is None
+
+
+def test_how_far_an_image_is_withdrawn_is_kept_in_the_file_for_each_region() -> None:
+    gone = withdrawn(entry(), "deprecated", EU)
+    (read,) = from_yaml(to_yaml([gone]), "here")
+    assert read == gone
+    (both,) = with_entries([read], [entry(region=US)])
+    assert (both.stage_in(EU), both.stage_in(US)) == ("deprecated", "current")
+    (again,) = with_entries([both], [entry()])
+    assert again.withdrawal == ()
+    assert without_artifact([both], EU)[0].withdrawal == ()
 
 
 def test_a_feed_is_read_back_and_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
     feed, path = feed_of("alpine", [entry()]), tmp_path / "alpine.json"
     path.write_text(feed.to_json())
     assert Feed.read(path) == feed
-    for text in ("{}", "[", '{"format": 2}', "\udcff"):
+    for text in (feed.to_json().replace('"alpine"', '"../alpine"'), "{}", "[", '{"format": 2}', "\udcff"):
         path.write_bytes(text.encode(errors="surrogateescape"))
         with pytest.raises(InputError, match=r"alpine\.json.*python -m omi releases"):
             Feed.read(path)

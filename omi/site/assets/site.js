@@ -1,0 +1,114 @@
+// Filters and copy buttons. Pages are whole without it.
+"use strict";
+
+document.documentElement.classList.add("js");
+
+const told = document.getElementById("told");
+let toldUntil = 0;
+
+function tell(text) {
+  told.textContent = text;
+  told.classList.add("shown");
+  clearTimeout(toldUntil);
+  toldUntil = setTimeout(() => {
+    told.classList.remove("shown");
+    told.textContent = "";
+  }, 4000);
+}
+
+// Pages that come by plain HTTP have no clipboard of their own.
+function copyBySelection(text) {
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.setAttribute("readonly", "");
+  area.className = "offscreen";
+  const before = document.activeElement;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  before?.focus();
+  if (!done) throw new Error("refused");
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    copyBySelection(text);
+  }
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  const text = button.dataset.copy;
+  try {
+    await copy(text);
+    tell(`Copied: ${text}`);
+  } catch {
+    tell(`The browser does not let this page copy: ${text}`);
+  }
+});
+
+const form = document.getElementById("filters");
+if (form) {
+  const images = [...document.querySelectorAll("#images > li")].map((item) => ({
+    item,
+    facts: item.dataset,
+    places: [...item.querySelectorAll("[data-region]")],
+  }));
+  const count = document.getElementById("count");
+  const none = document.getElementById("none");
+  const all = count.textContent;
+
+  const wanted = () => Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
+
+  function show({ region, ...facts }) {
+    let shown = 0;
+    for (const { item, facts: has, places } of images) {
+      let fits = Object.entries(facts).every(([key, value]) => has[key] === value);
+      let there = 0;
+      for (const place of places) {
+        place.hidden = Boolean(region) && place.dataset.region !== region;
+        there += !place.hidden;
+      }
+      fits = fits && there > 0;
+      item.hidden = !fits;
+      shown += fits;
+    }
+    none.hidden = shown > 0;
+    count.textContent = shown === images.length ? all : `${shown} of ${images.length} images`;
+  }
+
+  // The address keeps the filters, so that a filtered list can be linked to; only its fragment, since pages from a
+  // file may change no more than that.
+  function keep(filters) {
+    const fragment = new URLSearchParams(filters).toString();
+    history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
+  }
+
+  function readAddress() {
+    const given = new URLSearchParams(location.hash.slice(1));
+    for (const select of form.querySelectorAll("select")) {
+      const value = given.get(select.name) ?? "";
+      select.value = [...select.options].some((option) => option.value === value) ? value : "";
+    }
+    show(wanted());
+  }
+
+  form.addEventListener("change", () => {
+    show(wanted());
+    keep(wanted());
+  });
+  form.addEventListener("reset", () => {
+    // the fields are reset after this event
+    setTimeout(() => {
+      show(wanted());
+      keep({});
+    });
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  addEventListener("hashchange", readAddress);
+  readAddress();
+}
