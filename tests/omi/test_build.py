@@ -25,7 +25,7 @@ from omi.profile.model import Access
 from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
 from omi.verify.size import Size
-from tests.omi.conftest import ACCOUNT, Account, FakePacker
+from tests.omi.conftest import Account, FakePacker
 
 
 class Bench:
@@ -66,11 +66,11 @@ def bench(account: Account, packer: FakePacker, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench) -> None:
-    spec = bench.account.spec(access=Access(public=True, accounts=("210987654321",)))
+    spec = bench.account.spec(access=Access(public=True, accounts=(bench.account.other_id,)))
     record = bench.build(spec)
-    assert bench.account.left() == {"images": [record.omi]}
+    assert bench.account.left() == {"image": [record.omi]}
     assert (record.verified, record.adopted, record.boot_seconds) == (True, False, 7)
-    assert (record.account, record.used_bytes, record.packages) == (ACCOUNT, 94000000, 46)
+    assert (record.account, record.used_bytes, record.packages) == (bench.account.id, 94000000, 46)
     assert (record.trimmed_bytes, record.installed_bytes) == (147000000, 83000000)
     assert record.boot_modes == ("legacy",)
     assert "boot_modes" not in record.to_json(), "an earlier version reads it, and wrote none"
@@ -78,7 +78,10 @@ def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench)
     assert found is not None
     assert found.bears(Identity(spec).tags)
     answer = bench.account.ec2.describe_image_attribute(ImageId=record.omi, Attribute="launchPermission")
-    assert {item.get("UserId") or item.get("Group") for item in answer["LaunchPermissions"]} == {"210987654321", "all"}
+    assert {item.get("UserId") or item.get("Group") for item in answer["LaunchPermissions"]} == {
+        bench.account.other_id,
+        "all",
+    }
     assert not list((bench.folder / spec.name).glob("alpine-omi-*")), "a private key was left"
 
 
@@ -94,8 +97,7 @@ def test_what_apk_installed_is_recorded_where_the_profile_wants_to_know(
 
 
 def with_firmware(account: Account, firmware: str) -> ImageSpec:
-    """Its cloud is named as plugin 1.0.2 wants it, which the fake Packer doesn't care about."""
-    spec = account.spec(cloud=account.access.model_copy(update={"api": account.access.api.replace("http:", "https:")}))
+    spec = account.spec()
     return spec.model_copy(update={"build": spec.build.model_copy(update={"firmware": firmware})})
 
 
@@ -107,7 +109,7 @@ def test_a_plugin_that_knows_no_boot_modes_is_made_up_for(bench: Bench, firmware
     assert (record.name, record.boot_modes) == (spec.name, modes)
     assert read_boot_modes(bench.account.cloud, record.omi) == modes
     assert ImageRecord.from_json(record.to_json(), "it") == record
-    assert bench.account.left() == {"images": [record.omi]}, "the one under the working name is gone"
+    assert bench.account.left() == {"image": [record.omi]}, "the one under the working name is gone"
 
 
 def test_what_packer_registered_under_a_working_name_and_a_killed_run_left_is_removed(bench: Bench) -> None:
@@ -117,7 +119,7 @@ def test_what_packer_registered_under_a_working_name_and_a_killed_run_left_is_re
     left = bench.account.register(f"{spec.name}-{identity.build_id}", identity.description)
     record = bench.build(spec)
     assert left != record.omi
-    assert bench.account.left() == {"images": [record.omi]}
+    assert bench.account.left() == {"image": [record.omi]}
 
 
 def test_an_image_with_other_boot_modes_than_its_firmware_is_refused(bench: Bench) -> None:
@@ -159,7 +161,7 @@ def test_an_orphan_that_was_built_elsewhere_has_no_documents(bench: Bench) -> No
 def test_what_packer_leaves_though_it_succeeded_is_swept(bench: Bench) -> None:
     bench.packer.behave("leaky")
     record = bench.build(bench.account.spec())
-    assert bench.account.left() == {"images": [record.omi]}
+    assert bench.account.left() == {"image": [record.omi]}
 
 
 @pytest.mark.parametrize("mode", ["fail", "half"])
@@ -200,7 +202,7 @@ def test_a_half_made_orphan_is_removed_and_built_anew(bench: Bench) -> None:
     orphan = bench.account.register(spec.name, Identity(spec).description)
     record = bench.build(spec)
     assert record.omi != orphan
-    assert bench.account.left() == {"images": [record.omi]}
+    assert bench.account.left() == {"image": [record.omi]}
 
 
 @pytest.mark.parametrize("tags", [{}, {"project": "alpine-omi", "stack": "another", "digest": "sha256:" + "0" * 64}])
@@ -210,7 +212,7 @@ def test_what_another_hand_made_is_adopted_and_left_alone(bench: Bench, tags: di
     record = bench.build(spec)
     assert (record.omi, record.adopted, record.verified) == (theirs, True, False)
     assert bench.booted == []
-    assert bench.account.left() == {"images": [theirs]}
+    assert bench.account.left() == {"image": [theirs]}
 
 
 def test_a_failure_never_removes_an_image_of_another_stack(bench: Bench) -> None:
@@ -219,7 +221,7 @@ def test_a_failure_never_removes_an_image_of_another_stack(bench: Bench) -> None
     bench.packer.behave("fail")
     with pytest.raises(BuildError):
         bench.build(spec)
-    assert bench.account.left() == {"images": [other]}
+    assert bench.account.left() == {"image": [other]}
 
 
 def test_what_another_stack_built_under_the_name_in_the_meantime_is_adopted(

@@ -11,7 +11,7 @@ from omi.__main__ import main
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.profile.model import Access
-from tests.omi.conftest import ACCOUNT, Account
+from tests.omi.conftest import Account
 
 
 class Desk:
@@ -32,12 +32,12 @@ class Desk:
         omi = self.account.register(spec.name, tags=dict(Identity(spec).tags))
         return self.record(spec, omi)
 
-    def record(self, spec: ImageSpec, omi: str, account: str = ACCOUNT, adopted: bool = False) -> ImageRecord:
+    def record(self, spec: ImageSpec, omi: str, account: str = "", adopted: bool = False) -> ImageRecord:
         return ImageRecord(
             name=spec.name,
             omi=omi,
             snapshots=(),
-            account=account,
+            account=account or self.account.id,
             region=spec.cloud.region,
             created=datetime(2026, 11, 23, tzinfo=UTC),
             volume_size=1,
@@ -70,7 +70,7 @@ def test_delete_of_an_adopted_image_only_forgets_it(desk: Desk) -> None:
     code, _, err = desk.run("delete", spec, desk.record(spec, omi, adopted=True))
     assert code == 0
     assert "forgotten" in err
-    assert desk.account.left() == {"images": [omi]}
+    assert desk.account.left() == {"image": [omi]}
 
 
 def test_delete_refuses_an_image_without_this_stacks_tags(desk: Desk) -> None:
@@ -80,18 +80,18 @@ def test_delete_refuses_an_image_without_this_stacks_tags(desk: Desk) -> None:
     assert code == 5
     assert err.count("\n") == 1
     assert "does not carry the tags" in err
-    assert desk.account.left() == {"images": [omi]}
+    assert desk.account.left() == {"image": [omi]}
 
 
 def test_delete_with_another_accounts_key_does_not_take_not_found_for_gone(desk: Desk) -> None:
     spec = desk.account.spec()
-    code, _, err = desk.run("delete", spec, desk.record(spec, "ami-0123abcd", account="210987654321"))
+    code, _, err = desk.run("delete", spec, desk.record(spec, "ami-0123abcd", account=desk.account.other_id))
     assert code == 3
-    assert "belongs to account 210987654321" in err
+    assert f"belongs to account {desk.account.other_id}" in err
 
 
 def test_update_makes_tags_and_access_be_what_the_spec_says(desk: Desk) -> None:
-    spec = desk.account.spec(access=Access(accounts=("210987654321",)))
+    spec = desk.account.spec(access=Access(accounts=(desk.account.other_id,)))
     omi = desk.account.register(spec.name)
     desk.account.ec2.modify_image_attribute(ImageId=omi, LaunchPermission={"Add": [{"Group": "all"}]})
     record = desk.record(spec, omi)
@@ -99,7 +99,7 @@ def test_update_makes_tags_and_access_be_what_the_spec_says(desk: Desk) -> None:
     assert code == 0
     assert ImageRecord.from_json(out, "output") == record
     answer = desk.account.ec2.describe_image_attribute(ImageId=omi, Attribute="launchPermission")
-    assert [item.get("UserId") or item.get("Group") for item in answer["LaunchPermissions"]] == ["210987654321"]
+    assert [item.get("UserId") or item.get("Group") for item in answer["LaunchPermissions"]] == [desk.account.other_id]
     tags = {tag["Key"]: tag["Value"] for tag in desk.account.ec2.describe_images(ImageIds=[omi])["Images"][0]["Tags"]}
     assert tags == dict(Identity(spec).tags)
 
@@ -136,8 +136,7 @@ def test_without_a_record_nothing_is_deleted(desk: Desk) -> None:
 
 def test_adopt_records_what_is_there_and_changes_nothing(desk: Desk) -> None:
     spec = desk.account.spec()
-    omi = desk.account.register(spec.name, tags={"owner": "somebody"})
-    desk.account.set_boot_modes(omi, "uefi", "legacy")
+    omi = desk.account.register(spec.name, tags={"owner": "somebody"}, boot_modes=("uefi", "legacy"))
     before = desk.account.ec2.describe_images(ImageIds=[omi])["Images"]
     code, out, _ = desk.run("adopt", spec, None)
     record = ImageRecord.from_json(out, "standard output")

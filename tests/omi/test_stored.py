@@ -26,7 +26,7 @@ from omi.plan import Action, make_plan
 from omi.profile.model import Access, Build
 from omi.settings import Retention
 from omi.upstream.model import Upstream
-from tests.omi.conftest import ACCOUNT, Account
+from tests.omi.conftest import Account
 
 TOP = Path(__file__).resolve().parents[2]
 FORMS = sorted(Path(__file__).with_name("stored").glob("*.json"))
@@ -118,7 +118,7 @@ def test_the_shell_runs_those_words_from_the_projects_folder(account: Account, t
     omi = account.register(held.name, tags=dict(Identity(held.spec).tags))
     here = {"cloud": account.access.model_dump(mode="json"), "releases_dir": str(tmp_path)}
     stdin = json.dumps(json.loads(stored["stdin"]) | here)
-    record = json.dumps(json.loads(stored["stdout"]) | {"omi": omi, "snapshots": [], "account": ACCOUNT})
+    record = json.dumps(json.loads(stored["stdout"]) | {"omi": omi, "snapshots": [], "account": account.id})
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["sh", "-c", stored["delete"]],

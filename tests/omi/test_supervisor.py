@@ -57,8 +57,8 @@ def test_the_end_of_the_front_ends_everything_cleanly(
 ) -> None:
     packer.behave("hang")
     front = start_front(account, packer)
-    assert wait_for(lambda: "vms" in account.left()), "Packer did not start"
-    assert {"vms", "keys", "groups"} == set(account.left())
+    assert wait_for(lambda: "vm" in account.left()), "Packer did not start"
+    assert {"vm", "volume", "keypair", "security-group"} == set(account.left())
     front.send_signal(number)
     # standard error is shared with the supervisor: it ends when the supervisor has ended
     output, errors = front.communicate(timeout=LIMIT)
@@ -76,7 +76,7 @@ def test_the_end_of_whoever_started_the_front_ends_everything_too(account: Accou
     packer.behave("hang")
     # a shell that stays, as the plugin does; the front is its child and gets the shell's standard input
     plugin = start(account, packer, ["/bin/sh", "-c", '"$0" -m omi build; :', sys.executable])
-    assert wait_for(lambda: "vms" in account.left()), "Packer did not start"
+    assert wait_for(lambda: "vm" in account.left()), "Packer did not start"
     plugin.kill()
     _, errors = plugin.communicate(timeout=LIMIT)
     assert account.left() == {}

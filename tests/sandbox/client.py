@@ -14,11 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import boto3
-from botocore.config import Config
-
 from sandbox.config import Addresses, Settings, Timing
-from sandbox.server import Server
 from tests.sandbox.fakes import FakeMachines
 
 Json = dict[str, Any]
@@ -95,6 +91,8 @@ class Sandbox:
     """A sandbox in this process, on free ports, with the fake machines."""
 
     def __init__(self, settings: Settings) -> None:
+        from sandbox.server import Server  # not for those who only want the client, as the fake Packer does
+
         self.settings = settings
         self.server = Server(settings, lambda text: None)
         self.profiles: dict[str, Json] = json.loads(settings.profiles_file.read_text())
@@ -109,6 +107,9 @@ class Sandbox:
         return Oapi(self.profiles[profile], self.settings.addresses, self.settings.ca_file)
 
     def ec2(self, profile: str = "main", **overrides: Any) -> Any:
+        import boto3
+        from botocore.config import Config
+
         known = self.profiles[profile]
         options = {
             "region_name": known["region"],
