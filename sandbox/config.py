@@ -60,7 +60,7 @@ class Timing:
     snapshot_queue: float = 0.5
     snapshot_copy: float = 1.0
     snapshot_delete: float = 0.0
-    """None: a deleted snapshot was recorded as gone at the next read."""
+    """A deleted snapshot was recorded as gone at the next read."""
     image_create: float = 1.0
     terminated_kept: float = 300.0
     """A terminated VM stays readable this long."""
@@ -76,8 +76,8 @@ class Timing:
 
     @classmethod
     def uniform(cls, step: float) -> Timing:
-        """Every step takes `step` seconds; what is kept or locked keeps its usual duration."""
-        kept = {"terminated_kept", "lockout"}
+        """Every step takes `step` seconds; what is kept, locked or gone at once keeps its usual duration."""
+        kept = {"terminated_kept", "lockout", "snapshot_delete"}
         steps = {each.name: step for each in fields(cls) if each.name not in kept}
         return cls(**{**steps, "vm_poll": max(step, 0.02)})
 

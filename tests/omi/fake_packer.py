@@ -33,11 +33,12 @@ def main() -> int:
 def build(mode: str, values: dict[str, Any]) -> int:
     """Run one build as `mode` says."""
     sys.path.insert(0, (HERE / "project").read_text())
+    from sandbox.config import Addresses
     from tests.sandbox import client
 
     keys = {"access_key": os.environ["OSC_ACCESS_KEY"], "secret_key": os.environ["OSC_SECRET_KEY"]}
-    settings = client.Addresses(int((HERE / "port").read_text()))
-    oapi = client.Oapi({**keys, "region": values["region"]}, settings, Path(os.environ["SSL_CERT_FILE"]))
+    addresses = Addresses(int((HERE / "port").read_text()))
+    oapi = client.Oapi({**keys, "region": values["region"]}, addresses, Path(os.environ["SSL_CERT_FILE"]))
     filters = {"ImageNames": [values["source_omi"]], "AccountAliases": [values["source_owner"]]}
     source = oapi.call("ReadImages", Filters=filters)["Images"][0]["ImageId"]
     print(f"    {PREFIX}Found Image ID: {source}", flush=True)

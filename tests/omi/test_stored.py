@@ -70,7 +70,7 @@ class Stack:
         tags = {} if held.record.adopted else dict(Identity(held.spec).tags)
         omi = self.account.register(held.name, tags=tags)
         spec = json.loads(stored["stdin"]) | {"cloud": self.account.access.model_dump(mode="json")}
-        record = json.loads(stored["stdout"]) | {"omi": omi, "snapshots": [], "account": ACCOUNT}
+        record = json.loads(stored["stdout"]) | {"omi": omi, "snapshots": [], "account": self.account.id}
         return stored | {"stdin": json.dumps(spec), "stdout": json.dumps(record)}, omi
 
     def run(self, words: str, stdin: str, stdout: str) -> tuple[int, str, str]:
