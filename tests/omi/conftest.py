@@ -28,6 +28,7 @@ PROFILE = "main"
 """The account of the local cloud that a test works on."""
 OTHER_PROFILE = "second"
 """Another one of the same Region."""
+_LEAVING = {"shutting-down", "deleting"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Account:
         return image
 
     def left(self) -> dict[str, list[str]]:
-        """Everything of a build that is still there, by kind; of snapshots those that belong to no image."""
+        """Everything of a build that is there and not on its way out, by kind; snapshots of images are not told."""
         held = self.sandbox.control("GET", "inventory")[PROFILE]["resources"]
         used = {
             each["Ebs"]["SnapshotId"]
