@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,6 @@ from tests.sandbox.client import (
     snapshot,
     source_image,
     state_of,
-    wait_for,
     wait_state,
 )
 
@@ -171,7 +171,9 @@ def test_what_is_anothers_is_neither_seen_nor_changed(sandbox: Sandbox, oapi: Oa
     assert state_of(oapi, vm) == "running"
 
 
-def test_a_security_group_is_kept_while_a_vm_holds_it_and_a_moment_longer(oapi: Oapi) -> None:
+def test_a_security_group_is_kept_while_a_vm_holds_it_and_a_moment_longer(sandbox: Sandbox, oapi: Oapi) -> None:
+    cloud = sandbox.server.cloud
+    cloud.timing = replace(cloud.timing, security_group_hold=3600.0)
     group = oapi.call("CreateSecurityGroup", SecurityGroupName="mine", Description="x")["SecurityGroup"]
     assert refused(oapi, "CreateSecurityGroup", SecurityGroupName="mine", Description="x") == (409, "9008")
     vm = launch(oapi, SecurityGroupIds=[group["SecurityGroupId"]])
@@ -179,16 +181,9 @@ def test_a_security_group_is_kept_while_a_vm_holds_it_and_a_moment_longer(oapi: 
     oapi.call("DeleteVms", VmIds=[vm])
     assert refused(oapi, "DeleteSecurityGroup", SecurityGroupId=group["SecurityGroupId"]) == (409, "9085")
     wait_state(oapi, vm, "terminated")
-    wait_for(lambda: _deletes(oapi, group["SecurityGroupId"]), bool)
-
-
-def _deletes(oapi: Oapi, group_id: str) -> bool:
-    try:
-        oapi.call("DeleteSecurityGroup", SecurityGroupId=group_id)
-    except Refused as caught:
-        assert caught.code == "9085"  # noqa: PT017 - any other refusal fails the test
-        return False
-    return True
+    assert refused(oapi, "DeleteSecurityGroup", SecurityGroupId=group["SecurityGroupId"]) == (409, "9085")
+    cloud.timing = replace(cloud.timing, security_group_hold=0.0)
+    oapi.call("DeleteSecurityGroup", SecurityGroupId=group["SecurityGroupId"])
 
 
 def test_rules_are_added_once_and_removed(oapi: Oapi) -> None:
