@@ -240,7 +240,7 @@ def test_what_another_stack_built_under_the_name_in_the_meantime_is_adopted(
     record = bench.build(spec)
     assert ([record.omi], record.adopted, record.verified) == (theirs, True, False)
     assert "by stack another: adopted" in bench.said.getvalue()
-    assert bench.account.left() == {"images": theirs}
+    assert bench.account.left() == {"image": theirs}
 
 
 def test_what_another_stack_builds_right_now_is_waited_for_before_it_is_adopted(

@@ -109,7 +109,7 @@ def test_its_own_commands_share_the_image_and_deregister_it_unless_it_was_adopte
     code, _, err = stack.run(stored["delete"], stored["stdin"], stored["stdout"])
     assert code == 0, err
     assert ("forgotten" if adopted else f"deregistered {omi}") in err
-    assert stack.account.left() == ({"images": [omi]} if adopted else {})
+    assert stack.account.left() == ({"image": [omi]} if adopted else {})
 
 
 def test_the_shell_runs_those_words_from_the_projects_folder(account: Account, tmp_path: Path) -> None:
