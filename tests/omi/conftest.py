@@ -80,7 +80,10 @@ class Account:
             for image in self.ec2.describe_images(Owners=["self"])["Images"]
             for each in image["BlockDeviceMappings"]
         }
-        found = {kind: [each["id"] for each in resources if each["id"] not in used] for kind, resources in held.items()}
+        found = {
+            kind: [each["id"] for each in resources if each["id"] not in used and each.get("state") not in _LEAVING]
+            for kind, resources in held.items()
+        }
         return {kind: ids for kind, ids in found.items() if ids}
 
 
