@@ -10,10 +10,13 @@ from typing import Any
 from omi.errors import SettingsError, StateError, ToolError
 from omi.safe_json import read_json
 from omi.safe_yaml import YamlError, read_values
+from omi.settings import Settings
 
 PROJECT = "alpine-omi"
 """The project's name in Pulumi.yaml, which is also the namespace of its configuration."""
 
+STACKS = Path("stacks")
+"""Where their files lie (`stackConfigDir` in Pulumi.yaml)."""
 _LONGEST = 1024 * 1024
 """Characters of a stack's file; a thousand adoptions have about a tenth."""
 EXPORT_LIMIT = 120
@@ -23,7 +26,7 @@ EXPORT_LIMIT = 120
 class StackFile:
     """The configuration in `stacks/Pulumi.<stack>.yaml`, answering as Pulumi's Config does."""
 
-    def __init__(self, stack: str, folder: Path = Path("stacks")) -> None:
+    def __init__(self, stack: str, folder: Path = STACKS) -> None:
         path = folder / f"Pulumi.{stack}.yaml"
         try:
             content = read_values(path.read_text(encoding="utf-8"), _LONGEST) or {}
@@ -60,6 +63,31 @@ def _config(content: object, path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise SettingsError(f"{path}: must hold a map `config` of settings by name, `{PROJECT}:KEY`")
     return values
+
+
+def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) -> None:
+    """Raise SettingsError if another stack of this checkout would write the same releases files.
+
+    They name one OMI for an image and a Region: each stack's update would take the other's out.
+    """
+    for path in sorted(folder.glob("Pulumi.*.yaml")):
+        other = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        if other == stack:
+            continue
+        try:
+            theirs = Settings.load(StackFile(other, folder))
+        except SettingsError:
+            continue  # whoever uses that stack is told
+        if _releases(theirs) == _releases(settings):
+            raise SettingsError(
+                f"stack config: releases_dir: {settings.releases_dir!r}: stack {other} ({path}) writes "
+                f"{settings.profile}.yaml for {settings.region} there, too; give one of the two a folder of its own by "
+                f"`pulumi config set releases_dir FOLDER`, or remove {path} if that stack is gone"
+            )
+
+
+def _releases(settings: Settings) -> tuple[Path, str, str]:
+    return Path(settings.releases_dir).resolve(), settings.profile, settings.region
 
 
 def add_to_list(stack: str, key: str, start: int, items: Sequence[Mapping[str, str | int]]) -> None:

@@ -19,6 +19,7 @@ from omi.profile.discover import expand_discovered
 from omi.profile.load import Profile, load_profile
 from omi.profile.model import Build
 from omi.settings import Settings
+from omi.stack import check_own_releases
 from omi.upstream.fetch import fetch_upstream
 from omi.upstream.model import Upstream
 
@@ -49,11 +50,12 @@ def survey_stack(
 
     `connecting` is the account's connection (omi.connecting) if the caller has begun to make it.
 
-    Raises ProfileError before anything is asked, CredentialsError (none, refused, or of another account than the one
-    that the ledger's images are in), CloudError and UpstreamError (a package index that no trusted key has signed,
-    where a build wants to be rebuilt for other versions of its packages). Alpine that can't be reached is a warning in
-    the answer.
+    Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked,
+    CredentialsError (none, refused, or of another account than the one that the ledger's images are in), CloudError and
+    UpstreamError (a package index that no trusted key has signed, where a build wants to be rebuilt for other versions
+    of its packages). Alpine that can't be reached is a warning in the answer.
     """
+    check_own_releases(settings, stack)
     today = datetime.now(UTC).date()
     profile = load_profile(settings.profile, PROFILES)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="account") as other:
