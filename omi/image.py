@@ -44,6 +44,28 @@ def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+class Limits(_Wire):
+    """Seconds that one thing in the cloud may take before the program gives up and says so."""
+
+    connect: int = Field(default=10, gt=0)
+    """For a connection to the API."""
+    answer: int = Field(default=60, gt=0)
+    """For one answer of the API. FCU's calls are tried six times in all, OAPI's four times."""
+    vm_end: int = Field(default=300, gt=0)
+    """For VMs to be terminated."""
+    image: int = Field(default=600, gt=0)
+    """For an OMI to become available, or to fail."""
+    in_use: int = Field(default=180, gt=0)
+    """For what is to be deleted to stop being in use: OMI, snapshot, volume, keypair, security group."""
+    power_off: int = Field(default=60, gt=0)
+    """For the power button to end the system of an OMI that is verified; clouds pull the plug some time later."""
+    command: int = Field(default=120, gt=0)
+    """For one command over SSH in the VM that verifies."""
+
+
+_LIMITS = Limits()
+
+
 class CloudAccess(_Wire):
     """How to reach one Region of the cloud; no secret is in it. Paths may start with `~`."""
 
@@ -58,6 +80,8 @@ class CloudAccess(_Wire):
     """OUTSCALE profile file with the credentials; None means the environment decides."""
     osc_profile: str | None = None
     """The profile's name in it."""
+    limits: Limits = Field(default=_LIMITS, exclude_if=lambda limits: limits == _LIMITS)
+    """Added later, so they are left out where they are the usual ones."""
 
 
 class BuildVm(_Wire):

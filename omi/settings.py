@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.errors import SettingsError
-from omi.image import BuildVm, CloudAccess
+from omi.image import BuildVm, CloudAccess, Limits
 from omi.profile.check import known_keys, nearest
 
 REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-eu-west-1")
@@ -79,6 +79,7 @@ class Endpoints(_Settings):
     ca_file: str | None = None
     osc_file: str | None = None
     osc_profile: str | None = None
+    limits: Limits = Limits()
 
 
 class Settings(_Settings):
@@ -105,6 +106,7 @@ class Settings(_Settings):
             ca_file=self.cloud.ca_file,
             osc_file=self.cloud.osc_file,
             osc_profile=self.cloud.osc_profile,
+            limits=self.cloud.limits,
         )
 
     @classmethod

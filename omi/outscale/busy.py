@@ -26,7 +26,8 @@ def is_busy(error: CloudError) -> bool:
 def remove(delete: Callable[[], object], limit: float, every: float = 2.0, stop: threading.Event = _NEVER) -> bool:
     """Call `delete` until it works or the thing is gone; False if it was gone at the first try.
 
-    Raises the last CloudError after `limit` seconds, or at once when trying again can't help.
+    Raises the last CloudError after `limit` seconds (the setting cloud.limits.in_use), or at once when trying again
+    can't help.
     """
     end = time.monotonic() + limit
     first = True
@@ -36,8 +37,10 @@ def remove(delete: Callable[[], object], limit: float, every: float = 2.0, stop:
         except CloudError as error:
             if is_gone(error):
                 return not first
-            if not is_busy(error) or time.monotonic() >= end:
+            if not is_busy(error):
                 raise
+            if time.monotonic() >= end:
+                raise CloudError(f"{error}, still so after {limit:.0f} s (cloud.limits.in_use)", error.code) from error
             first = False
             pause(every, stop)
         else:

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from omi.errors import CloudError, one_line
-from omi.image import CloudAccess
+from omi.image import CloudAccess, Limits
 from omi.outscale.credentials import Credentials, find_credentials
 from omi.outscale.faults import translate
 from omi.outscale.oapi import Oapi, authority, check_authority
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_CONNECT, _READ, _TRIES = 10, 60, 6  # seconds, seconds, tries in all
-# Standard mode tries again after throttling and 5xx (RequestLimitExceeded is FCU's), never after a 401.
-_CONFIG = Config(
-    connect_timeout=_CONNECT, read_timeout=_READ, retries={"mode": "standard", "total_max_attempts": _TRIES}
-)
+_TRIES = 6  # in all
 
 
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
@@ -59,7 +55,12 @@ class Cloud:
             aws_access_key_id=credentials.access_key,
             aws_secret_access_key=credentials.secret_key,
             verify=authority(access),
-            config=_CONFIG,
+            # Standard mode tries again after throttling and 5xx (RequestLimitExceeded is FCU's), never after a 401.
+            config=Config(
+                connect_timeout=access.limits.connect,
+                read_timeout=access.limits.answer,
+                retries={"mode": "standard", "total_max_attempts": _TRIES},
+            ),
         )
 
     @classmethod
@@ -76,6 +77,11 @@ class Cloud:
             raise CloudError(
                 f"{access.fcu}: {one_line(str(error))}; correct cloud.fcu in the stack's config"
             ) from error
+
+    @property
+    def limits(self) -> Limits:
+        """How long things may take."""
+        return self.access.limits
 
     def call(self, operation: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one operation of `self.ec2`, translating what it raises.

@@ -18,8 +18,6 @@ from omi.errors import BuildError, CloudError
 from omi.outscale.busy import is_gone, remove
 from omi.outscale.cloud import Cloud
 
-_IN_USE = 180.0  # seconds that a group may stay in use after its VMs ended
-
 
 @contextmanager
 def temporary_key(cloud: Cloud, name: str, folder: Path) -> Iterator[Path]:
@@ -61,12 +59,12 @@ def delete_key(cloud: Cloud, name: str) -> bool:
         raise
     if not any(pair.get("KeyName") == name for pair in pairs):
         return False
-    return remove(lambda: cloud.call(cloud.ec2.delete_key_pair, KeyName=name), _IN_USE)
+    return remove(lambda: cloud.call(cloud.ec2.delete_key_pair, KeyName=name), cloud.limits.in_use)
 
 
 def delete_group(cloud: Cloud, group_id: str) -> bool:
     """Delete a security group, waiting while it is still in use; False if there was none."""
-    return remove(lambda: cloud.call(cloud.ec2.delete_security_group, GroupId=group_id), _IN_USE)
+    return remove(lambda: cloud.call(cloud.ec2.delete_security_group, GroupId=group_id), cloud.limits.in_use)
 
 
 def find_groups(cloud: Cloud, name: str) -> list[str]:

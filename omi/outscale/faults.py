@@ -41,7 +41,9 @@ def translate(error: BotoCoreError | ClientError, action: str, url: str, region:
             f"{url}: its TLS certificate is not trusted ({reason}); "
             "set cloud.ca_file to the PEM file of the authority that signed it"
         )
-    if isinstance(error, EndpointConnectionError | ConnectTimeoutError | ReadTimeoutError | ProxyConnectionError):
+    if isinstance(error, ReadTimeoutError):
+        return CloudError(f"{url}: no answer to {action} within the time allowed (cloud.limits.answer); run again")
+    if isinstance(error, EndpointConnectionError | ConnectTimeoutError | ProxyConnectionError):
         return CloudError(
             f"{url}: cannot be reached ({type(error).__name__}); check the network, "
             f"that Region {region} is meant and, for the local cloud, that it runs (`python -m sandbox start`)"

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 LEGACY = "legacy"
 """The boot mode of an OMI that was registered without one."""
 _NEVER = threading.Event()
-_SETTLE = 600.0  # seconds for an OMI or snapshot to leave its transient state
-_DELETE = 120.0  # seconds for an OMI or snapshot to stop being in use
 
 
 @dataclass(frozen=True)
@@ -150,9 +148,10 @@ def wait_available(cloud: Cloud, omi_id: str, stop: threading.Event = _NEVER) ->
         lambda: read_omi(cloud, omi_id),
         lambda seen: seen is None or seen.state != "pending",
         f"{omi_id} to become available",
-        _SETTLE,
+        cloud.limits.image,
         every=2.0,
         stop=stop,
+        setting="cloud.limits.image",
     )
     if omi is None or omi.state != "available":
         raise CloudError(f"{omi_id} is {omi.state if omi else 'gone'} instead of available; build it again")
@@ -274,12 +273,12 @@ def deregister(cloud: Cloud, omi: Omi, ours: Ours) -> None:
             "put the tags back, or deregister it by hand and run again"
         )
     _settle(cloud, omi)
-    remove(lambda: cloud.call(cloud.ec2.deregister_image, ImageId=omi.omi_id), _DELETE)
+    remove(lambda: cloud.call(cloud.ec2.deregister_image, ImageId=omi.omi_id), cloud.limits.in_use)
 
 
 def delete_snapshot(cloud: Cloud, snapshot_id: str) -> None:
     """Delete it, waiting while an OMI that is going still uses it."""
-    remove(lambda: cloud.call(cloud.ec2.delete_snapshot, SnapshotId=snapshot_id), _DELETE)
+    remove(lambda: cloud.call(cloud.ec2.delete_snapshot, SnapshotId=snapshot_id), cloud.limits.in_use)
 
 
 def _settle(cloud: Cloud, omi: Omi) -> None:
@@ -289,8 +288,9 @@ def _settle(cloud: Cloud, omi: Omi) -> None:
             lambda: read_omi(cloud, omi.omi_id),
             lambda seen: seen is None or seen.state != "pending",
             f"{omi.omi_id} to leave state pending",
-            _SETTLE,
+            cloud.limits.image,
             every=2.0,
+            setting="cloud.limits.image",
         )
 
 

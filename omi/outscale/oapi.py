@@ -24,7 +24,6 @@ from omi.outscale.faults import TOLD, refused_key, translate
 from omi.places import expand
 from omi.safe_json import read_json
 
-_TIMEOUT = 60  # seconds
 _TRIES = 4  # in all
 _BUSY = frozenset({429, 500, 503})
 """What OUTSCALE says to try again after (its API-Retry-Strategy); never a 401, since four of them lock the account."""
@@ -114,7 +113,9 @@ class Oapi:
     def _session(self) -> URLLib3Session:
         """Keeps its connections open, so that one handshake serves several calls."""
         verify: Any = authority(self.access) or os.environ.get("AWS_CA_BUNDLE") or True
-        return URLLib3Session(verify=verify, proxies=get_environ_proxies(self.access.api), timeout=_TIMEOUT)
+        limits = self.access.limits
+        timeout: Any = (limits.connect, limits.answer)  # its stubs know only one number for both
+        return URLLib3Session(verify=verify, proxies=get_environ_proxies(self.access.api), timeout=timeout)
 
     def _content(self, action: str, answer: _Answer) -> dict[str, Any]:
         try:

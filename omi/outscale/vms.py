@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _NEVER = threading.Event()
 _LOST = frozenset({"terminated", "shutting-down", "quarantine"})
-_END = 300.0  # seconds for VMs to be terminated
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,14 @@ def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event =
         return vm
 
     ready = f"{vm_id} to run with a public address"
-    return wait_until(seen, lambda vm: vm.state == "running" and bool(vm.public_ip), ready, limit, stop=stop)
+    return wait_until(
+        seen,
+        lambda vm: vm.state == "running" and bool(vm.public_ip),
+        ready,
+        limit,
+        stop=stop,
+        setting="vm.verify_timeout",
+    )
 
 
 def read_vm(cloud: Cloud, vm_id: str) -> Vm | None:
@@ -148,6 +154,7 @@ def stop_vm(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEV
             f"{vm_id} to stop",
             limit,
             stop=stop,
+            setting="cloud.limits.power_off",
         )
     except CloudError:
         return False
@@ -158,13 +165,14 @@ def terminate_vms(cloud: Cloud, vm_ids: Iterable[str]) -> None:
     """End the VMs and wait until they are terminated; those already gone count as done."""
     wanted = list(vm_ids)
     for vm_id in wanted:
-        remove(partial(cloud.call, cloud.ec2.terminate_instances, InstanceIds=[vm_id]), _END)
+        remove(partial(cloud.call, cloud.ec2.terminate_instances, InstanceIds=[vm_id]), cloud.limits.vm_end)
     for vm_id in wanted:
         wait_until(
             partial(read_vm, cloud, vm_id),
             lambda vm: vm is None or vm.state == "terminated",
             f"{vm_id} to be terminated",
-            _END,
+            cloud.limits.vm_end,
+            setting="cloud.limits.vm_end",
         )
 
 
@@ -189,7 +197,7 @@ def own_volumes(cloud: Cloud, tags: Mapping[str, str]) -> list[str]:
 
 def delete_volume(cloud: Cloud, volume_id: str) -> bool:
     """Delete it once nothing uses it; False if it was already gone."""
-    return remove(lambda: cloud.call(cloud.ec2.delete_volume, VolumeId=volume_id), _END)
+    return remove(lambda: cloud.call(cloud.ec2.delete_volume, VolumeId=volume_id), cloud.limits.in_use)
 
 
 def _read(reservations: Iterable[Any]) -> list[Vm]:

@@ -25,10 +25,13 @@ def wait_until(
     limit: float,
     every: float = 1.0,
     stop: threading.Event = _NEVER,
+    *,
+    setting: str,
 ) -> T:
     """Call `fetch` each `every` seconds until `done`; returns what was fetched last.
 
-    `what` completes "waited N s for ...". CloudError after `limit` seconds, InterruptedBuildError once `stop` is set.
+    `what` completes "waited N s for ...", `setting` is where the limit is set. CloudError after `limit` seconds,
+    InterruptedBuildError once `stop` is set.
     """
     end = time.monotonic() + limit
     while True:
@@ -37,7 +40,7 @@ def wait_until(
             return value
         if time.monotonic() >= end:
             raise CloudError(
-                f"waited {limit:.0f} s for {what}; it may be stuck: look at it in the cloud, then run again"
+                f"waited {limit:.0f} s for {what} ({setting}); it may be stuck: look at it in the cloud, then run again"
             )
         pause(every, stop)
 

@@ -23,12 +23,9 @@ from omi.verify.size import Size
 from omi.verify.ssh import STUB, Answer, Door, public_key, wait_for_banner
 from omi.verify.timing import Timing
 
-POWER_OFF = 60.0
-"""Seconds for the power button to end the system; clouds pull the plug some time later."""
 CONSOLE_LINES = 15
 TIMING = "boot.txt"
 """Where the seconds of the boot went, in the build's folder."""
-_SSH = 120.0  # seconds for one command
 _LOGIN_TRIES = 3
 
 
@@ -111,7 +108,8 @@ class Verification:
         spec = self.identity.spec
         greeting = wait_for_banner(vm.public_ip, spec.vm.ssh_port, end - time.monotonic(), self.stop)
         if not greeting:
-            raise VerifyError(f"no SSH at {vm.public_ip} port {spec.vm.ssh_port} within {spec.vm.verify_timeout} s")
+            limit = f"{spec.vm.verify_timeout} s (vm.verify_timeout)"
+            raise VerifyError(f"no SSH at {vm.public_ip} port {spec.vm.ssh_port} within {limit}")
         self._check_is_real(greeting)
         took = time.monotonic() - start
         self.say(f"booted in {took:.0f} s, checking it")
@@ -128,8 +126,9 @@ class Verification:
             self.say(remark)
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         self.say("pressing the power button")
-        if not stop_vm(self.cloud, vm.vm_id, POWER_OFF, self.stop):
-            failed.append(f"the power button did not end it within {POWER_OFF:.0f} s")
+        power_off = self.cloud.limits.power_off
+        if not stop_vm(self.cloud, vm.vm_id, power_off, self.stop):
+            failed.append(f"the power button did not end it within {power_off} s (cloud.limits.power_off)")
         if failed:
             raise VerifyError("; ".join(dict.fromkeys(failed)))
         return Verified(round(took), size)
@@ -160,11 +159,11 @@ class Verification:
     def _enter(self, door: Door) -> Answer:
         """Run the looks, then give root the key; the key may come a moment after sshd, so a refusal is tried again."""
         script = look_script() + root_key_script()
-        answer = door.run(script, _SSH)
+        answer = door.run(script, self.cloud.limits.command)
         for _ in range(_LOGIN_TRIES - 1):
             if answer.exit_code != 255 or self.stop.wait(3):
                 break
-            answer = door.run(script, _SSH)
+            answer = door.run(script, self.cloud.limits.command)
         self.note(answer.output + answer.errors)
         if answer.exit_code == 255:
             raise VerifyError(
@@ -175,12 +174,12 @@ class Verification:
     def _refusals(self, door: Door) -> list[str]:
         """Checks from outside: only keys are asked for, and root is not let in by a key that it has for this."""
         failed = []
-        methods = door.refusal(door.user, _SSH, "-o", "PubkeyAuthentication=no")
+        methods = door.refusal(door.user, self.cloud.limits.command, "-o", "PubkeyAuthentication=no")
         if methods is None:
             failed.append("a login without a key was not refused")
         elif methods != "publickey":
             failed.append(f"sshd offers {methods} besides keys")
-        if door.refusal("root", _SSH) is None:
+        if door.refusal("root", self.cloud.limits.command) is None:
             failed.append("a login as root was not refused")
         return failed
 
