@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 from omi.errors import CloudError, one_line
 from omi.image import CloudAccess, Limits
 from omi.outscale.credentials import Credentials, find_credentials
-from omi.outscale.faults import translate
+from omi.outscale.faults import not_the_api, translate
 from omi.outscale.oapi import Oapi, authority, check_authority
 
 if TYPE_CHECKING:
@@ -86,19 +86,24 @@ class Cloud:
     def call(self, operation: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one operation of `self.ec2`, translating what it raises.
 
-        Looking for something in the answer that isn't there is a CloudError, too.
+        An answer that isn't FCU's, and looking for something in one that isn't there, is a CloudError, too.
         """
         action = getattr(operation, "__name__", "request")
         try:
             answer = operation(*args, **kwargs)
         except (BotoCoreError, ClientError) as error:
-            raise translate(error, action, self.access.fcu, self.access.region, self.credentials.source) from error
+            raise translate(error, action, self.access.fcu, self.access, self.credentials.source) from error
         except (ResponseParserError, *_UNREADABLE) as error:
             raise CloudError(
                 f"{action} at {self.access.fcu}: its answer can't be read ({type(error).__name__}); "
                 "is this OUTSCALE's API?"
             ) from error
-        return cast("T", _Answer(answer, f"{action} at {self.access.fcu}")) if isinstance(answer, dict) else answer
+        if not isinstance(answer, dict):
+            return answer
+        # botocore makes an empty answer of any XML, and every answer of FCU has its request's id
+        if not answer.get("ResponseMetadata", {}).get("RequestId"):
+            raise not_the_api(action, self.access.fcu, "not FCU's")
+        return cast("T", _Answer(answer, f"{action} at {self.access.fcu}"))
 
     @property
     def account(self) -> str:

@@ -14,6 +14,7 @@ from botocore.exceptions import (
 )
 
 from omi.errors import CloudError, CredentialsError, OmiError, one_line
+from omi.image import CloudAccess
 
 _REFUSED_KEY = frozenset(
     {"AuthFailure", "SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidAccessKeyId", "IncompleteSignature"}
@@ -31,10 +32,10 @@ def refused_key(url: str, region: str, source: str, reason: str) -> CredentialsE
     )
 
 
-def translate(error: BotoCoreError | ClientError, action: str, url: str, region: str, source: str) -> OmiError:
-    """The project's error for what botocore raised while it called `action` at `url`."""
+def translate(error: BotoCoreError | ClientError, action: str, url: str, access: CloudAccess, source: str) -> OmiError:
+    """The project's error for what botocore raised while it called `action` at `url`, one of those of `access`."""
     if isinstance(error, ClientError):
-        return _translate_answer(error, action, url, region, source)
+        return _translate_answer(error, action, url, access.region, source)
     if isinstance(error, SSLError):
         reason = one_line(str(error.kwargs.get("error", error)), 160)
         return CloudError(
@@ -42,15 +43,21 @@ def translate(error: BotoCoreError | ClientError, action: str, url: str, region:
             "set cloud.ca_file to the PEM file of the authority that signed it"
         )
     if isinstance(error, ReadTimeoutError):
-        return CloudError(f"{url}: no answer to {action} within the time allowed (cloud.limits.answer); run again")
+        limit = f"{access.limits.answer} s (cloud.limits.answer)"
+        return CloudError(f"{url}: no answer to {action} within {limit}; run again")
     if isinstance(error, EndpointConnectionError | ConnectTimeoutError | ProxyConnectionError):
         return CloudError(
             f"{url}: cannot be reached ({type(error).__name__}); check the network, "
-            f"that Region {region} is meant and, for the local cloud, that it runs (`python -m sandbox start`)"
+            f"that Region {access.region} is meant and, for the local cloud, that it runs (`python -m sandbox start`)"
         )
     if isinstance(error, HTTPClientError):
         return CloudError(f"{url}: {action} failed: {one_line(str(error.kwargs.get('error', error)), TOLD)}; try again")
     return CloudError(f"{url}: {action} failed: {one_line(str(error), TOLD)}")
+
+
+def not_the_api(action: str, url: str, what: str) -> CloudError:
+    """A good status over a body that the API can't have sent."""
+    return CloudError(f"{action} at {url}: its answer is {what}; is there a proxy or a page of maintenance? Run again")
 
 
 def _translate_answer(error: ClientError, action: str, url: str, region: str, source: str) -> OmiError:

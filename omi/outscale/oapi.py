@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ConnectionClosedError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
-from omi.errors import CloudError, CredentialsError, one_line
+from omi.errors import CloudError, CredentialsError, OmiError, one_line
 from omi.image import CloudAccess
 from omi.outscale.credentials import Credentials, find_credentials
-from omi.outscale.faults import TOLD, refused_key, translate
+from omi.outscale.faults import TOLD, not_the_api, refused_key, translate
 from omi.places import expand
 from omi.safe_json import read_json
 
@@ -29,11 +29,21 @@ _BUSY = frozenset({429, 500, 503})
 """What OUTSCALE says to try again after (its API-Retry-Strategy); never a 401, since four of them lock the account."""
 _THROTTLED = frozenset({429})
 _PAGE = 1000
+_OK = 200
 
 
 class _Answer(NamedTuple):
     status: int
     body: bytes
+
+    @property
+    def content(self) -> dict[str, Any] | None:
+        """None for a body that is no JSON object."""
+        try:
+            content: Any = read_json(self.body)
+        except ValueError:
+            return None
+        return content if isinstance(content, dict) else None
 
 
 class Oapi:
@@ -67,21 +77,34 @@ class Oapi:
             )
 
     def read(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an action that changes nothing, so that it may be tried again while the cloud says that it is busy."""
-        return self._call(action, parameters, _BUSY)
-
-    def _call(self, action: str, parameters: Mapping[str, Any], again: frozenset[int]) -> dict[str, Any]:
-        answer = self._post(action, parameters)
-        for number in range(1, _TRIES):
-            if answer.status not in again:
-                break
-            time.sleep(2.0 ** (number - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
-            answer = self._post(action, parameters)
+        """Call an action that changes nothing, so that it may be tried again: the cloud is busy, an answer got lost."""
+        answer: _Answer | BotoCoreError
+        for number in range(_TRIES):
+            _pause(number)
+            try:
+                answer = self._post(action, parameters)
+                if answer.status not in _BUSY and not (answer.status == _OK and answer.content is None):
+                    break
+            except (ConnectionClosedError, ReadTimeoutError) as error:
+                answer = error
+            except BotoCoreError as error:
+                raise self._translated(error, action) from error
+        if isinstance(answer, BotoCoreError):
+            raise self._translated(answer, action) from answer
         return self._content(action, answer)
 
     def change(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Call an action that changes something: tried again only when it was refused before anything was done."""
-        return self._call(action, parameters, _THROTTLED)
+        try:
+            answer = self._post(action, parameters)
+            for number in range(1, _TRIES):
+                if answer.status not in _THROTTLED:
+                    break
+                _pause(number)
+                answer = self._post(action, parameters)
+        except BotoCoreError as error:
+            raise self._translated(error, action) from error
+        return self._content(action, answer)
 
     def read_all(self, action: str, key: str, filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Everything that an action lists under `key`, page by page."""
@@ -103,11 +126,11 @@ class Oapi:
         request = AWSRequest("POST", url, headers={"Content-Type": "application/json"}, data=data)
         keys = ReadOnlyCredentials(self.credentials.access_key, self.credentials.secret_key, None)
         SigV4Auth(keys, "osc", self.access.region).add_auth(request)
-        try:
-            answer = self._session.send(request.prepare())
-            return _Answer(answer.status_code, answer.content)
-        except BotoCoreError as error:
-            raise translate(error, action, self.access.api, self.access.region, self.credentials.source) from error
+        answer = self._session.send(request.prepare())
+        return _Answer(answer.status_code, answer.content)
+
+    def _translated(self, error: BotoCoreError, action: str) -> OmiError:
+        return translate(error, action, self.access.api, self.access, self.credentials.source)
 
     @cached_property
     def _session(self) -> URLLib3Session:
@@ -118,19 +141,24 @@ class Oapi:
         return URLLib3Session(verify=verify, proxies=get_environ_proxies(self.access.api), timeout=timeout)
 
     def _content(self, action: str, answer: _Answer) -> dict[str, Any]:
-        try:
-            content: Any = read_json(answer.body)
-        except ValueError:
-            content = None
-        if answer.status == 200 and isinstance(content, dict):
+        content = answer.content
+        if answer.status == _OK:
+            if content is None:
+                raise not_the_api(action, self.access.api, "no JSON object")
             return content
-        errors = content.get("Errors") if isinstance(content, dict) else None
+        errors = (content or {}).get("Errors")
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
         told = " ".join(str(first[key]) for key in ("Type", "Code", "Details") if first.get(key))
         reason = told or f"HTTP {answer.status}"
         if answer.status == 401:
             raise refused_key(self.access.api, self.access.region, self.credentials.source, reason)
         raise CloudError(f"{action} at {self.access.api}: {one_line(reason, TOLD)}", str(first.get("Code", "")))
+
+
+def _pause(tries: int) -> None:
+    """Wait before another try: not before the first, then longer each time."""
+    if tries:
+        time.sleep(2.0 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
 
 
 def authority(access: CloudAccess) -> str | None:

@@ -1,0 +1,60 @@
+"""Answers that are lost, late or not the API's: told in one line, and a look is taken again where that is safe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from omi.errors import CloudError
+from omi.image import CloudAccess, Limits
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import find_source
+from tests.sandbox.client import Sandbox, wait_for
+
+PAGE = "<html><h1>Under maintenance</h1></html>"
+
+
+@pytest.fixture
+def cloud(access: CloudAccess) -> Cloud:
+    return Cloud.connect(access.model_copy(update={"limits": Limits(answer=1)}))
+
+
+def test_fcu_answering_with_a_page_is_told_and_no_fault_of_the_program(sandbox: Sandbox, cloud: Cloud) -> None:
+    sandbox.control("POST", "faults", {"action": "DescribeImages", "body": PAGE})
+    with pytest.raises(CloudError, match=r"^describe_images at https://.*: its answer is not FCU's; is there a proxy"):
+        find_source(cloud, "Debian-12-*", "Outscale")
+
+
+@pytest.mark.parametrize("fault", [{"cut": True}, {"hang": True}, {"body": PAGE}, {"status": 503}])
+def test_oapi_is_asked_again_for_what_it_only_tells(sandbox: Sandbox, cloud: Cloud, fault: dict[str, Any]) -> None:
+    sandbox.control("POST", "faults", {"action": "ReadAccounts", **fault})
+    assert cloud.account == sandbox.account_id("main")
+
+
+@pytest.mark.parametrize("fault", [{"cut": True}, {"hang": True}, {"body": PAGE}, {"status": 503}])
+def test_oapi_is_asked_once_for_what_it_may_have_done(sandbox: Sandbox, cloud: Cloud, fault: dict[str, Any]) -> None:
+    sandbox.control("POST", "faults", {"action": "CreateKeypair", "after": True, **fault})
+    with pytest.raises(CloudError):
+        cloud.oapi.change("CreateKeypair", {"KeypairName": "once"})
+    sandbox.control("DELETE", "faults")
+
+    def made() -> int:
+        return sum(call["action"] == "CreateKeypair" for call in sandbox.control("GET", "calls"))
+
+    wait_for(made, lambda number: number > 0)
+    assert made() == 1
+
+
+def test_an_answer_that_does_not_come_is_told_with_its_limit(sandbox: Sandbox, cloud: Cloud) -> None:
+    sandbox.control("POST", "faults", {"action": "CreateKeypair", "hang": True})
+    with pytest.raises(CloudError, match=r"no answer to CreateKeypair within 1 s \(cloud\.limits\.answer\); run again"):
+        cloud.oapi.change("CreateKeypair", {"KeypairName": "never"})
+
+
+def test_oapi_answering_with_a_page_for_long_is_told(sandbox: Sandbox, cloud: Cloud) -> None:
+    sandbox.control("POST", "faults", {"action": "ReadAccounts", "body": PAGE, "times": -1})
+    with pytest.raises(
+        CloudError, match=r"^ReadAccounts at https://.*: its answer is no JSON object; is there a proxy"
+    ):
+        _ = cloud.account

@@ -1,0 +1,121 @@
+"""Every fault at every call: `python -m tests.reliability.faults [--seconds N] [--seed S] [--results FILE]`.
+
+Records the calls that a build, a verify, an adoption, an update and a prune make, then tries each of them with every
+fault, in an order that the seed decides, for as long as it may. Prints the tables; exit code 1 if anything was left,
+lost, touched or wrong. With `--results` cases that the file has are not tried again, so that a whole matrix can be run
+in parts. Needs the toolchain's environment (`. toolchain/env.sh`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import random
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.reliability.matrix import COMMANDS, Case, Verdict, cases_of, judge, perform, prepare
+from tests.reliability.report import by_kind, failures, table
+from tests.reliability.stage import Booth, staged
+
+WORKERS = 6
+
+
+def record_cases(booth: Booth, commands: Sequence[str] = COMMANDS) -> list[Case]:
+    """The cases of the calls that the commands make when nothing goes wrong."""
+    cases: list[Case] = []
+    for command in COMMANDS:
+        if command not in commands:
+            continue
+        prepared = prepare(booth, command)
+        before = len(booth.calls())
+        ended = perform(booth, command, prepared)
+        if ended.code != 0:
+            raise RuntimeError(f"{command} fails without any fault: {ended.said}")
+        made = [call for call in booth.calls()[before:] if call["face"] in ("oapi", "fcu")]
+        cases += cases_of(command, made)
+    return cases
+
+
+def try_all(booths: Sequence[Booth], cases: Sequence[Case], seconds: float, tell: Callable[[Verdict], None]) -> None:
+    """Try the cases in their order, one at a time in each booth, and begin none after so many seconds."""
+    end = time.monotonic() + seconds
+    waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
+    for case in cases:
+        waiting.put(case)
+    guard = threading.Lock()
+    broken: list[BaseException] = []
+
+    def work(booth: Booth) -> None:
+        while time.monotonic() < end and not broken:
+            try:
+                case = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                verdict = judge(booth, case)
+            except BaseException as error:
+                broken.append(error)
+                raise
+            with guard:
+                tell(verdict)
+
+    threads = [threading.Thread(target=work, args=(booth,), name=booth.profile) for booth in booths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if broken:
+        raise broken[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; the seed is printed first."""
+    parser = argparse.ArgumentParser(prog="python -m tests.reliability.faults", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no case after this time")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="decides the order (default: any)")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="commands at once (%(default)s)")
+    parser.add_argument("--results", type=Path, help="file with a line of JSON for each case; is added to")
+    parser.add_argument("--commands", nargs="*", default=COMMANDS, choices=COMMANDS)
+    parser.add_argument("--only", default="", help="only cases whose name has this text")
+    given = parser.parse_args(arguments)
+    print(f"seed {given.seed}", flush=True)
+    verdicts = read_results(given.results)
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder, staged(Path(folder), given.workers) as stage:
+        cases = [case for case in record_cases(stage.booths[0], given.commands) if given.only in case.name]
+        random.Random(given.seed).shuffle(cases)  # noqa: S311 - an order, not a secret
+        known = {each.name for each in verdicts}
+        print(f"{len(cases)} cases, {len(known & {case.name for case in cases})} of them known", flush=True)
+
+        def tell(verdict: Verdict) -> None:
+            verdicts.append(verdict)
+            mark = "." if verdict.is_good else "BAD " + verdict.to_json() + "\n"
+            print(mark, end="", flush=True)
+            if given.results:
+                with given.results.open("a", encoding="utf-8") as file:
+                    file.write(verdict.to_json() + "\n")
+
+        try_all(stage.booths, [case for case in cases if case.name not in known], given.seconds, tell)
+    print(f"\n\n{table(verdicts)}\n\n{by_kind(verdicts)}\n")
+    print(f"{sum(not each.reached for each in verdicts)} cases whose fault did not strike are not counted")
+    if bad := failures(verdicts):
+        print(f"not good:\n{bad}")
+        return 1
+    return 0
+
+
+def read_results(path: Path | None) -> list[Verdict]:
+    """What an earlier run wrote."""
+    if path is None or not path.exists():
+        return []
+    return [Verdict(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

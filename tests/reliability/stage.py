@@ -1,0 +1,252 @@
+"""Where the program is put to the test: a sandbox with stub VMs, an account for each worker, a copy of the program.
+
+Every account holds what must survive whatever happens: images of the same stack, of another stack and of a foreign
+hand, snapshots, volumes, keypairs, groups and a running VM with names and tags that look like a build's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omi.guest_data import env_text, guest_values
+from omi.identity import Identity
+from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits
+from omi.origin import Origin
+from omi.profile.load import load_profile
+from omi.profile.model import Access
+from sandbox.cloud.faults import Fault
+from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
+from tests.sandbox.client import Oapi, Sandbox, empty_volume, launch, register, settings_for, snapshot
+
+TOP = Path(__file__).resolve().parents[2]
+COPIED = ("omi", "guest", "profiles")
+LIMITS = Limits(connect=3, answer=4, vm_end=15, image=15, in_use=12, power_off=10, command=30)
+"""Short, so that what never ends is seen to be ended."""
+COMMAND_LIMIT = 400.0
+OTHER = "b-0000000000000000"
+SETTLING = frozenset({"pending", "stopping", "shutting-down", "creating", "deleting", "in-queue"})
+
+Resources = dict[str, dict[str, dict[str, Any]]]
+"""By kind and id: name, state, tags."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended; `said` is its standard error."""
+
+    code: int
+    output: str
+    said: str
+    seconds: float
+
+    @property
+    def last(self) -> str:
+        """The last line for a person."""
+        lines = [line for line in self.said.splitlines() if line.strip()]
+        return lines[-1] if lines else ""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it succeeded, or failed with one line of the program's own that says why."""
+        if self.code == 0:
+            return True
+        return self.last.startswith("error: ") and "unexpected" not in self.last and "Traceback" not in self.said
+
+
+class Stage:
+    """One sandbox and one copy of the program for `workers` workers."""
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        self.folder = folder / "project"
+        self.folder.mkdir()
+        for name in COPIED:
+            shutil.copytree(TOP / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        plain = settings_for(folder / "cloud")
+        settings = replace(
+            plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=Timing.of_stubs(), extra_accounts=workers
+        )
+        self.sandbox = Sandbox(settings)
+        self.booths = [Booth(self, f"extra-{number}") for number in range(1, workers + 1)]
+
+    def close(self) -> None:
+        self.sandbox.close()
+
+    def inventory(self) -> dict[str, Any]:
+        inventory: dict[str, Any] = self.sandbox.control("GET", "inventory")
+        return inventory
+
+
+@contextmanager
+def staged(folder: Path, workers: int) -> Iterator[Stage]:
+    """A stage that is gone afterwards."""
+    stage = Stage(folder, workers)
+    try:
+        yield stage
+    finally:
+        stage.close()
+
+
+class Booth:
+    """One worker's account, with what must stay in it, and the image that it builds."""
+
+    def __init__(self, stage: Stage, profile: str) -> None:
+        self.stage, self.profile = stage, profile
+        self.oapi: Oapi = stage.sandbox.oapi(profile)
+        self.account = stage.sandbox.account_id(profile)
+        self.spec = self._spec(f"alpine-3.23.6-x86_64-{profile}")
+        self.identity = Identity(self.spec)
+        self.releases = stage.folder / f"releases-{profile}"
+        self._decorate()
+        self.kept = self.resources()
+
+    def _spec(self, name: str) -> ImageSpec:
+        settings = self.stage.sandbox.settings
+        build = next(each for each in load_profile("alpine", TOP / "profiles").builds if each.version == "3.23")
+        return ImageSpec(
+            project="alpine-omi",
+            stack="reliability",
+            name=name,
+            release="3.23.6",
+            revision=0,
+            digest="sha256:" + "5" * 64,
+            build=build,
+            access=Access(accounts=("210987654321",)),
+            cloud=CloudAccess(
+                region="eu-west-2",
+                api=settings.addresses.api_endpoint,
+                fcu=settings.addresses.fcu_endpoint,
+                ca_file=str(settings.ca_file),
+                osc_file=str(settings.profiles_file),
+                osc_profile=self.profile,
+                limits=LIMITS,
+            ),
+            vm=BuildVm(ssh_port=2222, timeout=75, verify_timeout=30, accept_stubs=True),
+            releases_dir=f"releases-{self.profile}",
+        )
+
+    # --- what must stay --------------------------------------------------------------------------------------
+
+    def _decorate(self) -> None:
+        other = {"project": "alpine-omi", "stack": "other", "build-id": OTHER}
+        earlier = Identity(self._spec(f"{self.spec.name}-earlier"))
+        self.make_image(earlier.spec.name, dict(earlier.tags), earlier.description)
+        self.make_image(f"{self.spec.name}-r1", other | {"digest": self.spec.digest}, f"of another stack ({OTHER})")
+        self.make_image(f"{self.spec.name}-copy", {}, "by hand")
+        volume = empty_volume(self.oapi)
+        self.tag(volume, other)
+        self.tag(snapshot(self.oapi, volume, "Packer: of another one"), other)
+        snapshot(self.oapi, volume, "by hand")
+        keys = (f"alpine-omi-{OTHER}-build", f"{self.identity.build_key}-2", f"{self.identity.group}", "packer_5f1e")
+        for name in keys:
+            self.oapi.call("CreateKeypair", KeypairName=name)
+        for name in (f"alpine-omi-{OTHER}", f"{self.identity.group}-2", "packer_osc_5f1e"):
+            self.oapi.call("CreateSecurityGroup", SecurityGroupName=name, Description="another's")
+        self.tag(launch(self.oapi, KeypairName=keys[0]), other | {"Name": f"{self.spec.name} build"})
+
+    def tag(self, resource: str, tags: dict[str, str]) -> None:
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+        if pairs:
+            self.oapi.call("CreateTags", ResourceIds=[resource], Tags=pairs)
+
+    def make_image(self, name: str, tags: dict[str, str], description: str) -> tuple[str, str]:
+        """An OMI as a stub build VM leaves it, and its snapshot."""
+        volume = empty_volume(self.oapi)
+        disk = self.stage.sandbox.settings.home / "volumes" / f"{volume}.json"
+        values = guest_values(self.spec, Origin(commit="unknown", tools={}))
+        disk.write_text(json.dumps({"settings": env_text(values)}), encoding="utf-8")
+        taken = snapshot(self.oapi, volume)
+        self.oapi.call("DeleteVolume", VolumeId=volume)
+        omi = register(self.oapi, name, taken, Description=description)
+        for resource in (omi, taken):
+            self.tag(resource, tags)
+        return omi, taken
+
+    # --- what is there ---------------------------------------------------------------------------------------
+
+    def resources(self) -> Resources:
+        """All of the account, once nothing of it is on its way from one state to another."""
+        end = time.monotonic() + 10
+        while True:
+            listed = self.stage.inventory()[self.profile]["resources"]
+            found = {kind: {each["id"]: each for each in entries} for kind, entries in listed.items()}
+            states = {each.get("state") for kind in found.values() for each in kind.values()}
+            if not states & SETTLING or time.monotonic() > end:
+                return found
+            time.sleep(0.05)
+
+    def permissions(self, omi: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.oapi.call("ReadImages", Filters={"ImageIds": [omi]})["Images"][0]
+        return dict(found["PermissionsToLaunch"])
+
+    def set_faults(self, *faults: dict[str, Any]) -> None:
+        """These and no others for this account; what was stuck goes on."""
+        made = [Fault.model_validate({**each, "profile": self.profile}) for each in faults]
+        self.stage.sandbox.server.cloud.faults.replace(made, self.profile)
+
+    def faults_left(self) -> list[Fault]:
+        return [each for each in self.stage.sandbox.server.cloud.faults.current() if each.profile == self.profile]
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Every call that this account has made, in order."""
+        return [each for each in self.stage.sandbox.control("GET", "calls") if each["profile"] == self.profile]
+
+    def local_keys(self) -> list[str]:
+        """Private keys that a build left on this machine."""
+        folder = self.stage.folder / "build"
+        return [str(path) for path in folder.rglob("alpine-omi-b-*") if self.identity.build_id in path.name]
+
+    def clear(self) -> None:
+        """Remove all but what must stay; put back nothing, since a loss is what is looked for."""
+        self.set_faults()
+        new = {kind: set(found) - set(self.kept[kind]) for kind, found in self.resources().items()}
+        for vm in new["vm"]:
+            self.oapi.call("DeleteVms", VmIds=[vm])
+        self.resources()
+        for image in new["image"]:
+            self.oapi.call("DeleteImage", ImageId=image)
+        for kind, action, key in (
+            ("snapshot", "DeleteSnapshot", "SnapshotId"),
+            ("volume", "DeleteVolume", "VolumeId"),
+            ("keypair", "DeleteKeypair", "KeypairId"),
+            ("security-group", "DeleteSecurityGroup", "SecurityGroupId"),
+        ):
+            for each in new[kind] & set(self.resources()[kind]):
+                self.oapi.call(action, **{key: each})
+        for folder in (self.stage.folder / "build").rglob(self.spec.name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # --- what is run -----------------------------------------------------------------------------------------
+
+    def run(self, verb: str, spec: ImageSpec | None = None, record: ImageRecord | None = None) -> Ended:
+        """`python -m omi VERB` as the stack's resource runs it; ended with all that it started at COMMAND_LIMIT."""
+        keep = {key: value for key, value in os.environ.items() if not key.startswith(("OSC_", "AWS_", "PULUMI_"))}
+        keep["PULUMI_COMMAND_STDOUT"] = record.to_json() if record else ""
+        start = time.monotonic()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "omi", verb],
+                cwd=self.stage.folder, env=keep, input=(spec or self.spec).to_json(),
+                capture_output=True, text=True, timeout=COMMAND_LIMIT, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as late:
+            said = (late.stderr or b"").decode(errors="replace")
+            return Ended(-1, "", f"{said}\nno end after {COMMAND_LIMIT:.0f} s", time.monotonic() - start)
+        return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - start)
+
+    def record_of(self, omi: str, snapshots: tuple[str, ...], *, adopted: bool = False) -> ImageRecord:
+        """What state would hold of it."""
+        return ImageRecord(
+            name=self.spec.name, omi=omi, snapshots=snapshots, account=self.account, region="eu-west-2",
+            created=datetime(2026, 11, 24, tzinfo=UTC), volume_size=1, verified=not adopted, adopted=adopted,
+        )  # fmt: skip
