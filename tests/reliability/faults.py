@@ -43,6 +43,11 @@ def record_cases(booth: Booth, commands: Sequence[str] = COMMANDS) -> list[Case]
     return cases
 
 
+def in_order(cases: Sequence[Case], seed: int) -> list[Case]:
+    """The cases in the order that belongs to the seed."""
+    return random.Random(seed).sample(cases, len(cases))  # noqa: S311 - an order, not a secret
+
+
 def try_all(booths: Sequence[Booth], cases: Sequence[Case], seconds: float, tell: Callable[[Verdict], None]) -> None:
     """Try the cases in their order, one at a time in each booth, and begin none after so many seconds."""
     end = time.monotonic() + seconds
@@ -88,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"seed {given.seed}", flush=True)
     verdicts = read_results(given.results)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, staged(Path(folder), given.workers) as stage:
-        cases = [case for case in record_cases(stage.booths[0], given.commands) if given.only in case.name]
-        random.Random(given.seed).shuffle(cases)  # noqa: S311 - an order, not a secret
+        recorded = record_cases(stage.booths[0], given.commands)
+        cases = in_order([case for case in recorded if given.only in case.name], given.seed)
         known = {each.name for each in verdicts}
         print(f"{len(cases)} cases, {len(known & {case.name for case in cases})} of them known", flush=True)
 
