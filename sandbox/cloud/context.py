@@ -43,6 +43,8 @@ class Cloud:
         """Called after each transaction, outside of its commit but under the lock (the SSH relay follows it)."""
         self.ssh_faults: dict[str, str] = {}
         """VM id -> what is wrong with its SSH since it started (`closed`, `silent`)."""
+        self.keyless: set[str] = set()
+        """Ids of VMs whose metadata lack their key, as a fault says."""
         self._lock = threading.RLock()
         self._depth = 0
         self._after: list[tuple[str, Job]] = []

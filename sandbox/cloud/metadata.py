@@ -37,7 +37,7 @@ def of_vm(cloud: Cloud, vm: Vm, public_ip: str | None) -> Metadata:
     texts |= {f"tags/{key}": value for key, value in vm.tags.items()}
     if public_ip is not None:
         texts |= {"public-ipv4": public_ip, "public-hostname": public_dns_name(public_ip, vm.region)}
-    if vm.public_key is not None:
+    if vm.public_key is not None and vm.id not in cloud.keyless:
         texts["public-keys/0/openssh-key"] = vm.public_key + "\n"
     entries = {f"meta-data/{path}": text.encode() for path, text in texts.items()}
     if vm.user_data:

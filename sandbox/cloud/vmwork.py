@@ -14,7 +14,7 @@ from sandbox.cloud import metadata, vmdisks
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.model import PublicIp, Vm, Volume, now
 from sandbox.config import INNER_SSH_PORT
-from sandbox.machines.protocol import ROOT_BUSES, Disk, MachineError, MachineSpec, Metadata
+from sandbox.machines.protocol import ROOT_BUSES, Disk, MachineError, MachineSpec
 
 log = logging.getLogger("sandbox")
 
@@ -71,8 +71,9 @@ def _start(cloud: Cloud, vm_id: str, *, on_failure: str) -> None:
     if cloud.fault_of(vm, "vm", "pending", stuck=go_on):
         return
     _trouble_ssh(cloud, vm)
+    _keep_key_back(cloud, vm)
     try:
-        cloud.machines.start_vm(_spec(cloud, vm), _first_metadata(cloud, vm))
+        cloud.machines.start_vm(_spec(cloud, vm), metadata.current(cloud, vm))
     except MachineError as error:
         log.warning("VM %s: %s", vm_id, error)
         if on_failure == "terminated":
@@ -99,21 +100,22 @@ def _trouble_ssh(cloud: Cloud, vm: Vm) -> None:
         cloud.ssh_faults[vm.id] = fault
 
 
-def _first_metadata(cloud: Cloud, vm: Vm) -> Metadata:
-    """What the VM is told at its start: without its key, for good or for now, if a fault says so."""
-    told = metadata.current(cloud, vm)
+def _keep_key_back(cloud: Cloud, vm: Vm) -> None:
+    """Have the metadata lack the VM's key from this start on, for good or for now, if a fault says so."""
     fault = cloud.faults.for_state("metadata", {"no-key", "late"}, cloud.whose(vm))
+    cloud.keyless.discard(vm.id)
     if fault is None:
-        return told
+        return
+    cloud.keyless.add(vm.id)
     if fault.state == "late":
 
         def tell() -> None:
             cloud.pause(fault.delay)
+            cloud.keyless.discard(vm.id)
             cloud.machines.set_metadata(vm.id, metadata.current(cloud, vm))
 
         with cloud.transaction():
             cloud.later(f"metadata {vm.id}", tell)
-    return Metadata({path: value for path, value in told.entries.items() if "public-keys" not in path})
 
 
 def _fail_launch(cloud: Cloud, vm_id: str, reason: str) -> None:

@@ -193,6 +193,8 @@ def test_the_metadata_can_lack_the_key_or_tell_it_late(sandbox: Sandbox, oapi: O
     sandbox.control("POST", "faults", [{"resource": "metadata", "state": "no-key"}, late])
     lacking, slow = launch(oapi, KeypairName="told"), launch(oapi, KeypairName="told")
     wait_for(lambda: entries(slow), lambda told: key in told)
+    oapi.call("CreateTags", ResourceIds=[lacking], Tags=[{"Key": "told", "Value": "again"}])
+    wait_for(lambda: entries(lacking), lambda told: "meta-data/tags/told" in told)
     assert key not in entries(lacking)
 
 
