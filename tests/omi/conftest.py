@@ -88,17 +88,19 @@ class Account:
 
 
 @pytest.fixture(scope="session")
-def boto3_session() -> boto3.session.Session:
+def _one_boto3_session() -> Iterator[None]:
     """One for all tests of a process: each that is new parses FCU's description again, a fifth of a second."""
-    return boto3.session.Session()
+    session = boto3.session.Session()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3.session, "Session", lambda: session)
+        yield
 
 
 @pytest.fixture
 def account(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, boto3_session: boto3.session.Session
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, _one_boto3_session: None
 ) -> Iterator[Account]:
     """An empty account; its keys are in the environment."""
-    monkeypatch.setattr(boto3.session, "Session", lambda: boto3_session)
     sandbox = Sandbox(settings_for(tmp_path_factory.mktemp("cloud")))
     try:
         known = sandbox.profiles[PROFILE]

@@ -137,10 +137,9 @@ def _record_one(folder: Path, revision: int) -> None:
 
 
 def test_builds_that_end_at_the_same_time_are_all_named(tmp_path: Path) -> None:
-    makers = [
-        multiprocessing.get_context("spawn").Process(target=_record_one, args=(tmp_path, revision))
-        for revision in range(6)
-    ]
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])  # once for all: the imports are dear
+    makers = [processes.Process(target=_record_one, args=(tmp_path, revision)) for revision in range(6)]
     for maker in makers:
         maker.start()
     for maker in makers:
