@@ -80,10 +80,18 @@ class RunFolder:
         """What is written out of the image, until the releases folder has it."""
         return self.path / "documents"
 
+    @property
+    def elsewhere(self) -> Path:
+        """A link to Packer's home where that can't be in here, so that the run after one that was killed finds it."""
+        return self.path / "packer-home"
+
     def tidy(self) -> None:
         """Remove what only a run in progress needs: private keys, what was uploaded, Packer's home."""
         for key in self.path.glob("alpine-omi-*"):
             key.unlink(missing_ok=True)
+        if self.elsewhere.is_symlink():
+            _remove_own(self.elsewhere.readlink())
+            self.elsewhere.unlink()
         for leftover in (self.upload, *self.path.glob("packer-*")):
             shutil.rmtree(leftover, ignore_errors=True)
 
@@ -98,7 +106,22 @@ def temporary_folder(folder: RunFolder) -> Iterator[Path]:
     """Packer's home and TMPDIR, removed at the end; in the run's folder unless its plugins' sockets would not fit."""
     own = len(str(folder.path)) <= _SOCKET_ROOM
     with tempfile.TemporaryDirectory(prefix="packer-", dir=folder.path if own else None) as path:
+        if not own:
+            folder.elsewhere.unlink(missing_ok=True)
+            folder.elsewhere.symlink_to(path)
         yield Path(path)
+    folder.elsewhere.unlink(missing_ok=True)
+
+
+def _remove_own(home: Path) -> None:
+    """Remove a home that a run left, unless it is another user's by now."""
+    if (
+        home.name.startswith("packer-")
+        and home.is_dir()
+        and not home.is_symlink()
+        and home.stat().st_uid == os.getuid()
+    ):
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def write_variables(folder: RunFolder, identity: Identity, tools: PackerTools, entry: Entry, omi_name: str) -> None:

@@ -104,6 +104,21 @@ def test_boot_modes_reach_the_plugins_that_know_them(tmp_path: Path, firmware: s
     assert option not in folder.template.read_text(), "plugin 1.0.2 would refuse the template"
 
 
+def test_what_a_killed_run_left_of_packers_home_elsewhere_is_removed_by_the_next(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / ("d" * 80))
+    folder.path.mkdir()
+    killed = temporary_folder(folder)
+    home = killed.__enter__()  # its end never comes
+    (home / "plugin-socket").write_text("")
+    mine = home.with_name(f"{home.name}-of-another")
+    mine.mkdir()
+    folder.tidy()
+    assert not home.exists()
+    assert list(folder.path.iterdir()) == []
+    assert mine.exists()
+    mine.rmdir()
+
+
 def test_packers_home_fits_a_socket_even_below_a_long_path(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / ("d" * 80))
     folder.path.mkdir()
