@@ -16,11 +16,13 @@ def adopt(_: Sequence[str]) -> int:
     """
     from omi.identity import Identity
     from omi.outscale.cloud import Cloud
-    from omi.outscale.images import find_own, read_boot_modes
+    from omi.outscale.images import find_own, read_boot_modes, wait_available
 
     spec = read_spec()
     cloud = Cloud.connect(spec.cloud)
     omi = find_own(cloud, spec.name)
+    if omi is not None and omi.state == "pending":  # another stack registers it right now
+        omi = wait_available(cloud, omi.omi_id)
     if omi is None or omi.state != "available":
         state = "is not in the account" if omi is None else f"is {omi.state}"
         raise CloudError(f"{spec.name} {state}, so it is not adopted; take it out of `adopt` in the stack's config")

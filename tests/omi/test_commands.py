@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from omi.__main__ import main
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import Omi, find_own
 from omi.profile.model import Access
 from tests.omi.conftest import Account
 
@@ -151,6 +154,20 @@ def test_adopt_of_this_stacks_own_image_manages_it(desk: Desk) -> None:
     _, out, _ = desk.run("adopt", spec, None)
     record = ImageRecord.from_json(out, "standard output")
     assert (record.omi, record.adopted, record.verified) == (own.omi, False, False)
+
+
+def test_adopt_waits_for_what_another_stack_registers_right_now(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = desk.account.spec()
+    omi = desk.account.register(spec.name, tags={"stack": "another"})
+
+    def registering(cloud: Cloud, name: str) -> Omi | None:
+        found = find_own(cloud, name)
+        return replace(found, state="pending") if found else None
+
+    monkeypatch.setattr("omi.outscale.images.find_own", registering)
+    code, out, err = desk.run("adopt", spec, None)
+    assert code == 0, err
+    assert ImageRecord.from_json(out, "standard output").omi == omi
 
 
 def test_adopt_of_what_is_gone_builds_nothing(desk: Desk) -> None:
