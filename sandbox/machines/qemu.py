@@ -15,7 +15,7 @@ from sandbox.machines.metadata import Trouble
 from sandbox.machines.protocol import Disk, MachineError, MachineSpec, Metadata
 from sandbox.machines.vm import Vm
 
-POWER_OFF_LIMIT_S = 90.0
+POWER_OFF_LIMIT_S = 300.0
 CLOSE_LIMIT_S = 15.0
 
 
