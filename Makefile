@@ -2,7 +2,7 @@
 SHELL = /bin/sh
 PYTHON = python3
 .DEFAULT_GOAL = help
-.PHONY: help demo setup venv toolchain system-packages site lint test check clean
+.PHONY: help demo setup venv toolchain system-packages site lint test check soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -55,6 +55,9 @@ test: setup lint ## every test, end to end included
 check: setup lint ## the quick tests, about a minute
 	@# Many of them wait for something: more workers than there are cores keep these busy.
 	@. toolchain/env.sh && python -m pytest -m 'not slow' -n $$(($$(nproc) * 2 + 1)) --dist worksteal
+
+soak: setup ## faults and interruptions by SEED=N (else a new one, which it prints) for SECONDS=1800
+	@. toolchain/env.sh && python -m tests.reliability.soak --seconds "$${SECONDS:-1800}" $${SEED:+--seed "$$SEED"}
 
 clean: ## removes what builds left in this folder, and the site
 	@rm -rf build site

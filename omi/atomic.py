@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
+_PART = ".part"
+_HALF = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
+"""What such a file is called until it is whole (tempfile's eight characters)."""
 NEW_FILE = 0o644
 """Permissions of a file that wasn't there before; one that was keeps its own."""
 
@@ -13,7 +17,7 @@ NEW_FILE = 0o644
 def write_atomically(path: Path, text: str) -> None:
     """Write UTF-8 text beside the file, to the disk, and put it in the file's place. Raises OSError."""
     mode = path.stat().st_mode & 0o777 if path.exists() else NEW_FILE
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -24,3 +28,10 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def remove_halves(folder: Path) -> None:
+    """Remove what a process that was killed while it wrote left in a folder; nobody else may be writing there now."""
+    for path in folder.glob(f".*{_PART}"):
+        if _HALF.fullmatch(path.name):
+            path.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from omi.atomic import write_atomically
+from omi.atomic import remove_halves, write_atomically
 from omi.errors import ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger
@@ -73,6 +73,8 @@ def _change(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
+            for each in {folder, *((folder / file).parent for file in wanted)}:
+                remove_halves(each)
             path = folder / f"{profile}.yaml"
             before = from_yaml(path.read_text(encoding="utf-8") if path.exists() else "", str(path))
             after = change(before)

@@ -151,3 +151,18 @@ def test_each_region_has_its_own() -> None:
     assert beside("us-east-2") == names(there)
     (entry,) = from_yaml(Path("releases/alpine.yaml").read_text(), "here")
     assert [region for region, _ in entry.documents] == ["us-east-2"]
+
+
+def test_what_a_killed_run_had_half_written_is_removed_by_the_next() -> None:
+    pair = built()
+    record(*pair)
+    folder = Path("releases")
+    halves = [
+        folder / ".alpine.atom.xml.sn5833jc.part",
+        folder / "alpine/eu-west-2/.alpine-3.23.6-x86_64-r0.cdx.json.abcd_123.part",
+    ]
+    mine = [folder / ".gitkeep", folder / ".notes.md", folder / ".alpine.yaml.original"]
+    for file in (*halves, *mine):
+        file.write_text("half")
+    assert record(*pair) == []
+    assert [file.exists() for file in (*halves, *mine)] == [False, False, True, True, True]
