@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pulumi
 from pulumi_command import local
 
-from omi.image import ImageSpec
+from omi.image import ImageRecord, ImageSpec
 from omi.ledger import StoredCommand
+from omi.outputs import output_of
 
 
 def new_image(spec: ImageSpec, parent: pulumi.Resource) -> local.Command:
@@ -35,10 +35,4 @@ def kept_image(name: str, stored: StoredCommand, parent: pulumi.Resource) -> loc
 
 def details(spec: ImageSpec, command: local.Command) -> pulumi.Output[dict[str, Any]]:
     """What the stack's outputs tell of one image; unknown until it is built."""
-    return command.stdout.apply(lambda line: _details(spec, json.loads(line)))
-
-
-def _details(spec: ImageSpec, record: dict[str, Any]) -> dict[str, Any]:
-    told = ("omi", "snapshots", "region", "created", "volume_size", "used_bytes")
-    named = {"name": spec.name, "release": spec.release, "revision": f"r{spec.revision}", "digest": spec.digest}
-    return named | {key: record[key] for key in told}
+    return command.stdout.apply(lambda line: output_of(spec, ImageRecord.from_json(line, f"record of {spec.name}")))

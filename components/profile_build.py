@@ -20,9 +20,9 @@ class ProfileBuild(pulumi.ComponentResource):
     """
 
     images: pulumi.Output[dict[str, dict[str, Any]]]
-    """Release to OMI name to what is told of it (id, snapshots, Region, revision, creation, sizes, digest)."""
+    """Release to OMI name to what is told of it (omi.outputs.ImageOutput)."""
     latest: pulumi.Output[dict[str, Any]]
-    """The newest image: the same, with its name and release."""
+    """The newest image (omi.outputs.LatestOutput)."""
 
     def __init__(
         self, name: str, steps: Sequence[Step], settings: Settings, opts: pulumi.ResourceOptions | None = None
@@ -38,7 +38,7 @@ class ProfileBuild(pulumi.ComponentResource):
         if isinstance(step.image, LedgerImage):
             return details(step.image.spec, kept_image(step.image.resource, step.image.command, self))
         spec = step.image.to_spec(
-            pulumi.get_project(), pulumi.get_stack(), settings.access(), settings.vm, settings.releases_dir
+            pulumi.get_project(), pulumi.get_stack(), settings.cloud_access(), settings.vm, settings.releases_dir
         )
         return details(spec, new_image(spec, self))
 

@@ -29,6 +29,8 @@ class AccountImage:
     """Who may launch it now; None if that wasn't asked."""
     used_by: tuple[str, ...] = ()
     """Ids of the account's VMs that run from it."""
+    open_snapshots: tuple[str, ...] = ()
+    """Ids of those of its snapshots, as far as they were asked for, that others may make volumes of."""
 
     @property
     def maker(self) -> str:

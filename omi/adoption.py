@@ -55,7 +55,7 @@ def _as_held(
     planned = PlannedImage(
         build, entry.release, entry.revision, with_packages(content, lines), last_day, packages=lines
     )
-    spec = planned.to_spec(seen.project, seen.stack, settings.access(), settings.vm, settings.releases_dir)
+    spec = planned.to_spec(seen.project, seen.stack, settings.cloud_access(), settings.vm, settings.releases_dir)
     spec = spec.model_copy(update={"name": entry.name})
     record = ImageRecord(
         name=entry.name,
@@ -83,11 +83,15 @@ def dropped(plan: Plan, images: Sequence[LedgerImage]) -> Iterator[Step]:
 
 def as_adoptions(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
     """The plan with these told as what they are: not kept but taken in."""
-    names = {image.name for image in images}
-    steps = (_told(step) if step.name in names and step.action is Action.KEEP else step for step in plan.steps)
+    by_name = {image.name: image for image in images}
+    steps = (
+        _told(step, by_name[step.name]) if step.name in by_name and step.action is Action.KEEP else step
+        for step in plan.steps
+    )
     return replace(plan, steps=tuple(steps))
 
 
-def _told(step: Step) -> Step:
-    omi = step.image.record.omi if isinstance(step.image, LedgerImage) else ""
-    return replace(step, action=Action.ADOPT, reason=f"{omi} is named in `adopt`: {step.reason}", updates=False)
+def _told(step: Step, image: LedgerImage) -> Step:
+    """As it is found: what is to change of it is for the next update."""
+    reason = f"{image.record.omi} is named in `adopt`: {step.reason}"
+    return replace(step, image=image, action=Action.ADOPT, reason=reason, changes=())

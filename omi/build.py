@@ -31,9 +31,9 @@ from omi.outscale.images import (
     own_snapshots,
     read_boot_modes,
     register_from,
-    share,
     wait_available,
 )
+from omi.outscale.publishing import close_snapshots, share
 from omi.outscale.sweep import Leftovers, sweep
 from omi.outscale.vms import read_vm
 from omi.outscale.waiting import InterruptedBuildError
@@ -49,6 +49,7 @@ from omi.packer.inputs import (
 from omi.packer.progress import PackerOutput
 from omi.packer.runner import GRACE, Look, PackerRun, Watcher, read_output, run_packer
 from omi.packer.tools import PackerTools, find_tools
+from omi.profile.model import Access
 from omi.safe_json import read_json
 from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
@@ -75,6 +76,7 @@ class Build:
     def run(self) -> ImageRecord:
         """Build, verify and share the OMI, or adopt the one of its name; after a failure nothing of it is left.
 
+        Only what was verified is ever shared. If that is refused, the OMI stays, private, and the next run takes it up.
         Raises CredentialsError, ToolError, CloudError, BuildError or VerifyError.
         """
         start = time.monotonic()
@@ -86,6 +88,7 @@ class Build:
         self.folder.tidy()
         if existing is not None:
             self.narrator.say(f"{existing.omi_id} was built by a run that did not record it: verifying it again")
+            share(self.cloud, existing.omi_id, Access())
         tools = find_tools(self.environ)
         source = ssh_source(self.spec.vm.ssh_source, self.spec.cloud.api)
         find_source(self.cloud, self.spec.vm.source_omi, self.spec.vm.source_owner)
@@ -98,7 +101,6 @@ class Build:
             facts = (packed.output if packed else earlier).facts
             documents = self._documents(omi, packed, earlier)
             verified = self._verify(omi, group_id, Facts.parse("\n".join(facts)) if packed or facts else None)
-            share(self.cloud, omi.omi_id, self.spec.access)
         except BaseException as error:
             keep = existing if not isinstance(error, VerifyError) else None
             self._clean(keep, (self.spec.name, name), earlier.volumes)
@@ -110,6 +112,7 @@ class Build:
                 return self._adopt(theirs)
             raise
         self._clean(omi, (), earlier.volumes)
+        self._share(omi)
         return self._record(omi, packed, verified, round(time.monotonic() - start), documents=documents)
 
     @property
@@ -294,6 +297,19 @@ class Build:
             stop=self.stop,
         )
         return verification.run(omi)
+
+    def _share(self, omi: Omi) -> None:
+        """Let others launch it, the last step; where the cloud refuses, nobody may."""
+        try:
+            close_snapshots(self.cloud, omi.snapshots)
+            share(self.cloud, omi.omi_id, self.spec.access)
+        except OmiError as error:
+            stays = f"{omi.omi_id} is verified and stays private; the next `pulumi up` shares it and takes it in"
+            try:
+                share(self.cloud, omi.omi_id, Access())
+            except OmiError:
+                stays = f"{omi.omi_id} is verified, and who may launch it is not known; run `pulumi up` again"
+            raise BuildError(f"{self.spec.name}: {error}; {stays}") from error
 
     def _sweep(
         self,

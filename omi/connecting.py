@@ -28,7 +28,7 @@ def _connect(settings: Settings, connecting: Future[Oapi]) -> None:
         # boto3's core takes a while to import, too
         from omi.outscale.oapi import Oapi
 
-        oapi = Oapi.connect(settings.access())
+        oapi = Oapi.connect(settings.cloud_access())
         _ = oapi.account
     except BaseException as error:
         connecting.set_exception(error)

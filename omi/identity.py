@@ -9,6 +9,11 @@ from functools import cached_property
 
 from omi.image import ImageSpec
 
+MAX_DESCRIPTION = 255
+"""Characters of an OMI's description that EC2 allows; OUTSCALE's reference names no limit."""
+STAGE_TAGS = ("stage", "why", "deprecated", "private", "removal")
+"""All keys that `stage_tags` may have."""
+
 
 def build_id_of(project: str, stack: str, name: str) -> str:
     """The id of the build of an OMI of this name."""
@@ -48,9 +53,22 @@ class Identity:
 
     @property
     def description(self) -> str:
-        """The OMI's description; its build id tells a half-made OMI, which has no tags yet, from a foreign one."""
+        """The OMI's description; its build id tells a half-made OMI, which has no tags yet, from a foreign one.
+
+        Of a withdrawn one it ends with how far that is, since it is all that other accounts see of it.
+        """
         spec = self.spec
-        return f"{spec.build.description} {spec.release} {spec.build.arch} r{spec.revision} ({self.build_id})"
+        what = f"{spec.build.description} {spec.release} {spec.build.arch} r{spec.revision}"
+        end = f" ({self.build_id})" + (f"; {spec.withdrawal}" if spec.withdrawal else "")
+        return what[: MAX_DESCRIPTION - len(end)] + end
+
+    @property
+    def stage_tags(self) -> Mapping[str, str]:
+        """On the OMI alone, while it is being withdrawn."""
+        if self.spec.withdrawal is None:
+            return {}
+        told = self.spec.withdrawal.model_dump(mode="json", exclude_none=True, exclude={"due"})
+        return {"stage": self.spec.stage.value, **told}
 
     @property
     def owner_tags(self) -> Mapping[str, str]:

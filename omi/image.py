@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.errors import StateError
 from omi.profile.model import Access, Build
+from omi.withdrawal import Stage, Withdrawal
 
 _LEGACY = ("legacy",)
 
@@ -128,9 +129,22 @@ class ImageSpec(_Wire):
     can read all state but that of profiles which use it."""
     build: Build
     access: Access
+    """Who may launch it while it isn't private by its withdrawal."""
+    withdrawal: Withdrawal | None = Field(default=None, exclude_if=_is_none)
+    """Of an image that is not current; as `packages`, left out where it is None."""
     cloud: CloudAccess
     vm: BuildVm
     releases_dir: str = "releases"
+
+    @property
+    def stage(self) -> Stage:
+        """How far its withdrawal has come."""
+        return self.withdrawal.stage if self.withdrawal else Stage.CURRENT
+
+    @property
+    def launch_access(self) -> Access:
+        """Who may launch it now."""
+        return Access() if self.stage is Stage.PRIVATE else self.access
 
 
 class ImageRecord(_Wire):

@@ -12,6 +12,7 @@ from omi.image import ImageRecord, ImageSpec
 from omi.profile.model import Access
 from omi.safe_json import read_json
 from omi.version import ReleaseKey, release_key, version_key
+from omi.withdrawal import Stage, Withdrawal
 
 COMMAND_TYPE = "command:local:Command"
 _MARKS = frozenset({"format", "project", "stack", "digest", "build"})
@@ -80,11 +81,18 @@ class LedgerImage:
         """Sort key, oldest first: version, release, revision, then the name, so that the order is total."""
         return (version_key(self.version), release_key(self.release), self.revision, self.name)
 
-    def with_access(self, access: Access) -> LedgerImage:
-        """The same image with other launch permissions; untouched, to the byte, where they are what state holds."""
-        if access == self.spec.access:
+    def published(self, access: Access, withdrawal: Withdrawal | None = None) -> LedgerImage:
+        """The same image for others to launch, or on its way out; untouched, to the byte, where state holds the same.
+
+        Whether the owner's own account is among `access` makes no difference.
+        """
+        owner = self.record.account
+        stays = withdrawal is not None and withdrawal.stage is Stage.PRIVATE  # what it goes back to, should it
+        same = stays or access.launchers(owner) == self.spec.access.launchers(owner)
+        if same and withdrawal == self.spec.withdrawal:
             return self
-        spec = self.spec.model_copy(update={"access": access})
+        wanted = {"access": self.spec.access if same else access, "withdrawal": withdrawal}
+        spec = self.spec.model_copy(update=wanted)
         return replace(self, spec=spec, command=replace(self.command, stdin=spec.to_json()))
 
     def touched(self) -> LedgerImage:

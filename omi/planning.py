@@ -43,6 +43,7 @@ def _plan(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
         only=settings.builds,
         edge_keep=discover.edge if discover is not None else None,
         packages=seen.packages,
+        access=settings.access,
     )
 
 

@@ -27,4 +27,4 @@ def check_before_building(settings: Settings) -> None:
     from omi.outscale.cloud import Cloud
     from omi.outscale.images import find_source
 
-    find_source(Cloud.connect(settings.access()), settings.vm.source_omi, settings.vm.source_owner)
+    find_source(Cloud.connect(settings.cloud_access()), settings.vm.source_omi, settings.vm.source_owner)

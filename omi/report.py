@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from omi.ledger import LedgerImage
-from omi.plan.model import Action, Plan, Step
+from omi.plan.model import Action, ChangeKind, Plan, Step
 from omi.show import render_columns
 
 _COLUMNS = ("build", "image", "action", "reason")
@@ -18,9 +19,10 @@ _ORDER = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.KEEP, Action.PRUNE)
 def render_table(plan: Plan) -> str:
     """Plain text, aligned: per build its new images, then those kept, then prunes; `+` `~` `-` mark what changes.
 
-    Warnings come below, then one line of totals. Ends without a newline.
+    What changes in what others see of an image has rows of its own, which stand for that of a kept one. Warnings come
+    below, then one line of totals. Ends without a newline.
     """
-    rows = [_row(step) for _, steps in plan.by_build() for step in sorted(steps, key=_rank)]
+    rows = [row for _, steps in plan.by_build() for step in sorted(steps, key=_rank) for row in _rows(step)]
     lines = [render_columns([("", *_COLUMNS), *rows])] if rows else ["There are no images, and none is wanted."]
     lines += [f"warning: {warning}" for warning in plan.warnings]
     return "\n".join([*lines, _totals(plan)])
@@ -30,14 +32,20 @@ def _rank(step: Step) -> int:
     return _ORDER.index(step.action)
 
 
-def _row(step: Step) -> tuple[str, ...]:
-    mark = "~" if step.updates else _MARKS.get(step.action, "")
-    return (mark, step.build, step.name, step.action.value, step.reason)
+def _rows(step: Step) -> Iterator[tuple[str, ...]]:
+    """A row for what happens to the image, and one for each change in what others see of it."""
+    if not step.updates:
+        yield (_MARKS.get(step.action, ""), step.build, step.name, step.action.value, step.reason)
+    for change in step.changes:
+        yield ("~", step.build, step.name, change.kind.value, change.reason)
 
 
 def _totals(plan: Plan) -> str:
-    counts = Counter(step.action for step in plan.steps)
-    return ", ".join(f"{counts[action]} to {action.value}" for action in _ORDER if counts[action]) or "nothing to do"
+    actions = Counter(step.action for step in plan.steps if not step.updates)
+    changes = Counter(change.kind for step in plan.steps for change in step.changes)
+    told = [(actions[action], action.value) for action in _ORDER]
+    told += [(changes[kind], kind.value) for kind in ChangeKind]
+    return ", ".join(f"{count} to {what}" for count, what in told if count) or "nothing to do"
 
 
 def plan_json(plan: Plan) -> str:
@@ -60,9 +68,14 @@ def _step(step: Step) -> dict[str, Any]:
         "reason": step.reason,
         "level": step.level,
         "updates": step.updates,
+        "changes": [{"change": change.kind.value, "reason": change.reason} for change in step.changes],
+        "stage": step.stage.value,
         "release": image.release,
         "revision": f"r{image.revision}",
     }
     if isinstance(image, LedgerImage):
-        return told | {"digest": image.spec.digest, "omi": image.record.omi, "adopted": image.record.adopted}
-    return told | {"digest": image.digest, "omi": image.existing.omi if image.existing else None}
+        withdrawal = image.spec.withdrawal
+        removal = withdrawal.removal.isoformat() if withdrawal and withdrawal.removal else None
+        held = {"digest": image.spec.digest, "omi": image.record.omi, "adopted": image.record.adopted}
+        return told | held | {"removal": removal}
+    return told | {"digest": image.digest, "omi": image.existing.omi if image.existing else None, "removal": None}

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from omi.errors import SettingsError
 from omi.image import BuildVm, CloudAccess, Limits
 from omi.profile.check import known_keys, nearest
+from omi.profile.model import Access
 
 REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-eu-west-1")
 """OUTSCALE's public Regions (its API reference); ReadRegions is not guaranteed to list them all."""
+
+
+MAX_DAYS = 3650
+"""Of a stage; more is a slip of the pen."""
+_ACCOUNT = re.compile(r"[0-9]{12}")
+
+
+def _as_access(value: object) -> Access:
+    """`private`, `public` or a list of account ids; an id without a leading zero may come as a number."""
+    if value in ("private", "public"):
+        return Access(public=value == "public")
+    ids = [str(each) for each in value] if isinstance(value, list | tuple) else None
+    if ids is None or not all(_ACCOUNT.fullmatch(each) for each in ids):
+        raise PydanticCustomError("rule", "private, public, or a list of account ids: 12 digits each, quoted")
+    return Access(accounts=tuple(sorted(set(ids))))
 
 
 class _Settings(BaseModel):
@@ -46,6 +64,27 @@ class Level(_Settings):
     grace_days: int = Field(default=0, ge=0)
 
 
+class StageDays(_Settings):
+    """How many days an image that is to go stays in each stage before the next; 0 leaves the stage out."""
+
+    deprecated_days: int = Field(default=0, ge=0, le=MAX_DAYS)
+    private_days: int = Field(default=0, ge=0, le=MAX_DAYS)
+
+
+class SharedDays(StageDays):
+    """The same, of images that others may launch: they get a month to notice, and one more to ask for it back."""
+
+    deprecated_days: int = Field(default=30, ge=0, le=MAX_DAYS)
+    private_days: int = Field(default=30, ge=0, le=MAX_DAYS)
+
+
+class Stages(_Settings):
+    """How images go: current, deprecated, private, deregistered."""
+
+    shared: SharedDays = SharedDays()
+    private: StageDays = StageDays()
+
+
 class Retention(_Settings):
     """What goes besides what the profile no longer names; an absent level prunes nothing."""
 
@@ -58,6 +97,8 @@ class Retention(_Settings):
     """More prunes than this, or of more than half of the images, in one update are refused."""
     allow_mass_prune: tuple[str, ...] = ()
     """Images or builds, by name, or `all`, that may be pruned beyond that."""
+    stages: Stages = Stages()
+    """What lies between the day on which an image is to go and its prune."""
 
 
 class Adoption(_Settings):
@@ -96,8 +137,10 @@ class Settings(_Settings):
     adopt: tuple[Adoption, ...] = ()
     """Written by `python -m omi import`; what the ledger holds already has no effect here any more."""
     releases_dir: str = "releases"
+    access: Annotated[Access | None, BeforeValidator(_as_access)] = None
+    """Who may launch the images, instead of what the profile says; None leaves it to the profile."""
 
-    def access(self) -> CloudAccess:
+    def cloud_access(self) -> CloudAccess:
         """The endpoints that hold: those set, else OUTSCALE's own for the Region."""
         return CloudAccess(
             region=self.region,
@@ -144,6 +187,8 @@ def _explain(error: ValidationError) -> str:
             problem = "is not set; set it in the stack's file"
         case "extra_forbidden":
             problem = _unknown(path[-1], known_keys(Settings, path[:-1]))
+        case "rule":
+            problem = f"{first['input']!r} is not allowed; allowed: {first['msg']}"
         case "model_type":
             problem = f"{first['input']!r} is not allowed; allowed: a map of {', '.join(known_keys(Settings, path))}"
         case _:

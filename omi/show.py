@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omi.ledger import Ledger, LedgerImage
+from omi.profile.model import EVERYONE
 
-HEADINGS = ("BUILD", "RELEASE", "OMI", "NAME", "SIZE", "USED", "PACKAGES", "BUILD TIME", "BOOT")
+HEADINGS = ("BUILD", "RELEASE", "OMI", "NAME", "SIZE", "USED", "PACKAGES", "BUILD TIME", "BOOT", "ACCESS", "STAGE")
 
 
 def render_images(ledger: Ledger) -> str:
-    """Each build's images, newest last: ids, volume size, space used and that of the packages, build and boot time."""
+    """Each build's images, newest last: ids, volume size, space used and that of the packages, build and boot time, who
+    may launch it, and how far it is withdrawn.
+    """
     if not ledger.images:
         return "This stack holds no image."
     return render_columns([HEADINGS, *(_row(image) for image in ledger.images)])
@@ -36,7 +39,23 @@ def _row(image: LedgerImage) -> tuple[str, ...]:
         _mebibytes(record.installed_bytes),
         "-" if record.build_seconds is None else f"{record.build_seconds} s",
         "-" if record.boot_seconds is None else f"{record.boot_seconds} s",
+        _access(image),
+        _stage(image),
     )
+
+
+def _access(image: LedgerImage) -> str:
+    access = image.spec.launch_access
+    accounts = access.launchers(image.record.account) - {EVERYONE}
+    if access.public or not accounts:
+        return "public" if access.public else "private"
+    return "1 account" if len(accounts) == 1 else f"{len(accounts)} accounts"
+
+
+def _stage(image: LedgerImage) -> str:
+    withdrawal = image.spec.withdrawal
+    until = f", to be removed on {withdrawal.removal}" if withdrawal and withdrawal.removal else ""
+    return f"{image.spec.stage.value}{until}"
 
 
 def _mebibytes(number: int | None) -> str:

@@ -112,4 +112,5 @@ def _account(connecting: Future[Oapi], ledger: Ledger, project: str, stack: str)
 
     for image in ledger.images:  # with another account's key, all of them would seem to be gone
         oapi.require_account(image.record.account, f"{image.record.omi} ({image.name})")
-    return read_account(oapi, project, stack, (image.record.omi for image in ledger.images))
+    snapshots = {each for image in ledger.images if not image.record.adopted for each in image.record.snapshots}
+    return read_account(oapi, project, stack, (image.record.omi for image in ledger.images), snapshots)

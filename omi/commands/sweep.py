@@ -27,7 +27,7 @@ def sweep(arguments: Sequence[str]) -> int:
     settings, ledger = read_stack(given.stack)
     if running := list(_running(given.stack)):
         raise BuildError(f"a build of {', '.join(running)} is running: wait for its end, then sweep")
-    cloud = Cloud.connect(settings.access())
+    cloud = Cloud.connect(settings.cloud_access())
     found = find_orphans(cloud, ledger, PROJECT, given.stack, _built_here(given.stack))
     if not found:
         print("Nothing is left over.")

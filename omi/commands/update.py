@@ -1,4 +1,4 @@
-"""`update` of an image's resource: tags and access right as the spec says; the image itself never changes."""
+"""`update` of an image's resource: who may launch it, its tags and its stage; the image itself never changes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from omi.errors import CloudError
 
 
 def update(_: Sequence[str]) -> int:
-    """Set the OMI's tags and launch permissions to those of the spec and print the record again.
+    """Make launch permissions, tags and what is said of the OMI's stage be those of the spec; print the record again.
 
     Raises CloudError if the OMI is no longer there.
     """
     from omi.identity import Identity
     from omi.outscale.cloud import Cloud
-    from omi.outscale.images import complete_tags, read_omi, share
+    from omi.outscale.images import complete_tags, read_omi
+    from omi.outscale.publishing import close_snapshots, share, tell_stage
 
     spec, record = read_spec(), read_record(os.environ)
     if record.adopted:
@@ -30,9 +31,13 @@ def update(_: Sequence[str]) -> int:
                 f"{record.omi} ({record.name}) is gone from the account; take its build out of the profile, "
                 "or remove it from the stack by `pulumi state delete` and run `pulumi up` to build it again"
             )
-        if lacking := complete_tags(cloud, omi, Identity(spec).tags):
+        identity = Identity(spec)
+        share(cloud, omi.omi_id, spec.launch_access)
+        if opened := close_snapshots(cloud, omi.snapshots):
+            tell(f"made {', '.join(opened)} private again")
+        if lacking := complete_tags(cloud, omi, identity.tags):
             tell(f"put tags on {', '.join(lacking)}")
-        share(cloud, omi.omi_id, spec.access)
+        tell_stage(cloud, omi, identity)
     export("record", spec, record)
     give_record(record)
     return 0

@@ -1,8 +1,8 @@
-"""What the account holds, read for a plan in three calls, however many images there are."""
+"""What the account holds, read for a plan in three calls, and one more for the snapshots, however many images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -34,6 +34,14 @@ class _Permissions(_Part):
     public: bool = Field(default=False, alias="GlobalPermission")
 
 
+class _MappedVolume(_Part):
+    snapshot: str = Field(default="", alias="SnapshotId")
+
+
+class _Mapping(_Part):
+    volume: _MappedVolume | None = Field(default=None, alias="Bsu")
+
+
 class _Image(_Part):
     """An image as ReadImages tells it (OAPI's reference, schema Image)."""
 
@@ -44,6 +52,20 @@ class _Image(_Part):
     description: str = Field(default="", alias="Description")
     tags: tuple[_Tag, ...] = Field(default=(), alias="Tags")
     permissions: _Permissions | None = Field(default=None, alias="PermissionsToLaunch")
+    mappings: tuple[_Mapping, ...] = Field(default=(), alias="BlockDeviceMappings")
+
+    @property
+    def snapshots(self) -> set[str]:
+        """What it is made of."""
+        return {mapping.volume.snapshot for mapping in self.mappings if mapping.volume}
+
+
+class _Snapshot(_Part):
+    """A snapshot as ReadSnapshots tells it (OAPI's reference, schema Snapshot)."""
+
+    snapshot: str = Field(alias="SnapshotId")
+    owner: str = Field(default="", alias="AccountId")
+    permissions: _Permissions | None = Field(default=None, alias="PermissionsToCreateVolume")
 
 
 class _Vm(_Part):
@@ -54,23 +76,29 @@ class _Vm(_Part):
     state: str = Field(default="", alias="State")
 
 
-def read_account(oapi: Oapi, project: str, stack: str, expected: Iterable[str] = ()) -> AccountView:
+def read_account(
+    oapi: Oapi, project: str, stack: str, expected: Iterable[str] = (), snapshots: Collection[str] = ()
+) -> AccountView:
     """All OMIs of the account in its Region, with their launch permissions and the account's VMs that run from them.
 
     By OAPI and not by FCU, since ReadImages tells all launch permissions at once, where FCU has to be asked for each
     image. ReadAccounts goes first and alone, so that a wrong key is tried once. Those of the `expected` ids that the
-    list lacks are asked for by id before they count as gone. Raises CredentialsError or CloudError.
+    list lacks are asked for by id before they count as gone. Of these `snapshots` is told which of them others may use.
+    Raises CredentialsError or CloudError.
     """
     account = oapi.account
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="vms") as other:
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="account") as other:
         used = other.submit(_vms_by_omi, oapi)
+        opened = other.submit(_open_snapshots, oapi, account, snapshots)
         images = _images(oapi, {"AccountIds": [account]})
         if missing := set(expected) - {image.omi for image in images}:
             images += _images(oapi, {"ImageIds": sorted(missing)})
         vms = used.result()
     # compared again here, should the cloud have ignored the filter: then all public images came, too
     own = [image for image in images if image.owner == account]
-    return AccountView.of((_view(image, project, stack, vms.get(image.omi, [])) for image in own), account)
+    is_open = opened.result()
+    views = (_view(image, project, stack, vms.get(image.omi, []), image.snapshots & is_open) for image in own)
+    return AccountView.of(views, account)
 
 
 def _images(oapi: Oapi, filters: Mapping[str, list[str]]) -> list[_Image]:
@@ -86,7 +114,21 @@ def _vms_by_omi(oapi: Oapi) -> Mapping[str, list[str]]:
     return found
 
 
-def _view(image: _Image, project: str, stack: str, vms: list[str]) -> AccountImage:
+def _open_snapshots(oapi: Oapi, account: str, wanted: Collection[str]) -> frozenset[str]:
+    if not wanted:
+        return frozenset()
+    found = [
+        _read(_Snapshot, item, "ReadSnapshots", oapi)
+        for item in oapi.read_all("ReadSnapshots", "Snapshots", {"SnapshotIds": sorted(wanted)})
+    ]
+    return frozenset(
+        each.snapshot
+        for each in found
+        if each.permissions and (each.permissions.public or set(each.permissions.accounts) - {account})
+    )
+
+
+def _view(image: _Image, project: str, stack: str, vms: list[str], opened: set[str]) -> AccountImage:
     tags = {tag.key: tag.value for tag in image.tags}
     digest = tags.get("digest")
     unfinished = image.state != "available" or digest is None
@@ -100,6 +142,7 @@ def _view(image: _Image, project: str, stack: str, vms: list[str]) -> AccountIma
         digest=digest,
         access=Access(public=permissions.public, accounts=tuple(sorted(permissions.accounts))) if permissions else None,
         used_by=tuple(sorted(vms)),
+        open_snapshots=tuple(sorted(opened)),
     )
 
 

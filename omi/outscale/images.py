@@ -1,4 +1,4 @@
-"""OMIs and their snapshots: finding the account's own, tagging, sharing, removing only what is proved to be ours."""
+"""OMIs and their snapshots: finding the account's own, tagging, removing only what is proved to be ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from omi.errors import CloudError
 from omi.outscale.busy import is_gone, remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.waiting import wait_until
-from omi.profile.model import Access
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef, SnapshotTypeDef
@@ -174,19 +173,6 @@ def complete_tags(cloud: Cloud, omi: Omi, tags: Mapping[str, str]) -> tuple[str,
     )
     put_tags(cloud, lacking, tags)
     return lacking
-
-
-def share(cloud: Cloud, omi_id: str, access: Access) -> None:
-    """Make the launch permissions be exactly these."""
-    answer = cloud.call(cloud.ec2.describe_image_attribute, ImageId=omi_id, Attribute="launchPermission")
-    have = {item.get("UserId") or item.get("Group") for item in answer.get("LaunchPermissions", [])}
-    want = {*access.accounts, *(["all"] if access.public else [])}
-    # FCU takes either additions or removals in one call
-    for change, who in (("Add", want - have), ("Remove", have - want)):
-        entries = [{"Group": "all"} if name == "all" else {"UserId": name} for name in sorted(filter(None, who))]
-        if entries:
-            permission: Any = {change: entries}
-            cloud.call(cloud.ec2.modify_image_attribute, ImageId=omi_id, LaunchPermission=permission)
 
 
 def read_boot_modes(cloud: Cloud, omi_id: str) -> tuple[str, ...]:

@@ -8,31 +8,38 @@ from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
 from omi.errors import PlanError, ProfileError, SettingsError
-from omi.plan.model import Action, PlannedImage, Step
+from omi.plan.model import Action, ChangeKind, PlannedImage, Step
 from omi.settings import Retention
 
 _NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
 """OUTSCALE's rule for an OMI's name (API reference, CreateImage, ImageName)."""
 
 
-def check_mass_prune(steps: Iterable[Step], retention: Retention, images: int) -> None:
-    """PlanError if more goes at once than the retention allows; `images` are those of the whole ledger."""
-    allowed = frozenset(retention.allow_mass_prune)
-    if "all" in allowed:
-        return
+def check_mass_prune(steps: Sequence[Step], retention: Retention, images: int) -> None:
+    """PlanError if more goes at once than the retention allows; `images` are those of the whole ledger.
+
+    To be made private is the same to all who launch an image, so that has the same limit.
+    """
     pruned = [step for step in steps if step.action is Action.PRUNE]
     gone = [step for step in pruned if step.level == "gone"]
     # One image that is gone is only taken note of, be it the only one; many may mean that something else is wrong.
     noted = gone if len(gone) == 1 else []
-    prunes = [step for step in pruned if step not in noted and not {step.name, step.build} & allowed]
-    if len(prunes) <= retention.max_prunes and 2 * len(prunes) <= images:
+    _check_mass([step for step in pruned if step not in noted], "pruned", retention, images)
+    private = [step for step in steps if any(change.kind is ChangeKind.MAKE_PRIVATE for change in step.changes)]
+    _check_mass(private, "made private", retention, images)
+
+
+def _check_mass(steps: Iterable[Step], done: str, retention: Retention, images: int) -> None:
+    allowed = frozenset(retention.allow_mass_prune)
+    counted = [step for step in steps if not {step.name, step.build} & allowed]
+    if "all" in allowed or (len(counted) <= retention.max_prunes and 2 * len(counted) <= images):
         return
-    too_many = len(prunes) > retention.max_prunes
+    too_many = len(counted) > retention.max_prunes
     limit = f"{retention.max_prunes} (retention.max_prunes)" if too_many else "half of them"
-    listed = ", ".join(f"{step.name} ({step.reason})" for step in prunes)
+    listed = ", ".join(f"{step.name} ({step.reason})" for step in counted)
     command = "pulumi config set --path 'retention.allow_mass_prune[0]' NAME"
     raise PlanError(
-        f"{len(prunes)} of {images} images would be pruned at once, more than {limit}: {listed}; "
+        f"{len(counted)} of {images} images would be {done} at once, more than {limit}: {listed}; "
         f"if that is meant, allow it with `{command}`, NAME being an image, a build or `all`"
     )
 

@@ -12,6 +12,7 @@ from omi.account import AccountImage
 from omi.image import BuildVm, CloudAccess, ImageSpec
 from omi.ledger import LedgerImage
 from omi.profile.model import Build
+from omi.withdrawal import Stage
 
 
 class Action(StrEnum):
@@ -25,6 +26,29 @@ class Action(StrEnum):
     """A build in place of a current image that is gone from the account."""
     PRUNE = "prune"
     """Not declared any more: its delete command deregisters it, or only forgets it if another hand made it."""
+
+
+class ChangeKind(StrEnum):
+    """What changes in what others see of an image; its deregistering is the action prune."""
+
+    SHARE = "share"
+    REVOKE = "revoke"
+    PUT_BACK = "put back"
+    """What other hands have changed in the account."""
+    DEPRECATE = "deprecate"
+    MAKE_PRIVATE = "make private"
+    RESTORE = "restore"
+    """Back to an earlier stage, since the reason to withdraw it is gone."""
+    TELL = "tell"
+    """Other days or another reason within its stage."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One of them, with its reason and what it means."""
+
+    kind: ChangeKind
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -74,8 +98,18 @@ class Step:
     reason: str
     level: str | None = None
     """Of a prune: end-of-life, release, edge, revision; `profile` if removed from it; `gone` from the account."""
-    updates: bool = False
-    """Of a keep: its command's update runs, since the launch permissions change or are to be put back."""
+    changes: tuple[Change, ...] = ()
+    """What changes in what others see of it; of a keep, its command's update does that."""
+
+    @property
+    def updates(self) -> bool:
+        """Whether it is a keep whose command's update runs."""
+        return self.action is Action.KEEP and bool(self.changes)
+
+    @property
+    def stage(self) -> Stage:
+        """How far its withdrawal is once the step is done."""
+        return self.image.spec.stage if isinstance(self.image, LedgerImage) else Stage.CURRENT
 
     @property
     def build(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from omi.account import AccountView
@@ -14,6 +14,8 @@ from omi.plan.guard import check_clash, check_mass_prune, check_names, check_onl
 from omi.plan.keys import require_key
 from omi.plan.model import Action, Plan, PlannedImage, Step
 from omi.plan.packages import countable
+from omi.plan.publishing import changes_of, share_of_new
+from omi.plan.stages import told, withdraw
 from omi.plan.wanted import Request, Wish, wish
 from omi.profile.model import Access, Build
 from omi.retention import Verdict, verdicts
@@ -21,6 +23,7 @@ from omi.settings import Retention
 from omi.upstream.current import current_release, end_of_life
 from omi.upstream.model import Upstream
 from omi.version import version_key
+from omi.withdrawal import Why, Withdrawal
 
 Digest = Callable[[Build, str], str]
 """The digest of everything that decides the content of a build's image of a release, but its packages' versions."""
@@ -38,6 +41,7 @@ def make_plan(
     only: Collection[str] = (),
     edge_keep: int | None = None,
     packages: Mapping[str, Selection] | None = None,
+    access: Access | None = None,
 ) -> Plan:
     """One step for every image; nothing but these values decides, and their order doesn't matter. `today` is in UTC.
 
@@ -45,13 +49,18 @@ def make_plan(
     `only` names the builds that may change; the images of all others are kept as they are, access included.
     `edge_keep` is how many images of each edge build stay (the profile's `discover.edge`), None all.
     `packages` is what apk would install by build; for a build without, the content alone decides.
+    `access` is who may launch the images, whatever the builds say; None leaves it to them.
     Raises ProfileError (a build whose keys are all deprecated, say), SettingsError, UpstreamError (a build without any
     known release) and PlanError (two builds of one image name, or too many prunes at once).
     """
     check_twice(build.name for build in builds)
     check_only(only, {build.name for build in builds} | {image.build for image in ledger.images})
+    said_by = "`access` in the profile" if access is None else "`access` in the stack's config"
+    builds = builds if access is None else [build.model_copy(update={"access": access}) for build in builds]
     live = sorted(builds, key=lambda build: (version_key(build.version), build.name))
-    planner = _Planner(upstream, ledger, retention, today, digests, account, frozenset(only), edge_keep, packages or {})
+    planner = _Planner(
+        upstream, ledger, retention, today, digests, account, frozenset(only), edge_keep, packages or {}, said_by
+    )
     outcomes = [planner.live(build) for build in live if planner.may_change(build.name)]
     check_clash((outcome.build, outcome.first_name) for outcome in outcomes if outcome.first_name is not None)
     left = {image.name for image in ledger.images} - {step.name for outcome in outcomes for step in outcome.steps}
@@ -62,9 +71,9 @@ def make_plan(
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
     check_mass_prune(steps, retention, len(ledger.images))
-    told = [*upstream.warnings, *_unknown_levels(retention, names)]
-    told += [warning for outcome in outcomes for warning in outcome.warnings]
-    return Plan(steps, tuple(names), tuple(dict.fromkeys(told)))
+    warnings = [*upstream.warnings, *_unknown_levels(retention, names), *planner.needless(live)]
+    warnings += [warning for outcome in outcomes for warning in outcome.warnings]
+    return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)))
 
 
 @dataclass(frozen=True)
@@ -90,10 +99,12 @@ class _Planner:
         only: frozenset[str],
         edge_keep: int | None,
         packages: Mapping[str, Selection],
+        said_by: str,
     ) -> None:
         self._upstream, self._retention, self._today = upstream, retention, today
         self._digests, self._account, self._only, self._edge_keep = digests, account, only, edge_keep
-        self._packages = packages
+        self._packages, self._said_by = packages, said_by
+        self._owner = (account.account if account else None) or next((i.record.account for i in ledger.images), "")
         self._protected = frozenset(retention.protect)
         self._names = frozenset(image.name for image in ledger.images)
         self._held: dict[tuple[str, str], list[LedgerImage]] = {}
@@ -120,7 +131,7 @@ class _Planner:
             packages = countable(self._packages.get(build.name), build, release)
             asked = Request(build, release, last_day, images, gone, self._names, account, self._digests, packages)
             outcome = wish(asked)
-        steps = [outcome.step] if outcome.step else []
+        steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
         steps += [_prune(image, Verdict("gone", f"{image.record.omi} is gone from the account")) for image in gone]
         first = build.image_name(release, 0) if release is not None else None
@@ -132,11 +143,14 @@ class _Planner:
             return Step(image, Action.KEEP, f"not in this run, which is about {', '.join(sorted(self._only))}")
         if self._is_gone(image):
             return _prune(image, Verdict("gone", f"{image.record.omi} is gone from the account"))
-        if spared := self._spared(image):
-            return Step(image, Action.KEEP, f"removed from profile, but {spared}")
         day = self._last_day_of(image)
-        past = f"; version {image.version} is past its end of life ({day})" if day and self._today > day else ""
-        return _prune(image, Verdict("profile", f"removed from profile{past}"))
+        past = day is not None and self._today > day
+        verdict = Verdict("profile", "removed from profile")
+        if past:
+            verdict = Verdict(
+                "profile", f"removed from profile; version {image.version} is past its end of life ({day})"
+            )
+        return self._withdrawn(image, image.spec.access, verdict.reason, "end of life" if past else "removed", verdict)
 
     def _wanted_release(
         self, build: Build, last_day: date | None, has_images: bool
@@ -165,15 +179,44 @@ class _Planner:
         )
         newest = next((image for image in reversed(images) if _is_proved(image)), None)
         for image in images:
-            verdict, spared = found.get(image.name), self._spared(image)
             if image is outcome.current:
-                yield self._keep(build, image, outcome.reason)
-            elif verdict is None or image is newest:  # no level may take the newest, whatever it says
-                yield self._keep(build, image, self._idle_reason(image, newest, last_day))
-            elif spared:
-                yield self._keep(build, image, f"{spared} ({verdict.reason})")
-            else:
-                yield _prune(image, verdict)
+                yield self._keep(image, build.access, outcome.reason)
+                continue
+            # no level may take the newest, whatever it says
+            verdict = None if image is newest else found.get(image.name)
+            reason, why = self._idle_reason(image, newest, last_day), self._why(image, newest, build, last_day)
+            yield self._withdrawn(image, build.access, reason, why, verdict)
+
+    def _why(self, image: LedgerImage, newest: LedgerImage | None, build: Build, last_day: date | None) -> Why | None:
+        """What speaks against an image that isn't current."""
+        day = self._support_of(build, last_day)(image)
+        if day is not None and self._today > day:
+            return "end of life"
+        return "superseded" if newest is not None and image.order < newest.order else None
+
+    def _withdrawn(
+        self, image: LedgerImage, access: Access, reason: str, why: Why | None, verdict: Verdict | None
+    ) -> Step:
+        """An image that isn't current: kept, in its stage, or pruned after the last.
+
+        `reason` is why it is kept where no verdict lets it go.
+        """
+        spared = self._spared(image)
+        if verdict is not None:
+            reason = _spared_reason(verdict, spared) if spared else verdict.reason
+        if image.record.adopted:
+            return self._keep(image, access, reason) if verdict is None or spared else _prune(image, verdict)
+        old, owner, stages = image.spec.withdrawal, image.record.account, self._retention.stages
+        stays = access if verdict is None or spared else Access()
+        shared = old is not None or image.spec.access.launchers(owner) or stays.launchers(owner)
+        days = stages.shared if shared else stages.private
+        due = verdict is not None and not self._is_protected(image)
+        progress = withdraw(old, why, due, days, self._today)
+        if verdict is not None and progress.over and not spared:
+            return _prune(image, verdict, f"; {told(old, days)}" if old else "")
+        if progress.withdrawal is not None:
+            reason = f"{reason}; {told(progress.withdrawal, days)}"
+        return self._keep(image, access, reason, progress.withdrawal)
 
     def _idle_reason(self, image: LedgerImage, newest: LedgerImage | None, last_day: date | None) -> str:
         if image is newest and last_day is not None and self._today > last_day:
@@ -182,17 +225,28 @@ class _Planner:
             return "the newest verified image of its build"
         return "superseded; no retention level prunes it"
 
-    def _keep(self, build: Build, image: LedgerImage, reason: str) -> Step:
+    def _keep(self, image: LedgerImage, access: Access, reason: str, withdrawal: Withdrawal | None = None) -> Step:
         if image.record.adopted:
             return Step(image, Action.KEEP, f"{reason}; made by another hand, so never changed")
-        kept = image.with_access(build.access)
-        if kept is not image:
-            change = f"launch permissions change to {_told(build.access)}"
-        elif self._access_drifted(image):
-            kept, change = image.touched(), "launch permissions were changed outside and are put back"
-        else:
-            return Step(image, Action.KEEP, reason)
-        return Step(kept, Action.KEEP, f"{reason}; {change}", updates=True)
+        kept = image.published(access, withdrawal)
+        seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
+        changes = tuple(changes_of(image, kept, seen, reason, self._said_by))
+        if changes and kept is image:
+            kept = image.touched()
+        news = [change.reason.removeprefix(f"{reason}; ") for change in changes if change.reason != reason]
+        return Step(kept, Action.KEEP, "; ".join([reason, *news]), changes=changes)
+
+    def _new(self, step: Step) -> Step:
+        """With the share that comes after its verify; what another hand made is never changed."""
+        image = step.image
+        if not isinstance(image, PlannedImage) or (image.existing is not None and not image.existing.managed):
+            return step
+        return replace(step, changes=share_of_new(image.build.access, self._owner, self._said_by))
+
+    def needless(self, builds: Iterable[Build]) -> Iterator[str]:
+        """The own account needs no permission; one profile may serve stacks of several accounts, so it is no error."""
+        if any(self._owner in build.access.accounts for build in builds):
+            yield f"{self._said_by} names {self._owner}, which is this account itself: it may launch its images anyway"
 
     def _support_of(self, build: Build, last_day: date | None) -> Callable[[LedgerImage], date | None]:
         def of_image(image: LedgerImage) -> date | None:
@@ -209,37 +263,27 @@ class _Planner:
     def _is_gone(self, image: LedgerImage) -> bool:
         return self._account is not None and image.record.omi not in self._account.by_omi
 
+    def _is_protected(self, image: LedgerImage) -> bool:
+        return bool({image.name, image.record.omi} & self._protected)
+
     def _spared(self, image: LedgerImage) -> str | None:
-        if {image.name, image.record.omi} & self._protected:
+        if self._is_protected(image):
             return "protected by retention.protect"
         seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
         return f"in use by {', '.join(seen.used_by)}" if seen is not None and seen.used_by else None
-
-    def _access_drifted(self, image: LedgerImage) -> bool:
-        seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
-        if seen is None or seen.access is None:
-            return False
-        owner = image.record.account
-        return _launchers(seen.access, owner) != _launchers(image.spec.access, owner)
 
 
 def _is_proved(image: LedgerImage) -> bool:
     return image.record.verified
 
 
-def _prune(image: LedgerImage, verdict: Verdict) -> Step:
+def _prune(image: LedgerImage, verdict: Verdict, after: str = "") -> Step:
     made_elsewhere = "; made by another hand, so only forgotten" if image.record.adopted else ""
-    return Step(image, Action.PRUNE, verdict.reason + made_elsewhere, level=verdict.level)
+    return Step(image, Action.PRUNE, verdict.reason + after + made_elsewhere, level=verdict.level)
 
 
-def _launchers(access: Access, owner: str) -> tuple[bool, frozenset[str]]:
-    """Who is told by name besides the owner, who always may and is listed by some clouds and not by others."""
-    return access.public, frozenset(access.accounts) - {owner}
-
-
-def _told(access: Access) -> str:
-    who = ["everyone"] if access.public else []
-    return ", ".join([*who, *access.accounts]) or "the owner alone"
+def _spared_reason(verdict: Verdict, spared: str) -> str:
+    return f"{verdict.reason}, but {spared}" if verdict.level == "profile" else f"{spared} ({verdict.reason})"
 
 
 def _in_order(steps: Iterable[Step], names: Sequence[str]) -> tuple[Step, ...]:

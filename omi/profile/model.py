@@ -20,6 +20,10 @@ _BOOT_MODES: dict[Firmware, tuple[BootMode, ...]] = {
 }
 
 
+EVERYONE = "everyone"
+"""How it is told, beside account ids, that every account may launch an image."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,6 +34,10 @@ class Access(_Model):
     public: bool = False
     accounts: tuple[str, ...] = ()
     """Numeric account ids, sorted."""
+
+    def launchers(self, owner: str) -> frozenset[str]:
+        """Who may besides the owner, who always may and is listed by some clouds and not by others."""
+        return frozenset(self.accounts) - {owner} | ({EVERYONE} if self.public else frozenset())
 
 
 class SetupFile(_Model):

@@ -200,7 +200,9 @@ class CommonKeys(Layer):
         description="How the user becomes root, without a password; the package follows. With `none` nobody can.",
         examples=["sudo"],
     )
-    access: AccessKeys | None = Field(None, description="Who may launch the images besides their owner.")
+    access: AccessKeys | None = Field(
+        None, description="Who may launch the images besides their owner; the stack's setting `access` goes before it."
+    )
     repos: dict[RepoUrl, RepoValue] | None = Field(
         None,
         description="Package repositories of the image. What lies below `https://dl-cdn.alpinelinux.org/alpine` "

@@ -13,6 +13,7 @@ from omi.errors import StateError
 from omi.image import ImageRecord, ImageSpec
 from omi.safe_yaml import YamlError, read_values
 from omi.version import release_key, revision_key
+from omi.withdrawal import Withdrawal
 
 _T = TypeVar("_T")
 
@@ -74,6 +75,10 @@ class Entry:
         """`current`, or how far its OMI in this Region is withdrawn."""
         return dict(dict(self.withdrawal).get(region, ())).get("stage", "current")
 
+    def removal_in(self, region: str) -> str:
+        """The day from which its OMI in this Region may be deregistered, ISO 8601; empty where that isn't known."""
+        return dict(dict(self.withdrawal).get(region, ())).get("removal", "")
+
 
 _ENTRY = TypeAdapter(Entry)
 
@@ -106,8 +111,14 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
         volume_size=record.volume_size,
         packages=record.packages,
         verified=(record.region,) if record.verified else (),
+        withdrawal=((record.region, _told(spec.withdrawal)),) if spec.withdrawal else (),
         documents=((record.region, tuple(sorted(record.documents.items()))),) if record.documents else (),
     )
+
+
+def _told(withdrawal: Withdrawal) -> tuple[tuple[str, str], ...]:
+    removal = {"removal": withdrawal.removal.isoformat()} if withdrawal.removal else {}
+    return _sorted({"stage": withdrawal.stage.value, "why": withdrawal.why, **removal})
 
 
 def with_entries(entries: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:

@@ -12,6 +12,7 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 
 from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
 from omi.ledger import LedgerImage, StoredCommand
+from omi.outputs import Outputs
 from omi.plan import Action, PlannedImage, Step
 from omi.profile.model import Access, Build
 from omi.settings import Settings
@@ -120,7 +121,12 @@ def test_outputs_tell_each_image_by_release_and_name_and_the_newest_alone(engine
         "volume_size": 1,
         "used_bytes": 94_000_000,
         "digest": "sha256:old",
+        "stage": "current",
+        "access": {"public": False, "accounts": []},
+        "removal": None,
     }
+    outputs = {kind: {BUILD.name: told[kind]} for kind in ("images", "latest")}
+    assert Outputs.model_validate(outputs).model_dump(mode="json") == outputs, "all of it is promised"
     assert (told["latest"]["name"], told["latest"]["omi"]) == ("alpine-3.23.6-x86_64-r1", "ami-11111111")
 
 

@@ -143,7 +143,8 @@ def test_it_is_pruned_after_the_checkout_moved_and_its_environment_was_made_anew
     _new_environment(moved)
     left, *going = sorted(set(omis) - {ADOPTED})
     keep(held, left)
-    held.project.configure("retention", {"allow_mass_prune": ["all"]})
+    at_once = {"shared": {"deprecated_days": 0, "private_days": 0}}
+    held.project.configure("retention", {"allow_mass_prune": ["all"], "stages": at_once})
     snapshots = {name: json.loads(commands(held)[name]["outputs"]["stdout"])["snapshots"] for name in going}
     held.pulumi("up", "--yes", "--skip-preview")
     assert set(commands(held)) == {left}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from components.image_command import _details
+from omi.outputs import output_of
 from omi.releases import record
 from tests.omi.releases.test_releases import image
 
@@ -117,7 +117,7 @@ def test_a_stack_reference_finds_it(tmp_path: Path) -> None:
     producer.mkdir()
     shutil.copy(TOP / "Pulumi.yaml", producer)
     spec, made = image(Path())
-    latest = {spec.build.name: _details(spec, json.loads(made.to_json()))}
+    latest = {spec.build.name: output_of(spec, made)}
     stack = {
         "urn": "urn:pulumi:prod::alpine-omi::pulumi:pulumi:Stack::alpine-omi-prod",
         "custom": False, "type": "pulumi:pulumi:Stack", "outputs": {"latest": latest},

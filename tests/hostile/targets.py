@@ -32,9 +32,10 @@ from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud
 from omi.outscale.credentials import Credentials, read_profile
 from omi.outscale.entry import find_groups, open_group
-from omi.outscale.images import find_own, own_snapshots, read_boot_modes, read_omi, read_snapshots, register_from, share
+from omi.outscale.images import find_own, own_snapshots, read_boot_modes, read_omi, read_snapshots, register_from
 from omi.outscale.oapi import Oapi, _Answer
 from omi.outscale.orphans import _entries
+from omi.outscale.publishing import close_snapshots, share
 from omi.outscale.vms import Launch, console_tail, launch_vm, own_volumes, read_vm, vms_with
 from omi.packer.progress import PackerOutput
 from omi.profile.load import load_profile
@@ -106,7 +107,7 @@ def _profile(data: bytes) -> object:
 def _stack(data: bytes) -> object:
     (scratch() / "stacks" / "Pulumi.hostile.yaml").write_bytes(data)
     settings = Settings.load(StackFile("hostile", scratch() / "stacks"))
-    return settings.access()
+    return settings.cloud_access()
 
 
 def _old(data: bytes) -> object:
@@ -248,6 +249,7 @@ _FCU_CALLS: tuple[Callable[[Cloud], object], ...] = (
     lambda cloud: read_snapshots(cloud, ["snap-12345678"]),
     lambda cloud: own_snapshots(cloud, ["vol-12345678"], {"build-id": "b-1"}),
     lambda cloud: share(cloud, "ami-12345678", make_spec().access),
+    lambda cloud: close_snapshots(cloud, ["snap-12345678"]),
     lambda cloud: read_vm(cloud, "i-12345678"),
     lambda cloud: vms_with(cloud, ["key"], {"build-id": "b-1"}),
     lambda cloud: own_volumes(cloud, {"build-id": "b-1"}),

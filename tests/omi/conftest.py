@@ -72,6 +72,11 @@ class Account:
             self.ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": tags[key]} for key in tags])
         return image
 
+    def launchers(self, omi: str) -> set[str]:
+        """Account ids, and `all`."""
+        answer = self.ec2.describe_image_attribute(ImageId=omi, Attribute="launchPermission")
+        return {item.get("UserId") or item.get("Group") or "" for item in answer["LaunchPermissions"]}
+
     def left(self) -> dict[str, list[str]]:
         """Everything of a build that is there and not on its way out, by kind; snapshots of images are not told."""
         held = self.sandbox.control("GET", "inventory")[PROFILE]["resources"]

@@ -38,10 +38,13 @@ class Bench:
         self.finished: list[Facts | None] = []
         self.stop = threading.Event()
         self.failure: Exception | None = None
+        self.launchers: list[set[str]] = []
+        """Who might launch each image while it was verified."""
 
     def verify(self, omi: Omi, verification: Verification) -> Verified:
         self.booted.append(omi.omi_id)
         self.finished.append(verification.finished)
+        self.launchers.append(self.account.launchers(omi.omi_id))
         if self.failure:
             raise self.failure
         return Verified(boot_seconds=7, size=Size(95000000, 83000000))
@@ -77,11 +80,8 @@ def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench)
     found = find_own(bench.account.cloud, spec.name)
     assert found is not None
     assert found.bears(Identity(spec).tags)
-    answer = bench.account.ec2.describe_image_attribute(ImageId=record.omi, Attribute="launchPermission")
-    assert {item.get("UserId") or item.get("Group") for item in answer["LaunchPermissions"]} == {
-        bench.account.other_id,
-        "all",
-    }
+    assert bench.launchers == [set()], "nobody launches what isn't verified"
+    assert bench.account.launchers(record.omi) == {bench.account.other_id, "all"}
     assert not list((bench.folder / spec.name).glob("alpine-omi-*")), "a private key was left"
 
 
@@ -177,6 +177,49 @@ def test_an_image_that_fails_its_check_is_removed(bench: Bench) -> None:
     with pytest.raises(VerifyError, match="did not grow"):
         bench.build(bench.account.spec())
     assert bench.account.left() == {}
+
+
+PUBLIC = Access(public=True)
+
+
+def refuse_to_share(bench: Bench, *, after: bool = False) -> None:
+    """Answer the next sharing by an error, before or after it is done."""
+    refused = {"action": "ModifyImageAttribute", "status": 403, "code": "OperationNotPermitted", "after": after}
+    bench.account.sandbox.control("POST", "faults", {**refused, "details": "you may not"})
+
+
+def test_a_refused_share_leaves_a_verified_private_image_that_the_next_run_shares(bench: Bench) -> None:
+    spec = bench.account.spec(access=PUBLIC)
+    refuse_to_share(bench)
+    with pytest.raises(BuildError) as raised:
+        bench.build(spec)
+    said = str(raised.value)
+    assert "\n" not in said
+    assert "could not be shared with everyone: " in said
+    assert "you may not (OperationNotPermitted)" in said
+    assert "is verified and stays private; the next `pulumi up` shares it and takes it in" in said
+    (left,) = bench.account.left()["image"]
+    assert bench.account.left() == {"image": [left]}
+    assert bench.account.launchers(left) == set()
+    record = bench.build(spec)
+    assert (record.omi, record.verified) == (left, True)
+    assert bench.account.launchers(left) == {"all"}
+
+
+def test_a_share_whose_answer_is_lost_is_no_failure(bench: Bench) -> None:
+    refuse_to_share(bench, after=True)
+    record = bench.build(bench.account.spec(access=PUBLIC))
+    assert bench.account.launchers(record.omi) == {"all"}
+
+
+def test_an_orphan_that_others_may_launch_is_private_until_it_is_verified_again(bench: Bench) -> None:
+    spec = bench.account.spec(access=PUBLIC)
+    orphan = bench.build(spec).omi
+    bench.failure = VerifyError("it does not boot")
+    with pytest.raises(VerifyError):
+        bench.build(spec)
+    assert bench.launchers == [set(), set()]
+    assert orphan not in bench.account.left().get("image", [])
 
 
 def test_an_orphan_of_the_same_content_is_verified_again_and_managed(bench: Bench) -> None:

@@ -46,11 +46,11 @@ def test_standard_input_is_kept_to_the_byte() -> None:
     text = json.dumps(json.loads(IMAGES[0].command.stdin), indent=3)
     (image,) = read_ledger(state(IMAGES[0], stdin=text)).images
     assert image.command.stdin == text
-    assert image.with_access(image.spec.access).command.stdin == text
+    assert image.published(image.spec.access).command.stdin == text
 
 
 def test_other_access_is_another_standard_input_that_reads_back() -> None:
-    image = IMAGES[0].with_access(Access(public=True))
+    image = IMAGES[0].published(Access(public=True))
     (again,) = read_ledger(state(image)).images
     assert again.spec.access == Access(public=True)
     assert again.record == IMAGES[0].record

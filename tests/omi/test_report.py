@@ -79,6 +79,9 @@ def test_json_holds_every_step() -> None:
         "release": "3.23.4",
         "revision": "r0",
         "updates": False,
+        "changes": [],
+        "stage": "current",
+        "removal": None,
     }
 
 

@@ -24,11 +24,12 @@ from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
 from omi.ledger import COMMAND_TYPE, LedgerImage, StoredCommand, read_ledger
 from omi.plan import Action, make_plan
 from omi.profile.model import Access, Build
-from omi.settings import Retention
+from omi.settings import Retention, SharedDays, Stages
 from omi.upstream.model import Upstream
 from tests.omi.conftest import Account
 
 TOP = Path(__file__).resolve().parents[2]
+AT_ONCE = Retention(allow_mass_prune=("all",), stages=Stages(shared=SharedDays(deprecated_days=0, private_days=0)))
 FORMS = sorted(Path(__file__).with_name("stored").glob("*.json"))
 OLDEST = Path(__file__).with_name("stored") / "2026-11-23.json"
 
@@ -53,7 +54,7 @@ def test_it_is_declared_as_state_holds_it_so_that_nothing_is_updated(form: Path)
     assert held.command.__dict__ == words
     ledger = read_ledger({f"urn::{held.name}": {"type": COMMAND_TYPE, "outputs": stored}})
     today = datetime(2026, 11, 24, tzinfo=UTC).date()
-    plan = make_plan([], Upstream(), ledger, Retention(allow_mass_prune=("all",)), today, lambda *_: "sha256:new")
+    plan = make_plan([], Upstream(), ledger, AT_ONCE, today, lambda *_: "sha256:new")
     assert [(step.name, step.action) for step in plan.steps] == [(held.name, Action.PRUNE)]
 
 
@@ -82,10 +83,6 @@ class Stack:
         seen = self.capsys.readouterr()
         return code, seen.out, seen.err
 
-    def launchers(self, omi: str) -> set[str]:
-        answer = self.account.ec2.describe_image_attribute(ImageId=omi, Attribute="launchPermission")
-        return {item.get("UserId") or item.get("Group") or "" for item in answer["LaunchPermissions"]}
-
 
 @pytest.fixture
 def stack(
@@ -104,7 +101,7 @@ def test_its_own_commands_share_the_image_and_deregister_it_unless_it_was_adopte
     # as the version that wrote it would read it: nothing that it doesn't know, nothing gone
     assert json.loads(out) == json.loads(stored["stdout"])
     adopted = json.loads(out)["adopted"]
-    assert stack.launchers(omi) == (set() if adopted else {"all"})
+    assert stack.account.launchers(omi) == (set() if adopted else {"all"})
 
     code, _, err = stack.run(stored["delete"], stored["stdin"], stored["stdout"])
     assert code == 0, err

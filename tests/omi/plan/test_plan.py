@@ -474,7 +474,7 @@ class TestAccess:
         public = V23.model_copy(update={"access": Access(public=True)})
         plan = plan_of([public], UP6, ledger(R5, R6))
         assert [step.updates for step in plan.steps] == [True, True]
-        assert plan.steps[0].reason == "current; launch permissions change to everyone"
+        assert plan.steps[0].reason == "current; everyone may launch it: `access` in the profile"
         assert all('"public":true' in image.command.stdin for image in after(plan).images)
 
 

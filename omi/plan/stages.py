@@ -1,0 +1,59 @@
+"""How far an image that is not current has been withdrawn: current, deprecated, private, deregistered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from omi.settings import StageDays
+from omi.withdrawal import Stage, Why, Withdrawal
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What today makes of an image's withdrawal."""
+
+    withdrawal: Withdrawal | None = None
+    """None where it is current."""
+    over: bool = False
+    """The last stage is over, so that it may be deregistered."""
+
+
+def withdraw(old: Withdrawal | None, why: Why | None, due: bool, days: StageDays, today: date) -> Progress:
+    """The stage of an image whose state says `old`.
+
+    `why` is None where nothing speaks against the image; `due` is whether retention wants it gone, without which it is
+    deprecated at most. A stage's day is the one on which it was first reached, so that later runs don't move it. While
+    it is due it only moves forward, whatever becomes of `days`; where it no longer is, it goes back.
+    """
+    if why is None:
+        return Progress()
+    deprecated = old.deprecated if old else None
+    if days.deprecated_days:
+        deprecated = deprecated or today
+    if not due:
+        return Progress(Withdrawal(why=why, deprecated=deprecated) if days.deprecated_days else None)
+    since = (old.due if old else None) or today
+    private = old.private if old else None
+    ends = since + timedelta(days=days.deprecated_days)
+    in_time = days.deprecated_days > 0 and today < ends
+    if private is None and (in_time or not days.private_days):
+        removal = ends + timedelta(days=days.private_days)
+        told = Withdrawal(why=why, deprecated=deprecated, due=since, removal=removal) if deprecated else None
+        return Progress(told, over=not in_time)
+    private = private or today
+    removal = private + timedelta(days=days.private_days)
+    told = Withdrawal(why=why, deprecated=deprecated, due=since, private=private, removal=removal)
+    return Progress(told, over=today >= removal)
+
+
+def told(withdrawal: Withdrawal, days: StageDays) -> str:
+    """Its present stage and those to come, each with its day."""
+    if withdrawal.stage is Stage.PRIVATE:
+        return f"private since {withdrawal.private}, is deregistered from {withdrawal.removal} on"
+    since = f"deprecated since {withdrawal.deprecated}"
+    if withdrawal.due is None:
+        return since
+    ends = withdrawal.due + timedelta(days=days.deprecated_days)
+    private = f"becomes private on {ends}, " if days.private_days else ""
+    return f"{since}, {private}is deregistered from {withdrawal.removal} on"
