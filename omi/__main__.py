@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from omi.atomic import write_atomically
 from omi.commands.adopt import adopt
 from omi.commands.build import build, supervise
 from omi.commands.delete import delete
@@ -68,7 +69,7 @@ def _keep_traceback() -> str:
         folder = Path(tempfile.gettempdir())
     path = folder / "error.log"
     try:
-        path.write_text(traceback.format_exc(), encoding="utf-8")
+        write_atomically(path, traceback.format_exc())
     except OSError:
         return "no log, since none could be written"
     return str(path)

@@ -13,10 +13,12 @@ from typing import TextIO
 from omi.errors import BuildError
 from omi.narration import shown
 from omi.outscale.waiting import pause
+from omi.own_folder import require_own
 
 LIMIT = 300.0
 """Seconds to wait for an earlier run that is still ending: Packer's grace, then the sweep of what it had made."""
 _EVERY = 0.5
+_ABOVE = 2  # folders: build/STACK/IMAGE
 
 
 @contextmanager
@@ -46,6 +48,7 @@ def hold_alone(folder: Path, name: str, stop: Event, say: Callable[[str], None],
 def _open(folder: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        require_own(folder, within=_ABOVE)
         return (folder / "lock").open("w")
     except OSError as error:
         raise BuildError(

@@ -34,6 +34,7 @@ from omi.outscale.images import (
     wait_available,
 )
 from omi.outscale.publishing import close_snapshots, share
+from omi.outscale.rights import find_denied, is_refusal
 from omi.outscale.sweep import Leftovers, sweep
 from omi.outscale.vms import read_vm
 from omi.outscale.waiting import InterruptedBuildError
@@ -215,6 +216,9 @@ class Build:
         if packed.timed_out:
             raise BuildError(f"{self.spec.name}: Packer took longer than {limit} s (vm.timeout); see {log}")
         if packed.exit_code != 0:
+            denied = find_denied(self.cloud.oapi) if is_refusal(packed.output.reason) else None
+            if denied is not None:
+                raise BuildError(f"{self.spec.name}: Packer was refused a call: {denied}; see {log}")
             raise BuildError(f"{self.spec.name}: {packed.output.reason}; see {log}")
         return packed
 

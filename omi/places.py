@@ -16,6 +16,16 @@ SITE = Path("site")
 """The static site, for any web server."""
 
 
+def run_name(image: str) -> str:
+    """An image's folder below its stack's in BUILD: an OMI's name may hold slashes, a folder's may not."""
+    return image.replace("/", "%2F")
+
+
+def image_of_run(folder: str) -> str:
+    """The image of a folder that is called so."""
+    return folder.replace("%2F", "/")
+
+
 def cache_folder() -> Path:
     """What may be lost without harm: ALPINE_OMI_CACHE, else `alpine-omi` in the user's cache folder."""
     own = os.environ.get("ALPINE_OMI_CACHE")

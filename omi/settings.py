@@ -13,6 +13,7 @@ from omi.errors import SettingsError
 from omi.image import BuildVm, CloudAccess, Limits
 from omi.profile.check import known_keys, nearest
 from omi.profile.model import Access
+from omi.transport import check_url
 
 REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-eu-west-1")
 """OUTSCALE's public Regions (its API reference); ReadRegions is not guaranteed to list them all."""
@@ -31,6 +32,9 @@ def _as_access(value: object) -> Access:
     if ids is None or not all(_ACCOUNT.fullmatch(each) for each in ids):
         raise PydanticCustomError("rule", "private, public, or a list of account ids: 12 digits each, quoted")
     return Access(accounts=tuple(sorted(set(ids))))
+
+
+_SYSTEM_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 class _Settings(BaseModel):
@@ -173,7 +177,25 @@ class Settings(_Settings):
                 f"stack config: region: {settings.region!r} is not an OUTSCALE Region ({', '.join(REGIONS)}); "
                 "set one of these, or cloud.api and cloud.fcu for another one"
             )
+        _check_texts(settings.model_dump(mode="json"), "")
+        check_url("upstream.releases", settings.upstream.releases)
+        check_url("upstream.mirror", settings.upstream.mirror, of_mirror=True)
+        check_url("vm.mirror", settings.vm.mirror, of_mirror=True)
+        if not _SYSTEM_USER.fullmatch(settings.vm.ssh_user):
+            raise SettingsError(f"stack config: vm.ssh_user: {settings.vm.ssh_user!r} is no user's name")
         return settings
+
+
+def _check_texts(value: Any, key: str) -> None:
+    """No text of a setting has a line end or another control character, which a path, URL or name can't hold."""
+    if isinstance(value, str) and not value.isprintable():
+        raise SettingsError(f"stack config: {key}: {value!r} holds a control character; write it without")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check_texts(inner, f"{key}.{name}" if key else name)
+    if isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_texts(inner, f"{key}[{number}]")
 
 
 def _explain(error: ValidationError) -> str:

@@ -28,6 +28,7 @@ from sandbox.cloud.model import (
 from sandbox.cloud.public_ips import public_ip_of
 from sandbox.cloud.security_groups import DEFAULT_NAME
 from sandbox.config import SSH_PORT
+from sandbox.eim import Users
 from sandbox.machines.protocol import MachineError
 
 Json = dict[str, Any]
@@ -74,6 +75,7 @@ class Control:
 
     def __init__(self, cloud: Cloud, accounts: Mapping[str, Account], facts: Json) -> None:
         self.calls = CallLog()
+        self.users = Users()
         self.extras: dict[str, Callable[[str, bytes], Json]] = {}
         self._cloud = cloud
         self._accounts = accounts
@@ -96,6 +98,8 @@ class Control:
             return self._faults(method, body)
         if name == "root-buses":
             return self._root_buses(method, body)
+        if name == "policies":
+            return self._policies(method, body)
         if name == "calls":
             return self.calls.since(int(parse_qs(query).get("since", ["0"])[0]))
         if name == "inventory":
@@ -124,6 +128,15 @@ class Control:
         if method == "PUT":
             self._cloud.root_buses = dict(_BUSES.validate_json(body))
         return self._cloud.root_buses
+
+    def _policies(self, method: str, body: bytes) -> Any:
+        """GET tells, PUT replaces by profile what the accounts' keys may do; without a policy, everything."""
+        if method == "PUT":
+            self.users.replace(body)
+        return {
+            profile: policy.model_dump(by_alias=True, exclude_none=True)
+            for profile, policy in self.users.current().items()
+        }
 
     def vm(self, name: str) -> Vm:
         """A VM by id or by its Name tag, the newest first; LookupError where there is none."""

@@ -124,6 +124,7 @@ class Api:
         return answer
 
     def _run(self, call: Call, caller: Account) -> HttpAnswer:
+        self._control.users.require(caller.profile or "", call.face, call.action)
         whose = Whose(caller.profile, caller.region)
         struck = self._cloud.faults.for_call(call.action, call.face, whose)
         for fault in struck:

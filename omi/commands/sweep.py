@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from omi.commands.stack import parser_of, read_stack
 from omi.commands.wire import tell
 from omi.errors import BuildError
-from omi.places import BUILD
+from omi.places import BUILD, image_of_run, run_name
 from omi.show import render_columns
 from omi.stack import PROJECT
 
@@ -44,13 +44,13 @@ def sweep(arguments: Sequence[str]) -> int:
 def _built_here(stack: str) -> list[str]:
     """Names of the stack's images that were ever built from this checkout."""
     own = BUILD / stack
-    return sorted(folder.name for folder in own.iterdir() if folder.is_dir()) if own.is_dir() else []
+    return sorted(image_of_run(folder.name) for folder in own.iterdir() if folder.is_dir()) if own.is_dir() else []
 
 
 def _running(stack: str) -> Iterator[str]:
     for name in _built_here(stack):
         try:
-            with (BUILD / stack / name / "lock").open() as lock:
+            with (BUILD / stack / run_name(name) / "lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             yield name

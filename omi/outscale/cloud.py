@@ -15,7 +15,8 @@ from omi.errors import CloudError, one_line
 from omi.image import CloudAccess, Limits
 from omi.outscale.credentials import Credentials, find_credentials
 from omi.outscale.faults import not_the_api, translate
-from omi.outscale.oapi import Oapi, authority, check_authority
+from omi.outscale.oapi import Oapi, authority
+from omi.transport import check_transport
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -67,10 +68,10 @@ class Cloud:
     def connect(cls, access: CloudAccess, environ: Mapping[str, str] = os.environ) -> Cloud:
         """Find the credentials; nothing is sent yet.
 
-        Raises CredentialsError, or CloudError for an unusable URL or certificate file.
+        Raises CredentialsError, or SettingsError for a way to the cloud that isn't safe.
         """
+        check_transport(access, environ)
         credentials = find_credentials(access, environ)
-        check_authority(access)
         try:
             return cls(access, credentials)
         except (BotoCoreError, ValueError) as error:

@@ -32,6 +32,26 @@ def refused_key(url: str, region: str, source: str, reason: str) -> CredentialsE
     )
 
 
+_DENIED_CODES = frozenset({"4", "5", "7"})
+"""OAPI's AccessDenied that is no wrong key (its table of errors): ErrorUnauthorizedOperation, ErrorNotAuthorized,
+ErrorUserNotAllowed. All are 401, like a wrong key."""
+POLICY = "docs/eim-policy.json"
+"""What a key must be allowed to do."""
+
+
+def is_denied(code: str) -> bool:
+    """Whether OAPI's error code says that the key is right and may not do this."""
+    return code in _DENIED_CODES
+
+
+def denied(action: str, url: str, source: str) -> CredentialsError:
+    """A right key whose EIM policy doesn't allow `action` (as policies name it: `api:CreateVms`)."""
+    return CredentialsError(
+        f"credentials: the access key from {source} may not call {action} at {url}; "
+        f"allow it in the EIM user's policy: {POLICY} holds all that a build needs"
+    )
+
+
 def translate(error: BotoCoreError | ClientError, action: str, url: str, access: CloudAccess, source: str) -> OmiError:
     """The project's error for what botocore raised while it called `action` at `url`, one of those of `access`."""
     if isinstance(error, ClientError):
@@ -64,10 +84,8 @@ def _translate_answer(error: ClientError, action: str, url: str, region: str, so
     answer = error.response.get("Error", {})
     code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")), TOLD)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if code in _REFUSED_ACTION:
+        return denied(f"ec2:{error.operation_name}", url, source)
     if code in _REFUSED_KEY or status == 401:
         return refused_key(url, region, source, code or "401")
-    if code in _REFUSED_ACTION:
-        return CredentialsError(
-            f"credentials: the access key may not call {action} at {url}: {message}; grant it by EIM"
-        )
     return CloudError(f"{action} at {url}: {message or 'no reason given'} ({code})", code)

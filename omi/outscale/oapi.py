@@ -19,16 +19,19 @@ from botocore.utils import get_environ_proxies
 
 from omi.errors import CloudError, CredentialsError, OmiError, one_line
 from omi.image import CloudAccess
+from omi.outscale.body import read_body
 from omi.outscale.credentials import Credentials, find_credentials
-from omi.outscale.faults import TOLD, not_the_api, refused_key, translate
+from omi.outscale.faults import TOLD, denied, is_denied, not_the_api, refused_key, translate
 from omi.places import expand
 from omi.safe_json import read_json
+from omi.transport import check_transport
 
 _TRIES = 4  # in all
 _BUSY = frozenset({429, 500, 503})
 """What OUTSCALE says to try again after (its API-Retry-Strategy); never a 401, since four of them lock the account."""
 _THROTTLED = frozenset({429})
 _PAGE = 1000
+_PAGES = 1000
 _OK = 200
 
 
@@ -55,8 +58,8 @@ class Oapi:
 
     @classmethod
     def connect(cls, access: CloudAccess, environ: Mapping[str, str] = os.environ) -> Oapi:
-        """Find the credentials; nothing is sent yet. Raises CredentialsError, or CloudError for a certificate file."""
-        check_authority(access)
+        """Find the credentials; nothing is sent yet. Raises CredentialsError, or SettingsError for an unsafe way."""
+        check_transport(access, environ)
         return cls(access, find_credentials(access, environ))
 
     @cached_property
@@ -109,7 +112,7 @@ class Oapi:
     def read_all(self, action: str, key: str, filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Everything that an action lists under `key`, page by page."""
         parameters: dict[str, Any] = {"Filters": dict(filters), "ResultsPerPage": _PAGE}
-        while True:
+        for _ in range(_PAGES):
             answer = self.read(action, parameters)
             items = answer.get(key)
             if not isinstance(items, list):
@@ -119,15 +122,19 @@ class Oapi:
             if not token or token == parameters.get("NextPageToken"):
                 return
             parameters["NextPageToken"] = token
+        raise CloudError(
+            f"{action} at {self.access.api}: its list has more than {_PAGES} pages; is this OUTSCALE's API?"
+        )
 
     def _post(self, action: str, parameters: Mapping[str, Any]) -> _Answer:
         url = f"{self.access.api.rstrip('/')}/{action}"
         data = json.dumps(parameters).encode()
-        request = AWSRequest("POST", url, headers={"Content-Type": "application/json"}, data=data)
+        headers = {"Content-Type": "application/json"}
+        request = AWSRequest("POST", url, headers=headers, data=data, stream_output=True)
         keys = ReadOnlyCredentials(self.credentials.access_key, self.credentials.secret_key, None)
         SigV4Auth(keys, "osc", self.access.region).add_auth(request)
         answer = self._session.send(request.prepare())
-        return _Answer(answer.status_code, answer.content)
+        return _Answer(answer.status_code, read_body(answer.raw, url))
 
     def _translated(self, error: BotoCoreError, action: str) -> OmiError:
         return translate(error, action, self.access.api, self.access, self.credentials.source)
@@ -150,9 +157,12 @@ class Oapi:
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
         told = " ".join(str(first[key]) for key in ("Type", "Code", "Details") if first.get(key))
         reason = told or f"HTTP {answer.status}"
+        code = str(first.get("Code", ""))
+        if answer.status == 401 and is_denied(code):
+            raise denied(f"api:{action}", self.access.api, self.credentials.source)
         if answer.status == 401:
             raise refused_key(self.access.api, self.access.region, self.credentials.source, reason)
-        raise CloudError(f"{action} at {self.access.api}: {one_line(reason, TOLD)}", str(first.get("Code", "")))
+        raise CloudError(f"{action} at {self.access.api}: {one_line(reason, TOLD)}", code)
 
 
 def _pause(tries: int) -> None:
@@ -164,9 +174,3 @@ def _pause(tries: int) -> None:
 def authority(access: CloudAccess) -> str | None:
     """The PEM file of the certificate authority to trust, None for the system's."""
     return str(expand(access.ca_file)) if access.ca_file else None
-
-
-def check_authority(access: CloudAccess) -> None:
-    """CloudError if the certificate file that is named isn't there."""
-    if access.ca_file is not None and not expand(access.ca_file).is_file():
-        raise CloudError(f"cloud.ca_file: {access.ca_file}: no such file; start the local cloud or correct the path")

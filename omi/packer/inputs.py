@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omi.identity import Identity
 from omi.image import ImageSpec
 from omi.outscale.credentials import Credentials
 from omi.packer.tools import PackerTools
-from omi.places import expand
+from omi.places import expand, run_name
 
 TEMPLATE = Path(__file__).with_name("alpine.pkr.hcl")
 _COVERED = re.compile(r"^( *)#since 1\.6: ", re.MULTILINE)
@@ -98,7 +99,7 @@ class RunFolder:
 
 def run_folder(build: Path, spec: ImageSpec) -> RunFolder:
     """The image's below `build`, the folder of all runs; each stack has its own, since their images may share names."""
-    return RunFolder(build / spec.stack / spec.name)
+    return RunFolder(build / spec.stack / run_name(spec.name))
 
 
 @contextmanager
@@ -152,7 +153,16 @@ def write_variables(folder: RunFolder, identity: Identity, tools: PackerTools, e
     folder.variables.unlink(missing_ok=True)
     handle = os.open(folder.variables, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(values, file, indent=1, sort_keys=True)
+        json.dump({name: _literal(value) for name, value in values.items()}, file, indent=1, sort_keys=True)
+
+
+def _literal(value: Any) -> Any:
+    """The value as Packer's own templates (`{{ }}`, in nearly every text of a template) give it back unchanged."""
+    if isinstance(value, str):
+        return value.replace("{{", "{{`{{`}}")
+    if isinstance(value, dict):
+        return {key: _literal(inner) for key, inner in value.items()}
+    return value
 
 
 def write_template(folder: RunFolder, tools: PackerTools) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from omi.atomic import write_atomically
 from omi.documents.kinds import SUFFIXES, file_name
-from omi.places import BUILD
+from omi.places import BUILD, run_name
 from omi.releases.entry import Entry
 
 _TOLD = 3
@@ -40,9 +40,12 @@ def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: P
     missing: dict[str, None] = {}
     for path, (image, digest) in files.items():
         place = folder / path
-        found = [made for run in runs if (made := run / image / "documents" / place.name).is_file()]
+        found = [made for run in runs if (made := run / run_name(image) / "documents" / place.name).is_file()]
         if place.is_file():
             found = [made for made in found if _is_newer(made, place)]
+        if not place.parent.resolve().is_relative_to(folder.resolve()):
+            missing[image] = None  # a link leads elsewhere: what it leads to is not ours to write
+            continue
         right = next((made for made in found if _digest(made) == digest), None)
         if right is not None:
             place.parent.mkdir(parents=True, exist_ok=True)

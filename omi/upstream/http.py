@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from omi.errors import UpstreamError
+from omi.own_folder import is_safe
 from omi.safe_json import read_json
 
 MAX_BODY = 8 * 1024 * 1024
@@ -64,6 +65,8 @@ class _Answer:
 class Store:
     """Earlier answers on disk, one file per URL; losing them costs nothing but time.
 
+    None are kept in a folder that anyone on this machine may write to, since they may then be anyone's.
+
     A file's first line is JSON, the URL and the server's validators; what follows is the body as it came.
     """
 
@@ -73,6 +76,8 @@ class Store:
     def load(self, url: str) -> Cached | None:
         """The earlier answer; None where there is none or it can't be read."""
         with suppress(OSError, ValueError, TypeError):
+            if not is_safe(self._folder):
+                return None
             head, _, body = self._path(url).read_bytes().partition(b"\n")
             cached = Cached(**read_json(head), body=body)
             if cached.url == url:
@@ -82,7 +87,9 @@ class Store:
     def save(self, cached: Cached) -> None:
         """Write it in one step; a folder that can't be written only means asking in full again."""
         with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not is_safe(self._folder):
+                return
             head = {key: value for key, value in asdict(cached).items() if key != "body"}
             with NamedTemporaryFile(dir=self._folder, delete=False) as file:
                 file.write(json.dumps(head).encode() + b"\n" + cached.body)

@@ -25,6 +25,7 @@ class Fail(Enum):
     """What can be refused."""
 
     AUTHENTICATION = Refusal(401, "1", "AccessDenied", "AuthFailure", 401)
+    DENIED = Refusal(401, "5", "AccessDenied", "UnauthorizedOperation", 403)
     LOCKED = Refusal(401, "13", "AccessDenied", "AuthFailure", 401)
     THROTTLED = Refusal(503, "6", "AccessDenied", "RequestLimitExceeded", 503)
     THROTTLED_ACCOUNT = Refusal(429, "24", "AccessDenied", "RequestLimitExceeded", 503)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 from botocore.awsrequest import AWSResponse
@@ -75,7 +76,8 @@ class Target:
 def check(target: Target, data: bytes) -> str | None:
     """Run it; returns the error's message if it refused. Anything but a value or a one-line OmiError raises."""
     try:
-        target.read(data)
+        with patch("omi.outscale.oapi._pause"):
+            target.read(data)
     except OmiError as error:
         message = str(error)
         assert message, "an error that says nothing"

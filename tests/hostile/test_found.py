@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 
+from omi.errors import CloudError
+from omi.outscale.oapi import _Answer
 from omi.releases.entry import to_yaml
 from tests.hostile.strategies import LONG_NUMBER
-from tests.hostile.targets import ACCOUNT, TARGETS, _entry, _outputs, check
+from tests.hostile.targets import ACCOUNT, TARGETS, _entry, _oapi, _outputs, check
 
 BUILD = "version: '3.23', arch: x86_64"
 
@@ -68,6 +71,16 @@ FOUND = [
     ("old releases", "[" * 3000, "nest"),
     ("Packer's output", "    outscale-bsusurrogate.alpine: guest: RESULT " + "[" * 100_000, "names no OMI"),
 ]
+
+
+def test_a_list_whose_pages_never_end_is_left() -> None:
+    tokens = itertools.count()
+
+    def answer(_: str) -> _Answer:
+        return _Answer(200, json.dumps({"Vms": [], "NextPageToken": f"{next(tokens)}"}).encode())
+
+    with pytest.raises(CloudError, match="more than 1000 pages"):
+        list(_oapi(answer).read_all("ReadVms", "Vms", {}))
 
 
 @pytest.mark.parametrize(("name", "text", "said"), FOUND, ids=[f"{name} {n}" for n, (name, _, _) in enumerate(FOUND)])

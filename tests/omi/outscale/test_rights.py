@@ -1,0 +1,88 @@
+"""A right key that may not do something: the refused action and the policy document are named, on either API."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+
+from omi.errors import CredentialsError
+from omi.image import CloudAccess
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import find_own
+from omi.outscale.rights import PACKER_CALLS, find_denied, is_refusal
+from sandbox.oapi import ACTIONS
+from tests.sandbox.client import Sandbox
+
+TOP = Path(__file__).resolve().parents[3]
+POLICY = TOP / "docs" / "eim-policy.json"
+_FCU = re.compile(r"\bec2\.([a-z_]+)\b")
+_OAPI = re.compile(r"\boapi(?:\(\))?\.(?:read|change|read_all)\(\s*\"(\w+)\"|self\.read\(\"(\w+)\"")
+
+
+def test_the_policy_allows_every_call_in_the_code_and_packers() -> None:
+    model = botocore.session.get_session().get_service_model("ec2")
+    operations = {xform_name(name): name for name in model.operation_names}
+    text = "".join(path.read_text(encoding="utf-8") for path in (TOP / "omi").rglob("*.py"))
+    fcu = {f"ec2:{operations[name]}" for name in _FCU.findall(text) if name in operations}
+    oapi = {f"api:{one or other}" for one, other in _OAPI.findall(text)} | {f"api:{action}" for action in PACKER_CALLS}
+    assert len(fcu) > 20
+    assert {"api:ReadAccounts", "api:ReadImages", "api:ReadVms", "api:CreateImage"} <= oapi
+    (statement,) = json.loads(POLICY.read_text(encoding="utf-8"))["Statement"]
+    assert (statement["Effect"], statement["Resource"]) == ("Allow", ["*"])
+    assert (fcu | oapi) - set(statement["Action"]) == set()
+
+
+def may(sandbox: Sandbox, *denied: str) -> None:
+    """Make the key that of a user who may do all but this."""
+    statements: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]},
+        {"Effect": "Deny", "Action": list(denied), "Resource": ["*"]},
+    ]
+    sandbox.control("PUT", "policies", {"main": {"Statement": statements}})
+
+
+def test_a_refused_call_is_named_as_a_policy_names_it(sandbox: Sandbox, access: CloudAccess) -> None:
+    may(sandbox, "ec2:DescribeImages")
+    with pytest.raises(CredentialsError, match=r"may not call ec2:DescribeImages.*docs/eim-policy\.json"):
+        find_own(Cloud.connect(access), "alpine-3.23.6-x86_64-r0")
+    may(sandbox, "api:ReadAccounts")
+    with pytest.raises(CredentialsError, match=r"may not call api:ReadAccounts.*docs/eim-policy\.json"):
+        _ = Cloud.connect(access).account
+
+
+def test_what_packer_was_refused_is_found_by_dry_runs_that_do_nothing(sandbox: Sandbox, access: CloudAccess) -> None:
+    before = sandbox.control("GET", "inventory")
+    assert find_denied(Cloud.connect(access).oapi) is None
+    for action in PACKER_CALLS:
+        may(sandbox, f"api:{action}")
+        denied = find_denied(Cloud.connect(access).oapi)
+        assert denied is not None
+        assert f"may not call api:{action} at" in str(denied)
+    assert sandbox.control("GET", "inventory") == before
+
+
+def test_its_dry_runs_are_calls_that_exist_with_parameters_that_they_take(sandbox: Sandbox) -> None:
+    for action, parameters in PACKER_CALLS.items():
+        assert action in ACTIONS
+        assert sandbox.oapi("main").call(action, DryRun=True, **parameters) == {}
+
+
+@pytest.mark.parametrize(
+    ("reason", "refused"),
+    [
+        ("Error querying OMI: 401 Unauthorized", True),
+        ("check credentials: authentication error", True),
+        ("Error launching source VM: 401 Unauthorized", True),
+        ("Timeout waiting for SSH.", False),
+        ("Error: name conflicts with an existing OMI: alpine-3.40.1-x86_64-r0", False),
+        ("VM i-40140140 is gone", False),
+    ],
+)
+def test_packers_words_for_it_are_known(reason: str, refused: bool) -> None:
+    assert is_refusal(reason) is refused

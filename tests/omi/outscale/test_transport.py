@@ -1,0 +1,145 @@
+"""The way to the cloud is TLS, verified, but for a sandbox on loopback; asking for less is refused in a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from omi.errors import OmiError, SettingsError
+from omi.image import CloudAccess
+from omi.outscale.cloud import Cloud
+from omi.outscale.oapi import Oapi
+from omi.settings import Settings
+from omi.transport import check_transport
+from tests.sandbox.client import Sandbox
+
+GOOD = "https://api.eu-west-2.outscale.com/api/v1"
+FCU = "https://fcu.eu-west-2.outscale.com"
+
+
+def access(api: str = GOOD, fcu: str = FCU, ca_file: str | None = None, region: str = "eu-west-2") -> CloudAccess:
+    return CloudAccess(region=region, api=api, fcu=fcu, ca_file=ca_file)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [GOOD, "https://10.0.0.1:8443/api/v1", "http://127.0.0.1:7441/api/v1", "http://127.9.9.9/", "http://localhost:1", "http://[::1]:1/x"],
+)  # fmt: skip
+def test_https_or_loopback_is_taken(url: str) -> None:
+    check_transport(access(url, url), {"OSC_ACCESS_KEY": "x", "AWS_CA_BUNDLE": "/x", "OSC_INSECURE": "0"})
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://api.eu-west-2.outscale.com/api/v1", "is not encrypted"),
+        ("http://127.0.0.1.example.org/api/v1", "is not encrypted"),
+        ("http://localhost.example.org/", "is not encrypted"),
+        ("http://0.0.0.0/", "is not encrypted"),
+        ("http://[::ffff:10.0.0.1]/", "is not encrypted"),
+        ("HTTP://api.eu-west-2.outscale.com/", "is not encrypted"),
+        ("https://AK:SK@api.eu-west-2.outscale.com/api/v1", "user name or password"),
+        ("https://127.0.0.1@evil.example.org/", "user name or password"),
+        ("file:///etc/passwd", "no https URL"),
+        ("ftp://127.0.0.1/", "no https URL"),
+        ("api.eu-west-2.outscale.com", "no https URL"),
+        ("https://evil.example.org/#.outscale.com", "no https URL"),
+        ("https://evil.example.org/?x", "no https URL"),
+        ("https://a b/", "no https URL"),
+        ("https://a\n/", "no https URL"),
+        ("https://[", "no URL"),
+        ("https://a:99999/", "no URL"),
+        ("", "no https URL"),
+    ],
+)
+def test_anything_else_is_refused_and_no_secret_is_told(url: str, said: str) -> None:
+    for one, key in ((access(api=url), "cloud.api"), (access(fcu=url), "cloud.fcu")):
+        with pytest.raises(SettingsError, match=said) as raised:
+            check_transport(one, {})
+        assert key in str(raised.value)
+        assert "SK" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OSC_INSECURE", "1"),
+        ("OSC_TLS_SKIP_VERIFY", "true"),
+        ("OSC_INSECURE_SKIP_TLS_VERIFY", "yes"),
+        ("OUTSCALE_INSECURE", "True"),
+        ("AWS_NO_VERIFY_SSL", "1"),
+        ("PKR_VAR_insecure_skip_tls_verify", "true"),
+        ("PYTHONHTTPSVERIFY", "0"),
+    ],
+)
+def test_a_variable_that_turns_the_verifying_off_is_refused_by_name(name: str, value: str) -> None:
+    for connect in (Oapi.connect, Cloud.connect):
+        with pytest.raises(SettingsError, match=f"environment: {name} asks not to verify"):
+            connect(access(), {"OSC_ACCESS_KEY": "a", "OSC_SECRET_KEY": "b", name: value})
+
+
+@pytest.mark.parametrize(
+    "region", ["eu-west-2.evil.example.org/", "x/#", "../x", "EU WEST", "", "a\n", "-a", "@evil.example.org/"]
+)
+def test_a_region_can_not_lead_to_another_host(region: str) -> None:
+    with pytest.raises(SettingsError, match="region"):
+        check_transport(access(region=region), {})
+
+
+@pytest.mark.parametrize("content", ["", "x", "-----BEGIN CERTIFICATE-----\n", None])
+def test_a_file_without_an_authority_is_refused(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SettingsError, match=r"cloud\.ca_file"):
+        check_transport(access(ca_file=str(file)), {})
+
+
+def test_a_server_that_no_authority_vouches_for_is_not_spoken_to(sandbox: Sandbox) -> None:
+    api = sandbox.profiles["main"]["endpoints"]["api"]
+    environ = {"OSC_ACCESS_KEY": "a", "OSC_SECRET_KEY": "b"}
+    connected = Oapi.connect(access(api, sandbox.profiles["main"]["endpoints"]["fcu"]), environ)
+    with pytest.raises(OmiError, match="not trusted"):
+        _ = connected.account
+    assert sandbox.control("GET", "calls") == []
+
+
+class Given:
+    """A stack's configuration."""
+
+    def __init__(self, **values: object) -> None:
+        self._values = {"region": "eu-west-2", **values}
+
+    def keys(self) -> list[str]:
+        return list(self._values)
+
+    def get(self, key: str) -> str | None:
+        value = self._values.get(key)
+        return None if value is None else str(value)
+
+    def get_object(self, key: str) -> object:
+        return self._values.get(key)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"upstream": {"releases": "http://alpinelinux.org/releases.json"}}, "upstream.releases.*not encrypted"),
+        ({"upstream": {"releases": "file:///tmp/releases.json"}}, "upstream.releases"),
+        ({"upstream": {"mirror": "file:///srv/alpine"}}, "upstream.mirror"),
+        ({"vm": {"mirror": 'http://x/"; reboot #'}}, "vm.mirror"),
+        ({"vm": {"mirror": "http://x/\n@evil http://y"}}, "vm.mirror"),
+        ({"vm": {"ssh_user": "-oProxyCommand=id"}}, "vm.ssh_user"),
+        ({"releases_dir": "a\0b"}, "releases_dir.*control character"),
+        ({"builds": ["a", "b\x1b[2J"]}, r"builds\[1\].*control character"),
+    ],
+)
+def test_settings_that_would_break_out_are_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Settings.load(Given(**values))
+
+
+def test_a_plain_mirror_is_taken_since_its_packages_are_signed() -> None:
+    loaded = Settings.load(Given(upstream={"mirror": "http://mirror.example.org/alpine"}))
+    assert loaded.upstream.mirror == "http://mirror.example.org/alpine"
