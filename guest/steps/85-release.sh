@@ -9,7 +9,7 @@ write_release() {
 	chmod 644 "$ROOT/etc/alpine-omi-release"
 	mkdir -p "$DATA/out"
 	run cp "$ROOT/etc/alpine-omi-release" "$DATA/out/"
-	awk '/^[CPVASILUTotc]:/ || /^$/' "$ROOT/lib/apk/db/installed" > "$DATA/out/packages"
+	awk '/^[CPVASILUTotcDp]:/ || /^$/' "$ROOT/lib/apk/db/installed" > "$DATA/out/packages"
 }
 
 # Lines NAME="value", as in os-release; no value holds a quote.

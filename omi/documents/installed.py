@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from omi.errors import BuildError
@@ -25,6 +26,16 @@ class Installed:
     url: str
     commit: str
     """Of aports, Alpine's package sources."""
+    depends: tuple[str, ...] = ()
+    """What it needs, in apk's notation (`D:`)."""
+    provides: tuple[str, ...] = ()
+    """What it offers besides its name, perhaps with a version (`p:`)."""
+
+    @property
+    def offers(self) -> Mapping[str, str | None]:
+        """Every name that it answers to, with the version that it offers it in, None for none."""
+        provided = (text.partition("=") for text in self.provides)
+        return {name: version if sign else None for name, sign, version in provided} | {self.name: self.version}
 
 
 def read_installed(text: str, where: str) -> tuple[Installed, ...]:
@@ -51,6 +62,8 @@ def _package(record: str) -> Installed:
         description=fields.get("T", ""),
         url=fields.get("U", ""),
         commit=fields.get("c", ""),
+        depends=tuple(fields.get("D", "").split()),
+        provides=tuple(fields.get("p", "").split()),
     )
 
 

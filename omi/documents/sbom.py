@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.contrib.license.factories import LicenseFactory
@@ -16,13 +16,18 @@ from packageurl import PackageURL
 
 from omi.documents.installed import Installed
 from omi.documents.made import Made
+from omi.documents.needs import Needs
+from omi.profile.content import package_lines
 
 _CHECKSUM = "alpine:apk:checksum"
 _COMMIT = "alpine:aports:commit"
 
 
-def sbom_text(made: Made, packages: Iterable[Installed]) -> str:
-    """JSON. The same image gives the same bytes: its time is the image's creation, its number comes from the image."""
+def sbom_text(made: Made, packages: Sequence[Installed]) -> str:
+    """JSON. The same image gives the same bytes: its time is the image's creation, its number comes from the image.
+
+    The image depends on what its profile asks for and on what nothing else needs; each package on those that it needs.
+    """
     spec = made.spec
     image = Component(
         name=spec.name,
@@ -35,16 +40,19 @@ def sbom_text(made: Made, packages: Iterable[Installed]) -> str:
         ],
     )
     system = Component(name="alpine", version=spec.release, type=ComponentType.OPERATING_SYSTEM, bom_ref="alpine")
-    parts = [system, *(_component(package, spec.release) for package in packages)]
+    parts = {package.name: _component(package, spec.release) for package in packages}
     tool = Component(
         name=spec.project, version=made.release.get("COMMIT"), type=ComponentType.APPLICATION, bom_ref="tool"
     )
     bom = Bom(
         serial_number=uuid5(NAMESPACE_URL, f"{made.omi} {spec.digest}"),
         metadata=BomMetaData(component=image, timestamp=made.created, tools=ToolRepository(components=[tool])),
-        components=parts,
+        components=[system, *parts.values()],
     )
-    bom.register_dependency(image, parts)
+    needs = Needs(packages)
+    bom.register_dependency(image, [system, *(parts[name] for name in needs.first(package_lines(spec.build)))])
+    for name, part in parts.items():
+        bom.register_dependency(part, [parts[needed] for needed in needs.of[name]])
     text: str = JsonV1Dot6(bom).output_as_string()
     return json.dumps(json.loads(text), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ L:MIT
 o:musl
 t:1776953217
 c:f7a1f9a9b1f8e5d1f3d0c0f6f8c1f0a3b6b1c2d3
+p:so:libc.musl-x86_64.so.1=1
 
 C:Q1MTl4nRXYNUeMn7NDaHbUNFlbgbE=
 P:libstdc++
@@ -57,12 +59,21 @@ V:15.2.0-r2
 A:x86_64
 L:GPL-2.0-or-later AND LGPL-2.1-or-later
 o:gcc
+D:so:libc.musl-x86_64.so.1 musl>=1.2 !libstdc++-old so:libgone.so.1
+p:so:libstdc++.so.6=6.0.34
 
 C:Q1MTl4nRXYNUeMn7NDaHbUNFlbgbF=
 P:odd
 V:1-r0
 A:noarch
 L:various, see there
+D:so:libstdc++.so.6
+
+C:Q1MTl4nRXYNUeMn7NDaHbUNFlbgbG=
+P:openssh
+V:10.0_p1-r9
+A:x86_64
+D:odd<1
 """
 
 
@@ -87,7 +98,7 @@ def written(output: Path, kind: str) -> str:
 def test_the_list_of_packages_has_versions_and_checksums(output: Path) -> None:
     heading, *rows = written(output, "packages").splitlines()
     assert heading.split("\t") == ["# name", "version", "arch", "checksum", "bytes", "origin", "license"]
-    assert [row.split("\t")[0] for row in rows] == ["libstdc++", "musl", "odd"]
+    assert [row.split("\t")[0] for row in rows] == ["libstdc++", "musl", "odd", "openssh"]
     assert rows[1] == "musl\t1.2.5-r23\tx86_64\tQ1oddqjGAlM3YbrMERM4BrQSmmr1M=\t667648\tmusl\tMIT"
 
 
@@ -98,7 +109,7 @@ def test_the_sbom_is_valid_cyclonedx_and_names_each_package(output: Path) -> Non
     assert bom["metadata"]["component"]["name"] == SPEC.name
     assert bom["metadata"]["timestamp"] == "2026-11-24T12:30:00+00:00"
     parts = {part["name"]: part for part in bom["components"]}
-    assert parts.keys() == {"alpine", "libstdc++", "musl", "odd"}
+    assert parts.keys() == {"alpine", "libstdc++", "musl", "odd", "openssh"}
     assert (parts["alpine"]["type"], parts["alpine"]["version"]) == ("operating-system", "3.23.6")
     assert PackageURL.from_string(parts["libstdc++"]["purl"]).to_dict() == {
         "type": "apk",
@@ -112,8 +123,23 @@ def test_the_sbom_is_valid_cyclonedx_and_names_each_package(output: Path) -> Non
     assert parts["musl"]["licenses"] == [{"license": {"id": "MIT"}}]
     assert parts["odd"]["licenses"] == [{"license": {"name": "various, see there"}}]
     assert {"name": "alpine:apk:checksum", "value": "Q1oddqjGAlM3YbrMERM4BrQSmmr1M="} in parts["musl"]["properties"]
-    (root,) = (entry for entry in bom["dependencies"] if entry["ref"] == SPEC.name)
-    assert len(root["dependsOn"]) == len(parts)
+
+
+def test_the_sbom_tells_what_needs_what(output: Path) -> None:
+    spec = make_spec(build=SPEC.build.model_copy(update={"packages": {"musl": True, "openssh>9": True}}))
+    folder = output.parent / "documents"
+    write_documents(folder, output, replace(MADE, spec=spec))
+    bom = json.loads((folder / file_name(SPEC.name, "sbom")).read_text())
+    names = {part["bom-ref"]: part["name"] for part in bom["components"]} | {SPEC.name: "the image"}
+    needs = {names[entry["ref"]]: {names[ref] for ref in entry.get("dependsOn", ())} for entry in bom["dependencies"]}
+    assert needs == {
+        "the image": {"alpine", "musl", "odd", "openssh"},  # odd because nothing else needs it
+        "alpine": set(),
+        "musl": set(),
+        "libstdc++": {"musl"},
+        "odd": {"libstdc++"},
+        "openssh": set(),  # the version of odd that it asks for is not there
+    }
 
 
 def test_the_provenance_tells_where_it_comes_from(output: Path) -> None:
