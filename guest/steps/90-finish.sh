@@ -2,6 +2,9 @@
 # Takes away what belongs to the build, gives unused blocks back, unmounts and checks.
 # Needs: ROOT, ROOT_DEVICE, APK, SOURCE_DATE_EPOCH. Leaves: the finished disk; tells the result.
 
+# folders below which nothing is kept
+PASSING="tmp var/tmp var/cache/apk run"
+
 finish() {
 	save_dependencies
 	say_step "cleaning up"
@@ -41,15 +44,43 @@ save_dependencies() {
 	done
 }
 
+# It says what goes: a key or a seed among it was made by the setup script or a package, and nobody would miss it else.
 clean_root() {
-	for folder in tmp var/tmp var/cache/apk run; do
-		[ ! -d "$ROOT/$folder" ] || find "$ROOT/$folder" -mindepth 1 -xdev -delete
+	{
+		for folder in $PASSING; do
+			[ ! -d "$ROOT/$folder" ] || find "$ROOT/$folder" -mindepth 1 -xdev -print -delete
+		done
+		find "$ROOT/var/log" -xdev -type f -print -delete
+		take_away "$ROOT"/etc/ssh/ssh_host_* "$ROOT/etc/machine-id" "$ROOT/etc/resolv.conf" "$ROOT"/etc/*- \
+			"$ROOT/var/lib/dbus/machine-id" "$ROOT"/var/lib/dhcpcd/* "$ROOT"/var/lib/seedrng/* \
+			"$ROOT"/root/.*_history "$ROOT"/home/*/.*_history "$ROOT/boot/extlinux.conf.new"
+		find "$ROOT/etc" "$ROOT/boot" -xdev -name '*.apk-new' -print -delete
+	} > "$WORK/removed"
+	cut -c "$((${#ROOT} + 1))-" "$WORK/removed" | sort | tell_removed
+}
+
+# take_away FILE...: those that there are, which it names.
+take_away() {
+	for file in "$@"; do
+		if [ -e "$file" ] || [ -L "$file" ]; then
+			echo "$file"
+			rm -f "$file"
+		fi
 	done
-	find "$ROOT/var/log" -xdev -type f -delete
-	rm -f "$ROOT"/etc/ssh/ssh_host_* "$ROOT/etc/machine-id" "$ROOT/etc/resolv.conf" "$ROOT"/etc/*- \
-		"$ROOT/var/lib/dbus/machine-id" "$ROOT"/var/lib/dhcpcd/* "$ROOT"/var/lib/seedrng/* \
-		"$ROOT"/root/.*_history "$ROOT"/home/*/.*_history "$ROOT/boot/extlinux.conf.new"
-	find "$ROOT/etc" "$ROOT/boot" -xdev -name '*.apk-new' -delete
+}
+
+# tell_removed: the paths on standard input in one line; of folders that hold nothing for long only how many.
+tell_removed() {
+	awk -v passing="$PASSING" -v most=20 '
+		BEGIN { split(passing, folders, " ") }
+		{
+			for (i in folders) if (index($0, "/" folders[i] "/") == 1) { short++; next }
+			if (++count <= most) names = names " " $0
+		}
+		END {
+			if (count > most) names = names " and " count - most " more"
+			printf "guest: note: taken away:%s; and %d in %s\n", (count ? names : " nothing"), short, passing
+		}'
 }
 
 # What the build wrote bears the time of the newest package instead of the build's own, so that two builds of the same

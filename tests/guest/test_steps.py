@@ -253,6 +253,11 @@ def test_what_belongs_to_the_build_is_taken_away(root: Path, tmp_path: Path) -> 
     done = run_functions("clean_root", tmp_path, ROOT=str(root))
     assert done.returncode == 0, done.stderr
     assert not [name for name in left if (root / name).exists()]
+    assert done.stdout == (
+        "guest: note: taken away: /etc/a.conf.apk-new /etc/machine-id /etc/passwd- /etc/resolv.conf "
+        "/etc/ssh/ssh_host_rsa_key /home/alpine/.ash_history /root/.ash_history /var/log/chrony/.keep "
+        "/var/log/messages; and 2 in tmp var/tmp var/cache/apk run\n"
+    )
     assert (root / "etc/passwd").exists()
     assert (root / "var/log/chrony").is_dir(), "folders of packages stay"
     assert (root / "tmp").is_dir()
