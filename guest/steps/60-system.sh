@@ -14,6 +14,8 @@ set_up_system() {
 	for module in button evdev; do
 		grep -qx "$module" "$ROOT/etc/modules" || echo "$module" >> "$ROOT/etc/modules"
 	done
+	put_file openrc.conf 644 /etc/rc.conf.d/omi.conf
+	put_file omi-drivers.initd 755 /etc/init.d/omi-drivers
 	add_services sysinit "$SERVICES_SYSINIT"
 	add_services boot "$SERVICES_BOOT"
 	add_services default "$SERVICES_DEFAULT"

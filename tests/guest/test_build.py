@@ -71,7 +71,7 @@ def write_data(folder: Path, mirror: Path, **values: str) -> None:
         "INSTALL_REPOSITORIES": f"file://{mirror}/alpine/v3.23/main\n@c file://{mirror}/alpine/v3.23/community\n#none",
         "PACKAGES": PACKAGES.replace(" ", "\n"),
         "IMAGE_KEYS": OWN_KEY,
-        "SERVICES_SYSINIT": "devfs\ndmesg\nhwdrivers\nmdev",
+        "SERVICES_SYSINIT": "devfs\ndmesg\nmdev\nomi-drivers",
         "SERVICES_BOOT": "bootmisc\nhostname\nmodules\nnetworking",
         "SERVICES_DEFAULT": "acpid\nntpd\nsshd",
         "SERVICES_SHUTDOWN": "killprocs\nmount-ro\nsavecache",
@@ -157,7 +157,9 @@ def check_root(root: Path, facts: str) -> None:
     assert (root / "etc/runlevels/boot/tiny-cloud-boot").is_symlink()
     assert (root / "lib/tiny-cloud/cloud/outscale/imds").is_file()
     assert not list((root / "var/lib/cloud").glob("*"))
-    assert (root / "var/cache/rc/deptree").stat().st_size > 1000
+    order = services_order(root)
+    assert {"acpid sshd", "ntpd sshd"} <= set(order["iafter"]), "what nobody waits for comes after SSH"
+    assert "omi-drivers fsck" in order["ibefore"]
     shadow = dict(line.split(":")[:2] for line in (root / "etc/shadow").read_text().splitlines())
     assert {shadow["root"], shadow["alpine"]} == {"*"}
     assert not [name for name, password in shadow.items() if password not in ("*", "!")]
@@ -169,6 +171,16 @@ def check_root(root: Path, facts: str) -> None:
         assert not [path for path in (root / folder).iterdir() if path.name not in ("null", "console")], folder
 
 
+def services_order(root: Path) -> dict[str, list[str]]:
+    """What OpenRC worked out: by kind of dependency, lines `SERVICE OTHER`."""
+    text = (root / "var/cache/rc/deptree").read_text()
+    names = dict(re.findall(r"^depinfo_(\d+)_service='(.*)'$", text, re.MULTILINE))
+    order: dict[str, list[str]] = {}
+    for number, kind, other in re.findall(r"^depinfo_(\d+)_([a-z]+)_\d+='(.*)'$", text, re.MULTILINE):
+        order.setdefault(kind, []).append(f"{names[number]} {other}")
+    return order
+
+
 SETTINGS_SAID = {
     "MOTD": "Hello",
     "TIMEZONE": "Europe/Paris",
@@ -178,8 +190,12 @@ SETTINGS_SAID = {
 }
 
 
-@pytest.mark.parametrize(("privileges", "other"), [("doas", "sudo"), ("sudo", "doas")])
-def test_the_profiles_settings_take_effect(mirror: Path, tmp_path: Path, privileges: str, other: str) -> None:
+@pytest.mark.parametrize(
+    ("privileges", "ways"),
+    [("doas", {"doas": "0"}), ("none", {}), ("sudo", {"sudo": "0"})],
+    ids=["doas", "none", "sudo"],
+)
+def test_the_profiles_settings_take_effect(mirror: Path, tmp_path: Path, privileges: str, ways: dict[str, str]) -> None:
     packages = f"{PACKAGES} sudo".replace(" ", "\n")
     with loop_device(tmp_path / "disk") as device:
         done = build(tmp_path, device, mirror, PRIVILEGES=privileges, PACKAGES=packages, **SETTINGS_SAID)
@@ -189,10 +205,12 @@ def test_the_profiles_settings_take_effect(mirror: Path, tmp_path: Path, privile
             assert in_image(root, "date -d @1700000000 '+%H:%M %Z'") == "23:13 CET"
             assert in_image(root, "cat /etc/ntp.conf") == "server 192.0.2.1"
             assert in_image(root, "cat /etc/sysctl.d/90-omi.conf") == "net.ipv4.ip_forward = 1"
-            assert in_image(root, f"su alpine -c '{privileges} -n id -u'") == "0"
-            refused = in_image(root, f"su alpine -c '{other} -n id -u' 2>&1 || echo refused")
-            assert refused.endswith("refused")
-            assert "not found" not in refused
+            for program in ("doas", "sudo"):
+                said = in_image(root, f"su alpine -c '{program} -n id -u' 2>&1 || echo refused")
+                assert "not found" not in said
+                assert said.splitlines()[-1] == ways.get(program, "refused"), program
+            groups = in_image(root, "id -nG alpine").split()
+            assert ("wheel" in groups) is bool(ways)
             assert "/nvme.ko" in in_image(root, "zcat /boot/initramfs-virt | cpio -t 2>&1")
 
 

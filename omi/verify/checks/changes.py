@@ -24,6 +24,8 @@ OURS: tuple[tuple[str, str], ...] = (
     ("etc/hosts", "60-system, then the first boot"),
     ("etc/network/interfaces", "the network by DHCP, 60-system"),
     ("etc/dhcpcd.conf", "the network by DHCP, 60-system"),
+    ("etc/rc.conf.d/omi.conf", "the order of the services, 60-system"),
+    ("etc/init.d/omi-drivers", "the drivers of the devices, 60-system"),
     ("etc/modules", "the power button, 60-system"),
     ("etc/runlevels/*/*", "the profile's services, 60-system; omi.verify.checks.services compares them"),
     ("etc/motd", "the profile's motd, 62-settings"),

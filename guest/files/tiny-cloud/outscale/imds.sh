@@ -37,13 +37,19 @@ _imds_userdata() {
 	_outscale_file=$(mktemp) || return 2
 	_outscale_code=0
 	_outscale_entry user-data > "$_outscale_file" || _outscale_code=$?
-	if head -n 1 "$_outscale_file" | grep -q '^-----BEGIN OUTSCALE SECTION-----'; then
-		sed '1,/-----END OUTSCALE SECTION-----/d' "$_outscale_file" | sed '/./,$!d'
-	else
-		cat "$_outscale_file"
+	if [ -s "$_outscale_file" ]; then
+		_outscale_without_section "$_outscale_file"
 	fi
 	rm -f "$_outscale_file"
 	return "$_outscale_code"
+}
+
+_outscale_without_section() {
+	if head -n 1 "$1" | grep -q '^-----BEGIN OUTSCALE SECTION-----'; then
+		sed '1,/-----END OUTSCALE SECTION-----/d' "$1" | sed '/./,$!d'
+	else
+		cat "$1"
+	fi
 }
 
 # The name up to its first dot can become the machine's, or there is none.
@@ -63,13 +69,15 @@ _outscale_host_name() {
 # _outscale_entry PATH: asks until there is an answer; only the first entry that comes unanswered is waited for.
 _outscale_entry() {
 	_outscale_answer=$(mktemp) || return 2
-	_outscale_end=$(($(_outscale_uptime) + OUTSCALE_SECONDS))
+	_outscale_uptime
+	_outscale_end=$((_outscale_now + OUTSCALE_SECONDS))
 	[ ! -e "$OUTSCALE_UNANSWERED" ] || _outscale_end=0
 	while :; do
 		_outscale_result=0
 		_outscale_get "$1" "$_outscale_answer" || _outscale_result=$?
 		[ "$_outscale_result" -eq 2 ] || break
-		[ "$(_outscale_uptime)" -lt "$_outscale_end" ] || break
+		_outscale_uptime
+		[ "$_outscale_now" -lt "$_outscale_end" ] || break
 		sleep 1
 	done
 	case "$_outscale_result" in
@@ -89,6 +97,8 @@ _outscale_get() {
 	return 2
 }
 
+# _outscale_uptime: leaves _outscale_now, the seconds since the kernel began, without a process for it.
 _outscale_uptime() {
-	cut -d. -f1 /proc/uptime
+	read -r _outscale_now _ < /proc/uptime
+	_outscale_now=${_outscale_now%%.*}
 }
