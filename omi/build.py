@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import threading
 import time
@@ -18,6 +19,7 @@ from omi.narration import Narrator, shown
 from omi.origin import read_origin
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group, ssh_source, temporary_key
+from omi.outscale.faults import QUOTA_CURE
 from omi.outscale.images import (
     LEGACY,
     Omi,
@@ -34,10 +36,11 @@ from omi.outscale.images import (
     wait_available,
 )
 from omi.outscale.publishing import close_snapshots, share
+from omi.outscale.quotas import used_up
 from omi.outscale.rights import find_denied, is_refusal
 from omi.outscale.sweep import Leftovers, sweep
 from omi.outscale.vms import read_vm
-from omi.outscale.waiting import InterruptedBuildError
+from omi.outscale.waiting import InterruptedBuildError, pause
 from omi.packer.inputs import (
     Entry,
     RunFolder,
@@ -57,6 +60,14 @@ from omi.verify.facts import Facts
 
 PROJECT = Path(__file__).resolve().parents[1]
 """The checkout."""
+TRIES = 3
+"""How often Packer may run for one image, where the cloud was only busy."""
+AGAIN_AFTER = 10.0
+"""Seconds before it begins again, about; more each time."""
+
+
+class BusyCloudError(BuildError):
+    """Packer gave up for an answer (429, 500, 503) after which OUTSCALE says to try again."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ class Build:
         try:
             self._sweep(existing, earlier.volumes)
             group_id = open_group(self.cloud, self.identity.group, self.spec.vm.ssh_port, source)
-            omi, packed = (existing, None) if existing else self._pack(tools, group_id, name)
+            omi, packed = (existing, None) if existing else self._pack_patiently(tools, group_id, name)
             self._check_boot_modes(omi)
             facts = (packed.output if packed else earlier).facts
             documents = self._documents(omi, packed, earlier)
@@ -175,6 +186,18 @@ class Build:
         if omi is not None and self._ours.recognises(omi):
             delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
 
+    def _pack_patiently(self, tools: PackerTools, group_id: str, name: str) -> tuple[Omi, PackerRun]:
+        """Plugin 1.0.2 gives up at the first sign of a busy cloud: what it left is swept, and it begins again."""
+        for number in range(1, TRIES):
+            try:
+                return self._pack(tools, group_id, name)
+            except BusyCloudError as error:
+                self.narrator.say(f"{str(error).partition('; see')[0]}: Packer begins again")
+            self._sweep(None, read_output(self.folder.packer_log).volumes, group=False)
+            self._remove_leftover(name)
+            pause(AGAIN_AFTER * number * random.uniform(0.5, 1.5), self.stop)  # noqa: S311 - only spreads the tries
+        return self._pack(tools, group_id, name)
+
     def _pack(self, tools: PackerTools, group_id: str, name: str) -> tuple[Omi, PackerRun]:
         from omi.guest_data import write_guest_data
 
@@ -219,8 +242,14 @@ class Build:
             denied = find_denied(self.cloud.oapi) if is_refusal(packed.output.reason) else None
             if denied is not None:
                 raise BuildError(f"{self.spec.name}: Packer was refused a call: {denied}; see {log}")
-            raise BuildError(f"{self.spec.name}: {packed.output.reason}; see {log}")
+            kind = BusyCloudError if packed.output.met_busy_cloud else BuildError
+            raise kind(f"{self.spec.name}: {packed.output.reason}{self._quota_reached(packed.output)}; see {log}")
         return packed
+
+    def _quota_reached(self, output: PackerOutput) -> str:
+        """Plugin 1.0.2 doesn't tell why the cloud refused something: a quota is the usual reason."""
+        full = used_up(self.cloud.oapi) if "400 Bad Request" in output.reason else []
+        return f"; used up: {', '.join(full)}: {QUOTA_CURE}" if full else ""
 
     def _look(self, output: PackerOutput) -> Look:
         """What Packer waits for; older plugins wait for ever for a VM or snapshot that has failed."""

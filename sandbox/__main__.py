@@ -69,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--step", type=float, help="seconds of each state change (default: about one; none for stubs)"
         )
+        command.add_argument(
+            "--requests-per-second", type=float, help="more of one account are answered 429 (default: no limit)"
+        )
         command.add_argument("--accounts", type=int, default=0, help="accounts besides the four: extra-1, extra-2, ...")
         command.add_argument("--any-date", action="store_true", help="accept signatures of any date")
         command.add_argument("--report-fd", type=int, help=argparse.SUPPRESS)
@@ -110,6 +113,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         machines={"qemu": Settings.machines, "stub": STUB_MACHINES}.get(given.machines, given.machines),
         answers=given.answers.expanduser().absolute() if given.answers else None,
         source=given.source or (STUB_SOURCE if stubs else Settings.source),
+        requests_per_second=given.requests_per_second,
         extra_accounts=given.accounts,
         mirror=given.mirror,
         date_skew=None if given.any_date else Settings.date_skew,

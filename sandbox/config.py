@@ -150,6 +150,8 @@ class Settings:
     source: str = "sandbox.source_omi:ensure"
     """`module:function` that makes or finds the disk of the official OMI; the function takes the cache folder and a
     callable for lines of progress."""
+    requests_per_second: float | None = None
+    """More requests of one account within a second are answered 429 (OUTSCALE's own clients keep to 5)."""
     extra_accounts: int = 0
     """How many accounts there are besides PROFILES."""
     mirror: str = "auto"

@@ -26,6 +26,7 @@ from sandbox.cloud.model import (
     Volume,
 )
 from sandbox.cloud.public_ips import public_ip_of
+from sandbox.cloud.quotas import NAMES
 from sandbox.cloud.security_groups import DEFAULT_NAME
 from sandbox.config import SSH_PORT
 from sandbox.eim import Users
@@ -35,6 +36,7 @@ Json = dict[str, Any]
 LISTED: tuple[type[Resource], ...] = (Vm, Volume, Snapshot, Image, Keypair, SecurityGroup, PublicIp)
 MAX_CALLS = 20000
 _FAULTS = TypeAdapter(list[Fault])
+_QUOTAS = TypeAdapter(dict[str, int])
 _BUSES = TypeAdapter(dict[str, Literal["virtio-blk", "virtio-scsi"]])
 
 
@@ -96,6 +98,8 @@ class Control:
         name, _, rest = path.partition("/")
         if name == "faults":
             return self._faults(method, body)
+        if name == "quotas":
+            return self._quotas(method, body)
         if name == "root-buses":
             return self._root_buses(method, body)
         if name == "policies":
@@ -122,6 +126,15 @@ class Control:
             parsed = _FAULTS.validate_python(given if isinstance(given, list) else [given])
             (faults.add if method == "POST" else faults.replace)(parsed)
         return [each.model_dump(exclude_defaults=True) for each in faults.current()]
+
+    def _quotas(self, method: str, body: bytes) -> Json:
+        """GET tells those that are not the usual ones, PUT replaces them."""
+        if method == "PUT":
+            given = _QUOTAS.validate_json(body)
+            if unknown := sorted(set(given) - NAMES):
+                raise ValueError(f"no such quota: {', '.join(unknown)}; there are {', '.join(sorted(NAMES))}")
+            self._cloud.quotas.values = dict(given)
+        return dict(self._cloud.quotas.values)
 
     def _root_buses(self, method: str, body: bytes) -> Json:
         """GET tells, PUT replaces by VM type what a root disk hangs on; a stopped VM that starts gets it, too."""

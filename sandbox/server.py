@@ -74,6 +74,7 @@ class Server:
         store = Store(settings.database)
         self._parts.callback(store.close)
         self.cloud = Cloud(store, machines, settings.timing, settings.addresses)
+        self.cloud.requests.each_second = settings.requests_per_second
         self._parts.callback(recovery.stop_all, self.cloud)
         # The machines end before their VMs are marked as stopped, and after the background work.
         self._parts.callback(machines.close)

@@ -125,6 +125,7 @@ class Api:
 
     def _run(self, call: Call, caller: Account) -> HttpAnswer:
         self._control.users.require(caller.profile or "", call.face, call.action)
+        self._cloud.requests.admit(caller)
         whose = Whose(caller.profile, caller.region)
         struck = self._cloud.faults.for_call(call.action, call.face, whose)
         for fault in struck:

@@ -22,6 +22,7 @@ _REFUSED_KEY = frozenset(
 _REFUSED_ACTION = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 TOLD = 300
 """Characters of what a server says that are told."""
+QUOTA_CURE = "the account's quota is used up: remove what is not needed or ask OUTSCALE for more, then run again"
 
 
 def refused_key(url: str, region: str, source: str, reason: str) -> CredentialsError:
@@ -88,4 +89,5 @@ def _translate_answer(error: ClientError, action: str, url: str, region: str, so
         return denied(f"ec2:{error.operation_name}", url, source)
     if code in _REFUSED_KEY or status == 401:
         return refused_key(url, region, source, code or "401")
-    return CloudError(f"{action} at {url}: {message or 'no reason given'} ({code})", code)
+    cure = f"; {QUOTA_CURE}" if code.endswith("LimitExceeded") and code != "RequestLimitExceeded" else ""
+    return CloudError(f"{action} at {url}: {message or 'no reason given'} ({code}){cure}", code)

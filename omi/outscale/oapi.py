@@ -21,7 +21,7 @@ from omi.errors import CloudError, CredentialsError, OmiError, one_line
 from omi.image import CloudAccess
 from omi.outscale.body import read_body
 from omi.outscale.credentials import Credentials, find_credentials
-from omi.outscale.faults import TOLD, denied, is_denied, not_the_api, refused_key, translate
+from omi.outscale.faults import QUOTA_CURE, TOLD, denied, is_denied, not_the_api, refused_key, translate
 from omi.places import expand
 from omi.safe_json import read_json
 from omi.transport import check_transport
@@ -162,7 +162,8 @@ class Oapi:
             raise denied(f"api:{action}", self.access.api, self.credentials.source)
         if answer.status == 401:
             raise refused_key(self.access.api, self.access.region, self.credentials.source, reason)
-        raise CloudError(f"{action} at {self.access.api}: {one_line(reason, TOLD)}", code)
+        cure = f"; {QUOTA_CURE}" if str(first.get("Type", "")).startswith("TooManyResources") else ""
+        raise CloudError(f"{action} at {self.access.api}: {one_line(reason, TOLD)}{cure}", code)
 
 
 def _pause(tries: int) -> None:

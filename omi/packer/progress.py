@@ -15,6 +15,7 @@ _VOLUME = re.compile(r"\bvol-[0-9a-f]{8,17}\b")
 _VM = re.compile(r"\bVm ID: (i-[0-9a-f]{8,17})\b")
 _SOURCE = re.compile(r"\bFound Image ID: (ami-[0-9a-f]{8,17})\b")
 _ERROR = re.compile(r"^(?:Error\b|error\b|Timeout\b|Couldn't|No OMI|no OMI|Script exited)")
+_BUSY = re.compile(r"\b(?:429 Too Many Requests|500 Internal Server Error|503 Service Unavailable)\b")
 _TEMPLATE_ERROR = re.compile(r"^(?:Error: |\* )(.*)$")
 _PACKAGE = re.compile(r"[^=]+=[^=]+")
 _STEPS = (
@@ -111,6 +112,11 @@ class PackerOutput:
             self.guest_errors.append(text)
             return f"failed in the build VM: {text}"
         return text
+
+    @property
+    def met_busy_cloud(self) -> bool:
+        """Whether it failed for an answer of the cloud that is to be asked again, as plugin 1.0.2 never does."""
+        return not self.guest_errors and bool(self.errors) and bool(_BUSY.search(self.errors[-1]))
 
     @property
     def reason(self) -> str:

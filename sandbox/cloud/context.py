@@ -14,6 +14,7 @@ from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.faults import Faults, Whose
 from sandbox.cloud.ids import check_id, new_id
 from sandbox.cloud.model import Account, PublicIp, Resource, Vm
+from sandbox.cloud.quotas import Quotas, RequestLimit
 from sandbox.cloud.store import Store
 from sandbox.config import REGIONS, Addresses, Region, Timing
 from sandbox.machines.protocol import Machines
@@ -45,6 +46,8 @@ class Cloud:
         """VM id -> what is wrong with its SSH since it started (`closed`, `silent`)."""
         self.keyless: set[str] = set()
         """Ids of VMs whose metadata lack their key, as a fault says."""
+        self.quotas = Quotas(self.owned)
+        self.requests = RequestLimit(None)
         self._lock = threading.RLock()
         self._depth = 0
         self._after: list[tuple[str, Job]] = []

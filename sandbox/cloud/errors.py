@@ -93,6 +93,13 @@ class Fail(Enum):
     VM_PROTECTED = Refusal(409, "9073", "ResourceConflict", "OperationNotPermitted")
     SECURITY_GROUP_IN_USE = Refusal(409, "9085", "ResourceConflict", "DependencyViolation")
 
+    VM_QUOTA = Refusal(400, "10029", "TooManyResources (QuotaExceded)", "InstanceLimitExceeded")
+    IMAGE_QUOTA = Refusal(400, "10001", "TooManyResources (QuotaExceded)", "ResourceLimitExceeded")
+    KEYPAIR_QUOTA = Refusal(400, "10003", "TooManyResources (QuotaExceded)", "ResourceLimitExceeded")
+    VOLUME_QUOTA = Refusal(400, "10018", "TooManyResources (QuotaExceded)", "VolumeLimitExceeded")
+    VOLUME_SIZE_QUOTA = Refusal(400, "10024", "TooManyResources (QuotaExceded)", "VolumeLimitExceeded")
+    SNAPSHOT_QUOTA = Refusal(400, "10026", "TooManyResources (QuotaExceded)", "SnapshotLimitExceeded")
+    GROUP_QUOTA = Refusal(400, "10004", "TooManyResources (QuotaExceded)", "SecurityGroupLimitExceeded")
     NO_ADDRESS_LEFT = Refusal(400, "10011", "TooManyResources (QuotaExceded)", "AddressLimitExceeded")
 
 

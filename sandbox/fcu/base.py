@@ -55,7 +55,7 @@ def handle(cloud: Cloud, caller: Account, name: str, flat: Mapping[str, str]) ->
             raise CloudError(Fail.UNKNOWN_PARAMETER, f"The parameter {each} is not recognized.")
     if parameters.get("DryRun"):
         raise CloudError(Fail.DRY_RUN, "Request would have succeeded, but DryRun flag is set.")
-    with cloud.transaction():
+    with cloud.transaction(), cloud.quotas.kept(caller):
         answer = called.handler(cloud, caller, parameters)
     return protocol.serialise(model, answer, str(uuid.uuid4()))
 

@@ -80,7 +80,7 @@ def handle(cloud: Cloud, caller: Account, name: str, body: bytes) -> Json:
     request = parse(called, body)
     if request.dry_run:
         return {}
-    with cloud.transaction():
+    with cloud.transaction(), cloud.quotas.kept(caller):
         return called.handler(cloud, caller, request)
 
 

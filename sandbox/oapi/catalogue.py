@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sandbox.cloud.context import Cloud
-from sandbox.cloud.model import Account, Image, Keypair, PublicIp, SecurityGroup, Snapshot, Vm, Volume
+from sandbox.cloud.model import Account
+from sandbox.cloud.quotas import QUOTAS
 from sandbox.config import REGIONS
 from sandbox.oapi.base import Json, ReadRequest, Request, action, filtered, paged
 
@@ -145,29 +144,18 @@ def read_image_export_tasks(cloud: Cloud, caller: Account, request: ReadRequest)
 
 @action("ReadQuotas", ReadRequest)
 def read_quotas(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    """Quotas as they are shown; the sandbox enforces only that of addresses."""
-    volumes = cloud.owned(caller, Volume)
-    used = (
-        ("vm_limit", "VM", "Compute", 100, _alive(cloud.owned(caller, Vm))),
-        ("image_limit", "OMI", "Compute", 1000, len(cloud.owned(caller, Image))),
-        ("keypair_limit", "Keypair", "Compute", 100, len(cloud.owned(caller, Keypair))),
-        ("volume_limit", "Volume", "Storage", 1000, len(volumes)),
-        ("volume_size_limit", "Volume size", "Storage", 100000, sum(each.size for each in volumes)),
-        ("snapshot_limit", "Snapshot", "Storage", 1000, len(cloud.owned(caller, Snapshot))),
-        ("sg_limit", "Security group", "Network", 100, len(cloud.owned(caller, SecurityGroup))),
-        ("eip_limit", "Public IP", "Network", 50, len(cloud.owned(caller, PublicIp))),
-    )
+    """What ReadQuotas shows is what holds."""
     views = [
         {
             "AccountId": caller.id,
-            "Description": f"{title} quota",
-            "MaxValue": most,
-            "Name": name,
-            "QuotaCollection": collection,
-            "ShortDescription": title,
-            "UsedValue": count,
+            "Description": f"{quota.title} quota",
+            "MaxValue": cloud.quotas.value(quota),
+            "Name": quota.name,
+            "QuotaCollection": quota.collection,
+            "ShortDescription": quota.title,
+            "UsedValue": cloud.quotas.used(caller, quota),
         }
-        for name, title, collection, most, count in used
+        for quota in QUOTAS
     ]
     getters = {
         "Collections": lambda one: [one["QuotaCollection"]],
@@ -176,7 +164,3 @@ def read_quotas(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
         "ShortDescriptions": lambda one: [one["ShortDescription"]],
     }
     return paged(request, "QuotaTypes", [{"QuotaType": "global", "Quotas": filtered(request, views, getters)}])
-
-
-def _alive(machines: Iterable[Vm]) -> int:
-    return sum(each.alive for each in machines)

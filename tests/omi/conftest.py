@@ -134,7 +134,8 @@ class FakePacker:
         return {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "ALPINE_OMI_TOOLS": ""}
 
     def behave(self, mode: str) -> None:
-        """`good`, `fail`, `half` (an OMI without tags, then it fails), `leaky`, `hang`, `deaf` (to SIGTERM), `lost`,
+        """`good`, `busy` (a 503 kills the first run), `always busy`,
+        `fail`, `half` (an OMI without tags, then it fails), `leaky`, `hang`, `deaf` (to SIGTERM), `lost`,
         `mute` (of what is installed).
         """
         (self.folder / "mode").write_text(mode)

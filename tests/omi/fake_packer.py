@@ -53,6 +53,11 @@ def build(mode: str, values: dict[str, Any]) -> int:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         say("Waiting for SSH to become available...")
         time.sleep(600)
+    if mode in {"busy", "always busy"}:
+        if mode == "busy":
+            (HERE / "mode").write_text("good")
+        say("Error waiting for vm (i-12345678) to become ready: 503 Service Unavailable")
+        return 1
     if mode == "lost":
         oapi.call("DeleteVms", VmIds=[vm])
         time.sleep(600)

@@ -96,6 +96,23 @@ def test_what_apk_installed_is_recorded_where_the_profile_wants_to_know(
     assert bench.build(spec).installed == installed
 
 
+def test_packer_begins_again_when_the_cloud_was_only_busy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(omi.build, "AGAIN_AFTER", 0.01)
+    bench.packer.behave("busy")
+    record = bench.build(bench.account.spec())
+    assert bench.account.left() == {"image": [record.omi]}, "what the first run left is gone"
+    assert "503 Service Unavailable: Packer begins again" in bench.said.getvalue()
+
+
+def test_packer_is_not_begun_again_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(omi.build, "AGAIN_AFTER", 0.01)
+    bench.packer.behave("always busy")
+    with pytest.raises(BuildError, match=r"503 Service Unavailable; see .*packer\.log"):
+        bench.build(bench.account.spec())
+    assert bench.account.left() == {}
+    assert bench.said.getvalue().count("Packer begins again") == omi.build.TRIES - 1
+
+
 def with_firmware(account: Account, firmware: str) -> ImageSpec:
     spec = account.spec()
     return spec.model_copy(update={"build": spec.build.model_copy(update={"firmware": firmware})})

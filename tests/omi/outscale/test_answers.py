@@ -10,6 +10,7 @@ from omi.errors import CloudError
 from omi.image import CloudAccess, Limits
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_source
+from omi.outscale.quotas import used_up
 from tests.sandbox.client import Sandbox, wait_for
 
 PAGE = "<html><h1>Under maintenance</h1></html>"
@@ -58,3 +59,16 @@ def test_oapi_answering_with_a_page_for_long_is_told(sandbox: Sandbox, cloud: Cl
         CloudError, match=r"^ReadAccounts at https://.*: its answer is no JSON object; is there a proxy"
     ):
         _ = cloud.account
+
+
+def test_a_quota_that_is_used_up_is_told_with_its_cure_on_both_faces(sandbox: Sandbox, cloud: Cloud) -> None:
+    sandbox.control("PUT", "quotas", {"keypair_limit": 1})
+    cloud.oapi.change("CreateKeypair", {"KeypairName": "one"})
+    cure = "the account's quota is used up: remove what is not needed or ask OUTSCALE for more, then run again"
+    with pytest.raises(CloudError, match=rf"keypair_limit of 1 is reached\.; {cure}$"):
+        cloud.oapi.change("CreateKeypair", {"KeypairName": "two"})
+    with pytest.raises(CloudError, match=rf"keypair_limit of 1 is reached\. \(ResourceLimitExceeded\); {cure}$"):
+        cloud.call(cloud.ec2.create_key_pair, KeyName="two")
+    assert used_up(cloud.oapi) == ["keypair_limit (1 of 1)"]
+    sandbox.control("POST", "faults", {"action": "ReadQuotas", "body": "{}"})
+    assert used_up(cloud.oapi) == [], "it is only told"

@@ -1,0 +1,90 @@
+"""How much of each kind an account may have, and how many requests a second it may send."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.model import Account, Image, Keypair, PublicIp, Resource, SecurityGroup, Snapshot, Vm, Volume
+
+
+@dataclass(frozen=True)
+class Quota:
+    """One that ReadQuotas shows: its name and collection there, what it counts, its usual value, how it is refused."""
+
+    name: str
+    title: str
+    collection: str
+    kind: type[Resource]
+    usual: int
+    fail: Fail
+
+
+QUOTAS = (
+    Quota("vm_limit", "VM", "Compute", Vm, 100, Fail.VM_QUOTA),
+    Quota("image_limit", "OMI", "Compute", Image, 1000, Fail.IMAGE_QUOTA),
+    Quota("keypair_limit", "Keypair", "Compute", Keypair, 100, Fail.KEYPAIR_QUOTA),
+    Quota("volume_limit", "Volume", "Storage", Volume, 1000, Fail.VOLUME_QUOTA),
+    Quota("volume_size_limit", "Volume size", "Storage", Volume, 100000, Fail.VOLUME_SIZE_QUOTA),
+    Quota("snapshot_limit", "Snapshot", "Storage", Snapshot, 1000, Fail.SNAPSHOT_QUOTA),
+    Quota("sg_limit", "Security group", "Network", SecurityGroup, 100, Fail.GROUP_QUOTA),
+    Quota("eip_limit", "Public IP", "Network", PublicIp, 50, Fail.NO_ADDRESS_LEFT),
+)
+NAMES = frozenset(each.name for each in QUOTAS)
+
+Owned = Callable[[Account, type[Resource]], list[Resource]]
+
+
+class Quotas:
+    """Those of every account; `values` has what is not the usual, by name."""
+
+    def __init__(self, owned: Owned) -> None:
+        self.values: dict[str, int] = {}
+        self._owned = owned
+
+    def value(self, quota: Quota) -> int:
+        """How many there may be."""
+        return self.values.get(quota.name, quota.usual)
+
+    def used(self, caller: Account, quota: Quota) -> int:
+        """How many there are, or how many GiB; a terminated VM counts no more."""
+        if quota.fail is Fail.VOLUME_SIZE_QUOTA:
+            return sum(each.size for each in self._owned(caller, Volume) if isinstance(each, Volume))
+        return sum(not isinstance(each, Vm) or each.alive for each in self._owned(caller, quota.kind))
+
+    @contextmanager
+    def kept(self, caller: Account) -> Iterator[None]:
+        """Refuse what would make more than a quota allows: raises CloudError at the end, before it is on disk."""
+        before = {quota: self.used(caller, quota) for quota in QUOTAS if quota.name in self.values}
+        yield
+        for quota, count in before.items():
+            if self.used(caller, quota) > max(count, self.value(quota)):
+                raise CloudError(quota.fail, f"The quota {quota.name} of {self.value(quota)} is reached.")
+
+
+class RequestLimit:
+    """How many requests a second each account may send; None: as many as it likes."""
+
+    def __init__(self, each_second: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.each_second, self.clock = each_second, clock
+        self.refused: Counter[str] = Counter()
+        self._guard = threading.Lock()
+        self._latest: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    def admit(self, caller: Account) -> None:
+        """Count a request; raises CloudError (429) for one too many within a second. A refused one is not counted."""
+        if self.each_second is None:
+            return
+        with self._guard:
+            now, latest = self.clock(), self._latest[caller.id]
+            while latest and latest[0] <= now - 1.0:
+                latest.popleft()
+            if len(latest) >= self.each_second:
+                self.refused[caller.profile or caller.id] += 1
+                raise CloudError(Fail.THROTTLED_ACCOUNT, "The account sends too many requests, try again later.")
+            latest.append(now)

@@ -1,0 +1,70 @@
+"""What an account may have and how fast it may ask, as a test sets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox.cloud.errors import CloudError
+from sandbox.cloud.model import Account
+from sandbox.cloud.quotas import RequestLimit
+from tests.sandbox.client import Oapi, Refused, Sandbox, empty_volume, launch, settings_for, source_image
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    made = Sandbox(settings_for(tmp_path / "home"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def oapi(sandbox: Sandbox) -> Oapi:
+    return sandbox.oapi()
+
+
+def test_one_more_than_the_quota_is_refused_on_both_faces_and_leaves_nothing(sandbox: Sandbox, oapi: Oapi) -> None:
+    sandbox.control("PUT", "quotas", {"vm_limit": 1})
+    source = source_image(oapi)
+    first = oapi.call("CreateVms", ImageId=source)["Vms"][0]["VmId"]
+    with pytest.raises(Refused) as refused:
+        oapi.call("CreateVms", ImageId=source)
+    assert (refused.value.status, refused.value.code) == (400, "10029")
+    assert refused.value.body["Errors"][0]["Type"] == "TooManyResources (QuotaExceded)"
+    with pytest.raises(ClientError, match="InstanceLimitExceeded"):
+        sandbox.ec2().run_instances(ImageId=source, MinCount=1, MaxCount=1)
+    assert [vm["VmId"] for vm in oapi.call("ReadVms")["Vms"]] == [first]
+    shown = {each["Name"]: each for each in oapi.call("ReadQuotas")["QuotaTypes"][0]["Quotas"]}
+    assert (shown["vm_limit"]["MaxValue"], shown["vm_limit"]["UsedValue"]) == (1, 1)
+
+
+def test_a_quota_that_was_lowered_hinders_only_what_would_make_more(sandbox: Sandbox, oapi: Oapi) -> None:
+    volume = empty_volume(oapi)
+    sandbox.control("PUT", "quotas", {"volume_limit": 0, "vm_limit": 5})
+    oapi.call("DeleteVolume", VolumeId=volume)
+    with pytest.raises(Refused, match="volume_limit of 0 is reached"):
+        launch(oapi)
+
+
+def test_an_account_with_too_many_requests_is_refused_and_the_others_are_not(sandbox: Sandbox, oapi: Oapi) -> None:
+    sandbox.server.cloud.requests = RequestLimit(1, clock=lambda: 100.0)
+    oapi.call("ReadVms")
+    with pytest.raises(Refused) as refused:
+        oapi.call("ReadVms")
+    assert (refused.value.status, refused.value.code) == (429, "24")
+    assert sandbox.oapi("second").call("ReadVms") == {"Vms": []}
+
+
+def test_requests_count_for_one_second(sandbox: Sandbox) -> None:
+    moments = iter((100.0, 100.4, 100.9, 101.1, 101.2, 101.5))
+    limit, account = RequestLimit(2, clock=lambda: next(moments)), sandbox.server.cloud.store.all(Account)[0]
+    admitted = []
+    for number in range(6):
+        with suppress(CloudError):
+            limit.admit(account)
+            admitted.append(number)
+    assert admitted == [0, 1, 3, 5]
