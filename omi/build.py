@@ -93,6 +93,7 @@ class Build:
         """
         start = time.monotonic()
         earlier = read_output(self.folder.packer_log)
+        self._remove_leftover(self._working_name)
         existing = self._existing()
         if existing is not None and not self._is_wanted(existing):
             self.narrator.say(f"{existing.omi_id} bears the name already and is not of this build: adopted, not built")
@@ -168,22 +169,31 @@ class Build:
 
         Such a plugin trips over a foreign OMI of the wanted name, and its OMIs boot by BIOS only.
         """
-        working = f"{self.spec.name[:100]}-{self.identity.build_id}"
         if find_own(self.cloud, self.spec.name):
             return self.spec.name
         if not tools.knows_boot_modes and self.spec.build.boot_modes != (LEGACY,):
-            self._remove_leftover(working)
-            return working
+            return self._working_name
         if not tools.sees_foreign_names or not is_name_taken(self.cloud, self.spec.name):
             return self.spec.name
-        self._remove_leftover(working)
         self.narrator.say(f"another account has a public OMI named {self.spec.name}: building under a working name")
-        return working
+        return self._working_name
 
-    def _remove_leftover(self, working: str) -> None:
-        """Packer would stop at an OMI of its working name that a run left which was killed."""
-        omi = find_own(self.cloud, working)
-        if omi is not None and self._ours.recognises(omi):
+    @property
+    def _working_name(self) -> str:
+        return f"{self.spec.name[:100]}-{self.identity.build_id}"
+
+    def _remove_leftover(self, name: str) -> None:
+        """Remove the OMI that a run left under this name, the working one perhaps: Packer would stop at it.
+
+        Its snapshot stays where an OMI of the real name was registered on it already.
+        """
+        omi, final = find_own(self.cloud, name), find_own(self.cloud, self.spec.name)
+        if omi is None or not self._ours.recognises(omi):
+            return
+        if final is not None and final.omi_id != omi.omi_id and set(final.snapshots) & set(omi.snapshots):
+            deregister(self.cloud, omi, self._ours)
+            self.narrator.say(f"deregistered {omi.omi_id} ({omi.name})")
+        else:
             delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
 
     def _pack_patiently(self, tools: PackerTools, group_id: str, name: str) -> tuple[Omi, PackerRun]:

@@ -18,7 +18,7 @@ from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Omi, find_own, read_boot_modes
+from omi.outscale.images import Omi, find_own, put_tags, read_boot_modes
 from omi.packer.inputs import RunFolder
 from omi.packer.runner import PackerRun, run_packer
 from omi.profile.model import Access
@@ -26,6 +26,7 @@ from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
 from omi.verify.size import Size
 from tests.omi.conftest import Account, FakePacker
+from tests.sandbox.client import register
 
 
 class Bench:
@@ -137,6 +138,25 @@ def test_what_packer_registered_under_a_working_name_and_a_killed_run_left_is_re
     record = bench.build(spec)
     assert left != record.omi
     assert bench.account.left() == {"image": [record.omi]}
+
+
+@pytest.mark.parametrize("complete", [True, False], ids=["tagged already", "without tags yet"])
+def test_an_image_that_a_power_loss_left_under_both_of_its_names_is_one_again(bench: Bench, complete: bool) -> None:
+    spec = bench.account.spec()
+    identity = Identity(spec)
+    working = bench.account.register(f"{spec.name}-{identity.build_id}", identity.description, dict(identity.tags))
+    left = find_own(bench.account.cloud, f"{spec.name}-{identity.build_id}")
+    assert left is not None
+    oapi = bench.account.sandbox.oapi()
+    final = register(oapi, spec.name, left.snapshots[0], Description=identity.description)
+    if complete:
+        put_tags(bench.account.cloud, [final], identity.tags)
+    record = bench.build(spec)
+    assert (record.omi == final) is complete
+    assert record.snapshots == left.snapshots or not complete
+    assert bench.account.left() == {"image": [record.omi]}, f"not {working}"
+    held = bench.account.sandbox.control("GET", "inventory")["main"]["resources"]["snapshot"]
+    assert {each["id"] for each in held} == set(record.snapshots)
 
 
 def test_an_image_with_other_boot_modes_than_its_firmware_is_refused(bench: Bench) -> None:
@@ -323,7 +343,7 @@ def test_what_another_stack_builds_right_now_is_waited_for_before_it_is_adopted(
 
 def test_a_build_vm_that_ends_is_not_waited_for(bench: Bench) -> None:
     bench.packer.behave("lost")
-    with pytest.raises(BuildError, match=r"the build VM i-[0-9a-f]+ is terminated; see"):
+    with pytest.raises(BuildError, match=r"the build VM i-[0-9a-f]+ is (terminated|shutting-down); see"):
         bench.build(bench.account.spec())
     assert bench.account.left() == {}
 
