@@ -381,11 +381,20 @@ class Build:
                     delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
         except OmiError as error:
             self.narrator.say(f"not cleaned: {error}; the next build of this image tries again")
+        # after a success what goes here is only what every build makes for itself: nothing to tell
+        say = self.narrator.say if names else self.narrator.note
         try:
-            # after a success what goes here is only what every build makes for itself: nothing to tell
-            self._sweep(keep, volumes, say=self.narrator.say if names else self.narrator.note)
+            self._sweep_patiently(keep, volumes, say)
         except OmiError as error:
-            self.narrator.say(f"not cleaned: {error}; the next build of this image tries again")
+            self.narrator.say(f"not cleaned: {error}; `python -m omi sweep` and the next build try again")
+
+    def _sweep_patiently(self, keep: Omi | None, volumes: Sequence[str], say: Callable[[str], None]) -> None:
+        """Sweep, and once more a little later if that failed: after a success no further build looks for this one's."""
+        try:
+            self._sweep(keep, volumes, say=say)
+        except OmiError:
+            self.stop.wait(AGAIN_AFTER)
+            self._sweep(keep, volumes, say=say)
 
     def _record(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from omi.errors import CloudError
 from omi.outscale.cloud import Cloud
@@ -38,7 +39,8 @@ def sweep(cloud: Cloud, left: Leftovers, spare: Sequence[str], say: Callable[[st
         lambda: _end_vms(cloud, left, say),
         lambda: _drop_volumes(cloud, left, say),
         lambda: _drop_snapshots(cloud, left, spare, say),
-        lambda: _drop_entry(cloud, left, say),
+        *(partial(_drop_key, cloud, name, say) for name in left.key_names),
+        lambda: _drop_group(cloud, left, say),
     )
     for step in steps:
         try:
@@ -70,10 +72,12 @@ def _drop_snapshots(cloud: Cloud, left: Leftovers, spare: Sequence[str], say: Ca
             say(f"deleted snapshot {snapshot.snapshot_id}")
 
 
-def _drop_entry(cloud: Cloud, left: Leftovers, say: Callable[[str], None]) -> None:
-    for name in left.key_names:
-        if delete_key(cloud, name):
-            say(f"deleted keypair {name}")
+def _drop_key(cloud: Cloud, name: str, say: Callable[[str], None]) -> None:
+    if delete_key(cloud, name):
+        say(f"deleted keypair {name}")
+
+
+def _drop_group(cloud: Cloud, left: Leftovers, say: Callable[[str], None]) -> None:
     for group in find_groups(cloud, left.group_name) if left.group_name else ():
         if delete_group(cloud, group):
             say(f"deleted security group {group}")

@@ -13,12 +13,13 @@ import pytest
 import omi.build
 from omi.build import Build
 from omi.documents.kinds import SUFFIXES, file_name
-from omi.errors import BuildError, VerifyError
+from omi.errors import BuildError, CloudError, VerifyError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Omi, find_own, put_tags, read_boot_modes
+from omi.outscale.sweep import sweep
 from omi.packer.inputs import RunFolder
 from omi.packer.runner import PackerRun, run_packer
 from omi.profile.model import Access
@@ -95,6 +96,23 @@ def test_what_apk_installed_is_recorded_where_the_profile_wants_to_know(
     spec = bench.account.spec()
     spec = spec.model_copy(update={"build": spec.build.model_copy(update={"rebuild_on": rebuild_on})})
     assert bench.build(spec).installed == installed
+
+
+def test_a_last_sweep_that_fails_is_tried_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(omi.build, "AGAIN_AFTER", 0.01)
+    sweeps: list[object] = []
+
+    def busy_at_the_end(*arguments: Any, **named: Any) -> None:
+        sweeps.append(arguments)
+        if len(sweeps) == 3:  # before Packer, after it, and at the end
+            raise CloudError("the cloud is busy")
+        sweep(*arguments, **named)
+
+    monkeypatch.setattr(omi.build, "sweep", busy_at_the_end)
+    record = bench.build(bench.account.spec())
+    assert bench.account.left() == {"image": [record.omi]}
+    assert len(sweeps) == 4
+    assert "not cleaned" not in bench.said.getvalue()
 
 
 def test_packer_begins_again_when_the_cloud_was_only_busy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
