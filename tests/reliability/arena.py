@@ -21,6 +21,8 @@ STACK = "e2e"
 BUILD = "v3_23-x86_64"
 STEP = "0.3"
 """Seconds that each change of a state takes in the cloud, so that a moment can lie in the middle of it."""
+SLOW = 0.25
+"""Seconds that a call takes in the phases that would else be over in a moment (verify, prune)."""
 _VOLATILE = ("state", "State")
 """Of a decoy: a power loss of the whole machine stops its VMs, too."""
 _SECRET = b"PRIVATE KEY"
@@ -121,6 +123,14 @@ class Arena:
         with urllib.request.urlopen(url, timeout=10) as answer:
             calls: list[dict[str, Any]] = json.load(answer)
         return calls
+
+    def slow_down(self, slow: bool) -> None:
+        """Have calls of FCU, which are the program's own, take so long that moments between them can be met."""
+        faults = [{"action": "*", "face": "fcu", "delay": SLOW, "times": -1}] if slow else []
+        url = f"http://127.0.0.1:{self.project.base_port + 1}/_sandbox/faults"
+        body = json.dumps(faults).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"), timeout=10) as answer:
+            assert answer.status == 200
 
     def inventory(self) -> Inventory:
         """Every resource of every account."""

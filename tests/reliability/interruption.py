@@ -44,7 +44,8 @@ LIMIT = 400.0
 UP = ("pulumi", "--color", "never", "--non-interactive", "up", "--yes", "--skip-preview", "-s", STACK)
 CLEAR = ("pulumi", "--color", "never", "--non-interactive", "refresh", "--yes", "--skip-preview",
          "--clear-pending-creates", "-s", STACK)  # fmt: skip
-_POLL = 0.02
+_AHEAD = 4
+"""Calls before a phase from which on they are slow."""
 
 
 def _runs(*words: str) -> Callable[[Process], bool]:
@@ -149,7 +150,7 @@ class Runner:
         actions = [call["action"] for call in self.arena.calls(before)]
         verify = actions.index("RunInstances")
         self.starts = {"build": 0, "verify": verify, "prune": 0, "build and prune": verify}
-        self.ends = {"build": verify, "verify": len(actions), "prune": 12, "build and prune": len(actions) + 8}
+        self.ends = {"build": verify, "verify": len(actions) - 1, "prune": 8, "build and prune": len(actions) + 5}
         self._require_good(self.arena.look(), "before the first run")
 
     def run(self, draw: Draw) -> Outcome:
@@ -194,15 +195,23 @@ class Runner:
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         with left_to_subprocess(process.pid):
-            wait_until(lambda: process.poll() is not None or len(self.arena.calls(since)) >= wanted, LIMIT)
+            self._wait_for_call(first - _AHEAD, since, process)
+            self.arena.slow_down(draw.phase != "build")
+            self._wait_for_call(wanted, since, process)
             wait_until(lambda: process.poll() is not None, draw.later)
             target = self._target(draw, process)
             if target is not None:
                 calls = self.arena.calls(since)
                 outcome.struck = f"after call {len(calls)} {calls[-1]['action'] if calls else '-'} +{draw.later:.1f} s"
                 self._strike(draw, target, process)
+            if draw.phase != "build" and self.arena.cloud_pids():
+                self.arena.slow_down(False)
             process.wait(LIMIT)
         outcome.exit_code = process.returncode
+
+    def _wait_for_call(self, number: int, since: int, process: subprocess.Popen[bytes]) -> None:
+        """Wait for that call of the update, or for its end."""
+        wait_until(lambda: process.poll() is not None or len(self.arena.calls(since)) >= number, LIMIT)
 
     def _target(self, draw: Draw, process: subprocess.Popen[bytes]) -> int | None:
         """The pid to strike, None if the update ended before there was one; any one of several (Packer has two)."""
