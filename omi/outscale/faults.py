@@ -15,6 +15,7 @@ from botocore.exceptions import (
 
 from omi.errors import CloudError, CredentialsError, OmiError, one_line
 from omi.image import CloudAccess
+from omi.outscale.refused import RefusedKeyError
 
 _REFUSED_KEY = frozenset(
     {"AuthFailure", "SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidAccessKeyId", "IncompleteSignature"}
@@ -25,9 +26,9 @@ TOLD = 300
 QUOTA_CURE = "the account's quota is used up: remove what is not needed or ask OUTSCALE for more, then run again"
 
 
-def refused_key(url: str, region: str, source: str, reason: str) -> CredentialsError:
+def refused_key(url: str, region: str, source: str, reason: str) -> RefusedKeyError:
     """A 401, whichever API said it; it must never be tried again with the same key."""
-    return CredentialsError(
+    return RefusedKeyError(
         f"credentials: {url} refused the access key from {source} ({one_line(reason, 80)}); "
         f"give the access key of an account of Region {region} (four wrong tries lock the account for a minute)"
     )

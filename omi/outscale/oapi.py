@@ -22,6 +22,7 @@ from omi.image import CloudAccess
 from omi.outscale.body import read_body
 from omi.outscale.credentials import Credentials, find_credentials
 from omi.outscale.faults import QUOTA_CURE, TOLD, denied, is_denied, not_the_api, refused_key, translate
+from omi.outscale.refused import tried_once
 from omi.places import expand
 from omi.safe_json import read_json
 from omi.transport import check_transport
@@ -65,7 +66,8 @@ class Oapi:
     @cached_property
     def account(self) -> str:
         """The numeric account id, by ReadAccounts (there is no STS, and FCU does not tell)."""
-        answer = self.read("ReadAccounts", {})
+        with tried_once(self.access.api, self.credentials):
+            answer = self.read("ReadAccounts", {})
         try:
             return str(answer["Accounts"][0]["AccountId"])
         except (KeyError, IndexError, TypeError) as error:

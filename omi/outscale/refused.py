@@ -1,0 +1,81 @@
+"""Remembers for a minute which key was refused, so that of commands side by side only one tries it.
+
+An update or destroy runs a command for each image, several at once, and four wrong tries in a row lock the key.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from omi.errors import CredentialsError
+from omi.outscale.credentials import Credentials
+from omi.places import cache_folder
+
+REMEMBERED = 60.0
+"""Seconds; as long as OUTSCALE locks a key after four wrong tries."""
+_WAIT = 15.0  # seconds for another command's try to end
+_DIGITS = 16  # hexadecimal: enough to tell keys apart, and too few to tell what the secret is
+
+
+class RefusedKeyError(CredentialsError):
+    """The key itself was refused, whatever was called with it."""
+
+
+@contextmanager
+def tried_once(url: str, credentials: Credentials) -> Iterator[None]:
+    """One try of a key at a time. A RefusedKeyError in it is remembered, and raised at once where one is.
+
+    Where the cache folder can't be used, every command tries for itself.
+    """
+    told = f"{url}\0{credentials.access_key}\0{credentials.secret_key}"
+    path = cache_folder() / "refused" / hashlib.sha256(told.encode()).hexdigest()[:_DIGITS]
+    with _held(path):
+        if _is_remembered(path):
+            raise RefusedKeyError(
+                f"credentials: {url} refused the access key from {credentials.source} a moment ago, so it is not tried "
+                f"again for {REMEMBERED:.0f} s (four wrong tries lock it); give another one, or wait"
+            )
+        try:
+            yield
+        except RefusedKeyError:
+            with suppress(OSError):
+                path.write_bytes(b"refused")
+            raise
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    handle: int | None = None
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        _lock(handle)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    end = time.monotonic() + _WAIT
+    while time.monotonic() < end:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _is_remembered(path: Path) -> bool:
+    with suppress(OSError):
+        known = path.stat()
+        return known.st_size > 0 and 0 <= time.time() - known.st_mtime < REMEMBERED
+    return False
