@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from omi.own_folder import require_own
 LIMIT = 300.0
 """Seconds to wait for an earlier run that is still ending: Packer's grace, then the sweep of what it had made."""
 _EVERY = 0.5
+_BEYOND = 64
+"""File descriptors below are too low to be inherited by all: Packer gives its children others of these numbers."""
 _ABOVE = 2  # folders: build/STACK/IMAGE
 
 
@@ -42,7 +45,11 @@ def hold_alone(folder: Path, name: str, stop: Event, say: Callable[[str], None],
                 say(f"an earlier run of {name} is still ending: waiting for it")
                 told = True
             pause(min(_EVERY, limit), stop)
-        yield lock.fileno()  # closing it gives it up, unless another process has inherited it
+        handle = fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, _BEYOND)
+        try:
+            yield handle
+        finally:
+            os.close(handle)  # which gives it up, unless another process has inherited it
 
 
 def _open(folder: Path) -> TextIO:

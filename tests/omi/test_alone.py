@@ -23,6 +23,15 @@ with open(sys.argv[1], "w") as lock:
     input()
 """
 
+REUSE = """
+import os, time
+null = os.open("/dev/null", os.O_RDONLY)
+for number in range(3, 50):  # as Packer does, for the process that it starts in its own place
+    os.dup2(null, number)
+print("done", flush=True)
+time.sleep(60)
+"""
+
 
 def hold(folder: Path) -> subprocess.Popen[str]:
     """Another process that holds the folder until it is told to end."""
@@ -69,6 +78,22 @@ def test_it_stops_waiting_when_it_is_interrupted(tmp_path: Path) -> None:
             pytest.fail("two at once")
     finally:
         other.communicate("\n")
+
+
+def test_a_program_that_gives_its_own_children_low_descriptors_passes_the_lock_on(tmp_path: Path) -> None:
+    with hold_alone(tmp_path, "alpine-1", threading.Event(), lambda _: None) as lock:
+        packer = subprocess.Popen([sys.executable, "-c", REUSE], pass_fds=(lock,), stdout=subprocess.PIPE)
+        assert packer.stdout
+        assert packer.stdout.readline() == b"done\n"
+    try:
+        with (
+            pytest.raises(BuildError, match="still building it"),
+            hold_alone(tmp_path, "alpine-1", threading.Event(), lambda _: None, limit=0.1),
+        ):
+            pytest.fail("two at once")
+    finally:
+        packer.kill()
+        packer.wait()
 
 
 def test_what_inherits_the_lock_holds_the_folder_after_its_holder_has_gone(tmp_path: Path) -> None:

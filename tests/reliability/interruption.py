@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import json
 import os
-import random
 import secrets
 import signal
 import subprocess
@@ -25,9 +24,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from tests.reliability.arena import STACK, Arena, Seen
+from tests.reliability.draws import TARGETS, WAYS, Draw, Phase
 from tests.reliability.processes import (
     Process,
     adopt_orphans,
@@ -38,7 +37,6 @@ from tests.reliability.processes import (
 )
 from tests.sandbox.client import free_base_port
 
-Phase = Literal["build", "verify", "prune", "build and prune"]
 LIMIT = 400.0
 """Seconds that an update may take on a busy machine, and that its processes may take to end."""
 UP = ("pulumi", "--color", "never", "--non-interactive", "up", "--yes", "--skip-preview", "-s", STACK)
@@ -46,63 +44,6 @@ CLEAR = ("pulumi", "--color", "never", "--non-interactive", "refresh", "--yes", 
          "--clear-pending-creates", "-s", STACK)  # fmt: skip
 _AHEAD = 4
 """Calls before a phase from which on they are slow."""
-
-
-def _runs(*words: str) -> Callable[[Process], bool]:
-    return lambda process: all(any(word in argument for argument in process.arguments[:6]) for word in words)
-
-
-def _omi(*verbs: str) -> Callable[[Process], bool]:
-    return lambda process: any(("-m", "omi", verb) == process.arguments[1:4] for verb in verbs)
-
-
-TARGETS: dict[str, Callable[[Process], bool]] = {
-    "the program": _runs("pulumi-language-python-exec"),
-    "the language host": lambda process: process.program == "pulumi-language-python",
-    "the command plugin": _runs("resource-command-v"),
-    "the front": _omi("build"),
-    "the supervisor": _omi("supervise"),
-    "the delete": _omi("delete"),
-    "Packer": lambda process: process.program == "packer" and "build" in process.arguments,
-    "Packer's plugin": lambda process: process.program.startswith("packer-plugin-outscale"),
-}
-"""What is killed by SIGKILL, besides the CLI itself."""
-SIGNALS = ("SIGINT", "SIGINT twice", "SIGTERM", "SIGHUP", "kill -9 of the CLI", "power loss", "power loss, cloud too")
-WAYS: dict[Phase, tuple[str, ...]] = {
-    "build": (*SIGNALS, *(name for name in TARGETS if name != "the delete")),
-    "verify": (*SIGNALS, "the command plugin", "the front", "the supervisor"),
-    "prune": (*SIGNALS, "the program", "the command plugin", "the delete"),
-    "build and prune": (*SIGNALS, "the command plugin"),
-}
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What one run does; drawn from seed and number alone."""
-
-    number: int
-    phase: Phase
-    way: str
-    at: float
-    """Where in the phase's calls, 0 to 1."""
-    later: float
-    """Seconds after that call."""
-    between: float
-    """Seconds between the first and the second signal, where there are two."""
-    impatient: bool
-    """Whether the next command comes at once, while the interrupted run's processes may still be ending."""
-
-    @classmethod
-    def of(cls, seed: int, number: int) -> Draw:
-        """The numbered draw of a seed."""
-        drawn = random.Random(f"{seed}/{number}")  # noqa: S311 - to be repeated, not to be secret
-        phase: Phase = drawn.choices(("build", "verify", "prune", "build and prune"), (40, 25, 20, 15))[0]
-        at = drawn.random()
-        return cls(
-            number, phase, drawn.choice(WAYS[phase]), at,
-            later=3 * drawn.random() if at < 0.1 else 0.8 * drawn.random() ** 3,  # calls come in bursts
-            between=drawn.uniform(0.05, 3), impatient=drawn.random() < 1 / 3,
-        )  # fmt: skip
 
 
 @dataclass

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from tests.e2e.project import TOP
-from tests.reliability.interruption import WAYS, Draw
+from tests.reliability.draws import WAYS, Draw
 from tests.reliability.processes import descendants, kill_all
 
 HANDFUL = 285
