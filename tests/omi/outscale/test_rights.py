@@ -15,6 +15,7 @@ from omi.errors import CredentialsError
 from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own
+from omi.outscale.oapi import Oapi
 from omi.outscale.rights import PACKER_CALLS, find_denied, is_refusal
 from sandbox.oapi import ACTIONS
 from tests.sandbox.client import Sandbox
@@ -58,10 +59,11 @@ def test_a_refused_call_is_named_as_a_policy_names_it(sandbox: Sandbox, access: 
 
 def test_what_packer_was_refused_is_found_by_dry_runs_that_do_nothing(sandbox: Sandbox, access: CloudAccess) -> None:
     before = sandbox.control("GET", "inventory")
-    assert find_denied(Cloud.connect(access).oapi) is None
+    oapi = Oapi.connect(access)
+    assert find_denied(oapi) is None
     for action in PACKER_CALLS:
         may(sandbox, f"api:{action}")
-        denied = find_denied(Cloud.connect(access).oapi)
+        denied = find_denied(oapi)
         assert denied is not None
         assert f"may not call api:{action} at" in str(denied)
     assert sandbox.control("GET", "inventory") == before
