@@ -2,7 +2,7 @@
 SHELL = /bin/sh
 PYTHON = python3
 .DEFAULT_GOAL = help
-.PHONY: help demo setup venv toolchain system-packages site lint test check soak clean
+.PHONY: help demo setup venv toolchain system-packages site lint test check soak fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -58,6 +58,12 @@ check: setup lint ## the quick tests, about a minute
 
 soak: setup ## faults and interruptions by SEED=N (else a new one, which it prints) for SECONDS=1800
 	@. toolchain/env.sh && python -m tests.reliability.soak --seconds "$${SECONDS:-1800}" $${SEED:+--seed "$$SEED"}
+
+# Not among the requirements: no test needs it, and there is no wheel of it for every Python.
+FUZZER = atheris==3.0.0
+fuzz: setup ## the parsers under a coverage-guided fuzzer, for SECONDS=600 in all
+	@[ -d .venv/fuzzer/atheris ] || .venv/bin/python -m pip install --quiet --no-deps --target .venv/fuzzer '$(FUZZER)'
+	@. toolchain/env.sh && PYTHONPATH=.venv/fuzzer python -m tests.hostile.fuzz "$${SECONDS:-600}"
 
 clean: ## removes what builds left in this folder, and the site
 	@rm -rf build site
