@@ -139,6 +139,9 @@ def test_time_servers_are_the_profiles_or_dhcps() -> None:
 def test_nobody_becomes_root_where_the_profile_says_so() -> None:
     said = failures(GOOD, privileges="none")
     assert said[0] == "the user becomes root by doas, though privileges says none"
+    assert said[1] == "the user is in the group wheel, though privileges says none"
+    without = GOOD.replace("becomes_root=doas\n", "").replace("groups=tester wheel", "groups=tester")
+    assert not [clause for clause in failures(without, privileges="none") if "the user" in clause]
 
 
 def test_the_texts_digest_is_that_of_the_file_that_the_guest_writes() -> None:
