@@ -232,3 +232,9 @@ def test_no_two_looks_call_a_fact_alike() -> None:
             printed.setdefault(key, set()).add(path.name)
     assert len(printed) > 40
     assert {key: looks for key, looks in printed.items() if len(looks) > 1} == {}
+
+
+def test_services_are_looked_at_once_the_bootstrap_is_complete() -> None:
+    """SSH opens before all of them have started; the bootstrap's last phase comes after all others."""
+    script = look_script()
+    assert script.index('echo "bootstrap_status=') < script.index("for link in /etc/runlevels/*/*")

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# What OpenRC says of every service of every runlevel.
+# What OpenRC says of every service of every runlevel. Comes after 45-bootstrap, which waits until all have started:
+# some of them start after SSH is open.
 for link in /etc/runlevels/*/*; do
 	name=${link##*/} level=${link%/*}
 	[ "$name" != '*' ] || continue
