@@ -135,8 +135,8 @@ class FakePacker:
 
     def behave(self, mode: str) -> None:
         """`good`, `busy` (a 503 kills the first run), `always busy`,
-        `fail`, `half` (an OMI without tags, then it fails), `leaky`, `hang`, `deaf` (to SIGTERM), `lost`,
-        `mute` (of what is installed).
+        `refused` (a 400), `fail`, `half` (an OMI without tags, then it fails), `leaky`, `hang`, `deaf` (to SIGTERM),
+        `lost`, `mute` (of what is installed).
         """
         (self.folder / "mode").write_text(mode)
 

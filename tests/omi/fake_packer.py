@@ -58,6 +58,9 @@ def build(mode: str, values: dict[str, Any]) -> int:
             (HERE / "mode").write_text("good")
         say("Error waiting for vm (i-12345678) to become ready: 503 Service Unavailable")
         return 1
+    if mode == "refused":
+        say("Error launching source vm: 400 Bad Request")
+        return 1
     if mode == "lost":
         oapi.call("DeleteVms", VmIds=[vm])
         time.sleep(600)

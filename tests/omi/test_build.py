@@ -98,6 +98,22 @@ def test_what_apk_installed_is_recorded_where_the_profile_wants_to_know(
     assert bench.build(spec).installed == installed
 
 
+def test_a_quota_that_is_used_up_is_told_and_the_next_run_builds(bench: Bench) -> None:
+    sandbox = bench.account.sandbox
+    sandbox.control("PUT", "quotas", {"keypair_limit": 1})  # which the build's own key takes
+    bench.packer.behave("refused")
+    told = (
+        r"400 Bad Request; used up: keypair_limit \(1 of 1\): the account's quota is used up: remove what is not needed"
+    )
+    with pytest.raises(BuildError, match=told):
+        bench.build(bench.account.spec())
+    assert bench.account.left() == {}
+    sandbox.control("PUT", "quotas", {})
+    bench.packer.behave("good")
+    record = bench.build(bench.account.spec())
+    assert bench.account.left() == {"image": [record.omi]}
+
+
 def test_a_last_sweep_that_fails_is_tried_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(omi.build, "AGAIN_AFTER", 0.01)
     sweeps: list[object] = []
