@@ -72,7 +72,8 @@ def run_packer(
     timed_out = False
     try:
         while process.poll() is None:
-            follower.step()
+            # once it is told to end it terminates its VM itself, as at every failure of its own
+            follower.step(look=told_at is None)
             now = time.monotonic()
             if told_at is None and (stop.is_set() or follower.broken or now - start > limit):
                 timed_out, told_at = not (stop.is_set() or follower.broken), now
@@ -82,7 +83,7 @@ def run_packer(
             time.sleep(_EVERY) if stop.is_set() else stop.wait(_EVERY)
     finally:
         _end_group(process)
-    follower.step()
+    follower.step(look=False)
     return PackerRun(process.returncode, time.monotonic() - start, timed_out, follower.broken, follower.output)
 
 
@@ -90,7 +91,7 @@ def read_output(log: Path) -> PackerOutput:
     """What an earlier run's log tells; nothing if there is none."""
     follower = _Follower(log, Watcher(say=lambda _: None))
     if log.is_file():
-        follower.step()
+        follower.step(look=False)
     return follower.output
 
 
@@ -133,7 +134,8 @@ class _Follower:
         self._next_look = 0.0
         self._last = ""
 
-    def step(self) -> None:
+    def step(self, *, look: bool) -> None:
+        """Read on; with `look` the watcher is asked whether waiting is in vain."""
         with self._log.open("rb") as file:
             file.seek(self._offset)
             new = file.read()
@@ -141,11 +143,11 @@ class _Follower:
         *lines, self._rest = (self._rest + new).split(b"\n")
         for line in lines:
             self._tell(self.output.feed(line.decode("utf-8", "replace")))
-        if self.output.phase and not self.broken and time.monotonic() >= self._next_look:
-            look = self._watcher.look(self.output)
+        if look and self.output.phase and not self.broken and time.monotonic() >= self._next_look:
+            seen = self._watcher.look(self.output)
             self._next_look = time.monotonic() + _LOOK_EVERY
-            self.broken = look.broken
-            self._tell(look.say)
+            self.broken = seen.broken
+            self._tell(seen.say)
 
     def _tell(self, text: str | None) -> None:
         if text and text != self._last:

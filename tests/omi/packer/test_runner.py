@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from omi.packer.runner import PackerRun, Watcher, read_output, run_packer
+from omi.packer import runner
+from omi.packer.runner import Look, PackerRun, Watcher, read_output, run_packer
 
 PREFIX = "outscale-bsusurrogate.alpine: "
 BOOTING = f"echo '==> {PREFIX}Launching a source OUTSCALE vm...'"
@@ -60,6 +61,24 @@ def test_what_ignores_sigterm_is_killed_with_its_children(run: Run) -> None:
     while is_alive(child) and time.monotonic() < end:
         time.sleep(0.05)
     assert not is_alive(child)
+
+
+@pytest.mark.parametrize(
+    "end", ["touch gone; exit 1", "trap 'touch gone; sleep 1; exit 1' TERM; while :; do sleep 0.1; done"]
+)
+def test_that_its_vm_is_gone_is_no_reason_once_it_ends(run: Run, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """It terminates the VM itself then, whether it failed by its own or was told to end."""
+    monkeypatch.setattr(runner, "_LOOK_EVERY", 0.0)
+    gone = run.log.parent / "gone"
+
+    def look(_: object) -> Look:
+        return Look(broken="the build VM is terminated" if gone.exists() else None)
+
+    script = ["sh", "-c", f"{BOOTING}; sleep 0.7; {end}"]
+    watcher = Watcher(run.say, look)
+    done = run_packer(script, {"PATH": os.environ["PATH"]}, run.log, 2.0, run.stop, watcher, 30)
+    assert (done.exit_code, done.broken) == (1, None)
+    assert gone.exists()
 
 
 def is_alive(pid: int) -> bool:
