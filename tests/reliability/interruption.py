@@ -285,13 +285,18 @@ def ready_runner(say: Callable[[str], None]) -> Iterator[Runner]:
 
 
 def work(seed: int, numbers: Sequence[int], until: float, say: Callable[[str], None]) -> Iterator[Outcome]:
-    """Make these runs one after another until that moment (of the monotonic clock); a fresh arena after a problem."""
+    """Make these runs one after another, and begin none after that moment (of the monotonic clock) but the first.
+
+    After a problem the next one has a fresh arena.
+    """
     waiting = list(numbers)
-    while waiting and time.monotonic() < until:
+    while waiting:
         with ready_runner(say) as runner:
-            while waiting and time.monotonic() < until:
+            while waiting:
                 outcome = runner.run(Draw.of(seed, waiting.pop(0)))
                 yield outcome
+                if time.monotonic() >= until:
+                    return
                 if outcome.problems:
                     say(runner.arena.project.log_tail(150))
                     break
@@ -366,7 +371,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability.interruption", description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, help="what all draws follow from; printed (default: a new one)")
-    parser.add_argument("--seconds", type=float, default=0, help="begin no run after this time (default: no limit)")
+    parser.add_argument(
+        "--seconds", type=float, default=0, help="begin no run after this time but the first (default: no limit)"
+    )
     parser.add_argument("--first", type=int, default=0, help="number of the first run, to repeat a certain one")
     parser.add_argument("--side-by-side", type=int, default=2)
     parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
