@@ -2,7 +2,7 @@
 SHELL = /bin/sh
 PYTHON = python3
 .DEFAULT_GOAL = help
-.PHONY: help demo setup venv toolchain system-packages site lint test check soak fuzz clean
+.PHONY: help demo setup venv toolchain system-packages browser site lint test check soak fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -49,7 +49,10 @@ lint:
 # Tests start hundreds of short Python processes: that each of them compiles everything anew costs a third of the time.
 test check: export PYTHONDONTWRITEBYTECODE =
 
-test: setup lint ## every test, end to end included
+browser: ## what the site's tests drive; `make demo` and `make check` do without
+	@toolchain/system-packages.sh --list toolchain/browser-packages.txt
+
+test: setup browser lint ## every test, end to end included
 	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest -n auto --dist loadfile
 
 check: setup lint ## the quick tests, about a minute

@@ -1,11 +1,25 @@
-"""The order of all tests."""
+"""The order of all tests, and what they leave to look at."""
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
+
+SCREENSHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
+"""Of the site, by its tests in a browser."""
+_START = time.time()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Modules that build whole images first, minutes each: none of them is left over when all else has ended."""
     long = {item.path for item in items if "project" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda item: item.path not in long)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the folder of this run's screenshots, if it made any."""
+    new = [path for path in SCREENSHOTS.glob("*.png") if path.stat().st_mtime > _START]
+    if new:
+        terminalreporter.write_line(f"{len(new)} screenshots of the site are in {SCREENSHOTS}")

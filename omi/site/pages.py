@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from urllib.parse import quote
 
@@ -15,8 +16,8 @@ from omi.site.launch import launch_lines
 from omi.site.packages import Changes, Package, changes_between, read_packages
 from omi.version import EDGE, release_key, revision_key, version_key
 
-CHART_IMAGES = 30
-"""A chart shows this many images at most, the newest."""
+CHART_IMAGES = 20
+"""A chart and its table show this many images at most, the newest."""
 
 ReadDocument = Callable[[str, str], str | None]
 """The text of the file at a path in the releases folder, if it is there and has the SHA-256 that is given."""
@@ -55,15 +56,24 @@ class Page:
     """Since `previous`, where both tell their packages."""
     charts: tuple[Chart, ...] = field(default=())
 
-    @property
-    def used_mib(self) -> float | None:
-        """MiB that the root filesystem holds."""
-        return None if self.image.used_bytes is None else self.image.used_bytes / 2**20
+    @cached_property
+    def used(self) -> str:
+        """What the root filesystem holds, with its unit; here and below empty where it isn't known."""
+        return _mebibytes(self.image.used_bytes)
 
-    @property
-    def trimmed_mib(self) -> float | None:
-        """MiB that the snapshot holds at most."""
-        return None if self.image.trimmed_bytes is None else self.image.trimmed_bytes / 2**20
+    @cached_property
+    def trimmed(self) -> str:
+        """What the snapshot holds at most, with its unit."""
+        return _mebibytes(self.image.trimmed_bytes)
+
+    @cached_property
+    def boot(self) -> str:
+        """From start to SSH, with its unit."""
+        return "" if self.image.boot_seconds is None else f"{self.image.boot_seconds} s"
+
+
+def _mebibytes(number: int | None) -> str:
+    return "" if number is None else f"{number / 2**20:.0f} MiB"
 
 
 @dataclass(frozen=True)
@@ -177,13 +187,17 @@ def _connect(build: list[Page]) -> None:
         page.charts = tuple(_charts(page, recent))
 
 
+def _in_mebibytes(number: int | None) -> float | None:
+    return None if number is None else number / 2**20
+
+
 def _charts(page: Page, recent: Sequence[Page]) -> Iterator[Chart]:
-    series: tuple[tuple[str, str, Callable[[Page], float | None]], ...] = (
-        ("Space used", "MiB", lambda each: each.used_mib),
-        ("Snapshot at most", "MiB", lambda each: each.trimmed_mib),
-        ("Boot to SSH", "s", lambda each: each.image.boot_seconds),
+    series: tuple[tuple[str, str, Callable[[FeedImage], float | None]], ...] = (
+        ("Space used", "MiB", lambda image: _in_mebibytes(image.used_bytes)),
+        ("Snapshot at most", "MiB", lambda image: _in_mebibytes(image.trimmed_bytes)),
+        ("Boot to SSH", "s", lambda image: image.boot_seconds),
     )
     for title, unit, value_of in series:
-        readings = [Reading(each.image.name, value) for each in recent if (value := value_of(each)) is not None]
+        readings = [Reading(each.image.name, value) for each in recent if (value := value_of(each.image)) is not None]
         if chart := draw(title, unit, readings, page.image.name):
             yield chart

@@ -115,8 +115,9 @@ def test_python_without_venv_is_a_missing_package(host: Host) -> None:
     assert host.asked().splitlines()[-1].endswith("gone lost python3-venv")
 
 
-def test_every_package_has_a_probe_and_a_reason() -> None:
-    for line in (TOOLCHAIN / "system-packages.txt").read_text().splitlines():
+@pytest.mark.parametrize("name", ["system-packages.txt", "browser-packages.txt"])
+def test_every_package_has_a_probe_and_a_reason(name: str) -> None:
+    for line in (TOOLCHAIN / name).read_text().splitlines():
         if line and not line.startswith("#"):
             facts, _, reason = line.partition("#")
             assert len(facts.split()) == 2, line

@@ -1,12 +1,13 @@
 // Filters and copy buttons. Pages are whole without it.
 "use strict";
 
+// At once, so that the page is laid out with its buttons from the start; the rest waits for the page.
 document.documentElement.classList.add("js");
 
-const told = document.getElementById("told");
 let toldUntil = 0;
 
 function tell(text) {
+  const told = document.getElementById("told");
   told.textContent = text;
   told.classList.add("shown");
   clearTimeout(toldUntil);
@@ -51,8 +52,15 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-const form = document.getElementById("filters");
-if (form) {
+document.addEventListener("DOMContentLoaded", () => {
+  const form = document.getElementById("filters");
+  if (form) startFilters(form);
+});
+
+// A long list is shown in two steps: all of it at once would keep a phone busy for seconds. The page knows the number.
+const FIRST = 100;
+
+function startFilters(form) {
   const images = [...document.querySelectorAll("#images > li")].map((item) => ({
     item,
     facts: item.dataset,
@@ -60,26 +68,35 @@ if (form) {
   }));
   const count = document.getElementById("count");
   const none = document.getElementById("none");
+  const more = document.getElementById("more");
   const all = count.textContent;
 
   const wanted = () => Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
 
-  function show({ region, ...facts }) {
-    let shown = 0;
+  function show({ region, ...facts }, limit = FIRST) {
+    let found = 0;
     for (const { item, facts: has, places } of images) {
-      let fits = Object.entries(facts).every(([key, value]) => has[key] === value);
       let there = 0;
       for (const place of places) {
         place.hidden = Boolean(region) && place.dataset.region !== region;
         there += !place.hidden;
       }
-      fits = fits && there > 0;
-      item.hidden = !fits;
-      shown += fits;
+      const fits = there > 0 && Object.entries(facts).every(([key, value]) => has[key] === value);
+      item.hidden = !fits || found >= limit;
+      item.classList.remove("late");
+      found += fits;
     }
-    none.hidden = shown > 0;
-    count.textContent = shown === images.length ? all : `${shown} of ${images.length} images`;
+    none.hidden = found > 0;
+    more.hidden = found <= limit;
+    more.textContent = `Show the other ${found - limit}`;
+    count.textContent = found === images.length ? all : `${found} of ${images.length} images`;
   }
+
+  more.addEventListener("click", () => {
+    const next = images.filter(({ item }) => !item.hidden).length;
+    show(wanted(), Infinity);
+    images.filter(({ item }) => !item.hidden)[next].item.querySelector("a").focus();
+  });
 
   // The address keeps the filters, so that a filtered list can be linked to; only its fragment, since pages from a
   // file may change no more than that.

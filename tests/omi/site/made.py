@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,7 +81,7 @@ def write(folder: Path, pairs: Iterable[Pair]) -> Path:
 
 
 def everyday(folder: Path) -> Path:
-    """What a project has after some months: three versions, two Regions, packages that change."""
+    """What a project has after some months: three versions, Regions, changing packages, one image on its way out."""
     pairs, packages = [], dict(PACKAGES)
     for number, release in enumerate(("3.22.1", "3.22.2", "3.23.0", "3.23.1", "3.23.2", "3.23.4", "3.23.5", "3.23.6")):
         packages |= {"linux-virt": f"6.18.{number + 3}-r0", "openssl": f"3.5.{4 + number // 2}-r0"}
@@ -92,7 +93,17 @@ def everyday(folder: Path) -> Path:
     pairs.append(with_documents(folder, made(8, "eu-west-2", "3.23.6", 1), packages))
     pairs.append(made(9, "cloudgouv-eu-west-1", "3.23.6", suffix="-uefi", firmware="uefi"))
     pairs.append(made(10, "eu-west-2", "edge-20261120", firmware="bios"))
-    return write(folder, pairs)
+    write(folder, pairs)
+    _withdraw(folder / "alpine.json", "alpine-3.22.1-x86_64-r0")
+    return folder
+
+
+def _withdraw(feed: Path, name: str) -> None:
+    value = json.loads(feed.read_text(encoding="utf-8"))
+    (image,) = [each for each in value["images"] if each["name"] == name]
+    image["state"] = "deprecated"
+    image["withdrawal"]["eu-west-2"] = {"stage": "deprecated", "why": "superseded", "removal": "2026-12-24"}
+    feed.write_text(json.dumps(value), encoding="utf-8")
 
 
 def many(folder: Path, count: int) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,25 @@ from tests.omi.site.made import PACKAGES, everyday, made, with_documents, write
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>${7*7}{{7*7}} javascript:alert(1)"
 
 
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Releases that no test changes."""
+    return everyday(tmp_path_factory.mktemp("pristine") / "releases")
+
+
+@pytest.fixture(scope="module")
+def site(pristine: Path) -> Path:
+    """Their site, which no test changes."""
+    (line,) = build_site(pristine, pristine.parent / "site")
+    assert "11 images" in line
+    return pristine.parent / "site"
+
+
 @pytest.fixture
-def releases(tmp_path: Path) -> Path:
-    return everyday(tmp_path / "releases")
+def releases(pristine: Path, tmp_path: Path) -> Path:
+    """The same releases, for a test of its own."""
+    shutil.copytree(pristine, tmp_path / "releases")
+    return tmp_path / "releases"
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -38,38 +55,33 @@ def words(path: Path) -> str:
     return " ".join(read_html(path).text.split())
 
 
-def test_every_image_is_on_the_front_page_newest_first_with_its_ids(releases: Path, tmp_path: Path) -> None:
-    (line,) = build_site(releases, tmp_path / "site")
-    assert "11 images" in line
-    text = words(tmp_path / "site" / "index.html").partition("All images")[2]
-    feed = Feed.read(releases / "alpine.json")
+def test_every_image_is_on_the_front_page_newest_first_with_its_ids(pristine: Path, site: Path) -> None:
+    text = words(site / "index.html").partition("All images")[2]
+    feed = Feed.read(pristine / "alpine.json")
     assert feed.images[0].name == "alpine-edge-20261120-x86_64-r0"
     places = [text.index(f" {image.name} ") for image in feed.images]
     assert places == sorted(places)
     assert all(omi in text for image in feed.images for omi in image.ids.values())
 
 
-def test_all_links_resolve_and_all_tags_are_closed(releases: Path, tmp_path: Path) -> None:
-    build_site(releases, tmp_path / "site")
-    assert broken_links(tmp_path / "site") == []
-    for path in (tmp_path / "site").rglob("*.html"):
+def test_all_links_resolve_and_all_tags_are_closed(site: Path) -> None:
+    assert broken_links(site) == []
+    for path in site.rglob("*.html"):
         html = read_html(path)
         assert html.unclosed == []
         assert len(html.ids) == len(set(html.ids))
 
 
-def test_an_image_s_page_tells_what_changed_since_the_one_before_it(releases: Path, tmp_path: Path) -> None:
-    build_site(releases, tmp_path / "site")
-    text = words(page(tmp_path / "site", "alpine-3.23.4-x86_64-r0"))
+def test_an_image_s_page_tells_what_changed_since_the_one_before_it(site: Path) -> None:
+    text = words(page(site, "alpine-3.23.4-x86_64-r0"))
     assert "Since alpine-3.23.2-x86_64-r0: 1 changed, 1 added, 1 removed." in text
     assert "linux-virt 6.18.7-r0 6.18.8-r0 nftables added 1.1.5-r0 zlib 1.3.1-r2 removed" in text
-    assert "the same packages in the same versions" in words(page(tmp_path / "site", "alpine-3.23.6-x86_64-r1"))
-    assert "first image of the build" in words(page(tmp_path / "site", "alpine-3.22.1-x86_64-r0"))
+    assert "the same packages in the same versions" in words(page(site, "alpine-3.23.6-x86_64-r1"))
+    assert "first image of the build" in words(page(site, "alpine-3.22.1-x86_64-r0"))
 
 
-def test_an_image_s_page_has_its_figures_documents_and_lines(releases: Path, tmp_path: Path) -> None:
-    build_site(releases, tmp_path / "site")
-    path = page(tmp_path / "site", "alpine-3.23.4-x86_64-r0")
+def test_an_image_s_page_has_its_figures_documents_and_lines(site: Path) -> None:
+    path = page(site, "alpine-3.23.4-x86_64-r0")
     text, html = words(path), read_html(path)
     for told in ("Firmware BIOS and UEFI", "Space used 83 MiB", "Boot to SSH 20 s", "End of life 1 November 2027"):
         assert told in text
@@ -79,6 +91,14 @@ def test_an_image_s_page_has_its_figures_documents_and_lines(releases: Path, tmp
     assert labels[2] == "Boot to SSH of 7 images, oldest first: from 21 to 27 s, lowest 20, highest 27"
     copied = [value for name, value in html.attributes if name == "data-copy"]
     assert [line.split()[0] for line in copied[:4]] == ["ami-392d0958", "osc-cli", "resource", "vm"]
+
+
+def test_an_image_on_its_way_out_says_so_and_when_it_goes(site: Path) -> None:
+    told = "Deprecated (superseded), to be removed on 24 December 2026"
+    front, text = words(site / "index.html"), words(page(site, "alpine-3.22.1-x86_64-r0"))
+    assert front.count(told) == 1
+    assert front.count(" deprecated ") == 1
+    assert f"{told}. Launch a newer one." in text
 
 
 def test_the_same_feeds_give_the_same_bytes_and_the_old_pages_go(releases: Path, tmp_path: Path) -> None:
@@ -95,14 +115,13 @@ def test_the_same_feeds_give_the_same_bytes_and_the_old_pages_go(releases: Path,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "releases", "two"]
 
 
-def test_the_feeds_come_along_and_the_atom_feed_links_to_the_pages(releases: Path, tmp_path: Path) -> None:
-    build_site(releases, tmp_path / "site")
+def test_the_feeds_come_along_and_the_atom_feed_links_to_the_pages(pristine: Path, site: Path) -> None:
     for name in ("alpine.json", "alpine.yaml", "feed.v1.schema.json"):
-        assert (tmp_path / "site" / name).read_bytes() == (releases / name).read_bytes()
-    atom = (tmp_path / "site" / "alpine.atom.xml").read_text()
+        assert (site / name).read_bytes() == (pristine / name).read_bytes()
+    atom = (site / "alpine.atom.xml").read_text()
     pages = re.findall(r'rel="alternate" type="text/html" href="([^"]+)"', atom)
     assert len(pages) == 11
-    assert all((tmp_path / "site" / link).is_file() for link in pages)
+    assert all((site / link).is_file() for link in pages)
 
 
 def test_a_folder_without_images_gives_a_page_that_says_so(tmp_path: Path) -> None:
@@ -115,8 +134,8 @@ def test_a_folder_without_images_gives_a_page_that_says_so(tmp_path: Path) -> No
     assert broken_links(tmp_path / "site") == []
 
 
-def test_hostile_strings_are_text_wherever_they_come_from(tmp_path: Path) -> None:
-    folder = tmp_path / "releases"
+def hostile(folder: Path) -> Path:
+    """Releases with hostile text wherever there may be text."""
     packages = {**PACKAGES, HOSTILE: HOSTILE}
     pairs = [
         with_documents(folder, made(1, "eu-west-2", "3.23.5"), PACKAGES),
@@ -130,7 +149,11 @@ def test_hostile_strings_are_text_wherever_they_come_from(tmp_path: Path) -> Non
     image["documents"]["eu-west-2"]["sbom"]["href"] = "javascript:alert(1)"
     feed["images"].append(image)
     (folder / "alpine.json").write_text(json.dumps(feed))
-    told = build_site(folder, tmp_path / "site")
+    return folder
+
+
+def test_hostile_strings_are_text_wherever_they_come_from(tmp_path: Path) -> None:
+    told = build_site(hostile(tmp_path / "releases"), tmp_path / "site")
     assert "documents that are missing or changed: 1;" in told[0]
     assert broken_links(tmp_path / "site") == []
     for path in (tmp_path / "site").rglob("*.html"):
