@@ -1,0 +1,90 @@
+"""A new image is shared last: after its verify, which the sandbox's log of calls shows, and not at all if that fails.
+
+Real pulumi and Packer on stub VMs. The tests of this module are one story and run in their order.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.config import Addresses
+from tests.e2e.conftest import free_ports
+from tests.e2e.project import Project
+from tests.sandbox.client import Oapi
+
+pytestmark = pytest.mark.slow
+
+BUILD = "v3_23-x86_64"
+REFUSED = {"action": "ModifyImageAttribute", "status": 403, "code": "OperationNotPermitted", "details": "not public"}
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    with tempfile.TemporaryDirectory(prefix="omi-share-") as folder:
+        made = Project(Path(folder) / "project", Path(folder) / "cloud", free_ports(), stubs=True)
+        try:
+            started = made.start_cloud()
+            assert started.code == 0, started.text
+            made.edit_profile("v3_22-x86_64", None)
+            made.configure("access", "public")
+            assert made.pulumi("stack", "init", "e2e").code == 0
+            yield made
+        finally:
+            made.sandbox("stop")
+            print(made.log_tail())
+
+
+def control(project: Project, path: str, body: Any = None) -> Any:
+    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data), timeout=10) as answer:
+        return json.load(answer)
+
+
+def images(project: Project) -> list[dict[str, Any]]:
+    """The account's own, as OAPI tells them."""
+    profiles = json.loads((project.home / "osc.json").read_text(encoding="utf-8"))
+    client = Oapi(profiles["main"], Addresses(project.base_port), project.home / "ca.pem")
+    own = {"AccountIds": [project.inventory()["main"]["account_id"]]}
+    found: list[dict[str, Any]] = client.call("ReadImages", Filters=own)["Images"]
+    return found
+
+
+def test_a_refused_share_fails_the_build_and_leaves_the_image_verified_and_private(project: Project) -> None:
+    control(project, "faults", {**REFUSED, "times": 1})
+    shown = " ".join(project.pulumi("preview", "-s", "e2e").text.split())
+    assert " share everyone may launch it once it is verified: `access` in the stack's config" in shown
+    done = project.up()
+    assert done.code != 0
+    assert "could not be shared with everyone: " in done.text
+    assert "is verified and stays private; the next `pulumi up` shares it and takes it in" in done.text
+    assert "Traceback" not in done.text
+    (left,) = images(project)
+    assert left["PermissionsToLaunch"] == {"AccountIds": [], "GlobalPermission": False}
+    assert not project.inventory()["main"]["resources"]["vm"]
+
+
+def test_the_next_update_shares_it_after_it_was_verified_again(project: Project) -> None:
+    (left,) = images(project)
+    before = control(project, "calls")[-1]["number"]
+    done = project.up()
+    assert done.code == 0, done.text
+    assert project.outputs()["latest"][BUILD]["omi"] == left["ImageId"]
+    assert images(project)[0]["PermissionsToLaunch"]["GlobalPermission"] is True
+    calls = control(project, f"calls?since={before}")
+    assert not [call for call in calls if call["action"] in ("CreateImage", "RegisterImage", "CreateSnapshot")]
+    launched = [call["number"] for call in calls if call["action"] in ("RunInstances", "CreateVms")]
+    ended = [call["number"] for call in calls if call["action"] in ("TerminateInstances", "DeleteVms")]
+    shared = [call["number"] for call in calls if call["action"] == "ModifyImageAttribute"]
+    assert launched
+    assert ended
+    assert shared
+    assert max(launched) < max(ended) < min(shared)
+    assert json.loads(project.run("python3", "-m", "omi", "plan", "-s", "e2e", "--json").text)["changes"] is False
