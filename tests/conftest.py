@@ -1,4 +1,4 @@
-"""The order of all tests, and what they leave to look at."""
+"""The order of all tests, how many random cases they try, and what they leave to look at."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.omi.examples import EXAMPLES
 
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 """Of the site, by its tests in a browser."""
 _START = time.time()
+
+# How long a case takes says more of the machine than of the program: no test fails for it.
+settings.register_profile(
+    "house", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=min(EXAMPLES, 100)
+)
+settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
