@@ -6,6 +6,7 @@ saw are read again and held against what a person expects of the profile, and th
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ import pytest
 import yaml
 
 from omi.verify.facts import Facts
+from omi.verify.size import OVERHEAD, Size
+from sandbox.config import Addresses
 from tests.e2e.project import Project
+from tests.sandbox.client import Oapi
 
 pytestmark = pytest.mark.slow
 
-BUILD, NAME = "v3_23-x86_64", "alpine-3.23.6-x86_64-r0-test"
+BUILD, NAME = "v3_23-x86_64", "linux-3.23.6-x86_64-r0-test"
+SHARED = "123456789012"
 CDN = "https://dl-cdn.alpinelinux.org/alpine"
 MOTD = """\
 Alpine Linux for the tests of its profiles.
@@ -27,9 +32,20 @@ Alpine Linux for the tests of its profiles.
 """
 
 
+def api_of(project: Project, account: str) -> Oapi:
+    """What one of the sandbox's accounts sees."""
+    keys = json.loads((project.home / "osc.json").read_text(encoding="utf-8"))[account]
+    return Oapi(keys, Addresses(project.base_port), project.home / "ca.pem")
+
+
 @pytest.fixture(scope="module")
 def image(project: Project) -> dict[str, Any]:
-    """The image, after the one build of this module."""
+    """The image, after the one build of this module; it is shared with the sandbox's second account."""
+    second = str(api_of(project, "second").call("ReadAccounts")["Accounts"][0]["AccountId"])
+    profile = project.folder / "profiles" / "test.yaml"
+    text = profile.read_text(encoding="utf-8")
+    assert SHARED in text
+    profile.write_text(text.replace(SHARED, second), encoding="utf-8")
     project.configure("profile", "test")
     assert project.pulumi("stack", "init", "e2e").code == 0
     done = project.up()
@@ -60,23 +76,46 @@ def disk(project: Project, image: dict[str, Any], tmp_path_factory: pytest.TempP
 
 
 def read(disk: Path, path: str) -> str:
-    """A file of the root filesystem; empty where there is none."""
-    command = ["debugfs", "-R", f"cat {path}", str(disk)]
+    """A file of the root filesystem, which is in the second partition; empty where there is none."""
+    table = subprocess.run(["sfdisk", "--json", str(disk)], capture_output=True, check=True, timeout=60).stdout
+    _esp, root = json.loads(table)["partitiontable"]["partitions"]
+    command = ["debugfs", "-R", f"cat {path}", f"{disk}?offset={root['start'] * 512}"]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def test_name_description_and_size(project: Project, image: dict[str, Any]) -> None:
     assert image["name"] == NAME
-    assert image["volume_size"] == 1
+    assert image["volume_size"] == 2
     listed = yaml.safe_load((project.folder / "releases/sandbox/test.yaml").read_text(encoding="utf-8"))
     assert listed[BUILD]["3.23.6"][NAME]["description"] == "Alpine Linux, every key of a profile 3.23.6 x86_64 r0"
+
+
+def test_access(project: Project, image: dict[str, Any]) -> None:
+    (seen,) = api_of(project, "second").call("ReadImages", Filters={"ImageIds": [image["omi"]]})["Images"]
+    assert seen["ImageName"] == NAME
+    assert not api_of(project, "main").call("ReadImages", Filters={"ImageIds": [image["omi"]]})["Images"][0][
+        "PermissionsToLaunch"
+    ]["GlobalPermission"]
+
+
+def test_it_boots_by_uefi_from_virtio_blk(facts: Facts) -> None:
+    assert facts.one("boot_mode") == "uefi"
+    assert facts.one("root_device") == "/dev/vda2"
+    assert facts.values["fstab"] == ("/ ext4", "/boot/efi vfat")
+
+
+def test_it_uses_little_more_than_its_packages(facts: Facts) -> None:
+    size = Size.of(facts)
+    assert size.used
+    assert size.installed
+    assert size.remark() is None, f"more than {OVERHEAD:.0%}"
 
 
 def test_user_and_root_rights(facts: Facts, disk: Path) -> None:
     assert facts.one("user") == "tester"
     assert facts.one("groups") == "tester wheel"
-    assert facts.values["becomes_root"] == ("doas",)
-    assert read(disk, "/etc/doas.d/wheel.conf") == "permit nopass :wheel\n"
+    assert facts.values["becomes_root"] == ("sudo",)
+    assert read(disk, "/etc/sudoers.d/wheel") == "%wheel ALL=(ALL) NOPASSWD: ALL\n"
 
 
 def test_repositories_keys_and_packages(facts: Facts) -> None:
@@ -87,9 +126,9 @@ def test_repositories_keys_and_packages(facts: Facts) -> None:
     )
     assert sorted(line.split(".")[2].partition("-")[2] for line in facts.values["apk_key"]) == ["5261cecb", "6165ee59"]
     world, installed = set(facts.values["world"]), set(facts.values["apk_installed"])
-    assert {"ca-certificates-bundle@edge", "curl>8", "doas", "linux-virt"} <= world
-    assert {"ca-certificates-bundle", "curl", "doas"} <= installed
-    assert not {"mtools", "tzdata", "sudo"} & (world | installed)
+    assert {"ca-certificates-bundle@edge", "curl>8", "sudo", "linux-virt"} <= world
+    assert {"ca-certificates-bundle", "curl", "sudo"} <= installed
+    assert not {"mtools", "tzdata", "doas"} & (world | installed)
 
 
 def test_services(facts: Facts) -> None:

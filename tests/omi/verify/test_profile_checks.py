@@ -27,13 +27,15 @@ WORLD = (
     "ca-certificates-bundle@edge",
     "curl>8",
     "dhcpcd",
-    "doas",
     "e2fsprogs",
     "e2fsprogs-extra",
+    "grub-efi",
     "linux-virt",
     "openrc",
     "openssh",
-    "syslinux",
+    "partx",
+    "sfdisk",
+    "sudo",
     "tiny-cloud",
     "tiny-cloud-openrc",
 )
@@ -43,7 +45,7 @@ COMMAND_LINE = (
 GOOD = "\n".join(
     [
         "groups=tester wheel",
-        "becomes_root=doas",
+        "becomes_root=sudo",
         f"motd_digest={hashlib.sha256((BUILD.motd or '').encode()).hexdigest()}",
         "localtime=/etc/zoneinfo/Europe/Paris",
         "local_clock=1700000000 +0100",
@@ -75,8 +77,8 @@ def test_an_image_that_is_as_its_profile_says_fails_nothing() -> None:
 
 
 FAULTS = {
-    "no root rights": ("becomes_root=doas\n", "", "can't become root by doas without a password"),
-    "root rights by another": ("becomes_root=doas", "becomes_root=doas\nbecomes_root=sudo", "becomes root by sudo"),
+    "no root rights": ("becomes_root=sudo\n", "", "can't become root by sudo without a password"),
+    "root rights by another": ("becomes_root=sudo", "becomes_root=sudo\nbecomes_root=doas", "becomes root by doas"),
     "not in wheel": ("groups=tester wheel", "groups=tester", "not in the group wheel"),
     "another text": ("motd_digest=", "motd_digest=0", "/etc/motd is not the profile's"),
     "another zone": ("zoneinfo/Europe/Paris", "zoneinfo/Europe/Rome", "leads to '/etc/zoneinfo/Europe/Rome' instead"),
@@ -138,9 +140,9 @@ def test_time_servers_are_the_profiles_or_dhcps() -> None:
 
 def test_nobody_becomes_root_where_the_profile_says_so() -> None:
     said = failures(GOOD, privileges="none")
-    assert said[0] == "the user becomes root by doas, though privileges says none"
+    assert said[0] == "the user becomes root by sudo, though privileges says none"
     assert said[1] == "the user is in the group wheel, though privileges says none"
-    without = GOOD.replace("becomes_root=doas\n", "").replace("groups=tester wheel", "groups=tester")
+    without = GOOD.replace("becomes_root=sudo\n", "").replace("groups=tester wheel", "groups=tester")
     assert not [clause for clause in failures(without, privileges="none") if "the user" in clause]
 
 
