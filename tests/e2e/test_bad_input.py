@@ -254,8 +254,9 @@ PLANS = {"unknown profile": 2, "misspelt setting": 2, "no Region": 2, "no creden
 @pytest.mark.parametrize(("name", "code"), PLANS.items(), ids=PLANS.keys())
 def test_the_plan_without_the_engine_says_the_same(wrong: Wrong, name: str, code: int) -> None:
     case = CASES[name]
-    file = wrong.stack_file(case)
-    shutil.copy(file, wrong.held.project.folder / "stacks" / "Pulumi.wrong.yaml")
+    stack = yaml.safe_load(wrong.stack_file(case).read_text(encoding="utf-8"))
+    stack["config"]["alpine-omi:releases_dir"] = "releases/wrong"  # two stacks may not write into one folder
+    (wrong.held.project.folder / "stacks" / "Pulumi.wrong.yaml").write_text(yaml.safe_dump(stack), encoding="utf-8")
     done = wrong.held.project.run("python3", "-m", "omi", "plan", "-s", "wrong", changed=wrong.home())
     assert done.code == code, done.text
     assert len(done.text.strip().splitlines()) == 1, done.text
