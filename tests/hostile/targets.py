@@ -5,6 +5,7 @@ Used by hypothesis (test_parsers.py) and by a coverage-guided fuzzer (fuzz.py).
 
 from __future__ import annotations
 
+import atexit
 import json
 import shutil
 import tempfile
@@ -94,8 +95,9 @@ def _text(data: bytes) -> str:
 
 @cache
 def scratch() -> Path:
-    """A folder for what has to be a file, with a copy of the profiles in it."""
+    """A folder for what has to be a file, with a copy of the profiles in it; it ends with the process."""
     folder = Path(tempfile.mkdtemp(prefix="omi-hostile-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     shutil.copytree(TOP / "profiles", folder / "profiles")
     (folder / "stacks").mkdir()
     return folder
