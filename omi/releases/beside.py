@@ -43,8 +43,8 @@ def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: P
         found = [made for run in runs if (made := run / run_name(image) / "documents" / place.name).is_file()]
         if place.is_file():
             found = [made for made in found if _is_newer(made, place)]
-        if not place.parent.resolve().is_relative_to(folder.resolve()):
-            missing[image] = None  # a link leads elsewhere: what it leads to is not ours to write
+        if not is_inside(folder, place.parent):
+            missing[image] = None
             continue
         right = next((made for made in found if _digest(made) == digest), None)
         if right is not None:
@@ -64,7 +64,7 @@ def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list
     left = []
     for path, (_, digest) in files.items():
         place = folder / path
-        if not place.resolve().is_relative_to(folder.resolve()) or not place.is_file():
+        if not is_inside(folder, place) or not place.is_file():
             continue
         if _digest(place) != digest:
             left.append(path)
@@ -74,6 +74,11 @@ def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list
             with suppress(OSError):
                 empty.rmdir()
     return [f"{folder}: {', '.join(left)} stay: they were changed since they were written; remove them"] if left else []
+
+
+def is_inside(folder: Path, place: Path) -> bool:
+    """Whether no link leads from the releases folder to elsewhere: what lies there is not ours to write or remove."""
+    return place.resolve().is_relative_to(folder.resolve())
 
 
 def _is_newer(one: Path, other: Path) -> bool:

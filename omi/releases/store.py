@@ -13,7 +13,7 @@ from omi.atomic import remove_halves, write_atomically
 from omi.errors import ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger
-from omi.releases.beside import document_files, place_documents, remove_documents
+from omi.releases.beside import document_files, is_inside, place_documents, remove_documents
 from omi.releases.entry import Entry, entry_of, from_yaml, to_yaml, with_entries, without_artifact
 from omi.releases.readme import render_readme
 from omi.settings import Settings
@@ -74,7 +74,8 @@ def _change(
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             for each in {folder, *((folder / file).parent for file in wanted)}:
-                remove_halves(each)
+                if is_inside(folder, each):
+                    remove_halves(each)
             path = folder / f"{profile}.yaml"
             before = from_yaml(path.read_text(encoding="utf-8") if path.exists() else "", str(path))
             after = change(before)

@@ -12,7 +12,9 @@ from omi.alone import hold_alone
 from omi.errors import BuildError
 from omi.packer.inputs import run_folder
 from omi.releases.beside import place_documents, remove_documents
+from omi.releases.store import record
 from omi.upstream.http import Cached, Store
+from tests.omi.releases.test_releases import image
 from tests.omi.specs import make_spec
 
 URL = "https://example.org/releases.json"
@@ -105,6 +107,17 @@ def test_documents_are_neither_written_nor_removed_through_a_link(tmp_path: Path
     (elsewhere / "packer.log").write_text("mine")
     remove_documents(releases, {"alpine/eu-west-2/packer.log": ("image", digest("mine"))})
     assert untouched(elsewhere)
+
+
+def test_halves_of_documents_are_not_removed_through_a_link(tmp_path: Path, elsewhere: Path) -> None:
+    releases = tmp_path / "releases"
+    (releases / "alpine").mkdir(parents=True)
+    (releases / "alpine" / "eu-west-2").symlink_to(elsewhere)
+    half = elsewhere / ".letter.abcd1234.part"
+    half.write_text("mine")
+    spec, made = image(releases)
+    record(spec, made.model_copy(update={"documents": {"sbom": digest("new")}}))
+    assert half.read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["../../packer.log", "../elsewhere/packer.log"])
