@@ -6,13 +6,13 @@ prints that.
 
 from __future__ import annotations
 
-import json
 from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from omi.image import ImageRecord, ImageSpec
+from omi.json_schema import schema_text
 from omi.withdrawal import Stage
 
 
@@ -80,12 +80,5 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
     return told.model_dump(mode="json")
 
 
-def schema_text() -> str:
-    """The JSON Schema (draft 2020-12) of the outputs, as docs/outputs.schema.json holds it."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    schema |= Outputs.model_json_schema(mode="serialization")
-    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
-
-
 if __name__ == "__main__":
-    print(schema_text(), end="")
+    print(schema_text(Outputs), end="")

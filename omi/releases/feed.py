@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.documents.kinds import SUFFIXES, file_name
 from omi.errors import InputError, StateError
+from omi.json_schema import schema_text
 from omi.releases.entry import Entry
 from omi.releases.latest import Latest, latest_of
 
@@ -128,13 +129,6 @@ def newest_made(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(sorted(entries, key=lambda e: (e.name, e.profile_build)), key=lambda e: e.build_time, reverse=True)
 
 
-def schema_text() -> str:
-    """The JSON Schema (draft 2020-12) of this format, as `feed.v1.schema.json` holds it."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    schema |= Feed.model_json_schema(mode="serialization")
-    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
-
-
 def _image(entry: Entry) -> FeedImage:
     return FeedImage(
         name=entry.name,
@@ -174,4 +168,4 @@ def _documents(entry: Entry, region: str, told: Sequence[tuple[str, str]]) -> di
 
 
 if __name__ == "__main__":
-    print(schema_text(), end="")
+    print(schema_text(Feed), end="")

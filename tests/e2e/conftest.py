@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.held import HeldProject, held_project
 from tests.e2e.project import Project
 
 
@@ -24,6 +25,13 @@ def project() -> Iterator[Project]:
         finally:
             project.sandbox("stop")
             print(project.log_tail())
+
+
+@pytest.fixture(scope="module")
+def held() -> Iterator[HeldProject]:
+    """A stack that is to hold images without a VM ever having run; modules that begin otherwise have their own."""
+    with held_project() as made:
+        yield made
 
 
 def free_ports() -> int:

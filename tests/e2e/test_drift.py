@@ -5,19 +5,11 @@ The tests of this module are one story and run in their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.e2e.held import HeldProject, held_project
+from tests.e2e.held import HeldProject
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def held() -> Iterator[HeldProject]:
-    with held_project() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import yaml
 
 from omi.identity import Identity
 from omi.image import ImageSpec
-from tests.e2e.held import STACK, HeldProject, held_project
+from tests.e2e.held import STACK, HeldProject
 from tests.e2e.project import TOP
 from tests.omi.upstream.site import branch, listing
 
@@ -27,12 +26,6 @@ FORMS = sorted((TOP / "tests" / "omi" / "stored").glob("*.json"))
 ADOPTED = "adopted"
 """The build of the one form whose image another hand made."""
 URN = f"urn:pulumi:{STACK}::alpine-omi::"
-
-
-@pytest.fixture(scope="module")
-def held() -> Iterator[HeldProject]:
-    with held_project() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,11 @@ The tests of this module are one story and run in their order.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.held import HeldProject, held_project
+from tests.e2e.held import HeldProject
 from tests.omi.upstream.site import branch, listing
 
 pytestmark = pytest.mark.slow
@@ -19,12 +18,6 @@ pytestmark = pytest.mark.slow
 ONE, ONE_OLD = "one-3.23.10-x86_64-r0", "one-3.23.9-x86_64-r0"
 TWO, TWO_OLD = "two-3.23.10-x86_64-r0", "two-3.23.9-x86_64-r0"
 BY_RELEASE = {"release": {"keep": 1}}
-
-
-@pytest.fixture(scope="module")
-def held() -> Iterator[HeldProject]:
-    with held_project() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ The tests of this module are one story and run in their order.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -14,19 +13,13 @@ import pytest
 import yaml
 
 from omi.outputs import Outputs
-from tests.e2e.held import HeldProject, held_project
+from tests.e2e.held import HeldProject
 from tests.sandbox.client import Refused
 
 pytestmark = pytest.mark.slow
 
 OLD, NEW = "one-3.23.9-x86_64-r0", "one-3.23.10-x86_64-r0"
 PUBLIC = {"Additions": {"GlobalPermission": True}}
-
-
-@pytest.fixture(scope="module")
-def held() -> Iterator[HeldProject]:
-    with held_project() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,13 @@ from typing import Any
 
 from omi.guest_data import env_text, guest_values
 from omi.identity import Identity
-from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits
+from omi.image import BuildVm, ImageRecord, ImageSpec, Limits
 from omi.origin import Origin
 from omi.profile.load import load_profile
 from omi.profile.model import Access
 from sandbox.cloud.faults import Fault
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
+from tests.omi.outscale.conftest import access_of
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, launch, register, settings_for, snapshot
 
 TOP = Path(__file__).resolve().parents[2]
@@ -111,7 +112,6 @@ class Booth:
         self.kept = self.resources()
 
     def _spec(self, name: str) -> ImageSpec:
-        settings = self.stage.sandbox.settings
         build = next(each for each in load_profile("alpine", TOP / "profiles").builds if each.version == "3.23")
         return ImageSpec(
             project="alpine-omi",
@@ -122,15 +122,7 @@ class Booth:
             digest="sha256:" + "5" * 64,
             build=build,
             access=Access(accounts=("210987654321",)),
-            cloud=CloudAccess(
-                region="eu-west-2",
-                api=settings.addresses.api_endpoint,
-                fcu=settings.addresses.fcu_endpoint,
-                ca_file=str(settings.ca_file),
-                osc_file=str(settings.profiles_file),
-                osc_profile=self.profile,
-                limits=LIMITS,
-            ),
+            cloud=access_of(self.stage.sandbox, self.profile).model_copy(update={"limits": LIMITS}),
             vm=BuildVm(ssh_port=2222, timeout=75, verify_timeout=30, accept_stubs=True),
             releases_dir=f"releases-{self.profile}",
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,19 +10,7 @@ from botocore.exceptions import ClientError
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.model import Account
 from sandbox.cloud.quotas import RequestLimit
-from tests.sandbox.client import Oapi, Refused, Sandbox, empty_volume, launch, settings_for, source_image
-
-
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    made = Sandbox(settings_for(tmp_path / "home"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def oapi(sandbox: Sandbox) -> Oapi:
-    return sandbox.oapi()
+from tests.sandbox.client import Oapi, Refused, Sandbox, empty_volume, launch, source_image
 
 
 def test_one_more_than_the_quota_is_refused_on_both_faces_and_leaves_nothing(sandbox: Sandbox, oapi: Oapi) -> None:

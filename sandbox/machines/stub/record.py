@@ -1,4 +1,6 @@
-"""Makes the recording of stub VMs from a real build's folder: `python -m sandbox.machines.stub.record build/<image>`.
+"""Makes the recording of stub VMs from a real build's folder.
+
+    python -m sandbox.machines.stub.record build/<stack>/<image>
 
 Run it whenever the guest's scripts or the verify's looks change, on a build of the profile `alpine` by real VMs. What
 differs from image to image or from VM to VM becomes a template's expression; the rest is kept as it was.

@@ -1,7 +1,7 @@
 """The real verify against the sandbox's stub VMs: good enough to be let through, and never taken for real ones.
 
 Where these fail because the guest's scripts or the looks have changed, record the stubs' answers anew: build the
-profile `alpine` with real VMs, then `python -m sandbox.machines.stub.record build/<image>`.
+profile `alpine` with real VMs, then `python -m sandbox.machines.stub.record build/<stack>/<image>`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import yaml
 from omi.errors import VerifyError
 from omi.guest_data import env_text, guest_values
 from omi.identity import Identity
-from omi.image import BuildVm, CloudAccess, ImageSpec
+from omi.image import BuildVm, ImageSpec
 from omi.origin import Origin
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group
@@ -26,6 +26,7 @@ from omi.outscale.images import Omi, find_own
 from omi.profile.load import load_profile
 from omi.verify.boot import Verification
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
+from tests.omi.outscale.conftest import access_of
 from tests.omi.specs import make_spec
 from tests.sandbox.client import Sandbox, empty_volume, register, settings_for, snapshot
 
@@ -44,18 +45,10 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def spec_for(sandbox: Sandbox, name: str, *, accept_stubs: bool) -> ImageSpec:
     """An image of the profile that the answers were recorded of."""
     build = next(each for each in load_profile("alpine", TOP / "profiles").builds if each.version == "3.23")
-    settings = sandbox.settings
     return make_spec(
         name=name,
         build=build,
-        cloud=CloudAccess(
-            region="eu-west-2",
-            api=settings.addresses.api_endpoint,
-            fcu=settings.addresses.fcu_endpoint,
-            ca_file=str(settings.ca_file),
-            osc_file=str(settings.profiles_file),
-            osc_profile="main",
-        ),
+        cloud=access_of(sandbox, "main"),
         vm=BuildVm(ssh_port=2222, verify_timeout=60, accept_stubs=accept_stubs),
     )
 
