@@ -28,9 +28,9 @@ def render_pages(pages: Pages) -> Iterator[tuple[str, str]]:
     image = environment.get_template("image.html.j2")
     for page in pages.images:
         yield unquote(page.path), image.render(pages=pages, page=page, image=page.image, top="../../")
+    places = {id(page.image): page.path for page in pages.images}
     for feed in pages.feeds:
-        places = {id(page.image): page.path for page in pages.images}
-        yield f"{feed.profile}.atom.xml", render_atom(feed, lambda image: places[id(image)])  # noqa: B023 - used at once
+        yield f"{feed.profile}.atom.xml", render_atom(feed, lambda image: places[id(image)])
 
 
 def _day(day: date) -> str:
