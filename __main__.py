@@ -20,7 +20,6 @@ from components import (
 from omi.connecting import connect
 from omi.ledger import read_ledger
 from omi.places import PROFILES
-from omi.plan import Action
 from omi.planning import plan_stack
 from omi.preflight import check_before_building
 from omi.profile.record import record_releases
@@ -38,8 +37,7 @@ with clean_errors():
     seen = survey_stack(settings, ledger, pulumi.get_project(), pulumi.get_stack(), connecting)
     plan = plan_stack(settings, ledger, seen)
     pulumi.log.info(render_table(plan))
-    if plan.of(Action.BUILD) or plan.of(Action.REBUILD):
-        check_before_building(settings)
+    check_before_building(settings, plan)
     if not pulumi.runtime.is_dry_run():
         for line in (*export_ledger(settings, ledger), *record_releases(seen.profile, seen.upstream, PROFILES)):
             pulumi.log.info(line)

@@ -14,7 +14,7 @@ from omi.outputs import output_of
 
 def new_image(spec: ImageSpec, parent: pulumi.Resource) -> local.Command:
     """Declare an image that is to be built: the command's standard output becomes its record."""
-    return kept_image(spec.name, StoredCommand.of("build", spec), parent)
+    return kept_image(spec.run, StoredCommand.of("build", spec), parent)
 
 
 def kept_image(name: str, stored: StoredCommand, parent: pulumi.Resource) -> local.Command:

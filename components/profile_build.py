@@ -9,12 +9,13 @@ import pulumi
 
 from components.image_command import details, kept_image, new_image
 from omi.ledger import LedgerImage
+from omi.outputs import by_release, newest
 from omi.plan import Step
 from omi.settings import Settings
 
 
 class ProfileBuild(pulumi.ComponentResource):
-    """A build target as a component; its images are commands below it, each named as its OMI.
+    """A build target as a component; its images are commands below it, each named as its OMI and perhaps its Region.
 
     What a plan prunes is simply not declared here: the engine then runs the delete command that state holds.
     """
@@ -25,27 +26,26 @@ class ProfileBuild(pulumi.ComponentResource):
     """The newest image (omi.outputs.LatestOutput)."""
 
     def __init__(
-        self, name: str, steps: Sequence[Step], settings: Settings, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        steps: Sequence[Step],
+        settings: Settings,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the images of `steps`, which come newest first and hold no prune; there is at least one."""
+        """Declare the images of `steps`, which hold no prune; there is at least one.
+
+        They come by Region, the home one first, and newest first.
+        """
         super().__init__("alpine:omi:ProfileBuild", name, None, opts)
         told = pulumi.Output.all(*(self._declare(step, settings) for step in steps))
-        self.images = told.apply(_by_release)
-        self.latest = told.apply(lambda images: dict(images[0]))
+        several = any(region != settings.region for step in steps if (region := step.region)) or bool(settings.regions)
+        self.images = told.apply(lambda images: by_release(images, several=several))
+        self.latest = told.apply(lambda images: newest(images, several=several))
         self.register_outputs({"images": self.images, "latest": self.latest})
 
     def _declare(self, step: Step, settings: Settings) -> pulumi.Output[dict[str, Any]]:
         if isinstance(step.image, LedgerImage):
             return details(step.image.spec, kept_image(step.image.resource, step.image.command, self))
-        spec = step.image.to_spec(
-            pulumi.get_project(), pulumi.get_stack(), settings.cloud_access(), settings.vm, settings.releases_dir
-        )
+        cloud, vm = settings.cloud_access(step.region), settings.vm_in(step.region)
+        spec = step.image.to_spec(pulumi.get_project(), pulumi.get_stack(), cloud, vm, settings.releases_dir)
         return details(spec, new_image(spec, self))
-
-
-def _by_release(images: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    told: dict[str, dict[str, Any]] = {}
-    for image in images:
-        facts = {key: value for key, value in image.items() if key not in ("name", "release")}
-        told.setdefault(image["release"], {})[image["name"]] = facts
-    return told

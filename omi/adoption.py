@@ -14,6 +14,7 @@ from omi.plan import Action, Plan, PlannedImage, Step
 from omi.plan.packages import countable
 from omi.plan.planner import Digest
 from omi.profile.model import Build
+from omi.regions import Region
 from omi.settings import Adoption, Settings
 from omi.survey import Survey
 from omi.upstream.current import end_of_life
@@ -22,18 +23,21 @@ from omi.version import version_of
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
 
 
-def newcomers(settings: Settings, ledger: Ledger, seen: Survey, digest: Digest) -> tuple[list[LedgerImage], list[str]]:
-    """The images that `adopt` names and the ledger doesn't hold yet, as the ledger will hold them; and warnings.
+def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) -> tuple[list[LedgerImage], list[str]]:
+    """The images of a Region that `adopt` names and the ledger doesn't hold yet, as it will hold them; and warnings.
 
     Their content is taken for that of today's profile, so that adopting one builds nothing.
     """
     found, warnings = [], []
     builds = {build.name: build for build in seen.profile.builds}
-    held = {image.name for image in ledger.images} | {image.record.omi for image in ledger.images}
+    held = {name for image in region.ledger.images for name in (image.name, image.record.omi)}
+    account = seen.accounts[region.name]
     for entry in settings.adopt:
+        if (entry.region or settings.region) != region.name:
+            continue
         if {entry.name, entry.omi} & held or (settings.builds and entry.build not in settings.builds):
             continue
-        build, image = builds.get(entry.build), seen.account.by_omi.get(entry.omi)
+        build, image = builds.get(entry.build), account.by_omi.get(entry.omi)
         if image is None or image.name != entry.name:
             warnings.append(f"adopt: {entry.omi} ({entry.name}) is not in the account: take it out of the list")
         elif build is None or build.version != version_of(entry.release):
@@ -41,33 +45,40 @@ def newcomers(settings: Settings, ledger: Ledger, seen: Survey, digest: Digest) 
                 f"adopt: {entry.name}: {entry.build} is no build of the profile for release {entry.release}"
             )
         else:
-            found.append(_as_held(settings, seen, build, entry, image, digest))
+            found.append(_as_held(settings, region, seen, build, entry, image, digest))
             held |= {entry.name, entry.omi}
     return found, warnings
 
 
 def _as_held(
-    settings: Settings, seen: Survey, build: Build, entry: Adoption, image: AccountImage, digest: Digest
+    settings: Settings, region: Region, seen: Survey, build: Build, entry: Adoption, image: AccountImage, digest: Digest
 ) -> LedgerImage:
     packages = countable(seen.packages.get(build.name), build, entry.release)
     lines = packages.lines if packages is not None else None
     content, last_day = digest(build, entry.release), end_of_life(build, seen.upstream)
+    resource = region.resource_of(entry.name)
     planned = PlannedImage(
-        build, entry.release, entry.revision, with_packages(content, lines), last_day, packages=lines
+        build,
+        entry.release,
+        entry.revision,
+        with_packages(content, lines),
+        last_day,
+        packages=lines,
+        resource=None if resource == entry.name else resource,
     )
-    spec = planned.to_spec(seen.project, seen.stack, settings.cloud_access(), settings.vm, settings.releases_dir)
+    spec = planned.to_spec(seen.project, seen.stack, region.access, region.vm, settings.releases_dir)
     spec = spec.model_copy(update={"name": entry.name})
     record = ImageRecord(
         name=entry.name,
         omi=entry.omi,
         snapshots=(),
-        account=seen.account.account or "",
-        region=settings.region,
+        account=seen.accounts[region.name].account or "",
+        region=region.name,
         created=_UNKNOWN,
         volume_size=0,
         adopted=not image.managed,
     )
-    return LedgerImage(entry.name, spec, record, StoredCommand.of("adopt", spec))
+    return LedgerImage(resource, spec, record, StoredCommand.of("adopt", spec))
 
 
 def joined(ledger: Ledger, images: Sequence[LedgerImage]) -> Ledger:

@@ -22,6 +22,11 @@ class OmiError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
 
+    def told_of(self, where: str, more: str = "") -> None:
+        """Say where it was (`Region us-east-2`) before all that it says, and `more` after it; once is enough."""
+        if not str(self).startswith(f"{where}: "):
+            self.args = (one_line(f"{where}: {self}{more}"),)
+
 
 class InputError(OmiError):
     """Something that was given is wrong: a profile, a setting, an argument."""

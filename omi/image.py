@@ -135,6 +135,14 @@ class ImageSpec(_Wire):
     cloud: CloudAccess
     vm: BuildVm
     releases_dir: str = "releases"
+    resource: str | None = Field(default=None, exclude_if=_is_none)
+    """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home. As
+    `packages`, left out where it is None."""
+
+    @property
+    def run(self) -> str:
+        """What its run folder is called after: the same OMI may be built in several Regions at once."""
+        return self.resource or self.name
 
     @property
     def stage(self) -> Stage:

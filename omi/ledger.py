@@ -40,10 +40,15 @@ class LedgerImage:
     """One OMI of the stack: what it was built from, what exists, and the command that stands for it."""
 
     resource: str
-    """Pulumi's logical name of the command, which is the OMI's name."""
+    """Pulumi's logical name of the command: in the home Region the OMI's name (omi.regions)."""
     spec: ImageSpec
     record: ImageRecord
     command: StoredCommand
+
+    @property
+    def region(self) -> str:
+        """The Region that it is in."""
+        return self.spec.cloud.region
 
     # Cached, since a plan over thousands of images asks for these many times over.
     @cached_property
@@ -110,17 +115,24 @@ class Ledger:
 
     @classmethod
     def of(cls, images: Iterable[LedgerImage]) -> Ledger:
-        """Sort them; StateError if two resources stand for the same OMI name."""
-        ordered = tuple(sorted(images, key=lambda image: (image.build, image.profile, image.order)))
-        seen: set[str] = set()
+        """Sort them; StateError if two resources stand for the same OMI name in one Region."""
+        ordered = tuple(sorted(images, key=lambda image: (image.build, image.profile, image.order, image.region)))
+        seen: set[tuple[str, str]] = set()
         for image in ordered:
-            if image.name in seen:
+            if (image.region, image.name) in seen:
                 raise StateError(
                     f"stack state holds two resources for the image {image.name}; "
                     "take the one that is too many out with `pulumi state delete URN`"
                 )
-            seen.add(image.name)
+            seen.add((image.region, image.name))
         return cls(ordered)
+
+    def by_region(self) -> dict[str, Ledger]:
+        """The part of each Region that has images."""
+        parts: dict[str, list[LedgerImage]] = {}
+        for image in self.images:
+            parts.setdefault(image.region, []).append(image)
+        return {region: Ledger(tuple(part)) for region, part in parts.items()}
 
 
 def read_ledger(resources: Mapping[str, Mapping[str, Any]]) -> Ledger:

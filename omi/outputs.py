@@ -6,6 +6,7 @@ prints that.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -27,12 +28,27 @@ class LaunchAccess(_Told):
     accounts: tuple[str, ...] = Field(description="Account ids, sorted.")
 
 
+class RegionOutput(_Told):
+    """What an image is in one Region; the fields are those of the same names beside `regions`."""
+
+    name: str
+    omi: str
+    snapshots: tuple[str, ...]
+    release: str
+    revision: str
+    created: datetime
+    digest: str
+    stage: Stage
+    access: LaunchAccess
+    removal: date | None
+
+
 class ImageOutput(_Told):
     """One image, told under its release and its OMI's name."""
 
     omi: str = Field(description="The OMI's id.")
     snapshots: tuple[str, ...] = Field(description="Ids of the snapshots that it is made of.")
-    region: str
+    region: str = Field(description="The stack's home Region, or the first other one where the image isn't there.")
     revision: str = Field(description="r0 is the first image of a release; later ones hold other content.")
     created: datetime = Field(description="UTC.")
     volume_size: int = Field(description="GiB.")
@@ -41,6 +57,11 @@ class ImageOutput(_Told):
     stage: Stage = Field(description="current, or how far its withdrawal is: deprecated, private.")
     access: LaunchAccess = Field(description="As of this stage.")
     removal: date | None = Field(description="The first day on which it may be deregistered, where that is known.")
+    regions: dict[str, RegionOutput] | None = Field(
+        default=None,
+        exclude_if=lambda regions: regions is None,
+        description="By Region, the one above included; only where the stack has several.",
+    )
 
 
 class LatestOutput(ImageOutput):
@@ -60,7 +81,7 @@ class Outputs(_Told):
 
 
 def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
-    """What is told of one image, as JSON has it: the fields of LatestOutput."""
+    """What is told of one image in its Region, as JSON has it: the fields of LatestOutput but `regions`."""
     access, withdrawal = spec.launch_access, spec.withdrawal
     told = LatestOutput(
         name=spec.name,
@@ -78,6 +99,33 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
         removal=withdrawal.removal if withdrawal else None,
     )
     return told.model_dump(mode="json")
+
+
+def by_release(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, dict[str, Any]]:
+    """Release to OMI name to what is told of it (ImageOutput), of a build's images as output_of tells them.
+
+    The first of a name is what is told beside `regions`, so those of the home Region come first. `several` is whether
+    the stack has several Regions.
+    """
+    told: dict[str, dict[str, Any]] = {}
+    for image in images:
+        facts = {key: value for key, value in image.items() if key not in ("name", "release")}
+        named = told.setdefault(image["release"], {}).setdefault(image["name"], facts)
+        if several:
+            named.setdefault("regions", {})[image["region"]] = _in_region(image)
+    return told
+
+
+def newest(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, Any]:
+    """The newest image (LatestOutput) of a build's, which come by Region, the home one first, and newest first."""
+    told = dict(images[0])
+    if several:
+        told["regions"] = {image["region"]: _in_region(image) for image in reversed(images)}
+    return told
+
+
+def _in_region(image: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: image[key] for key in RegionOutput.model_fields}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from omi.errors import SettingsError
 PROFILES = Path("profiles")
 GUEST = Path("guest")
 TEMPLATE = Path("omi/packer/alpine.pkr.hcl")
+PROFILE_FILE = "~/.osc/config.json"
+"""OUTSCALE's own file of credentials by profile (outscale/osc-config-spec)."""
 BUILD = Path("build")
 """Temporary files and logs, a folder for each stack and in it one for each image; `make clean` removes it."""
 SITE = Path("site")
@@ -22,8 +24,13 @@ def run_name(image: str) -> str:
 
 
 def image_of_run(folder: str) -> str:
-    """The image of a folder that is called so."""
-    return folder.replace("%2F", "/")
+    """The image of a folder that is called so, in whatever Region it is."""
+    return folder.replace("%2F", "/").partition("@")[0]
+
+
+def in_region(image: str, region: str) -> str:
+    """What an image is called in a Region that isn't the stack's home; an OMI's own name has no `@`."""
+    return f"{image}@{region}"
 
 
 def cache_folder() -> Path:

@@ -1,4 +1,4 @@
-"""From a stack's settings, its ledger and what was seen of the world to its plan."""
+"""From a stack's settings, its ledger and what was seen of the world to its plan: each Region's, joined."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from omi.adoption import as_adoptions, dropped, joined, newcomers
 from omi.digest import image_digest
 from omi.ledger import Ledger
 from omi.places import GUEST, TEMPLATE
-from omi.plan import Plan, make_plan
+from omi.plan import Plan, PlannedImage, Step, make_plan
+from omi.plan.join import join_plans
 from omi.plan.keys import trust_keys
 from omi.profile.model import Build
+from omi.regions import Region, regions_of, told_of
 from omi.settings import Settings
 from omi.survey import Survey
 
@@ -19,18 +21,32 @@ def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
     """The plan for the survey's day. Reads the guest's files for the digests and nothing else; raises an OmiError."""
     trusted = trust_keys(seen.profile.builds, seen.upstream, ledger, seen.today)
     seen = replace(seen, profile=replace(seen.profile, builds=trusted.builds))
-    wanted, warnings = newcomers(settings, ledger, seen, _digest)
+    regions, plans = regions_of(settings, ledger), []
+    known = frozenset(image.build for image in ledger.images)
+    for region in regions:
+        with told_of(region, regions):
+            plans.append(_plan_region(settings, region, seen, known))
+    plan = join_plans(plans)
+    return replace(plan, warnings=(*plan.warnings, *trusted.warnings))
+
+
+def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozenset[str]) -> Plan:
+    """Of one Region; `known` are the builds that the stack has images of, in whatever Region."""
+    ledger = region.ledger
+    wanted, warnings = newcomers(settings, region, seen, _digest)
     if wanted:
         everything = settings.retention.model_copy(update={"allow_mass_prune": ("all",)})
         trial = settings.model_copy(update={"retention": everything})
-        left = {step.name: step.reason for step in dropped(_plan(trial, joined(ledger, wanted), seen), wanted)}
+        tried = _plan(trial, region, joined(ledger, wanted), seen, known)
+        left = {step.name: step.reason for step in dropped(tried, wanted)}
         warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
         wanted = [image for image in wanted if image.name not in left]
-    plan = as_adoptions(_plan(settings, joined(ledger, wanted), seen), wanted)
-    return replace(plan, warnings=(*plan.warnings, *trusted.warnings, *warnings))
+    plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, known), wanted)
+    steps = tuple(_placed(step, region) for step in plan.steps)
+    return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))
 
 
-def _plan(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
+def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, known: frozenset[str]) -> Plan:
     discover = seen.profile.discover
     return make_plan(
         seen.profile.builds,
@@ -39,12 +55,22 @@ def _plan(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
         settings.retention,
         seen.today,
         _digest,
-        account=seen.account,
+        account=seen.accounts[region.name],
         only=settings.builds,
         edge_keep=discover.edge if discover is not None else None,
         packages=seen.packages,
-        access=settings.access,
+        access=settings.access_in(region.name),
+        removed=None if region.is_wanted else f"Region {region.name} was removed from the stack's config",
+        elsewhere=known,
     )
+
+
+def _placed(step: Step, region: Region) -> Step:
+    if not isinstance(step.image, PlannedImage):
+        return step
+    resource = region.resource_of(step.name)
+    named = None if resource == step.name else resource
+    return replace(step, image=replace(step.image, region=region.name, resource=named))
 
 
 def _digest(build: Build, release: str) -> str:

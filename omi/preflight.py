@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from omi.errors import ToolError
+from omi.errors import OmiError, ToolError
+from omi.plan import Action, Plan
 from omi.settings import Settings
 
 TOOLS = {
@@ -15,11 +16,14 @@ TOOLS = {
 """Programs that a build runs, each with the cure where it is missing."""
 
 
-def check_before_building(settings: Settings) -> None:
-    """Find missing tools, wrong credentials and a source OMI that isn't there.
+def check_before_building(settings: Settings, plan: Plan) -> None:
+    """Find missing tools, wrong credentials and a source OMI that isn't there, in each Region that builds something.
 
     Raises ToolError, CredentialsError or CloudError; credentials are tried once.
     """
+    building = {step.region for step in (*plan.of(Action.BUILD), *plan.of(Action.REBUILD))}
+    if not building:
+        return
     for tool, cure in TOOLS.items():
         if shutil.which(tool) is None:
             raise ToolError(f"{tool} is not on PATH, and a build needs it: {cure}")
@@ -27,4 +31,12 @@ def check_before_building(settings: Settings) -> None:
     from omi.outscale.cloud import Cloud
     from omi.outscale.images import find_source
 
-    find_source(Cloud.connect(settings.cloud_access()), settings.vm.source_omi, settings.vm.source_owner)
+    for region in settings.all_regions:
+        if region in building:
+            vm = settings.vm_in(region)
+            try:
+                find_source(Cloud.connect(settings.cloud_access(region)), vm.source_omi, vm.source_owner)
+            except OmiError as error:
+                if settings.regions:
+                    error.told_of(f"Region {region}")
+                raise

@@ -12,6 +12,7 @@ from omi.plan.model import Action, ChangeKind, Plan, Step
 from omi.show import render_columns
 
 _COLUMNS = ("build", "image", "action", "reason")
+_REGION = "region"
 _MARKS = {Action.BUILD: "+", Action.REBUILD: "+", Action.ADOPT: "+", Action.PRUNE: "-"}
 _ORDER = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.KEEP, Action.PRUNE)
 
@@ -19,17 +20,24 @@ _ORDER = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.KEEP, Action.PRUNE)
 def render_table(plan: Plan) -> str:
     """Plain text, aligned: per build its new images, then those kept, then prunes; `+` `~` `-` mark what changes.
 
-    What changes in what others see of an image has rows of its own, which stand for that of a kept one. Warnings come
-    below, then one line of totals. Ends without a newline.
+    What changes in what others see of an image has rows of its own, which stand for that of a kept one. Where the stack
+    has several Regions each row names its own. Warnings come below, then one line of totals. Ends without a newline.
     """
-    rows = [row for _, steps in plan.by_build() for step in sorted(steps, key=_rank) for row in _rows(step)]
-    lines = [render_columns([("", *_COLUMNS), *rows])] if rows else ["There are no images, and none is wanted."]
+    several = len(plan.regions) > 1
+    head = ("", _REGION, *_COLUMNS) if several else ("", *_COLUMNS)
+    steps = [step for _, of_build in plan.by_build() for step in sorted(of_build, key=lambda step: _rank(step, plan))]
+    rows = [
+        (mark, step.region or "", *row) if several else (mark, *row) for step in steps for mark, *row in _rows(step)
+    ]
+    lines = [render_columns([head, *rows])] if rows else ["There are no images, and none is wanted."]
     lines += [f"warning: {warning}" for warning in plan.warnings]
     return "\n".join([*lines, _totals(plan)])
 
 
-def _rank(step: Step) -> int:
-    return _ORDER.index(step.action)
+def _rank(step: Step, plan: Plan) -> tuple[int, int]:
+    """By Region, in the order of the steps, and within one by action."""
+    place = plan.regions.index(step.region) if step.region in plan.regions else 0
+    return place, _ORDER.index(step.action)
 
 
 def _rows(step: Step) -> Iterator[tuple[str, ...]]:
@@ -70,6 +78,7 @@ def _step(step: Step) -> dict[str, Any]:
         "updates": step.updates,
         "changes": [{"change": change.kind.value, "reason": change.reason} for change in step.changes],
         "stage": step.stage.value,
+        "region": step.region,
         "release": image.release,
         "revision": f"r{image.revision}",
     }

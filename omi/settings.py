@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from omi.errors import SettingsError
 from omi.image import BuildVm, CloudAccess, Limits
+from omi.places import PROFILE_FILE
 from omi.profile.check import known_keys, nearest
 from omi.profile.model import Access
-from omi.transport import check_url
+from omi.transport import check_region, check_url
 
 REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-eu-west-1")
 """OUTSCALE's public Regions (its API reference); ReadRegions is not guaranteed to list them all."""
@@ -98,9 +99,9 @@ class Retention(_Settings):
     protect: tuple[str, ...] = ()
     """OMI names or ids that are never pruned."""
     max_prunes: int = Field(default=5, ge=0)
-    """More prunes than this, or of more than half of the images, in one update are refused."""
+    """More prunes in one Region than this, or of more than half of its images, in one update are refused."""
     allow_mass_prune: tuple[str, ...] = ()
-    """Images or builds, by name, or `all`, that may be pruned beyond that."""
+    """Images, builds or Regions, by name, or `all`, that may be pruned beyond that."""
     stages: Stages = Stages()
     """What lies between the day on which an image is to go and its prune."""
 
@@ -114,6 +115,8 @@ class Adoption(_Settings):
     """The build of the profile whose image it counts as."""
     release: str
     revision: int = Field(default=0, ge=0)
+    region: str | None = None
+    """The Region that it is in; None is the home Region."""
 
 
 class Endpoints(_Settings):
@@ -127,6 +130,25 @@ class Endpoints(_Settings):
     limits: Limits = Limits()
 
 
+class FurtherRegion(_Settings):
+    """A Region beside the home one: what differs in it."""
+
+    cloud: Endpoints = Endpoints()
+    """Endpoints follow from the Region where they are absent, all else but `osc_profile` from the home Region's."""
+    vm: BuildVm = BuildVm()
+    """What is absent is as in the home Region."""
+    access: Annotated[Access | None, BeforeValidator(_as_access)] = None
+    """Who may launch the images here, since accounts are per Region; None is as in the home Region."""
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def _over(base: _M, changes: _M) -> _M:
+    """The base with what the changes set."""
+    return base.model_copy(update={key: getattr(changes, key) for key in changes.model_fields_set})
+
+
 class Settings(_Settings):
     """Everything a stack may set."""
 
@@ -134,6 +156,7 @@ class Settings(_Settings):
     builds: tuple[str, ...] = ()
     """Only these builds are built or pruned in this run; none named means all."""
     region: str
+    """The home Region."""
     cloud: Endpoints = Endpoints()
     upstream: Upstream = Upstream()
     vm: BuildVm = BuildVm()
@@ -143,18 +166,48 @@ class Settings(_Settings):
     releases_dir: str = "releases"
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
     """Who may launch the images, instead of what the profile says; None leaves it to the profile."""
+    regions: dict[str, FurtherRegion] = {}
+    """Further Regions in which the same images are made, by name."""
 
-    def cloud_access(self) -> CloudAccess:
-        """The endpoints that hold: those set, else OUTSCALE's own for the Region."""
+    @property
+    def all_regions(self) -> tuple[str, ...]:
+        """The home Region, then the others by name."""
+        return (self.region, *sorted(self.regions))
+
+    def cloud_access(self, region: str | None = None) -> CloudAccess:
+        """How to reach a Region, None the home one: the endpoints that are set, else OUTSCALE's own for the Region.
+
+        A further Region has an account of its own, so its key always comes from a profile file: the environment's is
+        the home Region's.
+        """
+        name, cloud = region or self.region, self.cloud
+        if name != self.region:
+            own = self.regions[name].cloud
+            cloud = own.model_copy(
+                update={
+                    "ca_file": own.ca_file or cloud.ca_file,
+                    "osc_file": own.osc_file or cloud.osc_file or PROFILE_FILE,
+                    "limits": _over(cloud.limits, own.limits),
+                }
+            )
         return CloudAccess(
-            region=self.region,
-            api=self.cloud.api or f"https://api.{self.region}.outscale.com/api/v1",
-            fcu=self.cloud.fcu or f"https://fcu.{self.region}.outscale.com",
-            ca_file=self.cloud.ca_file,
-            osc_file=self.cloud.osc_file,
-            osc_profile=self.cloud.osc_profile,
-            limits=self.cloud.limits,
+            region=name,
+            api=cloud.api or f"https://api.{name}.outscale.com/api/v1",
+            fcu=cloud.fcu or f"https://fcu.{name}.outscale.com",
+            ca_file=cloud.ca_file,
+            osc_file=cloud.osc_file,
+            osc_profile=cloud.osc_profile,
+            limits=cloud.limits,
         )
+
+    def access_in(self, region: str) -> Access | None:
+        """Who may launch the images of a Region; None leaves it to the profile."""
+        further = self.regions.get(region)
+        return self.access if further is None or further.access is None else further.access
+
+    def vm_in(self, region: str | None = None) -> BuildVm:
+        """The VMs of a Region, None the home one."""
+        return self.vm if region in (None, self.region) else _over(self.vm, self.regions[region].vm)
 
     @classmethod
     def load(cls, source: ConfigSource) -> Self:
@@ -172,18 +225,49 @@ class Settings(_Settings):
             settings = cls.model_validate(values)
         except ValidationError as error:
             raise SettingsError(_explain(error)) from error
-        if settings.region not in REGIONS and settings.cloud.api is None:
-            raise SettingsError(
-                f"stack config: region: {settings.region!r} is not an OUTSCALE Region ({', '.join(REGIONS)}); "
-                "set one of these, or cloud.api and cloud.fcu for another one"
-            )
+        _check_known("region", settings.region, settings.cloud, "cloud")
         _check_texts(settings.model_dump(mode="json"), "")
         check_url("upstream.releases", settings.upstream.releases)
         check_url("upstream.mirror", settings.upstream.mirror, of_mirror=True)
-        check_url("vm.mirror", settings.vm.mirror, of_mirror=True)
-        if not _SYSTEM_USER.fullmatch(settings.vm.ssh_user):
-            raise SettingsError(f"stack config: vm.ssh_user: {settings.vm.ssh_user!r} is no user's name")
+        _check_vm("vm", settings.vm)
+        for name, further in settings.regions.items():
+            _check_further(settings, name, further)
+        for entry in settings.adopt:
+            if entry.region not in (None, *settings.all_regions):
+                raise SettingsError(
+                    f"stack config: adopt: {entry.name}: {entry.region!r} is no Region of the stack; "
+                    f"it has: {', '.join(settings.all_regions)}"
+                )
         return settings
+
+
+def _check_further(settings: Settings, name: str, further: FurtherRegion) -> None:
+    where = f"regions.{name}"
+    check_region("regions", name)
+    if name == settings.region:
+        raise SettingsError(f"stack config: {where}: is the home Region (`region`) already; take it out of `regions`")
+    _check_known(where, name, further.cloud, f"{where}.cloud")
+    if not further.cloud.osc_profile:
+        raise SettingsError(
+            f"stack config: {where}.cloud.osc_profile: is not set, so Region {name} has no credentials; accounts are "
+            f"per Region: put the key of that Region's account into {PROFILE_FILE} and name its profile by "
+            f"`pulumi config set --path '{where}.cloud.osc_profile' PROFILE`"
+        )
+    _check_vm(f"{where}.vm", further.vm)
+
+
+def _check_known(key: str, region: str, cloud: Endpoints, of_cloud: str) -> None:
+    if region not in REGIONS and cloud.api is None:
+        raise SettingsError(
+            f"stack config: {key}: {region!r} is not an OUTSCALE Region ({', '.join(REGIONS)}); "
+            f"set one of these, or {of_cloud}.api and {of_cloud}.fcu for another one"
+        )
+
+
+def _check_vm(key: str, vm: BuildVm) -> None:
+    check_url(f"{key}.mirror", vm.mirror, of_mirror=True)
+    if not _SYSTEM_USER.fullmatch(vm.ssh_user):
+        raise SettingsError(f"stack config: {key}.ssh_user: {vm.ssh_user!r} is no user's name")
 
 
 def _check_texts(value: Any, key: str) -> None:

@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from omi.ledger import Ledger, LedgerImage
 from omi.profile.model import EVERYONE
 
+_REGION = "REGION"
 HEADINGS = ("BUILD", "RELEASE", "OMI", "NAME", "SIZE", "USED", "PACKAGES", "BUILD TIME", "BOOT", "ACCESS", "STAGE")
 
 
 def render_images(ledger: Ledger) -> str:
     """Each build's images, newest last: ids, volume size, space used and that of the packages, build and boot time, who
-    may launch it, and how far it is withdrawn.
+    may launch it, and how far it is withdrawn; first the Region where there are several.
     """
     if not ledger.images:
         return "This stack holds no image."
-    return render_columns([HEADINGS, *(_row(image) for image in ledger.images)])
+    rows = [HEADINGS, *(_row(image) for image in ledger.images)]
+    if len({image.region for image in ledger.images}) > 1:
+        rows = [(first, *row) for first, row in zip((_REGION, *(i.region for i in ledger.images)), rows, strict=True)]
+    return render_columns(rows)
 
 
 def render_columns(rows: Sequence[Sequence[str]]) -> str:

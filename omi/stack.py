@@ -78,16 +78,18 @@ def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) ->
             theirs = Settings.load(StackFile(other, folder))
         except SettingsError:
             continue  # whoever uses that stack is told
-        if _releases(theirs) == _releases(settings):
+        if same := _releases(theirs) & _releases(settings):
+            _, _, region = min(same)
             raise SettingsError(
                 f"stack config: releases_dir: {settings.releases_dir!r}: stack {other} ({path}) writes "
-                f"{settings.profile}.yaml for {settings.region} there, too; give one of the two a folder of its own by "
+                f"{settings.profile}.yaml for {region} there, too; give one of the two a folder of its own by "
                 f"`pulumi config set releases_dir FOLDER`, or remove {path} if that stack is gone"
             )
 
 
-def _releases(settings: Settings) -> tuple[Path, str, str]:
-    return Path(settings.releases_dir).resolve(), settings.profile, settings.region
+def _releases(settings: Settings) -> set[tuple[Path, str, str]]:
+    folder = Path(settings.releases_dir).resolve()
+    return {(folder, settings.profile, region) for region in settings.all_regions}
 
 
 def add_to_list(stack: str, key: str, start: int, items: Sequence[Mapping[str, str | int]]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from omi.account import AccountView
 from omi.apkindex.selection import Selection
-from omi.connecting import connect
+from omi.connecting import Connections, connect, connect_to
 from omi.ledger import Ledger
 from omi.places import PROFILES, cache_folder
 from omi.plan.discover import versions_to_discover
@@ -18,6 +18,7 @@ from omi.plan.keys import trust_keys
 from omi.profile.discover import expand_discovered
 from omi.profile.load import Profile, load_profile
 from omi.profile.model import Build
+from omi.regions import Region, regions_of, told_of
 from omi.settings import Settings
 from omi.stack import check_own_releases
 from omi.upstream.fetch import fetch_upstream
@@ -34,7 +35,8 @@ class Survey:
     profile: Profile
     """With the builds that `discover` adds."""
     upstream: Upstream
-    account: AccountView
+    accounts: Mapping[str, AccountView]
+    """By Region: those of the config, and those that the ledger has images in."""
     today: date
     """In UTC."""
     project: str
@@ -44,11 +46,11 @@ class Survey:
 
 
 def survey_stack(
-    settings: Settings, ledger: Ledger, project: str, stack: str, connecting: Future[Oapi] | None = None
+    settings: Settings, ledger: Ledger, project: str, stack: str, connecting: Connections | None = None
 ) -> Survey:
-    """Ask Alpine and the account, side by side. Writes nothing but the cache of Alpine's answers.
+    """Ask Alpine and the account of each Region, side by side. Writes nothing but the cache of Alpine's answers.
 
-    `connecting` is the account's connection (omi.connecting) if the caller has begun to make it.
+    `connecting` are the accounts' connections (omi.connecting) if the caller has begun to make them.
 
     Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked,
     CredentialsError (none, refused, or of another account than the one that the ledger's images are in), CloudError and
@@ -58,13 +60,18 @@ def survey_stack(
     check_own_releases(settings, stack)
     today = datetime.now(UTC).date()
     profile = load_profile(settings.profile, PROFILES)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="account") as other:
-        account = other.submit(_account, connecting or connect(settings), ledger, project, stack)
-        expanded, upstream = _discover(profile, settings, ledger, today)
+    regions = regions_of(settings, ledger)
+    known = connecting or connect(settings)
+    connections = {each.name: known.get(each.name) or connect_to(each.access) for each in regions}
+    with ThreadPoolExecutor(max_workers=len(regions), thread_name_prefix="account") as other:
+        asked = [other.submit(_account, connections[each.name], each, project, stack) for each in regions]
+        staying = Ledger.of(image for each in regions if each.is_wanted for image in each.ledger.images)
+        expanded, upstream = _discover(profile, settings, staying, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
         packages, warnings = _packages(settings, trusted)
         upstream = replace(upstream, warnings=(*upstream.warnings, *warnings))
-        return Survey(expanded, upstream, account.result(), today, project, stack, packages)
+        accounts = {each.name: _told(account, each, regions) for each, account in zip(regions, asked, strict=True)}
+        return Survey(expanded, upstream, accounts, today, project, stack, packages)
 
 
 def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
@@ -106,8 +113,13 @@ def _branches(profile: Profile) -> set[tuple[str, str]]:
     return {(build.version, build.arch) for build in profile.builds}
 
 
-def _account(connecting: Future[Oapi], ledger: Ledger, project: str, stack: str) -> AccountView:
-    oapi = connecting.result()
+def _told(account: Future[AccountView], region: Region, regions: Sequence[Region]) -> AccountView:
+    with told_of(region, regions):
+        return account.result()
+
+
+def _account(connecting: Future[Oapi], region: Region, project: str, stack: str) -> AccountView:
+    oapi, ledger = connecting.result(), region.ledger
     from omi.outscale.account import read_account  # not above, since it takes a while, like the connection's import
 
     for image in ledger.images:  # with another account's key, all of them would seem to be gone

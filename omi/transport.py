@@ -26,8 +26,7 @@ def check_transport(access: CloudAccess, environ: Mapping[str, str]) -> None:
     Nothing here turns the verifying off; who asks for it shall hear that rather than believe it. A file of another
     authority (`cloud.ca_file`) must hold certificates.
     """
-    if not _REGION.fullmatch(access.region):
-        raise SettingsError(f"stack config: region: {access.region!r} is no Region's name; like eu-west-2")
+    check_region("region", access.region)
     for key, url in (("cloud.api", access.api), ("cloud.fcu", access.fcu)):
         check_url(key, url)
     for name, value in environ.items():
@@ -39,6 +38,12 @@ def check_transport(access: CloudAccess, environ: Mapping[str, str]) -> None:
             )
     if access.ca_file is not None:
         _check_authority(access.ca_file)
+
+
+def check_region(key: str, name: str) -> None:
+    """SettingsError unless it can be a Region's name, which becomes part of URLs and of paths."""
+    if not _REGION.fullmatch(name):
+        raise SettingsError(f"stack config: {key}: {name!r} is no Region's name; like eu-west-2")
 
 
 def check_url(key: str, url: str, *, of_mirror: bool = False) -> None:

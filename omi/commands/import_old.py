@@ -41,31 +41,33 @@ def import_old(arguments: Sequence[str]) -> int:
     old = read_old_releases(given.file)
     settings, ledger = read_stack(given.stack)
     seen = survey_stack(settings, ledger, PROJECT, given.stack)
-    rows = list(judge(old, settings, ledger, seen))
+    rows = [row for region in settings.all_regions for row in judge(old, settings, region, ledger, seen)]
     cells = [(row.image.name, row.omi or "-", row.build or "-", row.what) for row in rows]
     print(render_columns([("NAME", "OMI", "BUILD", "WHAT"), *cells]))
     wanted = [row.adoption for row in rows if row.adoption is not None]
     if not wanted:
         print("There is nothing to adopt.")
     elif given.yes:
-        add_to_list(given.stack, "adopt", len(settings.adopt), [one.model_dump() for one in wanted])
+        add_to_list(given.stack, "adopt", len(settings.adopt), [one.model_dump(exclude_none=True) for one in wanted])
         print(f"{len(wanted)} to adopt are in the stack's config now: `pulumi up -s {given.stack}` takes them in.")
     else:
         print(f"{len(wanted)} would be adopted: --yes puts them on the stack's list.")
     return 0
 
 
-def judge(old: Sequence[OldImage], settings: Settings, ledger: Ledger, seen: Survey) -> Iterator[Row]:
-    """What becomes of each image of the file."""
-    held = {image.name for image in ledger.images} | {image.record.omi for image in ledger.images}
-    listed = {entry.name for entry in settings.adopt}
+def judge(old: Sequence[OldImage], settings: Settings, region: str, ledger: Ledger, seen: Survey) -> Iterator[Row]:
+    """What becomes of each image of the file in one Region of the stack."""
+    images = [image for image in ledger.images if image.region == region]
+    held = {image.name for image in images} | {image.record.omi for image in images}
+    listed = {entry.name for entry in settings.adopt if (entry.region or settings.region) == region}
+    further = None if region == settings.region else region
     for image in old:
-        omi = image.artifacts.get(settings.region, "")
+        omi = image.artifacts.get(region, "")
         build = _build_for(image, seen.profile.builds)
-        there = seen.account.by_omi.get(omi)
+        there = seen.accounts[region].by_omi.get(omi)
         name = build.name if build else ""
         if not omi:
-            yield Row(image, omi, name, f"left: has no OMI in {settings.region}")
+            yield Row(image, omi, name, f"left: has no OMI in {region}")
         elif {image.name, omi} & held:
             yield Row(image, omi, name, "left: the stack holds it already")
         elif image.name in listed:
@@ -77,7 +79,8 @@ def judge(old: Sequence[OldImage], settings: Settings, ledger: Ledger, seen: Sur
             yield Row(image, omi, name, f"left: the profile has no build for {image.build} ({image.arch})")
         else:
             listed.add(image.name)
-            entry = Adoption(name=image.name, omi=omi, build=build.name, release=image.release, revision=image.revision)
+            what = {"build": build.name, "release": image.release, "revision": image.revision}
+            entry = Adoption(name=image.name, omi=omi, region=further, **what)
             yield Row(image, omi, name, f"adopt: {whose(there, seen)}", entry)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from omi.commands.stack import parser_of, read_stack
 from omi.commands.wire import tell
 from omi.errors import BuildError
-from omi.places import BUILD, image_of_run, run_name
+from omi.places import BUILD, image_of_run
 from omi.show import render_columns
 from omi.stack import PROJECT
 
@@ -20,6 +21,7 @@ def sweep(arguments: Sequence[str]) -> int:
     """
     from omi.outscale.cloud import Cloud
     from omi.outscale.orphans import find_orphans, remove_orphans
+    from omi.regions import regions_of, told_of
 
     parser = parser_of("sweep")
     parser.add_argument("--yes", action="store_true", help="remove what is listed, instead of only listing it")
@@ -27,32 +29,43 @@ def sweep(arguments: Sequence[str]) -> int:
     settings, ledger = read_stack(given.stack)
     if running := list(_running(given.stack)):
         raise BuildError(f"a build of {', '.join(running)} is running: wait for its end, then sweep")
-    cloud = Cloud.connect(settings.cloud_access())
-    found = find_orphans(cloud, ledger, PROJECT, given.stack, _built_here(given.stack))
-    if not found:
+    regions, found = regions_of(settings, ledger), []
+    names = {image_of_run(folder.name) for folder in _runs(given.stack)}
+    for region in regions:
+        with told_of(region, regions):
+            cloud = Cloud.connect(region.access)
+            found.append((region, cloud, find_orphans(cloud, region.ledger, PROJECT, given.stack, names)))
+    rows = [
+        (region.name, each.kind, each.id, each.name, each.why + ("; stays" if each.stays else ""))
+        for region, _, orphans in found
+        for each in orphans
+    ]
+    if not rows:
         print("Nothing is left over.")
         return 0
-    rows = [(each.kind, each.id, each.name, each.why + ("; stays" if each.stays else "")) for each in found]
-    print(render_columns([("KIND", "ID", "NAME", "WHY"), *rows]))
+    first = 0 if len(regions) > 1 else 1
+    print(render_columns([row[first:] for row in (("REGION", "KIND", "ID", "NAME", "WHY"), *rows)]))
     if given.yes:
-        remove_orphans(cloud, found, PROJECT, given.stack, tell)
-    elif not all(each.stays for each in found):
+        for region, cloud, orphans in found:
+            with told_of(region, regions):
+                remove_orphans(cloud, orphans, PROJECT, given.stack, tell)
+    elif not all(each.stays for _, _, orphans in found for each in orphans):
         print("Nothing is removed yet. While no update of the stack runs, on any machine, --yes removes these.")
     return 0
 
 
-def _built_here(stack: str) -> list[str]:
-    """Names of the stack's images that were ever built from this checkout."""
+def _runs(stack: str) -> list[Path]:
+    """The run folders of the stack's images that were ever built from this checkout."""
     own = BUILD / stack
-    return sorted(image_of_run(folder.name) for folder in own.iterdir() if folder.is_dir()) if own.is_dir() else []
+    return sorted(folder for folder in own.iterdir() if folder.is_dir()) if own.is_dir() else []
 
 
 def _running(stack: str) -> Iterator[str]:
-    for name in _built_here(stack):
+    for folder in _runs(stack):
         try:
-            with (BUILD / stack / run_name(name) / "lock").open() as lock:
+            with (folder / "lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield name
+            yield folder.name.replace("%2F", "/")
         except FileNotFoundError:
             continue

@@ -11,15 +11,12 @@ from botocore.exceptions import BotoCoreError
 
 from omi.errors import CredentialsError
 from omi.image import CloudAccess
-from omi.places import expand
+from omi.places import PROFILE_FILE, expand
 from omi.safe_json import read_json
-
-DEFAULT_FILE = "~/.osc/config.json"
-"""OUTSCALE's profile file (outscale/osc-config-spec)."""
 
 _CURE = (
     "set OSC_ACCESS_KEY and OSC_SECRET_KEY, or OSC_PROFILE with "
-    f"{DEFAULT_FILE}, or cloud.osc_file and cloud.osc_profile in the stack's config"
+    f"{PROFILE_FILE}, or cloud.osc_file and cloud.osc_profile in the stack's config"
 )
 
 
@@ -48,7 +45,7 @@ def find_credentials(access: CloudAccess, environ: Mapping[str, str]) -> Credent
         raise CredentialsError(f"credentials: {absent} is not set though its other half is; set both")
     profile = access.osc_profile or environ.get("OSC_PROFILE")
     if profile:
-        return read_profile(Path(DEFAULT_FILE).expanduser(), profile, access.region)
+        return read_profile(Path(PROFILE_FILE).expanduser(), profile, access.region)
     return _from_boto_chain()
 
 

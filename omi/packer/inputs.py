@@ -99,7 +99,7 @@ class RunFolder:
 
 def run_folder(build: Path, spec: ImageSpec) -> RunFolder:
     """The image's below `build`, the folder of all runs; each stack has its own, since their images may share names."""
-    return RunFolder(build / spec.stack / run_name(spec.name))
+    return RunFolder(build / spec.stack / run_name(spec.run))
 
 
 @contextmanager

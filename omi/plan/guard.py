@@ -31,7 +31,7 @@ def check_mass_prune(steps: Sequence[Step], retention: Retention, images: int) -
 
 def _check_mass(steps: Iterable[Step], done: str, retention: Retention, images: int) -> None:
     allowed = frozenset(retention.allow_mass_prune)
-    counted = [step for step in steps if not {step.name, step.build} & allowed]
+    counted = [step for step in steps if not {step.name, step.build, step.region} & allowed]
     if "all" in allowed or (len(counted) <= retention.max_prunes and 2 * len(counted) <= images):
         return
     too_many = len(counted) > retention.max_prunes
@@ -40,7 +40,7 @@ def _check_mass(steps: Iterable[Step], done: str, retention: Retention, images: 
     command = "pulumi config set --path 'retention.allow_mass_prune[0]' NAME"
     raise PlanError(
         f"{len(counted)} of {images} images would be {done} at once, more than {limit}: {listed}; "
-        f"if that is meant, allow it with `{command}`, NAME being an image, a build or `all`"
+        f"if that is meant, allow it with `{command}`, NAME being an image, a build, a Region or `all`"
     )
 
 

@@ -64,6 +64,10 @@ class PlannedImage:
     """The OMI that is adopted."""
     packages: tuple[str, ...] | None = None
     """Those that the plan saw, `name=version`, where they count."""
+    region: str | None = None
+    """Where it is to be; None is the home Region."""
+    resource: str | None = None
+    """Logical name of its command where that isn't the OMI's name."""
 
     @property
     def name(self) -> str:
@@ -86,6 +90,7 @@ class PlannedImage:
             cloud=cloud,
             vm=vm,
             releases_dir=releases_dir,
+            resource=self.resource,
         )
 
 
@@ -97,7 +102,8 @@ class Step:
     action: Action
     reason: str
     level: str | None = None
-    """Of a prune: end-of-life, release, edge, revision; `profile` if removed from it; `gone` from the account."""
+    """Of a prune: end-of-life, release, edge, revision; `profile` or `region` if removed from the profile or with its
+    Region from the config; `gone` from the account."""
     changes: tuple[Change, ...] = ()
     """What changes in what others see of it; of a keep, its command's update does that."""
 
@@ -110,6 +116,11 @@ class Step:
     def stage(self) -> Stage:
         """How far its withdrawal is once the step is done."""
         return self.image.spec.stage if isinstance(self.image, LedgerImage) else Stage.CURRENT
+
+    @property
+    def region(self) -> str | None:
+        """The image's Region; None is the home Region."""
+        return self.image.region
 
     @property
     def build(self) -> str:
@@ -129,12 +140,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """All steps: builds of the profile in the order of their versions, then removed builds; newest image first."""
+    """All steps: builds of the profile in the order of their versions, then removed builds; within a build the home
+    Region's, then those of the others; newest image first.
+    """
 
     steps: tuple[Step, ...] = ()
     builds: tuple[str, ...] = ()
-    """Every build of the profile or the ledger, in the order of the steps."""
+    """Every build of the profile or of any Region's ledger, in the order of the steps."""
     warnings: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    """Those of the stack, the home one first."""
 
     def by_build(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
         """Each build's name and steps: every build of the profile, even without a step, and every removed one."""

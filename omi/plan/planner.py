@@ -42,6 +42,8 @@ def make_plan(
     edge_keep: int | None = None,
     packages: Mapping[str, Selection] | None = None,
     access: Access | None = None,
+    removed: str | None = None,
+    elsewhere: Collection[str] = (),
 ) -> Plan:
     """One step for every image; nothing but these values decides, and their order doesn't matter. `today` is in UTC.
 
@@ -50,23 +52,36 @@ def make_plan(
     `edge_keep` is how many images of each edge build stay (the profile's `discover.edge`), None all.
     `packages` is what apk would install by build; for a build without, the content alone decides.
     `access` is who may launch the images, whatever the builds say; None leaves it to them.
+    `removed` is why no image is wanted here any more, whatever the builds say (the Region left the config); None if
+    they are. `elsewhere` are builds that the stack has images of in other Regions.
     Raises ProfileError (a build whose keys are all deprecated, say), SettingsError, UpstreamError (a build without any
     known release) and PlanError (two builds of one image name, or too many prunes at once).
     """
     check_twice(build.name for build in builds)
-    check_only(only, {build.name for build in builds} | {image.build for image in ledger.images})
+    known = {build.name for build in builds} | {image.build for image in ledger.images} | set(elsewhere)
+    check_only(only, known)
     said_by = "`access` in the profile" if access is None else "`access` in the stack's config"
     builds = builds if access is None else [build.model_copy(update={"access": access}) for build in builds]
     live = sorted(builds, key=lambda build: (version_key(build.version), build.name))
     planner = _Planner(
-        upstream, ledger, retention, today, digests, account, frozenset(only), edge_keep, packages or {}, said_by
+        upstream,
+        ledger,
+        retention,
+        today,
+        digests,
+        account,
+        frozenset(only),
+        edge_keep,
+        packages or {},
+        said_by,
+        removed,
     )
-    outcomes = [planner.live(build) for build in live if planner.may_change(build.name)]
+    outcomes = [planner.live(build) for build in live if planner.may_change(build.name) and removed is None]
     check_clash((outcome.build, outcome.first_name) for outcome in outcomes if outcome.first_name is not None)
     left = {image.name for image in ledger.images} - {step.name for outcome in outcomes for step in outcome.steps}
     rest = [planner.rest(image) for image in ledger.images if image.name in left]
     names = [build.name for build in live]
-    names += sorted({image.build for image in ledger.images} - set(names))
+    names += sorted(known - set(names))
     steps = _in_order([step for outcome in outcomes for step in outcome.steps] + rest, names)
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
@@ -100,10 +115,11 @@ class _Planner:
         edge_keep: int | None,
         packages: Mapping[str, Selection],
         said_by: str,
+        removed: str | None,
     ) -> None:
         self._upstream, self._retention, self._today = upstream, retention, today
         self._digests, self._account, self._only, self._edge_keep = digests, account, only, edge_keep
-        self._packages, self._said_by = packages, said_by
+        self._packages, self._said_by, self._removed = packages, said_by, removed
         self._owner = (account.account if account else None) or next((i.record.account for i in ledger.images), "")
         self._protected = frozenset(retention.protect)
         self._names = frozenset(image.name for image in ledger.images)
@@ -138,18 +154,17 @@ class _Planner:
         return _Outcome(build.name, first, tuple(steps), notes)
 
     def rest(self, image: LedgerImage) -> Step:
-        """An image whose build the profile doesn't name or this run is not about."""
+        """An image whose build the profile doesn't name, or of which nothing is wanted here, or not in this run."""
         if not self.may_change(image.build):
             return Step(image, Action.KEEP, f"not in this run, which is about {', '.join(sorted(self._only))}")
         if self._is_gone(image):
             return _prune(image, Verdict("gone", f"{image.record.omi} is gone from the account"))
         day = self._last_day_of(image)
         past = day is not None and self._today > day
-        verdict = Verdict("profile", "removed from profile")
+        verdict = Verdict("region", self._removed) if self._removed else Verdict("profile", "removed from profile")
         if past:
-            verdict = Verdict(
-                "profile", f"removed from profile; version {image.version} is past its end of life ({day})"
-            )
+            words = f"{verdict.reason}; version {image.version} is past its end of life ({day})"
+            verdict = Verdict(verdict.level, words)
         return self._withdrawn(image, image.spec.access, verdict.reason, "end of life" if past else "removed", verdict)
 
     def _wanted_release(
@@ -283,7 +298,8 @@ def _prune(image: LedgerImage, verdict: Verdict, after: str = "") -> Step:
 
 
 def _spared_reason(verdict: Verdict, spared: str) -> str:
-    return f"{verdict.reason}, but {spared}" if verdict.level == "profile" else f"{spared} ({verdict.reason})"
+    removed = verdict.level in ("profile", "region")
+    return f"{verdict.reason}, but {spared}" if removed else f"{spared} ({verdict.reason})"
 
 
 def _in_order(steps: Iterable[Step], names: Sequence[str]) -> tuple[Step, ...]:

@@ -51,11 +51,13 @@ def rewrite(folder: Path, profile: str, region: str, images: Iterable[tuple[Imag
 
 def export_ledger(settings: Settings, ledger: Ledger) -> list[str]:
     """Write what the stack's state says, for the stack's profile and every other that it still holds images of."""
-    folder, told = Path(settings.releases_dir), []
+    folder, told, parts = Path(settings.releases_dir), [], ledger.by_region()
     for profile in sorted({settings.profile, *(image.profile for image in ledger.images)}):
-        images = [(image.spec, image.record) for image in ledger.images if image.profile == profile]
-        if images or (folder / f"{profile}.yaml").exists():
-            told += rewrite(folder, profile, settings.region, images)
+        for region in sorted({*settings.all_regions, *parts}):
+            held = parts[region].images if region in parts else ()
+            images = [(image.spec, image.record) for image in held if image.profile == profile]
+            if images or (folder / f"{profile}.yaml").exists():
+                told += rewrite(folder, profile, region, images)
     return told
 
 

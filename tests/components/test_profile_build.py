@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,7 +17,7 @@ from omi.ledger import LedgerImage, StoredCommand
 from omi.outputs import Outputs
 from omi.plan import Action, PlannedImage, Step
 from omi.profile.model import Access, Build
-from omi.settings import Settings
+from omi.settings import Endpoints, FurtherRegion, Settings
 
 BUILD = Build(profile="alpine", name="v3_23-x86_64", version="3.23")
 SETTINGS = Settings(region="eu-west-2")
@@ -31,16 +33,17 @@ class Engine(Mocks):
         self.declared.append(args)
         outputs = dict(args.inputs)
         if args.typ == "command:local:Command":
-            outputs["stdout"] = record_of(args.name).to_json()
+            name, _, region = args.name.partition("@")
+            outputs["stdout"] = record_of(name, region or "eu-west-2").to_json()
         return f"{args.name}-id", outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         return {}, None
 
 
-def record_of(name: str) -> ImageRecord:
+def record_of(name: str, region: str = "eu-west-2") -> ImageRecord:
     return ImageRecord(
-        name=name, omi=f"ami-{name[-1] * 8}", snapshots=("snap-00000001",), account="123456789012", region="eu-west-2",
+        name=name, omi=f"ami-{name[-1] * 8}", snapshots=("snap-00000001",), account="123456789012", region=region,
         created=datetime(2026, 11, 23, tzinfo=UTC), volume_size=1, used_bytes=94_000_000, verified=True,
     )  # fmt: skip
 
@@ -67,18 +70,20 @@ def engine() -> Engine:
     return engine
 
 
-async def declare(*steps: Step) -> dict[str, Any]:
+async def declare(steps: Sequence[Step], settings: Settings) -> dict[str, Any]:
     from components.profile_build import ProfileBuild
 
-    build = ProfileBuild(BUILD.name, steps, SETTINGS)
+    build = ProfileBuild(BUILD.name, steps, settings)
     return {"images": await build.images.future(), "latest": await build.latest.future()}
 
 
-def run(engine: Engine, *steps: Step) -> tuple[dict[str, MockResourceArgs], dict[str, Any]]:
+def run(
+    engine: Engine, *steps: Step, settings: Settings = SETTINGS
+) -> tuple[dict[str, MockResourceArgs], dict[str, Any]]:
     told: dict[str, Any] = {}
 
     async def program() -> None:
-        told.update(await declare(*steps))
+        told.update(await declare(steps, settings))
 
     as_test: Any = pulumi.runtime.test
     as_test(program)()
@@ -128,6 +133,26 @@ def test_outputs_tell_each_image_by_release_and_name_and_the_newest_alone(engine
     outputs = {kind: {BUILD.name: told[kind]} for kind in ("images", "latest")}
     assert Outputs.model_validate(outputs).model_dump(mode="json") == outputs, "all of it is promised"
     assert (told["latest"]["name"], told["latest"]["omi"]) == ("alpine-3.23.6-x86_64-r1", "ami-11111111")
+
+
+def test_in_a_further_region_the_command_has_a_name_and_a_cloud_of_its_own(engine: Engine) -> None:
+    settings = Settings(region="eu-west-2", regions={"us-east-2": FurtherRegion(cloud=Endpoints(osc_profile="us"))})
+    here, there = planned(0), planned(0)
+    assert isinstance(there.image, PlannedImage)
+    resource = "alpine-3.23.6-x86_64-r0@us-east-2"
+    there = replace(there, image=replace(there.image, region="us-east-2", resource=resource))
+    declared, told = run(engine, here, there, settings=settings)
+    specs = {name: declared[name].inputs["stdin"] for name in ("alpine-3.23.6-x86_64-r0", resource)}
+    clouds = {name: ImageSpec.from_json(text, "test").cloud for name, text in specs.items()}
+    assert [cloud.region for cloud in clouds.values()] == ["eu-west-2", "us-east-2"]
+    assert clouds[resource].osc_profile == "us"
+    assert "resource" not in json.loads(specs["alpine-3.23.6-x86_64-r0"]), "as older versions wrote it, to the byte"
+    assert json.loads(specs[resource])["resource"] == resource
+    image = told["images"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    assert image["region"] == told["latest"]["region"] == "eu-west-2"
+    assert image["regions"].keys() == told["latest"]["regions"].keys() == {"eu-west-2", "us-east-2"}
+    outputs = {kind: {BUILD.name: told[kind]} for kind in ("images", "latest")}
+    assert Outputs.model_validate(outputs).model_dump(mode="json") == outputs, "all of it is promised"
 
 
 def test_nothing_secret_is_among_a_commands_inputs(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,7 @@ def test_json_holds_every_step() -> None:
         "level": "release",
         "omi": "ami-alpine-3.23.4-x86_64-r0",
         "reason": "release: the newest release of version 3.23 is kept",
+        "region": "eu-west-2",
         "release": "3.23.4",
         "revision": "r0",
         "updates": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -71,6 +72,15 @@ def applied(
         installed=installed,
     )
     return LedgerImage(planned.name, spec, record, StoredCommand("build", "update", "delete", spec.to_json()))
+
+
+def in_region(image: LedgerImage, region: str) -> LedgerImage:
+    """The same image made in a further Region."""
+    resource = f"{image.name}@{region}"
+    cloud = image.spec.cloud.model_copy(update={"region": region, "osc_profile": region})
+    spec = image.spec.model_copy(update={"cloud": cloud, "resource": resource})
+    record = image.record.model_copy(update={"region": region})
+    return LedgerImage(resource, spec, record, replace(image.command, stdin=spec.to_json()))
 
 
 def omi_id(name: str) -> str:

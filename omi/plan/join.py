@@ -1,0 +1,16 @@
+"""The plans of a stack's Regions as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omi.plan.model import Plan
+
+
+def join_plans(plans: Sequence[Plan]) -> Plan:
+    """All steps, by build, and within one in the order of the plans; what several of them warn of is told once."""
+    builds = tuple(dict.fromkeys(build for plan in plans for build in plan.builds))
+    place = {name: index for index, name in enumerate(builds)}
+    steps = sorted((step for plan in plans for step in plan.steps), key=lambda step: place[step.build])
+    warnings = dict.fromkeys(warning for plan in plans for warning in plan.warnings)
+    return Plan(tuple(steps), builds, tuple(warnings), tuple(region for plan in plans for region in plan.regions))
