@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 TOP = Path(__file__).resolve().parents[2]
-FAKE_PACKER = Path(__file__).with_name("fake_packer.py")
+FAKE_PACKER = Path(__file__).with_name("fake_packer.sh")
 PROFILE = "main"
 """The account of the local cloud that a test works on."""
 OTHER_PROFILE = "second"
@@ -152,10 +152,12 @@ def _write_program(path: Path, text: str) -> None:
 
 @pytest.fixture
 def packer(tmp_path: Path, account: Account) -> FakePacker:
-    """A Packer in whose place `fake_packer.py` works on the account."""
+    """A Packer in whose place `fake_packer.sh` and `.py` work on the account."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    _write_program(folder / "packer", f"#!{sys.executable}\n{FAKE_PACKER.read_text()}")
+    _write_program(folder / "packer", FAKE_PACKER.read_text())
+    (folder / "fake_packer.py").write_text(FAKE_PACKER.with_suffix(".py").read_text())
+    (folder / "python").symlink_to(sys.executable)
     _write_program(folder / "pulumi", "#!/bin/sh\necho v3.259.0\n")  # the real one takes a second to say it
     (folder / "project").write_text(str(TOP))
     (folder / "port").write_text(str(account.sandbox.settings.addresses.base_port))

@@ -1,4 +1,4 @@
-"""Stands in for Packer: reads the variables, works on the account through OAPI, and prints what Packer prints."""
+"""Stands in for Packer's build: reads the variables, works on the account through OAPI, prints what Packer prints."""
 
 from __future__ import annotations
 
@@ -19,13 +19,6 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    if sys.argv[1] == "plugins":
-        version = (HERE / "plugin").read_text()
-        print(f"/plugins/github.com/outscale/outscale/packer-plugin-outscale_v{version}_x5.0_linux_amd64")
-        return 0
-    if sys.argv[1] == "version":
-        print("Packer v1.16.0")
-        return 0
     file = next(part.split("=", 1)[1] for part in sys.argv if part.startswith("-var-file="))
     return build((HERE / "mode").read_text(), json.loads(Path(file).read_text()))
 

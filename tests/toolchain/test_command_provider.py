@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -24,22 +25,45 @@ START = "from command_provider.server import main; main()"
 LIMIT_SECONDS = 30
 
 
-@pytest.fixture
-def process() -> Iterator["subprocess.Popen[bytes]"]:
-    """The stand-in, started as its launcher does."""
+@contextmanager
+def started() -> Iterator["subprocess.Popen[bytes]"]:
+    """The stand-in, as its launcher starts it."""
     code = f"import sys; sys.path.insert(0, {str(TOOLCHAIN)!r}); {START}"
     with subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-@pytest.fixture
-def provider(process: "subprocess.Popen[bytes]") -> Iterator[provider_pb2_grpc.ResourceProviderStub]:
-    """The stand-in's face."""
+@contextmanager
+def face(process: "subprocess.Popen[bytes]") -> Iterator[provider_pb2_grpc.ResourceProviderStub]:
+    """What it answers at the port that it tells."""
     assert process.stdout
     assert select.select([process.stdout], [], [], LIMIT_SECONDS)[0], "the stand-in told no port"
     with grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
         yield provider_pb2_grpc.ResourceProviderStub(channel)
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[provider_pb2_grpc.ResourceProviderStub]:
+    """One for all that it outlives: a start takes longer than most of these tests."""
+    with started() as process, face(process) as stub:
+        yield stub
+
+
+@pytest.fixture
+def process() -> Iterator["subprocess.Popen[bytes]"]:
+    """One that a test may end."""
+    with started() as process:
+        yield process
+
+
+@pytest.fixture
+def own_provider(process: "subprocess.Popen[bytes]") -> Iterator[provider_pb2_grpc.ResourceProviderStub]:
+    """Its face."""
+    with face(process) as stub:
+        yield stub
 
 
 def struct(values: dict[str, object]) -> Struct:
@@ -123,25 +147,25 @@ def test_ignored_changes_keep_the_states_value(provider: provider_pb2_grpc.Resou
 
 
 def test_cancel_kills_what_runs_and_lets_nothing_start(
-    provider: provider_pb2_grpc.ResourceProviderStub, tmp_path: Path
+    own_provider: provider_pb2_grpc.ResourceProviderStub, tmp_path: Path
 ) -> None:
     fifo = tmp_path / "started"
     os.mkfifo(fifo)
     request = provider_pb2.CreateRequest(urn=URN, properties=struct({"create": f"echo $$ > {fifo}; exec sleep 600"}))
-    running = provider.Create.future(request, timeout=LIMIT_SECONDS)
+    running = own_provider.Create.future(request, timeout=LIMIT_SECONDS)
     child = int(fifo.read_text())
-    provider.Cancel(Empty(), timeout=LIMIT_SECONDS)
+    own_provider.Cancel(Empty(), timeout=LIMIT_SECONDS)
     error = running.exception(LIMIT_SECONDS)
     assert isinstance(error, grpc.RpcError)
     assert str(error.details()).startswith("signal: killed")
     assert not Path(f"/proc/{child}").exists()
-    assert "context canceled" in failure(provider, create="true")
+    assert "context canceled" in failure(own_provider, create="true")
 
 
 def test_the_engines_interrupt_ends_it_at_once(
-    process: "subprocess.Popen[bytes]", provider: provider_pb2_grpc.ResourceProviderStub
+    process: "subprocess.Popen[bytes]", own_provider: provider_pb2_grpc.ResourceProviderStub
 ) -> None:
-    provider.GetPluginInfo(Empty(), timeout=LIMIT_SECONDS)
+    own_provider.GetPluginInfo(Empty(), timeout=LIMIT_SECONDS)
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.wait(LIMIT_SECONDS) == -signal.SIGINT

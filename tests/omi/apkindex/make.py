@@ -8,6 +8,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterable
+from functools import cached_property
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -20,7 +21,10 @@ class Key:
 
     def __init__(self, name: str = "test-1234.rsa.pub") -> None:
         self.name = name
-        self._private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    @cached_property
+    def _private(self) -> rsa.RSAPrivateKey:
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     @property
     def pem(self) -> str:
