@@ -13,6 +13,7 @@ import json
 import queue
 import random
 import secrets
+import subprocess
 import sys
 import tempfile
 import threading
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from tests.reliability.matrix import COMMANDS, Case, Verdict, cases_of, judge, perform, prepare
 from tests.reliability.report import by_kind, failures, table
-from tests.reliability.stage import Booth, staged
+from tests.reliability.stage import COPIED, TOP, Booth, staged
 
 WORKERS = 6
 
@@ -98,7 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = {each.name for each in verdicts}
         print(f"{len(cases)} cases, {len(known & {case.name for case in cases})} of them known", flush=True)
 
+        code = tried_code()
+
         def tell(verdict: Verdict) -> None:
+            verdict.code = code
             verdicts.append(verdict)
             mark = "." if verdict.is_good else "BAD " + verdict.to_json() + "\n"
             print(mark, end="", flush=True)
@@ -113,6 +117,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"not good:\n{bad}")
         return 1
     return 0
+
+
+def tried_code() -> str:
+    """The last commit that changed what a command runs; with a `+` where that was changed since."""
+    parts = ("--", *COPIED)
+    commit = _git("log", "-1", "--format=%h", *parts)
+    return commit + ("+" if _git("status", "--porcelain", *parts) else "")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=TOP, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def read_results(path: Path | None) -> list[Verdict]:

@@ -104,6 +104,8 @@ class Verdict:
     clean: bool = True
     seconds: float = 0.0
     said: str = ""
+    code: str = ""
+    """The commit of the code that it was tried on."""
     left_at_once: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
