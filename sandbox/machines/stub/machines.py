@@ -78,6 +78,9 @@ class StubMachines:
             guest.metadata = metadata
             self._guests[spec.vm_id] = guest
         self._do(guest.start())
+        if self._guests.get(spec.vm_id) is not guest:  # delete_vm came before it listened, and found nothing to end
+            self._do(guest.stop())
+            raise MachineError(f"VM {spec.vm_id} was deleted while it started")
 
     def set_metadata(self, vm_id: str, metadata: Metadata) -> None:
         """See the protocol."""

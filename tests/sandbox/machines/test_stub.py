@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ import pytest
 from omi.verify.ssh import Door, wait_for_banner
 from sandbox.machines.protocol import Disk, MachineError, MachineSpec, Metadata
 from sandbox.machines.stub import StubMachines
+from sandbox.machines.stub.guest import StubGuest
 from tests.sandbox.client import free_base_port
 
 LIMIT = 20.0
@@ -144,6 +149,29 @@ def test_an_address_that_is_taken_is_told(bench: Bench) -> None:
     with pytest.raises(MachineError, match=rf"127\.0\.0\.1:{bench.port} cannot be the VM's SSH address: "):
         bench.start("i-2", sda1="root")
     assert not bench.machines.vm_running("i-2")
+
+
+def test_one_that_is_deleted_while_it_starts_leaves_nothing_that_listens(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.machines.create_volume("vol-1", 1, None)
+    begun, deleted, start = threading.Event(), threading.Event(), StubGuest.start
+
+    async def slow(guest: StubGuest) -> None:
+        begun.set()
+        await asyncio.to_thread(deleted.wait, LIMIT)
+        await start(guest)
+
+    monkeypatch.setattr(StubGuest, "start", slow)
+    with ThreadPoolExecutor(1) as other:
+        starting = other.submit(bench.start, "i-1", xvda="vol-1")
+        assert begun.wait(LIMIT)
+        bench.machines.delete_vm("i-1")
+        deleted.set()
+        with pytest.raises(MachineError, match="i-1 was deleted while it started"):
+            starting.result(LIMIT)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", bench.port), timeout=LIMIT)
 
 
 def test_a_folder_without_answers_is_told(tmp_path: Path) -> None:
