@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from omi.image import ImageRecord
 from omi.profile.model import Access
+from omi.withdrawal import Withdrawal
 from tests.reliability.stage import Booth, Ended, Resources
 
 Command = Literal["build", "verify", "adopt", "update", "prune"]
@@ -144,9 +145,9 @@ def prepare(booth: Booth, command: Command) -> Prepared:
     return Prepared(omi, taken, booth.record_of(omi, (taken,)))
 
 
-def perform(booth: Booth, command: Command, prepared: Prepared) -> Ended:
+def perform(booth: Booth, command: Command, prepared: Prepared, withdrawal: Withdrawal | None = None) -> Ended:
     """Run the command."""
-    spec = booth.spec
+    spec = booth.spec.model_copy(update={"withdrawal": withdrawal})
     if command == "update":
         spec = spec.model_copy(update={"access": Access(public=True)})
     record = prepared.record if command in ("update", "prune") else None

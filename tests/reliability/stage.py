@@ -11,8 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ from omi.guest_data import env_text, guest_values
 from omi.identity import Identity
 from omi.image import BuildVm, ImageRecord, ImageSpec, Limits
 from omi.origin import Origin
+from omi.packer.inputs import run_folder
+from omi.places import BUILD
 from omi.profile.load import load_profile
 from omi.profile.model import Access
 from sandbox.cloud.faults import Fault
@@ -78,10 +81,21 @@ class Stage:
             plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=Timing.of_stubs(), extra_accounts=workers
         )
         self.sandbox = Sandbox(settings)
+        self._policies: dict[str, Any] = {}
+        self._guard = threading.Lock()
         self.booths = [Booth(self, f"extra-{number}") for number in range(1, workers + 1)]
 
     def close(self) -> None:
         self.sandbox.close()
+
+    def allow(self, profile: str, rights: Sequence[str] | None) -> None:
+        """Give the account's key these rights; the others keep theirs."""
+        with self._guard:
+            self._policies.pop(profile, None)
+            if rights is not None:
+                statement = {"Effect": "Allow", "Action": list(rights), "Resource": ["*"]}
+                self._policies[profile] = {"Statement": [statement]}
+            self.sandbox.control("PUT", "policies", self._policies)
 
     def inventory(self) -> dict[str, Any]:
         inventory: dict[str, Any] = self.sandbox.control("GET", "inventory")
@@ -186,6 +200,10 @@ class Booth:
         made = [Fault.model_validate({**each, "profile": self.profile}) for each in faults]
         self.stage.sandbox.server.cloud.faults.replace(made, self.profile)
 
+    def allow(self, rights: Sequence[str] | None) -> None:
+        """Make this account's key that of an EIM user who may call these alone (`api:ReadVms`); None: all again."""
+        self.stage.allow(self.profile, rights)
+
     def faults_left(self) -> list[Fault]:
         return [each for each in self.stage.sandbox.server.cloud.faults.current() if each.profile == self.profile]
 
@@ -195,8 +213,9 @@ class Booth:
 
     def local_keys(self) -> list[str]:
         """Private keys that a build left on this machine."""
-        folder = self.stage.folder / "build"
-        return [str(path) for path in folder.rglob("alpine-omi-b-*") if self.identity.build_id in path.name]
+        # not by rglob, which raises where another worker's folder goes while it looks
+        found = (Path(top) / name for top, _, names in os.walk(self.stage.folder / "build") for name in names)
+        return [str(path) for path in found if path.name.startswith(f"alpine-omi-{self.identity.build_id}")]
 
     def clear(self) -> None:
         """Remove all but what must stay; put back nothing, since a loss is what is looked for."""
@@ -215,8 +234,7 @@ class Booth:
         ):
             for each in new[kind] & set(self.resources()[kind]):
                 self.oapi.call(action, **{key: each})
-        for folder in (self.stage.folder / "build").rglob(self.spec.name):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(run_folder(self.stage.folder / BUILD, self.spec).path, ignore_errors=True)
 
     # --- what is run -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,328 @@
+"""The least EIM policy, from the calls that runs really make: `python -m tests.reliability.rights [--write] [--each]`.
+
+Every scene below is a run of the program, real Packer and plugin included, on stub VMs: what a stack's life is made of,
+and the faults and leftovers that lead to the clean-up paths. The sandbox logs what they call. Without options the
+union is compared with docs/eim-policy.json, by which the sandbox holds the runs at the same time; `--write` has no
+policy hold and writes the file. `--each` takes each right away in turn and shows which call of which scene is refused
+then. Exit code 1 if anything differs. Needs the toolchain's environment (`. toolchain/env.sh`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from omi.atomic import write_atomically
+from omi.identity import Identity
+from omi.image import ImageSpec
+from omi.withdrawal import Withdrawal
+from sandbox.eim import SERVICES
+from tests.e2e.project import Project, Result
+from tests.reliability.matrix import perform, prepare
+from tests.reliability.stage import TOP, Booth, Ended, staged
+from tests.sandbox.client import empty_volume, launch, snapshot
+
+POLICY = TOP / "docs" / "eim-policy.json"
+WORKERS = 4
+_REFUSED = {401, 403}
+_FRIEND = "210987654321"
+
+
+@dataclass
+class Go:
+    """Runs commands of one account by a policy (None: none) and notes what they call; all else goes unnoted."""
+
+    booth: Booth
+    rights: Sequence[str] | None
+    called: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    failed: str = ""
+    """What the last failed command said."""
+
+    def run(self, command: Callable[[], Ended]) -> Ended:
+        """Run one command of the program."""
+        with self._held():
+            ended = command()
+        if ended.code != 0:
+            self.failed = ended.last
+        return ended
+
+    def must(self, command: Callable[[], Ended]) -> Ended:
+        """Run one that succeeds where it has all rights."""
+        ended = self.run(command)
+        if ended.code != 0 and not self.refused:
+            raise RuntimeError(f"{self.booth.profile}: {ended.said}")
+        return ended
+
+    @contextmanager
+    def _held(self) -> Any:
+        before = len(self.booth.calls())
+        self.booth.allow(self.rights)
+        try:
+            yield
+        finally:
+            self.booth.allow(None)
+        for call in self.booth.calls()[before:]:
+            denied = self.rights is not None and call["status"] in _REFUSED
+            (self.refused if denied else self.called).add(f"{SERVICES[call['face']]}:{call['action']}")
+
+
+def build_one(booth: Booth, go: Go) -> None:
+    """A build with its verify, and its image shared with an account."""
+    prepared = prepare(booth, "build")
+    go.must(lambda: perform(booth, "build", prepared))
+
+
+def take_up(booth: Booth, go: Go) -> None:
+    """The image of a run that was killed, verified by the next, which also removes what else that run left."""
+    prepared = prepare(booth, "verify")
+    leave(booth)
+    go.must(lambda: perform(booth, "verify", prepared))
+
+
+def adopt_one(booth: Booth, go: Go) -> None:
+    """Another hand's image."""
+    prepared = prepare(booth, "adopt")
+    go.must(lambda: perform(booth, "adopt", prepared))
+
+
+def share_and_withdraw(booth: Booth, go: Go) -> None:
+    """An update that shares an image, puts back what others changed and calls it deprecated; one that takes it back."""
+    prepared = prepare(booth, "update")
+    rights = {"Additions": {"AccountIds": [_FRIEND]}}
+    booth.oapi.call("UpdateSnapshot", SnapshotId=prepared.snapshot, PermissionsToCreateVolume=rights)
+    gone = Withdrawal(why="superseded", deprecated=date(2026, 11, 1))
+    go.must(lambda: perform(booth, "update", prepared, withdrawal=gone))
+    go.must(lambda: perform(booth, "update", prepared))
+
+
+def prune_one(booth: Booth, go: Go) -> None:
+    """A prune."""
+    prepared = prepare(booth, "prune")
+    go.must(lambda: perform(booth, "prune", prepared))
+
+
+def fail_tagging(booth: Booth, go: Go) -> None:
+    """A build whose image can't be tagged: Packer removes what it made."""
+    prepared = prepare(booth, "build")
+    booth.set_faults({"face": "oapi", "action": "CreateTags", "skip": 2, "status": 400, "times": -1})
+    go.run(lambda: perform(booth, "build", prepared))
+    booth.set_faults()
+
+
+def fail_launch(booth: Booth, go: Go) -> None:
+    """A build whose VM is refused, as for a used-up quota."""
+    prepared = prepare(booth, "build")
+    booth.set_faults({"face": "oapi", "action": "CreateVms", "status": 400, "times": -1})
+    go.run(lambda: perform(booth, "build", prepared))
+    booth.set_faults()
+
+
+def fail_check(booth: Booth, go: Go) -> None:
+    """An image whose SSH never comes: its console is shown, and it goes."""
+    prepare(booth, "verify")
+    booth.set_faults({"resource": "ssh", "state": "closed", "times": -1})
+    spec = booth.spec.model_copy(update={"vm": booth.spec.vm.model_copy(update={"verify_timeout": 3})})
+    go.run(lambda: booth.run("build", spec))
+    booth.set_faults()
+
+
+def whole_way(booth: Booth, go: Go) -> None:
+    """By real pulumi: preview, build, preview, share, sweep, sweep --yes, back to private, destroy."""
+    booth.clear()
+    with tempfile.TemporaryDirectory(dir=booth.stage.folder.parent) as folder:
+        project = _project(booth, Path(folder))
+
+        def pulumi(*arguments: str) -> None:
+            go.must(partial(_ended, project, "pulumi", *arguments, "-s", "e2e"))
+
+        def sweep(*arguments: str) -> None:
+            go.must(partial(_ended, project, "python3", "-m", "omi", "sweep", "-s", "e2e", *arguments))
+
+        pulumi("preview")
+        pulumi("up", "--yes", "--skip-preview")
+        project.configure("access", [_FRIEND])
+        pulumi("preview")
+        pulumi("up", "--yes", "--skip-preview")
+        project.configure("access", None)
+        leave(booth, ImageSpec.from_json(_spec_in_state(project), "state"))
+        sweep()
+        sweep("--yes")
+        pulumi("up", "--yes", "--skip-preview")
+        pulumi("destroy", "--yes", "--skip-preview")
+
+
+SCENES: Mapping[str, Callable[[Booth, Go], None]] = {
+    "build": build_one,
+    "take up": take_up,
+    "adopt": adopt_one,
+    "update": share_and_withdraw,
+    "prune": prune_one,
+    "tags refused": fail_tagging,
+    "VM refused": fail_launch,
+    "check failed": fail_check,
+    "whole way": whole_way,
+}
+
+
+def leave(booth: Booth, spec: ImageSpec | None = None) -> None:
+    """What a killed run of an image leaves: a VM, a volume, a snapshot, a keypair and a group."""
+    identity = Identity(spec or booth.spec)
+    tags = dict(identity.run_tags)
+    volume = empty_volume(booth.oapi)
+    for each in (volume, snapshot(booth.oapi, volume), launch(booth.oapi)):
+        booth.tag(each, tags)
+    booth.oapi.call("CreateKeypair", KeypairName=identity.verify_key)
+    booth.oapi.call("CreateSecurityGroup", SecurityGroupName=identity.group, Description="left")
+
+
+def _project(booth: Booth, folder: Path) -> Project:
+    """A project whose one stack `e2e` is in the booth's account, with one build."""
+    settings = booth.stage.sandbox.settings
+    project = Project(folder / "p", settings.home, settings.addresses.base_port, stubs=True)
+    project.configure("cloud", {**project.configured("cloud"), "osc_profile": booth.profile})
+    # there is no mirror, whose keys these would be: what the profile records of Alpine is enough for stubs
+    project.configure("vm", {**project.configured("vm"), "trusted_keys": []})
+    project.edit_profile("v3_22-x86_64", None)
+    made = project.pulumi("stack", "init", "e2e")
+    if made.code != 0:
+        raise RuntimeError(made.text)
+    return project
+
+
+def _ended(project: Project, *command: str) -> Ended:
+    done: Result = project.run(*command)
+    return Ended(done.code, done.text, done.text, 0.0)
+
+
+def _spec_in_state(project: Project) -> str:
+    """Of the one image that the project's stack holds."""
+    exported = json.loads(project.pulumi("stack", "export", "-s", "e2e").text)
+    commands = [each for each in exported["deployment"]["resources"] if each["type"] == "command:local:Command"]
+    return str(commands[0]["inputs"]["stdin"])
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What one scene called, was refused, and said last of what failed."""
+
+    scene: str
+    seconds: float
+    called: frozenset[str]
+    refused: frozenset[str]
+    failed: str
+
+
+def play(booth: Booth, scene: str, rights: Sequence[str] | None) -> Noted:
+    """One scene in a booth whose key has these rights (None: all)."""
+    go, start = Go(booth, rights), time.monotonic()
+    try:
+        SCENES[scene](booth, go)
+    finally:
+        booth.allow(None)
+        booth.set_faults()
+    return Noted(scene, time.monotonic() - start, frozenset(go.called), frozenset(go.refused), go.failed)
+
+
+def play_all(booths: Sequence[Booth], tasks: Iterable[tuple[str, Sequence[str] | None]]) -> list[Noted]:
+    """Scenes and their rights, one at a time in each booth; in the order in which they were given."""
+    free: SimpleQueue[Booth] = SimpleQueue()
+    for booth in booths:
+        free.put(booth)
+
+    def one(task: tuple[str, Sequence[str] | None]) -> Noted:
+        booth = free.get()
+        try:
+            return play(booth, *task)
+        finally:
+            free.put(booth)
+
+    with ThreadPoolExecutor(len(booths)) as several:
+        return list(several.map(one, tasks))
+
+
+def granted() -> list[str]:
+    """What the committed policy allows."""
+    (statement,) = json.loads(POLICY.read_text(encoding="utf-8"))["Statement"]
+    actions: list[str] = statement["Action"]
+    return actions
+
+
+def document(rights: Iterable[str]) -> str:
+    """A policy that allows these and nothing else, as the file has it."""
+    statement = {"Effect": "Allow", "Action": sorted(rights), "Resource": ["*"]}
+    return json.dumps({"Statement": [statement]}, indent=2) + "\n"
+
+
+def without_each(noted: Sequence[Noted], rights: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    """For each right: itself, the quickest scene that called it, and all rights but it."""
+    quick = sorted(noted, key=lambda each: each.seconds)
+    return [
+        (right, next(each.scene for each in quick if right in each.called), [one for one in rights if one != right])
+        for right in sorted(rights)
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.reliability.rights", description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="write docs/eim-policy.json")
+    parser.add_argument("--each", action="store_true", help="take each right away in turn")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="scenes at once (%(default)s)")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="rights-") as folder, staged(Path(folder), given.workers) as stage:
+        noted = play_all(stage.booths, [(scene, None if given.write else granted()) for scene in SCENES])
+        called = frozenset[str]().union(*(each.called for each in noted))
+        _print_scenes(noted)
+        if given.write:
+            write_atomically(POLICY, document(called))
+        differs = _differences(noted, called)
+        print("\n".join(differs) or f"{len(called)} rights: those of {POLICY.name}, and nothing was refused")
+        spare = _take_each(stage.booths, noted, sorted(called)) if given.each else []
+    return 1 if differs or spare else 0
+
+
+def _print_scenes(noted: Sequence[Noted]) -> None:
+    seen: set[str] = set()
+    for each in noted:
+        print(f"{each.scene} ({each.seconds:.0f} s): {', '.join(sorted(each.called - seen)) or 'nothing more'}")
+        if each.failed:
+            print(f"  {each.failed}")
+        seen |= each.called
+
+
+def _differences(noted: Sequence[Noted], called: frozenset[str]) -> list[str]:
+    have = set(granted())
+    return [
+        *(f"refused though it was called: {right}" for each in noted for right in sorted(each.refused)),
+        *(f"called, but not in the policy: {right}" for right in sorted(called - have)),
+        *(f"in the policy, but never called: {right}" for right in sorted(have - called)),
+    ]
+
+
+def _take_each(booths: Sequence[Booth], noted: Sequence[Noted], rights: Sequence[str]) -> list[str]:
+    """Print what comes of each lack; returns the rights whose lack nothing noticed."""
+    tasks = without_each(noted, rights)
+    results = play_all(booths, [(scene, rest) for _, scene, rest in tasks])
+    for (right, scene, _), seen in zip(tasks, results, strict=True):
+        came = seen.failed or "it went on"
+        print(f"without {right}: {scene}: refused {', '.join(sorted(seen.refused)) or 'NOTHING'}; {came}")
+    spare = [right for (right, _, _), seen in zip(tasks, results, strict=True) if right not in seen.refused]
+    print(f"{len(tasks)} rights taken away one by one, {len(spare)} of them not missed")
+    return spare
+
+
+if __name__ == "__main__":
+    sys.exit(main())
