@@ -10,11 +10,10 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +30,7 @@ from omi.profile.model import Access
 from sandbox.cloud.faults import Fault
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
 from tests.omi.outscale.conftest import access_of
+from tests.reliability.warm import warm_python
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, launch, register, settings_for, snapshot
 
 TOP = Path(__file__).resolve().parents[2]
@@ -81,12 +81,16 @@ class Stage:
             plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=Timing.of_stubs(), extra_accounts=workers
         )
         self.sandbox = Sandbox(settings)
+        self._parts = ExitStack()
+        self._parts.callback(self.sandbox.close)
+        self.python = self._parts.enter_context(warm_python(self.folder))
+        """What runs the program's commands."""
         self._policies: dict[str, Any] = {}
         self._guard = threading.Lock()
         self.booths = [Booth(self, f"extra-{number}") for number in range(1, workers + 1)]
 
     def close(self) -> None:
-        self.sandbox.close()
+        self._parts.close()
 
     def allow(self, profile: str, rights: Sequence[str] | None) -> None:
         """Give the account's key these rights; the others keep theirs."""
@@ -245,7 +249,7 @@ class Booth:
         start = time.monotonic()
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "omi", verb],
+                [str(self.stage.python), "-m", "omi", verb],
                 cwd=self.stage.folder, env=keep, input=(spec or self.spec).to_json(),
                 capture_output=True, text=True, timeout=COMMAND_LIMIT, check=False,
             )  # fmt: skip
