@@ -34,16 +34,17 @@ def warm_python(folder: Path) -> Iterator[Path]:
     program.chmod(0o755)
     command = [sys.executable, __file__, "serve", str(address), str(program)]
     server = subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     )
     assert server.stdout is not None
+    assert server.stdin is not None
     try:
         if server.stdout.readline() != b"ready\n":
             raise RuntimeError("the warm Python did not start")
         yield program
     finally:
-        server.stdout.close()
-        server.kill()
+        for stream in (server.stdin, server.stdout):
+            stream.close()
         server.wait()
 
 
@@ -59,7 +60,7 @@ def ask(address: str, arguments: list[str]) -> int:
 
 
 def serve(address: str, program: str) -> None:
-    """The other part, for ever: a process of its own for each that asks."""
+    """The other part: a process of its own for each that asks, until standard input ends."""
     import importlib
 
     sys.path[0] = str(Path.cwd())  # in place of this file's folder
@@ -70,7 +71,7 @@ def serve(address: str, program: str) -> None:
         listener.bind(address)
         listener.listen(64)
         print("ready", flush=True)
-        while True:
+        while 0 not in select.select([listener.fileno(), 0], [], [])[0]:
             connection, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
