@@ -15,6 +15,9 @@ _VOLUME = re.compile(r"\bvol-[0-9a-f]{8,17}\b")
 _VM = re.compile(r"\bVm ID: (i-[0-9a-f]{8,17})\b")
 _SOURCE = re.compile(r"\bFound Image ID: (ami-[0-9a-f]{8,17})\b")
 _ERROR = re.compile(r"^(?:Error\b|error\b|Timeout\b|Couldn't|No OMI|no OMI|Script exited)")
+_LIST = re.compile(r"^\d+ errors? occurred:$")
+_ITEM = re.compile(r"^\t\* (.+)$")
+"""Of a list of errors, whose items tell no more than the cloud's answer (Go's hashicorp/go-multierror writes it so)."""
 _BUSY = re.compile(r"\b(?:429 Too Many Requests|500 Internal Server Error|503 Service Unavailable)\b")
 _TEMPLATE_ERROR = re.compile(r"^(?:Error: |\* )(.*)$")
 _PACKAGE = re.compile(r"[^=]+=[^=]+")
@@ -66,6 +69,7 @@ class PackerOutput:
 
     facts: list[str] = field(default_factory=list)
     """What the guest scripts found in the finished root, `key=value`: omi.verify judges it."""
+    _doing: str = "building"
 
     def feed(self, line: str) -> str | None:
         """Take one line; what to tell a person about it, or None."""
@@ -76,7 +80,8 @@ class PackerOutput:
         if source := _SOURCE.search(text):
             self.source = source[1]
         if ended := _ERRORED.match(text):
-            self.errors.append(ended[1])
+            if not _LIST.match(ended[1]):  # whose items were told before
+                self.errors.append(ended[1])
             return None
         match = _LINE.match(text)
         if match is None:
@@ -88,12 +93,14 @@ class PackerOutput:
     def _feed_builder(self, text: str) -> str | None:
         if guest := _GUEST.match(text):
             return self._feed_guest(guest[1], guest[2].strip())
-        if _ERROR.match(text):
-            self.errors.append(text)
+        item = _ITEM.match(text)
+        if item or _ERROR.match(text):
+            self.errors.append(f"{self._doing}: {item[1]}" if item else text)
             self.phase = None
         for start, said in _STEPS:
             if text.startswith(start):
                 self.phase = _PHASES.get(start, None if start != "Waiting for SSH" else self.phase)
+                self._doing = said
                 return said
         return None
 

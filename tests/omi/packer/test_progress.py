@@ -51,6 +51,28 @@ def test_a_good_run_reads_as_a_story() -> None:
     assert output.volumes == ["vol-0123abcd"]
 
 
+def test_what_a_list_of_errors_holds_is_the_reason_and_may_be_a_busy_clouds() -> None:
+    output = PackerOutput()
+    for line in f"""\
+==> {PREFIX}Creating snapshot of EBS Volume vol-0123abcd...
+==> {PREFIX}1 error occurred:
+==> {PREFIX}\t* 503 Service Unavailable
+==> {PREFIX}
+==> {PREFIX}Terminating the source OUTSCALE vm...
+Build 'outscale-bsusurrogate.alpine' errored after 4 seconds 949 milliseconds: 1 error occurred:
+\t* 503 Service Unavailable
+
+
+==> Some builds didn't complete successfully and had errors:
+--> {PREFIX}1 error occurred:
+\t* 503 Service Unavailable
+""".splitlines():
+        output.feed(line)
+    assert output.reason == "taking the snapshot: 503 Service Unavailable"
+    assert output.met_busy_cloud
+    assert output.phase is None
+
+
 def test_snapshot_progress_is_asked_for_only_while_it_is_taken() -> None:
     output = PackerOutput()
     output.feed(f"==> {PREFIX}Creating snapshot of EBS Volume vol-0123abcd...")
