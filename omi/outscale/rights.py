@@ -26,11 +26,13 @@ PACKER_CALLS: Mapping[str, Mapping[str, Any]] = {
     "CreateSnapshot": {"VolumeId": f"vol-{_NONE}"},
     "CreateImage": {"ImageName": "alpine-omi dry run", "VmId": f"i-{_NONE}"},
     "DeleteVms": {"VmIds": [f"i-{_NONE}"]},
-    "DeleteVolume": {"VolumeId": f"vol-{_NONE}"},
     "DeleteSnapshot": {"SnapshotId": f"snap-{_NONE}"},
     "DeleteImage": {"ImageId": f"ami-{_NONE}"},
 }
-"""What the plugin calls in a build or when it cleans up after one, with parameters that name nothing that exists."""
+"""What the plugin calls in a build or when it cleans up after one, with parameters that name nothing that exists.
+
+DeleteVolume isn't among them: the build VM's volumes go with it, and the program removes what is left.
+"""
 
 
 def is_refusal(reason: str) -> bool:

@@ -1,5 +1,7 @@
 """A whole way leaves its keys nowhere: real pulumi and Packer on stub VMs, with marked keys wherever keys are found.
 
+The account's key may call what docs/eim-policy.json allows, and nothing else.
+
 The tests of this module are one story and run in their order.
 """
 
@@ -20,11 +22,12 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import free_ports
-from tests.e2e.project import Project, Result
+from tests.e2e.project import TOP, Project, Result
 from tests.e2e.watched import Sought, Watcher, forms, private_keys
 
 pytestmark = pytest.mark.slow
 
+POLICY = TOP / "docs" / "eim-policy.json"
 BUILD, OTHER = "v3_23-x86_64", "other"
 REAL = ("AKIDMARKEDREAL000000", "rE/+Marked=Secret&Of The%Account~0123456")
 """Access key and secret key of the sandbox's account."""
@@ -82,6 +85,7 @@ def marked() -> Iterator[Marked]:
             started = project.start_cloud()
             assert started.code == 0, started.text
             project.edit_profile("v3_22-x86_64", None)
+            control(project, "policies", {"main": json.loads(POLICY.read_text(encoding="utf-8"))})
             assert project.pulumi("stack", "init", "e2e").code == 0
             yield Marked(folder, project, Sought([REAL[1], *(secret for _, secret in DECOYS.values())]))
         finally:
@@ -108,11 +112,18 @@ def write_keys(folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
+def control(project: Project, path: str, body: Any = None) -> Any:
+    """What the sandbox's control face answers; a body replaces what is there."""
+    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
+    asked = urllib.request.Request(url)
+    if body is not None:
+        asked = urllib.request.Request(url, json.dumps(body).encode(), method="PUT")
+    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - the url is of this file
+        return json.load(answer)
+
+
 def put_faults(project: Project, *faults: dict[str, Any]) -> None:
-    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/faults"
-    body = json.dumps(faults).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"), timeout=10) as answer:
-        assert answer.status == 200
+    control(project, "faults", [*faults])
 
 
 def good(done: Result) -> str:
@@ -159,6 +170,13 @@ def test_a_whole_way_leaves_no_secret_anywhere(marked: Marked) -> None:
     # the lines with the private half: those before have the format's head and the public one
     halves = Sought(line for _, text in watcher.keys.values() for line in text.splitlines()[4:-2])
     assert list(halves.files(marked.folder, set())) == []
+
+
+def test_it_was_held_to_the_policy_and_refused_nothing(marked: Marked) -> None:
+    assert list(control(marked.project, "policies")) == ["main"]
+    calls = [call for call in control(marked.project, "calls") if call["profile"] == "main"]
+    assert {"RunInstances", "CreateVms", "DeregisterImage", "DeleteSnapshot"} <= {call["action"] for call in calls}
+    assert [call for call in calls if call["status"] in (401, 403)] == []
 
 
 def test_what_was_searched_was_there(marked: Marked) -> None:

@@ -1,0 +1,44 @@
+"""The EIM policy is the least: what runs call is what it allows, by the sandbox that holds them to it.
+
+All of it, real pulumi and each right taken away in turn, is `python -m tests.reliability.rights --each`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tests.reliability.rights import SCENES, Noted, granted, play_all, without_each
+from tests.reliability.stage import Booth, staged
+
+pytestmark = pytest.mark.slow
+
+WORKERS = 4
+BY_PULUMI = "whole way"
+"""tests/e2e/test_secrets.py goes such a way by this policy."""
+TAKEN = ("api:ReadVms", "ec2:DeleteTags", "ec2:DeregisterImage", "ec2:DescribeImageAttribute", "ec2:GetConsoleOutput")
+
+
+@pytest.fixture(scope="module")
+def booths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Booth]]:
+    with staged(tmp_path_factory.mktemp("rights"), WORKERS) as stage:
+        yield stage.booths
+
+
+@pytest.fixture(scope="module")
+def noted(booths: Sequence[Booth]) -> Sequence[Noted]:
+    return play_all(booths, [(scene, granted()) for scene in SCENES if scene != BY_PULUMI])
+
+
+def test_runs_call_all_that_the_policy_allows_and_nothing_else(noted: Sequence[Noted]) -> None:
+    assert {each.scene: sorted(each.refused) for each in noted if each.refused} == {}
+    assert sorted(frozenset[str]().union(*(each.called for each in noted))) == granted()
+
+
+def test_a_right_that_is_taken_away_is_missed(booths: Sequence[Booth], noted: Sequence[Noted]) -> None:
+    tasks = [task for task in without_each(noted, granted()) if task[0] in TAKEN]
+    missed = play_all(booths, [(scene, rest) for _, scene, rest in tasks])
+    assert {right: sorted(each.refused) for (right, _, _), each in zip(tasks, missed, strict=True)} == {
+        right: [right] for right in TAKEN
+    }
