@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC3028 # HOSTNAME is not the shell's here: image.env sets it
 # Host name, network, kernel modules, services.
-# Needs: ROOT, HOSTNAME, SERVICES_*. Leaves: a system that comes up with the network by DHCP.
+# Needs: ROOT, HOSTNAME, SERVICES_*, words. Leaves: a system that comes up with the network by DHCP.
 
 set_up_system() {
 	say_step "setting up network and services"
@@ -10,16 +10,24 @@ set_up_system() {
 	if [ -f "$ROOT/etc/dhcpcd.conf" ]; then
 		cat "$GUEST/files/dhcpcd.conf" >> "$ROOT/etc/dhcpcd.conf"
 	fi
-	# what busybox acpid needs to hear the power button, by which the cloud stops a VM
-	for module in button evdev; do
-		grep -qx "$module" "$ROOT/etc/modules" || echo "$module" >> "$ROOT/etc/modules"
-	done
 	put_file openrc.conf 644 /etc/rc.conf.d/omi.conf
 	put_file omi-drivers.initd 755 /etc/init.d/omi-drivers
+	put_file omi-drivers-late.initd 755 /etc/init.d/omi-drivers-late
+	name_power_button
 	add_services sysinit "$SERVICES_SYSINIT"
 	add_services boot "$SERVICES_BOOT"
 	add_services default "$SERVICES_DEFAULT"
 	add_services shutdown "$SERVICES_SHUTDOWN"
+}
+
+# What busybox acpid needs to hear the power button, by which the cloud stops a VM: by name, where nothing looks for it.
+name_power_button() {
+	case " $(words "$SERVICES_DEFAULT") " in
+	*" omi-drivers-late "*) return 0 ;;
+	esac
+	for module in button evdev; do
+		grep -qx "$module" "$ROOT/etc/modules" || echo "$module" >> "$ROOT/etc/modules"
+	done
 }
 
 # add_services RUNLEVEL SERVICES

@@ -71,9 +71,9 @@ def write_data(folder: Path, mirror: Path, **values: str) -> None:
         "INSTALL_REPOSITORIES": f"file://{mirror}/alpine/v3.23/main\n@c file://{mirror}/alpine/v3.23/community\n#none",
         "PACKAGES": PACKAGES.replace(" ", "\n"),
         "IMAGE_KEYS": OWN_KEY,
-        "SERVICES_SYSINIT": "devfs\ndmesg\nmdev\nomi-drivers",
+        "SERVICES_SYSINIT": "devfs\nmdev\nomi-drivers",
         "SERVICES_BOOT": "bootmisc\nhostname\nmodules\nnetworking",
-        "SERVICES_DEFAULT": "acpid\nntpd\nsshd",
+        "SERVICES_DEFAULT": "acpid\ndmesg\nntpd\nomi-drivers-late\nsshd",
         "SERVICES_SHUTDOWN": "killprocs\nmount-ro\nsavecache",
         "KERNEL_MODULES": "ext4\nvirtio_blk",
         "KERNEL_OPTIONS": "console=ttyS0,115200n8\nrootfstype=ext4",
@@ -158,8 +158,10 @@ def check_root(root: Path, facts: str) -> None:
     assert (root / "lib/tiny-cloud/cloud/outscale/imds").is_file()
     assert not list((root / "var/lib/cloud").glob("*"))
     order = services_order(root)
-    assert {"acpid sshd", "ntpd sshd"} <= set(order["iafter"]), "what nobody waits for comes after SSH"
-    assert "omi-drivers fsck" in order["ibefore"]
+    late = {f"{name} sshd" for name in ("acpid", "dmesg", "ntpd", "omi-drivers-late")}
+    assert late <= set(order["iafter"]), "what nobody waits for comes after SSH"
+    assert {"omi-drivers fsck", "omi-drivers dev", "omi-drivers-late acpid"} <= set(order["ibefore"])
+    assert "button" not in (root / "etc/modules").read_text(), "omi-drivers-late finds the power button"
     shadow = dict(line.split(":")[:2] for line in (root / "etc/shadow").read_text().splitlines())
     assert {shadow["root"], shadow["alpine"]} == {"*"}
     assert not [name for name, password in shadow.items() if password not in ("*", "!")]

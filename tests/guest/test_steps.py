@@ -104,6 +104,18 @@ def test_services_are_put_in_their_runlevels(root: Path, tmp_path: Path) -> None
     assert sorted(p.name for p in (root / "etc/runlevels/default").iterdir()) == ["acpid", "sshd"]
 
 
+@pytest.mark.parametrize(
+    ("services", "modules"),
+    [("acpid\nsshd", ["af_packet", "button", "evdev"]), ("acpid\nomi-drivers-late\nsshd", ["af_packet"])],
+)
+def test_the_power_button_is_heard_also_where_nothing_looks_for_its_driver(
+    root: Path, tmp_path: Path, services: str, modules: list[str]
+) -> None:
+    done = run_functions("name_power_button; name_power_button", tmp_path, ROOT=str(root), SERVICES_DEFAULT=services)
+    assert done.returncode == 0, done.stderr
+    assert (root / "etc/modules").read_text().split() == modules
+
+
 def test_a_service_that_is_not_installed_is_named(root: Path, tmp_path: Path) -> None:
     done = run_functions('add_services boot "chronyd"', tmp_path, ROOT=str(root))
     assert done.returncode == 1

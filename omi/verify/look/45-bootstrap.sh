@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Whether this instance was set up: what the metadata service tells, and what the machine made of it. SSH opens before
-# the last phase has run, so its end is waited for.
+# the last phase has run, so its end is waited for: most of the drivers are loaded before it.
 if [ -e /etc/tiny-cloud.conf ]; then
 	bootstrap=tiny-cloud
 	known=/var/lib/cloud/instance-id
@@ -21,7 +21,7 @@ told() {
 
 if [ -n "$bootstrap" ]; then
 	seconds=0
-	until [ "$(status)" = complete ] || [ "$seconds" -ge 60 ]; do
+	until [ "$(status)" = complete ] || [ "$seconds" -ge 90 ]; do
 		sleep 1
 		seconds=$((seconds + 1))
 	done
