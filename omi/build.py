@@ -41,6 +41,7 @@ from omi.outscale.rights import find_denied, is_refusal
 from omi.outscale.sweep import Leftovers, sweep
 from omi.outscale.vms import read_vm
 from omi.outscale.waiting import InterruptedBuildError, pause
+from omi.packer.gateway import Gateway, open_gateway
 from omi.packer.inputs import (
     Entry,
     RunFolder,
@@ -216,14 +217,15 @@ class Build:
         write_guest_data(self.spec, origin, PROJECT / "profiles", data)
         with temporary_key(self.cloud, self.identity.build_key, self.folder.path) as key:
             entry = Entry(key, self.identity.build_key, group_id)
-            write_variables(self.folder, self.identity, tools, entry, name)
-            write_template(self.folder, tools)
-            packed = self._run_packer(tools)
+            with open_gateway(self.cloud.oapi, self.folder.path, self.narrator.say) as gateway:
+                write_variables(self.folder, self.identity, tools, entry, gateway, name)
+                write_template(self.folder, tools)
+                packed = self._run_packer(tools, gateway)
             omi = self._read_back(packed, name)
         self._sweep(omi, packed.output.volumes, group=False)
         return self._settle_name(omi), packed
 
-    def _run_packer(self, tools: PackerTools) -> PackerRun:
+    def _run_packer(self, tools: PackerTools, gateway: Gateway) -> PackerRun:
         self.folder.manifest.unlink(missing_ok=True)
         shutil.rmtree(self.folder.output, ignore_errors=True)
         command = [
@@ -236,7 +238,7 @@ class Build:
         watcher = Watcher(self.narrator.say, self._look)
         limit = self.spec.vm.timeout
         with temporary_folder(self.folder) as home:
-            environment = packer_environment(self.environ, home, tools, self.cloud.credentials, self.spec.cloud.ca_file)
+            environment = packer_environment(self.environ, home, tools, gateway)
             held = () if self.lock is None else (self.lock,)
             packed = run_packer(
                 command, environment, self.folder.packer_log, limit, self.stop, watcher, self.grace, held

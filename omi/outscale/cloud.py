@@ -63,6 +63,17 @@ class Cloud:
                 retries={"mode": "standard", "total_max_attempts": _TRIES},
             ),
         )
+        events = self.ec2.meta.events
+        events.register("before-send.ec2", self._wait_for_turn)
+        events.register("response-received.ec2", self._heed_refusal)
+
+    def _wait_for_turn(self, **_: Any) -> None:
+        """Before each try: nothing is returned, which would be taken for the answer."""
+        self.oapi.pace.wait()
+
+    def _heed_refusal(self, parsed_response: Any = None, **_: Any) -> None:
+        if (parsed_response or {}).get("Error", {}).get("Code") == "RequestLimitExceeded":
+            self.oapi.pace.slow_down()
 
     @classmethod
     def connect(cls, access: CloudAccess, environ: Mapping[str, str] = os.environ) -> Cloud:

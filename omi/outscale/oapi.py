@@ -22,6 +22,7 @@ from omi.image import CloudAccess
 from omi.outscale.body import read_body
 from omi.outscale.credentials import Credentials, find_credentials
 from omi.outscale.faults import QUOTA_CURE, TOLD, denied, is_denied, not_the_api, refused_key, translate
+from omi.outscale.pace import Pace
 from omi.outscale.refused import tried_once
 from omi.places import expand
 from omi.safe_json import read_json
@@ -56,6 +57,7 @@ class Oapi:
     def __init__(self, access: CloudAccess, credentials: Credentials) -> None:
         self.access = access
         self.credentials = credentials
+        self.pace = Pace.of(access.api, credentials.access_key)
 
     @classmethod
     def connect(cls, access: CloudAccess, environ: Mapping[str, str] = os.environ) -> Oapi:
@@ -83,6 +85,22 @@ class Oapi:
 
     def read(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Call an action that changes nothing, so that it may be tried again: the cloud is busy, an answer got lost."""
+        return self._content(action, self._read(action, parameters))
+
+    def change(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Call an action that changes something: tried again only when it was refused before anything was done."""
+        return self._content(action, self._change(action, parameters))
+
+    def forward(self, action: str, parameters: Mapping[str, Any]) -> tuple[int, bytes]:
+        """Status and body of the answer to another program's call, which is made as `read` or `change` make theirs.
+
+        Raises CloudError where none came.
+        """
+        call = self._read if action.startswith("Read") else self._change
+        answer = call(action, parameters)
+        return answer.status, answer.body
+
+    def _read(self, action: str, parameters: Mapping[str, Any]) -> _Answer:
         answer: _Answer | BotoCoreError
         for number in range(_TRIES):
             _pause(number)
@@ -96,10 +114,9 @@ class Oapi:
                 raise self._translated(error, action) from error
         if isinstance(answer, BotoCoreError):
             raise self._translated(answer, action) from answer
-        return self._content(action, answer)
+        return answer
 
-    def change(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an action that changes something: tried again only when it was refused before anything was done."""
+    def _change(self, action: str, parameters: Mapping[str, Any]) -> _Answer:
         try:
             answer = self._post(action, parameters)
             for number in range(1, _TRIES):
@@ -109,7 +126,7 @@ class Oapi:
                 answer = self._post(action, parameters)
         except BotoCoreError as error:
             raise self._translated(error, action) from error
-        return self._content(action, answer)
+        return answer
 
     def read_all(self, action: str, key: str, filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Everything that an action lists under `key`, page by page."""
@@ -134,8 +151,11 @@ class Oapi:
         headers = {"Content-Type": "application/json"}
         request = AWSRequest("POST", url, headers=headers, data=data, stream_output=True)
         keys = ReadOnlyCredentials(self.credentials.access_key, self.credentials.secret_key, None)
+        self.pace.wait()
         SigV4Auth(keys, "osc", self.access.region).add_auth(request)
         answer = self._session.send(request.prepare())
+        if answer.status_code in _THROTTLED:
+            self.pace.slow_down()
         return _Answer(answer.status_code, read_body(answer.raw, url))
 
     def _translated(self, error: BotoCoreError, action: str) -> OmiError:

@@ -15,15 +15,14 @@ from typing import Any
 
 from omi.identity import Identity
 from omi.image import ImageSpec
-from omi.outscale.credentials import Credentials
+from omi.packer.gateway import Gateway
 from omi.packer.tools import PackerTools
-from omi.places import expand, run_name
+from omi.places import run_name
 
 TEMPLATE = Path(__file__).with_name("alpine.pkr.hcl")
 _COVERED = re.compile(r"^( *)#since 1\.6: ", re.MULTILINE)
 """What hides a line of the template from plugins that would refuse it."""
 _SOCKET_ROOM = 60  # of the 107 bytes that a socket's path may have
-_PASSED_ON = ("PATH", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_DIR")
 
 
 @dataclass(frozen=True)
@@ -125,12 +124,14 @@ def _remove_own(home: Path) -> None:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def write_variables(folder: RunFolder, identity: Identity, tools: PackerTools, entry: Entry, omi_name: str) -> None:
+def write_variables(
+    folder: RunFolder, identity: Identity, tools: PackerTools, entry: Entry, gateway: Gateway, omi_name: str
+) -> None:
     """Write the template's variables, readable by the owner only."""
     spec = identity.spec
     values = {
         "region": spec.cloud.region,
-        "endpoint": tools.endpoint(spec.cloud.api, spec.cloud.region),
+        "endpoint": tools.endpoint(gateway.api, spec.cloud.region),
         "source_omi": spec.vm.source_omi,
         "source_owner": spec.vm.source_owner,
         "vm_type": spec.vm.vm_type,
@@ -172,22 +173,20 @@ def write_template(folder: RunFolder, tools: PackerTools) -> None:
 
 
 def packer_environment(
-    environ: Mapping[str, str], temporary: Path, tools: PackerTools, keys: Credentials, ca_file: str | None
+    environ: Mapping[str, str], temporary: Path, tools: PackerTools, gateway: Gateway
 ) -> dict[str, str]:
-    """All that Packer sees: the access key, its folders, proxies, and the certificate authority to trust."""
-    passed = {name: environ[name] for name in _PASSED_ON if name in environ}
-    authority = str(expand(ca_file).absolute()) if ca_file else environ.get("SSL_CERT_FILE")
+    """All that Packer sees: the gateway's key and certificate, and its folders; nothing of the account's key."""
     return {
-        **passed,
-        **({"SSL_CERT_FILE": authority} if authority else {}),
+        **({"PATH": environ["PATH"]} if "PATH" in environ else {}),
+        "SSL_CERT_FILE": str(gateway.certificate.absolute()),
         "HOME": str(temporary),
         "TMPDIR": str(temporary),
         "LC_ALL": "C.UTF-8",
         "CHECKPOINT_DISABLE": "1",
         "PACKER_CONFIG_DIR": str(temporary),
         "PACKER_PLUGIN_PATH": tools.plugin_folder,
-        "OSC_ACCESS_KEY": keys.access_key,
-        "OSC_SECRET_KEY": keys.secret_key,
+        "OSC_ACCESS_KEY": gateway.credentials.access_key,
+        "OSC_SECRET_KEY": gateway.credentials.secret_key,
     }
 
 

@@ -18,6 +18,8 @@ from omi.errors import OmiError
 from omi.guest_data import env_text, guest_values
 from omi.identity import Identity
 from omi.origin import Origin
+from omi.outscale.credentials import Credentials
+from omi.packer.gateway import Gateway
 from omi.packer.inputs import Entry as Door
 from omi.packer.inputs import RunFolder, write_variables
 from omi.packer.tools import PackerTools
@@ -102,7 +104,8 @@ def test_packers_variables_hold_only_templates_of_two_braces(
     spec = make_spec()
     spec = spec.model_copy(update={"build": spec.build.model_copy(update={"description": description})})
     tools = PackerTools("packer", "plugins", (1, 0, 2))
-    write_variables(folder, Identity(spec), tools, Door(Path("key"), "pair", "sg-1"), spec.name)
+    gateway = Gateway("https://127.0.0.1:9/api/v1", Credentials("AKTEST", "hushhush"), Path("gateway.pem"))
+    write_variables(folder, Identity(spec), tools, Door(Path("key"), "pair", "sg-1"), gateway, spec.name)
     written = json.loads(folder.variables.read_text(encoding="utf-8"))["omi_description"]
     pieces = written.split("{{`{{`}}")
     assert "{{".join(pieces) == Identity(spec).description

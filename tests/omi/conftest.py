@@ -160,7 +160,6 @@ def packer(tmp_path: Path, account: Account) -> FakePacker:
     (folder / "python").symlink_to(sys.executable)
     _write_program(folder / "pulumi", "#!/bin/sh\necho v3.259.0\n")  # the real one takes a second to say it
     (folder / "project").write_text(str(TOP))
-    (folder / "port").write_text(str(account.sandbox.settings.addresses.base_port))
     fake = FakePacker(folder)
     fake.behave("good")
     fake.has_plugin("1.6.1")

@@ -30,7 +30,7 @@ def build(mode: str, values: dict[str, Any]) -> int:
     from tests.sandbox import client
 
     keys = {"access_key": os.environ["OSC_ACCESS_KEY"], "secret_key": os.environ["OSC_SECRET_KEY"]}
-    addresses = Addresses(int((HERE / "port").read_text()))
+    addresses = Addresses(int(values["endpoint"].rpartition(":")[2].partition("/")[0]))
     oapi = client.Oapi({**keys, "region": values["region"]}, addresses, Path(os.environ["SSL_CERT_FILE"]))
     filters = {"ImageNames": [values["source_omi"]], "AccountAliases": [values["source_owner"]]}
     source = oapi.call("ReadImages", Filters=filters)["Images"][0]["ImageId"]

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from omi.errors import ToolError
 from omi.identity import Identity
 from omi.outscale.credentials import Credentials
+from omi.packer.gateway import Gateway
 from omi.packer.inputs import (
     Entry,
     RunFolder,
@@ -27,12 +28,14 @@ from omi.packer.tools import PackerTools, find_tools
 from tests.omi.specs import make_spec
 
 TOOLS = PackerTools("packer", "/plugins", (1, 0, 2))
-KEYS = Credentials("AKTEST", "hushhush")
+GATEWAY = Gateway("https://127.0.0.1:9/api/v1", Credentials("AKTEST", "hushhush"), Path("gateway.pem"))
 
 
 def test_variables_hold_no_secret_and_are_the_owners_alone(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    write_variables(folder, Identity(make_spec()), TOOLS, Entry(tmp_path / "key", "pair", "sg-1"), "alpine-test")
+    write_variables(
+        folder, Identity(make_spec()), TOOLS, Entry(tmp_path / "key", "pair", "sg-1"), GATEWAY, "alpine-test"
+    )
     values = json.loads(folder.variables.read_text())
     assert stat.S_IMODE(folder.variables.stat().st_mode) == 0o600
     assert values["endpoint"] == "alpine-omi@127.0.0.1:9/api/v1"
@@ -41,13 +44,12 @@ def test_variables_hold_no_secret_and_are_the_owners_alone(tmp_path: Path) -> No
     assert "hushhush" not in folder.variables.read_text()
 
 
-def test_environment_is_small_and_trusts_the_given_authority(tmp_path: Path) -> None:
+def test_environment_is_small_and_trusts_the_gateway_alone(tmp_path: Path) -> None:
     environ = {"PATH": "/bin", "SECRET_OF_ANOTHER": "x", "SSL_CERT_FILE": "/system.pem", "PACKER_LOG": "1"}
-    environment = packer_environment(environ, tmp_path, TOOLS, KEYS, str(tmp_path / "ca.pem"))
-    assert environment["SSL_CERT_FILE"] == str(tmp_path / "ca.pem")
+    environment = packer_environment({**environ, "HTTPS_PROXY": "http://proxy"}, tmp_path, TOOLS, GATEWAY)
+    assert environment["SSL_CERT_FILE"] == str(Path("gateway.pem").absolute())
     assert environment["OSC_SECRET_KEY"] == "hushhush"
-    assert not {"SECRET_OF_ANOTHER", "PACKER_LOG"} & set(environment)
-    assert packer_environment(environ, tmp_path, TOOLS, KEYS, None)["SSL_CERT_FILE"] == "/system.pem"
+    assert not {"SECRET_OF_ANOTHER", "PACKER_LOG", "HTTPS_PROXY"} & set(environment)
 
 
 def test_staging_replaces_what_an_earlier_run_left(tmp_path: Path) -> None:
@@ -74,12 +76,12 @@ def test_template_is_valid_for_the_installed_plugin(tmp_path: Path) -> None:
     for volume_type in ("standard", "io1"):
         spec = make_spec()
         spec = spec.model_copy(update={"vm": spec.vm.model_copy(update={"volume_type": volume_type})})
-        write_variables(folder, Identity(spec), tools, Entry(key, "pair", "sg-00000001"), spec.name)
+        write_variables(folder, Identity(spec), tools, Entry(key, "pair", "sg-00000001"), GATEWAY, spec.name)
         write_template(folder, tools)
         with temporary_folder(folder) as home:
             done = subprocess.run(
                 [tools.packer, "validate", f"-var-file={folder.variables}", str(folder.template)],
-                env=packer_environment(os.environ, home, tools, KEYS, None),
+                env=packer_environment(os.environ, home, tools, GATEWAY),
                 capture_output=True,
                 text=True,
                 timeout=120,
@@ -95,7 +97,7 @@ def test_boot_modes_reach_the_plugins_that_know_them(tmp_path: Path, firmware: s
     spec = make_spec()
     spec = spec.model_copy(update={"build": spec.build.model_copy(update={"firmware": firmware})})
     folder, entry = RunFolder(tmp_path), Entry(tmp_path / "key", "pair", "sg-1")
-    write_variables(folder, Identity(spec), TOOLS, entry, spec.name)
+    write_variables(folder, Identity(spec), TOOLS, entry, GATEWAY, spec.name)
     assert json.loads(folder.variables.read_text())["boot_modes"] == modes
     option = "\n  omi_boot_modes = var.boot_modes\n"
     write_template(folder, PackerTools("packer", "/plugins", (1, 6, 1)))

@@ -1,0 +1,144 @@
+"""Twenty builds at once in an account that may send five requests a second, and not too many of anything.
+
+    . toolchain/env.sh; python -m bench.load [--builds 20] [--requests-per-second 5] [--quota vm_limit=25]...
+
+By real pulumi, real Packer and its plugin on the sandbox's stub VMs: each side is one `pulumi up` of so many images that
+are all to be made, side by side; first in an account without such a limit, then in one with it. Told are the calls of a
+build by action, how many of them the cloud refused for their number, and the ratio of the wall times. It is an error if
+an image is lost, made twice or left unverified, or if anything else is left in the account.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from omi.ledger import ledger_of_export
+from tests.e2e.project import Project
+from tests.sandbox.client import free_base_port
+
+STACK = "e2e"
+BUSY = {("oapi", 429), ("fcu", 503)}
+"""How the account's limit is told on either face."""
+QUOTAS = {"vm_limit": 40, "keypair_limit": 40, "sg_limit": 40, "volume_limit": 100, "image_limit": 100}
+"""What an account may have, tighter than the usual; a build has two keypairs, a group and one VM of two volumes at most."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one update did."""
+
+    seconds: float
+    calls: Sequence[Mapping[str, Any]]
+
+    @property
+    def refused(self) -> int:
+        """Calls that were refused for their number."""
+        return sum((call["face"], call["status"]) in BUSY for call in self.calls)
+
+    @property
+    def served(self) -> Counter[str]:
+        """The others, by face and action."""
+        return Counter(
+            f"{call['face']} {call['action']}" for call in self.calls if (call["face"], call["status"]) not in BUSY
+        )
+
+
+def build_all(place: Path, builds: int, each_second: float | None, quotas: Mapping[str, int]) -> Side:
+    """Make so many images at once, and see that none is lost; SystemExit says what is wrong."""
+    project = Project(place / "project", place / "cloud", free_base_port(), stubs=True)
+    limit = () if each_second is None else ("--requests-per-second", f"{each_second:g}")
+    started = project.start_cloud(*limit)
+    if started.code:
+        raise SystemExit(started.text)
+    try:
+        _control(project, "quotas", dict(quotas))
+        entries = {f"b{n:02}": {"version": "3.23", "arch": "x86_64", "prefix": f"b{n:02}-"} for n in range(builds)}
+        profile = project.folder / "profiles" / "alpine.yaml"
+        profile.write_text(yaml.safe_dump({"builds": entries}), encoding="utf-8")
+        project.pulumi("stack", "init", STACK)
+        begun = time.monotonic()
+        done = project.pulumi("up", "--yes", "--skip-preview", "--parallel", str(builds), "-s", STACK, timeout=3600)
+        side = Side(time.monotonic() - begun, _control(project, "calls"))
+        if done.code:
+            raise SystemExit(f"the update of {builds} images failed:\n{done.text[-8000:]}")
+        if wrong := _wrong(project, builds):
+            raise SystemExit(f"after the update of {builds} images: {'; '.join(wrong)}")
+        return side
+    finally:
+        project.sandbox("stop")
+
+
+def _wrong(project: Project, builds: int) -> list[str]:
+    exported = json.loads(project.pulumi("stack", "export", "-s", STACK).text)
+    ledger = ledger_of_export(exported["deployment"])
+    account = project.inventory()["main"]["resources"]
+    held = {image.record.omi for image in ledger.images if image.record.verified}
+    snapshots = {each for image in ledger.images for each in image.record.snapshots}
+    wrong = [] if len(held) == builds else [f"{len(held)} images are held and verified instead of {builds}"]
+    for kind, wanted in {kind: {"image": held, "snapshot": snapshots}.get(kind, set()) for kind in account}.items():
+        there = {each["id"] for each in account[kind]}
+        wrong += [f"{kind} {each} is left" for each in sorted(there - wanted)]
+        wrong += [f"{kind} {each} is lost" for each in sorted(wanted - there)]
+    return wrong
+
+
+def _control(project: Project, path: str, body: Any = None) -> Any:
+    asked = urllib.request.Request(f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}")
+    if body is not None:
+        asked = urllib.request.Request(asked.full_url, json.dumps(body).encode(), method="PUT")
+    with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310 - the sandbox on this machine
+        return json.load(answer)
+
+
+def measure(builds: int, each_second: float, quotas: Mapping[str, int]) -> tuple[Side, Side]:
+    """Both sides, the one without a limit first."""
+    sides = []
+    for limit in (None, each_second):
+        with tempfile.TemporaryDirectory(prefix="omi-load-") as place:
+            sides.append(build_all(Path(place), builds, limit, quotas))
+    return sides[0], sides[1]
+
+
+def report(builds: int, each_second: float, free: Side, limited: Side) -> str:
+    """What both did, as text."""
+    table = "\n".join(
+        f"  {action:40} {free.served[action] / builds:5.1f} {limited.served[action] / builds:5.1f}"
+        for action in sorted(free.served | limited.served)
+    )
+    answered = limited.served.total()
+    return (
+        f"{builds} builds at once, none lost\n"
+        f"requests of a build, without a limit and at {each_second:g} a second:\n{table}\n"
+        f"  {'all':40} {free.served.total() / builds:5.1f} {answered / builds:5.1f}\n"
+        f"refused for their number: {limited.refused} of {answered + limited.refused} "
+        f"({100 * limited.refused / (answered + limited.refused):.1f} %)\n"
+        f"wall time: {limited.seconds:.0f} s against {free.seconds:.0f} s, ratio {limited.seconds / free.seconds:.1f}; "
+        f"{answered} requests at {each_second:g} a second take {answered / each_second:.0f} s at least"
+    )
+
+
+def main() -> None:
+    """Run it and print the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--builds", type=int, default=20)
+    parser.add_argument("--requests-per-second", type=float, default=5.0)
+    parser.add_argument("--quota", action="append", default=[], metavar="NAME=NUMBER", help="instead of its usual here")
+    given = parser.parse_args()
+    quotas = QUOTAS | {name: int(number) for name, _, number in (each.partition("=") for each in given.quota)}
+    free, limited = measure(given.builds, given.requests_per_second, quotas)
+    print(report(given.builds, given.requests_per_second, free, limited))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""How fast this machine asks an account's API once the cloud has said that it is asked too often.
+
+Nobody waits before that. Then all processes that use the account's key queue up, by a file in the cache folder, until
+the cloud has not said so for a while: that many builds at once get through, only more slowly.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from omi.places import cache_folder
+
+EACH_SECOND = 4.0
+"""Requests of all processes together. OUTSCALE's own clients keep to 5 (the limiter of osc-sdk-python); that leaves
+some to what else asks."""
+CALM = 60.0
+"""Seconds after the last refusal from which on nobody waits any more."""
+_WINDOW = 1.0
+"""Seconds until what was asked before the refusal no longer counts."""
+_LONGEST = 120.0
+"""Seconds that a request may be put off; a queue that is longer than this was written by a clock that was changed."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Until when requests queue up, and when the next of them may go (seconds since the epoch)."""
+
+    until: float = 0.0
+    free: float = 0.0
+
+
+class Pace:
+    """The queue of one account's key; where its file can't be used, nobody waits. Any number of threads may use it."""
+
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._path, self._clock, self._sleep = path, clock, sleep
+
+    @classmethod
+    def of(cls, api: str, access_key: str) -> Pace:
+        """That of a key at an endpoint."""
+        name = hashlib.sha256(f"{api}\0{access_key}".encode()).hexdigest()[:16]
+        return cls(cache_folder() / "pace" / name)
+
+    def wait(self) -> None:
+        """Wait for this request's turn."""
+        if not self._is_slow(_read(self._path)):
+            return
+        with self._held() as queue:
+            if queue is None or not self._is_slow(queue):
+                return
+            now = self._clock()
+            turn = max(now, queue.free) if queue.free < now + _LONGEST else now
+            self._write(Queue(queue.until, turn + 1 / EACH_SECOND))
+        self._sleep(turn - now)
+
+    def slow_down(self) -> None:
+        """The cloud has said that it is asked too often."""
+        with self._held() as queue:
+            if queue is not None:
+                now = self._clock()
+                free = queue.free if self._is_slow(queue) else now + _WINDOW
+                self._write(Queue(now + CALM, free))
+
+    def _is_slow(self, queue: Queue) -> bool:
+        return 0 < queue.until - self._clock() <= CALM
+
+    def _write(self, queue: Queue) -> None:
+        with suppress(OSError):
+            self._path.write_text(f"{queue.until} {queue.free}", encoding="ascii")
+
+    @contextmanager
+    def _held(self) -> Iterator[Queue | None]:
+        """The queue, for this process and thread alone; None where there can't be one."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            yield None
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield _read(self._path)
+        finally:
+            os.close(handle)
+
+
+def _read(path: Path) -> Queue:
+    try:
+        until, free = path.read_text(encoding="ascii").split()
+        return Queue(float(until), float(free))
+    except (OSError, ValueError):
+        return Queue()

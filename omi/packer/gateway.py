@@ -1,0 +1,156 @@
+"""Packer's way to OAPI: it asks this process, which asks the cloud.
+
+Plugin 1.0.2 gives up at the first 429, 500 or 503 and waits for ever for an answer that got lost. Here its calls are
+paced, tried again where that is safe, and answered in bounded time; and Packer never holds the account's secret key,
+only one that is good for this process while the build lasts.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hmac
+import ipaddress
+import re
+import secrets
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from omi.errors import OmiError
+from omi.outscale.credentials import Credentials
+from omi.outscale.oapi import Oapi
+from omi.safe_json import read_json
+
+_HOST = "127.0.0.1"
+_ACTION = re.compile(r"/api/v1/([A-Z][A-Za-z]{1,63})/?")
+_CREDENTIAL = re.compile(r"\bCredential=([A-Za-z0-9]{1,128})/")
+_LONGEST = 4 * 1024 * 1024
+"""Bytes of a request's body."""
+_IDLE = 600.0
+"""Seconds that a connection may stay open without a request."""
+_LIFE = dt.timedelta(days=30)
+_NO_ANSWER = 503
+"""What Packer is told where none came from the cloud: the plugin gives up, what it made is swept, it begins again."""
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Where Packer asks (a URL as the setting `cloud.api` has it), by which key, and which certificate it trusts."""
+
+    api: str
+    credentials: Credentials
+    certificate: Path
+
+
+@contextmanager
+def open_gateway(oapi: Oapi, folder: Path, say: Callable[[str], None]) -> Iterator[Gateway]:
+    """A gateway to the account, on this machine alone; its certificate is written to `folder`."""
+    keys = Credentials(secrets.token_hex(10).upper(), secrets.token_hex(20))
+    certificate = folder / "alpine-omi-gateway.pem"
+    server = _Server(oapi, keys.access_key, say)
+    server.socket = _context(certificate).wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="gateway", daemon=True)
+    thread.start()
+    try:
+        yield Gateway(f"https://{_HOST}:{server.server_port}/api/v1", keys, certificate)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        certificate.unlink(missing_ok=True)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, oapi: Oapi, access_key: str, say: Callable[[str], None]) -> None:
+        self.oapi, self.access_key, self.say = oapi, access_key, say
+        super().__init__((_HOST, 0), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away, or speaks no TLS, is Packer's end or nobody's concern."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = _IDLE
+    server: _Server
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        action = _ACTION.fullmatch(self.path)
+        if action is None or not length.isdecimal() or int(length) > _LONGEST:
+            self._answer(400, b"{}")
+            self.close_connection = True
+            return
+        body = self.rfile.read(int(length))
+        key = _CREDENTIAL.search(self.headers.get("Authorization", ""))
+        if key is None or not hmac.compare_digest(key[1], self.server.access_key):
+            self._answer(401, b"{}")
+            return
+        self._answer(*self._ask(action[1], body))
+
+    def _ask(self, action: str, body: bytes) -> tuple[int, bytes]:
+        try:
+            parameters: Any = read_json(body or b"{}")
+        except ValueError:
+            return 400, b"{}"
+        try:
+            return self.server.oapi.forward(action, parameters if isinstance(parameters, dict) else {})
+        except OmiError as error:
+            self.server.say(str(error))
+            return _NO_ANSWER, b"{}"
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Packer's own log has its calls."""
+
+
+def _context(path: Path) -> ssl.SSLContext:
+    """TLS by a key of this process's own, whose certificate is written to `path`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "alpine-omi gateway")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + _LIFE)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(_HOST))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    both = path.with_suffix(".key")
+    pem = certificate.public_bytes(Encoding.PEM)
+    both.unlink(missing_ok=True)
+    both.touch(mode=0o600, exist_ok=False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        both.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + pem)
+        context.load_cert_chain(both)  # the standard library takes it from a file alone
+    finally:
+        both.unlink()
+    path.write_bytes(pem)
+    return context

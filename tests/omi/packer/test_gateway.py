@@ -1,0 +1,95 @@
+"""What Packer meets at its gateway to OAPI: the account's answers, paced and tried again, by a key of its own."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from omi.outscale.oapi import Oapi
+from omi.packer.gateway import Gateway, open_gateway
+from sandbox.config import Addresses
+from tests.omi.conftest import Account
+from tests.sandbox import client
+from tests.sandbox.client import Refused
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def gateway(account: Account, tmp_path: Path, said: list[str]) -> Iterator[Gateway]:
+    limits = account.access.limits.model_copy(update={"answer": 1})
+    oapi = Oapi(account.access.model_copy(update={"limits": limits}), account.cloud.credentials)
+    with open_gateway(oapi, tmp_path, said.append) as opened:
+        yield opened
+    assert list(tmp_path.iterdir()) == []
+
+
+def packer(gateway: Gateway, **keys: str) -> client.Oapi:
+    """As the plugin asks: signed by the key that it was given, trusting the certificate that it was given."""
+    own = {"access_key": gateway.credentials.access_key, "secret_key": gateway.credentials.secret_key}
+    port = int(gateway.api.removesuffix("/api/v1").rpartition(":")[2])
+    return client.Oapi({**own, "region": "eu-west-2", **keys}, Addresses(port), gateway.certificate)
+
+
+def test_it_answers_as_the_account_does_by_a_key_of_its_own(account: Account, gateway: Gateway) -> None:
+    assert gateway.credentials.secret_key != account.cloud.credentials.secret_key
+    assert packer(gateway).call("ReadAccounts")["Accounts"][0]["AccountId"] == account.id
+    made = packer(gateway).call("CreateKeypair", KeypairName="by packer")
+    assert made["Keypair"]["KeypairName"] == "by packer"
+    with pytest.raises(Refused) as refused:
+        packer(gateway).call("CreateKeypair", KeypairName="by packer")
+    assert (refused.value.status, refused.value.body["Errors"][0]["Type"]) == (409, "ResourceConflict")
+
+
+def test_no_other_key_and_no_other_path_reaches_the_account(account: Account, gateway: Gateway) -> None:
+    before = len(account.sandbox.control("GET", "calls"))
+    own = account.cloud.credentials
+    for keys in ({"access_key": own.access_key, "secret_key": own.secret_key}, {"access_key": "A" * 20}):
+        asking = packer(gateway, **keys)
+        headers = client.osc4_headers(asking.profile, asking.host, "/api/v1/ReadVms", b"{}")
+        assert asking.send("/api/v1/ReadVms", b"{}", headers) == (401, b"{}")
+    asking = packer(gateway)
+    for path, body in (("/api/v1/../ReadVms", b"{}"), ("/", b"{}"), ("/api/v1/ReadVms", b"no JSON")):
+        assert asking.send(path, body, client.osc4_headers(asking.profile, asking.host, path, body))[0] == 400
+    assert len(account.sandbox.control("GET", "calls")) == before
+
+
+def test_its_certificate_is_for_this_machine_alone_and_no_private_key_lies_about(gateway: Gateway) -> None:
+    assert gateway.api.startswith("https://127.0.0.1:")
+    assert [path.name for path in gateway.certificate.parent.iterdir()] == [gateway.certificate.name]
+    assert b"PRIVATE" not in gateway.certificate.read_bytes()
+    assert stat.S_ISREG(gateway.certificate.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("action", "fault"),
+    [
+        ("ReadVms", {"status": 429}),
+        ("ReadVms", {"status": 503}),
+        ("ReadVms", {"cut": True}),
+        ("ReadVms", {"hang": True}),
+        ("CreateKeypair", {"status": 429}),
+    ],
+)
+def test_what_may_be_tried_again_is(account: Account, gateway: Gateway, action: str, fault: dict[str, object]) -> None:
+    account.sandbox.control("POST", "faults", {"action": action, **fault})
+    packer(gateway).call(action, **({"KeypairName": "once"} if action == "CreateKeypair" else {}))
+
+
+def test_a_change_whose_answer_is_lost_is_told_as_a_busy_cloud_and_not_made_twice(
+    account: Account, gateway: Gateway, said: list[str]
+) -> None:
+    account.sandbox.control("POST", "faults", {"action": "CreateKeypair", "after": True, "hang": True})
+    asking = packer(gateway)
+    body = b'{"KeypairName": "lost"}'
+    headers = client.osc4_headers(asking.profile, asking.host, "/api/v1/CreateKeypair", body)
+    assert asking.send("/api/v1/CreateKeypair", body, headers)[0] == 503
+    assert "no answer to CreateKeypair within 1 s (cloud.limits.answer)" in said[0]
+    calls = [call for call in account.sandbox.control("GET", "calls") if call["action"] == "CreateKeypair"]
+    assert len(calls) <= 1  # it is logged when it ends
