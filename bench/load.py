@@ -2,10 +2,10 @@
 
     . toolchain/env.sh; python -m bench.load [--builds 20] [--requests-per-second 5] [--quota vm_limit=25]...
 
-By real pulumi, real Packer and its plugin on the sandbox's stub VMs: each side is one `pulumi up` of so many images that
-are all to be made, side by side; first in an account without such a limit, then in one with it. Told are the calls of a
-build by action, how many of them the cloud refused for their number, and the ratio of the wall times. It is an error if
-an image is lost, made twice or left unverified, or if anything else is left in the account.
+By real pulumi, real Packer and its plugin on the sandbox's stub VMs: each side is one `pulumi up` of so many images
+that are all to be made, side by side; first in an account without such a limit, then in one with it. Told are the calls
+of a build by action, how many of them the cloud refused for their number, and the ratio of the wall times. It is an
+error if an image is lost, made twice or left unverified, or if anything else is left in the account.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STACK = "e2e"
 BUSY = {("oapi", 429), ("fcu", 503)}
 """How the account's limit is told on either face."""
 QUOTAS = {"vm_limit": 40, "keypair_limit": 40, "sg_limit": 40, "volume_limit": 100, "image_limit": 100}
-"""What an account may have, tighter than the usual; a build has two keypairs, a group and one VM of two volumes at most."""
+"""What an account may have, tighter than the usual: a build has two keypairs, a group and a VM with two volumes."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,10 @@ def _wrong(project: Project, builds: int) -> list[str]:
 
 
 def _control(project: Project, path: str, body: Any = None) -> Any:
-    asked = urllib.request.Request(f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}")
+    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
+    asked = urllib.request.Request(url)
     if body is not None:
-        asked = urllib.request.Request(asked.full_url, json.dumps(body).encode(), method="PUT")
+        asked = urllib.request.Request(url, json.dumps(body).encode(), method="PUT")
     with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310 - the sandbox on this machine
         return json.load(answer)
 
