@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omi.identity import Identity
 from omi.ledger import Ledger, ledger_of_export
 from sandbox.config import Addresses
 from tests.e2e.project import Project
@@ -124,6 +125,22 @@ class Arena:
             calls: list[dict[str, Any]] = json.load(answer)
         return calls
 
+    def leave_orphans(self) -> None:
+        """What a killed build of the newest image would leave: a VM, a volume, a snapshot, a keypair and a group."""
+        identity = Identity(self.look().ledger.images[-1].spec)
+        account = _account(self.project, "main")
+        group = account.call("CreateSecurityGroup", SecurityGroupName=identity.group, Description="left")
+        account.call("CreateKeypair", KeypairName=identity.build_key)
+        groups = [group["SecurityGroup"]["SecurityGroupId"]]
+        vm, volume = launch(account, SecurityGroupIds=groups), empty_volume(account)
+        pairs = [{"Key": key, "Value": value} for key, value in identity.run_tags.items()]
+        account.call("CreateTags", ResourceIds=[vm, volume, snapshot(account, volume)], Tags=pairs)
+
+    def releases(self) -> dict[str, bytes]:
+        """The stack's releases files, by name."""
+        top = self.project.folder / "releases"
+        return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
     def slow_down(self, slow: bool) -> None:
         """Have calls of FCU, which are the program's own, take so long that moments between them can be met."""
         faults = [{"action": "*", "face": "fcu", "delay": SLOW, "times": -1}] if slow else []
@@ -220,13 +237,16 @@ def _steady(resource: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in resource.items() if key not in _VOLATILE}
 
 
+def _account(project: Project, profile: str) -> Oapi:
+    profiles = json.loads((project.home / "osc.json").read_text(encoding="utf-8"))
+    return Oapi(profiles[profile], Addresses(project.base_port), project.home / "ca.pem")
+
+
 class _Decoys:
     """Things of other owners that look like a run's own: names, tags, sources."""
 
     def __init__(self, project: Project) -> None:
-        profiles = json.loads((project.home / "osc.json").read_text(encoding="utf-8"))
-        addresses, ca = Addresses(project.base_port), project.home / "ca.pem"
-        self._main, self._second = (Oapi(profiles[name], addresses, ca) for name in ("main", "second"))
+        self._main, self._second = (_account(project, name) for name in ("main", "second"))
 
     def make(self) -> None:
         """In the stack's own account those of another stack and of nobody, in another account those of this stack."""

@@ -9,7 +9,9 @@ from typing import Literal
 
 from tests.reliability.processes import Process
 
-Phase = Literal["build", "verify", "prune", "build and prune"]
+Phase = Literal["build", "verify", "prune", "build and prune", "destroy", "refresh", "preview", "sweep", "releases"]
+"""Of an update, but for the last five, which are commands of their own."""
+Family = Literal["updates", "others"]
 
 
 def _runs(*words: str) -> Callable[[Process], bool]:
@@ -37,6 +39,15 @@ WAYS: dict[Phase, tuple[str, ...]] = {
     "verify": (*SIGNALS, "the command plugin", "the front", "the supervisor"),
     "prune": (*SIGNALS, "the program", "the command plugin", "the delete"),
     "build and prune": (*SIGNALS, "the command plugin"),
+    "destroy": (*SIGNALS, "the command plugin", "the delete"),
+    "refresh": SIGNALS,
+    "preview": SIGNALS,
+    "sweep": tuple(way for way in SIGNALS if way != "SIGINT twice"),
+    "releases": tuple(way for way in SIGNALS if way != "SIGINT twice"),
+}
+WEIGHTS: dict[Family, dict[Phase, int]] = {
+    "updates": {"build": 40, "verify": 25, "prune": 20, "build and prune": 15},
+    "others": {"destroy": 30, "sweep": 30, "preview": 15, "refresh": 15, "releases": 10},
 }
 
 
@@ -57,10 +68,10 @@ class Draw:
     """Whether the next command comes at once, while the interrupted run's processes may still be ending."""
 
     @classmethod
-    def of(cls, seed: int, number: int) -> Draw:
+    def of(cls, seed: int, number: int, family: Family = "updates") -> Draw:
         """The numbered draw of a seed."""
         drawn = random.Random(f"{seed}/{number}")  # noqa: S311 - to be repeated, not to be secret
-        phase: Phase = drawn.choices(("build", "verify", "prune", "build and prune"), (40, 25, 20, 15))[0]
+        phase = drawn.choices(tuple(WEIGHTS[family]), tuple(WEIGHTS[family].values()))[0]
         at = drawn.random()
         return cls(
             number, phase, drawn.choice(WAYS[phase]), at,

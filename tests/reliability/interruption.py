@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.reliability.arena import STACK, Arena, Seen
-from tests.reliability.draws import TARGETS, WAYS, Draw, Phase
+from tests.reliability.draws import TARGETS, WAYS, WEIGHTS, Draw, Family, Phase
 from tests.reliability.processes import (
     Process,
     adopt_orphans,
@@ -126,15 +126,18 @@ class Runner:
             self.arena.change()
         return before
 
+    def _begin(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        with self._log() as log:
+            return subprocess.Popen(
+                command, cwd=self.arena.project.folder, env=self.arena.environment(), stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
     def _interrupt(self, draw: Draw, outcome: Outcome) -> None:
         first, last = self.starts[draw.phase], self.ends[draw.phase]
         wanted = first + int(draw.at * (last - first))
         since = self._last_call()
-        with self._log() as log:
-            process = subprocess.Popen(
-                UP, cwd=self.arena.project.folder, env=self.arena.environment(), stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+        process = self._begin(UP)
         with left_to_subprocess(process.pid):
             self._wait_for_call(first - _AHEAD, since, process)
             self.arena.slow_down(draw.phase != "build")
@@ -192,19 +195,25 @@ class Runner:
                     os.kill(target, signal.SIGKILL)
 
     def _mend(self, outcome: Outcome) -> None:
-        done = self._run(UP)
+        self._run_again(UP, outcome)
+
+    def _run_again(self, command: Sequence[str], outcome: Outcome) -> None:
+        """Run the next command, and `pulumi cancel` before it where the stack is locked."""
+        name = " ".join(word for word in command if not word.startswith("-"))[:40]
+        done = self._run(command)
         if done.code != 0 and "currently locked" in done.text:
             outcome.commands.append("pulumi cancel")
             cancelled = self._run(("pulumi", "--non-interactive", "cancel", "--yes", "-s", STACK))
             if cancelled.code != 0:
                 outcome.problems.append(f"pulumi cancel: {cancelled.text[-300:]}")
-            done = self._run(UP)
+            done = self._run(command)
         if done.code != 0:
-            outcome.problems.append(f"the update after it failed: {_reason(done.text)}")
+            outcome.problems.append(f"{name} after it failed: {_reason(done.text)}")
         if not wait_until(lambda: not self.arena.run_processes(), LIMIT):
-            outcome.problems.append("the processes of the update after it did not end")
+            outcome.problems.append(f"the processes of {name} after it did not end")
 
-    def _judge(self, before: Seen, outcome: Outcome) -> None:
+    def _settle(self, outcome: Outcome) -> Seen:
+        """What is there in the end, once the engine forgot what it held for pending; its problems are noted."""
         seen = self.arena.look()
         outcome.pending = list(seen.pending)
         if seen.pending:
@@ -214,6 +223,10 @@ class Runner:
             if cleared.code != 0 or seen.pending or seen.names != images:
                 outcome.problems.append(f"pending operations were not cleared: {seen.pending}; {cleared.text[-300:]}")
         outcome.problems += self.arena.problems(seen)
+        return seen
+
+    def _judge(self, before: Seen, outcome: Outcome) -> None:
+        seen = self._settle(outcome)
         pruned = outcome.draw.phase == "prune"
         kept = before.names if outcome.draw.phase in ("build", "verify") else {before.ledger.images[-1].name}
         if (pruned or outcome.draw.phase in ("build", "verify")) and (gone := kept - seen.names):
@@ -222,6 +235,9 @@ class Runner:
             outcome.problems.append(f"not pruned: {seen.names}")
         if not pruned and seen.newest == before.newest:
             outcome.problems.append("the new content was not built")
+        self._tidy(outcome)
+
+    def _tidy(self, outcome: Outcome) -> None:
         outcome.lone_hosts = self.arena.end_lone_hosts()
         self.arena.forget_temporaries()
 
@@ -270,13 +286,15 @@ def _reason(text: str) -> str:
 
 
 @contextlib.contextmanager
-def ready_runner(say: Callable[[str], None]) -> Iterator[Runner]:
+def ready_runner(say: Callable[[str], None], family: Family = "updates") -> Iterator[Runner]:
     """A runner in an arena of its own, which is gone afterwards."""
+    from tests.reliability.commands import CommandRunner
+
     adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="omi-int-", ignore_cleanup_errors=True) as folder:
         arena = Arena(Path(folder), free_base_port())
         try:
-            runner = Runner(arena, say)
+            runner = Runner(arena, say) if family == "updates" else CommandRunner(arena, say)
             runner.set_up()
             yield runner
         finally:
@@ -284,16 +302,18 @@ def ready_runner(say: Callable[[str], None]) -> Iterator[Runner]:
             arena.close()
 
 
-def work(seed: int, numbers: Sequence[int], until: float, say: Callable[[str], None]) -> Iterator[Outcome]:
+def work(
+    seed: int, numbers: Sequence[int], until: float, say: Callable[[str], None], family: Family
+) -> Iterator[Outcome]:
     """Make these runs one after another, and begin none after that moment (of the monotonic clock) but the first.
 
     After a problem the next one has a fresh arena.
     """
     waiting = list(numbers)
     while waiting:
-        with ready_runner(say) as runner:
+        with ready_runner(say, family) as runner:
             while waiting:
-                outcome = runner.run(Draw.of(seed, waiting.pop(0)))
+                outcome = runner.run(Draw.of(seed, waiting.pop(0), family))
                 yield outcome
                 if time.monotonic() >= until:
                     return
@@ -331,7 +351,7 @@ def main() -> int:
     if given.share is not None:
         end_with_parent()
         until = time.monotonic() + given.seconds if given.seconds else float("inf")
-        for outcome in work(seed, numbers[given.share :: given.side_by_side], until, _to_stderr):
+        for outcome in work(seed, numbers[given.share :: given.side_by_side], until, _to_stderr, given.family):
             print(json.dumps(asdict(outcome)), flush=True)
         return 0
     print(f"interruption: seed {seed}, {given.runs} runs, {given.side_by_side} side by side", flush=True)
@@ -344,7 +364,7 @@ def main() -> int:
 
 def _share_out(seed: int, given: argparse.Namespace) -> Iterator[Outcome]:
     command = [sys.executable, "-m", "tests.reliability.interruption", "--seed", str(seed), "--runs", str(given.runs),
-               "--seconds", str(given.seconds), "--first", str(given.first),
+               "--seconds", str(given.seconds), "--first", str(given.first), "--family", given.family,
                "--side-by-side", str(given.side_by_side)]  # fmt: skip
     reading, writing = os.pipe()
     workers = [
@@ -376,6 +396,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--first", type=int, default=0, help="number of the first run, to repeat a certain one")
     parser.add_argument("--side-by-side", type=int, default=2)
+    parser.add_argument(
+        "--family",
+        choices=WEIGHTS,
+        default="updates",
+        help="updates, or other commands",
+    )
     parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
     return parser
 

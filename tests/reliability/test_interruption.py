@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from tests.e2e.project import TOP
-from tests.reliability.draws import WAYS, Draw
+from tests.reliability.draws import WAYS, WEIGHTS, Draw
 from tests.reliability.processes import descendants, kill_all
 
 HANDFUL = 285
@@ -34,9 +34,11 @@ def test_a_seed_decides_every_draw_and_two_hundred_draws_try_every_way() -> None
     drawn = [Draw.of(1, number) for number in range(200)]
     assert drawn == [Draw.of(1, number) for number in range(200)]
     assert drawn != [Draw.of(2, number) for number in range(200)]
-    seen = Counter((draw.phase, draw.way) for draw in drawn)
-    assert {way for _, way in seen} == {way for ways in WAYS.values() for way in ways}
-    assert {phase for phase, _ in seen} == set(WAYS)
+    for family, weights in WEIGHTS.items():
+        seen = Counter((draw.phase, draw.way) for draw in (Draw.of(1, number, family) for number in range(200)))
+        assert {way for _, way in seen} == {way for phase in weights for way in WAYS[phase]}
+        assert {phase for phase, _ in seen} == set(weights)
+    assert {phase for weights in WEIGHTS.values() for phase in weights} == set(WAYS)
 
 
 def test_a_power_loss_ends_all_of_a_run_and_nothing_else() -> None:
