@@ -16,7 +16,8 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 import yaml
 
 from omi.ledger import ledger_of_export
-from tests.e2e.project import Project
+from tests.e2e.project import Project, Result
 from tests.sandbox.client import free_base_port
 
 STACK = "e2e"
@@ -54,46 +55,60 @@ class Side:
         )
 
 
-def build_all(place: Path, builds: int, each_second: float | None, quotas: Mapping[str, int]) -> Side:
-    """Make so many images at once, and see that none is lost; SystemExit says what is wrong."""
+@contextmanager
+def account(place: Path, each_second: float | None, quotas: Mapping[str, int]) -> Iterator[Project]:
+    """A project with its stack, in an account that may send so many requests a second and have so much of each kind."""
     project = Project(place / "project", place / "cloud", free_base_port(), stubs=True)
     limit = () if each_second is None else ("--requests-per-second", f"{each_second:g}")
     started = project.start_cloud(*limit)
     if started.code:
         raise SystemExit(started.text)
     try:
-        _control(project, "quotas", dict(quotas))
-        entries = {f"b{n:02}": {"version": "3.23", "arch": "x86_64", "prefix": f"b{n:02}-"} for n in range(builds)}
-        profile = project.folder / "profiles" / "alpine.yaml"
-        profile.write_text(yaml.safe_dump({"builds": entries}), encoding="utf-8")
+        control(project, "quotas", dict(quotas))
         project.pulumi("stack", "init", STACK)
-        begun = time.monotonic()
-        done = project.pulumi("up", "--yes", "--skip-preview", "--parallel", str(builds), "-s", STACK, timeout=3600)
-        side = Side(time.monotonic() - begun, _control(project, "calls"))
-        if done.code:
-            raise SystemExit(f"the update of {builds} images failed:\n{done.text[-8000:]}")
-        if wrong := _wrong(project, builds):
-            raise SystemExit(f"after the update of {builds} images: {'; '.join(wrong)}")
-        return side
+        yield project
     finally:
         project.sandbox("stop")
 
 
-def _wrong(project: Project, builds: int) -> list[str]:
+def update(project: Project, builds: int) -> Result:
+    """Bring so many images about, all at once."""
+    entries = {f"b{n:02}": {"version": "3.23", "arch": "x86_64", "prefix": f"b{n:02}-"} for n in range(builds)}
+    profile = project.folder / "profiles" / "alpine.yaml"
+    profile.write_text(yaml.safe_dump({"builds": entries}), encoding="utf-8")
+    return project.pulumi("up", "--yes", "--skip-preview", "--parallel", str(builds), "-s", STACK, timeout=3600)
+
+
+def build_all(place: Path, builds: int, each_second: float | None, quotas: Mapping[str, int]) -> Side:
+    """Make so many images at once, and see that none is lost; SystemExit says what is wrong."""
+    with account(place, each_second, quotas) as project:
+        begun = time.monotonic()
+        done = update(project, builds)
+        side = Side(time.monotonic() - begun, control(project, "calls"))
+        if done.code:
+            raise SystemExit(f"the update of {builds} images failed:\n{done.text[-8000:]}")
+        if found := wrong(project, builds):
+            raise SystemExit(f"after the update of {builds} images: {'; '.join(found)}")
+        return side
+
+
+def wrong(project: Project, builds: int) -> list[str]:
+    """What is wrong where the stack should hold so many images: images lost or unverified, or anything else left."""
     exported = json.loads(project.pulumi("stack", "export", "-s", STACK).text)
     ledger = ledger_of_export(exported["deployment"])
     account = project.inventory()["main"]["resources"]
     held = {image.record.omi for image in ledger.images if image.record.verified}
     snapshots = {each for image in ledger.images for each in image.record.snapshots}
-    wrong = [] if len(held) == builds else [f"{len(held)} images are held and verified instead of {builds}"]
+    found = [] if len(held) == builds else [f"{len(held)} images are held and verified instead of {builds}"]
     for kind, wanted in {kind: {"image": held, "snapshot": snapshots}.get(kind, set()) for kind in account}.items():
         there = {each["id"] for each in account[kind]}
-        wrong += [f"{kind} {each} is left" for each in sorted(there - wanted)]
-        wrong += [f"{kind} {each} is lost" for each in sorted(wanted - there)]
-    return wrong
+        found += [f"{kind} {each} is left" for each in sorted(there - wanted)]
+        found += [f"{kind} {each} is lost" for each in sorted(wanted - there)]
+    return found
 
 
-def _control(project: Project, path: str, body: Any = None) -> Any:
+def control(project: Project, path: str, body: Any = None) -> Any:
+    """What the sandbox's control face answers; a body replaces what is there."""
     url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
     asked = urllib.request.Request(url)
     if body is not None:

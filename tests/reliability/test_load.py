@@ -1,0 +1,46 @@
+"""Several builds at once in an account that may send five requests a second, and one without room for another VM.
+
+Real pulumi and Packer on stub VMs; `python -m bench.load` has twenty. The tests of this module are one story.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.load import BUSY, account, control, update, wrong
+from tests.e2e.project import Project
+
+pytestmark = pytest.mark.slow
+
+BUILDS, EACH_SECOND = 3, 5.0
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    with tempfile.TemporaryDirectory(prefix="omi-load-") as place:
+        with account(Path(place), EACH_SECOND, {"vm_limit": 0}) as made:
+            yield made
+        print(made.log_tail())
+
+
+def test_a_used_up_quota_is_told_with_its_cure_and_leaves_nothing(project: Project) -> None:
+    done = update(project, 1)
+    assert done.code != 0
+    assert "used up: vm_limit (0 of 0): the account's quota is used up: remove what is not needed or ask" in done.text
+    assert "Traceback" not in done.text
+    assert wrong(project, 0) == []
+
+
+def test_the_next_update_builds_and_none_is_lost_to_the_accounts_limit(project: Project) -> None:
+    control(project, "quotas", {})
+    before = control(project, "calls")[-1]["number"]
+    done = update(project, BUILDS)
+    assert done.code == 0, done.text
+    assert wrong(project, BUILDS) == []
+    calls = control(project, f"calls?since={before}")
+    assert sum(call["action"] == "CreateImage" for call in calls) == BUILDS  # none was begun again
+    assert any((call["face"], call["status"]) in BUSY for call in calls), "the limit was never met"
