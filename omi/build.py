@@ -204,8 +204,8 @@ class Build:
                 return self._pack(tools, group_id, name)
             except BusyCloudError as error:
                 self.narrator.say(f"{str(error).partition('; see')[0]}: Packer begins again")
+            self._remove_leftover(name)  # first, since its snapshot can't go before it
             self._sweep(None, read_output(self.folder.packer_log).volumes, group=False)
-            self._remove_leftover(name)
             pause(AGAIN_AFTER * number * random.uniform(0.5, 1.5), self.stop)  # noqa: S311 - only spreads the tries
         return self._pack(tools, group_id, name)
 

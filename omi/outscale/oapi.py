@@ -98,6 +98,8 @@ class Oapi:
         """
         call = self._read if action.startswith("Read") else self._change
         answer = call(action, parameters)
+        if answer.status == _OK and answer.content is None:
+            raise not_the_api(action, self.access.api, "no JSON object")
         return answer.status, answer.body
 
     def _read(self, action: str, parameters: Mapping[str, Any]) -> _Answer:

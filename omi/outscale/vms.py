@@ -12,7 +12,7 @@ from omi.errors import CloudError
 from omi.outscale.busy import is_gone, remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags
-from omi.outscale.waiting import wait_until
+from omi.outscale.waiting import NotInTimeError, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
@@ -156,7 +156,7 @@ def stop_vm(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEV
             stop=stop,
             setting="cloud.limits.power_off",
         )
-    except CloudError:
+    except NotInTimeError:
         return False
     return True
 

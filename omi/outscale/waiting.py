@@ -14,6 +14,10 @@ T = TypeVar("T")
 _NEVER = threading.Event()
 
 
+class NotInTimeError(CloudError):
+    """What was waited for didn't come about within its limit, though the cloud answered."""
+
+
 class InterruptedBuildError(BuildError):
     """The build was told to end: its caller died or sent a signal."""
 
@@ -30,7 +34,7 @@ def wait_until(
 ) -> T:
     """Call `fetch` each `every` seconds until `done`; returns what was fetched last.
 
-    `what` completes "waited N s for ...", `setting` is where the limit is set. CloudError after `limit` seconds,
+    `what` completes "waited N s for ...", `setting` is where the limit is set. NotInTimeError after `limit` seconds,
     InterruptedBuildError once `stop` is set.
     """
     end = time.monotonic() + limit
@@ -39,7 +43,7 @@ def wait_until(
         if done(value):
             return value
         if time.monotonic() >= end:
-            raise CloudError(
+            raise NotInTimeError(
                 f"waited {limit:.0f} s for {what} ({setting}); it may be stuck: look at it in the cloud, then run again"
             )
         pause(every, stop)

@@ -131,9 +131,12 @@ def test_a_last_sweep_that_fails_is_tried_once_more(bench: Bench, monkeypatch: p
     assert "not cleaned" not in bench.said.getvalue()
 
 
-def test_packer_begins_again_when_the_cloud_was_only_busy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("when", ["busy", "busy late"])  # the later one leaves an OMI, which uses its snapshot
+def test_packer_begins_again_when_the_cloud_was_only_busy(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
     monkeypatch.setattr(omi.build, "AGAIN_AFTER", 0.01)
-    bench.packer.behave("busy")
+    bench.packer.behave(when)
     record = bench.build(bench.account.spec())
     assert bench.account.left() == {"image": [record.omi]}, "what the first run left is gone"
     assert "503 Service Unavailable: Packer begins again" in bench.said.getvalue()

@@ -66,6 +66,9 @@ def try_all(booths: Sequence[Booth], cases: Sequence[Case], seconds: float, tell
                 return
             try:
                 verdict = judge(booth, case)
+            except TimeoutError:  # the machine is so busy that the sandbox doesn't answer the runner itself
+                waiting.put(case)
+                continue
             except BaseException as error:
                 broken.append(error)
                 raise

@@ -11,7 +11,8 @@ from omi.image import CloudAccess, Limits
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_source
 from omi.outscale.quotas import used_up
-from tests.sandbox.client import Sandbox, wait_for
+from omi.outscale.vms import stop_vm
+from tests.sandbox.client import Sandbox, launch, wait_for
 
 PAGE = "<html><h1>Under maintenance</h1></html>"
 FAULTS: tuple[dict[str, Any], ...] = ({"cut": True}, {"hang": True}, {"body": PAGE}, {"status": 503})
@@ -75,3 +76,12 @@ def test_a_quota_that_is_used_up_is_told_with_its_cure_on_both_faces(sandbox: Sa
     assert used_up(cloud.oapi) == ["keypair_limit (1 of 1)"]
     sandbox.control("POST", "faults", {"action": "ReadQuotas", "body": "{}"})
     assert used_up(cloud.oapi) == [], "it is only told"
+
+
+def test_an_answer_that_is_none_is_not_told_as_a_vm_that_does_not_stop(sandbox: Sandbox, cloud: Cloud) -> None:
+    vm = launch(sandbox.oapi("main"))
+    sandbox.control("POST", "faults", {"action": "DescribeInstances", "body": PAGE})
+    with pytest.raises(CloudError, match="its answer is not FCU's"):
+        stop_vm(cloud, vm, 5)
+    sandbox.control("PUT", "faults", {"resource": "vm", "state": "stopping"})
+    assert not stop_vm(cloud, launch(sandbox.oapi("main")), 0.2)
