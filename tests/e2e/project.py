@@ -14,6 +14,9 @@ from typing import Any
 
 import yaml
 
+from sandbox.config import Addresses
+from tests.sandbox.client import Oapi
+
 TOP = Path(__file__).resolve().parents[2]
 COPIED = ("__main__.py", "Pulumi.yaml", "components", "omi", "guest", "profiles", "sandbox", "toolchain")
 STEP_LIMIT = 900
@@ -117,18 +120,26 @@ class Project:
         outputs: dict[str, Any] = json.loads(shown.text)
         return outputs
 
+    def control(self, path: str, body: Any = None, method: str | None = None) -> Any:
+        """Ask the sandbox's control face; what has a body is a POST."""
+        url = f"http://127.0.0.1:{self.base_port + 1}/_sandbox/{path}"
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=60) as answer:
+            return json.load(answer)
+
     def inventory(self) -> dict[str, Any]:
         """Every resource of every account of the sandbox, by kind."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.base_port + 1}/_sandbox/inventory", timeout=10) as answer:
-            inventory: dict[str, Any] = json.load(answer)
+        inventory: dict[str, Any] = self.control("inventory")
         return inventory
 
     def publish(self, branch: str, release: str) -> None:
         """Make the sandbox's mirror and releases.json offer this release as the branch's newest."""
-        body = json.dumps({"publish": {"branch": branch, "release": release}}).encode()
-        url = f"http://127.0.0.1:{self.base_port + 1}/_sandbox/mirror"
-        with urllib.request.urlopen(urllib.request.Request(url, body, method="POST"), timeout=60) as answer:
-            assert answer.status == 200
+        self.control("mirror", {"publish": {"branch": branch, "release": release}})
+
+    def oapi(self, profile: str = "main") -> Oapi:
+        """A client of one of the sandbox's accounts."""
+        profiles = json.loads((self.home / "osc.json").read_text(encoding="utf-8"))
+        return Oapi(profiles[profile], Addresses(self.base_port), self.home / "ca.pem")
 
     def log_tail(self, lines: int = 60) -> str:
         """The end of what the commands printed, for a failed test's report."""

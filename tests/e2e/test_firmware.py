@@ -6,17 +6,11 @@ boots it from virtio-blk. The tests of this module are one story and run in thei
 
 from __future__ import annotations
 
-import json
-import urllib.request
-from typing import Any
-
 import pytest
 import yaml
 
 from omi.verify.facts import Facts
-from sandbox.config import Addresses
 from tests.e2e.project import Project
-from tests.sandbox.client import Oapi
 
 pytestmark = pytest.mark.slow
 
@@ -24,37 +18,26 @@ SCSI_TYPE = "tinav7.c1r1p2"
 MODES = {"bios": ["legacy"], "hybrid": ["legacy", "uefi"]}
 
 
-def control(project: Project, method: str, path: str, body: Any = None) -> Any:
-    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=60) as answer:
-        return json.load(answer)
-
-
-@pytest.fixture(scope="module")
-def oapi(project: Project) -> Oapi:
-    profile = json.loads((project.home / "osc.json").read_text())["main"]
-    return Oapi(profile, Addresses(project.base_port), project.home / "ca.pem")
-
-
-def test_up_builds_both_and_verifies_each_by_its_firmware_on_virtio_scsi(project: Project, oapi: Oapi) -> None:
+def test_up_builds_both_and_verifies_each_by_its_firmware_on_virtio_scsi(project: Project) -> None:
     path = project.folder / "profiles" / "alpine.yaml"
     builds = {name: {"version": "3.23", "suffix": f"-{name}", "firmware": name} for name in MODES}
     path.write_text(yaml.safe_dump({"builds": builds}), encoding="utf-8")
     stack = yaml.safe_load((project.folder / "stacks" / "Pulumi.e2e.yaml").read_text(encoding="utf-8"))
     project.configure("vm", {**stack["config"]["alpine-omi:vm"], "verify_vm_type": SCSI_TYPE})
-    control(project, "PUT", "root-buses", {SCSI_TYPE: "virtio-scsi"})
+    project.control("root-buses", {SCSI_TYPE: "virtio-scsi"}, "PUT")
     assert project.pulumi("stack", "init", "e2e").code == 0
     done = project.up()
     assert done.code == 0, done.text
     latest = project.outputs()["latest"]
-    images = oapi.call("ReadImages", Filters={"ImageIds": [image["omi"] for image in latest.values()]})["Images"]
+    images = project.oapi().call("ReadImages", Filters={"ImageIds": [image["omi"] for image in latest.values()]})[
+        "Images"
+    ]
     assert {each["ImageName"]: sorted(each["BootModes"]) for each in images} == {
         f"alpine-3.23.6-x86_64-r0-{name}": modes for name, modes in MODES.items()
     }
     own = project.inventory()["main"]["resources"]["image"]
     assert len(own) == 2, "what Packer registered under working names is gone"
-    calls = [call["request"] for call in control(project, "GET", "calls") if call["action"] == "CreateVms"]
+    calls = [call["request"] for call in project.control("calls") if call["action"] == "CreateVms"]
     assert sorted(call["BootMode"] for call in calls if call.get("BootMode")) == ["legacy", "uefi"]
 
 

@@ -1,5 +1,6 @@
-"""A new release, a build that fails beside it, its retry, a change of content, and the prunes; all parts are real.
+"""A new release, a build that fails beside it, its retry, a change of content, and the prunes.
 
+Pulumi, Packer, its plugin and the mirror are real; the VMs are stubs, since nothing here is about what is in an image.
 The tests of this module are one story and run in their order.
 """
 
@@ -31,12 +32,11 @@ end_of_life: 2027-05-01
 
 
 @pytest.fixture(scope="module")
-def story(project: Project) -> Project:
+def project(stub_project: Project) -> Project:
     """A profile of one build, at a time when 3.23.5 was the newest release of 3.23."""
-    (project.folder / "profiles" / "alpine.yaml").write_text(yaml.safe_dump({"builds": {"plain": PLAIN}}))
-    project.publish("v3.23", "3.23.5")
-    assert project.pulumi("stack", "init", "e2e").code == 0
-    return project
+    (stub_project.folder / "profiles" / "alpine.yaml").write_text(yaml.safe_dump({"builds": {"plain": PLAIN}}))
+    stub_project.publish("v3.23", "3.23.5")
+    return stub_project
 
 
 def account(project: Project) -> dict[str, list[str]]:
@@ -68,90 +68,90 @@ def recorded(project: Project) -> set[str]:
     return names
 
 
-def test_the_release_that_the_mirror_has_is_built(story: Project) -> None:
-    done = story.up()
+def test_the_release_that_the_mirror_has_is_built(project: Project) -> None:
+    done = project.up()
     assert done.code == 0, done.text
-    assert account(story)["image"] == [OLD]
+    assert account(project)["image"] == [OLD]
 
 
-def test_a_preview_shows_the_new_release_and_writes_nothing(story: Project) -> None:
-    core = story.folder / "profiles" / "version" / "3.23.yaml"
+def test_a_preview_shows_the_new_release_and_writes_nothing(project: Project) -> None:
+    core = project.folder / "profiles" / "version" / "3.23.yaml"
     core.write_text(CORE, encoding="utf-8")
-    story.publish("v3.23", "3.23.6")
-    before = files(story), account(story)
-    shown = story.pulumi("preview", "-s", "e2e")
+    project.publish("v3.23", "3.23.6")
+    before = files(project), account(project)
+    shown = project.pulumi("preview", "-s", "e2e")
     assert shown.code == 0, shown.text
     assert "new release 3.23.6 (was 3.23.5)" in shown.text
     assert "1 to create" in shown.text
     assert "to delete" not in shown.text
-    plan = story.plan()
+    plan = project.plan()
     assert {name: step["action"] for name, step in plan.items()} == {NEW: "build", OLD: "keep"}
-    assert (files(story), account(story)) == before
+    assert (files(project), account(project)) == before
 
 
-def test_a_build_that_fails_beside_it_loses_nothing_of_it(story: Project) -> None:
-    story.edit_profile("web", BROKEN)
-    done = story.up()
+def test_a_build_that_fails_beside_it_loses_nothing_of_it(project: Project) -> None:
+    project.edit_profile("web", BROKEN)
+    done = project.up()
     assert done.code != 0
     assert "no-such-package" in done.text
-    assert recorded(story) == {OLD, NEW}
-    held = account(story)
+    assert recorded(project) == {OLD, NEW}
+    held = account(project)
     assert held["image"] == [OLD, NEW]
     assert len(held["snapshot"]) == 2
     assert not held["vm"]
 
 
-def test_the_update_recorded_the_release_and_kept_the_comments(story: Project) -> None:
-    written = (story.folder / "profiles" / "version" / "3.23.yaml").read_text(encoding="utf-8")
+def test_the_update_recorded_the_release_and_kept_the_comments(project: Project) -> None:
+    written = (project.folder / "profiles" / "version" / "3.23.yaml").read_text(encoding="utf-8")
     assert written == CORE.replace("3.23.5", "3.23.6").replace("2027-05-01", "2027-11-01")
 
 
-def test_the_next_update_retries_just_the_failed_build_and_prunes_the_superseded_release(story: Project) -> None:
-    story.edit_profile("web", SUFFIXED)
-    story.configure("retention", {"release": {"keep": 1}})
-    shown = story.pulumi("preview", "-s", "e2e")
+def test_the_next_update_retries_just_the_failed_build_and_prunes_the_superseded_release(project: Project) -> None:
+    project.edit_profile("web", SUFFIXED)
+    project.configure("retention", {"release": {"keep": 1}})
+    shown = project.pulumi("preview", "-s", "e2e")
     assert "1 to create" in shown.text
     assert "1 to delete" in shown.text
-    plan = story.plan()
+    plan = project.plan()
     assert {name: step["action"] for name, step in plan.items()} == {NEW: "keep", OLD: "prune", WEB: "build"}
     assert plan[OLD]["level"] == "release"
     assert plan[OLD]["reason"] in shown.text
-    done = story.up()
+    done = project.up()
     assert done.code == 0, done.text
-    assert account(story)["image"] == [NEW, WEB]
-    assert recorded(story) == {NEW, WEB}
+    assert account(project)["image"] == [NEW, WEB]
+    assert recorded(project) == {NEW, WEB}
 
 
-def test_nothing_goes_whose_replacement_is_not_there_yet_though_errors_are_passed_over(story: Project) -> None:
-    story.edit_profile("plain", PLAIN | {"kernel_options": {"quiet": True}})
-    story.edit_profile("web", BROKEN)
-    story.configure("retention", {"release": {"keep": 1}, "revision": {"keep": 1}})
-    plan = story.plan()
+def test_nothing_goes_whose_replacement_is_not_there_yet_though_errors_are_passed_over(project: Project) -> None:
+    project.edit_profile("plain", PLAIN | {"user": "admin"})
+    project.edit_profile("web", BROKEN)
+    project.configure("retention", {"release": {"keep": 1}, "revision": {"keep": 1}})
+    plan = project.plan()
     assert {name: step["action"] for name, step in plan.items()} == {
         CHANGED: "build", NEW: "keep", WEB_CHANGED: "build", WEB: "keep",
     }  # fmt: skip
-    assert plan[CHANGED]["reason"] == "revision r1: kernel_options (+quiet) changed in the profile"
-    done = story.up("--continue-on-error")
+    assert plan[CHANGED]["reason"] == "revision r1: user changed in the profile"
+    done = project.up("--continue-on-error")
     assert done.code != 0
-    assert account(story)["image"] == [NEW, WEB, CHANGED]
-    assert recorded(story) == {NEW, CHANGED, WEB}
+    assert account(project)["image"] == [NEW, WEB, CHANGED]
+    assert recorded(project) == {NEW, CHANGED, WEB}
 
 
-def test_the_setting_builds_limits_a_run_to_one_build(story: Project) -> None:
-    story.configure("builds", ["plain"])
-    shown = story.pulumi("preview", "-s", "e2e")
-    story.configure("builds", None)
+def test_the_setting_builds_limits_a_run_to_one_build(project: Project) -> None:
+    project.configure("builds", ["plain"])
+    shown = project.pulumi("preview", "-s", "e2e")
+    project.configure("builds", None)
     assert shown.code == 0, shown.text
     assert "1 to delete" in shown.text
     assert "to create" not in shown.text
     assert "not in this run, which is about plain" in shown.text
 
 
-def test_a_target_limits_a_run_to_one_build_and_the_superseded_revision_goes(story: Project) -> None:
-    plan = story.plan()
+def test_a_target_limits_a_run_to_one_build_and_the_superseded_revision_goes(project: Project) -> None:
+    plan = project.plan()
     assert (plan[NEW]["action"], plan[NEW]["level"]) == ("prune", "revision")
     assert plan[WEB_CHANGED]["action"] == "build"
-    done = story.up("--target", "**plain**", "--target-dependents")
+    done = project.up("--target", "**plain**", "--target-dependents")
     assert done.code == 0, done.text
-    assert account(story)["image"] == [WEB, CHANGED]
-    assert recorded(story) == {CHANGED, WEB}
+    assert account(project)["image"] == [WEB, CHANGED]
+    assert recorded(project) == {CHANGED, WEB}

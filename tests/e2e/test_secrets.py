@@ -13,7 +13,6 @@ import signal
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +84,7 @@ def marked() -> Iterator[Marked]:
             started = project.start_cloud()
             assert started.code == 0, started.text
             project.edit_profile("v3_22-x86_64", None)
-            control(project, "policies", {"main": json.loads(POLICY.read_text(encoding="utf-8"))})
+            project.control("policies", {"main": json.loads(POLICY.read_text(encoding="utf-8"))}, "PUT")
             assert project.pulumi("stack", "init", "e2e").code == 0
             yield Marked(folder, project, Sought([REAL[1], *(secret for _, secret in DECOYS.values())]))
         finally:
@@ -112,18 +111,8 @@ def write_keys(folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def control(project: Project, path: str, body: Any = None) -> Any:
-    """What the sandbox's control face answers; a body replaces what is there."""
-    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
-    asked = urllib.request.Request(url)
-    if body is not None:
-        asked = urllib.request.Request(url, json.dumps(body).encode(), method="PUT")
-    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - the url is of this file
-        return json.load(answer)
-
-
 def put_faults(project: Project, *faults: dict[str, Any]) -> None:
-    control(project, "faults", [*faults])
+    project.control("faults", [*faults], "PUT")
 
 
 def good(done: Result) -> str:
@@ -173,8 +162,8 @@ def test_a_whole_way_leaves_no_secret_anywhere(marked: Marked) -> None:
 
 
 def test_it_was_held_to_the_policy_and_refused_nothing(marked: Marked) -> None:
-    assert list(control(marked.project, "policies")) == ["main"]
-    calls = [call for call in control(marked.project, "calls") if call["profile"] == "main"]
+    assert list(marked.project.control("policies")) == ["main"]
+    calls = [call for call in marked.project.control("calls") if call["profile"] == "main"]
     assert {"RunInstances", "CreateVms", "DeregisterImage", "DeleteSnapshot"} <= {call["action"] for call in calls}
     assert [call for call in calls if call["status"] in (401, 403)] == []
 

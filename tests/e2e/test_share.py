@@ -6,18 +6,11 @@ Real pulumi and Packer on stub VMs. The tests of this module are one story and r
 from __future__ import annotations
 
 import json
-import tempfile
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.config import Addresses
-from tests.e2e.conftest import free_ports
 from tests.e2e.project import Project
-from tests.sandbox.client import Oapi
 
 pytestmark = pytest.mark.slow
 
@@ -26,39 +19,20 @@ REFUSED = {"action": "ModifyImageAttribute", "status": 403, "code": "OperationNo
 
 
 @pytest.fixture(scope="module")
-def project() -> Iterator[Project]:
-    with tempfile.TemporaryDirectory(prefix="omi-share-") as folder:
-        made = Project(Path(folder) / "project", Path(folder) / "cloud", free_ports(), stubs=True)
-        try:
-            started = made.start_cloud()
-            assert started.code == 0, started.text
-            made.edit_profile("v3_22-x86_64", None)
-            made.configure("access", "public")
-            assert made.pulumi("stack", "init", "e2e").code == 0
-            yield made
-        finally:
-            made.sandbox("stop")
-            print(made.log_tail())
-
-
-def control(project: Project, path: str, body: Any = None) -> Any:
-    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data), timeout=10) as answer:
-        return json.load(answer)
+def project(stub_project: Project) -> Project:
+    stub_project.configure("access", "public")
+    return stub_project
 
 
 def images(project: Project) -> list[dict[str, Any]]:
     """The account's own, as OAPI tells them."""
-    profiles = json.loads((project.home / "osc.json").read_text(encoding="utf-8"))
-    client = Oapi(profiles["main"], Addresses(project.base_port), project.home / "ca.pem")
     own = {"AccountIds": [project.inventory()["main"]["account_id"]]}
-    found: list[dict[str, Any]] = client.call("ReadImages", Filters=own)["Images"]
+    found: list[dict[str, Any]] = project.oapi().call("ReadImages", Filters=own)["Images"]
     return found
 
 
 def test_a_refused_share_fails_the_build_and_leaves_the_image_verified_and_private(project: Project) -> None:
-    control(project, "faults", {**REFUSED, "times": 1})
+    project.control("faults", {**REFUSED, "times": 1})
     shown = " ".join(project.pulumi("preview", "-s", "e2e").text.split())
     assert " share everyone may launch it once it is verified: `access` in the stack's config" in shown
     done = project.up()
@@ -73,12 +47,12 @@ def test_a_refused_share_fails_the_build_and_leaves_the_image_verified_and_priva
 
 def test_the_next_update_shares_it_after_it_was_verified_again(project: Project) -> None:
     (left,) = images(project)
-    before = control(project, "calls")[-1]["number"]
+    before = project.control("calls")[-1]["number"]
     done = project.up()
     assert done.code == 0, done.text
     assert project.outputs()["latest"][BUILD]["omi"] == left["ImageId"]
     assert images(project)[0]["PermissionsToLaunch"]["GlobalPermission"] is True
-    calls = control(project, f"calls?since={before}")
+    calls = project.control(f"calls?since={before}")
     assert not [call for call in calls if call["action"] in ("CreateImage", "RegisterImage", "CreateSnapshot")]
     launched = [call["number"] for call in calls if call["action"] in ("RunInstances", "CreateVms")]
     ended = [call["number"] for call in calls if call["action"] in ("TerminateInstances", "DeleteVms")]

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.e2e.conftest import free_ports
 from tests.e2e.project import Project
 
 pytestmark = pytest.mark.slow
@@ -17,18 +12,8 @@ BUILD = "v3_23-x86_64"
 
 
 @pytest.fixture(scope="module")
-def project() -> Iterator[Project]:
-    with tempfile.TemporaryDirectory(prefix="omi-e2e-") as folder:
-        made = Project(Path(folder) / "project", Path(folder) / "cloud", free_ports(), stubs=True)
-        try:
-            started = made.start_cloud()
-            assert started.code == 0, started.text
-            made.edit_profile("v3_22-x86_64", None)
-            assert made.pulumi("stack", "init", "e2e").code == 0
-            yield made
-        finally:
-            made.sandbox("stop")
-            print(made.log_tail())
+def project(stub_project: Project) -> Project:
+    return stub_project
 
 
 def test_a_stack_that_was_not_told_of_stubs_takes_no_image_of_theirs(project: Project) -> None:

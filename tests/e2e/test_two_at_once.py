@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.e2e.conftest import free_ports
 from tests.e2e.project import Project
 from tests.sandbox.client import wait_for
 
@@ -23,19 +19,10 @@ OTHERS = {"same-account": "main", "second-account": "second"}
 
 
 @pytest.fixture(scope="module")
-def project() -> Iterator[Project]:
-    with tempfile.TemporaryDirectory(prefix="omi-two-") as folder:
-        made = Project(Path(folder) / "p", Path(folder) / "c", free_ports(), stubs=True)
-        try:
-            started = made.start_cloud()
-            assert started.code == 0, started.text
-            made.edit_profile("v3_22-x86_64", None)
-            for stack in ("e2e", *OTHERS):
-                assert made.pulumi("stack", "init", stack).code == 0
-            yield made
-        finally:
-            made.sandbox("stop")
-            print(made.log_tail(150))
+def project(stub_project: Project) -> Project:
+    for stack in OTHERS:
+        assert stub_project.pulumi("stack", "init", stack).code == 0
+    return stub_project
 
 
 def begin(project: Project, stack: str) -> subprocess.Popen[bytes]:
