@@ -24,8 +24,11 @@ from pathlib import Path
 from tests.reliability.matrix import COMMANDS, Case, Verdict, cases_of, judge, perform, prepare
 from tests.reliability.report import by_kind, failures, table
 from tests.reliability.stage import COPIED, TOP, Booth, staged
+from tests.sandbox import client
 
 WORKERS = 6
+PATIENCE = 120.0
+"""Seconds that the sandbox may take to answer the runner itself on a machine that is busy with other things."""
 
 
 def record_cases(booth: Booth, commands: Sequence[str] = COMMANDS) -> list[Case]:
@@ -94,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--commands", nargs="*", default=COMMANDS, choices=COMMANDS)
     parser.add_argument("--only", default="", help="only cases whose name has this text")
     given = parser.parse_args(arguments)
+    client.LIMIT = PATIENCE
     print(f"seed {given.seed}", flush=True)
     verdicts = read_results(given.results)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, staged(Path(folder), given.workers) as stage:
