@@ -9,6 +9,7 @@ in parts. Needs the toolchain's environment (`. toolchain/env.sh`).
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import queue
 import random
@@ -18,10 +19,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-from tests.reliability.matrix import COMMANDS, Case, Verdict, cases_of, judge, perform, prepare
+from tests.reliability.matrix import COMMANDS, Case, Command, Verdict, cases_of, judge, perform, prepare
 from tests.reliability.report import by_kind, failures, table
 from tests.reliability.stage import COPIED, TOP, Booth, staged
 from tests.sandbox import client
@@ -31,20 +34,30 @@ PATIENCE = 120.0
 """Seconds that the sandbox may take to answer the runner itself on a machine that is busy with other things."""
 
 
-def record_cases(booth: Booth, commands: Sequence[str] = COMMANDS) -> list[Case]:
-    """The cases of the calls that the commands make when nothing goes wrong."""
-    cases: list[Case] = []
-    for command in COMMANDS:
-        if command not in commands:
-            continue
+def record_cases(booths: Sequence[Booth], commands: Sequence[str] = COMMANDS) -> list[Case]:
+    """The cases of the calls that the commands make when nothing goes wrong; a command at a time in each booth."""
+    with ThreadPoolExecutor(len(booths)) as several:
+        wanted = [command for command in COMMANDS if command in commands]
+        free = itertools.cycle(booths)
+        locks = {booth.profile: threading.Lock() for booth in booths}
+        return [case for cases in several.map(partial(_record, locks), free, wanted) for case in cases]
+
+
+def _record(locks: Mapping[str, threading.Lock], booth: Booth, command: Command) -> list[Case]:
+    with locks[booth.profile]:
         prepared = prepare(booth, command)
         before = len(booth.calls())
         ended = perform(booth, command, prepared)
         if ended.code != 0:
             raise RuntimeError(f"{command} fails without any fault: {ended.said}")
         made = [call for call in booth.calls()[before:] if call["face"] in ("oapi", "fcu")]
-        cases += cases_of(command, made)
-    return cases
+        return list(cases_of(command, made))
+
+
+def one_of_each(cases: Sequence[Case], seed: int) -> list[Case]:
+    """One case of each kind of fault, of those that don't take long, as the seed decides."""
+    found = {case.kind: case for case in in_order([case for case in cases if not case.is_long], seed)}
+    return list(found.values())
 
 
 def in_order(cases: Sequence[Case], seed: int) -> list[Case]:
@@ -101,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"seed {given.seed}", flush=True)
     verdicts = read_results(given.results)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, staged(Path(folder), given.workers) as stage:
-        recorded = record_cases(stage.booths[0], given.commands)
+        recorded = record_cases(stage.booths, given.commands)
         cases = in_order([case for case in recorded if given.only in case.name], given.seed)
         known = {each.name for each in verdicts}
         print(f"{len(cases)} cases, {len(known & {case.name for case in cases})} of them known", flush=True)

@@ -74,6 +74,12 @@ class Case:
     def name(self) -> str:
         return f"{self.command}: {self.kind} at {self.place}"
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it waits for limits of a minute: Packer's, a VM's end, or several tries of a row of calls."""
+        waits = self.command == "build" and ("resource" in self.fault or "hang" in self.fault)
+        return waits or "times" in self.fault or self.fault.get("state") == "shutting-down"
+
 
 def cases_of(command: Command, calls: Iterable[dict[str, Any]]) -> Iterator[Case]:
     """Every case of a command that made these calls."""

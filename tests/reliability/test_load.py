@@ -16,7 +16,7 @@ from tests.e2e.project import Project
 
 pytestmark = pytest.mark.slow
 
-BUILDS, EACH_SECOND = 3, 5.0
+BUILDS, EACH_SECOND = 2, 5.0
 
 
 @pytest.fixture(scope="module")
