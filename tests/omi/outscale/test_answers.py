@@ -83,5 +83,5 @@ def test_an_answer_that_is_none_is_not_told_as_a_vm_that_does_not_stop(sandbox: 
     sandbox.control("POST", "faults", {"action": "DescribeInstances", "body": PAGE})
     with pytest.raises(CloudError, match="its answer is not FCU's"):
         stop_vm(cloud, vm, 5)
-    sandbox.control("PUT", "faults", {"resource": "vm", "state": "stopping"})
+    sandbox.control("PUT", "faults", {"resource": "vm", "state": "stopping", "times": -1})
     assert not stop_vm(cloud, launch(sandbox.oapi("main")), 0.2)

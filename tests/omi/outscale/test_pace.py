@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from omi.image import CloudAccess
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import find_own
 from omi.outscale.pace import CALM, EACH_SECOND, Pace
+from tests.sandbox.client import Sandbox
 
 
 class Clock:
@@ -69,3 +74,18 @@ def test_where_its_file_cannot_be_nobody_waits(tmp_path: Path, clock: Clock) -> 
     pace(tmp_path, clock).slow_down()
     pace(tmp_path, clock).wait()
     assert clock.waited == []
+
+
+@pytest.mark.parametrize(("face", "fault"), [("oapi", {"status": 429}), ("fcu", {"status": 503})])
+def test_either_apis_refusal_is_heeded(
+    sandbox: Sandbox, access: CloudAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, face: str, fault: Any
+) -> None:
+    monkeypatch.setenv("ALPINE_OMI_CACHE", str(tmp_path / "cache"))
+    cloud = Cloud.connect(access)
+    monkeypatch.setattr(cloud.oapi, "pace", Pace(tmp_path / "pace" / "key", sleep=lambda _: None))
+    find_own(cloud, "any")
+    assert not (tmp_path / "pace").exists()
+    sandbox.control("POST", "faults", {"action": "*", "face": face, **fault})
+    _ = cloud.oapi.read("ReadVms", {})
+    find_own(cloud, "any")
+    assert (tmp_path / "pace" / "key").exists()
