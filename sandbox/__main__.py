@@ -9,6 +9,7 @@ from pathlib import Path
 from sandbox import commands
 from sandbox.config import (
     DEFAULT_BASE_PORT,
+    LAST_BASE_PORT,
     STUB_MACHINES,
     STUB_SOURCE,
     Addresses,
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "--base-port",
         type=int,
         default=DEFAULT_BASE_PORT,
-        help="HTTPS port; plain HTTP and the Alpine mirror are on the next two (%(default)s)",
+        help="HTTPS port; plain HTTP, Alpine mirror and object store are on the next three (%(default)s)",
     )
     actions = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, text in (
@@ -97,8 +98,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(given: argparse.Namespace) -> Settings:
-    if not 1024 <= given.base_port <= 65533:
-        raise ServerError(f"--base-port {given.base_port} is not between 1024 and 65533")
+    if not 1024 <= given.base_port <= LAST_BASE_PORT:
+        raise ServerError(f"--base-port {given.base_port} is not between 1024 and {LAST_BASE_PORT}")
     home = given.home.expanduser().absolute()
     addresses = Addresses(given.base_port)
     if "machines" not in given:

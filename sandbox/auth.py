@@ -19,6 +19,9 @@ from urllib.parse import parse_qsl, quote
 from sandbox.cloud.errors import CloudError, Fail
 
 WRONG_BEFORE_LOCK = 4
+UNSIGNED = "UNSIGNED-PAYLOAD"
+LONGEST_URL = 7 * 24 * 3600
+"""Seconds that a pre-signed URL may last (OUTSCALE's guide, Copying an OMI Across Regions)."""
 _FORMS = {
     "AWS4-HMAC-SHA256": ("AWS4", "aws4_request", "x-amz-date"),
     "OSC4-HMAC-SHA256": ("OSC4", "osc4_request", "x-osc-date"),
@@ -70,6 +73,10 @@ class Verifier:
         self._wrong: dict[str, int] = {}
         self._locked_until: dict[str, float] = {}
 
+    def key_of(self, profile: str) -> Key:
+        """The key of an account."""
+        return next(key for key in self._keys.values() if key.profile == profile)
+
     def verify(self, request: SignedRequest) -> Key:
         """The key that signed `request`; raises CloudError (HTTP 401) when it is not signed by a known one."""
         match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", "").strip())
@@ -113,10 +120,37 @@ class Verifier:
         expected = sign(
             word + key.secret_key,
             [day, region, service, terminator],
-            f"{match['algorithm']}\n{stamp}\n{'/'.join(scope)}\n{_canonical_hash(request, names)}",
+            f"{match['algorithm']}\n{stamp}\n{'/'.join(scope)}\n{_canonical_hash(request, names, service)}",
         )
         if not secrets.compare_digest(expected, match["signature"]):
             raise CloudError(Fail.AUTHENTICATION, "The signature does not match.")
+        return key
+
+    def verify_presigned(self, request: SignedRequest) -> Key:
+        """The key that signed a URL (SigV4 in its query), while it lasts: at most seven days, as on OUTSCALE."""
+        given = dict(parse_qsl(request.query, keep_blank_values=True))
+        signature = given.pop("X-Amz-Signature", "")
+        access_key, *scope = given.get("X-Amz-Credential", "").split("/")
+        key, stamp, names = (
+            self._keys.get(access_key),
+            given.get("X-Amz-Date", ""),
+            given.get("X-Amz-SignedHeaders", ""),
+        )
+        if key is None or len(scope) != 4 or scope[2:] != ["s3", "aws4_request"] or scope[1] != key.region:
+            raise CloudError(Fail.AUTHENTICATION, "The URL names no known access key of this Region.")
+        headers = "".join(f"{name}:{request.headers.get(name, '').strip()}\n" for name in names.split(";"))
+        parts = (request.method, quote(request.path, safe="/-_.~"), _query(given), headers, names, UNSIGNED)
+        canonical = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        text = f"AWS4-HMAC-SHA256\n{stamp}\n{'/'.join(scope)}\n{canonical}"
+        if not secrets.compare_digest(sign("AWS4" + key.secret_key, scope, text), signature):
+            raise CloudError(Fail.AUTHENTICATION, "The signature does not match.")
+        try:
+            begins = dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC).timestamp()
+            lasts = int(given.get("X-Amz-Expires", ""))
+        except ValueError:
+            raise CloudError(Fail.AUTHENTICATION, "The URL tells no time.") from None
+        if not 0 < lasts <= LONGEST_URL or self._clock() > begins + lasts:
+            raise CloudError(Fail.EXPIRED, "Request has expired.")
         return key
 
     def _check_date(self, stamp: str, day: str) -> None:
@@ -137,8 +171,31 @@ def sign(secret: str, scope: list[str], text: str) -> str:
     return hmac.new(derived, text.encode(), hashlib.sha256).hexdigest()
 
 
-def _canonical_hash(request: SignedRequest, names: list[str]) -> str:
+def _query(given: Mapping[str, str]) -> str:
+    return "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in sorted(given.items()))
+
+
+def presign(key: Key, host: str, path: str, seconds: int, when: dt.datetime) -> str:
+    """The query of a URL by which whoever has it may GET `path` for so long."""
+    scope = [when.strftime("%Y%m%d"), key.region, "s3", "aws4_request"]
+    stamp = when.strftime("%Y%m%dT%H%M%SZ")
+    given = {
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": "/".join((key.access_key, *scope)),
+        "X-Amz-Date": stamp,
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-SignedHeaders": "host",
+    }
+    parts = ("GET", quote(path, safe="/-_.~"), _query(given), f"host:{host}\n", "host", UNSIGNED)
+    canonical = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    signature = sign("AWS4" + key.secret_key, scope, f"AWS4-HMAC-SHA256\n{stamp}\n{'/'.join(scope)}\n{canonical}")
+    return f"{_query(given)}&X-Amz-Signature={signature}"
+
+
+def _canonical_hash(request: SignedRequest, names: list[str], service: str) -> str:
     body_hash = hashlib.sha256(request.body).hexdigest()
+    if service == "s3" and request.headers.get("x-amz-content-sha256") == UNSIGNED:
+        body_hash = UNSIGNED  # TLS has it safe, so S3's clients save the time
     if request.headers.get("x-amz-content-sha256", body_hash) != body_hash:
         raise CloudError(Fail.AUTHENTICATION, "The content hash does not match the content.")
     if any(name not in request.headers for name in names):

@@ -192,7 +192,7 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
         print(json.dumps({"running": True, **facts}, indent=2))
         return 0
     print(f"running: pid {facts['pid']}, home {facts['home']}")
-    for name in ("api", "fcu", "plain", "mirror", "profiles", "ca"):
+    for name in ("api", "fcu", "oos", "plain", "mirror", "profiles", "ca"):
         print(f"  {name:9} {facts[name] or 'off'}")
     print("  " + ", ".join(f"{count} {kind}" for kind, count in facts["counts"].items()))
     if facts["stubs"]:

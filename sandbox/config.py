@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 DEFAULT_BASE_PORT = 7440
+LAST_BASE_PORT = 65532
+"""It and the three after it are used."""
 STUB_MACHINES = "sandbox.machines.stub:StubMachines"
 """The machine driver whose VMs are stubs: SSH servers that answer what was recorded."""
 STUB_SOURCE = "sandbox.machines.stub:ensure_source"
@@ -62,6 +64,9 @@ class Timing:
     snapshot_delete: float = 0.0
     """A deleted snapshot was recorded as gone at the next read."""
     image_create: float = 1.0
+    export_queue: float = 0.5
+    export_copy: float = 1.0
+    """Of an image to the object store; on OUTSCALE more than 40 minutes were seen."""
     terminated_kept: float = 300.0
     """A terminated VM stays readable this long."""
     security_group_hold: float = 0.5
@@ -103,6 +108,14 @@ class Addresses:
     @property
     def mirror_port(self) -> int:
         return self.base_port + 2
+
+    @property
+    def oos_port(self) -> int:
+        return self.base_port + 3
+
+    @property
+    def oos_endpoint(self) -> str:
+        return f"https://{self.host}:{self.oos_port}"
 
     @property
     def api_endpoint(self) -> str:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from sandbox.cloud.errors import CloudError, Fail
 
-SERVICES = {"oapi": "api", "fcu": "ec2"}
-"""A face's code in a policy."""
+SERVICES = {"oapi": "api", "fcu": "ec2", "oos": "s3"}
+"""A face's code in a policy; that of OOS was chosen after S3's own policies."""
 
 
 class Statement(BaseModel):

@@ -11,7 +11,7 @@ import shutil
 import signal
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -21,6 +21,7 @@ from sandbox import tls
 from sandbox.auth import Verifier
 from sandbox.cloud import recovery, seeds, vmwork
 from sandbox.cloud.context import Cloud
+from sandbox.cloud.model import Account
 from sandbox.cloud.seeds import Source
 from sandbox.cloud.store import Store, StoreError
 from sandbox.config import Settings
@@ -28,6 +29,7 @@ from sandbox.control import Control
 from sandbox.credentials import ensure_profiles
 from sandbox.home import ServerError, only_one, only_one_kind
 from sandbox.machines.protocol import MachineError, Machines
+from sandbox.oos import Objects, Oos
 from sandbox.relay import SshRelay
 from sandbox.source_omi import SourceOmiError
 from sandbox.web import Api, WebServer
@@ -68,6 +70,7 @@ class Server:
             _require_tools()
         secured = self._listen("tls", settings.addresses.tls_port, tls.server_context(settings.home))
         plain = self._listen("plain", settings.addresses.plain_port, None)
+        objects_web = self._listen("oos", settings.addresses.oos_port, tls.server_context(settings.home))
         only_one_kind(settings)
         recorded = [settings.answers] if settings.answers else []
         machines: Machines = _load(settings.machines)(settings.home, *recorded)
@@ -91,8 +94,13 @@ class Server:
         if settings.mirror != "off":
             self._start_mirror(control, progress)
         self.api = Api(self.cloud, verifier, accounts, control)
+        objects = Objects()
+        self._parts.callback(objects.clear)
+        oos = self.cloud.object_store = Oos(self.cloud, objects, verifier, accounts, control)
+        control.extras["buckets"] = lambda method, body: _by_profile(objects.buckets(), accounts)
         for web in (secured, plain):
             web.api = self.api
+        objects_web.api = oos
 
     def _listen(self, name: str, port: int, context: ssl.SSLContext | None) -> WebServer:
         try:
@@ -178,6 +186,7 @@ class Server:
             "stubs": self.settings.has_stubs,
             "api": addresses.api_endpoint,
             "fcu": addresses.fcu_endpoint,
+            "oos": addresses.oos_endpoint,
             "plain": addresses.plain_url,
             "mirror": f"http://{addresses.host}:{addresses.mirror_port}" if self.settings.mirror != "off" else None,
             "profiles": str(self.settings.profiles_file),
@@ -209,6 +218,11 @@ def serve(settings: Settings, progress: Progress, ready: Callable[[], None]) -> 
         server.close()
 
 
+def _by_profile(found: Mapping[str, Any], accounts: Mapping[str, Account]) -> dict[str, Any]:
+    names = {account.id: profile for profile, account in accounts.items()}
+    return {names.get(account_id, account_id): buckets for account_id, buckets in found.items()}
+
+
 def _require_tools() -> None:
     missing = sorted({package for tool, package in NEEDED_TOOLS.items() if shutil.which(tool) is None})
     if missing:
@@ -228,7 +242,7 @@ def _load(name: str) -> Callable[..., Any]:
 def _port_error(port: int) -> ServerError:
     return ServerError(
         f"port {port} on 127.0.0.1 is in use; end what holds it or choose another with --base-port"
-        " (ports B, B+1 and B+2 are used)"
+        " (ports B to B+3 are used)"
     )
 
 

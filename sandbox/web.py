@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from sandbox import fcu, oapi
@@ -57,6 +57,7 @@ class HttpAnswer:
     status: int
     body: bytes
     content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 NO_ANSWER = HttpAnswer(0, b"")
@@ -188,6 +189,14 @@ def _fail_of(fault: Fault) -> Fail:
     return Fail.INTERNAL
 
 
+class Face(Protocol):
+    """What a port is answered by."""
+
+    def answer(self, request: HttpRequest, *, plain: bool) -> HttpAnswer:
+        """Answer one request."""
+        ...
+
+
 class WebServer(ThreadingHTTPServer):
     """One listening address; a thread for each connection, TLS handshakes included."""
 
@@ -197,7 +206,7 @@ class WebServer(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
-        self.api: Api | None = None
+        self.api: Face | None = None
         super().__init__(address, _Handler)
 
     @property
@@ -235,6 +244,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
+    def do_HEAD(self) -> None:
+        self._serve()
+
     def do_PUT(self) -> None:
         self._serve()
 
@@ -264,10 +276,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Date", self.date_time_string())
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers:
+            self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self._headers_buffer: list[bytes]
-        self._headers_buffer.append(b"\r\n" + answer.body)
+        self._headers_buffer.append(b"\r\n" + (b"" if self.command == "HEAD" else answer.body))
         self.flush_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name

@@ -14,6 +14,7 @@ from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.faults import Faults, Whose
 from sandbox.cloud.ids import check_id, new_id
 from sandbox.cloud.model import Account, PublicIp, Resource, Vm
+from sandbox.cloud.objects import ObjectStore
 from sandbox.cloud.quotas import Quotas, RequestLimit
 from sandbox.cloud.store import Store
 from sandbox.config import REGIONS, Addresses, Region, Timing
@@ -46,6 +47,8 @@ class Cloud:
         """VM id -> what is wrong with its SSH since it started (`closed`, `silent`)."""
         self.keyless: set[str] = set()
         """Ids of VMs whose metadata lack their key, as a fault says."""
+        self.object_store: ObjectStore | None = None
+        """Put there by who starts the server."""
         self.quotas = Quotas(self.owned)
         self.requests = RequestLimit(None)
         self._lock = threading.RLock()
@@ -122,6 +125,13 @@ class Cloud:
         deadline = time.monotonic() + limit
         for thread in list(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The object store."""
+        if self.object_store is None:
+            raise CloudError(Fail.INTERNAL, "There is no object store.")
+        return self.object_store
 
     def vm_lock(self, vm_id: str) -> threading.RLock:
         """Held while the machine of a VM is started, stopped or removed; taken before the cloud's lock, never after."""

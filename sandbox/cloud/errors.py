@@ -25,6 +25,7 @@ class Fail(Enum):
     """What can be refused."""
 
     AUTHENTICATION = Refusal(401, "1", "AccessDenied", "AuthFailure", 401)
+    EXPIRED = Refusal(403, "1", "AccessDenied", "RequestExpired", 403)
     DENIED = Refusal(401, "5", "AccessDenied", "UnauthorizedOperation", 403)
     LOCKED = Refusal(401, "13", "AccessDenied", "AuthFailure", 401)
     THROTTLED = Refusal(503, "6", "AccessDenied", "RequestLimitExceeded", 503)
@@ -40,6 +41,7 @@ class Fail(Enum):
     BAD_MAPPING = Refusal(400, "4011", "InvalidParameterValue", "InvalidBlockDeviceMapping")
     BAD_COUNT = Refusal(400, "4018", "InvalidParameterValue", "InvalidParameterValue")
     BAD_DEVICE = Refusal(400, "4019", "InvalidParameterValue", "InvalidParameterValue")
+    NO_BUCKET = Refusal(400, "4002", "InvalidParameterValue", "NoSuchBucket")
     BAD_IMAGE_NAME = Refusal(400, "4026", "InvalidParameterValue", "InvalidAMIName.Malformed")
     BAD_LOCATION = Refusal(400, "4027", "InvalidParameterValue", "InvalidParameterValue")
     BAD_IOPS = Refusal(400, "4029", "InvalidParameterValue", "InvalidParameterValue")
@@ -56,6 +58,7 @@ class Fail(Enum):
     BAD_TAG_VALUE = Refusal(400, "4070", "InvalidParameterValue", "InvalidParameterValue")
     BAD_SIZE = Refusal(400, "4078", "InvalidParameterValue", "InvalidParameterValue")
     BAD_SUBREGION = Refusal(400, "4081", "InvalidParameterValue", "InvalidParameterValue")
+    NO_OBJECT = Refusal(400, "4088", "InvalidParameterValue", "InvalidParameterValue")
     BAD_ID = Refusal(400, "4104", "InvalidParameterValue", "InvalidParameterValue")
     BAD_LENGTH = Refusal(400, "4106", "InvalidParameterValue", "InvalidParameterValue")
     BAD_TYPE = Refusal(400, "4108", "InvalidParameterValue", "InvalidParameterValue")

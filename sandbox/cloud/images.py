@@ -77,6 +77,33 @@ def register_image(
         )
 
 
+def imported_image(
+    cloud: Cloud,
+    caller: Account,
+    *,
+    name: str,
+    description: str,
+    architecture: str,
+    mappings: tuple[ImageMapping, ...],
+    boot_modes: tuple[str, ...],
+) -> Image:
+    """An image over snapshots that are still being imported; it is available once they are completed."""
+    with cloud.transaction():
+        _check(cloud, caller, name, description, architecture, boot_modes)
+        return _put(
+            cloud,
+            caller,
+            name=name,
+            description=description,
+            architecture=architecture,
+            root_device=check_root_device(mappings[0].device_name),
+            mappings=mappings,
+            boot_modes=boot_modes or DEFAULT_BOOT_MODES,
+            product_codes=(DEFAULT_PRODUCT_CODE,),
+            tpm_mandatory=False,
+        )
+
+
 def _mapping(cloud: Cloud, caller: Account, device: DeviceRequest, root: str) -> ImageMapping:
     if not device.snapshot_id:
         raise CloudError(Fail.BAD_MAPPING, f"The mapping of {device.device_name} names no snapshot.")

@@ -223,6 +223,25 @@ class PublicIp(Resource):
     link_id: str | None = None
 
 
+class ImageExportTask(Resource):
+    """The export of an image to a bucket; state is pending/queued, pending, completed, failed or cancelled.
+
+    `manifest` is the key of the manifest in the bucket, `progress` in percent.
+    """
+
+    kind = "image-export-task"
+    prefix = "image-export"
+
+    image_id: str
+    bucket: str
+    prefix_of_keys: str
+    format: str
+    manifest: str
+    state: str
+    progress: int
+    comment: str = ""
+
+
 KINDS: tuple[type[Resource], ...] = (
     Account,
     Keypair,
@@ -232,4 +251,5 @@ KINDS: tuple[type[Resource], ...] = (
     Image,
     Vm,
     PublicIp,
+    ImageExportTask,
 )

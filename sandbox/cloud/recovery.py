@@ -2,6 +2,7 @@
 
 VMs died with the process: those that ran, started or stopped are `stopped`. A snapshot whose content was not yet
 copied is in `error`; one that was copied completes. Volumes, images and deletions that were under way are redone.
+Exports that were under way have failed, since the object store's buckets are gone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import partial
 from sandbox.cloud import vmwork
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.images import complete_image
-from sandbox.cloud.model import Image, Snapshot, Vm, Volume
+from sandbox.cloud.model import Image, ImageExportTask, Snapshot, Vm, Volume
 from sandbox.cloud.snapshots import complete_snapshot, remove_snapshot
 from sandbox.cloud.volumes import make_volume, remove_volume
 
@@ -30,6 +31,9 @@ def recover(cloud: Cloud) -> None:
         for image in cloud.store.all(Image):
             if image.state == "pending":
                 cloud.later(f"image {image.id}", partial(complete_image, cloud, image.id))
+        for task in cloud.store.all(ImageExportTask):
+            if task.state in ("pending/queued", "pending"):
+                cloud.store.put(task.model_copy(update={"state": "failed", "comment": "the sandbox was stopped"}))
 
 
 def stop_all(cloud: Cloud) -> None:

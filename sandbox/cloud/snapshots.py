@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
@@ -39,7 +42,7 @@ def create_snapshot(cloud: Cloud, caller: Account, *, volume_id: str, descriptio
         volume = cloud.own(caller, Volume, volume_id, Fail.NO_VOLUME)
         if volume.state not in ("available", "in-use"):
             raise CloudError(Fail.VOLUME_STATE, f"The volume {volume_id} is {volume.state}.")
-        snapshot = store.put(_new(cloud, caller, description, volume.size, volume_id=volume_id))
+        snapshot = store.put(new_snapshot(cloud, caller, description, volume.size, volume_id=volume_id))
         cloud.later(f"snapshot {snapshot.id}", lambda: make_snapshot(cloud, snapshot.id))
         return snapshot
 
@@ -53,12 +56,12 @@ def copy_snapshot(cloud: Cloud, caller: Account, *, source_id: str, description:
 def start_copy(cloud: Cloud, caller: Account, source: Snapshot, description: str) -> Snapshot:
     """As copy_snapshot, of a snapshot whose right to be copied was settled before (an image that may be launched)."""
     with cloud.transaction() as store:
-        snapshot = store.put(_new(cloud, caller, description, source.size, source_id=source.id))
+        snapshot = store.put(new_snapshot(cloud, caller, description, source.size, source_id=source.id))
         cloud.later(f"copy {snapshot.id}", lambda: make_snapshot(cloud, snapshot.id))
         return snapshot
 
 
-def _new(
+def new_snapshot(
     cloud: Cloud,
     caller: Account,
     description: str,
@@ -66,6 +69,7 @@ def _new(
     volume_id: str | None = None,
     source_id: str | None = None,
 ) -> Snapshot:
+    """One that is not stored yet, of a volume, of another snapshot, or (neither) of a file."""
     if len(description) > MAX_DESCRIPTION:
         raise CloudError(Fail.BAD_LENGTH, f"The description has more than {MAX_DESCRIPTION} characters.")
     return Snapshot(
@@ -80,6 +84,21 @@ def _new(
         state="in-queue",
         progress=0,
     )
+
+
+def take_snapshot(cloud: Cloud, snapshot_id: str, write: Callable[[Path], object]) -> None:
+    """Background: have the content written to a file and take it over, then show the states; else it is in error."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="sandbox-import-") as folder:
+            path = Path(folder) / "disk"
+            write(path)
+            cloud.machines.import_snapshot(snapshot_id, str(path))
+    except (MachineError, CloudError, OSError, EOFError) as error:
+        log.warning("snapshot %s: %s", snapshot_id, error)
+        cloud.change(Snapshot, snapshot_id, {"in-queue", "pending", "deleting"}, state="error", copied=True)
+        return
+    cloud.change(Snapshot, snapshot_id, {"in-queue", "pending", "deleting"}, copied=True)
+    complete_snapshot(cloud, snapshot_id)
 
 
 def make_snapshot(cloud: Cloud, snapshot_id: str) -> None:

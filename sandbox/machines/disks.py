@@ -114,6 +114,10 @@ class DiskStore:
             else:
                 _qemu_img("convert", "-q", "-f", kind, "-O", "qcow2", str(path), str(new))
 
+    def export_snapshot(self, snapshot_id: str, path: Path, kind: str) -> None:
+        """Write a snapshot out as qcow2 or raw."""
+        _qemu_img("convert", "-q", "-f", "qcow2", "-O", kind, str(self.snapshot(snapshot_id)), str(path))
+
     def delete_snapshot(self, snapshot_id: str) -> None:
         """Remove a snapshot; volumes that grew from it keep its blocks; nothing if it does not exist."""
         with file_errors():

@@ -60,6 +60,9 @@ class Machines(Protocol):
     def import_snapshot(self, snapshot_id: str, path: str) -> None:
         """Take a qcow2 or raw file that lies on this machine as a snapshot."""
 
+    def export_snapshot(self, snapshot_id: str, path: str, kind: str) -> None:
+        """Write a snapshot's content to a new file, qcow2 or raw."""
+
     def delete_snapshot(self, snapshot_id: str) -> None: ...
 
     def snapshot_allocated_bytes(self, snapshot_id: str) -> int: ...

@@ -74,6 +74,11 @@ class QemuMachines:
         with self._busy(snapshot_id):
             self._disks.import_snapshot(snapshot_id, Path(path))
 
+    def export_snapshot(self, snapshot_id: str, path: str, kind: str) -> None:
+        """See the protocol."""
+        with self._busy(snapshot_id):
+            self._disks.export_snapshot(snapshot_id, Path(path), kind)
+
     def delete_snapshot(self, snapshot_id: str) -> None:
         """See the protocol; safe while volumes grow from the snapshot."""
         with self._busy(snapshot_id):

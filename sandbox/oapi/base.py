@@ -184,7 +184,7 @@ def without_none(view: Json) -> Json:
     return {key: value for key, value in view.items() if value is not None}
 
 
-_SECRET = {"UserData", "PublicKey"}
+_SECRET = {"UserData", "PublicKey", "FileLocation", "OsuExport"}
 
 
 def shown(body: bytes) -> Json:

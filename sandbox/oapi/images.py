@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from sandbox.cloud import images
+from sandbox.cloud import exports, images
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.filters import Getter, maybe
-from sandbox.cloud.model import Account, Image, ImageMapping
+from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping
 from sandbox.cloud.seeds import alias_of
 from sandbox.oapi.base import (
     Json,
+    Part,
     ReadRequest,
     Request,
     action,
@@ -135,7 +136,17 @@ def create_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> 
         )
         return {"Image": image_view(image)}
     if request.file_location:
-        raise CloudError(Fail.BAD_LOCATION, "The sandbox imports no image from a file.")
+        image = exports.import_image(
+            cloud,
+            caller,
+            cloud.objects.fetch,
+            location=request.file_location,
+            name=request.image_name,
+            description=request.description,
+            architecture=request.architecture,
+            boot_modes=tuple(request.boot_modes or ()),
+        )
+        return {"Image": image_view(image)}
     if not request.image_name:
         raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'ImageName' is required.")
     description = request.description or ""
@@ -177,6 +188,69 @@ def update_image(cloud: Cloud, caller: Account, request: UpdateImageRequest) -> 
         remove=change.removed(),
     )
     return {"Image": image_view(image)}
+
+
+class ApiKeyPart(Part):
+    api_key_id: str
+    secret_key: str
+
+
+class ExportPart(Part):
+    disk_image_format: str
+    osu_bucket: str
+    osu_api_key: ApiKeyPart | None = None
+    osu_manifest_url: str | None = None
+    osu_prefix: str | None = None
+
+
+class CreateImageExportTaskRequest(Request):
+    image_id: str
+    osu_export: ExportPart
+
+
+def task_view(cloud: Cloud, task: ImageExportTask) -> Json:
+    """A task as OAPI shows it."""
+    export = {
+        "DiskImageFormat": task.format,
+        "OsuBucket": task.bucket,
+        "OsuManifestUrl": f"{cloud.addresses.oos_endpoint}/{task.bucket}/{task.manifest}",
+        "OsuPrefix": task.prefix_of_keys,
+    }
+    return {
+        "Comment": task.comment,
+        "ImageId": task.image_id,
+        "OsuExport": export,
+        "Progress": task.progress,
+        "State": task.state,
+        "Tags": tag_views(task),
+        "TaskId": task.id,
+    }
+
+
+@action("CreateImageExportTask", CreateImageExportTaskRequest)
+def create_image_export_task(cloud: Cloud, caller: Account, request: CreateImageExportTaskRequest) -> Json:
+    wanted = request.osu_export
+    if wanted.osu_api_key is not None:
+        raise CloudError(Fail.BAD_VALUE, "The sandbox exports with the rights of the account itself.")
+    task = exports.create_export(
+        cloud,
+        caller,
+        cloud.objects,
+        image_id=request.image_id,
+        bucket=wanted.osu_bucket,
+        prefix=wanted.osu_prefix or "",
+        kind=wanted.disk_image_format,
+    )
+    return {"ImageExportTask": task_view(cloud, task)}
+
+
+TASK_FILTERS: dict[str, Getter[ImageExportTask]] = {"TaskIds": lambda one: [one.id]}
+
+
+@action("ReadImageExportTasks", ReadRequest)
+def read_image_export_tasks(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+    own = cloud.owned(caller, ImageExportTask)
+    return paged(request, "ImageExportTasks", [task_view(cloud, each) for each in filtered(request, own, TASK_FILTERS)])
 
 
 class DeleteImageRequest(Request):

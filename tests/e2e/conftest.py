@@ -52,13 +52,13 @@ def held() -> Iterator[HeldProject]:
 
 
 def free_ports() -> int:
-    """The first of three ports in a row that nobody listens on now."""
+    """The first of four ports in a row that nobody listens on now."""
     for base in range(7600, 9600, 10):
-        with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+        with socket.socket() as one, socket.socket() as two, socket.socket() as three, socket.socket() as four:
             try:
-                for offset, listener in enumerate((one, two, three)):
+                for offset, listener in enumerate((one, two, three, four)):
                     listener.bind(("127.0.0.1", base + offset))
             except OSError:
                 continue
             return base
-    raise RuntimeError("no three free ports in a row between 7600 and 9600")
+    raise RuntimeError("no four free ports in a row between 7600 and 9600")

@@ -53,7 +53,7 @@ class Project:
     def _stack(self) -> dict[str, Any]:
         stack: dict[str, Any] = yaml.safe_load((TOP / "stacks" / "Pulumi.sandbox.yaml").read_text(encoding="utf-8"))
         text = json.dumps(stack)
-        for offset in range(3):
+        for offset in range(4):
             text = text.replace(f":{7440 + offset}", f":{self.base_port + offset}")
         text = text.replace("$ALPINE_OMI_STATE/sandbox", str(self.home))
         changed: dict[str, Any] = json.loads(text)

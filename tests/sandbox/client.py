@@ -154,14 +154,14 @@ def settings_for(home: Path, step: float = 0.02, base_port: int | None = None) -
 
 
 def free_base_port() -> int:
-    """A port with two free ones after it."""
+    """A port with three free ones after it."""
     while True:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port: int = probe.getsockname()[1]
         if port > 65000:
             continue
         try:
-            for number in range(3):
+            for number in range(4):
                 socket.create_server(("127.0.0.1", port + number)).close()
         except OSError:
             continue

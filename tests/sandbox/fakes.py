@@ -113,6 +113,10 @@ class FakeMachines:
     def import_snapshot(self, snapshot_id: str, path: str) -> None:
         self._path(snapshot_id).write_text(Path(path).read_text())
 
+    def export_snapshot(self, snapshot_id: str, path: str, kind: str) -> None:
+        self._fail("export_snapshot")
+        Path(path).write_text(self._read(snapshot_id))
+
     def delete_snapshot(self, snapshot_id: str) -> None:
         self._path(snapshot_id).unlink(missing_ok=True)
 

@@ -156,5 +156,6 @@ def test_the_profile_file_is_private_and_holds_what_clients_need(sandbox: Sandbo
     assert path.stat().st_mode & 0o777 == 0o600
     profiles: dict[str, Any] = json.loads(path.read_text())
     base = sandbox.settings.addresses.base_port
+    here = f"https://127.0.0.1:{base}"
     for each in profiles.values():
-        assert each["endpoints"] == {"api": f"https://127.0.0.1:{base}/api/v1", "fcu": f"https://127.0.0.1:{base}"}
+        assert each["endpoints"] == {"api": f"{here}/api/v1", "fcu": here, "oos": f"https://127.0.0.1:{base + 3}"}

@@ -181,3 +181,18 @@ def test_a_missing_tool_names_its_package(store: DiskStore, monkeypatch: pytest.
 def test_an_id_cannot_leave_the_store(store: DiskStore, name: str) -> None:
     with pytest.raises(MachineError, match="allowed are up to 64 letters"):
         store.create_volume(name, 1, None)
+
+
+def test_what_is_exported_raw_and_imported_again_is_the_same_disk(store: DiskStore, tmp_path: Path) -> None:
+    store.create_volume("vol-1", 1, None)
+    write(store.volume("vol-1"), 0x5A, offset=3 * MIB)
+    store.create_snapshot("snap-1", "vol-1")
+    store.export_snapshot("snap-1", tmp_path / "disk", "raw")
+    assert (tmp_path / "disk").stat().st_size == GIB
+    store.import_snapshot("snap-2", tmp_path / "disk")
+    compared = subprocess.run(
+        ["qemu-img", "compare", str(store.snapshot("snap-1")), str(store.snapshot("snap-2"))],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert compared.returncode == 0, compared.stdout
+    assert store.allocated_bytes("snap-2") < 16 * MIB

@@ -1,0 +1,133 @@
+"""S3's API at its own port: who asks is checked here, by header or pre-signed URL, and what is asked for is moto's."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from urllib.parse import parse_qs, urlsplit
+from xml.sax.saxutils import escape
+
+from sandbox.auth import LONGEST_URL, Key, SignedRequest, Verifier, presign
+from sandbox.cloud.context import Cloud
+from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.faults import Whose
+from sandbox.cloud.model import Account, now
+from sandbox.control import Control, Record
+from sandbox.oos.store import Objects
+from sandbox.web import NO_ANSWER, HttpAnswer, HttpRequest
+
+log = logging.getLogger("sandbox")
+
+_OF_BUCKET = {"PUT": "CreateBucket", "DELETE": "DeleteBucket", "HEAD": "ListBucket", "GET": "ListBucket"}
+_OF_OBJECT = {"PUT": "PutObject", "DELETE": "DeleteObject", "HEAD": "GetObject", "GET": "GetObject"}
+_CODES = {
+    Fail.AUTHENTICATION: (403, "SignatureDoesNotMatch"),
+    Fail.LOCKED: (403, "AccessDenied"),
+    Fail.EXPIRED: (403, "AccessDenied"),
+    Fail.DENIED: (403, "AccessDenied"),
+    Fail.THROTTLED: (503, "SlowDown"),
+    Fail.THROTTLED_ACCOUNT: (503, "SlowDown"),
+}
+_TOLD = ("etag", "last-modified", "content-range", "accept-ranges", "location")
+
+
+class Oos:
+    """Answers every request of the object store's port."""
+
+    def __init__(
+        self, cloud: Cloud, objects: Objects, verifier: Verifier, accounts: Mapping[str, Account], control: Control
+    ) -> None:
+        self._cloud, self._objects, self._verifier = cloud, objects, verifier
+        self._accounts, self._control = accounts, control
+
+    def answer(self, request: HttpRequest, *, plain: bool) -> HttpAnswer:
+        """Answer one request; it is in the log of calls as `oos`, without its query, which may be a signature."""
+        del plain
+        action, key, started = action_of(request), None, time.monotonic()
+        try:
+            signed = SignedRequest(request.method, request.path, request.query, request.headers, request.body)
+            presigned = "X-Amz-Signature" in parse_qs(request.query)
+            key = self._verifier.verify_presigned(signed) if presigned else self._verifier.verify(signed)
+            answer = self._run(action, request, key)
+        except CloudError as error:
+            status, code = _CODES.get(error.fail, (500, "InternalError"))
+            answer = _refusal(status, code, error.details)
+        except Exception:
+            log.exception("oos %s failed", action)
+            answer = _refusal(500, "InternalError", "An internal error; see the sandbox's server.log.")
+        self._control.calls.add(
+            Record(
+                time=time.time(),
+                face="oos",
+                action=action,
+                profile=key.profile if key else None,
+                status=answer.status,
+                seconds=round(time.monotonic() - started, 4),
+                request={"path": request.path},
+            )
+        )
+        return answer
+
+    def _run(self, action: str, request: HttpRequest, key: Key) -> HttpAnswer:
+        caller = self._accounts[key.profile]
+        self._control.users.require(key.profile, "oos", action)
+        whose = Whose(caller.profile, caller.region)
+        struck = self._cloud.faults.for_call(action, "oos", whose)
+        for fault in struck:
+            if fault.delay:
+                self._cloud.pause(fault.delay)
+        answering = next((each for each in struck if each.answers), None)
+        if answering is None or answering.after:
+            found = self._objects.request(
+                caller.id, request.method, request.path, request.query, request.headers, request.body
+            )
+            if answering is None:
+                headers = tuple((name, value) for name, value in found.headers.items() if name in _TOLD)
+                return HttpAnswer(found.status, found.body, found.headers.get("content-type", ""), headers)
+        if answering.cut or answering.hang:
+            return NO_ANSWER
+        if answering.body is not None:
+            return HttpAnswer(200, answering.body.encode(), "application/xml")
+        return _refusal(answering.status or 500, answering.code or "InternalError", answering.details)
+
+    def owns(self, account_id: str, bucket: str) -> bool:
+        """Whether the account has a bucket of this name."""
+        return self._objects.owns(account_id, bucket)
+
+    def put(self, account_id: str, bucket: str, key: str, content: bytes) -> bool:
+        """Write an object; False where that fails, since the bucket has gone, say."""
+        return self._objects.put(account_id, bucket, key, content)
+
+    def presign(self, caller: Account, bucket: str, key: str) -> str:
+        """A URL of an object for whoever has it, by the account's own key."""
+        addresses, path = self._cloud.addresses, f"/{bucket}/{key}"
+        own = self._verifier.key_of(caller.profile or "")
+        host = f"{addresses.host}:{addresses.oos_port}"
+        return f"{addresses.oos_endpoint}{path}?{presign(own, host, path, LONGEST_URL, now())}"
+
+    def fetch(self, url: str) -> bytes:
+        """What the cloud itself reads from a pre-signed URL of this object store; raises CloudError."""
+        parts = urlsplit(url)
+        if f"{parts.scheme}://{parts.netloc}" != self._cloud.addresses.oos_endpoint:
+            raise CloudError(Fail.BAD_LOCATION, "The sandbox reads from its own object store only.")
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        answer = self.answer(HttpRequest("GET", target, {"host": parts.netloc}, b""), plain=False)
+        if answer.status != 200:
+            raise CloudError(Fail.NO_OBJECT, f"The object at {parts.path} can't be read (HTTP {answer.status}).")
+        return answer.body
+
+
+def action_of(request: HttpRequest) -> str:
+    """What S3 and its policies call it."""
+    bucket, _, key = request.path.lstrip("/").partition("/")
+    if not bucket:
+        return "ListAllMyBuckets"
+    if request.method == "POST" and "delete" in parse_qs(request.query, keep_blank_values=True):
+        return "DeleteObject"
+    return (_OF_OBJECT if key else _OF_BUCKET).get(request.method, request.method)
+
+
+def _refusal(status: int, code: str, message: str) -> HttpAnswer:
+    text = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+    return HttpAnswer(status, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(), "application/xml")
