@@ -37,6 +37,8 @@ with clean_errors():
     seen = survey_stack(settings, ledger, pulumi.get_project(), pulumi.get_stack(), connecting)
     plan = plan_stack(settings, ledger, seen)
     pulumi.log.info(render_table(plan))
+    for why in seen.unreached.values():
+        pulumi.log.warn(why)
     check_before_building(settings, plan)
     if not pulumi.runtime.is_dry_run():
         for line in (*export_ledger(settings, ledger), *record_releases(seen.profile, seen.upstream, PROFILES)):

@@ -12,12 +12,14 @@ from omi.ledger import StoredCommand
 from omi.outputs import output_of
 
 
-def new_image(spec: ImageSpec, parent: pulumi.Resource) -> local.Command:
-    """Declare an image that is to be built: the command's standard output becomes its record."""
-    return kept_image(spec.run, StoredCommand.of("build", spec), parent)
+def new_image(spec: ImageSpec, parent: pulumi.Resource, after: pulumi.Resource | None = None) -> local.Command:
+    """Declare an image that is to be made, once `after` is: the command's standard output becomes its record."""
+    return kept_image(spec.run, StoredCommand.of("build", spec), parent, after)
 
 
-def kept_image(name: str, stored: StoredCommand, parent: pulumi.Resource) -> local.Command:
+def kept_image(
+    name: str, stored: StoredCommand, parent: pulumi.Resource, after: pulumi.Resource | None = None
+) -> local.Command:
     """Declare an image as state holds it, so that nothing about it is updated by accident.
 
     `update` is always set: without it the plugin would run `create` again for any changed input.
@@ -29,7 +31,7 @@ def kept_image(name: str, stored: StoredCommand, parent: pulumi.Resource) -> loc
         update=stored.update,
         delete=stored.delete,
         stdin=stored.stdin,
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[after] if after else None),
     )
 
 

@@ -37,6 +37,7 @@ class ProfileBuild(pulumi.ComponentResource):
         They come by Region, the home one first, and newest first.
         """
         super().__init__("alpine:omi:ProfileBuild", name, None, opts)
+        self._new: dict[str, pulumi.Resource] = {}
         told = pulumi.Output.all(*(self._declare(step, settings) for step in steps))
         several = any(region != settings.region for step in steps if (region := step.region)) or bool(settings.regions)
         self.images = told.apply(lambda images: by_release(images, several=several))
@@ -48,4 +49,8 @@ class ProfileBuild(pulumi.ComponentResource):
             return details(step.image.spec, kept_image(step.image.resource, step.image.command, self))
         cloud, vm = settings.cloud_access(step.region), settings.vm_in(step.region)
         spec = step.image.to_spec(pulumi.get_project(), pulumi.get_stack(), cloud, vm, settings.releases_dir)
-        return details(spec, new_image(spec, self))
+        # one that is carried over waits for its source, if that is made in this update; at home it is declared first
+        source = self._new.get(spec.name) if spec.copy_from else None
+        command = new_image(spec, self, source)
+        self._new.setdefault(spec.name, command)
+        return details(spec, command)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from omi.errors import BuildError, CloudError, OmiError, VerifyError
-from omi.identity import Identity
+from omi.identity import COPIED_FROM, DISK, Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator, shown
 from omi.origin import read_origin
@@ -72,6 +72,14 @@ class BusyCloudError(BuildError):
 
 
 @dataclass(frozen=True)
+class Making:
+    """How an OMI comes to be: the name that it first has, and what makes it, given the VMs' security group."""
+
+    name: str
+    make: Callable[[str], tuple[Omi, PackerRun | None]]
+
+
+@dataclass(frozen=True)
 class Build:
     """One run of one image's build; `stop` is set when it shall end early."""
 
@@ -103,21 +111,19 @@ class Build:
         if existing is not None:
             self.narrator.say(f"{existing.omi_id} was built by a run that did not record it: verifying it again")
             share(self.cloud, existing.omi_id, Access())
-        tools = find_tools(self.environ)
         source = ssh_source(self.spec.vm.ssh_source, self.spec.cloud.api)
-        find_source(self.cloud, self.spec.vm.source_omi, self.spec.vm.source_owner)
-        name = self._name_for_packer(tools)
+        making = self._making()
         try:
             self._sweep(existing, earlier.volumes)
             group_id = open_group(self.cloud, self.identity.group, self.spec.vm.ssh_port, source)
-            omi, packed = (existing, None) if existing else self._pack_patiently(tools, group_id, name)
+            omi, packed = (existing, None) if existing else making.make(group_id)
             self._check_boot_modes(omi)
             facts = (packed.output if packed else earlier).facts
             documents = self._documents(omi, packed, earlier)
             verified = self._verify(omi, group_id, Facts.parse("\n".join(facts)) if packed or facts else None)
         except BaseException as error:
             keep = existing if not isinstance(error, VerifyError) else None
-            self._clean(keep, (self.spec.name, name), earlier.volumes)
+            self._clean(keep, (self.spec.name, making.name), earlier.volumes)
             if self.stop.is_set():
                 raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made is removed") from error
             if isinstance(error, OmiError) and existing is None and (theirs := self._taken()) is not None:
@@ -137,6 +143,13 @@ class Build:
     @property
     def _ours(self) -> Ours:
         return Ours(self.identity.owner_tags, self.identity.build_id)
+
+    def _making(self) -> Making:
+        """By Packer; finds first what would be missing."""
+        tools = find_tools(self.environ)
+        find_source(self.cloud, self.spec.vm.source_omi, self.spec.vm.source_owner)
+        name = self._name_for_packer(tools)
+        return Making(name, lambda group_id: self._pack_patiently(tools, group_id, name))
 
     def _existing(self) -> Omi | None:
         """The account's OMI of the wanted name; one that an earlier run left half-made is removed first."""
@@ -425,6 +438,8 @@ class Build:
             build_seconds=seconds if packed else None,
             boot_seconds=verified.boot_seconds if verified else None,
             boot_modes=self.spec.build.boot_modes if verified else read_boot_modes(self.cloud, omi.omi_id),
+            disk=None if adopted else omi.tags.get(DISK),
+            copied_from=None if adopted else omi.tags.get(COPIED_FROM),
             verified=verified is not None,
             adopted=adopted,
         )

@@ -13,6 +13,10 @@ MAX_DESCRIPTION = 255
 """Characters of an OMI's description that EC2 allows; OUTSCALE's reference names no limit."""
 STAGE_TAGS = ("stage", "why", "deprecated", "private", "removal")
 """All keys that `stage_tags` may have."""
+DISK = "disk"
+"""Key of the tag with the digest of an OMI's disk, once that was read."""
+COPIED_FROM = "copied-from"
+"""Key of the tag with Region and id of the OMI that one was carried over from, `eu-west-2:ami-…`."""
 
 
 def build_id_of(project: str, stack: str, name: str) -> str:

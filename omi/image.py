@@ -16,6 +16,8 @@ from omi.profile.model import Access, Build
 from omi.withdrawal import Stage, Withdrawal
 
 _LEGACY = ("legacy",)
+_TRANSFER = 10800
+"""Exports of more than 40 minutes were seen (outscale/terraform-provider-outscale#87)."""
 
 
 def _is_none(value: object) -> bool:
@@ -62,6 +64,9 @@ class Limits(_Wire):
     """For the power button to end the system of an OMI that is verified; clouds pull the plug some time later."""
     command: int = Field(default=120, gt=0)
     """For one command over SSH in the VM that verifies."""
+    transfer: int = Field(default=_TRANSFER, gt=0, exclude_if=lambda seconds: seconds == _TRANSFER)
+    """For an OMI to be exported to the object store, and again for it to be imported. Added later, so it is left out
+    where it is the usual one."""
 
 
 _LIMITS = Limits()
@@ -83,6 +88,13 @@ class CloudAccess(_Wire):
     """The profile's name in it."""
     limits: Limits = Field(default=_LIMITS, exclude_if=lambda limits: limits == _LIMITS)
     """Added later, so they are left out where they are the usual ones."""
+    oos: str | None = Field(default=None, exclude_if=_is_none)
+    """OOS, whole URL, where it isn't OUTSCALE's own for the Region; added later."""
+
+    @property
+    def object_store(self) -> str:
+        """OOS, whole URL."""
+        return self.oos or f"https://oos.{self.region}.outscale.com"
 
 
 class BuildVm(_Wire):
@@ -135,6 +147,9 @@ class ImageSpec(_Wire):
     cloud: CloudAccess
     vm: BuildVm
     releases_dir: str = "releases"
+    copy_from: CloudAccess | None = Field(default=None, exclude_if=_is_none)
+    """The home Region, of an image that is carried over from there instead of being built; as `packages`, left out
+    where it is None."""
     resource: str | None = Field(default=None, exclude_if=_is_none)
     """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home. As
     `packages`, left out where it is None."""
@@ -188,5 +203,10 @@ class ImageRecord(_Wire):
     """From the VM's start to its SSH banner when it was verified."""
     boot_modes: tuple[str, ...] = Field(default=_LEGACY, exclude_if=lambda modes: modes == _LEGACY)
     """What starts VMs of it, sorted; as ImageSpec.packages, left out where it is what older versions made."""
+    disk: str | None = Field(default=None, exclude_if=_is_none)
+    """Digest (`sha256:` and 64 hex digits) of its disk's raw content, where that was read: of an image that was carried
+    over, and of the one that it was carried from once that is updated; left out where None, as the next."""
+    copied_from: str | None = Field(default=None, exclude_if=_is_none)
+    """Region and OMI that it was carried over from, `eu-west-2:ami-12345678`."""
     verified: bool = False
     adopted: bool = False

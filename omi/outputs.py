@@ -21,6 +21,9 @@ class _Told(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+_BY_REGION = ("disk", "copied_from")
+
+
 class LaunchAccess(_Told):
     """Who may launch an image besides its owner."""
 
@@ -41,6 +44,7 @@ class RegionOutput(_Told):
     stage: Stage
     access: LaunchAccess
     removal: date | None
+    disk: str | None = Field(description="Digest of its disk's raw content, where images are carried over.")
 
 
 class ImageOutput(_Told):
@@ -81,7 +85,9 @@ class Outputs(_Told):
 
 
 def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
-    """What is told of one image in its Region, as JSON has it: the fields of LatestOutput but `regions`."""
+    """What is told of one image in its Region, as JSON has it: the fields of LatestOutput but `regions`, and those of
+    the record that are told by Region alone (_BY_REGION), where they are known.
+    """
     access, withdrawal = spec.launch_access, spec.withdrawal
     told = LatestOutput(
         name=spec.name,
@@ -98,7 +104,8 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
         access=LaunchAccess(public=access.public, accounts=access.accounts),
         removal=withdrawal.removal if withdrawal else None,
     )
-    return told.model_dump(mode="json")
+    more = {key: value for key in _BY_REGION if (value := getattr(record, key)) is not None}
+    return told.model_dump(mode="json") | more
 
 
 def by_release(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, dict[str, Any]]:
@@ -109,23 +116,27 @@ def by_release(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[st
     """
     told: dict[str, dict[str, Any]] = {}
     for image in images:
-        facts = {key: value for key, value in image.items() if key not in ("name", "release")}
+        facts = {key: value for key, value in image.items() if key not in ("name", "release", *_BY_REGION)}
         named = told.setdefault(image["release"], {}).setdefault(image["name"], facts)
         if several:
-            named.setdefault("regions", {})[image["region"]] = _in_region(image)
+            named.setdefault("regions", {})[image["region"]] = _in_region(image, images)
     return told
 
 
 def newest(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, Any]:
     """The newest image (LatestOutput) of a build's, which come by Region, the home one first, and newest first."""
-    told = dict(images[0])
+    told = {key: value for key, value in images[0].items() if key not in _BY_REGION}
     if several:
-        told["regions"] = {image["region"]: _in_region(image) for image in reversed(images)}
+        told["regions"] = {image["region"]: _in_region(image, images) for image in reversed(images)}
     return told
 
 
-def _in_region(image: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: image[key] for key in RegionOutput.model_fields}
+def _in_region(image: Mapping[str, Any], images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Its facts there; the digest of a disk that others have copied is known by them."""
+    named = f"{image['region']}:{image['omi']}"
+    copied = [each.get("disk") for each in images if each.get("copied_from") == named]
+    facts = {key: image[key] for key in RegionOutput.model_fields if key not in _BY_REGION}
+    return facts | {"disk": image.get("disk") or next(iter(copied), None)}
 
 
 if __name__ == "__main__":

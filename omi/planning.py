@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from omi.adoption import as_adoptions, dropped, joined, newcomers
 from omi.digest import image_digest
-from omi.ledger import Ledger
+from omi.ledger import Ledger, LedgerImage
 from omi.places import GUEST, TEMPLATE
-from omi.plan import Plan, PlannedImage, Step, make_plan
+from omi.plan import Action, Plan, PlannedImage, Step, make_plan
+from omi.plan.carry import carried, pinned, sources_of
 from omi.plan.join import join_plans
 from omi.plan.keys import trust_keys
 from omi.profile.model import Build
@@ -21,11 +22,18 @@ def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
     """The plan for the survey's day. Reads the guest's files for the digests and nothing else; raises an OmiError."""
     trusted = trust_keys(seen.profile.builds, seen.upstream, ledger, seen.today)
     seen = replace(seen, profile=replace(seen.profile, builds=trusted.builds))
-    regions, plans = regions_of(settings, ledger), []
+    regions = regions_of(settings, ledger)
+    plans: list[Plan] = []
     known = frozenset(image.build for image in ledger.images)
     for region in regions:
         with told_of(region, regions):
-            plans.append(_plan_region(settings, region, seen, known))
+            further = settings.regions.get(region.name)
+            if region.name in seen.unreached:
+                plans.append(_wait(region, seen.unreached[region.name]))
+            elif further is not None and further.images == "copy":
+                plans.append(_plan_copies(settings, region, seen, known, plans[0]))
+            else:
+                plans.append(_plan_region(settings, region, seen, known))
     plan = join_plans(plans)
     return replace(plan, warnings=(*plan.warnings, *trusted.warnings))
 
@@ -44,6 +52,27 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozen
     plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, known), wanted)
     steps = tuple(_placed(step, region) for step in plan.steps)
     return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))
+
+
+def _wait(region: Region, why: str) -> Plan:
+    """Of a Region that can't be looked at: all stays as it is."""
+    steps = tuple(
+        Step(image, Action.KEEP, f"not in this run: {region.name} can't be reached") for image in _newest_first(region)
+    )
+    warning = f"nothing is done there in this run, the next one makes up for it: {why}"
+    return Plan(steps, tuple(dict.fromkeys(step.build for step in steps)), (warning,), (region.name,))
+
+
+def _newest_first(region: Region) -> list[LedgerImage]:
+    return sorted(region.ledger.images, key=lambda image: image.order, reverse=True)
+
+
+def _plan_copies(settings: Settings, region: Region, seen: Survey, known: frozenset[str], home: Plan) -> Plan:
+    """Of a Region whose images are carried over from the home Region."""
+    builds, sources = seen.profile.builds, sources_of(home)
+    seen = replace(seen, profile=replace(seen.profile, builds=tuple(pinned(builds, sources))))
+    plan = _plan_region(settings, region, seen, known)
+    return carried(plan, builds, sources, region.name, settings.cloud_access())
 
 
 def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, known: frozenset[str]) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from omi.errors import OmiError, ToolError
-from omi.plan import Action, Plan
+from omi.plan import Action, Plan, PlannedImage
 from omi.settings import Settings
 
 TOOLS = {
@@ -21,12 +21,16 @@ def check_before_building(settings: Settings, plan: Plan) -> None:
 
     Raises ToolError, CredentialsError or CloudError; credentials are tried once.
     """
-    building = {step.region for step in (*plan.of(Action.BUILD), *plan.of(Action.REBUILD))}
+    made = [step.image for step in (*plan.of(Action.BUILD), *plan.of(Action.REBUILD))]
+    if not made:
+        return
+    building = {image.region for image in made if isinstance(image, PlannedImage) and image.copy_from is None}
+    for tool, cure in TOOLS.items():
+        needed = building or tool != "packer"  # what is only carried over is verified all the same
+        if needed and shutil.which(tool) is None:
+            raise ToolError(f"{tool} is not on PATH, and a build needs it: {cure}")
     if not building:
         return
-    for tool, cure in TOOLS.items():
-        if shutil.which(tool) is None:
-            raise ToolError(f"{tool} is not on PATH, and a build needs it: {cure}")
     # boto3 takes a third of a second to import; a preview without builds shall not pay for it
     from omi.outscale.cloud import Cloud
     from omi.outscale.images import find_source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Protocol, Self, TypeVar
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -124,6 +124,7 @@ class Endpoints(_Settings):
 
     api: str | None = None
     fcu: str | None = None
+    oos: str | None = None
     ca_file: str | None = None
     osc_file: str | None = None
     osc_profile: str | None = None
@@ -137,6 +138,8 @@ class FurtherRegion(_Settings):
     """Endpoints follow from the Region where they are absent, all else but `osc_profile` from the home Region's."""
     vm: BuildVm = BuildVm()
     """What is absent is as in the home Region."""
+    images: Literal["build", "copy"] = "build"
+    """Whether they are built here, or carried over from the home Region, with the same bytes."""
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
     """Who may launch the images here, since accounts are per Region; None is as in the home Region."""
 
@@ -194,6 +197,7 @@ class Settings(_Settings):
             region=name,
             api=cloud.api or f"https://api.{name}.outscale.com/api/v1",
             fcu=cloud.fcu or f"https://fcu.{name}.outscale.com",
+            oos=cloud.oos,
             ca_file=cloud.ca_file,
             osc_file=cloud.osc_file,
             osc_profile=cloud.osc_profile,

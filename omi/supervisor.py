@@ -17,6 +17,7 @@ from types import FrameType
 
 from omi.alone import hold_alone
 from omi.build import PROJECT, Build
+from omi.copying import Copy
 from omi.errors import BuildError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
@@ -70,7 +71,8 @@ def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) 
     with hold_alone(folder.path, spec.name, stop, lambda text: print(text, file=sys.stderr, flush=True)) as lock:
         narrator = Narrator(sys.stderr, folder.build_log)
         cloud = Cloud.connect(spec.cloud, environ)
-        return Build(Identity(spec), cloud, folder, narrator, stop, environ, lock=lock).run()
+        kind = Build if spec.copy_from is None else Copy
+        return kind(Identity(spec), cloud, folder, narrator, stop, environ, lock=lock).run()
 
 
 def _watch(front: int, stop: threading.Event) -> None:

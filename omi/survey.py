@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from omi.account import AccountView
 from omi.apkindex.selection import Selection
 from omi.connecting import Connections, connect, connect_to
+from omi.errors import CloudError
 from omi.ledger import Ledger
 from omi.places import PROFILES, cache_folder
 from omi.plan.discover import versions_to_discover
@@ -36,13 +37,15 @@ class Survey:
     """With the builds that `discover` adds."""
     upstream: Upstream
     accounts: Mapping[str, AccountView]
-    """By Region: those of the config, and those that the ledger has images in."""
+    """By Region: those of the config, and those that the ledger has images in, but for the unreached."""
     today: date
     """In UTC."""
     project: str
     stack: str
     packages: Mapping[str, Selection] = field(default_factory=dict)
     """What apk would install, by build: those whose profile asks for it and of which it could be told."""
+    unreached: Mapping[str, str] = field(default_factory=dict)
+    """Regions beside the home one whose cloud doesn't answer as it should, and why: they wait for another run."""
 
 
 def survey_stack(
@@ -53,9 +56,10 @@ def survey_stack(
     `connecting` are the accounts' connections (omi.connecting) if the caller has begun to make them.
 
     Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked,
-    CredentialsError (none, refused, or of another account than the one that the ledger's images are in), CloudError and
-    UpstreamError (a package index that no trusted key has signed, where a build wants to be rebuilt for other versions
-    of its packages). Alpine that can't be reached is a warning in the answer.
+    CredentialsError (none, refused, or of another account than the one that the ledger's images are in), CloudError (of
+    the home Region) and UpstreamError (a package index that no trusted key has signed, where a build wants to be
+    rebuilt for other versions of its packages). Alpine that can't be reached is a warning in the answer, and another
+    Region that can't is in it, too.
     """
     check_own_releases(settings, stack)
     today = datetime.now(UTC).date()
@@ -70,8 +74,15 @@ def survey_stack(
         trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
         packages, warnings = _packages(settings, trusted)
         upstream = replace(upstream, warnings=(*upstream.warnings, *warnings))
-        accounts = {each.name: _told(account, each, regions) for each, account in zip(regions, asked, strict=True)}
-        return Survey(expanded, upstream, accounts, today, project, stack, packages)
+        accounts, unreached = {}, {}
+        for each, account in zip(regions, asked, strict=True):
+            try:
+                accounts[each.name] = _told(account, each, regions)
+            except CloudError as error:
+                if each.is_home:
+                    raise
+                unreached[each.name] = str(error)
+        return Survey(expanded, upstream, accounts, today, project, stack, packages, unreached)
 
 
 def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:

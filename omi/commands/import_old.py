@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omi.account import AccountImage
 from omi.commands.stack import parser_of, read_stack
+from omi.errors import CloudError
 from omi.ledger import Ledger
 from omi.profile.model import Build
 from omi.releases.old import OldImage, read_old_releases
@@ -41,6 +42,8 @@ def import_old(arguments: Sequence[str]) -> int:
     old = read_old_releases(given.file)
     settings, ledger = read_stack(given.stack)
     seen = survey_stack(settings, ledger, PROJECT, given.stack)
+    if seen.unreached:
+        raise CloudError(next(iter(seen.unreached.values())))
     rows = [row for region in settings.all_regions for row in judge(old, settings, region, ledger, seen)]
     cells = [(row.image.name, row.omi or "-", row.build or "-", row.what) for row in rows]
     print(render_columns([("NAME", "OMI", "BUILD", "WHAT"), *cells]))

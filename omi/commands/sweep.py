@@ -9,7 +9,9 @@ from pathlib import Path
 from omi.commands.stack import parser_of, read_stack
 from omi.commands.wire import tell
 from omi.errors import BuildError
+from omi.ledger import Ledger
 from omi.places import BUILD, image_of_run
+from omi.settings import Settings
 from omi.show import render_columns
 from omi.stack import PROJECT
 
@@ -20,7 +22,8 @@ def sweep(arguments: Sequence[str]) -> int:
     Raises BuildError while a build of the stack runs in this checkout, since its VMs would look like leftovers.
     """
     from omi.outscale.cloud import Cloud
-    from omi.outscale.orphans import find_orphans, remove_orphans
+    from omi.outscale.oos import ObjectStore
+    from omi.outscale.orphans import find_buckets, find_orphans, remove_orphans
     from omi.regions import regions_of, told_of
 
     parser = parser_of("sweep")
@@ -30,14 +33,20 @@ def sweep(arguments: Sequence[str]) -> int:
     if running := list(_running(given.stack)):
         raise BuildError(f"a build of {', '.join(running)} is running: wait for its end, then sweep")
     regions, found = regions_of(settings, ledger), []
-    names = {image_of_run(folder.name) for folder in _runs(given.stack)}
+    runs = {folder.name.replace("%2F", "/") for folder in _runs(given.stack)}
+    names = {image_of_run(run) for run in runs}
     for region in regions:
         with told_of(region, regions):
             cloud = Cloud.connect(region.access)
-            found.append((region, cloud, find_orphans(cloud, region.ledger, PROJECT, given.stack, names)))
+            orphans = find_orphans(cloud, region.ledger, PROJECT, given.stack, names)
+            store = None
+            if region.is_home and _carries(settings, ledger):
+                store = ObjectStore(cloud.access, cloud.credentials)
+                orphans += find_buckets(store, PROJECT, given.stack, runs)
+            found.append((region, cloud, store, orphans))
     rows = [
         (region.name, each.kind, each.id, each.name, each.why + ("; stays" if each.stays else ""))
-        for region, _, orphans in found
+        for region, _, _, orphans in found
         for each in orphans
     ]
     if not rows:
@@ -46,12 +55,18 @@ def sweep(arguments: Sequence[str]) -> int:
     first = 0 if len(regions) > 1 else 1
     print(render_columns([row[first:] for row in (("REGION", "KIND", "ID", "NAME", "WHY"), *rows)]))
     if given.yes:
-        for region, cloud, orphans in found:
+        for region, cloud, store, orphans in found:
             with told_of(region, regions):
-                remove_orphans(cloud, orphans, PROJECT, given.stack, tell)
-    elif not all(each.stays for _, _, orphans in found for each in orphans):
+                remove_orphans(cloud, orphans, PROJECT, given.stack, tell, store)
+    elif not all(each.stays for *_, orphans in found for each in orphans):
         print("Nothing is removed yet. While no update of the stack runs, on any machine, --yes removes these.")
     return 0
+
+
+def _carries(settings: Settings, ledger: Ledger) -> bool:
+    """Whether images are or were carried over, so that there may be buckets; else OOS isn't asked at all."""
+    wanted = any(further.images == "copy" for further in settings.regions.values())
+    return wanted or any(image.spec.copy_from is not None for image in ledger.images)
 
 
 def _runs(stack: str) -> list[Path]:

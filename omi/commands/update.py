@@ -14,7 +14,7 @@ def update(_: Sequence[str]) -> int:
 
     Raises CloudError if the OMI is no longer there.
     """
-    from omi.identity import Identity
+    from omi.identity import DISK, Identity
     from omi.outscale.cloud import Cloud
     from omi.outscale.images import complete_tags, read_omi
     from omi.outscale.publishing import close_snapshots, share, tell_stage
@@ -38,6 +38,7 @@ def update(_: Sequence[str]) -> int:
         if lacking := complete_tags(cloud, omi, identity.tags):
             tell(f"put tags on {', '.join(lacking)}")
         tell_stage(cloud, omi, identity)
+        record = record.model_copy(update={"disk": record.disk or omi.tags.get(DISK)})
     export("record", spec, record)
     give_record(record)
     return 0

@@ -54,10 +54,15 @@ def denied(action: str, url: str, source: str) -> CredentialsError:
     )
 
 
-def translate(error: BotoCoreError | ClientError, action: str, url: str, access: CloudAccess, source: str) -> OmiError:
-    """The project's error for what botocore raised while it called `action` at `url`, one of those of `access`."""
+def translate(
+    error: BotoCoreError | ClientError, action: str, url: str, access: CloudAccess, source: str, service: str = "ec2"
+) -> OmiError:
+    """The project's error for what botocore raised while it called `action` at `url`, one of those of `access`.
+
+    `service` is what policies call the API: ec2 (FCU) or s3 (OOS).
+    """
     if isinstance(error, ClientError):
-        return _translate_answer(error, action, url, access.region, source)
+        return _translate_answer(error, action, url, access.region, source, service)
     if isinstance(error, SSLError):
         reason = one_line(str(error.kwargs.get("error", error)), 160)
         return CloudError(
@@ -82,12 +87,12 @@ def not_the_api(action: str, url: str, what: str) -> CloudError:
     return CloudError(f"{action} at {url}: its answer is {what}; is there a proxy or a page of maintenance? Run again")
 
 
-def _translate_answer(error: ClientError, action: str, url: str, region: str, source: str) -> OmiError:
+def _translate_answer(error: ClientError, action: str, url: str, region: str, source: str, service: str) -> OmiError:
     answer = error.response.get("Error", {})
     code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")), TOLD)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if code in _REFUSED_ACTION:
-        return denied(f"ec2:{error.operation_name}", url, source)
+        return denied(f"{service}:{error.operation_name}", url, source)
     if code in _REFUSED_KEY or status == 401:
         return refused_key(url, region, source, code or "401")
     cure = f"; {QUOTA_CURE}" if code.endswith("LimitExceeded") and code != "RequestLimitExceeded" else ""

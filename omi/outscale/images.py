@@ -141,16 +141,23 @@ def own_snapshots(
     return list(found.values())
 
 
-def wait_available(cloud: Cloud, omi_id: str, stop: threading.Event = _NEVER) -> Omi:
-    """Wait until the OMI is available; CloudError if it failed, vanished or took too long."""
+def wait_available(
+    cloud: Cloud,
+    omi_id: str,
+    stop: threading.Event = _NEVER,
+    *,
+    limit: float | None = None,
+    setting: str = "cloud.limits.image",
+) -> Omi:
+    """Wait until the OMI is available; CloudError if it failed, vanished or took too long: by `setting`, `limit`."""
     omi = wait_until(
         lambda: read_omi(cloud, omi_id),
         lambda seen: seen is None or seen.state != "pending",
         f"{omi_id} to become available",
-        cloud.limits.image,
+        cloud.limits.image if limit is None else limit,
         every=2.0,
         stop=stop,
-        setting="cloud.limits.image",
+        setting=setting,
     )
     if omi is None or omi.state != "available":
         raise CloudError(f"{omi_id} is {omi.state if omi else 'gone'} instead of available; build it again")

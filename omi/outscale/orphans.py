@@ -15,6 +15,7 @@ from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import delete_group, delete_key
 from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis, own_snapshots
+from omi.outscale.oos import ObjectStore, prefix_of
 from omi.outscale.vms import delete_volume, own_volumes, terminate_vms, vms_with
 
 _NAMED = re.compile(r"alpine-omi-(b-[0-9a-f]{16})(?:-build|-verify)?")
@@ -26,7 +27,7 @@ class Orphan:
     """One thing that may go."""
 
     kind: str
-    """VM, volume, image, snapshot, keypair or group."""
+    """VM, volume, image, snapshot, keypair, group or bucket."""
     id: str
     name: str
     why: str
@@ -61,6 +62,20 @@ def find_orphans(cloud: Cloud, ledger: Ledger, project: str, stack: str, names: 
         *_snapshots(cloud, ledger, [(each.snapshot_id, each.tags.get("Name", "")) for each in snapshots]),
         *_entries(cloud, known),
     ]
+
+
+def find_buckets(store: ObjectStore, project: str, stack: str, runs: Collection[str]) -> list[Orphan]:
+    """Buckets of images that were to be carried over to another Region: those that say that they are this stack's, and
+    empty ones that are named after one of `runs` (ImageSpec.run).
+    """
+    names = tuple(prefix_of(build_id_of(project, stack, run).removeprefix("b-")) for run in runs)
+    found = []
+    for bucket in store.own():
+        mark = store.mark_of(bucket)
+        ours = mark is not None and (mark.project, mark.stack) == (project, stack)
+        if ours or (mark is None and bucket.startswith(names) and not store.keys(bucket)):
+            found.append(Orphan("bucket", bucket, mark.run if mark else "", "left by an image that was carried over"))
+    return found
 
 
 def _names(ledger: Ledger, view: AccountView, names: Collection[str]) -> Iterator[str]:
@@ -108,9 +123,14 @@ def _entries(cloud: Cloud, known: Collection[str]) -> Iterator[Orphan]:
 
 
 def remove_orphans(
-    cloud: Cloud, orphans: Sequence[Orphan], project: str, stack: str, say: Callable[[str], None]
+    cloud: Cloud,
+    orphans: Sequence[Orphan],
+    project: str,
+    stack: str,
+    say: Callable[[str], None],
+    store: ObjectStore | None = None,
 ) -> None:
-    """Remove those that may go and say so; what is gone by then counts as done.
+    """Remove those that may go and say so; what is gone by then counts as done. `store` has the buckets among them.
 
     Goes on after a failure and raises the first CloudError at the end.
     """
@@ -123,6 +143,8 @@ def remove_orphans(
         "keypair": lambda name: delete_key(cloud, name),
         "group": lambda group: delete_group(cloud, group),
     }
+    if store is not None:
+        how["bucket"] = store.delete
     failures: list[CloudError] = []
     for orphan in orphans:
         if orphan.stays:

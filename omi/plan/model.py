@@ -68,6 +68,8 @@ class PlannedImage:
     """Where it is to be; None is the home Region."""
     resource: str | None = None
     """Logical name of its command where that isn't the OMI's name."""
+    copy_from: CloudAccess | None = None
+    """The home Region, where it is carried over from there."""
 
     @property
     def name(self) -> str:
@@ -91,6 +93,7 @@ class PlannedImage:
             vm=vm,
             releases_dir=releases_dir,
             resource=self.resource,
+            copy_from=self.copy_from,
         )
 
 

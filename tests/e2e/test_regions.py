@@ -211,3 +211,16 @@ def test_both_regions_are_built_at_the_same_time_and_destroyed_each_by_its_key(p
     assert max(start for start, _ in spans.values()) < min(end for _, end in spans.values())
     assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0
     assert images(project, "main") == images(project, "main-us") == []
+
+
+def test_a_region_whose_cloud_does_not_answer_holds_the_others_up_no_longer_than_its_limits(project: Project) -> None:
+    control(project, "faults", {"action": "*", "status": 503, "region": OTHER, "times": -1}, "PUT")
+    done = project.up()
+    assert done.code == 0, done.text
+    assert f"Region {OTHER}: ReadAccounts at " in done.text
+    assert "nothing is done there in this run, the next one makes up for it" in done.text
+    assert len(images(project, "main")) == 1
+    control(project, "faults", [], "PUT")
+    plan = project.plan()
+    assert plan["alpine-3.23.6-x86_64-r0"]["action"] == "build"
+    assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0

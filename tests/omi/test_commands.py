@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from omi.__main__ import main
-from omi.identity import Identity
+from omi.identity import DISK, Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Omi, find_own
@@ -105,6 +105,16 @@ def test_update_makes_tags_and_access_be_what_the_spec_says(desk: Desk) -> None:
     assert [item.get("UserId") or item.get("Group") for item in answer["LaunchPermissions"]] == [desk.account.other_id]
     tags = {tag["Key"]: tag["Value"] for tag in desk.account.ec2.describe_images(ImageIds=[omi])["Images"][0]["Tags"]}
     assert tags == dict(Identity(spec).tags)
+
+
+def test_update_takes_down_the_digest_that_a_copy_has_told_of_its_disk(desk: Desk) -> None:
+    spec, disk = desk.account.spec(), "sha256:" + "5" * 64
+    omi = desk.account.register(spec.name, tags={**Identity(spec).tags, DISK: disk})
+    record = desk.record(spec, omi)
+    _, out, _ = desk.run("update", spec, record)
+    assert ImageRecord.from_json(out, "output") == record.model_copy(update={"disk": disk})
+    tags = {tag["Key"]: tag["Value"] for tag in desk.account.ec2.describe_images(ImageIds=[omi])["Images"][0]["Tags"]}
+    assert tags[DISK] == disk
 
 
 def test_update_of_an_image_that_is_gone_says_what_to_do(desk: Desk) -> None:

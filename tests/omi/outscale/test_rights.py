@@ -22,7 +22,19 @@ from tests.sandbox.client import Sandbox
 
 TOP = Path(__file__).resolve().parents[3]
 POLICY = TOP / "docs" / "eim-policy.json"
+COPY_POLICY = TOP / "docs" / "eim-policy-copy.json"
 _FCU = re.compile(r"\bec2\.([a-z_]+)\b")
+_OOS = re.compile(r"\bself\.s3\.([a-z_0-9]+)\b")
+_S3 = {
+    "create_bucket": ["CreateBucket"],
+    "delete_bucket": ["DeleteBucket"],
+    "delete_object": ["DeleteObject"],
+    "generate_presigned_url": ["GetObject"],
+    "get_object": ["GetObject"],
+    "list_buckets": ["ListAllMyBuckets"],
+    "list_objects_v2": ["ListBucket"],
+    "put_object": ["PutObject"],
+}
 _OAPI = re.compile(r"\boapi(?:\(\))?\.(?:read|change|read_all)\(\s*\"(\w+)\"|self\.read\(\"(\w+)\"")
 
 
@@ -34,9 +46,13 @@ def test_the_policy_allows_every_call_in_the_code_and_packers() -> None:
     oapi = {f"api:{one or other}" for one, other in _OAPI.findall(text)} | {f"api:{action}" for action in PACKER_CALLS}
     assert len(fcu) > 20
     assert {"api:ReadAccounts", "api:ReadImages", "api:ReadVms", "api:CreateImage"} <= oapi
+    s3 = {f"s3:{action}" for name in _OOS.findall(text) for action in _S3[name]}
     (statement,) = json.loads(POLICY.read_text(encoding="utf-8"))["Statement"]
-    assert (statement["Effect"], statement["Resource"]) == ("Allow", ["*"])
-    assert (fcu | oapi) - set(statement["Action"]) == set()
+    (copying,) = json.loads(COPY_POLICY.read_text(encoding="utf-8"))["Statement"]
+    for each in (statement, copying):
+        assert (each["Effect"], each["Resource"]) == ("Allow", ["*"])
+    assert (fcu | oapi) - {*statement["Action"], *copying["Action"]} == set()
+    assert s3 | {"api:CreateImageExportTask", "api:ReadImageExportTasks"} == set(copying["Action"])
 
 
 def may(sandbox: Sandbox, *denied: str) -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from omi.account import AccountView
 from omi.errors import PlanError, UpstreamError
 from omi.ledger import Ledger, LedgerImage
-from omi.plan import Action, Plan, PlannedImage
+from omi.plan import Action, Plan, PlannedImage, Step
 from omi.planning import plan_stack
 from omi.profile.load import Profile
 from omi.report import render_table
@@ -21,7 +21,7 @@ from omi.settings import FurtherRegion, Retention, Settings, SharedDays, Stages
 from omi.survey import Survey
 from tests.omi.examples import EXAMPLES
 from tests.omi.plan.cases import Case, cases
-from tests.omi.plan.make import account, build, digest, held, in_region, upstream
+from tests.omi.plan.make import account, applied, build, digest, held, in_region, upstream
 
 HOME, OTHER = "eu-west-2", "us-east-2"
 FURTHER = FurtherRegion.model_validate({"cloud": {"osc_profile": "us"}})
@@ -136,6 +136,96 @@ def test_the_table_names_the_region_of_each_row_and_what_is_missing_there_alone_
     (new,) = (step.image for step in plan.of(Action.BUILD))
     assert isinstance(new, PlannedImage)
     assert (new.region, new.resource) == (OTHER, "alpine-a-3.23.6-x86_64-r0@us-east-2")
+
+
+def test_a_region_that_can_not_be_reached_keeps_what_it_has_and_the_others_go_on() -> None:
+    case = simple(2)
+    config = Settings(region=HOME, regions={OTHER: FURTHER}, retention=Retention(stages=AT_ONCE))
+    images = [in_region(image, OTHER) for image in (*case.images, held(case.builds[0], "3.23.5"))]
+    profile = Profile("alpine", case.builds[:1])
+    accounts = {HOME: AccountView()}
+    why = {OTHER: f"Region {OTHER}: no answer"}
+    seen = Survey(profile, case.upstream, accounts, case.today, "alpine-omi", "test", unreached=why)
+    plan = plan_stack(config, Ledger.of(images), seen)
+    assert [(step.name, step.action) for step in plan.steps if step.region == HOME] == [
+        ("alpine-a-3.23.6-x86_64-r0", Action.BUILD)
+    ]
+    kept = of_other(plan)
+    assert {step.action for step in kept} == {Action.KEEP}
+    assert [step.image for step in kept] == [images[0], images[2], images[1]], "as state holds them"
+    assert plan.warnings[-1].endswith(f"the next one makes up for it: Region {OTHER}: no answer")
+
+
+COPIED = FurtherRegion.model_validate({"cloud": {"osc_profile": "us"}, "images": "copy"})
+
+
+def copies(case: Case, there: Case) -> Plan:
+    return plan_regions(case, there, regions={OTHER: COPIED})
+
+
+def of_other(plan: Plan) -> list[Step]:
+    return [step for step in plan.steps if step.region == OTHER]
+
+
+def carried_over(plan: Plan) -> dict[str, LedgerImage]:
+    """The other Region's images once the plan was carried out, by name."""
+    found = {}
+    for step in of_other(plan):
+        if step.action is not Action.PRUNE:
+            image = step.image if isinstance(step.image, LedgerImage) else in_region(applied(step.image), OTHER)
+            found[image.name] = image
+    return found
+
+
+def test_a_region_that_copies_wants_the_very_image_that_the_home_region_has() -> None:
+    (one,) = simple(1).builds
+    older = build("a", user="admin")
+    case = replace(simple(1), images=(held(older, "3.23.6"), held(one, "3.23.6", 1)))
+    plan = copies(case, replace(case, images=()))
+    (step,) = of_other(plan)
+    assert isinstance(step.image, PlannedImage)
+    assert (step.name, step.image.revision, step.image.digest) == (
+        "alpine-a-3.23.6-x86_64-r1",
+        1,
+        digest(one, "3.23.6"),
+    )
+    assert step.image.build == one, "what the profile says, without the pins that it was planned by"
+    assert step.image.copy_from is not None
+    assert step.image.copy_from.region == HOME
+    assert step.reason == f"revision r1 of {HOME} is carried over to {OTHER}"
+    again = copies(case, replace(case, images=tuple(carried_over(plan).values())))
+    assert not again.changes
+    assert [step.reason for step in of_other(again)] == [f"current, as in {HOME}"]
+
+
+def test_what_is_to_be_built_at_home_is_carried_over_in_the_same_update() -> None:
+    case = replace(simple(1), images=())
+    (here, there) = copies(case, case).steps
+    assert (here.region, there.region, here.name) == (HOME, OTHER, there.name)
+    assert isinstance(here.image, PlannedImage)
+    assert isinstance(there.image, PlannedImage)
+    assert (here.image.copy_from, here.image.digest) == (None, there.image.digest)
+
+
+def test_what_another_hand_made_at_home_is_not_carried_over_but_built() -> None:
+    case = simple(1)
+    foreign = replace(case, images=(held(case.builds[0], "3.23.6", adopted=True, verified=False),))
+    (step,) = of_other(copies(foreign, replace(case, images=())))
+    assert isinstance(step.image, PlannedImage)
+    assert (step.action, step.image.copy_from) == (Action.BUILD, None)
+
+
+@many
+@given(cases, cases)
+def test_a_region_that_copies_never_wants_what_the_home_region_has_not(case: Case, there: Case) -> None:
+    plan = copies(case, there)
+    home = {step.name: step.image for step in plan.steps if step.region == HOME and step.action is not Action.PRUNE}
+    for step in of_other(plan):
+        if isinstance(step.image, PlannedImage) and step.image.copy_from is not None:
+            source = home[step.name]
+            same = source.digest if isinstance(source, PlannedImage) else source.spec.digest
+            assert step.image.digest == same
+    assert told(plan, HOME) == told(plan_regions(case, there), HOME)
 
 
 def test_a_build_that_only_another_region_has_images_of_may_be_named_in_the_settings() -> None:

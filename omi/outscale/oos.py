@@ -1,0 +1,240 @@
+"""OOS, the object store, by boto3's S3: short-lived buckets with names that nobody guesses, and what is in them.
+
+OOS is as S3 was: path-style URLs and no checksums of its own accord (what OUTSCALE's own Go SDK sets, pkg/oos).
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from urllib3.exceptions import HTTPError
+
+from omi.errors import CloudError, OmiError, one_line
+from omi.image import CloudAccess
+from omi.outscale.busy import remove
+from omi.outscale.credentials import Credentials
+from omi.outscale.faults import translate
+from omi.outscale.oapi import authority
+from omi.outscale.waiting import InterruptedBuildError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LONGEST_URL = 7 * 24 * 3600
+"""Seconds that a pre-signed URL may last (OUTSCALE's guide, Copying an OMI Across Regions)."""
+PREFIX = "alpine-omi-"
+MARK = "alpine-omi.json"
+"""The object that says whose a bucket is: OOS has no tags."""
+_TRIES = 4
+_NAMES = 3
+"""How many names are tried: one that is taken would be a bucket of somebody who guessed 128 random bits."""
+_CHUNK = 1024 * 1024
+_SMALL = 1024 * 1024
+"""Bytes of a manifest or mark, which have a few hundred."""
+_TAKEN = frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
+_GONE = frozenset({"NoSuchBucket", "NoSuchKey", "404"})
+_NEVER = threading.Event()
+
+
+class Mark(BaseModel):
+    """What MARK holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    project: str
+    stack: str
+    run: str
+    """The image's run (ImageSpec.run)."""
+
+
+class ObjectStore:
+    """One account's buckets; every failure is raised as an OmiError."""
+
+    def __init__(self, access: CloudAccess, credentials: Credentials) -> None:
+        self.access, self.credentials = access, credentials
+        try:
+            self.s3: S3Client = boto3.session.Session().client(
+                "s3",
+                region_name=access.region,
+                endpoint_url=access.object_store,
+                aws_access_key_id=credentials.access_key,
+                aws_secret_access_key=credentials.secret_key,
+                verify=authority(access),
+                config=Config(
+                    signature_version="s3v4",
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                    s3={"addressing_style": "path"},
+                    connect_timeout=access.limits.connect,
+                    read_timeout=access.limits.answer,
+                    retries={"mode": "standard", "total_max_attempts": _TRIES},
+                ),
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise CloudError(
+                f"{access.object_store}: {one_line(str(error))}; correct cloud.oos in the stack's config"
+            ) from error
+
+    def call(self, operation: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one operation of `self.s3`, translating what it raises."""
+        action, url = getattr(operation, "__name__", "request"), self.access.object_store
+        try:
+            return operation(*args, **kwargs)
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, action, url, self.access, self.credentials.source, "s3") from error
+        except (ResponseParserError, ValueError, TypeError, AttributeError, LookupError) as error:
+            raise CloudError(f"{action} at {url}: its answer can't be read ({type(error).__name__})") from error
+
+    def create(self, run: str, mark: Mark) -> str:
+        """A new bucket for this run; its name has 128 random bits."""
+        for _ in range(_NAMES):
+            name = f"{prefix_of(run)}{secrets.token_hex(16)}"
+            try:
+                self.call(self.s3.create_bucket, Bucket=name)
+            except CloudError as error:
+                if error.code not in _TAKEN:
+                    raise
+                refused = error
+                continue
+            self.put(name, MARK, mark.model_dump_json().encode())
+            return name
+        raise CloudError(f"no bucket could be made, {_NAMES} random names are taken: {refused}", refused.code)
+
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        """Write a small object."""
+        self.call(self.s3.put_object, Bucket=bucket, Key=key, Body=content)
+
+    def get(self, bucket: str, key: str) -> bytes:
+        """Read a small object; CloudError where it isn't small."""
+        content = bytearray()
+        for chunk in self.stream(bucket, key):
+            content += chunk
+            if len(content) > _SMALL:
+                raise CloudError(f"{bucket}/{key}: has more than {_SMALL} bytes, so it isn't what it should be")
+        return bytes(content)
+
+    def stream(self, bucket: str, key: str, stop: threading.Event = _NEVER) -> Iterator[bytes]:
+        """Read an object piece by piece; InterruptedBuildError once `stop` is set."""
+        body = self.call(self.s3.get_object, Bucket=bucket, Key=key)["Body"]
+        try:
+            with body:
+                while chunk := body.read(_CHUNK):
+                    if stop.is_set():
+                        raise InterruptedBuildError("interrupted")
+                    yield chunk
+        except (BotoCoreError, HTTPError, OSError) as error:
+            raise CloudError(f"{bucket}/{key}: reading it broke off ({type(error).__name__}); run again") from error
+
+    def presign(self, bucket: str, key: str, seconds: int) -> str:
+        """A URL by which whoever has it may read the object for so long."""
+        return self.call(
+            self.s3.generate_presigned_url, "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds
+        )
+
+    def keys(self, bucket: str) -> list[str]:
+        """The names of all objects in it."""
+        found: list[str] = []
+        more: dict[str, Any] = {}
+        while True:
+            page = self.call(self.s3.list_objects_v2, Bucket=bucket, **more)
+            found += [item["Key"] for item in page.get("Contents", []) if "Key" in item]
+            token = page.get("NextContinuationToken")
+            if not token or token == more.get("ContinuationToken"):
+                return found
+            more = {"ContinuationToken": token}
+
+    def own(self, prefix: str = PREFIX) -> list[str]:
+        """The account's buckets whose names begin so."""
+        buckets = self.call(self.s3.list_buckets).get("Buckets", [])
+        return sorted(name for each in buckets if (name := each.get("Name", "")).startswith(prefix))
+
+    def mark_of(self, bucket: str) -> Mark | None:
+        """Whose it is, as it says itself; None where it doesn't."""
+        try:
+            return Mark.model_validate_json(self.get(bucket, MARK))
+        except (CloudError, ValidationError) as error:
+            if isinstance(error, CloudError) and error.code not in _GONE:
+                raise
+            return None
+
+    def delete(self, bucket: str) -> None:
+        """Delete it with all that is in it; what an export still writes into it is deleted, too."""
+        remove(lambda: self._empty_and_delete(bucket), self.access.limits.in_use)
+
+    def _empty_and_delete(self, bucket: str) -> None:
+        try:
+            for key in self.keys(bucket):
+                self.call(self.s3.delete_object, Bucket=bucket, Key=key)
+            self.call(self.s3.delete_bucket, Bucket=bucket)
+        except CloudError as error:
+            if error.code == "BucketNotEmpty":
+                raise CloudError(f"{error} (something is still written into it)", "InUse") from error
+            if error.code not in _GONE:
+                raise
+
+
+def prefix_of(run: str) -> str:
+    """How the names of a run's buckets begin."""
+    return f"{PREFIX}{run}-"
+
+
+@contextmanager
+def temporary_bucket(store: ObjectStore, run: str, mark: Mark, say: Callable[[str], None]) -> Iterator[str]:
+    """A bucket that is gone afterwards with all that is in it, whatever happens.
+
+    Where it can't be deleted that is only said, so that what it served isn't lost; drop_buckets tries again.
+    """
+    bucket = store.create(run, mark)
+    try:
+        yield bucket
+    finally:
+        try:
+            store.delete(bucket)
+        except OmiError as error:
+            say(f"bucket {bucket} is still there: {error}")
+
+
+def drop_buckets(store: ObjectStore, run: str, mark: Mark, say: Callable[[str], None]) -> None:
+    """Delete the buckets that an earlier run of this image left: those of its name that say so or are empty."""
+    for bucket in store.own(prefix_of(run)):
+        if store.mark_of(bucket) == mark or not store.keys(bucket):
+            store.delete(bucket)
+            say(f"deleted bucket {bucket} and what was in it")
+
+
+def unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """What was gzipped, plain; what wasn't, as it is. CloudError where it can't be unpacked."""
+    first = next(chunks, b"")
+    if first[:2] != b"\x1f\x8b":
+        yield first
+        yield from chunks
+        return
+    packer = zlib.decompressobj(wbits=31)
+    try:
+        for chunk in _with(first, chunks):
+            data = chunk
+            while data:
+                yield packer.decompress(data)
+                data = packer.unused_data
+                if packer.eof:
+                    packer = zlib.decompressobj(wbits=31)
+    except zlib.error as error:
+        raise CloudError(f"the exported disk is no good gzip ({error}); run again") from error
+
+
+def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest

@@ -1,0 +1,189 @@
+"""An OMI out to the object store of its Region and in from there to another: export task, manifest, import."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from omi.errors import CloudError
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import Omi, find_own, wait_available
+from omi.outscale.oos import LONGEST_URL, MARK, ObjectStore, unpacked
+from omi.outscale.waiting import wait_until
+
+FORMAT = "raw"
+"""Of the disk, since its bytes are then the exported object's, unpacked, and their digest that of the disk."""
+_MANIFEST = "carried/manifest.json"
+_EVERY = 2.0
+_GOES_ON = frozenset({"pending/queued", "pending", "active"})
+_SIGNED = re.compile(r"\S*X-Amz-\S*")
+"""A pre-signed URL, however much of it a server tells."""
+_MARGIN = 3600
+"""Seconds that URLs last beyond the time that the import may take."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Export(_Part):
+    manifest: str = Field(default="", alias="OsuManifestUrl")
+
+
+class _Task(_Part):
+    """An export task (OAPI's reference, schema ImageExportTask)."""
+
+    task: str = Field(alias="TaskId")
+    state: str = Field(default="", alias="State")
+    comment: str = Field(default="", alias="Comment")
+    export: _Export = Field(default=_Export(), alias="OsuExport")
+
+
+class _Disk(_Part):
+    """A snapshot of a manifest (OUTSCALE's guide, Manifest File Reference)."""
+
+    device: str = Field(alias="Device")
+    file: str = Field(alias="Filename", min_length=1)
+    size: int = Field(alias="Size", gt=0)
+
+
+class _Image(_Part):
+    disks: tuple[_Disk, ...] = Field(alias="Snapshots", min_length=1, max_length=1)
+
+
+class _Manifest(_Part):
+    image: _Image = Field(alias="Image")
+
+
+class Exported(BaseModel):
+    """One disk in a bucket."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bucket: str
+    key: str
+    device: str
+    size: int
+    """Bytes of the disk."""
+
+
+def export_omi(cloud: Cloud, store: ObjectStore, omi: Omi, bucket: str, stop: threading.Event) -> Exported:
+    """Have the OMI written into the bucket; CloudError if that fails or takes too long.
+
+    No key is sent: the export has the account's own rights to its own bucket.
+    """
+    wanted = {"DiskImageFormat": FORMAT, "OsuBucket": bucket, "OsuPrefix": "export/"}
+    answer = cloud.oapi.change("CreateImageExportTask", {"ImageId": omi.omi_id, "OsuExport": wanted})
+    task = _task(answer.get("ImageExportTask"))
+
+    def seen() -> _Task:
+        found = cloud.oapi.read("ReadImageExportTasks", {"Filters": {"TaskIds": [task.task]}}).get("ImageExportTasks")
+        return _task(found[0] if isinstance(found, list) and found else None)
+
+    done = wait_until(
+        seen,
+        lambda each: each.state not in _GOES_ON,
+        f"{omi.omi_id} to be exported ({task.task})",
+        cloud.limits.transfer,
+        every=_EVERY,
+        stop=stop,
+        setting="cloud.limits.transfer",
+    )
+    if done.state != "completed":
+        raise CloudError(f"{omi.omi_id}: its export {done.task} is {done.state} ({done.comment or 'no reason given'})")
+    return _find_disk(store, bucket, done)
+
+
+def _task(value: object) -> _Task:
+    try:
+        return _Task.model_validate(value)
+    except ValidationError as error:
+        raise CloudError(f"an image export task can't be read ({error.errors()[0]['msg']}); run again") from error
+
+
+def _find_disk(store: ObjectStore, bucket: str, task: _Task) -> Exported:
+    keys = store.keys(bucket)
+    told = [key for key in keys if key != MARK and key.endswith(".json")]
+    manifests = [key for key in told if urlsplit(task.export.manifest).path.endswith(key)] or told
+    if len(manifests) != 1:
+        raise CloudError(f"{task.task}: no manifest is where it should be, {task.export.manifest or 'nowhere'}")
+    try:
+        (disk,) = _Manifest.model_validate_json(store.get(bucket, manifests[0])).image.disks
+    except ValidationError as error:
+        raise CloudError(f"{task.task}: its manifest can't be read: {error.errors()[0]['msg']}") from error
+    named = [key for key in keys if key.rpartition("/")[2] == disk.file.rpartition("/")[2]]
+    if len(named) != 1:
+        raise CloudError(f"{task.task}: its manifest names {disk.file}, which is not there")
+    return Exported(bucket=bucket, key=named[0], device=disk.device, size=disk.size)
+
+
+def digest_of(store: ObjectStore, disk: Exported, stop: threading.Event) -> str:
+    """`sha256:` and 64 hex digits of the disk's raw content, read from the exported object."""
+    digest, size = hashlib.sha256(), 0
+    for chunk in unpacked(store.stream(disk.bucket, disk.key, stop)):
+        digest.update(chunk)
+        size += len(chunk)
+    if not size:
+        raise CloudError(f"{disk.bucket}/{disk.key}: the exported disk is empty; run again")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def offer(store: ObjectStore, disk: Exported, name: str, description: str, volume_type: str) -> str:
+    """Write a manifest of the disk, fresh URLs in it, and return its own URL.
+
+    Both last as long as the import may take and an hour more, seven days at most.
+    """
+    lasts = min(store.access.limits.transfer + _MARGIN, LONGEST_URL)
+    snapshot = {
+        "Device": disk.device,
+        "Filename": disk.key.rpartition("/")[2],
+        "PreSignedUrl": store.presign(disk.bucket, disk.key, lasts),
+        "Size": disk.size,
+        "VolumeType": volume_type,
+        "DeleteOnTermination": True,
+        "Iops": None,
+    }
+    image = {
+        "Name": name,
+        "Description": description,
+        "Architecture": "x86_64",
+        "Type": "machine",
+        "ProductTypes": ["0001"],
+        "Public": False,
+        "Snapshots": [snapshot],
+    }
+    store.put(disk.bucket, _MANIFEST, json.dumps({"Version": 1, "Image": image}).encode())
+    return store.presign(disk.bucket, _MANIFEST, lasts)
+
+
+def import_omi(
+    cloud: Cloud, location: str, name: str, description: str, boot_modes: Sequence[str], stop: threading.Event
+) -> Omi:
+    """Make an OMI of the manifest at this URL and wait for it. An answer that is lost is made up for by looking.
+
+    The URL, by which the disk can be read, is in no error.
+    """
+    wanted: dict[str, Any] = {
+        "FileLocation": location,
+        "ImageName": name,
+        "Description": description,
+        "Architecture": "x86_64",
+        "BootModes": list(boot_modes),
+    }
+    try:
+        omi_id = str(cloud.oapi.change("CreateImage", wanted)["Image"]["ImageId"])
+    except (CloudError, KeyError, TypeError) as error:
+        made = find_own(cloud, name)
+        if made is None or made.description != description:
+            told = _SIGNED.sub("(its URL)", str(error)) if isinstance(error, CloudError) else "the answer names no OMI"
+            code = error.code if isinstance(error, CloudError) else ""
+            raise CloudError(f"the import of {name} was refused: {told}", code) from None
+        omi_id = made.omi_id
+    return wait_available(cloud, omi_id, stop, limit=cloud.limits.transfer, setting="cloud.limits.transfer")

@@ -1,0 +1,72 @@
+"""What a Region wants whose images are carried over from the home Region: those that are current there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from omi.image import CloudAccess
+from omi.ledger import LedgerImage
+from omi.plan.model import Action, Plan, PlannedImage, Step
+from omi.profile.model import Build
+
+
+@dataclass(frozen=True)
+class Source:
+    """The image of one build that others are to have, too."""
+
+    release: str
+    revision: int
+    digest: str
+    packages: tuple[str, ...] | None
+
+
+def sources_of(home: Plan) -> Mapping[str, Source]:
+    """By build: the newest image that the home Region has or is to have, but for those that another hand made."""
+    found: dict[str, Source] = {}
+    for build, steps in home.declared():
+        image = steps[0].image
+        if isinstance(image, LedgerImage) and not image.record.adopted and image.record.verified:
+            found[build] = Source(image.release, image.revision, image.spec.digest, image.spec.packages)
+        elif isinstance(image, PlannedImage) and (image.existing is None or image.existing.managed):
+            found[build] = Source(image.release, image.revision, image.digest, image.packages)
+    return found
+
+
+def pinned(builds: Sequence[Build], sources: Mapping[str, Source]) -> list[Build]:
+    """The builds, each asking for the very image that the home Region has."""
+    return [
+        build.model_copy(update={"release": source.release, "revision": source.revision})
+        if (source := sources.get(build.name)) is not None
+        else build
+        for build in builds
+    ]
+
+
+def carried(plan: Plan, builds: Sequence[Build], sources: Mapping[str, Source], region: str, home: CloudAccess) -> Plan:
+    """The plan for `pinned` builds as one of carrying over, with what the profile itself says of the builds."""
+    own = {build.name: build for build in builds}
+    return replace(plan, steps=tuple(_carried(step, own, sources, region, home) for step in plan.steps))
+
+
+def _carried(
+    step: Step, own: Mapping[str, Build], sources: Mapping[str, Source], region: str, home: CloudAccess
+) -> Step:
+    source, build = sources.get(step.build), own.get(step.build)
+    if source is None or build is None:
+        return step
+    there = f"revision r{source.revision}"
+    reason = step.reason.replace(f", pinned to {there}", f", as in {home.region}")
+    if not isinstance(step.image, PlannedImage):
+        return replace(step, reason=reason)
+    pins = {"release": build.release, "revision": build.revision}
+    image = replace(
+        step.image,
+        build=step.image.build.model_copy(update=pins),
+        digest=source.digest,
+        packages=source.packages,
+        copy_from=home,
+    )
+    if step.action in (Action.BUILD, Action.REBUILD):
+        reason = f"{there} of {home.region} is carried over to {region}"
+    return replace(step, image=image, reason=reason)

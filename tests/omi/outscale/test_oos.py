@@ -1,0 +1,178 @@
+"""Buckets: whose they are is proved before they go, and what is exported is read to the last byte."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import threading
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from omi.errors import CloudError, CredentialsError
+from omi.image import CloudAccess
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import Omi, find_own
+from omi.outscale.oos import MARK, Mark, ObjectStore, drop_buckets, prefix_of, temporary_bucket, unpacked
+from omi.outscale.orphans import find_buckets, remove_orphans
+from omi.outscale.transfer import Exported, digest_of, export_omi, import_omi, offer
+from omi.outscale.waiting import InterruptedBuildError
+from tests.omi.outscale.conftest import access_of
+from tests.sandbox.client import Sandbox, empty_volume, register, snapshot, wait_state
+
+RUN = "0123456789abcdef"
+OURS = Mark(project="alpine-omi", stack="test", run="image@us-east-2")
+NEVER = threading.Event()
+
+
+@pytest.fixture
+def store(sandbox: Sandbox, access: CloudAccess) -> ObjectStore:
+    return store_of(sandbox, access)
+
+
+def store_of(sandbox: Sandbox, access: CloudAccess) -> ObjectStore:
+    oos = sandbox.settings.addresses.oos_endpoint
+    reached = access.model_copy(update={"oos": oos})
+    return ObjectStore(reached, Cloud.connect(reached).credentials)
+
+
+def test_a_bucket_has_a_name_that_nobody_guesses_and_is_gone_afterwards_whatever_happens(store: ObjectStore) -> None:
+    names = set()
+    for _ in range(2):
+        with suppress(RuntimeError), temporary_bucket(store, RUN, OURS, print) as bucket:
+            assert store.own() == [bucket]
+            assert store.mark_of(bucket) == OURS
+            store.put(bucket, "a/b", b"content")
+            names.add(bucket)
+            raise RuntimeError
+        assert store.own() == []
+    assert len(names) == 2
+    assert {len(name.removeprefix(prefix_of(RUN))) for name in names} == {32}
+
+
+def test_one_that_can_not_be_deleted_takes_nothing_with_it_and_is_dropped_later(
+    sandbox: Sandbox, store: ObjectStore
+) -> None:
+    said: list[str] = []
+    with temporary_bucket(store, RUN, OURS, said.append) as bucket:
+        refused = {"action": "DeleteBucket", "face": "oos", "status": 403, "code": "AccessDenied"}
+        sandbox.control("POST", "faults", refused)
+    assert [line.split(":")[0] for line in said] == [f"bucket {bucket} is still there"]
+    assert store.own() == [bucket]
+    drop_buckets(store, RUN, OURS, said.append)
+    assert store.own() == []
+
+
+def test_only_buckets_of_this_run_are_dropped(store: ObjectStore) -> None:
+    said: list[str] = []
+    ours = store.create(RUN, OURS)
+    another_stack = store.create(RUN, OURS.model_copy(update={"stack": "other"}))
+    another_image = store.create("f" * 16, OURS.model_copy(update={"run": "another"}))
+    unmarked, empty = f"{prefix_of(RUN)}unmarked", f"{prefix_of(RUN)}empty"
+    for name in (unmarked, empty, "somebody-elses"):
+        store.call(store.s3.create_bucket, Bucket=name)
+    store.put(unmarked, "precious", b"content")
+    drop_buckets(store, RUN, OURS, said.append)
+    assert set(store.own("")) == {another_stack, another_image, unmarked, "somebody-elses"}
+    assert [line.split()[2] for line in said] == sorted([ours, empty])
+    drop_buckets(store, RUN, OURS, said.append)
+    assert len(said) == 2
+
+
+def test_a_sweep_finds_what_says_that_it_is_this_stacks(access: CloudAccess, store: ObjectStore) -> None:
+    mine = store.create(RUN, OURS)
+    theirs = store.create(RUN, OURS.model_copy(update={"stack": "other"}))
+    store.call(store.s3.create_bucket, Bucket="alpine-omi-by-hand")
+    found = find_buckets(store, "alpine-omi", "test", ["image@us-east-2"])
+    assert [(each.kind, each.id, each.name) for each in found] == [("bucket", mine, OURS.run)]
+    for _ in range(2):
+        remove_orphans(Cloud.connect(access), found, "alpine-omi", "test", lambda _: None, store)
+    assert store.own() == sorted([theirs, "alpine-omi-by-hand"])
+
+
+def test_a_mark_that_can_not_be_read_for_another_reason_is_no_proof_of_anything(
+    sandbox: Sandbox, store: ObjectStore
+) -> None:
+    bucket = store.create(RUN, OURS)
+    sandbox.control("POST", "faults", {"action": "GetObject", "face": "oos", "status": 403, "code": "AccessDenied"})
+    with pytest.raises(CredentialsError, match=r"may not call s3:GetObject at .*eim-policy"):
+        drop_buckets(store, RUN, OURS, lambda _: None)
+    assert store.own() == [bucket]
+    store.put(bucket, MARK, b"no mark")
+    drop_buckets(store, RUN, OURS, lambda _: None)
+    assert store.own() == [bucket]
+
+
+def test_names_that_are_taken_are_given_up_after_three(sandbox: Sandbox, store: ObjectStore) -> None:
+    taken = {"action": "CreateBucket", "face": "oos", "status": 409, "code": "BucketAlreadyExists", "times": 2}
+    sandbox.control("POST", "faults", taken)
+    assert store.create(RUN, OURS) in store.own()
+    sandbox.control("POST", "faults", taken | {"times": 3})
+    with pytest.raises(CloudError, match="no bucket could be made, 3 random names are taken"):
+        store.create(RUN, OURS)
+
+
+@pytest.mark.parametrize("size", [1, 70_000, 3_000_000])
+def test_what_was_gzipped_is_unpacked_in_whatever_pieces_and_parts(size: int) -> None:
+    content = bytes(range(256)) * (size // 256 + 1)
+    packed = gzip.compress(content[:size]) + gzip.compress(content[size:])
+    for step in (1 << 20, 1000):
+        pieces = iter([packed[start : start + step] for start in range(0, len(packed), step)])
+        assert b"".join(unpacked(pieces)) == content
+    assert b"".join(unpacked(iter([content]))) == content
+    with pytest.raises(CloudError, match="no good gzip"):
+        list(unpacked(iter([packed[:20] + b"broken" * 9])))
+
+
+@pytest.fixture
+def carried(sandbox: Sandbox, access: CloudAccess) -> Omi:
+    oapi = sandbox.oapi()
+    made = register(oapi, "to-carry", snapshot(oapi, empty_volume(oapi)))
+    wait_state(oapi, made, "available")
+    found = find_own(Cloud.connect(access), "to-carry")
+    assert found is not None
+    return found
+
+
+def test_there_and_back_the_digest_is_that_of_the_disk(
+    sandbox: Sandbox, access: CloudAccess, store: ObjectStore, carried: Omi
+) -> None:
+    there = Cloud.connect(access_of(sandbox, "main-us"))
+    with temporary_bucket(store, RUN, OURS, print) as bucket:
+        disk = export_omi(Cloud.connect(access), store, carried, bucket, NEVER)
+        digest = digest_of(store, disk, NEVER)
+        location = offer(store, disk, "to-carry", "b-1", "standard")
+        made = import_omi(there, location, "to-carry", "b-1", ["legacy"], NEVER)
+    contents = [sandbox.machines.home.joinpath(omi.snapshots[0]).read_bytes() for omi in (carried, made)]
+    assert contents[0] == contents[1]
+    assert digest == f"sha256:{hashlib.sha256(contents[0]).hexdigest()}"
+    assert (made.name, made.state, made.volume_size) == ("to-carry", "available", carried.volume_size)
+
+
+def test_no_url_is_in_an_error_of_the_import_and_no_bucket_stays(
+    sandbox: Sandbox, access: CloudAccess, store: ObjectStore, carried: Omi
+) -> None:
+    there = Cloud.connect(access_of(sandbox, "main-us"))
+    with temporary_bucket(store, RUN, OURS, print) as bucket:
+        disk = export_omi(Cloud.connect(access), store, carried, bucket, NEVER)
+        location = offer(store, disk, "to-carry", "b-1", "standard")
+        refused: dict[str, Any] = {"action": "CreateImage", "status": 400, "code": "4027", "details": f"no {location}"}
+        sandbox.control("POST", "faults", refused)
+        with pytest.raises(CloudError) as raised:
+            import_omi(there, location, "to-carry", "b-1", ["legacy"], NEVER)
+    assert "X-Amz" not in str(raised.value)
+    assert str(raised.value).startswith("the import of to-carry was refused: ")
+    assert store.own() == []
+
+
+def test_an_interruption_is_noticed_while_a_disk_is_read(store: ObjectStore) -> None:
+    stop = threading.Event()
+    with temporary_bucket(store, RUN, OURS, print) as bucket:
+        store.put(bucket, "disk", b"content")
+        disk = Exported(bucket=bucket, key="disk", device="/dev/sda1", size=1)
+        assert digest_of(store, disk, stop).startswith("sha256:")
+        stop.set()
+        with pytest.raises(InterruptedBuildError):
+            digest_of(store, disk, stop)
+    assert store.own() == []
