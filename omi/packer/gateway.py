@@ -152,5 +152,7 @@ def _context(path: Path) -> ssl.SSLContext:
         context.load_cert_chain(both)  # the standard library takes it from a file alone
     finally:
         both.unlink()
-    path.write_bytes(pem)
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
+        file.write(pem)
     return context

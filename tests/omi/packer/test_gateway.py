@@ -62,6 +62,17 @@ def test_no_other_key_and_no_other_path_reaches_the_account(account: Account, ga
     assert len(account.sandbox.control("GET", "calls")) == before
 
 
+def test_no_link_is_written_through(account: Account, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("another's")
+    for name in ("alpine-omi-gateway.pem", "alpine-omi-gateway.key"):
+        (tmp_path / name).symlink_to(kept)
+    with open_gateway(account.cloud.oapi, tmp_path, print) as opened:
+        assert not opened.certificate.is_symlink()
+    assert kept.read_text() == "another's"
+    assert list(tmp_path.iterdir()) == [kept]
+
+
 def test_its_certificate_is_for_this_machine_alone_and_no_private_key_lies_about(gateway: Gateway) -> None:
     assert gateway.api.startswith("https://127.0.0.1:")
     assert [path.name for path in gateway.certificate.parent.iterdir()] == [gateway.certificate.name]
