@@ -199,6 +199,8 @@ def _tuples(details: dict[str, Any]) -> dict[str, Any]:
     by_region = {
         key: _sorted({region: _sorted(values) for region, values in details.get(key, {}).items()}) for key in _BY_REGION
     }
+    if "verified" in lists:  # a Region without an OMI, which nothing here writes, can't be pointed to
+        lists["verified"] = tuple(region for region in lists["verified"] if region in details["artifacts"])
     return {"artifacts": _sorted(details["artifacts"]), **by_region, **lists}
 
 

@@ -36,6 +36,11 @@ FOUND = [
     ("releases.json", releases(releases=[{"version": f"3.23.{LONG_NUMBER}"}]), None),
     ("releases file", to_yaml([_entry()]).replace("release: 3.23.6", "release: 3.2"), "release"),
     ("releases file", "a: {b: {c: {release: 2027-02-30}}}", "not YAML"),
+    (
+        "releases file",
+        to_yaml([_entry()]).replace("eu-west-2: ami-12345678", "us-east-2: ami-12345678"),
+        None,
+    ),
     ("profile", profile(f"volume_size: {LONG_NUMBER}"), "from 1 to 14901"),
     ("profile", profile(f"sysctl: {{a.b: {LONG_NUMBER}}}"), None),
     ("profile", "a: " * 3000, "not valid YAML"),
