@@ -132,6 +132,21 @@ class Project:
         inventory: dict[str, Any] = self.control("inventory")
         return inventory
 
+    def images(self, profile: str = "main") -> list[dict[str, Any]]:
+        """The images of one of the sandbox's accounts."""
+        found: list[dict[str, Any]] = self.inventory()[profile]["resources"]["image"]
+        return found
+
+    def left(self) -> dict[str, Any]:
+        """Ids of what only a run in the making has, by account and kind, and the buckets of the object store."""
+        kinds = ("vm", "volume", "keypair", "security-group")
+        found = {
+            f"{name} {kind}": [each["id"] for each in account["resources"][kind]]
+            for name, account in self.inventory().items()
+            for kind in kinds
+        }
+        return {what: ids for what, ids in {**found, "buckets": self.control("buckets")}.items() if ids}
+
     def publish(self, branch: str, release: str) -> None:
         """Make the sandbox's mirror and releases.json offer this release as the branch's newest."""
         self.control("mirror", {"publish": {"branch": branch, "release": release}})

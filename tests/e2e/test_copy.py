@@ -8,17 +8,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.eim import SERVICES
-from tests.e2e.conftest import free_ports
 from tests.e2e.project import TOP, Project
 
 pytestmark = pytest.mark.slow
@@ -32,51 +29,20 @@ POLICIES = ("eim-policy.json", "eim-policy-copy.json")
 
 
 @pytest.fixture(scope="module")
-def project() -> Iterator[Project]:
-    with tempfile.TemporaryDirectory(prefix="omi-copy-") as folder:
-        made = Project(Path(folder) / "project", Path(folder) / "cloud", free_ports(), stubs=True)
-        try:
-            started = made.start_cloud()
-            assert started.code == 0, started.text
-            made.edit_profile("v3_22-x86_64", None)
-            assert made.pulumi("stack", "init", "e2e").code == 0
-            home, there = (
-                json.loads((TOP / "docs" / name).read_text(encoding="utf-8"))["Statement"] for name in POLICIES
-            )
-            control(made, "policies", {"main": {"Statement": [*home, *there]}, "main-us": {"Statement": home}}, "PUT")
-            yield made
-        finally:
-            made.sandbox("stop")
-            print(made.log_tail())
-
-
-def control(project: Project, path: str, body: Any = None, method: str | None = None) -> Any:
-    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=10) as answer:
-        return json.load(answer)
+def project(stub_project: Project) -> Project:
+    """One whose keys may do what the policies allow."""
+    home, there = (json.loads((TOP / "docs" / name).read_text(encoding="utf-8"))["Statement"] for name in POLICIES)
+    policies = {"main": {"Statement": [*home, *there]}, "main-us": {"Statement": home}}
+    stub_project.control("policies", policies, "PUT")
+    return stub_project
 
 
 def fault(project: Project, **what: Any) -> None:
-    control(project, "faults", [what] if what else [], "PUT")
-
-
-def images(project: Project, account: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = project.inventory()[account]["resources"]["image"]
-    return found
-
-
-def left(project: Project) -> dict[str, Any]:
-    """What only a run in the making has, and all buckets."""
-    kinds = ("vm", "volume", "keypair", "security-group")
-    found: dict[str, Any] = {"buckets": control(project, "buckets")}
-    for name, account in project.inventory().items():
-        found |= {f"{name} {kind}": ids for kind in kinds if (ids := account["resources"].get(kind))}
-    return {name: what for name, what in found.items() if what}
+    project.control("faults", [what] if what else [], "PUT")
 
 
 def calls(project: Project, since: int = 0) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = control(project, f"calls?since={since}")
+    found: list[dict[str, Any]] = project.control(f"calls?since={since}")
     return found
 
 
@@ -109,8 +75,8 @@ def test_what_goes_wrong_at_home_begins_nothing_elsewhere(project: Project) -> N
     done = project.up()
     assert done.code != 0
     assert "carried over from" not in done.text, "it was not even begun"
-    assert left(project) == {}
-    assert images(project, "main") == images(project, "main-us") == []
+    assert project.left() == {}
+    assert project.images("main") == project.images("main-us") == []
     assert not [call for call in calls(project, began) if call["face"] == "oos"]
     fault(project)
 
@@ -138,9 +104,9 @@ def test_what_breaks_on_the_way_leaves_the_home_region_published_and_nothing_els
     assert says in done.text
     assert "Traceback" not in done.text
     assert "X-Amz-Signature" not in done.text
-    assert left(project) == {}
-    (home,) = images(project, "main")
-    assert images(project, "main-us") == []
+    assert project.left() == {}
+    (home,) = project.images("main")
+    assert project.images("main-us") == []
     assert project.inventory()["main-us"]["resources"]["snapshot"] == []
     feed = json.loads((project.folder / "releases" / "sandbox" / "alpine.json").read_text(encoding="utf-8"))
     assert {region: pointer["id"] for region, pointer in feed["latest"]["overall"].items()} == {HOME: home["id"]}
@@ -148,13 +114,13 @@ def test_what_breaks_on_the_way_leaves_the_home_region_published_and_nothing_els
 
 
 def test_a_used_up_quota_there_is_told(project: Project) -> None:
-    control(project, "quotas", {"image_limit": 0}, "PUT")
+    project.control("quotas", {"image_limit": 0}, "PUT")
     done = project.up()
-    control(project, "quotas", {}, "PUT")
+    project.control("quotas", {}, "PUT")
     assert done.code != 0
     assert "the account's quota is used up" in done.text
-    assert left(project) == {}
-    assert images(project, "main-us") == []
+    assert project.left() == {}
+    assert project.images("main-us") == []
 
 
 def test_an_export_that_never_ends_is_given_up_by_the_setting_that_is_named(project: Project) -> None:
@@ -167,7 +133,7 @@ def test_an_export_that_never_ends_is_given_up_by_the_setting_that_is_named(proj
     assert done.code != 0
     assert "waited 3 s for ami-" in done.text
     assert "(cloud.limits.transfer)" in done.text
-    assert left(project) == {}
+    assert project.left() == {}
 
 
 def test_killed_in_the_middle_and_carried_over_by_the_next_update(project: Project) -> None:
@@ -177,7 +143,7 @@ def test_killed_in_the_middle_and_carried_over_by_the_next_update(project: Proje
         "pulumi", "--color", "never", "--non-interactive", "up", "--yes", "--skip-preview", "-s", "e2e"
     )
     await_call(project, began, lambda call: call["action"] == "ReadImageExportTasks")
-    (bucket,) = control(project, "buckets")["main"]
+    (bucket,) = project.control("buckets")["main"]
     # all of it at once, as when the machine goes down: nobody is left to clean up
     victims = [
         pid
@@ -187,7 +153,7 @@ def test_killed_in_the_middle_and_carried_over_by_the_next_update(project: Proje
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     update.wait(LIMIT)
-    assert list(control(project, "buckets")["main"]) == [bucket]
+    assert list(project.control("buckets")["main"]) == [bucket]
     told = project.run("python3", "-m", "omi", "sweep", "-s", "e2e").text
     assert f"bucket  {bucket}" in told
     fault(project)
@@ -196,7 +162,7 @@ def test_killed_in_the_middle_and_carried_over_by_the_next_update(project: Proje
     done = project.up()
     assert done.code == 0, done.text
     assert f"deleted bucket {bucket}" in done.text
-    assert left(project) == {}
+    assert project.left() == {}
     made = [call for call in calls(project, began) if call["action"] in ("CreateVms", "CreateSnapshot", "CreateImage")]
     assert [(call["profile"], call["action"]) for call in made] == [("main-us", "CreateImage")]
 
@@ -210,7 +176,7 @@ def works_in(pid: int, folder: Path) -> bool:
 
 
 def test_the_bytes_are_the_same_and_told_by_their_digest(project: Project) -> None:
-    (home,), (there,) = images(project, "main"), images(project, "main-us")
+    (home,), (there,) = project.images("main"), project.images("main-us")
     assert disk_of(project, "main") == disk_of(project, "main-us")
     told = project.outputs()["latest"][BUILD]["regions"]
     assert {region: each["omi"] for region, each in told.items()} == {HOME: home["id"], OTHER: there["id"]}
@@ -253,8 +219,8 @@ def test_a_new_revision_at_home_is_carried_over_as_the_same_revision(project: Pr
     assert f"revision r1 of {HOME} is carried over to {OTHER}" in " ".join(plan.split())
     done = project.up()
     assert done.code == 0, done.text
-    newest = {account: sorted(each["name"] for each in images(project, account))[-1] for account in ("main", "main-us")}
+    newest = {account: sorted(each["name"] for each in project.images(account))[-1] for account in ("main", "main-us")}
     assert set(newest.values()) == {"alpine-3.23.6-x86_64-r1"}
-    assert left(project) == {}
+    assert project.left() == {}
     assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0
-    assert images(project, "main") == images(project, "main-us") == []
+    assert project.images("main") == project.images("main-us") == []

@@ -6,19 +6,11 @@ Real pulumi and Packer on stub VMs. The tests of this module are one story and r
 from __future__ import annotations
 
 import json
-import tempfile
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from sandbox.config import Addresses
-from tests.e2e.conftest import free_ports
 from tests.e2e.project import Project
-from tests.sandbox.client import Oapi
 
 pytestmark = pytest.mark.slow
 
@@ -27,25 +19,8 @@ HOME, OTHER = "eu-west-2", "us-east-2"
 
 
 @pytest.fixture(scope="module")
-def project() -> Iterator[Project]:
-    with tempfile.TemporaryDirectory(prefix="omi-two-") as folder:
-        made = Project(Path(folder) / "project", Path(folder) / "cloud", free_ports(), stubs=True)
-        try:
-            started = made.start_cloud()
-            assert started.code == 0, started.text
-            made.edit_profile("v3_22-x86_64", None)
-            assert made.pulumi("stack", "init", "e2e").code == 0
-            yield made
-        finally:
-            made.sandbox("stop")
-            print(made.log_tail())
-
-
-def control(project: Project, path: str, body: Any = None, method: str | None = None) -> Any:
-    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=10) as answer:
-        return json.load(answer)
+def project(stub_project: Project) -> Project:
+    return stub_project
 
 
 def add_region(project: Project, osc_profile: str | None = "main-us") -> None:
@@ -55,26 +30,10 @@ def add_region(project: Project, osc_profile: str | None = "main-us") -> None:
     project.configure("regions", {OTHER: {"cloud": {key: value for key, value in there.items() if value}}})
 
 
-def images(project: Project, account: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = project.inventory()[account]["resources"]["image"]
-    return found
-
-
 def is_public(project: Project, account: str) -> bool:
-    profiles = json.loads((project.home / "osc.json").read_text(encoding="utf-8"))
-    client = Oapi(profiles[account], Addresses(project.base_port), project.home / "ca.pem")
-    (image,) = client.call("ReadImages", Filters={"ImageIds": [images(project, account)[0]["id"]]})["Images"]
+    wanted = {"ImageIds": [project.images(account)[0]["id"]]}
+    (image,) = project.oapi(account).call("ReadImages", Filters=wanted)["Images"]
     return bool(image["PermissionsToLaunch"]["GlobalPermission"])
-
-
-def left(project: Project) -> dict[str, dict[str, list[str]]]:
-    """What a build may leave, by account."""
-    kinds = ("vm", "volume", "keypair", "group")
-    return {
-        name: found
-        for name, account in project.inventory().items()
-        if (found := {kind: ids for kind in kinds if (ids := account["resources"].get(kind))})
-    }
 
 
 def states(project: Project) -> dict[str, str]:
@@ -108,34 +67,34 @@ def test_a_region_without_credentials_is_one_line_and_nothing_is_begun(project: 
 
 def test_one_region_that_fails_leaves_the_other_published(project: Project) -> None:
     add_region(project)
-    control(project, "faults", {"action": "CreateVms", "status": 400, "region": OTHER, "times": -1})
+    project.control("faults", {"action": "CreateVms", "status": 400, "region": OTHER, "times": -1})
     shown = " ".join(project.pulumi("preview", "-s", "e2e").text.split())
     assert f"+ {HOME} {BUILD} alpine-3.23.6-x86_64-r0 build first image of {BUILD}" in shown
     assert f"+ {OTHER} {BUILD} alpine-3.23.6-x86_64-r0 build first image of {BUILD}" in shown
     done = project.up()
     assert done.code != 0
     assert "Traceback" not in done.text
-    (made,) = images(project, "main")
-    assert images(project, "main-us") == []
-    assert left(project) == {}
+    (made,) = project.images("main")
+    assert project.images("main-us") == []
+    assert project.left() == {}
     assert states(project) == {"alpine-3.23.6-x86_64-r0": HOME}
     feed = json.loads((project.folder / "releases" / "sandbox" / "alpine.json").read_text(encoding="utf-8"))
     assert {region: pointer["id"] for region, pointer in feed["latest"]["overall"].items()} == {HOME: made["id"]}
 
 
 def test_the_next_update_makes_only_what_is_missing(project: Project) -> None:
-    (before,) = images(project, "main")
-    control(project, "faults", [], "PUT")
-    began = control(project, "calls")[-1]["number"]
+    (before,) = project.images("main")
+    project.control("faults", [], "PUT")
+    began = project.control("calls")[-1]["number"]
     done = project.up()
     assert done.code == 0, done.text
-    assert images(project, "main") == [before]
-    (made,) = images(project, "main-us")
-    changing = [call for call in control(project, f"calls?since={began}") if call["action"].startswith("Create")]
+    assert project.images("main") == [before]
+    (made,) = project.images("main-us")
+    changing = [call for call in project.control(f"calls?since={began}") if call["action"].startswith("Create")]
     assert changing
     assert {call["profile"] for call in changing} == {"main-us"}
     assert states(project) == {"alpine-3.23.6-x86_64-r0": HOME, f"alpine-3.23.6-x86_64-r0@{OTHER}": OTHER}
-    assert left(project) == {}
+    assert project.left() == {}
     told = project.outputs()
     image = told["images"][BUILD]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
     assert (image["region"], image["omi"]) == (HOME, before["id"])
@@ -166,7 +125,7 @@ def test_the_commands_know_both_regions(project: Project) -> None:
 
 def test_sharing_is_per_region_and_a_refusal_is_made_up_for_there(project: Project) -> None:
     project.configure("access", "public")
-    control(project, "faults", {"action": "ModifyImageAttribute", "status": 403, "region": OTHER, "times": 1})
+    project.control("faults", {"action": "ModifyImageAttribute", "status": 403, "region": OTHER, "times": 1})
     done = project.up()
     assert done.code != 0
     assert "could not be shared with everyone" in done.text
@@ -176,7 +135,7 @@ def test_sharing_is_per_region_and_a_refusal_is_made_up_for_there(project: Proje
 
 
 def test_a_region_that_leaves_the_config_is_pruned_by_its_own_key_once_that_is_allowed(project: Project) -> None:
-    (home,) = images(project, "main")
+    (home,) = project.images("main")
     project.configure("access", None)
     assert project.up().code == 0
     project.configure("regions", None)
@@ -188,8 +147,8 @@ def test_a_region_that_leaves_the_config_is_pruned_by_its_own_key_once_that_is_a
     project.configure("retention", {"allow_mass_prune": [OTHER], "stages": stages})
     done = project.up()
     assert done.code == 0, done.text
-    assert images(project, "main") == [home]
-    assert images(project, "main-us") == []
+    assert project.images("main") == [home]
+    assert project.images("main-us") == []
     assert states(project) == {"alpine-3.23.6-x86_64-r0": HOME}
     told = yaml.safe_load((project.folder / "releases" / "sandbox" / "alpine.yaml").read_text(encoding="utf-8"))
     assert told[BUILD]["3.23.6"]["alpine-3.23.6-x86_64-r0"]["artifacts"] == {HOME: home["id"]}
@@ -199,28 +158,28 @@ def test_a_region_that_leaves_the_config_is_pruned_by_its_own_key_once_that_is_a
 def test_both_regions_are_built_at_the_same_time_and_destroyed_each_by_its_key(project: Project) -> None:
     assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0
     add_region(project)
-    began = control(project, "calls")[-1]["number"]
+    began = project.control("calls")[-1]["number"]
     done = project.up()
     assert done.code == 0, done.text
     spans = {}
     for account in ("main", "main-us"):
-        calls = [call for call in control(project, f"calls?since={began}") if call["profile"] == account]
+        calls = [call for call in project.control(f"calls?since={began}") if call["profile"] == account]
         launched = [call["time"] for call in calls if call["action"] in ("CreateVms", "RunInstances")]
         ended = [call["time"] for call in calls if call["action"] in ("DeleteVms", "TerminateInstances")]
         spans[account] = (min(launched), max(ended))
     assert max(start for start, _ in spans.values()) < min(end for _, end in spans.values())
     assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0
-    assert images(project, "main") == images(project, "main-us") == []
+    assert project.images("main") == project.images("main-us") == []
 
 
 def test_a_region_whose_cloud_does_not_answer_holds_the_others_up_no_longer_than_its_limits(project: Project) -> None:
-    control(project, "faults", {"action": "*", "status": 503, "region": OTHER, "times": -1}, "PUT")
+    project.control("faults", {"action": "*", "status": 503, "region": OTHER, "times": -1}, "PUT")
     done = project.up()
     assert done.code == 0, done.text
     assert f"Region {OTHER}: ReadAccounts at " in done.text
     assert "nothing is done there in this run, the next one makes up for it" in done.text
-    assert len(images(project, "main")) == 1
-    control(project, "faults", [], "PUT")
+    assert len(project.images("main")) == 1
+    project.control("faults", [], "PUT")
     plan = project.plan()
     assert plan["alpine-3.23.6-x86_64-r0"]["action"] == "build"
     assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0

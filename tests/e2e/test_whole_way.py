@@ -17,6 +17,8 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from omi.image import BuildVm
+from omi.verify.facts import Facts
 from tests.e2e.project import Project
 from tests.sandbox.client import wait_for
 
@@ -68,7 +70,15 @@ def test_an_update_that_is_interrupted_leaves_nothing_in_the_account(
         assert project.pulumi("cancel", "--yes", "e2e").code == 0
 
 
+def root_devices(project: Project) -> dict[str, tuple[str, ...]]:
+    """Where each verify of an image saw its root, by name."""
+    logs = {path.parent.name: path.read_text(encoding="utf-8") for path in project.folder.glob("build/**/build.log")}
+    return {name: Facts.parse(text).values["root_device"] for name, text in logs.items()}
+
+
 def test_up_builds_and_verifies_two_images_side_by_side(project: Project, before: dict[str, list[str]]) -> None:
+    """They boot from virtio-scsi here; one is verified again on virtio-blk below."""
+    project.control("root-buses", {BuildVm().verify_vm_type: "virtio-scsi"}, "PUT")
     done = project.pulumi("up", "--yes", "--skip-preview", "-s", "e2e")
     assert done.code == 0, done.text
     latest = project.outputs()["latest"]
@@ -80,6 +90,7 @@ def test_up_builds_and_verifies_two_images_side_by_side(project: Project, before
     # and of the builds themselves nothing is left
     left = {kind: set(ids) - set(before.get(kind, [])) for kind, ids in account.items()}
     assert {kind for kind, ids in left.items() if ids} == {"image", "snapshot"}
+    assert root_devices(project) == {image["name"]: ("/dev/sda",) for image in latest.values()}
 
 
 def test_the_releases_name_them(project: Project) -> None:
@@ -153,6 +164,7 @@ def test_a_second_up_changes_nothing_also_after_the_cloud_was_restarted(project:
 
 def test_an_image_that_its_run_could_not_record_is_found_and_verified_again(project: Project) -> None:
     before = project.outputs()["latest"][NEW]
+    project.control("root-buses", {}, "PUT")
     state = json.loads(project.pulumi("stack", "export", "-s", "e2e").text)["deployment"]["resources"]
     urn = next(one["urn"] for one in state if one["urn"].endswith(f"::{before['name']}"))
     assert project.pulumi("state", "delete", urn, "--yes", "-s", "e2e").code == 0
@@ -162,6 +174,7 @@ def test_an_image_that_its_run_could_not_record_is_found_and_verified_again(proj
     done = project.up()
     assert done.code == 0, done.text
     assert "verifying it again" in done.text
+    assert root_devices(project)[before["name"]] == ("/dev/sda", "/dev/vda")
     assert project.outputs()["latest"][NEW]["omi"] == before["omi"]
     assert project.plan()[before["name"]]["action"] == "keep"
 
