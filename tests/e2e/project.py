@@ -31,6 +31,11 @@ class Result:
     text: str
 
 
+def own(inventory: dict[str, Any]) -> dict[str, list[str]]:
+    """Ids by kind of all that the project's account holds."""
+    return {kind: sorted(entry["id"] for entry in entries) for kind, entries in inventory["main"]["resources"].items()}
+
+
 class Project:
     """One project folder on its own sandbox; `up`, `preview` and friends return what was printed.
 

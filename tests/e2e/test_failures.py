@@ -21,8 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from tests.e2e.project import STEP_LIMIT, Project, Result
-from tests.e2e.test_whole_way import own
+from tests.e2e.project import STEP_LIMIT, Project, Result, own
 from tests.sandbox.client import free_base_port
 
 pytestmark = pytest.mark.slow
@@ -31,7 +30,34 @@ CDN = "https://dl-cdn.alpinelinux.org/alpine"
 HOST = "169.254.0.2"
 """This machine's loopback as a VM of the sandbox sees it."""
 
+SINS = """\
+set -eu
+cd "$TARGET"
+mkdir -p etc/dropbear home/alpine/.ssh srv/box
+echo made > etc/dropbear/dropbear_ed25519_host_key
+echo "ssh-ed25519 AAAA builder" > home/alpine/.ssh/authorized_keys
+echo made > srv/core.712
+chmod 777 srv/box
+chmod 4755 bin/busybox
+sed -i 's|^daemon:[^:]*|daemon:$6$salt$hash|' etc/shadow
+sed -i /^dhcpcd/d etc/apk/world
+ln -s /etc/init.d/crond etc/runlevels/default/crond
+sed -i -e '/^PermitRootLogin/s/no/yes/' -e '/^PasswordAuthentication/s/no/yes/' etc/ssh/sshd_config.d/00-omi.conf
+"""
+NAMED = (
+    "SSH host keys: every instance would have the same: /etc/dropbear/dropbear_ed25519_host_key",
+    "SSH keys that let somebody in: /home/alpine/.ssh/authorized_keys",
+    "a program that crashed: /srv/core.712",
+    "anyone may write to: /srv/box",
+    "setuid or setgid, but not by a package: /bin/busybox",
+    "daemon has a password",
+    "the package dhcpcd is installed, but neither asked for nor needed",
+    "service crond (default) is not the profile's",
+    "sshd offers publickey,password besides keys",
+    "a login as root was not refused",
+)
 SCRIPTS = {
+    "sins": SINS,
     "fails": "echo 'looking for the licence'\necho 'no licence for web' >&2\nexit 3\n",
     # all but a little at once, the rest as a program would
     "fills": 'free=$(df -k --output=avail "$TARGET" | tail -n 1)\n'
@@ -99,6 +125,11 @@ def failures(mirror: str) -> dict[str, Failure]:
     """By the suffix of their images."""
     nowhere = f"https://{HOST}:{free_base_port()}/own"
     return {
+        "sins": Failure({"setup_script": "setup/sins.sh"}, re.escape(f"it carries {NAMED[0]}")),
+        "package": Failure(
+            {"packages": {"no-such-package": True}},
+            re.escape("no repository has the package no-such-package (check packages and repos in the profile)"),
+        ),
         "service": Failure(
             {"services": {"default": {"nginx": True}}},
             re.escape(
@@ -159,7 +190,13 @@ def test_each_says_in_one_line_what_stopped_it(failed: Failed) -> None:
     for name, failure in failed.failures.items():
         image = f"bad-3.23.6-x86_64-r0-{name}"
         line = rf"^ *error: {image}: {failure.said}; see build/e2e/{image}/packer\.log$"
+        if name == "sins":
+            line = rf"^ *error: ami-[0-9a-f]+ \({image}\) failed its check: {failure.said}"
         assert re.search(line, failed.done.text, re.MULTILINE), f"{name}: {failed.done.text}"
+
+
+def test_what_an_image_carries_that_none_may_is_named_whole(failed: Failed) -> None:
+    assert not [words for words in NAMED if words not in failed.done.text], failed.done.text
 
 
 def test_nothing_is_left_of_any(project: Project, failed: Failed) -> None:
