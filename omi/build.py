@@ -135,6 +135,12 @@ class Build:
         self._share(omi)
         return self._record(omi, packed, verified, round(time.monotonic() - start), documents=documents)
 
+    def clean_up(self) -> None:
+        """Remove what a killed run left; an OMI that it only did not record stays, for the next run to verify."""
+        existing = find_own(self.cloud, self.spec.name)
+        keep = existing if existing is not None and self._is_wanted(existing) else None
+        self._clean(keep, (self._working_name, self.spec.name), ())
+
     @property
     def spec(self) -> ImageSpec:
         """What is built."""

@@ -12,13 +12,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 
 from omi.alone import hold_alone
 from omi.build import PROJECT, Build
 from omi.copying import Copy
-from omi.errors import BuildError
+from omi.errors import BuildError, OmiError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator
@@ -29,11 +30,12 @@ from omi.places import BUILD
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def run_supervised(spec_json: str) -> tuple[int, str]:
+def run_supervised(spec: ImageSpec) -> tuple[int, str]:
     """The front's part: run the build in a process of its own; returns its exit code and standard output.
 
     Signals are passed on, and the end of whoever started this (the plugin, killed with the engine, say) counts as one.
-    Standard error is shared, so that what the supervisor says at the end is still seen.
+    Standard error is shared, so that what the supervisor says at the end is still seen. If the supervisor itself is
+    killed (by the kernel, for want of memory, say), what it had made is removed here; raises BuildError then.
     """
     parent = os.getppid()
     process = subprocess.Popen(
@@ -52,10 +54,15 @@ def run_supervised(spec_json: str) -> tuple[int, str]:
         signal.signal(number, pass_on)
     if parent > 1:  # else it is gone already, or outside of this container
         _when_ended(parent, process.terminate)
-    output, _ = process.communicate(spec_json)
+    output, _ = process.communicate(spec.to_json())
     if process.returncode < 0:
-        name = signal.Signals(-process.returncode).name
-        raise BuildError(f"the build's supervisor was ended by {name}; run again: what it left is swept first")
+        ended = f"{spec.name}: the build's supervisor was ended by {signal.Signals(-process.returncode).name}"
+        try:
+            with _alone(spec, threading.Event(), os.environ) as build:
+                build.clean_up()
+        except OmiError as error:
+            raise BuildError(f"{ended}, and what it had made may be there: {error}; run again") from error
+        raise BuildError(f"{ended}; what it left was swept; run again")
     return process.returncode, output
 
 
@@ -67,12 +74,19 @@ def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) 
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     if front is not None:
         _watch(front, stop)
+    with _alone(spec, stop, environ) as build:
+        return build.run()
+
+
+@contextmanager
+def _alone(spec: ImageSpec, stop: threading.Event, environ: Mapping[str, str]) -> Iterator[Build]:
+    """The image's build, while nobody else works on it."""
     folder = run_folder(PROJECT / BUILD, spec)
     with hold_alone(folder.path, spec.name, stop, lambda text: print(text, file=sys.stderr, flush=True)) as lock:
         narrator = Narrator(sys.stderr, folder.build_log)
         cloud = Cloud.connect(spec.cloud, environ)
         kind = Build if spec.copy_from is None else Copy
-        return kind(Identity(spec), cloud, folder, narrator, stop, environ, lock=lock).run()
+        yield kind(Identity(spec), cloud, folder, narrator, stop, environ, lock=lock)
 
 
 def _watch(front: int, stop: threading.Event) -> None:

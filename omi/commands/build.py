@@ -16,7 +16,7 @@ def build(_: Sequence[str]) -> int:
     from omi.supervisor import run_supervised
 
     spec = read_spec()
-    code, output = run_supervised(spec.to_json())
+    code, output = run_supervised(spec)
     if code != 0:
         return code
     record = ImageRecord.from_json(output, "the supervisor's output")

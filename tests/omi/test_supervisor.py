@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +84,19 @@ def test_the_end_of_whoever_started_the_front_ends_everything_too(account: Accou
     assert account.left() == {}
     assert "interrupted; what it had made is removed" in errors
     shutil.rmtree(RunFolder(PROJECT / "build" / "test" / "alpine-0.0.0-x86_64-r0").path)
+
+
+def test_what_a_killed_supervisor_made_is_removed_by_the_front(account: Account, packer: FakePacker) -> None:
+    packer.behave("hang")
+    front = start_front(account, packer)
+    assert wait_for(lambda: "vm" in account.left()), "Packer did not start"
+    (supervisor,) = Path(f"/proc/{front.pid}/task/{front.pid}/children").read_text(encoding="ascii").split()
+    os.kill(int(supervisor), signal.SIGKILL)
+    output, errors = front.communicate(timeout=LIMIT)
+    assert account.left() == {}
+    assert output == ""
+    assert "supervisor was ended by SIGKILL; what it left was swept; run again" in errors
+    assert "Traceback" not in errors
+    folder = RunFolder(PROJECT / "build" / "test" / "alpine-0.0.0-x86_64-r0").path
+    assert not list(folder.glob("alpine-omi-*")), "a private key was left"
+    shutil.rmtree(folder)
