@@ -216,23 +216,32 @@ def drop_buckets(store: ObjectStore, run: str, mark: Mark, say: Callable[[str], 
 
 
 def unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """What was gzipped, plain; what wasn't, as it is. CloudError where it can't be unpacked."""
+    """What was gzipped, plain, in pieces of a MiB at most; what wasn't, as it is. CloudError where it can't be read.
+
+    A disk that is mostly empty shrinks to a thousandth, so that without a limit one chunk would become all of it.
+    """
     first = next(chunks, b"")
     if first[:2] != b"\x1f\x8b":
         yield first
         yield from chunks
         return
     packer = zlib.decompressobj(wbits=31)
+    begun = False
     try:
         for chunk in _with(first, chunks):
-            data = chunk
-            while data:
-                yield packer.decompress(data)
-                data = packer.unused_data
+            data, full = chunk, False
+            while data or full:
+                piece = packer.decompress(data, _CHUNK)
+                yield piece
+                begun, full, data = True, len(piece) == _CHUNK, packer.unconsumed_tail
                 if packer.eof:
+                    data = packer.unused_data
                     packer = zlib.decompressobj(wbits=31)
+                    begun = full = False
     except zlib.error as error:
         raise CloudError(f"the exported disk is no good gzip ({error}); run again") from error
+    if begun:
+        raise CloudError("the exported disk is no good gzip (it ends too early); run again")
 
 
 def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

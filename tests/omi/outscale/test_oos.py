@@ -123,6 +123,15 @@ def test_what_was_gzipped_is_unpacked_in_whatever_pieces_and_parts(size: int) ->
     assert b"".join(unpacked(iter([content]))) == content
     with pytest.raises(CloudError, match="no good gzip"):
         list(unpacked(iter([packed[:20] + b"broken" * 9])))
+    with pytest.raises(CloudError, match="it ends too early"):
+        list(unpacked(iter([packed[:-1]])))
+
+
+def test_an_empty_disk_is_never_in_memory_as_a_whole() -> None:
+    size = 64 * 1024**2 + 1
+    pieces = [len(piece) for piece in unpacked(iter([gzip.compress(bytes(size), 1)]))]
+    assert sum(pieces) == size
+    assert max(pieces) <= 1024**2
 
 
 @pytest.fixture
