@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.omi.examples import EXAMPLES
 
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 """Of the site, by its tests in a browser."""
+RELIABILITY = Path(__file__).with_name("reliability")
 _START = time.time()
 
 # How long a case takes says more of the machine than of the program: no test fails for it.
@@ -22,9 +24,14 @@ settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules that build whole images first, minutes each: none of them is left over when all else has ended."""
-    long = {item.path for item in items if "project" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: item.path not in long)
+    """First the modules that take minutes each, so that none of them is left over when all else has ended: by turns one
+    that builds whole images and one that waits for a cloud that doesn't answer, which leaves the other the processor.
+    """
+    building = dict.fromkeys(item.path for item in items if "project" in getattr(item, "fixturenames", ()))
+    waiting = dict.fromkeys(item.path for item in items if RELIABILITY in item.path.parents)
+    turns = [path for pair in zip_longest(building, waiting) for path in pair if path]
+    place = {path: number for number, path in enumerate(turns)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -20,6 +20,9 @@ from tests.omi.upstream.site import Site, branch, listing, serving
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, free_base_port, register, settings_for, snapshot
 
 STACK = "e2e"
+HOME = "eu-west-2"
+PROFILES = {HOME: "main", "us-east-2": "main-us"}
+"""Whose account is used in a Region."""
 
 
 @dataclass
@@ -53,21 +56,23 @@ class HeldProject:
         """The steps that are planned, by image."""
         return self.project.plan()
 
-    def register(self, name: str, tags: dict[str, str] | None = None) -> str:
-        """An OMI in the account."""
-        made = register(self.oapi, name, snapshot(self.oapi, self.volume))
-        self.tag(made, tags or {})
+    def register(self, name: str, tags: dict[str, str] | None = None, region: str = HOME) -> str:
+        """An OMI in the Region's account."""
+        oapi = self.sandbox.oapi(PROFILES[region])
+        volume = self.volume if region == HOME else empty_volume(oapi)
+        made = register(oapi, name, snapshot(oapi, volume))
+        self.tag(made, tags or {}, region)
         return made
 
-    def tag(self, resource: str, tags: dict[str, str]) -> None:
+    def tag(self, resource: str, tags: dict[str, str], region: str = HOME) -> None:
         """Put tags on it."""
         if tags:
             pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
-            self.oapi.call("CreateTags", ResourceIds=[resource], Tags=pairs)
+            self.sandbox.oapi(PROFILES[region]).call("CreateTags", ResourceIds=[resource], Tags=pairs)
 
-    def image(self, omi: str) -> dict[str, Any] | None:
-        """What the account holds under this id."""
-        found = self.oapi.call("ReadImages", Filters={"ImageIds": [omi]})["Images"]
+    def image(self, omi: str, region: str = HOME) -> dict[str, Any] | None:
+        """What the Region's account holds under this id."""
+        found = self.sandbox.oapi(PROFILES[region]).call("ReadImages", Filters={"ImageIds": [omi]})["Images"]
         return found[0] if found else None
 
     def write_profile(self, *builds: str, **rest: Any) -> None:

@@ -86,6 +86,7 @@ def test_what_goes_wrong_at_home_begins_nothing_elsewhere(project: Project) -> N
     [
         ({"action": "CreateBucket", "face": "oos", "status": 409, "code": "BucketAlreadyExists", "times": -1},
          "no bucket could be made, 3 random names are taken: create_bucket at "),
+        ({"action": "*", "face": "oos", "status": 503, "times": -1}, "create_bucket at "),
         ({"resource": "export", "state": "failed"}, " is failed (a fault that was asked for)"),
         ({"action": "CreateImage", "face": "oapi", "region": OTHER, "status": 400, "code": "4088", "details": "late"},
          f"the import of {NAME} was refused: CreateImage at "),
@@ -93,7 +94,7 @@ def test_what_goes_wrong_at_home_begins_nothing_elsewhere(project: Project) -> N
         ({"action": "ReadImageExportTasks", "status": 401, "code": "5", "type": "AccessDenied"},
          "may not call api:ReadImageExportTasks at "),
     ],
-    ids=["bucket name taken", "export failed", "manifest expired", "import half-way", "no right"],
+    ids=["bucket name taken", "object store down", "export failed", "manifest expired", "import half-way", "no right"],
 )  # fmt: skip
 def test_what_breaks_on_the_way_leaves_the_home_region_published_and_nothing_else(
     project: Project, broken: dict[str, Any], says: str

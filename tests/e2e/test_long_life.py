@@ -16,13 +16,14 @@ import yaml
 
 from omi.identity import Identity
 from omi.image import ImageSpec
-from tests.e2e.held import STACK, HeldProject
+from tests.e2e.held import HOME, PROFILES, STACK, HeldProject
 from tests.e2e.project import TOP
 from tests.omi.upstream.site import branch, listing
 
 pytestmark = pytest.mark.slow
 
 FORMS = sorted((TOP / "tests" / "omi" / "stored").glob("*.json"))
+FURTHER = "us-east-2"
 ADOPTED = "adopted"
 """The build of the one form whose image another hand made."""
 URN = f"urn:pulumi:{STACK}::alpine-omi::"
@@ -30,9 +31,11 @@ URN = f"urn:pulumi:{STACK}::alpine-omi::"
 
 @pytest.fixture(scope="module")
 def omis(held: HeldProject) -> dict[str, str]:
-    """A stack as `pulumi stack import` takes it, with one image of each stored form: OMI by build."""
+    """A stack as `pulumi stack import` takes it, with one image of each stored form in its Region: OMI by build."""
     settings = yaml.safe_load((held.project.folder / "stacks" / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))
     cloud = settings["config"]["alpine-omi:cloud"]
+    further = {"cloud": {"api": cloud["api"], "fcu": cloud["fcu"], "osc_profile": PROFILES[FURTHER]}}
+    held.project.configure("regions", {FURTHER: further})
     exported = json.loads(held.pulumi("stack", "export"))
     made: dict[str, str] = {}
     resources: list[dict[str, Any]] = []
@@ -40,18 +43,23 @@ def omis(held: HeldProject) -> dict[str, str]:
         stored = json.loads(form.read_text(encoding="utf-8"))
         spec, record = json.loads(stored["stdin"]), json.loads(stored["stdout"])
         build = ADOPTED if record["adopted"] else f"form{number}"
-        name = f"{build}-3.23.6-x86_64-r0"
-        spec |= {"name": name, "stack": STACK, "cloud": spec["cloud"] | cloud | {"osc_profile": "main"}}
+        name, region = f"{build}-3.23.6-x86_64-r0", record["region"]
+        here = {"name": name, "stack": STACK, "cloud": spec["cloud"] | cloud | {"osc_profile": PROFILES[region]}}
+        if "resource" in spec:
+            here["resource"] = f"{name}@{region}"
+        if "copy_from" in spec:
+            here["copy_from"] = spec["copy_from"] | cloud | {"osc_profile": PROFILES[HOME]}
+        spec |= here
         spec["build"] |= {"name": build, "prefix": f"{build}-"}
         stored["stdin"] = json.dumps(spec, sort_keys=True, separators=(",", ":"))
         tags = {} if record["adopted"] else dict(Identity(ImageSpec.from_json(stored["stdin"], form.name)).tags)
-        made[build] = held.register(name, tags)
-        image = held.image(made[build])
+        made[build] = held.register(name, tags, region)
+        image = held.image(made[build], region)
         assert image is not None
-        record |= {"name": name, "omi": made[build], "account": held.sandbox.account_id()}
+        record |= {"name": name, "omi": made[build], "account": held.sandbox.account_id(PROFILES[region])}
         record["snapshots"] = [each["Bsu"]["SnapshotId"] for each in image["BlockDeviceMappings"]]
         stored["stdout"] = json.dumps(record, sort_keys=True, separators=(",", ":"))
-        resources += _resources(build, name, stored)
+        resources += _resources(build, spec.get("resource", name), stored)
     stack = {"urn": f"{URN}pulumi:pulumi:Stack::alpine-omi-{STACK}", "custom": False, "type": "pulumi:pulumi:Stack"}
     provider = {
         "urn": _PROVIDER, "custom": True, "id": _ID, "type": "pulumi:providers:command",
@@ -101,8 +109,13 @@ def keep(held: HeldProject, *builds: str, **rest: Any) -> None:
     held.write_profile(*builds, **rest)
 
 
+def there(held: HeldProject, omi: str) -> dict[str, Any] | None:
+    """The image of this id, in whichever account it is."""
+    return held.image(omi) or held.image(omi, FURTHER)
+
+
 def is_public(held: HeldProject, omi: str) -> bool:
-    image = held.image(omi)
+    image = there(held, omi)
     assert image is not None
     return bool(image["PermissionsToLaunch"]["GlobalPermission"])
 
@@ -114,7 +127,7 @@ def test_what_every_older_version_wrote_stays_as_it_is(held: HeldProject, omis: 
     assert "deleted" not in shown
     assert "updated" not in shown
     assert {name: each["inputs"] for name, each in commands(held).items()} == before
-    assert all(held.image(omi) is not None for omi in omis.values())
+    assert all(there(held, omi) is not None for omi in omis.values())
 
 
 def test_it_is_updated_by_its_own_words(held: HeldProject, omis: dict[str, str]) -> None:
@@ -141,9 +154,11 @@ def test_it_is_pruned_after_the_checkout_moved_and_its_environment_was_made_anew
     snapshots = {name: json.loads(commands(held)[name]["outputs"]["stdout"])["snapshots"] for name in going}
     held.pulumi("up", "--yes", "--skip-preview")
     assert set(commands(held)) == {left}
-    assert {name for name, omi in omis.items() if held.image(omi) is not None} == {left, ADOPTED}
+    assert {name for name, omi in omis.items() if there(held, omi) is not None} == {left, ADOPTED}
     wanted = [each for name in going for each in snapshots[name]]
-    assert held.oapi.call("ReadSnapshots", Filters={"SnapshotIds": wanted})["Snapshots"] == []
+    for profile in PROFILES.values():
+        found = held.sandbox.oapi(profile).call("ReadSnapshots", Filters={"SnapshotIds": wanted})
+        assert found["Snapshots"] == []
 
 
 def _new_environment(folder: Path) -> None:
@@ -168,5 +183,5 @@ def test_a_build_that_is_renamed_does_not_keep_its_images_from_being_pruned(
     (held.project.folder / "profiles" / "alpine.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
     held.pulumi("up", "--yes", "--skip-preview")
     assert commands(held) == {}
-    assert held.image(omis[left]) is None
-    assert held.image(omis[ADOPTED]) is not None
+    assert there(held, omis[left]) is None
+    assert there(held, omis[ADOPTED]) is not None
