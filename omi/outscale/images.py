@@ -202,7 +202,7 @@ def register_from(
 ) -> Omi:
     """Register a second OMI under another name on the same snapshot; both use it until one is deregistered.
 
-    By OAPI, since FCU knows no boot modes. An answer that is lost is made up for by looking.
+    By OAPI, since FCU knows no boot modes.
     """
     bsu = {
         "SnapshotId": omi.snapshots[0],
@@ -212,24 +212,31 @@ def register_from(
     }
     if volume_type == "io1":
         bsu["Iops"] = min(3000, 300 * omi.volume_size)  # as the template asks for
+    made_of = {
+        "RootDeviceName": omi.root_device,
+        "BlockDeviceMappings": [{"DeviceName": omi.root_device, "Bsu": bsu}],
+    }
+    return wait_available(cloud, create_omi(cloud, made_of, name, description, boot_modes), stop)
+
+
+def create_omi(cloud: Cloud, made_of: Mapping[str, Any], name: str, description: str, boot_modes: Sequence[str]) -> str:
+    """Ask OAPI for an OMI; its id. An answer that is lost is made up for by looking; CloudError where there is none."""
     wanted = {
+        **made_of,
         "ImageName": name,
         "Description": description,
         "Architecture": "x86_64",
-        "RootDeviceName": omi.root_device,
-        "BlockDeviceMappings": [{"DeviceName": omi.root_device, "Bsu": bsu}],
         "BootModes": list(boot_modes),
     }
     try:
-        omi_id = str(cloud.oapi.change("CreateImage", wanted)["Image"]["ImageId"])
+        return str(cloud.oapi.change("CreateImage", wanted)["Image"]["ImageId"])
     except (CloudError, KeyError, TypeError) as error:
         made = find_own(cloud, name)
-        if made is None or made.description != description:
-            raise (
-                error if isinstance(error, CloudError) else CloudError("CreateImage: its answer names no OMI")
-            ) from error
-        omi_id = made.omi_id
-    return wait_available(cloud, omi_id, stop)
+        if made is not None and made.description == description:
+            return made.omi_id
+        if isinstance(error, CloudError):
+            raise
+        raise CloudError("CreateImage: its answer names no OMI") from error
 
 
 def delete_omi(cloud: Cloud, omi_id: str, snapshot_ids: Sequence[str], ours: Ours, say: Callable[[str], None]) -> None:

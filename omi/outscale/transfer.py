@@ -7,14 +7,13 @@ import json
 import re
 import threading
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.errors import CloudError
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Omi, find_own, wait_available
+from omi.outscale.images import Omi, create_omi, wait_available
 from omi.outscale.oos import LONGEST_URL, MARK, ObjectStore, unpacked
 from omi.outscale.waiting import wait_until
 
@@ -166,24 +165,13 @@ def offer(store: ObjectStore, disk: Exported, name: str, description: str, volum
 def import_omi(
     cloud: Cloud, location: str, name: str, description: str, boot_modes: Sequence[str], stop: threading.Event
 ) -> Omi:
-    """Make an OMI of the manifest at this URL and wait for it. An answer that is lost is made up for by looking.
+    """Make an OMI of the manifest at this URL and wait for it.
 
     The URL, by which the disk can be read, is in no error.
     """
-    wanted: dict[str, Any] = {
-        "FileLocation": location,
-        "ImageName": name,
-        "Description": description,
-        "Architecture": "x86_64",
-        "BootModes": list(boot_modes),
-    }
     try:
-        omi_id = str(cloud.oapi.change("CreateImage", wanted)["Image"]["ImageId"])
-    except (CloudError, KeyError, TypeError) as error:
-        made = find_own(cloud, name)
-        if made is None or made.description != description:
-            told = _SIGNED.sub("(its URL)", str(error)) if isinstance(error, CloudError) else "the answer names no OMI"
-            code = error.code if isinstance(error, CloudError) else ""
-            raise CloudError(f"the import of {name} was refused: {told}", code) from None
-        omi_id = made.omi_id
+        omi_id = create_omi(cloud, {"FileLocation": location}, name, description, boot_modes)
+    except CloudError as error:
+        told = _SIGNED.sub("(its URL)", str(error))
+        raise CloudError(f"the import of {name} was refused: {told}", error.code) from None
     return wait_available(cloud, omi_id, stop, limit=cloud.limits.transfer, setting="cloud.limits.transfer")
