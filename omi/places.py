@@ -23,9 +23,14 @@ def run_name(image: str) -> str:
     return image.replace("/", "%2F")
 
 
-def image_of_run(folder: str) -> str:
-    """The image of a folder that is called so, in whatever Region it is."""
-    return folder.replace("%2F", "/").partition("@")[0]
+def run_of(folder: str) -> str:
+    """What is run in a folder of that name: an image, in another Region with the Region (ImageSpec.run)."""
+    return folder.replace("%2F", "/")
+
+
+def image_of(run: str) -> str:
+    """The image of a run, in whatever Region it is."""
+    return run.partition("@")[0]
 
 
 def in_region(image: str, region: str) -> str:

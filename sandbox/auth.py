@@ -175,23 +175,6 @@ def _query(given: Mapping[str, str]) -> str:
     return "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in sorted(given.items()))
 
 
-def presign(key: Key, host: str, path: str, seconds: int, when: dt.datetime) -> str:
-    """The query of a URL by which whoever has it may GET `path` for so long."""
-    scope = [when.strftime("%Y%m%d"), key.region, "s3", "aws4_request"]
-    stamp = when.strftime("%Y%m%dT%H%M%SZ")
-    given = {
-        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-        "X-Amz-Credential": "/".join((key.access_key, *scope)),
-        "X-Amz-Date": stamp,
-        "X-Amz-Expires": str(seconds),
-        "X-Amz-SignedHeaders": "host",
-    }
-    parts = ("GET", quote(path, safe="/-_.~"), _query(given), f"host:{host}\n", "host", UNSIGNED)
-    canonical = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    signature = sign("AWS4" + key.secret_key, scope, f"AWS4-HMAC-SHA256\n{stamp}\n{'/'.join(scope)}\n{canonical}")
-    return f"{_query(given)}&X-Amz-Signature={signature}"
-
-
 def _canonical_hash(request: SignedRequest, names: list[str], service: str) -> str:
     body_hash = hashlib.sha256(request.body).hexdigest()
     if service == "s3" and request.headers.get("x-amz-content-sha256") == UNSIGNED:

@@ -96,7 +96,9 @@ def export_omi(cloud: Cloud, store: ObjectStore, omi: Omi, bucket: str, stop: th
         setting="cloud.limits.transfer",
     )
     if done.state != "completed":
-        raise CloudError(f"{omi.omi_id}: its export {done.task} is {done.state} ({done.comment or 'no reason given'})")
+        raise CloudError(
+            f"{omi.omi_id}: its export {done.task} is {done.state} ({done.comment or 'no reason given'}); run again"
+        )
     return _find_disk(store, bucket, done)
 
 
@@ -112,14 +114,16 @@ def _find_disk(store: ObjectStore, bucket: str, task: _Task) -> Exported:
     told = [key for key in keys if key != MARK and key.endswith(".json")]
     manifests = [key for key in told if urlsplit(task.export.manifest).path.endswith(key)] or told
     if len(manifests) != 1:
-        raise CloudError(f"{task.task}: no manifest is where it should be, {task.export.manifest or 'nowhere'}")
+        raise CloudError(
+            f"{task.task}: no manifest is where it should be, {task.export.manifest or 'nowhere'}; run again"
+        )
     try:
         (disk,) = _Manifest.model_validate_json(store.get(bucket, manifests[0])).image.disks
     except ValidationError as error:
-        raise CloudError(f"{task.task}: its manifest can't be read: {error.errors()[0]['msg']}") from error
+        raise CloudError(f"{task.task}: its manifest can't be read: {error.errors()[0]['msg']}; run again") from error
     named = [key for key in keys if key.rpartition("/")[2] == disk.file.rpartition("/")[2]]
     if len(named) != 1:
-        raise CloudError(f"{task.task}: its manifest names {disk.file}, which is not there")
+        raise CloudError(f"{task.task}: its manifest names {disk.file}, which is not there; run again")
     return Exported(bucket=bucket, key=named[0], device=disk.device, size=disk.size)
 
 

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
-from sandbox.auth import LONGEST_URL, Key, SignedRequest, Verifier, presign
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from sandbox.auth import LONGEST_URL, Key, SignedRequest, Verifier
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.faults import Whose
-from sandbox.cloud.model import Account, now
+from sandbox.cloud.model import Account
 from sandbox.control import Control, Record
 from sandbox.oos.store import Objects
 from sandbox.web import NO_ANSWER, HttpAnswer, HttpRequest
@@ -101,10 +105,11 @@ class Oos:
 
     def presign(self, caller: Account, bucket: str, key: str) -> str:
         """A URL of an object for whoever has it, by the account's own key."""
-        addresses, path = self._cloud.addresses, f"/{bucket}/{key}"
         own = self._verifier.key_of(caller.profile or "")
-        host = f"{addresses.host}:{addresses.oos_port}"
-        return f"{addresses.oos_endpoint}{path}?{presign(own, host, path, LONGEST_URL, now())}"
+        request = AWSRequest("GET", f"{self._cloud.addresses.oos_endpoint}/{bucket}/{key}")
+        keys = Credentials(own.access_key, own.secret_key)
+        S3SigV4QueryAuth(keys, "s3", own.region, expires=LONGEST_URL).add_auth(request)
+        return str(request.url)
 
     def fetch(self, url: str) -> bytes:
         """What the cloud itself reads from a pre-signed URL of this object store; raises CloudError."""
