@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ import pytest
 
 from tests.e2e.held import HeldProject, held_project
 from tests.e2e.project import Project
+
+_WORKERS, _EACH = 40, 200
+"""Test processes, and how many ports each has for its own."""
 
 
 @contextmanager
@@ -51,9 +55,14 @@ def held() -> Iterator[HeldProject]:
         yield made
 
 
-def free_ports() -> int:
-    """The first of four ports in a row that nobody listens on now."""
-    for base in range(7600, 9600, 10):
+def free_ports(worker: str = os.environ.get("PYTEST_XDIST_WORKER", "gw0")) -> int:
+    """The first of four ports in a row that nobody listens on now, of those that are this test process's own.
+
+    A sandbox listens only a while after it was told its ports: two processes that look at the same time must not find
+    the same.
+    """
+    first = 7600 + int(worker.removeprefix("gw")) % _WORKERS * _EACH
+    for base in range(first, first + _EACH, 10):
         with socket.socket() as one, socket.socket() as two, socket.socket() as three, socket.socket() as four:
             try:
                 for offset, listener in enumerate((one, two, three, four)):
@@ -61,4 +70,4 @@ def free_ports() -> int:
             except OSError:
                 continue
             return base
-    raise RuntimeError("no four free ports in a row between 7600 and 9600")
+    raise RuntimeError(f"no four free ports in a row between {first} and {first + _EACH}")
