@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--requests-per-second", type=float, help="more of one account are answered 429 (default: no limit)"
         )
-        command.add_argument("--accounts", type=int, default=0, help="accounts besides the four: extra-1, extra-2, ...")
+        command.add_argument(
+            "--accounts", type=int, default=0, help="accounts besides the four: extra-1, extra-1-us, ..."
+        )
         command.add_argument("--any-date", action="store_true", help="accept signatures of any date")
         command.add_argument("--report-fd", type=int, help=argparse.SUPPRESS)
     stop = actions.add_parser("stop", help="end it and its VMs; the state is kept")

@@ -45,8 +45,8 @@ PROFILES: dict[str, str] = {
     "second-us": "us-east-2",
 }
 """Profile name in `osc.json` -> the Region of its account."""
-EXTRA_REGION = "eu-west-2"
-"""The Region of the accounts that a test asks for besides: `extra-1`, `extra-2`, ..."""
+EXTRA_REGIONS: dict[str, str] = {"": "eu-west-2", "-us": "us-east-2"}
+"""What a test asks for besides: `extra-1`, `extra-2`, ..., each with an account of the other Region, `extra-1-us`."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Settings:
     requests_per_second: float | None = None
     """More requests of one account within a second are answered 429 (OUTSCALE's own clients keep to 5)."""
     extra_accounts: int = 0
-    """How many accounts there are besides PROFILES."""
+    """How many accounts there are besides PROFILES in each Region."""
     mirror: str = "auto"
     """Where the Alpine mirror takes its packages from: auto, cdn or fixture; off: no mirror."""
     date_skew: float | None = 900.0
@@ -175,7 +175,8 @@ class Settings:
     @property
     def profiles(self) -> dict[str, str]:
         """Profile name -> Region of every account."""
-        extra = {f"extra-{number}": EXTRA_REGION for number in range(1, self.extra_accounts + 1)}
+        numbers = range(1, self.extra_accounts + 1)
+        extra = {f"extra-{number}{end}": region for number in numbers for end, region in EXTRA_REGIONS.items()}
         return {**PROFILES, **extra}
 
     @property

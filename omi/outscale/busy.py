@@ -10,7 +10,10 @@ from omi.errors import CloudError
 from omi.outscale.waiting import pause
 
 _NEVER = threading.Event()
-_BUSY = ("InUse", "DependencyViolation", "IncorrectState", "Unavailable", "IncorrectInstanceState", "InternalError")
+_BUSY = (
+    "InUse", "DependencyViolation", "IncorrectState", "Unavailable", "IncorrectInstanceState", "InternalError",
+    "SlowDown",
+)  # fmt: skip
 
 
 def is_gone(error: CloudError) -> bool:

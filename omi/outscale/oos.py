@@ -23,7 +23,7 @@ from omi.errors import CloudError, OmiError, one_line
 from omi.image import CloudAccess
 from omi.outscale.busy import remove
 from omi.outscale.credentials import Credentials
-from omi.outscale.faults import translate
+from omi.outscale.faults import not_the_api, translate
 from omi.outscale.oapi import authority
 from omi.outscale.waiting import InterruptedBuildError
 
@@ -128,7 +128,10 @@ class ObjectStore:
 
     def stream(self, bucket: str, key: str, stop: threading.Event = _NEVER) -> Iterator[bytes]:
         """Read an object piece by piece; InterruptedBuildError once `stop` is set."""
-        body = self.call(self.s3.get_object, Bucket=bucket, Key=key)["Body"]
+        answer = self.call(self.s3.get_object, Bucket=bucket, Key=key)
+        if not answer.get("ETag"):  # every object has one (S3's reference, GetObject); a proxy's page hasn't
+            raise not_the_api("get_object", self.access.object_store, "no object of a store")
+        body = answer["Body"]
         try:
             with body:
                 while chunk := body.read(_CHUNK):

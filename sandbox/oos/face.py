@@ -19,7 +19,7 @@ from sandbox.cloud.faults import Whose
 from sandbox.cloud.model import Account
 from sandbox.control import Control, Record
 from sandbox.oos.store import Objects
-from sandbox.web import NO_ANSWER, HttpAnswer, HttpRequest
+from sandbox.web import HANG_LIMIT, NO_ANSWER, HttpAnswer, HttpRequest
 
 log = logging.getLogger("sandbox")
 
@@ -33,6 +33,8 @@ _CODES = {
     Fail.THROTTLED: (503, "SlowDown"),
     Fail.THROTTLED_ACCOUNT: (503, "SlowDown"),
 }
+_CODES_OF_FAULTS = {429: "SlowDown", 503: "SlowDown"}
+"""Of a fault that names no code; that of any other status is InternalError."""
 _TOLD = ("etag", "last-modified", "content-range", "accept-ranges", "location")
 
 
@@ -89,11 +91,15 @@ class Oos:
             if answering is None:
                 headers = tuple((name, value) for name, value in found.headers.items() if name in _TOLD)
                 return HttpAnswer(found.status, found.body, found.headers.get("content-type", ""), headers)
+        if answering.hang:
+            self._cloud.faults.wait_changed(whose, HANG_LIMIT)
         if answering.cut or answering.hang:
             return NO_ANSWER
         if answering.body is not None:
             return HttpAnswer(200, answering.body.encode(), "application/xml")
-        return _refusal(answering.status or 500, answering.code or "InternalError", answering.details)
+        status = answering.status or 500
+        code = answering.code or _CODES_OF_FAULTS.get(status, "InternalError")
+        return _refusal(status, code, answering.details)
 
     def owns(self, account_id: str, bucket: str) -> bool:
         """Whether the account has a bucket of this name."""

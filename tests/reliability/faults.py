@@ -1,9 +1,9 @@
 """Every fault at every call: `python -m tests.reliability.faults [--seconds N] [--seed S] [--results FILE]`.
 
-Records the calls that a build, a verify, an adoption, an update and a prune make, then tries each of them with every
-fault, in an order that the seed decides, for as long as it may. Prints the tables; exit code 1 if anything was left,
-lost, touched or wrong. With `--results` cases that the file has are not tried again, so that a whole matrix can be run
-in parts. Needs the toolchain's environment (`. toolchain/env.sh`).
+Records the calls that a build, a verify, an adoption, an update, a prune and a copy make, those of the object store
+included, then tries each of them with every fault, in an order that the seed decides, for as long as it may. Prints
+the tables; exit code 1 if anything was left, lost, touched or wrong. With `--results` cases that the file has are not
+tried again, so that a whole matrix can be run in parts. Needs the toolchain's environment (`. toolchain/env.sh`).
 """
 
 from __future__ import annotations
@@ -50,8 +50,7 @@ def _record(locks: Mapping[str, threading.Lock], booth: Booth, command: Command)
         ended = perform(booth, command, prepared)
         if ended.code != 0:
             raise RuntimeError(f"{command} fails without any fault: {ended.said}")
-        made = [call for call in booth.calls()[before:] if call["face"] in ("oapi", "fcu")]
-        return list(cases_of(command, made))
+        return list(cases_of(command, booth.calls()[before:]))
 
 
 def one_of_each(cases: Sequence[Case], seed: int) -> list[Case]:

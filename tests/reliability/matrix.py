@@ -8,19 +8,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from omi.identity import DISK
 from omi.image import ImageRecord
 from omi.profile.model import Access
 from omi.withdrawal import Withdrawal
-from tests.reliability.stage import Booth, Ended, Resources
+from tests.reliability.stage import HERE, HOME, Booth, Ended, Resources
 
-Command = Literal["build", "verify", "adopt", "update", "prune"]
-COMMANDS: tuple[Command, ...] = ("build", "verify", "adopt", "update", "prune")
+Command = Literal["build", "verify", "adopt", "update", "prune", "copy"]
+COMMANDS: tuple[Command, ...] = ("build", "verify", "adopt", "update", "prune", "copy")
 VERBS: dict[Command, str] = {
     "build": "build",
     "verify": "build",  # of an image that a run made and could not record
     "adopt": "adopt",
     "update": "update",
     "prune": "delete",
+    "copy": "build",  # of an image that another Region has
 }
 
 BEFORE: dict[str, dict[str, Any]] = {
@@ -41,6 +43,14 @@ AFTER: dict[str, dict[str, Any]] = {
     "wrong body after the deed": {"body": "<html>under maintenance</html>", "after": True},
 }
 """Only for calls that change something."""
+_READS = ("Read", "Describe", "List", "Get")
+DOWN: dict[str, dict[str, Any]] = {
+    "object store down from then on": {"status": 503, "times": 1000},
+    "object store cut off from then on": {"cut": True, "times": 1000},
+}
+UNREACHED = "object store refuses connections"
+NOWHERE = "https://127.0.0.1:1"
+"""Nobody listens there."""
 _VMS = (
     ("vm", "pending"), ("vm", "quarantine"), ("vm", "terminated"), ("vm", "stopping"), ("vm", "shutting-down"),
     ("ssh", "closed"), ("ssh", "silent"), ("metadata", "no-key"), ("metadata", "late"),
@@ -49,16 +59,20 @@ _MADE = (
     ("snapshot", "in-queue"), ("snapshot", "pending"), ("snapshot", "error"), ("image", "pending"),
     ("image", "failed"),
 )  # fmt: skip
+_VERIFY = (*((kind, state, 0) for kind, state in _VMS), ("volume", "error", 0))
 STATES: dict[Command, tuple[tuple[str, str, int], ...]] = {
     "build": (
         *((kind, state, number) for kind, state in _VMS for number in (0, 1)),
         *((kind, state, 0) for kind, state in _MADE),
         *(("volume", "error", number) for number in (0, 1, 2)),
     ),
-    "verify": (*((kind, state, 0) for kind, state in _VMS), ("volume", "error", 0)),
+    "verify": _VERIFY,
+    "copy": (*_VERIFY, *((kind, state, 0) for kind, state in _MADE)),
     "adopt": (), "update": (), "prune": (),
 }  # fmt: skip
 """Resource, state, and the how manieth such resource: of a build, 0 is what builds and 1 what verifies."""
+EXPORTS = ("pending/queued", "pending", "failed", "cancelled")
+"""States of the export that a copy waits for."""
 
 
 @dataclass(frozen=True)
@@ -83,20 +97,31 @@ class Case:
 
 def cases_of(command: Command, calls: Iterable[dict[str, Any]]) -> Iterator[Case]:
     """Every case of a command that made these calls."""
-    seen: Counter[tuple[str, str]] = Counter()
+    seen: Counter[tuple[str, str, str]] = Counter()
     for call in calls:
-        face, action = call["face"], call["action"]
-        number = seen[face, action]
-        seen[face, action] += 1
-        reads = action.startswith(("Read", "Describe"))
-        for kind, fault in (BEFORE if reads else BEFORE | AFTER).items():
-            where = {"face": face, "action": action, "skip": number}
-            yield Case(command, kind, f"{face} {action} {number + 1}", {**where, **fault})
+        face, action, region = call["face"], call["action"], call["region"]
+        number, in_store = seen[face, action, region], seen["oos", "*", region]
+        seen.update([(face, action, region), (face, "*", region)])
+        where = {"face": face, "action": action, "skip": number, **_at(region)}
+        place = f"{face} {action} {number + 1}" + (" at home" if region == HOME else "")
+        for kind, fault in (BEFORE if action.startswith(_READS) else BEFORE | AFTER).items():
+            yield Case(command, kind, place, {**where, **fault})
+        if face == "oos":
+            for kind, fault in DOWN.items():
+                yield Case(command, kind, place, {**where, "action": "*", "skip": in_store, **fault})
+    if command == "copy":
+        yield Case(command, UNREACHED, "all of oos", {})
+        for state in EXPORTS:
+            yield Case(command, f"export {state}", "export 1", {"resource": "export", "state": state, **_at(HOME)})
     for resource, state, number in STATES[command]:
         fault = {"resource": resource, "state": state, "skip": number}
         if state == "late":
             fault["delay"] = 4.0
         yield Case(command, f"{resource} {state}", f"{resource} {number + 1}", fault)
+
+
+def _at(region: str) -> dict[str, str]:
+    return {} if region == HERE else {"region": region}
 
 
 @dataclass
@@ -137,12 +162,16 @@ class Prepared:
     omi: str = ""
     snapshot: str = ""
     record: ImageRecord | None = None
+    store: str | None = None
+    """The object store's URL, where that isn't the sandbox's."""
 
 
 def prepare(booth: Booth, command: Command) -> Prepared:
     """Bring the account to where the command begins."""
     booth.clear()
-    if command == "build":
+    if command == "copy":
+        booth.forget_digest()
+    if command in ("build", "copy"):
         return Prepared()
     tags = {} if command == "adopt" else dict(booth.identity.tags)
     omi, taken = booth.make_image(
@@ -153,6 +182,8 @@ def prepare(booth: Booth, command: Command) -> Prepared:
 
 def perform(booth: Booth, command: Command, prepared: Prepared, withdrawal: Withdrawal | None = None) -> Ended:
     """Run the command."""
+    if command == "copy":
+        return booth.run(VERBS[command], booth.copied_by(prepared.store))
     spec = booth.spec.model_copy(update={"withdrawal": withdrawal})
     if command == "update":
         spec = spec.model_copy(update={"access": Access(public=True)})
@@ -164,9 +195,12 @@ def judge(booth: Booth, case: Case) -> Verdict:
     """Try a case: the command with the fault, then, where anything is left to do, the same command without."""
     prepared = prepare(booth, case.command)
     verdict = Verdict(case.name, case.command, case.kind)
-    booth.set_faults(case.fault)
-    ended = perform(booth, case.command, prepared)
-    verdict.reached = [fault.times for fault in booth.faults_left()] != [case.fault.get("times", 1)]
+    if case.kind == UNREACHED:
+        ended = perform(booth, case.command, replace(prepared, store=NOWHERE))
+    else:
+        booth.set_faults(case.fault)
+        ended = perform(booth, case.command, prepared)
+        verdict.reached = [fault.times for fault in booth.faults_left()] != [case.fault.get("times", 1)]
     booth.set_faults()
     verdict.recovered, verdict.clean = ended.code == 0, ended.is_clean
     verdict.seconds, verdict.said = round(ended.seconds, 1), ended.last[:300]
@@ -184,12 +218,12 @@ def judge(booth: Booth, case: Case) -> Verdict:
 def _left(booth: Booth, command: Command, prepared: Prepared, ended: Ended) -> list[str]:
     """What is there that was not, but for the image that the command was to make or keep, and private keys."""
     may_stay = {prepared.omi, prepared.snapshot} if command != "prune" or ended.code != 0 else set()
-    if command in ("build", "verify") and ended.code == 0:
+    if command in ("build", "verify", "copy") and ended.code == 0:
         record = _record(ended)
         may_stay |= {record.omi, *record.snapshots} if record else set()
     now = booth.resources()
     new = [f"{kind} {key}" for kind, found in now.items() for key in sorted(set(found) - set(booth.kept[kind]))]
-    return [each for each in new if each.partition(" ")[2] not in may_stay] + booth.local_keys()
+    return [each for each in new if each.rpartition(" ")[2] not in may_stay] + booth.local_keys()
 
 
 def _look_at_others(booth: Booth, verdict: Verdict) -> None:
@@ -220,6 +254,8 @@ def _wrong(booth: Booth, command: Command, prepared: Prepared, ended: Ended) -> 
     if command == "adopt":
         return [] if record.adopted and not image["tags"] else [f"an adopted image: {image}"]
     wrong = list(_lacking(booth, record, now))
+    if command == "copy":
+        wrong += _not_the_same(booth, record)
     shared = booth.permissions(record.omi)
     public = command == "update"
     wanted = {"AccountIds": [] if public else ["210987654321"], "GlobalPermission": public}
@@ -237,6 +273,17 @@ def _lacking(booth: Booth, record: ImageRecord, now: Resources) -> Iterator[str]
         lacking = sorted(name for name, value in booth.identity.tags.items() if tags.get(name) != value)
         if lacking:
             yield f"{key} lacks the tags {', '.join(lacking)}"
+
+
+def _not_the_same(booth: Booth, record: ImageRecord) -> Iterator[str]:
+    """How a copy differs from the image at home."""
+    source = f"{HOME}:{booth.source[0]}"
+    if booth.disk_of(record.snapshots[0]) != booth.disk_of(booth.source[1]):
+        yield f"{record.snapshots[0]} has other bytes"
+    if (record.disk, record.copied_from) != (booth.digest, source):
+        yield f"recorded as {record.disk} of {record.copied_from} instead of {booth.digest} of {source}"
+    if (told := booth.told_digests()) != [booth.digest] * 2:
+        yield f"at home the tags {DISK} are {told}"
 
 
 def _keys(resources: Resources) -> set[str]:

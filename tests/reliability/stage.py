@@ -1,11 +1,14 @@
 """Where the program is put to the test: a sandbox with stub VMs, an account for each worker, a copy of the program.
 
 Every account holds what must survive whatever happens: images of the same stack, of another stack and of a foreign
-hand, snapshots, volumes, keypairs, groups and a running VM with names and tags that look like a build's own.
+hand, snapshots, volumes, keypairs, groups and a running VM with names and tags that look like a build's own. Each
+worker also has an account of another Region, home of the image that it carries over, with buckets that look like those
+of a copy.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,36 +16,40 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from omi.guest_data import env_text, guest_values
-from omi.identity import Identity
-from omi.image import BuildVm, ImageRecord, ImageSpec, Limits
+from omi.identity import DISK, Identity, build_id_of
+from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits
 from omi.origin import Origin
+from omi.outscale.cloud import Cloud
+from omi.outscale.oos import Mark, ObjectStore, prefix_of
 from omi.packer.inputs import run_folder
-from omi.places import BUILD
+from omi.places import BUILD, in_region
 from omi.profile.load import load_profile
 from omi.profile.model import Access
 from sandbox.cloud.faults import Fault
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
 from tests.omi.outscale.conftest import access_of
 from tests.reliability.warm import warm_python
-from tests.sandbox.client import Oapi, Sandbox, empty_volume, launch, register, settings_for, snapshot
+from tests.sandbox.client import Oapi, Refused, Sandbox, empty_volume, launch, register, settings_for, snapshot
 
 TOP = Path(__file__).resolve().parents[2]
 COPIED = ("omi", "guest", "profiles")
-LIMITS = Limits(connect=3, answer=4, vm_end=15, image=15, in_use=12, power_off=10, command=30)
+LIMITS = Limits(connect=3, answer=4, vm_end=15, image=15, in_use=12, power_off=10, command=30, transfer=15)
 """Short, so that what never ends is seen to be ended."""
 COMMAND_LIMIT = 400.0
+HERE, HOME = "eu-west-2", "us-east-2"
+"""The Regions of a worker's two accounts: where everything is made, and from where images are carried over."""
 OTHER = "b-0000000000000000"
 SETTLING = frozenset({"pending", "stopping", "shutting-down", "creating", "deleting", "in-queue"})
 
 Resources = dict[str, dict[str, dict[str, Any]]]
-"""By kind and id: name, state, tags."""
+"""By kind (`home image`: of the account that images are carried over from) and id: name, state, tags."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +128,19 @@ class Booth:
 
     def __init__(self, stage: Stage, profile: str) -> None:
         self.stage, self.profile = stage, profile
-        self.oapi: Oapi = stage.sandbox.oapi(profile)
+        self.accounts = {HERE: profile, HOME: f"{profile}-us"}
+        """Profile by Region."""
+        self.oapi, self.home = (stage.sandbox.oapi(each) for each in self.accounts.values())
         self.account = stage.sandbox.account_id(profile)
         self.spec = self._spec(f"alpine-3.23.6-x86_64-{profile}")
         self.identity = Identity(self.spec)
+        resource = in_region(self.spec.name, HERE)
+        self.copied = self.spec.model_copy(update={"copy_from": self._home_access(), "resource": resource})
+        """The same image, carried over instead of being built."""
+        self.store = ObjectStore(self._home_access(), Cloud.connect(self._home_access()).credentials)
         self.releases = stage.folder / f"releases-{profile}"
         self._decorate()
+        self.source, self.digest = self._make_source()
         self.kept = self.resources()
 
     def _spec(self, name: str) -> ImageSpec:
@@ -144,6 +158,11 @@ class Booth:
             vm=BuildVm(ssh_port=2222, timeout=75, verify_timeout=30, accept_stubs=True),
             releases_dir=f"releases-{self.profile}",
         )
+
+    def _home_access(self) -> CloudAccess:
+        reached = access_of(self.stage.sandbox, self.accounts[HOME])
+        oos = self.stage.sandbox.settings.addresses.oos_endpoint
+        return reached.model_copy(update={"limits": LIMITS, "oos": oos})
 
     # --- what must stay --------------------------------------------------------------------------------------
 
@@ -164,22 +183,50 @@ class Booth:
             self.oapi.call("CreateSecurityGroup", SecurityGroupName=name, Description="another's")
         self.tag(launch(self.oapi, KeypairName=keys[0]), other | {"Name": f"{self.spec.name} build"})
 
-    def tag(self, resource: str, tags: dict[str, str]) -> None:
+    def _make_source(self) -> tuple[tuple[str, str], str]:
+        """What is carried over, and the digest of its disk; besides it what looks like that or a copy's buckets."""
+        run = build_id_of(self.spec.project, self.spec.stack, self.copied.run).removeprefix("b-")
+        mine = Mark(project=self.spec.project, stack=self.spec.stack, run=self.copied.run)
+        self.store.create(run, mine.model_copy(update={"stack": "other"}))
+        self.store.create(build_id_of("alpine-omi", "reliability", "another").removeprefix("b-"), mine)
+        for bucket in (f"{prefix_of(run)}by-hand", f"{self.profile}-by-hand"):
+            self.store.call(self.store.s3.create_bucket, Bucket=bucket)
+            self.store.put(bucket, "export/precious", b"by hand")
+        self.make_image(f"{self.spec.name}-copy", {}, "by hand", self.home)
+        tags = {"project": "alpine-omi", "stack": "other", "build-id": OTHER, "digest": self.spec.digest}
+        self.make_image(f"{self.spec.name}-r1", tags, f"of another stack ({OTHER})", self.home)
+        omi, taken = self.make_image(self.spec.name, dict(self.identity.tags), self.identity.description, self.home)
+        return (omi, taken), f"sha256:{hashlib.sha256(self.disk_of(taken)).hexdigest()}"
+
+    def copied_by(self, store: str | None) -> ImageSpec:
+        """The spec of the copy, by another object store's URL perhaps."""
+        if store is None or self.copied.copy_from is None:
+            return self.copied
+        return self.copied.model_copy(update={"copy_from": self.copied.copy_from.model_copy(update={"oos": store})})
+
+    def disk_of(self, snapshot: str) -> bytes:
+        """What the sandbox's own store holds of a snapshot."""
+        return (self.stage.sandbox.settings.home / "volumes" / f"{snapshot}.json").read_bytes()
+
+    def tag(self, resource: str, tags: dict[str, str], account: Oapi | None = None) -> None:
         pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
         if pairs:
-            self.oapi.call("CreateTags", ResourceIds=[resource], Tags=pairs)
+            (account or self.oapi).call("CreateTags", ResourceIds=[resource], Tags=pairs)
 
-    def make_image(self, name: str, tags: dict[str, str], description: str) -> tuple[str, str]:
+    def make_image(
+        self, name: str, tags: dict[str, str], description: str, account: Oapi | None = None
+    ) -> tuple[str, str]:
         """An OMI as a stub build VM leaves it, and its snapshot."""
-        volume = empty_volume(self.oapi)
+        oapi = account or self.oapi
+        volume = empty_volume(oapi)
         disk = self.stage.sandbox.settings.home / "volumes" / f"{volume}.json"
         values = guest_values(self.spec, Origin(commit="unknown", tools={}))
         disk.write_text(json.dumps({"settings": env_text(values)}), encoding="utf-8")
-        taken = snapshot(self.oapi, volume)
-        self.oapi.call("DeleteVolume", VolumeId=volume)
-        omi = register(self.oapi, name, taken, Description=description)
+        taken = snapshot(oapi, volume)
+        oapi.call("DeleteVolume", VolumeId=volume)
+        omi = register(oapi, name, taken, Description=description)
         for resource in (omi, taken):
-            self.tag(resource, tags)
+            self.tag(resource, tags, oapi)
         return omi, taken
 
     # --- what is there ---------------------------------------------------------------------------------------
@@ -188,32 +235,50 @@ class Booth:
         """All of the account, once nothing of it is on its way from one state to another."""
         end = time.monotonic() + 10
         while True:
-            listed = self.stage.inventory()[self.profile]["resources"]
-            found = {kind: {each["id"]: each for each in entries} for kind, entries in listed.items()}
+            inventory = self.stage.inventory()
+            here, home = (inventory[profile]["resources"] for profile in self.accounts.values())
+            listed = here | {f"home {kind}": entries for kind, entries in home.items()}
+            found = {kind: {each["id"]: _steady(kind, each) for each in entries} for kind, entries in listed.items()}
+            found["home bucket"] = self._buckets()
             states = {each.get("state") for kind in found.values() for each in kind.values()}
             if not states & SETTLING or time.monotonic() > end:
                 return found
             time.sleep(0.05)
+
+    def _buckets(self) -> dict[str, dict[str, Any]]:
+        buckets = self.stage.sandbox.control("GET", "buckets").get(self.accounts[HOME], {})
+        return {name: {"id": name, "name": name, "tags": {}, "keys": keys} for name, keys in buckets.items()}
+
+    def told_digests(self) -> list[str | None]:
+        """The tags of the image to be carried over and its snapshot that tell its disk's digest."""
+        home = self.stage.inventory()[self.accounts[HOME]]["resources"]
+        listed = {each["id"]: each["tags"].get(DISK) for kind in ("image", "snapshot") for each in home[kind]}
+        return [listed.get(each) for each in self.source]
 
     def permissions(self, omi: str) -> dict[str, Any]:
         found: dict[str, Any] = self.oapi.call("ReadImages", Filters={"ImageIds": [omi]})["Images"][0]
         return dict(found["PermissionsToLaunch"])
 
     def set_faults(self, *faults: dict[str, Any]) -> None:
-        """These and no others for this account; what was stuck goes on."""
-        made = [Fault.model_validate({**each, "profile": self.profile}) for each in faults]
-        self.stage.sandbox.server.cloud.faults.replace(made, self.profile)
+        """These and no others for its two accounts, that of HERE where none names a Region; what was stuck goes on."""
+        made = [Fault.model_validate({**each, "profile": self.accounts[each.get("region", HERE)]}) for each in faults]
+        for profile in self.accounts.values():
+            mine = [each for each in made if each.profile == profile]
+            self.stage.sandbox.server.cloud.faults.replace(mine, profile)
 
-    def allow(self, rights: Sequence[str] | None) -> None:
-        """Make this account's key that of an EIM user who may call these alone (`api:ReadVms`); None: all again."""
-        self.stage.allow(self.profile, rights)
+    def allow(self, rights: Sequence[str] | None, region: str = HERE) -> None:
+        """Make an account's key that of an EIM user who may call these alone (`api:ReadVms`); None: all again."""
+        self.stage.allow(self.accounts[region], rights)
 
     def faults_left(self) -> list[Fault]:
-        return [each for each in self.stage.sandbox.server.cloud.faults.current() if each.profile == self.profile]
+        current = self.stage.sandbox.server.cloud.faults.current()
+        return [each for each in current if each.profile in self.accounts.values()]
 
     def calls(self) -> list[dict[str, Any]]:
-        """Every call that this account has made, in order."""
-        return [each for each in self.stage.sandbox.control("GET", "calls") if each["profile"] == self.profile]
+        """Every call that its accounts have made, in order, each with its `region`."""
+        regions = {profile: region for region, profile in self.accounts.items()}
+        made = self.stage.sandbox.control("GET", "calls")
+        return [each | {"region": regions[each["profile"]]} for each in made if each["profile"] in regions]
 
     def local_keys(self) -> list[str]:
         """Private keys that a build left on this machine."""
@@ -238,7 +303,15 @@ class Booth:
         ):
             for each in new[kind] & set(self.resources()[kind]):
                 self.oapi.call(action, **{key: each})
-        shutil.rmtree(run_folder(self.stage.folder / BUILD, self.spec).path, ignore_errors=True)
+        for bucket in new["home bucket"]:
+            self.store.delete(bucket)
+        for spec in (self.spec, self.copied):
+            shutil.rmtree(run_folder(self.stage.folder / BUILD, spec).path, ignore_errors=True)
+
+    def forget_digest(self) -> None:
+        """Make the image at home one that was not carried over yet."""
+        with suppress(Refused):
+            self.home.call("DeleteTags", ResourceIds=list(self.source), Tags=[{"Key": DISK, "Value": self.digest}])
 
     # --- what is run -----------------------------------------------------------------------------------------
 
@@ -264,3 +337,9 @@ class Booth:
             name=self.spec.name, omi=omi, snapshots=snapshots, account=self.account, region="eu-west-2",
             created=datetime(2026, 11, 24, tzinfo=UTC), volume_size=1, verified=not adopted, adopted=adopted,
         )  # fmt: skip
+
+
+def _steady(kind: str, resource: dict[str, Any]) -> dict[str, Any]:
+    """Without the digest that a copy puts on the image that it carries over."""
+    tags = {key: value for key, value in resource["tags"].items() if key != DISK or not kind.startswith("home ")}
+    return {**resource, "tags": tags}

@@ -104,6 +104,25 @@ def test_a_mark_that_can_not_be_read_for_another_reason_is_no_proof_of_anything(
     assert store.own() == [bucket]
 
 
+def test_a_page_of_maintenance_is_not_taken_for_an_object(sandbox: Sandbox, store: ObjectStore) -> None:
+    with temporary_bucket(store, RUN, OURS, print) as bucket:
+        store.put(bucket, "disk", b"content")
+        page = {"action": "GetObject", "face": "oos", "body": "<html>under maintenance</html>"}
+        sandbox.control("POST", "faults", page)
+        with pytest.raises(CloudError, match="its answer is no object of a store; is there a proxy"):
+            digest_of(store, Exported(bucket=bucket, key="disk", device="/dev/sda1", size=1), NEVER)
+        assert store.get(bucket, "disk") == b"content"
+
+
+def test_a_bucket_goes_once_a_busy_store_has_time_for_it(sandbox: Sandbox, store: ObjectStore) -> None:
+    said: list[str] = []
+    with temporary_bucket(store, RUN, OURS, said.append):
+        busy = {"action": "DeleteBucket", "face": "oos", "status": 503, "code": "SlowDown", "times": 5}
+        sandbox.control("POST", "faults", busy)
+    assert store.own() == []
+    assert said == []
+
+
 def test_names_that_are_taken_are_given_up_after_three(sandbox: Sandbox, store: ObjectStore) -> None:
     taken = {"action": "CreateBucket", "face": "oos", "status": 409, "code": "BucketAlreadyExists", "times": 2}
     sandbox.control("POST", "faults", taken)
