@@ -39,6 +39,10 @@ _DENIED_CODES = frozenset({"4", "5", "7"})
 ErrorUserNotAllowed. All are 401, like a wrong key."""
 POLICY = "docs/eim-policy.json"
 """What a key must be allowed to do."""
+COPY_POLICY = "docs/eim-policy-copy.json"
+"""What the home Region's key must be allowed to do besides, where images are carried over from there."""
+_RIGHTS = {"ListBuckets": "ListAllMyBuckets", "ListObjectsV2": "ListBucket"}
+"""What policies call an operation of S3 where that is another name (S3's own policy actions)."""
 
 
 def is_denied(code: str) -> bool:
@@ -48,9 +52,11 @@ def is_denied(code: str) -> bool:
 
 def denied(action: str, url: str, source: str) -> CredentialsError:
     """A right key whose EIM policy doesn't allow `action` (as policies name it: `api:CreateVms`)."""
+    copies = action.startswith("s3:") or "ImageExportTask" in action
+    policy = f"{COPY_POLICY} holds what a copy needs" if copies else f"{POLICY} holds all that a build needs"
     return CredentialsError(
         f"credentials: the access key from {source} may not call {action} at {url}; "
-        f"allow it in the EIM user's policy: {POLICY} holds all that a build needs"
+        f"allow it in the EIM user's policy: {policy}"
     )
 
 
@@ -92,7 +98,7 @@ def _translate_answer(error: ClientError, action: str, url: str, region: str, so
     code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")), TOLD)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if code in _REFUSED_ACTION:
-        return denied(f"{service}:{error.operation_name}", url, source)
+        return denied(f"{service}:{_RIGHTS.get(error.operation_name, error.operation_name)}", url, source)
     if code in _REFUSED_KEY or status == 401:
         return refused_key(url, region, source, code or "401")
     cure = f"; {QUOTA_CURE}" if code.endswith("LimitExceeded") and code != "RequestLimitExceeded" else ""

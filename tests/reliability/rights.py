@@ -1,10 +1,12 @@
-"""The least EIM policy, from the calls that runs really make: `python -m tests.reliability.rights [--write] [--each]`.
+"""The least EIM policies, from what runs really call: `python -m tests.reliability.rights [--write] [--each]`.
 
-Every scene below is a run of the program, real Packer and plugin included, on stub VMs: what a stack's life is made of,
-and the faults and leftovers that lead to the clean-up paths. The sandbox logs what they call. Without options the
-union is compared with docs/eim-policy.json, by which the sandbox holds the runs at the same time; `--write` has no
-policy hold and writes the file. `--each` takes each right away in turn and shows which call of which scene is refused
-then. Exit code 1 if anything differs. Needs the toolchain's environment (`. toolchain/env.sh`).
+There are two: what a key must be allowed, and what the home Region's must be besides where images are carried over from
+there to another Region, whose own key has the first alone meanwhile. Every scene below is a run of the program, real
+Packer and plugin included, on stub VMs: what a stack's life is made of, and the faults and leftovers that lead to the
+clean-up paths. The sandbox logs what they call. Without options the union is compared with docs/eim-policy.json and
+docs/eim-policy-copy.json, by which the sandbox holds the runs at the same time; `--write` has no policy hold and
+writes the files. `--each` takes each right away in turn and shows which call of which scene is refused then. Exit code
+1 if anything differs. Needs the toolchain's environment (`. toolchain/env.sh`).
 """
 
 from __future__ import annotations
@@ -31,10 +33,12 @@ from omi.withdrawal import Withdrawal
 from sandbox.eim import SERVICES
 from tests.e2e.project import Project, Result
 from tests.reliability.matrix import perform, prepare
-from tests.reliability.stage import TOP, Booth, Ended, staged
+from tests.reliability.stage import HERE, HOME, TOP, Booth, Ended, staged
 from tests.sandbox.client import empty_volume, launch, snapshot
 
 POLICY = TOP / "docs" / "eim-policy.json"
+COPY_POLICY = TOP / "docs" / "eim-policy-copy.json"
+"""What the home Region's key must be allowed besides."""
 WORKERS = 4
 _REFUSED = {401, 403}
 _FRIEND = "210987654321"
@@ -42,10 +46,15 @@ _FRIEND = "210987654321"
 
 @dataclass
 class Go:
-    """Runs commands of one account by a policy (None: none) and notes what they call; all else goes unnoted."""
+    """Runs commands by a policy (None: none) and notes what they call; all else goes unnoted.
+
+    Of a copy the policy is what the home Region's key may do besides POLICY, and only what goes beyond that is noted of
+    it; the other Region's key may do what POLICY allows.
+    """
 
     booth: Booth
     rights: Sequence[str] | None
+    copies: bool = False
     called: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     failed: str = ""
@@ -69,14 +78,20 @@ class Go:
     @contextmanager
     def _held(self) -> Any:
         before = len(self.booth.calls())
-        self.booth.allow(self.rights)
+        if self.rights is not None:
+            self.booth.allow(granted() if self.copies else self.rights)
+            self.booth.allow([*granted(), *self.rights] if self.copies else [], HOME)
         try:
             yield
         finally:
-            self.booth.allow(None)
+            for region in (HERE, HOME):
+                self.booth.allow(None, region)
         for call in self.booth.calls()[before:]:
-            denied = self.rights is not None and call["status"] in _REFUSED
-            (self.refused if denied else self.called).add(f"{SERVICES[call['face']]}:{call['action']}")
+            right = f"{SERVICES[call['face']]}:{call['action']}"
+            if self.rights is not None and call["status"] in _REFUSED:
+                self.refused.add(right)
+            elif not self.copies or right not in granted():
+                self.called.add(right)
 
 
 def build_one(booth: Booth, go: Go) -> None:
@@ -164,6 +179,46 @@ def whole_way(booth: Booth, go: Go) -> None:
         pulumi("destroy", "--yes", "--skip-preview")
 
 
+def copy_one(booth: Booth, go: Go) -> None:
+    """An image carried over to another Region."""
+    prepared = prepare(booth, "copy")
+    go.must(lambda: perform(booth, "copy", prepared))
+
+
+def copy_again(booth: Booth, go: Go) -> None:
+    """The same after a run that was killed, whose bucket goes, and after one whose export fails."""
+    prepared = prepare(booth, "copy")
+    booth.leave_bucket()
+    booth.set_faults({"resource": "export", "state": "failed", "region": HOME})
+    go.run(lambda: perform(booth, "copy", prepared))
+    booth.set_faults()
+    booth.leave_bucket()
+    go.must(lambda: perform(booth, "copy", prepared))
+
+
+def whole_copy(booth: Booth, go: Go) -> None:
+    """By real pulumi: a build at home that is carried over, sweep and sweep --yes of a left bucket, destroy."""
+    booth.clear()
+    with tempfile.TemporaryDirectory(dir=booth.stage.folder.parent) as folder:
+        project = _project(booth, Path(folder))
+        cloud = project.configured("cloud")
+        there = {key: cloud[key] for key in ("api", "fcu", "oos")} | {"osc_profile": booth.accounts[HERE]}
+        project.configure("region", HOME)
+        project.configure("cloud", {**cloud, "osc_profile": booth.accounts[HOME]})
+        project.configure("regions", {HERE: {"cloud": there, "images": "copy"}})
+        go.must(partial(_ended, project, "pulumi", "up", "--yes", "--skip-preview", "-s", "e2e"))
+        left = ImageSpec.from_json(_spec_in_state(project, HERE), "state")
+        booth.leave_bucket(left)
+        for more in ([], ["--yes"]):
+            go.must(partial(_ended, project, "python3", "-m", "omi", "sweep", "-s", "e2e", *more))
+        go.must(partial(_ended, project, "pulumi", "destroy", "--yes", "--skip-preview", "-s", "e2e"))
+
+
+COPY_SCENES: Mapping[str, Callable[[Booth, Go], None]] = {
+    "copy": copy_one,
+    "copy again": copy_again,
+    "whole copy": whole_copy,
+}
 SCENES: Mapping[str, Callable[[Booth, Go], None]] = {
     "build": build_one,
     "take up": take_up,
@@ -207,11 +262,12 @@ def _ended(project: Project, *command: str) -> Ended:
     return Ended(done.code, done.text, done.text, 0.0)
 
 
-def _spec_in_state(project: Project) -> str:
-    """Of the one image that the project's stack holds."""
+def _spec_in_state(project: Project, region: str = HERE) -> str:
+    """Of the one image of that Region that the project's stack holds."""
     exported = json.loads(project.pulumi("stack", "export", "-s", "e2e").text)
     commands = [each for each in exported["deployment"]["resources"] if each["type"] == "command:local:Command"]
-    return str(commands[0]["inputs"]["stdin"])
+    specs = [str(each["inputs"]["stdin"]) for each in commands]
+    return next(spec for spec in specs if ImageSpec.from_json(spec, "state").cloud.region == region)
 
 
 @dataclass(frozen=True)
@@ -227,11 +283,10 @@ class Noted:
 
 def play(booth: Booth, scene: str, rights: Sequence[str] | None) -> Noted:
     """One scene in a booth whose key has these rights (None: all)."""
-    go, start = Go(booth, rights), time.monotonic()
+    go, start = Go(booth, rights, scene in COPY_SCENES), time.monotonic()
     try:
-        SCENES[scene](booth, go)
+        {**SCENES, **COPY_SCENES}[scene](booth, go)
     finally:
-        booth.allow(None)
         booth.set_faults()
     return Noted(scene, time.monotonic() - start, frozenset(go.called), frozenset(go.refused), go.failed)
 
@@ -253,9 +308,9 @@ def play_all(booths: Sequence[Booth], tasks: Iterable[tuple[str, Sequence[str] |
         return list(several.map(one, tasks))
 
 
-def granted() -> list[str]:
+def granted(policy: Path = POLICY) -> list[str]:
     """What the committed policy allows."""
-    (statement,) = json.loads(POLICY.read_text(encoding="utf-8"))["Statement"]
+    (statement,) = json.loads(policy.read_text(encoding="utf-8"))["Statement"]
     actions: list[str] = statement["Action"]
     return actions
 
@@ -278,20 +333,27 @@ def without_each(noted: Sequence[Noted], rights: Sequence[str]) -> list[tuple[st
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m tests.reliability.rights", description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="write docs/eim-policy.json")
+    parser.add_argument("--write", action="store_true", help="write docs/eim-policy.json and eim-policy-copy.json")
     parser.add_argument("--each", action="store_true", help="take each right away in turn")
     parser.add_argument("--workers", type=int, default=WORKERS, help="scenes at once (%(default)s)")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="rights-") as folder, staged(Path(folder), given.workers) as stage:
-        noted = play_all(stage.booths, [(scene, None if given.write else granted()) for scene in SCENES])
-        called = frozenset[str]().union(*(each.called for each in noted))
-        _print_scenes(noted)
-        if given.write:
-            write_atomically(POLICY, document(called))
-        differs = _differences(noted, called)
-        print("\n".join(differs) or f"{len(called)} rights: those of {POLICY.name}, and nothing was refused")
-        spare = _take_each(stage.booths, noted, sorted(called)) if given.each else []
-    return 1 if differs or spare else 0
+        policies = ((POLICY, SCENES), (COPY_POLICY, COPY_SCENES))
+        bad = [_try_policy(stage.booths, path, list(scenes), given) for path, scenes in policies]
+    return 1 if any(bad) else 0
+
+
+def _try_policy(booths: Sequence[Booth], path: Path, scenes: Sequence[str], given: argparse.Namespace) -> bool:
+    """Whether anything of the policy is not as it must be; told."""
+    noted = play_all(booths, [(scene, None if given.write else granted(path)) for scene in scenes])
+    called = frozenset[str]().union(*(each.called for each in noted))
+    _print_scenes(noted)
+    if given.write:
+        write_atomically(path, document(called))
+    differs = _differences(noted, called, set(granted(path)))
+    print("\n".join(differs) or f"{len(called)} rights: those of {path.name}, and nothing was refused")
+    spare = _take_each(booths, noted, sorted(called)) if given.each else []
+    return bool(differs or spare)
 
 
 def _print_scenes(noted: Sequence[Noted]) -> None:
@@ -303,8 +365,7 @@ def _print_scenes(noted: Sequence[Noted]) -> None:
         seen |= each.called
 
 
-def _differences(noted: Sequence[Noted], called: frozenset[str]) -> list[str]:
-    have = set(granted())
+def _differences(noted: Sequence[Noted], called: frozenset[str], have: set[str]) -> list[str]:
     return [
         *(f"refused though it was called: {right}" for each in noted for right in sorted(each.refused)),
         *(f"called, but not in the policy: {right}" for right in sorted(called - have)),

@@ -185,8 +185,7 @@ class Booth:
 
     def _make_source(self) -> tuple[tuple[str, str], str]:
         """What is carried over, and the digest of its disk; besides it what looks like that or a copy's buckets."""
-        run = build_id_of(self.spec.project, self.spec.stack, self.copied.run).removeprefix("b-")
-        mine = Mark(project=self.spec.project, stack=self.spec.stack, run=self.copied.run)
+        run, mine = _run_of(self.copied)
         self.store.create(run, mine.model_copy(update={"stack": "other"}))
         self.store.create(build_id_of("alpine-omi", "reliability", "another").removeprefix("b-"), mine)
         for bucket in (f"{prefix_of(run)}by-hand", f"{self.profile}-by-hand"):
@@ -197,6 +196,11 @@ class Booth:
         self.make_image(f"{self.spec.name}-r1", tags, f"of another stack ({OTHER})", self.home)
         omi, taken = self.make_image(self.spec.name, dict(self.identity.tags), self.identity.description, self.home)
         return (omi, taken), f"sha256:{hashlib.sha256(self.disk_of(taken)).hexdigest()}"
+
+    def leave_bucket(self, spec: ImageSpec | None = None) -> None:
+        """What a killed copy leaves: a bucket with what was exported."""
+        bucket = self.store.create(*_run_of(spec or self.copied))
+        self.store.put(bucket, "export/disk", b"left")
 
     def copied_by(self, store: str | None) -> ImageSpec:
         """The spec of the copy, by another object store's URL perhaps."""
@@ -337,6 +341,12 @@ class Booth:
             name=self.spec.name, omi=omi, snapshots=snapshots, account=self.account, region="eu-west-2",
             created=datetime(2026, 11, 24, tzinfo=UTC), volume_size=1, verified=not adopted, adopted=adopted,
         )  # fmt: skip
+
+
+def _run_of(spec: ImageSpec) -> tuple[str, Mark]:
+    """What the buckets of an image's copy are named after, and what they say of themselves."""
+    run = build_id_of(spec.project, spec.stack, spec.run).removeprefix("b-")
+    return run, Mark(project=spec.project, stack=spec.stack, run=spec.run)
 
 
 def _steady(kind: str, resource: dict[str, Any]) -> dict[str, Any]:

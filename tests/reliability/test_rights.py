@@ -1,4 +1,4 @@
-"""The EIM policy is the least: what runs call is what it allows, by the sandbox that holds them to it.
+"""The EIM policies are the least: what runs call is what they allow, by the sandbox that holds them to it.
 
 All of it, real pulumi and each right taken away in turn, is `python -m tests.reliability.rights --each`.
 """
@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.reliability.rights import SCENES, Noted, granted, play_all, without_each
+from tests.reliability.rights import COPY_POLICY, COPY_SCENES, SCENES, Noted, granted, play_all, without_each
 from tests.reliability.stage import Booth, staged
 
 pytestmark = pytest.mark.slow
 
 WORKERS = 4
-BY_PULUMI = "whole way"
-"""tests/e2e/test_secrets.py goes such a way by this policy."""
+BY_PULUMI = ("whole way", "whole copy")
+"""tests/e2e/test_secrets.py and test_copy.py go such ways by these policies."""
 TAKEN = ("api:ReadVms", "ec2:DeleteTags", "ec2:DeregisterImage", "ec2:DescribeImageAttribute", "ec2:GetConsoleOutput")
 
 
@@ -28,7 +28,7 @@ def booths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Booth]
 
 @pytest.fixture(scope="module")
 def noted(booths: Sequence[Booth]) -> Sequence[Noted]:
-    return play_all(booths, [(scene, granted()) for scene in SCENES if scene != BY_PULUMI])
+    return play_all(booths, [(scene, granted()) for scene in SCENES if scene not in BY_PULUMI])
 
 
 def test_runs_call_all_that_the_policy_allows_and_nothing_else(noted: Sequence[Noted]) -> None:
@@ -41,4 +41,16 @@ def test_a_right_that_is_taken_away_is_missed(booths: Sequence[Booth], noted: Se
     missed = play_all(booths, [(scene, rest) for _, scene, rest in tasks])
     assert {right: sorted(each.refused) for (right, _, _), each in zip(tasks, missed, strict=True)} == {
         right: [right] for right in TAKEN
+    }
+
+
+def test_a_copy_needs_all_of_its_policy_and_the_other_region_none_of_it(booths: Sequence[Booth]) -> None:
+    rights = granted(COPY_POLICY)
+    noted = play_all(booths, [(scene, rights) for scene in COPY_SCENES if scene not in BY_PULUMI])
+    assert {each.scene: sorted(each.refused) for each in noted if each.refused} == {}
+    assert sorted(frozenset[str]().union(*(each.called for each in noted))) == rights
+    tasks = without_each(noted, rights)
+    missed = play_all(booths, [(scene, rest) for _, scene, rest in tasks])
+    assert {right: sorted(each.refused) for (right, _, _), each in zip(tasks, missed, strict=True)} == {
+        right: [right] for right in rights
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -64,6 +65,16 @@ def test_one_that_can_not_be_deleted_takes_nothing_with_it_and_is_dropped_later(
     assert store.own() == []
 
 
+def test_one_that_could_be_emptied_only_in_part_still_says_whose_it_is(sandbox: Sandbox, store: ObjectStore) -> None:
+    with temporary_bucket(store, RUN, OURS, lambda _: None) as bucket:
+        store.put(bucket, "export/disk", b"content")
+        refused = {"action": "DeleteObject", "face": "oos", "status": 403, "code": "AccessDenied", "skip": 1}
+        sandbox.control("POST", "faults", refused)
+    assert len(store.keys(bucket)) == 1
+    drop_buckets(store, RUN, OURS, lambda _: None)
+    assert store.own() == []
+
+
 def test_only_buckets_of_this_run_are_dropped(store: ObjectStore) -> None:
     said: list[str] = []
     ours = store.create(RUN, OURS)
@@ -96,7 +107,7 @@ def test_a_mark_that_can_not_be_read_for_another_reason_is_no_proof_of_anything(
 ) -> None:
     bucket = store.create(RUN, OURS)
     sandbox.control("POST", "faults", {"action": "GetObject", "face": "oos", "status": 403, "code": "AccessDenied"})
-    with pytest.raises(CredentialsError, match=r"may not call s3:GetObject at .*eim-policy"):
+    with pytest.raises(CredentialsError, match=r"may not call s3:GetObject at .*eim-policy-copy\.json"):
         drop_buckets(store, RUN, OURS, lambda _: None)
     assert store.own() == [bucket]
     store.put(bucket, MARK, b"no mark")
@@ -121,6 +132,22 @@ def test_a_bucket_goes_once_a_busy_store_has_time_for_it(sandbox: Sandbox, store
         sandbox.control("POST", "faults", busy)
     assert store.own() == []
     assert said == []
+
+
+@pytest.mark.parametrize("right", ["s3:ListAllMyBuckets", "s3:ListBucket", "api:ReadImageExportTasks"])
+def test_a_right_that_a_copy_lacks_is_told_as_its_policy_names_it(
+    sandbox: Sandbox, store: ObjectStore, right: str
+) -> None:
+    deny = {"Effect": "Deny", "Action": [right], "Resource": ["*"]}
+    bucket = store.create(RUN, OURS)
+    sandbox.control("PUT", "policies", {"main": {"Statement": [{**deny, "Effect": "Allow", "Action": ["*"]}, deny]}})
+    calls: dict[str, Callable[[], object]] = {
+        "s3:ListAllMyBuckets": store.own,
+        "s3:ListBucket": lambda: store.keys(bucket),
+        "api:ReadImageExportTasks": lambda: Cloud.connect(store.access).oapi.read("ReadImageExportTasks", {}),
+    }
+    with pytest.raises(CredentialsError, match=rf"may not call {right} at .*eim-policy-copy\.json"):
+        calls[right]()
 
 
 def test_names_that_are_taken_are_given_up_after_three(sandbox: Sandbox, store: ObjectStore) -> None:
