@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -35,6 +36,9 @@ _THROTTLED = frozenset({429})
 _PAGE = 1000
 _PAGES = 1000
 _OK = 200
+_AT_ONCE: Any = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]  # the session's stubs ask for texts
+"""A call's body follows its head without waiting for the other side to confirm that, which takes 40 ms; boto3's clients
+ask for it, too."""
 
 
 class _Answer(NamedTuple):
@@ -169,7 +173,8 @@ class Oapi:
         verify: Any = authority(self.access) or os.environ.get("AWS_CA_BUNDLE") or True
         limits = self.access.limits
         timeout: Any = (limits.connect, limits.answer)  # its stubs know only one number for both
-        return URLLib3Session(verify=verify, proxies=get_environ_proxies(self.access.api), timeout=timeout)
+        proxies = get_environ_proxies(self.access.api)
+        return URLLib3Session(verify=verify, proxies=proxies, timeout=timeout, socket_options=_AT_ONCE)
 
     def _content(self, action: str, answer: _Answer) -> dict[str, Any]:
         content = answer.content

@@ -86,14 +86,15 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = _IDLE
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         action = _ACTION.fullmatch(self.path)
         if action is None or not length.isdecimal() or int(length) > _LONGEST:
+            self.close_connection = True  # what else was sent is not read
             self._answer(400, b"{}")
-            self.close_connection = True
             return
         body = self.rfile.read(int(length))
         key = _CREDENTIAL.search(self.headers.get("Authorization", ""))
@@ -117,6 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 

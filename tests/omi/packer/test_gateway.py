@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,23 @@ def test_it_answers_as_the_account_does_by_a_key_of_its_own(account: Account, ga
     with pytest.raises(Refused) as refused:
         packer(gateway).call("CreateKeypair", KeypairName="by packer")
     assert (refused.value.status, refused.value.body["Errors"][0]["Type"]) == (409, "ResourceConflict")
+
+
+def test_nobody_on_the_way_holds_a_small_packet_back(
+    account: Account, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for the other side to confirm what was sent before waits 40 ms, at each of a build's many calls."""
+    at_once: list[str] = []
+    setsockopt = socket.socket.setsockopt
+
+    def spy(sock: socket.socket, *option: int) -> None:
+        if option[:2] == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
+            at_once.append(threading.current_thread().name)
+        setsockopt(sock, *option)
+
+    monkeypatch.setattr(socket.socket, "setsockopt", spy)
+    packer(gateway).call("ReadAccounts")
+    assert len(at_once) == 4, "of Packer, of the gateway to both sides, and of the account"
 
 
 def test_no_other_key_and_no_other_path_reaches_the_account(account: Account, gateway: Gateway) -> None:
