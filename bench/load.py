@@ -26,7 +26,7 @@ import yaml
 
 from omi.ledger import ledger_of_export
 from tests.e2e.project import Project, Result
-from tests.sandbox.client import free_base_port
+from tests.sandbox.ports import free_base_port
 
 STACK = "e2e"
 BUSY = {("oapi", 429), ("fcu", 503)}

@@ -21,7 +21,8 @@ from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
 from sandbox.config import Addresses
 from tests.e2e.project import Project
-from tests.sandbox.client import Oapi, empty_volume, free_base_port, snapshot, wait_for
+from tests.sandbox.client import Oapi, empty_volume, snapshot, wait_for
+from tests.sandbox.ports import free_base_port
 
 LIMIT = 900
 """Seconds that one command may take."""

@@ -12,6 +12,7 @@ import signal
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -68,9 +69,10 @@ class Server:
         self._parts.enter_context(only_one(settings.lock_file))
         if settings.machines == DEFAULT_MACHINES:
             _require_tools()
-        secured = self._listen("tls", settings.addresses.tls_port, tls.server_context(settings.home))
+        context = tls.server_context(settings.home)
+        secured = self._listen("tls", settings.addresses.tls_port, context)
         plain = self._listen("plain", settings.addresses.plain_port, None)
-        objects_web = self._listen("oos", settings.addresses.oos_port, tls.server_context(settings.home))
+        objects_web = self._listen("oos", settings.addresses.oos_port, context)
         only_one_kind(settings)
         recorded = [settings.answers] if settings.answers else []
         machines: Machines = _load(settings.machines)(settings.home, *recorded)
@@ -195,8 +197,9 @@ class Server:
 
     def close(self) -> None:
         """Stop answering, end the VMs gracefully (they are `stopped` afterwards), close the state."""
+        with ThreadPoolExecutor() as side_by_side:  # each is heard at the next look of its thread
+            list(side_by_side.map(WebServer.shutdown, self._webs))
         for web in self._webs:
-            web.shutdown()
             web.server_close()
         self._webs = []
         self._parts.close()

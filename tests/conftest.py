@@ -1,15 +1,21 @@
-"""The order of all tests, how many random cases they try, and what they leave to look at."""
+"""The order of all tests, how many random cases they try, what they share, and what they leave to look at."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.omi.examples import EXAMPLES
+
+if TYPE_CHECKING:
+    from botocore.client import ClientCreator
+    from botocore.model import ServiceModel
 
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 """Of the site, by its tests in a browser."""
@@ -21,6 +27,27 @@ settings.register_profile(
     "house", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=min(EXAMPLES, 100)
 )
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def boto3_read_once() -> Iterator[None]:
+    """What boto3 reads and makes of FCU's description is the same for all tests of a process: a third of a second."""
+    import boto3.session
+    from botocore import client
+
+    session, made = boto3.session.Session(), dict[str, dict[str, Any]]()
+    make = vars(client.ClientCreator)["_create_methods"]
+
+    def methods(creator: ClientCreator, service: ServiceModel) -> dict[str, Any]:
+        name = service.service_name
+        if name not in made:
+            made[name] = make(creator, service)
+        return dict(made[name])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3.session, "Session", lambda: session)
+        patch.setattr(client.ClientCreator, "_create_methods", methods)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,7 +17,8 @@ from omi.identity import Identity
 from omi.image import ImageSpec
 from tests.e2e.project import Project
 from tests.omi.upstream.site import Site, branch, listing, serving
-from tests.sandbox.client import Oapi, Sandbox, empty_volume, free_base_port, register, settings_for, snapshot
+from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, settings_for, snapshot
+from tests.sandbox.ports import free_base_port
 
 STACK = "e2e"
 HOME = "eu-west-2"

@@ -15,7 +15,7 @@ import yaml
 
 from tests.e2e.held import STACK, HeldProject, held_project
 from tests.e2e.project import Result
-from tests.sandbox.client import free_base_port
+from tests.sandbox.ports import free_base_port
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from tests.e2e.project import STEP_LIMIT, Project, Result, own
-from tests.sandbox.client import free_base_port
+from tests.sandbox.ports import free_base_port
 
 pytestmark = pytest.mark.slow
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import free_ports
 from tests.e2e.project import TOP, Project, Result
 from tests.e2e.watched import Sought, Watcher, forms, private_keys
+from tests.sandbox.ports import free_base_port
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,7 @@ class Marked:
 def marked() -> Iterator[Marked]:
     with tempfile.TemporaryDirectory(prefix="omi-e2e-") as name:
         folder = Path(name)
-        project = Project(folder / "project", folder / "cloud", free_ports(), stubs=True)
+        project = Project(folder / "project", folder / "cloud", free_base_port(), stubs=True)
         (folder / "tmp").mkdir()
         write_keys(folder)
         try:

@@ -14,7 +14,7 @@ from sandbox.mirror import ensure
 from sandbox.mirror.__main__ import default_cache
 from tests.guest.test_build import build, loop_device
 from tests.guest.test_firmware import entered, run
-from tests.sandbox.client import free_base_port
+from tests.sandbox.ports import free_base_port
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from omi.image import BuildVm, CloudAccess, ImageSpec
@@ -92,18 +91,9 @@ class Account:
         return {kind: ids for kind, ids in found.items() if ids}
 
 
-@pytest.fixture(scope="session")
-def _one_boto3_session() -> Iterator[None]:
-    """One for all tests of a process: each that is new parses FCU's description again, a fifth of a second."""
-    session = boto3.session.Session()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boto3.session, "Session", lambda: session)
-        yield
-
-
 @pytest.fixture
 def account(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, _one_boto3_session: None
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, boto3_read_once: None
 ) -> Iterator[Account]:
     """An empty account; its keys are in the environment."""
     sandbox = Sandbox(settings_for(tmp_path_factory.mktemp("cloud")))

@@ -1,6 +1,6 @@
 """Interrupt real updates at random moments and see that one `pulumi up` mends all: on stub VMs, seeded.
 
-    python -m tests.reliability.interruption --runs 200 --seed 1 [--seconds N] [--side-by-side 2] [--log FILE]
+    python -m tests.reliability.interruption --runs 200 --seed 1 [--seconds N] [--side-by-side 2]
 
 A run is one `pulumi up` that is interrupted in a drawn way at a drawn moment: after so many of the sandbox's calls
 of the drawn phase, and a moment more. Then comes what a person does: `pulumi cancel` where Pulumi says that the stack
@@ -35,7 +35,7 @@ from tests.reliability.processes import (
     left_to_subprocess,
     wait_until,
 )
-from tests.sandbox.client import free_base_port
+from tests.sandbox.ports import free_base_port
 
 LIMIT = 400.0
 """Seconds that an update may take on a busy machine, and that its processes may take to end."""
@@ -352,7 +352,8 @@ def main() -> int:
         end_with_parent()
         until = time.monotonic() + given.seconds if given.seconds else float("inf")
         for outcome in work(seed, numbers[given.share :: given.side_by_side], until, _to_stderr, given.family):
-            print(json.dumps(asdict(outcome)), flush=True)
+            sys.stdout.write(f"{json.dumps(asdict(outcome))}\n")  # at once: all shares write to one pipe
+            sys.stdout.flush()
         return 0
     print(f"interruption: seed {seed}, {given.runs} runs, {given.side_by_side} side by side", flush=True)
     outcomes = list(_share_out(seed, given))

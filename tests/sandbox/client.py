@@ -7,8 +7,9 @@ import hashlib
 import hmac
 import http.client
 import json
-import socket
+import select
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 
 from sandbox.config import Addresses, Settings, Timing
 from tests.sandbox.fakes import FakeMachines
+from tests.sandbox.ports import free_base_port
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -60,20 +62,39 @@ def osc4_headers(
 
 
 class Oapi:
-    """Calls of one account: `Oapi(...).call("ReadVms", Filters={...})`."""
+    """Calls of one account: `Oapi(...).call("ReadVms", Filters={...})`. Each thread keeps its connection: opening
+    one costs both sides more than a call does.
+    """
 
     def __init__(self, profile: Json, addresses: Addresses, ca: Path) -> None:
         self.profile = profile
         self.host = f"{addresses.host}:{addresses.tls_port}"
         self._context = ssl.create_default_context(cafile=str(ca))
+        self._own = threading.local()
+        self._all: list[http.client.HTTPSConnection] = []
 
     def send(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        connection = http.client.HTTPSConnection(self.host, context=self._context, timeout=LIMIT)
+        connection = self._connection()
         try:
             connection.request("POST", path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
-        finally:
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        """This thread's; what the server has closed in the meantime is opened again by the next request."""
+        kept: http.client.HTTPSConnection | None = getattr(self._own, "connection", None)
+        if kept is None:
+            kept = self._own.connection = http.client.HTTPSConnection(self.host, context=self._context, timeout=LIMIT)
+            self._all.append(kept)
+        elif kept.sock and select.select([kept.sock], [], [], 0)[0]:
+            kept.close()
+        return kept
+
+    def __del__(self) -> None:
+        for connection in self._all:
             connection.close()
 
     def call(self, action: str, **parameters: Any) -> Json:
@@ -151,21 +172,6 @@ def settings_for(home: Path, step: float = 0.02, base_port: int | None = None) -
         source="tests.sandbox.fakes:fake_source",
         mirror="off",
     )
-
-
-def free_base_port() -> int:
-    """A port with three free ones after it."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port: int = probe.getsockname()[1]
-        if port > 65000:
-            continue
-        try:
-            for number in range(4):
-                socket.create_server(("127.0.0.1", port + number)).close()
-        except OSError:
-            continue
-        return port
 
 
 def wait_for(look: Callable[[], T], good: Callable[[T], bool], limit: float = LIMIT) -> T:

@@ -204,6 +204,7 @@ def test_states_stick_or_fail_as_a_fault_says(sandbox: Sandbox, oapi: Oapi) -> N
 def test_a_stuck_vm_stays_pending_and_can_be_deleted(sandbox: Sandbox, oapi: Oapi) -> None:
     sandbox.control("POST", "faults", {"resource": "vm", "state": "pending"})
     stuck = oapi.call("CreateVms", ImageId=source_image(oapi))["Vms"][0]["VmId"]
+    wait_for(lambda: sandbox.control("GET", "faults"), lambda faults: faults[0].get("times") == 0)
     other = launch(oapi)
     assert (state_of(oapi, stuck), state_of(oapi, other)) == ("pending", "running")
     oapi.call("DeleteVms", VmIds=[stuck])

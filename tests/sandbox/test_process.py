@@ -20,7 +20,6 @@ from sandbox.config import Addresses, Settings, Timing
 from tests.sandbox.client import (
     Oapi,
     empty_volume,
-    free_base_port,
     launch,
     register,
     settings_for,
@@ -29,6 +28,7 @@ from tests.sandbox.client import (
     wait_for,
     wait_state,
 )
+from tests.sandbox.ports import free_base_port
 
 pytestmark = pytest.mark.slow
 

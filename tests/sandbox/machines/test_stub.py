@@ -16,7 +16,7 @@ from omi.verify.ssh import Door, wait_for_banner
 from sandbox.machines.protocol import Disk, MachineError, MachineSpec, Metadata
 from sandbox.machines.stub import StubMachines
 from sandbox.machines.stub.guest import StubGuest
-from tests.sandbox.client import free_base_port
+from tests.sandbox.ports import free_base_port
 
 LIMIT = 20.0
 SETTINGS = "IMAGE_NAME=some-image\nUSER_NAME=somebody\nBRANCH=v3.23\n"
