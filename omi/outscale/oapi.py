@@ -30,6 +30,8 @@ from omi.safe_json import read_json
 from omi.transport import check_transport
 
 _TRIES = 4  # in all
+FIRST_PAUSE = 1.0
+"""Seconds, give or take half, before the second try; twice as long before each further one."""
 _BUSY = frozenset({429, 500, 503})
 """What OUTSCALE says to try again after (its API-Retry-Strategy); never a 401, since four of them lock the account."""
 _THROTTLED = frozenset({429})
@@ -198,7 +200,7 @@ class Oapi:
 def _pause(tries: int) -> None:
     """Wait before another try: not before the first, then longer each time."""
     if tries:
-        time.sleep(2.0 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
+        time.sleep(FIRST_PAUSE * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
 
 
 def authority(access: CloudAccess) -> str | None:

@@ -20,7 +20,8 @@ from omi.outscale.waiting import wait_until
 FORMAT = "raw"
 """Of the disk, since its bytes are then the exported object's, unpacked, and their digest that of the disk."""
 _MANIFEST = "carried/manifest.json"
-_EVERY = 2.0
+EVERY = 2.0
+"""Seconds between two looks at an export, which takes minutes."""
 _GOES_ON = frozenset({"pending/queued", "pending", "active"})
 _SIGNED = re.compile(r"\S*X-Amz-\S*")
 """A pre-signed URL, however much of it a server tells."""
@@ -91,7 +92,7 @@ def export_omi(cloud: Cloud, store: ObjectStore, omi: Omi, bucket: str, stop: th
         lambda each: each.state not in _GOES_ON,
         f"{omi.omi_id} to be exported ({task.task})",
         cloud.limits.transfer,
-        every=_EVERY,
+        every=EVERY,
         stop=stop,
         setting="cloud.limits.transfer",
     )

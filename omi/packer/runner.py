@@ -17,8 +17,10 @@ from omi.packer.progress import PackerOutput
 
 GRACE = 45.0
 """Seconds between SIGTERM and the end of the whole process group; plugin 1.0.2 may ignore SIGTERM for minutes."""
-_EVERY = 0.5
-_LOOK_EVERY = 4.0
+EVERY = 0.5
+"""Seconds between two looks at Packer's log."""
+LOOK_EVERY = 4.0
+"""Seconds between two looks into the cloud while Packer waits for it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def run_packer(
                 process.send_signal(signal.SIGTERM)
             elif told_at is not None and now - told_at > grace:
                 break
-            time.sleep(_EVERY) if stop.is_set() else stop.wait(_EVERY)
+            time.sleep(EVERY) if stop.is_set() else stop.wait(EVERY)
     finally:
         _end_group(process)
     follower.step(look=False)
@@ -145,7 +147,7 @@ class _Follower:
             self._tell(self.output.feed(line.decode("utf-8", "replace")))
         if look and self.output.phase and not self.broken and time.monotonic() >= self._next_look:
             seen = self._watcher.look(self.output)
-            self._next_look = time.monotonic() + _LOOK_EVERY
+            self._next_look = time.monotonic() + LOOK_EVERY
             self.broken = seen.broken
             self._tell(seen.say)
 

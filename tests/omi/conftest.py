@@ -92,8 +92,18 @@ class Account:
 
 
 @pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried or looked at again is so at once; the sandbox and the fake Packer need no longer."""
+    monkeypatch.setattr("omi.packer.runner.EVERY", 0.02)
+    monkeypatch.setattr("omi.packer.runner.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("omi.outscale.oapi.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("omi.outscale.transfer.EVERY", 0.02)
+    monkeypatch.setattr("omi.build.AGAIN_AFTER", 0.01)
+
+
+@pytest.fixture
 def account(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, boto3_read_once: None
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, impatient: None, boto3_read_once: None
 ) -> Iterator[Account]:
     """An empty account; its keys are in the environment."""
     sandbox = Sandbox(settings_for(tmp_path_factory.mktemp("cloud")))

@@ -115,7 +115,6 @@ def test_a_quota_that_is_used_up_is_told_and_the_next_run_builds(bench: Bench) -
 
 
 def test_a_last_sweep_that_fails_is_tried_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(omi.build, "AGAIN_AFTER", 0.01)
     sweeps: list[object] = []
 
     def busy_at_the_end(*arguments: Any, **named: Any) -> None:
@@ -132,18 +131,14 @@ def test_a_last_sweep_that_fails_is_tried_once_more(bench: Bench, monkeypatch: p
 
 
 @pytest.mark.parametrize("when", ["busy", "busy late"])  # the later one leaves an OMI, which uses its snapshot
-def test_packer_begins_again_when_the_cloud_was_only_busy(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, when: str
-) -> None:
-    monkeypatch.setattr(omi.build, "AGAIN_AFTER", 0.01)
+def test_packer_begins_again_when_the_cloud_was_only_busy(bench: Bench, when: str) -> None:
     bench.packer.behave(when)
     record = bench.build(bench.account.spec())
     assert bench.account.left() == {"image": [record.omi]}, "what the first run left is gone"
     assert "503 Service Unavailable: Packer begins again" in bench.said.getvalue()
 
 
-def test_packer_is_not_begun_again_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(omi.build, "AGAIN_AFTER", 0.01)
+def test_packer_is_not_begun_again_for_ever(bench: Bench) -> None:
     bench.packer.behave("always busy")
     with pytest.raises(BuildError, match=r"503 Service Unavailable; see .*packer\.log"):
         bench.build(bench.account.spec())

@@ -12,7 +12,7 @@ from tests.sandbox.client import Sandbox, settings_for
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path, boto3_read_once: None) -> Iterator[Sandbox]:
+def sandbox(tmp_path: Path, impatient: None, boto3_read_once: None) -> Iterator[Sandbox]:
     """A quick sandbox without QEMU."""
     running = Sandbox(settings_for(tmp_path / "home"))
     yield running

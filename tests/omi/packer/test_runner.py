@@ -34,7 +34,7 @@ class Run:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, impatient: None) -> Run:
     return Run(tmp_path)
 
 
@@ -68,7 +68,7 @@ def test_what_ignores_sigterm_is_killed_with_its_children(run: Run) -> None:
 )
 def test_that_its_vm_is_gone_is_no_reason_once_it_ends(run: Run, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     """It terminates the VM itself then, whether it failed by its own or was told to end."""
-    monkeypatch.setattr(runner, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(runner, "LOOK_EVERY", 0.0)
     gone = run.log.parent / "gone"
 
     def look(_: object) -> Look:
