@@ -52,6 +52,10 @@ class Snapshot:
     volume_id: str
     tags: Mapping[str, str]
 
+    def bears(self, tags: Mapping[str, str]) -> bool:
+        """Whether it carries all of these tags with these values."""
+        return all(self.tags.get(key) == value for key, value in tags.items())
+
 
 @dataclass(frozen=True)
 class Ours:
@@ -59,6 +63,11 @@ class Ours:
 
     tags: Mapping[str, str]
     mark: str = ""
+
+    @property
+    def all_tags(self) -> Mapping[str, str]:
+        """What a sweep finds a thing of this stack by, and one of this build where the mark is its id."""
+        return {**self.tags, "build-id": self.mark} if self.mark else self.tags
 
     def recognises(self, omi: Omi) -> bool:
         """Whether either proof is there."""
@@ -243,19 +252,22 @@ def delete_omi(cloud: Cloud, omi_id: str, snapshot_ids: Sequence[str], ours: Our
     """Deregister an own OMI and delete its snapshots; what is already gone counts as done.
 
     Refuses (CloudError) unless the account owns the OMI and `ours` recognises it. A snapshot goes only if the account
-    owns it and either the OMI was made of it or it carries the tags itself.
+    owns it and either the OMI was made of it or it carries the tags itself. One that was imported has neither tags nor
+    a volume: it gets tags before the OMI goes, so that it is still found where it can't be deleted now.
     """
     omi = read_omi(cloud, omi_id)
+    proven = omi.snapshots if omi is not None else ()
+    snapshots = read_snapshots(cloud, dict.fromkeys((*proven, *snapshot_ids)))
     if omi is None:
         say(f"{omi_id}: already gone")
-        proven: tuple[str, ...] = ()
     else:
+        require_ours(cloud, omi, ours)
+        made_of = [each for each in snapshots if each.snapshot_id in proven and each.owner == cloud.account]
+        put_tags(cloud, [each.snapshot_id for each in made_of if not each.bears(ours.tags)], ours.all_tags)
         deregister(cloud, omi, ours)
         say(f"deregistered {omi_id} ({omi.name})")
-        proven = omi.snapshots
-    for snapshot in read_snapshots(cloud, dict.fromkeys((*proven, *snapshot_ids))):
-        tagged = all(snapshot.tags.get(key) == value for key, value in ours.tags.items())
-        if snapshot.owner != cloud.account or not (snapshot.snapshot_id in proven or tagged):
+    for snapshot in snapshots:
+        if snapshot.owner != cloud.account or not (snapshot.snapshot_id in proven or snapshot.bears(ours.tags)):
             say(f"left snapshot {snapshot.snapshot_id}: it does not carry the tags of this stack")
             continue
         delete_snapshot(cloud, snapshot.snapshot_id)
@@ -264,6 +276,13 @@ def delete_omi(cloud: Cloud, omi_id: str, snapshot_ids: Sequence[str], ours: Our
 
 def deregister(cloud: Cloud, omi: Omi, ours: Ours) -> None:
     """Deregister an OMI and leave its snapshots; refuses as delete_omi does."""
+    require_ours(cloud, omi, ours)
+    _settle(cloud, omi)
+    remove(lambda: cloud.call(cloud.ec2.deregister_image, ImageId=omi.omi_id), cloud.limits.in_use)
+
+
+def require_ours(cloud: Cloud, omi: Omi, ours: Ours) -> None:
+    """CloudError unless the OMI is this account's and `ours` recognises it."""
     if omi.owner != cloud.account:
         raise CloudError(f"{omi.omi_id} belongs to account {omi.owner}, not to {cloud.account}; it is not deregistered")
     if not ours.recognises(omi):
@@ -272,8 +291,6 @@ def deregister(cloud: Cloud, omi: Omi, ours: Ours) -> None:
             f"{omi.omi_id} ({omi.name}) does not carry the tags {wanted}, so it is not deregistered; "
             "put the tags back, or deregister it by hand and run again"
         )
-    _settle(cloud, omi)
-    remove(lambda: cloud.call(cloud.ec2.deregister_image, ImageId=omi.omi_id), cloud.limits.in_use)
 
 
 def delete_snapshot(cloud: Cloud, snapshot_id: str) -> None:

@@ -153,6 +153,8 @@ class ObjectStore:
         more: dict[str, Any] = {}
         while True:
             page = self.call(self.s3.list_objects_v2, Bucket=bucket, **more)
+            if not {"Name", "KeyCount"} & page.keys():  # a page of something else is no empty bucket
+                raise not_the_api("list_objects_v2", self.access.object_store, "no list of objects")
             found += [item["Key"] for item in page.get("Contents", []) if "Key" in item]
             token = page.get("NextContinuationToken")
             if not token or token == more.get("ContinuationToken"):
@@ -161,8 +163,10 @@ class ObjectStore:
 
     def own(self, prefix: str = PREFIX) -> list[str]:
         """The account's buckets whose names begin so."""
-        buckets = self.call(self.s3.list_buckets).get("Buckets", [])
-        return sorted(name for each in buckets if (name := each.get("Name", "")).startswith(prefix))
+        answer = self.call(self.s3.list_buckets)
+        if not {"Buckets", "Owner"} & answer.keys():
+            raise not_the_api("list_buckets", self.access.object_store, "no list of buckets")
+        return sorted(name for each in answer.get("Buckets", []) if (name := each.get("Name", "")).startswith(prefix))
 
     def mark_of(self, bucket: str) -> Mark | None:
         """Whose it is, as it says itself; None where it doesn't."""
@@ -176,6 +180,27 @@ class ObjectStore:
     def delete(self, bucket: str) -> None:
         """Delete it with all that is in it; what an export still writes into it is deleted, too."""
         remove(lambda: self._empty_and_delete(bucket), self.access.limits.in_use)
+
+    def drop(self, bucket: str, is_ours: Callable[[Mark], bool]) -> bool:
+        """Delete one that says that it is ours, with what is in it, or that says nothing and is empty; else False.
+
+        That it is empty is left to the store itself to see, which refuses to delete any other.
+        """
+        mark = self.mark_of(bucket)
+        if mark is not None:
+            if is_ours(mark):
+                self.delete(bucket)
+            return is_ours(mark)
+        try:
+            if self.keys(bucket):
+                return False
+            self.call(self.s3.delete_bucket, Bucket=bucket)
+        except CloudError as error:
+            if error.code == "BucketNotEmpty":
+                return False
+            if error.code not in _GONE:
+                raise
+        return True
 
     def _empty_and_delete(self, bucket: str) -> None:
         try:
@@ -214,8 +239,7 @@ def temporary_bucket(store: ObjectStore, run: str, mark: Mark, say: Callable[[st
 def drop_buckets(store: ObjectStore, run: str, mark: Mark, say: Callable[[str], None]) -> None:
     """Delete the buckets that an earlier run of this image left: those of its name that say so or are empty."""
     for bucket in store.own(prefix_of(run)):
-        if store.mark_of(bucket) == mark or not store.keys(bucket):
-            store.delete(bucket)
+        if store.drop(bucket, lambda told: told == mark):
             say(f"deleted bucket {bucket} and what was in it")
 
 

@@ -144,7 +144,7 @@ def remove_orphans(
         "group": lambda group: delete_group(cloud, group),
     }
     if store is not None:
-        how["bucket"] = store.delete
+        how["bucket"] = lambda bucket: store.drop(bucket, lambda told: (told.project, told.stack) == (project, stack))
     failures: list[CloudError] = []
     for orphan in orphans:
         if orphan.stays:

@@ -23,7 +23,9 @@ BUILD = "v3_23-x86_64"
 STEP = "0.3"
 """Seconds that each change of a state takes in the cloud, so that a moment can lie in the middle of it."""
 SLOW = 0.25
-"""Seconds that a call takes in the phases that would else be over in a moment (verify, prune)."""
+"""Seconds that a call takes in the phases that would else be over in a moment (verify, prune, copy)."""
+ACCOUNTS = {"eu-west-2": "main", "us-east-2": "main-us"}
+"""Profile of the account that the stack uses in a Region: its home Region, and the one that images are carried to."""
 _VOLATILE = ("state", "State")
 """Of a decoy: a power loss of the whole machine stops its VMs, too."""
 _SECRET = b"PRIVATE KEY"
@@ -128,7 +130,7 @@ class Arena:
     def leave_orphans(self) -> None:
         """What a killed build of the newest image would leave: a VM, a volume, a snapshot, a keypair and a group."""
         identity = Identity(self.look().ledger.images[-1].spec)
-        account = _account(self.project, "main")
+        account = account_of(self.project, "main")
         group = account.call("CreateSecurityGroup", SecurityGroupName=identity.group, Description="left")
         account.call("CreateKeypair", KeypairName=identity.build_key)
         groups = [group["SecurityGroup"]["SecurityGroupId"]]
@@ -142,8 +144,8 @@ class Arena:
         return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
 
     def slow_down(self, slow: bool) -> None:
-        """Have calls of FCU, which are the program's own, take so long that moments between them can be met."""
-        faults = [{"action": "*", "face": "fcu", "delay": SLOW, "times": -1}] if slow else []
+        """Have calls that are the program's own take so long that moments between them can be met."""
+        faults = [{"action": "*", "face": face, "delay": SLOW, "times": -1} for face in ("fcu", "oos")] if slow else []
         url = f"http://127.0.0.1:{self.project.base_port + 1}/_sandbox/faults"
         body = json.dumps(faults).encode()
         with urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"), timeout=10) as answer:
@@ -151,7 +153,11 @@ class Arena:
 
     def inventory(self) -> Inventory:
         """Every resource of every account."""
-        return {name: account["resources"] for name, account in self.project.inventory().items()}
+        buckets = self.project.control("buckets")
+        return {
+            name: {**account["resources"], "bucket": [{"id": each} for each in buckets.get(name, ())]}
+            for name, account in self.project.inventory().items()
+        }
 
     def look(self) -> Seen:
         """What state and account hold."""
@@ -166,16 +172,18 @@ class Arena:
     def problems(self, seen: Seen) -> Iterator[str]:
         """What is wrong with an account and a state that should be at rest."""
         yield from self._missing_decoys(seen)
-        ours = self._ours(seen)
-        images = {image.record.omi for image in seen.ledger.images}
-        snapshots = {each for image in seen.ledger.images for each in image.record.snapshots}
-        for account, kinds in ours.items():
+        for account, kinds in self._ours(seen).items():
+            records = [each.record for each in seen.ledger.images if ACCOUNTS[each.region] == account]
+            held = {
+                "image": {record.omi for record in records},
+                "snapshot": {each for record in records for each in record.snapshots},
+            }
             for kind, ids in kinds.items():
-                wanted = {"image": images, "snapshot": snapshots}.get(kind, set()) if account == "main" else set()
+                wanted = held.get(kind, set())
                 yield from (f"left behind: {kind} {each} in {account}" for each in sorted(ids - wanted))
                 yield from (f"lost: {kind} {each}, which state holds" for each in sorted(wanted - ids))
         yield from (f"image {image.name} is in state unverified" for image in seen.ledger.images if not _sound(image))
-        digests = [image.spec.digest for image in seen.ledger.images]
+        digests = [(image.region, image.spec.digest) for image in seen.ledger.images]
         if len(set(digests)) < len(digests):
             yield "the same content was built twice"
         yield from self._files()
@@ -237,7 +245,8 @@ def _steady(resource: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in resource.items() if key not in _VOLATILE}
 
 
-def _account(project: Project, profile: str) -> Oapi:
+def account_of(project: Project, profile: str) -> Oapi:
+    """A client of one of the sandbox's accounts."""
     profiles = json.loads((project.home / "osc.json").read_text(encoding="utf-8"))
     return Oapi(profiles[profile], Addresses(project.base_port), project.home / "ca.pem")
 
@@ -246,11 +255,12 @@ class _Decoys:
     """Things of other owners that look like a run's own: names, tags, sources."""
 
     def __init__(self, project: Project) -> None:
-        self._main, self._second = (_account(project, name) for name in ("main", "second"))
+        self._main, self._us, self._second = (account_of(project, name) for name in ("main", "main-us", "second"))
 
     def make(self) -> None:
-        """In the stack's own account those of another stack and of nobody, in another account those of this stack."""
-        self._fill(self._main, {"project": "alpine-omi", "stack": "another", "build-id": "b-ffffffffffffffff"})
+        """In the stack's own accounts those of another stack and of nobody, in another account those of this stack."""
+        for account in (self._main, self._us):
+            self._fill(account, {"project": "alpine-omi", "stack": "another", "build-id": "b-ffffffffffffffff"})
         self._fill(self._second, {"project": "alpine-omi", "stack": STACK, "build-id": "b-eeeeeeeeeeeeeeee"})
         name = "alpine-3.23.6-x86_64-r0-not-mine"
         plain = empty_volume(self._main)

@@ -9,9 +9,21 @@ from typing import Literal
 
 from tests.reliability.processes import Process
 
-Phase = Literal["build", "verify", "prune", "build and prune", "destroy", "refresh", "preview", "sweep", "releases"]
-"""Of an update, but for the last five, which are commands of their own."""
-Family = Literal["updates", "others"]
+Phase = Literal[
+    "build",
+    "verify",
+    "prune",
+    "build and prune",
+    "copy",
+    "destroy",
+    "refresh",
+    "preview",
+    "sweep",
+    "releases",
+    "import",
+]
+"""Of an update, but for the last six, which are commands of their own."""
+Family = Literal["updates", "copies", "others", "imports"]
 
 
 def _runs(*words: str) -> Callable[[Process], bool]:
@@ -22,6 +34,7 @@ def _omi(*verbs: str) -> Callable[[Process], bool]:
     return lambda process: any(("-m", "omi", verb) == process.arguments[1:4] for verb in verbs)
 
 
+WRITING = "Pulumi's writing of the config"
 TARGETS: dict[str, Callable[[Process], bool]] = {
     "the program": _runs("pulumi-language-python-exec"),
     "the language host": lambda process: process.program == "pulumi-language-python",
@@ -31,23 +44,28 @@ TARGETS: dict[str, Callable[[Process], bool]] = {
     "the delete": _omi("delete"),
     "Packer": lambda process: process.program == "packer" and "build" in process.arguments,
     "Packer's plugin": lambda process: process.program.startswith("packer-plugin-outscale"),
+    WRITING: lambda process: process.program == "pulumi" and "set-all" in process.arguments,
 }
 """What is killed by SIGKILL, besides the CLI itself."""
 SIGNALS = ("SIGINT", "SIGINT twice", "SIGTERM", "SIGHUP", "kill -9 of the CLI", "power loss", "power loss, cloud too")
 WAYS: dict[Phase, tuple[str, ...]] = {
-    "build": (*SIGNALS, *(name for name in TARGETS if name != "the delete")),
+    "build": (*SIGNALS, *(name for name in TARGETS if name not in ("the delete", WRITING))),
     "verify": (*SIGNALS, "the command plugin", "the front", "the supervisor"),
     "prune": (*SIGNALS, "the program", "the command plugin", "the delete"),
     "build and prune": (*SIGNALS, "the command plugin"),
+    "copy": (*SIGNALS, "the program", "the language host", "the command plugin", "the front", "the supervisor"),
     "destroy": (*SIGNALS, "the command plugin", "the delete"),
     "refresh": SIGNALS,
     "preview": SIGNALS,
     "sweep": tuple(way for way in SIGNALS if way != "SIGINT twice"),
     "releases": tuple(way for way in SIGNALS if way != "SIGINT twice"),
+    "import": (*(way for way in SIGNALS if way != "SIGINT twice"), WRITING),
 }
 WEIGHTS: dict[Family, dict[Phase, int]] = {
     "updates": {"build": 40, "verify": 25, "prune": 20, "build and prune": 15},
+    "copies": {"copy": 1},
     "others": {"destroy": 30, "sweep": 30, "preview": 15, "refresh": 15, "releases": 10},
+    "imports": {"import": 1},
 }
 
 

@@ -289,12 +289,17 @@ def _reason(text: str) -> str:
 def ready_runner(say: Callable[[str], None], family: Family = "updates") -> Iterator[Runner]:
     """A runner in an arena of its own, which is gone afterwards."""
     from tests.reliability.commands import CommandRunner
+    from tests.reliability.copies import CopyRunner
+    from tests.reliability.imports import ImportRunner
 
+    kinds: dict[Family, type[Runner]] = {
+        "updates": Runner, "copies": CopyRunner, "others": CommandRunner, "imports": ImportRunner,
+    }  # fmt: skip
     adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="omi-int-", ignore_cleanup_errors=True) as folder:
         arena = Arena(Path(folder), free_base_port())
         try:
-            runner = Runner(arena, say) if family == "updates" else CommandRunner(arena, say)
+            runner = kinds[family](arena, say)
             runner.set_up()
             yield runner
         finally:
@@ -401,7 +406,7 @@ def _parser() -> argparse.ArgumentParser:
         "--family",
         choices=WEIGHTS,
         default="updates",
-        help="updates, or other commands",
+        help="updates, those that carry an image over, other commands, or `python -m omi import`",
     )
     parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
     return parser

@@ -125,6 +125,31 @@ def test_a_page_of_maintenance_is_not_taken_for_an_object(sandbox: Sandbox, stor
         assert store.get(bucket, "disk") == b"content"
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_page_of_maintenance_is_not_taken_for_an_empty_bucket(
+    sandbox: Sandbox, store: ObjectStore, number: int
+) -> None:
+    theirs = store.create(RUN, OURS.model_copy(update={"stack": "other"}))
+    unmarked = f"{prefix_of(RUN)}unmarked"
+    store.call(store.s3.create_bucket, Bucket=unmarked)
+    store.put(unmarked, "precious", b"content")
+    page = {"action": "ListBucket", "face": "oos", "body": "<html>under maintenance</html>", "skip": number}
+    sandbox.control("POST", "faults", page)
+    with suppress(CloudError):
+        drop_buckets(store, RUN, OURS, print)
+    assert store.own() == sorted([theirs, unmarked])
+    assert store.get(unmarked, "precious") == b"content"
+
+
+@pytest.mark.parametrize("action", ["ListBucket", "ListAllMyBuckets"])
+def test_a_page_of_maintenance_is_no_list(sandbox: Sandbox, store: ObjectStore, action: str) -> None:
+    bucket = store.create(RUN, OURS)
+    sandbox.control("POST", "faults", {"action": action, "face": "oos", "body": "<html>under maintenance</html>"})
+    calls: dict[str, Callable[[], object]] = {"ListBucket": lambda: store.keys(bucket), "ListAllMyBuckets": store.own}
+    with pytest.raises(CloudError, match="its answer is no list of"):
+        calls[action]()
+
+
 def test_a_bucket_goes_once_a_busy_store_has_time_for_it(sandbox: Sandbox, store: ObjectStore) -> None:
     said: list[str] = []
     with temporary_bucket(store, RUN, OURS, said.append):

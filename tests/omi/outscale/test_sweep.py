@@ -7,8 +7,9 @@ import pytest
 from omi.errors import CloudError
 from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
+from omi.outscale.images import Ours, delete_omi
 from omi.outscale.sweep import Leftovers, sweep
-from tests.sandbox.client import Sandbox
+from tests.sandbox.client import Sandbox, empty_volume, register, snapshot
 
 KEYS = ("alpine-omi-b-1-build", "alpine-omi-b-1-verify")
 
@@ -27,3 +28,26 @@ def test_a_keypair_that_cannot_be_looked_for_keeps_neither_the_other_nor_the_gro
     left = sandbox.control("GET", "inventory")["main"]["resources"]
     assert [each["name"] for each in left["keypair"]] == [KEYS[0]]
     assert left["security-group"] == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"action": "DeleteSnapshot", "status": 400, "code": "OperationNotPermitted"},
+        {"action": "DescribeSnapshots", "body": "<html>busy</html>"},
+    ],
+)
+def test_the_snapshot_of_an_import_that_is_given_up_is_found_by_the_next_run(
+    sandbox: Sandbox, access: CloudAccess, broken: dict[str, object]
+) -> None:
+    oapi, cloud, said = sandbox.oapi("main"), Cloud.connect(access), list[str]()
+    omi = register(oapi, "imported", snapshot(oapi, empty_volume(oapi)), Description="half-made (b-1)")
+    ours = Ours({"project": "alpine-omi", "stack": "test"}, "b-1")
+    sandbox.control("POST", "faults", broken)
+    with pytest.raises(CloudError):
+        delete_omi(cloud, omi, (), ours, said.append)
+    if sandbox.control("GET", "inventory")["main"]["resources"]["image"]:
+        delete_omi(cloud, omi, (), ours, said.append)
+    sweep(cloud, Leftovers("b-1", KEYS, "alpine-omi-b-1"), (), said.append)
+    left = sandbox.control("GET", "inventory")["main"]["resources"]
+    assert (left["image"], left["snapshot"]) == ([], [])
