@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omi.errors import BuildError, CloudError, OmiError, VerifyError
 from omi.identity import COPIED_FROM, DISK, Identity
@@ -19,7 +17,6 @@ from omi.narration import Narrator, shown
 from omi.origin import read_origin
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group, ssh_source, temporary_key
-from omi.outscale.faults import QUOTA_CURE
 from omi.outscale.images import (
     LEGACY,
     Omi,
@@ -30,32 +27,26 @@ from omi.outscale.images import (
     find_own,
     find_source,
     is_name_taken,
-    own_snapshots,
     read_boot_modes,
     register_from,
     wait_available,
 )
 from omi.outscale.publishing import close_snapshots, share
-from omi.outscale.quotas import used_up
-from omi.outscale.rights import find_denied, is_refusal
 from omi.outscale.sweep import Leftovers, sweep
-from omi.outscale.vms import read_vm
 from omi.outscale.waiting import InterruptedBuildError, pause
-from omi.packer.gateway import Gateway, open_gateway
+from omi.packer.attempt import Attempt, BusyCloudError, artifact
+from omi.packer.gateway import open_gateway
 from omi.packer.inputs import (
     Entry,
     RunFolder,
-    packer_environment,
     stage_guest,
-    temporary_folder,
     write_template,
     write_variables,
 )
 from omi.packer.progress import PackerOutput
-from omi.packer.runner import GRACE, Look, PackerRun, Watcher, read_output, run_packer
+from omi.packer.runner import GRACE, PackerRun, read_output
 from omi.packer.tools import PackerTools, find_tools
 from omi.profile.model import Access
-from omi.safe_json import read_json
 from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
 
@@ -65,10 +56,6 @@ TRIES = 3
 """How often Packer may run for one image, where the cloud was only busy."""
 AGAIN_AFTER = 10.0
 """Seconds before it begins again, about; more each time."""
-
-
-class BusyCloudError(BuildError):
-    """Packer gave up for an answer (429, 500, 503) after which OUTSCALE says to try again."""
 
 
 @dataclass(frozen=True)
@@ -239,64 +226,17 @@ class Build:
             with open_gateway(self.cloud.oapi, self.folder.path, self.narrator.say) as gateway:
                 write_variables(self.folder, self.identity, tools, entry, gateway, name)
                 write_template(self.folder, tools)
-                packed = self._run_packer(tools, gateway)
+                attempt = Attempt(
+                    self.cloud, self.spec, self.folder, self.narrator, self.stop, self.environ, self.grace, self.lock
+                )
+                packed = attempt.run(tools, gateway)
             omi = self._read_back(packed, name)
         self._sweep(omi, packed.output.volumes, group=False)
         return self._settle_name(omi), packed
 
-    def _run_packer(self, tools: PackerTools, gateway: Gateway) -> PackerRun:
-        self.folder.manifest.unlink(missing_ok=True)
-        shutil.rmtree(self.folder.output, ignore_errors=True)
-        command = [
-            tools.packer,
-            "build",
-            "-color=false",
-            f"-var-file={self.folder.variables}",
-            str(self.folder.template),
-        ]
-        watcher = Watcher(self.narrator.say, self._look)
-        limit = self.spec.vm.timeout
-        with temporary_folder(self.folder) as home:
-            environment = packer_environment(self.environ, home, tools, gateway)
-            held = () if self.lock is None else (self.lock,)
-            packed = run_packer(
-                command, environment, self.folder.packer_log, limit, self.stop, watcher, self.grace, held
-            )
-        log = shown(self.folder.packer_log)
-        if self.stop.is_set():
-            raise InterruptedBuildError("interrupted")
-        if packed.broken:
-            raise BuildError(f"{self.spec.name}: {packed.broken}; see {log}")
-        if packed.timed_out:
-            raise BuildError(f"{self.spec.name}: Packer took longer than {limit} s (vm.timeout); see {log}")
-        if packed.exit_code != 0:
-            denied = find_denied(self.cloud.oapi) if is_refusal(packed.output.reason) else None
-            if denied is not None:
-                raise BuildError(f"{self.spec.name}: Packer was refused a call: {denied}; see {log}")
-            kind = BusyCloudError if packed.output.met_busy_cloud else BuildError
-            raise kind(f"{self.spec.name}: {packed.output.reason}{self._quota_reached(packed.output)}; see {log}")
-        return packed
-
-    def _quota_reached(self, output: PackerOutput) -> str:
-        """Plugin 1.0.2 doesn't tell why the cloud refused something: a quota is the usual reason."""
-        full = used_up(self.cloud.oapi) if "400 Bad Request" in output.reason else []
-        return f"; used up: {', '.join(full)}: {QUOTA_CURE}" if full else ""
-
-    def _look(self, output: PackerOutput) -> Look:
-        """What Packer waits for; older plugins wait for ever for a VM or snapshot that has failed."""
-        try:
-            if output.phase == "boot":
-                vm = read_vm(self.cloud, output.vm) if output.vm else None
-                return Look(broken=f"the build VM {vm.vm_id} is {vm.state}" if vm and vm.is_lost else None)
-            taken = [each for each in own_snapshots(self.cloud, output.volumes) if each.state != "completed"]
-            failed = [f"the snapshot {each.snapshot_id} has failed" for each in taken if each.state == "error"]
-            return Look(say=f"snapshot {taken[0].progress} %" if taken else None, broken=failed[0] if failed else None)
-        except OmiError:
-            return Look()  # what Packer itself sees decides
-
     def _read_back(self, packed: PackerRun, name: str) -> Omi:
         """The OMI that the account really holds now; Packer's exit code alone proves nothing."""
-        omi_id = _artifact(self.folder.manifest)
+        omi_id = artifact(self.folder.manifest)
         omi = wait_available(self.cloud, omi_id, self.stop)
         if omi.name != name or omi.owner != self.cloud.account or not omi.snapshots:
             raise BuildError(
@@ -343,7 +283,7 @@ class Build:
         if packed:
             return write_documents(self.folder.documents, self.folder.output, made)
         with suppress(BuildError, CloudError):
-            if _artifact(self.folder.manifest) == omi.omi_id:
+            if artifact(self.folder.manifest) == omi.omi_id:
                 return write_documents(self.folder.documents, self.folder.output, made)
         self.narrator.say(f"what went into {omi.omi_id} is not known here: it gets no list of packages and no SBOM")
         return None
@@ -453,12 +393,3 @@ class Build:
 
 def _maker(omi: Omi) -> str:
     return f"stack {omi.tags['stack']}" if "stack" in omi.tags else "another hand"
-
-
-def _artifact(manifest: Path) -> str:
-    """The OMI's id, from the last build in Packer's manifest (`REGION:OMI`)."""
-    try:
-        content: Any = read_json(manifest.read_text(encoding="utf-8"))
-        return str(content["builds"][-1]["artifact_id"]).split(":")[1]
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise CloudError(f"{shown(manifest)}: names no OMI though Packer succeeded ({type(error).__name__})") from error

@@ -25,7 +25,6 @@ from botocore.compat import HTTPHeaders
 from omi.apkindex.read import read_index
 from omi.apkindex.select import UnresolvableError, select
 from omi.apkindex.universe import Repository
-from omi.build import _artifact
 from omi.documents.installed import packages_text, read_installed
 from omi.errors import OmiError
 from omi.image import CloudAccess, ImageRecord
@@ -39,6 +38,7 @@ from omi.outscale.oapi import Oapi, _Answer
 from omi.outscale.orphans import _entries
 from omi.outscale.publishing import close_snapshots, share
 from omi.outscale.vms import Launch, console_tail, launch_vm, own_volumes, read_vm, vms_with
+from omi.packer.attempt import artifact
 from omi.packer.progress import PackerOutput
 from omi.profile.load import load_profile
 from omi.release_file import read_indexes, read_release
@@ -320,7 +320,7 @@ def _packer(data: bytes) -> object:
         output.feed(line)
     manifest = scratch() / "manifest.json"
     manifest.write_bytes(data)
-    return output.reason, _artifact(manifest)
+    return output.reason, artifact(manifest)
 
 
 def _documents(data: bytes) -> object:

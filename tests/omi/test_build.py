@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import omi.build
+import omi.packer.attempt
 from omi.build import Build
 from omi.documents.kinds import SUFFIXES, file_name
 from omi.errors import BuildError, CloudError, VerifyError
@@ -347,7 +348,7 @@ def test_what_another_stack_built_under_the_name_in_the_meantime_is_adopted(
         theirs.append(bench.account.register(spec.name, "made by another stack", tags))
         return run_packer(*arguments)
 
-    monkeypatch.setattr(omi.build, "run_packer", taken)
+    monkeypatch.setattr(omi.packer.attempt, "run_packer", taken)
     bench.packer.behave("fail")
     record = bench.build(spec)
     assert ([record.omi], record.adopted, record.verified) == (theirs, True, False)

@@ -1,0 +1,115 @@
+"""One run of Packer for an image: its limits, what it waits for in vain, and in one line why it failed."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omi.errors import BuildError, CloudError, OmiError
+from omi.image import ImageSpec
+from omi.narration import Narrator, shown
+from omi.outscale.cloud import Cloud
+from omi.outscale.faults import QUOTA_CURE
+from omi.outscale.images import own_snapshots
+from omi.outscale.quotas import used_up
+from omi.outscale.rights import find_denied, is_refusal
+from omi.outscale.vms import read_vm
+from omi.outscale.waiting import InterruptedBuildError
+from omi.packer.gateway import Gateway
+from omi.packer.inputs import RunFolder, packer_environment, temporary_folder
+from omi.packer.progress import PackerOutput
+from omi.packer.runner import Look, PackerRun, Watcher, run_packer
+from omi.packer.tools import PackerTools
+from omi.safe_json import read_json
+
+
+class BusyCloudError(BuildError):
+    """Packer gave up for an answer (429, 500, 503) after which OUTSCALE says to try again."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Packer at work on what lies in an image's run folder; `stop` is set when it shall end early."""
+
+    cloud: Cloud
+    spec: ImageSpec
+    folder: RunFolder
+    narrator: Narrator
+    stop: threading.Event
+    environ: Mapping[str, str]
+    grace: float
+    """Seconds that Packer has to clean up."""
+    lock: int | None
+    """The run folder's lock, which Packer inherits."""
+
+    def run(self, tools: PackerTools, gateway: Gateway) -> PackerRun:
+        """Run it to a good end.
+
+        Raises BuildError with Packer's reason, BusyCloudError where it may be tried again, InterruptedBuildError.
+        """
+        self.folder.manifest.unlink(missing_ok=True)
+        shutil.rmtree(self.folder.output, ignore_errors=True)
+        command = [
+            tools.packer,
+            "build",
+            "-color=false",
+            f"-var-file={self.folder.variables}",
+            str(self.folder.template),
+        ]
+        watcher = Watcher(self.narrator.say, self._look)
+        limit = self.spec.vm.timeout
+        with temporary_folder(self.folder) as home:
+            environment = packer_environment(self.environ, home, tools, gateway)
+            held = () if self.lock is None else (self.lock,)
+            packed = run_packer(
+                command, environment, self.folder.packer_log, limit, self.stop, watcher, self.grace, held
+            )
+        self._check(packed)
+        return packed
+
+    def _check(self, packed: PackerRun) -> None:
+        log = shown(self.folder.packer_log)
+        if self.stop.is_set():
+            raise InterruptedBuildError("interrupted")
+        if packed.broken:
+            raise BuildError(f"{self.spec.name}: {packed.broken}; see {log}")
+        if packed.timed_out:
+            raise BuildError(
+                f"{self.spec.name}: Packer took longer than {self.spec.vm.timeout} s (vm.timeout); see {log}"
+            )
+        if packed.exit_code != 0:
+            denied = find_denied(self.cloud.oapi) if is_refusal(packed.output.reason) else None
+            if denied is not None:
+                raise BuildError(f"{self.spec.name}: Packer was refused a call: {denied}; see {log}")
+            kind = BusyCloudError if packed.output.met_busy_cloud else BuildError
+            raise kind(f"{self.spec.name}: {packed.output.reason}{self._quota_reached(packed.output)}; see {log}")
+
+    def _quota_reached(self, output: PackerOutput) -> str:
+        """Plugin 1.0.2 doesn't tell why the cloud refused something: a quota is the usual reason."""
+        full = used_up(self.cloud.oapi) if "400 Bad Request" in output.reason else []
+        return f"; used up: {', '.join(full)}: {QUOTA_CURE}" if full else ""
+
+    def _look(self, output: PackerOutput) -> Look:
+        """What Packer waits for; older plugins wait for ever for a VM or snapshot that has failed."""
+        try:
+            if output.phase == "boot":
+                vm = read_vm(self.cloud, output.vm) if output.vm else None
+                return Look(broken=f"the build VM {vm.vm_id} is {vm.state}" if vm and vm.is_lost else None)
+            taken = [each for each in own_snapshots(self.cloud, output.volumes) if each.state != "completed"]
+            failed = [f"the snapshot {each.snapshot_id} has failed" for each in taken if each.state == "error"]
+            return Look(say=f"snapshot {taken[0].progress} %" if taken else None, broken=failed[0] if failed else None)
+        except OmiError:
+            return Look()  # what Packer itself sees decides
+
+
+def artifact(manifest: Path) -> str:
+    """The OMI's id, from the last build in Packer's manifest (`REGION:OMI`). Raises CloudError where there is none."""
+    try:
+        content: Any = read_json(manifest.read_text(encoding="utf-8"))
+        return str(content["builds"][-1]["artifact_id"]).split(":")[1]
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise CloudError(f"{shown(manifest)}: names no OMI though Packer succeeded ({type(error).__name__})") from error
