@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC3028 # HOSTNAME is not the shell's here: image.env sets it
-# Host name, network, kernel modules, services.
+# Host name, network, kernel modules, services and their order.
 # Needs: ROOT, HOSTNAME, SERVICES_*, words. Leaves: a system that comes up with the network by DHCP.
 
 set_up_system() {
@@ -10,7 +10,8 @@ set_up_system() {
 	if [ -f "$ROOT/etc/dhcpcd.conf" ]; then
 		cat "$GUEST/files/dhcpcd.conf" >> "$ROOT/etc/dhcpcd.conf"
 	fi
-	put_file openrc.conf 644 /etc/rc.conf.d/omi.conf
+	put_file openrc.sh 644 /etc/rc.conf.d/omi.conf
+	name_clock
 	put_file omi-drivers.initd 755 /etc/init.d/omi-drivers
 	put_file omi-drivers-late.initd 755 /etc/init.d/omi-drivers-late
 	name_power_button
@@ -18,6 +19,16 @@ set_up_system() {
 	add_services boot "$SERVICES_BOOT"
 	add_services default "$SERVICES_DEFAULT"
 	add_services shutdown "$SERVICES_SHUTDOWN"
+}
+
+# Some services want another that provides the clock. The kernel has read the machine's before it starts init, so where
+# the profile has none of those a service that is there anyway answers.
+name_clock() {
+	case " $(words "$SERVICES_SYSINIT") $(words "$SERVICES_BOOT") " in
+	*" hwclock "* | *" osclock "* | *" swclock "*) return 0 ;;
+	esac
+	printf '\n# The kernel has the time; with a service such as hwclock take this out.\nrc_sysfs_provide="clock"\n' \
+		>> "$ROOT/etc/rc.conf.d/omi.conf"
 }
 
 # What busybox acpid needs to hear the power button, by which the cloud stops a VM: by name, where nothing looks for it.
