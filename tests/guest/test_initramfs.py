@@ -14,7 +14,12 @@ BUSYBOX = """\
 echo "$*" >> {folder}/calls
 case "$1" in
 tr | cat | sort) exec "$@" ;;
-mount) case "$*" in *" /sysroot") [ "$(grep -c '^mount .* /sysroot$' {folder}/calls)" -gt {misses} ] ;; esac ;;
+mount)
+	case "$*" in
+	"mount -a") cat {folder}/fstab >> {folder}/mounted ;;
+	*" /sysroot") [ "$(grep -c '^mount .* /sysroot$' {folder}/calls)" -gt {misses} ] ;;
+	esac
+	;;
 esac
 """
 
@@ -35,6 +40,7 @@ def run_init(folder: Path, options: str, misses: int) -> tuple[list[str], str]:
         "/proc/cmdline": folder / "cmdline",
         "/sys/bus": folder / "bus",
         "/proc/sys/kernel/printk": folder / "printk",
+        "/etc/fstab": folder / "fstab",
     }
     for name, here in places.items():
         assert name in text
@@ -48,7 +54,7 @@ def test_the_root_that_the_loader_names_is_mounted_and_started_from(tmp_path: Pa
     calls, _ = run_init(tmp_path, OPTIONS, 0)
     wanted = [call for call in calls if call.startswith("modprobe") or "/sysroot" in call]
     assert wanted == [
-        "mkdir -p /proc /sys /dev /sysroot",
+        "mkdir -p /sysroot /dev/pts /dev/shm /dev/mqueue",
         "modprobe -a -b -q ext4 virtio_blk ext4",
         f"mount -t ext4 -o ro {UUID} /sysroot",
         "mount -o move /dev /sysroot/dev",
@@ -56,6 +62,21 @@ def test_the_root_that_the_loader_names_is_mounted_and_started_from(tmp_path: Pa
         "mount -o move /sys /sysroot/sys",
         "switch_root -c /dev/ttyS0 /sysroot /sbin/init",
     ]
+
+
+def test_the_kernels_filesystems_are_mounted_as_openrc_would(tmp_path: Path) -> None:
+    """Where one is missing, OpenRC's devfs and sysfs mount it later, by several processes each."""
+    calls, _ = run_init(tmp_path, OPTIONS, 0)
+    assert calls[0] == "mount -t proc -o noexec,nosuid,nodev proc /proc", "busybox reads there what is mounted already"
+    lines = [line.split() for line in (tmp_path / "mounted").read_text().splitlines()]
+    where = {place: (kind, set(options.split(","))) for _, place, kind, options, _, _ in lines}
+    assert len(where) == len(lines)
+    assert list(where)[:2] == ["/sys", "/dev"]
+    closed = {"noexec", "nosuid", "nodev"}
+    assert {place for place, (_, options) in where.items() if not closed <= options} == {"/dev", "/dev/pts"}
+    assert where["/dev/pts"] == ("devpts", {"gid=5", "mode=0620", "noexec", "nosuid"})
+    later = {"mqueue", "securityfs", "debugfs", "tracefs", "pstore", "efivarfs", "bpf"}
+    assert later < {kind for kind, _ in where.values()}
 
 
 def test_what_the_options_say_of_the_root_and_of_init_holds(tmp_path: Path) -> None:
