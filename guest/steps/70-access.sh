@@ -43,7 +43,7 @@ harden_sshd() {
 		{ echo 'Include /etc/ssh/sshd_config.d/*.conf'; cat "$config"; } > "$WORK/sshd_config"
 		cat "$WORK/sshd_config" > "$config"
 	fi
-	# one host key is enough, and ssh-keygen -A would make three; omi-instance makes it where tiny-cloud sets up
+	# one host key is enough, and ssh-keygen -A would make three; where tiny-cloud sets up, its service makes it (75-bootstrap)
 	touch "$ROOT/etc/conf.d/sshd"
 	sed -i -e '/^sshd_disable_keygen=/d' -e '/^key_types_to_generate=/d' "$ROOT/etc/conf.d/sshd"
 	case "$BOOTSTRAP" in

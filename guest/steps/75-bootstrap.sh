@@ -23,14 +23,13 @@ set_up_tiny_cloud() {
 	put_file tiny-cloud/outscale/init.sh 644 "$library/cloud/outscale/init"
 	put_file tiny-cloud/outscale/autodetect 755 "$library/cloud/outscale/autodetect"
 	cat > "$ROOT/etc/tiny-cloud.conf" << EOF
-# Read by tiny-cloud. The profile says which services run, so tiny-cloud doesn't enable sshd.
+# Read by tiny-cloud. The profile says which services run, so tiny-cloud doesn't enable sshd; the interfaces are written.
 CLOUD=outscale
 CLOUD_USER=$USER_NAME
 OUTSCALE_METADATA=$METADATA_URL
-SKIP_INIT_ACTIONS=enable_sshd
+SKIP_INIT_ACTIONS="enable_sshd set_default_interfaces"
 EOF
-	put_file tiny-cloud/omi-instance.initd 755 /etc/init.d/omi-instance
-	add_services default omi-instance
+	put_file tiny-cloud/early.sh 644 /etc/conf.d/tiny-cloud-early
 	run in_root tiny-cloud --enable
 	run in_root tiny-cloud --bootstrap incomplete
 }

@@ -222,7 +222,6 @@ def bootstrap_services(build: Build) -> tuple[tuple[Runlevel, str], ...]:
         "minimal": (("default", "omi-first-boot"),),
         "tiny-cloud": (
             ("boot", "tiny-cloud-boot"),
-            ("default", "omi-instance"),
             ("default", "tiny-cloud-early"),
             ("default", "tiny-cloud-main"),
             ("default", "tiny-cloud-final"),

@@ -45,7 +45,7 @@ OURS: tuple[tuple[str, str], ...] = (
     ("etc/ssh/sshd_config.d/00-omi.conf", "keys only, 70-access"),
     ("etc/conf.d/sshd", "one host key, 70-access"),
     ("etc/tiny-cloud.conf", "the bootstrap, 75-bootstrap"),
-    ("etc/init.d/omi-instance", "the bootstrap, 75-bootstrap"),
+    ("etc/conf.d/tiny-cloud-early", "the bootstrap, 75-bootstrap"),
     ("lib/tiny-cloud/cloud/outscale/*", "the bootstrap's provider, 75-bootstrap"),
     ("usr/lib/tiny-cloud/cloud/outscale/*", "the bootstrap's provider, 75-bootstrap"),
     ("etc/cloud/cloud.cfg.d/90_outscale.cfg", "the bootstrap, 75-bootstrap"),

@@ -42,7 +42,6 @@ user=alpine
 service=boot networking started
 service=default sshd started
 service=default acpid started
-service=default omi-instance started
 service=boot tiny-cloud-boot started
 service=shutdown killprocs stopped
 root_device=/dev/vda

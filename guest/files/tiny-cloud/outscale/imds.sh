@@ -20,15 +20,15 @@ _imds() {
 	if [ "$1" = "$IMDS_HOSTNAME" ]; then
 		_outscale_host_name
 	else
-		_outscale_entry "$1"
+		_outscale_ask "$1" && printf '%s\n' "$_outscale_answer"
 	fi
 }
 
 # Keys only, without options in front, and nothing of a page that some proxy sent instead.
 _imds_ssh_keys() {
-	_outscale_keys=$(_outscale_entry "$IMDS_SSH_KEYS") || return
-	printf '%s\n' "$_outscale_keys" | tr -d '\r' \
-		| grep -E '^(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( [^[:cntrl:]]*)?$'
+	_outscale_ask "$IMDS_SSH_KEYS" || return
+	printf '%s\n' "$_outscale_answer" \
+		| sed -n -E -e 's/\r$//' -e '/^(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+\/]+={0,3}( [^[:cntrl:]]*)?$/p'
 }
 
 # User data without the section that is addressed to OUTSCALE itself (docs.outscale.com: Configuring a VM with User Data
@@ -36,8 +36,8 @@ _imds_ssh_keys() {
 _imds_userdata() {
 	_outscale_file=$(mktemp) || return 2
 	_outscale_code=0
-	_outscale_entry user-data > "$_outscale_file" || _outscale_code=$?
-	if [ -s "$_outscale_file" ]; then
+	_outscale_ask user-data "$_outscale_file" || _outscale_code=$?
+	if [ "$_outscale_code" -eq 0 ] && [ -s "$_outscale_file" ]; then
 		_outscale_without_section "$_outscale_file"
 	fi
 	rm -f "$_outscale_file"
@@ -54,7 +54,8 @@ _outscale_without_section() {
 
 # The name up to its first dot can become the machine's, or there is none.
 _outscale_host_name() {
-	_outscale_name=$(_outscale_entry "$IMDS_HOSTNAME") || return
+	_outscale_ask "$IMDS_HOSTNAME" || return
+	_outscale_name=$_outscale_answer
 	_outscale_short=${_outscale_name%%.*}
 	case "$_outscale_name" in
 	*[!A-Za-z0-9.-]* | -* | .*) _outscale_short= ;;
@@ -66,33 +67,30 @@ _outscale_host_name() {
 	printf '%s\n' "$_outscale_name"
 }
 
-# _outscale_entry PATH: asks until there is an answer; only the first entry that comes unanswered is waited for.
-_outscale_entry() {
-	_outscale_answer=$(mktemp) || return 2
+# _outscale_ask PATH [FILE]: asks until there is an answer; only the first entry that comes unanswered is waited for.
+# Leaves _outscale_answer, the entry without the newlines at its end, or what was said instead of it; FILE takes an entry
+# that may be no text.
+_outscale_ask() {
 	_outscale_uptime
 	_outscale_end=$((_outscale_now + OUTSCALE_SECONDS))
 	[ ! -e "$OUTSCALE_UNANSWERED" ] || _outscale_end=0
 	while :; do
 		_outscale_result=0
-		_outscale_get "$1" "$_outscale_answer" || _outscale_result=$?
+		_outscale_get "$@" || _outscale_result=$?
 		[ "$_outscale_result" -eq 2 ] || break
 		_outscale_uptime
 		[ "$_outscale_now" -lt "$_outscale_end" ] || break
 		sleep 1
 	done
-	case "$_outscale_result" in
-	0) cat "$_outscale_answer" ;;
-	2) (echo "$1" >> "$OUTSCALE_UNANSWERED") 2> /dev/null || : ;;
-	esac
-	rm -f "$_outscale_answer"
+	[ "$_outscale_result" -ne 2 ] || (echo "$1" >> "$OUTSCALE_UNANSWERED") 2> /dev/null || :
 	return "$_outscale_result"
 }
 
-# _outscale_get PATH FILE: one question; busybox's own wget, whatever other the image has.
+# _outscale_get PATH [FILE]: one question; busybox's own wget, whatever other the image has.
 _outscale_get() {
-	_outscale_said=$(busybox wget -q -T 5 -O "$2" "$OUTSCALE_METADATA/$1" 2>&1) && return 0
-	case "$_outscale_said" in
-	*' 404 '*) return 1 ;;
+	_outscale_answer=$(busybox wget -q -T 5 -O "${2:--}" "$OUTSCALE_METADATA/$1" 2>&1) && return 0
+	case "$_outscale_answer" in
+	*'server returned error: HTTP/'*' 404 '*) return 1 ;;
 	esac
 	return 2
 }
