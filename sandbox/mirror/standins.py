@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox.mirror.debian import LOADER, LOADER_PLACE, MULTIARCH, DebianRoot
 from sandbox.mirror.errors import MirrorError
-from sandbox.mirror.package import Directory, Entry, File, Package, Symlink, with_parents
+from sandbox.mirror.package import Directory, Entry, File, Owner, Package, Symlink, with_parents
 from sandbox.mirror.tinycloud import NOTE, VERSION, core_files, service_files, yx_files
 
 FILES = Path(__file__).with_name("files")
@@ -35,7 +35,9 @@ _GRUB_PROGRAMS = (
 _GRUB_SCRIPTS = ("usr/sbin/grub-mkconfig", "usr/sbin/grub-reboot", "usr/sbin/grub-set-default")
 _GRUB_MENU = ("etc/grub.d/00_header", "etc/grub.d/30_uefi-firmware", "etc/grub.d/40_custom")
 _GRUB_EFI = "usr/lib/grub/x86_64-efi"
+_CHRONYD = "usr/sbin/chronyd"
 _DOAS, _PAM_PERMIT = "usr/bin/doas", f"{MULTIARCH}/security/pam_permit.so"
+_OFTEN_THERE = (_EXTLINUX, _MTOOLS, *_GRUB_PROGRAMS, _SSHD, _KEYGEN, _SSH, _SFTP, _DOAS, _PAM_PERMIT)
 _ZONES = "usr/share/zoneinfo"
 _OTHER_ZONES = ("posix/", "right/")  # the same zones again, and those that count leap seconds
 
@@ -52,6 +54,7 @@ def stand_ins(root: Path, installed: tuple[Package, ...], debian: DebianRoot) ->
         _mtools(debian),
         *_openssh(debian),
         _doas(debian),
+        _chrony(debian),
         _tzdata(debian),
         *_tiny_cloud(),
     )
@@ -152,10 +155,13 @@ def _apk_members(root: Path) -> dict[str, Path]:
     return members
 
 
-def _debian_libraries(debian: DebianRoot) -> Package:
-    programs = (_EXTLINUX, _MTOOLS, *_GRUB_PROGRAMS, _SSHD, _KEYGEN, _SSH, _SFTP, _DOAS, _PAM_PERMIT)
+def _libraries(debian: DebianRoot, programs: tuple[str, ...]) -> tuple[File, ...]:
     libraries = debian.libraries(programs)
-    files = tuple(File(f"{MULTIARCH}/{name}", data, 0o755) for name, data in libraries.items())
+    return tuple(File(f"{MULTIARCH}/{name}", data, 0o755) for name, data in libraries.items())
+
+
+def _debian_libraries(debian: DebianRoot) -> Package:
+    files = _libraries(debian, _OFTEN_THERE)
     return _stand_in(
         LIBRARIES,
         "12-r0",
@@ -276,6 +282,27 @@ def _doas(debian: DebianRoot) -> Package:
             Symlink("etc/doas.conf", "doas.d/wheel.conf"),
         ),
         depends=(LIBRARIES,),
+    )
+
+
+def _chrony(debian: DebianRoot) -> Package:
+    """With its libraries, which no other program of this mirror needs."""
+    owner = Owner(100, 101, "chrony", "chrony")  # by name; apk looks the numbers up in the image
+    own = set(_libraries(debian, (_CHRONYD,))) - set(_libraries(debian, _OFTEN_THERE))
+    return _stand_in(
+        "chrony",
+        "4.3-r99",
+        "NTP client and server programs (fixture stand-in: Debian's daemon)",
+        files=(
+            _program(debian, _CHRONYD),
+            *sorted(own, key=lambda file: file.path),
+            File("etc/init.d/chronyd", _text("chronyd.initd"), 0o755),
+            File("etc/chrony/chrony.conf", _text("chrony.conf")),
+            Directory("var/lib/chrony", 0o755, owner),
+            Directory("var/log/chrony", 0o755, owner),
+        ),
+        depends=(LIBRARIES,),
+        scripts={"pre-install": _text("chrony.pre-install")},
     )
 
 
