@@ -50,12 +50,16 @@ class Oos:
     def answer(self, request: HttpRequest, *, plain: bool) -> HttpAnswer:
         """Answer one request; it is in the log of calls as `oos`, without its query, which may be a signature."""
         del plain
+        return self._answer(request, HANG_LIMIT)
+
+    def _answer(self, request: HttpRequest, patience: float) -> HttpAnswer:
+        """`patience`: seconds that a request which is to hang stays open."""
         action, key, started = action_of(request), None, time.monotonic()
         try:
             signed = SignedRequest(request.method, request.path, request.query, request.headers, request.body)
             presigned = "X-Amz-Signature" in parse_qs(request.query)
             key = self._verifier.verify_presigned(signed) if presigned else self._verifier.verify(signed)
-            answer = self._run(action, request, key)
+            answer = self._run(action, request, key, patience)
         except CloudError as error:
             status, code = _CODES.get(error.fail, (500, "InternalError"))
             answer = _refusal(status, code, error.details)
@@ -75,7 +79,7 @@ class Oos:
         )
         return answer
 
-    def _run(self, action: str, request: HttpRequest, key: Key) -> HttpAnswer:
+    def _run(self, action: str, request: HttpRequest, key: Key, patience: float) -> HttpAnswer:
         caller = self._accounts[key.profile]
         self._control.users.require(key.profile, "oos", action)
         whose = Whose(caller.profile, caller.region)
@@ -92,7 +96,7 @@ class Oos:
                 headers = tuple((name, value) for name, value in found.headers.items() if name in _TOLD)
                 return HttpAnswer(found.status, found.body, found.headers.get("content-type", ""), headers)
         if answering.hang:
-            self._cloud.faults.wait_changed(whose, HANG_LIMIT)
+            self._cloud.faults.wait_changed(whose, patience)
         if answering.cut or answering.hang:
             return NO_ANSWER
         if answering.body is not None:
@@ -123,7 +127,8 @@ class Oos:
         if f"{parts.scheme}://{parts.netloc}" != self._cloud.addresses.oos_endpoint:
             raise CloudError(Fail.BAD_LOCATION, "The sandbox reads from its own object store only.")
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        answer = self.answer(HttpRequest("GET", target, {"host": parts.netloc}, b""), plain=False)
+        # it doesn't wait for a store that hangs, since all of the cloud would wait for it meanwhile
+        answer = self._answer(HttpRequest("GET", target, {"host": parts.netloc}, b""), 0)
         if answer.status != 200:
             raise CloudError(Fail.NO_OBJECT, f"The object at {parts.path} can't be read (HTTP {answer.status}).")
         return answer.body

@@ -41,9 +41,9 @@ def code(error: pytest.ExceptionInfo[ClientError]) -> tuple[int, str]:
     return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"]
 
 
-def fetch(sandbox: Sandbox, url: str) -> bytes:
+def fetch(sandbox: Sandbox, url: str, limit: float = 10) -> bytes:
     context = ssl.create_default_context(cafile=str(sandbox.settings.ca_file))
-    with urllib.request.urlopen(url, context=context, timeout=10) as answer:  # noqa: S310 - a URL of the sandbox's own
+    with urllib.request.urlopen(url, context=context, timeout=limit) as answer:  # noqa: S310 - a URL of the sandbox's own
         content: bytes = answer.read()
     return content
 
@@ -182,6 +182,19 @@ def test_an_export_fails_or_is_stuck_as_a_fault_says(sandbox: Sandbox) -> None:
     with pytest.raises(ClientError) as raised:
         client.create_bucket(Bucket="another")
     assert code(raised) == (409, "BucketAlready")
+
+
+def test_a_store_that_hangs_keeps_its_caller_waiting_and_nobody_else(sandbox: Sandbox) -> None:
+    client = s3(sandbox)
+    client.create_bucket(Bucket="carrying")
+    client.put_object(Bucket="carrying", Key="a", Body=b"{}")
+    url = client.generate_presigned_url("get_object", Params={"Bucket": "carrying", "Key": "a"})
+    sandbox.control("POST", "faults", {"action": "GetObject", "face": "oos", "hang": True, "times": 2})
+    with pytest.raises(TimeoutError):
+        fetch(sandbox, url, limit=0.5)
+    with pytest.raises(Refused) as raised:  # the cloud reads it itself, and this client waits no longer than LIMIT
+        sandbox.oapi("main-us").call("CreateImage", FileLocation=url, ImageName="carried")
+    assert raised.value.code == "4088"
 
 
 def test_a_snapshot_that_can_not_be_read_makes_the_image_fail(sandbox: Sandbox) -> None:
