@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
 from omi.errors import CloudError
-from omi.outscale.waiting import pause
 
-_NEVER = threading.Event()
+EVERY = 2.0
+"""Seconds before what is busy is tried again."""
 _BUSY = (
     "InUse", "DependencyViolation", "IncorrectState", "Unavailable", "IncorrectInstanceState", "InternalError",
     "SlowDown",
@@ -26,7 +25,7 @@ def is_busy(error: CloudError) -> bool:
     return not error.code or any(word in error.code for word in _BUSY)
 
 
-def remove(delete: Callable[[], object], limit: float, every: float = 2.0, stop: threading.Event = _NEVER) -> bool:
+def remove(delete: Callable[[], object], limit: float) -> bool:
     """Call `delete` until it works or the thing is gone; False if it was gone at the first try.
 
     Raises the last CloudError after `limit` seconds (the setting cloud.limits.in_use), or at once when trying again
@@ -45,6 +44,6 @@ def remove(delete: Callable[[], object], limit: float, every: float = 2.0, stop:
             if time.monotonic() >= end:
                 raise CloudError(f"{error}, still so after {limit:.0f} s (cloud.limits.in_use)", error.code) from error
             first = False
-            pause(every, stop)
+            time.sleep(EVERY)
         else:
             return True

@@ -96,6 +96,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried or looked at again is so at once; the sandbox and the fake Packer need no longer."""
     monkeypatch.setattr("omi.packer.runner.EVERY", 0.02)
     monkeypatch.setattr("omi.packer.runner.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("omi.outscale.busy.EVERY", 0.02)
     monkeypatch.setattr("omi.outscale.oapi.FIRST_PAUSE", 0.01)
     monkeypatch.setattr("omi.outscale.transfer.EVERY", 0.02)
     monkeypatch.setattr("omi.build.AGAIN_AFTER", 0.01)

@@ -99,6 +99,7 @@ def test_what_apk_installed_is_recorded_where_the_profile_wants_to_know(
     assert bench.build(spec).installed == installed
 
 
+@pytest.mark.slow
 def test_a_quota_that_is_used_up_is_told_and_the_next_run_builds(bench: Bench) -> None:
     sandbox = bench.account.sandbox
     sandbox.control("PUT", "quotas", {"keypair_limit": 1})  # which the build's own key takes
@@ -131,6 +132,7 @@ def test_a_last_sweep_that_fails_is_tried_once_more(bench: Bench, monkeypatch: p
     assert "not cleaned" not in bench.said.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["busy", "busy late"])  # the later one leaves an OMI, which uses its snapshot
 def test_packer_begins_again_when_the_cloud_was_only_busy(bench: Bench, when: str) -> None:
     bench.packer.behave(when)
@@ -139,6 +141,7 @@ def test_packer_begins_again_when_the_cloud_was_only_busy(bench: Bench, when: st
     assert "503 Service Unavailable: Packer begins again" in bench.said.getvalue()
 
 
+@pytest.mark.slow
 def test_packer_is_not_begun_again_for_ever(bench: Bench) -> None:
     bench.packer.behave("always busy")
     with pytest.raises(BuildError, match=r"503 Service Unavailable; see .*packer\.log"):
@@ -381,6 +384,7 @@ def test_a_build_vm_that_ends_is_not_waited_for(bench: Bench) -> None:
     assert bench.account.left() == {}
 
 
+@pytest.mark.slow
 def test_a_packer_that_hangs_meets_the_limit(bench: Bench) -> None:
     bench.packer.behave("deaf")
     spec = bench.account.spec()

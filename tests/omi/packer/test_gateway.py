@@ -117,7 +117,7 @@ def test_a_page_that_is_not_the_apis_is_told_as_a_busy_cloud(
         ("ReadVms", {"body": "<html>under maintenance</html>"}),
         ("ReadVms", {"status": 503}),
         ("ReadVms", {"cut": True}),
-        ("ReadVms", {"hang": True}),
+        pytest.param("ReadVms", {"hang": True}, marks=pytest.mark.slow),
         ("CreateKeypair", {"status": 429}),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
@@ -127,6 +127,7 @@ def test_what_may_be_tried_again_is(account: Account, gateway: Gateway, action: 
     packer(gateway).call(action, **({"KeypairName": "once"} if action == "CreateKeypair" else {}))
 
 
+@pytest.mark.slow
 def test_a_change_whose_answer_is_lost_is_told_as_a_busy_cloud_and_not_made_twice(
     account: Account, gateway: Gateway, said: list[str]
 ) -> None:

@@ -51,6 +51,7 @@ def test_the_limit_ends_it_by_sigterm_so_that_it_can_clean_up(run: Run) -> None:
     assert "cleaned" in run.log.read_text()
 
 
+@pytest.mark.slow
 def test_what_ignores_sigterm_is_killed_with_its_children(run: Run) -> None:
     start = time.monotonic()
     done = run("trap '' TERM; sleep 60 & echo $! > child; while :; do sleep 0.1; done", limit=1, grace=1)
@@ -63,6 +64,7 @@ def test_what_ignores_sigterm_is_killed_with_its_children(run: Run) -> None:
     assert not is_alive(child)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "end", ["touch gone; exit 1", "trap 'touch gone; sleep 1; exit 1' TERM; while :; do sleep 0.1; done"]
 )
