@@ -53,6 +53,7 @@ browser: ## what the site's tests drive; `make demo` and `make check` do without
 	@toolchain/system-packages.sh --list toolchain/browser-packages.txt
 
 test: setup browser lint ## every test, end to end included
+	@# tests/conftest.py has the order of the modules.
 	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: setup lint ## the quick tests, about a minute
