@@ -67,11 +67,11 @@ class Oapi:
     """
 
     def __init__(self, profile: Json, addresses: Addresses, ca: Path) -> None:
+        self._all: list[http.client.HTTPSConnection] = []
+        self._own = threading.local()
         self.profile = profile
         self.host = f"{addresses.host}:{addresses.tls_port}"
         self._context = ssl.create_default_context(cafile=str(ca))
-        self._own = threading.local()
-        self._all: list[http.client.HTTPSConnection] = []
 
     def send(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         connection = self._connection()
