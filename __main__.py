@@ -13,12 +13,13 @@ from components import (
     ProfileBuild,
     StackConfig,
     clean_errors,
+    keep_stack_id,
     leave_out_debug_lines,
     stack_resources,
     start_command_plugin,
 )
 from omi.connecting import connect
-from omi.ledger import read_ledger
+from omi.ledger import owner_of, read_ledger
 from omi.places import PROFILES
 from omi.planning import plan_stack
 from omi.preflight import check_before_building
@@ -33,8 +34,9 @@ with clean_errors():
     settings = Settings.load(StackConfig())
     connecting = connect(settings)
     start_command_plugin()
-    ledger = read_ledger(stack_resources())
-    seen = survey_stack(settings, ledger, pulumi.get_project(), pulumi.get_stack(), connecting)
+    resources = stack_resources()
+    ledger, owner = read_ledger(resources), owner_of(resources, pulumi.get_project(), pulumi.get_stack())
+    seen = survey_stack(settings, ledger, owner, connecting)
     plan = plan_stack(settings, ledger, seen)
     pulumi.log.info(render_table(plan))
     for why in seen.unreached.values():
@@ -44,6 +46,7 @@ with clean_errors():
         for line in (*export_ledger(settings, ledger), *record_releases(seen.profile, seen.upstream, PROFILES)):
             pulumi.log.info(line)
 
-    builds = {name: ProfileBuild(name, steps, settings) for name, steps in plan.declared()}
+    stack_id = keep_stack_id(owner)
+    builds = {name: ProfileBuild(name, steps, settings, owner, stack_id) for name, steps in plan.declared()}
     pulumi.export("images", {name: build.images for name, build in builds.items()})
     pulumi.export("latest", {name: build.latest for name, build in builds.items()})

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from omi.account import AccountImage, AccountView
 from omi.image import BuildVm, CloudAccess, ImageRecord
 from omi.ledger import Ledger, LedgerImage, StoredCommand
+from omi.owner import Owner
 from omi.plan import PlannedImage, make_plan
 from omi.profile.model import Build
 from omi.report import render_table
@@ -23,7 +24,7 @@ RETENTION = Retention(revision=Level(), release=Level(keep=3), end_of_life=Level
 
 def held(build: Build, release: str, revision: int) -> LedgerImage:
     planned = PlannedImage(build, release, revision, "sha256:one")
-    spec = planned.to_spec("alpine-omi", "bench", CLOUD, BuildVm(), "releases")
+    spec = planned.to_spec(Owner("alpine-omi", "bench"), CLOUD, BuildVm(), "releases")
     record = ImageRecord(
         name=planned.name,
         omi=f"ami-{planned.name}",

@@ -4,12 +4,13 @@ from components.engine import leave_out_debug_lines, start_command_plugin
 from components.errors import clean_errors
 from components.profile_build import ProfileBuild
 from components.stack_config import StackConfig
-from components.state import stack_resources
+from components.state import keep_stack_id, stack_resources
 
 __all__ = [
     "ProfileBuild",
     "StackConfig",
     "clean_errors",
+    "keep_stack_id",
     "leave_out_debug_lines",
     "stack_resources",
     "start_command_plugin",

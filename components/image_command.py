@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -12,13 +13,13 @@ from omi.ledger import StoredCommand
 from omi.outputs import output_of
 
 
-def new_image(spec: ImageSpec, parent: pulumi.Resource, after: pulumi.Resource | None = None) -> local.Command:
-    """Declare an image that is to be made, once `after` is: the command's standard output becomes its record."""
+def new_image(spec: ImageSpec, parent: pulumi.Resource, after: Sequence[pulumi.Resource]) -> local.Command:
+    """Declare an image that is to be made, once `after` are: the command's standard output becomes its record."""
     return kept_image(spec.run, StoredCommand.of("build", spec), parent, after)
 
 
 def kept_image(
-    name: str, stored: StoredCommand, parent: pulumi.Resource, after: pulumi.Resource | None = None
+    name: str, stored: StoredCommand, parent: pulumi.Resource, after: Sequence[pulumi.Resource]
 ) -> local.Command:
     """Declare an image as state holds it, so that nothing about it is updated by accident.
 
@@ -31,7 +32,7 @@ def kept_image(
         update=stored.update,
         delete=stored.delete,
         stdin=stored.stdin,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[after] if after else None),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
     )
 
 

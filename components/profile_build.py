@@ -10,6 +10,7 @@ import pulumi
 from components.image_command import details, kept_image, new_image
 from omi.ledger import LedgerImage
 from omi.outputs import by_release, newest
+from omi.owner import Owner
 from omi.plan import Step
 from omi.settings import Settings
 
@@ -30,13 +31,17 @@ class ProfileBuild(pulumi.ComponentResource):
         name: str,
         steps: Sequence[Step],
         settings: Settings,
+        owner: Owner,
+        stack_id: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the images of `steps`, which hold no prune; there is at least one.
 
-        They come by Region, the home one first, and newest first.
+        They come by Region, the home one first, and newest first. None is built before state holds the stack's id,
+        which `stack_id` keeps.
         """
         super().__init__("alpine:omi:ProfileBuild", name, None, opts)
+        self._owner, self._stack_id = owner, stack_id
         self._new: dict[str, pulumi.Resource] = {}
         told = pulumi.Output.all(*(self._declare(step, settings) for step in steps))
         several = any(region != settings.region for step in steps if (region := step.region)) or bool(settings.regions)
@@ -46,11 +51,11 @@ class ProfileBuild(pulumi.ComponentResource):
 
     def _declare(self, step: Step, settings: Settings) -> pulumi.Output[dict[str, Any]]:
         if isinstance(step.image, LedgerImage):
-            return details(step.image.spec, kept_image(step.image.resource, step.image.command, self))
+            return details(step.image.spec, kept_image(step.image.resource, step.image.command, self, [self._stack_id]))
         cloud, vm = settings.cloud_access(step.region), settings.vm_in(step.region)
-        spec = step.image.to_spec(pulumi.get_project(), pulumi.get_stack(), cloud, vm, settings.releases_dir)
+        spec = step.image.to_spec(self._owner, cloud, vm, settings.releases_dir)
         # one that is carried over waits for its source, if that is made in this update; at home it is declared first
         source = self._new.get(spec.name) if spec.copy_from else None
-        command = new_image(spec, self, source)
+        command = new_image(spec, self, [self._stack_id, *([source] if source else [])])
         self._new.setdefault(spec.name, command)
         return details(spec, command)

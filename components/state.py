@@ -10,6 +10,7 @@ import pulumi
 from pulumi.runtime.invoke import InvokeResult
 
 from omi.errors import StateError
+from omi.owner import STACK_ID, Owner
 
 _TRIES = 10
 _PAUSE = 0.2
@@ -29,6 +30,11 @@ def stack_resources() -> Mapping[str, Mapping[str, Any]]:
     result = _read(name)
     resources: Mapping[str, Mapping[str, Any]] = (result.value or {}).get("outputs", {})
     return resources
+
+
+def keep_stack_id(owner: Owner) -> pulumi.Resource:
+    """Keep the stack's id in its state; what was kept first stays, whatever is given later."""
+    return pulumi.Stash(STACK_ID, input=owner.stack_id)
 
 
 def _read(name: str) -> InvokeResult:

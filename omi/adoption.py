@@ -66,7 +66,7 @@ def _as_held(
         packages=lines,
         resource=None if resource == entry.name else resource,
     )
-    spec = planned.to_spec(seen.project, seen.stack, region.access, region.vm, settings.releases_dir)
+    spec = planned.to_spec(seen.owner, region.access, region.vm, settings.releases_dir)
     spec = spec.model_copy(update={"name": entry.name})
     record = ImageRecord(
         name=entry.name,

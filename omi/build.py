@@ -135,7 +135,7 @@ class Build:
 
     @property
     def _ours(self) -> Ours:
-        return Ours(self.identity.owner_tags, self.identity.build_id)
+        return Ours(self.spec.owner.proof, self.identity.build_id)
 
     def _making(self) -> Making:
         """By Packer; finds first what would be missing."""
@@ -158,7 +158,7 @@ class Build:
 
     def _is_wanted(self, omi: Omi) -> bool:
         """Whether it is this stack's own and of the same content, so that it may be verified and managed."""
-        return omi.state == "available" and omi.bears({**self.identity.owner_tags, "digest": self.spec.digest})
+        return omi.state == "available" and omi.bears({**self.spec.owner.proof, "digest": self.spec.digest})
 
     def _taken(self) -> Omi | None:
         """The OMI that another hand, such as another stack's build in this account, made of the wanted name."""

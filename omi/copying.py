@@ -8,12 +8,13 @@ from functools import cached_property
 
 from omi.build import Build, Making
 from omi.errors import BuildError, OmiError
-from omi.identity import COPIED_FROM, DISK, build_id_of
+from omi.identity import COPIED_FROM, DISK
 from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Omi, complete_tags, find_own, put_tags, read_omi
 from omi.outscale.oos import Mark, ObjectStore, drop_buckets, temporary_bucket
 from omi.outscale.transfer import digest_of, export_omi, import_omi, offer
+from omi.owner import build_id_of
 from omi.packer.progress import PackerOutput
 from omi.packer.runner import PackerRun
 
@@ -39,11 +40,11 @@ class Copy(Build):
     @property
     def _run_id(self) -> str:
         """Another one for each Region that the image is carried to."""
-        return build_id_of(self.spec.project, self.spec.stack, self.spec.run).removeprefix("b-")
+        return build_id_of(self.spec.owner, self.spec.run).removeprefix("b-")
 
     @property
     def _mark(self) -> Mark:
-        return Mark(project=self.spec.project, stack=self.spec.stack, run=self.spec.run)
+        return Mark(stack_id=self.spec.stack_id, run=self.spec.run)
 
     def _making(self) -> Making:
         return Making(self.spec.name, lambda _: (self._carry_over(), None))
@@ -69,7 +70,7 @@ class Copy(Build):
         if omi is None or omi.state != "available":
             state = "isn't there" if omi is None else f"is {omi.state} there"
             raise BuildError(f"{self.spec.name}: can't be carried over from the {where}, since it {state}; run again")
-        if not omi.bears({**self.identity.owner_tags, "digest": self.spec.digest}):
+        if not omi.bears({**self.spec.owner.proof, "digest": self.spec.digest}):
             raise BuildError(
                 f"{self.spec.name}: {omi.omi_id} of that name in the {where} isn't of this stack and content, so it is "
                 f"not carried over; `images: build` in the setting regions.{self.spec.cloud.region} has it built here"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from omi.image import ImageSpec
+from omi.owner import build_id_of
 
 MAX_DESCRIPTION = 255
 """Characters of an OMI's description that EC2 allows; OUTSCALE's reference names no limit."""
@@ -19,16 +19,6 @@ COPIED_FROM = "copied-from"
 """Key of the tag with Region and id of the OMI that one was carried over from, `eu-west-2:ami-…`."""
 
 
-def build_id_of(project: str, stack: str, name: str) -> str:
-    """The id of the build of an OMI of this name."""
-    return "b-" + hashlib.sha256("\0".join((project, stack, name)).encode()).hexdigest()[:16]
-
-
-def owner_tags(project: str, stack: str) -> dict[str, str]:
-    """What every tagged thing of this stack carries."""
-    return {"project": project, "stack": stack}
-
-
 @dataclass(frozen=True)
 class Identity:
     """Names and tags of everything that building, verifying and keeping one image makes."""
@@ -37,8 +27,8 @@ class Identity:
 
     @cached_property
     def build_id(self) -> str:
-        """The same for the same project, stack and OMI name, on every machine."""
-        return build_id_of(self.spec.project, self.spec.stack, self.spec.name)
+        """The same for the same stack id and OMI name, on every machine."""
+        return build_id_of(self.spec.owner, self.spec.name)
 
     @property
     def build_key(self) -> str:
@@ -75,21 +65,16 @@ class Identity:
         return {"stage": self.spec.stage.value, **told}
 
     @property
-    def owner_tags(self) -> Mapping[str, str]:
-        """What must be on an OMI before this stack may deregister it."""
-        return owner_tags(self.spec.project, self.spec.stack)
-
-    @property
     def run_tags(self) -> Mapping[str, str]:
         """On VMs and their volumes."""
-        return {**self.owner_tags, "Name": f"{self.spec.name} build", "build-id": self.build_id}
+        return {**self.spec.owner.tags, "Name": f"{self.spec.name} build", "build-id": self.build_id}
 
     @property
     def tags(self) -> Mapping[str, str]:
         """On the OMI and its snapshots."""
         spec = self.spec
         return {
-            **self.owner_tags,
+            **spec.owner.tags,
             "Name": spec.name,
             "build-id": self.build_id,
             "profile": spec.build.profile,

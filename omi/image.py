@@ -12,6 +12,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.errors import StateError
+from omi.owner import Owner
 from omi.profile.model import Access, Build
 from omi.withdrawal import Stage, Withdrawal
 
@@ -128,6 +129,8 @@ class ImageSpec(_Wire):
     format: Literal[1] = 1
     project: str
     stack: str
+    stack_id: str
+    """The stack's random id (omi.owner), which a renamed stack keeps and another of its name does not have."""
     name: str
     """The OMI's name, unique in the account."""
     release: str
@@ -153,6 +156,11 @@ class ImageSpec(_Wire):
     resource: str | None = Field(default=None, exclude_if=_is_none)
     """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home. As
     `packages`, left out where it is None."""
+
+    @property
+    def owner(self) -> Owner:
+        """The stack that the image belongs to."""
+        return Owner(self.project, self.stack, self.stack_id)
 
     @property
     def run(self) -> str:

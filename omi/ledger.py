@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 from omi.errors import StateError
 from omi.image import ImageRecord, ImageSpec
+from omi.owner import STACK_ID, Owner
 from omi.profile.model import Access
 from omi.safe_json import read_json
 from omi.version import ReleaseKey, release_key, version_key
 from omi.withdrawal import Stage, Withdrawal
 
 COMMAND_TYPE = "command:local:Command"
-_MARKS = frozenset({"format", "project", "stack", "digest", "build"})
+STASH_TYPE = "pulumi:index:Stash"
+_MARKS = frozenset({"format", "stack_id", "name", "digest", "build"})
 """Keys that tell an image's standard input from that of any other command, in every format ever written."""
 
 
@@ -148,8 +150,31 @@ def read_ledger(resources: Mapping[str, Mapping[str, Any]]) -> Ledger:
     return Ledger.of(image for image in found if image is not None)
 
 
+def owner_of(resources: Mapping[str, Mapping[str, Any]], project: str, stack: str) -> Owner:
+    """The stack with the id that its state keeps (resources as for read_ledger), else with a new one.
+
+    Where only the images are left in the state, the id is theirs. StateError where they bear several, or where the id
+    can't be read.
+    """
+    for urn, resource in resources.items():
+        if resource.get("type") == STASH_TYPE and urn.rpartition("::")[2] == STACK_ID:
+            return Owner(project, stack, _text(resource.get("outputs") or {}, "output", f"stack state, {STACK_ID}"))
+    ids = sorted({image.spec.stack_id for image in read_ledger(resources).images})
+    if len(ids) > 1:
+        raise StateError(
+            f"stack state: {STACK_ID} is missing, and the images are of several stacks ({', '.join(ids)}); "
+            "bring back an earlier state by `pulumi stack import`"
+        )
+    return Owner(project, stack, ids[0]) if ids else Owner(project, stack)
+
+
 def ledger_of_export(deployment: Mapping[str, Any]) -> Ledger:
-    """The ledger from `pulumi stack export`: the value of its key `deployment`. StateError as for read_ledger.
+    """The ledger from `pulumi stack export`: the value of its key `deployment`. StateError as for read_ledger."""
+    return read_ledger(resources_of_export(deployment))
+
+
+def resources_of_export(deployment: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The resources from `pulumi stack export` as read_ledger takes them; StateError where they can't be read.
 
     A resource that only waits for its deletion (the rest of an interrupted update) is not an image any more.
     """
@@ -158,7 +183,7 @@ def ledger_of_export(deployment: Mapping[str, Any]) -> Ledger:
         isinstance(each, dict) and isinstance(each.get("urn"), str) for each in resources
     ):
         raise StateError("stack export: its resources can't be read; was it written by another Pulumi?")
-    return read_ledger({resource["urn"]: resource for resource in resources if not resource.get("delete")})
+    return {resource["urn"]: resource for resource in resources if not resource.get("delete")}
 
 
 def _image(urn: str, outputs: object) -> LedgerImage | None:

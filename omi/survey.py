@@ -13,6 +13,7 @@ from omi.apkindex.selection import Selection
 from omi.connecting import Connections, connect, connect_to
 from omi.errors import CloudError
 from omi.ledger import Ledger
+from omi.owner import Owner
 from omi.places import PROFILES, cache_folder
 from omi.plan.discover import versions_to_discover
 from omi.plan.keys import trust_keys
@@ -40,17 +41,14 @@ class Survey:
     """By Region: those of the config, and those that the ledger has images in, but for the unreached."""
     today: date
     """In UTC."""
-    project: str
-    stack: str
+    owner: Owner
     packages: Mapping[str, Selection] = field(default_factory=dict)
     """What apk would install, by build: those whose profile asks for it and of which it could be told."""
     unreached: Mapping[str, str] = field(default_factory=dict)
     """Regions beside the home one whose cloud doesn't answer as it should, and why: they wait for another run."""
 
 
-def survey_stack(
-    settings: Settings, ledger: Ledger, project: str, stack: str, connecting: Connections | None = None
-) -> Survey:
+def survey_stack(settings: Settings, ledger: Ledger, owner: Owner, connecting: Connections | None = None) -> Survey:
     """Ask Alpine and the account of each Region, side by side. Writes nothing but the cache of Alpine's answers.
 
     `connecting` are the accounts' connections (omi.connecting) if the caller has begun to make them.
@@ -61,14 +59,14 @@ def survey_stack(
     rebuilt for other versions of its packages). Alpine that can't be reached is a warning in the answer, and another
     Region that can't is in it, too.
     """
-    check_own_releases(settings, stack)
+    check_own_releases(settings, owner.stack)
     today = datetime.now(UTC).date()
     profile = load_profile(settings.profile, PROFILES)
     regions = regions_of(settings, ledger)
     known = connecting or connect(settings)
     connections = {each.name: known.get(each.name) or connect_to(each.access) for each in regions}
     with ThreadPoolExecutor(max_workers=len(regions), thread_name_prefix="account") as other:
-        asked = [other.submit(_account, connections[each.name], each, project, stack) for each in regions]
+        asked = [other.submit(_account, connections[each.name], each, owner) for each in regions]
         staying = Ledger.of(image for each in regions if each.is_wanted for image in each.ledger.images)
         expanded, upstream = _discover(profile, settings, staying, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
@@ -82,7 +80,7 @@ def survey_stack(
                 if each.is_home:
                     raise
                 unreached[each.name] = str(error)
-        return Survey(expanded, upstream, accounts, today, project, stack, packages, unreached)
+        return Survey(expanded, upstream, accounts, today, owner, packages, unreached)
 
 
 def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
@@ -129,11 +127,11 @@ def _told(account: Future[AccountView], region: Region, regions: Sequence[Region
         return account.result()
 
 
-def _account(connecting: Future[Oapi], region: Region, project: str, stack: str) -> AccountView:
+def _account(connecting: Future[Oapi], region: Region, owner: Owner) -> AccountView:
     oapi, ledger = connecting.result(), region.ledger
     from omi.outscale.account import read_account  # not above, since it takes a while, like the connection's import
 
     for image in ledger.images:  # with another account's key, all of them would seem to be gone
         oapi.require_account(image.record.account, f"{image.record.omi} ({image.name})")
     snapshots = {each for image in ledger.images if not image.record.adopted for each in image.record.snapshots}
-    return read_account(oapi, project, stack, (image.record.omi for image in ledger.images), snapshots)
+    return read_account(oapi, owner, (image.record.omi for image in ledger.images), snapshots)

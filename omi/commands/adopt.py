@@ -14,7 +14,6 @@ def adopt(_: Sequence[str]) -> int:
 
     It counts as made here only if it carries this stack's tags. Raises CloudError if it isn't there.
     """
-    from omi.identity import Identity
     from omi.outscale.cloud import Cloud
     from omi.outscale.images import find_own, read_boot_modes, wait_available
 
@@ -35,7 +34,7 @@ def adopt(_: Sequence[str]) -> int:
         created=omi.created,
         volume_size=omi.volume_size,
         boot_modes=read_boot_modes(cloud, omi.omi_id),
-        adopted=not omi.bears(Identity(spec).owner_tags),
+        adopted=not spec.owner.owns(omi.tags),
     )
     export("record", spec, record)
     give_record(record)

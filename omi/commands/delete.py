@@ -19,7 +19,7 @@ def delete(_: Sequence[str]) -> int:
     else:
         cloud = Cloud.connect(spec.cloud)
         cloud.require_account(record.account, f"{record.omi} ({record.name})")
-        ours = Ours({"project": spec.project, "stack": spec.stack})
+        ours = Ours(spec.owner.proof)
         delete_omi(cloud, record.omi, record.snapshots, ours, tell)
     export("forget", spec, record)
     return 0

@@ -14,7 +14,7 @@ from omi.profile.model import Build
 from omi.releases.old import OldImage, read_old_releases
 from omi.settings import Adoption, Settings
 from omi.show import render_columns
-from omi.stack import PROJECT, add_to_list
+from omi.stack import add_to_list
 from omi.survey import Survey, survey_stack
 from omi.version import version_of
 
@@ -40,8 +40,8 @@ def import_old(arguments: Sequence[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="put them on the stack's list, for `pulumi up` to adopt")
     given = parser.parse_args(arguments)
     old = read_old_releases(given.file)
-    settings, ledger = read_stack(given.stack)
-    seen = survey_stack(settings, ledger, PROJECT, given.stack)
+    settings, ledger, owner = read_stack(given.stack)
+    seen = survey_stack(settings, ledger, owner)
     if seen.unreached:
         raise CloudError(next(iter(seen.unreached.values())))
     rows = [row for region in settings.all_regions for row in judge(old, settings, region, ledger, seen)]
@@ -99,6 +99,6 @@ def whose(image: AccountImage, seen: Survey) -> str:
     """By whose hand it was made, and what follows for it."""
     if image.managed:
         return "this stack's own by its tags"
-    theirs = image.tags.get("stack") if image.tags.get("project") == seen.project else None
+    theirs = image.tags.get("stack") if image.tags.get("project") == seen.owner.project else None
     maker = f"made by stack {theirs}" if theirs else "made by another hand"
     return f"{maker}, so never deregistered"

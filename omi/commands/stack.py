@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from omi.errors import InputError
-from omi.ledger import Ledger, ledger_of_export
+from omi.ledger import Ledger, owner_of, read_ledger, resources_of_export
+from omi.owner import Owner
 from omi.settings import Settings
 from omi.stack import PROJECT, StackFile, exported_state
 
@@ -41,8 +42,8 @@ def plan(arguments: Sequence[str]) -> int:
     parser = parser_of("plan")
     parser.add_argument("--json", action="store_true", help="for machines")
     given = parser.parse_args(arguments)
-    settings, ledger = read_stack(given.stack)
-    made = plan_stack(settings, ledger, survey_stack(settings, ledger, PROJECT, given.stack))
+    settings, ledger, owner = read_stack(given.stack)
+    made = plan_stack(settings, ledger, survey_stack(settings, ledger, owner))
     print(plan_json(made) if given.json else render_table(made))
     return 0
 
@@ -61,9 +62,11 @@ def parser_of(command: str) -> Parser:
 
 
 def _read(command: str, arguments: Sequence[str]) -> tuple[Settings, Ledger]:
-    return read_stack(parser_of(command).parse_args(arguments).stack)
+    settings, ledger, _ = read_stack(parser_of(command).parse_args(arguments).stack)
+    return settings, ledger
 
 
-def read_stack(name: str) -> tuple[Settings, Ledger]:
-    """A stack's configuration and the images that its state holds."""
-    return Settings.load(StackFile(name)), ledger_of_export(exported_state(name))
+def read_stack(name: str) -> tuple[Settings, Ledger, Owner]:
+    """A stack's configuration, the images that its state holds, and whose they are."""
+    settings, resources = Settings.load(StackFile(name)), resources_of_export(exported_state(name))
+    return settings, read_ledger(resources), owner_of(resources, PROJECT, name)

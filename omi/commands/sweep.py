@@ -13,7 +13,6 @@ from omi.ledger import Ledger
 from omi.places import BUILD, image_of, run_of
 from omi.settings import Settings
 from omi.show import render_columns
-from omi.stack import PROJECT
 
 
 def sweep(arguments: Sequence[str]) -> int:
@@ -29,7 +28,7 @@ def sweep(arguments: Sequence[str]) -> int:
     parser = parser_of("sweep")
     parser.add_argument("--yes", action="store_true", help="remove what is listed, instead of only listing it")
     given = parser.parse_args(arguments)
-    settings, ledger = read_stack(given.stack)
+    settings, ledger, owner = read_stack(given.stack)
     if running := list(_running(given.stack)):
         raise BuildError(f"a build of {', '.join(running)} is running: wait for its end, then sweep")
     regions, found = regions_of(settings, ledger), []
@@ -38,11 +37,11 @@ def sweep(arguments: Sequence[str]) -> int:
     for region in regions:
         with told_of(region, regions):
             cloud = Cloud.connect(region.access)
-            orphans = find_orphans(cloud, region.ledger, PROJECT, given.stack, names)
+            orphans = find_orphans(cloud, region.ledger, owner, names)
             store = None
             if region.is_home and _carries(settings, ledger):
                 store = ObjectStore(cloud.access, cloud.credentials)
-                orphans += find_buckets(store, PROJECT, given.stack, runs)
+                orphans += find_buckets(store, owner, runs)
             found.append((region, cloud, store, orphans))
     rows = [
         (region.name, each.kind, each.id, each.name, each.why + ("; stays" if each.stays else ""))
@@ -57,7 +56,7 @@ def sweep(arguments: Sequence[str]) -> int:
     if given.yes:
         for region, cloud, store, orphans in found:
             with told_of(region, regions):
-                remove_orphans(cloud, orphans, PROJECT, given.stack, tell, store)
+                remove_orphans(cloud, orphans, owner, tell, store)
     elif not all(each.stays for *_, orphans in found for each in orphans):
         print("Nothing is removed yet. While no update of the stack runs, on any machine, --yes removes these.")
     return 0

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.account import AccountImage, AccountView
 from omi.errors import CloudError
-from omi.identity import build_id_of
 from omi.outscale.oapi import Oapi
+from omi.owner import Owner, build_id_of
 from omi.profile.model import Access
 
 _ENDED = frozenset({"shutting-down", "terminated"})
@@ -77,7 +77,7 @@ class _Vm(_Part):
 
 
 def read_account(
-    oapi: Oapi, project: str, stack: str, expected: Iterable[str] = (), snapshots: Collection[str] = ()
+    oapi: Oapi, owner: Owner, expected: Iterable[str] = (), snapshots: Collection[str] = ()
 ) -> AccountView:
     """All OMIs of the account in its Region, with their launch permissions and the account's VMs that run from them.
 
@@ -97,7 +97,7 @@ def read_account(
     # compared again here, should the cloud have ignored the filter: then all public images came, too
     own = [image for image in images if image.owner == account]
     is_open = opened.result()
-    views = (_view(image, project, stack, vms.get(image.omi, []), image.snapshots & is_open) for image in own)
+    views = (_view(image, owner, vms.get(image.omi, []), image.snapshots & is_open) for image in own)
     return AccountView.of(views, account)
 
 
@@ -128,7 +128,7 @@ def _open_snapshots(oapi: Oapi, account: str, wanted: Collection[str]) -> frozen
     )
 
 
-def _view(image: _Image, project: str, stack: str, vms: list[str], opened: set[str]) -> AccountImage:
+def _view(image: _Image, owner: Owner, vms: list[str], opened: set[str]) -> AccountImage:
     tags = {tag.key: tag.value for tag in image.tags}
     digest = tags.get("digest")
     unfinished = image.state != "available" or digest is None
@@ -137,8 +137,8 @@ def _view(image: _Image, project: str, stack: str, vms: list[str], opened: set[s
         name=image.name,
         omi=image.omi,
         tags=tags,
-        managed=tags.get("project") == project and tags.get("stack") == stack,
-        half_made=unfinished and build_id_of(project, stack, image.name) in image.description,
+        managed=owner.owns(tags),
+        half_made=unfinished and build_id_of(owner, image.name) in image.description,
         digest=digest,
         access=Access(public=permissions.public, accounts=tuple(sorted(permissions.accounts))) if permissions else None,
         used_by=tuple(sorted(vms)),

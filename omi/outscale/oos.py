@@ -54,8 +54,7 @@ class Mark(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    project: str
-    stack: str
+    stack_id: str
     run: str
     """The image's run (ImageSpec.run)."""
 

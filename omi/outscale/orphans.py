@@ -9,7 +9,6 @@ from typing import Any
 
 from omi.account import AccountView
 from omi.errors import CloudError
-from omi.identity import build_id_of, owner_tags
 from omi.ledger import Ledger
 from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud
@@ -17,6 +16,7 @@ from omi.outscale.entry import delete_group, delete_key
 from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis, own_snapshots
 from omi.outscale.oos import ObjectStore, prefix_of
 from omi.outscale.vms import delete_volume, own_volumes, terminate_vms, vms_with
+from omi.owner import Owner, build_id_of
 
 _NAMED = re.compile(r"alpine-omi-(b-[0-9a-f]{16})(?:-build|-verify)?")
 """Keypairs and security groups can't be told by tags; their names hold the build id."""
@@ -35,7 +35,7 @@ class Orphan:
     """It is only told of."""
 
 
-def find_orphans(cloud: Cloud, ledger: Ledger, project: str, stack: str, names: Collection[str]) -> list[Orphan]:
+def find_orphans(cloud: Cloud, ledger: Ledger, owner: Owner, names: Collection[str]) -> list[Orphan]:
     """In the order in which they are to be removed.
 
     VMs, volumes, images and snapshots count if they carry the tags of this project and stack; keypairs and groups if
@@ -44,11 +44,11 @@ def find_orphans(cloud: Cloud, ledger: Ledger, project: str, stack: str, names: 
     """
     for image in ledger.images:
         cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
-    view = read_account(cloud.oapi, project, stack, (image.record.omi for image in ledger.images))
-    tags = owner_tags(project, stack)
+    view = read_account(cloud.oapi, owner, (image.record.omi for image in ledger.images))
+    tags = owner.proof
     vms = vms_with(cloud, (), tags)
     snapshots = own_snapshots(cloud, tags=tags)
-    known = {build_id_of(project, stack, name) for name in _names(ledger, view, names)}
+    known = {build_id_of(owner, name) for name in _names(ledger, view, names)}
     known |= {vm.tags.get("build-id", "") for vm in vms} | {each.tags.get("build-id", "") for each in snapshots}
     on_vms = {volume for vm in vms for volume in vm.volumes}
     return [
@@ -64,15 +64,15 @@ def find_orphans(cloud: Cloud, ledger: Ledger, project: str, stack: str, names: 
     ]
 
 
-def find_buckets(store: ObjectStore, project: str, stack: str, runs: Collection[str]) -> list[Orphan]:
+def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> list[Orphan]:
     """Buckets of images that were to be carried over to another Region: those that say that they are this stack's, and
     empty ones that are named after one of `runs` (ImageSpec.run).
     """
-    names = tuple(prefix_of(build_id_of(project, stack, run).removeprefix("b-")) for run in runs)
+    names = tuple(prefix_of(build_id_of(owner, run).removeprefix("b-")) for run in runs)
     found = []
     for bucket in store.own():
         mark = store.mark_of(bucket)
-        ours = mark is not None and (mark.project, mark.stack) == (project, stack)
+        ours = mark is not None and mark.stack_id == owner.stack_id
         if ours or (mark is None and bucket.startswith(names) and not store.keys(bucket)):
             found.append(Orphan("bucket", bucket, mark.run if mark else "", "left by an image that was carried over"))
     return found
@@ -125,8 +125,7 @@ def _entries(cloud: Cloud, known: Collection[str]) -> Iterator[Orphan]:
 def remove_orphans(
     cloud: Cloud,
     orphans: Sequence[Orphan],
-    project: str,
-    stack: str,
+    owner: Owner,
     say: Callable[[str], None],
     store: ObjectStore | None = None,
 ) -> None:
@@ -134,7 +133,7 @@ def remove_orphans(
 
     Goes on after a failure and raises the first CloudError at the end.
     """
-    ours = Ours(owner_tags(project, stack))
+    ours = Ours(owner.proof)
     how: dict[str, Callable[[str], Any]] = {
         "VM": lambda vm: terminate_vms(cloud, [vm]),
         "volume": lambda volume: delete_volume(cloud, volume),
@@ -144,7 +143,7 @@ def remove_orphans(
         "group": lambda group: delete_group(cloud, group),
     }
     if store is not None:
-        how["bucket"] = lambda bucket: store.drop(bucket, lambda told: (told.project, told.stack) == (project, stack))
+        how["bucket"] = lambda bucket: store.drop(bucket, lambda told: told.stack_id == owner.stack_id)
     failures: list[CloudError] = []
     for orphan in orphans:
         if orphan.stays:

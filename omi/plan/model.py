@@ -11,6 +11,7 @@ from itertools import groupby
 from omi.account import AccountImage
 from omi.image import BuildVm, CloudAccess, ImageSpec
 from omi.ledger import LedgerImage
+from omi.owner import Owner
 from omi.profile.model import Build
 from omi.withdrawal import Stage
 
@@ -76,11 +77,12 @@ class PlannedImage:
         """The OMI's name."""
         return self.build.image_name(self.release, self.revision)
 
-    def to_spec(self, project: str, stack: str, cloud: CloudAccess, vm: BuildVm, releases_dir: str) -> ImageSpec:
+    def to_spec(self, owner: Owner, cloud: CloudAccess, vm: BuildVm, releases_dir: str) -> ImageSpec:
         """The command's standard input."""
         return ImageSpec(
-            project=project,
-            stack=stack,
+            project=owner.project,
+            stack=owner.stack,
+            stack_id=owner.stack_id,
             name=self.name,
             release=self.release,
             revision=self.revision,

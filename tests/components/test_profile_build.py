@@ -15,9 +15,11 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
 from omi.ledger import LedgerImage, StoredCommand
 from omi.outputs import Outputs
+from omi.owner import STACK_ID
 from omi.plan import Action, PlannedImage, Step
 from omi.profile.model import Access, Build
 from omi.settings import Endpoints, FurtherRegion, Settings
+from tests.omi.specs import OWNER
 
 BUILD = Build(profile="alpine", name="v3_23-x86_64", version="3.23")
 SETTINGS = Settings(region="eu-west-2")
@@ -55,7 +57,8 @@ def planned(revision: int) -> Step:
 
 def kept(revision: int) -> Step:
     spec = ImageSpec(
-        project="alpine-omi", stack="test", name=BUILD.image_name("3.23.6", revision), release="3.23.6",
+        project=OWNER.project, stack=OWNER.stack, stack_id=OWNER.stack_id,
+        name=BUILD.image_name("3.23.6", revision), release="3.23.6",
         revision=revision, digest="sha256:old", build=BUILD, access=Access(),
         cloud=CloudAccess(region="eu-west-2", api="a", fcu="f"), vm=BuildVm(),
     )  # fmt: skip
@@ -72,8 +75,9 @@ def engine() -> Engine:
 
 async def declare(steps: Sequence[Step], settings: Settings) -> dict[str, Any]:
     from components.profile_build import ProfileBuild
+    from components.state import keep_stack_id
 
-    build = ProfileBuild(BUILD.name, steps, settings)
+    build = ProfileBuild(BUILD.name, steps, settings, OWNER, keep_stack_id(OWNER))
     return {"images": await build.images.future(), "latest": await build.latest.future()}
 
 
@@ -104,6 +108,13 @@ def test_a_new_image_is_a_command_that_builds_updates_and_deletes(engine: Engine
     assert (spec.name, spec.stack, spec.digest) == ("alpine-3.23.6-x86_64-r0", "test", "sha256:new")
     assert "triggers" not in command.inputs
     assert "environment" not in command.inputs
+
+
+def test_state_keeps_the_stacks_id_and_every_image_bears_it(engine: Engine) -> None:
+    declared, _ = run(engine, planned(1), kept(0))
+    assert declared[STACK_ID].inputs == {"input": OWNER.stack_id}
+    spec = ImageSpec.from_json(declared["alpine-3.23.6-x86_64-r1"].inputs["stdin"], "test")
+    assert spec.owner == OWNER
 
 
 def test_a_kept_image_is_declared_to_the_byte_as_state_holds_it(engine: Engine) -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from omi.identity import Identity
 from omi.image import ImageSpec
+from omi.ledger import STASH_TYPE
 from tests.e2e.project import Project
 from tests.omi.upstream.site import Site, branch, listing, serving
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, settings_for, snapshot
@@ -40,6 +41,12 @@ class HeldProject:
     def oapi(self) -> Oapi:
         """The account."""
         return self.sandbox.oapi("main")
+
+    @property
+    def stack_id(self) -> str:
+        """The id that the stack's state keeps."""
+        resources = json.loads(self.pulumi("stack", "export"))["deployment"]["resources"]
+        return next(str(each["outputs"]["output"]) for each in resources if each["type"] == STASH_TYPE)
 
     def pulumi(self, *arguments: str) -> str:
         """What a pulumi command on the stack prints; it must succeed."""

@@ -90,9 +90,9 @@ def test_a_key_of_another_account_is_refused_in_one_line(held: HeldProject, omis
 def test_sweep_lists_removes_on_demand_and_finds_nothing_the_second_time(
     held: HeldProject, omis: dict[str, str]
 ) -> None:
-    tags = {"project": "alpine-omi", "stack": "e2e", "digest": "sha256:lost"}
+    tags = {"stack": "e2e", "stack-id": held.stack_id, "digest": "sha256:lost"}
     lost = held.register("one-3.23.5-x86_64-r0", tags)
-    foreign = held.register("one-3.23.4-x86_64-r0", {**tags, "stack": "another"})
+    foreign = held.register("one-3.23.4-x86_64-r0", {**tags, "stack-id": "another"})
     shown = held.omi("sweep", "-s", "e2e")
     assert lost in shown
     assert "no state holds it" in shown

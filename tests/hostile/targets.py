@@ -55,7 +55,7 @@ from omi.upstream.http import Store
 from omi.upstream.read import read_latest, read_releases
 from omi.verify.facts import Facts
 from tests.omi.apkindex.make import Key, index_text, package, signed
-from tests.omi.specs import make_spec
+from tests.omi.specs import OWNER, make_spec
 
 TOP = Path(__file__).resolve().parents[2]
 ACCESS = CloudAccess(region="eu-west-2", api="https://127.0.0.1:9/api/v1", fcu="https://127.0.0.1:9")
@@ -184,7 +184,7 @@ def _read_account(data: bytes) -> object:
     """The account's number is right, and what else is read is `data`."""
     good = json.dumps({"Accounts": [{"AccountId": ACCOUNT}]}).encode()
     oapi = _oapi(lambda action: _Answer(200, good if action == "ReadAccounts" else data))
-    return read_account(oapi, "alpine-omi", "test")
+    return read_account(oapi, OWNER)
 
 
 def _refused_oapi(data: bytes) -> object:

@@ -321,7 +321,7 @@ def test_a_half_made_orphan_is_removed_and_built_anew(bench: Bench) -> None:
     assert bench.account.left() == {"image": [record.omi]}
 
 
-@pytest.mark.parametrize("tags", [{}, {"project": "alpine-omi", "stack": "another", "digest": "sha256:" + "0" * 64}])
+@pytest.mark.parametrize("tags", [{}, {"stack": "another", "stack-id": "another", "digest": "sha256:" + "0" * 64}])
 def test_what_another_hand_made_is_adopted_and_left_alone(bench: Bench, tags: dict[str, str]) -> None:
     spec = bench.account.spec()
     theirs = bench.account.register(spec.name, "made by hand", tags)
@@ -333,7 +333,7 @@ def test_what_another_hand_made_is_adopted_and_left_alone(bench: Bench, tags: di
 
 def test_a_failure_never_removes_an_image_of_another_stack(bench: Bench) -> None:
     spec = bench.account.spec()
-    other = bench.build(bench.account.spec(stack="another", name="alpine-3.22.5-x86_64-r0")).omi
+    other = bench.build(bench.account.spec(stack_id="another", name="alpine-3.22.5-x86_64-r0")).omi
     bench.packer.behave("fail")
     with pytest.raises(BuildError):
         bench.build(spec)
@@ -347,7 +347,13 @@ def test_what_another_stack_built_under_the_name_in_the_meantime_is_adopted(
 
     def taken(*arguments: Any) -> PackerRun:
         """Packer's run, in whose time another stack registers its OMI; that of the same name is refused then."""
-        tags = {"project": spec.project, "stack": "another", "build-id": "b-1", "digest": spec.digest}
+        tags = {
+            "project": spec.project,
+            "stack": "another",
+            "stack-id": "another",
+            "build-id": "b-1",
+            "digest": spec.digest,
+        }
         theirs.append(bench.account.register(spec.name, "made by another stack", tags))
         return run_packer(*arguments)
 

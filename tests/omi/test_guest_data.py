@@ -35,6 +35,7 @@ def spec(build: Build, trusted: tuple[str, ...] = ()) -> ImageSpec:
     return ImageSpec(
         project="alpine-omi",
         stack="sandbox",
+        stack_id="0123456789abcdef",
         name=build.image_name("3.23.6", 0),
         release="3.23.6",
         revision=0,

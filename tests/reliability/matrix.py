@@ -233,7 +233,7 @@ def _look_at_others(booth: Booth, verdict: Verdict) -> None:
             if now[kind].get(key) == was:
                 continue
             told = f"{kind} {key} ({was.get('name')}) is {now[kind].get(key, 'gone')}"
-            own = was["tags"].get("stack") == booth.spec.stack
+            own = was["tags"].get("stack-id") == booth.spec.stack_id
             (verdict.lost if own else verdict.touched).append(told)
 
 

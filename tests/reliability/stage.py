@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from omi.guest_data import env_text, guest_values
-from omi.identity import DISK, Identity, build_id_of
+from omi.identity import DISK, Identity
 from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits
 from omi.origin import Origin
 from omi.outscale.cloud import Cloud
 from omi.outscale.oos import Mark, ObjectStore, prefix_of
+from omi.owner import build_id_of
 from omi.packer.inputs import run_folder
 from omi.places import BUILD, in_region
 from omi.profile.load import load_profile
@@ -148,6 +149,7 @@ class Booth:
         return ImageSpec(
             project="alpine-omi",
             stack="reliability",
+            stack_id="0123456789abcdef",
             name=name,
             release="3.23.6",
             revision=0,
@@ -167,7 +169,7 @@ class Booth:
     # --- what must stay --------------------------------------------------------------------------------------
 
     def _decorate(self) -> None:
-        other = {"project": "alpine-omi", "stack": "other", "build-id": OTHER}
+        other = {"project": "alpine-omi", "stack": "reliability", "stack-id": "another", "build-id": OTHER}
         earlier = Identity(self._spec(f"{self.spec.name}-earlier"))
         self.make_image(earlier.spec.name, dict(earlier.tags), earlier.description)
         self.make_image(f"{self.spec.name}-r1", other | {"digest": self.spec.digest}, f"of another stack ({OTHER})")
@@ -186,13 +188,19 @@ class Booth:
     def _make_source(self) -> tuple[tuple[str, str], str]:
         """What is carried over, and the digest of its disk; besides it what looks like that or a copy's buckets."""
         run, mine = _run_of(self.copied)
-        self.store.create(run, mine.model_copy(update={"stack": "other"}))
-        self.store.create(build_id_of("alpine-omi", "reliability", "another").removeprefix("b-"), mine)
+        self.store.create(run, mine.model_copy(update={"stack_id": "another"}))
+        self.store.create(build_id_of(self.spec.owner, "another").removeprefix("b-"), mine)
         for bucket in (f"{prefix_of(run)}by-hand", f"{self.profile}-by-hand"):
             self.store.call(self.store.s3.create_bucket, Bucket=bucket)
             self.store.put(bucket, "export/precious", b"by hand")
         self.make_image(f"{self.spec.name}-copy", {}, "by hand", self.home)
-        tags = {"project": "alpine-omi", "stack": "other", "build-id": OTHER, "digest": self.spec.digest}
+        tags = {
+            "project": "alpine-omi",
+            "stack": "reliability",
+            "stack-id": "another",
+            "build-id": OTHER,
+            "digest": self.spec.digest,
+        }
         self.make_image(f"{self.spec.name}-r1", tags, f"of another stack ({OTHER})", self.home)
         omi, taken = self.make_image(self.spec.name, dict(self.identity.tags), self.identity.description, self.home)
         return (omi, taken), f"sha256:{hashlib.sha256(self.disk_of(taken)).hexdigest()}"
@@ -345,8 +353,8 @@ class Booth:
 
 def _run_of(spec: ImageSpec) -> tuple[str, Mark]:
     """What the buckets of an image's copy are named after, and what they say of themselves."""
-    run = build_id_of(spec.project, spec.stack, spec.run).removeprefix("b-")
-    return run, Mark(project=spec.project, stack=spec.stack, run=spec.run)
+    run = build_id_of(spec.owner, spec.run).removeprefix("b-")
+    return run, Mark(stack_id=spec.stack_id, run=spec.run)
 
 
 def _steady(kind: str, resource: dict[str, Any]) -> dict[str, Any]:

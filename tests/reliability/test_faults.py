@@ -44,7 +44,7 @@ def test_a_verdict_notices_what_is_left_lost_touched_and_told_badly(
     assert (good.is_good, good.recovered, good.reached) == (True, True, False)
 
     kept = booth.kept["image"].items()
-    own = next(key for key, image in kept if image["tags"].get("stack") == booth.spec.stack)
+    own = next(key for key, image in kept if image["tags"].get("stack-id") == booth.spec.stack_id)
     others = next(key for key, image in kept if not image["tags"])
 
     def harm(booth: Booth, command: Command, prepared: Prepared) -> Ended:

@@ -20,10 +20,11 @@ from omi.outscale.orphans import find_buckets, remove_orphans
 from omi.outscale.transfer import Exported, digest_of, export_omi, import_omi, offer
 from omi.outscale.waiting import InterruptedBuildError
 from tests.omi.outscale.conftest import access_of
+from tests.omi.specs import OWNER
 from tests.sandbox.client import Sandbox, empty_volume, register, snapshot, wait_state
 
 RUN = "0123456789abcdef"
-OURS = Mark(project="alpine-omi", stack="test", run="image@us-east-2")
+OURS = Mark(stack_id=OWNER.stack_id, run="image@us-east-2")
 NEVER = threading.Event()
 
 
@@ -78,7 +79,7 @@ def test_one_that_could_be_emptied_only_in_part_still_says_whose_it_is(sandbox: 
 def test_only_buckets_of_this_run_are_dropped(store: ObjectStore) -> None:
     said: list[str] = []
     ours = store.create(RUN, OURS)
-    another_stack = store.create(RUN, OURS.model_copy(update={"stack": "other"}))
+    another_stack = store.create(RUN, OURS.model_copy(update={"stack_id": "other"}))
     another_image = store.create("f" * 16, OURS.model_copy(update={"run": "another"}))
     unmarked, empty = f"{prefix_of(RUN)}unmarked", f"{prefix_of(RUN)}empty"
     for name in (unmarked, empty, "somebody-elses"):
@@ -93,12 +94,12 @@ def test_only_buckets_of_this_run_are_dropped(store: ObjectStore) -> None:
 
 def test_a_sweep_finds_what_says_that_it_is_this_stacks(access: CloudAccess, store: ObjectStore) -> None:
     mine = store.create(RUN, OURS)
-    theirs = store.create(RUN, OURS.model_copy(update={"stack": "other"}))
+    theirs = store.create(RUN, OURS.model_copy(update={"stack_id": "other"}))
     store.call(store.s3.create_bucket, Bucket="alpine-omi-by-hand")
-    found = find_buckets(store, "alpine-omi", "test", ["image@us-east-2"])
+    found = find_buckets(store, OWNER, ["image@us-east-2"])
     assert [(each.kind, each.id, each.name) for each in found] == [("bucket", mine, OURS.run)]
     for _ in range(2):
-        remove_orphans(Cloud.connect(access), found, "alpine-omi", "test", lambda _: None, store)
+        remove_orphans(Cloud.connect(access), found, OWNER, lambda _: None, store)
     assert store.own() == sorted([theirs, "alpine-omi-by-hand"])
 
 
@@ -129,7 +130,7 @@ def test_a_page_of_maintenance_is_not_taken_for_an_object(sandbox: Sandbox, stor
 def test_a_page_of_maintenance_is_not_taken_for_an_empty_bucket(
     sandbox: Sandbox, store: ObjectStore, number: int
 ) -> None:
-    theirs = store.create(RUN, OURS.model_copy(update={"stack": "other"}))
+    theirs = store.create(RUN, OURS.model_copy(update={"stack_id": "other"}))
     unmarked = f"{prefix_of(RUN)}unmarked"
     store.call(store.s3.create_bucket, Bucket=unmarked)
     store.put(unmarked, "precious", b"content")

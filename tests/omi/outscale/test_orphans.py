@@ -27,7 +27,7 @@ from tests.sandbox.client import (
 SPEC = make_spec()
 IDENTITY = Identity(SPEC)
 TAGS = dict(IDENTITY.tags)
-FOREIGN = {**TAGS, "stack": "another"}
+FOREIGN = {**TAGS, "stack-id": "another"}
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def held(omi: str, snapshots: tuple[str, ...], account: str) -> Ledger:
 
 
 def look(cloud: Cloud, ledger: Ledger | None = None, names: tuple[str, ...] = ()) -> list[Orphan]:
-    return find_orphans(cloud, ledger or Ledger(), SPEC.project, SPEC.stack, names)
+    return find_orphans(cloud, ledger or Ledger(), SPEC.owner, names)
 
 
 def test_what_state_holds_and_what_others_made_is_no_orphan(sandbox: Sandbox, cloud: Cloud, client: Client) -> None:
@@ -106,13 +106,13 @@ def test_everything_of_an_interrupted_build_goes_and_a_second_time_finds_nothing
         ("group", group),
     ]
     said: list[str] = []
-    remove_orphans(cloud, found, SPEC.project, SPEC.stack, said.append)
+    remove_orphans(cloud, found, SPEC.owner, said.append)
     assert f"removed VM {vm}" in said
     assert state_of(client, stateless) == "gone"
     assert {state_of(client, alone), state_of(client, disk)} <= {"gone", "deleting"}
     assert (state_of(client, foreign_image), state_of(client, foreign_disk)) == ("available", "completed")
     assert look(cloud) == []
-    remove_orphans(cloud, found, SPEC.project, SPEC.stack, said.append)  # what is gone by then counts as done
+    remove_orphans(cloud, found, SPEC.owner, said.append)  # what is gone by then counts as done
 
 
 def test_keys_and_groups_are_ours_only_by_a_build_that_is_known(cloud: Cloud, client: Client) -> None:
@@ -130,7 +130,7 @@ def test_an_image_that_a_vm_runs_from_and_a_half_made_one_are_only_told_of(cloud
     found = look(cloud)
     assert {each.id for each in found} == {used, half}
     assert all(each.stays for each in found)
-    remove_orphans(cloud, found, SPEC.project, SPEC.stack, lambda _: None)
+    remove_orphans(cloud, found, SPEC.owner, lambda _: None)
     assert (state_of(client, used), state_of(client, half)) == ("available", "available")
 
 
@@ -142,7 +142,7 @@ def test_one_that_cannot_be_removed_stops_no_other(cloud: Cloud, client: Client)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("omi.outscale.orphans.delete_snapshot", refusing(busy))
         with pytest.raises(CloudError, match="in use"):
-            remove_orphans(cloud, found, SPEC.project, SPEC.stack, said.append)
+            remove_orphans(cloud, found, SPEC.owner, said.append)
     assert said == [f"not removed: snapshot {busy}: in use", f"removed snapshot {free}"]
 
 

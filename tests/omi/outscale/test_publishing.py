@@ -17,7 +17,7 @@ from omi.outscale.oapi import Oapi
 from omi.outscale.publishing import close_snapshots, share, tell_stage
 from omi.profile.model import Access
 from omi.withdrawal import Withdrawal
-from tests.omi.specs import make_spec
+from tests.omi.specs import OWNER, make_spec
 from tests.sandbox.client import Oapi as Client
 from tests.sandbox.client import Refused, Sandbox, empty_volume, register, snapshot
 
@@ -97,7 +97,7 @@ def test_open_snapshots_are_seen_by_a_plan_and_closed(
     friend = sandbox.account_id("second")
 
     def seen() -> tuple[str, ...]:
-        return read_account(Oapi.connect(access), "p", "s", (), [disk]).by_omi[omi].open_snapshots
+        return read_account(Oapi.connect(access), OWNER, (), [disk]).by_omi[omi].open_snapshots
 
     share(cloud, omi, Access(public=True))
     assert seen() == ()

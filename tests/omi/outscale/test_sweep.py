@@ -9,6 +9,7 @@ from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Ours, delete_omi
 from omi.outscale.sweep import Leftovers, sweep
+from tests.omi.specs import OWNER
 from tests.sandbox.client import Sandbox, empty_volume, register, snapshot
 
 KEYS = ("alpine-omi-b-1-build", "alpine-omi-b-1-verify")
@@ -42,7 +43,7 @@ def test_the_snapshot_of_an_import_that_is_given_up_is_found_by_the_next_run(
 ) -> None:
     oapi, cloud, said = sandbox.oapi("main"), Cloud.connect(access), list[str]()
     omi = register(oapi, "imported", snapshot(oapi, empty_volume(oapi)), Description="half-made (b-1)")
-    ours = Ours({"project": "alpine-omi", "stack": "test"}, "b-1")
+    ours = Ours(OWNER.proof, "b-1")
     sandbox.control("POST", "faults", broken)
     with pytest.raises(CloudError):
         delete_omi(cloud, omi, (), ours, said.append)

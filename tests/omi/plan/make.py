@@ -16,6 +16,7 @@ from omi.profile.model import Build
 from omi.settings import Retention
 from omi.upstream import Branch, MirrorRelease, Release, Upstream
 from omi.version import version_of
+from tests.omi.specs import OWNER
 
 TODAY = date(2026, 11, 23)
 FAR = date(2030, 1, 1)
@@ -57,7 +58,7 @@ def applied(
     adopted: bool = False,
     installed: tuple[str, ...] | None = None,
 ) -> LedgerImage:
-    spec = planned.to_spec("alpine-omi", "test", CLOUD, BuildVm(), "releases")
+    spec = planned.to_spec(OWNER, CLOUD, BuildVm(), "releases")
     omi = planned.existing.omi if planned.existing else omi_id(planned.name)
     record = ImageRecord(
         name=planned.name,

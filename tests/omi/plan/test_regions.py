@@ -22,6 +22,7 @@ from omi.survey import Survey
 from tests.omi.examples import EXAMPLES
 from tests.omi.plan.cases import Case, cases
 from tests.omi.plan.make import account, applied, build, digest, held, in_region, upstream
+from tests.omi.specs import OWNER
 
 HOME, OTHER = "eu-west-2", "us-east-2"
 FURTHER = FurtherRegion.model_validate({"cloud": {"osc_profile": "us"}})
@@ -55,7 +56,7 @@ def plan_regions(case: Case, there: Case, *, regions: dict[str, FurtherRegion] |
     ledger = Ledger.of([*case.images, *(in_region(image, OTHER) for image in there.images)])
     accounts = {name: part.account or account(*part.images) for name, part in ((HOME, case), (OTHER, there))}
     profile = Profile("alpine", case.builds)
-    seen = Survey(profile, case.upstream, accounts, case.today, "alpine-omi", "test", case.packages)
+    seen = Survey(profile, case.upstream, accounts, case.today, OWNER, case.packages)
     try:
         return plan_stack(config, ledger, seen)
     except UpstreamError:
@@ -145,7 +146,7 @@ def test_a_region_that_can_not_be_reached_keeps_what_it_has_and_the_others_go_on
     profile = Profile("alpine", case.builds[:1])
     accounts = {HOME: AccountView()}
     why = {OTHER: f"Region {OTHER}: no answer"}
-    seen = Survey(profile, case.upstream, accounts, case.today, "alpine-omi", "test", unreached=why)
+    seen = Survey(profile, case.upstream, accounts, case.today, OWNER, unreached=why)
     plan = plan_stack(config, Ledger.of(images), seen)
     assert [(step.name, step.action) for step in plan.steps if step.region == HOME] == [
         ("alpine-a-3.23.6-x86_64-r0", Action.BUILD)

@@ -27,7 +27,8 @@ def image(
 ) -> Pair:
     target = Build(profile="alpine", name=build, version=release.rpartition(".")[0])
     spec = ImageSpec(
-        project="alpine-omi", stack="test", name=target.image_name(release, revision), release=release,
+        project="alpine-omi", stack="test", stack_id="0123456789abcdef",
+        name=target.image_name(release, revision), release=release,
         revision=revision, digest=f"sha256:{0:064x}", end_of_life=date(2027, 11, 1), build=target, access=Access(),
         cloud=CloudAccess(region=region, api="", fcu=""), vm=BuildVm(), releases_dir=str(folder),
     )  # fmt: skip

@@ -37,7 +37,8 @@ def made(number: int, region: str, release: str, revision: int = 0, **changes: A
         **{key: changes.pop(key) for key in ("prefix", "description") if key in changes},
     )  # fmt: skip
     spec = ImageSpec(
-        project="alpine-omi", stack="test", name=build.image_name(release, revision), release=release,
+        project="alpine-omi", stack="test", stack_id="0123456789abcdef",
+        name=build.image_name(release, revision), release=release,
         revision=revision, digest="sha256:" + hashlib.sha256(f"{release} {revision}".encode()).hexdigest(),
         end_of_life=datetime(2027, 11, 1, tzinfo=UTC).date(), build=build, access=Access(),
         cloud=CloudAccess(region=region, api="", fcu=""), vm=BuildVm(), releases_dir="releases",

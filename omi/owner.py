@@ -1,0 +1,44 @@
+"""Which stack things in the account belong to: by its random id, not by its name, which another may bear, too."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+STACK_ID = "stack-id"
+"""Key of the tag with the stack's id, and name of the resource that keeps it in the stack's state."""
+
+
+def new_stack_id() -> str:
+    """A random id for a stack that has none yet."""
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A stack as the account knows it; `project` and `stack` are names for people, `stack_id` is the proof."""
+
+    project: str
+    stack: str
+    stack_id: str = field(default_factory=new_stack_id)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of everything that the stack makes."""
+        return {"project": self.project, "stack": self.stack, **self.proof}
+
+    @property
+    def proof(self) -> dict[str, str]:
+        """The tag without which nothing is the stack's own."""
+        return {STACK_ID: self.stack_id}
+
+    def owns(self, tags: Mapping[str, str]) -> bool:
+        """Whether something with these tags was made by the stack."""
+        return tags.get(STACK_ID) == self.stack_id
+
+
+def build_id_of(owner: Owner, name: str) -> str:
+    """The id of the stack's build of an OMI of this name."""
+    return "b-" + hashlib.sha256(f"{owner.stack_id}\0{name}".encode()).hexdigest()[:16]
