@@ -179,10 +179,15 @@ def newest_first(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda e: (release_key(e.release), revision_key(e.revision), e.name), reverse=True)
 
 
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """As the releases file has them: by build, each newest first."""
+    return sorted(newest_first(entries), key=lambda e: e.profile_build)
+
+
 def to_yaml(entries: Iterable[Entry]) -> str:
     """The releases file: build → release → OMI name → details; the same entries give the same bytes."""
     tree: dict[str, dict[str, dict[str, Any]]] = {}
-    for entry in sorted(newest_first(entries), key=lambda e: e.profile_build):
+    for entry in in_order(entries):
         told = {key: value for key, value in vars(entry).items() if key not in ("name", *_BY_REGION)}
         details = {key: value for key, value in told.items() if value is not None}
         details |= {"artifacts": dict(entry.artifacts), "boot_modes": list(entry.boot_modes)}

@@ -11,8 +11,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from omi.errors import InputError
+from omi.releases.entry import HEADER
 from omi.safe_yaml import YamlError, read_texts
 
+_OWN_KEY = "boot_modes"
+"""What every entry has that this program writes."""
 _REVISION = re.compile(r"r(\d{1,9})")
 
 
@@ -55,6 +58,19 @@ def read_old_releases(path: Path) -> list[OldImage]:
     except YamlError as error:
         raise InputError(f"{path}: {error}; give a releases YAML of the old tool") from error
     return [_image(name, leaf, f"{path}: {where}") for where, name, leaf in _leaves(path, tree)]
+
+
+def is_old(text: str) -> bool:
+    """Whether a releases file was written by the old tool, in either layout, and not by this program."""
+    if text.startswith(HEADER):
+        return False
+    try:
+        leaves = [leaf for *_, leaf in _leaves(Path(), read_texts(text))]
+        for leaf in leaves:
+            _Leaf.model_validate(leaf)
+        return bool(leaves) and not any(isinstance(leaf, dict) and _OWN_KEY in leaf for leaf in leaves)
+    except (InputError, YamlError, ValidationError):
+        return False
 
 
 def _leaves(path: Path, tree: object) -> Iterator[tuple[str, str, object]]:

@@ -14,7 +14,8 @@ from omi.errors import ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger
 from omi.releases.beside import document_files, is_inside, place_documents, remove_documents
-from omi.releases.entry import Entry, entry_of, from_yaml, to_yaml, with_entries, without_artifact
+from omi.releases.entry import Entry, entry_of, from_yaml, in_order, to_yaml, with_entries, without_artifact
+from omi.releases.old import is_old
 from omi.releases.readme import render_readme
 from omi.settings import Settings
 
@@ -58,7 +59,7 @@ def export_ledger(settings: Settings, ledger: Ledger) -> list[str]:
             images = [(image.spec, image.record) for image in held if image.profile == profile]
             if images or (folder / f"{profile}.yaml").exists():
                 told += rewrite(folder, profile, region, images)
-    return told
+    return list(dict.fromkeys(told))
 
 
 def _change(
@@ -70,7 +71,8 @@ def _change(
 ) -> list[str]:
     """Change the entries; bring the `wanted` documents, and remove those that were named before and aren't any more.
 
-    Whatever a file names is there before the file is, and goes after it.
+    Nothing is written before all is read and rendered. Whatever a file names is there before the file is, and goes
+    after it. A file of the old tool stays as it is, and nothing is written in its place.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,13 +80,16 @@ def _change(
             for each in {folder, *((folder / file).parent for file in wanted)}:
                 if is_inside(folder, each):
                     remove_halves(each)
+            profiles, told = _read_all(folder)
             path = folder / f"{profile}.yaml"
-            before = from_yaml(path.read_text(encoding="utf-8") if path.exists() else "", str(path))
-            after = change(before)
-            told = place_documents(folder, wanted)
-            _write(path, to_yaml(after))
-            _write_feeds(folder, profile, after)
-            _write_readme(folder)
+            if profile not in profiles and path.exists():
+                return told
+            before = profiles.get(profile, [])
+            after = in_order(change(before))
+            texts = _render(profile, after, {**profiles, profile: after})
+            told += place_documents(folder, wanted)
+            for name, text in texts.items():
+                _write(folder / name, text)
             named = document_files(after)
             left = {file: told for file, told in {**document_files(before), **gone}.items() if file not in named}
             return [*remove_documents(folder, left), *told]
@@ -92,23 +97,35 @@ def _change(
         raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
 
 
-def _write_feeds(folder: Path, profile: str, entries: Iterable[Entry]) -> None:
+def _read_all(folder: Path) -> tuple[dict[str, list[Entry]], list[str]]:
+    """The entries by profile, and a line about each file of the old tool, which is none of them."""
+    profiles, told = {}, []
+    for path in sorted(folder.glob("*.yaml")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if is_old(text):
+            told.append(
+                f"{path}: is of the old tool, so it stays as it is: `python -m omi import -s STACK {path}` takes its "
+                "images in; then move it away"
+            )
+        else:
+            profiles[path.stem] = from_yaml(text, str(path))
+    return profiles, told
+
+
+def _render(profile: str, entries: list[Entry], profiles: Mapping[str, list[Entry]]) -> dict[str, str]:
+    """The files' texts by name, in the order in which they are written."""
     # a preview writes no feed, so it shan't wait for these imports
     from omi.releases.atom import render_atom
     from omi.releases.feed import SCHEMA_FILE, feed_of
 
     feed = feed_of(profile, entries)
-    _write(folder / SCHEMA_FILE, Path(__file__).with_name(SCHEMA_FILE).read_text(encoding="utf-8"))
-    _write(folder / f"{profile}.atom.xml", render_atom(feed))
-    # last, since programs launch what its pointers say
-    _write(folder / f"{profile}.json", feed.to_json())
-
-
-def _write_readme(folder: Path) -> None:
-    profiles = {
-        path.stem: from_yaml(path.read_text(encoding="utf-8"), str(path)) for path in sorted(folder.glob("*.yaml"))
+    return {
+        f"{profile}.yaml": to_yaml(entries),
+        "README.md": render_readme(profiles),
+        SCHEMA_FILE: Path(__file__).with_name(SCHEMA_FILE).read_text(encoding="utf-8"),
+        f"{profile}.atom.xml": render_atom(feed),
+        f"{profile}.json": feed.to_json(),  # last, since programs launch what its pointers say
     }
-    _write(folder / "README.md", render_readme(profiles))
 
 
 def _write(path: Path, text: str) -> None:

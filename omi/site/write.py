@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from omi.errors import InputError, ToolError
 from omi.releases.feed import SCHEMA_FILE, Feed
+from omi.releases.old import is_old
 from omi.site.pages import Pages, pages_of
 from omi.site.render import render_pages
 
@@ -50,7 +51,7 @@ def _feeds(releases: Path) -> list[Feed]:
     if not releases.is_dir():
         raise InputError(f"{releases}: is no folder; give one with releases files: --releases FOLDER")
     for path in sorted(releases.glob("*.yaml")):
-        if not path.with_suffix(".json").exists():
+        if not path.with_suffix(".json").exists() and not is_old(path.read_text(encoding="utf-8", errors="replace")):
             cure = "write it by `python -m omi releases -s STACK`"
             raise InputError(f"{path.with_suffix('.json')}: is missing beside {path.name}; {cure}")
     return [Feed.read(path) for path in sorted(releases.glob("*.json")) if path.name != SCHEMA_FILE]

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from omi.errors import InputError
-from omi.releases.old import OldImage, read_old_releases
+from omi.releases import record
+from omi.releases.entry import HEADER
+from omi.releases.old import OldImage, is_old, read_old_releases
+from tests.omi.releases.test_releases import image
 
 LEAF = """\
       description: Alpine Linux 3.20.10 x86_64
@@ -69,3 +72,22 @@ def test_another_file_is_refused_in_one_line(tmp_path: Path, text: str, said: st
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_old_releases(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("text", [BY_BUILD, BY_RELEASE], ids=["2019 to 2020", "2021"])
+def test_a_file_of_the_old_tool_is_known_by_its_form(text: str) -> None:
+    dated = text.replace("      end_of_life", "      creation_date: '2021-08-31T22:44:46.000Z'\n      end_of_life")
+    assert is_old(text)
+    assert is_old(dated)
+
+
+@pytest.mark.parametrize("text", ["", "a: 1\n", "a: {b: {c: text}}\n", "a: [\n", "{}\n", HEADER + "{}\n"])
+def test_no_other_file_counts_as_the_old_tools(text: str) -> None:
+    assert not is_old(text)
+
+
+def test_a_file_of_this_program_is_its_own_even_without_its_head(tmp_path: Path) -> None:
+    record(*image(tmp_path))
+    text = (tmp_path / "alpine.yaml").read_text(encoding="utf-8")
+    assert not is_old(text)
+    assert not is_old(text.removeprefix(HEADER))
