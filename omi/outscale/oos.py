@@ -39,6 +39,8 @@ PREFIX = "alpine-omi-"
 MARK = "alpine-omi.json"
 """The object that says whose a bucket is: OOS has no tags."""
 _TRIES = 4
+_PAGES = 1000
+"""Of a bucket's list, each of up to a thousand objects; a bucket of ours holds four."""
 _NAMES = 3
 """How many names are tried: one that is taken would be a bucket of somebody who guessed 128 random bits."""
 _CHUNK = 1024 * 1024
@@ -46,6 +48,8 @@ _SMALL = 1024 * 1024
 """Bytes of a manifest or mark, which have a few hundred."""
 _TAKEN = frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
 _GONE = frozenset({"NoSuchBucket", "NoSuchKey", "404"})
+_LARGE = "EntityTooLarge"
+_NO_MARK = _GONE | {_LARGE}
 _NEVER = threading.Event()
 
 
@@ -122,7 +126,7 @@ class ObjectStore:
         for chunk in self.stream(bucket, key):
             content += chunk
             if len(content) > _SMALL:
-                raise CloudError(f"{bucket}/{key}: has more than {_SMALL} bytes, so it isn't what it should be")
+                raise CloudError(f"{bucket}/{key}: has more than {_SMALL} bytes, so it isn't what it should be", _LARGE)
         return bytes(content)
 
     def stream(self, bucket: str, key: str, stop: threading.Event = _NEVER) -> Iterator[bytes]:
@@ -150,7 +154,7 @@ class ObjectStore:
         """The names of all objects in it."""
         found: list[str] = []
         more: dict[str, Any] = {}
-        while True:
+        for _ in range(_PAGES):
             page = self.call(self.s3.list_objects_v2, Bucket=bucket, **more)
             if not {"Name", "KeyCount"} & page.keys():  # a page of something else is no empty bucket
                 raise not_the_api("list_objects_v2", self.access.object_store, "no list of objects")
@@ -159,6 +163,7 @@ class ObjectStore:
             if not token or token == more.get("ContinuationToken"):
                 return found
             more = {"ContinuationToken": token}
+        raise CloudError(f"{bucket}: has more than {_PAGES} pages of objects; is {self.access.object_store} OOS?")
 
     def own(self, prefix: str = PREFIX) -> list[str]:
         """The account's buckets whose names begin so."""
@@ -172,7 +177,7 @@ class ObjectStore:
         try:
             return Mark.model_validate_json(self.get(bucket, MARK))
         except (CloudError, ValidationError) as error:
-            if isinstance(error, CloudError) and error.code not in _GONE:
+            if isinstance(error, CloudError) and error.code not in _NO_MARK:
                 raise
             return None
 

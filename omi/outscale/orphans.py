@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from omi.account import AccountView
-from omi.errors import CloudError
+from omi.errors import CloudError, OmiError
 from omi.ledger import Ledger
 from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import delete_group, delete_key
 from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis, own_snapshots
 from omi.outscale.oos import ObjectStore, prefix_of
+from omi.outscale.refused import RefusedKeyError
 from omi.outscale.vms import delete_volume, own_volumes, terminate_vms, vms_with
 from omi.owner import Owner, build_id_of
 
@@ -71,7 +72,13 @@ def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> lis
     names = tuple(prefix_of(build_id_of(owner, run).removeprefix("b-")) for run in runs)
     found = []
     for bucket in store.own():
-        mark = store.mark_of(bucket)
+        try:
+            mark = store.mark_of(bucket)
+        except RefusedKeyError:
+            raise
+        except OmiError as error:
+            found.append(Orphan("bucket", bucket, "", f"whose it is can't be read: {error}", stays=True))
+            continue
         ours = mark is not None and mark.stack_id == owner.stack_id
         if ours or (mark is None and bucket.startswith(names) and not store.keys(bucket)):
             found.append(Orphan("bucket", bucket, mark.run if mark else "", "left by an image that was carried over"))

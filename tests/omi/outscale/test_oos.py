@@ -257,3 +257,26 @@ def test_an_interruption_is_noticed_while_a_disk_is_read(store: ObjectStore) -> 
         with pytest.raises(InterruptedBuildError):
             digest_of(store, disk, stop)
     assert store.own() == []
+
+
+@pytest.mark.parametrize("mark", [b"x" * (1024 * 1024 + 1), b"no JSON", b"{}"], ids=["oversized", "no JSON", "no mark"])
+def test_a_foreign_bucket_stops_no_sweep_whatever_its_mark_holds(
+    access: CloudAccess, store: ObjectStore, mark: bytes
+) -> None:
+    store.call(store.s3.create_bucket, Bucket="alpine-omi-foreign")
+    store.put("alpine-omi-foreign", MARK, mark)
+    mine = store.create(RUN, OURS)
+    found = find_buckets(store, "alpine-omi", "test", ["image@us-east-2"])
+    assert [each.id for each in found] == [mine]
+    remove_orphans(Cloud.connect(access), found, "alpine-omi", "test", lambda _: None, store)
+    assert store.own() == ["alpine-omi-foreign"]
+
+
+def test_a_bucket_whose_mark_may_not_be_read_is_told_and_stays(sandbox: Sandbox, store: ObjectStore) -> None:
+    first, mine = store.create(RUN, OURS), store.create(RUN, OURS)
+    sandbox.control("POST", "faults", {"action": "GetObject", "face": "oos", "status": 403, "code": "AccessDenied"})
+    unread, read = find_buckets(store, "alpine-omi", "test", ["image@us-east-2"])
+    assert {unread.id, read.id} == {first, mine}
+    assert unread.stays
+    assert "may not call s3:GetObject" in unread.why
+    assert not read.stays
