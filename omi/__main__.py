@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import traceback
@@ -17,6 +18,7 @@ from omi.commands.site import site
 from omi.commands.stack import images, plan, releases
 from omi.commands.sweep import sweep
 from omi.commands.update import update
+from omi.commands.wire import tell
 from omi.errors import InputError, OmiError
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -34,10 +36,18 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
 }
 
 
+CLOSED_PIPE = 141
+"""Exit code where nobody reads the output any more: a shell's for a program that SIGPIPE ended."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
     try:
-        return _command(arguments)(arguments[1:])
+        code = _command(arguments)(arguments[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output (`| head`) has seen enough
+        _drop_output()
+        return CLOSED_PIPE
     except OmiError as error:
         _tell(str(error))
         return error.exit_code
@@ -47,6 +57,14 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:  # the last resort: a fault of the program itself, still told in one line
         _tell(f"unexpected {type(error).__name__}: {error}; details in {_keep_traceback()}")
         return OmiError.exit_code
+    return code
+
+
+def _drop_output() -> None:
+    """Have what is still to be written go nowhere, since Python would fail again at it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _command(arguments: Sequence[str]) -> Callable[[Sequence[str]], int]:
@@ -58,7 +76,7 @@ def _command(arguments: Sequence[str]) -> Callable[[Sequence[str]], int]:
 
 def _tell(text: str) -> None:
     line = " ".join(text.split())
-    print(f"error: {line}", file=sys.stderr, flush=True)
+    tell(f"error: {line}")
 
 
 def _keep_traceback() -> str:

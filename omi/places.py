@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 from omi.errors import SettingsError
 
@@ -18,14 +19,15 @@ SITE = Path("site")
 """The static site, for any web server."""
 
 
-def run_name(image: str) -> str:
-    """An image's folder below its stack's in BUILD: an OMI's name may hold slashes, a folder's may not."""
-    return image.replace("/", "%2F")
+def file_name_of(name: str) -> str:
+    """The name of the file or folder that is called after an OMI: only OMIs of the same name share it."""
+    safe = name.replace("%", "%25").replace("/", "%2F")
+    return safe.replace(".", "%2E", 1) if safe.startswith(".") else safe
 
 
-def run_of(folder: str) -> str:
-    """What is run in a folder of that name: an image, in another Region with the Region (ImageSpec.run)."""
-    return folder.replace("%2F", "/")
+def name_of_file(file_name: str) -> str:
+    """The OMI's name (or ImageSpec.run, with its Region) of which `file_name_of` made this."""
+    return unquote(file_name)
 
 
 def image_of(run: str) -> str:

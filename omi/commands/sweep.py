@@ -10,7 +10,7 @@ from omi.commands.stack import parser_of, read_stack
 from omi.commands.wire import tell
 from omi.errors import BuildError
 from omi.ledger import Ledger
-from omi.places import BUILD, image_of, run_of
+from omi.places import BUILD, image_of, name_of_file
 from omi.settings import Settings
 from omi.show import render_columns
 
@@ -32,7 +32,7 @@ def sweep(arguments: Sequence[str]) -> int:
     if running := list(_running(given.stack)):
         raise BuildError(f"a build of {', '.join(running)} is running: wait for its end, then sweep")
     regions, found = regions_of(settings, ledger), []
-    runs = {run_of(folder.name) for folder in _runs(given.stack)}
+    runs = {name_of_file(folder.name) for folder in _runs(given.stack)}
     names = {image_of(run) for run in runs}
     for region in regions:
         with told_of(region, regions):
@@ -80,6 +80,6 @@ def _running(stack: str) -> Iterator[str]:
             with (folder / "lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield run_of(folder.name)
+            yield name_of_file(folder.name)
         except FileNotFoundError:
             continue

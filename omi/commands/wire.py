@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from omi.errors import OmiError, StateError
 from omi.image import ImageRecord, ImageSpec
@@ -33,8 +34,9 @@ def give_record(record: ImageRecord) -> None:
 
 
 def tell(text: str) -> None:
-    """One line for a person."""
-    print(text, file=sys.stderr, flush=True)
+    """One line for a person; a reader that went away stops nothing."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def export(change: str, spec: ImageSpec, record: ImageRecord) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from omi.places import file_name_of
+
 SUFFIXES = {"packages": ".packages.txt", "provenance": ".provenance.json", "sbom": ".cdx.json"}
 """What the files of each kind end in."""
 
 
 def file_name(image: str, kind: str) -> str:
-    """The file of an image's document; an OMI's name may hold slashes, a file's may not."""
-    return image.replace("/", "_") + SUFFIXES[kind]
+    """The file of an image's document."""
+    return file_name_of(image) + SUFFIXES[kind]

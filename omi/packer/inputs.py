@@ -17,7 +17,7 @@ from omi.identity import Identity
 from omi.image import ImageSpec
 from omi.packer.gateway import Gateway
 from omi.packer.tools import PackerTools
-from omi.places import run_name
+from omi.places import file_name_of
 
 TEMPLATE = Path(__file__).with_name("alpine.pkr.hcl")
 _COVERED = re.compile(r"^( *)#since 1\.6: ", re.MULTILINE)
@@ -98,7 +98,7 @@ class RunFolder:
 
 def run_folder(build: Path, spec: ImageSpec) -> RunFolder:
     """The image's below `build`, the folder of all runs; each stack has its own, since their images may share names."""
-    return RunFolder(build / spec.stack / run_name(spec.run))
+    return RunFolder(build / spec.stack / file_name_of(spec.run))
 
 
 @contextmanager

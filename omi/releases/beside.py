@@ -12,7 +12,7 @@ from pathlib import Path
 
 from omi.atomic import write_atomically
 from omi.documents.kinds import SUFFIXES, file_name
-from omi.places import BUILD, in_region, run_name
+from omi.places import BUILD, file_name_of, in_region
 from omi.releases.entry import Entry
 
 _TOLD = 3
@@ -40,7 +40,7 @@ def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: P
     missing: dict[str, None] = {}
     for path, (image, digest) in files.items():
         place = folder / path
-        own = [run_name(each) for each in (image, in_region(image, place.parent.name))]
+        own = [file_name_of(each) for each in (image, in_region(image, place.parent.name))]
         found = [made for run in runs for each in own if (made := run / each / "documents" / place.name).is_file()]
         if place.is_file():
             found = [made for made in found if _is_newer(made, place)]

@@ -8,7 +8,7 @@ import pytest
 
 from omi.errors import CloudError, SettingsError
 from omi.ledger import Ledger
-from omi.places import image_of, run_name, run_of
+from omi.places import file_name_of, image_of, name_of_file
 from omi.profile.model import Access
 from omi.regions import regions_of, told_of
 from omi.settings import FurtherRegion, Settings
@@ -119,7 +119,7 @@ def test_a_resource_is_called_as_its_image_at_home_and_never_twice() -> None:
 
 def test_a_run_folder_tells_its_image_in_whatever_region() -> None:
     for run in ("own/alpine-r0", "own/alpine-r0@us-east-2"):
-        assert image_of(run_of(run_name(run))) == "own/alpine-r0"
+        assert image_of(name_of_file(file_name_of(run))) == "own/alpine-r0"
 
 
 def test_an_error_names_its_region_once_and_only_where_there_are_several() -> None:
