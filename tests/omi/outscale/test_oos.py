@@ -266,16 +266,16 @@ def test_a_foreign_bucket_stops_no_sweep_whatever_its_mark_holds(
     store.call(store.s3.create_bucket, Bucket="alpine-omi-foreign")
     store.put("alpine-omi-foreign", MARK, mark)
     mine = store.create(RUN, OURS)
-    found = find_buckets(store, "alpine-omi", "test", ["image@us-east-2"])
+    found = find_buckets(store, OWNER, ["image@us-east-2"])
     assert [each.id for each in found] == [mine]
-    remove_orphans(Cloud.connect(access), found, "alpine-omi", "test", lambda _: None, store)
+    remove_orphans(Cloud.connect(access), found, OWNER, lambda _: None, store)
     assert store.own() == ["alpine-omi-foreign"]
 
 
 def test_a_bucket_whose_mark_may_not_be_read_is_told_and_stays(sandbox: Sandbox, store: ObjectStore) -> None:
     first, mine = store.create(RUN, OURS), store.create(RUN, OURS)
     sandbox.control("POST", "faults", {"action": "GetObject", "face": "oos", "status": 403, "code": "AccessDenied"})
-    unread, read = find_buckets(store, "alpine-omi", "test", ["image@us-east-2"])
+    unread, read = find_buckets(store, OWNER, ["image@us-east-2"])
     assert {unread.id, read.id} == {first, mine}
     assert unread.stays
     assert "may not call s3:GetObject" in unread.why
