@@ -7,11 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from omi.account import AccountImage
-from omi.digest import with_packages
 from omi.image import ImageRecord
 from omi.ledger import Ledger, LedgerImage, StoredCommand
 from omi.plan import Action, Plan, PlannedImage, Step
-from omi.plan.packages import countable
 from omi.plan.planner import Digest
 from omi.profile.model import Build
 from omi.regions import Region
@@ -53,17 +51,13 @@ def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) 
 def _as_held(
     settings: Settings, region: Region, seen: Survey, build: Build, entry: Adoption, image: AccountImage, digest: Digest
 ) -> LedgerImage:
-    packages = countable(seen.packages.get(build.name), build, entry.release)
-    lines = packages.lines if packages is not None else None
-    content, last_day = digest(build, entry.release), end_of_life(build, seen.upstream)
     resource = region.resource_of(entry.name)
     planned = PlannedImage(
         build,
         entry.release,
         entry.revision,
-        with_packages(content, lines),
-        last_day,
-        packages=lines,
+        digest(build, entry.release),
+        end_of_life(build, seen.upstream),
         resource=None if resource == entry.name else resource,
     )
     spec = planned.to_spec(seen.owner, region.access, region.vm, settings.releases_dir)

@@ -379,7 +379,7 @@ class Build:
             trimmed_bytes=packed.output.result.trimmed_bytes if packed else None,
             installed_bytes=verified.size.installed if verified else None,
             packages=packed.output.result.packages if packed else None,
-            installed=packed.output.installed if packed and self.spec.build.rebuild_on == "packages" else None,
+            installed=verified.installed if verified else None,
             documents=documents,
             build_seconds=seconds if packed else None,
             boot_seconds=verified.boot_seconds if verified else None,

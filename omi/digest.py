@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,6 @@ def image_digest(build: Build, release: str, guest_dir: Path, template: Path) ->
             "template": _mark(template),
         }
     )
-
-
-def with_packages(digest: str, packages: Sequence[str] | None) -> str:
-    """The digest of an image's content (image_digest) and of its packages' versions, `name=version`; None: not known
-    or not asked for, so that the content alone counts.
-    """
-    return digest if packages is None else digest_of({"content": digest, "packages": sorted(packages)})
 
 
 def digest_of(value: dict[str, Any]) -> str:

@@ -138,24 +138,23 @@ class ImageSpec(_Wire):
     digest: str
     """Of everything that decides the image's content; `sha256:` and 64 hex digits."""
     end_of_life: date | None = None
-    packages: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none)
-    """The packages that the plan saw, `name=version`, sorted; the digest covers them. None where the profile doesn't
-    ask for it or they couldn't be told. Added later, so it is left out where it is None: a version that doesn't know it
-    can read all state but that of profiles which use it."""
+    offered: tuple[str, ...] = Field(default=(), exclude_if=lambda lines: not lines)
+    """The packages that were newer than those of the image before it, `name=version`, sorted. None of these versions
+    makes it stale, even if apk doesn't install them."""
     build: Build
     access: Access
     """Who may launch it while it isn't private by its withdrawal."""
     withdrawal: Withdrawal | None = Field(default=None, exclude_if=_is_none)
-    """Of an image that is not current; as `packages`, left out where it is None."""
+    """Of an image that is not current; left out where it is None."""
     cloud: CloudAccess
     vm: BuildVm
     releases_dir: str = "releases"
     copy_from: CloudAccess | None = Field(default=None, exclude_if=_is_none)
-    """The home Region, of an image that is carried over from there instead of being built; as `packages`, left out
+    """The home Region, of an image that is carried over from there instead of being built; left out
     where it is None."""
     resource: str | None = Field(default=None, exclude_if=_is_none)
-    """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home. As
-    `packages`, left out where it is None."""
+    """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home. Left out
+    where it is None."""
 
     @property
     def owner(self) -> Owner:
@@ -200,8 +199,7 @@ class ImageRecord(_Wire):
     """What the installed packages say that they take."""
     packages: int | None = None
     installed: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none)
-    """What apk installed, `name=version`, where the profile wants rebuilds for other versions; as ImageSpec.packages,
-    left out where it is None."""
+    """What apk installed, `name=version`; None where nobody knows."""
     documents: dict[str, str] | None = Field(default=None, exclude_if=_is_none)
     """Digests (`sha256:` and 64 hex digits) of what is written out of it, by kind (omi.documents); left out where it is
     None, as `installed`."""
@@ -210,7 +208,7 @@ class ImageRecord(_Wire):
     boot_seconds: int | None = None
     """From the VM's start to its SSH banner when it was verified."""
     boot_modes: tuple[str, ...] = Field(default=_LEGACY, exclude_if=lambda modes: modes == _LEGACY)
-    """What starts VMs of it, sorted; as ImageSpec.packages, left out where it is what older versions made."""
+    """What starts VMs of it, sorted; left out where it is what older versions made."""
     disk: str | None = Field(default=None, exclude_if=_is_none)
     """Digest (`sha256:` and 64 hex digits) of its disk's raw content, where that was read: of an image that was carried
     over, and of the one that it was carried from once that is updated; left out where None, as the next."""

@@ -87,7 +87,7 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, know
         account=seen.accounts[region.name],
         only=settings.builds,
         edge_keep=discover.edge if discover is not None else None,
-        packages=seen.packages,
+        offers=seen.offers,
         access=settings.access_in(region.name),
         removed=None if region.is_wanted else f"Region {region.name} was removed from the stack's config",
         elsewhere=known,

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from omi.account import AccountView
-from omi.apkindex.selection import Selection
+from omi.apkindex.offer import Offer
 from omi.connecting import Connections, connect, connect_to
 from omi.errors import CloudError
 from omi.ledger import Ledger
@@ -42,8 +42,8 @@ class Survey:
     today: date
     """In UTC."""
     owner: Owner
-    packages: Mapping[str, Selection] = field(default_factory=dict)
-    """What apk would install, by build: those whose profile asks for it and of which it could be told."""
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    """What the repositories offer, by build: those whose profile asks for it and whose indexes could be had."""
     unreached: Mapping[str, str] = field(default_factory=dict)
     """Regions beside the home one whose cloud doesn't answer as it should, and why: they wait for another run."""
 
@@ -56,7 +56,7 @@ def survey_stack(settings: Settings, ledger: Ledger, owner: Owner, connecting: C
     Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked,
     CredentialsError (none, refused, or of another account than the one that the ledger's images are in), CloudError (of
     the home Region) and UpstreamError (a package index that no trusted key has signed, where a build wants to be
-    rebuilt for other versions of its packages). Alpine that can't be reached is a warning in the answer, and another
+    rebuilt for newer packages). Alpine that can't be reached is a warning in the answer, and another
     Region that can't is in it, too.
     """
     check_own_releases(settings, owner.stack)
@@ -70,7 +70,7 @@ def survey_stack(settings: Settings, ledger: Ledger, owner: Owner, connecting: C
         staying = Ledger.of(image for each in regions if each.is_wanted for image in each.ledger.images)
         expanded, upstream = _discover(profile, settings, staying, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
-        packages, warnings = _packages(settings, trusted)
+        offers, warnings = _offers(settings, trusted)
         upstream = replace(upstream, warnings=(*upstream.warnings, *warnings))
         accounts, unreached = {}, {}
         for each, account in zip(regions, asked, strict=True):
@@ -80,7 +80,7 @@ def survey_stack(settings: Settings, ledger: Ledger, owner: Owner, connecting: C
                 if each.is_home:
                     raise
                 unreached[each.name] = str(error)
-        return Survey(expanded, upstream, accounts, today, owner, packages, unreached)
+        return Survey(expanded, upstream, accounts, today, owner, offers, unreached)
 
 
 def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
@@ -103,7 +103,7 @@ def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date)
     return found, replace(upstream, warnings=(*upstream.warnings, *sorted(told)))
 
 
-def _packages(settings: Settings, builds: Sequence[Build]) -> tuple[Mapping[str, Selection], tuple[str, ...]]:
+def _offers(settings: Settings, builds: Sequence[Build]) -> tuple[Mapping[str, Offer], tuple[str, ...]]:
     asking = [
         build
         for build in builds
@@ -115,7 +115,7 @@ def _packages(settings: Settings, builds: Sequence[Build]) -> tuple[Mapping[str,
     from omi.apkindex.ask import read_offered
 
     offered = read_offered(settings, asking, cache_folder() / "upstream")
-    return offered.selections, offered.warnings
+    return offered.offers, offered.warnings
 
 
 def _branches(profile: Profile) -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Numeric order of Alpine's versions and releases and of this project's revisions; never the order of strings."""
+"""The order of Alpine's versions: packages, releases and branches as apk orders them, and this project's revisions."""
 
 from __future__ import annotations
 
@@ -11,43 +11,76 @@ from omi.errors import InputError
 EDGE = "edge"
 """The rolling branch; its images have the day of their build as release, `edge-20261123`."""
 
-ReleaseKey = tuple[int, tuple[int, ...], str, tuple[tuple[int, int], ...], str]
-
-# Suffixes of apk version strings, those before the plain version negative (apk-package(5)).
-_SUFFIXES = {"alpha": -4, "beta": -3, "pre": -2, "rc": -1, "cvs": 1, "svn": 2, "git": 3, "hg": 4, "p": 5}
-_BEFORE_RELEASE = re.compile(r"_(?:alpha|beta|pre|rc)\d*")
-NUMBER = r"\d{1,18}"
-"""Digits that are read as a number. Python itself refuses thousands of them, by an error of its own."""
-_NUMERIC = re.compile(
-    rf"v?(?P<numbers>{NUMBER}(?:\.{NUMBER})*)(?P<letter>[a-z]?)(?P<suffixes>(?:_[a-z]+(?:{NUMBER})?)*)"
+_DIGITS = r"\d{1,18}"
+"""Digits that are read as a number, as many as apk's 64 bits hold. Python refuses thousands by an error of its own."""
+_BEFORE, _AFTER = ("alpha", "beta", "pre", "rc"), ("cvs", "svn", "git", "hg", "p")
+_SUFFIX = {name: place for place, name in enumerate((*_BEFORE, *_AFTER))}
+_VERSION = re.compile(
+    rf"(?P<first>{_DIGITS})(?P<numbers>(?:\.{_DIGITS})*)(?P<letter>[a-z]?)"
+    rf"(?P<suffixes>(?:_(?:{'|'.join(_SUFFIX)})(?:{_DIGITS})?)*)(?:~(?P<hash>[0-9a-f]+))?(?:-r(?P<revision>{_DIGITS}))?",
+    re.ASCII,
 )
+_SUFFIX_PART = re.compile(r"_([a-z]+)(\d*)")
+_BEFORE_RELEASE = re.compile(rf"_(?:{'|'.join(_BEFORE)})\d*")
 _DATED = re.compile(r"(?:edge-?)?(?P<day>\d{8})|edge")
-_REVISION = re.compile(rf"r?({NUMBER})")
+_REVISION = re.compile(rf"r?({_DIGITS})")
 
+# Where two versions differ in the kind of a part, the later kind is the greater version: 1_rc1 < 1 < 1-r0 < 1_p1 < 1.0.
+_PRE_SUFFIX, _END, _PACKAGE_REVISION, _HASH, _SUFFIX_NUMBER, _POST_SUFFIX, _LETTER, _NUMBER = range(8)
+
+VersionKey = tuple[tuple[int, int, str], ...]
+ReleaseKey = tuple[int, VersionKey, str]
 _UNKNOWN, _NUMBERED, _ROLLING = range(3)
+
+
+@lru_cache(maxsize=8192)
+def package_key(version: str) -> VersionKey:
+    """Sort key of a package's version, by which apk's order comes out; ValueError for what is no version.
+
+    A version is `number{.number}{letter}{_suffix{number}}{~hash}{-rN}` (apk-package(5)).
+    """
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        message = f"{version!r} is no version of a package"
+        raise ValueError(message)
+    parts = [(_NUMBER, int(match["first"]), "")]
+    # a later number that begins with 0 is text, after Gentoo's rule for fractions
+    for text in match["numbers"].split(".")[1:]:
+        parts.append((_NUMBER, -1, text) if text[0] == "0" else (_NUMBER, int(text), ""))
+    if match["letter"]:
+        parts.append((_LETTER, 0, match["letter"]))
+    for name, number in _SUFFIX_PART.findall(match["suffixes"]):
+        parts.append((_PRE_SUFFIX if name in _BEFORE else _POST_SUFFIX, _SUFFIX[name], ""))
+        if number:
+            parts.append((_SUFFIX_NUMBER, int(number), ""))
+    if match["hash"]:
+        parts.append((_HASH, 0, match["hash"]))
+    if match["revision"]:
+        parts.append((_PACKAGE_REVISION, int(match["revision"]), ""))
+    return (*parts, (_END, 0, ""))
+
+
+def is_package_version(text: str) -> bool:
+    """Whether apk takes it for a version at all."""
+    return _VERSION.fullmatch(text) is not None
+
+
+def begins_with(version: str, prefix: str) -> bool:
+    """Whether a package's version is `prefix` or only goes on after it (apk's `~`): 3.5.8-r0 begins with 3.5."""
+    parts = package_key(prefix)[:-1]
+    return package_key(version)[: len(parts)] == parts
 
 
 @lru_cache(maxsize=4096)
 def release_key(release: str) -> ReleaseKey:
-    """Sort key of a release or version: 3.9 < 3.10_rc1 < 3.10 < 3.10.1 < edge < edge-20261123 < edge-20261124.
+    """Sort key of a release or branch: 3.9 < 3.10_rc1 < 3.10 < 3.10.1 < edge < edge-20261123 < edge-20261124.
 
-    Total over all strings: what isn't a version sorts first. Only equal strings have equal keys, though 3.23 and 3.23.0
-    are neighbours.
+    Total over all strings: what isn't a version sorts first, and only equal strings have equal keys.
     """
     if dated := _DATED.fullmatch(release):
-        return (_ROLLING, (int(dated["day"] or 0),), "", (), release)
-    if not (numbered := _NUMERIC.fullmatch(release)):
-        return (_UNKNOWN, (), "", (), release)
-    numbers = tuple(int(part) for part in numbered["numbers"].split("."))
-    while len(numbers) > 1 and numbers[-1] == 0:
-        numbers = numbers[:-1]
-    return (_NUMBERED, numbers, numbered["letter"], _suffix_key(numbered["suffixes"]), release)
-
-
-def _suffix_key(suffixes: str) -> tuple[tuple[int, int], ...]:
-    parts = (re.fullmatch(r"([a-z]+)(\d*)", part) for part in suffixes.split("_")[1:])
-    ranked = [(_SUFFIXES.get(part[1], 0), int(part[2] or 0)) for part in parts if part]
-    return (*ranked, (0, 0))
+        return (_ROLLING, ((_NUMBER, int(dated["day"] or 0), ""),), release)
+    plain = release.removeprefix("v")
+    return (_NUMBERED, package_key(plain), release) if is_package_version(plain) else (_UNKNOWN, (), release)
 
 
 def version_key(version: str) -> ReleaseKey:

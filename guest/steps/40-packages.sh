@@ -14,7 +14,6 @@ install_packages() {
 	add_packages
 	sed -i '/^SOURCE_DATE_EPOCH=/d' "$ROOT/etc/mkinitfs/mkinitfs.conf"
 	check_release
-	tell_installed
 	tell_changes packages
 	printf '%s\n' "$REPOSITORIES" > "$ROOT/etc/apk/repositories"
 	keep_keys
@@ -151,12 +150,6 @@ tell_installs() {
 		*Executing\ mkinitfs-*trigger*) say_step "making the initramfs" ;;
 		esac
 	done
-}
-
-# All packages in one line, name=version: what a later update compares with what the mirror then offers.
-tell_installed() {
-	versions=$("$APK" info --root "$ROOT" -v 2> /dev/null | sed -n 's/^\(.*\)-\([0-9]\)/\1=\2/p' | tr '\n' ' ') || :
-	echo "guest: INSTALLED ${versions% }"
 }
 
 check_release() {

@@ -1,1 +1,1 @@
-"""Alpine's package indexes: fetched, their signatures verified, and what apk would install from them worked out."""
+"""Alpine's package indexes: fetched, their signatures verified, and which versions they offer."""

@@ -1,4 +1,4 @@
-"""Asks the mirror what apk would install for builds that are rebuilt when packages change."""
+"""Asks the mirror which packages it offers to builds that are rebuilt when packages change."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from omi.apkindex.read import Package, read_index
-from omi.apkindex.select import UnresolvableError, select
-from omi.apkindex.selection import Selection
+from omi.apkindex.dependency import read_dependency
+from omi.apkindex.offer import Offer
+from omi.apkindex.read import Index, read_index
 from omi.apkindex.signature import UntrustedError
-from omi.apkindex.universe import Repository
 from omi.guest_data import trusted_keys
 from omi.profile.content import install_repositories, package_lines
 from omi.profile.model import Build
@@ -23,21 +22,21 @@ MAX_INDEX = 64 * 1024 * 1024
 """Bytes."""
 
 _Keys = Mapping[str, str]
-_Indexes = dict[tuple[str, frozenset[tuple[str, str]]], tuple[Package, ...]]
-"""What an index holds, by its URL and the keys that it was verified with."""
+_Indexes = dict[tuple[str, frozenset[tuple[str, str]]], Index]
+"""By URL and the keys that it was verified with."""
 
 
 @dataclass(frozen=True)
 class Offered:
     """What the indexes say now."""
 
-    selections: Mapping[str, Selection] = field(default_factory=dict)
-    """By build; none for a build that doesn't ask for it or of which it couldn't be told."""
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    """By build, but for those whose indexes couldn't be had."""
     warnings: tuple[str, ...] = ()
 
 
 def read_offered(settings: Settings, builds: Sequence[Build], cache_dir: Path, limit: float = LIMIT) -> Offered:
-    """What apk would install for each of `builds`, from the indexes of its repositories at the stack's mirror.
+    """What the repositories of each of `builds` offer, by their indexes at the stack's mirror.
 
     All indexes are asked for at once, with validators from earlier runs. One that can't be had leaves its builds out,
     with a warning: an earlier answer would not do, since another machine may have seen a later one. Raises
@@ -49,20 +48,18 @@ def read_offered(settings: Settings, builds: Sequence[Build], cache_dir: Path, l
     got = get_all(reading.readers(), Store(cache_dir), limit, MAX_INDEX)
     if reading.refused:
         raise reading.refused[min(reading.refused)]
-    selections, warnings = {}, list(_unreached(urls, got))
+    offers, warnings = {}, list(_unreached(urls, got))
     for build in builds:
         if all(_is_fresh(got[url]) for url in urls[build.name]):
-            repositories = [
-                Repository(reading.packages(url, keys[build.name]), tag) for url, tag in urls[build.name].items()
-            ]
+            indexes = [(tag, reading.index(url, keys[build.name])) for url, tag in urls[build.name].items()]
             try:
-                selections[build.name] = select(repositories, package_lines(build))
-            except UnresolvableError as error:
+                offers[build.name] = Offer(indexes, tuple(map(read_dependency, package_lines(build))))
+            except ValueError as error:
                 warnings.append(f"{build.name}: {_UNKNOWN}: {error}")
-    return Offered(selections, tuple(warnings))
+    return Offered(offers, tuple(warnings))
 
 
-_UNKNOWN = "the versions of its packages are not known, so that its content alone decides"
+_UNKNOWN = "whether newer packages are offered is not known, so only its content decides"
 
 
 def _index_urls(settings: Settings, build: Build) -> dict[str, str | None]:
@@ -102,8 +99,8 @@ class _Reading:
         """One reader for each index."""
         return {url: self._reader(url) for url in self._keys}
 
-    def packages(self, url: str, keys: _Keys) -> tuple[Package, ...]:
-        """What an index holds that was read."""
+    def index(self, url: str, keys: _Keys) -> Index:
+        """An index that was read."""
         return self._indexes[url, frozenset(keys.items())]
 
     def _reader(self, url: str) -> Callable[[bytes], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from omi.apkindex.version import begins_with, compare, is_version
+from omi.version import begins_with, is_package_version, package_key
 
 _DEPENDENCY = re.compile(r"(!?)([^<>=~@!]+)(?:@([^<>=~@!]+))?(?:([<>=~]+)(.+))?")
 
@@ -28,20 +28,20 @@ class Dependency:
         return self._matches(offered) != self.conflict
 
     def _matches(self, offered: str | None) -> bool:
-        if not self.sign or offered is None:
+        if not self.sign or offered is None or ("~" in self.sign and begins_with(offered, self.version)):
             return True
-        order = begins_with(offered, self.version) if "~" in self.sign else compare(offered, self.version)
-        return {0: "=" in self.sign or "~" in self.sign, -1: "<" in self.sign, 1: ">" in self.sign}[order]
-
-    def __str__(self) -> str:
-        tag = f"@{self.tag}" if self.tag else ""
-        return f"{'!' if self.conflict else ''}{self.name}{tag}{self.sign}{self.version}"
+        left, right = package_key(offered), package_key(self.version)
+        return (
+            (left < right and "<" in self.sign)
+            or (left > right and ">" in self.sign)
+            or (left == right and "=" in self.sign)
+        )
 
 
 def read_dependency(text: str) -> Dependency:
     """Read one; ValueError for what apk wouldn't read."""
     match = _DEPENDENCY.fullmatch(text)
-    if match is None or (match[5] is not None and not is_version(match[5])):
+    if match is None or (match[5] is not None and not is_package_version(match[5])):
         message = f"{text!r} is no dependency"
         raise ValueError(message)
     return Dependency(match[2], match[4] or "", match[5] or "", bool(match[1]), match[3])

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from omi.safe_json import read_json
 
 _LINE = re.compile(r"^(?:==> |--> |    )?outscale-bsusurrogate\.alpine: ?(.*)$")
-_GUEST = re.compile(r"^guest: (STEP|ERROR:|INSTALLED|FACT|RESULT) ?(.*)$")
+_GUEST = re.compile(r"^guest: (STEP|ERROR:|FACT|RESULT) ?(.*)$")
 _ERRORED = re.compile(r"^Build 'outscale-bsusurrogate\.alpine' errored(?: after [^:]*)?: (.*)$")
 _VOLUME = re.compile(r"\bvol-[0-9a-f]{8,17}\b")
 _VM = re.compile(r"\bVm ID: (i-[0-9a-f]{8,17})\b")
@@ -20,7 +20,6 @@ _ITEM = re.compile(r"^\t\* (.+)$")
 """Of a list of errors, whose items tell no more than the cloud's answer (Go's hashicorp/go-multierror writes it so)."""
 _BUSY = re.compile(r"\b(?:429 Too Many Requests|500 Internal Server Error|503 Service Unavailable)\b")
 _TEMPLATE_ERROR = re.compile(r"^(?:Error: |\* )(.*)$")
-_PACKAGE = re.compile(r"[^=]+=[^=]+")
 _STEPS = (
     ("Launching a source", "booting the build VM"),
     ("Waiting for SSH", "waiting for the build VM's SSH"),
@@ -64,9 +63,6 @@ class PackerOutput:
     phase: Literal["boot", "snapshot"] | None = None
     """Whether Packer waits, without a limit of its own, for the build VM or for the snapshot."""
     result: GuestResult = GuestResult()
-    installed: tuple[str, ...] | None = None
-    """What apk installed, `name=version`."""
-
     facts: list[str] = field(default_factory=list)
     """What the guest scripts found in the finished root, `key=value`: omi.verify judges it."""
     _doing: str = "building"
@@ -110,10 +106,6 @@ class PackerOutput:
             return None
         if kind == "FACT":
             self.facts.append(text)
-            return None
-        if kind == "INSTALLED":
-            lines = text.split()
-            self.installed = tuple(sorted(lines)) if lines and all(map(_PACKAGE.fullmatch, lines)) else None
             return None
         if kind == "ERROR:":
             self.guest_errors.append(text)

@@ -18,7 +18,6 @@ class Source:
     release: str
     revision: int
     digest: str
-    packages: tuple[str, ...] | None
 
 
 def sources_of(home: Plan) -> Mapping[str, Source]:
@@ -27,9 +26,9 @@ def sources_of(home: Plan) -> Mapping[str, Source]:
     for build, steps in home.declared():
         image = steps[0].image
         if isinstance(image, LedgerImage) and not image.record.adopted and image.record.verified:
-            found[build] = Source(image.release, image.revision, image.spec.digest, image.spec.packages)
+            found[build] = Source(image.release, image.revision, image.spec.digest)
         elif isinstance(image, PlannedImage) and (image.existing is None or image.existing.managed):
-            found[build] = Source(image.release, image.revision, image.digest, image.packages)
+            found[build] = Source(image.release, image.revision, image.digest)
     return found
 
 
@@ -64,7 +63,6 @@ def _carried(
         step.image,
         build=step.image.build.model_copy(update=pins),
         digest=source.digest,
-        packages=source.packages,
         copy_from=home,
     )
     if step.action in (Action.BUILD, Action.REBUILD):

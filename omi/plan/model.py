@@ -63,8 +63,8 @@ class PlannedImage:
     end_of_life: date | None = None
     existing: AccountImage | None = None
     """The OMI that is adopted."""
-    packages: tuple[str, ...] | None = None
-    """Those that the plan saw, `name=version`, where they count."""
+    offered: tuple[str, ...] = ()
+    """The newer packages that its build is to bring in, `name=version`."""
     region: str | None = None
     """Where it is to be; None is the home Region."""
     resource: str | None = None
@@ -88,7 +88,7 @@ class PlannedImage:
             revision=self.revision,
             digest=self.digest,
             end_of_life=self.end_of_life,
-            packages=self.packages,
+            offered=self.offered,
             build=self.build,
             access=self.build.access,
             cloud=cloud,

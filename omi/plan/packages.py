@@ -1,87 +1,79 @@
-"""What of an image's packages is no longer what apk would install, and how that is told."""
+"""Which of an image's packages are offered in a newer version, and how a reason names them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omi.apkindex.selection import Selection, read_lines
-from omi.apkindex.version import compare, is_version
+from omi.apkindex.offer import Offer
 from omi.ledger import LedgerImage
 from omi.profile.model import Build
-from omi.version import EDGE
+from omi.version import EDGE, is_package_version, package_key
 
-_TOLD = 4
-"""More changes than this are counted, not told."""
+_NAMED = 4
+"""More packages than this are counted, not named."""
 
 
 @dataclass(frozen=True)
-class PackageNews:
-    """How what would be installed now differs from what an image holds."""
+class NewerPackage:
+    """One package of an image, and the newer version that its repositories offer."""
 
-    changes: tuple[str, ...] = ()
-    """In words; none where nothing differs or nothing is known."""
-    only_older: bool = False
-    """Nothing of it is newer: a mirror that lags behind, which is no reason to build."""
-
-    @property
-    def ask_for_build(self) -> bool:
-        """Whether they make a new revision."""
-        return bool(self.changes) and not self.only_older
+    name: str
+    installed: str
+    offered: str
 
     def __str__(self) -> str:
-        more = len(self.changes) - _TOLD
-        return ", ".join(self.changes[:_TOLD]) + (f" and {more} more" if more > 0 else "")
+        return f"{self.name} {self.installed} → {self.offered}"
 
 
-def countable(selection: Selection | None, build: Build, release: str) -> Selection | None:
-    """The selection, if it is what an image of this release would be made from.
+def countable(offer: Offer | None, build: Build, release: str) -> Offer | None:
+    """The offer, if an image of this release would be made from it.
 
-    A mirror's index follows the newest release, so it says nothing of one that is pinned to an earlier or that the
-    mirror's list names before or after the index does.
+    A mirror's index follows the newest release, so it says nothing of an image that is pinned to an earlier one or
+    that the mirror's list of releases names before or after the index does.
     """
-    if selection is None or build.version == EDGE or selection.release in (None, release):
-        return selection
+    if offer is None or build.version == EDGE or offer.release in (None, release):
+        return offer
     return None
 
 
-def package_news(image: LedgerImage, seen: Selection | None) -> PackageNews:
-    """What differs, going by what the plan saw when the image was made and by what apk then installed.
+def newer_packages(image: LedgerImage, offer: Offer | None) -> tuple[NewerPackage, ...]:
+    """The packages of an image that make it stale, by name; none where what is installed or offered isn't known.
 
-    A difference counts only if neither was already so: what the plan saw settles where apk chose otherwise than was
-    worked out, and what apk installed where the mirror moved on before the build. Without `seen` nothing is known.
+    A version that is offered again after a build that could not install it doesn't count, nor does an older one.
     """
-    planned, installed = image.spec.packages, image.record.installed
-    if seen is None:
-        return PackageNews()
-    if planned is None and installed is None:
-        # another hand's image never tells; to build in its place at once would be to refuse it
-        return PackageNews(() if image.record.adopted else ("the versions of its packages are not recorded yet",))
-    expected = read_lines(planned if planned is not None else installed or ())
-    held = read_lines(installed if installed is not None else planned or ())
-    names = {
-        name
-        for name in {*expected, *seen.versions}
-        if seen.versions.get(name) not in (expected.get(name), held.get(name))
-    }
-    return _news({name: (held.get(name, expected.get(name)), seen.versions.get(name)) for name in names}, seen.origins)
+    if offer is None:
+        return ()
+    installed, tried = _by_name(image.record.installed or ()), _tried_in_vain(image)
+    offered = {name: offer.newest(name) for name in sorted(installed)}
+    return tuple(
+        NewerPackage(name, installed[name], version)
+        for name, version in offered.items()
+        if version is not None and _is_newer(version, tried.get(name, installed[name]))
+    )
 
 
-def _news(changes: Mapping[str, tuple[str | None, str | None]], origins: Mapping[str, str]) -> PackageNews:
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    for name, (before, after) in changes.items():
-        if before is not None and after is not None:
-            groups.setdefault((origins.get(name, name), before, after), []).append(name)
-    told = [
-        f"{names[0] if len(names) == 1 else origin} {before} → {after}"
-        for (origin, before, after), names in groups.items()
-    ]
-    came = [f"+{name} {after}" for name, (before, after) in changes.items() if before is None]
-    went = [f"-{name}" for name, (_, after) in changes.items() if after is None]
-    only_older = bool(changes) and all(_is_older(*versions) for versions in changes.values())
-    return PackageNews((*sorted(told), *sorted(came), *sorted(went)), only_older)
+def tried_next(before: LedgerImage, offer: Offer | None) -> tuple[str, ...]:
+    """What the image after this one is made for, `name=version`: the newer packages, and those once tried in vain."""
+    newer = {each.name: each.offered for each in newer_packages(before, offer)}
+    return tuple(f"{name}={version}" for name, version in sorted({**_tried_in_vain(before), **newer}.items()))
 
 
-def _is_older(before: str | None, after: str | None) -> bool:
-    versions = [version for version in (before, after) if version is not None and is_version(version)]
-    return len(versions) == 2 and compare(versions[1], versions[0]) < 0
+def _tried_in_vain(image: LedgerImage) -> dict[str, str]:
+    installed, offered = _by_name(image.record.installed or ()), _by_name(image.spec.offered)
+    return {name: each for name, each in offered.items() if name in installed and _is_newer(each, installed[name])}
+
+
+def _by_name(lines: Sequence[str]) -> dict[str, str]:
+    """Versions by name, from `name=version`."""
+    return {name: version for name, _, version in (line.partition("=") for line in lines)}
+
+
+def _is_newer(one: str, other: str) -> bool:
+    return is_package_version(one) and is_package_version(other) and package_key(one) > package_key(other)
+
+
+def named(packages: Sequence[NewerPackage]) -> str:
+    """The packages in words: `openssl 3.5.8-r0 → 3.5.9-r0, zlib 1-r0 → 1-r1`."""
+    more = len(packages) - _NAMED
+    return ", ".join(map(str, packages[:_NAMED])) + (f" and {more} more" if more > 0 else "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from omi.account import AccountView
-from omi.apkindex.selection import Selection
+from omi.apkindex.offer import Offer
 from omi.errors import UpstreamError
 from omi.ledger import Ledger, LedgerImage
 from omi.plan.guard import check_clash, check_mass_prune, check_names, check_only, check_twice
@@ -40,7 +40,7 @@ def make_plan(
     account: AccountView | None = None,
     only: Collection[str] = (),
     edge_keep: int | None = None,
-    packages: Mapping[str, Selection] | None = None,
+    offers: Mapping[str, Offer] | None = None,
     access: Access | None = None,
     removed: str | None = None,
     elsewhere: Collection[str] = (),
@@ -50,7 +50,7 @@ def make_plan(
     `account` is what the account holds, None where nobody looked: then nothing is known of adoption, drift and VMs.
     `only` names the builds that may change; the images of all others are kept as they are, access included.
     `edge_keep` is how many images of each edge build stay (the profile's `discover.edge`), None all.
-    `packages` is what apk would install by build; for a build without, the content alone decides.
+    `offers` are what the repositories offer, by build; for a build without, the content alone decides.
     `access` is who may launch the images, whatever the builds say; None leaves it to them.
     `removed` is why no image is wanted here any more, whatever the builds say (the Region left the config); None if
     they are. `elsewhere` are builds that the stack has images of in other Regions.
@@ -72,7 +72,7 @@ def make_plan(
         account,
         frozenset(only),
         edge_keep,
-        packages or {},
+        offers or {},
         said_by,
         removed,
     )
@@ -113,13 +113,13 @@ class _Planner:
         account: AccountView | None,
         only: frozenset[str],
         edge_keep: int | None,
-        packages: Mapping[str, Selection],
+        offers: Mapping[str, Offer],
         said_by: str,
         removed: str | None,
     ) -> None:
         self._upstream, self._retention, self._today = upstream, retention, today
         self._digests, self._account, self._only, self._edge_keep = digests, account, only, edge_keep
-        self._packages, self._said_by, self._removed = packages, said_by, removed
+        self._offers, self._said_by, self._removed = offers, said_by, removed
         self._owner = (account.account if account else None) or next((i.record.account for i in ledger.images), "")
         self._protected = frozenset(retention.protect)
         self._names = frozenset(image.name for image in ledger.images)
@@ -144,8 +144,8 @@ class _Planner:
         else:
             require_key(build)
             account = self._account or AccountView()
-            packages = countable(self._packages.get(build.name), build, release)
-            asked = Request(build, release, last_day, images, gone, self._names, account, self._digests, packages)
+            offer = countable(self._offers.get(build.name), build, release)
+            asked = Request(build, release, last_day, images, gone, self._names, account, self._digests, offer)
             outcome = wish(asked)
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)

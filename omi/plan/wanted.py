@@ -8,11 +8,10 @@ from datetime import date
 from functools import cached_property
 
 from omi.account import AccountImage, AccountView
-from omi.apkindex.selection import Selection
-from omi.digest import with_packages
+from omi.apkindex.offer import Offer
 from omi.ledger import LedgerImage
 from omi.plan.model import Action, PlannedImage, Step
-from omi.plan.packages import package_news
+from omi.plan.packages import named, newer_packages, tried_next
 from omi.profile.content import content
 from omi.profile.model import Build
 from omi.version import release_key
@@ -46,33 +45,27 @@ class Request:
     """OMI names that the ledger holds, of whatever build, so that no second resource may have them."""
     account: AccountView
     content_digest: Callable[[Build, str], str]
-    seen: Selection | None = None
-    """What apk would install, where that counts and is known."""
-
-    @property
-    def packages(self) -> tuple[str, ...] | None:
-        """The same as an image's spec holds it."""
-        return self.seen.lines if self.seen is not None else None
+    offer: Offer | None = None
+    """What the build's repositories offer, where that counts and is known."""
 
     @cached_property
-    def content(self) -> str:
-        """The digest of the image's content without the versions of its packages."""
+    def digest(self) -> str:
+        """The digest of the image's content, which the versions of its packages are no part of."""
         return self.content_digest(self.build, self.release)
 
-    @property
-    def digest(self) -> str:
-        """The digest of a new image."""
-        return with_packages(self.content, self.packages)
+    @cached_property
+    def before(self) -> LedgerImage | None:
+        """The newest image of the build, be it gone."""
+        return max((*self.images, *self.gone), key=lambda image: image.order, default=None)
 
-    def has_content_of(self, image: LedgerImage) -> bool:
-        """Whether the image is of this content, whatever the versions of its packages."""
-        return image.spec.digest == with_packages(self.content, image.spec.packages)
+    def new_image(self, revision: int) -> PlannedImage:
+        """An image that is to be built."""
+        offered = tried_next(self.before, self.offer) if self.before else ()
+        return PlannedImage(self.build, self.release, revision, self.digest, self.end_of_life, offered=offered)
 
-    def new_image(self, revision: int, existing: AccountImage | None = None) -> PlannedImage:
-        """An image that is to be built, or `existing` to be adopted."""
-        return PlannedImage(
-            self.build, self.release, revision, self.digest, self.end_of_life, existing, packages=self.packages
-        )
+    def adopted_image(self, revision: int, existing: AccountImage) -> PlannedImage:
+        """One that is in the account; nobody knows what was offered when it was made."""
+        return PlannedImage(self.build, self.release, revision, self.digest, self.end_of_life, existing)
 
 
 def wish(request: Request) -> Wish:
@@ -83,12 +76,8 @@ def wish(request: Request) -> Wish:
     same = [image for image in request.images if image.release == release and image.version == build.version]
     if build.revision is not None:
         return _pinned_revision(request, same, build.revision)
-    if same and request.has_content_of(same[-1]):
-        news = package_news(same[-1], request.seen)
-        if not news.ask_for_build:
-            pinned = f", pinned to release {release}" if build.release else ""
-            older = f"; the mirror offers only older packages: {news}" if news.only_older else ""
-            return Wish(same[-1], None, f"current{pinned}{older}")
+    if same and same[-1].spec.digest == request.digest and not newer_packages(same[-1], request.offer):
+        return Wish(same[-1], None, f"current, pinned to release {release}" if build.release else "current")
     revisions = tuple(_of_account(request))
     if found := _adoptable(request, same, revisions):
         return Wish(same[-1] if same else None, _adopt(request, *found), "current until its successor is there")
@@ -150,7 +139,9 @@ def _adoptable(
 def _adopt(request: Request, revision: int, existing: AccountImage) -> Step:
     whose = "this stack's own, from an interrupted run" if existing.managed else f"made by {existing.maker}"
     return Step(
-        request.new_image(revision, existing), Action.ADOPT, f"{existing.omi} of that name is in the account, {whose}"
+        request.adopted_image(revision, existing),
+        Action.ADOPT,
+        f"{existing.omi} of that name is in the account, {whose}",
     )
 
 
@@ -176,7 +167,7 @@ def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Ac
         return Action.REBUILD, f"revision r{number}: {missing[-1].record.omi} (r{missing[-1].revision}) is gone"
     if newest is not None:
         return Action.BUILD, f"revision r{number}: {_changes(request, newest)}"
-    before = max((*request.images, *request.gone), key=lambda image: image.order, default=None)
+    before = request.before
     if before is None:
         return Action.BUILD, f"first image of {build.name}"
     pinned = "pinned to" if build.release else "new"
@@ -184,8 +175,8 @@ def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Ac
 
 
 def _changes(request: Request, newest: LedgerImage) -> str:
-    content = [] if request.has_content_of(newest) else [changed_content(newest.spec.build, request.build)]
-    return "; ".join([*content, *filter(None, [str(package_news(newest, request.seen))])])
+    content = [] if newest.spec.digest == request.digest else [changed_content(newest.spec.build, request.build)]
+    return "; ".join([*content, *filter(None, [named(newer_packages(newest, request.offer))])])
 
 
 def changed_content(before: Build, after: Build) -> str:

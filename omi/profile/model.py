@@ -113,7 +113,7 @@ class Build(_Model):
     firmware: Firmware = "bios"
     """What starts the boot loader; `hybrid` boots both ways."""
     rebuild_on: RebuildOn = Field(default="content", exclude_if=lambda value: value == "content")
-    """What makes a new revision; `packages` are other versions of the packages as well."""
+    """What makes a new revision; `packages` are newer packages as well."""
     keys: dict[str, str] = {}
     """File name of an apk signing key to the PEM text of the public key."""
     dropped_keys: dict[str, date] = Field(default={}, exclude_if=lambda value: not value)

@@ -290,8 +290,8 @@ class CommonKeys(Layer):
     )
     rebuild_on: Annotated[RebuildOn | None, Rule("content or packages")] = Field(
         None,
-        description="What makes a new revision: the image's `content` as it is written here, or also other versions of "
-        "the `packages` it would be installed with.",
+        description="What makes a new revision: another `content`, as it is written here, or also newer versions of "
+        "the installed `packages`.",
         examples=["packages"],
     )
     keys: dict[KeyFile, Switch] | None = Field(

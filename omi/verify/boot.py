@@ -31,10 +31,11 @@ _LOGIN_TRIES = 3
 
 @dataclass(frozen=True)
 class Verified:
-    """`boot_seconds` from the VM's start to its SSH banner; `size` after this first boot."""
+    """`boot_seconds` from the VM's start to its SSH banner; `size` after this first boot; `installed` by apk."""
 
     boot_seconds: int
     size: Size
+    installed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Verification:
             failed.append(f"the power button did not end it within {power_off} s (cloud.limits.power_off)")
         if failed:
             raise VerifyError("; ".join(dict.fromkeys(failed)))
-        return Verified(round(took), size)
+        return Verified(round(took), size, facts.installed)
 
     def _check_is_real(self, greeting: str) -> None:
         """A stub answers what was recorded of another image, so nothing that it says counts."""

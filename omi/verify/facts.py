@@ -76,6 +76,11 @@ class Facts:
         """The first value of a key, empty if it is absent."""
         return self.values.get(key, ("",))[0]
 
+    @property
+    def installed(self) -> tuple[str, ...]:
+        """What apk has installed, `name=version`, sorted."""
+        return tuple(sorted(self.values.get("apk_installed", ())))
+
     def number(self, key: str) -> int:
         """The first value as a number, 0 if it is none."""
         text = self.one(key)

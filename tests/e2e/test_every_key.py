@@ -125,7 +125,7 @@ def test_repositories_keys_and_packages(facts: Facts) -> None:
         f"{CDN}/v3.23/main",
     )
     assert sorted(line.split(".")[2].partition("-")[2] for line in facts.values["apk_key"]) == ["5261cecb", "6165ee59"]
-    world, installed = set(facts.values["world"]), set(facts.values["apk_installed"])
+    world, installed = set(facts.values["world"]), {line.partition("=")[0] for line in facts.installed}
     assert {"ca-certificates-bundle@edge", "curl>8", "sudo", "linux-virt"} <= world
     assert {"ca-certificates-bundle", "curl", "sudo"} <= installed
     assert not {"mtools", "tzdata", "doas"} & (world | installed)

@@ -22,9 +22,9 @@ import yaml
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
+from omi.apkindex.dependency import read_dependency
+from omi.apkindex.offer import Offer
 from omi.apkindex.read import read_index
-from omi.apkindex.select import UnresolvableError, select
-from omi.apkindex.universe import Repository
 from omi.documents.installed import packages_text, read_installed
 from omi.errors import OmiError
 from omi.image import CloudAccess, ImageRecord
@@ -54,7 +54,7 @@ from omi.stack import StackFile
 from omi.upstream.http import Store
 from omi.upstream.read import read_latest, read_releases
 from omi.verify.facts import Facts
-from tests.omi.apkindex.make import Key, index_text, package, signed
+from tests.omi.apkindex.make import Key, index_text, signed
 from tests.omi.specs import OWNER, make_spec
 
 TOP = Path(__file__).resolve().parents[2]
@@ -151,11 +151,9 @@ def _index(data: bytes) -> object:
 
 def _index_records(data: bytes) -> object:
     """What is in an archive whose signature is right."""
-    packages = read_index(signed(data, _key()), _key().trusted, "x86_64", "the index")
-    try:
-        return select([Repository(packages)], ["nginx", "openssl~3.5", "!vlan"])
-    except UnresolvableError:
-        return None
+    index = read_index(signed(data, _key()), _key().trusted, "x86_64", "the index")
+    asked = tuple(map(read_dependency, ("nginx", "openssl~3.5", "!vlan")))
+    return [Offer([(None, index)], asked).newest(name) for name in ("nginx", "openssl", "vlan")]
 
 
 def _oapi(answers: Callable[[str], _Answer]) -> Oapi:
@@ -448,7 +446,6 @@ _XML_ERROR = (
 )
 _PACKER = b"""==> outscale-bsusurrogate.alpine: guest: STEP making the filesystem
     outscale-bsusurrogate.alpine: guest: RESULT {"used_bytes": 1, "trimmed_bytes": 2, "packages": 3}
-    outscale-bsusurrogate.alpine: guest: INSTALLED musl=1.2.5-r1 busybox=1.37.0-r1
 Build 'outscale-bsusurrogate.alpine' errored after 1 minute: Script exited with non-zero exit status: 1."""
 _MANIFEST = {"builds": [{"artifact_id": "eu-west-2:ami-12345678"}], "last_run_uuid": "1"}
 _INSTALLED = b"C:Q1abc=\nP:musl\nV:1.2.5-r1\nA:x86_64\nI:10\nL:MIT\no:musl\n\nP:b\nV:1\nA:noarch\nC:Q1x\n"
@@ -466,7 +463,7 @@ def _deployment() -> bytes:
 def _targets() -> dict[str, Target]:
     build = {"version": "3.23", "arch": "x86_64"}
     profile = (TOP / "profiles" / "test.yaml").read_text(encoding="utf-8")
-    index = index_text([package("nginx", depends="so:x>=1 !vlan", provides="cmd:nginx=1"), package("openssl", "3.5.1")])
+    index = index_text({"nginx": "1-r0", "openssl": "3.5.1"})
     return {
         "profile": Target(_profile, (profile.encode(), b"builds:\n  a: {version: '3.23', arch: x86_64}\n")),
         "profile values": Target(

@@ -86,7 +86,6 @@ def fail_late(mode: str) -> int:
 def tell_what_the_guest_did(values: dict[str, Any], mode: str) -> None:
     """The lines that the guest's scripts print, and the files that they hand out."""
     print(f"    {PREFIX}guest: FACT end=yes", flush=True)
-    print(f"    {PREFIX}guest: INSTALLED musl=1.2.5-r23 busybox=1.37.0-r30", flush=True)
     result = {"used_bytes": 94000000, "trimmed_bytes": 147000000, "packages": 46}
     print(f"    {PREFIX}guest: RESULT {json.dumps(result)}", flush=True)
     output = Path(values["output"])

@@ -50,7 +50,7 @@ class Bench:
         self.launchers.append(self.account.launchers(omi.omi_id))
         if self.failure:
             raise self.failure
-        return Verified(boot_seconds=7, size=Size(95000000, 83000000))
+        return Verified(7, Size(95000000, 83000000), ("busybox=1.37.0-r30", "musl=1.2.5-r23"))
 
     def build(self, spec: ImageSpec) -> ImageRecord:
         folder = RunFolder(self.folder / spec.name)
@@ -78,6 +78,7 @@ def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench)
     assert (record.verified, record.adopted, record.boot_seconds) == (True, False, 7)
     assert (record.account, record.used_bytes, record.packages) == (bench.account.id, 94000000, 46)
     assert (record.trimmed_bytes, record.installed_bytes) == (147000000, 83000000)
+    assert record.installed == ("busybox=1.37.0-r30", "musl=1.2.5-r23")
     assert record.boot_modes == ("legacy",)
     assert "boot_modes" not in record.to_json(), "an earlier version reads it, and wrote none"
     found = find_own(bench.account.cloud, spec.name)
@@ -86,17 +87,6 @@ def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench)
     assert bench.launchers == [set()], "nobody launches what isn't verified"
     assert bench.account.launchers(record.omi) == {bench.account.other_id, "all"}
     assert not list((bench.folder / spec.name).glob("alpine-omi-*")), "a private key was left"
-
-
-@pytest.mark.parametrize(
-    ("rebuild_on", "installed"), [("content", None), ("packages", ("busybox=1.37.0-r30", "musl=1.2.5-r23"))]
-)
-def test_what_apk_installed_is_recorded_where_the_profile_wants_to_know(
-    bench: Bench, rebuild_on: str, installed: tuple[str, ...] | None
-) -> None:
-    spec = bench.account.spec()
-    spec = spec.model_copy(update={"build": spec.build.model_copy(update={"rebuild_on": rebuild_on})})
-    assert bench.build(spec).installed == installed
 
 
 @pytest.mark.slow

@@ -1,3 +1,5 @@
+"""Versions of packages, releases and branches, and revisions, in their order."""
+
 from __future__ import annotations
 
 from datetime import date
@@ -7,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omi.errors import InputError
-from omi.version import edge_release, is_prerelease, release_key, revision_key, version_key, version_of
+from omi.version import (
+    begins_with,
+    edge_release,
+    is_package_version,
+    is_prerelease,
+    package_key,
+    release_key,
+    revision_key,
+    version_key,
+    version_of,
+)
 
 ASCENDING = [
     "not-a-version",
@@ -90,3 +102,72 @@ def test_candidates_are_told_from_releases() -> None:
 
 def test_edge_is_released_by_the_day() -> None:
     assert edge_release(date(2026, 3, 9)) == "edge-20260309"
+
+
+NUMBERS = st.lists(st.integers(0, 2000), min_size=1, max_size=4)
+SUFFIXES = ["alpha", "beta", "pre", "rc", "cvs", "svn", "git", "hg", "p"]
+
+
+def versions() -> st.SearchStrategy[str]:
+    suffix = st.builds(lambda name, number: f"_{name}{number}", st.sampled_from(SUFFIXES), st.sampled_from(["", 1, 12]))
+    return st.builds(
+        lambda numbers, letter, suffixes, revision: f"{numbers}{letter}{suffixes}{revision}",
+        NUMBERS.map(lambda numbers: ".".join(map(str, numbers))),
+        st.sampled_from(["", "a", "b"]),
+        st.lists(suffix, max_size=2).map("".join),
+        st.sampled_from(["", "-r0", "-r2", "-r10"]),
+    )
+
+
+@pytest.mark.parametrize(
+    "ascending",
+    [
+        ["3.5.8-r0", "3.5.9-r0", "3.5.9-r2", "3.5.9-r10", "3.5.10-r0", "3.10-r0", "10-r0"],
+        [
+            "1_alpha",
+            "1_alpha2",
+            "1_alpha10",
+            "1_beta",
+            "1_pre",
+            "1_rc1",
+            "1",
+            "1_cvs",
+            "1_svn",
+            "1_git",
+            "1_hg",
+            "1_p1",
+        ],
+        ["9.9_p1-r0", "9.9_p2-r0", "9.9_p10-r0", "10.0_p1-r0"],
+        ["1.0", "1.0a", "1.0b", "1.0.1", "1.1_rc1", "1.1"],
+        ["1.01", "1.1"],
+        ["20260909-r0", "20261001-r0"],
+        ["3.23.6", "3.24.0_alpha20261001", "3.24.0_rc1", "3.24.0"],
+    ],
+)
+def test_packages_are_ordered_as_apk_orders_them(ascending: list[str]) -> None:
+    for place, one in enumerate(ascending):
+        for other_place, other in enumerate(ascending):
+            assert (package_key(one) < package_key(other)) == (place < other_place), (one, other)
+
+
+@given(NUMBERS, NUMBERS)
+def test_numbers_of_packages_are_compared_as_numbers(one: list[int], other: list[int]) -> None:
+    left, right = (package_key(".".join(map(str, numbers))) for numbers in (one, other))
+    assert (left < right, left == right) == (one < other, one == other)
+
+
+@given(st.integers(0, 5000), st.integers(0, 5000))
+def test_revisions_of_packages_are_numbers(one: int, other: int) -> None:
+    assert (package_key(f"1.2_p3-r{one}") < package_key(f"1.2_p3-r{other}")) == (one < other)
+
+
+@given(versions())
+def test_a_version_begins_with_what_it_goes_on_from(version: str) -> None:
+    assert begins_with(f"{version.partition('-')[0]}-r7", version.partition("-")[0])
+
+
+@pytest.mark.parametrize("text", ["", "a", "1.", "1..2", "1_foo", "1-r", "1-1", "1bc", "1.2-r1.3", "1 ", "\u0661"])
+def test_what_is_no_version(text: str) -> None:
+    assert not is_package_version(text)
+    with pytest.raises(ValueError, match="no version"):
+        package_key(text)

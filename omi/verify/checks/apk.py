@@ -17,7 +17,7 @@ def check_apk(facts: Facts, expected: Expected) -> Iterator[str]:
     if repositories != repository_lines(build):
         yield f"/etc/apk/repositories says {repositories} instead of {repository_lines(build)}"
     yield from _check_keys(facts, build.keys)
-    installed = set(facts.values.get("apk_installed", ()))
+    installed = {line.partition("=")[0] for line in facts.installed}
     for name in sorted({re.split("[@<>=~]", line)[0] for line in package_lines(build)} - installed):
         yield f"the package {name} is not installed"
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
-import hashlib
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import cached_property
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
-from omi.apkindex.read import Package
 
 
 class Key:
@@ -40,24 +36,12 @@ class Key:
         return self._private.sign(data, padding.PKCS1v15(), algorithm)
 
 
-def package(name: str, version: str = "1-r0", **values: str | int) -> Package:
-    """`depends`, `provides` and `install_if` as in an index."""
-    texts = {f"{key}_text": str(values.pop(key)) for key in ("depends", "provides", "install_if") if key in values}
-    return Package(name, version, str(values.pop("origin", name)), **texts, **values)  # type: ignore[arg-type]
-
-
-def index_text(packages: Iterable[Package]) -> str:
-    return "".join(f"{record(each)}\n\n" for each in packages)
-
-
-def record(each: Package, arch: str = "x86_64") -> str:
-    fields = {
-        "P": each.name, "V": each.version, "A": arch, "S": "1", "I": "1", "T": "made up", "U": "u", "L": "MIT",
-        "o": each.origin, "k": str(each.priority or ""), "D": each.depends_text, "p": each.provides_text,
-        "i": each.install_if_text,
-    }  # fmt: skip
-    text = "\n".join(f"{letter}:{value}" for letter, value in fields.items() if value)
-    return f"C:Q1{base64.b64encode(hashlib.sha1(text.encode(), usedforsecurity=False).digest()).decode()}\n{text}"
+def index_text(packages: Mapping[str, str], arch: str = "x86_64") -> str:
+    """An APKINDEX with these packages; versions by name."""
+    return "".join(
+        f"C:Q1hVd3XEX5CIJl3BM0eL2dKkYA4vo=\nP:{name}\nV:{version}\nA:{arch}\nS:1\nI:1\nT:made up\nL:MIT\no:{name}\n\n"
+        for name, version in packages.items()
+    )
 
 
 def signed(text: str | bytes, key: Key, kind: str = "RSA", name: str = "APKINDEX") -> bytes:

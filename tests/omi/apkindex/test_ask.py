@@ -8,22 +8,20 @@ from pathlib import Path
 import pytest
 
 from omi.apkindex.ask import Offered, read_offered
-from omi.apkindex.read import Package
 from omi.apkindex.signature import UntrustedError
 from omi.image import BuildVm
 from omi.profile.content import ALPINE_CDN
 from omi.profile.model import Build
 from omi.settings import Settings
-from tests.omi.apkindex.make import Key, index_text, package, signed
+from tests.omi.apkindex.make import Key, index_text, signed
 from tests.omi.upstream.site import Page, Site, serving
 
 KEY, OTHER = Key(), Key("other-5678.rsa.pub")
 MAIN, COMMUNITY, EDGE = (
     f"/alpine/{place}/x86_64/APKINDEX.tar.gz" for place in ("v3.23/main", "v3.23/community", "edge/testing")
 )
-SET_UP = ("e2fsprogs-extra", "tiny-cloud", "tiny-cloud-openrc")
-BASE = [package("alpine-base", "3.23.6-r0"), package("openssl", "3.5.8-r0")]
-BASE += [package(name) for name in ("linux-virt", "syslinux", *SET_UP)]
+BASE = {"alpine-base": "3.23.6-r0", "openssl": "3.5.8-r0"}
+UNKNOWN = "whether newer packages are offered is not known, so only its content decides"
 BUILD = Build(
     profile="p",
     name="a",
@@ -45,12 +43,12 @@ BUILD = Build(
 def site() -> Iterator[Site]:
     with serving() as site:
         offer(site, MAIN, BASE)
-        offer(site, COMMUNITY, [package("nginx")])
-        offer(site, EDGE, [package("foot", "2-r0"), package("openssl", "9-r0")])
+        offer(site, COMMUNITY, {"nginx": "1-r0"})
+        offer(site, EDGE, {"foot": "2-r0", "openssl": "9-r0"})
         yield site
 
 
-def offer(site: Site, path: str, packages: list[Package], key: Key = KEY, etag: str = '"one"') -> None:
+def offer(site: Site, path: str, packages: dict[str, str], key: Key = KEY, etag: str = '"one"') -> None:
     site.pages[path] = Page(signed(index_text(packages), key), etag=etag)
 
 
@@ -59,13 +57,17 @@ def ask(site: Site, cache: Path, *builds: Build, keys: tuple[str, ...] = (), lim
     return read_offered(settings, builds or (BUILD,), cache, limit)
 
 
-NEEDED = ("alpine-base=3.23.6-r0", *(f"{name}=1-r0" for name in sorted(("linux-virt", "syslinux", *SET_UP))))
-LINES = tuple(sorted((*NEEDED, "foot=2-r0", "openssl=3.5.8-r0"), key=lambda line: line.split("=")))
+def newest(offered: Offered, build: str = "a") -> dict[str, str | None]:
+    offer = offered.offers[build]
+    return {name: offer.newest(name) for name in ("alpine-base", "openssl", "nginx", "foot", "no-such")}
 
 
-def test_what_apk_would_install_from_all_repositories(site: Site, tmp_path: Path) -> None:
+NEWEST = {"alpine-base": "3.23.6-r0", "openssl": "3.5.8-r0", "nginx": "1-r0", "foot": "2-r0", "no-such": None}
+
+
+def test_the_packages_of_all_repositories_are_offered(site: Site, tmp_path: Path) -> None:
     offered = ask(site, tmp_path)
-    assert offered.selections["a"].lines == LINES
+    assert newest(offered) == NEWEST
     assert offered.warnings == ()
     assert sorted(path for path, _ in site.asked) == sorted([MAIN, COMMUNITY, EDGE])
 
@@ -78,10 +80,11 @@ def test_unchanged_indexes_are_not_sent_again(site: Site, tmp_path: Path) -> Non
 
 
 def test_builds_share_what_they_have_in_common(site: Site, tmp_path: Path) -> None:
-    other = BUILD.model_copy(update={"name": "b", "packages": {}})
+    other = BUILD.model_copy(update={"name": "b", "packages": {"openssl<3.5": True}})
     offered = ask(site, tmp_path, BUILD, other)
     assert len(site.asked) == 3
-    assert offered.selections["b"].lines == NEEDED
+    assert newest(offered) == NEWEST
+    assert newest(offered, "b") == NEWEST | {"openssl": None}
 
 
 @pytest.mark.parametrize("page", [Page(status=503), Page(status=404), Page(b"<html>log in</html>"), Page(hangs=True)])
@@ -90,44 +93,43 @@ def test_without_an_index_nothing_is_known_even_if_it_once_was(site: Site, tmp_p
     ask(site, tmp_path)
     site.pages[COMMUNITY] = page
     offered = ask(site, tmp_path, limit=1.0)
-    assert offered.selections == {}
+    assert offered.offers == {}
     (warning,) = offered.warnings
     assert warning.startswith(f"http://127.0.0.1:{site.port}{COMMUNITY}: ")
-    assert "a: the versions of its packages are not known, so that its content alone decides" in warning
+    assert f"a: {UNKNOWN}" in warning
 
 
-def test_a_list_that_cannot_be_installed_is_told_and_the_others_go_on(site: Site, tmp_path: Path) -> None:
-    other = BUILD.model_copy(update={"name": "b", "packages": {"no-such": True}})
+def test_a_package_that_apk_would_not_understand_is_named_and_the_others_go_on(site: Site, tmp_path: Path) -> None:
+    other = BUILD.model_copy(update={"name": "b", "packages": {"nginx=latest": True}})
     offered = ask(site, tmp_path, BUILD, other)
-    assert offered.selections.keys() == {"a"}
+    assert offered.offers.keys() == {"a"}
     (warning,) = offered.warnings
-    assert warning.startswith("b: the versions of its packages are not known")
-    assert "no-such" in warning
+    assert warning == f"b: {UNKNOWN}: 'nginx=latest' is no dependency"
 
 
 class TestTrust:
     def test_an_index_by_another_key_stops_it_naming_key_and_repository(self, site: Site, tmp_path: Path) -> None:
-        offer(site, COMMUNITY, [], OTHER)
+        offer(site, COMMUNITY, {}, OTHER)
         with pytest.raises(UntrustedError, match=rf"{COMMUNITY}: is signed by {OTHER.name}, which is not trusted"):
             ask(site, tmp_path)
 
     def test_it_is_not_kept(self, site: Site, tmp_path: Path) -> None:
         """What was refused must not answer for the right index, whatever validator it came with."""
-        offer(site, COMMUNITY, [], OTHER)
+        offer(site, COMMUNITY, {}, OTHER)
         with pytest.raises(UntrustedError):
             ask(site, tmp_path)
-        offer(site, COMMUNITY, [])
-        assert ask(site, tmp_path).selections["a"].lines == LINES
+        offer(site, COMMUNITY, {})
+        assert ask(site, tmp_path).offers["a"].newest("openssl") == "3.5.8-r0"
 
     def test_the_stacks_own_trusted_keys_count(self, site: Site, tmp_path: Path) -> None:
-        offer(site, COMMUNITY, [], OTHER)
+        offer(site, COMMUNITY, {}, OTHER)
         (tmp_path / OTHER.name).write_text(OTHER.pem)
         keys = (str(tmp_path / OTHER.name),)
-        assert ask(site, tmp_path / "cache", keys=keys).selections["a"].lines == LINES
+        assert ask(site, tmp_path / "cache", keys=keys).offers["a"].newest("openssl") == "3.5.8-r0"
 
     def test_each_build_trusts_its_own_keys_alone(self, site: Site, tmp_path: Path) -> None:
-        offer(site, COMMUNITY, [], OTHER)
+        offer(site, COMMUNITY, {}, OTHER)
         knows = BUILD.model_copy(update={"name": "b", "keys": KEY.trusted | OTHER.trusted})
-        assert ask(site, tmp_path, knows).selections.keys() == {"b"}
+        assert ask(site, tmp_path, knows).offers.keys() == {"b"}
         with pytest.raises(UntrustedError, match=OTHER.name):
             ask(site, tmp_path, knows, BUILD)

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from omi.account import AccountImage, AccountView
-from omi.apkindex.selection import Selection
+from omi.apkindex.offer import Offer
 from omi.ledger import Ledger, LedgerImage
 from omi.plan import Plan
 from omi.profile.model import Access, Build
@@ -35,7 +35,7 @@ class Case:
     account: AccountView | None
     only: tuple[str, ...]
     edge_keep: int | None
-    packages: Mapping[str, Selection] = field(default_factory=dict)
+    offers: Mapping[str, Offer] = field(default_factory=dict)
     today: date = TODAY
 
     def plan(self, **changes: Any) -> Plan:
@@ -48,7 +48,7 @@ class Case:
             account=case.account,
             only=case.only,
             edge_keep=case.edge_keep,
-            packages=case.packages,
+            offers=case.offers,
             today=case.today,
         )
 
@@ -86,14 +86,13 @@ strays = {version: st.lists(st.tuples(found, st.integers(0, 4)), max_size=2) for
 uses = st.sampled_from(((), (), ("i-1",)))
 digests = st.sampled_from((None, "sha256:alpine", "sha256:admin"))
 chosen = st.sampled_from((False, False, True))
-selections = st.builds(
-    Selection,
-    st.fixed_dictionaries(
-        {"openssl": st.sampled_from(("3.5.8-r0", "3.5.9-r0", "3.5.10-r0"))},
-        optional={"zlib": st.just("1-r0"), "alpine-base": st.sampled_from(("3.23.9-r0", "3.23.10-r0"))},
-    ),
+installs = st.fixed_dictionaries(
+    {"openssl": st.sampled_from(("3.5.8-r0", "3.5.9-r0", "3.5.10-r0"))},
+    optional={"zlib": st.just("1-r0"), "alpine-base": st.sampled_from(("3.23.9-r0", "3.23.10-r0"))},
 )
-past_packages = st.none() | selections.map(lambda selection: selection.lines)
+offers = installs.map(lambda versions: Offer([(None, {name: (each,) for name, each in versions.items()})]))
+past_installs = st.none() | installs
+past_offers = st.sampled_from(((), (), ("openssl=3.5.9-r0",), ("openssl=3.5.10-r0", "zlib=1-r0")))
 edge_keeps = st.none() | st.integers(1, 3)
 
 
@@ -122,8 +121,8 @@ def past_images(draw: Callable[..., Any], name: str) -> list[LedgerImage]:
             revision,
             verified=draw(mostly),
             adopted=not draw(mostly),
-            packages=draw(past_packages),
-            installed=draw(past_packages),
+            installed=draw(past_installs),
+            offered=draw(past_offers),
         )
         for release, revision in draw(past_keys)
     ]
@@ -178,8 +177,8 @@ def _cases(draw: Callable[..., Any]) -> Case:
     )
     account = an_account(draw, images, live) if draw(st.booleans()) else None
     only = (known[0],) if known and draw(chosen) else ()
-    packages = {one.name: draw(selections) for one in live if draw(st.booleans())}
-    return Case(tuple(live), draw(upstreams), tuple(images), retention, account, only, draw(edge_keeps), packages)
+    offered = {one.name: draw(offers) for one in live if draw(st.booleans())}
+    return Case(tuple(live), draw(upstreams), tuple(images), retention, account, only, draw(edge_keeps), offered)
 
 
 cases = _cases()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from omi.account import AccountImage, AccountView
-from omi.digest import with_packages
+from omi.apkindex.offer import Offer
 from omi.image import BuildVm, CloudAccess, ImageRecord
 from omi.ledger import Ledger, LedgerImage, StoredCommand
 from omi.plan import Action, Plan, PlannedImage, Step, make_plan
@@ -41,13 +41,12 @@ def held(
     *,
     verified: bool = True,
     adopted: bool = False,
-    packages: tuple[str, ...] | None = None,
-    installed: tuple[str, ...] | None = None,
+    installed: Mapping[str, str] | None = None,
+    offered: tuple[str, ...] = (),
 ) -> LedgerImage:
-    """An image of the build in the ledger, made from what the build says now."""
+    """An image of the build in the ledger, made from what the build says now; `installed` are versions by name."""
     of = of.model_copy(update={"version": version_of(release), "release": None, "revision": None})
-    content = with_packages(digest(of, release), packages)
-    planned = PlannedImage(of, release, revision, content, of.end_of_life, packages=packages)
+    planned = PlannedImage(of, release, revision, digest(of, release), of.end_of_life, offered=offered)
     return applied(planned, verified=verified, adopted=adopted, installed=installed)
 
 
@@ -56,7 +55,7 @@ def applied(
     *,
     verified: bool = True,
     adopted: bool = False,
-    installed: tuple[str, ...] | None = None,
+    installed: Mapping[str, str] | None = None,
 ) -> LedgerImage:
     spec = planned.to_spec(OWNER, CLOUD, BuildVm(), "releases")
     omi = planned.existing.omi if planned.existing else omi_id(planned.name)
@@ -70,7 +69,7 @@ def applied(
         volume_size=1,
         verified=verified,
         adopted=adopted,
-        installed=installed,
+        installed=tuple(f"{name}={version}" for name, version in installed.items()) if installed else None,
     )
     return LedgerImage(planned.name, spec, record, StoredCommand("build", "update", "delete", spec.to_json()))
 
@@ -86,6 +85,11 @@ def in_region(image: LedgerImage, region: str) -> LedgerImage:
 
 def omi_id(name: str) -> str:
     return f"ami-{name}"
+
+
+def offer(**versions: str) -> Offer:
+    """One repository with these packages."""
+    return Offer([(None, {name.replace("_", "-"): (version,) for name, version in versions.items()})])
 
 
 def ledger(*images: LedgerImage) -> Ledger:

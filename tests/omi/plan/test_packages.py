@@ -1,186 +1,195 @@
-"""New revisions for other versions of the packages: when, why, and when not."""
+"""New revisions for newer packages: when, why, and when not."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from omi.apkindex.selection import Selection
-from omi.image import ImageRecord, ImageSpec
 from omi.ledger import LedgerImage
 from omi.plan import Action, Plan, PlannedImage
 from omi.profile.model import Build
-from tests.omi.plan.make import account, after, build, held, ledger, outcome, plan_of, seen, step_of, upstream
+from tests.omi.plan.make import account, after, build, held, ledger, offer, outcome, plan_of, seen, step_of, upstream
 
 V23 = build(rebuild_on="packages")
 UP = upstream("3.23.6")
-OLD = Selection({"openssl": "3.5.8-r0", "zlib": "1.3-r0"})
-NEW = Selection({"openssl": "3.5.9-r0", "zlib": "1.3-r0"})
+OLD = {"openssl": "3.5.8-r0", "zlib": "1.3-r0"}
+NEW = OLD | {"openssl": "3.5.9-r0"}
 NAME = "alpine-v3_23-3.23.6-x86_64-r{}"
+WHY = "revision r1: openssl 3.5.8-r0 → 3.5.9-r0"
 
 
-def planned(image: LedgerImage, offered: Selection | None, of: Build = V23) -> Plan:
-    return plan_of([of], UP, ledger(image), packages={of.name: offered} if offered else {})
+def planned(image: LedgerImage, versions: Mapping[str, str] | None, of: Build = V23) -> Plan:
+    return plan_of([of], UP, ledger(image), offers={of.name: offer(**versions)} if versions is not None else {})
 
 
-def reason(image: LedgerImage, offered: Selection | None, of: Build = V23) -> str | None:
+def reason(image: LedgerImage, versions: Mapping[str, str] | None, of: Build = V23) -> str | None:
     """Why the next revision is built, None where none is."""
-    built = [step.reason for step in planned(image, offered, of).of(Action.BUILD)]
+    built = [step.reason for step in planned(image, versions, of).of(Action.BUILD)]
     return built[0] if built else None
 
 
-def image(packages: Selection | None = OLD, installed: Selection | None = None, **values: bool) -> LedgerImage:
-    lines = [each.lines if each else None for each in (packages, installed)]
-    return held(V23, "3.23.6", packages=lines[0], installed=lines[1], **values)
+def image(installed: Mapping[str, str] | None = OLD, *offered: str) -> LedgerImage:
+    return held(V23, "3.23.6", installed=installed, offered=offered)
 
 
-def test_another_version_makes_the_next_revision_and_is_told() -> None:
+def built(plan: Plan, installed: Mapping[str, str]) -> LedgerImage:
+    """The newest image once the plan was carried out, with what apk then installed."""
+    made = after(plan).images[-1]
+    lines = tuple(f"{name}={version}" for name, version in installed.items())
+    return replace(made, record=made.record.model_copy(update={"installed": lines}))
+
+
+def test_a_newer_package_makes_the_next_revision_and_is_named_with_both_versions() -> None:
     step = step_of(planned(image(), NEW), NAME.format(1))
-    assert (step.action, step.reason) == (Action.BUILD, "revision r1: openssl 3.5.8-r0 → 3.5.9-r0")
+    assert (step.action, step.reason) == (Action.BUILD, WHY)
     assert isinstance(step.image, PlannedImage)
-    assert step.image.packages == NEW.lines
-    assert step.image.digest != image().spec.digest
+    assert step.image.offered == ("openssl=3.5.9-r0",)
+    assert step.image.digest == image().spec.digest, "the versions are no part of the content"
 
 
-def test_the_same_versions_change_nothing() -> None:
-    assert not planned(image(), OLD).changes
+def test_more_than_four_are_counted() -> None:
+    old, new = ({f"p{number}": version for number in range(7)} for version in ("1-r0", "2-r0"))
+    assert reason(image(old), new) == "revision r1: " + ", ".join(f"p{n} 1-r0 → 2-r0" for n in range(4)) + " and 3 more"
 
 
-def test_first_image_knows_its_packages() -> None:
-    (step,) = plan_of([V23], UP, ledger(), packages={V23.name: NEW}).steps
-    assert isinstance(step.image, PlannedImage)
-    assert step.image.packages == NEW.lines
+def test_both_kinds_of_change_are_named() -> None:
+    changed = V23.model_copy(update={"user": "admin"})
+    assert reason(image(), NEW, changed) == "revision r1: user changed in the profile; openssl 3.5.8-r0 → 3.5.9-r0"
 
 
-class TestWithoutTheIndex:
-    def test_what_the_ledger_has_counts(self) -> None:
+class TestNothingIsBuilt:
+    def test_for_the_same_packages(self) -> None:
+        assert not planned(image(), OLD).changes
+
+    def test_for_older_ones(self) -> None:
+        assert not planned(image(NEW), OLD).changes
+
+    def test_for_a_package_that_is_gone_or_was_never_in_an_index(self) -> None:
+        assert not planned(image({**OLD, ".virtual": "20261123.120000"}), {"zlib": "1.3-r0"}).changes
+
+    def test_for_packages_that_the_image_does_not_have(self) -> None:
+        assert not planned(image(), {**OLD, "nginx": "9-r0"}).changes
+
+    def test_for_a_version_that_apk_would_not_read(self) -> None:
+        assert not planned(image({"openssl": "unknown"}), NEW).changes
+
+    def test_without_the_index(self) -> None:
         assert not planned(image(), None).changes
-
-    def test_other_content_is_still_built(self) -> None:
         changed = V23.model_copy(update={"user": "admin"})
         assert reason(image(), None, changed) == "revision r1: user changed in the profile"
 
-    def test_an_image_that_was_planned_without_is_compared_by_what_was_installed(self) -> None:
-        assert reason(image(None, OLD), OLD) is None
-        assert reason(image(None, OLD), NEW) == "revision r1: openssl 3.5.8-r0 → 3.5.9-r0"
+    def test_where_nobody_knows_what_is_installed(self) -> None:
+        adopted = held(V23, "3.23.6", adopted=True)
+        assert not planned(adopted, NEW).changes
+        assert not planned(image(None), NEW).changes
+
+    def test_where_the_profile_fixes_the_revision(self) -> None:
+        assert reason(image(), NEW, V23.model_copy(update={"revision": 0})) is None
+
+    def test_where_the_index_is_of_another_release(self) -> None:
+        assert not planned(image(), {**NEW, "alpine_base": "3.23.7-r0"}).changes
+        pinned = V23.model_copy(update={"release": "3.23.5"})
+        before = held(pinned, "3.23.5", installed={**OLD, "alpine-base": "3.23.5-r0"})
+        assert not planned(before, {**NEW, "alpine_base": "3.23.6-r0"}, pinned).changes
+
+    def test_for_a_superseded_release(self) -> None:
+        images = ledger(image(), held(V23, "3.23.7", installed=NEW))
+        plan = plan_of([V23], upstream("3.23.7"), images, offers={V23.name: offer(**NEW)})
+        assert set(outcome(plan).values()) == {"keep"}
+
+
+def test_a_pinned_release_gets_the_newer_packages_of_its_own() -> None:
+    pinned = V23.model_copy(update={"release": "3.23.6"})
+    assert reason(image(), {**NEW, "alpine_base": "3.23.6-r1"}, pinned) == WHY
+
+
+def test_edge_gets_them_within_a_day() -> None:
+    edge = build("edge", "edge", rebuild_on="packages")
+    today = held(edge, "edge-20261123", installed={**OLD, "alpine-base": "3.24.0_alpha20261101-r0"})
+    newer = offer(**NEW, alpine_base="3.24.0_alpha20261120-r0")
+    (step,) = plan_of([edge], UP, ledger(today), offers={"edge": newer}).of(Action.BUILD)
+    told = "alpine-base 3.24.0_alpha20261101-r0 → 3.24.0_alpha20261120-r0, openssl 3.5.8-r0 → 3.5.9-r0"
+    assert step.reason == f"revision r1: {told}"
 
 
 class TestSettles:
-    def test_when_the_mirror_moved_before_the_build(self) -> None:
-        assert reason(image(OLD, NEW), NEW) is None
+    def test_once_the_newer_package_is_installed(self) -> None:
+        assert reason(built(planned(image(), NEW), NEW), NEW) is None
 
-    def test_when_apk_chose_otherwise_than_was_worked_out(self) -> None:
-        other = Selection({**OLD.versions, "extra": "1-r0"})
-        assert reason(image(OLD, other), OLD) is None
-        assert reason(image(OLD, other), NEW) == "revision r1: openssl 3.5.8-r0 → 3.5.9-r0"
+    def test_where_apk_can_not_install_it(self) -> None:
+        same = built(planned(image(), NEW), OLD)
+        assert reason(same, NEW) is None
+        assert reason(same, OLD | {"openssl": "3.5.10-r0"}) == "revision r2: openssl 3.5.8-r0 → 3.5.10-r0"
 
-    def test_what_the_image_really_holds_is_told_as_before(self) -> None:
-        newest = Selection({**OLD.versions, "openssl": "3.5.10-r0"})
-        assert reason(image(OLD, NEW), newest) == "revision r1: openssl 3.5.9-r0 → 3.5.10-r0"
+    def test_for_two_offers_in_a_row(self) -> None:
+        first = built(planned(image(), NEW), OLD)
+        second = built(planned(first, {**NEW, "zlib": "1.4-r0"}), OLD | {"zlib": "1.4-r0"})
+        assert reason(second, {**NEW, "zlib": "1.4-r0"}) is None
+        assert reason(second, NEW) is None, "a mirror that lags behind"
 
-    def test_after_the_update(self) -> None:
-        first = planned(image(), NEW)
-        assert not plan_of([V23], UP, after(first), packages={V23.name: NEW}).changes
+    def test_where_mirrors_take_turns_in_being_behind(self) -> None:
+        newest = OLD | {"openssl": "3.5.10-r0"}
+        same = built(planned(built(planned(image(), NEW), OLD), newest), OLD)
+        assert reason(same, NEW) is None
+        assert reason(same, newest) is None
 
-    def test_a_mirror_that_lags_behind_builds_nothing(self) -> None:
-        step = step_of(planned(image(NEW), OLD), NAME.format(0))
-        assert step.action is Action.KEEP
-        assert step.reason == "current; the mirror offers only older packages: openssl 3.5.9-r0 → 3.5.8-r0"
-
-
-class TestWhetherItCounts:
-    def test_turning_it_on_asks_for_one_image_whose_packages_are_known(self) -> None:
-        assert reason(image(None), OLD) == "revision r1: the versions of its packages are not recorded yet"
-
-    def test_turning_it_off_builds_nothing(self) -> None:
-        assert not planned(image(), None, V23.model_copy(update={"rebuild_on": "content"})).changes
-
-    def test_another_hands_image_is_not_replaced_for_what_it_never_told(self) -> None:
-        assert reason(image(None, adopted=True), OLD) is None
-
-    def test_an_index_of_another_release_says_nothing(self) -> None:
-        ahead = Selection({**NEW.versions, "alpine-base": "3.23.7-r0"})
-        assert not planned(image(), ahead).changes
-        pinned = V23.model_copy(update={"release": "3.23.5"})
-        before = held(pinned, "3.23.5", packages=OLD.lines)
-        assert not planned(before, Selection({**NEW.versions, "alpine-base": "3.23.6-r0"}), pinned).changes
-
-    def test_a_pinned_revision_stays(self) -> None:
-        assert reason(image(), NEW, V23.model_copy(update={"revision": 0})) is None
-
-    def test_a_superseded_release_is_never_built_again(self) -> None:
-        plan = plan_of(
-            [V23],
-            upstream("3.23.7"),
-            ledger(image(), held(V23, "3.23.7", packages=NEW.lines)),
-            packages={V23.name: NEW},
-        )
-        assert set(outcome(plan).values()) == {"keep"}
-
-    def test_an_interrupted_runs_image_is_adopted_only_with_the_same_packages(self) -> None:
-        orphan = seen(held(V23, "3.23.6", 1, packages=NEW.lines))
-        for offered, action in ((NEW, "adopt"), (Selection({"openssl": "4-r0"}), "build")):
-            held_image = image()
-            plan = plan_of(
-                [V23], UP, ledger(held_image), packages={V23.name: offered}, account=account(held_image, orphan)
-            )
-            assert action in outcome(plan).values()
+    def test_for_a_new_release_that_the_offer_was_there_for(self) -> None:
+        before = image()
+        plan = plan_of([V23], upstream("3.23.7"), ledger(before), offers={V23.name: offer(**NEW)})
+        assert {step.image.offered for step in plan.of(Action.BUILD) if isinstance(step.image, PlannedImage)} == {
+            ("openssl=3.5.9-r0",)
+        }
 
 
-class TestWords:
-    def test_packages_of_one_source_are_told_as_one(self) -> None:
-        names = ("libcrypto3", "libssl3")
-        old = Selection(dict.fromkeys(names, "3.5.8-r0"))
-        new = Selection(dict.fromkeys(names, "3.5.9-r0"), dict.fromkeys(names, "openssl"))
-        assert reason(image(old), new) == "revision r1: openssl 3.5.8-r0 → 3.5.9-r0"
-
-    def test_one_alone_keeps_its_name(self) -> None:
-        new = Selection({"linux-virt": "6.19-r0"}, {"linux-virt": "linux-lts"})
-        assert reason(image(Selection({"linux-virt": "6.18-r0"})), new) == "revision r1: linux-virt 6.18-r0 → 6.19-r0"
-
-    def test_what_comes_and_goes(self) -> None:
-        new = Selection({"openssl": "3.5.8-r0", "zlib-ng": "2-r0"})
-        assert reason(image(), new) == "revision r1: +zlib-ng 2-r0, -zlib"
-
-    def test_more_than_four_are_counted(self) -> None:
-        old, new = ({f"p{number}": version for number in range(7)} for version in ("1-r0", "2-r0"))
-        told = reason(image(Selection(old)), Selection(new))
-        assert told == "revision r1: " + ", ".join(f"p{n} 1-r0 → 2-r0" for n in range(4)) + " and 3 more"
-
-    def test_both_kinds_of_change_are_told(self) -> None:
-        changed = V23.model_copy(update={"user": "admin"})
-        told = reason(image(), NEW, changed)
-        assert told == "revision r1: user changed in the profile; openssl 3.5.8-r0 → 3.5.9-r0"
+def test_an_interrupted_runs_image_is_taken_in_and_asked_again() -> None:
+    before, orphan = image(), held(V23, "3.23.6", 1, installed=OLD)
+    there = account(before, seen(orphan))
+    plan = plan_of([V23], UP, ledger(before), offers={V23.name: offer(**NEW)}, account=there)
+    assert outcome(plan)[NAME.format(1)] == "adopt"
+    assert reason(built(plan, OLD), NEW) == "revision r2: openssl 3.5.8-r0 → 3.5.9-r0"
 
 
-SELECTIONS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(("1-r0", "2-r0", "10-r0"))).map(Selection)
+INSTALLS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(("1-r0", "2-r0", "10-r0")))
+OFFERED = st.lists(st.builds("{}={}".format, st.sampled_from("abcd"), st.sampled_from(("2-r0", "10-r0"))), max_size=2)
 
 
-@given(st.none() | SELECTIONS, st.none() | SELECTIONS, SELECTIONS, SELECTIONS)
-def test_whatever_apk_installs_a_built_image_is_settled(
-    packages: Selection | None, installed: Selection | None, offered: Selection, then: Selection
+@given(INSTALLS, OFFERED, INSTALLS, st.sets(st.sampled_from("abcd")))
+def test_one_build_settles_an_offer_whatever_of_it_apk_installs(
+    installed: dict[str, str], offered: list[str], versions: dict[str, str], taken: set[str]
 ) -> None:
-    """Neither the plan's own view nor what the mirror had moved on to by the time of the build asks for another."""
-    first = planned(image(packages, installed), offered)
-    made = after(first).images[-1]
-    made = replace(made, record=made.record.model_copy(update={"installed": then.lines}))
+    first = planned(image(installed, *offered), versions)
     if first.of(Action.BUILD):
-        assert reason(made, offered) is None
-        assert reason(made, then) is None
-    assert reason(made, None) is None
+        now = {name: versions.get(name, version) if name in taken else version for name, version in installed.items()}
+        assert reason(built(first, now), versions) is None
 
 
-@pytest.mark.parametrize("packages", [None, OLD])
-def test_state_is_written_as_before_where_packages_are_not_used(packages: Selection | None) -> None:
-    """An earlier version refuses keys that it doesn't know."""
-    kept = held(
-        build(rebuild_on="packages" if packages else "content"), "3.23.6", packages=packages.lines if packages else None
-    )
-    text = kept.spec.to_json()
-    assert ImageSpec.from_json(text, "here") == kept.spec
-    assert ('"packages":[' in text, "rebuild_on" in text) == (packages is not None, packages is not None)
-    assert ImageRecord.from_json(kept.record.to_json(), "here") == kept.record
-    assert "installed" not in kept.record.to_json()
+@example({"a": "1-r0", "b": "1-r0"}, [{"a": "2-r0"}, {"b": "2-r0"}])
+@given(INSTALLS, st.lists(INSTALLS, min_size=1, max_size=4))
+def test_where_apk_installs_nothing_newer_there_are_no_more_builds_than_offers(
+    installed: dict[str, str], offers: list[dict[str, str]]
+) -> None:
+    """Whatever the order in which offers come and go, and come again."""
+    now, builds = image(installed), 0
+    for versions in offers * 3:
+        plan = planned(now, versions)
+        if plan.of(Action.BUILD):
+            builds += 1
+            now = built(plan, installed)
+    assert not planned(now, offers[-1]).changes
+    assert builds <= len(offers)
+
+
+@given(INSTALLS, INSTALLS)
+def test_every_newer_version_of_an_installed_package_is_asked_for(
+    installed: dict[str, str], versions: dict[str, str]
+) -> None:
+    order = ("1-r0", "2-r0", "10-r0")
+    newer = {
+        name
+        for name, each in versions.items()
+        if name in installed and order.index(each) > order.index(installed[name])
+    }
+    assert (reason(image(installed), versions) is not None) == bool(newer)

@@ -56,7 +56,7 @@ def plan_regions(case: Case, there: Case, *, regions: dict[str, FurtherRegion] |
     ledger = Ledger.of([*case.images, *(in_region(image, OTHER) for image in there.images)])
     accounts = {name: part.account or account(*part.images) for name, part in ((HOME, case), (OTHER, there))}
     profile = Profile("alpine", case.builds)
-    seen = Survey(profile, case.upstream, accounts, case.today, OWNER, case.packages)
+    seen = Survey(profile, case.upstream, accounts, case.today, OWNER, case.offers)
     try:
         return plan_stack(config, ledger, seen)
     except UpstreamError:
@@ -70,7 +70,7 @@ def told(plan: Plan, region: str) -> list[tuple[str, str, str]]:
 @many
 @given(cases, cases)
 def test_each_region_is_planned_as_if_it_were_alone(case: Case, there: Case) -> None:
-    there = replace(there, builds=case.builds, upstream=case.upstream, packages=case.packages)
+    there = replace(there, builds=case.builds, upstream=case.upstream, offers=case.offers)
     empty = replace(there, images=(), account=AccountView())
     both = plan_regions(case, there)
     assert told(both, HOME) == told(plan_regions(case, empty), HOME)

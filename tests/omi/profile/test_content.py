@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omi.digest import image_digest, with_packages
+from omi.digest import image_digest
 from omi.errors import InputError
 from omi.profile import Build, content, load_profile
 from omi.profile.content import package_lines
@@ -176,17 +176,6 @@ def test_the_digest_covers_release_scripts_and_template(tmp_path: Path) -> None:
     changed = digest()
     template.write_text("source { }\n")
     assert digest() != changed
-
-
-def test_the_digest_covers_the_versions_of_packages_where_they_are_known() -> None:
-    digest = "sha256:" + "0" * 64
-    assert with_packages(digest, None) == digest
-    one = with_packages(digest, ["a=1", "b=2"])
-    assert one.startswith("sha256:")
-    assert one != digest
-    assert with_packages(digest, ["b=2", "a=1"]) == one
-    assert with_packages(digest, ["a=1", "b=3"]) != one
-    assert with_packages(one, ["a=1", "b=2"]) != one
 
 
 def test_when_to_rebuild_is_no_content() -> None:
