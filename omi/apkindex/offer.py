@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from omi.apkindex.dependency import Dependency
@@ -41,6 +41,6 @@ class Offer:
         version = self.newest("alpine-base")
         return version.partition("-r")[0] if version is not None else None
 
-    def _versions(self, name: str, tags: set[str | None]) -> list[str]:
+    def _versions(self, name: str, tags: Collection[str | None]) -> list[str]:
         indexes = (index for tag, index in self.repositories if tag in tags)
         return [version for index in indexes for version in index.get(name, ()) if is_package_version(version)]

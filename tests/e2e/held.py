@@ -105,15 +105,15 @@ class HeldProject:
         self.call_own()
         return made
 
-    def call_own(self) -> None:
-        """Make the stack's images its own: verified, built and tagged by it."""
+    def call_own(self, **record: Any) -> None:
+        """Make the stack's images its own: verified, built and tagged by it; `record` is what else it knows of them."""
         exported = json.loads(self.pulumi("stack", "export"))
         for resource in exported["deployment"]["resources"]:
             if resource["type"] == "command:local:Command":
-                record = json.loads(resource["outputs"]["stdout"])
-                resource["outputs"]["stdout"] = json.dumps({**record, "adopted": False, "verified": True})
+                known = json.loads(resource["outputs"]["stdout"])
+                resource["outputs"]["stdout"] = json.dumps({**known, "adopted": False, "verified": True, **record})
                 spec = ImageSpec.from_json(resource["inputs"]["stdin"], "state")
-                self.tag(record["omi"], dict(Identity(spec).tags))
+                self.tag(known["omi"], dict(Identity(spec).tags))
         file = self.project.folder / "state.json"
         file.write_text(json.dumps(exported), encoding="utf-8")
         self.pulumi("stack", "import", "--file", str(file))

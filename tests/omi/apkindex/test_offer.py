@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from omi.apkindex.dependency import read_dependency
 from omi.apkindex.offer import Offer
+from omi.apkindex.read import Index
 
 
 def newest(name: str, *asked: str, plain: dict[str, str], tagged: dict[str, str] | None = None) -> str | None:
-    repositories = [(None, {each: tuple(versions.split()) for each, versions in plain.items()})]
-    repositories += [("edge", {each: (version,) for each, version in (tagged or {}).items()})]
+    repositories: list[tuple[str | None, Index]] = [
+        (None, {each: tuple(versions.split()) for each, versions in plain.items()}),
+        ("edge", {each: (version,) for each, version in (tagged or {}).items()}),
+    ]
     return Offer(repositories, tuple(map(read_dependency, asked))).newest(name)
 
 
 def test_the_newest_of_all_repositories_counts_by_apks_order() -> None:
-    versions = [{"a": ("1.9-r0", "1.10_rc1-r0")}, {"a": ("1.10-r0", "1.2-r9", "not a version")}]
-    assert Offer([(None, index) for index in versions]).newest("a") == "1.10-r0"
+    main, community = {"a": ("1.9-r0", "1.10_rc1-r0")}, {"a": ("1.10-r0", "1.2-r9", "not a version")}
+    assert Offer([(None, main), (None, community)]).newest("a") == "1.10-r0"
     assert newest("b", plain={"a": "1-r0"}) is None
 
 
