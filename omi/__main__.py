@@ -18,8 +18,8 @@ from omi.commands.site import site
 from omi.commands.stack import images, plan, releases
 from omi.commands.sweep import sweep
 from omi.commands.update import update
-from omi.commands.wire import tell
 from omi.errors import InputError, OmiError
+from omi.narration import tell
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "adopt": adopt,

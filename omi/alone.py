@@ -12,6 +12,7 @@ from threading import Event
 from typing import TextIO
 
 from omi.errors import BuildError
+from omi.locks import holder_of
 from omi.narration import shown
 from omi.outscale.waiting import pause
 from omi.own_folder import require_own
@@ -30,19 +31,22 @@ def hold_alone(folder: Path, name: str, stop: Event, say: Callable[[str], None],
 
     The engine lets one update of a stack run at a time, so who holds it is what is left of an interrupted one: it is
     waited for, at most `limit` seconds. A process that inherits the lock holds it as well, until it ends: an update
-    after the death of the supervisor waits for its Packer. Raises BuildError, or InterruptedBuildError once `stop` is
+    after the death of the supervisor waits for its Packer. (So it isn't filelock's: that unlocks when it gives a lock
+    up, for those who inherited it as well.) Raises BuildError, or InterruptedBuildError once `stop` is
     set.
     """
     with _open(folder) as lock:
         end, told = time.monotonic() + limit, False
         while not _take(lock):
             if time.monotonic() >= end:
+                file = folder / "lock"
                 raise BuildError(
-                    f"{name}: another process is still building it after {limit:.0f} s; "
-                    f"see by `fuser -v {shown(folder / 'lock')}` who holds it, end that, then run again"
+                    f"{name}: another process is still building it after {limit:.0f} s; {holder_of(file)} began it, "
+                    f"and `fuser -v {shown(file)}` lists all who hold it: end them, then run again"
                 )
             if not told:
-                say(f"an earlier run of {name} is still ending: waiting for it")
+                holder = holder_of(folder / "lock")
+                say(f"an earlier run of {name} is still ending ({holder}): waiting for it, at most {limit:.0f} s")
                 told = True
             pause(min(_EVERY, limit), stop)
         handle = fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, _BEYOND)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,6 +47,12 @@ class Narrator:
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(line[:WIDTH] + "\n")
             self._stream.flush()
+
+
+def tell(text: str) -> None:
+    """One line for a person; a reader that went away stops nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def shown(path: Path) -> str:

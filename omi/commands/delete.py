@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from omi.commands.wire import export, read_record, read_spec, tell
+from omi.commands.wire import export, read_record, read_spec
+from omi.narration import tell
 
 
 def delete(_: Sequence[str]) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from omi.commands.stack import parser_of, read_stack
-from omi.commands.wire import tell
 from omi.errors import BuildError
 from omi.ledger import Ledger
+from omi.locks import LockedError, hold
+from omi.narration import tell
 from omi.places import BUILD, image_of, name_of_file
 from omi.settings import Settings
 from omi.show import render_columns
@@ -76,10 +77,9 @@ def _runs(stack: str) -> list[Path]:
 
 def _running(stack: str) -> Iterator[str]:
     for folder in _runs(stack):
+        lock = folder / "lock"
         try:
-            with (folder / "lock").open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+            with suppress(FileNotFoundError), hold(lock, "sweeping", limit=0):
+                continue
+        except LockedError:
             yield name_of_file(folder.name)
-        except FileNotFoundError:
-            continue

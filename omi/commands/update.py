@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from omi.commands.wire import export, give_record, read_record, read_spec, tell
+from omi.commands.wire import export, give_record, read_record, read_spec
 from omi.errors import CloudError
+from omi.narration import tell
 
 
 def update(_: Sequence[str]) -> int:

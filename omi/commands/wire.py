@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 
 from omi.errors import OmiError, StateError
 from omi.image import ImageRecord, ImageSpec
+from omi.narration import tell
 
 RECORD_VARIABLE = "PULUMI_COMMAND_STDOUT"
 """Where Pulumi's command plugin puts what the last create or update printed."""
@@ -31,12 +31,6 @@ def read_record(environ: Mapping[str, str]) -> ImageRecord:
 def give_record(record: ImageRecord) -> None:
     """Print the record as the one line of standard output."""
     print(record.to_json(), flush=True)
-
-
-def tell(text: str) -> None:
-    """One line for a person; a reader that went away stops nothing."""
-    with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
 
 
 def export(change: str, spec: ImageSpec, record: ImageRecord) -> None:

@@ -6,15 +6,14 @@ the cloud has not said so for a while: that many builds at once get through, onl
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from omi.locks import LockedError, hold
 from omi.places import cache_folder
 
 EACH_SECOND = 4.0
@@ -26,6 +25,9 @@ _WINDOW = 1.0
 """Seconds until what was asked before the refusal no longer counts."""
 _LONGEST = 120.0
 """Seconds that a request may be put off; a queue that is longer than this was written by a clock that was changed."""
+
+_HELD = 5.0
+"""Seconds to wait for the file, which a process holds to read and write two numbers; then it goes without."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,13 @@ class Pace:
     @contextmanager
     def _held(self) -> Iterator[Queue | None]:
         """The queue, for this process and thread alone; None where there can't be one."""
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        except OSError:
-            yield None
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield _read(self._path)
-        finally:
-            os.close(handle)
+        with ExitStack() as stack:
+            queue: Queue | None = None
+            with suppress(OSError, LockedError):
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                stack.enter_context(hold(self._path, "asking the cloud at its pace", _HELD))
+                queue = _read(self._path)
+            yield queue
 
 
 def _read(path: Path) -> Queue:

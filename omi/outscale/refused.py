@@ -5,15 +5,14 @@ An update or destroy runs a command for each image, several at once, and four wr
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omi.errors import CredentialsError
+from omi.locks import LockedError, hold
 from omi.outscale.credentials import Credentials
 from omi.places import cache_folder
 
@@ -35,7 +34,10 @@ def tried_once(url: str, credentials: Credentials) -> Iterator[None]:
     """
     told = f"{url}\0{credentials.access_key}\0{credentials.secret_key}"
     path = cache_folder() / "refused" / hashlib.sha256(told.encode()).hexdigest()[:_DIGITS]
-    with _held(path):
+    with ExitStack() as stack:
+        with suppress(OSError, LockedError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(hold(path, f"{url}: trying the access key", _WAIT))
         if _is_remembered(path):
             raise RefusedKeyError(
                 f"credentials: {url} refused the access key from {credentials.source} a moment ago, so it is not tried "
@@ -47,31 +49,6 @@ def tried_once(url: str, credentials: Credentials) -> Iterator[None]:
             with suppress(OSError):
                 path.write_bytes(b"refused")
             raise
-
-
-@contextmanager
-def _held(path: Path) -> Iterator[None]:
-    handle: int | None = None
-    with suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        _lock(handle)
-    try:
-        yield
-    finally:
-        if handle is not None:
-            os.close(handle)
-
-
-def _lock(handle: int) -> None:
-    end = time.monotonic() + _WAIT
-    while time.monotonic() < end:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.05)
-        else:
-            return
 
 
 def _is_remembered(path: Path) -> bool:

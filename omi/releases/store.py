@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,6 +10,7 @@ from omi.atomic import remove_halves, write_atomically
 from omi.errors import ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger
+from omi.locks import hold
 from omi.releases.beside import document_files, is_inside, place_documents, remove_documents
 from omi.releases.entry import Entry, entry_of, from_yaml, in_order, to_yaml, with_entries, without_artifact
 from omi.releases.old import is_old
@@ -20,6 +18,8 @@ from omi.releases.readme import render_readme
 from omi.settings import Settings
 
 Files = Mapping[str, tuple[str, str]]
+LOCK = ".lock"
+"""Builds end side by side, in processes of their own: one at a time may change the folder."""
 
 
 def record(spec: ImageSpec, image: ImageRecord) -> list[str]:
@@ -76,7 +76,7 @@ def _change(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with hold(folder / LOCK, f"{folder}: writing the releases"):
             for each in {folder, *((folder / file).parent for file in wanted)}:
                 if is_inside(folder, each):
                     remove_halves(each)
@@ -131,14 +131,3 @@ def _render(profile: str, entries: list[Entry], profiles: Mapping[str, list[Entr
 def _write(path: Path, text: str) -> None:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_atomically(path, text)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Builds end side by side, in processes of their own: one at a time may change the folder."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

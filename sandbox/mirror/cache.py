@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from sandbox.locks import StillHeldError, hold
 from sandbox.mirror.base import PIN
 from sandbox.mirror.catalogue import DEFAULT_CATALOGUE, Catalogue
 from sandbox.mirror.errors import MirrorError
@@ -36,9 +33,12 @@ def ensure(cache: Path, progress: Progress = silent) -> Path:
     if place.is_dir():
         return place
     home.mkdir(parents=True, exist_ok=True)
-    with _lock(home / ".lock"):
-        if not place.is_dir():
-            _make(place, home, progress)
+    try:
+        with hold(home / ".lock", "the fixture mirror", LOCK_SECONDS, progress):
+            if not place.is_dir():
+                _make(place, home, progress)
+    except StillHeldError as error:
+        raise MirrorError(str(error)) from error
     return place
 
 
@@ -82,20 +82,3 @@ def _make(place: Path, home: Path, progress: Progress) -> None:
         shutil.rmtree(scratch)
         made.rename(place)
     progress("the fixture mirror is ready")
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    deadline = time.monotonic() + LOCK_SECONDS
-    with path.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise MirrorError(
-                        f"another process has been making the mirror for {LOCK_SECONDS:.0f} s: end it"
-                    ) from None
-                time.sleep(0.2)
-        yield

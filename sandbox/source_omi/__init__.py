@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sandbox.locks import StillHeldError, hold
 from sandbox.source_omi.build import (
     DPKG_OPTIONS,
     RECIPE,
@@ -53,8 +51,10 @@ def ensure(cache: Path, progress: Progress = lambda line: print(f"source OMI: {l
         if found is not None:
             return found
         home.mkdir(parents=True, exist_ok=True)
-        with _locked(home / "lock", progress):
+        with hold(home / "lock", "the source OMI", LOCK_LIMIT_S, progress):
             return _read(folder) or _make(home, folder, progress)
+    except StillHeldError as error:
+        raise SourceOmiError(str(error)) from error
     except OSError as error:
         raise SourceOmiError(f"{error.filename or home}: {error.strerror}") from error
 
@@ -103,23 +103,3 @@ def _read(folder: Path) -> SourceDisk | None:
     if not path.is_file():
         return None
     return SourceDisk(path, int(facts["size_gib"]), str(facts["name"]), datetime.fromisoformat(facts["created"]))
-
-
-@contextmanager
-def _locked(path: Path, progress: Progress) -> Iterator[None]:
-    """One maker at a time; the lock goes with the process that holds it."""
-    deadline = time.monotonic() + LOCK_LIMIT_S
-    said = False
-    with path.open("w", encoding="utf-8") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise SourceOmiError(f"another process has held {path} for {LOCK_LIMIT_S:.0f} s: end it") from None
-                if not said:
-                    progress("waiting for another process that makes it")
-                    said = True
-                time.sleep(0.5)
-        yield

@@ -24,7 +24,7 @@ sys.exit(program.main(["images"]))
 TELLS = """
 import sys
 from omi import __main__ as program
-from omi.commands.wire import tell
+from omi.narration import tell
 program.COMMANDS["images"] = lambda _: tell("a line") or print("done") or 0
 sys.exit(program.main(["images"]))
 """

@@ -8,6 +8,7 @@ import pytest
 
 from omi.errors import StateError
 from omi.releases import record, rewrite
+from omi.releases.store import LOCK
 from omi.site import build_site
 from tests.omi.releases.test_old import BY_BUILD, BY_RELEASE
 from tests.omi.releases.test_releases import image
@@ -45,7 +46,7 @@ def test_of_the_stacks_own_profile_nothing_is_written_in_its_place(tmp_path: Pat
     for told in (record(spec, made), rewrite(tmp_path, "alpine", "eu-west-2", [(spec, made)])):
         assert len(told) == 1
         assert "omi import -s STACK" in told[0]
-    assert [path.name for path in tmp_path.iterdir()] == ["alpine.yaml"]
+    assert {path.name for path in tmp_path.iterdir()} == {LOCK, "alpine.yaml"}
     assert old.read_text() == text
 
 
