@@ -19,6 +19,7 @@ from sandbox.config import (
     default_home,
 )
 from sandbox.home import ServerError
+from sandbox.machines.accelerator import ACCELERATORS, VARIABLE, default_accelerator
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
             help="what its VMs are: qemu, stub (SSH servers that answer what was recorded; no image of theirs is real)"
             " or a driver as module:factory (%(default)s)",
         )
+        command.add_argument(
+            "--accelerator",
+            choices=ACCELERATORS,
+            help="how QEMU runs VMs: kvm, tcg (emulation, several times slower), or auto: kvm where the source OMI runs"
+            f" under it (default: what the environment variable {VARIABLE} says, else auto)",
+        )
         command.add_argument("--answers", type=Path, help="recorded answers of stub VMs, a folder (default: its own)")
         command.add_argument("--source", help="maker of the source OMI, module:function (default: what fits the VMs)")
         command.add_argument("--mirror", default=Settings.mirror, choices=("auto", "cdn", "fixture", "off"))
@@ -106,6 +113,9 @@ def _settings(given: argparse.Namespace) -> Settings:
     addresses = Addresses(given.base_port)
     if "machines" not in given:
         return Settings(home=home, addresses=addresses)
+    accelerator = given.accelerator or default_accelerator()
+    if accelerator not in ACCELERATORS:
+        raise ServerError(f"{VARIABLE} is {accelerator!r}; allowed are {', '.join(ACCELERATORS)}")
     stubs = given.machines == "stub"
     usual = Timing.of_stubs() if stubs else Timing()
     return Settings(
@@ -114,6 +124,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         cache=given.cache.expanduser().absolute(),
         timing=usual if given.step is None else Timing.uniform(given.step),
         machines={"qemu": Settings.machines, "stub": STUB_MACHINES}.get(given.machines, given.machines),
+        accelerator=accelerator,
         answers=given.answers.expanduser().absolute() if given.answers else None,
         source=given.source or (STUB_SOURCE if stubs else Settings.source),
         requests_per_second=given.requests_per_second,

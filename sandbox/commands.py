@@ -75,6 +75,10 @@ def start(settings: Settings, given: argparse.Namespace) -> int:
     """Start the server in a session of its own and wait until it answers; harmless when it runs already."""
     if running_pid(settings) is not None:
         facts = _wait_answer(settings)
+        if given.accelerator not in (None, facts["accelerator"]):
+            raise ServerError(
+                f"it runs already, with --accelerator {facts['accelerator']}; end it first: python -m sandbox stop"
+            )
         print(f"already running: {facts['api']} (home {settings.home})")
         return 0
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -109,6 +113,7 @@ def _wait_answer(settings: Settings) -> dict[str, Any]:
 def _arguments(settings: Settings, given: argparse.Namespace) -> list[str]:
     arguments = ["--home", str(settings.home), "--base-port", str(settings.addresses.base_port), "serve"]
     arguments += ["--cache", str(settings.cache), "--machines", given.machines, "--source", settings.source]
+    arguments += ["--accelerator", settings.accelerator]
     arguments += ["--answers", str(settings.answers)] if settings.answers else []
     arguments += ["--mirror", settings.mirror, "--accounts", str(settings.extra_accounts)]
     if given.step is not None:
@@ -195,6 +200,8 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
     for name in ("api", "fcu", "oos", "plain", "mirror", "profiles", "ca"):
         print(f"  {name:9} {facts[name] or 'off'}")
     print("  " + ", ".join(f"{count} {kind}" for kind, count in facts["counts"].items()))
+    if facts["vms_run_by"]:
+        print(f"  {facts['vms_run_by']}")
     if facts["stubs"]:
         print("  the VMs are STUBS: they answer what was recorded, and no image made by them is a real one")
     for vm in facts["vms"]:

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from sandbox.machines.accelerator import default_accelerator
+
 DEFAULT_BASE_PORT = 7440
 LAST_BASE_PORT = 65532
 """It and the three after it are used."""
@@ -158,6 +160,8 @@ class Settings:
     timing: Timing = field(default_factory=Timing)
     machines: str = "sandbox.machines.qemu:QemuMachines"
     """`module:factory` of the machine driver; the factory takes the home folder, and `answers` if these are given."""
+    accelerator: str = field(default_factory=default_accelerator)
+    """How QEMU runs VMs: kvm, tcg (emulation), or auto: KVM where the source OMI runs under it."""
     answers: Path | None = None
     """Folder with the recorded answers of stub VMs; None takes the driver's own."""
     source: str = "sandbox.source_omi:ensure"

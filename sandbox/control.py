@@ -75,7 +75,7 @@ class CallLog:
 class Control:
     """Answers below `/_sandbox/`. `extras` adds paths (name -> handler of method and body)."""
 
-    def __init__(self, cloud: Cloud, accounts: Mapping[str, Account], facts: Json) -> None:
+    def __init__(self, cloud: Cloud, accounts: Mapping[str, Account], facts: Callable[[], Json]) -> None:
         self.calls = CallLog()
         self.users = Users()
         self.extras: dict[str, Callable[[str, bytes], Json]] = {}
@@ -195,7 +195,7 @@ class Control:
                 if each.alive
             ]
             counts = {kind.kind: len(self._cloud.store.all(kind)) for kind in LISTED} | {"vm": len(vms)}
-            return {**self._facts, "vms": vms, "counts": counts}
+            return {**self._facts(), "vms": vms, "counts": counts}
 
 
 def _resource_view(resource: Resource) -> Json:

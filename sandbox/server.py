@@ -29,7 +29,9 @@ from sandbox.config import Settings
 from sandbox.control import Control
 from sandbox.credentials import ensure_profiles
 from sandbox.home import ServerError, only_one, only_one_kind
+from sandbox.machines.kvm import choose
 from sandbox.machines.protocol import MachineError, Machines
+from sandbox.machines.qemu import QemuMachines
 from sandbox.oos import Objects, Oos
 from sandbox.relay import SshRelay
 from sandbox.source_omi import SourceOmiError
@@ -88,10 +90,15 @@ class Server:
         keys = ensure_profiles(settings.profiles_file, settings.addresses, settings.profiles)
         recovery.recover(self.cloud)
         self._seed(progress)
+        if isinstance(machines, QemuMachines):
+            machines.choice = choose(
+                settings.accelerator, settings.cache, lambda: self._source(progress).path, progress
+            )
+            progress(str(machines.choice))
         self._start_relay()
         with self.cloud.transaction():
             self.cloud.later("watch", lambda: vmwork.watch(self.cloud))
-        control = Control(self.cloud, accounts, self._facts())
+        control = Control(self.cloud, accounts, lambda: self._facts(machines))
         verifier = Verifier(keys, date_skew=settings.date_skew, lockout=settings.timing.lockout)
         if settings.mirror != "off":
             self._start_mirror(control, progress)
@@ -118,10 +125,12 @@ class Server:
     def _seed(self, progress: Progress) -> None:
         if seeds.seeded(self.cloud):
             return
+        seeds.ensure_images(self.cloud, self._source(progress), progress)
+
+    def _source(self, progress: Progress) -> Source:
         self.settings.cache.mkdir(parents=True, exist_ok=True)
         disk = _load(self.settings.source)(self.settings.cache, progress)
-        source = Source(path=Path(disk.path), size=disk.size_gib, name=disk.name, created=disk.created)
-        seeds.ensure_images(self.cloud, source, progress)
+        return Source(path=Path(disk.path), size=disk.size_gib, name=disk.name, created=disk.created)
 
     def _start_relay(self) -> None:
         relay = SshRelay(self.cloud)
@@ -179,13 +188,15 @@ class Server:
         for path in keys.glob("*.rsa.pub") if keys else ():
             shutil.copyfile(path, folder / path.name)
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self, machines: Machines) -> dict[str, Any]:
         addresses = self.settings.addresses
         return {
             "pid": os.getpid(),
             "home": str(self.settings.home),
             "base_port": addresses.base_port,
             "stubs": self.settings.has_stubs,
+            "accelerator": self.settings.accelerator,
+            "vms_run_by": str(machines.choice) if isinstance(machines, QemuMachines) else None,
             "api": addresses.api_endpoint,
             "fcu": addresses.fcu_endpoint,
             "oos": addresses.oos_endpoint,

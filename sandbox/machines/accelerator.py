@@ -1,19 +1,19 @@
-"""Which accelerator QEMU runs VMs with: KVM where a guest really runs under it, else emulation (TCG)."""
+"""How QEMU runs the VMs: by KVM, the processor's own means, or by emulation (TCG), which works on every machine."""
 
 from __future__ import annotations
 
+import logging
 import os
-import subprocess
-import tempfile
+import threading
+from collections.abc import Callable
 from enum import Enum
-from pathlib import Path
+
+log = logging.getLogger("sandbox")
 
 QEMU = "qemu-system-x86_64"
-PROBE_LIMIT_S = 10.0
-OVERRIDE = "ALPINE_OMI_ACCELERATOR"
-# `mov al,0x10; out 0xf4,al; hlt; jmp $-1` at the reset vector: the debug-exit device ends QEMU with 2 * 0x10 + 1.
-_ROM = bytes.fromhex("b010e6f4f4ebfd").join((b"\xff" * 0xFFF0, b"\xff" * 9))
-_ROM_EXIT = 0x10 * 2 + 1
+AUTO = "auto"
+VARIABLE = "ALPINE_OMI_ACCELERATOR"
+"""What `--accelerator` is where it isn't given: for the tests, CI and `make demo`."""
 
 
 class Accelerator(Enum):
@@ -32,34 +32,44 @@ class Accelerator(Enum):
         return ["-accel", accel, "-cpu", "max", "-smp", "1"]
 
 
-def detect(device: Path = Path("/dev/kvm"), qemu: str = QEMU) -> Accelerator:
-    """KVM when a guest of a few instructions runs to its end under it, as VMs are started; else TCG.
-
-    A /dev/kvm that can be opened and even makes a VM may still run nothing, so nothing less is asked. The environment
-    variable ALPINE_OMI_ACCELERATOR (`kvm` or `tcg`) overrules the probe. Takes 0.1 s, at most PROBE_LIMIT_S.
-    """
-    wanted = os.environ.get(OVERRIDE, "")
-    if wanted in {accelerator.value for accelerator in Accelerator}:
-        return Accelerator(wanted)
-    usable = os.access(device, os.R_OK | os.W_OK)
-    return Accelerator.KVM if usable and guest_runs(Accelerator.KVM, qemu) else Accelerator.TCG
+ACCELERATORS = (AUTO, *(each.value for each in Accelerator))
 
 
-def guest_runs(accelerator: Accelerator, qemu: str = QEMU) -> bool:
-    """Whether QEMU runs a guest of four instructions to its end with this accelerator."""
-    with tempfile.NamedTemporaryFile(prefix="probe-", suffix=".rom") as rom:
-        rom.write(_ROM)
-        rom.flush()
-        exit_device = "isa-debug-exit,iobase=0xf4,iosize=1"
-        command = [qemu, "-machine", "q35", *accelerator.arguments(), "-m", "16", "-nodefaults", "-display", "none"]
-        try:
-            done = subprocess.run(
-                [*command, "-bios", rom.name, "-device", exit_device],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=PROBE_LIMIT_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-    return done.returncode == _ROM_EXIT
+def default_accelerator() -> str:
+    """What the environment asks for, else `auto`."""
+    return os.environ.get(VARIABLE) or AUTO
+
+
+class Choice:
+    """The accelerator that VMs are started with: KVM until it fails one of them, then emulation for all."""
+
+    def __init__(
+        self, accelerator: Accelerator, why: str = "", remember: Callable[[str], None] = lambda why: None
+    ) -> None:
+        self._guard = threading.Lock()
+        self._accelerator, self._why, self._remember = accelerator, why, remember
+
+    @property
+    def current(self) -> Accelerator:
+        """What the next VM is started with."""
+        return self._accelerator
+
+    @property
+    def why(self) -> str:
+        """Why it is that one; empty for a KVM that works."""
+        return self._why
+
+    def give_up_kvm(self, why: str) -> None:
+        """Take emulation from now on; the first time this is logged and remembered for later starts."""
+        with self._guard:
+            if self._accelerator is Accelerator.TCG:
+                return
+            self._accelerator, self._why = Accelerator.TCG, why
+            log.warning("%s", self)
+            self._remember(why)
+
+    def __str__(self) -> str:
+        """For people: what VMs run with, and why."""
+        because = f": {self._why}" if self._why else ""
+        name = "KVM" if self._accelerator is Accelerator.KVM else "software emulation (TCG), several times slower"
+        return f"VMs run by {name}{because}"

@@ -131,6 +131,11 @@ class DiskStore:
         return self._volumes / f"{volume_id}.base.qcow2"
 
 
+def make_overlay(disk: Path, target: Path) -> None:
+    """A new file through which a VM sees a disk that it doesn't change."""
+    _qemu_img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(disk.absolute()), str(target))
+
+
 def _checked(name: str) -> str:
     if not _ID.match(name) or name.endswith(".base"):
         raise MachineError(f"id {name!r}: allowed are up to 64 letters, digits, dots, hyphens and underscores")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from sandbox.machines.accelerator import Accelerator, detect
+from sandbox.machines.accelerator import Accelerator, Choice
 from sandbox.machines.disks import DiskStore
 from sandbox.machines.metadata import Trouble
 from sandbox.machines.protocol import Disk, MachineError, MachineSpec, Metadata
@@ -25,22 +25,15 @@ class QemuMachines:
     Locks are taken in this order: VM, then disks by id.
     """
 
-    def __init__(self, home: Path, accelerator: Accelerator | None = None) -> None:
+    def __init__(self, home: Path, accelerator: Accelerator = Accelerator.TCG) -> None:
+        self.choice = Choice(accelerator)
+        """What VMs run with from now on."""
         self._folder = home / "vms"
         self._disks = DiskStore(home)
-        self._accelerator = accelerator
         self._vms: dict[str, Vm] = {}
         self._guard = threading.Lock()
         self._disk_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._closed = False
-
-    @property
-    def accelerator(self) -> Accelerator:
-        """What VMs run with; probed at the first use."""
-        with self._guard:
-            if self._accelerator is None:
-                self._accelerator = detect()
-            return self._accelerator
 
     def create_volume(self, volume_id: str, size_gib: int, snapshot_id: str | None) -> None:
         """See the protocol."""
@@ -92,7 +85,6 @@ class QemuMachines:
         """See the protocol."""
         if not spec.disks:
             raise MachineError(f"VM {spec.vm_id} has no disk to start from")
-        accelerator = self.accelerator
         vm = self._vm(spec.vm_id)
         with vm.lock, self._busy(*(disk.volume_id for disk in spec.disks)):
             if self._closed:
@@ -100,7 +92,7 @@ class QemuMachines:
             volumes = {disk.volume_id: self._disks.volume(disk.volume_id) for disk in spec.disks}
             for volume_id in volumes:
                 self._require_free(volume_id, but_for=vm)
-            vm.start(spec, metadata, volumes, accelerator)
+            vm.start(spec, metadata, volumes, self.choice)
 
     def set_metadata(self, vm_id: str, metadata: Metadata) -> None:
         """See the protocol."""

@@ -1,18 +1,23 @@
-"""One VM: its QEMU process, control connection, metadata service and attached volumes."""
+"""One VM: its QEMU process, control connection, metadata service and attached volumes.
+
+A VM that KVM stops (QEMU's run state `internal-error`, say) is started again by emulation, with the volumes it has.
+"""
 
 from __future__ import annotations
 
+import logging
 import shutil
+import signal
 import socket
 import subprocess
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sandbox.machines import processes
-from sandbox.machines.accelerator import Accelerator
+from sandbox.machines.accelerator import Accelerator, Choice
 from sandbox.machines.command import (
     UEFI_CODE,
     UEFI_VARIABLES,
@@ -30,20 +35,50 @@ from sandbox.machines.metadata import MetadataService, Trouble
 from sandbox.machines.protocol import Disk, MachineError, MachineSpec, Metadata
 from sandbox.machines.qmp import Qmp, QmpError
 
+log = logging.getLogger("sandbox")
+
 START_LIMIT_S = 30.0
 UNPLUG_LIMIT_S = 20.0
 BUTTON_EVERY_S = 5.0
 KILL_LIMIT_S = 10.0
 CONSOLE_BYTES = 64 * 1024
+_DEAD_STATES = {
+    "internal-error": "QEMU could not run it any further (run state internal-error)",
+    "guest-panicked": "its system panicked (run state guest-panicked)",
+    "io-error": "its disk could not be written (run state io-error): free space where the sandbox's home is",
+}
+"""QEMU's run states that nothing ends but a new start -> what they mean."""
+_CURED_BY_EMULATION = ("internal-error", "guest-panicked")
+_USUAL_ENDS = (0, -signal.SIGTERM, -signal.SIGKILL)
+
+
+class KvmError(MachineError):
+    """KVM could not start a VM; emulation may."""
 
 
 @dataclass(frozen=True)
 class _Running:
     spec: MachineSpec
+    accelerator: Accelerator
     process: subprocess.Popen[bytes]
     qmp: Qmp
+    volumes: dict[str, Path]
     # By volume id; the root is not in it, as it cannot be unplugged.
-    plugged: dict[str, Attachment] = field(default_factory=dict)
+    plugged: dict[str, Attachment]
+    fallen: threading.Event = field(default_factory=threading.Event)
+    """Set when KVM failed it, so that another is about to take its place."""
+
+    def alive(self) -> bool:
+        return self.process.poll() is None or self.fallen.is_set() or self.aborted()
+
+    def aborted(self) -> bool:
+        """Whether QEMU itself gave up on KVM, as it does where a register can't be set."""
+        return self.accelerator is Accelerator.KVM and self.process.poll() not in (None, *_USUAL_ENDS)
+
+    def spec_now(self) -> MachineSpec:
+        """To start it anew with the volumes that it has by now."""
+        root = self.spec.disks[0]
+        return replace(self.spec, disks=(root, *(plug.disk for plug in self.plugged.values())))
 
 
 class Vm:
@@ -61,12 +96,12 @@ class Vm:
     def running(self) -> bool:
         """Whether QEMU runs; a VM that powered itself off does not."""
         running = self._running
-        return running is not None and running.process.poll() is None
+        return running is not None and running.alive()
 
     def holds(self, volume_id: str) -> bool:
         """Whether the VM runs with this volume."""
         running = self._running
-        if running is None or running.process.poll() is not None:
+        if running is None or not running.alive():
             return False
         return volume_id in running.plugged or running.spec.disks[0].volume_id == volume_id
 
@@ -78,7 +113,7 @@ class Vm:
             self._service.set(metadata)
             return self._service
 
-    def start(self, spec: MachineSpec, metadata: Metadata, volumes: dict[str, Path], accelerator: Accelerator) -> None:
+    def start(self, spec: MachineSpec, metadata: Metadata, volumes: dict[str, Path], choice: Choice) -> None:
         """Start QEMU unless it runs; returns when QEMU has made every device. `volumes`: file by volume id."""
         with self.lock:
             service = self.set_metadata(metadata)
@@ -87,15 +122,61 @@ class Vm:
             service.begin(self.trouble)
             with file_errors():
                 self._prepare(spec)
-            ours, theirs = socket.socketpair()
-            with theirs:
-                around = Surroundings(
-                    accelerator, volumes, self._folder, service.port, theirs.fileno(), _tool("socat", "socat")
-                )
-                process = processes.start(qemu_command(spec, around), self._log(), [theirs.fileno()])
-            plugged = {disk.volume_id: attachment(disk) for disk in spec.disks[1:]}
-            self._running = _Running(spec, process, Qmp(ours), plugged)
-            self._greet(self._running)
+            try:
+                self._launch(spec, volumes, choice, service.port)
+            except KvmError as error:
+                choice.give_up_kvm(str(error))
+                self._launch(spec, volumes, choice, service.port)
+
+    def _launch(self, spec: MachineSpec, volumes: dict[str, Path], choice: Choice, metadata_port: int) -> None:
+        accelerator = choice.current
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socat = _tool("socat", "socat")
+            around = Surroundings(accelerator, volumes, self._folder, metadata_port, theirs.fileno(), socat)
+            process = processes.start(qemu_command(spec, around), self._log(), [theirs.fileno()])
+        qmp = Qmp(ours, lambda: self._stopped(running, choice), lambda: self._gone(running, choice))
+        plugged = {disk.volume_id: attachment(disk) for disk in spec.disks[1:]}
+        running = self._running = _Running(spec, accelerator, process, qmp, dict(volumes), plugged)
+        self._greet(running)
+
+    def _stopped(self, running: _Running, choice: Choice) -> None:
+        """The CPU stands still: by us, for a snapshot, or because it can't go on."""
+        try:
+            state = str(running.qmp.execute("query-status")["status"])
+        except QmpError:
+            return  # it has ended, which is noticed by itself
+        if state not in _DEAD_STATES:
+            return
+        if running.accelerator is Accelerator.KVM and state in _CURED_BY_EMULATION:
+            self._start_again(running, choice, _DEAD_STATES[state])
+            return
+        log.warning("VM %s is ended: %s", self.vm_id, _DEAD_STATES[state])
+        running.process.terminate()
+
+    def _gone(self, running: _Running, choice: Choice) -> None:
+        """QEMU has ended: the guest powered off, we ended it, or KVM had it give up."""
+        with suppress(subprocess.TimeoutExpired):
+            running.process.wait(KILL_LIMIT_S)
+        if running.aborted():
+            said = self._log().read_text(encoding="utf-8", errors="replace")
+            self._start_again(running, choice, f"QEMU ended ({_last_line(said)})")
+
+    def _start_again(self, fallen: _Running, choice: Choice, why: str) -> None:
+        """By emulation, unless somebody ended the VM in the meantime."""
+        fallen.fallen.set()
+        with self.lock:
+            if self._running is not fallen or self._service is None:
+                return
+            _kill(fallen.process)
+            fallen.qmp.close()
+            choice.give_up_kvm(f"KVM stopped VM {self.vm_id}: {why}")
+            log.warning("VM %s is started again by software emulation", self.vm_id)
+            try:
+                self._launch(fallen.spec_now(), fallen.volumes, choice, self._service.port)
+            except MachineError as error:
+                self._running = None
+                log.warning("VM %s could not be started again: %s", self.vm_id, error)
 
     def power_off(self, limit_s: float) -> None:
         """Press the power button every few seconds (a booting guest overlooks it), and pull the plug at the limit."""
@@ -104,7 +185,7 @@ class Vm:
             if running is None:
                 return
             deadline = time.monotonic() + limit_s
-            while running.process.poll() is None and time.monotonic() < deadline:
+            while running.process.poll() is None and not running.fallen.is_set() and time.monotonic() < deadline:
                 # Refused when QEMU ends in this moment, or hangs: the wait tells which.
                 with suppress(QmpError):
                     running.qmp.execute("system_powerdown")
@@ -122,8 +203,7 @@ class Vm:
                 return
             running.process.terminate()
             if not _ended(running.process, KILL_LIMIT_S):
-                running.process.kill()
-                _ended(running.process, KILL_LIMIT_S)
+                _kill(running.process)
             running.qmp.close()
 
     def close(self) -> None:
@@ -156,6 +236,7 @@ class Vm:
             except QmpError:
                 running.qmp.execute("blockdev-del", **{"node-name": plug.node})
                 raise
+            running.volumes[disk.volume_id] = path
             running.plugged[disk.volume_id] = plug
 
     def detach(self, disk: Disk) -> None:
@@ -216,7 +297,14 @@ class Vm:
             self.unplug_power()
             said = self._log().read_text(encoding="utf-8", errors="replace")
             reason = _last_line(said) if ended else str(error)
-            raise MachineError(f"VM {self.vm_id} could not be started: {_explain(reason)}") from None
+            by_kvm = ended and running.aborted() and (running.process.returncode < 0 or "kvm" in said.lower())
+            kind = KvmError if by_kvm else MachineError
+            raise kind(f"VM {self.vm_id} could not be started: {_explain(reason)}") from None
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    _ended(process, KILL_LIMIT_S)
 
 
 def _ended(process: subprocess.Popen[bytes], limit_s: float) -> bool:
