@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
+RELEASE = "bookworm"
+SUITES = (RELEASE, f"{RELEASE}-updates", f"{RELEASE}-security")
+OTHER_RELEASES = ("trixie", "forky", "sid", "bullseye", "stable", "testing", "unstable", "oldstable")
+"""Debian's, whose servers have Debian 12, too."""
 COMPONENT = "main"
 DEBIAN_KEYRING = "debian-archive"
 
+_SUITES_TAKEN = {f"{release}{kind}" for release in (RELEASE, *OTHER_RELEASES) for kind in ("", "-updates", "-security")}
 _ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$")
 
 
@@ -17,10 +21,25 @@ def debian_sources(apt: Path = Path("/etc/apt")) -> tuple[str, ...]:
     """The one-line form (`deb [options] URI SUITE main`) of each source of Debian 12's component main.
 
     A source counts when it is enabled, its suite is Debian 12's and its key, where one is named, is Debian's own; who
-    serves it does not matter. Empty when there is none, or none has the suite `bookworm` itself.
+    serves it does not matter. Where none has the suite `bookworm` itself, another release's servers (Debian 13's, say)
+    are asked for Debian 12. Empty when there is none of these either.
     """
     lines = tuple(dict.fromkeys(line for path in _files(apt) for line in _entries(path)))
-    return lines if any(line.split()[-2] == SUITES[0] for line in lines) else ()
+    own = tuple(line for line in lines if _suite(line) in SUITES)
+    if any(_suite(line) == RELEASE for line in own):
+        return own
+    derived = tuple(dict.fromkeys(_as_debian_12(line) for line in lines))
+    return derived if any(_suite(line) == RELEASE for line in derived) else ()
+
+
+def _suite(line: str) -> str:
+    return line.split()[-2]
+
+
+def _as_debian_12(line: str) -> str:
+    suite = _suite(line)
+    other = suite.partition("-")[0]
+    return line if other == RELEASE else line.replace(f" {suite} ", f" {suite.replace(other, RELEASE, 1)} ")
 
 
 def _files(apt: Path) -> list[Path]:
@@ -79,6 +98,6 @@ def _accepted(uris: list[str], suites: list[str], components: list[str], signed_
         return
     options = f"[signed-by={signed_by}] " if signed_by else ""
     for suite in suites:
-        if suite.rstrip("/") in SUITES:
+        if suite.rstrip("/") in _SUITES_TAKEN:
             for uri in uris:
                 yield f"deb {options}{uri} {suite} {COMPONENT}"

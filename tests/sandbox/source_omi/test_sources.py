@@ -60,7 +60,7 @@ def test_one_line_sources_are_taken(apt: Path) -> None:
         "deb http://other.invalid/apt cloud-sdk-bookworm main",
         "deb http://other.invalid/linux/debian bookworm stable",
         "deb [signed-by=/usr/share/keyrings/other.gpg] http://other.invalid/debian bookworm main",
-        "deb http://mirror.invalid/debian trixie main",
+        "deb http://other.invalid/ubuntu noble main",
     ],
 )
 def test_sources_of_others_are_left_out(apt: Path, other: str) -> None:
@@ -70,6 +70,18 @@ def test_sources_of_others_are_left_out(apt: Path, other: str) -> None:
     (apt / "sources.list.d" / "debian.sources").write_text(DEB822)
     assert not any("other.invalid" in line or "trixie" in line for line in debian_sources(apt))
     assert len(debian_sources(apt)) == 3
+
+
+def test_another_debian_is_asked_for_debian_12_by_its_own_servers(apt: Path) -> None:
+    (apt / "sources.list.d" / "debian.sources").write_text(DEB822.replace("bookworm", "trixie"))
+
+    assert debian_sources(apt) == (
+        f"deb {KEY} http://mirror.invalid/debian bookworm main",
+        f"deb {KEY} http://mirror.invalid/debian bookworm-updates main",
+        f"deb {KEY} http://mirror.invalid/debian-security bookworm-security main",
+    )
+    (apt / "sources.list").write_text("deb http://own.invalid/debian bookworm main\n")
+    assert debian_sources(apt) == ("deb http://own.invalid/debian bookworm main",), "its own source counts alone"
 
 
 def test_disabled_sources_and_other_files_do_not_count(apt: Path) -> None:
