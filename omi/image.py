@@ -63,6 +63,8 @@ class Limits(_Wire):
     """For what is to be deleted to stop being in use: OMI, snapshot, volume, keypair, security group."""
     power_off: int = Field(default=60, gt=0)
     """For the power button to end the system of an OMI that is verified; clouds pull the plug some time later."""
+    console: int = Field(default=180, gt=0)
+    """For something to come to the console of a VM that boots."""
     command: int = Field(default=120, gt=0)
     """For one command over SSH in the VM that verifies."""
     transfer: int = Field(default=_TRANSFER, gt=0, exclude_if=lambda seconds: seconds == _TRANSFER)

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from omi.errors import BuildError, CloudError, OmiError
 from omi.image import ImageSpec
 from omi.narration import Narrator, shown
 from omi.outscale.cloud import Cloud
+from omi.outscale.console import EmptyConsole
 from omi.outscale.faults import QUOTA_CURE
 from omi.outscale.images import own_snapshots
 from omi.outscale.quotas import used_up
@@ -60,7 +62,7 @@ class Attempt:
             f"-var-file={self.folder.variables}",
             str(self.folder.template),
         ]
-        watcher = Watcher(self.narrator.say, self._look)
+        watcher = Watcher(self.narrator.say, partial(self._look, {}))
         limit = self.spec.vm.timeout
         with temporary_folder(self.folder) as home:
             environment = packer_environment(self.environ, home, tools, gateway)
@@ -93,17 +95,26 @@ class Attempt:
         full = used_up(self.cloud.oapi) if "400 Bad Request" in output.reason else []
         return f"; used up: {', '.join(full)}: {QUOTA_CURE}" if full else ""
 
-    def _look(self, output: PackerOutput) -> Look:
+    def _look(self, consoles: dict[str, EmptyConsole], output: PackerOutput) -> Look:
         """What Packer waits for; older plugins wait for ever for a VM or snapshot that has failed."""
         try:
             if output.phase == "boot":
-                vm = read_vm(self.cloud, output.vm) if output.vm else None
-                return Look(broken=f"the build VM {vm.vm_id} is {vm.state}" if vm and vm.is_lost else None)
+                return Look(broken=self._boot_in_vain(consoles, output.vm) if output.vm else None)
             taken = [each for each in own_snapshots(self.cloud, output.volumes) if each.state != "completed"]
             failed = [f"the snapshot {each.snapshot_id} has failed" for each in taken if each.state == "error"]
             return Look(say=f"snapshot {taken[0].progress} %" if taken else None, broken=failed[0] if failed else None)
         except OmiError:
             return Look()  # what Packer itself sees decides
+
+    def _boot_in_vain(self, consoles: dict[str, EmptyConsole], vm_id: str) -> str | None:
+        vm = read_vm(self.cloud, vm_id)
+        if vm is None:
+            return None
+        if vm.is_lost or vm.state in {"stopping", "stopped"}:
+            return f"the build VM {vm_id} is {vm.state}"
+        if vm.state != "running":
+            return None
+        return consoles.setdefault(vm_id, EmptyConsole(self.cloud, vm_id)).reason()
 
 
 def artifact(manifest: Path) -> str:

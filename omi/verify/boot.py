@@ -12,6 +12,7 @@ from pathlib import Path
 from omi.errors import CredentialsError, OmiError, VerifyError
 from omi.identity import Identity
 from omi.outscale.cloud import Cloud
+from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import temporary_key
 from omi.outscale.images import Omi
 from omi.outscale.vms import Launch, Vm, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
@@ -107,7 +108,9 @@ class Verification:
 
     def _look(self, vm: Vm, key: Path, start: float, end: float, boot_mode: str) -> Verified:
         spec = self.identity.spec
-        greeting = wait_for_banner(vm.public_ip, spec.vm.ssh_port, end - time.monotonic(), self.stop)
+        console = EmptyConsole(self.cloud, vm.vm_id)
+        limit_s = end - time.monotonic()
+        greeting = wait_for_banner(vm.public_ip, spec.vm.ssh_port, limit_s, self.stop, console.reason)
         if not greeting:
             limit = f"{spec.vm.verify_timeout} s (vm.verify_timeout)"
             raise VerifyError(f"no SSH at {vm.public_ip} port {spec.vm.ssh_port} within {limit}")

@@ -8,13 +8,13 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 
-from omi.errors import ToolError
+from omi.errors import ToolError, VerifyError
 from omi.outscale.waiting import pause
 
 _METHODS = re.compile(r"Permission denied \(([^)]*)\)")
@@ -95,9 +95,16 @@ class Door:
         return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def wait_for_banner(address: str, port: int, limit: float, stop: threading.Event = _NEVER) -> str:
+def wait_for_banner(
+    address: str,
+    port: int,
+    limit: float,
+    stop: threading.Event = _NEVER,
+    in_vain: Callable[[], str | None] = lambda: None,
+) -> str:
     """Wait until an SSH server greets at the address; its greeting (`SSH-2.0-...`), empty after `limit` seconds.
 
+    VerifyError as soon as `in_vain` gives a reason.
     A forwarded port accepts before the guest's sshd is up, so a connection alone proves nothing.
     """
     end = time.monotonic() + limit
@@ -111,5 +118,7 @@ def wait_for_banner(address: str, port: int, limit: float, stop: threading.Event
                     return greeting
         except OSError:
             pass  # not up yet
+        if reason := in_vain():
+            raise VerifyError(reason)
         pause(0.5, stop)
     return ""

@@ -80,6 +80,8 @@ class FakeMachines:
         self.slow = float(os.environ.get("FAKE_MACHINES_SLOW", "0"))
         self.failing: set[str] = set()
         self.consoles: dict[str, bytes] = {}
+        self.boot_text = b"fake console\n"
+        """What a VM that starts writes to its console."""
 
     def _path(self, key: str) -> Path:
         return self.home / key
@@ -129,7 +131,7 @@ class FakeMachines:
             self._read(disk.volume_id)
         if spec.vm_id not in self.vms:
             self.vms[spec.vm_id] = FakeVm(spec, metadata)
-            self.consoles[spec.vm_id] = b"fake console\n"
+            self.consoles[spec.vm_id] = self.boot_text
 
     def set_metadata(self, vm_id: str, metadata: Metadata) -> None:
         self.vms[vm_id].metadata = metadata

@@ -1,0 +1,41 @@
+"""The serial console of a VM that is booting: one that stays empty has nobody wait for its SSH in vain."""
+
+from __future__ import annotations
+
+import time
+
+from omi.errors import OmiError
+from omi.outscale.cloud import Cloud
+from omi.outscale.vms import console_tail
+
+_CURE = (
+    "the sandbox's VMs: `python -m sandbox stop`, then `python -m sandbox start --accelerator tcg`; "
+    "on OUTSCALE: try another VM type or source OMI"
+)
+
+
+class EmptyConsole:
+    """Notices that a VM never began to boot: nothing on its console, `cloud.limits.console` seconds from the making
+    of this on.
+
+    The first byte came after 0.4 s by BIOS and 4.6 s by UEFI where all was emulated and eight others wanted the two
+    cores; OUTSCALE shows it within two seconds. What can't be read proves nothing.
+    """
+
+    def __init__(self, cloud: Cloud, vm_id: str) -> None:
+        self._cloud, self._vm_id = cloud, vm_id
+        self._due = time.monotonic() + cloud.limits.console
+        self._settled = False
+
+    def reason(self) -> str | None:
+        """Why there is no use in waiting, with the cure; asks the cloud once, when the limit is over."""
+        if self._settled or time.monotonic() < self._due:
+            return None
+        self._settled = True
+        try:
+            if console_tail(self._cloud, self._vm_id, 1):
+                return None
+        except OmiError:
+            return None
+        limit = f"{self._cloud.limits.console} s (cloud.limits.console)"
+        return f"nothing came to the console of {self._vm_id} within {limit}, so it does not boot; {_CURE}"
