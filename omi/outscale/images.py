@@ -222,6 +222,7 @@ def register_from(
     if volume_type == "io1":
         bsu["Iops"] = min(3000, 300 * omi.volume_size)  # as the template asks for
     made_of = {
+        "Architecture": "x86_64",
         "RootDeviceName": omi.root_device,
         "BlockDeviceMappings": [{"DeviceName": omi.root_device, "Bsu": bsu}],
     }
@@ -234,7 +235,6 @@ def create_omi(cloud: Cloud, made_of: Mapping[str, Any], name: str, description:
         **made_of,
         "ImageName": name,
         "Description": description,
-        "Architecture": "x86_64",
         "BootModes": list(boot_modes),
     }
     try:
