@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -17,8 +18,9 @@ from sandbox.auth import Key, SignedRequest, Verifier
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.faults import Fault, Whose
-from sandbox.cloud.model import Account
+from sandbox.cloud.model import Account, now
 from sandbox.cloud.store import StoreError
+from sandbox.config import REGIONS
 from sandbox.control import CallLog, Control, Record
 from sandbox.fcu import protocol
 
@@ -73,6 +75,11 @@ class Call:
     refuse: Callable[[CloudError, Fault | None], HttpAnswer]
     content_type: str
     shown: Mapping[str, Any] = field(default_factory=dict)
+    signed: bool = True
+
+
+NOBODY = Account(id="", account_id="", region=REGIONS[0].name, created=now())
+"""Who calls without a signature, where none is needed."""
 
 
 class Api:
@@ -99,10 +106,11 @@ class Api:
         started = time.monotonic()
         key: Key | None = None
         try:
-            key = self._verifier.verify(
-                SignedRequest(request.method, request.path, request.query, request.headers, request.body)
-            )
-            answer = self._run(call, self._accounts[key.profile])
+            if call.signed or "authorization" in request.headers:
+                key = self._verifier.verify(
+                    SignedRequest(request.method, request.path, request.query, request.headers, request.body)
+                )
+            answer = self._run(call, self._accounts[key.profile] if key else NOBODY)
         except CloudError as error:
             answer = call.refuse(error, None)
         except StoreError as error:
@@ -157,14 +165,18 @@ class Api:
         def run(caller: Account) -> bytes:
             if request.method != "POST":
                 raise CloudError(Fail.BAD_METHOD, f"{request.method} is not allowed, a call is a POST.")
-            return oapi.answer(oapi.handle(self._cloud, caller, action, request.body))
+            done = oapi.handle(self._cloud, caller, action, request.body)
+            whose = Whose(caller.profile, caller.region)
+            return oapi.answer(oapi.without(done, self._cloud.faults.omitted(action, whose, partial(oapi.held, done))))
 
         def refuse(error: CloudError, fault: Fault | None) -> HttpAnswer:
             if fault is None or fault.status is None:
                 return HttpAnswer(error.fail.value.status, oapi.refusal(error))
             return HttpAnswer(fault.status, oapi.refusal(error, code=fault.code, kind=fault.type))
 
-        return Call("oapi", action, run, refuse, "application/json", oapi.shown(request.body))
+        known = oapi.ACTIONS.get(action)
+        shown, signed = oapi.shown(request.body), known is None or known.signed
+        return Call("oapi", action, run, refuse, "application/json", shown, signed)
 
     def _fcu_call(self, request: HttpRequest) -> Call:
         flat = protocol.decode(request.body.decode(errors="replace") if request.method == "POST" else request.query)

@@ -141,7 +141,7 @@ class Cloud:
     # --- looking things up -------------------------------------------------------------------------------------
 
     def own(self, caller: Account, kind: type[R], key: str, fail: Fail) -> R:
-        """The caller's resource of that id; error 4104 for a malformed id, `fail` where it has none."""
+        """The caller's resource of that id; `fail` where it has none."""
         found = self.store.get(kind, check_id(kind, key))
         if found is None or found.account_id != caller.id:
             raise CloudError(fail, f"The {kind.kind} '{key}' does not exist.")

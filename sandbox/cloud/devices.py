@@ -67,7 +67,7 @@ def check_volume(
         raise CloudError(Fail.BAD_SIZE, f"The volume size {gib} is smaller than that of its snapshot, {least} GiB.")
     if kind != "io1":
         if iops:
-            raise CloudError(Fail.BAD_IOPS, f"Only io1 volumes take Iops, this one is {kind}.")
+            raise CloudError(Fail.BAD_PARAMETER, f"Only io1 volumes take Iops, this one is {kind}.")
         return gib, kind, None
     if not iops:
         raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'Iops' is required for io1 volumes.")

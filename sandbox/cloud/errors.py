@@ -1,7 +1,7 @@
 """Every refusal of the local OUTSCALE in one table: its code, type and HTTP status in OAPI and its code in FCU.
 
-Codes and types are those of OUTSCALE's error page and SDK; statuses follow its families (4xxx and 5xxx: 400,
-6xxx and 9xxx: 409). FCU's codes are EC2's.
+Codes and types are those of OUTSCALE's error page, of osc-sdk-python's gateway_errors.yaml, of recordings and of
+OUTSCALE's own tests; statuses follow its families (4xxx, 5xxx, 8xxx: 400, 6xxx and 9xxx: 409). FCU's codes are EC2's.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ class Fail(Enum):
     MISSING_PARAMETER = Refusal(400, "7000", "MissingParameter", "MissingParameter")
     DRY_RUN = Refusal(412, "0", "DefaultError", "DryRunOperation", 412)
     BAD_SYNTAX = Refusal(400, "3000", "InvalidParameter", "MalformedQueryString")
+    BAD_COMBINATION = Refusal(400, "3002", "InvalidParameter", "InvalidParameterCombination")
+    NO_MAPPED_SNAPSHOT = Refusal(400, "7003", "MissingParameter", "MissingParameter")
+    NOT_IN_PUBLIC_CLOUD = Refusal(400, "8004", "OperationNotSupported", "InvalidParameterValue")
+    VM_PROTECTED = Refusal(400, "8018", "OperationNotSupported", "OperationNotPermitted")
+    OTHER_REGION = Refusal(400, "8019", "OperationNotSupported", "InvalidParameterValue")
 
     BAD_MAPPING = Refusal(400, "4011", "InvalidParameterValue", "InvalidBlockDeviceMapping")
     BAD_COUNT = Refusal(400, "4018", "InvalidParameterValue", "InvalidParameterValue")
@@ -45,30 +50,31 @@ class Fail(Enum):
     BAD_IMAGE_NAME = Refusal(400, "4026", "InvalidParameterValue", "InvalidAMIName.Malformed")
     BAD_LOCATION = Refusal(400, "4027", "InvalidParameterValue", "InvalidParameterValue")
     BAD_IOPS = Refusal(400, "4029", "InvalidParameterValue", "InvalidParameterValue")
-    BAD_IP = Refusal(400, "4030", "InvalidParameterValue", "InvalidParameterValue")
     BAD_KEY = Refusal(400, "4032", "InvalidParameterValue", "InvalidKey.Format")
     BAD_KEYPAIR_NAME = Refusal(400, "4035", "InvalidParameterValue", "InvalidParameterValue")
-    BAD_SET = Refusal(400, "4046", "InvalidParameterValue", "InvalidParameterCombination")
+    BAD_RESOURCE_ID = Refusal(400, "4025", "InvalidParameterValue", "InvalidID")
+    BAD_PARAMETER = Refusal(400, "4045", "InvalidParameterValue", "InvalidParameterValue")
     BAD_VALUE = Refusal(400, "4047", "InvalidParameterValue", "InvalidParameterValue")
-    BAD_PERMISSION = Refusal(400, "4050", "InvalidParameterValue", "InvalidParameterValue")
-    BAD_PORTS = Refusal(400, "4051", "InvalidParameterValue", "InvalidParameterValue")
     BAD_ROOT = Refusal(400, "4057", "InvalidParameterValue", "InvalidBlockDeviceMapping")
-    BAD_SNAPSHOT = Refusal(400, "4061", "InvalidParameterValue", "InvalidSnapshot.NotFound")
     BAD_TAG_KEY = Refusal(400, "4069", "InvalidParameterValue", "InvalidParameterValue")
     BAD_TAG_VALUE = Refusal(400, "4070", "InvalidParameterValue", "InvalidParameterValue")
     BAD_SIZE = Refusal(400, "4078", "InvalidParameterValue", "InvalidParameterValue")
     BAD_SUBREGION = Refusal(400, "4081", "InvalidParameterValue", "InvalidParameterValue")
     NO_OBJECT = Refusal(400, "4088", "InvalidParameterValue", "InvalidParameterValue")
-    BAD_ID = Refusal(400, "4104", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_PREFIX = Refusal(400, "4104", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_ID = Refusal(400, "4105", "InvalidParameterValue", "InvalidParameterValue")
     BAD_LENGTH = Refusal(400, "4106", "InvalidParameterValue", "InvalidParameterValue")
-    BAD_TYPE = Refusal(400, "4108", "InvalidParameterValue", "InvalidParameterValue")
+    BAD_TYPE = Refusal(400, "4110", "InvalidParameterValue", "InvalidParameterValue")
 
     NO_LINK = Refusal(400, "5007", "InvalidResource", "IncorrectState")
     NO_RULE = Refusal(400, "5008", "InvalidResource", "InvalidPermission.NotFound")
     NO_SECURITY_GROUP = Refusal(400, "5020", "InvalidResource", "InvalidGroup.NotFound")
     NO_IMAGE = Refusal(400, "5023", "InvalidResource", "InvalidAMIID.NotFound")
+    NO_NIC = Refusal(400, "5036", "InvalidResource", "InvalidNetworkInterfaceID.NotFound")
+    NO_MEMBER = Refusal(400, "5060", "InvalidResource", "InvalidGroup.NotFound")
     NO_VM_TYPE = Refusal(400, "5024", "InvalidResource", "InvalidParameterValue")
     NO_PUBLIC_IP = Refusal(400, "5025", "InvalidResource", "InvalidAllocationID.NotFound")
+    NO_PUBLIC_IP_ID = Refusal(400, "5080", "InvalidResource", "InvalidAllocationID.NotFound")
     NO_PUBLIC_IP_LINK = Refusal(400, "5026", "InvalidResource", "InvalidAssociationID.NotFound")
     NO_RESOURCE = Refusal(400, "5044", "InvalidResource", "InvalidID")
     NO_SNAPSHOT = Refusal(400, "5054", "InvalidResource", "InvalidSnapshot.NotFound")
@@ -79,7 +85,7 @@ class Fail(Enum):
     NO_KEYPAIR = Refusal(400, "5071", "InvalidResource", "InvalidKeyPair.NotFound")
 
     IMAGE_STATE = Refusal(409, "6001", "InvalidState", "InvalidAMIID.Unavailable")
-    SNAPSHOT_STATE = Refusal(409, "6003", "InvalidState", "IncorrectState")
+    STATE = Refusal(409, "6003", "InvalidState", "IncorrectState")
     VM_STATE = Refusal(409, "6006", "InvalidState", "IncorrectInstanceState")
     VOLUME_STATE = Refusal(409, "6007", "InvalidState", "IncorrectState")
 
@@ -89,20 +95,19 @@ class Fail(Enum):
     DUPLICATE_KEYPAIR = Refusal(409, "9011", "ResourceConflict", "InvalidKeyPair.Duplicate")
     DUPLICATE_IMAGE_NAME = Refusal(409, "9015", "ResourceConflict", "InvalidAMIName.Duplicate")
     DUPLICATE_RULE = Refusal(409, "9017", "ResourceConflict", "InvalidPermission.Duplicate")
+    PUBLIC_IP_LINKED = Refusal(409, "9029", "ResourceConflict", "InvalidIPAddress.InUse")
     PUBLIC_IP_IN_USE = Refusal(409, "9031", "ResourceConflict", "InvalidIPAddress.InUse")
     RESERVED_SECURITY_GROUP = Refusal(409, "9051", "ResourceConflict", "CannotDelete")
     VOLUME_NOT_LINKED = Refusal(409, "9063", "ResourceConflict", "IncorrectState")
     SUBREGION_MISMATCH = Refusal(409, "9071", "ResourceConflict", "InvalidVolume.ZoneMismatch")
-    VM_PROTECTED = Refusal(409, "9073", "ResourceConflict", "OperationNotPermitted")
     SECURITY_GROUP_IN_USE = Refusal(409, "9085", "ResourceConflict", "DependencyViolation")
 
-    VM_QUOTA = Refusal(400, "10029", "TooManyResources (QuotaExceded)", "InstanceLimitExceeded")
-    IMAGE_QUOTA = Refusal(400, "10001", "TooManyResources (QuotaExceded)", "ResourceLimitExceeded")
-    KEYPAIR_QUOTA = Refusal(400, "10003", "TooManyResources (QuotaExceded)", "ResourceLimitExceeded")
+    VM_QUOTA = Refusal(400, "10010", "TooManyResources (QuotaExceded)", "InstanceLimitExceeded")
+    OTHER_QUOTA = Refusal(400, "10000", "TooManyResources (QuotaExceded)", "ResourceLimitExceeded")
     VOLUME_QUOTA = Refusal(400, "10018", "TooManyResources (QuotaExceded)", "VolumeLimitExceeded")
     VOLUME_SIZE_QUOTA = Refusal(400, "10024", "TooManyResources (QuotaExceded)", "VolumeLimitExceeded")
     SNAPSHOT_QUOTA = Refusal(400, "10026", "TooManyResources (QuotaExceded)", "SnapshotLimitExceeded")
-    GROUP_QUOTA = Refusal(400, "10004", "TooManyResources (QuotaExceded)", "SecurityGroupLimitExceeded")
+    GROUP_QUOTA = Refusal(400, "10038", "TooManyResources (QuotaExceded)", "SecurityGroupLimitExceeded")
     NO_ADDRESS_LEFT = Refusal(400, "10011", "TooManyResources (QuotaExceded)", "AddressLimitExceeded")
 
 

@@ -168,7 +168,6 @@ def import_image(
     location: str,
     name: str | None,
     description: str | None,
-    architecture: str | None,
     boot_modes: tuple[str, ...],
 ) -> Image:
     """An image of the disks that a manifest names; the manifest is read at once, its disks in the background."""
@@ -197,7 +196,7 @@ def import_image(
             caller,
             name=name or manifest.name,
             description=manifest.description if description is None else description,
-            architecture=architecture or manifest.architecture,
+            architecture=manifest.architecture,
             mappings=tuple(mappings),
             boot_modes=boot_modes,
         )

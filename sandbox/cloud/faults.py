@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,7 +39,7 @@ class Fault(BaseModel):
     `delay` seconds are waited first. Then, before the call does anything or, with `after`, when it has done its work:
     `status` answers so (with `code`, `type`, `details`), `body` answers this text with HTTP 200, `cut` closes the
     connection without an answer, `hang` keeps it open without one until the faults are changed. Without any of them
-    the call is only slow.
+    the call is only slow. With `omit` its answer lacks what bears these ids; it strikes answers that would have it.
 
     A `resource` that would next leave a state or become what it should goes to `state` instead: a VM in `pending`
     does not run, `quarantine` instead of running, `stopping` does not stop; an image `failed`; a snapshot `error` or
@@ -60,6 +60,7 @@ class Fault(BaseModel):
     cut: bool = False
     hang: bool = False
     after: bool = False
+    omit: tuple[str, ...] = ()
     delay: float = 0.0
     resource: str | None = None
     state: str | None = None
@@ -76,6 +77,8 @@ class Fault(BaseModel):
             raise ValueError(f"resource is one of {sorted(STATES)}, state one of its {STATES.get(self.resource)}")
         if sum((self.status is not None, self.body is not None, self.cut, self.hang)) > 1:
             raise ValueError("give one of status, body, cut and hang")
+        if self.omit and (self.action is None or self.answers or self.delay):
+            raise ValueError("omit goes with an action alone")
         return self
 
     @property
@@ -86,6 +89,10 @@ class Fault(BaseModel):
     def concerns(self, whose: Whose) -> bool:
         """Whether it is for this account and Region."""
         return self.profile in (None, whose.profile) and self.region in (None, whose.region)
+
+    def calls(self, action: str, face: str, whose: Whose) -> bool:
+        """Whether it is for this call."""
+        return self.action in (action, "*") and self.face in (None, face) and self.concerns(whose)
 
 
 class Faults:
@@ -138,13 +145,24 @@ class Faults:
         struck: list[Fault] = []
         with self._guard:
             for index, fault in enumerate(self._faults):
-                if fault.action not in (action, "*") or fault.face not in (None, face) or not fault.concerns(whose):
+                if fault.omit or not fault.calls(action, face, whose):
                     continue
                 if fault.answers and any(each.answers for each in struck):
                     continue
                 if self._strikes(index):
                     struck.append(fault)
         return struck
+
+    def omitted(self, action: str, whose: Whose, held: Callable[[Set[str]], Set[str]]) -> set[str]:
+        """The ids that an answer is to lack; `held` tells which of some ids it has."""
+        lacking: set[str] = set()
+        with self._guard:
+            for index, fault in enumerate(self._faults):
+                if fault.omit and fault.calls(action, "oapi", whose):
+                    found = held(set(fault.omit))
+                    if found and self._strikes(index):
+                        lacking |= found
+        return lacking
 
     def for_state(self, resource: str, states: set[str], whose: Whose = Whose()) -> Fault | None:
         """The fault that has a resource go to one of `states` instead."""

@@ -20,9 +20,8 @@ def new_account_id() -> str:
 
 
 def check_id(kind: type[Resource], value: str) -> str:
-    """`value` if it has the form of an id of that kind; else error 4104."""
-    if not re.fullmatch(rf"{kind.prefix}-[0-9a-f]{{8,32}}", value):
-        raise CloudError(
-            Fail.BAD_ID, f"The id '{value}' is malformed: '{kind.prefix}-' and 8 hexadecimal digits are expected."
-        )
-    return value
+    """`value` if it has the form of an id of that kind."""
+    if re.fullmatch(rf"{kind.prefix}-[0-9a-f]{{8,32}}", value):
+        return value
+    fail = Fail.BAD_ID if value.startswith(f"{kind.prefix}-") else Fail.BAD_PREFIX
+    raise CloudError(fail, f"The id '{value}' is malformed: '{kind.prefix}-' and 8 hexadecimal digits are expected.")

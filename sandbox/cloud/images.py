@@ -17,7 +17,6 @@ log = logging.getLogger("sandbox")
 
 NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
 ARCHITECTURES = ("i386", "x86_64")
-BOOT_MODES = ("legacy", "uefi")
 DEFAULT_BOOT_MODES = ("legacy",)
 DEFAULT_PRODUCT_CODE = "0001"
 MAX_DESCRIPTION = 255
@@ -55,7 +54,7 @@ def register_image(
 ) -> Image:
     """An image over snapshots. Without boot modes it is legacy only, as on OUTSCALE."""
     with cloud.transaction():
-        _check(cloud, caller, name, description, architecture, boot_modes)
+        _check(cloud, caller, name, description, architecture)
         root = check_root_device(root_device)
         mappings = tuple(_mapping(cloud, caller, each, root) for each in devices)
         names = [each.device_name for each in mappings]
@@ -89,7 +88,7 @@ def imported_image(
 ) -> Image:
     """An image over snapshots that are still being imported; it is available once they are completed."""
     with cloud.transaction():
-        _check(cloud, caller, name, description, architecture, boot_modes)
+        _check(cloud, caller, name, description, architecture)
         return _put(
             cloud,
             caller,
@@ -106,7 +105,7 @@ def imported_image(
 
 def _mapping(cloud: Cloud, caller: Account, device: DeviceRequest, root: str) -> ImageMapping:
     if not device.snapshot_id:
-        raise CloudError(Fail.BAD_MAPPING, f"The mapping of {device.device_name} names no snapshot.")
+        raise CloudError(Fail.NO_MAPPED_SNAPSHOT, f"The mapping of {device.device_name} names no snapshot.")
     snapshot = usable_snapshot(cloud, caller, device.snapshot_id)
     size, kind, iops = check_volume(device.size, device.type, device.iops, snapshot.size)
     delete = device.delete_on_vm_deletion
@@ -123,14 +122,14 @@ def _mapping(cloud: Cloud, caller: Account, device: DeviceRequest, root: str) ->
 def copy_image(
     cloud: Cloud, caller: Account, *, source_id: str, source_region: str, name: str | None, description: str | None
 ) -> Image:
-    """A copy, owned by the caller, of an image that it may launch; only within the Region."""
+    """A copy, owned by the caller, of an image that it may launch, and as public; only within the Region."""
     if source_region != caller.region:
-        raise CloudError(Fail.BAD_VALUE, f"An image is copied within its Region only: {caller.region}.")
+        raise CloudError(Fail.OTHER_REGION, f"An image is copied within its Region only: {caller.region}.")
     with cloud.transaction():
         source = launchable_image(cloud, caller, source_id)
         wanted = name or _copy_name(cloud, caller, source.name)
         text = source.description if description is None else description
-        _check(cloud, caller, wanted, text, source.architecture, ())
+        _check(cloud, caller, wanted, text, source.architecture)
         mappings = []
         for mapping in source.mappings:
             snapshot = cloud.store.get(Snapshot, mapping.snapshot_id)
@@ -149,6 +148,7 @@ def copy_image(
             boot_modes=source.boot_modes,
             product_codes=source.product_codes,
             tpm_mandatory=source.tpm_mandatory,
+            permissions=Permissions(public=source.permissions.public),
         )
 
 
@@ -164,7 +164,7 @@ def image_of_vm(cloud: Cloud, caller: Account, *, vm_id: str, name: str, descrip
         vm = cloud.own(caller, Vm, vm_id, Fail.NO_VM)
         if vm.state not in ("running", "stopped"):
             raise CloudError(Fail.VM_STATE, f"The VM {vm_id} is {vm.state}, not running or stopped.")
-        _check(cloud, caller, name, description, vm.architecture, ())
+        _check(cloud, caller, name, description, vm.architecture)
         mappings = []
         for volume in vmdisks.volumes_of(cloud, vm_id):
             if volume.link is None:
@@ -194,9 +194,7 @@ def image_of_vm(cloud: Cloud, caller: Account, *, vm_id: str, name: str, descrip
         )
 
 
-def _check(
-    cloud: Cloud, caller: Account, name: str, description: str, architecture: str, boot_modes: tuple[str, ...]
-) -> None:
+def _check(cloud: Cloud, caller: Account, name: str, description: str, architecture: str) -> None:
     if not NAME.fullmatch(name):
         raise CloudError(
             Fail.BAD_IMAGE_NAME, f"The image name '{name}' is not valid: 3 to 128 of a-z A-Z 0-9 _ ( ) / . - and space."
@@ -207,9 +205,6 @@ def _check(
         raise CloudError(Fail.BAD_VALUE, f"The architecture '{architecture}' is not valid: {', '.join(ARCHITECTURES)}.")
     if len(description) > MAX_DESCRIPTION:
         raise CloudError(Fail.BAD_LENGTH, f"The description has more than {MAX_DESCRIPTION} characters.")
-    for mode in boot_modes:
-        if mode not in BOOT_MODES:
-            raise CloudError(Fail.BAD_VALUE, f"The boot mode '{mode}' is not valid: {', '.join(BOOT_MODES)}.")
 
 
 def _put(cloud: Cloud, caller: Account, **what: object) -> Image:
@@ -279,6 +274,9 @@ def update_image(
 
 
 def deregister_image(cloud: Cloud, caller: Account, image_id: str) -> None:
-    """Remove an image; its snapshots and the VMs that were launched from it stay."""
+    """Remove an own image; its snapshots and the VMs that were launched from it stay."""
     with cloud.transaction() as store:
+        found = store.get(Image, check_id(Image, image_id))
+        if found is not None and found.account_id != caller.id and visible(caller, found):
+            raise CloudError(Fail.DENIED, f"The image {image_id} belongs to another account.")
         store.delete(cloud.own(caller, Image, image_id, Fail.NO_IMAGE))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from sandbox.cloud import metadata
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
@@ -25,10 +27,19 @@ def allocate(cloud: Cloud, caller: Account) -> PublicIp:
 
 def find(cloud: Cloud, caller: Account, *, address_id: str | None = None, ip: str | None = None) -> PublicIp:
     """The caller's public IP of that id or address."""
+    if address_id and ip:
+        raise CloudError(Fail.BAD_COMBINATION, "PublicIpId and PublicIp can't be given at once.")
     if address_id:
-        return cloud.own(caller, PublicIp, address_id, Fail.NO_PUBLIC_IP)
+        found = cloud.store.get(PublicIp, address_id)
+        if found is None or found.account_id != caller.id:
+            raise CloudError(Fail.NO_PUBLIC_IP_ID, f"The public IP '{address_id}' does not exist.")
+        return found
     if not ip:
         raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'PublicIpId' or 'PublicIp' is required.")
+    try:
+        ipaddress.ip_address(ip)
+    except ValueError:
+        raise CloudError(Fail.BAD_VALUE, f"'{ip}' is not an IP address.") from None
     for each in cloud.owned(caller, PublicIp):
         if cloud.addresses.public_ip(each.slot) == ip:
             return each
@@ -50,7 +61,7 @@ def link(cloud: Cloud, caller: Account, address: PublicIp, vm_id: str, *, allow_
         if vm.state not in ("pending", "running", "stopping", "stopped"):
             raise CloudError(Fail.VM_STATE, f"The VM {vm_id} is {vm.state}.")
         if address.vm_id not in (None, vm_id) and not allow_relink:
-            raise CloudError(Fail.PUBLIC_IP_IN_USE, f"The public IP {address.id} is linked to {address.vm_id}.")
+            raise CloudError(Fail.PUBLIC_IP_LINKED, f"The public IP {address.id} is linked to {address.vm_id}.")
         for other in cloud.owned(caller, PublicIp):
             if other.vm_id == vm_id and other.id != address.id:
                 store.put(other.model_copy(update={"vm_id": None, "link_id": None}))

@@ -27,8 +27,8 @@ class Quota:
 
 QUOTAS = (
     Quota("vm_limit", "VM", "Compute", Vm, 100, Fail.VM_QUOTA),
-    Quota("image_limit", "OMI", "Compute", Image, 1000, Fail.IMAGE_QUOTA),
-    Quota("keypair_limit", "Keypair", "Compute", Keypair, 100, Fail.KEYPAIR_QUOTA),
+    Quota("image_limit", "OMI", "Compute", Image, 1000, Fail.OTHER_QUOTA),
+    Quota("keypair_limit", "Keypair", "Compute", Keypair, 100, Fail.OTHER_QUOTA),
     Quota("volume_limit", "Volume", "Storage", Volume, 1000, Fail.VOLUME_QUOTA),
     Quota("volume_size_limit", "Volume size", "Storage", Volume, 100000, Fail.VOLUME_SIZE_QUOTA),
     Quota("snapshot_limit", "Snapshot", "Storage", Snapshot, 1000, Fail.SNAPSHOT_QUOTA),

@@ -109,28 +109,30 @@ def _take(rules: list[Rule], found: list[Rule]) -> None:
 def _field(flow: str) -> str:
     if flow not in (INBOUND, OUTBOUND):
         raise CloudError(Fail.BAD_VALUE, f"The flow '{flow}' is not valid: Inbound or Outbound.")
+    if flow == OUTBOUND:
+        raise CloudError(Fail.NOT_IN_PUBLIC_CLOUD, "Only security groups of a Net have outbound rules.")
     return flow.lower()
 
 
 def _rule(cloud: Cloud, caller: Account, request: RuleRequest) -> Rule:
     protocol = PROTOCOLS.get(request.protocol.lower())
     if protocol is None:
-        raise CloudError(Fail.BAD_VALUE, f"The protocol '{request.protocol}' is not valid: tcp, udp, icmp or -1.")
+        raise CloudError(Fail.BAD_PARAMETER, f"The protocol '{request.protocol}' is not valid: tcp, udp, icmp or -1.")
     first = -1 if request.from_port is None else request.from_port
     last = first if request.to_port is None else request.to_port
     if not -1 <= first <= last <= 65535 or ((first == -1) != (last == -1) and protocol != "icmp"):
-        raise CloudError(Fail.BAD_PORTS, f"The ports {first} to {last} are not valid.")
+        raise CloudError(Fail.BAD_VALUE, f"The ports {first} to {last} are not valid.")
     if not request.ip_ranges and not request.members:
-        raise CloudError(Fail.MISSING_PARAMETER, "The rule needs an IpRange or SecurityGroupsMembers.")
+        raise CloudError(Fail.BAD_COMBINATION, "The rule needs an IpRange or SecurityGroupsMembers.")
     for cidr in request.ip_ranges:
         try:
             ipaddress.ip_network(cidr, strict=False)
         except ValueError:
-            raise CloudError(Fail.BAD_IP, f"The IP range '{cidr}' is not valid.") from None
+            raise CloudError(Fail.BAD_VALUE, f"The IP range '{cidr}' is not valid.") from None
     members = tuple((account or caller.id, group) for account, group in request.members)
     for account, group_id in members:
         if account == caller.id:
-            find_group(cloud, caller, group_id=group_id)
+            cloud.own(caller, SecurityGroup, group_id, Fail.NO_MEMBER)
     return Rule(
         id=new_id("sgr"),
         protocol=protocol,

@@ -32,7 +32,7 @@ def usable_snapshot(cloud: Cloud, caller: Account, snapshot_id: str) -> Snapshot
     if found is None or not visible(caller, found):
         raise CloudError(Fail.NO_SNAPSHOT, f"The snapshot '{snapshot_id}' does not exist.")
     if found.state != "completed":
-        raise CloudError(Fail.SNAPSHOT_STATE, f"The snapshot {snapshot_id} is {found.state}, not completed.")
+        raise CloudError(Fail.STATE, f"The snapshot {snapshot_id} is {found.state}, not completed.")
     return found
 
 
@@ -47,10 +47,11 @@ def create_snapshot(cloud: Cloud, caller: Account, *, volume_id: str, descriptio
         return snapshot
 
 
-def copy_snapshot(cloud: Cloud, caller: Account, *, source_id: str, description: str) -> Snapshot:
-    """A copy, owned by the caller, of a snapshot that the caller may use."""
+def copy_snapshot(cloud: Cloud, caller: Account, *, source_id: str, description: str | None) -> Snapshot:
+    """A copy, owned by the caller, of a snapshot that the caller may use, by default under its description."""
     with cloud.transaction():
-        return start_copy(cloud, caller, usable_snapshot(cloud, caller, source_id), description)
+        source = usable_snapshot(cloud, caller, source_id)
+        return start_copy(cloud, caller, source, source.description if description is None else description)
 
 
 def start_copy(cloud: Cloud, caller: Account, source: Snapshot, description: str) -> Snapshot:
@@ -150,13 +151,15 @@ def update_permissions(
 
 
 def changed_permissions(before: Permissions, *, add: Permissions, remove: Permissions) -> Permissions:
-    """`before` with rights added and removed; exactly one of both must hold something."""
+    """`before` with rights added or removed; one of both must hold something."""
     empty = Permissions()
-    if (add == empty) == (remove == empty):
-        raise CloudError(Fail.BAD_SET, "Exactly one of Additions and Removals must be given.")
+    if add == empty == remove:
+        raise CloudError(Fail.MISSING_PARAMETER, "One of the parameters 'Additions' and 'Removals' is required.")
+    if empty not in (add, remove):
+        raise CloudError(Fail.BAD_COMBINATION, "Additions and Removals can't be given at once.")
     for account_id in add.account_ids + remove.account_ids:
         if not (account_id.isdecimal() and len(account_id) == 12):
-            raise CloudError(Fail.BAD_PERMISSION, f"'{account_id}' is not an account id (12 digits).")
+            raise CloudError(Fail.BAD_ID, f"'{account_id}' is not an account id (12 digits).")
     kept = [each for each in before.account_ids if each not in remove.account_ids]
     added = [each for each in dict.fromkeys(add.account_ids) if each not in kept]
     public = (before.public or add.public) and not remove.public

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from sandbox.cloud import metadata
@@ -15,13 +16,7 @@ MAX_KEY, MAX_VALUE = 255, 255
 
 def set_tags(cloud: Cloud, caller: Account, resource_ids: list[str], tags: Mapping[str, str]) -> None:
     """Add or replace tags on own resources, all or none."""
-    if not resource_ids or not tags:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameters 'ResourceIds' and 'Tags' are required.")
-    for key, value in tags.items():
-        if not 1 <= len(key) <= MAX_KEY:
-            raise CloudError(Fail.BAD_TAG_KEY, "A tag key must have 1 to 255 characters.")
-        if len(value) > MAX_VALUE:
-            raise CloudError(Fail.BAD_TAG_VALUE, "A tag value must have at most 255 characters.")
+    _check(resource_ids, tags)
     with cloud.transaction() as store:
         for resource in [_find(cloud, caller, each) for each in resource_ids]:
             store.put(resource.model_copy(update={"tags": {**resource.tags, **tags}}))
@@ -30,8 +25,7 @@ def set_tags(cloud: Cloud, caller: Account, resource_ids: list[str], tags: Mappi
 
 def remove_tags(cloud: Cloud, caller: Account, resource_ids: list[str], tags: Mapping[str, str | None]) -> None:
     """Remove tags by key, and where a value is given only if it is that; absent ones are no error."""
-    if not resource_ids:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'ResourceIds' is required.")
+    _check(resource_ids, tags)
     with cloud.transaction() as store:
         for resource in [_find(cloud, caller, each) for each in resource_ids]:
             kept = {
@@ -39,6 +33,16 @@ def remove_tags(cloud: Cloud, caller: Account, resource_ids: list[str], tags: Ma
             }
             store.put(resource.model_copy(update={"tags": kept}))
             _tell_vm(cloud, resource)
+
+
+def _check(resource_ids: list[str], tags: Mapping[str, str | None]) -> None:
+    if not resource_ids or not tags:
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameters 'ResourceIds' and 'Tags' are required.")
+    for key, value in tags.items():
+        if not 1 <= len(key) <= MAX_KEY:
+            raise CloudError(Fail.BAD_TAG_KEY, "A tag key must have 1 to 255 characters.")
+        if len(value or "") > MAX_VALUE:
+            raise CloudError(Fail.BAD_TAG_VALUE, "A tag value must have at most 255 characters.")
 
 
 def _tell_vm(cloud: Cloud, resource: Resource) -> None:
@@ -52,7 +56,10 @@ def _find(cloud: Cloud, caller: Account, resource_id: str) -> Resource:
             found = cloud.store.get(kind, resource_id)
             if found is not None and found.account_id == caller.id:
                 return found
-    raise CloudError(Fail.NO_RESOURCE, f"The resource '{resource_id}' does not exist.")
+    if not re.fullmatch(r"[a-z][a-z-]*-[0-9a-f]{8,32}", resource_id):
+        raise CloudError(Fail.BAD_RESOURCE_ID, f"'{resource_id}' is not the id of a resource.")
+    fail = Fail.NO_VM if resource_id.startswith(f"{Vm.prefix}-") else Fail.NO_RESOURCE
+    raise CloudError(fail, f"The resource '{resource_id}' does not exist.")
 
 
 def tagged_resources(cloud: Cloud, caller: Account) -> list[Resource]:

@@ -22,7 +22,6 @@ DEFAULT_TYPE = "t2.small"
 MAX_USER_DATA = 500 * 1024
 SHUTDOWN_BEHAVIORS = ("stop", "restart", "terminate")
 TENANCIES = ("default", "dedicated")
-PERFORMANCES = ("medium", "high", "highest")
 _TINA_TYPE = re.compile(r"tinav[1-9]\.c[1-9][0-9]?r[1-9][0-9]{0,2}(p[1-3])?")
 _AWS_TYPE = re.compile(r"(t2|m1|m3|m4|m5|c3|c4|c5|r3|r4|r5)\.(nano|micro|small|medium|large|[0-9]*xlarge)")
 
@@ -126,7 +125,7 @@ def _template(cloud: Cloud, caller: Account, image: Image, request: LaunchReques
         product_codes=image.product_codes,
         boot_mode=_boot_mode(image, request.boot_mode),
         bsu_optimized=request.bsu_optimized,
-        performance=_one_of("Performance", request.performance or "high", PERFORMANCES),
+        performance=request.performance or "high",
         deletion_protection=request.deletion_protection,
         client_token=request.client_token,
     )
@@ -302,7 +301,7 @@ def _each(
         vms = [cloud.own(caller, Vm, each, Fail.NO_VM) for each in dict.fromkeys(vm_ids)]
         for vm in vms:
             if vm.state not in goals:
-                raise CloudError(Fail.VM_STATE, f"The VM {vm.id} is {vm.state}: allowed is {', '.join(goals)}.")
+                raise CloudError(Fail.STATE, f"The VM {vm.id} is {vm.state}: allowed is {', '.join(goals)}.")
         changes = []
         for vm in vms:
             goal = goals[vm.state]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_pascal
@@ -17,9 +18,11 @@ from pydantic_core import ErrorDetails
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.filters import Getter, select, text
-from sandbox.cloud.model import Account, Resource
+from sandbox.cloud.ids import check_id
+from sandbox.cloud.model import Account, Resource, Vm
 
 Json = dict[str, Any]
+BootMode = Literal["legacy", "uefi"]
 T = TypeVar("T")
 R = TypeVar("R", bound=Resource)
 
@@ -38,12 +41,21 @@ class Part(BaseModel):
     model_config = ConfigDict(alias_generator=to_pascal, extra="forbid", frozen=True, strict=True)
 
 
-class ReadRequest(Request):
-    """A Read call: filters by name and paging."""
+class PagedRequest(Request):
+    """A Read call whose answer comes in pages."""
 
-    filters: dict[str, Any] | None = None
     next_page_token: str | None = None
     results_per_page: int | None = Field(default=None, ge=1, le=1000)
+
+
+class FilteredRequest(Request):
+    """A Read call with filters by name."""
+
+    filters: dict[str, Any] | None = None
+
+
+class ReadRequest(FilteredRequest, PagedRequest):
+    """A Read call as most of them are."""
 
 
 Q = TypeVar("Q", bound=Request)
@@ -57,16 +69,22 @@ class Action:
     name: str
     request: type[Request]
     handler: Handler
+    signed: bool
+    """Whether a call needs a signature."""
 
 
 ACTIONS: dict[str, Action] = {}
 
 
-def action(name: str, request: type[Q]) -> Callable[[Callable[[Cloud, Account, Q], Json]], Handler]:
-    """Register the handler of an action."""
+def action(
+    name: str, request: type[Q], *, signed: bool = True
+) -> Callable[[Callable[[Cloud, Account, Q], Json]], Handler]:
+    """Register the handler of an action, which has but one."""
 
     def register(handler: Callable[[Cloud, Account, Q], Json]) -> Handler:
-        ACTIONS[name] = Action(name, request, handler)
+        if name in ACTIONS:
+            raise RuntimeError(f"{name} has two handlers: {ACTIONS[name].handler} and {handler}")
+        ACTIONS[name] = Action(name, request, handler, signed)
         return handler
 
     return register
@@ -89,7 +107,28 @@ def parse(called: Action, body: bytes) -> Request:
     try:
         return called.request.model_validate_json(body.strip() or b"{}")
     except ValidationError as error:
-        raise _refusal(called.name, error.errors()[0]) from None
+        raise _refusal(called.name, min(error.errors(), key=_urgency)) from None
+
+
+def _urgency(error: ErrorDetails) -> int:
+    """OUTSCALE names an unknown parameter before a missing one, and this before one of a wrong type."""
+    order = ("extra_forbidden", "missing")
+    return order.index(error["type"]) if error["type"] in order else len(order)
+
+
+def mode_of(request: Request, modes: Mapping[str, frozenset[str]]) -> str:
+    """Which of the ways to make a thing a request means: `modes` has the parameter that each needs, and its others."""
+    every = set(modes).union(*modes.values())
+    given = {name for name in every if getattr(request, name) not in (None, "", [])}
+    fitting = [mode for mode, others in modes.items() if given <= {mode, *others}]
+    if not fitting:
+        names = ", ".join(to_pascal(name) for name in sorted(given))
+        raise CloudError(Fail.BAD_COMBINATION, f"These parameters can't be given at once: {names}.")
+    for mode in fitting:
+        if mode in given:
+            return mode
+    names = ", ".join(map(to_pascal, modes))
+    raise CloudError(Fail.MISSING_PARAMETER, f"One of these parameters is required: {names}.")
 
 
 def _refusal(name: str, error: ErrorDetails) -> CloudError:
@@ -101,7 +140,7 @@ def _refusal(name: str, error: ErrorDetails) -> CloudError:
         return CloudError(Fail.MISSING_PARAMETER, f"The parameter '{where}' is required.")
     if kind.startswith("json"):
         return CloudError(Fail.BAD_SYNTAX, "The body is not a JSON object.")
-    if kind in ("greater_than_equal", "less_than_equal"):
+    if kind in ("greater_than_equal", "less_than_equal", "literal_error"):
         return CloudError(Fail.BAD_VALUE, f"The parameter '{where}': {error['msg']}.")
     return CloudError(Fail.BAD_TYPE, f"The parameter '{where}' has the wrong type: {error['msg']}.")
 
@@ -122,7 +161,28 @@ def _context() -> Json:
     return {"RequestId": str(uuid.uuid4())}
 
 
-def filtered(request: ReadRequest, things: Iterable[T], getters: Mapping[str, Getter[T]]) -> list[T]:
+_FLAGS = frozenset(
+    {
+        "BlockDeviceMappingDeleteOnVmDeletion",
+        "BsuOptimized",
+        "IsDefault",
+        "IsSourceDestCheck",
+        "LinkNicDeleteOnVmDeletion",
+        "LinkRouteTableMain",
+        "LinkVolumeDeleteOnVmDeletion",
+        "PermissionsToCreateVolumeGlobalPermission",
+        "PermissionsToLaunchGlobalPermission",
+        "PrivateIpsPrimaryIp",
+        "SecureBoot",
+        "TpmMandatory",
+    }
+)
+"""Filters that are true or false; any other is a list."""
+_NUMBERS = re.compile(r".*(VolumeSizes|PortRanges|Counts|DeviceNumbers)|LaunchNumbers|Progresses")
+"""Filters that are lists of numbers; any other list is one of strings."""
+
+
+def filtered(request: FilteredRequest, things: Iterable[T], getters: Mapping[str, Getter[T]]) -> list[T]:
     """The things that fit the request's filters; null and [] count as absent, an unknown name is refused."""
     wanted: dict[str, list[str]] = {}
     for name, value in (request.filters or {}).items():
@@ -130,14 +190,26 @@ def filtered(request: ReadRequest, things: Iterable[T], getters: Mapping[str, Ge
             raise CloudError(Fail.UNKNOWN_PARAMETER, f"'Filters.{name}' is not a parameter of this call.")
         if value is None or value == []:
             continue
-        values = value if isinstance(value, list) else [value]
-        if not all(isinstance(each, (str, int, bool, float)) for each in values):
+        values = [value] if name in _FLAGS else value
+        if not isinstance(values, list) or not all(_fits(name, each) for each in values):
             raise CloudError(Fail.BAD_TYPE, f"The parameter 'Filters.{name}' has the wrong type.")
+        if name == "VmIds":  # recorded; what can't be the id of a security group finds nothing
+            values = [check_id(Vm, each) for each in values]
+        if name == "BootModes" and not set(values) <= set(get_args(BootMode)):
+            raise CloudError(Fail.BAD_VALUE, f"The parameter 'Filters.{name}' is none of {get_args(BootMode)}.")
         wanted[name] = [text(each) for each in values]
     return select(things, getters, wanted)
 
 
-def paged(request: ReadRequest, name: str, views: list[Json]) -> Json:
+def _fits(name: str, value: object) -> bool:
+    if name in _FLAGS or isinstance(value, bool):
+        return name in _FLAGS and isinstance(value, bool)
+    if name == "MemorySizes":
+        return isinstance(value, (int, float))
+    return isinstance(value, int if _NUMBERS.fullmatch(name) else str)
+
+
+def paged(request: PagedRequest, name: str, views: list[Json]) -> Json:
     """One page of a list, and the token of the next where there is one."""
     start = _offset(request.next_page_token)
     if request.results_per_page is None:
@@ -159,6 +231,27 @@ def _offset(token: str | None) -> int:
     if word != "offset" or not number.isdecimal():
         raise CloudError(Fail.BAD_VALUE, "The NextPageToken is not valid.")
     return int(number)
+
+
+def without(body: Json, ids: Set[str]) -> Json:
+    """An answer whose lists lack the entries that bear one of these ids."""
+    return {
+        key: [e for e in value if not _borne(e, ids)] if isinstance(value, list) else value
+        for key, value in body.items()
+    }
+
+
+def held(body: Json, ids: Set[str]) -> set[str]:
+    """Which of these ids the entries of an answer's lists bear."""
+    return set().union(*(_borne(e, ids) for value in body.values() if isinstance(value, list) for e in value))
+
+
+def _borne(entry: object, ids: Set[str]) -> set[str]:
+    return (
+        {value for value in entry.values() if isinstance(value, str) and value in ids}
+        if isinstance(entry, dict)
+        else set()
+    )
 
 
 def tag_getters() -> dict[str, Getter[Any]]:

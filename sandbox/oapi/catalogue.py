@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sandbox.cloud.context import Cloud
+from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account
 from sandbox.cloud.quotas import QUOTAS
 from sandbox.config import REGIONS
-from sandbox.oapi.base import Json, ReadRequest, Request, action, filtered, paged
+from sandbox.oapi.base import FilteredRequest, Json, PagedRequest, ReadRequest, Request, action, filtered, paged
 
 _TINA_SIZES = ((1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 8), (8, 16), (16, 32))
 _AWS_TYPES = {
@@ -43,9 +44,15 @@ def read_accounts(cloud: Cloud, caller: Account, request: Request) -> Json:
     return {"Accounts": [account]}
 
 
-@action("ReadRegions", Request)
+@action("ReadRegions", Request, signed=False)
 def read_regions(cloud: Cloud, caller: Account, request: Request) -> Json:
     return {"Regions": [{"Endpoint": each.endpoint, "RegionName": each.name} for each in REGIONS]}
+
+
+@action("ReadLocations", PagedRequest, signed=False)
+def read_locations(cloud: Cloud, caller: Account, request: PagedRequest) -> Json:
+    codes = range(1, 1 + max(len(each.subregions) for each in REGIONS))
+    return paged(request, "Locations", [{"Code": f"LOCAL{each}", "Name": "This machine"} for each in codes])
 
 
 @action("ReadSubregions", ReadRequest)
@@ -63,7 +70,7 @@ def read_subregions(cloud: Cloud, caller: Account, request: ReadRequest) -> Json
     return paged(request, "Subregions", filtered(request, views, getters))
 
 
-@action("ReadVmTypes", ReadRequest)
+@action("ReadVmTypes", ReadRequest, signed=False)
 def read_vm_types(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
     views = [_type_view(name, cores, memory) for name, (cores, memory) in _AWS_TYPES.items()]
     views += [
@@ -91,55 +98,42 @@ def _type_view(name: str, cores: int, memory: float) -> Json:
     }
 
 
-@action("ReadPublicIpRanges", ReadRequest)
-def read_public_ip_ranges(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+@action("ReadPublicIpRanges", PagedRequest, signed=False)
+def read_public_ip_ranges(cloud: Cloud, caller: Account, request: PagedRequest) -> Json:
     return {"PublicIps": [_PUBLIC_RANGE]}
 
 
-@action("ReadNets", ReadRequest)
-def read_nets(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    """The sandbox has no Nets."""
-    return {"Nets": []}
+_BY_TAG = " TagKeys TagValues Tags"
+NONE_OF = {
+    "InternetServices": "InternetServiceIds LinkNetIds LinkStates" + _BY_TAG,
+    "LoadBalancers": "LoadBalancerNames States",
+    "NatServices": "ClientTokens NatServiceIds NetIds States SubnetIds" + _BY_TAG,
+    "NetPeerings": "AccepterNetAccountIds AccepterNetIpRanges AccepterNetNetIds ExpirationDates NetPeeringIds"
+    " SourceNetAccountIds SourceNetIpRanges SourceNetNetIds StateMessages StateNames" + _BY_TAG,
+    "Nets": "DhcpOptionsSetIds IpRanges IsDefault NetIds States" + _BY_TAG,
+    "Nics": "Descriptions IsSourceDestCheck LinkNicDeleteOnVmDeletion LinkNicDeviceNumbers LinkNicLinkNicIds"
+    " LinkNicStates LinkNicVmAccountIds LinkNicVmIds LinkPublicIpAccountIds LinkPublicIpLinkPublicIpIds"
+    " LinkPublicIpPublicDnsNames LinkPublicIpPublicIpIds LinkPublicIpPublicIps MacAddresses NetIds NicIds"
+    " PrivateDnsNames PrivateIpsLinkPublicIpAccountIds PrivateIpsLinkPublicIpPublicIps PrivateIpsPrimaryIp"
+    " PrivateIpsPrivateIps SecurityGroupIds SecurityGroupNames States SubnetIds SubregionNames" + _BY_TAG,
+    "RouteTables": "LinkRouteTableIds LinkRouteTableLinkRouteTableIds LinkRouteTableMain LinkSubnetIds NetIds"
+    " RouteCreationMethods RouteDestinationIpRanges RouteDestinationServiceIds RouteGatewayIds RouteNatServiceIds"
+    " RouteNetPeeringIds RouteStates RouteTableIds RouteVmIds" + _BY_TAG,
+    "Subnets": "AvailableIpsCounts IpRanges NetIds States SubnetIds SubregionNames" + _BY_TAG,
+}
+"""What the sandbox has none of, as there are no Nets -> the filters that its Read call takes."""
 
 
-@action("ReadSubnets", ReadRequest)
-def read_subnets(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    return {"Subnets": []}
+def _read_none(name: str, filters: str) -> None:
+    getters: dict[str, Getter[Json]] = {each: lambda one: [] for each in filters.split()}
+
+    @action(f"Read{name}", FilteredRequest if name == "LoadBalancers" else ReadRequest)
+    def read(cloud: Cloud, caller: Account, request: FilteredRequest) -> Json:
+        return {name: filtered(request, [], getters)}
 
 
-@action("ReadNics", ReadRequest)
-def read_nics(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    return {"Nics": []}
-
-
-@action("ReadNatServices", ReadRequest)
-def read_nat_services(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    return {"NatServices": []}
-
-
-@action("ReadRouteTables", ReadRequest)
-def read_route_tables(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    return {"RouteTables": []}
-
-
-@action("ReadInternetServices", ReadRequest)
-def read_internet_services(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    return {"InternetServices": []}
-
-
-@action("ReadNetPeerings", ReadRequest)
-def read_net_peerings(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    return {"NetPeerings": []}
-
-
-@action("ReadLoadBalancers", ReadRequest)
-def read_load_balancers(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    return {"LoadBalancers": []}
-
-
-@action("ReadImageExportTasks", ReadRequest)
-def read_image_export_tasks(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    return {"ImageExportTasks": []}
+for _name, _filters in NONE_OF.items():
+    _read_none(_name, _filters)
 
 
 @action("ReadQuotas", ReadRequest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sandbox.cloud.devices import DeviceRequest
 from sandbox.cloud.model import Permissions
 from sandbox.oapi.base import Part
@@ -18,11 +20,10 @@ class BsuPart(Part):
 
 
 class DevicePart(Part):
-    """One block device mapping."""
+    """One block device mapping of an image."""
 
     device_name: str | None = None
     virtual_device_name: str | None = None
-    no_device: str | None = None
     bsu: BsuPart | None = None
 
     def request(self) -> DeviceRequest:
@@ -34,8 +35,16 @@ class DevicePart(Part):
             type=bsu.volume_type or None,
             iops=bsu.iops or None,
             delete_on_vm_deletion=bsu.delete_on_vm_deletion,
-            no_device=self.no_device is not None,
         )
+
+
+class VmDevicePart(DevicePart):
+    """One block device mapping of a VM that is to be created."""
+
+    no_device: str | None = None
+
+    def request(self) -> DeviceRequest:
+        return replace(super().request(), no_device=self.no_device is not None)
 
 
 class AccountsPart(Part):

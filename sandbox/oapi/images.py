@@ -6,9 +6,10 @@ from sandbox.cloud import exports, images
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.filters import Getter, maybe
-from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping
+from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping, Permissions
 from sandbox.cloud.seeds import alias_of
 from sandbox.oapi.base import (
+    BootMode,
     Json,
     Part,
     ReadRequest,
@@ -16,6 +17,7 @@ from sandbox.oapi.base import (
     action,
     date,
     filtered,
+    mode_of,
     paged,
     tag_getters,
     tag_views,
@@ -23,8 +25,15 @@ from sandbox.oapi.base import (
 )
 from sandbox.oapi.devices import DevicePart, PermissionsPart
 
-DEFAULT_ARCHITECTURE = "i386"
+DEFAULT_ARCHITECTURE = "x86_64"
 """What OUTSCALE takes where a request names none."""
+MODES = {
+    "vm_id": frozenset({"no_reboot"}),
+    "source_image_id": frozenset({"source_region_name"}),
+    "file_location": frozenset[str](),
+    "block_device_mappings": frozenset({"architecture", "root_device_name"}),
+}
+"""What an image is made from -> the parameters that belong to it alone."""
 
 
 def mapping_view(mapping: ImageMapping) -> Json:
@@ -110,7 +119,7 @@ def read_images(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
 class CreateImageRequest(Request):
     architecture: str | None = None
     block_device_mappings: list[DevicePart] | None = None
-    boot_modes: list[str] | None = None
+    boot_modes: list[BootMode] | None = None
     description: str | None = None
     file_location: str | None = None
     image_name: str | None = None
@@ -125,33 +134,36 @@ class CreateImageRequest(Request):
 
 @action("CreateImage", CreateImageRequest)
 def create_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Json:
-    if request.source_image_id:
+    mode = mode_of(request, MODES)
+    if mode == "source_image_id":
         image = images.copy_image(
             cloud,
             caller,
-            source_id=request.source_image_id,
+            source_id=request.source_image_id or "",
             source_region=request.source_region_name or "",
             name=request.image_name or None,
             description=request.description,
         )
         return {"Image": image_view(image)}
-    if request.file_location:
+    if mode == "file_location":
         image = exports.import_image(
             cloud,
             caller,
             cloud.objects.fetch,
-            location=request.file_location,
+            location=request.file_location or "",
             name=request.image_name,
             description=request.description,
-            architecture=request.architecture,
             boot_modes=tuple(request.boot_modes or ()),
         )
         return {"Image": image_view(image)}
     if not request.image_name:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'ImageName' is required.")
+        fail = Fail.BAD_COMBINATION if mode == "vm_id" else Fail.MISSING_PARAMETER
+        raise CloudError(fail, "The parameter 'ImageName' is required.")
     description = request.description or ""
-    if request.vm_id:
-        image = images.image_of_vm(cloud, caller, vm_id=request.vm_id, name=request.image_name, description=description)
+    if mode == "vm_id":
+        image = images.image_of_vm(
+            cloud, caller, vm_id=request.vm_id or "", name=request.image_name, description=description
+        )
         return {"Image": image_view(image)}
     image = images.register_image(
         cloud,
@@ -178,6 +190,12 @@ class UpdateImageRequest(Request):
 @action("UpdateImage", UpdateImageRequest)
 def update_image(cloud: Cloud, caller: Account, request: UpdateImageRequest) -> Json:
     change = request.permissions_to_launch or PermissionsPart()
+    if (
+        request.description is None
+        and not request.product_codes
+        and change.added() == change.removed() == Permissions()
+    ):
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'PermissionsToLaunch' is required.")
     image = images.update_image(
         cloud,
         caller,
@@ -191,8 +209,8 @@ def update_image(cloud: Cloud, caller: Account, request: UpdateImageRequest) -> 
 
 
 class ApiKeyPart(Part):
-    api_key_id: str
-    secret_key: str
+    api_key_id: str | None = None
+    secret_key: str | None = None
 
 
 class ExportPart(Part):
@@ -244,7 +262,10 @@ def create_image_export_task(cloud: Cloud, caller: Account, request: CreateImage
     return {"ImageExportTask": task_view(cloud, task)}
 
 
-TASK_FILTERS: dict[str, Getter[ImageExportTask]] = {"TaskIds": lambda one: [one.id]}
+TASK_FILTERS: dict[str, Getter[ImageExportTask]] = {
+    "ImageIds": lambda one: [one.image_id],
+    "TaskIds": lambda one: [one.id],
+}
 
 
 @action("ReadImageExportTasks", ReadRequest)

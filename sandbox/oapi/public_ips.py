@@ -71,6 +71,7 @@ class LinkPublicIpRequest(Request):
 def link_address(cloud: Cloud, caller: Account, request: LinkPublicIpRequest) -> Json:
     if not request.vm_id:
         raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'VmId' is required.")
+    cloud.own(caller, Vm, request.vm_id, Fail.NO_VM)
     address = public_ips.find(cloud, caller, address_id=request.public_ip_id, ip=request.public_ip)
     linked = public_ips.link(cloud, caller, address, request.vm_id, allow_relink=bool(request.allow_relink))
     return {"LinkPublicIpId": linked.link_id}

@@ -107,6 +107,7 @@ class RulePart(Part):
     from_port_range: int | None = None
     ip_protocol: str | None = None
     ip_ranges: list[str] | None = None
+    security_group_rule_id: str | None = None
     security_groups_members: list[MemberPart] | None = None
     service_ids: list[str] | None = None
     to_port_range: int | None = None
@@ -120,28 +121,31 @@ class RuleChangeRequest(Request):
     ip_protocol: str | None = None
     ip_range: str | None = None
     rules: list[RulePart] | None = None
-    security_group_account_id_to_link: str | None = None
-    security_group_name_to_link: str | None = None
     security_group_id: str
     to_port_range: int | None = None
 
-    def requests(self, cloud: Cloud, caller: Account) -> list[RuleRequest]:
-        if self.rules:
-            return [_rule_request(cloud, caller, each) for each in self.rules]
-        if self.ip_protocol is None:
-            return []
-        members = None
-        if self.security_group_name_to_link:
-            account = self.security_group_account_id_to_link
-            members = [MemberPart(AccountId=account, SecurityGroupName=self.security_group_name_to_link)]
+    def parts(self, member: MemberPart) -> list[RulePart]:
+        """The rules; `member` is the group that the flat fields name, if they do."""
+        if self.rules or self.ip_protocol is None:
+            return self.rules or []
         part = RulePart(
             FromPortRange=self.from_port_range,
             IpProtocol=self.ip_protocol,
             IpRanges=[self.ip_range] if self.ip_range else None,
-            SecurityGroupsMembers=members,
+            SecurityGroupsMembers=[member] if member.security_group_name else None,
             ToPortRange=self.to_port_range,
         )
-        return [_rule_request(cloud, caller, part)]
+        return [part]
+
+
+class CreateRuleRequest(RuleChangeRequest):
+    security_group_account_id_to_link: str | None = None
+    security_group_name_to_link: str | None = None
+
+
+class DeleteRuleRequest(RuleChangeRequest):
+    security_group_account_id_to_unlink: str | None = None
+    security_group_name_to_unlink: str | None = None
 
 
 def _rule_request(cloud: Cloud, caller: Account, part: RulePart) -> RuleRequest:
@@ -149,10 +153,7 @@ def _rule_request(cloud: Cloud, caller: Account, part: RulePart) -> RuleRequest:
         raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'IpProtocol' is required.")
     members = []
     for member in part.security_groups_members or []:
-        group_id = member.security_group_id
-        if group_id is None:
-            group_id = security_groups.find_group(cloud, caller, name=member.security_group_name).id
-        members.append((member.account_id or "", group_id))
+        members.append((member.account_id or "", _member_id(cloud, caller, member)))
     return RuleRequest(
         protocol=part.ip_protocol,
         from_port=part.from_port_range,
@@ -162,21 +163,37 @@ def _rule_request(cloud: Cloud, caller: Account, part: RulePart) -> RuleRequest:
     )
 
 
-@action("CreateSecurityGroupRule", RuleChangeRequest)
-def create_rule(cloud: Cloud, caller: Account, request: RuleChangeRequest) -> Json:
+def _member_id(cloud: Cloud, caller: Account, member: MemberPart) -> str:
+    if member.security_group_id and member.security_group_name:
+        raise CloudError(Fail.BAD_COMBINATION, "A member has a SecurityGroupId or a SecurityGroupName, not both.")
+    if member.security_group_id:
+        return member.security_group_id
+    if not member.security_group_name:
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'SecurityGroupId' of a member is required.")
+    for each in cloud.owned(caller, SecurityGroup):
+        if each.name == member.security_group_name:
+            return each.id
+    raise CloudError(Fail.NO_MEMBER, f"The security group '{member.security_group_name}' does not exist.")
+
+
+@action("CreateSecurityGroupRule", CreateRuleRequest)
+def create_rule(cloud: Cloud, caller: Account, request: CreateRuleRequest) -> Json:
     group = security_groups.find_group(cloud, caller, group_id=request.security_group_id)
-    rules = request.requests(cloud, caller)
+    linked = MemberPart(
+        AccountId=request.security_group_account_id_to_link, SecurityGroupName=request.security_group_name_to_link
+    )
+    rules = [_rule_request(cloud, caller, each) for each in request.parts(linked)]
     return {"SecurityGroup": group_view(security_groups.add_rules(cloud, caller, group, request.flow, rules))}
-
-
-class DeleteRuleRequest(RuleChangeRequest):
-    security_group_rule_id: str | None = None
 
 
 @action("DeleteSecurityGroupRule", DeleteRuleRequest)
 def delete_rule(cloud: Cloud, caller: Account, request: DeleteRuleRequest) -> Json:
     group = security_groups.find_group(cloud, caller, group_id=request.security_group_id)
-    rules = request.requests(cloud, caller)
-    rule_ids = [request.security_group_rule_id] if request.security_group_rule_id else []
+    linked = MemberPart(
+        AccountId=request.security_group_account_id_to_unlink, SecurityGroupName=request.security_group_name_to_unlink
+    )
+    parts = request.parts(linked)
+    rules = [_rule_request(cloud, caller, each) for each in parts if not each.security_group_rule_id]
+    rule_ids = [each.security_group_rule_id for each in parts if each.security_group_rule_id]
     changed = security_groups.remove_rules(cloud, caller, group, request.flow, rules, rule_ids)
     return {"SecurityGroup": group_view(changed)}

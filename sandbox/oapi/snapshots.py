@@ -17,6 +17,7 @@ from sandbox.oapi.base import (
     action,
     date,
     filtered,
+    mode_of,
     paged,
     tag_getters,
     tag_views,
@@ -80,11 +81,21 @@ def read_snapshots(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
 def _date(value: object) -> dt.datetime | None:
     if value is None:
         return None
+    if not isinstance(value, str):
+        raise CloudError(Fail.BAD_TYPE, "A date has the wrong type.")
     try:
-        parsed = dt.datetime.fromisoformat(str(value))
+        parsed = dt.datetime.fromisoformat(value)
     except ValueError:
         raise CloudError(Fail.BAD_VALUE, f"'{value}' is not a date in ISO 8601.") from None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.UTC)
+
+
+MODES = {
+    "volume_id": frozenset[str](),
+    "source_snapshot_id": frozenset({"source_region_name"}),
+    "file_location": frozenset({"snapshot_size"}),
+}
+"""What a snapshot is made from -> the parameters that belong to it alone."""
 
 
 class CreateSnapshotRequest(Request):
@@ -99,17 +110,19 @@ class CreateSnapshotRequest(Request):
 
 @action("CreateSnapshot", CreateSnapshotRequest)
 def create_snapshot(cloud: Cloud, caller: Account, request: CreateSnapshotRequest) -> Json:
-    description = request.description or ""
-    if request.source_snapshot_id:
+    mode = mode_of(request, MODES)
+    if mode == "source_snapshot_id":
         if request.source_region_name != caller.region:
-            raise CloudError(Fail.BAD_VALUE, f"A snapshot is copied within its Region only: {caller.region}.")
-        snapshot = snapshots.copy_snapshot(cloud, caller, source_id=request.source_snapshot_id, description=description)
-    elif request.file_location:
+            raise CloudError(Fail.OTHER_REGION, f"A snapshot is copied within its Region only: {caller.region}.")
+        snapshot = snapshots.copy_snapshot(
+            cloud, caller, source_id=request.source_snapshot_id or "", description=request.description
+        )
+    elif mode == "file_location":
         raise CloudError(Fail.BAD_LOCATION, "The sandbox imports no snapshot from a file.")
-    elif request.volume_id:
-        snapshot = snapshots.create_snapshot(cloud, caller, volume_id=request.volume_id, description=description)
     else:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'VolumeId' or 'SourceSnapshotId' is required.")
+        snapshot = snapshots.create_snapshot(
+            cloud, caller, volume_id=request.volume_id or "", description=request.description or ""
+        )
     return {"Snapshot": snapshot_view(snapshot)}
 
 

@@ -21,8 +21,9 @@ RESOURCE_TYPES = {
 
 
 class TagPart(Part):
-    key: str
-    value: str | None = None
+    key: str = ""
+    """A missing one is refused as an empty one is."""
+    value: str
 
 
 class TagsRequest(Request):
@@ -32,7 +33,7 @@ class TagsRequest(Request):
 
 @action("CreateTags", TagsRequest)
 def create_tags(cloud: Cloud, caller: Account, request: TagsRequest) -> Json:
-    tags.set_tags(cloud, caller, request.resource_ids, {each.key: each.value or "" for each in request.tags})
+    tags.set_tags(cloud, caller, request.resource_ids, {each.key: each.value for each in request.tags})
     return {}
 
 

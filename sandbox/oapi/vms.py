@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Literal
 
 from sandbox.cloud import vmdisks, vms
 from sandbox.cloud.context import Cloud
@@ -14,6 +15,7 @@ from sandbox.cloud.model import Account, SecurityGroup, Vm, Volume
 from sandbox.cloud.public_ips import public_ip_of
 from sandbox.machines.protocol import MachineError
 from sandbox.oapi.base import (
+    BootMode,
     Json,
     Part,
     ReadRequest,
@@ -26,8 +28,9 @@ from sandbox.oapi.base import (
     tag_views,
     without_none,
 )
-from sandbox.oapi.devices import DevicePart
+from sandbox.oapi.devices import VmDevicePart
 
+Performance = Literal["medium", "high", "highest"]
 ENDED = ("shutting-down", "terminated")
 
 
@@ -54,7 +57,10 @@ def vm_view(cloud: Cloud, vm: Vm) -> Json:
         "ReservationId": vm.reservation_id,
         "RootDeviceName": vm.root_device,
         "RootDeviceType": "ebs",
-        "ShutdownBehaviorConfiguration": {"GuestAction": vm.shutdown_behavior, "HostAction": "stop"},
+        "ShutdownBehaviorConfiguration": {
+            "GuestAction": "terminate" if vm.shutdown_behavior == "terminate" else "stop",
+            "HostAction": "stop",
+        },
         "State": vm.state,
         "StateReason": vm.state_reason,
         "Tags": tag_views(vm),
@@ -154,7 +160,12 @@ class ReadVmsStateRequest(ReadRequest):
 @action("ReadVmsState", ReadVmsStateRequest)
 def read_vms_state(cloud: Cloud, caller: Account, request: ReadVmsStateRequest) -> Json:
     """Only running VMs, unless all are asked for (recorded: a stopped one is not listed)."""
-    found = filtered(request, cloud.owned(caller, Vm), _filters(cloud))
+    getters: dict[str, Getter[Vm]] = {
+        "SubregionNames": lambda one: [one.subregion],
+        "VmIds": lambda one: [one.id],
+        "VmStates": lambda one: [one.state],
+    }
+    found = filtered(request, cloud.owned(caller, Vm), getters)
     views = [
         {
             "MaintenanceEvents": [],
@@ -174,13 +185,34 @@ class PlacementPart(Part):
 
 
 class NextBootPart(Part):
-    secure_boot: str | None = None
+    secure_boot: Literal["enable", "disable", "setup-mode", "none", "restore-factory-keys"] | None = None
+
+
+class ShutdownPart(Part):
+    guest_action: Literal["stop", "terminate"] | None = None
+    host_action: Literal["restart", "stop"] | None = None
+
+
+class PrivateIpPart(Part):
+    is_primary: bool | None = None
+    private_ip: str | None = None
+
+
+class NicPart(Part):
+    delete_on_vm_deletion: bool | None = None
+    description: str | None = None
+    device_number: int | None = None
+    nic_id: str | None = None
+    private_ips: list[PrivateIpPart] | None = None
+    secondary_private_ip_count: int | None = None
+    security_group_ids: list[str] | None = None
+    subnet_id: str | None = None
 
 
 class CreateVmsRequest(Request):
     actions_on_next_boot: NextBootPart | None = None
-    block_device_mappings: list[DevicePart] | None = None
-    boot_mode: str | None = None
+    block_device_mappings: list[VmDevicePart] | None = None
+    boot_mode: BootMode | None = None
     boot_on_creation: bool | None = None
     bsu_optimized: bool | None = None
     client_token: str | None = None
@@ -190,12 +222,13 @@ class CreateVmsRequest(Request):
     max_vms_count: int | None = None
     min_vms_count: int | None = None
     nested_virtualization: bool | None = None
-    nics: list[Json] | None = None
-    performance: str | None = None
+    nics: list[NicPart] | None = None
+    performance: Performance | None = None
     placement: PlacementPart | None = None
     private_ips: list[str] | None = None
     security_group_ids: list[str] | None = None
     security_groups: list[str] | None = None
+    shutdown_behavior_configuration: ShutdownPart | None = None
     subnet_id: str | None = None
     tpm_enabled: bool | None = None
     user_data: str | None = None
@@ -205,8 +238,15 @@ class CreateVmsRequest(Request):
 
 @action("CreateVms", CreateVmsRequest)
 def create_vms(cloud: Cloud, caller: Account, request: CreateVmsRequest) -> Json:
-    if request.subnet_id:
-        raise CloudError(Fail.NO_SUBNET, f"The Subnet '{request.subnet_id}' does not exist.")
+    if request.nics and (request.subnet_id or request.security_group_ids):
+        raise CloudError(Fail.BAD_COMBINATION, "Nics can't be given with SubnetId or SecurityGroupIds.")
+    for nic in request.nics or ():
+        if nic.nic_id:
+            raise CloudError(Fail.NO_NIC, f"The NIC '{nic.nic_id}' does not exist.")
+    for subnet_id in (request.subnet_id, *(nic.subnet_id for nic in request.nics or ())):
+        if subnet_id:
+            raise CloudError(Fail.NO_SUBNET, f"The Subnet '{subnet_id}' does not exist.")
+    shutdown = request.shutdown_behavior_configuration or ShutdownPart()
     placement = request.placement or PlacementPart()
     launched = vms.launch(
         cloud,
@@ -222,7 +262,7 @@ def create_vms(cloud: Cloud, caller: Account, request: CreateVmsRequest) -> Json
             subregion=placement.subregion_name or None,
             tenancy=placement.tenancy or None,
             user_data=request.user_data,
-            shutdown_behavior=request.vm_initiated_shutdown_behavior or None,
+            shutdown_behavior=shutdown.guest_action or request.vm_initiated_shutdown_behavior or None,
             devices=tuple(each.request() for each in request.block_device_mappings or ()),
             boot=request.boot_on_creation is not False,
             boot_mode=request.boot_mode or None,
@@ -272,7 +312,7 @@ class UpdateVmRequest(Request):
     bsu_optimized: bool | None = None
     deletion_protection: bool | None = None
     keypair_name: str | None = None
-    performance: str | None = None
+    performance: Performance | None = None
     security_group_ids: list[str] | None = None
     user_data: str | None = None
     vm_id: str
@@ -282,6 +322,7 @@ class UpdateVmRequest(Request):
 
 @action("UpdateVm", UpdateVmRequest)
 def update_vm(cloud: Cloud, caller: Account, request: UpdateVmRequest) -> Json:
+    cloud.own(caller, Vm, request.vm_id, Fail.NO_VM)
     stopped: dict[str, object] = {}
     if request.vm_type:
         stopped["type"] = vms.check_type(request.vm_type)

@@ -98,14 +98,40 @@ class Oapi:
             connection.close()
 
     def call(self, action: str, **parameters: Any) -> Json:
-        path, body = f"/api/v1/{action}", json.dumps(parameters).encode()
-        status, answer = self.send(path, body, osc4_headers(self.profile, self.host, path, body))
-        parsed: Json = json.loads(answer)
+        status, parsed = self.ask(action, parameters)
         assert parsed["ResponseContext"]["RequestId"]
         if status != 200:
             raise Refused(status, parsed)
         del parsed["ResponseContext"]
         return parsed
+
+    def ask(self, action: str, parameters: Json) -> tuple[int, Json]:
+        path, body = f"/api/v1/{action}", json.dumps(parameters).encode()
+        status, answer = self.send(path, body, osc4_headers(self.profile, self.host, path, body))
+        return status, json.loads(answer)
+
+
+class Judged(Oapi):
+    """A client that fails where the sandbox answers otherwise than OUTSCALE's specification has it, or takes a request
+    that this refuses. Nulls aside: the genuine Packer plugin sends them in filters.
+    """
+
+    def ask(self, action: str, parameters: Json) -> tuple[int, Json]:
+        from tests import openapi  # half a second that a program which only calls is spared
+
+        status, parsed = super().ask(action, parameters)
+        openapi.check_answer(action, parsed, status)
+        if status == 200:
+            openapi.check_request(action, without_nulls(parameters))
+        return status, parsed
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, list):
+        return [without_nulls(each) for each in value]
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    return value
 
 
 class Sandbox:
@@ -125,7 +151,7 @@ class Sandbox:
         return machines
 
     def oapi(self, profile: str = "main") -> Oapi:
-        return Oapi(self.profiles[profile], self.settings.addresses, self.settings.ca_file)
+        return Judged(self.profiles[profile], self.settings.addresses, self.settings.ca_file)
 
     def ec2(self, profile: str = "main", **overrides: Any) -> Any:
         import boto3

@@ -52,6 +52,15 @@ def test_osc4_as_documented_is_accepted() -> None:
     assert verifier(Clock()).verify(osc4()) == KEY
 
 
+def test_a_signature_of_the_host_without_its_port_is_accepted() -> None:
+    body = b"{}"
+    signed = osc4_headers(PROFILE, "127.0.0.1", PATH, body, NOW) | {"Host": HOST}
+    headers = {name.lower(): value for name, value in signed.items()}
+    assert verifier(Clock()).verify(SignedRequest("POST", PATH, "", headers, body)) == KEY
+    other = {**headers, "host": "localhost:7440"}
+    assert failure(verifier(Clock()), SignedRequest("POST", PATH, "", other, body)) is Fail.AUTHENTICATION
+
+
 def test_what_was_changed_after_signing_is_refused() -> None:
     clock = Clock()
     good = osc4()

@@ -84,6 +84,25 @@ def test_a_wrong_body_comes_with_a_good_status(sandbox: Sandbox, oapi: Oapi) -> 
     assert oapi.call("ReadVolumes")["Volumes"] == []
 
 
+def test_one_answer_lacks_an_image_and_the_next_has_it_again(sandbox: Sandbox, oapi: Oapi) -> None:
+    kept, lacked = (register(oapi, name, snapshot(oapi, empty_volume(oapi))) for name in ("kept", "lacked"))
+    oapi.call("CreateTags", ResourceIds=[kept, lacked], Tags=[{"Key": "seen", "Value": "yes"}])
+
+    def images(**filters: Any) -> set[str]:
+        return {each["ImageId"] for each in oapi.call("ReadImages", Filters=filters)["Images"]}
+
+    def tagged() -> set[str]:
+        return {each["ResourceId"] for each in oapi.call("ReadTags", Filters={"Keys": ["seen"]})["Tags"]}
+
+    for action in ("ReadImages", "ReadTags"):
+        sandbox.control("POST", "faults", {"action": action, "omit": [lacked], "profile": "main"})
+    assert images(ImageNames=["kept"]) == {kept}, "an answer that would not have it is no strike"
+    assert (images(TagKeys=["seen"]), images(TagKeys=["seen"])) == ({kept}, {kept, lacked})
+    assert (tagged(), tagged()) == ({kept}, {kept, lacked})
+    with pytest.raises(AssertionError, match="omit goes with an action alone"):
+        sandbox.control("POST", "faults", {"action": "ReadImages", "omit": [lacked], "status": 503})
+
+
 @pytest.mark.parametrize(
     ("only", "struck"),
     [

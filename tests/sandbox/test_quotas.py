@@ -19,7 +19,7 @@ def test_one_more_than_the_quota_is_refused_on_both_faces_and_leaves_nothing(san
     first = oapi.call("CreateVms", ImageId=source)["Vms"][0]["VmId"]
     with pytest.raises(Refused) as refused:
         oapi.call("CreateVms", ImageId=source)
-    assert (refused.value.status, refused.value.code) == (400, "10029")
+    assert (refused.value.status, refused.value.code) == (400, "10010")
     assert refused.value.body["Errors"][0]["Type"] == "TooManyResources (QuotaExceded)"
     with pytest.raises(ClientError, match="InstanceLimitExceeded"):
         sandbox.ec2().run_instances(ImageId=source, MinCount=1, MaxCount=1)

@@ -45,30 +45,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oapi]:
 @pytest.mark.parametrize(
     ("action", "parameters", "answer"),
     [
-        ("DeleteImage", {"ImageId": "ami-00000000"}, (400, "5023")),
-        ("DeleteSnapshot", {"SnapshotId": "snap-00000000"}, (400, "5054")),
-        ("DeleteVms", {"VmIds": ["i-00000000"]}, (400, "5063")),
-        ("DeleteVolume", {"VolumeId": "vol-00000000"}, (400, "5064")),
-        ("DeleteKeypair", {"KeypairName": "none"}, (400, "5071")),
-        ("DeleteSecurityGroup", {"SecurityGroupId": "sg-00000000"}, (400, "5020")),
-        ("DeletePublicIp", {"PublicIpId": "eipalloc-00000000"}, (400, "5025")),
-        ("CreateTags", {"ResourceIds": ["i-00000000"], "Tags": [{"Key": "a", "Value": "b"}]}, (400, "5044")),
-        ("CreateVms", {"ImageId": "ami-00000000"}, (400, "5023")),
-        ("CreateSnapshot", {"VolumeId": "vol-00000000"}, (400, "5064")),
-        ("DeleteImage", {"ImageId": "nonsense"}, (400, "4104")),
-        ("DeleteImage", {"ImageId": "snap-00000000"}, (400, "4104")),
-        ("DeleteImage", {}, (400, "7000")),
-        ("DeleteImage", {"ImageId": "ami-00000000", "Force": True}, (400, "3001")),
-        ("DeleteImage", {"ImageId": 5}, (400, "4108")),
-        ("ReadImages", {"Filters": {"Name": ["x"]}}, (400, "3001")),
-        ("ReadImages", {"Filters": {"ImageNames": [{}]}}, (400, "4108")),
         ("ReadVms", {"ResultsPerPage": 0}, (400, "4047")),
         ("CreateVolume", {"SubregionName": "eu-west-2a"}, (400, "7000")),
         ("CreateVolume", {"SubregionName": "us-east-2a", "Size": 1}, (400, "4081")),
         ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 14902}, (400, "4078")),
         ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 1, "VolumeType": "io1"}, (400, "7000")),
         ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 9, "VolumeType": "io1", "Iops": 3000}, (400, "4029")),
-        ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 1, "Iops": 100}, (400, "4029")),
+        ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 1, "Iops": 100}, (400, "4045")),
         ("NoSuchCall", {}, (404, "12000")),
     ],
 )
@@ -103,8 +86,8 @@ def test_mappings_are_checked(oapi: Oapi) -> None:
         return refused(oapi, "CreateImage", ImageName="xyz", RootDeviceName=root, BlockDeviceMappings=list(devices))
 
     good = {"DeviceName": "/dev/sda1", "Bsu": {"SnapshotId": mine}}
-    assert create() == (400, "4011")
-    assert create({"DeviceName": "/dev/sda1", "Bsu": {"VolumeSize": 1}}) == (400, "4011")
+    assert create() == (400, "7000")
+    assert create({"DeviceName": "/dev/sda1", "Bsu": {"VolumeSize": 1}}) == (400, "7003")
     assert create(good, good) == (400, "4011")
     assert create({"DeviceName": "/dev/sdb", "Bsu": {"SnapshotId": mine}}) == (400, "4011")
     assert create(good, {"DeviceName": "/dev/xyz", "Bsu": {"SnapshotId": mine}}) == (400, "4019")
@@ -140,7 +123,7 @@ def test_launch_rights_decide_who_sees_and_launches(sandbox: Sandbox, oapi: Oapi
     vm = second.call("CreateVms", ImageId=image)["Vms"][0]["VmId"]
     wait_state(second, vm, "running")
     assert refused(second, "UpdateImage", ImageId=image, Description="mine now") == (400, "5023")
-    assert refused(second, "DeleteImage", ImageId=image) == (400, "5023")
+    assert refused(second, "DeleteImage", ImageId=image) == (401, "5"), "seen, but another's"
     oapi.call("UpdateImage", ImageId=image, PermissionsToLaunch={"Removals": {"AccountIds": [account]}})
     assert state_of(second, image) == "gone"
     assert state_of(second, vm) == "running"
@@ -152,9 +135,11 @@ def test_launch_rights_decide_who_sees_and_launches(sandbox: Sandbox, oapi: Oapi
 def test_one_direction_of_rights_at_a_time(oapi: Oapi) -> None:
     image = register(oapi, "mine", snapshot(oapi, empty_volume(oapi)))
     both = {"Additions": {"AccountIds": ["123456789012"]}, "Removals": {"GlobalPermission": True}}
-    assert refused(oapi, "UpdateImage", ImageId=image, PermissionsToLaunch=both) == (400, "4046")
+    assert refused(oapi, "UpdateImage", ImageId=image, PermissionsToLaunch=both) == (400, "3002")
     wrong = {"Additions": {"AccountIds": ["someone"]}}
-    assert refused(oapi, "UpdateImage", ImageId=image, PermissionsToLaunch=wrong) == (400, "4050")
+    assert refused(oapi, "UpdateImage", ImageId=image, PermissionsToLaunch=wrong) == (400, "4105")
+    assert refused(oapi, "UpdateImage", ImageId=image) == (400, "7000")
+    assert refused(oapi, "UpdateImage", ImageId=image, PermissionsToLaunch={"Additions": {}}) == (400, "7000")
 
 
 def test_what_is_anothers_is_neither_seen_nor_changed(sandbox: Sandbox, oapi: Oapi) -> None:
@@ -166,7 +151,8 @@ def test_what_is_anothers_is_neither_seen_nor_changed(sandbox: Sandbox, oapi: Oa
         assert second.call(action)[plural] == []
     assert refused(second, "DeleteVms", VmIds=[vm]) == (400, "5063")
     assert refused(second, "CreateSnapshot", VolumeId=volume) == (400, "5064")
-    assert refused(second, "CreateTags", ResourceIds=[vm], Tags=[{"Key": "a", "Value": "b"}]) == (400, "5044")
+    assert refused(second, "CreateTags", ResourceIds=[vm], Tags=[{"Key": "a", "Value": "b"}]) == (400, "5063")
+    assert refused(second, "DeleteTags", ResourceIds=[volume], Tags=[{"Key": "a", "Value": "b"}]) == (400, "5044")
     assert refused(second, "DeleteKeypair", KeypairName="mine") == (400, "5071")
     assert state_of(oapi, vm) == "running"
 
@@ -193,8 +179,10 @@ def test_rules_are_added_once_and_removed(oapi: Oapi) -> None:
     changed = oapi.call("CreateSecurityGroupRule", **target, **rule)["SecurityGroup"]["InboundRules"]
     assert changed[0]["IpRanges"] == ["0.0.0.0/0"]
     assert refused(oapi, "CreateSecurityGroupRule", **target, **rule) == (409, "9017")
-    assert refused(oapi, "CreateSecurityGroupRule", **target, **{**rule, "IpRange": "x"}) == (400, "4030")
-    assert refused(oapi, "CreateSecurityGroupRule", **target, **{**rule, "ToPortRange": 21}) == (400, "4051")
+    assert refused(oapi, "CreateSecurityGroupRule", **target, **{**rule, "IpRange": "x"}) == (400, "4047")
+    assert refused(oapi, "CreateSecurityGroupRule", **target, **{**rule, "IpProtocol": "x"}) == (400, "4045")
+    assert refused(oapi, "CreateSecurityGroupRule", **{**target, "Flow": "Outbound"}, **rule) == (400, "8004")
+    assert refused(oapi, "CreateSecurityGroupRule", **target, **{**rule, "ToPortRange": 21}) == (400, "4047")
     oapi.call("DeleteSecurityGroupRule", **target, **rule)
     assert refused(oapi, "DeleteSecurityGroupRule", **target, **rule) == (400, "5008")
 
@@ -235,7 +223,7 @@ def test_deleting_a_vm_takes_the_volumes_that_go_with_it_and_leaves_the_others(o
 
 def test_a_protected_vm_is_not_deleted(oapi: Oapi) -> None:
     vm = launch(oapi, DeletionProtection=True)
-    assert refused(oapi, "DeleteVms", VmIds=[vm])[0] == 409
+    assert refused(oapi, "DeleteVms", VmIds=[vm]) == (400, "8018")
     oapi.call("UpdateVm", VmId=vm, DeletionProtection=False)
     oapi.call("DeleteVms", VmIds=[vm])
     wait_state(oapi, vm, "terminated")
@@ -268,7 +256,7 @@ def test_images_are_copied_within_the_region(sandbox: Sandbox, oapi: Oapi) -> No
     own = oapi.call("ReadSnapshots", Filters={"AccountIds": [sandbox.account_id()]})["Snapshots"]
     assert [each["SnapshotId"] for each in own] == [copied["BlockDeviceMappings"][0]["Bsu"]["SnapshotId"]]
     answer = refused(oapi, "CreateImage", SourceImageId=source, SourceRegionName="us-east-2", ImageName="no")
-    assert answer == (400, "4047")
+    assert answer == (400, "8019")
 
 
 def test_an_image_is_made_of_a_vm(oapi: Oapi) -> None:
@@ -280,9 +268,10 @@ def test_an_image_is_made_of_a_vm(oapi: Oapi) -> None:
 
 def test_a_public_ip_goes_to_a_vm_and_back(oapi: Oapi) -> None:
     vm = launch(oapi)
-    own = oapi.call("ReadVms")["Vms"][0]["PublicIp"]
+    own = oapi.call("ReadVms", Filters={"VmIds": [vm]})["Vms"][0]["PublicIp"]
     address = oapi.call("CreatePublicIp")["PublicIp"]
     linked = oapi.call("LinkPublicIp", PublicIpId=address["PublicIpId"], VmId=vm)["LinkPublicIpId"]
+    assert refused(oapi, "LinkPublicIp", PublicIp=address["PublicIp"], VmId=launch(oapi)) == (409, "9029")
     assert oapi.call("ReadVms")["Vms"][0]["PublicIp"] == address["PublicIp"] != own
     assert refused(oapi, "DeletePublicIp", PublicIpId=address["PublicIpId"]) == (409, "9031")
     oapi.call("UnlinkPublicIp", LinkPublicIpId=linked)
