@@ -26,6 +26,7 @@ import yaml
 
 from omi.ledger import ledger_of_export
 from tests.e2e.project import Project, Result
+from tests.sandbox.client import JSON_BODY
 from tests.sandbox.ports import free_base_port
 
 STACK = "e2e"
@@ -112,7 +113,7 @@ def control(project: Project, path: str, body: Any = None) -> Any:
     url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
     asked = urllib.request.Request(url)
     if body is not None:
-        asked = urllib.request.Request(url, json.dumps(body).encode(), method="PUT")
+        asked = urllib.request.Request(url, json.dumps(body).encode(), JSON_BODY, method="PUT")
     with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310 - the sandbox on this machine
         return json.load(answer)
 

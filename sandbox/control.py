@@ -1,4 +1,8 @@
-"""The control face for tests and for the command line: faults, inventory, call log, consoles. Plain port only."""
+"""The control face for tests and for the command line: faults, inventory, call log, consoles. Plain port only.
+
+It asks for no key, so a web page that a browser on this machine shows must not reach it: it answers by this machine's
+own names alone (a page's own name can be made to lead here) and takes JSON alone (which a page can't send elsewhere).
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,7 @@ from sandbox.machines.protocol import MachineError
 Json = dict[str, Any]
 LISTED: tuple[type[Resource], ...] = (Vm, Volume, Snapshot, Image, Keypair, SecurityGroup, PublicIp)
 MAX_CALLS = 20000
+NAMES_OF_HERE = ("127.0.0.1", "localhost", "[::1]")
 _FAULTS = TypeAdapter(list[Fault])
 _QUOTAS = TypeAdapter(dict[str, int])
 _BUSES = TypeAdapter(dict[str, Literal["virtio-blk", "virtio-scsi"]])
@@ -83,8 +88,11 @@ class Control:
         self._accounts = accounts
         self._facts = facts
 
-    def answer(self, method: str, path: str, query: str, body: bytes) -> tuple[int, bytes]:
-        """HTTP status and JSON body."""
+    def answer(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """HTTP status and JSON body; the headers' names are in lower case."""
+        if refused := self._refused(method, headers):
+            status, reason = refused
+            return status, json.dumps({"error": reason}).encode()
         try:
             return 200, json.dumps(self._route(method, path.removeprefix("/_sandbox/"), query, body)).encode()
         except (ValidationError, ValueError) as error:
@@ -93,6 +101,16 @@ class Control:
             return 404, json.dumps({"error": str(error.args[0] if error.args else error)}).encode()
         except MachineError as error:
             return 409, json.dumps({"error": str(error)}).encode()
+
+    def _refused(self, method: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
+        """Why a request that a web page may have made is not answered, and by which status."""
+        hosts = [f"{name}:{self._cloud.addresses.plain_port}" for name in NAMES_OF_HERE]
+        if (host := headers.get("host", "")).lower() not in hosts:
+            return 403, f"Host: {host!r} is none of this machine's own names; ask {' or '.join(hosts)}"
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if method in ("POST", "PUT") and kind != "application/json":
+            return 415, f"Content-Type: {kind!r}; the body must be JSON and the header say application/json"
+        return None
 
     def _route(self, method: str, path: str, query: str, body: bytes) -> Any:
         name, _, rest = path.partition("/")

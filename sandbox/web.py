@@ -100,7 +100,9 @@ class Api:
         if request.path.startswith(CONTROL_PATH):
             if not plain:
                 return HttpAnswer(404, b'{"error": "the control face is on the plain port"}')
-            status, body = self._control.answer(request.method, request.path, request.query, request.body)
+            status, body = self._control.answer(
+                request.method, request.path, request.query, request.headers, request.body
+            )
             return HttpAnswer(status, body)
         call = self._call(request)
         started = time.monotonic()

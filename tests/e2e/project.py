@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from sandbox.config import Addresses
-from tests.sandbox.client import Oapi
+from tests.sandbox.client import JSON_BODY, Oapi
 
 TOP = Path(__file__).resolve().parents[2]
 COPIED = ("__main__.py", "Pulumi.yaml", "components", "omi", "guest", "profiles", "sandbox", "toolchain")
@@ -129,7 +129,7 @@ class Project:
         """Ask the sandbox's control face; what has a body is a POST."""
         url = f"http://127.0.0.1:{self.base_port + 1}/_sandbox/{path}"
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=60) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, JSON_BODY, method=method), timeout=60) as answer:
             return json.load(answer)
 
     def inventory(self) -> dict[str, Any]:

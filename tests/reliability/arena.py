@@ -16,7 +16,7 @@ from omi.ledger import Ledger, ledger_of_export
 from sandbox.config import Addresses
 from tests.e2e.project import Project
 from tests.reliability.processes import Process, descendants, kill_all
-from tests.sandbox.client import Oapi, empty_volume, launch, register, snapshot, wait_state
+from tests.sandbox.client import JSON_BODY, Oapi, empty_volume, launch, register, snapshot, wait_state
 
 STACK = "e2e"
 BUILD = "v3_23-x86_64"
@@ -148,7 +148,7 @@ class Arena:
         faults = [{"action": "*", "face": face, "delay": SLOW, "times": -1} for face in ("fcu", "oos")] if slow else []
         url = f"http://127.0.0.1:{self.project.base_port + 1}/_sandbox/faults"
         body = json.dumps(faults).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body, JSON_BODY, method="PUT"), timeout=10) as answer:
             assert answer.status == 200
 
     def inventory(self) -> Inventory:

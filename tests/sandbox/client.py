@@ -22,6 +22,7 @@ from tests.sandbox.ports import free_base_port
 Json = dict[str, Any]
 T = TypeVar("T")
 LIMIT = 10.0
+JSON_BODY = {"Content-Type": "application/json"}
 
 
 class Refused(Exception):  # noqa: N818 - what the API says, as a value to assert on
@@ -171,7 +172,8 @@ class Sandbox:
     def control(self, method: str, path: str, body: Any = None) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.settings.addresses.plain_port, timeout=LIMIT)
         try:
-            connection.request(method, f"/_sandbox/{path}", None if body is None else json.dumps(body))
+            sent, headers = (None, {}) if body is None else (json.dumps(body), JSON_BODY)
+            connection.request(method, f"/_sandbox/{path}", sent, headers)
             answer = connection.getresponse()
             parsed = json.loads(answer.read())
         finally:
