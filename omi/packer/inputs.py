@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omi.errors import ToolError
 from omi.identity import Identity
 from omi.image import ImageSpec
 from omi.packer.gateway import Gateway
@@ -22,7 +23,10 @@ from omi.places import file_name_of
 TEMPLATE = Path(__file__).with_name("alpine.pkr.hcl")
 _COVERED = re.compile(r"^( *)#since 1\.6: ", re.MULTILINE)
 """What hides a line of the template from plugins that would refuse it."""
-_SOCKET_ROOM = 60  # of the 107 bytes that a socket's path may have
+_SOCKET_ROOM = 60
+"""Bytes of the path of a folder in which Packer's home may be: of the 107 that a socket's path may have, its name takes
+16 and that of a plugin's socket 25."""
+_SHORT_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - a private folder is made in it
 
 
 @dataclass(frozen=True)
@@ -103,14 +107,37 @@ def run_folder(build: Path, spec: ImageSpec) -> RunFolder:
 
 @contextmanager
 def temporary_folder(folder: RunFolder) -> Iterator[Path]:
-    """Packer's home and TMPDIR, removed at the end; in the run's folder unless its plugins' sockets would not fit."""
-    own = len(str(folder.path)) <= _SOCKET_ROOM
-    with tempfile.TemporaryDirectory(prefix="packer-", dir=folder.path if own else None) as path:
-        if not own:
+    """Packer's home and TMPDIR, the owner's alone and removed at the end.
+
+    It is in the run's folder unless its plugins' sockets would not fit there, however long the path to the checkout and
+    TMPDIR are. ToolError where no place is short enough.
+    """
+    with _make_home(folder.path) as path:
+        if path.parent != folder.path:
             folder.elsewhere.unlink(missing_ok=True)
             folder.elsewhere.symlink_to(path)
-        yield Path(path)
+        yield path
     folder.elsewhere.unlink(missing_ok=True)
+
+
+@contextmanager
+def _make_home(own: Path) -> Iterator[Path]:
+    reasons = []
+    for parent in (str(own), tempfile.gettempdir(), *_SHORT_FOLDERS):
+        if len(os.fsencode(parent)) > _SOCKET_ROOM:
+            continue
+        try:
+            made = tempfile.TemporaryDirectory(prefix="packer-", dir=parent)
+        except OSError as error:
+            reasons.append(f"{parent}: {error.strerror}")
+            continue
+        with made as path:
+            yield Path(path)
+        return
+    raise ToolError(
+        f"Packer's plugins need a folder for their sockets whose path has at most {_SOCKET_ROOM} bytes"
+        f" ({'; '.join(reasons)}): set TMPDIR to one that can be written"
+    )
 
 
 def _remove_own(home: Path) -> None:

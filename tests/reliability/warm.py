@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 _LOADED = ("omi.__main__", "omi.supervisor", "omi.outscale.orphans", "omi.documents.write", "omi.releases")
@@ -28,7 +29,12 @@ _STREAMS = 3
 @contextmanager
 def warm_python(folder: Path) -> Iterator[Path]:
     """The program; its modules are those of the project in `folder` as they are now."""
-    address, program = folder / "warm.sock", folder / "warm-python"
+    with TemporaryDirectory(prefix="omi-warm-", dir="/tmp") as short:  # a socket's path has 107 bytes at most
+        yield from _serve_from(Path(short) / "socket", folder)
+
+
+def _serve_from(address: Path, folder: Path) -> Iterator[Path]:
+    program = folder / "warm-python"
     quoted = [f"'{each}'" for each in (sys.executable, __file__, address)]
     program.write_text(f'#!/bin/sh\nexec {quoted[0]} -I -S {quoted[1]} ask {quoted[2]} "$@"\n', encoding="utf-8")
     program.chmod(0o755)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import socket
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from omi.errors import ToolError
 from omi.identity import Identity
 from omi.outscale.credentials import Credentials
+from omi.packer import inputs
 from omi.packer.gateway import Gateway
 from omi.packer.inputs import (
     Entry,
@@ -65,15 +67,19 @@ def test_staging_replaces_what_an_earlier_run_left(tmp_path: Path) -> None:
 
 
 def test_template_is_valid_for_the_installed_plugin(tmp_path: Path) -> None:
+    validate_templates(RunFolder(tmp_path), ("standard", "io1"))
+
+
+def validate_templates(folder: RunFolder, volume_types: tuple[str, ...]) -> None:
+    """By Packer itself, which starts the plugin and speaks to it through a socket."""
     try:
         tools = find_tools(os.environ)
     except ToolError as error:
         pytest.skip(f"Packer and the OUTSCALE plugin are needed: {error}")
-    folder = RunFolder(tmp_path)
     folder.upload.mkdir()
-    key = tmp_path / "key"
+    key = folder.path / "key"
     key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
-    for volume_type in ("standard", "io1"):
+    for volume_type in volume_types:
         spec = make_spec()
         spec = spec.model_copy(update={"vm": spec.vm.model_copy(update={"volume_type": volume_type})})
         write_variables(folder, Identity(spec), tools, Entry(key, "pair", "sg-00000001"), GATEWAY, spec.name)
@@ -121,10 +127,44 @@ def test_what_a_killed_run_left_of_packers_home_elsewhere_is_removed_by_the_next
     mine.rmdir()
 
 
-def test_packers_home_fits_a_socket_even_below_a_long_path(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path / ("d" * 80))
+@pytest.fixture
+def far_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run in a checkout whose path has more than 150 characters, as TMPDIR's has."""
+    folder, temporary = RunFolder(tmp_path / ("checkout-" * 17) / "run"), tmp_path / ("temporary-" * 15)
+    folder.path.mkdir(parents=True)
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert tempfile.gettempdir() == str(temporary)
+    return folder
+
+
+def test_packers_home_fits_a_socket_however_long_checkout_and_tmpdir_are(far_away: RunFolder) -> None:
+    with temporary_folder(far_away) as home, socket.socket(socket.AF_UNIX) as plugin:
+        plugin.bind(str(home / "packer-plugin4294967295"))
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        assert far_away.elsewhere.readlink() == home, "so that the run after a killed one finds it"
+    assert not home.exists()
+    assert list(far_away.path.iterdir()) == []
+
+
+def test_bytes_count_not_characters(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / ("ä" * 40))
     folder.path.mkdir()
     with temporary_folder(folder) as home:
-        assert len(str(home)) < 80
-    assert not home.exists()
-    assert shutil.which("setpriv"), "util-linux is essential on Debian"
+        assert len(os.fsencode(home)) < 80
+
+
+def test_where_no_place_is_short_enough_the_cure_is_named(far_away: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "_SHORT_FOLDERS", ("/nowhere",))
+    with (
+        pytest.raises(ToolError, match=r"/nowhere: No such file or directory\): set TMPDIR to one that can be written"),
+        temporary_folder(far_away),
+    ):
+        pass
+
+
+def test_packer_and_its_plugin_work_far_away(far_away: RunFolder) -> None:
+    validate_templates(far_away, ("standard",))
+    tools = find_tools({**os.environ, "ALPINE_OMI_TOOLS": ""})
+    assert tools.plugin_version
