@@ -105,6 +105,8 @@ class BuildVm(_Wire):
 
     vm_type: str = "tinav6.c2r4p2"
     verify_vm_type: str = "tinav6.c1r1p2"
+    subregion: str | None = Field(default=None, exclude_if=_is_none)
+    """Subregion of the VMs, `eu-west-2a`; OUTSCALE chooses one where it isn't set."""
     source_omi: str = "Debian-12-*"
     source_owner: str = "Outscale"
     ssh_user: str = "outscale"

@@ -137,7 +137,7 @@ class FurtherRegion(_Settings):
     cloud: Endpoints = Endpoints()
     """Endpoints follow from the Region where they are absent, all else but `osc_profile` from the home Region's."""
     vm: BuildVm = BuildVm()
-    """What is absent is as in the home Region."""
+    """What is absent is as in the home Region, but for the Subregion."""
     images: Literal["build", "copy"] = "build"
     """Whether they are built here, or carried over from the home Region, with the same bytes."""
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
@@ -211,7 +211,9 @@ class Settings(_Settings):
 
     def vm_in(self, region: str | None = None) -> BuildVm:
         """The VMs of a Region, None the home one."""
-        return self.vm if region in (None, self.region) else _over(self.vm, self.regions[region].vm)
+        if region in (None, self.region):
+            return self.vm
+        return _over(self.vm.model_copy(update={"subregion": None}), self.regions[region].vm)
 
     @classmethod
     def load(cls, source: ConfigSource) -> Self:
@@ -233,7 +235,7 @@ class Settings(_Settings):
         _check_texts(settings.model_dump(mode="json"), "")
         check_url("upstream.releases", settings.upstream.releases)
         check_url("upstream.mirror", settings.upstream.mirror, of_mirror=True)
-        _check_vm("vm", settings.vm)
+        _check_vm("vm", settings.vm, settings.region)
         for name, further in settings.regions.items():
             _check_further(settings, name, further)
         for entry in settings.adopt:
@@ -257,7 +259,7 @@ def _check_further(settings: Settings, name: str, further: FurtherRegion) -> Non
             f"per Region: put the key of that Region's account into {PROFILE_FILE} and name its profile by "
             f"`pulumi config set --path '{where}.cloud.osc_profile' PROFILE`"
         )
-    _check_vm(f"{where}.vm", further.vm)
+    _check_vm(f"{where}.vm", further.vm, name)
 
 
 def _check_known(key: str, region: str, cloud: Endpoints, of_cloud: str) -> None:
@@ -268,10 +270,15 @@ def _check_known(key: str, region: str, cloud: Endpoints, of_cloud: str) -> None
         )
 
 
-def _check_vm(key: str, vm: BuildVm) -> None:
+def _check_vm(key: str, vm: BuildVm, region: str) -> None:
     check_url(f"{key}.mirror", vm.mirror, of_mirror=True)
     if not _SYSTEM_USER.fullmatch(vm.ssh_user):
         raise SettingsError(f"stack config: {key}.ssh_user: {vm.ssh_user!r} is no user's name")
+    if vm.subregion is not None and not re.fullmatch(re.escape(region) + "[a-z]", vm.subregion):
+        raise SettingsError(
+            f"stack config: {key}.subregion: {vm.subregion!r} is no Subregion of {region}; give its name and one "
+            f"letter, like {region}a"
+        )
 
 
 def _check_texts(value: Any, key: str) -> None:

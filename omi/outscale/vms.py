@@ -51,6 +51,8 @@ class Launch:
     tags: Mapping[str, str]
     boot_mode: str | None = None
     """None takes the OMI's own."""
+    subregion: str | None = None
+    """None leaves it to OUTSCALE."""
 
 
 def launch_vm(cloud: Cloud, wanted: Launch) -> str:
@@ -70,6 +72,7 @@ def _create(cloud: Cloud, wanted: Launch, boot_mode: str) -> str:
         "SecurityGroupIds": [wanted.group_id],
         "BlockDeviceMappings": [{"DeviceName": wanted.root_device, "Bsu": bsu}],
         "BootMode": boot_mode,
+        **({"Placement": {"SubregionName": wanted.subregion}} if wanted.subregion else {}),
     }
     try:
         return str(cloud.oapi.change("CreateVms", parameters)["Vms"][0]["VmId"])
@@ -81,6 +84,7 @@ def _run(cloud: Cloud, wanted: Launch) -> str:
     ebs = {"VolumeSize": wanted.root_size, "DeleteOnTermination": True}
     mapping: Any = [{"DeviceName": wanted.root_device, "Ebs": ebs}]
     vm_type: Any = wanted.vm_type
+    placement: Any = {"Placement": {"AvailabilityZone": wanted.subregion}} if wanted.subregion else {}
     answer = cloud.call(
         cloud.ec2.run_instances,
         ImageId=wanted.omi_id,
@@ -90,6 +94,7 @@ def _run(cloud: Cloud, wanted: Launch) -> str:
         BlockDeviceMappings=mapping,
         MinCount=1,
         MaxCount=1,
+        **placement,
     )
     try:
         return answer["Instances"][0]["InstanceId"]

@@ -11,6 +11,12 @@ variable "endpoint" {
 variable "source_omi" { type = string }
 variable "source_owner" { type = string }
 variable "vm_type" { type = string }
+
+variable "subregion" {
+  type        = string
+  description = "Empty where OUTSCALE chooses it."
+}
+
 variable "ssh_username" { type = string }
 variable "ssh_port" { type = number }
 variable "key_file" { type = string }
@@ -53,6 +59,7 @@ source "outscale-bsusurrogate" "alpine" {
     most_recent = true
   }
   vm_type           = var.vm_type
+  subregion_name    = var.subregion
   security_group_id = var.security_group_id
 
   communicator         = "ssh"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,15 @@ from omi.image import ImageSpec
 from omi.narration import Narrator, shown
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
-from omi.outscale.faults import QUOTA_CURE
+from omi.outscale.faults import denied, is_denied
 from omi.outscale.images import own_snapshots
 from omi.outscale.quotas import used_up
-from omi.outscale.rights import find_denied, is_refusal
 from omi.outscale.vms import read_vm
 from omi.outscale.waiting import InterruptedBuildError
 from omi.packer.gateway import Gateway
 from omi.packer.inputs import RunFolder, packer_environment, temporary_folder
 from omi.packer.progress import PackerOutput
+from omi.packer.refusals import Refusal, cause_of
 from omi.packer.runner import Look, PackerRun, Watcher, run_packer
 from omi.packer.tools import PackerTools
 from omi.safe_json import read_json
@@ -70,10 +71,10 @@ class Attempt:
             packed = run_packer(
                 command, environment, self.folder.packer_log, limit, self.stop, watcher, self.grace, held
             )
-        self._check(packed)
+        self._check(packed, gateway.refusals)
         return packed
 
-    def _check(self, packed: PackerRun) -> None:
+    def _check(self, packed: PackerRun, refusals: Sequence[Refusal]) -> None:
         log = shown(self.folder.packer_log)
         if self.stop.is_set():
             raise InterruptedBuildError("interrupted")
@@ -84,16 +85,20 @@ class Attempt:
                 f"{self.spec.name}: Packer took longer than {self.spec.vm.timeout} s (vm.timeout); see {log}"
             )
         if packed.exit_code != 0:
-            denied = find_denied(self.cloud.oapi) if is_refusal(packed.output.reason) else None
-            if denied is not None:
-                raise BuildError(f"{self.spec.name}: Packer was refused a call: {denied}; see {log}")
             kind = BusyCloudError if packed.output.met_busy_cloud else BuildError
-            raise kind(f"{self.spec.name}: {packed.output.reason}{self._quota_reached(packed.output)}; see {log}")
+            raise kind(f"{self.spec.name}: {self._reason(packed.output, refusals)}; see {log}")
 
-    def _quota_reached(self, output: PackerOutput) -> str:
-        """Plugin 1.0.2 doesn't tell why the cloud refused something: a quota is the usual reason."""
-        full = used_up(self.cloud.oapi) if "400 Bad Request" in output.reason else []
-        return f"; used up: {', '.join(full)}: {QUOTA_CURE}" if full else ""
+    def _reason(self, output: PackerOutput, refusals: Sequence[Refusal]) -> str:
+        """Packer's words, with what the cloud said to the gateway, and the cure."""
+        refused = None if output.guest_errors else cause_of(output.reason, refusals)
+        if refused is None:
+            return output.reason
+        cloud = self.cloud
+        if refused.status == HTTPStatus.UNAUTHORIZED and is_denied(refused.code):
+            return str(denied(f"api:{refused.action}", cloud.access.api, cloud.credentials.source))
+        full = used_up(cloud.oapi) if refused.kind.startswith("TooManyResources") else []
+        parts = (f"{output.reason} ({refused})", f"used up: {', '.join(full)}" if full else "", refused.cure)
+        return "; ".join(filter(None, parts))
 
     def _look(self, consoles: dict[str, EmptyConsole], output: PackerOutput) -> Look:
         """What Packer waits for; older plugins wait for ever for a VM or snapshot that has failed."""

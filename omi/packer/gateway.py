@@ -1,22 +1,22 @@
 """Packer's way to OAPI: it asks this process, which asks the cloud.
 
 Plugin 1.0.2 gives up at the first 429, 500 or 503 and waits for ever for an answer that got lost. Here its calls are
-paced, tried again where that is safe, and answered in bounded time; and Packer never holds the account's secret key,
-only one that is good for this process while the build lasts.
+paced, tried again where that is safe, and answered in bounded time. Packer never holds the account's secret key, only
+one that is good for this process while the build lasts, and only for the calls that a build needs.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hmac
 import ipaddress
+import json
 import re
 import secrets
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,20 @@ from cryptography.x509.oid import NameOID
 from omi.errors import OmiError
 from omi.outscale.credentials import Credentials
 from omi.outscale.oapi import Oapi
+from omi.outscale.rights import PACKER_CALLS
+from omi.packer.refusals import Refusal, refusal_of
+from omi.packer.signature import is_signed
 from omi.safe_json import read_json
 
 _HOST = "127.0.0.1"
 _ACTION = re.compile(r"/api/v1/([A-Z][A-Za-z]{1,63})/?")
-_CREDENTIAL = re.compile(r"\bCredential=([A-Za-z0-9]{1,128})/")
 _LONGEST = 4 * 1024 * 1024
 """Bytes of a request's body."""
 _IDLE = 600.0
 """Seconds that a connection may stay open without a request."""
+_NEEDLESS = "no build needs this call"
+_END = 10.0
+"""Seconds for the server to stop; the threads of calls that still wait for the cloud are left behind."""
 _LIFE = dt.timedelta(days=30)
 _NO_ANSWER = 503
 """What Packer is told where none came from the cloud: the plugin gives up, what it made is swept, it begins again."""
@@ -46,11 +51,13 @@ _NO_ANSWER = 503
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where Packer asks (a URL as the setting `cloud.api` has it), by which key, and which certificate it trusts."""
+    """Where Packer asks (a URL as the setting `cloud.api` has it), with which key, and which certificate it trusts."""
 
     api: str
     credentials: Credentials
     certificate: Path
+    refusals: list[Refusal] = field(default_factory=list)
+    """What the cloud refused so far, oldest first."""
 
 
 @contextmanager
@@ -58,16 +65,17 @@ def open_gateway(oapi: Oapi, folder: Path, say: Callable[[str], None]) -> Iterat
     """A gateway to the account, on this machine alone; its certificate is written to `folder`."""
     keys = Credentials(secrets.token_hex(10).upper(), secrets.token_hex(20))
     certificate = folder / "alpine-omi-gateway.pem"
-    server = _Server(oapi, keys.access_key, say)
+    refusals: list[Refusal] = []
+    server = _Server(oapi, keys, say, refusals)
     server.socket = _context(certificate).wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="gateway", daemon=True)
     thread.start()
     try:
-        yield Gateway(f"https://{_HOST}:{server.server_port}/api/v1", keys, certificate)
+        yield Gateway(f"https://{_HOST}:{server.server_port}/api/v1", keys, certificate, refusals)
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
+        thread.join(_END)
         certificate.unlink(missing_ok=True)
 
 
@@ -75,8 +83,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, oapi: Oapi, access_key: str, say: Callable[[str], None]) -> None:
-        self.oapi, self.access_key, self.say = oapi, access_key, say
+    def __init__(self, oapi: Oapi, keys: Credentials, say: Callable[[str], None], refusals: list[Refusal]) -> None:
+        self.oapi, self.keys, self.say, self.refusals = oapi, keys, say, refusals
         super().__init__((_HOST, 0), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -97,11 +105,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(400, b"{}")
             return
         body = self.rfile.read(int(length))
-        key = _CREDENTIAL.search(self.headers.get("Authorization", ""))
-        if key is None or not hmac.compare_digest(key[1], self.server.access_key):
-            self._answer(401, b"{}")
-            return
-        self._answer(*self._ask(action[1], body))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if not is_signed(self.path, headers, body, self.server.keys, dt.datetime.now(dt.UTC)):
+            self.server.say("the gateway for Packer refused a call that this build's key didn't sign")
+            self._answer(401, _error("1", "The signature does not match."))
+        elif action[1] not in PACKER_CALLS:
+            self.server.say(f"the gateway for Packer refused {action[1]}, which no build by it needs")
+            self.server.refusals.append(
+                Refusal(action[1], 403, kind="AccessDenied", details="no build needs this call")
+            )
+            self._answer(403, _error("4", "No build needs this call."))
+        else:
+            self._answer(*self._ask(action[1], body))
 
     def _ask(self, action: str, body: bytes) -> tuple[int, bytes]:
         try:
@@ -109,10 +124,14 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             return 400, b"{}"
         try:
-            return self.server.oapi.forward(action, parameters if isinstance(parameters, dict) else {})
+            status, answer = self.server.oapi.forward(action, parameters if isinstance(parameters, dict) else {})
         except OmiError as error:
             self.server.say(str(error))
+            self.server.refusals.append(Refusal(action, _NO_ANSWER, details=str(error)))
             return _NO_ANSWER, b"{}"
+        if refused := refusal_of(action, status, answer):
+            self.server.refusals.append(refused)
+        return status, answer
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -125,6 +144,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Packer's own log has its calls."""
+
+
+def _error(code: str, details: str) -> bytes:
+    told = {"Code": code, "Type": "AccessDenied", "Details": details}
+    return json.dumps({"Errors": [told], "ResponseContext": {"RequestId": "gateway"}}).encode()
 
 
 def _context(path: Path) -> ssl.SSLContext:

@@ -162,6 +162,7 @@ def write_variables(
         "source_omi": spec.vm.source_omi,
         "source_owner": spec.vm.source_owner,
         "vm_type": spec.vm.vm_type,
+        "subregion": spec.vm.subregion or "",
         "ssh_username": spec.vm.ssh_user,
         "ssh_port": spec.vm.ssh_port,
         "key_file": str(entry.key_file),

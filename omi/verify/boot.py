@@ -104,6 +104,7 @@ class Verification:
             root_size=size,
             tags={**self.identity.run_tags, "Name": f"{omi.name} verify"},
             boot_mode=boot_mode if len(self.identity.spec.build.boot_modes) > 1 else None,
+            subregion=self.identity.spec.vm.subregion,
         )
 
     def _look(self, vm: Vm, key: Path, start: float, end: float, boot_mode: str) -> Verified:

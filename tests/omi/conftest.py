@@ -136,7 +136,8 @@ class FakePacker:
 
     def behave(self, mode: str) -> None:
         """`good`, `busy` (a 503 kills the first run), `always busy`,
-        `refused` (a 400), `fail`, `half` (an OMI without tags, then it fails), `leaky`, `hang`, `deaf` (to SIGTERM),
+        `greedy` (a call that no build needs), `fail`,
+        `half` (an OMI without tags, then it fails), `leaky`, `hang`, `deaf` (to SIGTERM),
         `lost`, `mute` (of what is installed).
         """
         (self.folder / "mode").write_text(mode)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,18 @@ def say(text: str) -> None:
 
 def main() -> int:
     file = next(part.split("=", 1)[1] for part in sys.argv if part.startswith("-var-file="))
-    return build((HERE / "mode").read_text(), json.loads(Path(file).read_text()))
+    sys.path.insert(0, (HERE / "project").read_text())
+    from tests.sandbox.client import Refused
+
+    try:
+        return build((HERE / "mode").read_text(), json.loads(Path(file).read_text()))
+    except Refused as refused:  # plugin 1.0.2 tells the status alone
+        say(f"Error launching source vm: {refused.status} {HTTPStatus(refused.status).phrase}")
+        return 1
 
 
 def build(mode: str, values: dict[str, Any]) -> int:
     """Run one build as `mode` says."""
-    sys.path.insert(0, (HERE / "project").read_text())
     from sandbox.config import Addresses
     from tests.sandbox import client
 
@@ -36,10 +43,13 @@ def build(mode: str, values: dict[str, Any]) -> int:
     source = oapi.call("ReadImages", Filters=filters)["Images"][0]["ImageId"]
     print(f"    {PREFIX}Found Image ID: {source}", flush=True)
     say("Launching a source OUTSCALE vm...")
-    vm = oapi.call(
-        "CreateVms", ImageId=source, KeypairName=values["keypair_name"],
-        SecurityGroupIds=[values["security_group_id"]],
-    )["Vms"][0]["VmId"]  # fmt: skip
+    disk = {"DeviceName": "/dev/xvdf", "Bsu": {"VolumeSize": values["volume_size"], "DeleteOnVmDeletion": True}}
+    placement = {"Placement": {"SubregionName": values["subregion"]}} if values["subregion"] else {}
+    made = oapi.call(
+        "CreateVms", ImageId=source, KeypairName=values["keypair_name"], VmType=values["vm_type"],
+        SecurityGroupIds=[values["security_group_id"]], BlockDeviceMappings=[disk], **placement,
+    )["Vms"][0]  # fmt: skip
+    vm, volume = made["VmId"], made["BlockDeviceMappings"][-1]["Bsu"]["VolumeId"]
     print(f"    {PREFIX}Vm ID: {vm}", flush=True)
     if mode in {"hang", "deaf"}:
         if mode == "deaf":
@@ -51,22 +61,20 @@ def build(mode: str, values: dict[str, Any]) -> int:
             (HERE / "mode").write_text("good")
         say("Error waiting for vm (i-12345678) to become ready: 503 Service Unavailable")
         return 1
-    if mode == "refused":
-        say("Error launching source vm: 400 Bad Request")
-        return 1
+    if mode == "greedy":
+        oapi.call("ReadAccessKeys")
     if mode == "lost":
         oapi.call("DeleteVms", VmIds=[vm])
         time.sleep(600)
+    client.wait_state(oapi, vm, "running")
     say("Connected to SSH!")
     if mode in {"good", "half", "leaky", "mute", "busy late"}:
         tell_what_the_guest_did(values, mode)
         say("Registering the OMI...")
-        volume = client.empty_volume(oapi, values["volume_size"])
         say(f"Creating snapshot of EBS Volume {volume}...")
         omi = client.register(
             oapi, values["omi_name"], client.snapshot(oapi, volume), Description=values["omi_description"]
         )
-        oapi.call("DeleteVolume", VolumeId=volume)
     if mode != "leaky":
         oapi.call("DeleteVms", VmIds=[vm])
     if mode in {"busy late", "fail", "half"}:

@@ -89,21 +89,49 @@ def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench)
     assert not list((bench.folder / spec.name).glob("alpine-omi-*")), "a private key was left"
 
 
-@pytest.mark.slow
 def test_a_quota_that_is_used_up_is_told_and_the_next_run_builds(bench: Bench) -> None:
     sandbox = bench.account.sandbox
-    sandbox.control("PUT", "quotas", {"keypair_limit": 1})  # which the build's own key takes
-    bench.packer.behave("refused")
+    sandbox.control("PUT", "quotas", {"vm_limit": 0})
     told = (
-        r"400 Bad Request; used up: keypair_limit \(1 of 1\): the account's quota is used up: remove what is not needed"
+        r"400 Bad Request \(CreateVms: TooManyResources .QuotaExceded. \(10010\): .*\); used up: vm_limit \(0 of 0\); "
+        "the account's quota is used up: remove what is not needed"
     )
     with pytest.raises(BuildError, match=told):
         bench.build(bench.account.spec())
     assert bench.account.left() == {}
     sandbox.control("PUT", "quotas", {})
-    bench.packer.behave("good")
     record = bench.build(bench.account.spec())
     assert bench.account.left() == {"image": [record.omi]}
+
+
+def test_a_refusal_within_packer_is_told_with_code_and_cure(bench: Bench) -> None:
+    full = {"status": 400, "code": "10001", "type": "InsufficientCapacity", "details": "No room for tinav6.c2r4p2."}
+    bench.account.sandbox.control("POST", "faults", {"action": "CreateVms", **full})
+    told = r"400 Bad Request \(CreateVms: InsufficientCapacity \(10001\): No room for tinav6.c2r4p2.\); .*vm\.subregion"
+    with pytest.raises(BuildError, match=told):
+        bench.build(bench.account.spec())
+    assert bench.account.left() == {}
+
+
+def test_a_right_that_packer_lacks_is_told_as_the_policys(bench: Bench) -> None:
+    allowed = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
+    denied = {"Effect": "Deny", "Action": ["api:CreateSnapshot"], "Resource": ["*"]}
+    bench.account.sandbox.control("PUT", "policies", {"main": {"Statement": [allowed, denied]}})
+    with pytest.raises(BuildError, match=r"may not call api:CreateSnapshot at .*docs/eim-policy\.json"):
+        bench.build(bench.account.spec())
+
+
+def test_a_call_that_no_build_needs_is_refused_and_told(bench: Bench) -> None:
+    bench.packer.behave("greedy")
+    with pytest.raises(BuildError, match=r"403 Forbidden \(ReadAccessKeys: AccessDenied: no build needs this call"):
+        bench.build(bench.account.spec())
+
+
+def test_the_vms_are_where_the_subregion_says(bench: Bench) -> None:
+    vm = bench.account.spec().vm.model_copy(update={"subregion": "eu-west-2b"})
+    bench.build(bench.account.spec(vm=vm))
+    (made,) = bench.account.sandbox.oapi().call("ReadVms")["Vms"]
+    assert made["Placement"]["SubregionName"] == "eu-west-2b"
 
 
 def test_a_last_sweep_that_fails_is_tried_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

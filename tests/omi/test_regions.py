@@ -106,6 +106,21 @@ def test_each_region_has_its_part_of_the_ledger_and_one_that_left_the_config_is_
     assert left.access == gone.spec.cloud, "its key is found as state says"
 
 
+def test_a_subregion_is_of_its_own_region_alone() -> None:
+    settings = load(vm={"subregion": "eu-west-2b"}, regions={"us-east-2": US})
+    assert (settings.vm_in().subregion, settings.vm_in("us-east-2").subregion) == ("eu-west-2b", None)
+    there = load(vm={"subregion": "eu-west-2b"}, regions={"us-east-2": {**US, "vm": {"subregion": "us-east-2a"}}})
+    assert there.vm_in("us-east-2").subregion == "us-east-2a"
+
+
+@pytest.mark.parametrize("name", ["", "a", "eu-west-2", "eu-west-2A", "eu-west-2ab", "us-east-2a", "eu-west-2a\n"])
+def test_another_name_for_a_subregion_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"^stack config: (vm\.)?.*subregion: "):
+        load(vm={"subregion": name})
+    with pytest.raises(SettingsError, match=r"subregion: .*give its name and one letter, like us-east-2a"):
+        load(regions={"us-east-2": {**US, "vm": {"subregion": "eu-west-2a"}}})
+
+
 def test_a_resource_is_called_as_its_image_at_home_and_never_twice() -> None:
     home, further = regions_of(load(regions={"us-east-2": US}), Ledger())
     assert (home.resource_of("a"), further.resource_of("a")) == ("a", "a@us-east-2")

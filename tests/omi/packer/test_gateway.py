@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import stat
 import threading
@@ -15,7 +16,7 @@ from omi.packer.gateway import Gateway, open_gateway
 from sandbox.config import Addresses
 from tests.omi.conftest import Account
 from tests.sandbox import client
-from tests.sandbox.client import Refused
+from tests.sandbox.client import Refused, source_image
 
 
 @pytest.fixture
@@ -44,11 +45,14 @@ def packer(gateway: Gateway, **keys: str) -> client.Oapi:
 def test_it_answers_as_the_account_does_by_a_key_of_its_own(account: Account, gateway: Gateway) -> None:
     assert gateway.credentials.secret_key != account.cloud.credentials.secret_key
     assert packer(gateway).call("ReadAccounts")["Accounts"][0]["AccountId"] == account.id
-    made = packer(gateway).call("CreateKeypair", KeypairName="by packer")
-    assert made["Keypair"]["KeypairName"] == "by packer"
+    made = packer(gateway).call("CreateVms", ImageId=source_image(account.sandbox.oapi()))
+    assert packer(gateway).call("ReadVms")["Vms"][0]["VmId"] == made["Vms"][0]["VmId"]
+    assert gateway.refusals == []
     with pytest.raises(Refused) as refused:
-        packer(gateway).call("CreateKeypair", KeypairName="by packer")
-    assert (refused.value.status, refused.value.body["Errors"][0]["Type"]) == (409, "ResourceConflict")
+        packer(gateway).call("StopVms", VmIds=["i-00000000"])
+    assert (refused.value.status, refused.value.body["Errors"][0]["Type"]) == (400, "InvalidResource")
+    (kept,) = gateway.refusals
+    assert (kept.action, kept.status, kept.code) == ("StopVms", 400, "5063")
 
 
 def test_nobody_on_the_way_holds_a_small_packet_back(
@@ -68,16 +72,38 @@ def test_nobody_on_the_way_holds_a_small_packet_back(
     assert len(at_once) == 4, "of Packer, of the gateway to both sides, and of the account"
 
 
-def test_no_other_key_and_no_other_path_reaches_the_account(account: Account, gateway: Gateway) -> None:
+def test_no_other_key_and_no_other_path_reaches_the_account(
+    account: Account, gateway: Gateway, said: list[str]
+) -> None:
     before = len(account.sandbox.control("GET", "calls"))
     own = account.cloud.credentials
-    for keys in ({"access_key": own.access_key, "secret_key": own.secret_key}, {"access_key": "A" * 20}):
+    wrong = (
+        {"access_key": own.access_key, "secret_key": own.secret_key},
+        {"access_key": "A" * 20},
+        {"secret_key": "s" * 40},  # whoever saw the key's id in a log has no more than that
+    )
+    for keys in wrong:
         asking = packer(gateway, **keys)
         headers = client.osc4_headers(asking.profile, asking.host, "/api/v1/ReadVms", b"{}")
-        assert asking.send("/api/v1/ReadVms", b"{}", headers) == (401, b"{}")
+        assert asking.send("/api/v1/ReadVms", b"{}", headers)[0] == 401
+    assert len(said) == len(wrong)
+    assert "refused a call that this build's key didn't sign" in said[0]
     asking = packer(gateway)
     for path, body in (("/api/v1/../ReadVms", b"{}"), ("/", b"{}"), ("/api/v1/ReadVms", b"no JSON")):
         assert asking.send(path, body, client.osc4_headers(asking.profile, asking.host, path, body))[0] == 400
+    assert len(account.sandbox.control("GET", "calls")) == before
+
+
+def test_only_what_a_build_needs_is_passed_on_and_the_rest_is_told(
+    account: Account, gateway: Gateway, said: list[str]
+) -> None:
+    before = len(account.sandbox.control("GET", "calls"))
+    for action in ("ReadAccessKeys", "CreateKeypair", "DeleteVolume", "UpdateImage", "ReadVmsAndMore"):
+        with pytest.raises(Refused) as refused:
+            packer(gateway).call(action)
+        assert (refused.value.status, refused.value.code) == (403, "4")
+        assert said.pop() == f"the gateway for Packer refused {action}, which no build by it needs"
+        assert str(gateway.refusals.pop()) == f"{action}: AccessDenied: no build needs this call"
     assert len(account.sandbox.control("GET", "calls")) == before
 
 
@@ -102,11 +128,11 @@ def test_its_certificate_is_for_this_machine_alone_and_no_private_key_lies_about
 def test_a_page_that_is_not_the_apis_is_told_as_a_busy_cloud(
     account: Account, gateway: Gateway, said: list[str]
 ) -> None:
-    account.sandbox.control("POST", "faults", {"action": "CreateKeypair", "body": "<html>under maintenance</html>"})
+    account.sandbox.control("POST", "faults", {"action": "StopVms", "body": "<html>under maintenance</html>"})
     asking = packer(gateway)
-    body = b'{"KeypairName": "page"}'
-    headers = client.osc4_headers(asking.profile, asking.host, "/api/v1/CreateKeypair", body)
-    assert asking.send("/api/v1/CreateKeypair", body, headers)[0] == 503
+    body = b'{"VmIds": ["i-00000000"]}'
+    headers = client.osc4_headers(asking.profile, asking.host, "/api/v1/StopVms", body)
+    assert asking.send("/api/v1/StopVms", body, headers)[0] == 503
     assert "its answer is no JSON object; is there a proxy or a page of maintenance?" in said[0]
 
 
@@ -118,24 +144,25 @@ def test_a_page_that_is_not_the_apis_is_told_as_a_busy_cloud(
         ("ReadVms", {"status": 503}),
         ("ReadVms", {"cut": True}),
         pytest.param("ReadVms", {"hang": True}, marks=pytest.mark.slow),
-        ("CreateKeypair", {"status": 429}),
+        ("CreateVms", {"status": 429}),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
 def test_what_may_be_tried_again_is(account: Account, gateway: Gateway, action: str, fault: dict[str, object]) -> None:
     account.sandbox.control("POST", "faults", {"action": action, **fault})
-    packer(gateway).call(action, **({"KeypairName": "once"} if action == "CreateKeypair" else {}))
+    source = {"ImageId": source_image(account.sandbox.oapi())} if action == "CreateVms" else {}
+    packer(gateway).call(action, **source)
 
 
 @pytest.mark.slow
 def test_a_change_whose_answer_is_lost_is_told_as_a_busy_cloud_and_not_made_twice(
     account: Account, gateway: Gateway, said: list[str]
 ) -> None:
-    account.sandbox.control("POST", "faults", {"action": "CreateKeypair", "after": True, "hang": True})
+    account.sandbox.control("POST", "faults", {"action": "CreateVms", "after": True, "hang": True})
     asking = packer(gateway)
-    body = b'{"KeypairName": "lost"}'
-    headers = client.osc4_headers(asking.profile, asking.host, "/api/v1/CreateKeypair", body)
-    assert asking.send("/api/v1/CreateKeypair", body, headers)[0] == 503
-    assert "no answer to CreateKeypair within 3 s (cloud.limits.answer)" in said[0]
-    calls = [call for call in account.sandbox.control("GET", "calls") if call["action"] == "CreateKeypair"]
+    body = json.dumps({"ImageId": source_image(account.sandbox.oapi())}).encode()
+    headers = client.osc4_headers(asking.profile, asking.host, "/api/v1/CreateVms", body)
+    assert asking.send("/api/v1/CreateVms", body, headers)[0] == 503
+    assert "no answer to CreateVms within 3 s (cloud.limits.answer)" in said[0]
+    calls = [call for call in account.sandbox.control("GET", "calls") if call["action"] == "CreateVms"]
     assert len(calls) <= 1  # it is logged when it ends
