@@ -62,18 +62,20 @@ def check_volume(
         raise CloudError(Fail.BAD_VALUE, f"The volume type '{kind}' is not valid: {', '.join(VOLUME_TYPES)}.")
     gib = size or least or 0
     if not 1 <= gib <= MAX_SIZE_GIB:
-        raise CloudError(Fail.BAD_SIZE, f"The volume size must be 1 to {MAX_SIZE_GIB} GiB, not {gib}.")
+        raise CloudError(Fail.BAD_PARAMETER, f"The volume size must be 1 to {MAX_SIZE_GIB} GiB, not {gib}.")
     if least is not None and gib < least:
-        raise CloudError(Fail.BAD_SIZE, f"The volume size {gib} is smaller than that of its snapshot, {least} GiB.")
+        raise CloudError(
+            Fail.SMALLER_THAN_SNAPSHOT, f"The volume size {gib} is smaller than that of its snapshot, {least} GiB."
+        )
     if kind != "io1":
         if iops:
             raise CloudError(Fail.BAD_PARAMETER, f"Only io1 volumes take Iops, this one is {kind}.")
         return gib, kind, None
     if not iops:
         raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'Iops' is required for io1 volumes.")
-    if not 1 <= iops <= min(MAX_IOPS, MAX_IOPS_PER_GIB * gib):
-        raise CloudError(
-            Fail.BAD_IOPS,
-            f"An io1 volume of {gib} GiB takes at most {min(MAX_IOPS, MAX_IOPS_PER_GIB * gib)} Iops, not {iops}.",
-        )
+    if not 1 <= iops <= MAX_IOPS:
+        raise CloudError(Fail.BAD_IOPS, f"An io1 volume takes at most {MAX_IOPS} Iops, not {iops}.")
+    if iops > MAX_IOPS_PER_GIB * gib:
+        most = MAX_IOPS_PER_GIB * gib
+        raise CloudError(Fail.BAD_VALUE, f"An io1 volume of {gib} GiB takes at most {most} Iops, not {iops}.")
     return gib, kind, iops

@@ -39,6 +39,7 @@ class Fail(Enum):
     BAD_SYNTAX = Refusal(400, "3000", "InvalidParameter", "MalformedQueryString")
     BAD_COMBINATION = Refusal(400, "3002", "InvalidParameter", "InvalidParameterCombination")
     NO_MAPPED_SNAPSHOT = Refusal(400, "7003", "MissingParameter", "MissingParameter")
+    ROOT_LINKED = Refusal(400, "8003", "OperationNotSupported", "OperationNotPermitted")
     NOT_IN_PUBLIC_CLOUD = Refusal(400, "8004", "OperationNotSupported", "InvalidParameterValue")
     VM_PROTECTED = Refusal(400, "8018", "OperationNotSupported", "OperationNotPermitted")
     OTHER_REGION = Refusal(400, "8019", "OperationNotSupported", "InvalidParameterValue")
@@ -58,16 +59,16 @@ class Fail(Enum):
     BAD_ROOT = Refusal(400, "4057", "InvalidParameterValue", "InvalidBlockDeviceMapping")
     BAD_TAG_KEY = Refusal(400, "4069", "InvalidParameterValue", "InvalidParameterValue")
     BAD_TAG_VALUE = Refusal(400, "4070", "InvalidParameterValue", "InvalidParameterValue")
-    BAD_SIZE = Refusal(400, "4078", "InvalidParameterValue", "InvalidParameterValue")
-    BAD_SUBREGION = Refusal(400, "4081", "InvalidParameterValue", "InvalidParameterValue")
     NO_OBJECT = Refusal(400, "4088", "InvalidParameterValue", "InvalidParameterValue")
     BAD_PREFIX = Refusal(400, "4104", "InvalidParameterValue", "InvalidParameterValue")
     BAD_ID = Refusal(400, "4105", "InvalidParameterValue", "InvalidParameterValue")
     BAD_LENGTH = Refusal(400, "4106", "InvalidParameterValue", "InvalidParameterValue")
     BAD_TYPE = Refusal(400, "4110", "InvalidParameterValue", "InvalidParameterValue")
+    SMALLER_THAN_SNAPSHOT = Refusal(400, "4125", "InvalidParameterValue", "InvalidParameterValue")
 
     NO_LINK = Refusal(400, "5007", "InvalidResource", "IncorrectState")
     NO_RULE = Refusal(400, "5008", "InvalidResource", "InvalidPermission.NotFound")
+    NO_SUBREGION = Refusal(400, "5009", "InvalidResource", "InvalidParameterValue")
     NO_SECURITY_GROUP = Refusal(400, "5020", "InvalidResource", "InvalidGroup.NotFound")
     NO_IMAGE = Refusal(400, "5023", "InvalidResource", "InvalidAMIID.NotFound")
     NO_NIC = Refusal(400, "5036", "InvalidResource", "InvalidNetworkInterfaceID.NotFound")
@@ -86,7 +87,6 @@ class Fail(Enum):
 
     IMAGE_STATE = Refusal(409, "6001", "InvalidState", "InvalidAMIID.Unavailable")
     STATE = Refusal(409, "6003", "InvalidState", "IncorrectState")
-    VM_STATE = Refusal(409, "6006", "InvalidState", "IncorrectInstanceState")
     VOLUME_STATE = Refusal(409, "6007", "InvalidState", "IncorrectState")
 
     SNAPSHOT_IN_USE = Refusal(409, "9002", "ResourceConflict", "InvalidSnapshot.InUse")
@@ -98,7 +98,6 @@ class Fail(Enum):
     PUBLIC_IP_LINKED = Refusal(409, "9029", "ResourceConflict", "InvalidIPAddress.InUse")
     PUBLIC_IP_IN_USE = Refusal(409, "9031", "ResourceConflict", "InvalidIPAddress.InUse")
     RESERVED_SECURITY_GROUP = Refusal(409, "9051", "ResourceConflict", "CannotDelete")
-    VOLUME_NOT_LINKED = Refusal(409, "9063", "ResourceConflict", "IncorrectState")
     SUBREGION_MISMATCH = Refusal(409, "9071", "ResourceConflict", "InvalidVolume.ZoneMismatch")
     SECURITY_GROUP_IN_USE = Refusal(409, "9085", "ResourceConflict", "DependencyViolation")
 

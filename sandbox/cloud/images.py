@@ -163,7 +163,7 @@ def image_of_vm(cloud: Cloud, caller: Account, *, vm_id: str, name: str, descrip
     with cloud.transaction():
         vm = cloud.own(caller, Vm, vm_id, Fail.NO_VM)
         if vm.state not in ("running", "stopped"):
-            raise CloudError(Fail.VM_STATE, f"The VM {vm_id} is {vm.state}, not running or stopped.")
+            raise CloudError(Fail.STATE, f"The VM {vm_id} is {vm.state}, not running or stopped.")
         _check(cloud, caller, name, description, vm.architecture)
         mappings = []
         for volume in vmdisks.volumes_of(cloud, vm_id):

@@ -59,7 +59,7 @@ def link(cloud: Cloud, caller: Account, address: PublicIp, vm_id: str, *, allow_
     with cloud.transaction() as store:
         vm = cloud.own(caller, Vm, vm_id, Fail.NO_VM)
         if vm.state not in ("pending", "running", "stopping", "stopped"):
-            raise CloudError(Fail.VM_STATE, f"The VM {vm_id} is {vm.state}.")
+            raise CloudError(Fail.STATE, f"The VM {vm_id} is {vm.state}.")
         if address.vm_id not in (None, vm_id) and not allow_relink:
             raise CloudError(Fail.PUBLIC_IP_LINKED, f"The public IP {address.id} is linked to {address.vm_id}.")
         for other in cloud.owned(caller, PublicIp):

@@ -96,7 +96,7 @@ def _template(cloud: Cloud, caller: Account, image: Image, request: LaunchReques
     region = cloud.region(caller)
     subregion = request.subregion or region.subregions[0]
     if subregion not in region.subregions:
-        raise CloudError(Fail.BAD_SUBREGION, f"The Subregion '{subregion}' does not exist in {region.name}.")
+        raise CloudError(Fail.NO_SUBREGION, f"The Subregion '{subregion}' does not exist in {region.name}.")
     keypair = find_keypair(cloud, caller, name=request.keypair_name) if request.keypair_name else None
     groups = [find_group(cloud, caller, group_id=each) for each in request.security_group_ids]
     groups += [find_group(cloud, caller, name=each) for each in request.security_group_names]
@@ -332,7 +332,7 @@ def update(
         changes: dict[str, object] = dict(any_time or {})
         if stopped_only:
             if vm.state != "stopped":
-                raise CloudError(Fail.VM_STATE, f"The VM {vm_id} is {vm.state}; that changes only when it is stopped.")
+                raise CloudError(Fail.STATE, f"The VM {vm_id} is {vm.state}; that changes only when it is stopped.")
             changes |= stopped_only
         if security_group_ids:
             groups = [cloud.own(caller, SecurityGroup, each, Fail.NO_SECURITY_GROUP) for each in security_group_ids]

@@ -31,7 +31,7 @@ def create_volume(
 ) -> Volume:
     """A new volume of its own, empty or from a snapshot that the caller may use."""
     if subregion not in cloud.region(caller).subregions:
-        raise CloudError(Fail.BAD_SUBREGION, f"The Subregion '{subregion}' does not exist in {caller.region}.")
+        raise CloudError(Fail.NO_SUBREGION, f"The Subregion '{subregion}' does not exist in {caller.region}.")
     with cloud.transaction() as store:
         least = usable_snapshot(cloud, caller, snapshot_id).size if snapshot_id else None
         if size is None and least is None:
@@ -101,7 +101,7 @@ def link_volume(cloud: Cloud, caller: Account, *, volume_id: str, vm_id: str, de
         volume = cloud.own(caller, Volume, volume_id, Fail.NO_VOLUME)
         name = check_device_name(device_name, root=vm.root_device)
         if vm.state not in ("running", "stopped"):
-            raise CloudError(Fail.VM_STATE, f"The VM {vm_id} is {vm.state}, not running or stopped.")
+            raise CloudError(Fail.STATE, f"The VM {vm_id} is {vm.state}, not running or stopped.")
         if volume.state != "available":
             raise CloudError(Fail.VOLUME_STATE, f"The volume {volume_id} is {volume.state}, not available.")
         if volume.subregion != vm.subregion:
@@ -136,10 +136,12 @@ def unlink_volume(cloud: Cloud, caller: Account, volume_id: str) -> Volume:
     with cloud.transaction() as store:
         volume = cloud.own(caller, Volume, volume_id, Fail.NO_VOLUME)
         if volume.link is None:
-            raise CloudError(Fail.VOLUME_NOT_LINKED, f"The volume {volume_id} is not linked to a VM.")
+            raise CloudError(Fail.STATE, f"The volume {volume_id} is not linked to a VM.")
         vm = store.get(Vm, volume.link.vm_id)
         if vm and volume.link.device_name == vm.root_device and vm.state != "stopped":
-            raise CloudError(Fail.VM_STATE, f"The root volume leaves its VM only when that is stopped, not {vm.state}.")
+            raise CloudError(
+                Fail.ROOT_LINKED, f"The root volume leaves its VM only when that is stopped, not {vm.state}."
+            )
         link = volume.link.model_copy(update={"state": "detaching"})
         cloud.later(f"unlink {volume_id}", lambda: _detach(cloud, volume_id))
         return store.put(volume.model_copy(update={"link": link}))

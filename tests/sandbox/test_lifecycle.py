@@ -264,7 +264,7 @@ def test_the_root_volume_stays_while_its_vm_runs(oapi: Oapi) -> None:
     root = root_volume(oapi, vm)
     with pytest.raises(Refused) as refused:
         oapi.call("UnlinkVolume", VolumeId=root)
-    assert refused.value.code == "6006"
+    assert refused.value.code == "8003"
     oapi.call("StopVms", VmIds=[vm])
     wait_state(oapi, vm, "stopped")
     oapi.call("UnlinkVolume", VolumeId=root)

@@ -18,6 +18,7 @@ from tests.sandbox.client import (
     empty_volume,
     launch,
     register,
+    root_volume,
     settings_for,
     snapshot,
     source_image,
@@ -29,9 +30,11 @@ ELSEWHERE = {
     "3002": "InvalidParameter",
     "3000": "InvalidParameter",
     "4110": "InvalidParameterValue",
+    "4125": "InvalidParameterValue",
     "5080": "InvalidResource",
     "7000": "MissingParameter",
     "7003": "MissingParameter",
+    "8003": "OperationNotSupported",
     "8004": "OperationNotSupported",
     "8018": "OperationNotSupported",
     "8019": "OperationNotSupported",
@@ -190,8 +193,10 @@ def test_rules_that_name_groups(oapi: Oapi) -> None:
     assert left["InboundRules"] == []
 
 
-def test_a_vm_that_ended_is_not_stopped(oapi: Oapi) -> None:
-    vm = launch(oapi)
+def test_a_wrong_state_is_refused(oapi: Oapi) -> None:
+    vm, volume = launch(oapi), empty_volume(oapi)
+    assert refused(oapi, "UnlinkVolume", VolumeId=volume) == "6003"
+    assert refused(oapi, "UnlinkVolume", VolumeId=root_volume(oapi, vm)) == "8003"
     oapi.call("DeleteVms", VmIds=[vm])
     assert refused(oapi, "StopVms", VmIds=[vm]) == "6003"
 

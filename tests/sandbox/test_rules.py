@@ -47,10 +47,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oapi]:
     [
         ("ReadVms", {"ResultsPerPage": 0}, (400, "4047")),
         ("CreateVolume", {"SubregionName": "eu-west-2a"}, (400, "7000")),
-        ("CreateVolume", {"SubregionName": "us-east-2a", "Size": 1}, (400, "4081")),
-        ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 14902}, (400, "4078")),
+        ("CreateVolume", {"SubregionName": "us-east-2a", "Size": 1}, (400, "5009")),
+        ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 14902}, (400, "4045")),
         ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 1, "VolumeType": "io1"}, (400, "7000")),
-        ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 9, "VolumeType": "io1", "Iops": 3000}, (400, "4029")),
+        ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 9, "VolumeType": "io1", "Iops": 3000}, (400, "4047")),
+        ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 99, "VolumeType": "io1", "Iops": -1}, (400, "4029")),
         ("CreateVolume", {"SubregionName": "eu-west-2a", "Size": 1, "Iops": 100}, (400, "4045")),
         ("NoSuchCall", {}, (404, "12000")),
     ],
@@ -91,7 +92,7 @@ def test_mappings_are_checked(oapi: Oapi) -> None:
     assert create(good, good) == (400, "4011")
     assert create({"DeviceName": "/dev/sdb", "Bsu": {"SnapshotId": mine}}) == (400, "4011")
     assert create(good, {"DeviceName": "/dev/xyz", "Bsu": {"SnapshotId": mine}}) == (400, "4019")
-    assert create({"DeviceName": "/dev/sda1", "Bsu": {"SnapshotId": mine, "VolumeSize": 1}}) == (400, "4078")
+    assert create({"DeviceName": "/dev/sda1", "Bsu": {"SnapshotId": mine, "VolumeSize": 1}}) == (400, "4125")
     assert create({"DeviceName": "/dev/sda1", "Bsu": {"SnapshotId": "snap-00000000"}}) == (400, "5054")
 
 
