@@ -1,4 +1,4 @@
-"""Programs that the pinned root lacks, taken from the host's own Debian package sources.
+"""Programs that the pinned root lacks, of Debian 12, from the servers that the host's own apt names.
 
 Unmodified Debian programs run in an Alpine (musl) root when glibc's loader sits at its fixed path and their libraries
 lie in Debian's multiarch folder, where that loader looks first.
@@ -7,11 +7,13 @@ lie in Debian's multiarch folder, where that loader looks first.
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.mirror.commands import run_tool
 from sandbox.mirror.errors import MirrorError
+from sandbox.source_omi.sources import debian_sources
 
 MULTIARCH = "lib/x86_64-linux-gnu"
 LOADER = f"{MULTIARCH}/ld-linux-x86-64.so.2"
@@ -137,15 +139,34 @@ class DebianRoot:
 
 
 def fetch_debs(downloads: Path) -> tuple[Path, ...]:
-    """Download the Debian packages by the host's own apt; no root needed."""
-    downloads.mkdir(parents=True, exist_ok=True)
-    # apt's own unprivileged user can't write into this folder when root runs it
-    run_tool(
-        ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *_PROGRAM_PACKAGES, *_LIBRARY_PACKAGES],
-        cure="Debian 12's package sources must be reachable; run apt-get update",
-        seconds=300,
-        folder=downloads,
-    )
+    """Download the Debian packages by the host's apt with lists of its own; no root needed.
+
+    The host's lists may be missing, old, or those of another Debian, whose packages have other names.
+    """
+    sources = debian_sources()
+    if not sources:
+        raise MirrorError("no package source of Debian in /etc/apt: add one, for example deb.debian.org's")
+    apt = downloads / "apt"
+    for folder in ("lists/partial", "cache/archives/partial"):
+        (apt / folder).mkdir(parents=True, exist_ok=True)
+    (apt / "sources.list").write_text("".join(f"{line}\n" for line in sources), encoding="utf-8")
+    settings = {
+        "Dir::Etc::sourcelist": apt / "sources.list",
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": apt / "lists",
+        "Dir::Cache": apt / "cache",
+        # apt's own unprivileged user can't write into these folders when root runs it
+        "APT::Sandbox::User": "root",
+    }
+    options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
+    for command in (["update", "--error-on=any"], ["download", *_PROGRAM_PACKAGES, *_LIBRARY_PACKAGES]):
+        run_tool(
+            ["apt-get", "-q", *options, *command],
+            cure="Debian 12's package sources must be reachable: check the network and the proxy of apt",
+            seconds=300,
+            folder=downloads,
+        )
+    shutil.rmtree(apt)
     newest = (max(downloads.glob(f"{name}_*.deb"), key=lambda deb: deb.stat().st_ctime) for name in _names())
     return tuple(newest)
 
