@@ -27,6 +27,7 @@ LIMIT_S = 900.0  # for each of the three steps
 # Tool -> Debian package that brings it.
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
+    "mount": "mount",
     "qemu-img": "qemu-utils",
     "syslinux": "syslinux",
     "mformat": "mtools",
@@ -259,5 +260,5 @@ def _explain(name: str, tail: list[str]) -> str:
     for pattern, meaning in _FAILURES:
         if re.search(pattern, text):
             return f"{name}: {meaning}"
-    telling = [line for line in tail if line.startswith(("E:", "mke2fs:", "unshare:", "qemu-img:"))] or tail[-1:]
+    telling = [line for line in tail if line.startswith(("dpkg: error", "E:", "mke2fs:", "unshare:", "qemu-img:"))] or tail[-1:]
     return f"{name} failed: {telling[0] if telling else 'without a word'}"
