@@ -150,10 +150,12 @@ def fetch_debs(downloads: Path) -> tuple[Path, ...]:
     for folder in ("lists/partial", "cache/archives/partial"):
         (apt / folder).mkdir(parents=True, exist_ok=True)
     (apt / "sources.list").write_text("".join(f"{line}\n" for line in sources), encoding="utf-8")
+    (apt / "status").write_bytes(b"")
     settings = {
         "Dir::Etc::sourcelist": apt / "sources.list",
         "Dir::Etc::sourceparts": "-",
         "Dir::State::lists": apt / "lists",
+        "Dir::State::status": apt / "status",  # empty: what is installed here may be newer than what is to be had
         "Dir::Cache": apt / "cache",
         # apt's own unprivileged user can't write into these folders when root runs it
         "APT::Sandbox::User": "root",
