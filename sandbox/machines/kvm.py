@@ -6,6 +6,7 @@ console byte, as nested and paravirtual ones do. So nothing less counts than a s
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import json
 import logging
@@ -141,9 +142,18 @@ def why_unusable(device: Path) -> str:
     except FileNotFoundError:
         return f"there is no {device}: this machine has no KVM, or its module isn't loaded"
     except PermissionError:
-        return f"{device} may not be opened by this user: join its group (usually `usermod -aG kvm USER`, log in anew)"
+        return f"{device} may not be opened by this user: {_way_in(device)}"
     except OSError as error:
         return f"{device} can't be opened ({error.strerror})"
+
+
+def _way_in(device: Path) -> str:
+    """What gives a user the device."""
+    status = device.stat()
+    group = grp.getgrgid(status.st_gid).gr_name
+    if status.st_gid and status.st_mode & 0o060 == 0o060:
+        return f"join its group (as root `usermod -aG {group} USER`, then log in anew)"
+    return f"its mode gives it to nobody but root (as root `chgrp kvm {device} && chmod 660 {device}`)"
 
 
 def _machine() -> tuple[str, str, str]:

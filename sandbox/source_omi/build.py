@@ -66,6 +66,8 @@ _FAILURES = (
     ),
 )
 
+_TELLING = ("dpkg: error", "E:", "mke2fs:", "unshare:", "qemu-img:")
+
 Progress = Callable[[str], None]
 
 
@@ -260,5 +262,7 @@ def _explain(name: str, tail: list[str]) -> str:
     for pattern, meaning in _FAILURES:
         if re.search(pattern, text):
             return f"{name}: {meaning}"
-    telling = [line for line in tail if line.startswith(("dpkg: error", "E:", "mke2fs:", "unshare:", "qemu-img:"))] or tail[-1:]
+    telling = [
+        line for line in tail if line.startswith(("dpkg: error", "E:", "mke2fs:", "unshare:", "qemu-img:"))
+    ] or tail[-1:]
     return f"{name} failed: {telling[0] if telling else 'without a word'}"
