@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,9 +34,14 @@ settings.load_profile("house")
 def boto3_read_once() -> Iterator[None]:
     """What boto3 reads and makes of FCU's description is the same for all tests of a process: a third of a second."""
     import boto3.session
+    import botocore.session
     from botocore import client
 
-    session, made = boto3.session.Session(), dict[str, dict[str, Any]]()
+    from omi.outscale.credentials import lone_session
+
+    new, made = boto3.session.Session, dict[str, dict[str, Any]]()
+    usual, lone = botocore.session.Session(), cache(lone_session)
+    of = cache(lambda own: new(botocore_session=own))
     make = vars(client.ClientCreator)["_create_methods"]
 
     def methods(creator: ClientCreator, service: ServiceModel) -> dict[str, Any]:
@@ -45,7 +51,9 @@ def boto3_read_once() -> Iterator[None]:
         return dict(made[name])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boto3.session, "Session", lambda: session)
+        patch.setattr(boto3.session, "Session", lambda botocore_session=None: of(botocore_session or usual))
+        for user in ("cloud", "oos"):
+            patch.setattr(f"omi.outscale.{user}.lone_session", lone, raising=False)
         patch.setattr(client.ClientCreator, "_create_methods", methods)
         yield
 

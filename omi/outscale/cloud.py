@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from omi.errors import CloudError, one_line
 from omi.image import CloudAccess, Limits
-from omi.outscale.credentials import Credentials, find_credentials
+from omi.outscale.credentials import Credentials, find_credentials, lone_session
 from omi.outscale.faults import not_the_api, translate
 from omi.outscale.oapi import Oapi, authority
 from omi.transport import check_transport
@@ -49,7 +49,7 @@ class Cloud:
         self.access = access
         self.credentials = credentials
         self.oapi = Oapi(access, credentials)
-        self.ec2: EC2Client = boto3.session.Session().client(
+        self.ec2: EC2Client = boto3.session.Session(botocore_session=lone_session()).client(
             "ec2",
             region_name=access.region,
             endpoint_url=access.fcu,

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError, ConfigParseError, PartialCredentialsError, ProfileNotFound
 
-from omi.errors import CredentialsError
+from omi.errors import CredentialsError, one_line
 from omi.image import CloudAccess
+from omi.outscale.deadline import TooLateError, within
 from omi.places import PROFILE_FILE, expand
 from omi.safe_json import read_json
+
+if TYPE_CHECKING:
+    import botocore.session
+    from botocore.credentials import ReadOnlyCredentials
 
 _CURE = (
     "set OSC_ACCESS_KEY and OSC_SECRET_KEY, or OSC_PROFILE with "
     f"{PROFILE_FILE}, or cloud.osc_file and cloud.osc_profile in the stack's config"
 )
+
+_CHAIN = 30.0
+"""Seconds for boto3's chain, which may run a program of the user's (credential_process)."""
+_PROFILE = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
+"""Variables that name a profile, as botocore reads them."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +87,44 @@ def read_profile(path: Path, profile: str, region: str) -> Credentials:
     return Credentials(key, secret, f"{path}, profile {profile}")
 
 
-def _from_boto_chain() -> Credentials:
+def lone_session() -> botocore.session.Session:
+    """A botocore session that reads neither AWS_PROFILE nor a file of the user's: for clients with explicit keys."""
     import botocore.session  # takes a while, and where the key is given by other means, a preview shan't wait for it
 
-    session = botocore.session.Session()
-    session.get_component("credential_provider").remove("iam-role")
+    nothing: Any = (None, None, os.devnull, None)
+    unset: Any = (None, [], None, None)
+    return botocore.session.Session({"profile": unset, "config_file": nothing, "credentials_file": nothing})
+
+
+def _from_boto_chain() -> Credentials:
     try:
-        found = session.get_credentials()
-        frozen = found.get_frozen_credentials() if found is not None else None
-    except BotoCoreError as error:
-        raise CredentialsError(f"credentials: {error}; {_CURE}") from error
+        frozen = within(_CHAIN, _ask_chain)
+    except ProfileNotFound as error:
+        name = next((name for name in _PROFILE if os.environ.get(name)), _PROFILE[0])
+        raise CredentialsError(
+            f"credentials: {name} names the profile {os.environ.get(name, '')!r}, which the AWS files of this machine "
+            f"don't have; correct or unset {name}, or {_CURE}"
+        ) from error
+    except (ConfigParseError, PartialCredentialsError) as error:
+        raise CredentialsError(f"credentials: {one_line(str(error))}; correct that, or {_CURE}") from error
+    except TooLateError as error:
+        raise CredentialsError(
+            f"credentials: the AWS files of this machine gave none within {_CHAIN:.0f} s; does a credential_process "
+            f"hang? Or {_CURE}"
+        ) from error
+    except (BotoCoreError, ClientError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CredentialsError(
+            f"credentials: the AWS files of this machine gave none ({one_line(str(error), 160)}); {_CURE}"
+        ) from error
     if frozen is None or not frozen.access_key or not frozen.secret_key:
         raise CredentialsError(f"credentials: none found; {_CURE}")
     return Credentials(frozen.access_key, frozen.secret_key, "boto3's chain")
+
+
+def _ask_chain() -> ReadOnlyCredentials | None:
+    import botocore.session
+
+    session = botocore.session.Session()
+    session.get_component("credential_provider").remove("iam-role")
+    found = session.get_credentials()
+    return None if found is None else found.get_frozen_credentials()

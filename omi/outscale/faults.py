@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    ProxyConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
+from http import HTTPStatus
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 
 from omi.errors import CloudError, CredentialsError, OmiError, one_line
 from omi.image import CloudAccess
+from omi.outscale.reaching import unreached
 from omi.outscale.refused import RefusedKeyError
 
 _REFUSED_KEY = frozenset(
@@ -37,6 +31,8 @@ def refused_key(url: str, region: str, source: str, reason: str) -> RefusedKeyEr
 _DENIED_CODES = frozenset({"4", "5", "7"})
 """OAPI's AccessDenied that is no wrong key (its table of errors): ErrorUnauthorizedOperation, ErrorNotAuthorized,
 ErrorUserNotAllowed. All are 401, like a wrong key."""
+_ELSEWHERE = frozenset({301, 302, 303, 307, 308, 404, 405})
+"""Statuses of a server that has other things at this URL."""
 POLICY = "docs/eim-policy.json"
 """What a key must be allowed to do."""
 COPY_POLICY = "docs/eim-policy-copy.json"
@@ -69,28 +65,24 @@ def translate(
     """
     if isinstance(error, ClientError):
         return _translate_answer(error, action, url, access.region, source, service)
-    if isinstance(error, SSLError):
-        reason = one_line(str(error.kwargs.get("error", error)), 160)
-        return CloudError(
-            f"{url}: its TLS certificate is not trusted ({reason}); "
-            "set cloud.ca_file to the PEM file of the authority that signed it"
-        )
-    if isinstance(error, ReadTimeoutError):
-        limit = f"{access.limits.answer} s (cloud.limits.answer)"
-        return CloudError(f"{url}: no answer to {action} within {limit}; run again")
-    if isinstance(error, EndpointConnectionError | ConnectTimeoutError | ProxyConnectionError):
-        return CloudError(
-            f"{url}: cannot be reached ({type(error).__name__}); check the network, "
-            f"that Region {access.region} is meant and, for the local cloud, that it runs (`python -m sandbox start`)"
-        )
-    if isinstance(error, HTTPClientError):
-        return CloudError(f"{url}: {action} failed: {one_line(str(error.kwargs.get('error', error)), TOLD)}; try again")
+    if isinstance(error, HTTPClientError | ConnectionError):
+        return unreached(error, action, url, access)
     return CloudError(f"{url}: {action} failed: {one_line(str(error), TOLD)}")
 
 
 def not_the_api(action: str, url: str, what: str) -> CloudError:
     """A good status over a body that the API can't have sent."""
     return CloudError(f"{action} at {url}: its answer is {what}; is there a proxy or a page of maintenance? Run again")
+
+
+def not_oapi(action: str, url: str, status: int) -> CloudError:
+    """A bad status over a body that says no error as the API does."""
+    where = f"{action} at {url}: HTTP {status} without an error of the API"
+    if status in _ELSEWHERE:
+        return CloudError(f"{where}; the endpoint is wrong: correct cloud.api (https://api.REGION.outscale.com/api/v1)")
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return CloudError(f"{where}; the proxy wants a login: put it into HTTPS_PROXY")
+    return CloudError(f"{where}; is there a proxy or a page of maintenance? Run again")
 
 
 def _translate_answer(error: ClientError, action: str, url: str, region: str, source: str, service: str) -> OmiError:

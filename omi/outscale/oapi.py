@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from botocore.auth import SigV4Auth
@@ -20,10 +21,12 @@ from botocore.utils import get_environ_proxies
 
 from omi.errors import CloudError, CredentialsError, OmiError, one_line
 from omi.image import CloudAccess
-from omi.outscale.body import read_body
 from omi.outscale.credentials import Credentials, find_credentials
-from omi.outscale.faults import QUOTA_CURE, TOLD, denied, is_denied, not_the_api, refused_key, translate
+from omi.outscale.cures import cure_of
+from omi.outscale.exchange import exchange
+from omi.outscale.faults import TOLD, denied, is_denied, not_oapi, not_the_api, refused_key, translate
 from omi.outscale.pace import Pace
+from omi.outscale.reaching import clock_error
 from omi.outscale.refused import tried_once
 from omi.places import expand
 from omi.safe_json import read_json
@@ -161,10 +164,12 @@ class Oapi:
         keys = ReadOnlyCredentials(self.credentials.access_key, self.credentials.secret_key, None)
         self.pace.wait()
         SigV4Auth(keys, "osc", self.access.region).add_auth(request)
-        answer = self._session.send(request.prepare())
-        if answer.status_code in _THROTTLED:
+        reply = exchange(self._session, request.prepare(), self.access.limits.connect + self.access.limits.answer)
+        if reply.status in _THROTTLED:
             self.pace.slow_down()
-        return _Answer(answer.status_code, read_body(answer.raw, url))
+        if reply.status == HTTPStatus.UNAUTHORIZED and (wrong := clock_error(self.access.api, reply.headers)):
+            raise wrong
+        return _Answer(reply.status, reply.body)
 
     def _translated(self, error: BotoCoreError, action: str) -> OmiError:
         return translate(error, action, self.access.api, self.access, self.credentials.source)
@@ -187,14 +192,15 @@ class Oapi:
         errors = (content or {}).get("Errors")
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
         told = " ".join(str(first[key]) for key in ("Type", "Code", "Details") if first.get(key))
-        reason = told or f"HTTP {answer.status}"
-        code = str(first.get("Code", ""))
+        code, kind = str(first.get("Code", "")), str(first.get("Type", ""))
+        if not told and answer.status != HTTPStatus.UNAUTHORIZED:
+            raise not_oapi(action, self.access.api, answer.status)
         if answer.status == 401 and is_denied(code):
             raise denied(f"api:{action}", self.access.api, self.credentials.source)
         if answer.status == 401:
-            raise refused_key(self.access.api, self.access.region, self.credentials.source, reason)
-        cure = f"; {QUOTA_CURE}" if str(first.get("Type", "")).startswith("TooManyResources") else ""
-        raise CloudError(f"{action} at {self.access.api}: {one_line(reason, TOLD)}{cure}", code)
+            raise refused_key(self.access.api, self.access.region, self.credentials.source, told or "401")
+        cure = cure_of(code, kind)
+        raise CloudError(f"{action} at {self.access.api}: {one_line(told, TOLD)}" + (f"; {cure}" if cure else ""), code)
 
 
 def _pause(tries: int) -> None:

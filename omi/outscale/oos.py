@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import boto3
@@ -22,10 +24,10 @@ from urllib3.exceptions import HTTPError
 from omi.errors import CloudError, OmiError, one_line
 from omi.image import CloudAccess
 from omi.outscale.busy import remove
-from omi.outscale.credentials import Credentials
+from omi.outscale.credentials import Credentials, lone_session
+from omi.outscale.deadline import TooLateError, within
 from omi.outscale.faults import not_the_api, translate
 from omi.outscale.oapi import authority
-from omi.outscale.waiting import InterruptedBuildError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -69,7 +71,7 @@ class ObjectStore:
     def __init__(self, access: CloudAccess, credentials: Credentials) -> None:
         self.access, self.credentials = access, credentials
         try:
-            self.s3: S3Client = boto3.session.Session().client(
+            self.s3: S3Client = boto3.session.Session(botocore_session=lone_session()).client(
                 "s3",
                 region_name=access.region,
                 endpoint_url=access.object_store,
@@ -93,9 +95,12 @@ class ObjectStore:
 
     def call(self, operation: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one operation of `self.s3`, translating what it raises."""
-        action, url = getattr(operation, "__name__", "request"), self.access.object_store
+        action, url, limits = getattr(operation, "__name__", "request"), self.access.object_store, self.access.limits
         try:
-            return operation(*args, **kwargs)
+            return within(_TRIES * (limits.connect + limits.answer), lambda: operation(*args, **kwargs))
+        except TooLateError as error:
+            told = f"{_TRIES} tries of {limits.connect + limits.answer} s (cloud.limits.connect and answer)"
+            raise CloudError(f"{url}: no whole answer to {action} within {told}; run again") from error
         except (BotoCoreError, ClientError) as error:
             raise translate(error, action, url, self.access, self.credentials.source, "s3") from error
         except (ResponseParserError, ValueError, TypeError, AttributeError, LookupError) as error:
@@ -123,24 +128,31 @@ class ObjectStore:
     def get(self, bucket: str, key: str) -> bytes:
         """Read a small object; CloudError where it isn't small."""
         content = bytearray()
-        for chunk in self.stream(bucket, key):
+        for chunk in self.stream(bucket, key, limit=self.access.limits.answer):
             content += chunk
             if len(content) > _SMALL:
                 raise CloudError(f"{bucket}/{key}: has more than {_SMALL} bytes, so it isn't what it should be", _LARGE)
         return bytes(content)
 
-    def stream(self, bucket: str, key: str, stop: threading.Event = _NEVER) -> Iterator[bytes]:
-        """Read an object piece by piece; InterruptedBuildError once `stop` is set."""
+    def stream(
+        self, bucket: str, key: str, stop: threading.Event = _NEVER, limit: float | None = None
+    ) -> Iterator[bytes]:
+        """Read an object piece by piece, in `limit` seconds in all (cloud.limits.transfer where none are given).
+
+        Raises InterruptedBuildError once `stop` is set.
+        """
+        limit = self.access.limits.transfer if limit is None else limit
+        end = time.monotonic() + limit
         answer = self.call(self.s3.get_object, Bucket=bucket, Key=key)
         if not answer.get("ETag"):  # every object has one (S3's reference, GetObject); a proxy's page hasn't
             raise not_the_api("get_object", self.access.object_store, "no object of a store")
         body = answer["Body"]
         try:
             with body:
-                while chunk := body.read(_CHUNK):
-                    if stop.is_set():
-                        raise InterruptedBuildError("interrupted")
+                while chunk := within(end - time.monotonic(), partial(body.read, _CHUNK), stop):
                     yield chunk
+        except TooLateError as error:
+            raise CloudError(f"{bucket}/{key}: not read within {limit:.0f} s (cloud.limits); run again") from error
         except (BotoCoreError, HTTPError, OSError) as error:
             raise CloudError(f"{bucket}/{key}: reading it broke off ({type(error).__name__}); run again") from error
 

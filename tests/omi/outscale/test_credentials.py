@@ -7,7 +7,9 @@ import pytest
 
 from omi.errors import CredentialsError
 from omi.image import CloudAccess
-from omi.outscale.credentials import find_credentials
+from omi.outscale.cloud import Cloud
+from omi.outscale.credentials import find_credentials, lone_session
+from omi.outscale.oos import ObjectStore
 
 REGION = "eu-west-2"
 
@@ -84,3 +86,58 @@ def test_half_a_key_in_the_environment_is_named(home: Path) -> None:
 
 def test_secret_never_shows_in_a_repr(home: Path) -> None:
     assert "hushhush" not in repr(find_credentials(access(), {"OSC_ACCESS_KEY": "A", "OSC_SECRET_KEY": "hushhush"}))
+
+
+EXPLICIT = pytest.mark.parametrize(
+    "environ", [{"OSC_ACCESS_KEY": "ENVKEY", "OSC_SECRET_KEY": "e"}, {"OSC_PROFILE": "work"}], ids=["keys", "profile"]
+)
+
+
+@EXPLICIT
+@pytest.mark.parametrize("name", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_explicit_keys_never_touch_the_aws_files(
+    home: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], name: str
+) -> None:
+    write_profiles(home / ".osc" / "config.json", work={"access_key": "WORKKEY", "secret_key": "w"})
+    monkeypatch.setenv(name, "no-such-profile")
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text("no INI file [")
+    for user in ("cloud", "oos"):
+        monkeypatch.setattr(f"omi.outscale.{user}.lone_session", lone_session)
+    connected = Cloud.connect(access(), environ)
+    assert connected.credentials.access_key in {"ENVKEY", "WORKKEY"}
+    ObjectStore(access(), connected.credentials)
+
+
+@pytest.mark.parametrize("name", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_a_profile_that_the_aws_files_lack_is_named(home: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "no-such-profile")
+    with pytest.raises(
+        CredentialsError, match=f"{name} names the profile 'no-such-profile', .* correct or unset {name}"
+    ):
+        find_credentials(access(), {})
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("no INI file [", "Unable to parse config file"),
+        ("[default]\naws_access_key_id = A\n", "Partial credentials found"),
+        ("[default]\ncredential_process = echo none\n", "gave none"),
+        ("[default]\ncredential_process = no-such-program\n", "gave none"),
+    ],
+)
+def test_aws_files_that_are_wrong_are_told_in_a_line(home: Path, config: str, said: str) -> None:
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text(config)
+    with pytest.raises(CredentialsError, match=said) as raised:
+        find_credentials(access(), {})
+    assert "\n" not in str(raised.value)
+
+
+def test_a_credential_process_that_hangs_is_left(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omi.outscale.credentials._CHAIN", 0.2)
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text("[default]\ncredential_process = sleep 5\n")
+    with pytest.raises(CredentialsError, match="gave none within 0 s; does a credential_process hang"):
+        find_credentials(access(), {})

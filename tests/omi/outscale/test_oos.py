@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -280,3 +282,41 @@ def test_a_bucket_whose_mark_may_not_be_read_is_told_and_stays(sandbox: Sandbox,
     assert unread.stays
     assert "may not call s3:GetObject" in unread.why
     assert not read.stays
+
+
+def drip(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Have every byte of an object take so long."""
+
+    def read(*_: object) -> bytes:
+        time.sleep(seconds)
+        return b"x"
+
+    monkeypatch.setattr("botocore.response.StreamingBody.read", read)
+
+
+@pytest.mark.parametrize("limits", [{"answer": 1, "connect": 1}, {"transfer": 1}], ids=["a mark", "a disk"])
+def test_an_object_that_drips_is_left_at_the_limit(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
+) -> None:
+    bucket = store.create(RUN, OURS)
+    slow = store.access.model_copy(update={"limits": store.access.limits.model_copy(update=limits)})
+    monkeypatch.setattr(store, "access", slow)
+    drip(monkeypatch, 0.3)
+    begin = time.monotonic()
+    disk = Exported(bucket=bucket, key=MARK, device="/dev/sda1", size=1)
+    read: Callable[[], object] = partial(store.get, bucket, MARK)
+    if "transfer" in limits:
+        read = partial(digest_of, store, disk, NEVER)
+    with pytest.raises(CloudError, match=r"not read within 1 s \(cloud\.limits\); run again"):
+        read()
+    assert time.monotonic() - begin < 5
+
+
+def test_a_download_stops_when_the_build_does(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket, stop = store.create(RUN, OURS), threading.Event()
+    drip(monkeypatch, 3)
+    threading.Timer(0.2, stop.set).start()
+    begin = time.monotonic()
+    with pytest.raises(InterruptedBuildError):
+        digest_of(store, Exported(bucket=bucket, key=MARK, device="/dev/sda1", size=1), stop)
+    assert time.monotonic() - begin < 2.5

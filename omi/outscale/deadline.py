@@ -1,0 +1,52 @@
+"""A limit for work that has none of its own: a name server that hangs, an answer that drips."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotDoneError
+from typing import TypeVar
+
+from omi.outscale.waiting import InterruptedBuildError
+
+T = TypeVar("T")
+_EVERY = 0.2
+"""Seconds between two looks at `stop`."""
+
+
+class TooLateError(Exception):
+    """The work wasn't done within its limit."""
+
+
+def within(seconds: float, work: Callable[[], T], stop: threading.Event | None = None) -> T:
+    """What `work` returns or raises; TooLateError after so many seconds, InterruptedBuildError once `stop` is set.
+
+    It runs in a thread of its own, which is left behind then and keeps no program from ending.
+    """
+    if stop is not None and stop.is_set():
+        raise InterruptedBuildError("interrupted")
+    done: Future[T] = Future()
+    threading.Thread(target=_run, args=(work, done), name="limited", daemon=True).start()
+    end = time.monotonic() + seconds
+    while True:
+        left = end - time.monotonic()
+        try:
+            return done.result(timeout=max(0.0, left if stop is None else min(left, _EVERY)))
+        except NotDoneError:
+            if done.done():  # the work itself raised it
+                raise
+        if stop is not None and stop.is_set():
+            raise InterruptedBuildError("interrupted")
+        if left <= 0:
+            raise TooLateError
+
+
+def _run(work: Callable[[], T], done: Future[T]) -> None:
+    try:
+        result = work()
+    except BaseException as error:
+        done.set_exception(error)
+    else:
+        done.set_result(result)

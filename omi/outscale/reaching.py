@@ -1,0 +1,141 @@
+"""Why the cloud can't be reached: each cause by its own name, with its own cure."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from urllib3.util.ssl_match_hostname import CertificateError
+
+from omi.errors import CloudError, CredentialsError, one_line
+from omi.image import CloudAccess
+
+_SHOWN = 160
+"""Characters of a library's words that are shown."""
+_SKEW = 120.0
+"""Seconds that this machine's clock may be off before a refused signature is put down to it."""
+_UNROUTED = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
+_LOCAL = "for the local cloud run `python -m sandbox start`"
+
+
+def unreached(error: BotoCoreError, action: str, url: str, access: CloudAccess) -> CloudError:
+    """The error for what botocore raised on the way to `url` and back."""
+    host = urlsplit(url).hostname or url
+    causes = list(_causes(error))
+    if isinstance(error, ProxyConnectionError) or any("proxy" in str(cause).lower() for cause in causes):
+        return CloudError(f"{url}: {_of_proxy(url, causes)}")
+    if isinstance(error, SSLError):
+        return CloudError(f"{url}: {_of_tls(host, causes)}")
+    if isinstance(error, ReadTimeoutError):
+        return CloudError(
+            f"{url}: no answer to {action} within {access.limits.answer} s (cloud.limits.answer); run again"
+        )
+    if isinstance(error, ConnectTimeoutError):
+        return CloudError(
+            f"{url}: no connection within {access.limits.connect} s (cloud.limits.connect): a firewall may be in the "
+            "way; check the network, and set HTTPS_PROXY where a proxy is needed"
+        )
+    if isinstance(error, EndpointConnectionError):
+        return CloudError(f"{url}: {_of_connection(host, causes, access.region)}")
+    if isinstance(error, ConnectionClosedError):
+        return CloudError(f"{url}: the connection was closed before {action} was answered; run again")
+    reason = causes[-1] if causes else error
+    return CloudError(f"{url}: {action} failed: {one_line(str(reason), _SHOWN)}; run again")
+
+
+def clock_error(url: str, headers: Mapping[str, str], now: datetime | None = None) -> CredentialsError | None:
+    """The error for a signature that was refused because this machine's clock is wrong; None where it is right."""
+    try:
+        theirs = parsedate_to_datetime(next(value for name, value in headers.items() if name.lower() == "date"))
+    except (StopIteration, ValueError):
+        return None
+    ahead = ((now or datetime.now(UTC)) - theirs.replace(tzinfo=theirs.tzinfo or UTC)).total_seconds()
+    if abs(ahead) <= _SKEW:
+        return None
+    which = "ahead of" if ahead > 0 else "behind"
+    return CredentialsError(
+        f"credentials: {url} refused the signature, and this machine's clock is {abs(ahead):.0f} s {which} the "
+        "server's: set the clock (chronyd, ntpd), then run again; the access key may well be right"
+    )
+
+
+def _causes(error: BotoCoreError) -> Iterator[BaseException]:
+    """What it was raised for, outermost first."""
+    cause: BaseException | None = error.kwargs.get("error")
+    seen: set[int] = set()
+    while isinstance(cause, BaseException) and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        inner = getattr(cause, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = getattr(cause, "original_error", None)
+        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause.__context__
+
+
+def _of_proxy(url: str, causes: list[BaseException]) -> str:
+    scheme = urlsplit(url).scheme
+    proxy = re.sub(r"//[^@/]*@", "//", getproxies().get(scheme, "that the environment names"))
+    name = next((name for name in os.environ if name.lower() == f"{scheme}_proxy"), f"{scheme.upper()}_PROXY")
+    last = causes[-1] if causes else None
+    if isinstance(last, socket.gaierror):
+        why = "its host has no address"
+    elif isinstance(last, OSError) and last.strerror:
+        why = last.strerror
+    else:
+        why = one_line(str(last), _SHOWN)
+    return (
+        f"the proxy {proxy} ({name}) did not connect to it ({why}); correct or unset {name}, or name the host in "
+        "NO_PROXY"
+    )
+
+
+def _of_tls(host: str, causes: list[BaseException]) -> str:
+    found = next((cause for cause in causes if isinstance(cause, ssl.SSLError | CertificateError)), None)
+    told = getattr(found, "verify_message", "") or getattr(found, "reason", "") or str(found or "no reason given")
+    told = one_line(told, _SHOWN)
+    if isinstance(found, ssl.SSLCertVerificationError | CertificateError):
+        if "expired" in told or "not yet valid" in told:
+            return (
+                f"its TLS certificate is out of date ({told}): check this machine's clock; if that is right, tell who "
+                "runs the endpoint"
+            )
+        if "match" in told:
+            return (
+                f"its TLS certificate is another host's ({told}): correct the endpoint's URL (cloud.api, cloud.oos), "
+                "or find out who answers in its place"
+            )
+        return f"its TLS certificate is not trusted ({told}); set cloud.ca_file to the PEM file of its authority"
+    return (
+        f"{host} does not speak TLS as it should ({told}); check the endpoint's URL and port, and any proxy before it"
+    )
+
+
+def _of_connection(host: str, causes: list[BaseException], region: str) -> str:
+    last: OSError | None = next((each for each in reversed(causes) if isinstance(each, OSError)), None)
+    if isinstance(last, socket.gaierror):
+        return (
+            f"{host} has no address ({last.strerror}); check that Region {region} and the endpoint's URL are right, "
+            "and that this machine's name server answers"
+        )
+    if isinstance(last, ConnectionRefusedError):
+        return f"connection refused: nothing listens there; check the endpoint's URL and port, or {_LOCAL}"
+    if last is not None and last.errno in _UNROUTED:
+        return f"no way to {host} ({last.strerror}); check this machine's network"
+    return f"cannot be reached ({one_line(str(last or causes[-1:]), _SHOWN)}); check the network"
