@@ -154,21 +154,6 @@ class Sandbox:
     def oapi(self, profile: str = "main") -> Oapi:
         return Judged(self.profiles[profile], self.settings.addresses, self.settings.ca_file)
 
-    def ec2(self, profile: str = "main", **overrides: Any) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        known = self.profiles[profile]
-        options = {
-            "region_name": known["region"],
-            "endpoint_url": known["endpoints"]["fcu"],
-            "aws_access_key_id": known["access_key"],
-            "aws_secret_access_key": known["secret_key"],
-            "verify": str(self.settings.ca_file),
-            "config": Config(retries={"mode": "standard", "total_max_attempts": 1}),
-        }
-        return boto3.client("ec2", **{**options, **overrides})
-
     def control(self, method: str, path: str, body: Any = None) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.settings.addresses.plain_port, timeout=LIMIT)
         try:

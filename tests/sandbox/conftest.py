@@ -11,7 +11,7 @@ from tests.sandbox.client import Oapi, Sandbox, settings_for
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path, boto3_read_once: None) -> Iterator[Sandbox]:
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     running = Sandbox(settings_for(tmp_path / "home"))
     yield running
     running.close()

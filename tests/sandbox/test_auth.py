@@ -122,20 +122,20 @@ def aws4(url: str, body: bytes, service: str, region: str = "eu-west-2", **heade
 
 def test_aws4_by_botocore_is_accepted_for_any_service_and_query() -> None:
     check = verifier(Clock(), skew=None)
-    for service in ("ec2", "oapi", "fcu"):
+    for service in ("api", "oapi"):
         assert check.verify(aws4(f"https://{HOST}{PATH}", b"{}", service)) == KEY
-    assert check.verify(aws4(f"https://{HOST}/?b=2&a=x%20y&a=1", b"", "ec2")) == KEY
+    assert check.verify(aws4(f"https://{HOST}{PATH}?b=2&a=x%20y&a=1", b"", "api")) == KEY
 
 
 def test_aws4_with_a_wrong_content_hash_is_refused() -> None:
-    request = aws4(f"https://{HOST}{PATH}", b"{}", "ec2", **{"X-Amz-Content-SHA256": "0" * 64})
+    request = aws4(f"https://{HOST}{PATH}", b"{}", "api", **{"X-Amz-Content-SHA256": "0" * 64})
     assert failure(verifier(Clock(), skew=None), request) is Fail.AUTHENTICATION
 
 
 def test_the_go_sdk_may_name_its_fixed_region() -> None:
     elsewhere = Verifier({"AK": Key("AK", "SK", "main-us", "us-east-2")}, date_skew=None, lockout=60.0)
     assert elsewhere.verify(aws4(f"https://{HOST}{PATH}", b"{}", "oapi")).profile == "main-us"
-    assert failure(elsewhere, aws4(f"https://{HOST}{PATH}", b"{}", "ec2")) is Fail.AUTHENTICATION
+    assert failure(elsewhere, aws4(f"https://{HOST}{PATH}", b"{}", "api")) is Fail.AUTHENTICATION
 
 
 def test_over_the_wire_a_wrong_secret_is_401_code_1_and_the_fifth_try_is_locked(sandbox: Sandbox) -> None:

@@ -47,12 +47,6 @@ def test_a_vm_is_started_by_the_firmware_of_its_boot_mode(
     assert sandbox.machines.vms[vm["VmId"]].spec.firmware == firmware
 
 
-def test_fcu_starts_an_omi_in_its_own_mode(sandbox: Sandbox, oapi: Oapi, images: dict[str, str]) -> None:
-    started = sandbox.ec2().run_instances(ImageId=images["uefi"], MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
-    wait_state(oapi, started, "running")
-    assert sandbox.machines.vms[started].spec.firmware == "uefi"
-
-
 def test_the_root_disk_hangs_on_what_a_test_says_for_the_vm_s_type(sandbox: Sandbox, oapi: Oapi) -> None:
     assert sandbox.control("PUT", "root-buses", {"tinav7.c1r1p2": "virtio-scsi"}) == {"tinav7.c1r1p2": "virtio-scsi"}
     usual = launch(oapi)

@@ -108,7 +108,7 @@ def test_one_answer_lacks_an_image_and_the_next_has_it_again(sandbox: Sandbox, o
     [
         ({"region": "us-east-2"}, ["main-us", "second-us"]),
         ({"profile": "second"}, ["second"]),
-        ({"face": "fcu"}, []),
+        ({"face": "oos"}, []),
         ({"face": "oapi", "region": "eu-west-2"}, ["main", "second"]),
     ],
 )
