@@ -44,7 +44,7 @@ class Key:
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """What a signature covers; header names are lower case, `path` is as it was sent."""
+    """The parts of a request that a signature covers; header names are lower case, `path` is as it was sent."""
 
     method: str
     path: str
@@ -109,7 +109,7 @@ class Verifier:
         if key is None or len(scope) != 4 or scope[3] != terminator:
             raise CloudError(Fail.AUTHENTICATION, "The access key is unknown.")
         day, region, service, _ = scope
-        # The Go SDK 1 writes the Region eu-west-2 whatever its client was told; it is known by its service name.
+        # The Go SDK 1 writes the Region eu-west-2 whatever its client asks for; it is known by its service name.
         if region != key.region and service != "oapi":
             raise CloudError(Fail.AUTHENTICATION, f"The account has no access to the Region {region}.")
         stamp = request.headers.get(date_header, "")
@@ -149,7 +149,7 @@ class Verifier:
             begins = dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC).timestamp()
             lasts = int(given.get("X-Amz-Expires", ""))
         except ValueError:
-            raise CloudError(Fail.AUTHENTICATION, "The URL tells no time.") from None
+            raise CloudError(Fail.AUTHENTICATION, "The URL names no time.") from None
         if not 0 < lasts <= LONGEST_URL or self._clock() > begins + lasts:
             raise CloudError(Fail.EXPIRED, "Request has expired.")
         return key

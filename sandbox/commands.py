@@ -1,4 +1,4 @@
-"""What each command of the command line does; each returns the exit code."""
+"""The commands of the command line; each returns the exit code."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ OWNED = (
     "snapshots",
     "vms",
 )
-"""What the sandbox puts into its home; reset deletes these and nothing else."""
+"""All that the sandbox puts into its home; reset deletes these and nothing else."""
 
 
 def serve_here(settings: Settings, given: argparse.Namespace) -> int:
-    """Run the server in the foreground; with --report-fd it tells `start` how far it is."""
+    """Run the server in the foreground; with --report-fd it reports its progress to `start`."""
     from sandbox.server import serve
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -222,7 +222,7 @@ def _status(settings: Settings) -> dict[str, Any] | None:
 
 
 def _port(settings: Settings) -> int:
-    """The plain port of the server that runs from this home: osc.json tells it."""
+    """The plain port of the server that runs from this home: osc.json has it."""
     try:
         profiles = json.loads(settings.profiles_file.read_text())
         return int(profiles["main"]["endpoints"]["fcu"].rpartition(":")[2]) + 1
@@ -278,7 +278,7 @@ def console(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _news(before: str, after: str) -> str:
-    """What `after` has that was not shown yet; both are the last part of something that grows."""
+    """The end of `after` that was not shown yet; both are the last part of something that grows."""
     tail = before[-512:]
     place = after.rfind(tail) if tail else -1
     return after if place < 0 else after[place + len(tail) :]

@@ -48,7 +48,7 @@ PROFILES: dict[str, str] = {
 }
 """Profile name in `osc.json` -> the Region of its account."""
 EXTRA_REGIONS: dict[str, str] = {"": "eu-west-2", "-us": "us-east-2"}
-"""What a test asks for besides: `extra-1`, `extra-2`, ..., each with an account of the other Region, `extra-1-us`."""
+"""Tests may ask for more: `extra-1`, `extra-2`, ..., each with an account of the other Region, `extra-1-us`."""
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ class Control:
         return [each.model_dump(exclude_defaults=True) for each in faults.current()]
 
     def _quotas(self, method: str, body: bytes) -> Json:
-        """GET tells those that are not the usual ones, PUT replaces them."""
+        """GET lists those that are not the usual ones, PUT replaces them."""
         if method == "PUT":
             given = _QUOTAS.validate_json(body)
             if unknown := sorted(set(given) - NAMES):
@@ -155,13 +155,13 @@ class Control:
         return dict(self._cloud.quotas.values)
 
     def _root_buses(self, method: str, body: bytes) -> Json:
-        """GET tells, PUT replaces by VM type what a root disk hangs on; a stopped VM that starts gets it, too."""
+        """GET lists, PUT replaces by VM type the bus of a root disk; a stopped VM that starts gets it, too."""
         if method == "PUT":
             self._cloud.root_buses = dict(_BUSES.validate_json(body))
         return self._cloud.root_buses
 
     def _policies(self, method: str, body: bytes) -> Any:
-        """GET tells, PUT replaces by profile what the accounts' keys may do; without a policy, everything."""
+        """GET lists, PUT replaces the policies of accounts' keys by profile; without one, a key may do all."""
         if method == "PUT":
             self.users.replace(body)
         return {

@@ -1,4 +1,4 @@
-"""What an EIM user's key may call: policies in OUTSCALE's form (its user guide, EIM Policy Elements).
+"""The calls that an EIM user's key may make: policies in OUTSCALE's form (its user guide, EIM Policy Elements).
 
 A policy is for actions alone, never for single resources (EIM Policy Generator, of the same guide), and OAPI's actions
 and FCU's are told apart: `api:DeleteVms` says nothing about `ec2:TerminateInstances`.
@@ -56,7 +56,7 @@ class Policy(BaseModel):
     statements: tuple[Statement, ...] = Field(alias="Statement", min_length=1)
 
     def allows(self, action: str) -> bool:
-        """What no statement allows is denied, and what one denies is so whatever another allows."""
+        """Whether a statement allows the action and none denies it."""
         effects = {statement.effect for statement in self.statements if statement.concerns(action)}
         return effects == {"Allow"}
 
@@ -65,7 +65,7 @@ _POLICIES = TypeAdapter(dict[str, Policy])
 
 
 class Users:
-    """Which accounts' keys are those of EIM users, by profile; any other key is the account's own and may do all."""
+    """The policies of accounts whose keys are EIM users', by profile; any other key may do all."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()

@@ -1,4 +1,4 @@
-"""The server process: puts the parts together, tells how far it is, and ends cleanly."""
+"""The server process: puts the parts together, reports progress, and ends cleanly."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ class Server:
             self._open(progress)
         except BaseException as error:
             self.close()
-            told = _in_one_line(error, settings)
-            if told is None:
+            shown = _in_one_line(error, settings)
+            if shown is None:
                 raise
-            raise told from error
+            raise shown from error
 
     def _open(self, progress: Progress) -> None:
         settings = self.settings
@@ -151,7 +151,7 @@ class Server:
         self._lay_out_keys(running.status().keys)
 
         def answer(method: str, body: bytes) -> dict[str, Any]:
-            """GET tells what is served; POST {"publish": {"branch", "release"}}, {"publish_package": {"branch", "name",
+            """GET names what is served; POST {"publish": {"branch", "release"}}, {"publish_package": {"branch", "name",
             "version"}}, {"deprecate_key": {"branch", "key", "since"}} or {"fault": "down"|"garbage"|null}.
             """
             if method == "POST":
@@ -244,7 +244,7 @@ def _require_tools() -> None:
 
 
 def _load(name: str) -> Callable[..., Any]:
-    """What `module:attribute` names."""
+    """The object that `module:attribute` names."""
     module, _, attribute = name.partition(":")
     try:
         found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)

@@ -79,7 +79,7 @@ class Call:
 
 
 NOBODY = Account(id="", account_id="", region=REGIONS[0].name, created=now())
-"""Who calls without a signature, where none is needed."""
+"""The caller of what needs no signature."""
 
 
 class Api:
@@ -204,7 +204,7 @@ def _fail_of(fault: Fault) -> Fail:
 
 
 class Face(Protocol):
-    """What a port is answered by."""
+    """A port's answers."""
 
     def answer(self, request: HttpRequest, *, plain: bool) -> HttpAnswer:
         """Answer one request."""

@@ -22,7 +22,7 @@ class Refusal:
 
 
 class Fail(Enum):
-    """What can be refused."""
+    """Every reason to refuse a call."""
 
     AUTHENTICATION = Refusal(401, "1", "AccessDenied", "AuthFailure", 401)
     EXPIRED = Refusal(403, "1", "AccessDenied", "RequestExpired", 403)

@@ -54,7 +54,7 @@ class ManifestImage(_Part):
 
 
 class Manifest(_Part):
-    """What an image is made of by CreateImage(FileLocation)."""
+    """The file that CreateImage(FileLocation) makes an image from."""
 
     image: ManifestImage = Field(alias="Image")
 
@@ -147,7 +147,7 @@ def _write_out(cloud: Cloud, caller: Account, store: ObjectStore, task: ImageExp
                 "Iops": mapping.iops,
             }
         )
-    told = {
+    shown = {
         "Name": image.name,
         "Description": image.description,
         "Architecture": image.architecture,
@@ -156,7 +156,7 @@ def _write_out(cloud: Cloud, caller: Account, store: ObjectStore, task: ImageExp
         "Public": False,
         "Snapshots": disks,
     }
-    content = json.dumps({"Version": 1, "Image": told}).encode()
+    content = json.dumps({"Version": 1, "Image": shown}).encode()
     return None if store.put(caller.id, task.bucket, task.manifest, content) else "the bucket can't be written"
 
 

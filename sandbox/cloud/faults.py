@@ -44,8 +44,8 @@ class Fault(BaseModel):
     A `resource` that would next leave a state or become what it should goes to `state` instead: a VM in `pending`
     does not run, `quarantine` instead of running, `stopping` does not stop; an image `failed`; a snapshot `error` or
     `pending`. What is stuck goes on when the faults are replaced or removed. Of a VM that starts, `ssh` is `closed`
-    (nothing listens) or `silent` (a connection stays open, nobody answers), and its `metadata` tell `no-key` or tell
-    it `late`, after `delay` seconds.
+    (nothing listens) or `silent` (a connection stays open, nobody answers), and its `metadata` lack the key
+    (`no-key`) or get it `late`, after `delay` seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -154,7 +154,7 @@ class Faults:
         return struck
 
     def omitted(self, action: str, whose: Whose, held: Callable[[Set[str]], Set[str]]) -> set[str]:
-        """The ids that an answer is to lack; `held` tells which of some ids it has."""
+        """The ids that an answer is to lack; `held` gives those of some ids that it has."""
         lacking: set[str] = set()
         with self._guard:
             for index, fault in enumerate(self._faults):

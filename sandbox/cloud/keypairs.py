@@ -1,4 +1,4 @@
-"""Keypairs: made here (the private key is told once and never kept) or imported."""
+"""Keypairs: made here (the private key is answered once and never kept) or imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the metadata service tells a VM (docs.outscale.com: Accessing the Metadata and User Data of a VM)."""
+"""The entries of a VM's metadata service (docs.outscale.com: Accessing the Metadata and User Data of a VM)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Value(BaseModel):
 
 
 class Resource(Value):
-    """What every stored thing has; `kind` is its table key and `prefix` the start of its ids."""
+    """The fields of every stored thing; `kind` is its table key and `prefix` the start of its ids."""
 
     kind: ClassVar[str]
     prefix: ClassVar[str]
@@ -81,7 +81,7 @@ class SecurityGroup(Resource):
 
 
 class VolumeLink(Value):
-    """How a volume hangs on a VM; state is attaching, attached or detaching."""
+    """A volume's place on a VM; state is attaching, attached or detaching."""
 
     vm_id: str
     device_name: str
@@ -106,7 +106,7 @@ class Volume(Resource):
 
 
 class Permissions(Value):
-    """Who besides the owner may launch an image or make volumes from a snapshot."""
+    """The accounts besides the owner that may launch an image or make volumes from a snapshot."""
 
     public: bool = False
     account_ids: tuple[str, ...] = ()

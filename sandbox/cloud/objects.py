@@ -1,4 +1,4 @@
-"""What the cloud asks of its object store (sandbox.oos is one)."""
+"""The object store as the cloud uses it (sandbox.oos is one)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sandbox.cloud.model import Account
 
 
 class ObjectStore(Protocol):
-    """What exporting and importing need of the object store."""
+    """An object store to export to and import from."""
 
     def owns(self, account_id: str, bucket: str) -> bool:
         """Whether the account has this bucket."""
@@ -23,5 +23,5 @@ class ObjectStore(Protocol):
         ...
 
     def fetch(self, url: str) -> bytes:
-        """What a pre-signed URL leads to; raises CloudError."""
+        """The object behind a pre-signed URL; raises CloudError."""
         ...

@@ -1,4 +1,4 @@
-"""How much of each kind an account may have, and how many requests a second it may send."""
+"""Limits of an account: how much of each kind it may have, and its requests a second."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Quotas:
         self._owned = owned
 
     def value(self, quota: Quota) -> int:
-        """How many there may be."""
+        """The limit."""
         return self.values.get(quota.name, quota.usual)
 
     def used(self, caller: Account, quota: Quota) -> int:
-        """How many there are, or how many GiB; a terminated VM counts no more."""
+        """The number there is, or of GiB; a terminated VM counts no more."""
         if quota.fail is Fail.VOLUME_SIZE_QUOTA:
             return sum(each.size for each in self._owned(caller, Volume) if isinstance(each, Volume))
         return sum(not isinstance(each, Vm) or each.alive for each in self._owned(caller, quota.kind))
@@ -68,7 +68,7 @@ class Quotas:
 
 
 class RequestLimit:
-    """How many requests a second each account may send; None: as many as it likes."""
+    """The requests a second that each account may send; None: as many as it likes."""
 
     def __init__(self, each_second: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.each_second, self.clock = each_second, clock

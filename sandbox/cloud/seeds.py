@@ -1,4 +1,4 @@
-"""What is there from the start: accounts, default security groups and the public OMIs of other accounts."""
+"""The first things in a fresh cloud: accounts, default security groups and the public OMIs of other accounts."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class LaunchRequest:
 
 @dataclass(frozen=True)
 class StateChange:
-    """How a call changed a VM's state."""
+    """A VM's state before and after a call."""
 
     vm_id: str
     before: str

@@ -1,6 +1,6 @@
 """The background work on VMs: what happens on the machine while the states go by.
 
-One piece of work at a time holds a VM's lock; each looks again at the state when it has the lock, since another
+One piece of work at a time holds a VM's lock; each reads the state again when it has the lock, since another
 call may have overtaken it.
 """
 
@@ -109,13 +109,13 @@ def _keep_key_back(cloud: Cloud, vm: Vm) -> None:
     cloud.keyless.add(vm.id)
     if fault.state == "late":
 
-        def tell() -> None:
+        def refresh() -> None:
             cloud.pause(fault.delay)
             cloud.keyless.discard(vm.id)
             cloud.machines.set_metadata(vm.id, metadata.current(cloud, vm))
 
         with cloud.transaction():
-            cloud.later(f"metadata {vm.id}", tell)
+            cloud.later(f"metadata {vm.id}", refresh)
 
 
 def _fail_launch(cloud: Cloud, vm_id: str, reason: str) -> None:

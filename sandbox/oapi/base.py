@@ -1,4 +1,4 @@
-"""What every OAPI action shares: how requests are checked, filtered and paged, and how refusals look."""
+"""The parts that all OAPI actions share: checks of requests, filters, pages, answers and refusals."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _urgency(error: ErrorDetails) -> int:
 
 
 def mode_of(request: Request, modes: Mapping[str, frozenset[str]]) -> str:
-    """Which of the ways to make a thing a request means: `modes` has the parameter that each needs, and its others."""
+    """The way to make a thing that a request means: `modes` has the parameter that each way needs, and its others."""
     every = set(modes).union(*modes.values())
     given = {name for name in every if getattr(request, name) not in (None, "", [])}
     fitting = [mode for mode, others in modes.items() if given <= {mode, *others}]
@@ -242,7 +242,7 @@ def without(body: Json, ids: Set[str]) -> Json:
 
 
 def held(body: Json, ids: Set[str]) -> set[str]:
-    """Which of these ids the entries of an answer's lists bear."""
+    """Those of these ids that entries of an answer's lists bear."""
     return set().union(*(_borne(e, ids) for value in body.values() if isinstance(value, list) for e in value))
 
 

@@ -121,7 +121,7 @@ NONE_OF = {
     " RouteNetPeeringIds RouteStates RouteTableIds RouteVmIds" + _BY_TAG,
     "Subnets": "AvailableIpsCounts IpRanges NetIds States SubnetIds SubregionNames" + _BY_TAG,
 }
-"""What the sandbox has none of, as there are no Nets -> the filters that its Read call takes."""
+"""Kinds that the sandbox lacks, as there are no Nets -> the filters that their Read calls take."""
 
 
 def _read_none(name: str, filters: str) -> None:
@@ -138,7 +138,7 @@ for _name, _filters in NONE_OF.items():
 
 @action("ReadQuotas", ReadRequest)
 def read_quotas(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
-    """What ReadQuotas shows is what holds."""
+    """The quotas that are in force."""
     views = [
         {
             "AccountId": caller.id,

@@ -26,14 +26,14 @@ from sandbox.oapi.base import (
 from sandbox.oapi.devices import DevicePart, PermissionsPart
 
 DEFAULT_ARCHITECTURE = "x86_64"
-"""What OUTSCALE takes where a request names none."""
+"""OUTSCALE's default."""
 MODES = {
     "vm_id": frozenset({"no_reboot"}),
     "source_image_id": frozenset({"source_region_name"}),
     "file_location": frozenset[str](),
     "block_device_mappings": frozenset({"architecture", "root_device_name"}),
 }
-"""What an image is made from -> the parameters that belong to it alone."""
+"""The source of an image -> the parameters that belong to it alone."""
 
 
 def mapping_view(mapping: ImageMapping) -> Json:

@@ -95,7 +95,7 @@ MODES = {
     "source_snapshot_id": frozenset({"source_region_name"}),
     "file_location": frozenset({"snapshot_size"}),
 }
-"""What a snapshot is made from -> the parameters that belong to it alone."""
+"""The source of a snapshot -> the parameters that belong to it alone."""
 
 
 class CreateSnapshotRequest(Request):

@@ -122,7 +122,7 @@ class Oos:
         return str(request.url)
 
     def fetch(self, url: str) -> bytes:
-        """What the cloud itself reads from a pre-signed URL of this object store; raises CloudError."""
+        """The object that the cloud itself reads by a pre-signed URL of this store; raises CloudError."""
         parts = urlsplit(url)
         if f"{parts.scheme}://{parts.netloc}" != self._cloud.addresses.oos_endpoint:
             raise CloudError(Fail.BAD_LOCATION, "The sandbox reads from its own object store only.")
@@ -135,7 +135,7 @@ class Oos:
 
 
 def action_of(request: HttpRequest) -> str:
-    """What S3 and its policies call it."""
+    """The name that S3 and its policies give it."""
     bucket, _, key = request.path.lstrip("/").partition("/")
     if not bucket:
         return "ListAllMyBuckets"

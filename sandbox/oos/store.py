@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-# Checked before: moto is only told that there was one. Without a Region in it, it asks for no LocationConstraint.
+# Checked before: moto only learns that there was one. Without a Region in it, it asks for no LocationConstraint.
 _SIGNED = "AWS4-HMAC-SHA256 Credential=SANDBOX/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 _PASSED_ON = ("content-type", "content-md5", "range", "if-match", "if-none-match")
 

@@ -1,4 +1,4 @@
-"""What an OMI's boot modes and a VM's type decide of the machine that is started."""
+"""An OMI's boot modes and a VM's type decide how its machine starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def images(oapi: Oapi) -> dict[str, str]:
     return {name: register(oapi, f"alpine-{name}", taken, BootModes=modes) for name, modes in GIVEN.items()}
 
 
-def test_boot_modes_are_told_and_found_and_legacy_where_none_was_given(oapi: Oapi, images: dict[str, str]) -> None:
+def test_boot_modes_are_shown_and_found_and_legacy_where_none_was_given(oapi: Oapi, images: dict[str, str]) -> None:
     def listed(**filters: Any) -> dict[str, list[str]]:
         found = oapi.call("ReadImages", Filters={"ImageIds": list(images.values()), **filters})["Images"]
         return {each["ImageName"]: each["BootModes"] for each in found}

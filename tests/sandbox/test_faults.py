@@ -1,4 +1,4 @@
-"""What can be made to go wrong: calls by face, account and Region, answers that never come, states that hold."""
+"""Faults on request: calls by face, account and Region, answers that never come, states that hold."""
 
 from __future__ import annotations
 
@@ -201,8 +201,8 @@ def test_ssh_can_be_closed_or_silent(sandbox: Sandbox, oapi: Oapi) -> None:
             link.recv(4)
 
 
-def test_the_metadata_can_lack_the_key_or_tell_it_late(sandbox: Sandbox, oapi: Oapi) -> None:
-    oapi.call("CreateKeypair", KeypairName="told")
+def test_the_metadata_can_lack_the_key_or_have_it_late(sandbox: Sandbox, oapi: Oapi) -> None:
+    oapi.call("CreateKeypair", KeypairName="mine")
     key = "meta-data/public-keys/0/openssh-key"
 
     def entries(vm: str) -> dict[str, bytes]:
@@ -210,10 +210,10 @@ def test_the_metadata_can_lack_the_key_or_tell_it_late(sandbox: Sandbox, oapi: O
 
     late = {"resource": "metadata", "state": "late", "delay": 0.3}
     sandbox.control("POST", "faults", [{"resource": "metadata", "state": "no-key"}, late])
-    lacking, slow = launch(oapi, KeypairName="told"), launch(oapi, KeypairName="told")
-    wait_for(lambda: entries(slow), lambda told: key in told)
-    oapi.call("CreateTags", ResourceIds=[lacking], Tags=[{"Key": "told", "Value": "again"}])
-    wait_for(lambda: entries(lacking), lambda told: "meta-data/tags/told" in told)
+    lacking, slow = launch(oapi, KeypairName="mine"), launch(oapi, KeypairName="mine")
+    wait_for(lambda: entries(slow), lambda shown: key in shown)
+    oapi.call("CreateTags", ResourceIds=[lacking], Tags=[{"Key": "shown", "Value": "again"}])
+    wait_for(lambda: entries(lacking), lambda shown: "meta-data/tags/shown" in shown)
     assert key not in entries(lacking)
 
 

@@ -95,7 +95,7 @@ def test_the_older_snapshot_keeps_its_content_when_the_volume_goes_at_once(sandb
     wait_state(oapi, copy, "available")
 
 
-def test_a_vm_that_powers_itself_off_does_what_it_was_told_to(sandbox: Sandbox, oapi: Oapi) -> None:
+def test_a_vm_that_powers_itself_off_does_as_it_was_launched_to(sandbox: Sandbox, oapi: Oapi) -> None:
     for behavior, state in (("stop", "stopped"), ("terminate", "terminated")):
         vm = launch(oapi, VmInitiatedShutdownBehavior=behavior)
         sandbox.machines.power_off(vm)
@@ -134,16 +134,16 @@ def test_the_metadata_tells_a_vm_about_itself_and_follows_its_tags(sandbox: Sand
     oapi.call("CreateKeypair", KeypairName="mine", PublicKey=key)
     vm = launch(oapi, KeypairName="mine", UserData=base64.b64encode(b"#!/bin/sh\n").decode())
 
-    def told() -> dict[str, bytes]:
+    def entries() -> dict[str, bytes]:
         return sandbox.machines.vms[vm].metadata.entries
 
     shown = oapi.call("ReadVms")["Vms"][0]
-    assert told()["meta-data/instance-id"] == vm.encode()
-    assert told()["meta-data/public-ipv4"] == shown["PublicIp"].encode()
-    assert told()["meta-data/public-keys/0/openssh-key"] == key.encode() + b"\n"
-    assert told()["user-data"] == b"#!/bin/sh\n"
+    assert entries()["meta-data/instance-id"] == vm.encode()
+    assert entries()["meta-data/public-ipv4"] == shown["PublicIp"].encode()
+    assert entries()["meta-data/public-keys/0/openssh-key"] == key.encode() + b"\n"
+    assert entries()["user-data"] == b"#!/bin/sh\n"
     oapi.call("CreateTags", ResourceIds=[vm], Tags=[{"Key": "role", "Value": "build"}])
-    wait_for(lambda: told().get("meta-data/tags/role"), lambda value: value == b"build")
+    wait_for(lambda: entries().get("meta-data/tags/role"), lambda value: value == b"build")
 
 
 def banner(ip: str) -> bytes:

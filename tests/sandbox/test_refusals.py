@@ -1,4 +1,4 @@
-"""What OUTSCALE refuses, with its codes and the order of its checks."""
+"""Refusals have OUTSCALE's codes and the order of its checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What calls do to resources shows in what is read afterwards."""
+"""Changes of resources show in later reads."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_tag_goes_by_its_key_and_value(oapi: Oapi) -> None:
     assert oapi.call("ReadTags")["Tags"] == []
 
 
-def test_a_vm_tells_its_console_and_is_rebooted(sandbox: Sandbox, oapi: Oapi) -> None:
+def test_a_vm_shows_its_console_and_is_rebooted(sandbox: Sandbox, oapi: Oapi) -> None:
     vm = launch(oapi)
     console = oapi.call("ReadConsoleOutput", VmId=vm)["ConsoleOutput"]
     assert base64.b64decode(console) == b"fake console\n"
