@@ -24,6 +24,10 @@ START_LIMIT = 1800.0
 """Seconds; making the source OMI and the mirror is part of the first start."""
 STOP_LIMIT = 60.0
 NOT_RUNNING = 3
+NO_CONSOLE = (
+    "sandbox: nothing on its console yet; a VM that boots writes within seconds. If it stays so: "
+    "python -m sandbox stop, then python -m sandbox start --accelerator tcg"
+)
 OWNED = (
     "state.sqlite",
     "state.sqlite-wal",
@@ -206,7 +210,8 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
         print("  the VMs are STUBS: they answer what was recorded, and no image made by them is a real one")
     for vm in facts["vms"]:
         where = f"{vm['public_ip']}:{vm['ssh_port']}" if vm["public_ip"] else "-"
-        print(f"  {vm['id']} {vm['state']:14} {where:22} {vm['region']} {vm['name'] or ''}".rstrip())
+        empty = " (nothing on its console yet)" if vm["state"] == "running" and vm["console_empty"] else ""
+        print(f"  {vm['id']} {vm['state']:14} {where:22} {vm['region']} {vm['name'] or ''}".rstrip() + empty)
     return 0
 
 
@@ -267,8 +272,12 @@ def reset(settings: Settings, given: argparse.Namespace) -> int:
 def console(settings: Settings, given: argparse.Namespace) -> int:
     """Show the last 64 KiB of a VM's console, and with --follow what comes."""
     shown = ""
+    hinted = False
     while True:
         text = str(_ask(settings, f"console/{given.vm}")["console"])
+        if not text and not hinted:
+            print(NO_CONSOLE, file=sys.stderr, flush=True)
+            hinted = True
         sys.stdout.write(_news(shown, text))
         sys.stdout.flush()
         shown = text

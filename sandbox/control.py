@@ -208,6 +208,7 @@ class Control:
                     "region": each.region,
                     "public_ip": public_ip_of(self._cloud, each),
                     "ssh_port": SSH_PORT,
+                    "console_empty": not self._cloud.machines.console(each.id),
                 }
                 for each in self._cloud.store.all(Vm)
                 if each.alive

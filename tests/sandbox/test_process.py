@@ -198,6 +198,24 @@ def test_bad_settings_are_one_line_each(tmp_path: Path) -> None:
         assert "Traceback" not in failed.stderr
 
 
+def test_an_unknown_accelerator_in_the_environment_is_named(process: Process) -> None:
+    failed = process.run("start", *FAKES, ALPINE_OMI_ACCELERATOR="fast")
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+    assert failed.stderr == "sandbox: ALPINE_OMI_ACCELERATOR is 'fast'; allowed are auto, kvm, tcg\n"
+    assert process.run("start", *FAKES, "--accelerator", "fast").returncode == 2
+
+
+def test_a_sandbox_that_runs_is_not_silently_left_with_another_accelerator(process: Process) -> None:
+    process.start(ALPINE_OMI_ACCELERATOR="auto")
+    refused = process.run("start", *FAKES, "--accelerator", "tcg")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "runs already, with --accelerator auto; end it first: python -m sandbox stop" in refused.stderr
+    assert process.run("start", *FAKES, "--accelerator", "auto").returncode == 0
+    assert process.run("stop").returncode == 0
+    assert process.run("start", *FAKES, "--accelerator", "tcg").returncode == 0
+    assert json.loads(process.run("status", "--json").stdout)["accelerator"] == "tcg"
+
+
 @pytest.mark.parametrize("room", [2_000, 20_000, 60_000])
 def test_a_full_disk_is_said_in_one_line(process: Process, room: int) -> None:
     failed = process.run("start", *FAKES, under=("prlimit", f"--fsize={room}"))
