@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from sandbox.cloud.model import KINDS, Resource
 
 R = TypeVar("R", bound=Resource)
@@ -58,7 +60,10 @@ class Store:
         kinds = {kind.kind: kind for kind in KINDS}
         objects: dict[str, dict[str, Resource]] = {name: {} for name in kinds}
         for name, key, body in self._db.execute("SELECT kind, id, body FROM resource ORDER BY rowid"):
-            objects[name][key] = kinds[name].model_validate_json(body)
+            try:
+                objects[name][key] = kinds[name].model_validate_json(body)
+            except (KeyError, ValidationError):
+                raise ValueError(f"{name} {key} is of another version of the sandbox") from None
         return objects
 
     @contextmanager

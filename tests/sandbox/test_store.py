@@ -61,6 +61,13 @@ def test_a_file_that_is_no_state_is_named_with_the_cure(tmp_path: Path) -> None:
     path.write_bytes(b"no database" * 100)
     with pytest.raises(StoreError, match=r"reset --yes"):
         Store(path)
+    for kind, body in (("image", '{"id": "ami-1"}'), ("gone", "{}")):
+        other = tmp_path / kind
+        Store(other).close()
+        with sqlite3.connect(other) as database:
+            database.execute("INSERT INTO resource VALUES (?, 'ami-1', ?)", (kind, body))
+        with pytest.raises(StoreError, match=rf"^the state .* \({kind} ami-1 is of another version of the sandbox\)"):
+            Store(other)
     newer = tmp_path / "newer"
     with sqlite3.connect(newer) as database:
         database.execute("PRAGMA user_version=99")
