@@ -2,7 +2,7 @@
 """A QEMU that runs nothing: it speaks QMP, writes a console as the source OMI does, and fails under KVM as it's told.
 
 The file `kvm` beside it says how: works, stops (as a half-working KVM does: STOP, run state internal-error), panics,
-aborts, refuses, or silent. `runs` beside it gets a line for each run. Emulation always works.
+full (of the disk), aborts, refuses, or silent. `runs` beside it gets a line for each run. Emulation always works.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import IO, Any
 VERSION = "QEMU emulator version 9.9.9 (fake)"
 BESIDE = Path(__file__).parent
 LOADER = b"\r\nSYSLINUX 6.04 Copyright (C) 1994-2015 H. Peter Anvin et al\r\n"
+STOPS = {"stops": "internal-error", "panics": "guest-panicked", "full": "io-error"}
 SYSTEM = b"Debian GNU/Linux 12 debian ttyS0\r\n\r\ndebian login: "
 
 
@@ -53,9 +54,8 @@ def serve(stream: IO[str], fate: str) -> None:
         if command == "quit":
             return
         say(stream, **{"return": {}})
-        if command == "qmp_capabilities" and fate in ("stops", "panics"):
-            print("KVM internal error. Suberror: 1\nemulation failure", file=sys.stderr, flush=True)
-            status = "internal-error" if fate == "stops" else "guest-panicked"
+        if command == "qmp_capabilities" and fate in STOPS:
+            status = STOPS[fate]
             say(stream, event="STOP", timestamp={"seconds": 1, "microseconds": 0})
         elif command == "qmp_capabilities" and fate == "aborts":
             print("qemu-system-x86_64: error: failed to set MSR 0x10a to 0x69", file=sys.stderr, flush=True)

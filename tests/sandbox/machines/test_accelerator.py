@@ -7,6 +7,7 @@ import grp
 import json
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -100,8 +101,8 @@ def start(machines: QemuMachines) -> None:
     machines.start_vm(MachineSpec("i-1", "", 2222, (ROOT,)), Metadata({}))
 
 
-def wait(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + LIMIT
+def wait(done: Callable[[], bool], limit: float = LIMIT) -> None:
+    end = time.monotonic() + limit
     while not done():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.02)
@@ -271,6 +272,18 @@ def test_standing_still_for_a_snapshot_is_no_failure(host: Host, machines: QemuM
     assert host.ran_by() == ["kvm"]
 
 
+def test_one_whose_disk_cannot_be_written_is_ended_with_the_cure(
+    host: Host, machines: QemuMachines, caplog: pytest.LogCaptureFixture
+) -> None:
+    host.kvm("full")
+    with caplog.at_level(logging.WARNING, "sandbox"):
+        start(machines)
+        wait(lambda: not machines.vm_running("i-1"))
+    assert "VM i-1 is ended: its disk could not be written (run state io-error): free space" in caplog.text
+    assert host.ran_by() == ["kvm"]
+    assert machines.choice.current is Accelerator.KVM
+
+
 def test_an_end_that_is_not_kvms_is_said_as_it_is(host: Host, machines: QemuMachines) -> None:
     program = host.tools / "qemu-system-x86_64"
     program.write_text("#!/bin/sh\necho 'qemu-system-x86_64: cannot set up guest memory' >&2\nexit 1\n")
@@ -284,6 +297,32 @@ def test_this_machines_kvm_is_answered_for(tmp_path: Path, source_disk: Any) -> 
     """Whatever this machine's KVM does, the answer comes in time, and a VM comes up by what was chosen."""
     chosen = choose("auto", tmp_path / "cache", lambda: source_disk.path, lambda _: None)
     assert chosen.current is Accelerator.KVM or chosen.why
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(kvm.why_unusable(kvm.DEVICE)), reason="no KVM device that can be opened on this machine")
+@pytest.mark.parametrize("processor", ["max", "qemu64"])
+def test_a_vm_comes_up_whatever_this_machines_kvm_does(
+    tmp_path: Path, source_disk: Any, monkeypatch: pytest.MonkeyPatch, processor: str
+) -> None:
+    """A half-working KVM has QEMU give up on the one processor, and stops the other at its first instructions."""
+    program = shutil.which("qemu-system-x86_64")
+    wrapper = tmp_path / "tools" / "qemu-system-x86_64"
+    wrapper.parent.mkdir()
+    words = f'for a; do shift; [ "$a" = max ] && a={processor}; set -- "$@" "$a"; done'
+    wrapper.write_text(f'#!/bin/sh\n{words}\nexec {program} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    machines = QemuMachines(tmp_path / "home", Accelerator.KVM)
+    machines.import_snapshot("snap-1", str(source_disk.path))
+    machines.create_volume(ROOT.volume_id, source_disk.size_gib, "snap-1")
+    start(machines)
+    try:
+        wait(lambda: b"login:" in machines.console("i-1"), 180.0)
+        assert machines.vm_running("i-1")
+    finally:
+        machines.stop_vm("i-1", force=True)
+        machines.close()
 
 
 def _fall(machines: QemuMachines) -> None:
