@@ -151,6 +151,10 @@ class Cloud:
         """Everything of a kind that the caller owns, oldest first."""
         return [each for each in self.store.all(kind) if each.account_id == caller.id]
 
+    def made_before(self, caller: Account, kind: type[R], token: str | None) -> list[R]:
+        """Everything of a kind that the caller made with this client token."""
+        return [each for each in self.owned(caller, kind) if token and getattr(each, "client_token", None) == token]
+
     def fresh_id(self, kind: type[Resource]) -> str:
         while True:
             key = new_id(kind.prefix)

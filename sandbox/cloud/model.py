@@ -103,6 +103,7 @@ class Volume(Resource):
     subregion: str
     state: str
     link: VolumeLink | None = None
+    client_token: str | None = None
 
 
 class Permissions(Value):
@@ -131,6 +132,7 @@ class Snapshot(Resource):
     progress: int
     copied: bool = False
     source_id: str | None = None
+    client_token: str | None = None
     permissions: Permissions = Permissions()
 
 

@@ -64,10 +64,7 @@ class StateChange:
 def launch(cloud: Cloud, caller: Account, request: LaunchRequest) -> list[Vm]:
     """Launch `most` VMs from an image; the same client token again answers with the same VMs."""
     with cloud.transaction() as store:
-        known = [
-            vm for vm in cloud.owned(caller, Vm) if request.client_token and vm.client_token == request.client_token
-        ]
-        if known:
+        if known := cloud.made_before(caller, Vm, request.client_token):
             return known
         if not 1 <= request.least <= request.most:
             raise CloudError(

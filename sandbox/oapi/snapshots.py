@@ -32,6 +32,7 @@ def snapshot_view(snapshot: Snapshot) -> Json:
         {
             "AccountAlias": alias_of(snapshot.account_id),
             "AccountId": snapshot.account_id,
+            "ClientToken": snapshot.client_token,
             "CreationDate": date(snapshot.created),
             "Description": snapshot.description,
             "PermissionsToCreateVolume": {
@@ -51,6 +52,7 @@ def snapshot_view(snapshot: Snapshot) -> Json:
 FILTERS: dict[str, Getter[Snapshot]] = {
     "AccountAliases": lambda one: maybe(alias_of(one.account_id)),
     "AccountIds": lambda one: [one.account_id],
+    "ClientTokens": lambda one: maybe(one.client_token),
     "Descriptions": lambda one: [one.description],
     "PermissionsToCreateVolumeAccountIds": lambda one: one.permissions.account_ids,
     "PermissionsToCreateVolumeGlobalPermission": lambda one: [str(one.permissions.public).lower()],
@@ -110,6 +112,8 @@ class CreateSnapshotRequest(Request):
 
 @action("CreateSnapshot", CreateSnapshotRequest)
 def create_snapshot(cloud: Cloud, caller: Account, request: CreateSnapshotRequest) -> Json:
+    if made := cloud.made_before(caller, Snapshot, request.client_token):
+        return {"Snapshot": snapshot_view(made[0])}
     mode = mode_of(request, MODES)
     if mode == "source_snapshot_id":
         if request.source_region_name != caller.region:
@@ -123,6 +127,7 @@ def create_snapshot(cloud: Cloud, caller: Account, request: CreateSnapshotReques
         snapshot = snapshots.create_snapshot(
             cloud, caller, volume_id=request.volume_id or "", description=request.description or ""
         )
+    snapshot = cloud.store.put(snapshot.model_copy(update={"client_token": request.client_token or None}))
     return {"Snapshot": snapshot_view(snapshot)}
 
 

@@ -24,6 +24,7 @@ def volume_view(volume: Volume) -> Json:
     """A volume as OAPI shows it (recorded field by field)."""
     return without_none(
         {
+            "ClientToken": volume.client_token,
             "CreationDate": date(volume.created),
             "Iops": volume.iops,
             "LinkedVolumes": [_link_view(volume, volume.link)] if volume.link else [],
@@ -49,6 +50,7 @@ def _link_view(volume: Volume, link: VolumeLink) -> Json:
 
 
 FILTERS: dict[str, Getter[Volume]] = {
+    "ClientTokens": lambda one: maybe(one.client_token),
     "CreationDates": lambda one: [date(one.created)],
     "LinkVolumeDeleteOnVmDeletion": lambda one: maybe(one.link and one.link.delete_on_vm_deletion),
     "LinkVolumeDeviceNames": lambda one: maybe(one.link and one.link.device_name),
@@ -82,6 +84,8 @@ class CreateVolumeRequest(Request):
 
 @action("CreateVolume", CreateVolumeRequest)
 def create_volume(cloud: Cloud, caller: Account, request: CreateVolumeRequest) -> Json:
+    if made := cloud.made_before(caller, Volume, request.client_token):
+        return {"Volume": volume_view(made[0])}
     volume = volumes.create_volume(
         cloud,
         caller,
@@ -91,6 +95,7 @@ def create_volume(cloud: Cloud, caller: Account, request: CreateVolumeRequest) -
         iops=request.iops,
         snapshot_id=request.snapshot_id or None,
     )
+    volume = cloud.store.put(volume.model_copy(update={"client_token": request.client_token or None}))
     return {"Volume": volume_view(volume)}
 
 

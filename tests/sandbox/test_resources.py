@@ -46,6 +46,20 @@ def test_a_snapshot_is_shared_with_one_account_and_stays_its_owners(sandbox: San
     assert [each["SnapshotId"] for each in own["Snapshots"]] == [mine]
 
 
+def test_the_same_client_token_makes_one_volume_and_one_snapshot(sandbox: Sandbox, oapi: Oapi) -> None:
+    def volume(account: Oapi) -> Any:
+        return account.call("CreateVolume", Size=1, SubregionName="eu-west-2a", ClientToken="once")["Volume"]
+
+    made = volume(oapi)["VolumeId"]
+    wait_state(oapi, made, "available")
+    assert (volume(oapi)["VolumeId"], volume(oapi)["ClientToken"]) == (made, "once")
+    assert volume(sandbox.oapi("second"))["VolumeId"] != made
+    snapshots = [oapi.call("CreateSnapshot", VolumeId=made, ClientToken="once")["Snapshot"] for _ in range(2)]
+    assert snapshots[0]["SnapshotId"] == snapshots[1]["SnapshotId"]
+    for action, kind in (("ReadVolumes", "Volumes"), ("ReadSnapshots", "Snapshots")):
+        assert len(oapi.call(action, Filters={"ClientTokens": ["once"]})[kind]) == 1
+
+
 def test_a_tag_goes_by_its_key_and_value(oapi: Oapi) -> None:
     volume = empty_volume(oapi)
     tag = {"Key": "build", "Value": "alpine"}
