@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from omi.errors import BuildError, CloudError, OmiError, VerifyError
@@ -56,6 +57,9 @@ TRIES = 3
 """How often Packer may run for one image, where the cloud was only busy."""
 AGAIN_AFTER = 10.0
 """Seconds before it begins again, about; more each time."""
+
+Enter = Callable[[Path, str], Entry]
+"""Packer's VM, given the private key's file and the keypair's name."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +114,10 @@ class Build:
             verified = self._verify(omi, group_id, Facts.parse("\n".join(facts)) if packed or facts else None)
         except BaseException as error:
             keep = existing if not isinstance(error, VerifyError) else None
-            self._clean(keep, (self.spec.name, making.name), earlier.volumes)
+            cleaned = self._clean(keep, (self.spec.name, making.name), earlier.volumes)
             if self.stop.is_set():
-                raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made is removed") from error
+                left = "is removed" if cleaned else "may be there: the next build or `python -m omi sweep` removes it"
+                raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made {left}") from error
             if isinstance(error, OmiError) and existing is None and (theirs := self._taken()) is not None:
                 self.narrator.say(f"{error}")
                 self.narrator.say(f"{theirs.omi_id} got the name in the meantime, by {_maker(theirs)}: adopted")
@@ -140,9 +145,14 @@ class Build:
     def _making(self) -> Making:
         """By Packer; finds first what would be missing."""
         tools = find_tools(self.environ)
-        find_source(self.cloud, self.spec.vm.source_omi, self.spec.vm.source_owner)
+        source = find_source(self.cloud, self.spec.vm.source_omi, self.spec.vm.source_owner)
         name = self._name_for_packer(tools)
-        return Making(name, lambda group_id: self._pack_patiently(tools, group_id, name))
+
+        def make(group_id: str) -> tuple[Omi, PackerRun]:
+            enter = partial(Entry, security_group_id=group_id, source_omi=source.omi_id)
+            return self._pack_patiently(tools, enter, name)
+
+        return Making(name, make)
 
     def _existing(self) -> Omi | None:
         """The account's OMI of the wanted name; one that an earlier run left half-made is removed first."""
@@ -203,26 +213,26 @@ class Build:
         else:
             delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
 
-    def _pack_patiently(self, tools: PackerTools, group_id: str, name: str) -> tuple[Omi, PackerRun]:
+    def _pack_patiently(self, tools: PackerTools, enter: Enter, name: str) -> tuple[Omi, PackerRun]:
         """Plugin 1.0.2 gives up at the first sign of a busy cloud: what it left is swept, and it begins again."""
         for number in range(1, TRIES):
             try:
-                return self._pack(tools, group_id, name)
+                return self._pack(tools, enter, name)
             except BusyCloudError as error:
                 self.narrator.say(f"{str(error).partition('; see')[0]}: Packer begins again")
             self._remove_leftover(name)  # first, since its snapshot can't go before it
             self._sweep(None, read_output(self.folder.packer_log).volumes, group=False)
             pause(AGAIN_AFTER * number * random.uniform(0.5, 1.5), self.stop)  # noqa: S311 - only spreads the tries
-        return self._pack(tools, group_id, name)
+        return self._pack(tools, enter, name)
 
-    def _pack(self, tools: PackerTools, group_id: str, name: str) -> tuple[Omi, PackerRun]:
+    def _pack(self, tools: PackerTools, enter: Enter, name: str) -> tuple[Omi, PackerRun]:
         from omi.guest_data import write_guest_data
 
         data = stage_guest(self.folder, PROJECT / "guest")
         origin = read_origin(PROJECT, tools, self.environ)
         write_guest_data(self.spec, origin, PROJECT / "profiles", data)
         with temporary_key(self.cloud, self.identity.build_key, self.folder.path) as key:
-            entry = Entry(key, self.identity.build_key, group_id)
+            entry = enter(key, self.identity.build_key)
             with open_gateway(self.cloud.oapi, self.folder.path, self.narrator.say) as gateway:
                 write_variables(self.folder, self.identity, tools, entry, gateway, name)
                 write_template(self.folder, tools)
@@ -331,9 +341,13 @@ class Build:
         )
         sweep(self.cloud, left, keep.snapshots if keep else (), say or self.narrator.say)
 
-    def _clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> None:
-        """Remove all that is left, but `keep`; OMIs of `names` only if they are ours. A failure here is only told."""
+    def _clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> bool:
+        """Remove all that is left, but `keep`; OMIs of `names` only if they are ours. Returns whether all went well.
+
+        A failure here is only told.
+        """
         self.folder.tidy()
+        cleaned = True
         volumes = (*earlier, *read_output(self.folder.packer_log).volumes)
         try:
             for name in dict.fromkeys(names):
@@ -341,13 +355,16 @@ class Build:
                 if omi and self._ours.recognises(omi) and (keep is None or omi.omi_id != keep.omi_id):
                     delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
         except OmiError as error:
+            cleaned = False
             self.narrator.say(f"not cleaned: {error}; the next build of this image tries again")
         # after a success what goes here is only what every build makes for itself: nothing to tell
         say = self.narrator.say if names else self.narrator.note
         try:
             self._sweep_patiently(keep, volumes, say)
         except OmiError as error:
+            cleaned = False
             self.narrator.say(f"not cleaned: {error}; `python -m omi sweep` and the next build try again")
+        return cleaned
 
     def _sweep_patiently(self, keep: Omi | None, volumes: Sequence[str], say: Callable[[str], None]) -> None:
         """Sweep, and once more a little later if that failed: after a success no further build looks for this one's."""

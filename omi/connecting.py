@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
+from omi.errors import CloudError
 from omi.image import CloudAccess
+from omi.narration import tell
+from omi.outscale.waiting import QUIET
 from omi.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 Connections = Mapping[str, "Future[Oapi]"]
 """By Region."""
+_LIMIT = 600.0
+"""Seconds; each call has limits of its own (cloud.limits), and is tried a few times."""
 
 
 def connect(settings: Settings) -> Connections:
@@ -31,6 +36,17 @@ def connect_to(access: CloudAccess) -> Future[Oapi]:
     connecting: Future[Oapi] = Future()
     threading.Thread(target=_connect, args=(access, connecting), name="account", daemon=True).start()
     return connecting
+
+
+def connected(connecting: Future[Oapi], access: CloudAccess) -> Oapi:
+    """The connection, once it is there; a wait that isn't short is told. Raises what `connect_to` says."""
+    done, _ = wait([connecting], timeout=QUIET)
+    if not done:
+        tell(f"waiting for {access.api}, at most {_LIMIT:.0f} s")
+        done, _ = wait([connecting], timeout=_LIMIT)
+    if not done:
+        raise CloudError(f"{access.api}: did not tell the account within {_LIMIT:.0f} s; run again")
+    return connecting.result()
 
 
 def _connect(access: CloudAccess, connecting: Future[Oapi]) -> None:

@@ -77,12 +77,14 @@ class Copy(Build):
             )
         return omi
 
-    def _clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> None:
-        super()._clean(keep, names, earlier)
+    def _clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> bool:
+        cleaned = super()._clean(keep, names, earlier)
         try:
             drop_buckets(self._store, self._run_id, self._mark, self.narrator.say)
         except OmiError as error:
             self.narrator.say(f"not cleaned: {error}; `python -m omi sweep` and the next run try again")
+            return False
+        return cleaned
 
     def _documents(self, omi: Omi, packed: PackerRun | None, earlier: PackerOutput) -> dict[str, str] | None:
         """They are those of the home Region's image, and lie there."""

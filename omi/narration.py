@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TextIO
 
 LINES = 40
 """At most so many lines go to stderr: it becomes part of the stack's state and of the next command's environment."""
 WIDTH = 190
+
+_NARRATOR: ContextVar[Narrator | None] = ContextVar("narrator", default=None)
 
 
 class Narrator:
@@ -50,9 +53,23 @@ class Narrator:
 
 
 def tell(text: str) -> None:
-    """One line for a person; a reader that went away stops nothing."""
+    """One line for a person, by the build's narrator where there is one; a reader that went away stops nothing."""
+    narrator = _NARRATOR.get()
+    if narrator is not None:
+        narrator.say(text)
+        return
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def narrated(narrator: Narrator) -> Iterator[None]:
+    """Have `tell` speak by this narrator meanwhile, so that it is in the build's log as well."""
+    before = _NARRATOR.set(narrator)
+    try:
+        yield
+    finally:
+        _NARRATOR.reset(before)
 
 
 def shown(path: Path) -> str:

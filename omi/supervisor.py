@@ -12,21 +12,26 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from types import FrameType
 
-from omi.alone import hold_alone
-from omi.build import PROJECT, Build
+from omi.alone import LIMIT, hold_alone
+from omi.build import PROJECT, TRIES, Build
 from omi.copying import Copy
 from omi.errors import BuildError, OmiError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
-from omi.narration import Narrator
+from omi.narration import Narrator, narrated, tell
 from omi.outscale.cloud import Cloud
 from omi.packer.inputs import run_folder
+from omi.packer.runner import GRACE
 from omi.places import BUILD
 
+_EVERY = 60.0
+"""Seconds between two looks at how long the supervisor may still take."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -47,14 +52,17 @@ def run_supervised(spec: ImageSpec) -> tuple[int, str]:
         text=True,
     )
 
+    limit = _Limit(_longest(spec))
+
     def pass_on(number: int, _: FrameType | None) -> None:
+        limit.shorten(_ending(spec))
         process.send_signal(number)
 
     for number in _SIGNALS:
         signal.signal(number, pass_on)
     if parent > 1:  # else it is gone already, or outside of this container
         _when_ended(parent, process.terminate)
-    output, _ = process.communicate(spec.to_json())
+    output = _wait(process, spec, limit)
     if process.returncode < 0:
         ended = f"{spec.name}: the build's supervisor was ended by {signal.Signals(-process.returncode).name}"
         try:
@@ -64,6 +72,49 @@ def run_supervised(spec: ImageSpec) -> tuple[int, str]:
             raise BuildError(f"{ended}, and what it had made may be there: {error}; run again") from error
         raise BuildError(f"{ended}; what it left was swept; run again")
     return process.returncode, output
+
+
+@dataclass
+class _Limit:
+    """When the front stops waiting for the supervisor."""
+
+    seconds: float
+    begin: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        """Seconds until then."""
+        return self.begin + self.seconds - time.monotonic()
+
+    def shorten(self, seconds: float) -> None:
+        """Wait no longer than so many seconds from now."""
+        self.seconds = min(self.seconds, time.monotonic() - self.begin + seconds)
+
+
+def _longest(spec: ImageSpec) -> float:
+    """Seconds that a build may take whose every wait takes as long as it may."""
+    limits = spec.cloud.limits
+    return LIMIT + TRIES * (spec.vm.timeout + _ending(spec)) + 3 * spec.vm.verify_timeout + 3 * limits.transfer
+
+
+def _ending(spec: ImageSpec) -> float:
+    """Seconds for Packer to end and for all that was made to be removed."""
+    limits = spec.cloud.limits
+    return GRACE + limits.image + limits.vm_end + 6 * limits.in_use
+
+
+def _wait(process: subprocess.Popen[str], spec: ImageSpec, limit: _Limit) -> str:
+    """The supervisor's output. It limits each of its own waits; past the sum of them all it is ended."""
+    text: str | None = spec.to_json()
+    for end in (process.terminate, process.kill):
+        while limit.left > 0:
+            with suppress(subprocess.TimeoutExpired):
+                return process.communicate(text, timeout=min(_EVERY, limit.left))[0]
+            text = None
+        tell(f"{spec.name}: the build's supervisor does not end though each of its waits is limited: ending it")
+        end()
+        limit.seconds += _ending(spec)
+    return process.communicate(timeout=_EVERY)[0]
 
 
 def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) -> ImageRecord:
@@ -82,11 +133,12 @@ def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) 
 def _alone(spec: ImageSpec, stop: threading.Event, environ: Mapping[str, str]) -> Iterator[Build]:
     """The image's build, while nobody else works on it."""
     folder = run_folder(PROJECT / BUILD, spec)
-    with hold_alone(folder.path, spec.name, stop, lambda text: print(text, file=sys.stderr, flush=True)) as lock:
+    with hold_alone(folder.path, spec.name, stop, tell) as lock:
         narrator = Narrator(sys.stderr, folder.build_log)
-        cloud = Cloud.connect(spec.cloud, environ)
-        kind = Build if spec.copy_from is None else Copy
-        yield kind(Identity(spec), cloud, folder, narrator, stop, environ, lock=lock)
+        with narrated(narrator):
+            cloud = Cloud.connect(spec.cloud, environ)
+            kind = Build if spec.copy_from is None else Copy
+            yield kind(Identity(spec), cloud, folder, narrator, stop, environ, lock=lock)
 
 
 def _watch(front: int, stop: threading.Event) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from omi.account import AccountView
 from omi.apkindex.offer import Offer
-from omi.connecting import Connections, connect, connect_to
+from omi.connecting import Connections, connect, connect_to, connected
 from omi.errors import CloudError
 from omi.ledger import Ledger
 from omi.owner import Owner
@@ -128,7 +128,7 @@ def _told(account: Future[AccountView], region: Region, regions: Sequence[Region
 
 
 def _account(connecting: Future[Oapi], region: Region, owner: Owner) -> AccountView:
-    oapi, ledger = connecting.result(), region.ledger
+    oapi, ledger = connected(connecting, region.access), region.ledger
     from omi.outscale.account import read_account  # not above, since it takes a while, like the connection's import
 
     for image in ledger.images:  # with another account's key, all of them would seem to be gone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from omi.errors import OmiError, StateError
+from omi.errors import InputError, OmiError, StateError
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import tell
 
@@ -14,7 +14,9 @@ RECORD_VARIABLE = "PULUMI_COMMAND_STDOUT"
 
 
 def read_spec() -> ImageSpec:
-    """The spec on standard input; StateError if it can't be read."""
+    """The spec on standard input; StateError if it can't be read, InputError where a person would have to type it."""
+    if sys.stdin.isatty():
+        raise InputError("standard input: is a terminal; Pulumi runs this command, by `pulumi up` or `pulumi destroy`")
     return ImageSpec.from_json(sys.stdin.read(), "standard input")
 
 

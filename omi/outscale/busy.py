@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 
 from omi.errors import CloudError
+from omi.narration import tell
+from omi.outscale.waiting import QUIET
 
 EVERY = 2.0
 """Seconds before what is busy is tried again."""
@@ -31,8 +33,8 @@ def remove(delete: Callable[[], object], limit: float) -> bool:
     Raises the last CloudError after `limit` seconds (the setting cloud.limits.in_use), or at once when trying again
     can't help.
     """
-    end = time.monotonic() + limit
-    first = True
+    begin = time.monotonic()
+    first, said = True, False
     while True:
         try:
             delete()
@@ -41,7 +43,11 @@ def remove(delete: Callable[[], object], limit: float) -> bool:
                 return not first
             if not is_busy(error):
                 raise
-            if time.monotonic() >= end:
+            waited = time.monotonic() - begin
+            if waited >= QUIET and not said:
+                tell(f"{error}: trying again, at most {limit:.0f} s (cloud.limits.in_use)")
+                said = True
+            if waited >= limit:
                 raise CloudError(f"{error}, still so after {limit:.0f} s (cloud.limits.in_use)", error.code) from error
             first = False
             time.sleep(EVERY)

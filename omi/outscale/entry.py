@@ -17,6 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from omi.errors import BuildError, CloudError
 from omi.outscale.busy import is_gone, remove
 from omi.outscale.cloud import Cloud
+from omi.outscale.deadline import TooLateError, within
+
+_LOOKUP = 30.0
+"""Seconds for a name server's answer."""
 
 
 @contextmanager
@@ -96,11 +100,16 @@ def ssh_source(setting: str, api: str) -> str:
 def _own_address(url: str) -> str:
     host, port = urlsplit(url).hostname or "", urlsplit(url).port or 443
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0]
+        found = within(_LOOKUP, lambda: socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM))
+        family, kind, protocol, _, address = found[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.connect(address)  # UDP: chooses the route, sends nothing
             return str(probe.getsockname()[0])
-    except OSError as error:
+    except TooLateError as error:
+        raise CloudError(f"{url}: the name server gave no address within {_LOOKUP:.0f} s; check it") from error
+    except socket.gaierror as error:
         raise CloudError(
-            f"{url}: its host has no address ({error.strerror}); check the Region and the network"
+            f"{url}: its host has no address ({error.strerror}); check the Region and the name server"
         ) from error
+    except OSError as error:
+        raise CloudError(f"{url}: no way to its host ({error.strerror}); check this machine's network") from error

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from omi.errors import CloudError
@@ -35,6 +36,8 @@ class Omi:
     root_device: str
     snapshots: tuple[str, ...]
     tags: Mapping[str, str]
+    alias: str = ""
+    """Its owner's alias, `Outscale`; empty for an account without one."""
 
     def bears(self, tags: Mapping[str, str]) -> bool:
         """Whether it carries all of these tags with these values."""
@@ -89,7 +92,12 @@ def is_name_taken(cloud: Cloud, name: str) -> bool:
 def find_source(cloud: Cloud, pattern: str, owner: str) -> Omi:
     """The newest available OMI whose name fits `pattern` (`*` allowed) of an account alias or id; else CloudError."""
     of_owner = _filter("owner-id" if owner.isdecimal() else "owner-alias", owner)
-    found = [omi for omi in _describe(cloud, [_filter("name", pattern), of_owner]) if omi.state == "available"]
+    found = [
+        omi
+        for omi in _describe(cloud, [_filter("name", pattern), of_owner])
+        # again, should the cloud have ignored a filter: anyone may give an OMI of theirs such a name
+        if omi.state == "available" and owner in {omi.owner, omi.alias} and fnmatchcase(omi.name, pattern)
+    ]
     if not found:
         raise CloudError(
             f"source OMI: nothing named {pattern!r} of {owner} in Region {cloud.access.region}; "
@@ -339,6 +347,7 @@ def _omi(item: ImageTypeDef) -> Omi:
         root_device=root,
         snapshots=tuple(entry["Ebs"]["SnapshotId"] for entry in mappings if entry.get("Ebs", {}).get("SnapshotId")),
         tags=_tags(item),
+        alias=item.get("ImageOwnerAlias", ""),
     )
 
 

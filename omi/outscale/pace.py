@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omi.locks import LockedError, hold
+from omi.narration import tell
+from omi.outscale.waiting import QUIET
 from omi.places import cache_folder
 
 EACH_SECOND = 4.0
@@ -62,6 +64,8 @@ class Pace:
             now = self._clock()
             turn = max(now, queue.free) if queue.free < now + _LONGEST else now
             self._write(Queue(queue.until, turn + 1 / EACH_SECOND))
+        if turn - now >= QUIET:
+            tell(f"the cloud says that it is asked too often: the next call goes in {turn - now:.0f} s")
         self._sleep(turn - now)
 
     def slow_down(self) -> None:

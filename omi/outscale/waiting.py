@@ -8,9 +8,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from omi.errors import BuildError, CloudError
+from omi.narration import tell
 
 T = TypeVar("T")
 
+QUIET = 10.0
+"""Seconds that nothing is said of a wait."""
 _NEVER = threading.Event()
 
 
@@ -34,15 +37,19 @@ def wait_until(
 ) -> T:
     """Call `fetch` each `every` seconds until `done`; returns what was fetched last.
 
-    `what` completes "waited N s for ...", `setting` is where the limit is set. NotInTimeError after `limit` seconds,
-    InterruptedBuildError once `stop` is set.
+    `what` completes "waited N s for ...", `setting` is where the limit is set. A wait that isn't short is told.
+    NotInTimeError after `limit` seconds, InterruptedBuildError once `stop` is set.
     """
-    end = time.monotonic() + limit
+    begin, said = time.monotonic(), False
     while True:
         value = fetch()
         if done(value):
             return value
-        if time.monotonic() >= end:
+        waited = time.monotonic() - begin
+        if waited >= QUIET and not said:
+            tell(f"waiting for {what}, at most {limit:.0f} s ({setting})")
+            said = True
+        if waited >= limit:
             raise NotInTimeError(
                 f"waited {limit:.0f} s for {what} ({setting}); it may be stuck: look at it in the cloud, then run again"
             )

@@ -9,7 +9,6 @@ variable "endpoint" {
 }
 
 variable "source_omi" { type = string }
-variable "source_owner" { type = string }
 variable "vm_type" { type = string }
 
 variable "subregion" {
@@ -53,11 +52,7 @@ source "outscale-bsusurrogate" "alpine" {
   custom_endpoint_oapi     = var.endpoint
   insecure_skip_tls_verify = false
 
-  source_omi_filter {
-    filters     = { image-name = var.source_omi }
-    owners      = [var.source_owner]
-    most_recent = true
-  }
+  source_omi        = var.source_omi
   vm_type           = var.vm_type
   subregion_name    = var.subregion
   security_group_id = var.security_group_id

@@ -31,11 +31,14 @@ _SHORT_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - a private folder is made i
 
 @dataclass(frozen=True)
 class Entry:
-    """How Packer enters its VM: the private key's file, the keypair's name, the security group's id."""
+    """Packer's VM: how it is entered (the private key's file, the keypair's name, the security group's id), and the id
+    of the OMI that it runs.
+    """
 
     key_file: Path
     keypair_name: str
     security_group_id: str
+    source_omi: str
 
 
 @dataclass(frozen=True)
@@ -159,8 +162,7 @@ def write_variables(
     values = {
         "region": spec.cloud.region,
         "endpoint": tools.endpoint(gateway.api, spec.cloud.region),
-        "source_omi": spec.vm.source_omi,
-        "source_owner": spec.vm.source_owner,
+        "source_omi": entry.source_omi,
         "vm_type": spec.vm.vm_type,
         "subregion": spec.vm.subregion or "",
         "ssh_username": spec.vm.ssh_user,

@@ -79,6 +79,7 @@ def run_packer(
             now = time.monotonic()
             if told_at is None and (stop.is_set() or follower.broken or now - start > limit):
                 timed_out, told_at = not (stop.is_set() or follower.broken), now
+                watcher.say(f"ending Packer, which has {grace:.0f} s to clean up; what it leaves is removed then")
                 process.send_signal(signal.SIGTERM)
             elif told_at is not None and now - told_at > grace:
                 break
@@ -120,7 +121,8 @@ def _start(
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):  # then all of the group has ended by itself
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=30)
+    with contextlib.suppress(subprocess.TimeoutExpired):  # nothing keeps a killed process but the kernel
+        process.wait(timeout=30)
 
 
 class _Follower:

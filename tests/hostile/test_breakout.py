@@ -105,7 +105,8 @@ def test_packers_variables_hold_only_templates_of_two_braces(
     spec = spec.model_copy(update={"build": spec.build.model_copy(update={"description": description})})
     tools = PackerTools("packer", "plugins", (1, 0, 2))
     gateway = Gateway("https://127.0.0.1:9/api/v1", Credentials("AKTEST", "hushhush"), Path("gateway.pem"))
-    write_variables(folder, Identity(spec), tools, Door(Path("key"), "pair", "sg-1"), gateway, spec.name)
+    door = Door(Path("key"), "pair", "sg-1", "ami-00000001")
+    write_variables(folder, Identity(spec), tools, door, gateway, spec.name)
     written = json.loads(folder.variables.read_text(encoding="utf-8"))["omi_description"]
     pieces = written.split("{{`{{`}}")
     assert "{{".join(pieces) == Identity(spec).description

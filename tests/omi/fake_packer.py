@@ -39,8 +39,7 @@ def build(mode: str, values: dict[str, Any]) -> int:
     keys = {"access_key": os.environ["OSC_ACCESS_KEY"], "secret_key": os.environ["OSC_SECRET_KEY"]}
     addresses = Addresses(int(values["endpoint"].rpartition(":")[2].partition("/")[0]))
     oapi = client.Oapi({**keys, "region": values["region"]}, addresses, Path(os.environ["SSL_CERT_FILE"]))
-    filters = {"ImageNames": [values["source_omi"]], "AccountAliases": [values["source_owner"]]}
-    source = oapi.call("ReadImages", Filters=filters)["Images"][0]["ImageId"]
+    source = oapi.call("ReadImages", Filters={"ImageIds": [values["source_omi"]]})["Images"][0]["ImageId"]
     print(f"    {PREFIX}Found Image ID: {source}", flush=True)
     say("Launching a source OUTSCALE vm...")
     disk = {"DeviceName": "/dev/xvdf", "Bsu": {"VolumeSize": values["volume_size"], "DeleteOnVmDeletion": True}}
@@ -72,9 +71,8 @@ def build(mode: str, values: dict[str, Any]) -> int:
         tell_what_the_guest_did(values, mode)
         say("Registering the OMI...")
         say(f"Creating snapshot of EBS Volume {volume}...")
-        omi = client.register(
-            oapi, values["omi_name"], client.snapshot(oapi, volume), Description=values["omi_description"]
-        )
+        snapshot = client.snapshot(oapi, volume)
+        omi = client.register(oapi, values["omi_name"], snapshot, Description=values["omi_description"])
     if mode != "leaky":
         oapi.call("DeleteVms", VmIds=[vm])
     if mode in {"busy late", "fail", "half"}:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,11 @@ from omi.documents.kinds import SUFFIXES, file_name
 from omi.errors import BuildError, CloudError, VerifyError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
-from omi.narration import Narrator
+from omi.narration import Narrator, narrated
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Omi, find_own, put_tags, read_boot_modes
 from omi.outscale.sweep import sweep
+from omi.outscale.waiting import InterruptedBuildError
 from omi.packer.inputs import RunFolder
 from omi.packer.runner import PackerRun, run_packer
 from omi.profile.model import Access
@@ -28,7 +31,7 @@ from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
 from omi.verify.size import Size
 from tests.omi.conftest import Account, FakePacker
-from tests.sandbox.client import register
+from tests.sandbox.client import register, wait_for
 
 
 class Bench:
@@ -57,7 +60,8 @@ class Bench:
         folder.path.mkdir(parents=True, exist_ok=True)
         narrator = Narrator(self.said, folder.build_log)
         environ = self.packer.environ
-        return Build(Identity(spec), self.account.cloud, folder, narrator, self.stop, environ, grace=1).run()
+        with narrated(narrator):
+            return Build(Identity(spec), self.account.cloud, folder, narrator, self.stop, environ, grace=1).run()
 
 
 @pytest.fixture
@@ -132,6 +136,51 @@ def test_the_vms_are_where_the_subregion_says(bench: Bench) -> None:
     bench.build(bench.account.spec(vm=vm))
     (made,) = bench.account.sandbox.oapi().call("ReadVms")["Vms"]
     assert made["Placement"]["SubregionName"] == "eu-west-2b"
+
+
+def interrupt_while_it_is_pending(bench: Bench, then: Callable[[], None]) -> None:
+    """Set `stop` once the build's OMI is there and stays pending; `then` is done when that is waited for."""
+    bench.account.sandbox.control("POST", "faults", {"resource": "image", "state": "pending", "times": -1})
+
+    def own() -> bool:
+        oapi = bench.account.sandbox.oapi()
+        return bool(oapi.call("ReadImages", Filters={"AccountIds": [bench.account.id]})["Images"])
+
+    def interrupt() -> None:
+        wait_for(own, bool)
+        bench.stop.set()
+        wait_for(bench.said.getvalue, lambda said: "to leave state pending" in said)
+        then()
+
+    threading.Thread(target=interrupt, daemon=True).start()
+
+
+def test_an_omi_that_stays_pending_after_an_interruption_is_waited_for_with_words_and_removed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omi.outscale.waiting.QUIET", 0)
+    interrupt_while_it_is_pending(bench, lambda: bench.account.sandbox.control("DELETE", "faults"))
+    with pytest.raises(InterruptedBuildError, match="interrupted; what it had made is removed"):
+        bench.build(bench.account.spec())
+    assert "ending Packer, which has 1 s to clean up" in bench.said.getvalue()
+    assert re.search(r"waiting for ami-\w+ to leave state pending, at most 600 s", bench.said.getvalue())
+    assert bench.account.left() == {}
+
+
+def test_one_that_stays_pending_for_too_long_is_told_and_left_to_the_next_build(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omi.outscale.waiting.QUIET", 0)
+    interrupt_while_it_is_pending(bench, lambda: None)
+    limits = bench.account.cloud.limits.model_copy(update={"image": 1, "in_use": 1})
+    monkeypatch.setattr(bench.account.cloud, "access", bench.account.access.model_copy(update={"limits": limits}))
+    with pytest.raises(InterruptedBuildError, match="may be there: the next build or `python -m omi sweep` removes it"):
+        bench.build(bench.account.spec())
+    assert "not cleaned: waited 1 s for ami-" in bench.said.getvalue()
+    bench.account.sandbox.control("DELETE", "faults")
+    bench.stop.clear()
+    record = bench.build(bench.account.spec())
+    assert bench.account.left() == {"image": [record.omi]}
 
 
 def test_a_last_sweep_that_fails_is_tried_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

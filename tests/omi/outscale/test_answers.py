@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_source
 from omi.outscale.quotas import used_up
 from omi.outscale.vms import stop_vm
-from tests.sandbox.client import Sandbox, launch, wait_for
+from tests.sandbox.client import Sandbox, empty_volume, launch, register, snapshot, wait_for
 
 PAGE = "<html><h1>Under maintenance</h1></html>"
 FAULTS = (
@@ -90,3 +91,19 @@ def test_an_answer_that_is_none_is_not_told_as_a_vm_that_does_not_stop(sandbox: 
         stop_vm(cloud, vm, 5)
     sandbox.control("PUT", "faults", {"resource": "vm", "state": "stopping", "times": -1})
     assert not stop_vm(cloud, launch(sandbox.oapi("main")), 0.2)
+
+
+def test_a_source_omi_of_another_owner_is_never_taken(
+    sandbox: Sandbox, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anyone may name an OMI of theirs like an official one, and a filter may be ignored."""
+    official = find_source(cloud, "Debian-12-*", "Outscale")
+    oapi = sandbox.oapi("second")
+    theirs = register(oapi, "Debian-12-2099-01-01", snapshot(oapi, empty_volume(oapi)))
+    oapi.call("UpdateImage", ImageId=theirs, PermissionsToLaunch={"Additions": {"GlobalPermission": True}})
+    for module, key in (("fcu", "owner-alias"), ("oapi", "AccountAliases")):
+        filters = import_module(f"sandbox.{module}.images").FILTERS
+        monkeypatch.setitem(filters, key, lambda one: ["Outscale"])
+    assert find_source(cloud, "Debian-12-*", "Outscale").omi_id == official.omi_id
+    with pytest.raises(CloudError, match="nothing named 'Debian-13"):
+        find_source(cloud, "Debian-13*", "Outscale")

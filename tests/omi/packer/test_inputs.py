@@ -36,7 +36,12 @@ GATEWAY = Gateway("https://127.0.0.1:9/api/v1", Credentials("AKTEST", "hushhush"
 def test_variables_hold_no_secret_and_are_the_owners_alone(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     write_variables(
-        folder, Identity(make_spec()), TOOLS, Entry(tmp_path / "key", "pair", "sg-1"), GATEWAY, "alpine-test"
+        folder,
+        Identity(make_spec()),
+        TOOLS,
+        Entry(tmp_path / "key", "pair", "sg-1", "ami-00000001"),
+        GATEWAY,
+        "alpine-test",
     )
     values = json.loads(folder.variables.read_text())
     assert stat.S_IMODE(folder.variables.stat().st_mode) == 0o600
@@ -82,7 +87,9 @@ def validate_templates(folder: RunFolder, volume_types: tuple[str, ...]) -> None
     for volume_type in volume_types:
         spec = make_spec()
         spec = spec.model_copy(update={"vm": spec.vm.model_copy(update={"volume_type": volume_type})})
-        write_variables(folder, Identity(spec), tools, Entry(key, "pair", "sg-00000001"), GATEWAY, spec.name)
+        write_variables(
+            folder, Identity(spec), tools, Entry(key, "pair", "sg-00000001", "ami-00000001"), GATEWAY, spec.name
+        )
         write_template(folder, tools)
         with temporary_folder(folder) as home:
             done = subprocess.run(
@@ -102,7 +109,7 @@ def validate_templates(folder: RunFolder, volume_types: tuple[str, ...]) -> None
 def test_boot_modes_reach_the_plugins_that_know_them(tmp_path: Path, firmware: str, modes: list[str]) -> None:
     spec = make_spec()
     spec = spec.model_copy(update={"build": spec.build.model_copy(update={"firmware": firmware})})
-    folder, entry = RunFolder(tmp_path), Entry(tmp_path / "key", "pair", "sg-1")
+    folder, entry = RunFolder(tmp_path), Entry(tmp_path / "key", "pair", "sg-1", "ami-00000001")
     write_variables(folder, Identity(spec), TOOLS, entry, GATEWAY, spec.name)
     assert json.loads(folder.variables.read_text())["boot_modes"] == modes
     option = "\n  omi_boot_modes = var.boot_modes\n"
