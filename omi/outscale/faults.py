@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 
 from omi.errors import CloudError, CredentialsError, OmiError, one_line
 from omi.image import CloudAccess
+from omi.outscale.cures import QUOTA
 from omi.outscale.reaching import unreached
 from omi.outscale.refused import RefusedKeyError
 
@@ -17,7 +18,6 @@ _REFUSED_KEY = frozenset(
 _REFUSED_ACTION = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 TOLD = 300
 """Characters of what a server says that are told."""
-QUOTA_CURE = "the account's quota is used up: remove what is not needed or ask OUTSCALE for more, then run again"
 
 
 def refused_key(url: str, region: str, source: str, reason: str) -> RefusedKeyError:
@@ -93,5 +93,5 @@ def _translate_answer(error: ClientError, action: str, url: str, region: str, so
         return denied(f"{service}:{_RIGHTS.get(error.operation_name, error.operation_name)}", url, source)
     if code in _REFUSED_KEY or status == 401:
         return refused_key(url, region, source, code or "401")
-    cure = f"; {QUOTA_CURE}" if code.endswith("LimitExceeded") and code != "RequestLimitExceeded" else ""
+    cure = f"; {QUOTA}" if code.endswith("LimitExceeded") and code != "RequestLimitExceeded" else ""
     return CloudError(f"{action} at {url}: {message or 'no reason given'} ({code}){cure}", code)

@@ -1,15 +1,12 @@
-"""What a key may not do, where a refusal didn't say which call it was of: Packer's plugin tells only `401`."""
+"""The calls that Packer's plugin makes in a build, and which of them a key may not make."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from omi.errors import CloudError, CredentialsError
 from omi.outscale.oapi import Oapi
-
-_REFUSED = re.compile(r"\b401\b|AccessDenied|Unauthorized|not authorized|authentication error", re.IGNORECASE)
 
 _NONE = "00000000"
 _TAGS = [{"Key": "project", "Value": "alpine-omi"}]
@@ -33,11 +30,6 @@ PACKER_CALLS: Mapping[str, Mapping[str, Any]] = {
 
 DeleteVolume isn't among them: the build VM's volumes go with it, and the program removes what is left.
 """
-
-
-def is_refusal(reason: str) -> bool:
-    """Whether Packer's words may be those of a refused call."""
-    return _REFUSED.search(reason) is not None
 
 
 def find_denied(oapi: Oapi) -> CredentialsError | None:

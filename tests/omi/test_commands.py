@@ -185,3 +185,16 @@ def test_adopt_of_what_is_gone_builds_nothing(desk: Desk) -> None:
     assert (code, out) == (5, "")
     assert "take it out of `adopt`" in err
     assert desk.account.left() == {}
+
+
+@pytest.mark.parametrize("command", ["build", "supervise", "update", "delete", "adopt"])
+def test_a_command_of_pulumis_does_not_wait_for_a_person_to_type_its_input(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    assert main([command]) == 2
+    assert "standard input: is a terminal; Pulumi runs this command" in capsys.readouterr().err

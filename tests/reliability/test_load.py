@@ -30,7 +30,7 @@ def project() -> Iterator[Project]:
 def test_a_used_up_quota_is_told_with_its_cure_and_leaves_nothing(project: Project) -> None:
     done = update(project, 1)
     assert done.code != 0
-    assert "used up: vm_limit (0 of 0): the account's quota is used up: remove what is not needed or ask" in done.text
+    assert "used up: vm_limit (0 of 0); the account's quota is used up: remove what is not needed or ask" in done.text
     assert "Traceback" not in done.text
     assert wrong(project, 0) == []
 

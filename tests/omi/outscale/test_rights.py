@@ -16,7 +16,7 @@ from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own
 from omi.outscale.oapi import Oapi
-from omi.outscale.rights import PACKER_CALLS, find_denied, is_refusal
+from omi.outscale.rights import PACKER_CALLS, find_denied
 from sandbox.oapi import ACTIONS
 from tests.sandbox.client import Sandbox
 
@@ -89,18 +89,3 @@ def test_its_dry_runs_are_calls_that_exist_with_parameters_that_they_take(sandbo
     for action, parameters in PACKER_CALLS.items():
         assert action in ACTIONS
         assert sandbox.oapi("main").call(action, DryRun=True, **parameters) == {}
-
-
-@pytest.mark.parametrize(
-    ("reason", "refused"),
-    [
-        ("Error querying OMI: 401 Unauthorized", True),
-        ("check credentials: authentication error", True),
-        ("Error launching source VM: 401 Unauthorized", True),
-        ("Timeout waiting for SSH.", False),
-        ("Error: name conflicts with an existing OMI: alpine-3.40.1-x86_64-r0", False),
-        ("VM i-40140140 is gone", False),
-    ],
-)
-def test_packers_words_for_it_are_known(reason: str, refused: bool) -> None:
-    assert is_refusal(reason) is refused
