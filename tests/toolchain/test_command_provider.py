@@ -17,6 +17,8 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
+from toolchain.command_provider import execution
+from toolchain.command_provider.properties import Settings
 from toolchain.pins import TOOLCHAIN
 
 URN = "urn:pulumi:s::p::command:local:Command::name"
@@ -170,3 +172,18 @@ def test_the_engines_interrupt_ends_it_at_once(
     process.send_signal(signal.SIGINT)
     assert process.wait(LIMIT_SECONDS) == -signal.SIGINT
     assert time.monotonic() - start < 5
+
+
+def test_who_holds_the_output_of_a_command_that_has_ended_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("QUIET_SECONDS", "HELD_SECONDS"):
+        monkeypatch.setattr(execution, name, 0.1)
+    said: list[str] = []
+    begin = time.monotonic()
+    got = execution.run_command(
+        "echo made; sleep 5 &", Settings.read(Struct()), execution.Running(), said.append, 0, secret=False
+    )
+    assert got.stdout == "made"
+    assert time.monotonic() - begin < 4
+    assert "waiting for processes that the command left behind and that hold its output" in said

@@ -14,6 +14,10 @@ SHELL = ("/bin/sh", "-c")
 SHOWN_OUTPUT_CHARACTERS = 16 * 1024
 # One line of the log; the genuine plugin stops for ever at a line of more than 64 KiB, here it is cut.
 LOGGED_LINE_BYTES = 16 * 1024
+# So long may others hold a command's output after its end, and so much of that in silence; the genuine plugin waits
+# for ever.
+HELD_SECONDS = 3600.0
+QUIET_SECONDS = 30.0
 _READ_BYTES = 64 * 1024
 
 
@@ -162,9 +166,12 @@ class _Stream:
         self._thread.start()
 
     def text(self) -> str:
-        """All that came, once the last holder of the pipe has closed it."""
-        self._thread.join()
-        return b"".join(self._chunks).decode("utf-8", "replace")
+        """All that came, once the last holder of the pipe has closed it, or after so long."""
+        self._thread.join(QUIET_SECONDS)
+        if self._thread.is_alive():
+            self._show(b"waiting for processes that the command left behind and that hold its output")
+            self._thread.join(HELD_SECONDS)
+        return b"".join(self._chunks.copy()).decode("utf-8", "replace")
 
     def _read(self) -> None:
         line = bytearray()
