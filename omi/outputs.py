@@ -6,6 +6,7 @@ prints that.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -140,4 +141,5 @@ def _in_region(image: Mapping[str, Any], images: Sequence[Mapping[str, Any]]) ->
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further ends it
     print(schema_text(Outputs), end="")

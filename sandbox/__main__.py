@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -29,6 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = _settings(given)
         code: int = given.run(settings, given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would fail again when it ends
+        return 141
     except ServerError as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1

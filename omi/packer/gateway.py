@@ -42,6 +42,8 @@ _LONGEST = 4 * 1024 * 1024
 _IDLE = 600.0
 """Seconds that a connection may stay open without a request."""
 _NEEDLESS = "no build needs this call"
+_REPORTS = 20
+"""Lines about refused calls in one build."""
 _END = 10.0
 """Seconds for the server to stop; the threads of calls that still wait for the cloud are left behind."""
 _LIFE = dt.timedelta(days=30)
@@ -85,7 +87,14 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, oapi: Oapi, keys: Credentials, say: Callable[[str], None], refusals: list[Refusal]) -> None:
         self.oapi, self.keys, self.say, self.refusals = oapi, keys, say, refusals
+        self._said: set[str] = set()
         super().__init__((_HOST, 0), _Handler)
+
+    def say_once(self, text: str) -> None:
+        """Report it unless it was before: whoever calls without end shan't fill the build's log."""
+        if text not in self._said and len(self._said) < _REPORTS:
+            self._said.add(text)
+            self.say(text)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away, or speaks no TLS, is Packer's end or nobody's concern."""
@@ -107,10 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(length))
         headers = {name.lower(): value for name, value in self.headers.items()}
         if not is_signed(self.path, headers, body, self.server.keys, dt.datetime.now(dt.UTC)):
-            self.server.say("the gateway for Packer refused a call that this build's key didn't sign")
+            self.server.say_once("the gateway for Packer refused a call that this build's key didn't sign")
             self._answer(401, _error("1", "The signature does not match."))
         elif action[1] not in PACKER_CALLS:
-            self.server.say(f"the gateway for Packer refused {action[1]}, which no build by it needs")
+            self.server.say_once(f"the gateway for Packer refused {action[1]}, which no build by it needs")
             self.server.refusals.append(
                 Refusal(action[1], 403, kind="AccessDenied", details="no build needs this call")
             )

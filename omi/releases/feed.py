@@ -7,6 +7,7 @@ added. What can't be told is null, so that every image has every key.
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -168,4 +169,5 @@ def _documents(entry: Entry, region: str, told: Sequence[tuple[str, str]]) -> di
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further ends it
     print(schema_text(Feed), end="")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -38,6 +40,21 @@ def test_a_reader_that_has_seen_enough_is_no_error(rows: int) -> None:
     ended = subprocess.run(command, cwd=TOP, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (CLOSED_PIPE, "")
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["omi.outputs", "omi.profile.reference", "omi.releases.feed", "sandbox", "sandbox --help", "omi images --help"],
+)
+def test_no_other_program_of_the_project_trips_over_it(module: str, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [*module.split(), *(["--home", str(tmp_path), "status"] if module == "sandbox" else [])]
+    command = [sys.executable, "-m", *words]
+    ended = subprocess.run(command, cwd=TOP, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writer)
+    assert ended.stderr == ""
+    assert ended.returncode in {0, CLOSED_PIPE, -signal.SIGPIPE}
 
 
 def test_what_is_told_to_nobody_stops_no_command() -> None:

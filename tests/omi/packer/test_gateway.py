@@ -86,8 +86,7 @@ def test_no_other_key_and_no_other_path_reaches_the_account(
         asking = packer(gateway, **keys)
         headers = client.osc4_headers(asking.profile, asking.host, "/api/v1/ReadVms", b"{}")
         assert asking.send("/api/v1/ReadVms", b"{}", headers)[0] == 401
-    assert len(said) == len(wrong)
-    assert "refused a call that this build's key didn't sign" in said[0]
+    assert said == ["the gateway for Packer refused a call that this build's key didn't sign"], "once is enough"
     asking = packer(gateway)
     for path, body in (("/api/v1/../ReadVms", b"{}"), ("/", b"{}"), ("/api/v1/ReadVms", b"no JSON")):
         assert asking.send(path, body, client.osc4_headers(asking.profile, asking.host, path, body))[0] == 400
