@@ -168,7 +168,6 @@ def import_image(
     location: str,
     name: str | None,
     description: str | None,
-    boot_modes: tuple[str, ...],
 ) -> Image:
     """An image of the disks that a manifest names; the manifest is read at once, its disks in the background."""
     try:
@@ -198,7 +197,6 @@ def import_image(
             description=manifest.description if description is None else description,
             architecture=manifest.architecture,
             mappings=tuple(mappings),
-            boot_modes=boot_modes,
         )
 
 

@@ -17,8 +17,6 @@ log = logging.getLogger("sandbox")
 
 NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
 ARCHITECTURES = ("i386", "x86_64")
-DEFAULT_BOOT_MODES = ("legacy",)
-DEFAULT_PRODUCT_CODE = "0001"
 MAX_DESCRIPTION = 255
 
 
@@ -48,11 +46,8 @@ def register_image(
     architecture: str,
     root_device: str | None,
     devices: list[DeviceRequest],
-    boot_modes: tuple[str, ...] = (),
-    product_codes: tuple[str, ...] = (),
-    tpm_mandatory: bool = False,
 ) -> Image:
-    """An image over snapshots. Without boot modes it is legacy only, as on OUTSCALE."""
+    """An image over snapshots; legacy only, as on OUTSCALE."""
     with cloud.transaction():
         _check(cloud, caller, name, description, architecture)
         root = check_root_device(root_device)
@@ -70,9 +65,6 @@ def register_image(
             architecture=architecture,
             root_device=root,
             mappings=mappings,
-            boot_modes=boot_modes or DEFAULT_BOOT_MODES,
-            product_codes=product_codes or (DEFAULT_PRODUCT_CODE,),
-            tpm_mandatory=tpm_mandatory,
         )
 
 
@@ -84,7 +76,6 @@ def imported_image(
     description: str,
     architecture: str,
     mappings: tuple[ImageMapping, ...],
-    boot_modes: tuple[str, ...],
 ) -> Image:
     """An image over snapshots that are still being imported; it is available once they are completed."""
     with cloud.transaction():
@@ -97,9 +88,6 @@ def imported_image(
             architecture=architecture,
             root_device=check_root_device(mappings[0].device_name),
             mappings=mappings,
-            boot_modes=boot_modes or DEFAULT_BOOT_MODES,
-            product_codes=(DEFAULT_PRODUCT_CODE,),
-            tpm_mandatory=False,
         )
 
 
@@ -190,7 +178,6 @@ def image_of_vm(cloud: Cloud, caller: Account, *, vm_id: str, name: str, descrip
             mappings=tuple(mappings),
             boot_modes=(vm.boot_mode,),
             product_codes=vm.product_codes,
-            tpm_mandatory=False,
         )
 
 

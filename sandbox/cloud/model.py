@@ -158,8 +158,8 @@ class Image(Resource):
     architecture: str
     root_device: str
     mappings: tuple[ImageMapping, ...]
-    boot_modes: tuple[str, ...]
-    product_codes: tuple[str, ...]
+    boot_modes: tuple[str, ...] = ("legacy",)
+    product_codes: tuple[str, ...] = ("0001",)
     tpm_mandatory: bool = False
     state: str
     state_message: str | None = None

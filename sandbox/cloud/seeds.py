@@ -112,8 +112,6 @@ def _register(
         architecture="x86_64",
         root_device=ROOT_DEVICE,
         mappings=(mapping,),
-        boot_modes=("legacy",),
-        product_codes=("0001",),
         state="available",
         permissions=Permissions(public=True),
     )

@@ -134,9 +134,20 @@ class CreateImageRequest(Request):
 
 @action("CreateImage", CreateImageRequest)
 def create_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Json:
-    mode = mode_of(request, MODES)
+    image = _made(cloud, caller, request, mode_of(request, MODES))
+    given: dict[str, object] = {}
+    if request.boot_modes:
+        given["boot_modes"] = tuple(request.boot_modes)
+    if request.product_codes:
+        given["product_codes"] = tuple(request.product_codes)
+    if request.tpm_mandatory is not None:
+        given["tpm_mandatory"] = request.tpm_mandatory
+    return {"Image": image_view(cloud.store.put(image.model_copy(update=given)))}
+
+
+def _made(cloud: Cloud, caller: Account, request: CreateImageRequest, mode: str) -> Image:
     if mode == "source_image_id":
-        image = images.copy_image(
+        return images.copy_image(
             cloud,
             caller,
             source_id=request.source_image_id or "",
@@ -144,40 +155,30 @@ def create_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> 
             name=request.image_name or None,
             description=request.description,
         )
-        return {"Image": image_view(image)}
     if mode == "file_location":
-        image = exports.import_image(
+        return exports.import_image(
             cloud,
             caller,
             cloud.objects.fetch,
             location=request.file_location or "",
             name=request.image_name,
             description=request.description,
-            boot_modes=tuple(request.boot_modes or ()),
         )
-        return {"Image": image_view(image)}
     if not request.image_name:
         fail = Fail.BAD_COMBINATION if mode == "vm_id" else Fail.MISSING_PARAMETER
         raise CloudError(fail, "The parameter 'ImageName' is required.")
-    description = request.description or ""
+    name, description = request.image_name, request.description or ""
     if mode == "vm_id":
-        image = images.image_of_vm(
-            cloud, caller, vm_id=request.vm_id or "", name=request.image_name, description=description
-        )
-        return {"Image": image_view(image)}
-    image = images.register_image(
+        return images.image_of_vm(cloud, caller, vm_id=request.vm_id or "", name=name, description=description)
+    return images.register_image(
         cloud,
         caller,
-        name=request.image_name,
+        name=name,
         description=description,
         architecture=request.architecture or DEFAULT_ARCHITECTURE,
         root_device=request.root_device_name,
         devices=[each.request() for each in request.block_device_mappings or []],
-        boot_modes=tuple(request.boot_modes or ()),
-        product_codes=tuple(request.product_codes or ()),
-        tpm_mandatory=bool(request.tpm_mandatory),
     )
-    return {"Image": image_view(image)}
 
 
 class UpdateImageRequest(Request):

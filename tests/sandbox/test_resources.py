@@ -30,6 +30,14 @@ def test_an_images_description_and_codes_change_and_its_name_stays(oapi: Oapi) -
     assert shown["Architecture"] == "x86_64"
 
 
+def test_an_image_has_the_boot_modes_that_are_asked_for_whatever_it_is_made_from(oapi: Oapi) -> None:
+    vm, more = launch(oapi), {"BootModes": ["uefi"], "ProductCodes": ["0002"], "TpmMandatory": True}
+    source = oapi.call("ReadVms")["Vms"][0]["ImageId"]
+    for number, made_from in enumerate(({"VmId": vm}, {"SourceImageId": source, "SourceRegionName": "eu-west-2"})):
+        image = oapi.call("CreateImage", ImageName=f"made-{number}", **made_from, **more)["Image"]
+        assert {key: image[key] for key in more} == more
+
+
 def test_a_snapshot_is_shared_with_one_account_and_stays_its_owners(sandbox: Sandbox, oapi: Oapi) -> None:
     mine, second = snapshot(oapi, empty_volume(oapi)), sandbox.oapi("second")
     account = sandbox.account_id("second")
