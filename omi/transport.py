@@ -37,7 +37,9 @@ def check_transport(access: CloudAccess, environ: Mapping[str, str]) -> None:
                 "for a private authority set cloud.ca_file to its PEM file"
             )
     if access.ca_file is not None:
-        _check_authority(access.ca_file)
+        _check_authority("cloud.ca_file", access.ca_file, "start the local cloud or correct the path")
+    elif bundle := environ.get("AWS_CA_BUNDLE"):
+        _check_authority("environment: AWS_CA_BUNDLE", bundle, "correct or unset it")
 
 
 def check_region(key: str, name: str) -> None:
@@ -82,15 +84,15 @@ def _odd(url: str, parts: SplitResult) -> bool:
     )
 
 
-def _check_authority(ca_file: str) -> None:
-    path = expand(ca_file)
+def _check_authority(key: str, file: str, cure: str) -> None:
+    path = expand(file)
     if not path.is_file():
-        raise SettingsError(f"cloud.ca_file: {ca_file}: no such file; start the local cloud or correct the path")
+        raise SettingsError(f"{key}: {file}: no such file; {cure}")
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cafile=path)
         certificates = context.cert_store_stats()["x509_ca"]
     except (OSError, ValueError) as error:
-        raise SettingsError(f"cloud.ca_file: {ca_file}: cannot be read as PEM certificates ({error})") from error
+        raise SettingsError(f"{key}: {file}: cannot be read as PEM certificates ({error})") from error
     if not certificates:
-        raise SettingsError(f"cloud.ca_file: {ca_file}: holds no certificate of an authority; name the one to trust")
+        raise SettingsError(f"{key}: {file}: holds no certificate of an authority; name the one to trust")

@@ -22,6 +22,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from urllib3.exceptions import LocationParseError
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from omi.errors import CloudError, CredentialsError, one_line
@@ -39,7 +40,7 @@ def unreached(error: BotoCoreError, action: str, url: str, access: CloudAccess) 
     """The error for what botocore raised on the way to `url` and back."""
     host = urlsplit(url).hostname or url
     causes = list(_causes(error))
-    if isinstance(error, ProxyConnectionError) or any("proxy" in str(cause).lower() for cause in causes):
+    if _is_of_proxy(error, causes, url):
         return CloudError(f"{url}: {_of_proxy(url, causes)}")
     if isinstance(error, SSLError):
         return CloudError(f"{url}: {_of_tls(host, causes)}")
@@ -89,21 +90,28 @@ def _causes(error: BotoCoreError) -> Iterator[BaseException]:
         cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause.__context__
 
 
+def _is_of_proxy(error: BotoCoreError, causes: list[BaseException], url: str) -> bool:
+    unparsed = any(isinstance(cause, LocationParseError) for cause in causes) and urlsplit(url).scheme in getproxies()
+    return isinstance(error, ProxyConnectionError) or unparsed
+
+
 def _of_proxy(url: str, causes: list[BaseException]) -> str:
     scheme = urlsplit(url).scheme
-    proxy = re.sub(r"//[^@/]*@", "//", getproxies().get(scheme, "that the environment names"))
+    given = getproxies().get(scheme, "that the environment names")
     name = next((name for name in os.environ if name.lower() == f"{scheme}_proxy"), f"{scheme.upper()}_PROXY")
     last = causes[-1] if causes else None
-    if isinstance(last, socket.gaierror):
+    kind, _, rest = given.partition("://")
+    if rest and kind.lower() not in {"http", "https"}:
+        why = f"{kind} is none of http and https"
+    elif isinstance(last, socket.gaierror):
         why = "its host has no address"
     elif isinstance(last, OSError) and last.strerror:
         why = last.strerror
     else:
         why = one_line(str(last), _SHOWN)
-    return (
-        f"the proxy {proxy} ({name}) did not connect to it ({why}); correct or unset {name}, or name the host in "
-        "NO_PROXY"
-    )
+    cure = f"put its user and password into {name}" if " 407 " in why else f"correct or unset {name}"
+    shown = re.sub(r"//[^@/]*@", "//", given)
+    return f"the proxy {shown} ({name}) did not connect to it ({why}); {cure}, or name the host in NO_PROXY"
 
 
 def _of_tls(host: str, causes: list[BaseException]) -> str:

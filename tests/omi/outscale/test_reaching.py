@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import socket
 import ssl
 import threading
@@ -144,6 +145,33 @@ def test_a_proxy_that_does_not_connect(monkeypatch: pytest.MonkeyPatch, proxy: s
     assert f"the proxy {proxy.replace('user:hush@', '')} (HTTPS_PROXY) did not connect to it (" in line
     assert "correct or unset HTTPS_PROXY, or name the host in NO_PROXY" in line
     assert "hush" not in line
+
+
+@pytest.mark.parametrize(
+    ("proxy", "why"),
+    [
+        ("::bad", r"\(Failed to parse"),
+        ("socks5://127.0.0.1:1", r"\(socks5 is none of http and https\); correct or unset HTTPS_PROXY"),
+    ],
+)
+def test_a_proxy_that_is_none(monkeypatch: pytest.MonkeyPatch, proxy: str, why: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    assert re.search(rf"the proxy {proxy} \(HTTPS_PROXY\) did not connect to it {why}", told("https://api.example"))
+
+
+@pytest.mark.parametrize(
+    ("status", "cure"),
+    [
+        ("407 Proxy Authentication Required", "put its user and password into HTTPS_PROXY"),
+        ("403 Forbidden", "correct or unset HTTPS_PROXY"),
+    ],
+)
+def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch, status: str, cure: str) -> None:
+    with server(page(status)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        assert f"(Tunnel connection failed: {status}); {cure}, or name the host in NO_PROXY" in told(
+            "https://api.example"
+        )
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "301 Moved Permanently", "405 Method Not Allowed"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import botocore
 import pytest
 
 from omi.errors import OmiError, SettingsError
@@ -15,6 +16,7 @@ from omi.transport import check_transport
 from tests.sandbox.client import Sandbox
 
 GOOD = "https://api.eu-west-2.outscale.com/api/v1"
+BUNDLE = Path(botocore.__file__).with_name("cacert.pem")
 FCU = "https://fcu.eu-west-2.outscale.com"
 
 
@@ -27,7 +29,7 @@ def access(api: str = GOOD, fcu: str = FCU, ca_file: str | None = None, region: 
     [GOOD, "https://10.0.0.1:8443/api/v1", "http://127.0.0.1:7441/api/v1", "http://127.9.9.9/", "http://localhost:1", "http://[::1]:1/x"],
 )  # fmt: skip
 def test_https_or_loopback_is_taken(url: str) -> None:
-    check_transport(access(url, url), {"OSC_ACCESS_KEY": "x", "AWS_CA_BUNDLE": "/x", "OSC_INSECURE": "0"})
+    check_transport(access(url, url), {"OSC_ACCESS_KEY": "x", "AWS_CA_BUNDLE": str(BUNDLE), "OSC_INSECURE": "0"})
 
 
 @pytest.mark.parametrize(
@@ -143,3 +145,14 @@ def test_settings_that_would_break_out_are_refused(values: dict[str, object], sa
 def test_a_plain_mirror_is_taken_since_its_packages_are_signed() -> None:
     loaded = Settings.load(Given(upstream={"mirror": "http://mirror.example.org/alpine"}))
     assert loaded.upstream.mirror == "http://mirror.example.org/alpine"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "no such file; correct or unset it"), ("x", "cannot be read as PEM")]
+)
+def test_a_bundle_of_the_environment_that_is_none_is_named(tmp_path: Path, content: str | None, said: str) -> None:
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content)
+    with pytest.raises(SettingsError, match=f"environment: AWS_CA_BUNDLE: {bundle}: {said}"):
+        check_transport(access(), {"AWS_CA_BUNDLE": str(bundle)})
