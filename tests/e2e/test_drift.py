@@ -19,7 +19,7 @@ def omis(held: HeldProject) -> dict[str, str]:
 
 def test_images_as_they_should_be_are_kept(held: HeldProject, omis: dict[str, str]) -> None:
     assert {step["action"] for step in held.plan().values()} == {"keep"}
-    assert "7 unchanged" in held.pulumi("preview")  # the stack, three builds and their images
+    assert "8 unchanged" in held.pulumi("preview")  # the stack, its id, three builds and their images
 
 
 def test_an_image_that_was_made_public_is_made_private_again_and_that_settles(
