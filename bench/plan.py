@@ -18,7 +18,7 @@ from omi.upstream import Branch, MirrorRelease, Release, Upstream
 
 LIMIT = 1.0
 """Seconds for 10,000 images."""
-CLOUD = CloudAccess(region="eu-west-2", api="https://api.test/api/v1", fcu="https://fcu.test")
+CLOUD = CloudAccess(region="eu-west-2", api="https://api.test/api/v1")
 RETENTION = Retention(revision=Level(), release=Level(keep=3), end_of_life=Level(), allow_mass_prune=("all",))
 
 

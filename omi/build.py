@@ -19,8 +19,6 @@ from omi.origin import read_origin
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group, ssh_source, temporary_key
 from omi.outscale.images import (
-    LEGACY,
-    Omi,
     Ours,
     complete_tags,
     delete_omi,
@@ -28,11 +26,11 @@ from omi.outscale.images import (
     find_own,
     find_source,
     is_name_taken,
-    read_boot_modes,
     register_from,
     wait_available,
 )
 from omi.outscale.publishing import close_snapshots, share
+from omi.outscale.shapes import LEGACY, Omi
 from omi.outscale.sweep import Leftovers, sweep
 from omi.outscale.waiting import InterruptedBuildError, pause
 from omi.packer.attempt import Attempt, BusyCloudError, artifact
@@ -233,7 +231,7 @@ class Build:
         write_guest_data(self.spec, origin, PROJECT / "profiles", data)
         with temporary_key(self.cloud, self.identity.build_key, self.folder.path) as key:
             entry = enter(key, self.identity.build_key)
-            with open_gateway(self.cloud.oapi, self.folder.path, self.narrator.say) as gateway:
+            with open_gateway(self.cloud, self.folder.path, self.narrator.say) as gateway:
                 write_variables(self.folder, self.identity, tools, entry, gateway, name)
                 write_template(self.folder, tools)
                 attempt = Attempt(
@@ -276,7 +274,7 @@ class Build:
 
     def _check_boot_modes(self, omi: Omi) -> None:
         """Boot modes can't be changed later (OUTSCALE's guide, About Boot Modes)."""
-        has, wants = read_boot_modes(self.cloud, omi.omi_id), self.spec.build.boot_modes
+        has, wants = omi.boot_modes, self.spec.build.boot_modes
         if has != wants:
             raise BuildError(
                 f"{omi.omi_id} ({omi.name}) was registered with the boot modes {', '.join(has)} instead of "
@@ -400,7 +398,7 @@ class Build:
             documents=documents,
             build_seconds=seconds if packed else None,
             boot_seconds=verified.boot_seconds if verified else None,
-            boot_modes=self.spec.build.boot_modes if verified else read_boot_modes(self.cloud, omi.omi_id),
+            boot_modes=self.spec.build.boot_modes if verified else omi.boot_modes,
             disk=None if adopted else omi.tags.get(DISK),
             copied_from=None if adopted else omi.tags.get(COPIED_FROM),
             verified=verified is not None,

@@ -14,9 +14,9 @@ from omi.outscale.waiting import QUIET
 from omi.settings import Settings
 
 if TYPE_CHECKING:
-    from omi.outscale.oapi import Oapi
+    from omi.outscale.cloud import Cloud
 
-Connections = Mapping[str, "Future[Oapi]"]
+Connections = Mapping[str, "Future[Cloud]"]
 """By Region."""
 _LIMIT = 600.0
 """Seconds; each call has limits of its own (cloud.limits), and is tried a few times."""
@@ -27,18 +27,18 @@ def connect(settings: Settings) -> Connections:
     return {region: connect_to(settings.cloud_access(region)) for region in settings.all_regions}
 
 
-def connect_to(access: CloudAccess) -> Future[Oapi]:
+def connect_to(access: CloudAccess) -> Future[Cloud]:
     """Begin to connect to an account, and ask which it is; nothing is waited for here.
 
     The result raises CredentialsError or CloudError. The thread is a daemon, so that a program that ends for another
     reason doesn't wait for a cloud that is slow to answer.
     """
-    connecting: Future[Oapi] = Future()
+    connecting: Future[Cloud] = Future()
     threading.Thread(target=_connect, args=(access, connecting), name="account", daemon=True).start()
     return connecting
 
 
-def connected(connecting: Future[Oapi], access: CloudAccess) -> Oapi:
+def connected(connecting: Future[Cloud], access: CloudAccess) -> Cloud:
     """The connection, once it is there; a wait that isn't short is told. Raises what `connect_to` says."""
     done, _ = wait([connecting], timeout=QUIET)
     if not done:
@@ -49,14 +49,14 @@ def connected(connecting: Future[Oapi], access: CloudAccess) -> Oapi:
     return connecting.result()
 
 
-def _connect(access: CloudAccess, connecting: Future[Oapi]) -> None:
+def _connect(access: CloudAccess, connecting: Future[Cloud]) -> None:
     try:
         # boto3's core takes a while to import, too
-        from omi.outscale.oapi import Oapi
+        from omi.outscale.cloud import Cloud
 
-        oapi = Oapi.connect(access)
-        _ = oapi.account
+        cloud = Cloud.connect(access)
+        _ = cloud.account
     except BaseException as error:
         connecting.set_exception(error)
     else:
-        connecting.set_result(oapi)
+        connecting.set_result(cloud)

@@ -11,8 +11,9 @@ from omi.errors import BuildError, OmiError
 from omi.identity import COPIED_FROM, DISK
 from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Omi, complete_tags, find_own, put_tags, read_omi
+from omi.outscale.images import complete_tags, find_own, put_tags, read_omi
 from omi.outscale.oos import Mark, ObjectStore, drop_buckets, temporary_bucket
+from omi.outscale.shapes import Omi
 from omi.outscale.transfer import digest_of, export_omi, import_omi, offer
 from omi.owner import build_id_of
 from omi.packer.progress import PackerOutput

@@ -54,7 +54,7 @@ class Limits(_Wire):
     connect: int = Field(default=10, gt=0)
     """For a connection to the API."""
     answer: int = Field(default=60, gt=0)
-    """For one answer of the API. FCU's calls are tried six times in all, OAPI's four times."""
+    """For one answer of the API; calls are tried four times in all."""
     vm_end: int = Field(default=300, gt=0)
     """For VMs to be terminated."""
     image: int = Field(default=600, gt=0)
@@ -81,8 +81,6 @@ class CloudAccess(_Wire):
     region: str
     api: str
     """OAPI, whole URL, `https://api.eu-west-2.outscale.com/api/v1`."""
-    fcu: str
-    """FCU, whole URL, `https://fcu.eu-west-2.outscale.com`."""
     ca_file: str | None = None
     """PEM file of the certificate authority to trust instead of the system's."""
     osc_file: str | None = None

@@ -123,7 +123,6 @@ class Endpoints(_Settings):
     """How this stack reaches the cloud; what is absent follows from the Region."""
 
     api: str | None = None
-    fcu: str | None = None
     oos: str | None = None
     ca_file: str | None = None
     osc_file: str | None = None
@@ -196,7 +195,6 @@ class Settings(_Settings):
         return CloudAccess(
             region=name,
             api=cloud.api or f"https://api.{name}.outscale.com/api/v1",
-            fcu=cloud.fcu or f"https://fcu.{name}.outscale.com",
             oos=cloud.oos,
             ca_file=cloud.ca_file,
             osc_file=cloud.osc_file,
@@ -266,7 +264,7 @@ def _check_known(key: str, region: str, cloud: Endpoints, of_cloud: str) -> None
     if region not in REGIONS and cloud.api is None:
         raise SettingsError(
             f"stack config: {key}: {region!r} is not an OUTSCALE Region ({', '.join(REGIONS)}); "
-            f"set one of these, or {of_cloud}.api and {of_cloud}.fcu for another one"
+            f"set one of these, or {of_cloud}.api for another one"
         )
 
 

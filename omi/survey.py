@@ -27,7 +27,7 @@ from omi.upstream.fetch import fetch_upstream
 from omi.upstream.model import Upstream
 
 if TYPE_CHECKING:
-    from omi.outscale.oapi import Oapi
+    from omi.outscale.cloud import Cloud
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,11 @@ def _told(account: Future[AccountView], region: Region, regions: Sequence[Region
         return account.result()
 
 
-def _account(connecting: Future[Oapi], region: Region, owner: Owner) -> AccountView:
-    oapi, ledger = connected(connecting, region.access), region.ledger
+def _account(connecting: Future[Cloud], region: Region, owner: Owner) -> AccountView:
+    cloud, ledger = connected(connecting, region.access), region.ledger
     from omi.outscale.account import read_account  # not above, since it takes a while, like the connection's import
 
     for image in ledger.images:  # with another account's key, all of them would seem to be gone
-        oapi.require_account(image.record.account, f"{image.record.omi} ({image.name})")
+        cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
     snapshots = {each for image in ledger.images if not image.record.adopted for each in image.record.snapshots}
-    return read_account(oapi, owner, (image.record.omi for image in ledger.images), snapshots)
+    return read_account(cloud, owner, (image.record.omi for image in ledger.images), snapshots)

@@ -27,7 +27,7 @@ def check_transport(access: CloudAccess, environ: Mapping[str, str]) -> None:
     authority (`cloud.ca_file`) must hold certificates.
     """
     check_region("region", access.region)
-    for key, url in (("cloud.api", access.api), ("cloud.fcu", access.fcu), ("cloud.oos", access.object_store)):
+    for key, url in (("cloud.api", access.api), ("cloud.oos", access.object_store)):
         check_url(key, url)
     for name, value in environ.items():
         off = name == "PYTHONHTTPSVERIFY" and value == "0"

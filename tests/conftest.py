@@ -32,7 +32,7 @@ settings.load_profile("house")
 
 @pytest.fixture(scope="session")
 def boto3_read_once() -> Iterator[None]:
-    """What boto3 reads and makes of FCU's description is the same for all tests of a process: a third of a second."""
+    """What boto3 reads and makes of S3's description is the same for all tests of a process: a third of a second."""
     import boto3.session
     import botocore.session
     from botocore import client
@@ -52,8 +52,7 @@ def boto3_read_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boto3.session, "Session", lambda botocore_session=None: of(botocore_session or usual))
-        for user in ("cloud", "oos"):
-            patch.setattr(f"omi.outscale.{user}.lone_session", lone, raising=False)
+        patch.setattr("omi.outscale.oos.lone_session", lone)
         patch.setattr(client.ClientCreator, "_create_methods", methods)
         yield
 

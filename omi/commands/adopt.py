@@ -15,7 +15,7 @@ def adopt(_: Sequence[str]) -> int:
     It counts as made here only if it carries this stack's tags. Raises CloudError if it isn't there.
     """
     from omi.outscale.cloud import Cloud
-    from omi.outscale.images import find_own, read_boot_modes, wait_available
+    from omi.outscale.images import find_own, wait_available
 
     spec = read_spec()
     cloud = Cloud.connect(spec.cloud)
@@ -33,7 +33,7 @@ def adopt(_: Sequence[str]) -> int:
         region=spec.cloud.region,
         created=omi.created,
         volume_size=omi.volume_size,
-        boot_modes=read_boot_modes(cloud, omi.omi_id),
+        boot_modes=omi.boot_modes,
         adopted=not spec.owner.owns(omi.tags),
     )
     export("record", spec, record)

@@ -1,1 +1,1 @@
-"""OUTSCALE as this project uses it: small typed calls on FCU by boto3, and on OAPI where FCU has no such call."""
+"""OUTSCALE as this project uses it: its API (OAPI) by a small client, and its object store (OOS) by boto3."""

@@ -11,20 +11,22 @@ from omi.outscale.waiting import QUIET
 
 EVERY = 2.0
 """Seconds before what is busy is tried again."""
-_BUSY = (
-    "InUse", "DependencyViolation", "IncorrectState", "Unavailable", "IncorrectInstanceState", "InternalError",
-    "SlowDown",
-)  # fmt: skip
+_GONE = frozenset({"5020", "5021", "5022", "5023", "5054", "5063", "5064", "5071"})
+"""No such security group (three codes), image, snapshot, VM, volume, keypair (OUTSCALE's SDK, gateway_errors.yaml)."""
+IN_USE = "in use"
+"""The code of a thing of the object store that something still writes to."""
 
 
 def is_gone(error: CloudError) -> bool:
     """Whether the cloud said that the thing does not exist; deleting it has then nothing left to do."""
-    return error.code.endswith((".NotFound", ".Unknown"))
+    return error.code in _GONE
 
 
 def is_busy(error: CloudError) -> bool:
-    """Whether trying again may help: still in use, or (no code) the endpoint did not answer."""
-    return not error.code or any(word in error.code for word in _BUSY)
+    """Whether trying again may help: OUTSCALE's InvalidState (6xxx) and ResourceConflict (9xxx), or (no code) no answer
+    came that refuses for good.
+    """
+    return error.code in ("", IN_USE) or (len(error.code) == 4 and error.code[0] in "69")
 
 
 def remove(delete: Callable[[], object], limit: float) -> bool:

@@ -1,38 +1,78 @@
-"""The connection to one account of one Region."""
+"""The connection to one account of one Region: OUTSCALE's API (OAPI) by signed POST."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from http import HTTPStatus
+from typing import Any, NamedTuple, TypeVar
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
-from omi.errors import CloudError, one_line
+from omi.errors import CloudError, CredentialsError, OmiError
 from omi.image import CloudAccess, Limits
-from omi.outscale.credentials import Credentials, find_credentials, lone_session
-from omi.outscale.faults import not_the_api, translate
-from omi.outscale.oapi import Oapi, authority
+from omi.outscale.credentials import Credentials, find_credentials
+from omi.outscale.exchange import exchange
+from omi.outscale.faults import not_the_api, refusal, translate
+from omi.outscale.pace import Pace
+from omi.outscale.reaching import clock_error
+from omi.outscale.refused import tried_once
+from omi.places import expand
+from omi.safe_json import read_json
 from omi.transport import check_transport
 
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
-
-P = ParamSpec("P")
 T = TypeVar("T")
 
-_TRIES = 6  # in all
+_TRIES = 4  # in all
+FIRST_PAUSE = 1.0
+"""Seconds, give or take half, before the second try; twice as long before each further one."""
+_THROTTLED = frozenset({429})
+_BUSY = frozenset({429, 500, 502, 503, 504})
+"""What OUTSCALE says to try again after (its API-Retry-Strategy), and what a proxy before it says; never a 401, since
+four of them lock the account."""
+_REPEATABLE = frozenset({"CreateTags", "StopVms", "UpdateImage", "UpdateSnapshot"})
+"""Changes that do no more the second time, besides all Delete actions."""
+_LOST = (ConnectionClosedError, ReadTimeoutError)
+_NOT_SENT = (ConnectTimeoutError, EndpointConnectionError)
+_PAGE = 1000
+_PAGES = 1000
+_OK = 200
+_AT_ONCE: Any = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]  # the session's stubs ask for texts
+"""A call's body follows its head without waiting for the other side to confirm that, which takes 40 ms."""
 
 
-_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
-"""What botocore's parser of answers raises besides its own error where an answer is of an unexpected shape."""
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+
+    @property
+    def content(self) -> dict[str, Any] | None:
+        """None for a body that is no JSON object."""
+        try:
+            content: Any = read_json(self.body)
+        except ValueError:
+            return None
+        return content if isinstance(content, dict) else None
 
 
-class _Answer(dict[str, Any]):
-    """An answer that says itself what it lacks."""
+class _Content(dict[str, Any]):
+    """A good answer's content; a key that it lacks is a CloudError."""
 
     def __init__(self, content: dict[str, Any], call: str) -> None:
         super().__init__(content)
@@ -43,85 +83,178 @@ class _Answer(dict[str, Any]):
 
 
 class Cloud:
-    """FCU by boto3 and OAPI by signed POST, with one account's key; every failure is raised as an OmiError."""
+    """Calls of one account; every failure is raised as an OmiError. Any number of threads may call it."""
 
     def __init__(self, access: CloudAccess, credentials: Credentials) -> None:
         self.access = access
         self.credentials = credentials
-        self.oapi = Oapi(access, credentials)
-        self.ec2: EC2Client = boto3.session.Session(botocore_session=lone_session()).client(
-            "ec2",
-            region_name=access.region,
-            endpoint_url=access.fcu,
-            aws_access_key_id=credentials.access_key,
-            aws_secret_access_key=credentials.secret_key,
-            verify=authority(access),
-            # Standard mode tries again after throttling and 5xx (RequestLimitExceeded is FCU's), never after a 401.
-            config=Config(
-                connect_timeout=access.limits.connect,
-                read_timeout=access.limits.answer,
-                retries={"mode": "standard", "total_max_attempts": _TRIES},
-            ),
-        )
-        events = self.ec2.meta.events
-        events.register("before-send.ec2", self._wait_for_turn)
-        events.register("response-received.ec2", self._heed_refusal)
-
-    def _wait_for_turn(self, **_: Any) -> None:
-        """Before each try: nothing is returned, which would be taken for the answer."""
-        self.oapi.pace.wait()
-
-    def _heed_refusal(self, parsed_response: Any = None, **_: Any) -> None:
-        if (parsed_response or {}).get("Error", {}).get("Code") == "RequestLimitExceeded":
-            self.oapi.pace.slow_down()
+        self.pace = Pace.of(access.api, credentials.access_key)
+        self._answered = False
 
     @classmethod
     def connect(cls, access: CloudAccess, environ: Mapping[str, str] = os.environ) -> Cloud:
-        """Find the credentials; nothing is sent yet.
-
-        Raises CredentialsError, or SettingsError for a way to the cloud that isn't safe.
-        """
+        """Find the credentials; nothing is sent yet. Raises CredentialsError, or SettingsError for an unsafe way."""
         check_transport(access, environ)
-        credentials = find_credentials(access, environ)
-        try:
-            return cls(access, credentials)
-        except (BotoCoreError, ValueError) as error:
-            raise CloudError(
-                f"{access.fcu}: {one_line(str(error))}; correct cloud.fcu in the stack's config"
-            ) from error
+        return cls(access, find_credentials(access, environ))
 
     @property
     def limits(self) -> Limits:
         """How long things may take."""
         return self.access.limits
 
-    def call(self, operation: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run one operation of `self.ec2`, translating what it raises.
-
-        An answer that isn't FCU's, and looking for something in one that isn't there, is a CloudError, too.
-        """
-        action = getattr(operation, "__name__", "request")
-        try:
-            answer = operation(*args, **kwargs)
-        except (BotoCoreError, ClientError) as error:
-            raise translate(error, action, self.access.fcu, self.access, self.credentials.source) from error
-        except (ResponseParserError, *_UNREADABLE) as error:
-            raise CloudError(
-                f"{action} at {self.access.fcu}: its answer can't be read ({type(error).__name__}); "
-                "is this OUTSCALE's API?"
-            ) from error
-        if not isinstance(answer, dict):
-            return answer
-        # botocore makes an empty answer of any XML, and every answer of FCU has its request's id
-        if not answer.get("ResponseMetadata", {}).get("RequestId"):
-            raise not_the_api(action, self.access.fcu, "not FCU's")
-        return cast("T", _Answer(answer, f"{action} at {self.access.fcu}"))
-
-    @property
+    @cached_property
     def account(self) -> str:
-        """The numeric account id, by ReadAccounts (there is no STS, and FCU does not tell)."""
-        return self.oapi.account
+        """The numeric account id, by ReadAccounts."""
+        with tried_once(self.access.api, self.credentials):
+            answer = self.call("ReadAccounts")
+        try:
+            return str(answer["Accounts"][0]["AccountId"])
+        except (KeyError, IndexError, TypeError) as error:
+            raise CloudError(f"{self.access.api}: ReadAccounts named no account; is this OUTSCALE's API?") from error
 
     def require_account(self, account: str, what: str) -> None:
         """Raise CredentialsError unless the key is of `account`, since another account's answers would mislead."""
-        self.oapi.require_account(account, what)
+        if self.account != account:
+            raise CredentialsError(
+                f"credentials: the key from {self.credentials.source} is of account {self.account}, but {what} "
+                f"belongs to account {account}; use a key of that account"
+            )
+
+    def call(self, action: str, parameters: Mapping[str, Any] = {}) -> dict[str, Any]:
+        """What an action answers. Where the cloud is busy or an answer got lost, an action that does no more the
+        second time is called again; any other only where it was refused before anything was done.
+        """
+        return self._content(action, self._send(action, parameters))
+
+    def create(
+        self,
+        action: str,
+        parameters: Mapping[str, Any],
+        read: Callable[[Mapping[str, Any]], T],
+        find: Callable[[], T | None],
+    ) -> T:
+        """Have an action make one thing, read from its answer; where the cloud is busy or an answer got lost, `find`
+        says whether it was made before another try makes it.
+        """
+        unsure, number = False, 0
+        while True:
+            try:
+                return read(self._content(action, self._send(action, parameters, tries=1)))
+            except CloudError as error:
+                unsure, number = unsure or not error.code, number + 1
+                if not unsure:
+                    raise
+                if (found := find()) is not None:
+                    return found
+                if number == _TRIES:
+                    raise
+            _pause(number)
+
+    def read_all(self, action: str, key: str, filters: Mapping[str, list[str]] = {}) -> Iterator[dict[str, Any]]:
+        """Everything that an action lists under `key`, page by page; CloudError where the list has no end.
+
+        A filter without values is fulfilled by nothing here; the API would take it for none.
+        """
+        if not all(filters.values()):
+            return
+        parameters: dict[str, Any] = {"Filters": dict(filters), "ResultsPerPage": _PAGE}
+        seen: set[str] = set()
+        while True:
+            answer = self.call(action, parameters)
+            if not isinstance(answer[key], list):
+                raise CloudError(f"{action} at {self.access.api}: its {key} are no list; is this OUTSCALE's API?")
+            yield from answer[key]
+            token = answer.get("NextPageToken")
+            if not token:
+                return
+            if not isinstance(token, str) or token in seen or len(seen) == _PAGES:
+                raise CloudError(f"{action} at {self.access.api}: its list has no end; is this OUTSCALE's API?")
+            seen.add(token)
+            parameters["NextPageToken"] = token
+
+    def forward(self, action: str, parameters: Mapping[str, Any]) -> tuple[int, bytes]:
+        """Status and body of the answer to another program's call, made as `call` makes it.
+
+        Raises CloudError where none came.
+        """
+        answer = self._send(action, parameters)
+        if answer.status == _OK and answer.content is None:
+            raise not_the_api(action, self.access.api, "no JSON object")
+        return answer.status, answer.body
+
+    def _send(self, action: str, parameters: Mapping[str, Any], tries: int = _TRIES) -> _Answer:
+        repeatable = _is_repeatable(action, parameters)
+        for number in range(1, tries + 1):
+            answer = self._try(action, parameters)
+            if isinstance(answer, BotoCoreError):
+                again = (repeatable and isinstance(answer, _LOST)) or (self._answered and isinstance(answer, _NOT_SENT))
+            else:
+                again = answer.status in (_BUSY if repeatable else _THROTTLED) or (
+                    repeatable and answer.status == _OK and answer.content is None
+                )
+            if not again:
+                break
+            if number < tries:
+                _pause(number)
+        if isinstance(answer, BotoCoreError):
+            raise self._translated(answer, action) from answer
+        return answer
+
+    def _try(self, action: str, parameters: Mapping[str, Any]) -> _Answer | BotoCoreError:
+        try:
+            answer = self._post(action, parameters)
+        except BotoCoreError as error:
+            return error
+        self._answered = True
+        return answer
+
+    def _post(self, action: str, parameters: Mapping[str, Any]) -> _Answer:
+        url = f"{self.access.api.rstrip('/')}/{action}"
+        data = json.dumps(parameters).encode()
+        headers = {"Content-Type": "application/json"}
+        request = AWSRequest("POST", url, headers=headers, data=data, stream_output=True)
+        keys = ReadOnlyCredentials(self.credentials.access_key, self.credentials.secret_key, None)
+        self.pace.wait()
+        SigV4Auth(keys, "osc", self.access.region).add_auth(request)
+        reply = exchange(self._session, request.prepare(), self.access.limits.connect + self.access.limits.answer)
+        if reply.status in _THROTTLED:
+            self.pace.slow_down()
+        if reply.status == HTTPStatus.UNAUTHORIZED and (wrong := clock_error(self.access.api, reply.headers)):
+            raise wrong
+        return _Answer(reply.status, reply.body)
+
+    def _translated(self, error: BotoCoreError, action: str) -> OmiError:
+        return translate(error, action, self.access.api, self.access)
+
+    @cached_property
+    def _session(self) -> URLLib3Session:
+        """Keeps its connections open, so that one handshake serves several calls."""
+        verify: Any = authority(self.access) or os.environ.get("AWS_CA_BUNDLE") or True
+        limits = self.access.limits
+        timeout: Any = (limits.connect, limits.answer)  # its stubs know only one number for both
+        proxies = get_environ_proxies(self.access.api)
+        return URLLib3Session(verify=verify, proxies=proxies, timeout=timeout, socket_options=_AT_ONCE)
+
+    def _content(self, action: str, answer: _Answer) -> dict[str, Any]:
+        content = answer.content
+        if answer.status != _OK:
+            raise refusal(answer.status, content, action, self.access, self.credentials.source)
+        if content is None:
+            raise not_the_api(action, self.access.api, "no JSON object")
+        return _Content(content, f"{action} at {self.access.api}")
+
+
+def _is_repeatable(action: str, parameters: Mapping[str, Any]) -> bool:
+    if action.startswith(("Read", "Delete")) or action in _REPEATABLE or parameters.get("DryRun") is True:
+        return True
+    return action == "CreateVms" and bool(parameters.get("ClientToken"))
+
+
+def _pause(tries: int) -> None:
+    """Wait after so many tries, longer each time."""
+    time.sleep(FIRST_PAUSE * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
+
+
+def authority(access: CloudAccess) -> str | None:
+    """The PEM file of the certificate authority to trust, None for the system's."""
+    return str(expand(access.ca_file)) if access.ca_file else None

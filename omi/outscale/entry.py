@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from omi.errors import BuildError, CloudError
-from omi.outscale.busy import is_gone, remove
+from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.deadline import TooLateError, within
+from omi.outscale.shapes import Group, Keypair, listed, parsed
 
 _LOOKUP = 30.0
 """Seconds for a name server's answer."""
@@ -37,45 +39,56 @@ def temporary_key(cloud: Cloud, name: str, folder: Path) -> Iterator[Path]:
         with os.fdopen(handle, "wb") as file:
             file.write(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
         public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-        cloud.call(cloud.ec2.import_key_pair, KeyName=name, PublicKeyMaterial=public + f" {name}\n".encode())
+        _import_key(cloud, name, public + f" {name}".encode())
         yield path
     finally:
         path.unlink(missing_ok=True)
         delete_key(cloud, name)
 
 
+def _import_key(cloud: Cloud, name: str, public: bytes) -> None:
+    wanted = {"KeypairName": name, "PublicKey": base64.b64encode(public).decode()}
+
+    def not_made() -> None:
+        """What it made without a good answer goes: that it has this very key can't be seen."""
+        delete_key(cloud, name)
+
+    cloud.create("CreateKeypair", wanted, lambda answer: True, not_made)
+
+
 def open_group(cloud: Cloud, name: str, port: int, source: str) -> str:
     """A new security group that lets `source` (CIDR) reach TCP `port`; returns its id. The sweep deletes it by name."""
-    answer = cloud.call(cloud.ec2.create_security_group, GroupName=name, Description="Alpine OMI: build and verify")
-    group_id = answer["GroupId"]
-    rule: Any = [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": source}]}]
-    cloud.call(cloud.ec2.authorize_security_group_ingress, GroupId=group_id, IpPermissions=rule)
+    group_id = cloud.create(
+        "CreateSecurityGroup",
+        {"SecurityGroupName": name, "Description": "Alpine OMI: build and verify"},
+        lambda answer: parsed(Group, answer["SecurityGroup"], "CreateSecurityGroup", cloud).group_id,
+        lambda: next(iter(find_groups(cloud, name)), None),
+    )
+    rule = {"IpProtocol": "tcp", "FromPortRange": port, "ToPortRange": port, "IpRanges": [source]}
+    cloud.create(
+        "CreateSecurityGroupRule",
+        {"SecurityGroupId": group_id, "Flow": "Inbound", "Rules": [rule]},
+        lambda answer: True,
+        lambda: any(group.rules for group in listed(cloud, Group, SecurityGroupIds=[group_id])) or None,
+    )
     return group_id
 
 
 def delete_key(cloud: Cloud, name: str) -> bool:
     """Delete a keypair; False if there was none."""
-    try:
-        pairs = cloud.call(cloud.ec2.describe_key_pairs, KeyNames=[name])["KeyPairs"]
-    except CloudError as error:
-        if is_gone(error):
-            return False
-        raise
-    if not any(pair.get("KeyName") == name for pair in pairs):
+    if not any(pair.name == name for pair in listed(cloud, Keypair, KeypairNames=[name])):
         return False
-    return remove(lambda: cloud.call(cloud.ec2.delete_key_pair, KeyName=name), cloud.limits.in_use)
+    return remove(partial(cloud.call, "DeleteKeypair", {"KeypairName": name}), cloud.limits.in_use)
 
 
 def delete_group(cloud: Cloud, group_id: str) -> bool:
     """Delete a security group, waiting while it is still in use; False if there was none."""
-    return remove(lambda: cloud.call(cloud.ec2.delete_security_group, GroupId=group_id), cloud.limits.in_use)
+    return remove(partial(cloud.call, "DeleteSecurityGroup", {"SecurityGroupId": group_id}), cloud.limits.in_use)
 
 
 def find_groups(cloud: Cloud, name: str) -> list[str]:
     """Ids of the account's security groups of exactly this name."""
-    filters: Any = [{"Name": "group-name", "Values": [name]}]
-    groups = cloud.call(cloud.ec2.describe_security_groups, Filters=filters)["SecurityGroups"]
-    return [group["GroupId"] for group in groups if group.get("GroupName") == name and group.get("GroupId")]
+    return [group.group_id for group in listed(cloud, Group, SecurityGroupNames=[name]) if group.name == name]
 
 
 def ssh_source(setting: str, api: str) -> str:

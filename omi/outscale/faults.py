@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 
 from omi.errors import CloudError, CredentialsError, OmiError, one_line
 from omi.image import CloudAccess
-from omi.outscale.cures import QUOTA
+from omi.outscale.cures import cure_of
 from omi.outscale.reaching import unreached
 from omi.outscale.refused import RefusedKeyError
 
-_REFUSED_KEY = frozenset(
-    {"AuthFailure", "SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidAccessKeyId", "IncompleteSignature"}
-)
-_REFUSED_ACTION = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+_REFUSED_KEY = frozenset({"SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidAccessKeyId", "IncompleteSignature"})
+_REFUSED_ACTION = frozenset({"AccessDenied", "AccessDeniedException"})
 TOLD = 300
 """Characters of what a server says that are told."""
 
 
 def refused_key(url: str, region: str, source: str, reason: str) -> RefusedKeyError:
-    """A 401, whichever API said it; it must never be tried again with the same key."""
+    """A 401, from OAPI or OOS; it must never be tried again with the same key."""
     return RefusedKeyError(
         f"credentials: {url} refused the access key from {source} ({one_line(reason, 80)}); "
         f"give the access key of an account of Region {region} (four wrong tries lock the account for a minute)"
@@ -56,18 +56,46 @@ def denied(action: str, url: str, source: str) -> CredentialsError:
     )
 
 
-def translate(
-    error: BotoCoreError | ClientError, action: str, url: str, access: CloudAccess, source: str, service: str = "ec2"
-) -> OmiError:
-    """The project's error for what botocore raised while it called `action` at `url`, one of those of `access`.
-
-    `service` is what policies call the API: ec2 (FCU) or s3 (OOS).
-    """
-    if isinstance(error, ClientError):
-        return _translate_answer(error, action, url, access.region, source, service)
+def translate(error: BotoCoreError, action: str, url: str, access: CloudAccess) -> OmiError:
+    """The project's error for what botocore raised on the way to `url`, one of those of `access`, and back."""
     if isinstance(error, HTTPClientError | ConnectionError):
         return unreached(error, action, url, access)
     return CloudError(f"{url}: {action} failed: {one_line(str(error), TOLD)}")
+
+
+def refusal(status: int, content: Mapping[str, Any] | None, action: str, access: CloudAccess, source: str) -> OmiError:
+    """The error for an answer of OAPI that isn't 200. It has a code only where the cloud refused for good."""
+    errors = (content or {}).get("Errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    told = " ".join(str(first[key]) for key in ("Type", "Code", "Details") if first.get(key))
+    code, kind = str(first.get("Code") or ""), str(first.get("Type") or "")
+    if status == HTTPStatus.UNAUTHORIZED:
+        if is_denied(code):
+            return denied(f"api:{action}", access.api, source)
+        return refused_key(access.api, access.region, source, told or "401")
+    if not told:
+        return not_oapi(action, access.api, status)
+    cure = cure_of(code, kind)
+    return CloudError(
+        f"{action} at {access.api}: {one_line(told, TOLD)}" + (f"; {cure}" if cure else ""),
+        "" if _may_pass(status) else code or kind,
+    )
+
+
+def refusal_of_store(error: ClientError, action: str, url: str, access: CloudAccess, source: str) -> OmiError:
+    """The error for an answer of OOS that is none of the good ones."""
+    answer = error.response.get("Error", {})
+    code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")), TOLD)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _REFUSED_ACTION:
+        return denied(f"s3:{_RIGHTS.get(error.operation_name, error.operation_name)}", url, source)
+    if code in _REFUSED_KEY or status == HTTPStatus.UNAUTHORIZED:
+        return refused_key(url, access.region, source, code or "401")
+    return CloudError(f"{action} at {url}: {message or 'no reason given'} ({code})", "" if _may_pass(status) else code)
+
+
+def _may_pass(status: int) -> bool:
+    return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def not_the_api(action: str, url: str, what: str) -> CloudError:
@@ -83,15 +111,3 @@ def not_oapi(action: str, url: str, status: int) -> CloudError:
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return CloudError(f"{where}; the proxy wants a login: put it into HTTPS_PROXY")
     return CloudError(f"{where}; is there a proxy or a page of maintenance? Run again")
-
-
-def _translate_answer(error: ClientError, action: str, url: str, region: str, source: str, service: str) -> OmiError:
-    answer = error.response.get("Error", {})
-    code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")), TOLD)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    if code in _REFUSED_ACTION:
-        return denied(f"{service}:{_RIGHTS.get(error.operation_name, error.operation_name)}", url, source)
-    if code in _REFUSED_KEY or status == 401:
-        return refused_key(url, region, source, code or "401")
-    cure = f"; {QUOTA}" if code.endswith("LimitExceeded") and code != "RequestLimitExceeded" else ""
-    return CloudError(f"{action} at {url}: {message or 'no reason given'} ({code}){cure}", code)

@@ -5,59 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from omi.errors import CloudError
-from omi.outscale.busy import is_gone, remove
+from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
+from omi.outscale.shapes import Omi, Snapshot, listed, tag_filter
 from omi.outscale.waiting import wait_until
 
-if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef, SnapshotTypeDef
-
-LEGACY = "legacy"
-"""The boot mode of an OMI that was registered without one."""
 _NEVER = threading.Event()
-
-
-@dataclass(frozen=True)
-class Omi:
-    """An OMI as FCU describes it; `created` in UTC, `volume_size` in GiB."""
-
-    omi_id: str
-    name: str
-    owner: str
-    state: str
-    description: str
-    created: datetime
-    volume_size: int
-    root_device: str
-    snapshots: tuple[str, ...]
-    tags: Mapping[str, str]
-    alias: str = ""
-    """Its owner's alias, `Outscale`; empty for an account without one."""
-
-    def bears(self, tags: Mapping[str, str]) -> bool:
-        """Whether it carries all of these tags with these values."""
-        return all(self.tags.get(key) == value for key, value in tags.items())
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A snapshot as FCU describes it; `progress` in percent."""
-
-    snapshot_id: str
-    owner: str
-    state: str
-    progress: int
-    volume_id: str
-    tags: Mapping[str, str]
-
-    def bears(self, tags: Mapping[str, str]) -> bool:
-        """Whether it carries all of these tags with these values."""
-        return all(self.tags.get(key) == value for key, value in tags.items())
 
 
 @dataclass(frozen=True)
@@ -79,22 +37,21 @@ class Ours:
 
 def find_own(cloud: Cloud, name: str) -> Omi | None:
     """The account's own OMI of this name; another account's public one may bear the same name and is not it."""
-    filters = [_filter("owner-id", cloud.account), _filter("name", name)]
-    found = [omi for omi in _describe(cloud, filters) if omi.name == name and omi.owner == cloud.account]
-    return found[0] if found else None
+    found = listed(cloud, Omi, AccountIds=[cloud.account], ImageNames=[name])
+    return next((omi for omi in found if omi.name == name and omi.owner == cloud.account), None)
 
 
 def is_name_taken(cloud: Cloud, name: str) -> bool:
     """Whether any OMI that this account may launch bears the name, whoever owns it."""
-    return any(omi.name == name for omi in _describe(cloud, [_filter("name", name)]))
+    return any(omi.name == name for omi in listed(cloud, Omi, ImageNames=[name]))
 
 
 def find_source(cloud: Cloud, pattern: str, owner: str) -> Omi:
     """The newest available OMI whose name fits `pattern` (`*` allowed) of an account alias or id; else CloudError."""
-    of_owner = _filter("owner-id" if owner.isdecimal() else "owner-alias", owner)
+    of_owner = {"AccountIds" if owner.isdecimal() else "AccountAliases": [owner]}
     found = [
         omi
-        for omi in _describe(cloud, [_filter("name", pattern), of_owner])
+        for omi in listed(cloud, Omi, ImageNames=[pattern], **of_owner)
         # again, should the cloud have ignored a filter: anyone may give an OMI of theirs such a name
         if omi.state == "available" and owner in {omi.owner, omi.alias} and fnmatchcase(omi.name, pattern)
     ]
@@ -108,33 +65,19 @@ def find_source(cloud: Cloud, pattern: str, owner: str) -> Omi:
 
 def read_omi(cloud: Cloud, omi_id: str) -> Omi | None:
     """The OMI of this id that the account may launch, or None."""
-    try:
-        images = cloud.call(cloud.ec2.describe_images, ImageIds=[omi_id])["Images"]
-    except CloudError as error:
-        if is_gone(error):
-            return None
-        raise
-    return next((omi for omi in map(_omi, images) if omi.omi_id == omi_id), None)
+    return next((omi for omi in listed(cloud, Omi, ImageIds=[omi_id]) if omi.omi_id == omi_id), None)
 
 
 def own_omis(cloud: Cloud, tags: Mapping[str, str]) -> list[Omi]:
     """The account's own OMIs that carry all of these tags."""
-    filters = [_filter("owner-id", cloud.account), *(_filter(f"tag:{key}", value) for key, value in tags.items())]
-    return [omi for omi in _describe(cloud, filters) if omi.owner == cloud.account and omi.bears(tags)]
+    found = listed(cloud, Omi, AccountIds=[cloud.account])
+    return [omi for omi in found if omi.owner == cloud.account and omi.bears(tags)]
 
 
 def read_snapshots(cloud: Cloud, snapshot_ids: Iterable[str]) -> list[Snapshot]:
     """Those of the ids that exist."""
-    found = []
-    for snapshot_id in snapshot_ids:
-        try:
-            answer = cloud.call(cloud.ec2.describe_snapshots, SnapshotIds=[snapshot_id])["Snapshots"]
-        except CloudError as error:
-            if is_gone(error):
-                continue
-            raise
-        found += [_snapshot(item) for item in answer if item.get("SnapshotId") == snapshot_id]
-    return found
+    wanted = set(snapshot_ids)
+    return [each for each in listed(cloud, Snapshot, SnapshotIds=wanted) if each.snapshot_id in wanted]
 
 
 def own_snapshots(
@@ -142,19 +85,12 @@ def own_snapshots(
 ) -> list[Snapshot]:
     """The account's own snapshots of these volumes, or those that carry all of these tags."""
     found: dict[str, Snapshot] = {}
-    wanted = [[_filter("volume-id", *volume_ids)]] if volume_ids else []
-    wanted += [[_filter(f"tag:{key}", value) for key, value in tags.items()]] if tags else []
-    for filters in wanted:
-        filters.append(_filter("owner-id", cloud.account))
-        for item in cloud.call(cloud.ec2.describe_snapshots, Filters=filters)["Snapshots"]:
-            snapshot = _snapshot(item)
-            fits = snapshot.volume_id in volume_ids or (
-                tags is not None and all(snapshot.tags.get(key) == value for key, value in tags.items())
-            )
-            if (
-                fits and snapshot.owner == cloud.account and snapshot.state != "deleting"
-            ):  # again, should the cloud have ignored a filter
-                found[snapshot.snapshot_id] = snapshot
+    for filters in ({"VolumeIds": volume_ids}, {"Tags": tag_filter(tags or {})}):
+        for each in listed(cloud, Snapshot, AccountIds=[cloud.account], **filters):
+            # again, should the cloud have ignored a filter
+            fits = each.volume_id in volume_ids or (bool(tags) and each.bears(tags or {}))
+            if fits and each.owner == cloud.account and each.state != "deleting":
+                found[each.snapshot_id] = each
     return list(found.values())
 
 
@@ -184,28 +120,18 @@ def wait_available(
 def put_tags(cloud: Cloud, resource_ids: Sequence[str], tags: Mapping[str, str]) -> None:
     """Set these tags on all of the resources; others that they carry stay."""
     if resource_ids and tags:
-        pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
-        cloud.call(cloud.ec2.create_tags, Resources=list(resource_ids), Tags=pairs)
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+        cloud.call("CreateTags", {"ResourceIds": list(resource_ids), "Tags": pairs})
 
 
 def complete_tags(cloud: Cloud, omi: Omi, tags: Mapping[str, str]) -> tuple[str, ...]:
     """Put what is missing of `tags` on the OMI and its snapshots; returns the ids that lacked some."""
     snapshots = read_snapshots(cloud, omi.snapshots)
-    carried = [(omi.omi_id, omi.tags), *((snapshot.snapshot_id, snapshot.tags) for snapshot in snapshots)]
     lacking = tuple(
-        identifier for identifier, theirs in carried if any(theirs.get(key) != value for key, value in tags.items())
+        [omi.omi_id] * (not omi.bears(tags)) + [each.snapshot_id for each in snapshots if not each.bears(tags)]
     )
     put_tags(cloud, lacking, tags)
     return lacking
-
-
-def read_boot_modes(cloud: Cloud, omi_id: str) -> tuple[str, ...]:
-    """The OMI's boot modes, sorted; by OAPI, since FCU doesn't tell them."""
-    images = cloud.oapi.read("ReadImages", {"Filters": {"ImageIds": [omi_id]}}).get("Images") or [{}]
-    try:
-        return tuple(sorted(str(mode) for mode in images[0].get("BootModes") or [LEGACY]))
-    except (AttributeError, LookupError, TypeError) as error:
-        raise CloudError(f"ReadImages: its answer on {omi_id} tells no boot modes; is this OUTSCALE's API?") from error
 
 
 def register_from(
@@ -217,11 +143,8 @@ def register_from(
     volume_type: str,
     stop: threading.Event = _NEVER,
 ) -> Omi:
-    """Register a second OMI under another name on the same snapshot; both use it until one is deregistered.
-
-    By OAPI, since FCU knows no boot modes.
-    """
-    bsu = {
+    """Register a second OMI under another name on the same snapshot; both use it until one is deregistered."""
+    bsu: dict[str, Any] = {
         "SnapshotId": omi.snapshots[0],
         "VolumeSize": omi.volume_size,
         "VolumeType": volume_type,
@@ -238,22 +161,20 @@ def register_from(
 
 
 def create_omi(cloud: Cloud, made_of: Mapping[str, Any], name: str, description: str, boot_modes: Sequence[str]) -> str:
-    """Ask OAPI for an OMI; its id. An answer that is lost is made up for by looking; CloudError where there is none."""
-    wanted = {
-        **made_of,
-        "ImageName": name,
-        "Description": description,
-        "BootModes": list(boot_modes),
-    }
-    try:
-        return str(cloud.oapi.change("CreateImage", wanted)["Image"]["ImageId"])
-    except (CloudError, KeyError, TypeError) as error:
+    """Have the cloud make an OMI; its id. One that it made without a good answer is found by its name."""
+    wanted = {**made_of, "ImageName": name, "Description": description, "BootModes": list(boot_modes)}
+
+    def found() -> str | None:
         made = find_own(cloud, name)
-        if made is not None and made.description == description:
-            return made.omi_id
-        if isinstance(error, CloudError):
-            raise
-        raise CloudError("CreateImage: its answer names no OMI") from error
+        return made.omi_id if made is not None and made.description == description else None
+
+    return cloud.create("CreateImage", wanted, lambda answer: _id_of(answer["Image"]), found)
+
+
+def _id_of(image: Any) -> str:
+    if not isinstance(image, dict) or not isinstance(image.get("ImageId"), str):
+        raise CloudError("CreateImage: its answer names no OMI")
+    return str(image["ImageId"])
 
 
 def delete_omi(cloud: Cloud, omi_id: str, snapshot_ids: Sequence[str], ours: Ours, say: Callable[[str], None]) -> None:
@@ -286,7 +207,7 @@ def deregister(cloud: Cloud, omi: Omi, ours: Ours) -> None:
     """Deregister an OMI and leave its snapshots; refuses as delete_omi does."""
     require_ours(cloud, omi, ours)
     _settle(cloud, omi)
-    remove(lambda: cloud.call(cloud.ec2.deregister_image, ImageId=omi.omi_id), cloud.limits.in_use)
+    remove(partial(cloud.call, "DeleteImage", {"ImageId": omi.omi_id}), cloud.limits.in_use)
 
 
 def require_ours(cloud: Cloud, omi: Omi, ours: Ours) -> None:
@@ -303,7 +224,7 @@ def require_ours(cloud: Cloud, omi: Omi, ours: Ours) -> None:
 
 def delete_snapshot(cloud: Cloud, snapshot_id: str) -> None:
     """Delete it, waiting while an OMI that is going still uses it."""
-    remove(lambda: cloud.call(cloud.ec2.delete_snapshot, SnapshotId=snapshot_id), cloud.limits.in_use)
+    remove(partial(cloud.call, "DeleteSnapshot", {"SnapshotId": snapshot_id}), cloud.limits.in_use)
 
 
 def _settle(cloud: Cloud, omi: Omi) -> None:
@@ -317,55 +238,3 @@ def _settle(cloud: Cloud, omi: Omi) -> None:
             every=2.0,
             setting="cloud.limits.image",
         )
-
-
-def _describe(cloud: Cloud, filters: list[FilterTypeDef]) -> list[Omi]:
-    # neither paging nor IncludeDeprecated: FCU knows only ids, owners and filters
-    return [_omi(item) for item in cloud.call(cloud.ec2.describe_images, Filters=filters)["Images"]]
-
-
-def _filter(name: str, *values: str) -> FilterTypeDef:
-    return {"Name": name, "Values": list(values)}
-
-
-def _tags(item: ImageTypeDef | SnapshotTypeDef) -> dict[str, str]:
-    return {tag.get("Key", ""): tag.get("Value", "") for tag in item.get("Tags", [])}
-
-
-def _omi(item: ImageTypeDef) -> Omi:
-    mappings = item.get("BlockDeviceMappings", [])
-    root = item.get("RootDeviceName", "/dev/sda1")
-    sizes = [entry.get("Ebs", {}).get("VolumeSize", 0) for entry in mappings if entry.get("DeviceName") == root]
-    return Omi(
-        omi_id=item.get("ImageId", ""),
-        name=item.get("Name", ""),
-        owner=item.get("OwnerId", ""),
-        state=item.get("State", ""),
-        description=item.get("Description", ""),
-        created=_when(item.get("CreationDate", "")),
-        volume_size=sizes[0] if sizes else 0,
-        root_device=root,
-        snapshots=tuple(entry["Ebs"]["SnapshotId"] for entry in mappings if entry.get("Ebs", {}).get("SnapshotId")),
-        tags=_tags(item),
-        alias=item.get("ImageOwnerAlias", ""),
-    )
-
-
-def _snapshot(item: SnapshotTypeDef) -> Snapshot:
-    percent = item.get("Progress", "").rstrip("%")
-    return Snapshot(
-        snapshot_id=item.get("SnapshotId", ""),
-        owner=item.get("OwnerId", ""),
-        state=item.get("State", ""),
-        progress=int(percent) if percent.isdecimal() and len(percent) <= 3 else 0,
-        volume_id=item.get("VolumeId", ""),
-        tags=_tags(item),
-    )
-
-
-def _when(text: str) -> datetime:
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        return datetime.fromtimestamp(0, UTC)
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)

@@ -23,11 +23,11 @@ from urllib3.exceptions import HTTPError
 
 from omi.errors import CloudError, OmiError, one_line
 from omi.image import CloudAccess
-from omi.outscale.busy import remove
+from omi.outscale.busy import IN_USE, remove
+from omi.outscale.cloud import authority
 from omi.outscale.credentials import Credentials, lone_session
 from omi.outscale.deadline import TooLateError, within
-from omi.outscale.faults import not_the_api, translate
-from omi.outscale.oapi import authority
+from omi.outscale.faults import not_the_api, refusal_of_store, translate
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -101,8 +101,10 @@ class ObjectStore:
         except TooLateError as error:
             told = f"{_TRIES} tries of {limits.connect + limits.answer} s (cloud.limits.connect and answer)"
             raise CloudError(f"{url}: no whole answer to {action} within {told}; run again") from error
-        except (BotoCoreError, ClientError) as error:
-            raise translate(error, action, url, self.access, self.credentials.source, "s3") from error
+        except BotoCoreError as error:
+            raise translate(error, action, url, self.access) from error
+        except ClientError as error:
+            raise refusal_of_store(error, action, url, self.access, self.credentials.source) from error
         except (ResponseParserError, ValueError, TypeError, AttributeError, LookupError) as error:
             raise CloudError(f"{action} at {url}: its answer can't be read ({type(error).__name__})") from error
 
@@ -226,7 +228,7 @@ class ObjectStore:
             self.call(self.s3.delete_bucket, Bucket=bucket)
         except CloudError as error:
             if error.code == "BucketNotEmpty":
-                raise CloudError(f"{error} (something is still written into it)", "InUse") from error
+                raise CloudError(f"{error} (something is still written into it)", IN_USE) from error
             if error.code not in _GONE:
                 raise
 

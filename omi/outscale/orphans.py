@@ -16,6 +16,7 @@ from omi.outscale.entry import delete_group, delete_key
 from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis, own_snapshots
 from omi.outscale.oos import ObjectStore, prefix_of
 from omi.outscale.refused import RefusedKeyError
+from omi.outscale.shapes import Group, Keypair, listed
 from omi.outscale.vms import delete_volume, own_volumes, terminate_vms, vms_with
 from omi.owner import Owner, build_id_of
 
@@ -45,7 +46,7 @@ def find_orphans(cloud: Cloud, ledger: Ledger, owner: Owner, names: Collection[s
     """
     for image in ledger.images:
         cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
-    view = read_account(cloud.oapi, owner, (image.record.omi for image in ledger.images))
+    view = read_account(cloud, owner, (image.record.omi for image in ledger.images))
     tags = owner.proof
     vms = vms_with(cloud, (), tags)
     snapshots = own_snapshots(cloud, tags=tags)
@@ -121,12 +122,12 @@ def _entries(cloud: Cloud, known: Collection[str]) -> Iterator[Orphan]:
         match = _NAMED.fullmatch(name)
         return match is not None and match[1] in known
 
-    for pair in cloud.call(cloud.ec2.describe_key_pairs)["KeyPairs"]:
-        if ours(name := pair.get("KeyName", "")):
-            yield Orphan("keypair", name, name, "left by a build or its check")
-    for group in cloud.call(cloud.ec2.describe_security_groups)["SecurityGroups"]:
-        if ours(name := group.get("GroupName", "")) and group.get("GroupId"):
-            yield Orphan("group", group["GroupId"], name, "left by a build or its check")
+    for pair in listed(cloud, Keypair):
+        if ours(pair.name):
+            yield Orphan("keypair", pair.name, pair.name, "left by a build or its check")
+    for group in listed(cloud, Group):
+        if ours(group.name):
+            yield Orphan("group", group.group_id, group.name, "left by a build or its check")
 
 
 def remove_orphans(

@@ -7,9 +7,9 @@ from typing import Any
 
 from omi.errors import CloudError
 from omi.identity import STAGE_TAGS, Identity
-from omi.outscale.busy import is_gone
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Omi, put_tags
+from omi.outscale.images import put_tags, read_omi, read_snapshots
+from omi.outscale.shapes import Omi
 from omi.profile.model import EVERYONE, Access
 
 
@@ -19,18 +19,17 @@ def share(cloud: Cloud, omi_id: str, access: Access) -> None:
     A failed call is made up for by looking. Raises CloudError that says whom the cloud refused.
     """
     have, want = _launchers(cloud, omi_id), access.launchers(cloud.account)
-    # FCU takes either additions or removals in one call
-    for change, who in (("Remove", have - want), ("Add", want - have)):
+    # either additions or removals in one call
+    for change, who in (("Removals", have - want), ("Additions", want - have)):
         if not who:
             continue
-        permission: Any = {change: [_entry(name) for name in sorted(who)]}
         try:
-            cloud.call(cloud.ec2.modify_image_attribute, ImageId=omi_id, LaunchPermission=permission)
+            _update(cloud, omi_id, PermissionsToLaunch={change: _permissions(who)})
         except CloudError as error:
             if _launchers(cloud, omi_id) == want:
                 return
             names = ", ".join(sorted(who))
-            done = f"shared with {names}" if change == "Add" else f"taken from {names}"
+            done = f"shared with {names}" if change == "Additions" else f"taken from {names}"
             raise CloudError(f"{omi_id} could not be {done}: {error}; see `access`", error.code) from error
 
 
@@ -40,19 +39,11 @@ def close_snapshots(cloud: Cloud, snapshot_ids: Sequence[str]) -> tuple[str, ...
     One that is gone counts as closed.
     """
     opened = []
-    for snapshot_id in snapshot_ids:
-        asked: Any = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission"}
-        try:
-            answer = cloud.call(cloud.ec2.describe_snapshot_attribute, **asked)
-        except CloudError as error:
-            if is_gone(error):
-                continue
-            raise
-        rights = [right for right in answer.get("CreateVolumePermissions", []) if right.get("UserId") != cloud.account]
-        if rights:
-            permission: Any = {"Remove": rights}
-            cloud.call(cloud.ec2.modify_snapshot_attribute, SnapshotId=snapshot_id, CreateVolumePermission=permission)
-            opened.append(snapshot_id)
+    for snapshot in read_snapshots(cloud, snapshot_ids):
+        if others := snapshot.permissions.names(cloud.account):
+            change = {"Removals": _permissions(others)}
+            cloud.call("UpdateSnapshot", {"SnapshotId": snapshot.snapshot_id, "PermissionsToCreateVolume": change})
+            opened.append(snapshot.snapshot_id)
     return tuple(opened)
 
 
@@ -60,21 +51,29 @@ def tell_stage(cloud: Cloud, omi: Omi, identity: Identity) -> None:
     """Make description and tags say how far the OMI's withdrawal is, and nothing of it where it is current."""
     tags = identity.stage_tags
     if stale := [key for key in STAGE_TAGS if key in omi.tags and key not in tags]:
-        keys: Any = [{"Key": key} for key in stale]
-        cloud.call(cloud.ec2.delete_tags, Resources=[omi.omi_id], Tags=keys)
+        pairs = [{"Key": key, "Value": omi.tags[key]} for key in stale]
+        cloud.call("DeleteTags", {"ResourceIds": [omi.omi_id], "Tags": pairs})
     if not omi.bears(tags):
         put_tags(cloud, [omi.omi_id], tags)
     if omi.description != identity.description:
-        cloud.call(cloud.ec2.modify_image_attribute, ImageId=omi.omi_id, Description={"Value": identity.description})
+        _update(cloud, omi.omi_id, Description=identity.description)
+
+
+def _update(cloud: Cloud, omi_id: str, **changes: Any) -> None:
+    cloud.call("UpdateImage", {"ImageId": omi_id, **changes})
 
 
 def _launchers(cloud: Cloud, omi_id: str) -> frozenset[str]:
-    """Who may launch it besides the owner, as Access.launchers tells."""
-    answer = cloud.call(cloud.ec2.describe_image_attribute, ImageId=omi_id, Attribute="launchPermission")
-    found = answer.get("LaunchPermissions", [])
-    names = {EVERYONE if item.get("Group") else item.get("UserId", "") for item in found}
-    return frozenset(names) - {"", cloud.account}
+    """Who may launch it besides the owner, as Access.launchers has them."""
+    omi = read_omi(cloud, omi_id)
+    if omi is None or omi.permissions is None:
+        raise CloudError(f"{omi_id}: ReadImages at {cloud.access.api} doesn't show who may launch it; run again")
+    return omi.permissions.names(cloud.account)
 
 
-def _entry(name: str) -> dict[str, str]:
-    return {"Group": "all"} if name == EVERYONE else {"UserId": name}
+def _permissions(who: frozenset[str]) -> dict[str, Any]:
+    accounts = sorted(who - {EVERYONE})
+    return {
+        **({"AccountIds": accounts} if accounts else {}),
+        **({"GlobalPermission": True} if EVERYONE in who else {}),
+    }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omi.errors import CloudError, CredentialsError
-from omi.outscale.oapi import Oapi
+from omi.outscale.cloud import Cloud
 
 _NONE = "00000000"
 _TAGS = [{"Key": "project", "Value": "alpine-omi"}]
@@ -32,7 +32,7 @@ DeleteVolume isn't among them: the build VM's volumes go with it, and the progra
 """
 
 
-def find_denied(oapi: Oapi) -> CredentialsError | None:
+def find_denied(cloud: Cloud) -> CredentialsError | None:
     """The first of Packer's calls that the key may not make, as the error that names it; None if it may make all.
 
     Asked by DryRun, which "checks whether you have the required permissions to perform the action" and does nothing
@@ -40,7 +40,7 @@ def find_denied(oapi: Oapi) -> CredentialsError | None:
     """
     for action, parameters in PACKER_CALLS.items():
         try:
-            oapi.read(action, {**parameters, "DryRun": True})
+            cloud.call(action, {**parameters, "DryRun": True})
         except CredentialsError as error:
             return error
         except CloudError:

@@ -6,15 +6,16 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.errors import CloudError
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Omi, create_omi, wait_available
+from omi.outscale.images import create_omi, wait_available
 from omi.outscale.oos import LONGEST_URL, MARK, ObjectStore, unpacked
+from omi.outscale.shapes import Omi
 from omi.outscale.waiting import wait_until
 
 FORMAT = "raw"
@@ -34,6 +35,7 @@ class _Part(BaseModel):
 
 
 class _Export(_Part):
+    bucket: str = Field(default="", alias="OsuBucket")
     manifest: str = Field(default="", alias="OsuManifestUrl")
 
 
@@ -80,12 +82,19 @@ def export_omi(cloud: Cloud, store: ObjectStore, omi: Omi, bucket: str, stop: th
     No key is sent: the export has the account's own rights to its own bucket.
     """
     wanted = {"DiskImageFormat": FORMAT, "OsuBucket": bucket, "OsuPrefix": "export/"}
-    answer = cloud.oapi.change("CreateImageExportTask", {"ImageId": omi.omi_id, "OsuExport": wanted})
-    task = _task(answer.get("ImageExportTask"))
+
+    def tasks(**filters: list[str]) -> Iterator[_Task]:
+        return map(_task, cloud.read_all("ReadImageExportTasks", "ImageExportTasks", filters))
+
+    task = cloud.create(
+        "CreateImageExportTask",
+        {"ImageId": omi.omi_id, "OsuExport": wanted},
+        lambda answer: _task(answer["ImageExportTask"]),
+        lambda: next((each for each in tasks() if each.export.bucket == bucket), None),
+    )
 
     def seen() -> _Task:
-        found = cloud.oapi.read("ReadImageExportTasks", {"Filters": {"TaskIds": [task.task]}}).get("ImageExportTasks")
-        return _task(found[0] if isinstance(found, list) and found else None)
+        return next((each for each in tasks(TaskIds=[task.task]) if each.task == task.task), None) or _task(None)
 
     done = wait_until(
         seen,

@@ -96,7 +96,7 @@ class Attempt:
         cloud = self.cloud
         if refused.status == HTTPStatus.UNAUTHORIZED and is_denied(refused.code):
             return str(denied(f"api:{refused.action}", cloud.access.api, cloud.credentials.source))
-        full = used_up(cloud.oapi) if refused.kind.startswith("TooManyResources") else []
+        full = used_up(cloud) if refused.kind.startswith("TooManyResources") else []
         parts = (f"{output.reason} ({refused})", f"used up: {', '.join(full)}" if full else "", refused.cure)
         return "; ".join(filter(None, parts))
 

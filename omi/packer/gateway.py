@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from omi.errors import OmiError
+from omi.outscale.cloud import Cloud
 from omi.outscale.credentials import Credentials
-from omi.outscale.oapi import Oapi
 from omi.outscale.rights import PACKER_CALLS
 from omi.packer.refusals import Refusal, refusal_of
 from omi.packer.signature import is_signed
@@ -63,12 +63,12 @@ class Gateway:
 
 
 @contextmanager
-def open_gateway(oapi: Oapi, folder: Path, say: Callable[[str], None]) -> Iterator[Gateway]:
+def open_gateway(cloud: Cloud, folder: Path, say: Callable[[str], None]) -> Iterator[Gateway]:
     """A gateway to the account, on this machine alone; its certificate is written to `folder`."""
     keys = Credentials(secrets.token_hex(10).upper(), secrets.token_hex(20))
     certificate = folder / "alpine-omi-gateway.pem"
     refusals: list[Refusal] = []
-    server = _Server(oapi, keys, say, refusals)
+    server = _Server(cloud, keys, say, refusals)
     server.socket = _context(certificate).wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="gateway", daemon=True)
     thread.start()
@@ -85,8 +85,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, oapi: Oapi, keys: Credentials, say: Callable[[str], None], refusals: list[Refusal]) -> None:
-        self.oapi, self.keys, self.say, self.refusals = oapi, keys, say, refusals
+    def __init__(self, cloud: Cloud, keys: Credentials, say: Callable[[str], None], refusals: list[Refusal]) -> None:
+        self.cloud, self.keys, self.say, self.refusals = cloud, keys, say, refusals
         self._said: set[str] = set()
         super().__init__((_HOST, 0), _Handler)
 
@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             return 400, b"{}"
         try:
-            status, answer = self.server.oapi.forward(action, parameters if isinstance(parameters, dict) else {})
+            status, answer = self.server.cloud.forward(action, parameters if isinstance(parameters, dict) else {})
         except OmiError as error:
             self.server.say(str(error))
             self.server.refusals.append(Refusal(action, _NO_ANSWER, details=str(error)))

@@ -14,8 +14,8 @@ from omi.identity import Identity
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import temporary_key
-from omi.outscale.images import Omi
-from omi.outscale.vms import Launch, Vm, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
+from omi.outscale.shapes import Omi, Vm
+from omi.outscale.vms import Launch, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
 from omi.outscale.waiting import InterruptedBuildError
 from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile

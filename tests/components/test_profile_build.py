@@ -60,7 +60,7 @@ def kept(revision: int) -> Step:
         project=OWNER.project, stack=OWNER.stack, stack_id=OWNER.stack_id,
         name=BUILD.image_name("3.23.6", revision), release="3.23.6",
         revision=revision, digest="sha256:old", build=BUILD, access=Access(),
-        cloud=CloudAccess(region="eu-west-2", api="a", fcu="f"), vm=BuildVm(),
+        cloud=CloudAccess(region="eu-west-2", api="a"), vm=BuildVm(),
     )  # fmt: skip
     stored = StoredCommand("an older create", "an older update", "an older delete", spec.to_json())
     return Step(LedgerImage(spec.name, spec, record_of(spec.name), stored), Action.KEEP, "superseded")

@@ -66,7 +66,7 @@ def disk_of(project: Project, account: str) -> bytes:
 
 def test_what_goes_wrong_at_home_begins_nothing_elsewhere(project: Project) -> None:
     cloud = project.configured("cloud")
-    there = {key: cloud[key] for key in ("api", "fcu", "oos")} | {"osc_profile": "main-us"}
+    there = {key: cloud[key] for key in ("api", "oos")} | {"osc_profile": "main-us"}
     project.configure("regions", {OTHER: {"cloud": there, "images": "copy"}})
     fault(project, action="CreateVms", status=400, region=HOME, times=-1)
     shown = " ".join(project.pulumi("preview", "-s", "e2e").text.split())

@@ -15,7 +15,7 @@ from tests.e2e.project import Project
 pytestmark = pytest.mark.slow
 
 BUILD = "v3_23-x86_64"
-REFUSED = {"action": "ModifyImageAttribute", "status": 403, "code": "OperationNotPermitted", "details": "not public"}
+REFUSED = {"action": "UpdateImage", "status": 403, "code": "OperationNotPermitted", "details": "not public"}
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def test_the_next_update_shares_it_after_it_was_verified_again(project: Project)
     assert images(project)[0]["PermissionsToLaunch"]["GlobalPermission"] is True
     calls = project.control(f"calls?since={before}")
     assert not [call for call in calls if call["action"] in ("CreateImage", "RegisterImage", "CreateSnapshot")]
-    launched = [call["number"] for call in calls if call["action"] in ("RunInstances", "CreateVms")]
-    ended = [call["number"] for call in calls if call["action"] in ("TerminateInstances", "DeleteVms")]
-    shared = [call["number"] for call in calls if call["action"] == "ModifyImageAttribute"]
+    launched = [call["number"] for call in calls if call["action"] == "CreateVms"]
+    ended = [call["number"] for call in calls if call["action"] == "DeleteVms"]
+    shared = [call["number"] for call in calls if call["action"] == "UpdateImage"]
     assert launched
     assert ended
     assert shared

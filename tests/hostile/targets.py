@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -19,8 +19,6 @@ from typing import Any
 from unittest.mock import patch
 
 import yaml
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
 
 from omi.apkindex.dependency import read_dependency
 from omi.apkindex.offer import Offer
@@ -30,13 +28,13 @@ from omi.errors import OmiError
 from omi.image import CloudAccess, ImageRecord
 from omi.ledger import StoredCommand, ledger_of_export, read_ledger
 from omi.outscale.account import read_account
-from omi.outscale.cloud import Cloud
+from omi.outscale.cloud import Cloud, _Answer
 from omi.outscale.credentials import Credentials, read_profile
 from omi.outscale.entry import find_groups, open_group
-from omi.outscale.images import find_own, own_snapshots, read_boot_modes, read_omi, read_snapshots, register_from
-from omi.outscale.oapi import Oapi, _Answer
+from omi.outscale.images import find_own, own_snapshots, read_omi, read_snapshots, register_from
 from omi.outscale.orphans import _entries
 from omi.outscale.publishing import close_snapshots, share
+from omi.outscale.shapes import Omi
 from omi.outscale.vms import Launch, console_tail, launch_vm, own_volumes, read_vm, vms_with
 from omi.packer.attempt import artifact
 from omi.packer.progress import PackerOutput
@@ -58,7 +56,7 @@ from tests.omi.apkindex.make import Key, index_text, signed
 from tests.omi.specs import OWNER, make_spec
 
 TOP = Path(__file__).resolve().parents[2]
-ACCESS = CloudAccess(region="eu-west-2", api="https://127.0.0.1:9/api/v1", fcu="https://127.0.0.1:9")
+ACCESS = CloudAccess(region="eu-west-2", api="https://127.0.0.1:9/api/v1")
 KEYS = Credentials("AKHOSTILE", "SKHOSTILE", "a test")
 ACCOUNT = "123456789012"
 LONGEST_MESSAGE = 10_000
@@ -77,7 +75,7 @@ class Target:
 def check(target: Target, data: bytes) -> str | None:
     """Run it; returns the error's message if it refused. Anything but a value or a one-line OmiError raises."""
     try:
-        with patch("omi.outscale.oapi._pause"):
+        with patch("omi.outscale.cloud._pause"):
             target.read(data)
     except OmiError as error:
         message = str(error)
@@ -156,41 +154,55 @@ def _index_records(data: bytes) -> object:
     return [Offer([(None, index)], asked).newest(name) for name in ("nginx", "openssl", "vlan")]
 
 
-def _oapi(answers: Callable[[str], _Answer]) -> Oapi:
-    oapi = Oapi(ACCESS, KEYS)
-    oapi._post = lambda action, _: answers(action)  # type: ignore[method-assign, assignment]
-    return oapi
+def _cloud(answers: Callable[[str], _Answer]) -> Cloud:
+    cloud = Cloud(ACCESS, KEYS)
+    cloud._post = lambda action, _: answers(action)  # type: ignore[method-assign, assignment]
+    return cloud
 
 
-def _cloud_oapi(data: bytes) -> object:
-    def answer(action: str) -> _Answer:
-        return _Answer(200, data)
+_CALLS: tuple[Callable[[Cloud], object], ...] = (
+    lambda cloud: cloud.account,
+    lambda cloud: find_own(cloud, "alpine-3.23.6-x86_64-r0"),
+    lambda cloud: read_omi(cloud, "ami-12345678"),
+    lambda cloud: read_snapshots(cloud, ["snap-12345678"]),
+    lambda cloud: own_snapshots(cloud, ["vol-12345678"], {"build-id": "b-1"}),
+    lambda cloud: register_from(cloud, _omi(), "other", "d", ("uefi",), "standard"),
+    lambda cloud: share(cloud, "ami-12345678", make_spec().access),
+    lambda cloud: close_snapshots(cloud, ["snap-12345678"]),
+    lambda cloud: read_vm(cloud, "i-12345678"),
+    lambda cloud: vms_with(cloud, ["key"], {"build-id": "b-1"}),
+    lambda cloud: own_volumes(cloud, {"build-id": "b-1"}),
+    lambda cloud: console_tail(cloud, "i-12345678", 5),
+    lambda cloud: find_groups(cloud, "alpine-omi-b-0123456789abcdef"),
+    lambda cloud: open_group(cloud, "alpine-omi-b-0123456789abcdef", 22, "127.0.0.1/32"),
+    lambda cloud: launch_vm(cloud, Launch("ami-1", "tinav6.c1r1p2", "key", "sg-1", "/dev/sda1", 1, {"a": "b"}, "uefi")),
+    lambda cloud: list(_entries(cloud, {"b-0123456789abcdef"})),
+    lambda cloud: read_account(cloud, OWNER),
+)
+_ACCOUNT = json.dumps({"Accounts": [{"AccountId": ACCOUNT}]}).encode()
 
+
+def _answered(data: bytes) -> object:
+    """`data` for every answer, and for all but the account's number."""
     kept: list[object] = []
-    for call in (
-        lambda: _oapi(answer).account,
-        lambda: read_boot_modes(_cloud_of(answer), "ami-12345678"),
-        lambda: register_from(_cloud_of(answer), _omi(), "other", "d", ("uefi",), "standard"),
-        lambda: launch_vm(_cloud_of(answer), _launch("uefi")),
-        lambda: _read_account(data),
-    ):
-        with_error(call, kept)
+    for call in _CALLS:
+        for known in (False, True):
+
+            def run(call: Callable[[Cloud], object] = call, known: bool = known) -> object:
+                return call(
+                    _cloud(lambda action: _Answer(200, _ACCOUNT if known and action == "ReadAccounts" else data))
+                )
+
+            with_error(run, kept)
     return kept
 
 
-def _read_account(data: bytes) -> object:
-    """The account's number is right, and what else is read is `data`."""
-    good = json.dumps({"Accounts": [{"AccountId": ACCOUNT}]}).encode()
-    oapi = _oapi(lambda action: _Answer(200, good if action == "ReadAccounts" else data))
-    return read_account(oapi, OWNER)
-
-
-def _refused_oapi(data: bytes) -> object:
+def _refused(data: bytes) -> object:
     kept: list[object] = []
     for status in (400, 401, 409, 404, 200, 302):
 
         def call(status: int = status) -> object:
-            return _oapi(lambda _: _Answer(status, data)).read("ReadVms", {})
+            return _cloud(lambda _: _Answer(status, data)).call("ReadVms")
 
         with_error(call, kept)
     return kept
@@ -202,87 +214,8 @@ def with_error(call: Callable[[], object], kept: list[object]) -> None:
     check(target, b"")
 
 
-@cache
-def _ec2() -> Cloud:
-    return Cloud(ACCESS, KEYS)
-
-
-def _cloud_of(answer: Callable[[str], _Answer]) -> Cloud:
-    """A cloud whose OAPI answers so and whose FCU has nothing."""
-    cloud = _fcu(200, b"<R><imagesSet/><reservationSet/></R>")
-    cloud.oapi = _oapi(answer)
-    return cloud
-
-
-def _fcu(status: int, body: bytes) -> Cloud:
-    """A cloud whose FCU always answers this."""
-    cloud = _ec2()
-    cloud.oapi = _oapi(lambda _: _Answer(200, json.dumps({"Accounts": [{"AccountId": ACCOUNT}]}).encode()))
-
-    class Raw:
-        def stream(self, amt: int = 1024, decode_content: bool = False) -> Iterator[bytes]:
-            yield body
-
-        def read(self, amt: int | None = None) -> bytes:
-            return body
-
-    def send(request: Any, **_: Any) -> AWSResponse:
-        return AWSResponse(request.url, status, HTTPHeaders(), Raw())
-
-    events: Any = cloud.ec2.meta.events
-    events.unregister("before-send.ec2", unique_id="hostile")
-    events.register_last("before-send.ec2", send, unique_id="hostile")
-    return cloud
-
-
-def _omi() -> Any:
-    from omi.outscale.images import Omi
-
-    return Omi("ami-1", "n", ACCOUNT, "available", "", datetime.now(UTC), 1, "/dev/sda1", ("snap-1",), {})
-
-
-def _launch(boot_mode: str | None) -> Launch:
-    return Launch("ami-1", "tinav6.c1r1p2", "key", "sg-1", "/dev/sda1", 1, {"a": "b"}, boot_mode)
-
-
-_FCU_CALLS: tuple[Callable[[Cloud], object], ...] = (
-    lambda cloud: find_own(cloud, "alpine-3.23.6-x86_64-r0"),
-    lambda cloud: read_omi(cloud, "ami-12345678"),
-    lambda cloud: read_snapshots(cloud, ["snap-12345678"]),
-    lambda cloud: own_snapshots(cloud, ["vol-12345678"], {"build-id": "b-1"}),
-    lambda cloud: share(cloud, "ami-12345678", make_spec().access),
-    lambda cloud: close_snapshots(cloud, ["snap-12345678"]),
-    lambda cloud: read_vm(cloud, "i-12345678"),
-    lambda cloud: vms_with(cloud, ["key"], {"build-id": "b-1"}),
-    lambda cloud: own_volumes(cloud, {"build-id": "b-1"}),
-    lambda cloud: console_tail(cloud, "i-12345678", 5),
-    lambda cloud: find_groups(cloud, "alpine-omi-b-0123456789abcdef"),
-    lambda cloud: open_group(cloud, "alpine-omi-b-0123456789abcdef", 22, "127.0.0.1/32"),
-    lambda cloud: launch_vm(cloud, _launch(None)),
-    lambda cloud: list(_entries(cloud, {"b-0123456789abcdef"})),
-)
-
-
-def _cloud_fcu(data: bytes) -> object:
-    kept: list[object] = []
-    for call in _FCU_CALLS:
-
-        def run(call: Callable[[Cloud], object] = call) -> object:
-            return call(_fcu(200, data))
-
-        with_error(run, kept)
-    return kept
-
-
-def _refused_fcu(data: bytes) -> object:
-    kept: list[object] = []
-    for status in (400, 401, 403, 409):
-
-        def run(status: int = status) -> object:
-            return read_omi(_fcu(status, data), "ami-12345678")
-
-        with_error(run, kept)
-    return kept
+def _omi() -> Omi:
+    return Omi.model_validate({**_IMAGE, "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Bsu": _BSU}]})
 
 
 def _ledger(data: bytes) -> object:
@@ -380,7 +313,7 @@ _WHOLE_STACK = {
     "alpine-omi:region": "eu-west-2",
     "alpine-omi:builds": ["a"],
     "alpine-omi:retention": {"release": {"keep": 2, "builds": ["a"]}, "protect": ["x"], "max_prunes": 3},
-    "alpine-omi:cloud": {"api": "https://127.0.0.1:1/api/v1", "fcu": "https://127.0.0.1:1", "osc_profile": "main"},
+    "alpine-omi:cloud": {"api": "https://127.0.0.1:1/api/v1", "osc_profile": "main"},
     "alpine-omi:adopt": [{"name": "n", "omi": "ami-12345678", "build": "a", "release": "3.23.6", "revision": 1}],
 }
 _RELEASES = {
@@ -418,32 +351,20 @@ _IMAGE = {
     "Tags": [{"Key": "project", "Value": "alpine-omi"}],
     "PermissionsToLaunch": {"AccountIds": [ACCOUNT], "GlobalPermission": False},
 }
+_BSU = {"SnapshotId": "snap-12345678", "VolumeSize": 1}
+_GROUP = {"SecurityGroupId": "sg-12345678", "SecurityGroupName": "alpine-omi-b-0123456789abcdef"}
 _OAPI = {
     "Accounts": [{"AccountId": ACCOUNT}],
     "Images": [_IMAGE],
     "Image": _IMAGE,
-    "Vms": [{"VmId": "i-12345678", "ImageId": "ami-12345678", "State": "running"}],
+    "Vms": [{"VmId": "i-12345678", "ImageId": "ami-12345678", "State": "running", "KeypairName": "key"}],
+    "Snapshots": [{"SnapshotId": "snap-12345678", "Progress": 10, "State": "completed", "VolumeId": "vol-12345678"}],
+    "Volumes": [{"VolumeId": "vol-12345678", "Tags": [{"Key": "build-id", "Value": "b-1"}]}],
+    "Keypairs": [{"KeypairName": "alpine-omi-b-0123456789abcdef-build"}],
+    "SecurityGroups": [_GROUP],
+    "SecurityGroup": _GROUP,
+    "ConsoleOutput": "aGVsbG8=",
 }
-_XML = b"""<?xml version="1.0"?><R xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId>
-<imagesSet><item><imageId>ami-12345678</imageId><name>alpine-3.23.6-x86_64-r0</name><imageOwnerId>123456789012
-</imageOwnerId><imageState>available</imageState><creationDate>2026-11-23T00:00:00.000Z</creationDate>
-<rootDeviceName>/dev/sda1</rootDeviceName><blockDeviceMapping><item><deviceName>/dev/sda1</deviceName><ebs>
-<snapshotId>snap-12345678</snapshotId><volumeSize>1</volumeSize></ebs></item></blockDeviceMapping>
-<tagSet><item><key>a</key><value>b</value></item></tagSet></item></imagesSet>
-<snapshotSet><item><snapshotId>snap-12345678</snapshotId><progress>10%</progress><status>completed</status>
-<volumeId>vol-12345678</volumeId></item></snapshotSet>
-<reservationSet><item><instancesSet><item><instanceId>i-12345678</instanceId><instanceState><code>16</code>
-<name>running</name></instanceState><keyName>key</keyName></item></instancesSet></item></reservationSet>
-<instancesSet><item><instanceId>i-12345678</instanceId></item></instancesSet>
-<volumeSet><item><volumeId>vol-12345678</volumeId></item></volumeSet><groupId>sg-12345678</groupId>
-<securityGroupInfo><item><groupId>sg-12345678</groupId><groupName>alpine-omi-b-0123456789abcdef</groupName></item>
-</securityGroupInfo><keySet><item><keyName>alpine-omi-b-0123456789abcdef-build</keyName></item></keySet>
-<launchPermission><item><userId>123456789012</userId></item></launchPermission>
-<instanceId>i-12345678</instanceId><timestamp>2026-11-23T00:00:00.000Z</timestamp><output>aGVsbG8=</output></R>"""
-_XML_ERROR = (
-    b"<Response><Errors><Error><Code>InvalidAMIID.NotFound</Code><Message>The image is not there.</Message>"
-    b"</Error></Errors><RequestID>1</RequestID></Response>"
-)
 _PACKER = b"""==> outscale-bsusurrogate.alpine: guest: STEP making the filesystem
     outscale-bsusurrogate.alpine: guest: RESULT {"used_bytes": 1, "trimmed_bytes": 2, "packages": 3}
 Build 'outscale-bsusurrogate.alpine' errored after 1 minute: Script exited with non-zero exit status: 1."""
@@ -479,14 +400,12 @@ def _targets() -> dict[str, Target]:
         "APKINDEX records": Target(_index_records, (index.encode(),)),
         "old releases": Target(_old, (json.dumps(_OLD).encode(), yaml.safe_dump(_OLD).encode()), True),
         "releases file": Target(_releases_file, (_as_json(to_yaml([_entry()])), to_yaml([_entry()]).encode()), True),
-        "OAPI answer": Target(_cloud_oapi, (json.dumps(_OAPI).encode(),), True),
+        "OAPI answer": Target(_answered, (json.dumps(_OAPI).encode(),), True),
         "OAPI refusal": Target(
-            _refused_oapi,
+            _refused,
             (json.dumps({"Errors": [{"Code": "9015", "Type": "ResourceConflict", "Details": "x"}]}).encode(),),
             True,
         ),
-        "FCU answer": Target(_cloud_fcu, (_XML,)),
-        "FCU refusal": Target(_refused_fcu, (_XML_ERROR,)),
         "ledger entry": Target(
             _ledger, (_outputs()["stdin"].encode(), _outputs()["stdout"].encode(), b"exec true"), True
         ),

@@ -15,7 +15,7 @@ import pytest
 
 from omi.errors import CloudError
 from omi.image import CloudAccess, Limits
-from omi.outscale import exchange, oapi
+from omi.outscale import cloud, exchange
 from omi.outscale.credentials import Credentials
 from omi.upstream.http import Got, Store, get_all
 
@@ -172,12 +172,12 @@ def test_an_api_that_answers_without_end_is_left(server: Server, monkeypatch: py
     server.talk = talk
     bomb()
     monkeypatch.setattr(exchange, "LONGEST", ROOM)
-    monkeypatch.setattr(oapi, "_pause", lambda tries: None)
+    monkeypatch.setattr(cloud, "_pause", lambda tries: None)
     limits = Limits(connect=1, answer=1)
-    access = CloudAccess(region="eu-west-2", api=f"{server.url}/api/v1", fcu=server.url, limits=limits)
+    access = CloudAccess(region="eu-west-2", api=f"{server.url}/api/v1", limits=limits)
     began = time.monotonic()
     with pytest.raises(CloudError) as raised:
-        oapi.Oapi(access, Credentials("AKHOSTILE", "SKHOSTILE")).read("ReadVms", {})
-    assert time.monotonic() - began < 2 * oapi._TRIES + 5
+        cloud.Cloud(access, Credentials("AKHOSTILE", "SKHOSTILE")).call("ReadVms")
+    assert time.monotonic() - began < 2 * cloud._TRIES + 5
     assert "SKHOSTILE" not in str(raised.value)
-    assert server.connections <= oapi._TRIES
+    assert server.connections <= cloud._TRIES

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from omi.errors import CloudError
-from omi.outscale.oapi import _Answer
+from omi.outscale.cloud import _Answer
 from omi.releases.entry import to_yaml
 from tests.hostile.strategies import LONG_NUMBER
-from tests.hostile.targets import ACCOUNT, TARGETS, _entry, _oapi, _outputs, check
+from tests.hostile.targets import ACCOUNT, TARGETS, _cloud, _entry, _outputs, check
 
 BUILD = "version: '3.23', arch: x86_64"
 
@@ -54,16 +54,15 @@ FOUND = [
     ("APKINDEX records", f"P:nginx\nV:1\n\nP:nginx\nV:{LONG_NUMBER}\n\nP:openssl\nV:3.5.1\n\n", None),
     ("facts of a VM", f"booted={LONG_NUMBER}", None),
     ("ledger entry", _outputs()["stdin"].replace('"release":"3.23.6"', f'"release":"3.{LONG_NUMBER}"'), None),
-    ("FCU answer", "", None),
-    ("FCU answer", "<R><volumeSet><item/></volumeSet></R>", None),
-    ("FCU answer", "<R><instancesSet/></R>", None),
+    ("OAPI answer", "", None),
     (
-        "FCU answer",
-        "<R><securityGroupInfo><item><groupName>alpine-omi-b-0123456789abcdef</groupName></item></securityGroupInfo></R>",
+        "OAPI answer",
+        '{"Volumes": [{}], "Vms": [], "Snapshots": [{"SnapshotId": "snap-12345678", "Progress": ' + LONG_NUMBER + "}]}",
         None,
     ),
-    ("FCU refusal", "\x01", None),
-    ("FCU answer", f"<R><snapshotSet><item><progress>{LONG_NUMBER}</progress></item></snapshotSet></R>", None),
+    ("OAPI answer", json.dumps({"SecurityGroups": [{"SecurityGroupName": "alpine-omi-b-0123456789abcdef"}]}), None),
+    ("OAPI answer", json.dumps({"Vms": {}, "SecurityGroup": [], "Image": 5, "ConsoleOutput": "a"}), None),
+    ("OAPI refusal", "\x01", None),
     ("OAPI answer", json.dumps({"Accounts": [{"AccountId": ACCOUNT}], "Images": {"0": None}, "Vms": []}), None),
     ("OAPI answer", json.dumps({"Accounts": [{"AccountId": ACCOUNT}], "Images": True, "Vms": []}), None),
     ("OAPI refusal", "[" * 100_000, None),
@@ -84,8 +83,8 @@ def test_a_list_whose_pages_never_end_is_left() -> None:
     def answer(_: str) -> _Answer:
         return _Answer(200, json.dumps({"Vms": [], "NextPageToken": f"{next(tokens)}"}).encode())
 
-    with pytest.raises(CloudError, match="more than 1000 pages"):
-        list(_oapi(answer).read_all("ReadVms", "Vms", {}))
+    with pytest.raises(CloudError, match="its list has no end"):
+        list(_cloud(answer).read_all("ReadVms", "Vms", {}))
 
 
 @pytest.mark.parametrize(("name", "text", "said"), FOUND, ids=[f"{name} {n}" for n, (name, _, _) in enumerate(FOUND)])

@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from omi.image import BuildVm, CloudAccess, ImageSpec
 from omi.outscale.cloud import Cloud
 from tests.omi.specs import make_spec
-from tests.sandbox.client import Sandbox, empty_volume, register, settings_for, snapshot
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2 import EC2Client
+from tests.openapi import check_request
+from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, settings_for, snapshot
 
 TOP = Path(__file__).resolve().parents[2]
 FAKE_PACKER = Path(__file__).with_name("fake_packer.sh")
@@ -49,9 +47,9 @@ class Account:
         return self.sandbox.account_id(OTHER_PROFILE)
 
     @property
-    def ec2(self) -> EC2Client:
+    def oapi(self) -> Oapi:
         """The plain client."""
-        return self.cloud.ec2
+        return self.sandbox.oapi(PROFILE)
 
     def spec(self, **changes: Any) -> ImageSpec:
         """A spec of an image in this account."""
@@ -62,26 +60,35 @@ class Account:
         self, name: str, description: str = "", tags: dict[str, str] | None = None, boot_modes: tuple[str, ...] = ()
     ) -> str:
         """An OMI of this account over a snapshot of its own."""
-        oapi = self.sandbox.oapi(PROFILE)
+        oapi = self.oapi
         volume = empty_volume(oapi)
         modes = {"BootModes": list(boot_modes)} if boot_modes else {}
         image = register(oapi, name, snapshot(oapi, volume), Description=description, **modes)
         oapi.call("DeleteVolume", VolumeId=volume)
         if tags:
-            self.ec2.create_tags(Resources=[image], Tags=[{"Key": key, "Value": tags[key]} for key in tags])
+            oapi.call("CreateTags", ResourceIds=[image], Tags=[{"Key": key, "Value": tags[key]} for key in tags])
         return image
+
+    def image(self, omi: str) -> dict[str, Any]:
+        """It as the API shows it."""
+        found: dict[str, Any] = self.oapi.call("ReadImages", Filters={"ImageIds": [omi]})["Images"][0]
+        return found
+
+    def tags(self, omi: str) -> dict[str, str]:
+        """Those of an OMI."""
+        return {tag["Key"]: tag["Value"] for tag in self.image(omi)["Tags"]}
 
     def launchers(self, omi: str) -> set[str]:
         """Account ids, and `all`."""
-        answer = self.ec2.describe_image_attribute(ImageId=omi, Attribute="launchPermission")
-        return {item.get("UserId") or item.get("Group") or "" for item in answer["LaunchPermissions"]}
+        permissions = self.image(omi)["PermissionsToLaunch"]
+        return {*permissions["AccountIds"], *(["all"] if permissions["GlobalPermission"] else [])}
 
     def left(self) -> dict[str, list[str]]:
         """Everything of a build that is there and not on its way out, by kind; snapshots of images are not told."""
         held = self.sandbox.control("GET", "inventory")[PROFILE]["resources"]
         used = {
-            each["Ebs"]["SnapshotId"]
-            for image in self.ec2.describe_images(Owners=["self"])["Images"]
+            each["Bsu"]["SnapshotId"]
+            for image in self.oapi.call("ReadImages", Filters={"AccountIds": [self.id]})["Images"]
             for each in image["BlockDeviceMappings"]
         }
         found = {
@@ -91,13 +98,25 @@ class Account:
         return {kind: ids for kind, ids in found.items() if ids}
 
 
+@pytest.fixture(autouse=True)
+def specified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request that the program sends is one of OUTSCALE's specification."""
+    post = Cloud._post
+
+    def checked(self: Cloud, action: str, parameters: Any) -> Any:
+        check_request(action, parameters)
+        return post(self, action, parameters)
+
+    monkeypatch.setattr(Cloud, "_post", checked)
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried or looked at again is so at once; the sandbox and the fake Packer need no longer."""
     monkeypatch.setattr("omi.packer.runner.EVERY", 0.02)
     monkeypatch.setattr("omi.packer.runner.LOOK_EVERY", 0.05)
     monkeypatch.setattr("omi.outscale.busy.EVERY", 0.02)
-    monkeypatch.setattr("omi.outscale.oapi.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("omi.outscale.cloud.FIRST_PAUSE", 0.01)
     monkeypatch.setattr("omi.outscale.transfer.EVERY", 0.02)
     monkeypatch.setattr("omi.build.AGAIN_AFTER", 0.01)
 
@@ -115,7 +134,6 @@ def account(
         access = CloudAccess(
             region=known["region"],
             api=known["endpoints"]["api"],
-            fcu=known["endpoints"]["fcu"],
             ca_file=str(sandbox.settings.ca_file),
         )
         yield Account(sandbox, access, Cloud.connect(access))

@@ -24,7 +24,7 @@ def make_spec(**changes: Any) -> ImageSpec:
         "digest": DIGEST,
         "build": Build(profile="alpine", name="a", version="3.23"),
         "access": Access(),
-        "cloud": CloudAccess(region="eu-west-2", api="https://127.0.0.1:9/api/v1", fcu="https://127.0.0.1:9"),
+        "cloud": CloudAccess(region="eu-west-2", api="https://127.0.0.1:9/api/v1"),
         "vm": BuildVm(ssh_port=2222),
     }
     return ImageSpec(**{**values, **changes})

@@ -6,7 +6,6 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator, narrated
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Omi, find_own, put_tags, read_boot_modes
+from omi.outscale.images import find_own, put_tags, read_omi
+from omi.outscale.shapes import Omi
 from omi.outscale.sweep import sweep
 from omi.outscale.waiting import InterruptedBuildError
 from omi.packer.inputs import RunFolder
@@ -228,7 +228,9 @@ def test_a_plugin_that_knows_no_boot_modes_is_made_up_for(bench: Bench, firmware
     spec = with_firmware(bench.account, firmware)
     record = bench.build(spec)
     assert (record.name, record.boot_modes) == (spec.name, modes)
-    assert read_boot_modes(bench.account.cloud, record.omi) == modes
+    made = read_omi(bench.account.cloud, record.omi)
+    assert made is not None
+    assert made.boot_modes == modes
     assert ImageRecord.from_json(record.to_json(), "it") == record
     assert bench.account.left() == {"image": [record.omi]}, "the one under the working name is gone"
 
@@ -324,7 +326,7 @@ PUBLIC = Access(public=True)
 
 def refuse_to_share(bench: Bench, *, after: bool = False) -> None:
     """Answer the next sharing by an error, before or after it is done."""
-    refused = {"action": "ModifyImageAttribute", "status": 403, "code": "OperationNotPermitted", "after": after}
+    refused = {"action": "UpdateImage", "status": 403, "code": "OperationNotPermitted", "after": after}
     bench.account.sandbox.control("POST", "faults", {**refused, "details": "you may not"})
 
 
@@ -336,7 +338,7 @@ def test_a_refused_share_leaves_a_verified_private_image_that_the_next_run_share
     said = str(raised.value)
     assert "\n" not in said
     assert "could not be shared with everyone: " in said
-    assert "you may not (OperationNotPermitted)" in said
+    assert "OperationNotPermitted you may not" in said
     assert "is verified and stays private; the next `pulumi up` shares it and takes it in" in said
     (left,) = bench.account.left()["image"]
     assert bench.account.left() == {"image": [left]}
@@ -439,7 +441,7 @@ def test_what_another_stack_builds_right_now_is_waited_for_before_it_is_adopted(
     omi_id = bench.account.register(spec.name, "made by another stack")
     whole, looks = find_own(bench.account.cloud, spec.name), list[str]()
     assert whole is not None
-    monkeypatch.setattr(omi.build, "find_own", lambda *_: replace(whole, state="pending"))
+    monkeypatch.setattr(omi.build, "find_own", lambda *_: whole.model_copy(update={"state": "pending"}))
 
     def waited(_: Cloud, omi_id: str, __: threading.Event) -> Omi:
         looks.append(omi_id)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from omi.__main__ import main
 from omi.identity import DISK, Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Omi, find_own
+from omi.outscale.images import find_own
+from omi.outscale.shapes import Omi
 from omi.profile.model import Access
 from tests.omi.conftest import Account
 
@@ -96,15 +96,13 @@ def test_delete_with_another_accounts_key_does_not_take_not_found_for_gone(desk:
 def test_update_makes_tags_and_access_be_what_the_spec_says(desk: Desk) -> None:
     spec = desk.account.spec(access=Access(accounts=(desk.account.other_id,)))
     omi = desk.account.register(spec.name)
-    desk.account.ec2.modify_image_attribute(ImageId=omi, LaunchPermission={"Add": [{"Group": "all"}]})
+    desk.account.oapi.call("UpdateImage", ImageId=omi, PermissionsToLaunch={"Additions": {"GlobalPermission": True}})
     record = desk.record(spec, omi)
     code, out, _ = desk.run("update", spec, record)
     assert code == 0
     assert ImageRecord.from_json(out, "output") == record
-    answer = desk.account.ec2.describe_image_attribute(ImageId=omi, Attribute="launchPermission")
-    assert [item.get("UserId") or item.get("Group") for item in answer["LaunchPermissions"]] == [desk.account.other_id]
-    tags = {tag["Key"]: tag["Value"] for tag in desk.account.ec2.describe_images(ImageIds=[omi])["Images"][0]["Tags"]}
-    assert tags == dict(Identity(spec).tags)
+    assert desk.account.launchers(omi) == {desk.account.other_id}
+    assert desk.account.tags(omi) == dict(Identity(spec).tags)
 
 
 def test_update_takes_down_the_digest_that_a_copy_has_told_of_its_disk(desk: Desk) -> None:
@@ -113,8 +111,7 @@ def test_update_takes_down_the_digest_that_a_copy_has_told_of_its_disk(desk: Des
     record = desk.record(spec, omi)
     _, out, _ = desk.run("update", spec, record)
     assert ImageRecord.from_json(out, "output") == record.model_copy(update={"disk": disk})
-    tags = {tag["Key"]: tag["Value"] for tag in desk.account.ec2.describe_images(ImageIds=[omi])["Images"][0]["Tags"]}
-    assert tags[DISK] == disk
+    assert desk.account.tags(omi)[DISK] == disk
 
 
 def test_update_of_an_image_that_is_gone_says_what_to_do(desk: Desk) -> None:
@@ -150,12 +147,12 @@ def test_without_a_record_nothing_is_deleted(desk: Desk) -> None:
 def test_adopt_records_what_is_there_and_changes_nothing(desk: Desk) -> None:
     spec = desk.account.spec()
     omi = desk.account.register(spec.name, tags={"owner": "somebody"}, boot_modes=("uefi", "legacy"))
-    before = desk.account.ec2.describe_images(ImageIds=[omi])["Images"]
+    before = desk.account.image(omi)
     code, out, _ = desk.run("adopt", spec, None)
     record = ImageRecord.from_json(out, "standard output")
     assert (code, record.omi, record.adopted, record.verified) == (0, omi, True, False)
     assert record.boot_modes == ("legacy", "uefi")
-    assert desk.account.ec2.describe_images(ImageIds=[omi])["Images"] == before
+    assert desk.account.image(omi) == before
 
 
 def test_adopt_of_this_stacks_own_image_manages_it(desk: Desk) -> None:
@@ -172,7 +169,7 @@ def test_adopt_waits_for_what_another_stack_registers_right_now(desk: Desk, monk
 
     def registering(cloud: Cloud, name: str) -> Omi | None:
         found = find_own(cloud, name)
-        return replace(found, state="pending") if found else None
+        return found.model_copy(update={"state": "pending"}) if found else None
 
     monkeypatch.setattr("omi.outscale.images.find_own", registering)
     code, out, err = desk.run("adopt", spec, None)

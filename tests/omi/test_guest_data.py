@@ -42,7 +42,7 @@ def spec(build: Build, trusted: tuple[str, ...] = ()) -> ImageSpec:
         digest="sha256:" + "0" * 64,
         build=build,
         access=Access(),
-        cloud=CloudAccess(region="eu-west-2", api="https://127.0.0.1:1/api/v1", fcu="https://127.0.0.1:1"),
+        cloud=CloudAccess(region="eu-west-2", api="https://127.0.0.1:1/api/v1"),
         vm=BuildVm(mirror="http://169.254.0.2:7442/alpine", trusted_keys=trusted),
     )
 

@@ -144,8 +144,8 @@ class Arena:
         return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
 
     def slow_down(self, slow: bool) -> None:
-        """Have calls that are the program's own take so long that moments between them can be met."""
-        faults = [{"action": "*", "face": face, "delay": SLOW, "times": -1} for face in ("fcu", "oos")] if slow else []
+        """Have calls take so long that moments between them can be met."""
+        faults = [{"action": "*", "face": face, "delay": SLOW, "times": -1} for face in ("oapi", "oos")] if slow else []
         url = f"http://127.0.0.1:{self.project.base_port + 1}/_sandbox/faults"
         body = json.dumps(faults).encode()
         with urllib.request.urlopen(urllib.request.Request(url, body, JSON_BODY, method="PUT"), timeout=10) as answer:

@@ -25,7 +25,7 @@ class CopyRunner(Runner):
         super().set_up()
         project = self.arena.project
         cloud = project.configured("cloud")
-        there = {key: cloud[key] for key in ("api", "fcu", "oos")} | {"osc_profile": ACCOUNTS[OTHER]}
+        there = {key: cloud[key] for key in ("api", "oos")} | {"osc_profile": ACCOUNTS[OTHER]}
         project.configure("regions", {OTHER: {"cloud": there, "images": "copy"}})
         for _ in range(2):
             before = self._last_call()

@@ -89,7 +89,7 @@ class Runner:
         done = self._run(UP)
         assert done.code == 0, done.text
         actions = [call["action"] for call in self.arena.calls(before)]
-        verify = actions.index("RunInstances")
+        _, verify = (number for number, action in enumerate(actions) if action == "CreateVms")
         self.starts = {"build": 0, "verify": verify, "prune": 0, "build and prune": verify}
         self.ends = {"build": verify, "verify": len(actions) - 1, "prune": 8, "build and prune": len(actions) + 5}
         self._require_good(self.arena.look(), "before the first run")

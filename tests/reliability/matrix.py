@@ -43,7 +43,7 @@ AFTER: dict[str, dict[str, Any]] = {
     "wrong body after the deed": {"body": "<html>under maintenance</html>", "after": True},
 }
 """Only for calls that change something."""
-_READS = ("Read", "Describe", "List", "Get")
+_READS = ("Read", "List", "Get")
 DOWN: dict[str, dict[str, Any]] = {
     "object store down from then on": {"status": 503, "times": 1000},
     "object store cut off from then on": {"cut": True, "times": 1000},

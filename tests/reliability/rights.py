@@ -140,7 +140,8 @@ def fail_tagging(booth: Booth, go: Go) -> None:
 def fail_launch(booth: Booth, go: Go) -> None:
     """A build whose VM is refused, as for a used-up quota."""
     prepared = prepare(booth, "build")
-    booth.set_faults({"face": "oapi", "action": "CreateVms", "status": 400, "times": -1})
+    quota = {"code": "10029", "type": "TooManyResources (QuotaExceded)"}
+    booth.set_faults({"face": "oapi", "action": "CreateVms", "status": 400, "times": -1, **quota})
     go.run(lambda: perform(booth, "build", prepared))
     booth.set_faults()
 
@@ -202,7 +203,7 @@ def whole_copy(booth: Booth, go: Go) -> None:
     with tempfile.TemporaryDirectory(dir=booth.stage.folder.parent) as folder:
         project = _project(booth, Path(folder))
         cloud = project.configured("cloud")
-        there = {key: cloud[key] for key in ("api", "fcu", "oos")} | {"osc_profile": booth.accounts[HERE]}
+        there = {key: cloud[key] for key in ("api", "oos")} | {"osc_profile": booth.accounts[HERE]}
         project.configure("region", HOME)
         project.configure("cloud", {**cloud, "osc_profile": booth.accounts[HOME]})
         project.configure("regions", {HERE: {"cloud": there, "images": "copy"}})

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 WORKERS = 4
 BY_PULUMI = ("whole way", "whole copy")
 """tests/e2e/test_secrets.py and test_copy.py go such ways by these policies."""
-TAKEN = ("api:ReadVms", "ec2:DeleteTags", "ec2:DeregisterImage", "ec2:DescribeImageAttribute", "ec2:GetConsoleOutput")
+TAKEN = ("api:CreateKeypair", "api:DeleteTags", "api:ReadConsoleOutput", "api:ReadVms", "api:UpdateSnapshot")
 
 COPY_TAKEN = ("api:ReadImageExportTasks", "s3:DeleteBucket", "s3:PutObject")
 

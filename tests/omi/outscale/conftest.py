@@ -31,7 +31,6 @@ def access_of(sandbox: Sandbox, profile: str) -> CloudAccess:
     return CloudAccess(
         region=known["region"],
         api=known["endpoints"]["api"],
-        fcu=known["endpoints"]["fcu"],
         ca_file=str(sandbox.settings.ca_file),
         osc_file=str(sandbox.settings.profiles_file),
         osc_profile=profile,

@@ -8,9 +8,9 @@ import pytest
 from omi.errors import CloudError, CredentialsError
 from omi.identity import Identity
 from omi.image import CloudAccess
-from omi.outscale import oapi as oapi_module
+from omi.outscale import cloud as cloud_module
 from omi.outscale.account import read_account
-from omi.outscale.oapi import Oapi
+from omi.outscale.cloud import Cloud
 from omi.profile.model import Access
 from tests.omi.outscale.conftest import access_of
 from tests.omi.specs import OWNER, make_spec
@@ -29,13 +29,13 @@ def tagged(client: Client, resource: str, tags: dict[str, str]) -> str:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The actions that are sent, as they are."""
     seen: list[str] = []
-    post = Oapi._post
+    post = Cloud._post
 
-    def counted(self: Oapi, action: str, parameters: Any) -> Any:
+    def counted(self: Cloud, action: str, parameters: Any) -> Any:
         seen.append(action)
         return post(self, action, parameters)
 
-    monkeypatch.setattr(Oapi, "_post", counted)
+    monkeypatch.setattr(Cloud, "_post", counted)
     return seen
 
 
@@ -58,7 +58,7 @@ def test_own_images_are_told_with_access_marks_and_users(sandbox: Sandbox, acces
     wait_state(client, vm, "running")
     launch(client)  # from the official OMI, which is another account's
 
-    view = read_account(Oapi.connect(access), OWNER)
+    view = read_account(Cloud.connect(access), OWNER)
 
     assert view.account == sandbox.account_id("main")
     assert [image.omi for image in view.images] == [other, ours]
@@ -68,40 +68,40 @@ def test_own_images_are_told_with_access_marks_and_users(sandbox: Sandbox, acces
     assert foreign.access == Access(public=True, accounts=(friend,))
 
     client.call("DeleteVms", VmIds=[vm])
-    assert read_account(Oapi.connect(access), OWNER).by_omi[ours].used_by == ()
+    assert read_account(Cloud.connect(access), OWNER).by_omi[ours].used_by == ()
 
 
 def test_another_accounts_public_image_is_not_in_the_view(sandbox: Sandbox, client: Client) -> None:
     made = register(client, "alpine-3.23.6-x86_64-r0", snapshot(client, empty_volume(client)))
     client.call("UpdateImage", ImageId=made, PermissionsToLaunch={"Additions": {"GlobalPermission": True}})
-    assert read_account(Oapi.connect(access_of(sandbox, "second")), OWNER).images == ()
+    assert read_account(Cloud.connect(access_of(sandbox, "second")), OWNER).images == ()
 
 
 def test_what_an_interrupted_build_left_does_not_hold_its_name(access: CloudAccess, client: Client) -> None:
     identity = Identity(make_spec())
     disk = snapshot(client, empty_volume(client))
     left = register(client, identity.spec.name, disk, Description=identity.description)
-    view = read_account(Oapi.connect(access), OWNER)
+    view = read_account(Cloud.connect(access), OWNER)
     assert left in view.by_omi
     assert view.by_name == {}
     assert list(view.revisions(identity.spec.name, "")) == []
 
     tagged(client, left, dict(identity.tags))
-    assert read_account(Oapi.connect(access), OWNER).by_name[identity.spec.name].managed
+    assert read_account(Cloud.connect(access), OWNER).by_name[identity.spec.name].managed
 
 
 def test_many_images_come_page_by_page(access: CloudAccess, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oapi_module, "_PAGE", 2)
+    monkeypatch.setattr(cloud_module, "_PAGE", 2)
     disk = snapshot(client, empty_volume(client))
     made = {register(client, f"image-{number}", disk) for number in range(5)}
-    assert {image.omi for image in read_account(Oapi.connect(access), OWNER).images} == made
+    assert {image.omi for image in read_account(Cloud.connect(access), OWNER).images} == made
 
 
 def test_a_plan_costs_three_calls(access: CloudAccess, client: Client, calls: list[str]) -> None:
     disk = snapshot(client, empty_volume(client))
     for number in range(5):
         tagged(client, register(client, f"image-{number}", disk), OURS)
-    assert len(read_account(Oapi.connect(access), OWNER).images) == 5
+    assert len(read_account(Cloud.connect(access), OWNER).images) == 5
     assert sorted(calls) == ["ReadAccounts", "ReadImages", "ReadVms"]
 
 
@@ -111,7 +111,7 @@ def test_a_refused_key_is_tried_once_and_told_in_one_line(
     plain = access.model_copy(update={"osc_file": None, "osc_profile": None})
     keys = {"OSC_ACCESS_KEY": sandbox.profiles["main"]["access_key"], "OSC_SECRET_KEY": "WRONGSECRET"}
     with pytest.raises(CredentialsError, match=re.escape(access.api)) as raised:
-        read_account(Oapi.connect(plain, keys), OWNER)
+        read_account(Cloud.connect(plain, keys), OWNER)
     assert calls == ["ReadAccounts"]
     assert "\n" not in str(raised.value)
     assert "WRONGSECRET" not in str(raised.value)
@@ -120,38 +120,38 @@ def test_a_refused_key_is_tried_once_and_told_in_one_line(
 def test_a_busy_cloud_is_asked_again(
     sandbox: Sandbox, access: CloudAccess, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omi.outscale.oapi.time.sleep", lambda _: None)
+    monkeypatch.setattr("omi.outscale.cloud.time.sleep", lambda _: None)
     sandbox.control("POST", "faults", {"action": "ReadImages", "times": 2, "status": 503})
-    assert read_account(Oapi.connect(access), OWNER).images == ()
+    assert read_account(Cloud.connect(access), OWNER).images == ()
     assert calls.count("ReadImages") == 3
 
 
 def test_an_unreachable_cloud_is_one_line(access: CloudAccess) -> None:
     nowhere = access.model_copy(update={"api": "https://127.0.0.1:9/api/v1"})
     with pytest.raises(CloudError, match="connection refused"):
-        read_account(Oapi.connect(nowhere), OWNER)
+        read_account(Cloud.connect(nowhere), OWNER)
 
 
 def test_an_answer_of_another_shape_is_one_line(access: CloudAccess, monkeypatch: pytest.MonkeyPatch) -> None:
-    def odd(self: Oapi, action: str, parameters: Any) -> Any:
+    def odd(self: Cloud, action: str, parameters: Any = None) -> Any:
         return {"Accounts": [{"AccountId": "1"}], "Images": [{"AccountId": 5}], "Vms": []}
 
-    monkeypatch.setattr(Oapi, "read", odd)
+    monkeypatch.setattr(Cloud, "call", odd)
     with pytest.raises(CloudError, match=r"ReadImages at .* cannot be read: ImageId"):
-        read_account(Oapi.connect(access), OWNER)
+        read_account(Cloud.connect(access), OWNER)
 
 
 def test_an_image_that_a_list_lacks_is_asked_for_by_its_id(
     access: CloudAccess, client: Client, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = register(client, "alpine-3.23.6-x86_64-r0", snapshot(client, empty_volume(client)))
-    read = Oapi.read
+    read = Cloud.call
 
-    def forgetful(self: Oapi, action: str, parameters: Any) -> Any:
+    def forgetful(self: Cloud, action: str, parameters: Any = {}) -> Any:  # noqa: B006
         answer = read(self, action, parameters)
         return {**answer, "Images": []} if "AccountIds" in parameters.get("Filters", {}) else answer
 
-    monkeypatch.setattr(Oapi, "read", forgetful)
-    view = read_account(Oapi.connect(access), OWNER, [there, "ami-deadbeef"])
+    monkeypatch.setattr(Cloud, "call", forgetful)
+    view = read_account(Cloud.connect(access), OWNER, [there, "ami-deadbeef"])
     assert list(view.by_omi) == [there]
     assert calls.count("ReadImages") == 2

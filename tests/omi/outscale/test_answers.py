@@ -31,9 +31,9 @@ def cloud(access: CloudAccess, request: pytest.FixtureRequest) -> Cloud:
     return Cloud.connect(access.model_copy(update={"limits": Limits(answer=3 if impatient else 60)}))
 
 
-def test_fcu_answering_with_a_page_is_told_and_no_fault_of_the_program(sandbox: Sandbox, cloud: Cloud) -> None:
-    sandbox.control("POST", "faults", {"action": "DescribeImages", "body": PAGE})
-    with pytest.raises(CloudError, match=r"^describe_images at https://.*: its answer is not FCU's; is there a proxy"):
+def test_a_page_in_place_of_a_list_is_told_and_no_fault_of_the_program(sandbox: Sandbox, cloud: Cloud) -> None:
+    sandbox.control("POST", "faults", {"action": "ReadImages", "body": PAGE, "times": -1})
+    with pytest.raises(CloudError, match=r"^ReadImages at https://.*: its answer is no JSON object; is there a proxy"):
         find_source(cloud, "Debian-12-*", "Outscale")
 
 
@@ -47,7 +47,7 @@ def test_oapi_is_asked_again_for_what_it_only_tells(sandbox: Sandbox, cloud: Clo
 def test_oapi_is_asked_once_for_what_it_may_have_done(sandbox: Sandbox, cloud: Cloud, fault: dict[str, Any]) -> None:
     sandbox.control("POST", "faults", {"action": "CreateKeypair", "after": True, **fault})
     with pytest.raises(CloudError):
-        cloud.oapi.change("CreateKeypair", {"KeypairName": "once"})
+        cloud.call("CreateKeypair", {"KeypairName": "once"})
     sandbox.control("DELETE", "faults")
 
     def made() -> int:
@@ -60,7 +60,7 @@ def test_oapi_is_asked_once_for_what_it_may_have_done(sandbox: Sandbox, cloud: C
 def test_an_answer_that_hangs_is_told_with_its_limit(sandbox: Sandbox, cloud: Cloud) -> None:
     sandbox.control("POST", "faults", {"action": "CreateKeypair", "hang": True})
     with pytest.raises(CloudError, match=r"no answer to CreateKeypair within 3 s \(cloud\.limits\.answer\); run again"):
-        cloud.oapi.change("CreateKeypair", {"KeypairName": "never"})
+        cloud.call("CreateKeypair", {"KeypairName": "never"})
 
 
 def test_oapi_answering_with_a_page_for_long_is_told(sandbox: Sandbox, cloud: Cloud) -> None:
@@ -71,23 +71,21 @@ def test_oapi_answering_with_a_page_for_long_is_told(sandbox: Sandbox, cloud: Cl
         _ = cloud.account
 
 
-def test_a_quota_that_is_used_up_is_told_with_its_cure_on_both_faces(sandbox: Sandbox, cloud: Cloud) -> None:
+def test_a_quota_that_is_used_up_is_told_with_its_cure(sandbox: Sandbox, cloud: Cloud) -> None:
     sandbox.control("PUT", "quotas", {"keypair_limit": 1})
-    cloud.oapi.change("CreateKeypair", {"KeypairName": "one"})
+    cloud.call("CreateKeypair", {"KeypairName": "one"})
     cure = "the account's quota is used up: remove what is not needed or ask OUTSCALE for more, then run again"
     with pytest.raises(CloudError, match=rf"keypair_limit of 1 is reached\.; {cure}$"):
-        cloud.oapi.change("CreateKeypair", {"KeypairName": "two"})
-    with pytest.raises(CloudError, match=rf"keypair_limit of 1 is reached\. \(ResourceLimitExceeded\); {cure}$"):
-        cloud.call(cloud.ec2.create_key_pair, KeyName="two")
-    assert used_up(cloud.oapi) == ["keypair_limit (1 of 1)"]
+        cloud.call("CreateKeypair", {"KeypairName": "two"})
+    assert used_up(cloud) == ["keypair_limit (1 of 1)"]
     sandbox.control("POST", "faults", {"action": "ReadQuotas", "body": "{}"})
-    assert used_up(cloud.oapi) == [], "it is only told"
+    assert used_up(cloud) == [], "it is only told"
 
 
 def test_an_answer_that_is_none_is_not_told_as_a_vm_that_does_not_stop(sandbox: Sandbox, cloud: Cloud) -> None:
     vm = launch(sandbox.oapi("main"))
-    sandbox.control("POST", "faults", {"action": "DescribeInstances", "body": PAGE})
-    with pytest.raises(CloudError, match="its answer is not FCU's"):
+    sandbox.control("POST", "faults", {"action": "ReadVms", "body": PAGE, "times": -1})
+    with pytest.raises(CloudError, match="its answer is no JSON object"):
         stop_vm(cloud, vm, 5)
     sandbox.control("PUT", "faults", {"resource": "vm", "state": "stopping", "times": -1})
     assert not stop_vm(cloud, launch(sandbox.oapi("main")), 0.2)
@@ -101,9 +99,8 @@ def test_a_source_omi_of_another_owner_is_never_taken(
     oapi = sandbox.oapi("second")
     theirs = register(oapi, "Debian-12-2099-01-01", snapshot(oapi, empty_volume(oapi)))
     oapi.call("UpdateImage", ImageId=theirs, PermissionsToLaunch={"Additions": {"GlobalPermission": True}})
-    for module, key in (("fcu", "owner-alias"), ("oapi", "AccountAliases")):
-        filters = import_module(f"sandbox.{module}.images").FILTERS
-        monkeypatch.setitem(filters, key, lambda one: ["Outscale"])
+    filters = import_module("sandbox.oapi.images").FILTERS
+    monkeypatch.setitem(filters, "AccountAliases", lambda one: ["Outscale"])
     assert find_source(cloud, "Debian-12-*", "Outscale").omi_id == official.omi_id
     with pytest.raises(CloudError, match="nothing named 'Debian-13"):
         find_source(cloud, "Debian-13*", "Outscale")

@@ -16,7 +16,8 @@ from omi.narration import Narrator
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import open_group
-from omi.outscale.images import Omi, find_own
+from omi.outscale.images import find_own
+from omi.outscale.shapes import Omi
 from omi.packer.inputs import RunFolder
 from omi.verify.boot import Verification
 from tests.omi.conftest import Account, FakePacker

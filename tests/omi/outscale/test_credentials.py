@@ -18,7 +18,6 @@ def access(osc_file: str | None = None, osc_profile: str | None = None) -> Cloud
     return CloudAccess(
         region=REGION,
         api="https://127.0.0.1:1/api/v1",
-        fcu="https://127.0.0.1:1",
         osc_file=osc_file,
         osc_profile=osc_profile,
     )
@@ -102,8 +101,7 @@ def test_explicit_keys_never_touch_the_aws_files(
     monkeypatch.setenv(name, "no-such-profile")
     (home / ".aws").mkdir()
     (home / ".aws" / "config").write_text("no INI file [")
-    for user in ("cloud", "oos"):
-        monkeypatch.setattr(f"omi.outscale.{user}.lone_session", lone_session)
+    monkeypatch.setattr("omi.outscale.oos.lone_session", lone_session)
     connected = Cloud.connect(access(), environ)
     assert connected.credentials.access_key in {"ENVKEY", "WORKKEY"}
     ObjectStore(access(), connected.credentials)

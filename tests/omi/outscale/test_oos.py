@@ -16,9 +16,10 @@ import pytest
 from omi.errors import CloudError, CredentialsError
 from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Omi, find_own
+from omi.outscale.images import find_own
 from omi.outscale.oos import MARK, Mark, ObjectStore, drop_buckets, prefix_of, temporary_bucket, unpacked
 from omi.outscale.orphans import find_buckets, remove_orphans
+from omi.outscale.shapes import Omi
 from omi.outscale.transfer import Exported, digest_of, export_omi, import_omi, offer
 from omi.outscale.waiting import InterruptedBuildError
 from tests.omi.outscale.conftest import access_of
@@ -172,7 +173,7 @@ def test_a_right_that_a_copy_lacks_is_told_as_its_policy_names_it(
     calls: dict[str, Callable[[], object]] = {
         "s3:ListAllMyBuckets": store.own,
         "s3:ListBucket": lambda: store.keys(bucket),
-        "api:ReadImageExportTasks": lambda: Cloud.connect(store.access).oapi.read("ReadImageExportTasks", {}),
+        "api:ReadImageExportTasks": lambda: Cloud.connect(store.access).call("ReadImageExportTasks"),
     }
     with pytest.raises(CredentialsError, match=rf"may not call {right} at .*eim-policy-copy\.json"):
         calls[right]()

@@ -13,7 +13,6 @@ from omi.image import CloudAccess
 from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import read_omi
-from omi.outscale.oapi import Oapi
 from omi.outscale.publishing import close_snapshots, share, tell_stage
 from omi.profile.model import Access
 from omi.withdrawal import Withdrawal
@@ -72,7 +71,7 @@ def test_another_account_launches_it_exactly_while_it_may(sandbox: Sandbox, clou
 
 def test_rights_are_taken_before_others_are_given(sandbox: Sandbox, cloud: Cloud, omi: str) -> None:
     share(cloud, omi, Access(public=True))
-    sandbox.control("POST", "faults", {"action": "ModifyImageAttribute", "status": 400, "skip": 1})
+    sandbox.control("POST", "faults", {"action": "UpdateImage", "status": 400, "skip": 1})
     with pytest.raises(CloudError, match=f"{omi} could not be shared with 111111111111: "):
         share(cloud, omi, Access(accounts=("1" * 12,)))
     assert not may_launch(sandbox, omi)
@@ -80,7 +79,7 @@ def test_rights_are_taken_before_others_are_given(sandbox: Sandbox, cloud: Cloud
 
 def test_the_own_account_is_not_asked_for(sandbox: Sandbox, cloud: Cloud, omi: str) -> None:
     share(cloud, omi, Access(accounts=(sandbox.account_id("main"),)))
-    assert "ModifyImageAttribute" not in {call["action"] for call in sandbox.control("GET", "calls")}
+    assert "UpdateImage" not in {call["action"] for call in sandbox.control("GET", "calls")}
 
 
 def test_an_account_id_that_the_cloud_refuses_is_one_line(cloud: Cloud, omi: str) -> None:
@@ -97,7 +96,7 @@ def test_open_snapshots_are_seen_by_a_plan_and_closed(
     friend = sandbox.account_id("second")
 
     def seen() -> tuple[str, ...]:
-        return read_account(Oapi.connect(access), OWNER, (), [disk]).by_omi[omi].open_snapshots
+        return read_account(Cloud.connect(access), OWNER, (), [disk]).by_omi[omi].open_snapshots
 
     share(cloud, omi, Access(public=True))
     assert seen() == ()
@@ -154,7 +153,7 @@ def test_what_is_said_already_is_not_said_again(sandbox: Sandbox, cloud: Cloud, 
         found = read_omi(cloud, omi)
         assert found is not None
         tell_stage(cloud, found, identity)
-    assert [action for action in calls(sandbox) if action in ("CreateTags", "ModifyImageAttribute")] == [
+    assert [action for action in calls(sandbox) if action in ("CreateTags", "UpdateImage")] == [
         "CreateTags",
-        "ModifyImageAttribute",
+        "UpdateImage",
     ]

@@ -42,7 +42,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impatient: None) -> N
 def told(url: str, ca_file: Path | None = None, keys: Credentials = KEYS) -> str:
     """What a first call comes to."""
     access = CloudAccess(
-        region="eu-west-2", api=f"{url}/api/v1", fcu=url, ca_file=str(ca_file) if ca_file else None, limits=QUICK
+        region="eu-west-2", api=f"{url}/api/v1", ca_file=str(ca_file) if ca_file else None, limits=QUICK
     )
     with pytest.raises(OmiError) as raised:
         _ = Cloud(access, keys).account

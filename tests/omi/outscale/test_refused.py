@@ -10,8 +10,8 @@ import pytest
 
 from omi.errors import CredentialsError, OmiError
 from omi.image import CloudAccess
+from omi.outscale.cloud import Cloud
 from omi.outscale.credentials import Credentials
-from omi.outscale.oapi import Oapi
 from tests.sandbox.client import Sandbox
 
 
@@ -25,7 +25,7 @@ def ask(access: CloudAccess, sandbox: Sandbox, secret: str | None = None) -> str
     """What a command of its own comes to: the account, or the error."""
     known = sandbox.profiles["main"]
     try:
-        return Oapi(access, Credentials(known["access_key"], secret or known["secret_key"], "a test")).account
+        return Cloud(access, Credentials(known["access_key"], secret or known["secret_key"], "a test")).account
     except CredentialsError as error:
         return str(error)
 

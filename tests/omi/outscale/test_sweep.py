@@ -22,9 +22,9 @@ def test_a_keypair_that_cannot_be_looked_for_keeps_neither_the_other_nor_the_gro
     for name in KEYS:
         oapi.call("CreateKeypair", KeypairName=name)
     oapi.call("CreateSecurityGroup", SecurityGroupName="alpine-omi-b-1", Description="left")
-    sandbox.control("POST", "faults", {"action": "DescribeKeyPairs", "body": "<html>busy</html>"})
+    sandbox.control("POST", "faults", {"action": "ReadKeypairs", "body": "<html>busy</html>", "times": 4})
     said: list[str] = []
-    with pytest.raises(CloudError, match="its answer is not FCU's"):
+    with pytest.raises(CloudError, match="its answer is no JSON object"):
         sweep(Cloud.connect(access), Leftovers("b-1", KEYS, "alpine-omi-b-1"), (), said.append)
     left = sandbox.control("GET", "inventory")["main"]["resources"]
     assert [each["name"] for each in left["keypair"]] == [KEYS[0]]
@@ -35,7 +35,7 @@ def test_a_keypair_that_cannot_be_looked_for_keeps_neither_the_other_nor_the_gro
     "broken",
     [
         {"action": "DeleteSnapshot", "status": 400, "code": "OperationNotPermitted"},
-        {"action": "DescribeSnapshots", "body": "<html>busy</html>"},
+        {"action": "ReadSnapshots", "body": "<html>busy</html>", "times": 4},
     ],
 )
 def test_the_snapshot_of_an_import_that_is_given_up_is_found_by_the_next_run(

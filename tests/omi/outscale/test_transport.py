@@ -10,18 +10,17 @@ import pytest
 from omi.errors import OmiError, SettingsError
 from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
-from omi.outscale.oapi import Oapi
 from omi.settings import Settings
 from omi.transport import check_transport
 from tests.sandbox.client import Sandbox
 
 GOOD = "https://api.eu-west-2.outscale.com/api/v1"
 BUNDLE = Path(botocore.__file__).with_name("cacert.pem")
-FCU = "https://fcu.eu-west-2.outscale.com"
+OOS = "https://oos.eu-west-2.outscale.com"
 
 
-def access(api: str = GOOD, fcu: str = FCU, ca_file: str | None = None, region: str = "eu-west-2") -> CloudAccess:
-    return CloudAccess(region=region, api=api, fcu=fcu, ca_file=ca_file)
+def access(api: str = GOOD, oos: str = OOS, ca_file: str | None = None, region: str = "eu-west-2") -> CloudAccess:
+    return CloudAccess(region=region, api=api, oos=oos, ca_file=ca_file)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_https_or_loopback_is_taken(url: str) -> None:
     ],
 )
 def test_anything_else_is_refused_and_no_secret_is_told(url: str, said: str) -> None:
-    for one, key in ((access(api=url), "cloud.api"), (access(fcu=url), "cloud.fcu")):
+    for one, key in ((access(api=url), "cloud.api"), (access(oos=url or "oos"), "cloud.oos")):
         with pytest.raises(SettingsError, match=said) as raised:
             check_transport(one, {})
         assert key in str(raised.value)
@@ -76,9 +75,8 @@ def test_anything_else_is_refused_and_no_secret_is_told(url: str, said: str) -> 
     ],
 )
 def test_a_variable_that_turns_the_verifying_off_is_refused_by_name(name: str, value: str) -> None:
-    for connect in (Oapi.connect, Cloud.connect):
-        with pytest.raises(SettingsError, match=f"environment: {name} asks not to verify"):
-            connect(access(), {"OSC_ACCESS_KEY": "a", "OSC_SECRET_KEY": "b", name: value})
+    with pytest.raises(SettingsError, match=f"environment: {name} asks not to verify"):
+        Cloud.connect(access(), {"OSC_ACCESS_KEY": "a", "OSC_SECRET_KEY": "b", name: value})
 
 
 @pytest.mark.parametrize(
@@ -101,7 +99,7 @@ def test_a_file_without_an_authority_is_refused(tmp_path: Path, content: str | N
 def test_a_server_that_no_authority_vouches_for_is_not_spoken_to(sandbox: Sandbox) -> None:
     api = sandbox.profiles["main"]["endpoints"]["api"]
     environ = {"OSC_ACCESS_KEY": "a", "OSC_SECRET_KEY": "b"}
-    connected = Oapi.connect(access(api, sandbox.profiles["main"]["endpoints"]["fcu"]), environ)
+    connected = Cloud.connect(access(api), environ)
     with pytest.raises(OmiError, match="not trusted"):
         _ = connected.account
     assert sandbox.control("GET", "calls") == []

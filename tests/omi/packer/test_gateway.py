@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.outscale.oapi import Oapi
+from omi.outscale.cloud import Cloud
 from omi.packer.gateway import Gateway, open_gateway
 from sandbox.config import Addresses
 from tests.omi.conftest import Account
@@ -29,7 +29,7 @@ def gateway(account: Account, tmp_path: Path, said: list[str], request: pytest.F
     """One that waits for long but where a test's fault is that no answer comes."""
     impatient = "lost" in request.node.name or "hang" in request.node.name
     limits = account.access.limits.model_copy(update={"answer": 3 if impatient else 60})
-    oapi = Oapi(account.access.model_copy(update={"limits": limits}), account.cloud.credentials)
+    oapi = Cloud(account.access.model_copy(update={"limits": limits}), account.cloud.credentials)
     with open_gateway(oapi, tmp_path, said.append) as opened:
         yield opened
     assert list(tmp_path.iterdir()) == []
@@ -111,7 +111,7 @@ def test_no_link_is_written_through(account: Account, tmp_path: Path) -> None:
     kept.write_text("another's")
     for name in ("alpine-omi-gateway.pem", "alpine-omi-gateway.key"):
         (tmp_path / name).symlink_to(kept)
-    with open_gateway(account.cloud.oapi, tmp_path, print) as opened:
+    with open_gateway(account.cloud, tmp_path, print) as opened:
         assert not opened.certificate.is_symlink()
     assert kept.read_text() == "another's"
     assert list(tmp_path.iterdir()) == [kept]
@@ -127,7 +127,9 @@ def test_its_certificate_is_for_this_machine_alone_and_no_private_key_lies_about
 def test_a_page_that_is_not_the_apis_is_told_as_a_busy_cloud(
     account: Account, gateway: Gateway, said: list[str]
 ) -> None:
-    account.sandbox.control("POST", "faults", {"action": "StopVms", "body": "<html>under maintenance</html>"})
+    account.sandbox.control(
+        "POST", "faults", {"action": "StopVms", "body": "<html>under maintenance</html>", "times": 4}
+    )
     asking = packer(gateway)
     body = b'{"VmIds": ["i-00000000"]}'
     headers = client.osc4_headers(asking.profile, asking.host, "/api/v1/StopVms", body)

@@ -20,7 +20,7 @@ from tests.omi.specs import OWNER
 
 TODAY = date(2026, 11, 23)
 FAR = date(2030, 1, 1)
-CLOUD = CloudAccess(region="eu-west-2", api="https://api.test/api/v1", fcu="https://fcu.test")
+CLOUD = CloudAccess(region="eu-west-2", api="https://api.test/api/v1")
 
 
 def build(name: str = "v3_23", version: str = "3.23", **values: Any) -> Build:

@@ -31,7 +31,7 @@ def image(
         project="alpine-omi", stack="test", stack_id="0123456789abcdef",
         name=target.image_name(release, revision), release=release,
         revision=revision, digest=f"sha256:{0:064x}", end_of_life=date(2027, 11, 1), build=target, access=Access(),
-        cloud=CloudAccess(region=region, api="", fcu=""), vm=BuildVm(), releases_dir=str(folder),
+        cloud=CloudAccess(region=region, api=""), vm=BuildVm(), releases_dir=str(folder),
     )  # fmt: skip
     number = abs(hash((build, release, revision, region))) % 16**8
     return spec, ImageRecord(

@@ -41,7 +41,7 @@ def made(number: int, region: str, release: str, revision: int = 0, **changes: A
         name=build.image_name(release, revision), release=release,
         revision=revision, digest="sha256:" + hashlib.sha256(f"{release} {revision}".encode()).hexdigest(),
         end_of_life=datetime(2027, 11, 1, tzinfo=UTC).date(), build=build, access=Access(),
-        cloud=CloudAccess(region=region, api="", fcu=""), vm=BuildVm(), releases_dir="releases",
+        cloud=CloudAccess(region=region, api=""), vm=BuildVm(), releases_dir="releases",
     )  # fmt: skip
     record = ImageRecord(
         name=spec.name, omi="ami-" + hashlib.sha256(f"{spec.name} {region}".encode()).hexdigest()[:8],

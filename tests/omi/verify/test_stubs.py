@@ -22,7 +22,8 @@ from omi.image import BuildVm, ImageSpec
 from omi.origin import Origin
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group
-from omi.outscale.images import Omi, find_own
+from omi.outscale.images import find_own
+from omi.outscale.shapes import Omi
 from omi.profile.load import load_profile
 from omi.verify.boot import Verification
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing

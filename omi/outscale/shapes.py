@@ -1,0 +1,215 @@
+"""What the API answers with, as far as it is read here (OUTSCALE's reference, the schemas of these names)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from omi.errors import CloudError
+from omi.outscale.cloud import Cloud
+from omi.profile.model import EVERYONE
+
+LEGACY = "legacy"
+"""The boot mode of an OMI that was registered without one."""
+
+
+class Shape(BaseModel):
+    """A part of an answer; null counts as absent."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        return {key: each for key, each in value.items() if each is not None} if isinstance(value, dict) else value
+
+
+S = TypeVar("S", bound=Shape)
+
+
+def _as_tags(value: object) -> object:
+    if not isinstance(value, list):
+        return value
+    return {tag.get("Key"): tag.get("Value", "") if isinstance(tag, dict) else tag for tag in value}
+
+
+def _as_time(value: object) -> object:
+    """UTC; the epoch for a text that is no time."""
+    if not isinstance(value, str):
+        return value
+    try:
+        when = datetime.fromisoformat(value)
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+Tags = Annotated[Mapping[str, str], BeforeValidator(_as_tags), Field(alias="Tags", default_factory=dict)]
+
+
+class Tagged(Shape):
+    """A thing with tags."""
+
+    tags: Tags
+
+    def bears(self, tags: Mapping[str, str]) -> bool:
+        """Whether it carries all of these tags with these values."""
+        return all(self.tags.get(key) == value for key, value in tags.items())
+
+
+class Permissions(Shape):
+    """Who besides the owner may use a thing."""
+
+    accounts: tuple[str, ...] = Field(default=(), alias="AccountIds")
+    public: bool = Field(default=False, alias="GlobalPermission")
+
+    def names(self, owner: str) -> frozenset[str]:
+        """As Access.launchers has them."""
+        return (frozenset(self.accounts) | ({EVERYONE} if self.public else set())) - {owner}
+
+
+class Bsu(Shape):
+    """A volume of a block device mapping: an OMI's has a snapshot and a size in GiB, a VM's an id."""
+
+    snapshot: str = Field(default="", alias="SnapshotId")
+    size: int = Field(default=0, alias="VolumeSize")
+    volume: str = Field(default="", alias="VolumeId")
+
+
+class Device(Shape):
+    """A block device mapping."""
+
+    name: str = Field(default="", alias="DeviceName")
+    bsu: Bsu = Field(default=Bsu(), alias="Bsu")
+
+
+class Omi(Tagged):
+    """An OMI."""
+
+    omi_id: str = Field(alias="ImageId")
+    name: str = Field(default="", alias="ImageName")
+    owner: str = Field(default="", alias="AccountId")
+    alias: str = Field(default="", alias="AccountAlias")
+    """Its owner's alias, `Outscale`; empty for an account without one."""
+    state: str = Field(default="", alias="State")
+    description: str = Field(default="", alias="Description")
+    created: Annotated[datetime, BeforeValidator(_as_time)] = Field(
+        default=datetime.fromtimestamp(0, UTC), alias="CreationDate"
+    )
+    root_device: str = Field(default="/dev/sda1", alias="RootDeviceName")
+    devices: tuple[Device, ...] = Field(default=(), alias="BlockDeviceMappings")
+    modes: tuple[str, ...] = Field(default=(), alias="BootModes")
+    permissions: Permissions | None = Field(default=None, alias="PermissionsToLaunch")
+
+    @property
+    def snapshots(self) -> tuple[str, ...]:
+        """What it is made of."""
+        return tuple(device.bsu.snapshot for device in self.devices if device.bsu.snapshot)
+
+    @property
+    def volume_size(self) -> int:
+        """GiB of its root."""
+        return next((device.bsu.size for device in self.devices if device.name == self.root_device), 0)
+
+    @property
+    def boot_modes(self) -> tuple[str, ...]:
+        """How it can boot, sorted."""
+        return tuple(sorted(self.modes)) or (LEGACY,)
+
+
+class Snapshot(Tagged):
+    """A snapshot; `progress` in percent."""
+
+    snapshot_id: str = Field(alias="SnapshotId")
+    owner: str = Field(default="", alias="AccountId")
+    state: str = Field(default="", alias="State")
+    progress: int = Field(default=0, alias="Progress")
+    volume_id: str = Field(default="", alias="VolumeId")
+    permissions: Permissions = Field(default=Permissions(), alias="PermissionsToCreateVolume")
+
+
+class Vm(Tagged):
+    """A VM; `public_ip` is empty until it has one."""
+
+    vm_id: str = Field(alias="VmId")
+    omi: str = Field(default="", alias="ImageId")
+    state: str = Field(default="", alias="State")
+    key_name: str = Field(default="", alias="KeypairName")
+    public_ip: str = Field(default="", alias="PublicIp")
+    devices: tuple[Device, ...] = Field(default=(), alias="BlockDeviceMappings")
+
+    @property
+    def volumes(self) -> tuple[str, ...]:
+        """Its volumes' ids."""
+        return tuple(device.bsu.volume for device in self.devices if device.bsu.volume)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it will never run again, so that waiting for it is in vain."""
+        return self.state in {"terminated", "shutting-down", "quarantine"}
+
+
+class Volume(Tagged):
+    """A volume."""
+
+    volume_id: str = Field(alias="VolumeId")
+
+
+class Keypair(Shape):
+    """A keypair."""
+
+    name: str = Field(alias="KeypairName")
+
+
+class Rule(Shape):
+    """What a security group lets in."""
+
+    first: int = Field(default=0, alias="FromPortRange")
+    sources: tuple[str, ...] = Field(default=(), alias="IpRanges")
+
+
+class Group(Shape):
+    """A security group."""
+
+    group_id: str = Field(alias="SecurityGroupId")
+    name: str = Field(default="", alias="SecurityGroupName")
+    rules: tuple[Rule, ...] = Field(default=(), alias="InboundRules")
+
+
+_LISTS: Mapping[type[Shape], tuple[str, str]] = {
+    Omi: ("ReadImages", "Images"),
+    Snapshot: ("ReadSnapshots", "Snapshots"),
+    Vm: ("ReadVms", "Vms"),
+    Volume: ("ReadVolumes", "Volumes"),
+    Keypair: ("ReadKeypairs", "Keypairs"),
+    Group: ("ReadSecurityGroups", "SecurityGroups"),
+}
+
+
+def listed(cloud: Cloud, kind: type[S], **filters: Iterable[str]) -> Iterator[S]:
+    """All things of a kind that fulfil the filters, of which each is one value out of several.
+
+    The caller compares them again where anything is changed or removed: the cloud may have ignored a filter.
+    """
+    action, key = _LISTS[kind]
+    given = {name: sorted(set(values)) for name, values in filters.items()}
+    for item in cloud.read_all(action, key, given):
+        yield parsed(kind, item, action, cloud)
+
+
+def parsed(kind: type[S], item: object, action: str, cloud: Cloud) -> S:
+    """A part of the answer to `action`; CloudError where it isn't what it should be."""
+    try:
+        return kind.model_validate(item)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CloudError(f"{action} at {cloud.access.api}: cannot be read: {where}: {first['msg']}") from error
+
+
+def tag_filter(tags: Mapping[str, str]) -> list[str]:
+    """The filter `Tags` for things that bear any of these; whether they bear all is for the caller to see."""
+    return [f"{key}={value}" for key, value in tags.items()]
