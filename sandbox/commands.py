@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sandbox.config import SSH_PORT, Settings
 from sandbox.home import ServerError, running_pid
@@ -201,7 +202,7 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
         print(json.dumps({"running": True, **facts}, indent=2))
         return 0
     print(f"running: pid {facts['pid']}, home {facts['home']}")
-    for name in ("api", "fcu", "oos", "plain", "mirror", "profiles", "ca"):
+    for name in ("api", "oos", "plain", "mirror", "profiles", "ca"):
         print(f"  {name:9} {facts[name] or 'off'}")
     print("  " + ", ".join(f"{count} {kind}" for kind, count in facts["counts"].items()))
     if facts["vms_run_by"]:
@@ -230,7 +231,7 @@ def _port(settings: Settings) -> int:
     """The plain port of the server that runs from this home: osc.json has it."""
     try:
         profiles = json.loads(settings.profiles_file.read_text())
-        return int(profiles["main"]["endpoints"]["fcu"].rpartition(":")[2]) + 1
+        return int(urlsplit(profiles["main"]["endpoints"]["api"]).port or 0) + 1
     except (OSError, ValueError, KeyError):
         return settings.addresses.plain_port
 

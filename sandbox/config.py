@@ -124,10 +124,6 @@ class Addresses:
         return f"https://{self.host}:{self.tls_port}/api/v1"
 
     @property
-    def fcu_endpoint(self) -> str:
-        return f"https://{self.host}:{self.tls_port}"
-
-    @property
     def plain_url(self) -> str:
         return f"http://{self.host}:{self.plain_port}"
 

@@ -37,7 +37,7 @@ def _profile(known: dict[str, Any], region: str, addresses: Addresses) -> dict[s
         "access_key": known.get("access_key") or _random(20),
         "secret_key": known.get("secret_key") or _random(40),
         "region": region,
-        "endpoints": {"api": addresses.api_endpoint, "fcu": addresses.fcu_endpoint, "oos": addresses.oos_endpoint},
+        "endpoints": {"api": addresses.api_endpoint, "oos": addresses.oos_endpoint},
     }
 
 

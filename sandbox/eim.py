@@ -1,7 +1,6 @@
 """The calls that an EIM user's key may make: policies in OUTSCALE's form (its user guide, EIM Policy Elements).
 
-A policy is for actions alone, never for single resources (EIM Policy Generator, of the same guide), and OAPI's actions
-and FCU's are told apart: `api:DeleteVms` says nothing about `ec2:TerminateInstances`.
+A policy is for actions alone, never for single resources (EIM Policy Generator, of the same guide).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from sandbox.cloud.errors import CloudError, Fail
 
-SERVICES = {"oapi": "api", "fcu": "ec2", "oos": "s3"}
+SERVICES = {"oapi": "api", "oos": "s3"}
 """A face's code in a policy; that of OOS was chosen after S3's own policies."""
 
 
@@ -85,7 +84,7 @@ class Users:
         """CloudError unless the profile's key may call the action.
 
         OUTSCALE's table of errors has AccessDenied 5 (ErrorNotAuthorized), HTTP 401; that a policy's refusal is this
-        one and not 4 (ErrorUnauthorizedOperation, in earlier tables), and FCU's EC2's, is chosen here.
+        one and not 4 (ErrorUnauthorizedOperation, in earlier tables) is chosen here.
         """
         policy = self.current().get(profile)
         if policy is not None and not policy.allows(f"{SERVICES[face]}:{action}"):

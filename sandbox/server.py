@@ -198,7 +198,6 @@ class Server:
             "accelerator": self.settings.accelerator,
             "vms_run_by": str(machines.choice) if isinstance(machines, QemuMachines) else None,
             "api": addresses.api_endpoint,
-            "fcu": addresses.fcu_endpoint,
             "oos": addresses.oos_endpoint,
             "plain": addresses.plain_url,
             "mirror": f"http://{addresses.host}:{addresses.mirror_port}" if self.settings.mirror != "off" else None,

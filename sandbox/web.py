@@ -1,4 +1,4 @@
-"""The HTTP side: two loopback servers (TLS and plain) that route to the API faces, sign-in and faults included."""
+"""The HTTP side: loopback servers, and what answers OAPI on two of them (TLS and plain), sign-in included."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from sandbox import fcu, oapi
+from sandbox import oapi
 from sandbox.auth import Key, SignedRequest, Verifier
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
@@ -22,7 +22,6 @@ from sandbox.cloud.model import Account, now
 from sandbox.cloud.store import StoreError
 from sandbox.config import REGIONS
 from sandbox.control import CallLog, Control, Record
-from sandbox.fcu import protocol
 
 log = logging.getLogger("sandbox")
 
@@ -65,25 +64,12 @@ class HttpAnswer:
 NO_ANSWER = HttpAnswer(0, b"")
 
 
-@dataclass(frozen=True)
-class Call:
-    """One API call before it is done: which face, which action, and how it answers and refuses."""
-
-    face: str
-    action: str
-    run: Callable[[Account], bytes]
-    refuse: Callable[[CloudError, Fault | None], HttpAnswer]
-    content_type: str
-    shown: Mapping[str, Any] = field(default_factory=dict)
-    signed: bool = True
-
-
 NOBODY = Account(id="", account_id="", region=REGIONS[0].name, created=now())
 """The caller of what needs no signature."""
 
 
 class Api:
-    """Routes requests to the faces; safe for threads."""
+    """Answers OAPI's calls and, on the plain port, what tests ask for; safe for threads."""
 
     def __init__(self, cloud: Cloud, verifier: Verifier, accounts: Mapping[str, Account], control: Control) -> None:
         self._cloud = cloud
@@ -104,47 +90,46 @@ class Api:
                 request.method, request.path, request.query, request.headers, request.body
             )
             return HttpAnswer(status, body)
-        call = self._call(request)
-        started = time.monotonic()
+        action, started = _action(request.path), time.monotonic()
         key: Key | None = None
         try:
-            if call.signed or "authorization" in request.headers:
+            if "authorization" in request.headers or oapi.needs_signature(action):
                 key = self._verifier.verify(
                     SignedRequest(request.method, request.path, request.query, request.headers, request.body)
                 )
-            answer = self._run(call, self._accounts[key.profile] if key else NOBODY)
+            answer = self._run(action, request, self._accounts[key.profile] if key else NOBODY)
         except CloudError as error:
-            answer = call.refuse(error, None)
+            answer = _refusal(error)
         except StoreError as error:
             log.warning("%s", error)
-            answer = call.refuse(CloudError(Fail.INTERNAL, str(error)), None)
+            answer = _refusal(CloudError(Fail.INTERNAL, str(error)))
         except Exception:
-            log.exception("%s %s failed", call.face, call.action)
-            answer = call.refuse(CloudError(Fail.INTERNAL, "An internal error; see the sandbox's server.log."), None)
+            log.exception("%s failed", action)
+            answer = _refusal(CloudError(Fail.INTERNAL, "An internal error; see the sandbox's server.log."))
         self.calls.add(
             Record(
                 time=time.time(),
-                face=call.face,
-                action=call.action,
+                face="oapi",
+                action=action,
                 profile=key.profile if key else None,
                 status=answer.status,
                 seconds=round(time.monotonic() - started, 4),
-                request=dict(call.shown),
+                request=oapi.shown(request.body),
             )
         )
         return answer
 
-    def _run(self, call: Call, caller: Account) -> HttpAnswer:
-        self._control.users.require(caller.profile or "", call.face, call.action)
+    def _run(self, action: str, request: HttpRequest, caller: Account) -> HttpAnswer:
+        self._control.users.require(caller.profile or "", "oapi", action)
         self._cloud.requests.admit(caller)
         whose = Whose(caller.profile, caller.region)
-        struck = self._cloud.faults.for_call(call.action, call.face, whose)
+        struck = self._cloud.faults.for_call(action, "oapi", whose)
         for fault in struck:
             if fault.delay:
                 self._cloud.pause(fault.delay)
         answering = next((each for each in struck if each.answers), None)
         if answering is None or answering.after:
-            done = HttpAnswer(200, call.run(caller), call.content_type)
+            done = self._done(action, request, caller, whose)
             if answering is None:
                 return done
         if answering.hang:
@@ -152,47 +137,29 @@ class Api:
         if answering.hang or answering.cut:
             return NO_ANSWER
         if answering.body is not None:
-            return HttpAnswer(200, answering.body.encode(), call.content_type)
-        return call.refuse(CloudError(_fail_of(answering), answering.details), answering)
+            return HttpAnswer(200, answering.body.encode())
+        return _refusal(CloudError(_fail_of(answering), answering.details), answering)
 
-    def _call(self, request: HttpRequest) -> Call:
-        for prefix in OAPI_PATHS:
-            if request.path.startswith(prefix):
-                return self._oapi_call(request.path.removeprefix(prefix).rstrip("/"), request)
-        if request.path == "/":
-            return self._fcu_call(request)
-        return self._oapi_call(request.path, request)
+    def _done(self, action: str, request: HttpRequest, caller: Account, whose: Whose) -> HttpAnswer:
+        if request.method != "POST":
+            raise CloudError(Fail.BAD_METHOD, f"{request.method} is not allowed, a call is a POST.")
+        done = oapi.handle(self._cloud, caller, action, request.body)
+        omitted = self._cloud.faults.omitted(action, whose, partial(oapi.held, done))
+        return HttpAnswer(200, oapi.answer(oapi.without(done, omitted)))
 
-    def _oapi_call(self, action: str, request: HttpRequest) -> Call:
-        def run(caller: Account) -> bytes:
-            if request.method != "POST":
-                raise CloudError(Fail.BAD_METHOD, f"{request.method} is not allowed, a call is a POST.")
-            done = oapi.handle(self._cloud, caller, action, request.body)
-            whose = Whose(caller.profile, caller.region)
-            return oapi.answer(oapi.without(done, self._cloud.faults.omitted(action, whose, partial(oapi.held, done))))
 
-        def refuse(error: CloudError, fault: Fault | None) -> HttpAnswer:
-            if fault is None or fault.status is None:
-                return HttpAnswer(error.fail.value.status, oapi.refusal(error))
-            return HttpAnswer(fault.status, oapi.refusal(error, code=fault.code, kind=fault.type))
+def _action(path: str) -> str:
+    for prefix in OAPI_PATHS:
+        if path.startswith(prefix):
+            return path.removeprefix(prefix).rstrip("/")
+    return path
 
-        known = oapi.ACTIONS.get(action)
-        shown, signed = oapi.shown(request.body), known is None or known.signed
-        return Call("oapi", action, run, refuse, "application/json", shown, signed)
 
-    def _fcu_call(self, request: HttpRequest) -> Call:
-        flat = protocol.decode(request.body.decode(errors="replace") if request.method == "POST" else request.query)
-        action = flat.get("Action", "")
-
-        def run(caller: Account) -> bytes:
-            return fcu.handle(self._cloud, caller, action, flat)
-
-        def refuse(error: CloudError, fault: Fault | None) -> HttpAnswer:
-            if fault is None or fault.status is None:
-                return HttpAnswer(error.fail.value.fcu_status, fcu.refusal(error), "text/xml;charset=UTF-8")
-            return HttpAnswer(fault.status, fcu.refusal(error, code=fault.code), "text/xml;charset=UTF-8")
-
-        return Call("fcu", action, run, refuse, "text/xml;charset=UTF-8", fcu.shown(flat))
+def _refusal(error: CloudError, fault: Fault | None = None) -> HttpAnswer:
+    """As the table of refusals has it, or as the fault says that caused it."""
+    if fault is None or fault.status is None:
+        return HttpAnswer(error.fail.value.status, oapi.refusal(error))
+    return HttpAnswer(fault.status, oapi.refusal(error, code=fault.code, kind=fault.type))
 
 
 def _fail_of(fault: Fault) -> Fail:

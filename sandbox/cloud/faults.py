@@ -35,7 +35,7 @@ class Fault(BaseModel):
     It strikes what is of the account `profile` and the Region `region`, where these are given. `skip` calls or
     resources pass first; the fault then strikes `times` times (-1: for ever).
 
-    `action` is the name of an OAPI, FCU or S3 action or `*`, and `face` (oapi, fcu, oos) tells those of one name.
+    `action` is the name of an action of OAPI (`face` oapi) or S3 (oos), or `*`.
     `delay` seconds are waited first. Then, before the call does anything or, with `after`, when it has done its work:
     `status` answers so (with `code`, `type`, `details`), `body` answers this text with HTTP 200, `cut` closes the
     connection without an answer, `hang` keeps it open without one until the faults are changed. Without any of them
@@ -51,7 +51,7 @@ class Fault(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: str | None = None
-    face: Literal["oapi", "fcu", "oos"] | None = None
+    face: Literal["oapi", "oos"] | None = None
     status: int | None = None
     code: str | None = None
     type: str | None = None

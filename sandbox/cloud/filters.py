@@ -1,4 +1,4 @@
-"""Filters that both faces share: a filter names values (with `*` and `?` as wildcards), a resource has some."""
+"""Filters: each names values (with `*` and `?` as wildcards), a resource has some."""
 
 from __future__ import annotations
 

@@ -77,7 +77,6 @@ class SecurityGroup(Resource):
     name: str
     description: str
     inbound: tuple[Rule, ...] = ()
-    outbound: tuple[Rule, ...] = ()
 
 
 class VolumeLink(Value):

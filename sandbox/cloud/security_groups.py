@@ -71,18 +71,18 @@ def default_group(cloud: Cloud, caller: Account) -> SecurityGroup:
 def add_rules(
     cloud: Cloud, caller: Account, group: SecurityGroup, flow: str, requests: list[RuleRequest]
 ) -> SecurityGroup:
-    """Add rules to one flow (`Inbound` or `Outbound`); a rule that is there already is refused."""
+    """Add inbound rules; a rule that is there already is refused."""
     if not requests:
         raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'Rules' is required.")
     with cloud.transaction() as store:
-        field = _field(flow)
-        rules: tuple[Rule, ...] = getattr(group, field)
+        _check_flow(flow)
+        rules = group.inbound
         for request in requests:
             rule = _rule(cloud, caller, request)
             if any(each.same_traffic(rule) for each in rules):
                 raise CloudError(Fail.DUPLICATE_RULE, "The rule already exists.")
             rules = (*rules, rule)
-        return store.put(group.model_copy(update={field: rules}))
+        return store.put(group.model_copy(update={"inbound": rules}))
 
 
 def remove_rules(
@@ -90,14 +90,14 @@ def remove_rules(
 ) -> SecurityGroup:
     """Remove rules by what they let through or by id; one that is not there is refused."""
     with cloud.transaction() as store:
-        field = _field(flow)
-        rules = list(getattr(group, field))
+        _check_flow(flow)
+        rules = list(group.inbound)
         for request in requests:
             rule = _rule(cloud, caller, request)
             _take(rules, [each for each in rules if each.same_traffic(rule)])
         for rule_id in rule_ids:
             _take(rules, [each for each in rules if each.id == rule_id])
-        return store.put(group.model_copy(update={field: tuple(rules)}))
+        return store.put(group.model_copy(update={"inbound": tuple(rules)}))
 
 
 def _take(rules: list[Rule], found: list[Rule]) -> None:
@@ -106,12 +106,11 @@ def _take(rules: list[Rule], found: list[Rule]) -> None:
     rules.remove(found[0])
 
 
-def _field(flow: str) -> str:
+def _check_flow(flow: str) -> None:
     if flow not in (INBOUND, OUTBOUND):
         raise CloudError(Fail.BAD_VALUE, f"The flow '{flow}' is not valid: Inbound or Outbound.")
     if flow == OUTBOUND:
         raise CloudError(Fail.NOT_IN_PUBLIC_CLOUD, "Only security groups of a Net have outbound rules.")
-    return flow.lower()
 
 
 def _rule(cloud: Cloud, caller: Account, request: RuleRequest) -> Rule:
@@ -152,7 +151,7 @@ def delete_group(cloud: Cloud, caller: Account, group: SecurityGroup) -> None:
         if holder is not None:
             raise CloudError(Fail.SECURITY_GROUP_IN_USE, f"The security group {group.id} is in use by {holder.id}.")
         for other in cloud.owned(caller, SecurityGroup):
-            named = any(group.id == member for rule in other.inbound + other.outbound for _, member in rule.members)
+            named = any(group.id == member for rule in other.inbound for _, member in rule.members)
             if other.id != group.id and named:
                 raise CloudError(
                     Fail.SECURITY_GROUP_IN_USE, f"A rule of {other.id} names the security group {group.id}."

@@ -23,25 +23,23 @@ def set_tags(cloud: Cloud, caller: Account, resource_ids: list[str], tags: Mappi
             _tell_vm(cloud, resource)
 
 
-def remove_tags(cloud: Cloud, caller: Account, resource_ids: list[str], tags: Mapping[str, str | None]) -> None:
-    """Remove tags by key, and where a value is given only if it is that; absent ones are no error."""
+def remove_tags(cloud: Cloud, caller: Account, resource_ids: list[str], tags: Mapping[str, str]) -> None:
+    """Remove tags that have both this key and this value; absent ones are no error."""
     _check(resource_ids, tags)
     with cloud.transaction() as store:
         for resource in [_find(cloud, caller, each) for each in resource_ids]:
-            kept = {
-                key: value for key, value in resource.tags.items() if key not in tags or tags[key] not in (None, value)
-            }
+            kept = {key: value for key, value in resource.tags.items() if tags.get(key) != value}
             store.put(resource.model_copy(update={"tags": kept}))
             _tell_vm(cloud, resource)
 
 
-def _check(resource_ids: list[str], tags: Mapping[str, str | None]) -> None:
+def _check(resource_ids: list[str], tags: Mapping[str, str]) -> None:
     if not resource_ids or not tags:
         raise CloudError(Fail.MISSING_PARAMETER, "The parameters 'ResourceIds' and 'Tags' are required.")
     for key, value in tags.items():
         if not 1 <= len(key) <= MAX_KEY:
             raise CloudError(Fail.BAD_TAG_KEY, "A tag key must have 1 to 255 characters.")
-        if len(value or "") > MAX_VALUE:
+        if len(value) > MAX_VALUE:
             raise CloudError(Fail.BAD_TAG_VALUE, "A tag value must have at most 255 characters.")
 
 

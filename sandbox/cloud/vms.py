@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sandbox.cloud import vmdisks, vmwork
 from sandbox.cloud.context import Cloud
@@ -48,8 +48,6 @@ class LaunchRequest:
     performance: str | None = None
     deletion_protection: bool = False
     client_token: str | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-    volume_tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def launch(cloud: Cloud, caller: Account, request: LaunchRequest) -> list[Vm]:
             )
             vms.append(store.put(vm))
             for device in devices:
-                _put_volume(cloud, vm, device, request.volume_tags)
+                _put_volume(cloud, vm, device)
             cloud.later(f"launch {vm.id}", _launcher(cloud, vm.id, request.boot))
         return vms
 
@@ -103,7 +101,6 @@ def _template(cloud: Cloud, caller: Account, image: Image, request: LaunchReques
         account_id=caller.id,
         region=caller.region,
         created=now(),
-        tags=request.tags,
         image_id=image.id,
         type=check_type(request.type or DEFAULT_TYPE),
         keypair_name=keypair.name if keypair else None,
@@ -218,7 +215,7 @@ def _extra(cloud: Cloud, caller: Account, request: DeviceRequest) -> ImageMappin
     )
 
 
-def _put_volume(cloud: Cloud, vm: Vm, device: ImageMapping, tags: dict[str, str]) -> None:
+def _put_volume(cloud: Cloud, vm: Vm, device: ImageMapping) -> None:
     link = VolumeLink(
         vm_id=vm.id,
         device_name=device.device_name,
@@ -232,7 +229,6 @@ def _put_volume(cloud: Cloud, vm: Vm, device: ImageMapping, tags: dict[str, str]
             account_id=vm.account_id,
             region=vm.region,
             created=now(),
-            tags=tags,
             size=device.size,
             type=device.type,
             iops=device.iops,

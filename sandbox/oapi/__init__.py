@@ -11,6 +11,6 @@ from sandbox.oapi import (  # noqa: F401 - each registers its actions
     vms,
     volumes,
 )
-from sandbox.oapi.base import ACTIONS, answer, handle, held, refusal, shown, without
+from sandbox.oapi.base import ACTIONS, answer, handle, held, needs_signature, refusal, shown, without
 
-__all__ = ["ACTIONS", "answer", "handle", "held", "refusal", "shown", "without"]
+__all__ = ["ACTIONS", "answer", "handle", "held", "needs_signature", "refusal", "shown", "without"]

@@ -90,6 +90,12 @@ def action(
     return register
 
 
+def needs_signature(name: str) -> bool:
+    """Whether a call of this action must be signed, as one of an unknown action must."""
+    known = ACTIONS.get(name)
+    return known is None or known.signed
+
+
 def handle(cloud: Cloud, caller: Account, name: str, body: bytes) -> Json:
     """Do one call; raises CloudError where it is refused."""
     called = ACTIONS.get(name)

@@ -30,23 +30,10 @@ def group_view(group: SecurityGroup) -> Json:
         "AccountId": group.account_id,
         "Description": group.description,
         "InboundRules": [rule_view(each) for each in group.inbound],
-        "OutboundRules": [rule_view(each) for each in group.outbound],
+        "OutboundRules": [],
         "SecurityGroupId": group.id,
         "SecurityGroupName": group.name,
         "Tags": tag_views(group),
-    }
-
-
-def _rule_getters(prefix: str, field: str) -> dict[str, Getter[SecurityGroup]]:
-    def rules(group: SecurityGroup) -> tuple[Rule, ...]:
-        found: tuple[Rule, ...] = getattr(group, field)
-        return found
-
-    return {
-        f"{prefix}RuleFromPortRanges": lambda one: [str(each.from_port) for each in rules(one)],
-        f"{prefix}RuleToPortRanges": lambda one: [str(each.to_port) for each in rules(one)],
-        f"{prefix}RuleIpRanges": lambda one: [cidr for each in rules(one) for cidr in each.ip_ranges],
-        f"{prefix}RuleProtocols": lambda one: [each.protocol for each in rules(one)],
     }
 
 
@@ -55,8 +42,14 @@ FILTERS: dict[str, Getter[SecurityGroup]] = {
     "NetIds": lambda one: [],
     "SecurityGroupIds": lambda one: [one.id],
     "SecurityGroupNames": lambda one: [one.name],
-    **_rule_getters("Inbound", "inbound"),
-    **_rule_getters("Outbound", "outbound"),
+    "InboundRuleFromPortRanges": lambda one: [str(each.from_port) for each in one.inbound],
+    "InboundRuleIpRanges": lambda one: [cidr for each in one.inbound for cidr in each.ip_ranges],
+    "InboundRuleProtocols": lambda one: [each.protocol for each in one.inbound],
+    "InboundRuleToPortRanges": lambda one: [str(each.to_port) for each in one.inbound],
+    "OutboundRuleFromPortRanges": lambda one: [],
+    "OutboundRuleIpRanges": lambda one: [],
+    "OutboundRuleProtocols": lambda one: [],
+    "OutboundRuleToPortRanges": lambda one: [],
     **tag_getters(),
 }
 

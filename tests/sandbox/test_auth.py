@@ -167,4 +167,4 @@ def test_the_profile_file_is_private_and_holds_what_clients_need(sandbox: Sandbo
     base = sandbox.settings.addresses.base_port
     here = f"https://127.0.0.1:{base}"
     for each in profiles.values():
-        assert each["endpoints"] == {"api": f"{here}/api/v1", "fcu": here, "oos": f"https://127.0.0.1:{base + 3}"}
+        assert each["endpoints"] == {"api": f"{here}/api/v1", "oos": f"https://127.0.0.1:{base + 3}"}

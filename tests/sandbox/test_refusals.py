@@ -25,7 +25,6 @@ from tests.sandbox.client import (
 )
 
 ELSEWHERE = {
-    "0": "DefaultError",
     "3001": "InvalidParameter",
     "3002": "InvalidParameter",
     "3000": "InvalidParameter",
