@@ -34,7 +34,7 @@ def omis(held: HeldProject) -> dict[str, str]:
     """A stack as `pulumi stack import` takes it, with one image of each stored form in its Region: OMI by build."""
     settings = yaml.safe_load((held.project.folder / "stacks" / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))
     cloud = settings["config"]["alpine-omi:cloud"]
-    further = {"cloud": {"api": cloud["api"], "fcu": cloud["fcu"], "osc_profile": PROFILES[FURTHER]}}
+    further = {"cloud": {"api": cloud["api"], "osc_profile": PROFILES[FURTHER]}}
     held.project.configure("regions", {FURTHER: further})
     exported = json.loads(held.pulumi("stack", "export"))
     made: dict[str, str] = {}

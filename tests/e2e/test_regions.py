@@ -26,7 +26,7 @@ def project(stub_project: Project) -> Project:
 def add_region(project: Project, osc_profile: str | None = "main-us") -> None:
     """Give the stack its second Region, with that account's key."""
     cloud = project.configured("cloud")
-    there = {"api": cloud["api"], "fcu": cloud["fcu"], "osc_profile": osc_profile}
+    there = {"api": cloud["api"], "osc_profile": osc_profile}
     project.configure("regions", {OTHER: {"cloud": {key: value for key, value in there.items() if value}}})
 
 

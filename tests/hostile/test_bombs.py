@@ -14,12 +14,6 @@ from tests.hostile.targets import TOP
 
 MEMORY, SECONDS = 1024**3, 20
 _YAML = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 60))
-_XML = (
-    '<!DOCTYPE r [<!ENTITY e0 "eeeeeeeeee">'
-    + "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
-    + "]><R><imagesSet><item><imageId>&e11;</imageId></item></imagesSet></R>"
-)
-_FILE = '<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/hostname">]><R><imagesSet><item><name>&e;</name></item></imagesSet></R>'
 
 
 def bombs() -> dict[str, list[bytes]]:
@@ -32,8 +26,6 @@ def bombs() -> dict[str, list[bytes]]:
         "latest-releases.yaml": [_YAML.encode(), b"- {version: 3.23.6}\n" * 400_000],
         "releases.json": [b"[" * 1_000_000, b'{"release_branches": [' + b"{}," * 200_000 + b"{}]}"],
         "OAPI answer": [b'{"a":' * 500_000, b'{"Images": [' + b"1," * 500_000 + b"1]}"],
-        "FCU answer": [_XML.encode(), _FILE.encode(), b"<a>" * 20_000],
-        "FCU refusal": [_XML.encode()],
         "ledger entry": [b"[" * 500_000],
         "stack export": [b"[" * 500_000],
         "APKINDEX archive": [gzip.compress(b"\0" * 300 * 1024**2, 1) * 2, gzip.compress(b"\0" * 1024) * 10_000],
