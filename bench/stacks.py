@@ -198,8 +198,9 @@ class ImageProgram(Side):
         entries = {f"b{n:03}": {"version": "3.23", "arch": "x86_64", "prefix": f"b{n:03}-"} for n in range(builds)}
         profile = self.folder / "profiles" / "alpine.yaml"
         profile.write_text(yaml.safe_dump({"builds": entries}), encoding="utf-8")
-        settings = (self.folder / "stacks" / "Pulumi.e2e.yaml").read_text(encoding="utf-8")
-        (self.folder / "stacks" / f"Pulumi.{stack}.yaml").write_text(settings, encoding="utf-8")
+        settings = yaml.safe_load((self.folder / "stacks" / "Pulumi.e2e.yaml").read_text(encoding="utf-8"))
+        settings["config"]["alpine-omi:releases_dir"] = f"releases/{stack}"
+        (self.folder / "stacks" / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
         self.init(stack)
         steps = json.loads(self.pulumi("preview", "--stack", stack, "--json"))["steps"]
         planned = [step["newState"] for step in steps if step["newState"]["type"] == COMMAND]
@@ -222,7 +223,7 @@ class ImageProgram(Side):
             for spec in specs
         ]
         self.fill(stack, commands)
-        self.up(stack)
+        self.up(stack, changes=True)  # which keeps the stack's id and its outputs
         return commands
 
     def stub_builds(self) -> None:
