@@ -1,23 +1,8 @@
 """The program: settings and state → plan → components → outputs. It only wires; the deciding is done in `omi`."""
 
-import atexit
-import gc
-
 import pulumi
 
-# Nothing of a run this short is worth collecting: without, the imports below and the exit take a third less.
-gc.disable()
-atexit.register(gc.freeze)
-
-from components import (
-    ProfileBuild,
-    StackConfig,
-    clean_errors,
-    keep_stack_id,
-    leave_out_debug_lines,
-    stack_resources,
-    start_command_plugin,
-)
+from components import ProfileBuild, StackConfig, clean_errors, keep_stack_id, stack_resources
 from omi.connecting import connect
 from omi.ledger import owner_of, read_ledger
 from omi.places import PROFILES
@@ -29,11 +14,9 @@ from omi.report import render_table
 from omi.settings import Settings
 from omi.survey import survey_stack
 
-leave_out_debug_lines()
 with clean_errors():
     settings = Settings.load(StackConfig())
     connecting = connect(settings)
-    start_command_plugin()
     resources = stack_resources()
     ledger, owner = read_ledger(resources), owner_of(resources, pulumi.get_project(), pulumi.get_stack())
     seen = survey_stack(settings, ledger, owner, connecting)

@@ -1,6 +1,5 @@
 """The Pulumi side: components and the command resources they wrap. No cloud call and no file access here."""
 
-from components.engine import leave_out_debug_lines, start_command_plugin
 from components.errors import clean_errors
 from components.profile_build import ProfileBuild
 from components.stack_config import StackConfig
@@ -11,7 +10,5 @@ __all__ = [
     "StackConfig",
     "clean_errors",
     "keep_stack_id",
-    "leave_out_debug_lines",
     "stack_resources",
-    "start_command_plugin",
 ]
