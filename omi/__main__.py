@@ -7,33 +7,28 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from omi.atomic import write_atomically
-from omi.commands.adopt import adopt
-from omi.commands.build import build, supervise
-from omi.commands.delete import delete
-from omi.commands.import_old import import_old
-from omi.commands.site import site
-from omi.commands.stack import images, plan, releases
-from omi.commands.sweep import sweep
-from omi.commands.update import update
 from omi.errors import InputError, OmiError
 from omi.narration import tell
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    "adopt": adopt,
-    "build": build,
-    "update": update,
-    "delete": delete,
-    "images": images,
-    "import": import_old,
-    "plan": plan,
-    "releases": releases,
-    "site": site,
-    "supervise": supervise,
-    "sweep": sweep,
+COMMANDS = {
+    "adopt": "adopt.adopt",
+    "build": "build.build",
+    "update": "update.update",
+    "delete": "delete.delete",
+    "images": "stack.images",
+    "import": "import_old.import_old",
+    "plan": "stack.plan",
+    "releases": "stack.releases",
+    "site": "site.site",
+    "supervise": "build.supervise",
+    "sweep": "sweep.sweep",
 }
+"""Module and function in omi.commands. Only the one that runs is imported: all of them would take a delete, which runs
+once for each image, 0.54 s instead of 0.36 s to start."""
 
 
 CLOSED_PIPE = 141
@@ -71,7 +66,9 @@ def _command(arguments: Sequence[str]) -> Callable[[Sequence[str]], int]:
     given = arguments[0] if arguments else ""
     if given not in COMMANDS:
         raise InputError(f"command: {given!r}: is none; give one of {', '.join(COMMANDS)}")
-    return COMMANDS[given]
+    module, _, function = COMMANDS[given].partition(".")
+    command: Callable[[Sequence[str]], int] = getattr(import_module(f"omi.commands.{module}"), function)
+    return command
 
 
 def _tell(text: str) -> None:

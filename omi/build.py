@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from omi.documents.made import Made
+from omi.documents.write import write_documents
 from omi.errors import BuildError, CloudError, OmiError, VerifyError
+from omi.guest_data import write_guest_data
 from omi.identity import COPIED_FROM, DISK, Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator, shown
@@ -224,8 +227,6 @@ class Build:
         return self._pack(tools, enter, name)
 
     def _pack(self, tools: PackerTools, enter: Enter, name: str) -> tuple[Omi, PackerRun]:
-        from omi.guest_data import write_guest_data
-
         data = stage_guest(self.folder, PROJECT / "guest")
         origin = read_origin(PROJECT, tools, self.environ)
         write_guest_data(self.spec, origin, PROJECT / "profiles", data)
@@ -283,9 +284,6 @@ class Build:
 
     def _documents(self, omi: Omi, packed: PackerRun | None, earlier: PackerOutput) -> dict[str, str] | None:
         """Write out what went in; of an OMI that an earlier run left, only if that run was here."""
-        from omi.documents.made import Made
-        from omi.documents.write import write_documents
-
         output = packed.output if packed else earlier
         made = Made(self.spec, omi.omi_id, omi.snapshots, omi.created, output.source)
         if packed:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING
 
 from omi.errors import CloudError
 from omi.image import CloudAccess
 from omi.narration import tell
+from omi.outscale.cloud import Cloud
 from omi.outscale.waiting import QUIET
 from omi.settings import Settings
 
-if TYPE_CHECKING:
-    from omi.outscale.cloud import Cloud
-
-Connections = Mapping[str, "Future[Cloud]"]
+Connections = Mapping[str, Future[Cloud]]
 """By Region."""
 _LIMIT = 600.0
 """Seconds; each call has limits of its own (cloud.limits), and is tried a few times."""
@@ -51,9 +48,6 @@ def connected(connecting: Future[Cloud], access: CloudAccess) -> Cloud:
 
 def _connect(access: CloudAccess, connecting: Future[Cloud]) -> None:
     try:
-        # boto3's core takes a while to import, too
-        from omi.outscale.cloud import Cloud
-
         cloud = Cloud.connect(access)
         _ = cloud.account
     except BaseException as error:

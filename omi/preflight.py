@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 
 from omi.errors import OmiError, ToolError
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import find_source
 from omi.plan import Action, Plan, PlannedImage
 from omi.settings import Settings
 
@@ -31,10 +33,6 @@ def check_before_building(settings: Settings, plan: Plan) -> None:
             raise ToolError(f"{tool} is not on PATH, and a build needs it: {cure}")
     if not building:
         return
-    # boto3 takes a third of a second to import; a preview without builds shall not pay for it
-    from omi.outscale.cloud import Cloud
-    from omi.outscale.images import find_source
-
     for region in settings.all_regions:
         if region in building:
             vm = settings.vm_in(region)

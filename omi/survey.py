@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
 
 from omi.account import AccountView
+from omi.apkindex.ask import read_offered
 from omi.apkindex.offer import Offer
 from omi.connecting import Connections, connect, connect_to, connected
 from omi.errors import CloudError
 from omi.ledger import Ledger
+from omi.outscale.account import read_account
+from omi.outscale.cloud import Cloud
 from omi.owner import Owner
 from omi.places import PROFILES, cache_folder
 from omi.plan.discover import versions_to_discover
@@ -25,9 +27,6 @@ from omi.settings import Settings
 from omi.stack import check_own_releases
 from omi.upstream.fetch import fetch_upstream
 from omi.upstream.model import Upstream
-
-if TYPE_CHECKING:
-    from omi.outscale.cloud import Cloud
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,6 @@ def _offers(settings: Settings, builds: Sequence[Build]) -> tuple[Mapping[str, O
     ]
     if not asking:
         return {}, ()
-    # the signatures' library takes a while to import, which is no cost of profiles that don't need it
-    from omi.apkindex.ask import read_offered
-
     offered = read_offered(settings, asking, cache_folder() / "upstream")
     return offered.offers, offered.warnings
 
@@ -129,8 +125,6 @@ def _told(account: Future[AccountView], region: Region, regions: Sequence[Region
 
 def _account(connecting: Future[Cloud], region: Region, owner: Owner) -> AccountView:
     cloud, ledger = connected(connecting, region.access), region.ledger
-    from omi.outscale.account import read_account  # not above, since it takes a while, like the connection's import
-
     for image in ledger.images:  # with another account's key, all of them would seem to be gone
         cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
     snapshots = {each for image in ledger.images if not image.record.adopted for each in image.record.snapshots}

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from omi.commands.wire import export, give_record, read_spec
 from omi.errors import CloudError
 from omi.image import ImageRecord
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import find_own, wait_available
 
 
 def adopt(_: Sequence[str]) -> int:
@@ -14,9 +16,6 @@ def adopt(_: Sequence[str]) -> int:
 
     It counts as made here only if it carries this stack's tags. Raises CloudError if it isn't there.
     """
-    from omi.outscale.cloud import Cloud
-    from omi.outscale.images import find_own, wait_available
-
     spec = read_spec()
     cloud = Cloud.connect(spec.cloud)
     omi = find_own(cloud, spec.name)

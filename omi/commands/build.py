@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from omi.commands.wire import export, give_record, read_spec
 from omi.errors import InputError
 from omi.image import ImageRecord
+from omi.supervisor import build_image, run_supervised
 
 
 def build(_: Sequence[str]) -> int:
     """Build the image of the spec on standard input; its record goes to standard output."""
-    from omi.supervisor import run_supervised
-
     spec = read_spec()
     code, output = run_supervised(spec)
     if code != 0:
@@ -27,8 +26,6 @@ def build(_: Sequence[str]) -> int:
 
 def supervise(arguments: Sequence[str]) -> int:
     """As `build`, in this process; the argument is the process whose end means to stop."""
-    from omi.supervisor import build_image
-
     if len(arguments) > 1 or not all(argument.isdecimal() for argument in arguments):
         raise InputError(f"supervise: {' '.join(arguments)!r}: give the id of the process to watch, or nothing")
     front = int(arguments[0]) if arguments else None

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 from omi.commands.wire import export, read_record, read_spec
 from omi.narration import tell
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import Ours, delete_omi
 
 
 def delete(_: Sequence[str]) -> int:
     """Deregister the recorded OMI and delete its snapshots; an adopted one is only forgotten, a missing one is done."""
-    from omi.outscale.cloud import Cloud
-    from omi.outscale.images import Ours, delete_omi
-
     spec, record = read_spec(), read_record(os.environ)
     if record.adopted:
         tell(f"{record.omi} ({record.name}) was not made here: forgotten, not deregistered")

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from omi.commands.stack import Parser
 from omi.places import SITE
+from omi.site import build_site
 
 
 def site(arguments: Sequence[str]) -> int:
     """`site [--releases FOLDER] [--output FOLDER]`: write all pages anew."""
-    from omi.site import build_site
-
     parser = Parser(prog="omi site")
     parser.add_argument("--releases", type=Path, default=Path("releases"), help="where the releases files are")
     parser.add_argument("--output", type=Path, default=SITE, help="the site's folder, which is replaced")

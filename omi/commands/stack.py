@@ -9,14 +9,17 @@ from typing import NoReturn
 from omi.errors import InputError
 from omi.ledger import Ledger, owner_of, read_ledger, resources_of_export
 from omi.owner import Owner
+from omi.planning import plan_stack
+from omi.releases import export_ledger
+from omi.report import plan_json, render_table
 from omi.settings import Settings
+from omi.show import render_images
 from omi.stack import PROJECT, StackFile, exported_state
+from omi.survey import survey_stack
 
 
 def images(arguments: Sequence[str]) -> int:
     """`images -s STACK`: a table of the images that the stack's state holds."""
-    from omi.show import render_images
-
     _, ledger = _read("images", arguments)
     print(render_images(ledger))
     return 0
@@ -24,8 +27,6 @@ def images(arguments: Sequence[str]) -> int:
 
 def releases(arguments: Sequence[str]) -> int:
     """`releases -s STACK`: write the releases files anew from the stack's state."""
-    from omi.releases import export_ledger
-
     settings, ledger = _read("releases", arguments)
     for line in export_ledger(settings, ledger):
         print(line)
@@ -35,10 +36,6 @@ def releases(arguments: Sequence[str]) -> int:
 
 def plan(arguments: Sequence[str]) -> int:
     """`plan -s STACK [--json]`: what a preview would show."""
-    from omi.planning import plan_stack
-    from omi.report import plan_json, render_table
-    from omi.survey import survey_stack
-
     parser = parser_of("plan")
     parser.add_argument("--json", action="store_true", help="for machines")
     given = parser.parse_args(arguments)

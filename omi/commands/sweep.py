@@ -11,7 +11,11 @@ from omi.errors import BuildError
 from omi.ledger import Ledger
 from omi.locks import LockedError, hold
 from omi.narration import tell
+from omi.outscale.cloud import Cloud
+from omi.outscale.oos import ObjectStore
+from omi.outscale.orphans import find_buckets, find_orphans, remove_orphans
 from omi.places import BUILD, image_of, name_of_file
+from omi.regions import regions_of, told_of
 from omi.settings import Settings
 from omi.show import render_columns
 
@@ -21,11 +25,6 @@ def sweep(arguments: Sequence[str]) -> int:
 
     Raises BuildError while a build of the stack runs in this checkout, since its VMs would look like leftovers.
     """
-    from omi.outscale.cloud import Cloud
-    from omi.outscale.oos import ObjectStore
-    from omi.outscale.orphans import find_buckets, find_orphans, remove_orphans
-    from omi.regions import regions_of, told_of
-
     parser = parser_of("sweep")
     parser.add_argument("--yes", action="store_true", help="remove what is listed, instead of only listing it")
     given = parser.parse_args(arguments)

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 
 from omi.commands.wire import export, give_record, read_record, read_spec
 from omi.errors import CloudError
+from omi.identity import DISK, Identity
 from omi.narration import tell
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import complete_tags, read_omi
+from omi.outscale.publishing import close_snapshots, share, tell_stage
 
 
 def update(_: Sequence[str]) -> int:
@@ -15,11 +19,6 @@ def update(_: Sequence[str]) -> int:
 
     Raises CloudError if the OMI is no longer there.
     """
-    from omi.identity import DISK, Identity
-    from omi.outscale.cloud import Cloud
-    from omi.outscale.images import complete_tags, read_omi
-    from omi.outscale.publishing import close_snapshots, share, tell_stage
-
     spec, record = read_spec(), read_record(os.environ)
     if record.adopted:
         tell(f"{record.omi} was not made here: left as it is")

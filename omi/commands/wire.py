@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
+from omi import releases
 from omi.errors import InputError, OmiError, StateError
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import tell
@@ -37,8 +38,6 @@ def give_record(record: ImageRecord) -> None:
 
 def export(change: str, spec: ImageSpec, record: ImageRecord) -> None:
     """Bring the releases files up to date; they are only an export, so a failure is told and stops nothing."""
-    from omi import releases
-
     try:
         for line in (releases.record if change == "record" else releases.forget)(spec, record):
             tell(line)

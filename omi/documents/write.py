@@ -11,6 +11,7 @@ from omi.documents.installed import packages_text, read_installed
 from omi.documents.kinds import file_name
 from omi.documents.made import Made
 from omi.documents.provenance import provenance_text
+from omi.documents.sbom import sbom_text
 from omi.errors import BuildError
 from omi.release_file import read_release
 
@@ -21,8 +22,6 @@ def write_documents(folder: Path, output: Path, made: Made) -> dict[str, str]:
     `output` is the folder that Packer fetched from the build VM. BuildError if it doesn't hold what it should, or if
     what it holds is of another image.
     """
-    from omi.documents.sbom import sbom_text
-
     try:
         packages = read_installed((output / "packages").read_text(encoding="utf-8"), str(output / "packages"))
         release = read_release((output / "alpine-omi-release").read_text(encoding="utf-8").splitlines())

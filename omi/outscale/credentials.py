@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import botocore.session
+from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError, ConfigParseError, PartialCredentialsError, ProfileNotFound
 
 from omi.errors import CredentialsError, one_line
@@ -15,10 +17,6 @@ from omi.image import CloudAccess
 from omi.outscale.deadline import TooLateError, within
 from omi.places import PROFILE_FILE, expand
 from omi.safe_json import read_json
-
-if TYPE_CHECKING:
-    import botocore.session
-    from botocore.credentials import ReadOnlyCredentials
 
 _CURE = (
     "set OSC_ACCESS_KEY and OSC_SECRET_KEY, or OSC_PROFILE with "
@@ -89,8 +87,6 @@ def read_profile(path: Path, profile: str, region: str) -> Credentials:
 
 def lone_session() -> botocore.session.Session:
     """A botocore session that reads neither AWS_PROFILE nor a file of the user's: for clients with explicit keys."""
-    import botocore.session  # takes a while, and where the key is given by other means, a preview shan't wait for it
-
     nothing: Any = (None, None, os.devnull, None)
     unset: Any = (None, [], None, None)
     return botocore.session.Session({"profile": unset, "config_file": nothing, "credentials_file": nothing})
@@ -122,8 +118,6 @@ def _from_boto_chain() -> Credentials:
 
 
 def _ask_chain() -> ReadOnlyCredentials | None:
-    import botocore.session
-
     session = botocore.session.Session()
     session.get_component("credential_provider").remove("iam-role")
     found = session.get_credentials()

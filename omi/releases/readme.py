@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from omi.documents.kinds import SUFFIXES, file_name
 from omi.errors import one_line
 from omi.releases.entry import Entry, newest_first
@@ -12,9 +14,6 @@ from omi.releases.entry import Entry, newest_first
 
 def render_readme(profiles: Mapping[str, Sequence[Entry]]) -> str:
     """Markdown: a section per profile, its images newest first; the same entries give the same bytes."""
-    # a preview writes no README, so it shan't wait for this import
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     environment = Environment(
         loader=PackageLoader("omi.releases"),
         undefined=StrictUndefined,

@@ -11,8 +11,10 @@ from omi.errors import ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger
 from omi.locks import hold
+from omi.releases.atom import render_atom
 from omi.releases.beside import document_files, is_inside, place_documents, remove_documents
 from omi.releases.entry import Entry, entry_of, from_yaml, in_order, to_yaml, with_entries, without_artifact
+from omi.releases.feed import SCHEMA_FILE, feed_of
 from omi.releases.old import is_old
 from omi.releases.readme import render_readme
 from omi.settings import Settings
@@ -114,10 +116,6 @@ def _read_all(folder: Path) -> tuple[dict[str, list[Entry]], list[str]]:
 
 def _render(profile: str, entries: list[Entry], profiles: Mapping[str, list[Entry]]) -> dict[str, str]:
     """The files' texts by name, in the order in which they are written."""
-    # a preview writes no feed, so it shan't wait for these imports
-    from omi.releases.atom import render_atom
-    from omi.releases.feed import SCHEMA_FILE, feed_of
-
     feed = feed_of(profile, entries)
     return {
         f"{profile}.yaml": to_yaml(entries),

@@ -20,14 +20,16 @@ from tests.omi.conftest import TOP
 PRINTS = """
 import sys
 from omi import __main__ as program
-program.COMMANDS["images"] = lambda _: print("row\\n" * {rows}) or 0
+from omi.commands import stack
+stack.images = lambda _: print("row\\n" * {rows}) or 0
 sys.exit(program.main(["images"]))
 """
 TELLS = """
 import sys
 from omi import __main__ as program
+from omi.commands import stack
 from omi.narration import tell
-program.COMMANDS["images"] = lambda _: tell("a line") or print("done") or 0
+stack.images = lambda _: tell("a line") or print("done") or 0
 sys.exit(program.main(["images"]))
 """
 
