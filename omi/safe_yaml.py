@@ -1,4 +1,4 @@
-"""YAML of other hands as plain values: the one place that reads it, safely and within limits.
+"""Reads YAML that others wrote, safely and within limits: the one place that does.
 
 Nothing but values comes of it (YAML 1.1's types, or text alone), whatever tags it bears. What is too long, nested too
 deeply, grows by aliases (the "billion laughs") or names a key twice is refused instead of read.
@@ -26,6 +26,11 @@ _TEXTS = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 class YamlError(ValueError):
     """This text isn't read; the message says why and where, in one line."""
 
+    def __init__(self, problem: str, mark: Any = None) -> None:
+        self.problem = problem
+        self.line = int(mark.line) + 1 if mark else None
+        super().__init__(f"{problem} (line {self.line})" if self.line else problem)
+
 
 def read_values(text: str, longest: int = LONGEST) -> Any:
     """The value of one YAML document, of YAML 1.1's types; None for an empty one. Raises YamlError."""
@@ -37,13 +42,13 @@ def read_texts(text: str, longest: int = LONGEST) -> Any:
     return _read(text, _TEXTS, longest)
 
 
-def compose(text: str, longest: int = LONGEST) -> yaml.Node | None:
-    """The document's nodes, which know where they are written. Raises YamlError."""
-    _check(text, longest)
+def compose(text: str, longest: int = LONGEST, *, aliases: bool = True) -> yaml.Node | None:
+    """The document's nodes, which know where they are written; None for an empty one. Raises YamlError."""
+    _check(text, longest, aliases=aliases)
     try:
-        node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+        node: yaml.Node | None = yaml.compose(text, Loader=_VALUES)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise YamlError(_reason(error)) from error
+        raise _not_yaml(error) from error
     return node
 
 
@@ -53,20 +58,20 @@ def _read(text: str, loader: Any, longest: int) -> Any:
         return yaml.load(text, Loader=loader)  # noqa: S506 - makes plain values only: see above
     # the last four are what its constructors raise for tags such as `!!int x`, a day such as 2027-02-30
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise YamlError(_reason(error)) from error
+        raise _not_yaml(error) from error
 
 
-def _check(text: str, longest: int) -> None:
+def _check(text: str, longest: int, *, aliases: bool = True) -> None:
     if len(text) > longest:
         raise YamlError(f"is longer than {longest} characters")
-    growth = _Growth()
+    growth = _Growth(aliases)
     try:
         for event in yaml.parse(text, Loader=_VALUES):
             growth.take(event)
     except YamlError:
         raise
     except (yaml.YAMLError, ValueError) as error:
-        raise YamlError(_reason(error)) from error
+        raise _not_yaml(error) from error
 
 
 @dataclass
@@ -85,6 +90,7 @@ class _Collection:
 class _Growth:
     """How large a document gets, event by event."""
 
+    allows_aliases: bool
     size: int = 0
     open: list[_Collection] = field(default_factory=list)
     anchors: dict[str, int] = field(default_factory=dict)
@@ -94,6 +100,8 @@ class _Growth:
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.AliasEvent):
+            if not self.allows_aliases:
+                raise YamlError("has an alias (*name), which is not understood here; write it out", event.start_mark)
             self._part()
             self._grow(self.anchors.get(event.anchor or "", 1), event)
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
@@ -101,7 +109,7 @@ class _Growth:
             self.open.append(_Collection(isinstance(event, yaml.MappingStartEvent), event.anchor, self.size))
             self._grow(1, event)
             if len(self.open) > DEEPEST:
-                raise YamlError(f"is nested more than {DEEPEST} levels deep{_line(event)}")
+                raise YamlError(f"is nested more than {DEEPEST} levels deep", event.start_mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             ended = self.open.pop()
             if ended.anchor:
@@ -115,7 +123,7 @@ class _Growth:
         inner = self.open[-1] if self.open else None
         if inner and inner.is_map and inner.parts % 2 == 0:
             if event.value in inner.keys:
-                raise YamlError(f"names the key {event.value[:60]!r} twice{_line(event)}; keep one")
+                raise YamlError(f"names the key {event.value[:60]!r} twice; keep one", event.start_mark)
             inner.keys.add(event.value)
         self._part()
         self._grow(1, event)
@@ -127,25 +135,20 @@ class _Growth:
     def _grow(self, by: int, event: yaml.Event) -> None:
         self.size += by
         if self.size > LARGEST:
-            raise YamlError(f"holds more than {LARGEST} values{_line(event)}, those that aliases stand for included")
+            raise YamlError(f"holds more than {LARGEST} values, aliases written out", event.start_mark)
 
 
 def _require_unicode(event: yaml.ScalarEvent) -> None:
     try:
         event.value.encode()
     except UnicodeEncodeError as error:
-        raise YamlError(f"holds half a character (a lone surrogate){_line(event)}") from error
+        raise YamlError("holds half a character (a lone surrogate)", event.start_mark) from error
 
 
-def _line(event: yaml.Event) -> str:
-    return f" (line {event.start_mark.line + 1})" if event.start_mark else ""
-
-
-def _reason(error: Exception) -> str:
+def _not_yaml(error: Exception) -> YamlError:
     if isinstance(error, RecursionError):
-        return "is nested too deeply"
+        return YamlError("is nested too deeply")
     if isinstance(error, yaml.MarkedYAMLError) and error.problem:
-        where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-        return f"is not YAML: {' '.join(str(error.problem).split())}{where}"
+        return YamlError(f"is not YAML: {' '.join(str(error.problem).split())}", error.problem_mark)
     lines = str(error).splitlines() or [type(error).__name__]
-    return f"is not YAML: {lines[0]}"
+    return YamlError(f"is not YAML: {lines[0]}")

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from omi.errors import ProfileError
+from omi.safe_yaml import YamlError, compose
 
 _LONGEST = 256 * 1024
 """Characters of one file; the longest here has about 3,000."""
@@ -116,37 +117,17 @@ def read_tree(path: Path) -> Table:
 
 def parse_tree(text: str, file: str) -> Table:
     """The map in a YAML text; `file` is what errors call it."""
-    if len(text) > _LONGEST:
-        raise ProfileError(f"{file}: is longer than {_LONGEST} characters; split it into layers")
     try:
-        node = _Loader(text).get_single_node()
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = " ".join(str(error.problem or error.context).split())
-        raise ProfileError(f"{file}:{line}: not valid YAML: {problem}") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # such as the escape "\UFFFFFFFF"
-        problem = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise ProfileError(f"{file}: not valid YAML: {problem}") from error
+        node = compose(text, _LONGEST, aliases=False)
+    except YamlError as error:
+        where = f"{file}:{error.line}" if error.line else file
+        raise ProfileError(f"{where}: {error.problem}") from error
     if node is None:
         return Table({}, Source(file, 1))
-    try:
-        tree = _convert(node, file, _line(node), "")
-    except RecursionError as error:
-        raise ProfileError(f"{file}: not valid YAML: nested too deeply") from error
+    tree = _convert(node, file, _line(node), "")
     if not isinstance(tree, Table):
         raise ProfileError(f"{file}:{tree.source.line}: must hold a map of keys to values")
     return tree
-
-
-class _Loader(yaml.SafeLoader):
-    """Composes nodes only, and refuses aliases."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            problem = "aliases (*name) are not understood here; say it once in a lower layer"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -177,8 +158,6 @@ def _table(node: yaml.MappingNode, source: Source, path: str) -> Table:
         where = Source(source.file, _line(key_node))
         key = _key(key_node, where, path)
         inner = f"{path}.{key}" if path else key
-        if key in entries:
-            raise where.error(inner, f"is given twice (first in line {entries[key].source.line}); keep one")
         entries[key] = _convert(value_node, source.file, where.line, inner)
     return Table(entries, source)
 
@@ -201,7 +180,7 @@ def _float(text: str) -> float | str:
 def _scalar(node: yaml.ScalarNode, source: Source, path: str) -> Scalar:
     text = str(node.value)
     kind = node.tag.removeprefix(_TAG)
-    if node.style is not None or kind in ("str", "value"):
+    if node.style or kind in ("str", "value"):
         return text
     match kind:
         case "null" | "bool":

@@ -43,7 +43,7 @@ FOUND = [
     ),
     ("profile", profile(f"volume_size: {LONG_NUMBER}"), "from 1 to 14901"),
     ("profile", profile(f"sysctl: {{a.b: {LONG_NUMBER}}}"), None),
-    ("profile", "a: " * 3000, "not valid YAML"),
+    ("profile", "a: " * 3000, "is not YAML"),
     ("stack config", "config: {alpine-omi:region: 2027-02-30}", "not YAML"),
     ("stack config", "config: {alpine-omi:region: !!int ''}", "not YAML"),
     ("stack config", "config: {alpine-omi:region: !!timestamp x}", "not YAML"),
