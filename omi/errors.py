@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 LONGEST = 10_000
 """Characters of one error; it names a few hundred images at most."""
@@ -12,6 +16,25 @@ def one_line(text: str, limit: int = LONGEST) -> str:
     """Text of other hands as one printable line of at most `limit` characters; what steers a terminal is left out."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def first_problem(error: ValidationError, whole: str = "the whole text") -> str:
+    """The first thing that pydantic found wrong, as `key: why`; `whole` stands for the key where there is none."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {why_wrong(first)}"
+
+
+def why_wrong(detail: ErrorDetails) -> str:
+    """Why a value is wrong, in words that stand behind its key."""
+    match detail["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "is not a known key"
+        case "json_invalid":
+            return f"is not JSON ({detail['msg'].removeprefix('Invalid JSON: ')})"
+        case _:
+            return detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
 
 class OmiError(Exception):

@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from omi.errors import StateError
+from omi.errors import StateError, first_problem
 from omi.owner import Owner
 from omi.profile.model import Access, Build
 from omi.withdrawal import Stage, Withdrawal
@@ -38,9 +38,7 @@ class _Wire(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "the whole text"
-            message = f"{where}: cannot be read: {key}: {first['msg']}; was it written by a newer version?"
+            message = f"{where}: cannot be read: {first_problem(error)}; was it written by a newer version?"
             raise StateError(message) from error
 
 

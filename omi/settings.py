@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from omi.errors import SettingsError
+from omi.errors import SettingsError, why_wrong
 from omi.image import BuildVm, CloudAccess, Limits
 from omi.places import PROFILE_FILE
 from omi.profile.check import known_keys, nearest
@@ -307,7 +307,7 @@ def _explain(error: ValidationError) -> str:
         case "model_type":
             problem = f"{first['input']!r} is not allowed; allowed: a map of {', '.join(known_keys(Settings, path))}"
         case _:
-            problem = f"{first['input']!r} is not allowed: {first['msg']}"
+            problem = f"{first['input']!r} is not allowed: {why_wrong(first)}"
     return f"stack config: {key}: {problem}"
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from omi.errors import CloudError
+from omi.errors import CloudError, first_problem
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import create_omi, wait_available
 from omi.outscale.oos import LONGEST_URL, MARK, ObjectStore, unpacked
@@ -116,7 +116,7 @@ def _task(value: object) -> _Task:
     try:
         return _Task.model_validate(value)
     except ValidationError as error:
-        raise CloudError(f"an image export task can't be read ({error.errors()[0]['msg']}); run again") from error
+        raise CloudError(f"an image export task can't be read ({first_problem(error)}); run again") from error
 
 
 def _find_disk(store: ObjectStore, bucket: str, task: _Task) -> Exported:
@@ -130,7 +130,7 @@ def _find_disk(store: ObjectStore, bucket: str, task: _Task) -> Exported:
     try:
         (disk,) = _Manifest.model_validate_json(store.get(bucket, manifests[0])).image.disks
     except ValidationError as error:
-        raise CloudError(f"{task.task}: its manifest can't be read: {error.errors()[0]['msg']}; run again") from error
+        raise CloudError(f"{task.task}: its manifest can't be read: {first_problem(error)}; run again") from error
     named = [key for key in keys if key.rpartition("/")[2] == disk.file.rpartition("/")[2]]
     if len(named) != 1:
         raise CloudError(f"{task.task}: its manifest names {disk.file}, which is not there; run again")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from omi.errors import ProfileError
+from omi.errors import ProfileError, why_wrong
 from omi.profile.schema import Layer
 from omi.profile.tree import Leaf, Node, Source, Table, leaves, plain
 
@@ -57,7 +57,7 @@ def _explain(tree: Table, schema: type[Layer], detail: ErrorDetails) -> tuple[in
         case "dict_type" | "model_type":
             problem = f"{shown(node)} is not allowed; allowed: a map of keys to values"
         case _:
-            problem = f"{shown(node)} is not allowed: {detail['msg']}"
+            problem = f"{shown(node)} is not allowed: {why_wrong(detail)}"
     return source.line, source.error(path, problem)
 
 

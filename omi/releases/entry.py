@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from omi.errors import StateError
+from omi.errors import StateError, first_problem
 from omi.image import ImageRecord, ImageSpec
 from omi.safe_yaml import YamlError, read_values
 from omi.version import release_key, revision_key
@@ -211,8 +211,7 @@ def _tuples(details: dict[str, Any]) -> dict[str, Any]:
 
 def _problem(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc'])) or 'an entry'}: {first['msg']}"
+        return first_problem(error, "an entry")
     if isinstance(error, YamlError):
         return str(error)
     return "it is build, release, name, details"

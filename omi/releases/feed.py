@@ -17,7 +17,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.documents.kinds import SUFFIXES, file_name
-from omi.errors import InputError, StateError
+from omi.errors import InputError, StateError, first_problem
 from omi.json_schema import schema_text
 from omi.releases.entry import Entry
 from omi.releases.latest import Latest, latest_of
@@ -105,9 +105,7 @@ class Feed(BaseModel):
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', 'not text')}); {cure}") from error
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "the whole file"
-            raise InputError(f"{path}: {key}: {first['msg']}; {cure}") from error
+            raise InputError(f"{path}: {first_problem(error, 'the whole file')}; {cure}") from error
         if feed.profile != path.stem:  # it names files beside it
             raise InputError(f"{path}: profile: {feed.profile!r} is not its file's name; {cure}")
         return feed

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from omi.errors import InputError
+from omi.errors import InputError, first_problem
 from omi.releases.entry import HEADER
 from omi.safe_yaml import YamlError, read_texts
 
@@ -92,9 +92,9 @@ def _image(name: str, leaf: object, where: str) -> OldImage:
     try:
         read = _Leaf.model_validate(leaf)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "its value"
-        raise InputError(f"{where}: {key}: {first['msg']}; give a releases YAML of the old tool") from error
+        raise InputError(
+            f"{where}: {first_problem(error, 'its value')}; give a releases YAML of the old tool"
+        ) from error
     revision = _REVISION.fullmatch(read.revision)
     number = int(revision[1]) if revision else 0
     return OldImage(name, read.profile_build, read.release, number, read.arch, read.artifacts)

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
-from omi.errors import UpstreamError
+from omi.errors import UpstreamError, first_problem
 from omi.safe_yaml import YamlError, read_texts
 from omi.upstream.model import Branch, Release
 from omi.version import EDGE, is_prerelease, release_key, version_of
@@ -54,7 +54,7 @@ def read_releases(text: bytes) -> tuple[tuple[Branch, ...], str | None]:
     try:
         content = _Releases.model_validate_json(text)
     except ValidationError as error:
-        raise UpstreamError(f"is not a releases.json: {error.errors()[0]['msg']}") from error
+        raise UpstreamError(f"is not a releases.json: {first_problem(error)}") from error
     branches = tuple(branch for entry in content.release_branches if (branch := _branch(entry)) is not None)
     if not branches:
         raise UpstreamError("names no branch that can be read")

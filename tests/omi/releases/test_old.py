@@ -58,7 +58,7 @@ def test_what_looks_like_a_number_stays_text(tmp_path: Path) -> None:
     [
         ("- a\n", "the whole file: is not a map"),
         ("a: {b: [c]}\n", r"a\.b: is not a map"),
-        ("a: {b: {c: {release: 3.20.1}}}\n", r"a\.b\.c: profile_build: Field required"),
+        ("a: {b: {c: {release: 3.20.1}}}\n", r"a\.b\.c: profile_build: is missing"),
         ("a: {b: {c: text}}\n", r"a\.b\.c: its value"),
         ("a: [\n", "is not YAML"),
     ],
