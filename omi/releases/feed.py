@@ -1,13 +1,12 @@
 """The JSON feed of a profile's images, for programs: as values, as a pure function of the releases' entries, as text.
 
-Its form is a promise (`feed.v1.schema.json`, printed by `python -m omi.releases.feed`): within a format keys are only
+Its form is a promise (`feed.v1.schema.json`, printed by `python -m omi.releases`): within a format keys are only
 added. What can't be told is null, so that every image has every key.
 """
 
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.documents.kinds import SUFFIXES, file_name
 from omi.errors import InputError, StateError, first_problem
-from omi.json_schema import schema_text
 from omi.releases.entry import Entry
 from omi.releases.latest import Latest, latest_of
 
@@ -164,8 +162,3 @@ def _documents(entry: Entry, region: str, told: Sequence[tuple[str, str]]) -> di
         for kind, digest in told
         if kind in SUFFIXES
     }
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further ends it
-    print(schema_text(Feed), end="")

@@ -46,7 +46,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(rows: int) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["omi.outputs", "omi.profile.reference", "omi.releases.feed", "sandbox", "sandbox --help", "omi images --help"],
+    ["omi.outputs", "omi.profile.reference", "omi.releases", "sandbox", "sandbox --help", "omi images --help"],
 )
 def test_no_other_program_of_the_project_trips_over_it(module: str, tmp_path: Path) -> None:
     reader, writer = os.pipe()

@@ -43,7 +43,7 @@ def validate(text: str) -> Any:
 
 
 def test_the_committed_schema_is_that_of_the_code() -> None:
-    assert SCHEMA.read_text(encoding="utf-8") == schema_text(Feed), "python -m omi.releases.feed prints it"
+    assert SCHEMA.read_text(encoding="utf-8") == schema_text(Feed), "python -m omi.releases prints it"
 
 
 def test_an_image_is_told_with_all_that_a_program_may_ask(tmp_path: Path) -> None:
