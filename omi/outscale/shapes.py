@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from omi.errors import CloudError
+from omi.errors import CloudError, first_problem
 from omi.outscale.cloud import Cloud
 from omi.profile.model import EVERYONE
 
@@ -205,9 +205,7 @@ def parsed(kind: type[S], item: object, action: str, cloud: Cloud) -> S:
     try:
         return kind.model_validate(item)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CloudError(f"{action} at {cloud.access.api}: cannot be read: {where}: {first['msg']}") from error
+        raise CloudError(f"{action} at {cloud.access.api}: cannot be read: {first_problem(error)}") from error
 
 
 def tag_filter(tags: Mapping[str, str]) -> list[str]:
