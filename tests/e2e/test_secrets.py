@@ -22,6 +22,7 @@ import pytest
 
 from tests.e2e.project import TOP, Project, Result
 from tests.e2e.watched import Sought, Watcher, forms, private_keys
+from tests.openapi import check_request
 from tests.sandbox.ports import free_base_port
 
 pytestmark = pytest.mark.slow
@@ -166,6 +167,13 @@ def test_it_was_held_to_the_policy_and_refused_nothing(marked: Marked) -> None:
     calls = [call for call in marked.project.control("calls") if call["profile"] == "main"]
     assert {"CreateVms", "DeleteImage", "DeleteSnapshot"} <= {call["action"] for call in calls}
     assert [call for call in calls if call["status"] in (401, 403)] == []
+
+
+def test_every_request_of_the_program_and_of_packer_is_one_of_outscales_specification(marked: Marked) -> None:
+    calls = [call for call in marked.project.control("calls") if call["face"] == "oapi"]
+    assert len({call["action"] for call in calls}) > 20
+    for call in calls:
+        check_request(call["action"], call["request"])
 
 
 def test_what_was_searched_was_there(marked: Marked) -> None:

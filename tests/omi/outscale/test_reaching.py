@@ -196,12 +196,10 @@ def test_a_clock_that_is_wrong_is_not_taken_for_a_wrong_key() -> None:
         assert told(url) == line, "and the key isn't remembered as refused"
 
 
-NOW = format_datetime(dt.datetime.now(dt.UTC), usegmt=True)
-
-
-@pytest.mark.parametrize("date", [None, "yesterday", NOW], ids=["none", "no date", "now"])
-def test_a_clock_that_is_right_or_not_told_blames_the_key(date: str | None) -> None:
-    assert clock_error("https://api", {} if date is None else {"date": date}) is None
+def test_a_clock_that_is_right_or_not_told_blames_the_key() -> None:
+    now = format_datetime(dt.datetime.now(dt.UTC), usegmt=True)
+    for headers in ({}, {"date": "yesterday"}, {"date": now}):
+        assert clock_error("https://api", headers) is None
 
 
 def test_a_refused_key(sandbox: Sandbox, access: CloudAccess) -> None:
