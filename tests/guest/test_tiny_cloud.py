@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbcdefghijklmnopqrstuvwxyz0123456789ABCDEF me@home\n"
 NAME = b"ip-10-0-0-5.eu-west-2.compute.internal"
 PACKAGES = ("alpine-base", "openssh-server", "tiny-cloud")
+NO_INSTANCE = ("meta-data/instance-id", "meta-data/public-keys/0/openssh-key", "user-data")
 # as OpenRC does it, in the order of the services' dependencies
 BOOT = """
 set -u
@@ -210,6 +211,63 @@ def test_a_silent_service_leaves_it_for_the_next_boot(instance: Instance) -> Non
     assert (instance.text("ran"), instance.text("etc/hostname")) == ("ran\n", "ip-10-0-0-5\n")
 
 
+def test_a_boot_without_network_leaves_it_for_the_next(instance: Instance) -> None:
+    """OpenRC starts neither of the services that need the network, but the last one all the same."""
+    instance.metadata["user-data"] = script("echo ran >> /ran")
+    instance.run("tiny-cloud boot; tiny-cloud final")
+    assert not instance.complete()
+    instance.boot()
+    assert instance.complete()
+    assert (instance.text("ran"), instance.text("home/alpine/.ssh/authorized_keys")) == ("ran\n", KEY.decode())
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [{"meta-data/public-keys/0/openssh-key": b"<html>please log in</html>"}, dict.fromkeys(NO_INSTANCE)],
+    ids=["a page instead of the key", "nothing there yet"],
+)
+def test_an_answer_that_is_none_leaves_it_for_the_next_boot(
+    instance: Instance, trouble: dict[str, bytes | None]
+) -> None:
+    instance.metadata["user-data"] = script("echo ran >> /ran")
+    right = dict(instance.metadata)
+    instance.metadata = {name: value for name, value in (right | trouble).items() if value is not None}
+    said = instance.boot(patience=1)
+    assert not instance.complete(), said
+    instance.metadata = right
+    instance.boot()
+    assert instance.complete()
+    assert (instance.text("ran"), instance.text("home/alpine/.ssh/authorized_keys")) == ("ran\n", KEY.decode())
+
+
+def test_a_set_up_that_is_cut_off_is_completed_and_its_user_data_not_repeated(instance: Instance) -> None:
+    # as at a power cut: tiny-cloud itself, which runs the script by a shell between
+    instance.metadata["user-data"] = script("echo ran >> /ran; kill -9 $(cut -d' ' -f4 /proc/$PPID/stat) $PPID")
+    instance.boot()
+    assert not instance.complete()
+    said = instance.boot()
+    assert "user data began at an earlier boot, which ended before it; it is not run again" in said
+    assert instance.complete()
+    assert instance.text("ran") == "ran\n"
+    assert instance.text("home/alpine/.ssh/authorized_keys") == KEY.decode()
+
+
+def test_a_set_up_that_is_asked_for_anew_runs_user_data_anew(instance: Instance) -> None:
+    instance.metadata["user-data"] = script("echo ran >> /ran")
+    instance.boot()
+    instance.run("tiny-cloud --bootstrap incomplete")
+    instance.boot()
+    assert instance.complete()
+    assert instance.text("ran") == "ran\nran\n"
+
+
+def test_user_data_may_name_the_user(instance: Instance) -> None:
+    instance.metadata["user-data"] = b"#alpine-config\nuser:\n  name: bob\n"
+    instance.boot()
+    assert instance.complete()
+    assert instance.text("home/bob/.ssh/authorized_keys") == KEY.decode()
+
+
 def test_what_is_not_there_is_done_without(instance: Instance) -> None:
     for name in ("local-hostname", "public-keys/0/openssh-key"):
         del instance.metadata[f"meta-data/{name}"]
@@ -277,6 +335,32 @@ def test_user_data_is_done(instance: Instance, user_data: bytes) -> None:
     if b"written" in user_data:
         assert instance.text("etc/written") == "by user data\n"
         assert (instance.root / "etc/written").stat().st_mode & 0o777 == 0o600
+
+
+FAILING = {
+    "a package that can't be installed": b"#alpine-config\npackages:\n  - no-such-package\nruncmd:\n  - echo ran >> /ran\n",
+    "a failing bootcmd": b"#alpine-config\nbootcmd:\n  - echo ran >> /ran\n  - exit 3\n",
+    "a user that can't be made": b"#alpine-config\nuser:\n  name: no:such/user\nruncmd:\n  - echo ran >> /ran\n",
+    "a failing runcmd": b"#alpine-config\nruncmd:\n  - echo ran >> /ran\n  - exit 3\n",
+    "a failing script": script("echo ran >> /ran; exit 3"),
+}
+
+
+@pytest.mark.parametrize("user_data", FAILING.values(), ids=FAILING.keys())
+def test_failing_user_data_is_reported_and_not_repeated_and_locks_nobody_out(
+    instance: Instance, user_data: bytes
+) -> None:
+    instance.metadata["user-data"] = user_data
+    said = instance.boot()
+    assert "user data failed at " in said
+    assert instance.text("home/alpine/.ssh/authorized_keys") == KEY.decode(), said
+    assert instance.text("etc/hostname") == "ip-10-0-0-5\n"
+    assert instance.text("ran") == "ran\n"
+    assert instance.complete()
+    again = instance.boot()
+    assert instance.text("ran") == "ran\n", again
+    assert instance.text("home/alpine/.ssh/authorized_keys") == KEY.decode()
+    assert instance.text("etc/hosts").count("127.0.1.1") == 1
 
 
 def test_other_user_data_harms_nothing(instance: Instance) -> None:

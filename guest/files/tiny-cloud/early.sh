@@ -7,11 +7,14 @@
 # keeps nothing else from starting. A service of its own would take twenty processes more.
 
 : "${omi_known:=/var/lib/cloud/instance-id}"
+: "${omi_unanswered:=/run/outscale-unanswered}"
 : "${omi_host_key:=/etc/ssh/ssh_host_ed25519_key}"
 
 start_pre() {
 	if ! omi_id=$(omi_instance_id); then
 		eerror "the metadata service tells no instance id; the next boot asks again"
+		# whatever else it says then, such as that there is no key, is not taken at its word
+		echo meta-data/instance-id >> "$omi_unanswered"
 	elif [ "$omi_id" != "$(omi_known_id)" ]; then
 		omi_begin_anew "$omi_id" || eerror "the set-up of instance $omi_id can't be begun"
 	fi
@@ -36,6 +39,7 @@ omi_known_id() {
 omi_begin_anew() {
 	if [ -e "$omi_known" ]; then
 		rm -f "$omi_host_key" "$omi_host_key.pub" || return 1
+		rm -f "${omi_known%/*}/user-data" "${omi_known%/*}/outscale-user-data" || return 1
 		tiny-cloud --bootstrap incomplete && tiny-cloud boot || return 1
 	fi
 	[ -d "${omi_known%/*}" ] || mkdir -p "${omi_known%/*}" || return 1

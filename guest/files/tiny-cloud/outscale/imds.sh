@@ -5,7 +5,7 @@
 #
 # The service may come up after the VM: where it does not answer it is asked again for OUTSCALE_SECONDS, while an entry
 # that it says it doesn't have (404) is taken at its word. What came unanswered is noted in OUTSCALE_UNANSWERED, for
-# tiny-cloud goes on without it; init.sh, beside this one, keeps the set-up from counting as complete then.
+# tiny-cloud goes on without it; init.sh, beside this one, leaves the set-up to the next boot then.
 
 : "${OUTSCALE_METADATA:=http://169.254.169.254/latest}"
 : "${OUTSCALE_SECONDS:=120}"
@@ -24,17 +24,19 @@ _imds() {
 	fi
 }
 
-# Keys only, without options in front, and nothing of a page that some proxy sent instead.
+# Keys only, without options in front. A page that some proxy sent instead is no answer.
 _imds_ssh_keys() {
 	_outscale_ask "$IMDS_SSH_KEYS" || return
+	[ -n "$_outscale_answer" ] || return 1
 	printf '%s\n' "$_outscale_answer" \
-		| sed -n -E -e 's/\r$//' -e '/^(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+\/]+={0,3}( [^[:cntrl:]]*)?$/p'
+		| sed -n -E -e 's/\r$//' -e '/^(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+\/]+={0,3}( [^[:cntrl:]]*)?$/p' \
+		| grep . || _outscale_unanswered "$IMDS_SSH_KEYS"
 }
 
 # User data without the section that is addressed to OUTSCALE itself (docs.outscale.com: Configuring a VM with User Data
 # and OUTSCALE Tags), which may stand before a script.
 _imds_userdata() {
-	_outscale_file=$(mktemp) || return 2
+	_outscale_file=$(mktemp) || { _outscale_unanswered user-data; return; }
 	_outscale_code=0
 	_outscale_ask user-data "$_outscale_file" || _outscale_code=$?
 	if [ "$_outscale_code" -eq 0 ] && [ -s "$_outscale_file" ]; then
@@ -82,8 +84,14 @@ _outscale_ask() {
 		[ "$_outscale_now" -lt "$_outscale_end" ] || break
 		sleep 1
 	done
-	[ "$_outscale_result" -ne 2 ] || (echo "$1" >> "$OUTSCALE_UNANSWERED") 2> /dev/null || :
+	[ "$_outscale_result" -ne 2 ] || _outscale_unanswered "$1"
 	return "$_outscale_result"
+}
+
+# _outscale_unanswered PATH: notes it, returns 2. Whoever else asks may not write there.
+_outscale_unanswered() {
+	(echo "$1" >> "$OUTSCALE_UNANSWERED") 2> /dev/null || :
+	return 2
 }
 
 # _outscale_get PATH [FILE]: one question; busybox's own wget, whatever other the image has.

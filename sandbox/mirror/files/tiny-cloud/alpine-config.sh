@@ -1,9 +1,9 @@
 # shellcheck shell=sh disable=SC2034,SC2086 # lists of words
 # Stand-in for tiny-cloud's handler of #alpine-config, in the part that the tests use: user, bootcmd, write_files with
-# plain text, ssh_authorized_keys, runcmd.
+# plain text, packages, ssh_authorized_keys, runcmd. A list of commands fails when its last one does.
 
 INIT_ACTIONS_MAIN=$(insert_before create_default_user userdata_user $INIT_ACTIONS_MAIN)
-INIT_ACTIONS_MAIN=$(insert_after set_hostname "userdata_bootcmd userdata_write_files" $INIT_ACTIONS_MAIN)
+INIT_ACTIONS_MAIN=$(insert_after set_hostname "userdata_bootcmd userdata_write_files userdata_packages" $INIT_ACTIONS_MAIN)
 INIT_ACTIONS_MAIN=$(insert_after set_ssh_keys ssh_authorized_keys $INIT_ACTIONS_MAIN)
 INIT_ACTIONS_FINAL="$INIT_ACTIONS_FINAL userdata_runcmd"
 
@@ -15,7 +15,7 @@ get_userdata() {
 
 run_commands() {
 	for number in $(get_userdata "$1"); do
-		sh -c "$(get_userdata "$1/$number")" || log -i warn "$1 $number failed"
+		sh -c "$(get_userdata "$1/$number")"
 	done
 }
 
@@ -38,6 +38,14 @@ init__userdata_write_files() {
 		chmod "${mode:-0644}" "$file"
 		chown "${owner:-root:root}" "$file"
 	done
+}
+
+init__userdata_packages() {
+	wanted=
+	for number in $(get_userdata packages); do
+		wanted="$wanted $(get_userdata "packages/$number")"
+	done
+	[ -z "$wanted" ] || apk add $wanted
 }
 
 init__ssh_authorized_keys() {

@@ -3,10 +3,12 @@
 
 init__run_userdata() {
 	chmod u+x "$TINY_CLOUD_VAR/user-data"
-	userdata_code=0
-	"$TINY_CLOUD_VAR/user-data" > "$TINY_CLOUD_LOGS/user-data.log" 2>&1 || userdata_code=$?
-	echo "$userdata_code" > "$TINY_CLOUD_LOGS/user-data.exit"
-	return "$userdata_code"
+	{
+		userdata_code=0
+		"$TINY_CLOUD_VAR/user-data" 2>&1 || userdata_code=$?
+		echo "$userdata_code" > "$TINY_CLOUD_LOGS/user-data.exit"
+	} | tee "$TINY_CLOUD_LOGS/user-data.log"
+	return "$(cat "$TINY_CLOUD_LOGS/user-data.exit")"
 }
 
 INIT_ACTIONS_FINAL="$INIT_ACTIONS_FINAL run_userdata"

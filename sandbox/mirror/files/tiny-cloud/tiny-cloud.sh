@@ -65,7 +65,10 @@ for ACTION in $actions; do
 		continue
 		;;
 	esac
-	if "init__$ACTION"; then
+	# a name without a function is passed over, as the real one does
+	if ! command -v "init__$ACTION" > /dev/null; then
+		log -i -t "$phase" err "$ACTION: unknown"
+	elif "init__$ACTION"; then
 		log -i -t "$phase" info "$ACTION: done"
 	else
 		log -i -t "$phase" err "$ACTION: failed"
