@@ -46,6 +46,8 @@ ROOT=
 . "$GUEST/steps/75-bootstrap.sh"
 # shellcheck source=steps/80-setup.sh
 . "$GUEST/steps/80-setup.sh"
+# shellcheck source=steps/82-services.sh
+. "$GUEST/steps/82-services.sh"
 # shellcheck source=steps/85-release.sh
 . "$GUEST/steps/85-release.sh"
 # shellcheck source=steps/90-finish.sh
@@ -85,5 +87,6 @@ set_up_time
 set_up_access
 set_up_bootstrap
 run_setup_script
+link_services
 write_release
 finish

@@ -1,9 +1,10 @@
 # shellcheck shell=sh disable=SC3028 # HOSTNAME is not the shell's here: image.env sets it
-# Host name, network, kernel modules, services and their order.
-# Needs: ROOT, HOSTNAME, SERVICES_*, words. Leaves: a system that comes up with the network by DHCP.
+# Host name, network, kernel modules, the order of services.
+# Needs: ROOT, HOSTNAME, SERVICES_*, words. Leaves: a system that comes up with the network by DHCP, once 82-services has
+# linked its services.
 
 set_up_system() {
-	say_step "setting up network and services"
+	say_step "setting up the network"
 	echo "$HOSTNAME" > "$ROOT/etc/hostname"
 	printf '127.0.0.1\tlocalhost %s\n::1\t\tlocalhost %s\n' "$HOSTNAME" "$HOSTNAME" > "$ROOT/etc/hosts"
 	put_file interfaces 644 /etc/network/interfaces
@@ -15,10 +16,7 @@ set_up_system() {
 	put_file omi-drivers.initd 755 /etc/init.d/omi-drivers
 	put_file omi-drivers-late.initd 755 /etc/init.d/omi-drivers-late
 	name_power_button
-	add_services sysinit "$SERVICES_SYSINIT"
-	add_services boot "$SERVICES_BOOT"
-	add_services default "$SERVICES_DEFAULT"
-	add_services shutdown "$SERVICES_SHUTDOWN"
+	for level in sysinit boot default shutdown; do mkdir -p "$ROOT/etc/runlevels/$level"; done
 }
 
 # Some services want another that provides the clock. The kernel has read the machine's before it starts init, so where
@@ -38,16 +36,5 @@ name_power_button() {
 	esac
 	for module in button evdev; do
 		grep -qx "$module" "$ROOT/etc/modules" || echo "$module" >> "$ROOT/etc/modules"
-	done
-}
-
-# add_services RUNLEVEL SERVICES
-add_services() {
-	mkdir -p "$ROOT/etc/runlevels/$1"
-	for service in $2; do
-		[ -x "$ROOT/etc/init.d/$service" ] || fail "the service $service ($1) is in none of the installed packages" \
-			"add its package to the profile, or take the service out"
-		# what rc-update does, without starting it once for every service
-		ln -sf "/etc/init.d/$service" "$ROOT/etc/runlevels/$1/$service"
 	done
 }

@@ -32,7 +32,7 @@ def sbom_text(made: Made, packages: Sequence[Installed]) -> str:
     image = Component(
         name=spec.name,
         version=f"{spec.release}-r{spec.revision}",
-        type=ComponentType.OPERATING_SYSTEM,
+        type=ComponentType.PLATFORM,  # scanners take any operating system for the one they scan: that is `alpine` alone
         bom_ref=spec.name,
         properties=[
             Property(name="outscale:omi", value=made.omi),

@@ -268,7 +268,8 @@ class CommonKeys(Layer):
     )
     setup_script: FilePath = Field(
         None,
-        description="POSIX sh script, run last, with `TARGET` set to the image's root; beside this file or below.",
+        description="POSIX sh script, run last (`sh -e`), with `TARGET` set to the image's root; may bring services."
+        " Beside this file or below.",
         examples=["setup/web.sh"],
     )
     setup_copy: dict[CopyTarget, CopySource] | None = Field(

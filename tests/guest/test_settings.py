@@ -118,10 +118,49 @@ def test_chrony_keeps_what_else_its_configuration_says(root: Path) -> None:
     done = run("set_up_time", root, SERVICES_DEFAULT="chronyd", NTP_SERVERS="ntp.example.org")
     assert done.returncode == 0, done.stderr
     assert (root / "etc/chrony/chrony.conf").read_text() == (
-        "# Alpine's\ndriftfile /var/lib/chrony/chrony.drift\nserver ntp.example.org iburst\n"
+        "# Alpine's\ndriftfile /var/lib/chrony/chrony.drift\nserver ntp.example.org iburst\n\nmakestep 1.0 3\n"
     )
     assert not (root / "etc/ntp.conf").exists()
     assert "\nnohook ntp.conf\n" in (root / "etc/dhcpcd.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    ("config", "folder", "added"),
+    [
+        ("pool pool.ntp.org iburst\n", "", True),
+        ("pool pool.ntp.org iburst\n# makestep 1 3\n", "", True),
+        ("pool pool.ntp.org iburst\nmakestep 0.1 -1\n", "", False),
+        ("initstepslew 10 pool.ntp.org\n", "", False),
+        ("confdir /etc/chrony/conf.d\n", "makestep 2.0 1\n", False),
+    ],
+)
+def test_chrony_may_set_a_wrong_clock_at_once(root: Path, config: str, folder: str, *, added: bool) -> None:
+    (root / "etc/chrony/chrony.conf").write_text(config)
+    (root / "etc/chrony/conf.d").mkdir()
+    (root / "etc/chrony/conf.d/step.conf").write_text(folder)
+    done = run("set_up_time; finish_time", root, SERVICES_DEFAULT="chronyd")
+    assert done.returncode == 0, done.stderr
+    assert (root / "etc/chrony/chrony.conf").read_text() == config + ("\nmakestep 1.0 3\n" if added else "")
+
+
+def test_chrony_that_the_setup_script_brings_is_set_up_after_it(root: Path) -> None:
+    config = root / "etc/chrony/chrony.conf"
+    config.unlink()
+    values = {"SERVICES_DEFAULT": "chronyd", "NTP_SERVERS": "ntp.example.org", "SETUP_SCRIPT": "setup_script"}
+    brought = f"printf 'pool pool.ntp.org iburst\\ninitstepslew 10 pool.ntp.org\\n' > {config}"
+    done = run(f"set_up_time; {brought}; finish_time", root, **values)
+    assert done.returncode == 0, done.stderr
+    assert config.read_text() == "server ntp.example.org iburst\n\nmakestep 1.0 3\n"
+    config.unlink()
+    assert "chrony.conf is missing for the service chronyd (" in run("set_up_time; finish_time", root, **values).stderr
+
+
+def test_what_the_setup_script_makes_of_chrony_stays(root: Path) -> None:
+    config = root / "etc/chrony/chrony.conf"
+    values = {"SERVICES_DEFAULT": "chronyd", "NTP_SERVERS": "ntp.example.org", "SETUP_SCRIPT": "setup_script"}
+    done = run(f"set_up_time; echo 'server 192.0.2.1' >> {config}; finish_time", root, **values)
+    assert done.returncode == 0, done.stderr
+    assert config.read_text().endswith("server ntp.example.org iburst\n\nmakestep 1.0 3\nserver 192.0.2.1\n")
 
 
 def test_without_a_time_service_nothing_is_written(root: Path) -> None:

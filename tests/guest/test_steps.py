@@ -332,6 +332,61 @@ def test_the_setup_script_sees_root_and_files(data: Path, root: Path, tmp_path: 
     assert "guest: ERROR: the setup script setup/web.sh ended with exit code 7 (" in done.stderr
 
 
+def setup_script(data: Path, root: Path, tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """Run a setup script and what comes after it; the build VM's resolv.conf says `nameserver 192.0.2.53`."""
+    (data / "setup_script").write_text(text)
+    (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.53\n")
+    values = {"ROOT": str(root), "DATA": str(data), "SETUP_SCRIPT": "setup_script", "SETUP_NAME": "setup/web.sh"}
+    services = {"SERVICES_SYSINIT": "", "SERVICES_BOOT": "", "SERVICES_DEFAULT": "sshd\nweb", "SERVICES_SHUTDOWN": ""}
+    steps = f"in_root() {{ :; }}; resolver={tmp_path}/resolv.conf; run_setup_script; link_services"
+    return run_functions(steps, tmp_path, **values, **services)
+
+
+BRINGS_WEB = 'install -m 755 /dev/null "$TARGET/etc/init.d/web"\n'
+
+
+def test_a_service_that_the_setup_script_brings_can_be_named(data: Path, root: Path, tmp_path: Path) -> None:
+    done = setup_script(data, root, tmp_path, BRINGS_WEB)
+    assert done.returncode == 0, done.stderr
+    assert (root / "etc/runlevels/default/web").readlink() == Path("/etc/init.d/web")
+    (root / "etc/init.d/web").unlink()
+    assert "the service web (default) is in none" in setup_script(data, root, tmp_path, "exit 0\n").stderr
+
+
+def test_the_setup_script_finds_names_and_leaves_no_resolver(data: Path, root: Path, tmp_path: Path) -> None:
+    (root / "etc/resolv.conf").symlink_to(tmp_path / "outside")
+    done = setup_script(data, root, tmp_path, BRINGS_WEB + 'cat "$TARGET/etc/resolv.conf"\n')
+    assert done.returncode == 0, done.stderr
+    assert "nameserver 192.0.2.53\n" in done.stdout
+    assert not (root / "etc/resolv.conf").exists()
+    assert not (tmp_path / "outside").exists(), "a link in the image doesn't lead into the build VM"
+    assert (tmp_path / "resolv.conf").exists()
+
+
+def test_a_setup_script_that_fails_half_way_fails(data: Path, root: Path, tmp_path: Path) -> None:
+    done = setup_script(data, root, tmp_path, BRINGS_WEB + "cat /no/such/file\necho going on\n")
+    assert done.returncode == 1
+    assert "the setup script setup/web.sh ended with exit code 1: cat: /no/such/file: No such file" in done.stderr
+    assert "going on" not in done.stdout
+
+
+@pytest.mark.parametrize("kernel", ["with IPv6", "without IPv6", "with IPv6 that can't be changed"])
+def test_no_setting_of_ipv6_keeps_the_network_down(tmp_path: Path, kernel: str) -> None:
+    """ifupdown-ng leaves an interface down when one of its commands fails."""
+    place = tmp_path / "accept_dad"
+    if "with IPv6" in kernel:
+        place.write_text("1\n")
+    if "changed" in kernel:
+        place = Path("/dev/full")
+    lines = (GUEST / "files/interfaces").read_text().splitlines()
+    commands = [line.strip().removeprefix("pre-up ") for line in lines if line.strip().startswith("pre-up")]
+    (command,) = (line.replace("/proc/sys/net/ipv6/conf/eth0/accept_dad", str(place)) for line in commands)
+    assert "/proc" not in command
+    subprocess.run(["sh", "-ec", command], check=True, timeout=30)
+    if kernel == "with IPv6":
+        assert place.read_text() == "0\n"
+
+
 def test_a_failed_command_is_named(tmp_path: Path) -> None:
     write_program(tmp_path, "mkfs.ext4", "echo no space >&2; exit 3")
     values = {"ROOT_DEVICE": "/dev/null", "ROOT_LABEL": "alpine-root"}

@@ -10,6 +10,9 @@ from omi.verify.facts import Expected, Facts
 
 def check_services(facts: Facts, expected: Expected) -> Iterator[str]:
     """Every service of the profile runs, none has crashed, and there are no others."""
+    settled, _, seconds = facts.one("settled").partition(" ")
+    if settled == "no":
+        yield f"OpenRC has not started the whole runlevel default after {seconds} s"
     states: dict[tuple[str, str], str] = {}
     for line in facts.values.get("service", ()):
         level, _, rest = line.partition(" ")

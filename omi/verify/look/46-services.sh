@@ -1,12 +1,25 @@
 # shellcheck shell=sh
-# What OpenRC says of every service of every runlevel. Comes after 45-bootstrap, which waits until all have started:
-# some of them start after SSH is open.
+# What OpenRC says of every service of every runlevel, once it has started the last one: SSH opens before some of them.
+# OpenRC keeps a folder while it starts a runlevel; services that it starts by events (mdev) count as starting, too. The
+# wait goes on where 45-bootstrap's ended: both together have 90 seconds.
+RC=${RC:-/run/openrc}
+is_settled() {
+	[ -d "$RC" ] || return 0
+	[ "$(cat "$RC/softlevel" 2> /dev/null)" = default ] && [ ! -e "$RC/rc.starting" ] \
+		&& [ -z "$(ls "$RC/starting" 2> /dev/null)" ]
+}
+: "${seconds:=0}"
+until is_settled || [ "$seconds" -ge 90 ]; do
+	sleep 1
+	seconds=$((seconds + 1))
+done
+is_settled && echo "settled=yes" || echo "settled=no $seconds"
 for link in /etc/runlevels/*/*; do
 	name=${link##*/} level=${link%/*}
 	[ "$name" != '*' ] || continue
 	state=stopped
-	for kind in started starting inactive failed; do
-		[ -e "/run/openrc/$kind/$name" ] && state=$kind
+	for kind in started starting scheduled inactive failed; do
+		[ -e "$RC/$kind/$name" ] && state=$kind
 	done
 	echo "service=${level##*/} $name $state"
 done

@@ -107,6 +107,9 @@ def test_the_sbom_is_valid_cyclonedx_and_names_each_package(output: Path) -> Non
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     bom: dict[str, Any] = json.loads(text)
     assert bom["metadata"]["component"]["name"] == SPEC.name
+    described = [bom["metadata"]["component"], *bom["components"]]
+    systems = [part["name"] for part in described if part["type"] == "operating-system"]
+    assert systems == ["alpine"], "scanners take any for the one that the packages belong to"
     assert bom["metadata"]["timestamp"] == "2026-11-24T12:30:00+00:00"
     parts = {part["name"]: part for part in bom["components"]}
     assert parts.keys() == {"alpine", "libstdc++", "musl", "odd", "openssh"}

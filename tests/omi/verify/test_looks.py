@@ -12,6 +12,7 @@ import pytest
 from omi.profile.content import package_lines
 from omi.profile.model import Build
 from omi.verify.checks import failed_checks
+from omi.verify.checks.services import check_services
 from omi.verify.facts import Expected, Facts, look_script, look_script_at_rest
 
 LOOKS = Path(__file__).parents[3] / "omi/verify/look"
@@ -232,6 +233,34 @@ def test_no_two_looks_call_a_fact_alike() -> None:
             printed.setdefault(key, set()).add(path.name)
     assert len(printed) > 40
     assert {key: looks for key, looks in printed.items() if len(looks) > 1} == {}
+
+
+def services(tmp_path: Path, *, ends: bool) -> Facts:
+    """The look at services while OpenRC starts `local`; `ends`: it is done a second later."""
+    for name in ("softlevel", "rc.starting/x", "started/sshd", "starting/local"):
+        put(tmp_path, f"rc/{name}", "default\n")
+    done = f'rm -r "{tmp_path}/rc/rc.starting"; mv "{tmp_path}/rc/starting/local" "{tmp_path}/rc/started/"'
+    put(tmp_path, "bin/sleep", f"#!/bin/sh\n{done if ends else ':'}\n", 0o755)
+    found = subprocess.run(
+        ["sh", "-c", f'. "{LOOKS}/46-services.sh"; echo "state=$(ls "$RC/started" | tr "\\n" " ")"'],
+        env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "RC": f"{tmp_path}/rc", "BECOME": "nobody"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return Facts.parse(found.stdout)
+
+
+def test_services_are_looked_at_once_openrc_has_started_all_of_them(tmp_path: Path) -> None:
+    facts = services(tmp_path, ends=True)
+    assert (facts.one("settled"), facts.one("state")) == ("yes", "local sshd")
+
+
+def test_the_wait_for_services_has_a_limit(tmp_path: Path) -> None:
+    facts = services(tmp_path, ends=False)
+    assert facts.one("settled") == "no 90"
+    assert "OpenRC has not started the whole runlevel default after 90 s" in check_services(facts, EXPECTED)
 
 
 def test_services_are_looked_at_once_the_bootstrap_is_complete() -> None:
