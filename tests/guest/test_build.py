@@ -72,7 +72,7 @@ def write_data(folder: Path, mirror: Path, **values: str) -> None:
         "PACKAGES": PACKAGES.replace(" ", "\n"),
         "IMAGE_KEYS": OWN_KEY,
         "SERVICES_SYSINIT": "devfs\nmdev\nomi-drivers",
-        "SERVICES_BOOT": "bootmisc\nhostname\nmodules\nnetworking",
+        "SERVICES_BOOT": "bootmisc\nhostname\nmodules\nnetworking\nsysctl\nsyslog",
         "SERVICES_DEFAULT": "acpid\ndmesg\nntpd\nomi-drivers-late\nsshd",
         "SERVICES_SHUTDOWN": "killprocs\nmount-ro\nsavecache",
         "KERNEL_MODULES": "ext4\nvirtio_blk",

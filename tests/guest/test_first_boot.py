@@ -27,6 +27,8 @@ CONFIG = b"""#alpine-config
 write_files:
   - path: /etc/written
     content: by user data
+packages:
+  - no-such-package
 runcmd:
   - echo ran again >> /var/lib/ran
 """
@@ -93,11 +95,15 @@ def test_a_late_metadata_service_without_a_public_address_still_sets_it_up(
 def test_a_reboot_does_not_set_it_up_again(machines: QemuMachines, first: Guest) -> None:
     host_key = first.run("cat /etc/ssh/ssh_host_ed25519_key.pub")
     first.run("echo mine | doas -n tee /etc/hostname")
+    first.run("doas -n sed -i 's/^ *APPEND .*/& ipv6.disable=1/' /boot/extlinux.conf")
     machines.stop_vm(first.vm_id, force=False)
     machines.set_trouble(first.vm_id, Trouble())
     start(first, "vol-first", "ip-10-0-0-5", SCRIPT)
     assert first.run("hostname; cat /var/lib/ran").split() == ["mine", "ran"]
     assert first.run("cat /etc/ssh/ssh_host_ed25519_key.pub") == host_key
+    assert first.run("ls -d /proc/sys/net/ipv6", check=False) == ""
+    started = first.run("for name in networking sysctl; do /sbin/rc-service $name status; done")
+    assert started.split().count("started") == 2
 
 
 def test_an_image_of_it_becomes_another_instance(machines: QemuMachines, first: Guest, tmp_path: Path) -> None:
@@ -109,6 +115,9 @@ def test_an_image_of_it_becomes_another_instance(machines: QemuMachines, first: 
     try:
         start(second, "vol-second", "ip-10-0-0-6", CONFIG)
         second.run(WAIT)
+        failed = "user data failed at userdata_packages; it is not run again"
+        assert failed in second.run("doas -n cat /var/log/messages")
+        assert failed.encode() in machines.console(second.vm_id)
         assert second.run("hostname; cat /etc/written").splitlines() == ["ip-10-0-0-6", "by user data"]
         assert second.run("cat /var/lib/ran").splitlines() == ["ran", "ran again"]
         assert second.run("cat /etc/ssh/ssh_host_ed25519_key.pub") != host_key
