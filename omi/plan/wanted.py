@@ -187,15 +187,33 @@ def changed_content(before: Build, after: Build) -> str:
     old, new = content(before), content(after)
     given_up = {name: day for name, day in after.dropped_keys.items() if name in before.keys}
     old["keys"] = {name: text for name, text in before.keys.items() if name not in given_up}
-    told = [_difference(key, old[key], new[key]) for key in new if old[key] != new[key]]
+    told = [_difference(key, old[key], new[key], after) for key in new if old[key] != new[key]]
     said = [f"{', '.join(told)} changed in the profile"] if told else []
     said += [f"the key {name} is deprecated by Alpine since {day}" for name, day in given_up.items()]
     return ", ".join(said) or "guest files or template changed"
 
 
-def _difference(key: str, old: object, new: object) -> str:
-    """The key, with what came (+) and went (-) where it is a short list."""
+def _difference(key: str, old: object, new: object, after: Build) -> str:
+    """The key, with the entries that came (+), went (-) or changed where they are few."""
+    if key == "setup_script":
+        entries = [after.setup_script] if after.setup_script else []
+    elif isinstance(old, dict) and isinstance(new, dict):
+        entries = [entry for name in sorted({*old, *new}) for entry in _entries(name, old.get(name), new.get(name))]
+    else:
+        entries = _signed(old, new)
+    return f"{key} ({' '.join(entries)})" if 0 < len(entries) <= _TOLD_ITEMS else key
+
+
+def _entries(name: str, old: object, new: object) -> list[str]:
+    """A map's entry: each of its items if it is a list, else its name."""
+    if old == new:
+        return []
+    if isinstance(old, list) or isinstance(new, list):
+        return [f"{name}: {item}" for item in _signed(old or [], new or [])]
+    return [f"+{name}" if old is None else f"-{name}" if new is None else name]
+
+
+def _signed(old: object, new: object) -> list[str]:
     if not isinstance(old, list) or not isinstance(new, list):
-        return key
-    signs = [f"+{item}" for item in new if item not in old] + [f"-{item}" for item in old if item not in new]
-    return f"{key} ({' '.join(signs)})" if 0 < len(signs) <= _TOLD_ITEMS else key
+        return []
+    return [f"+{item}" for item in new if item not in old] + [f"-{item}" for item in old if item not in new]

@@ -14,9 +14,6 @@ ROOT_LABEL = "alpine-root"
 HOSTNAME = "alpine"
 """Until the metadata service tells another."""
 
-_LATER = {"privileges", "motd", "timezone", "ntp_servers", "sysctl"}
-"""Keys that came later: at its default one is no content, so that it makes no revision where nobody uses it."""
-
 
 def content(build: Build) -> dict[str, Any]:
     """Canonical, JSON-able, order-free: what ends up inside the image.
@@ -31,9 +28,14 @@ def content(build: Build) -> dict[str, Any]:
         "root_label": ROOT_LABEL,
         "hostname": HOSTNAME,
         "user": build.user,
+        "privileges": build.privileges,
         "repos": repository_lines(build),
         "packages": package_lines(build),
         "services": {level: sorted(names) for level, names in build.services.items()},
+        "motd": build.motd,
+        "timezone": build.timezone,
+        "ntp_servers": sorted(build.ntp_servers),
+        "sysctl": dict(build.sysctl),
         "kernel_flavor": build.kernel_flavor,
         "kernel_modules": sorted(build.kernel_modules),
         "kernel_options": sorted(build.kernel_options),
@@ -43,7 +45,6 @@ def content(build: Build) -> dict[str, Any]:
         "bootstrap": build.bootstrap,
         "firmware": build.firmware,
         "keys": dict(build.keys),
-        **build.model_dump(mode="json", include=_LATER),
     }
 
 

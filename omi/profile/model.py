@@ -78,24 +78,23 @@ class Build(_Model):
     volume_size: int = Field(default=1, ge=1, le=14901)
     """GiB."""
     user: str = "alpine"
-    privileges: Privileges = Field(default="doas", exclude_if=lambda value: value == "doas")
-    """How the user becomes root. This and what else is left out of stored state where it is the default came later:
-    earlier versions can read what they would have written."""
+    privileges: Privileges = "doas"
+    """How the user becomes root."""
     access: Access = Access()
     repos: dict[str, bool | str] = {}
     """URL (all filled in) to true, a tag, or false for one that is kept as a comment."""
     packages: dict[str, bool | str] = {}
     """Name to true or to the tag of the repo it comes from."""
     services: dict[Runlevel, tuple[str, ...]] = {}
-    motd: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    motd: str | None = None
     """The text of /etc/motd; None leaves Alpine's."""
-    timezone: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    timezone: str | None = None
     """Of the IANA database; None is UTC."""
-    ntp_servers: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    ntp_servers: tuple[str, ...] = ()
     """Names or addresses; none leaves it to DHCP."""
-    sysctl: dict[str, str] = Field(default={}, exclude_if=lambda value: not value)
+    sysctl: dict[str, str] = {}
     """Kernel parameters by name."""
-    ports: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    ports: tuple[str, ...] = ()
     """What may listen besides sshd: `80/tcp`, `53/udp`."""
     kernel_flavor: Literal["virt", "lts"] = "virt"
     kernel_modules: tuple[str, ...] = ()
@@ -112,13 +111,13 @@ class Build(_Model):
     were others."""
     firmware: Firmware = "bios"
     """What starts the boot loader; `hybrid` boots both ways."""
-    rebuild_on: RebuildOn = Field(default="content", exclude_if=lambda value: value == "content")
+    rebuild_on: RebuildOn = "content"
     """What makes a new revision; `packages` are newer packages as well."""
     keys: dict[str, str] = {}
     """File name of an apk signing key to the PEM text of the public key."""
-    dropped_keys: dict[str, date] = Field(default={}, exclude_if=lambda value: not value)
+    dropped_keys: dict[str, date] = {}
     """Keys that the profile names but upstream had deprecated, by file name, with the first day of that; they are not
-    in `keys`. Left out of stored state where there are none, like rebuild_on."""
+    in `keys`."""
 
     @property
     def branch(self) -> str:

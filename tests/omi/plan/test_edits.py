@@ -1,0 +1,189 @@
+"""Edits of a profile that already has images: each key, in each layer, added, changed and taken out again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from omi.digest import digest_of
+from omi.errors import ProfileError
+from omi.image import BuildVm, CloudAccess, ImageSpec
+from omi.ledger import Ledger, LedgerImage
+from omi.plan import Action, Plan, make_plan
+from omi.plan.model import ChangeKind, PlannedImage
+from omi.profile import Build, content, load_profile
+from omi.profile.schema import BuildKeys
+from omi.settings import Retention
+from tests.omi.plan.make import TODAY, applied, upstream
+from tests.omi.profile.conftest import root
+from tests.omi.specs import OWNER
+
+__all__ = ["root"]
+
+TESTING = "https://dl-cdn.alpinelinux.org/alpine/edge/testing"
+KEY = "alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub"
+CONTENT: dict[str, tuple[Any, Any]] = {
+    "volume_size": (2, 3),
+    "user": ("admin", "tester"),
+    "privileges": ("sudo", "none"),
+    "repos": ({TESTING: "commented"}, {TESTING: "testing"}),
+    "packages": ({"nginx": True}, {"nginx": True, "dhcpcd": False}),
+    "services": ({"default": {"crond": True}}, {"default": {"crond": False}, "boot": {"seedrng": True}}),
+    "motd": ("Welcome.", "Welcome back."),
+    "timezone": ("Europe/Paris", "Asia/Tokyo"),
+    "ntp_servers": ({"a.example.org": True}, {"b.example.org": True}),
+    "sysctl": ({"vm.swappiness": 10}, {"vm.swappiness": 20}),
+    "kernel_flavor": ("lts", "virt"),
+    "kernel_modules": ({"loop": True}, {"nvme": True}),
+    "kernel_options": ({"quiet": True}, {"nosmt": True}),
+    "initfs_features": ({"nvme": True}, {"lvm": True}),
+    "setup_script": ("one.sh", "two.sh"),
+    "setup_copy": ({"a": "one.sh"}, {"a": "two.sh"}),
+    "bootstrap": ("cloud-init", "tiny-cloud"),
+    "firmware": ("uefi", "hybrid"),
+    "keys": ({"one.rsa.pub": True}, {"two.rsa.pub": True}),
+}
+"""Two values of each key that decides the content; none is Alpine's or the base's own in both places."""
+SURROUNDINGS: dict[str, tuple[Any, Any]] = {
+    "prefix": ("other-", "another-"),
+    "suffix": ("-a", "-b"),
+    "description": ("One", "Two"),
+    "ports": ({"80/tcp": True}, {"443/tcp": True}),
+    "rebuild_on": ("packages", "content"),
+    "access": ({"public": True}, {"accounts": {"012345678901": True}}),
+}
+PINS: dict[str, tuple[Any, Any]] = {
+    "version": ("3.22", "3.24"),
+    "arch": ("x86_64", "x86_64"),
+    "release": ("3.23.5", "3.23.4"),
+    "revision": ("r3", "r4"),
+}
+LAYERS = {"base": "base/1.yaml", "version": "version/3.23.yaml", "arch": "arch/x86_64.yaml", "target": "p.yaml"}
+ABSENT = object()
+
+
+class Folder:
+    """Profiles on disk, one key of one layer set at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "p.yaml").write_text("builds: {a: {version: '3.23'}}\n")
+        for folder in (root, root / "base", root / "version", root / "arch"):
+            (folder / "one.sh").write_text("echo one\n")
+            (folder / "two.sh").write_text("echo two\n")
+        for name in ("one.rsa.pub", "two.rsa.pub"):
+            (root / "keys" / name).write_bytes((root / "keys" / KEY).read_bytes())
+        self.own = {layer: (root / file).read_text() for layer, file in LAYERS.items()}
+
+    def build(self, layer: str, key: str, value: object) -> Build:
+        file = "target" if layer == "build" else layer
+        tree = yaml.safe_load(self.own[file])
+        below = tree["builds"]["a"] if layer == "build" else tree
+        if value is not ABSENT:
+            below[key] = {**below[key], **value} if isinstance(value, dict) and key in below else value
+        (self.root / LAYERS[file]).write_text(yaml.safe_dump(tree))
+        return load_profile("p", self.root).builds[0]
+
+
+@pytest.fixture
+def folder(root: Path) -> Folder:
+    return Folder(root)
+
+
+def digest(build: Build, release: str) -> str:
+    return digest_of({"release": release, "content": content(build)})
+
+
+def recorded(build: Build, release: str = "3.23.6") -> LedgerImage:
+    """An image of the build, read from the words that state holds."""
+    planned = PlannedImage(build, release, 0, digest(build, release), None)
+    image = applied(planned)
+    text = planned.to_spec(OWNER, CloudAccess(region="r", api="https://api.test"), BuildVm(), "releases").to_json()
+    return replace(image, spec=ImageSpec.from_json(text, "state"))
+
+
+def edited(before: Build, *after: Build) -> Plan:
+    known = upstream("3.22.4", "3.23.6", "3.24.1")
+    retention = Retention(allow_mass_prune=("all",))
+    return make_plan(after, known, Ledger.of([recorded(before)]), retention, TODAY, digest)
+
+
+def edits(folder: Folder, layer: str, key: str, values: tuple[Any, Any]) -> list[tuple[Build, Build]]:
+    """Added, changed, taken out, and reset by null."""
+    absent, one, two = (folder.build(layer, key, value) for value in (ABSENT, *values))
+    pairs = [(absent, one), (one, two), (two, one), (one, absent), (two, absent)]
+    try:
+        return [*pairs, (one, folder.build(layer, key, None))]
+    except ProfileError:  # nothing is left of what an image needs, which is said when the profile is read
+        return pairs
+
+
+def test_each_key_of_a_profile_is_edited_here() -> None:
+    assert CONTENT.keys() | SURROUNDINGS.keys() | PINS.keys() == BuildKeys.model_fields.keys()
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, "build"])
+@pytest.mark.parametrize("key", CONTENT)
+def test_an_edit_of_content_makes_a_revision_whose_reason_names_the_key(key: str, layer: str, folder: Folder) -> None:
+    made = 0
+    for before, after in edits(folder, layer, key, CONTENT[key]):
+        built = edited(before, after).of(Action.BUILD)
+        assert bool(built) == (content(before) != content(after))
+        for step in built:
+            made += 1
+            assert step.reason.startswith("revision r1: ")
+            assert key in step.reason
+            assert "guest files" not in step.reason
+    assert made >= 2
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, "build"])
+@pytest.mark.parametrize("key", SURROUNDINGS)
+def test_an_edit_of_what_surrounds_an_image_builds_nothing(key: str, layer: str, folder: Folder) -> None:
+    for before, after in edits(folder, layer, key, SURROUNDINGS[key]):
+        plan = edited(before, after)
+        assert {step.action for step in plan.steps} == {Action.KEEP}
+        shared = {change.kind for step in plan.steps for change in step.changes}
+        assert bool(shared & {ChangeKind.SHARE, ChangeKind.REVOKE}) == (before.access != after.access)
+
+
+@pytest.mark.parametrize("key", PINS)
+def test_an_edit_of_a_pin_is_planned_with_a_reason_of_its_own(key: str, folder: Folder) -> None:
+    one, two = (folder.build("build", key, value) for value in PINS[key])
+    absent = folder.build("build", key, "3.23" if key == "version" else ABSENT)
+    for before, after in ((absent, one), (one, two), (one, absent)):
+        for step in edited(before, after).of(Action.BUILD):
+            assert key in step.reason or "release" in step.reason
+            assert "guest files" not in step.reason
+
+
+@pytest.mark.parametrize(("key", "value"), [("setup_script", "one.sh"), ("setup_copy", {"conf/a": "one.sh"})])
+def test_a_changed_file_of_the_setup_is_named(key: str, value: object, folder: Folder) -> None:
+    before = folder.build("target", key, value)
+    (folder.root / "one.sh").write_text("echo changed\n")
+    (step,) = edited(before, folder.build("target", key, value)).of(Action.BUILD)
+    named = "one.sh" if key == "setup_script" else "conf/a"
+    assert step.reason == f"revision r1: {key} ({named}) changed in the profile"
+
+
+def test_an_entry_of_a_nested_map_is_named(folder: Folder) -> None:
+    before = folder.build("target", "services", ABSENT)
+    (step,) = edited(before, folder.build("target", "services", {"default": {"crond": True}})).of(Action.BUILD)
+    assert step.reason == "revision r1: services (default: +crond) changed in the profile"
+
+
+@pytest.mark.parametrize("change", [{"name": "b"}, {"profile": "q"}])
+def test_a_renamed_build_or_profile_gets_images_of_its_own(change: dict[str, str], folder: Folder) -> None:
+    before = folder.build("target", "user", ABSENT)
+    after = before.model_copy(update=change)
+    told = [(step.action, step.reason) for step in edited(before, after).steps]
+    assert told == [(Action.BUILD, f"first image of {after.name}"), (Action.PRUNE, "removed from profile")]
+
+
+def test_a_build_taken_out_has_its_image_pruned(folder: Folder) -> None:
+    (step,) = edited(folder.build("target", "user", ABSENT)).steps
+    assert (step.action, step.reason) == (Action.PRUNE, "removed from profile")
