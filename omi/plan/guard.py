@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
 from omi.errors import PlanError, ProfileError, SettingsError
 from omi.plan.model import Action, ChangeKind, PlannedImage, Step
+from omi.profile.resolve import OMI_NAME
 from omi.settings import Retention
-
-_NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
-"""OUTSCALE's rule for an OMI's name (API reference, CreateImage, ImageName)."""
 
 
 def check_mass_prune(steps: Sequence[Step], retention: Retention, images: int) -> None:
@@ -47,7 +44,7 @@ def _check_mass(steps: Iterable[Step], done: str, retention: Retention, images: 
 def check_names(planned: Sequence[PlannedImage]) -> None:
     """ProfileError if a wanted name breaks OUTSCALE's rule."""
     for image in planned:
-        if not _NAME.fullmatch(image.name):
+        if not OMI_NAME.fullmatch(image.name):
             raise ProfileError(
                 f"profile {image.build.profile}, build {image.build.name}: the OMI name {image.name!r} is not allowed: "
                 "3 to 128 letters, digits, spaces and _()/.- ; change prefix or suffix"
