@@ -29,12 +29,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from omi.verify.ssh import wait_for_banner
-from sandbox.config import DEFAULT_BASE_PORT, Addresses, default_home
+from sandbox.config import DEFAULT_BASE_PORT, Addresses, default_cache, default_home
 from sandbox.machines.accelerator import QEMU, Accelerator
 from sandbox.machines.command import MEMORY_MIB
 from sandbox.machines.protocol import Disk, MachineSpec
 from sandbox.machines.qemu import QemuMachines
-from sandbox.mirror.__main__ import default_cache
 from sandbox.mirror.base import fetch_wheel
 from tests.sandbox.client import Oapi
 from tests.sandbox.machines.guest import SSH_PORT, address, metadata, new_key

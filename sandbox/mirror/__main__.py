@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from pathlib import Path
 
+from sandbox.config import default_cache
 from sandbox.mirror import MirrorError, MirrorSettings, Source, ensure, serve
 from sandbox.mirror.make import timed
-
-
-def default_cache() -> Path:
-    """The project's cache folder: ALPINE_OMI_CACHE, else alpine-omi below XDG_CACHE_HOME or ~/.cache."""
-    own = os.environ.get("ALPINE_OMI_CACHE")
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return Path(own) if own else (Path(shared) if shared else Path.home() / ".cache") / "alpine-omi"
 
 
 def _arguments() -> argparse.Namespace:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from sandbox.config import default_cache
 from sandbox.mirror import Fault, MirrorServer, MirrorSettings, Source, serve
-from sandbox.mirror.__main__ import default_cache
 from tests.e2e.held import HeldProject, held_project
 
 pytestmark = pytest.mark.slow

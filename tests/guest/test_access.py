@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from omi.verify.ssh import Door, wait_for_banner
+from sandbox.config import default_cache
 from sandbox.mirror import ensure
-from sandbox.mirror.__main__ import default_cache
 from tests.guest.test_build import build, loop_device
 from tests.guest.test_firmware import entered, run
 from tests.sandbox.ports import free_base_port

@@ -17,8 +17,8 @@ from omi.profile.model import Build
 from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, look_script_at_rest
+from sandbox.config import default_cache
 from sandbox.mirror import ensure
-from sandbox.mirror.__main__ import default_cache
 from tests.guest.shell import GUEST, image_env
 from tests.guest.test_steps import SETTINGS
 

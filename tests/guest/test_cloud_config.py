@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.config import default_cache
 from sandbox.machines.metadata import MetadataService, Trouble
 from sandbox.machines.protocol import Metadata
-from sandbox.mirror.__main__ import default_cache
 from tests.guest.shell import run_functions
 
 pytestmark = pytest.mark.slow

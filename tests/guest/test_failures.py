@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.config import default_cache
 from sandbox.mirror import apk, ensure
-from sandbox.mirror.__main__ import default_cache
 from sandbox.mirror.signing import new_key
 from tests.guest.shell import run_functions
 from tests.guest.test_build import SIZE, build, left_over, loop_device

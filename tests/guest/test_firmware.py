@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.config import default_cache
 from sandbox.mirror import ensure
-from sandbox.mirror.__main__ import default_cache
 from tests.guest.test_build import SIZE, build, left_over, loop_device
 
 pytestmark = pytest.mark.slow

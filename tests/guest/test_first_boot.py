@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.config import default_cache
 from sandbox.machines.metadata import Trouble
 from sandbox.machines.protocol import Disk, MachineSpec, Metadata
 from sandbox.machines.qemu import QemuMachines
 from sandbox.mirror import ensure
-from sandbox.mirror.__main__ import default_cache
 from tests.guest.test_build import build, loop_device
 from tests.sandbox.machines.guest import SSH_PORT, Guest, address, new_key
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.config import default_cache
 from sandbox.machines.metadata import MetadataService, Trouble
 from sandbox.machines.protocol import Metadata
 from sandbox.mirror import ensure
-from sandbox.mirror.__main__ import default_cache
 from tests.guest.shell import GUEST, run_functions
 
 pytestmark = pytest.mark.slow

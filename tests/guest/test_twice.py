@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.config import default_cache
 from sandbox.mirror import ensure
-from sandbox.mirror.__main__ import default_cache
 from tests.guest.shell import GUEST
 from tests.guest.test_build import PACKAGES, build, loop_device, mounted
 

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from omi.version import package_key
+from sandbox.config import default_cache
 from sandbox.mirror import ensure
-from sandbox.mirror.__main__ import default_cache
 
 pytestmark = pytest.mark.slow
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sandbox.config import default_cache
 from sandbox.machines.qemu import QemuMachines
 from sandbox.source_omi import SourceDisk, ensure
 
@@ -13,8 +13,7 @@ from sandbox.source_omi import SourceDisk, ensure
 @pytest.fixture(scope="session")
 def source_disk() -> SourceDisk:
     """The source OMI of the user's own cache, made at the first use."""
-    cache = os.environ.get("ALPINE_OMI_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "alpine-omi"
-    return ensure(Path(cache).expanduser())
+    return ensure(default_cache())
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.config import default_cache
 from sandbox.mirror import ensure
-from sandbox.mirror.__main__ import default_cache
 from sandbox.mirror.signing import new_key
 
 pytestmark = pytest.mark.slow

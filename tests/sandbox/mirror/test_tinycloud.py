@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.config import default_cache
 from sandbox.mirror import MirrorSettings, Source, serve
-from sandbox.mirror.__main__ import default_cache
 from sandbox.mirror.tinycloud import FILES, NOTE, core_files, service_files, yx_files
 from sandbox.mirror.upstream import Upstream
 from tests.sandbox.mirror.test_server import INDEX, get
