@@ -17,6 +17,8 @@ set_up_system() {
 	put_file omi-drivers-late.initd 755 /etc/init.d/omi-drivers-late
 	name_power_button
 	for level in sysinit boot default shutdown; do mkdir -p "$ROOT/etc/runlevels/$level"; done
+	# a setup script may bring some, so with one 82-services names what is missing
+	[ -n "$SETUP_SCRIPT" ] || each_runlevel need_services
 }
 
 # Some services want another that provides the clock. The kernel has read the machine's before it starts init, so where
