@@ -2,9 +2,10 @@
 
 import pulumi
 
-from components import ProfileBuild, StackConfig, clean_errors, keep_stack_id, stack_resources
+from components import ProfileBuild, StackConfig, clean_errors, keep_memory, keep_stack_id, stack_resources
 from omi.connecting import connect
-from omi.ledger import owner_of, read_ledger
+from omi.errors import PlanError
+from omi.held import read_state
 from omi.places import PROFILES
 from omi.planning import plan_stack
 from omi.preflight import check_before_building
@@ -17,19 +18,21 @@ from omi.survey import survey_stack
 with clean_errors():
     settings = Settings.load(StackConfig())
     connecting = connect(settings)
-    resources = stack_resources()
-    ledger, owner = read_ledger(resources), owner_of(resources, pulumi.get_project(), pulumi.get_stack())
-    seen = survey_stack(settings, ledger, owner, connecting)
-    plan = plan_stack(settings, ledger, seen)
+    held = read_state(stack_resources(), pulumi.get_project(), pulumi.get_stack())
+    seen = survey_stack(settings, held, connecting)
+    plan = plan_stack(settings, held.ledger, seen)
     pulumi.log.info(render_table(plan))
     for why in seen.unreached.values():
         pulumi.log.warn(why)
     check_before_building(settings, plan)
     if not pulumi.runtime.is_dry_run():
-        for line in (*export_ledger(settings, ledger), *record_releases(seen.profile, seen.upstream, PROFILES)):
+        for line in (*export_ledger(settings, held.ledger), *record_releases(seen.profile, seen.upstream, PROFILES)):
             pulumi.log.info(line)
 
-    stack_id = keep_stack_id(owner)
-    builds = {name: ProfileBuild(name, steps, settings, owner, stack_id) for name, steps in plan.declared()}
+    stack_id = keep_stack_id(held.owner)
+    builds = {name: ProfileBuild(name, steps, settings, held.owner, stack_id) for name, steps in plan.declared()}
+    keep_memory(plan.memory, after=[image for build in builds.values() for image in build.kept])
     pulumi.export("images", {name: build.images for name, build in builds.items()})
     pulumi.export("latest", {name: build.latest for name, build in builds.items()})
+    if plan.refused:  # once all is declared, so that what may be done is done
+        raise PlanError("; ".join(plan.refused))

@@ -13,13 +13,20 @@ from omi.ledger import StoredCommand
 from omi.outputs import output_of
 
 
-def new_image(spec: ImageSpec, parent: pulumi.Resource, after: Sequence[pulumi.Resource]) -> local.Command:
+def new_image(
+    spec: ImageSpec, parent: pulumi.Resource, after: Sequence[pulumi.Resource], *, protect: bool = False
+) -> local.Command:
     """Declare an image that is to be made, once `after` are: the command's standard output becomes its record."""
-    return kept_image(spec.run, StoredCommand.of("build", spec), parent, after)
+    return kept_image(spec.run, StoredCommand.of("build", spec), parent, after, protect=protect)
 
 
 def kept_image(
-    name: str, stored: StoredCommand, parent: pulumi.Resource, after: Sequence[pulumi.Resource]
+    name: str,
+    stored: StoredCommand,
+    parent: pulumi.Resource,
+    after: Sequence[pulumi.Resource],
+    *,
+    protect: bool = False,
 ) -> local.Command:
     """Declare an image as state holds it, so that nothing about it is updated by accident.
 
@@ -32,7 +39,7 @@ def kept_image(
         update=stored.update,
         delete=stored.delete,
         stdin=stored.stdin,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), protect=protect),
     )
 
 

@@ -25,6 +25,8 @@ class ProfileBuild(pulumi.ComponentResource):
     """Release to OMI name to what is told of it (omi.outputs.ImageOutput)."""
     latest: pulumi.Output[dict[str, Any]]
     """The newest image (omi.outputs.LatestOutput)."""
+    kept: list[pulumi.Resource]
+    """The commands of images that state holds already."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class ProfileBuild(pulumi.ComponentResource):
         """
         super().__init__("alpine:omi:ProfileBuild", name, None, opts)
         self._owner, self._stack_id = owner, stack_id
+        self.kept = []
         self._new: dict[str, pulumi.Resource] = {}
         told = pulumi.Output.all(*(self._declare(step, settings) for step in steps))
         several = any(region != settings.region for step in steps if (region := step.region)) or bool(settings.regions)
@@ -51,11 +54,16 @@ class ProfileBuild(pulumi.ComponentResource):
 
     def _declare(self, step: Step, settings: Settings) -> pulumi.Output[dict[str, Any]]:
         if isinstance(step.image, LedgerImage):
-            return details(step.image.spec, kept_image(step.image.resource, step.image.command, self, [self._stack_id]))
+            command = kept_image(
+                step.image.resource, step.image.command, self, [self._stack_id], protect=step.protected
+            )
+            self.kept.append(command)
+            return details(step.image.spec, command)
         cloud, vm = settings.cloud_access(step.region), settings.vm_in(step.region)
         spec = step.image.to_spec(self._owner, cloud, vm, settings.releases_dir)
         # one that is carried over waits for its source, if that is made in this update; at home it is declared first
         source = self._new.get(spec.name) if spec.copy_from else None
-        command = new_image(spec, self, [self._stack_id, *([source] if source else [])])
+        after = [self._stack_id, *([source] if source else [])]
+        command = new_image(spec, self, after, protect=step.protected)
         self._new.setdefault(spec.name, command)
         return details(spec, command)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 from pulumi.runtime.invoke import InvokeResult
 
 from omi.errors import StateError
+from omi.held import MEMORY
 from omi.owner import STACK_ID, Owner
+from omi.plan.memory import Memory
 
 _TRIES = 10
 _PAUSE = 0.2
@@ -35,6 +37,13 @@ def stack_resources() -> Mapping[str, Mapping[str, Any]]:
 def keep_stack_id(owner: Owner) -> pulumi.Resource:
     """Keep the stack's id in its state; what was kept first stays, whatever is given later."""
     return pulumi.Stash(STACK_ID, input=owner.stack_id)
+
+
+def keep_memory(memory: Memory, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+    """Keep what the next plan is to know in the stack's state, once `after` are as they should be."""
+    return pulumi.Stash(
+        MEMORY, input=memory.model_dump(mode="json"), opts=pulumi.ResourceOptions(depends_on=list(after))
+    )
 
 
 def _read(name: str) -> InvokeResult:

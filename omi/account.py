@@ -46,11 +46,13 @@ class AccountView:
     images: tuple[AccountImage, ...] = ()
     account: str | None = None
     """The account's id."""
+    missing: frozenset[str] = frozenset()
+    """Ids of OMIs that were expected and that no read shows, neither those of images nor that of tags."""
 
     @classmethod
-    def of(cls, images: Iterable[AccountImage], account: str | None = None) -> AccountView:
+    def of(cls, images: Iterable[AccountImage], account: str | None = None, missing: Iterable[str] = ()) -> AccountView:
         """Sorted by name, so that the order of the cloud's answer doesn't matter."""
-        return cls(tuple(sorted(images, key=lambda image: (image.name, image.omi))), account)
+        return cls(tuple(sorted(images, key=lambda image: (image.name, image.omi))), account, frozenset(missing))
 
     @cached_property
     def by_omi(self) -> Mapping[str, AccountImage]:

@@ -15,7 +15,6 @@ from omi.profile.model import Build
 from omi.regions import Region
 from omi.settings import Adoption, Settings
 from omi.survey import Survey
-from omi.upstream.current import end_of_life
 from omi.version import version_of
 
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
@@ -57,7 +56,7 @@ def _as_held(
         entry.release,
         entry.revision,
         digest(build, entry.release),
-        end_of_life(build, seen.upstream),
+        seen.memory.last_day(build.version, [build.end_of_life], seen.upstream, seen.today),
         resource=None if resource == entry.name else resource,
     )
     spec = planned.to_spec(seen.owner, region.access, region.vm, settings.releases_dir)

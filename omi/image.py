@@ -216,3 +216,5 @@ class ImageRecord(_Wire):
     """Region and OMI that it was carried over from, `eu-west-2:ami-12345678`."""
     verified: bool = False
     adopted: bool = False
+    missing: date | None = None
+    """The day, in UTC, on which the account was found to lack it; the delete of such a record deletes nothing."""

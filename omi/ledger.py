@@ -8,15 +8,13 @@ from functools import cached_property
 from typing import Any, Literal
 
 from omi.errors import StateError
-from omi.image import ImageRecord, ImageSpec
-from omi.owner import STACK_ID, Owner
+from omi.image import CloudAccess, ImageRecord, ImageSpec
 from omi.profile.model import Access
 from omi.safe_json import read_json
 from omi.version import ReleaseKey, release_key, version_key
 from omi.withdrawal import Stage, Withdrawal
 
 COMMAND_TYPE = "command:local:Command"
-STASH_TYPE = "pulumi:index:Stash"
 _MARKS = frozenset({"format", "stack_id", "name", "digest", "build"})
 """Keys that tell an image's standard input from that of any other command, in every format ever written."""
 
@@ -88,6 +86,13 @@ class LedgerImage:
         """Sort key, oldest first: version, release, revision, then the name, so that the order is total."""
         return (version_key(self.version), release_key(self.release), self.revision, self.name)
 
+    def reached_by(self, cloud: CloudAccess) -> LedgerImage:
+        """The same image by another connection; untouched, to the byte, where state holds the same."""
+        if cloud == self.spec.cloud:
+            return self
+        spec = self.spec.model_copy(update={"cloud": cloud})
+        return replace(self, spec=spec, command=replace(self.command, stdin=spec.to_json()))
+
     def published(self, access: Access, withdrawal: Withdrawal | None = None) -> LedgerImage:
         """The same image for others to launch, or on its way out; untouched, to the byte, where state holds the same.
 
@@ -148,24 +153,6 @@ def read_ledger(resources: Mapping[str, Mapping[str, Any]]) -> Ledger:
         if resource.get("type") == COMMAND_TYPE
     )
     return Ledger.of(image for image in found if image is not None)
-
-
-def owner_of(resources: Mapping[str, Mapping[str, Any]], project: str, stack: str) -> Owner:
-    """The stack with the id that its state keeps (resources as for read_ledger), else with a new one.
-
-    Where only the images are left in the state, the id is theirs. StateError where they bear several, or where the id
-    can't be read.
-    """
-    for urn, resource in resources.items():
-        if resource.get("type") == STASH_TYPE and urn.rpartition("::")[2] == STACK_ID:
-            return Owner(project, stack, _text(resource.get("outputs") or {}, "output", f"stack state, {STACK_ID}"))
-    ids = sorted({image.spec.stack_id for image in read_ledger(resources).images})
-    if len(ids) > 1:
-        raise StateError(
-            f"stack state: {STACK_ID} is missing, and the images are of several stacks ({', '.join(ids)}); "
-            "bring back an earlier state by `pulumi stack import`"
-        )
-    return Owner(project, stack, ids[0]) if ids else Owner(project, stack)
 
 
 def ledger_of_export(deployment: Mapping[str, Any]) -> Ledger:

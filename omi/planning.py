@@ -10,6 +10,7 @@ from omi.ledger import Ledger, LedgerImage
 from omi.places import GUEST, TEMPLATE
 from omi.plan import Action, Plan, PlannedImage, Step, make_plan
 from omi.plan.carry import carried, pinned, sources_of
+from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
 from omi.plan.keys import trust_keys
 from omi.profile.model import Build
@@ -35,7 +36,9 @@ def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
             else:
                 plans.append(_plan_region(settings, region, seen, known))
     plan = join_plans(plans)
-    return replace(plan, warnings=(*plan.warnings, *trusted.warnings))
+    needless = needless_names(plan.steps, settings.retention)
+    memory = plans[0].memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
+    return replace(plan, warnings=(*plan.warnings, *trusted.warnings, *needless), memory=memory)
 
 
 def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozenset[str]) -> Plan:
@@ -89,6 +92,8 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, know
         edge_keep=discover.edge if discover is not None else None,
         offers=seen.offers,
         access=settings.access_in(region.name),
+        memory=seen.memory,
+        connection=region.access if region.is_wanted else None,
         removed=None if region.is_wanted else f"Region {region.name} was removed from the stack's config",
         elsewhere=known,
     )

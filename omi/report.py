@@ -21,7 +21,7 @@ def render_table(plan: Plan) -> str:
     """Plain text, aligned: per build its new images, then those kept, then prunes; `+` `~` `-` mark what changes.
 
     What changes in what others see of an image has rows of its own, which stand for that of a kept one. Where the stack
-    has several Regions each row names its own. Warnings come below, then one line of totals. Ends without a newline.
+    has several Regions each row names its own. Warnings and what is refused come below, then one line of totals.
     """
     several = len(plan.regions) > 1
     head = ("", _REGION, *_COLUMNS) if several else ("", *_COLUMNS)
@@ -31,6 +31,7 @@ def render_table(plan: Plan) -> str:
     ]
     lines = [render_columns([head, *rows])] if rows else ["There are no images, and none is wanted."]
     lines += [f"warning: {warning}" for warning in plan.warnings]
+    lines += [f"refused: {refusal}" for refusal in plan.refused]
     return "\n".join([*lines, _totals(plan)])
 
 
@@ -57,12 +58,13 @@ def _totals(plan: Plan) -> str:
 
 
 def plan_json(plan: Plan) -> str:
-    """The same for machines: an object with `format`, `changes`, `steps` and `warnings`; sorted keys, indented."""
+    """The same for machines: an object with `format`, `changes`, `steps`, `warnings`, `refused`; sorted, indented."""
     value = {
         "format": 1,
         "changes": plan.changes,
         "steps": [_step(step) for step in plan.steps],
         "warnings": list(plan.warnings),
+        "refused": list(plan.refused),
     }
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
 

@@ -12,6 +12,7 @@ from omi.apkindex.ask import read_offered
 from omi.apkindex.offer import Offer
 from omi.connecting import Connections, connect, connect_to, connected
 from omi.errors import CloudError
+from omi.held import Held
 from omi.ledger import Ledger
 from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud
@@ -19,6 +20,7 @@ from omi.owner import Owner
 from omi.places import PROFILES, cache_folder
 from omi.plan.discover import versions_to_discover
 from omi.plan.keys import trust_keys
+from omi.plan.memory import Memory
 from omi.profile.discover import expand_discovered
 from omi.profile.load import Profile, load_profile
 from omi.profile.model import Build
@@ -43,14 +45,17 @@ class Survey:
     owner: Owner
     offers: Mapping[str, Offer] = field(default_factory=dict)
     """What the repositories offer, by build: those whose profile asks for it and whose indexes could be had."""
+    memory: Memory = field(default_factory=Memory)
+    """What earlier updates left."""
     unreached: Mapping[str, str] = field(default_factory=dict)
     """Regions beside the home one whose cloud doesn't answer as it should, and why: they wait for another run."""
 
 
-def survey_stack(settings: Settings, ledger: Ledger, owner: Owner, connecting: Connections | None = None) -> Survey:
+def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:
     """Ask Alpine and the account of each Region, side by side. Writes nothing but the cache of Alpine's answers.
 
-    `connecting` are the accounts' connections (omi.connecting) if the caller has begun to make them.
+    `held` is what the stack's state holds. `connecting` are the accounts' connections (omi.connecting) if the
+    caller has begun to make them.
 
     Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked,
     CredentialsError (none, refused, or of another account than the one that the ledger's images are in), CloudError (of
@@ -58,6 +63,7 @@ def survey_stack(settings: Settings, ledger: Ledger, owner: Owner, connecting: C
     rebuilt for newer packages). Alpine that can't be reached is a warning in the answer, and another
     Region that can't is in it, too.
     """
+    ledger, owner = held.ledger, held.owner
     check_own_releases(settings, owner.stack)
     today = datetime.now(UTC).date()
     profile = load_profile(settings.profile, PROFILES)
@@ -79,7 +85,7 @@ def survey_stack(settings: Settings, ledger: Ledger, owner: Owner, connecting: C
                 if each.is_home:
                     raise
                 unreached[each.name] = str(error)
-        return Survey(expanded, upstream, accounts, today, owner, offers, unreached)
+        return Survey(expanded, upstream, accounts, today, owner, offers, held.memory, unreached)
 
 
 def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
@@ -128,4 +134,4 @@ def _account(connecting: Future[Cloud], region: Region, owner: Owner) -> Account
     for image in ledger.images:  # with another account's key, all of them would seem to be gone
         cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
     snapshots = {each for image in ledger.images if not image.record.adopted for each in image.record.snapshots}
-    return read_account(cloud, owner, (image.record.omi for image in ledger.images), snapshots)
+    return read_account(cloud, owner, [image.record.omi for image in ledger.images], snapshots)

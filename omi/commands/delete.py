@@ -14,7 +14,9 @@ from omi.outscale.images import Ours, delete_omi
 def delete(_: Sequence[str]) -> int:
     """Deregister the recorded OMI and delete its snapshots; an adopted one is only forgotten, a missing one is done."""
     spec, record = read_spec(), read_record(os.environ)
-    if record.adopted:
+    if record.missing is not None:
+        tell(f"{record.omi} ({record.name}) is missing since {record.missing}: forgotten, nothing is deleted")
+    elif record.adopted:
         tell(f"{record.omi} ({record.name}) was not made here: forgotten, not deregistered")
     else:
         cloud = Cloud.connect(spec.cloud)

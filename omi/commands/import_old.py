@@ -40,8 +40,8 @@ def import_old(arguments: Sequence[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="put them on the stack's list, for `pulumi up` to adopt")
     given = parser.parse_args(arguments)
     old = read_old_releases(given.file)
-    settings, ledger, owner = read_stack(given.stack)
-    seen = survey_stack(settings, ledger, owner)
+    settings, held = read_stack(given.stack)
+    seen, ledger = survey_stack(settings, held), held.ledger
     if seen.unreached:
         raise CloudError(next(iter(seen.unreached.values())))
     rows = [row for region in settings.all_regions for row in judge(old, settings, region, ledger, seen)]

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from omi.errors import InputError
-from omi.ledger import Ledger, owner_of, read_ledger, resources_of_export
-from omi.owner import Owner
+from omi.errors import InputError, PlanError
+from omi.held import Held, read_state
+from omi.ledger import Ledger, resources_of_export
 from omi.planning import plan_stack
 from omi.releases import export_ledger
 from omi.report import plan_json, render_table
@@ -39,10 +39,10 @@ def plan(arguments: Sequence[str]) -> int:
     parser = parser_of("plan")
     parser.add_argument("--json", action="store_true", help="for machines")
     given = parser.parse_args(arguments)
-    settings, ledger, owner = read_stack(given.stack)
-    made = plan_stack(settings, ledger, survey_stack(settings, ledger, owner))
+    settings, held = read_stack(given.stack)
+    made = plan_stack(settings, held.ledger, survey_stack(settings, held))
     print(plan_json(made) if given.json else render_table(made))
-    return 0
+    return PlanError.exit_code if made.refused else 0
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,11 +59,10 @@ def parser_of(command: str) -> Parser:
 
 
 def _read(command: str, arguments: Sequence[str]) -> tuple[Settings, Ledger]:
-    settings, ledger, _ = read_stack(parser_of(command).parse_args(arguments).stack)
-    return settings, ledger
+    settings, held = read_stack(parser_of(command).parse_args(arguments).stack)
+    return settings, held.ledger
 
 
-def read_stack(name: str) -> tuple[Settings, Ledger, Owner]:
-    """A stack's configuration, the images that its state holds, and whose they are."""
-    settings, resources = Settings.load(StackFile(name)), resources_of_export(exported_state(name))
-    return settings, read_ledger(resources), owner_of(resources, PROJECT, name)
+def read_stack(name: str) -> tuple[Settings, Held]:
+    """A stack's configuration and what its state holds."""
+    return Settings.load(StackFile(name)), read_state(resources_of_export(exported_state(name)), PROJECT, name)

@@ -28,7 +28,8 @@ def sweep(arguments: Sequence[str]) -> int:
     parser = parser_of("sweep")
     parser.add_argument("--yes", action="store_true", help="remove what is listed, instead of only listing it")
     given = parser.parse_args(arguments)
-    settings, ledger, owner = read_stack(given.stack)
+    settings, held = read_stack(given.stack)
+    ledger, owner = held.ledger, held.owner
     if running := list(_running(given.stack)):
         raise BuildError(f"a build of {', '.join(running)} is running: wait for its end, then sweep")
     regions, found = regions_of(settings, ledger), []

@@ -4,41 +4,49 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from omi.commands.wire import export, give_record, read_record, read_spec
-from omi.errors import CloudError
 from omi.identity import DISK, Identity
+from omi.image import ImageRecord, ImageSpec
 from omi.narration import tell
+from omi.outscale.claims import find_held
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import complete_tags, read_omi
+from omi.outscale.images import complete_tags
 from omi.outscale.publishing import close_snapshots, share, tell_stage
+from omi.outscale.shapes import Omi
 
 
 def update(_: Sequence[str]) -> int:
     """Make launch permissions, tags and what is said of the OMI's stage be those of the spec; print the record again.
 
-    Raises CloudError if the OMI is no longer there.
+    An OMI that is missing is marked in its record, for a later plan to forget. Raises CloudError if the answers on it
+    differ.
     """
     spec, record = read_spec(), read_record(os.environ)
+    cloud = Cloud.connect(spec.cloud)
+    omi = find_held(cloud, record)
+    if omi is None:
+        missing = record.missing or datetime.now(UTC).date()
+        tell(f"{record.omi} ({record.name}) is missing from the account: marked, the next update forgets it")
+        give_record(record.model_copy(update={"missing": missing}))
+        return 0
     if record.adopted:
         tell(f"{record.omi} was not made here: left as it is")
     else:
-        cloud = Cloud.connect(spec.cloud)
-        cloud.require_account(record.account, record.omi)
-        omi = read_omi(cloud, record.omi)
-        if omi is None or omi.owner != record.account:
-            raise CloudError(
-                f"{record.omi} ({record.name}) is gone from the account; take its build out of the profile, "
-                "or remove it from the stack by `pulumi state delete` and run `pulumi up` to build it again"
-            )
-        identity = Identity(spec)
-        share(cloud, omi.omi_id, spec.launch_access)
-        if opened := close_snapshots(cloud, omi.snapshots):
-            tell(f"made {', '.join(opened)} private again")
-        if lacking := complete_tags(cloud, omi, identity.tags):
-            tell(f"put tags on {', '.join(lacking)}")
-        tell_stage(cloud, omi, identity)
-        record = record.model_copy(update={"disk": record.disk or omi.tags.get(DISK)})
+        record = _bring_up_to_date(cloud, omi, spec, record)
+    record = record.model_copy(update={"missing": None})
     export("record", spec, record)
     give_record(record)
     return 0
+
+
+def _bring_up_to_date(cloud: Cloud, omi: Omi, spec: ImageSpec, record: ImageRecord) -> ImageRecord:
+    identity = Identity(spec)
+    share(cloud, omi.omi_id, spec.launch_access)
+    if opened := close_snapshots(cloud, omi.snapshots):
+        tell(f"made {', '.join(opened)} private again")
+    if lacking := complete_tags(cloud, omi, identity.tags):
+        tell(f"put tags on {', '.join(lacking)}")
+    tell_stage(cloud, omi, identity)
+    return record.model_copy(update={"disk": record.disk or omi.tags.get(DISK)})

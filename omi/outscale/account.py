@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from omi.account import AccountImage, AccountView
+from omi.outscale.claims import bearing_tags
 from omi.outscale.cloud import Cloud
 from omi.outscale.shapes import Omi, Snapshot, Vm, listed
 from omi.owner import Owner, build_id_of
@@ -15,12 +16,13 @@ _ENDED = frozenset({"shutting-down", "terminated"})
 
 
 def read_account(
-    cloud: Cloud, owner: Owner, expected: Iterable[str] = (), snapshots: Collection[str] = ()
+    cloud: Cloud, owner: Owner, expected: Collection[str] = (), snapshots: Collection[str] = ()
 ) -> AccountView:
     """All OMIs of the account in its Region, with their launch permissions and the account's VMs that run from them.
 
     ReadAccounts goes first and alone, so that a wrong key is tried once. Those of the `expected` ids that the list
-    lacks are asked for by id before they count as gone. Of these `snapshots` it is read which of them others may use.
+    lacks are asked for by id, and then for their tags, before they count as missing. Of `snapshots` it is read which
+    ones others may use.
     Raises CredentialsError or CloudError.
     """
     account = cloud.account
@@ -34,8 +36,9 @@ def read_account(
     # compared again here, should the cloud have ignored the filter: then all public images came, too
     own = [image for image in images if image.owner == account]
     is_open = opened.result()
-    views = (_view(image, owner, vms.get(image.omi_id, []), is_open.intersection(image.snapshots)) for image in own)
-    return AccountView.of(views, account)
+    views = [_view(image, owner, vms.get(image.omi_id, []), is_open.intersection(image.snapshots)) for image in own]
+    unseen = set(expected) - {view.omi for view in views}
+    return AccountView.of(views, account, unseen - bearing_tags(cloud, unseen))
 
 
 def _vms_by_omi(cloud: Cloud) -> Mapping[str, list[str]]:

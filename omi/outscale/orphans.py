@@ -46,7 +46,7 @@ def find_orphans(cloud: Cloud, ledger: Ledger, owner: Owner, names: Collection[s
     """
     for image in ledger.images:
         cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
-    view = read_account(cloud, owner, (image.record.omi for image in ledger.images))
+    view = read_account(cloud, owner, [image.record.omi for image in ledger.images])
     tags = owner.proof
     vms = vms_with(cloud, (), tags)
     snapshots = own_snapshots(cloud, tags=tags)

@@ -179,6 +179,12 @@ class Group(Shape):
     rules: tuple[Rule, ...] = Field(default=(), alias="InboundRules")
 
 
+class Tag(Shape):
+    """A tag as the list of all tags has it."""
+
+    resource: str = Field(alias="ResourceId")
+
+
 _LISTS: Mapping[type[Shape], tuple[str, str]] = {
     Omi: ("ReadImages", "Images"),
     Snapshot: ("ReadSnapshots", "Snapshots"),
@@ -186,6 +192,7 @@ _LISTS: Mapping[type[Shape], tuple[str, str]] = {
     Volume: ("ReadVolumes", "Volumes"),
     Keypair: ("ReadKeypairs", "Keypairs"),
     Group: ("ReadSecurityGroups", "SecurityGroups"),
+    Tag: ("ReadTags", "Tags"),
 }
 
 

@@ -14,8 +14,9 @@ def versions_to_discover(
 ) -> frozenset[str]:
     """What upstream supports and what the ledger holds of this profile, so that an outage takes no build away.
 
-    A version leaves only when the retention's end-of-life level says so: then its builds count as removed. One that
-    the mirror is known not to have yet waits, so that the day a branch comes out holds no other build up.
+    A version leaves only when the retention's end-of-life level says so by the latest day that was ever said of it:
+    then its builds count as removed. One that the mirror is known not to have yet waits, so that the day a branch comes
+    out holds no other build up.
     """
     held = {
         image.version
@@ -37,5 +38,6 @@ def _dropped(image: LedgerImage, upstream: Upstream, retention: Retention, today
     level, branch = retention.end_of_life, upstream.branch(image.version)
     if level is None or (level.builds and image.build not in level.builds):
         return False
-    day = branch.end_of_life if branch else image.spec.end_of_life
+    said = (branch.end_of_life if branch else None, image.spec.end_of_life)
+    day = max((each for each in said if each is not None), default=None)
     return day is not None and today > day + timedelta(days=level.grace_days)

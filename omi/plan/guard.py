@@ -1,44 +1,102 @@
-"""Refusals: what a plan may not do, whoever asks."""
+"""What a plan may not do, whoever asks: it is refused, or waits."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from omi.errors import PlanError, ProfileError, SettingsError
+from omi.ledger import Ledger, LedgerImage
 from omi.plan.model import Action, ChangeKind, PlannedImage, Step
 from omi.profile.resolve import OMI_NAME
 from omi.settings import Retention
+from omi.withdrawal import Stage
+
+_HALF_FROM = 4
+"""With fewer images than this, one of them is soon more than half."""
 
 
-def check_mass_prune(steps: Sequence[Step], retention: Retention, images: int) -> None:
-    """PlanError if more goes at once than the retention allows; `images` are those of the whole ledger.
+def guard(steps: Sequence[Step], retention: Retention, ledger: Ledger) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """Have losses wait if more come at once than the retention allows: the steps then, and what is refused.
 
-    To be made private is the same to all who launch an image, so that has the same limit.
+    A loss is an image that goes, or is made private, though no newer verified image of its build stays. Superseded
+    images go in any number. `ledger` is that of one Region.
     """
-    pruned = [step for step in steps if step.action is Action.PRUNE]
+    losses = _losses(steps)
+    pruned = [step for step in losses if step.action is Action.PRUNE]
     gone = [step for step in pruned if step.level == "gone"]
-    # One image that is gone is only taken note of, be it the only one; many may mean that something else is wrong.
-    noted = gone if len(gone) == 1 else []
-    _check_mass([step for step in pruned if step not in noted], "pruned", retention, images)
-    private = [step for step in steps if any(change.kind is ChangeKind.MAKE_PRIVATE for change in step.changes)]
-    _check_mass(private, "made private", retention, images)
+    # One image that is missing is only forgotten, be it the only one; many may mean that something else is wrong.
+    counted = [step for step in pruned if len(gone) > 1 or step not in gone]
+    waiting: dict[str, str] = {}
+    for done, found in (("pruned", counted), ("made private", [step for step in losses if _goes_private(step)])):
+        named = [step for step in found if not _allowed(step, retention)]
+        if refusal := _refusal(named, done, retention, len(ledger.images)):
+            waiting |= dict.fromkeys((step.name for step in named), refusal)
+    held = {image.name: image for image in ledger.images}
+    guarded = tuple(_waits(step, held[step.name]) if step.name in waiting else step for step in steps)
+    return guarded, tuple(dict.fromkeys(waiting.values()))
 
 
-def _check_mass(steps: Iterable[Step], done: str, retention: Retention, images: int) -> None:
-    allowed = frozenset(retention.allow_mass_prune)
-    counted = [step for step in steps if not {step.name, step.build, step.region} & allowed]
-    if "all" in allowed or (len(counted) <= retention.max_prunes and 2 * len(counted) <= images):
-        return
+def _losses(steps: Sequence[Step]) -> list[Step]:
+    stays: dict[tuple[str, str], LedgerImage] = {}
+    for step in steps:
+        image = step.image
+        if step.action is not Action.KEEP or not isinstance(image, LedgerImage) or step.stage is Stage.PRIVATE:
+            continue
+        of = image.profile, image.build
+        if image.record.verified and (of not in stays or image.order > stays[of].order):
+            stays[of] = image
+    return [step for step in steps if _goes(step) and not _is_replaced(step.image, stays)]
+
+
+def _is_replaced(image: PlannedImage | LedgerImage, stays: Mapping[tuple[str, str], LedgerImage]) -> bool:
+    if not isinstance(image, LedgerImage):
+        return True
+    newest = stays.get((image.profile, image.build))
+    return newest is not None and newest.order > image.order
+
+
+def _goes(step: Step) -> bool:
+    return step.action is Action.PRUNE or _goes_private(step)
+
+
+def _goes_private(step: Step) -> bool:
+    return any(change.kind is ChangeKind.MAKE_PRIVATE for change in step.changes)
+
+
+def _allowed(step: Step, retention: Retention) -> bool:
+    return bool({"all", step.name, step.build, step.region or ""} & frozenset(retention.allow_mass_prune))
+
+
+def _refusal(counted: Sequence[Step], done: str, retention: Retention, images: int) -> str | None:
     too_many = len(counted) > retention.max_prunes
+    if not too_many and (images < _HALF_FROM or 2 * len(counted) <= images):
+        return None
     limit = f"{retention.max_prunes} (retention.max_prunes)" if too_many else "half of them"
     listed = ", ".join(f"{step.name} ({step.reason})" for step in counted)
     command = "pulumi config set --path 'retention.allow_mass_prune[0]' NAME"
-    raise PlanError(
-        f"{len(counted)} of {images} images would be {done} at once, more than {limit}: {listed}; "
-        f"if that is meant, allow it with `{command}`, NAME being an image, a build, a Region or `all`"
+    return (
+        f"{len(counted)} of {images} images would be {done} at once without a newer verified image in their place, "
+        f"more than {limit}: {listed}; they wait; if that is meant, allow it with `{command}`, NAME being an image, "
+        "a build, a Region or `all`"
     )
+
+
+def _waits(step: Step, image: LedgerImage) -> Step:
+    return Step(image, Action.KEEP, f"waits, since too many would go at once: {step.reason}")
+
+
+def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]:
+    """Warn of names in `protect` and `allow_mass_prune` that match nothing any more; `steps` are of all Regions."""
+    images = [step.image for step in steps if isinstance(step.image, LedgerImage)]
+    known = {name for image in images for name in (image.name, image.record.omi)}
+    for name in sorted(set(retention.protect) - known):
+        yield f"retention.protect names {name}, which is no image of the stack: take it out"
+    going = [step for step in steps if _goes(step) or (step.stage is not Stage.CURRENT)]
+    names = {name for step in going for name in (step.name, step.build, step.region or "", "all")}
+    for name in sorted(set(retention.allow_mass_prune) - names):
+        yield f"retention.allow_mass_prune names {name}, of which nothing goes: take it out"
 
 
 def check_names(planned: Sequence[PlannedImage]) -> None:

@@ -13,4 +13,10 @@ def join_plans(plans: Sequence[Plan]) -> Plan:
     place = {name: index for index, name in enumerate(builds)}
     steps = sorted((step for plan in plans for step in plan.steps), key=lambda step: place[step.build])
     warnings = dict.fromkeys(warning for plan in plans for warning in plan.warnings)
-    return Plan(tuple(steps), builds, tuple(warnings), tuple(region for plan in plans for region in plan.regions))
+    regions = tuple(region for plan in plans for region in plan.regions)
+    refused = tuple(
+        f"Region {', '.join(plan.regions)}: {refusal}" if len(plans) > 1 else refusal
+        for plan in plans
+        for refusal in plan.refused
+    )
+    return Plan(tuple(steps), builds, tuple(warnings), regions, refused=refused)

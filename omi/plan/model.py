@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from itertools import groupby
@@ -12,6 +12,7 @@ from omi.account import AccountImage
 from omi.image import BuildVm, CloudAccess, ImageSpec
 from omi.ledger import LedgerImage
 from omi.owner import Owner
+from omi.plan.memory import Memory
 from omi.profile.model import Build
 from omi.withdrawal import Stage
 
@@ -42,6 +43,11 @@ class ChangeKind(StrEnum):
     """Back to an earlier stage, since the reason to withdraw it is gone."""
     TELL = "tell"
     """Other days or another reason within its stage."""
+    CONNECT = "connect"
+    """The stack's config says another way to reach the account."""
+    MARK_MISSING = "mark missing"
+    """The account doesn't show it: a later update forgets it, unless it is there again."""
+    FOUND = "found again"
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,8 @@ class Step:
     Region from the config; `gone` from the account."""
     changes: tuple[Change, ...] = ()
     """What changes in what others see of it; of a keep, its command's update does that."""
+    protected: bool = False
+    """Whether the engine is to refuse its deletion, too."""
 
     @property
     def updates(self) -> bool:
@@ -139,8 +147,10 @@ class Step:
 
     @property
     def forgets(self) -> bool:
-        """Whether it is a prune that leaves the OMI itself alone, since another hand made it."""
-        return self.action is Action.PRUNE and isinstance(self.image, LedgerImage) and self.image.record.adopted
+        """Whether it is a prune that deletes nothing: the stack did not make the OMI, or it is missing."""
+        if self.action is not Action.PRUNE or not isinstance(self.image, LedgerImage):
+            return False
+        return self.image.record.adopted or self.image.record.missing is not None
 
 
 @dataclass(frozen=True)
@@ -155,6 +165,10 @@ class Plan:
     warnings: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     """Those of the stack, the home one first."""
+    refused: tuple[str, ...] = ()
+    """What the guard has wait, and how to allow it: the run does all else, and then ends with an error."""
+    memory: Memory = field(default_factory=Memory)
+    """What the next plan is to know."""
 
     def by_build(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
         """Each build's name and steps: every build of the profile, even without a step, and every removed one."""

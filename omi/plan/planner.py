@@ -9,22 +9,26 @@ from datetime import date
 from omi.account import AccountView
 from omi.apkindex.offer import Offer
 from omi.errors import UpstreamError
+from omi.image import CloudAccess
 from omi.ledger import Ledger, LedgerImage
-from omi.plan.guard import check_clash, check_mass_prune, check_names, check_only, check_twice
+from omi.plan.guard import check_clash, check_names, check_only, check_twice, guard
 from omi.plan.keys import require_key
-from omi.plan.model import Action, Plan, PlannedImage, Step
+from omi.plan.memory import Memory
+from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
 from omi.plan.packages import countable
 from omi.plan.publishing import changes_of, share_of_new
+from omi.plan.settle import Settler
 from omi.plan.stages import told, withdraw
 from omi.plan.wanted import Request, Wish, wish
 from omi.profile.model import Access, Build
 from omi.retention import Verdict, verdicts
 from omi.settings import Retention
-from omi.upstream.current import current_release, end_of_life
+from omi.upstream.current import current_release
 from omi.upstream.model import Upstream
 from omi.version import version_key
 from omi.withdrawal import Why, Withdrawal
 
+_NOTHING = Memory()
 Digest = Callable[[Build, str], str]
 """The digest of everything that decides the content of a build's image of a release, but its packages' versions."""
 
@@ -44,6 +48,8 @@ def make_plan(
     access: Access | None = None,
     removed: str | None = None,
     elsewhere: Collection[str] = (),
+    memory: Memory = _NOTHING,
+    connection: CloudAccess | None = None,
 ) -> Plan:
     """One step for every image; nothing but these values decides, and their order doesn't matter. `today` is in UTC.
 
@@ -54,8 +60,10 @@ def make_plan(
     `access` is who may launch the images, whatever the builds say; None leaves it to them.
     `removed` is why no image is wanted here any more, whatever the builds say (the Region left the config); None if
     they are. `elsewhere` are builds that the stack has images of in other Regions.
+    `memory` is what earlier updates left, and `connection` how the config says that the account is reached now; None
+    leaves that as it is.
     Raises ProfileError (a build whose keys are all deprecated, say), SettingsError, UpstreamError (a build without any
-    known release) and PlanError (two builds of one image name, or too many prunes at once).
+    known release) and PlanError (two builds of one image name).
     """
     check_twice(build.name for build in builds)
     known = {build.name for build in builds} | {image.build for image in ledger.images} | set(elsewhere)
@@ -63,6 +71,8 @@ def make_plan(
     said_by = "`access` in the profile" if access is None else "`access` in the stack's config"
     builds = builds if access is None else [build.model_copy(update={"access": access}) for build in builds]
     live = sorted(builds, key=lambda build: (version_key(build.version), build.name))
+    versions = {build.version for build in builds} | {image.version for image in ledger.images}
+    memory = memory.today(upstream, versions, today)
     planner = _Planner(
         upstream,
         ledger,
@@ -75,6 +85,7 @@ def make_plan(
         offers or {},
         said_by,
         removed,
+        memory,
     )
     outcomes = [planner.live(build) for build in live if planner.may_change(build.name) and removed is None]
     check_clash((outcome.build, outcome.first_name) for outcome in outcomes if outcome.first_name is not None)
@@ -82,13 +93,18 @@ def make_plan(
     rest = [planner.rest(image) for image in ledger.images if image.name in left]
     names = [build.name for build in live]
     names += sorted(known - set(names))
-    steps = _in_order([step for outcome in outcomes for step in outcome.steps] + rest, names)
+    held = {image.name: image for image in ledger.images}
+    settler = Settler(
+        held, account, frozenset(retention.protect), frozenset(memory.protected), connection, frozenset(only)
+    )
+    made = [step for outcome in outcomes for step in outcome.steps]
+    steps = _in_order(map(settler.settle, [*made, *rest]), names)
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
-    check_mass_prune(steps, retention, len(ledger.images))
+    steps, refused = guard(steps, retention, ledger)
     warnings = [*upstream.warnings, *_unknown_levels(retention, names), *planner.needless(live)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
-    return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)))
+    return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), (), refused, memory)
 
 
 @dataclass(frozen=True)
@@ -116,10 +132,12 @@ class _Planner:
         offers: Mapping[str, Offer],
         said_by: str,
         removed: str | None,
+        memory: Memory,
     ) -> None:
         self._upstream, self._retention, self._today = upstream, retention, today
         self._digests, self._account, self._only, self._edge_keep = digests, account, only, edge_keep
         self._offers, self._said_by, self._removed = offers, said_by, removed
+        self._memory = memory
         self._owner = (account.account if account else None) or next((i.record.account for i in ledger.images), "")
         self._protected = frozenset(retention.protect)
         self._names = frozenset(image.name for image in ledger.images)
@@ -134,9 +152,10 @@ class _Planner:
     def live(self, build: Build) -> _Outcome:
         """The steps of a build that the profile names."""
         held = self._held.get((build.profile, build.name), [])
-        images = [image for image in held if not self._is_gone(image)]
-        gone = [image for image in held if self._is_gone(image)]
-        last_day = end_of_life(build, self._upstream)
+        images = [image for image in held if not self._is_missing(image)]
+        missing = [image for image in held if self._is_missing(image)]
+        recorded = [image.spec.end_of_life for image in held if image.version == build.version]
+        last_day = self._memory.last_day(build.version, [build.end_of_life, *recorded], self._upstream, self._today)
         release, notes = self._wanted_release(build, last_day, bool(held))
         outcome: Wish
         if release is None:
@@ -145,11 +164,11 @@ class _Planner:
             require_key(build)
             account = self._account or AccountView()
             offer = countable(self._offers.get(build.name), build, release)
-            asked = Request(build, release, last_day, images, gone, self._names, account, self._digests, offer)
+            asked = Request(build, release, last_day, images, missing, self._names, account, self._digests, offer)
             outcome = wish(asked)
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
-        steps += [_prune(image, Verdict("gone", f"{image.record.omi} is gone from the account")) for image in gone]
+        steps += [self._without(image) for image in missing]
         first = build.image_name(release, 0) if release is not None else None
         return _Outcome(build.name, first, tuple(steps), notes)
 
@@ -157,8 +176,8 @@ class _Planner:
         """An image whose build the profile doesn't name, or of which nothing is wanted here, or not in this run."""
         if not self.may_change(image.build):
             return Step(image, Action.KEEP, f"not in this run, which is about {', '.join(sorted(self._only))}")
-        if self._is_gone(image):
-            return _prune(image, Verdict("gone", f"{image.record.omi} is gone from the account"))
+        if self._is_missing(image):
+            return self._without(image)
         day = self._last_day_of(image)
         past = day is not None and self._today > day
         verdict = Verdict("region", self._removed) if self._removed else Verdict("profile", "removed from profile")
@@ -189,10 +208,10 @@ class _Planner:
             self._retention,
             self._today,
             end_of_life=self._support_of(build, last_day),
-            proved=_is_proved,
+            proved=self._is_proved,
             edge_keep=self._edge_keep,
         )
-        newest = next((image for image in reversed(images) if _is_proved(image)), None)
+        newest = next((image for image in reversed(images) if self._is_proved(image)), None)
         for image in images:
             if image is outcome.current:
                 yield self._keep(image, build.access, outcome.reason)
@@ -272,11 +291,24 @@ class _Planner:
         return of_image
 
     def _last_day_of(self, image: LedgerImage) -> date | None:
-        branch = self._upstream.branch(image.version)
-        return (branch.end_of_life if branch else None) or image.spec.end_of_life
+        return self._memory.last_day(image.version, [image.spec.end_of_life], self._upstream, self._today)
 
-    def _is_gone(self, image: LedgerImage) -> bool:
-        return self._account is not None and image.record.omi not in self._account.by_omi
+    def _is_missing(self, image: LedgerImage) -> bool:
+        return self._account is not None and image.record.omi in self._account.missing
+
+    def _is_seen(self, image: LedgerImage) -> bool:
+        return self._account is None or image.record.omi in self._account.by_omi
+
+    def _is_proved(self, image: LedgerImage) -> bool:
+        return image.record.verified and self._is_seen(image)
+
+    def _without(self, image: LedgerImage) -> Step:
+        """An image that the account lacks: one update marks it, a later one forgets it."""
+        omi, since = image.record.omi, image.record.missing
+        if since is not None:
+            return _prune(image, Verdict("gone", f"{omi} is missing since {since}: forgotten, and nothing is deleted"))
+        change = Change(ChangeKind.MARK_MISSING, f"{omi} is missing from the account: the next update forgets it")
+        return Step(image.touched(), Action.KEEP, change.reason, changes=(change,))
 
     def _is_protected(self, image: LedgerImage) -> bool:
         return bool({image.name, image.record.omi} & self._protected)
@@ -286,10 +318,6 @@ class _Planner:
             return "protected by retention.protect"
         seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
         return f"in use by {', '.join(seen.used_by)}" if seen is not None and seen.used_by else None
-
-
-def _is_proved(image: LedgerImage) -> bool:
-    return image.record.verified
 
 
 def _prune(image: LedgerImage, verdict: Verdict, after: str = "") -> Step:

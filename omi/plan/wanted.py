@@ -164,7 +164,7 @@ def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Ac
     missing = _gone_of_release(request)
     newest = same[-1] if same else None
     if missing and (newest is None or missing[-1].revision > newest.revision):
-        return Action.REBUILD, f"revision r{number}: {missing[-1].record.omi} (r{missing[-1].revision}) is gone"
+        return Action.REBUILD, f"revision r{number}: {missing[-1].record.omi} (r{missing[-1].revision}) is missing"
     if newest is not None:
         return Action.BUILD, f"revision r{number}: {_changes(request, newest)}"
     before = request.before

@@ -1,6 +1,6 @@
 """Alpine's releases as upstream tells them: which branches there are, and what each arch's mirror has now."""
 
-from omi.upstream.current import Current, current_release, end_of_life
+from omi.upstream.current import Current, current_release
 from omi.upstream.fetch import fetch_upstream
 from omi.upstream.model import Branch, MirrorRelease, Release, Upstream
 
@@ -11,6 +11,5 @@ __all__ = [
     "Release",
     "Upstream",
     "current_release",
-    "end_of_life",
     "fetch_upstream",
 ]

@@ -70,10 +70,3 @@ def _by_mirror(build: Build, branch: Branch | None, release: str | None, where: 
 
 def _listed(build: Build, branch: Branch | None) -> str | None:
     return branch.newest if branch is not None and build.arch in branch.arches else None
-
-
-def end_of_life(build: Build, upstream: Upstream) -> date | None:
-    """The last day on which the build's version is supported: the later of upstream's and the profile's."""
-    branch = upstream.branch(build.version)
-    days = [day for day in (build.end_of_life, branch.end_of_life if branch else None) if day is not None]
-    return max(days, default=None)

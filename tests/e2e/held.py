@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from omi.held import STASH_TYPE
 from omi.identity import Identity
 from omi.image import ImageSpec
-from omi.ledger import STASH_TYPE
 from tests.e2e.project import Project
 from tests.omi.upstream.site import Site, branch, listing, serving
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, settings_for, snapshot

@@ -114,11 +114,26 @@ def test_update_takes_down_the_digest_that_a_copy_has_told_of_its_disk(desk: Des
     assert desk.account.tags(omi)[DISK] == disk
 
 
-def test_update_of_an_image_that_is_gone_says_what_to_do(desk: Desk) -> None:
+def test_update_marks_an_image_that_is_missing_and_unmarks_it_when_it_is_there(desk: Desk) -> None:
     spec = desk.account.spec()
     code, out, err = desk.run("update", spec, desk.record(spec, "ami-0123abcd"))
-    assert (code, out) == (5, "")
-    assert "pulumi state delete" in err
+    assert code == 0, err
+    marked = ImageRecord.from_json(out, "standard output")
+    assert marked.missing == datetime.now(UTC).date()
+    assert "the next update forgets it" in err
+    own = desk.own_image(spec)
+    _, out, _ = desk.run("update", spec, own.model_copy(update={"missing": marked.missing}))
+    assert ImageRecord.from_json(out, "standard output").missing is None
+
+
+def test_delete_of_a_record_that_is_marked_missing_calls_no_delete(desk: Desk) -> None:
+    spec = desk.account.spec()
+    own = desk.own_image(spec)
+    record = own.model_copy(update={"missing": datetime.now(UTC).date()})
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0
+    assert "forgotten, nothing is deleted" in err
+    assert desk.account.left() == {"image": [own.omi]}
 
 
 @pytest.mark.parametrize(

@@ -146,12 +146,13 @@ images_of = {name: past_images(name) for name in NAMES}
 
 
 def an_account(draw: Callable[..., Any], images: list[LedgerImage], builds: list[Build]) -> AccountView:
-    """The ledger's images, some gone and some changed, and images that the ledger knows nothing of."""
-    there = [
-        seen(image, used_by=draw(uses), access=draw(accesses) if draw(chosen) else image.spec.access)
-        for image in images
-        if draw(mostly)
-    ]
+    """The ledger's images, some missing, some in doubt and some changed, and images that the ledger doesn't know."""
+    there, missing = [], []
+    for image in images:
+        if draw(mostly):
+            there.append(seen(image, used_by=draw(uses), access=draw(accesses) if draw(chosen) else image.spec.access))
+        elif draw(mostly):
+            missing.append(image.record.omi)
     names = {image.name for image in images}
     for one in builds:
         for release, revision in draw(strays[one.version]):
@@ -160,7 +161,7 @@ def an_account(draw: Callable[..., Any], images: list[LedgerImage], builds: list
                 managed = draw(st.booleans())
                 half_made, digest = managed and draw(chosen), draw(digests)
                 there.append(AccountImage(name, f"ami-x-{name}", managed=managed, half_made=half_made, digest=digest))
-    return AccountView.of(there)
+    return AccountView.of(there, None, missing)
 
 
 @st.composite

@@ -9,18 +9,19 @@ from typing import Any
 
 from omi.account import AccountImage, AccountView
 from omi.apkindex.offer import Offer
-from omi.image import BuildVm, CloudAccess, ImageRecord
+from omi.image import BuildVm, ImageRecord
 from omi.ledger import Ledger, LedgerImage, StoredCommand
 from omi.plan import Action, Plan, PlannedImage, Step, make_plan
+from omi.plan.model import ChangeKind
 from omi.profile.model import Build
-from omi.settings import Retention
+from omi.settings import Endpoints, FurtherRegion, Retention, Settings
 from omi.upstream import Branch, MirrorRelease, Release, Upstream
 from omi.version import version_of
 from tests.omi.specs import OWNER
 
 TODAY = date(2026, 11, 23)
 FAR = date(2030, 1, 1)
-CLOUD = CloudAccess(region="eu-west-2", api="https://api.test/api/v1")
+CLOUD = Settings(region="eu-west-2").cloud_access()
 
 
 def build(name: str = "v3_23", version: str = "3.23", **values: Any) -> Build:
@@ -77,7 +78,8 @@ def applied(
 def in_region(image: LedgerImage, region: str) -> LedgerImage:
     """The same image made in a further Region."""
     resource = f"{image.name}@{region}"
-    cloud = image.spec.cloud.model_copy(update={"region": region, "osc_profile": region})
+    further = {region: FurtherRegion(cloud=Endpoints(osc_profile=region))}
+    cloud = Settings(region="eu-west-2", regions=further).cloud_access(region)
     spec = image.spec.model_copy(update={"cloud": cloud, "resource": resource})
     record = image.record.model_copy(update={"region": region})
     return LedgerImage(resource, spec, record, replace(image.command, stdin=spec.to_json()))
@@ -103,9 +105,10 @@ def upstream(*releases: str, end_of_life: date | None = FAR, reached: bool = Tru
     return Upstream(branches, None, mirror)
 
 
-def account(*images: LedgerImage | AccountImage) -> AccountView:
-    """An account that holds these, the ledger's as the ledger says."""
-    return AccountView.of(image if isinstance(image, AccountImage) else seen(image) for image in images)
+def account(*images: LedgerImage | AccountImage, missing: Iterable[LedgerImage] = ()) -> AccountView:
+    """An account that holds these, the ledger's as the ledger says; no read shows those that are `missing`."""
+    views = (image if isinstance(image, AccountImage) else seen(image) for image in images)
+    return AccountView.of(views, None, (image.record.omi for image in missing))
 
 
 def seen(image: LedgerImage, **values: Any) -> AccountImage:
@@ -138,10 +141,18 @@ def step_of(plan: Plan, name: str) -> Step:
 def after(plan: Plan) -> Ledger:
     """The ledger once the engine has carried the plan out: declared images as declared, prunes gone."""
     return Ledger.of(
-        step.image if isinstance(step.image, LedgerImage) else _made(step, step.image)
+        _updated(step, step.image) if isinstance(step.image, LedgerImage) else _made(step, step.image)
         for step in plan.steps
         if step.action is not Action.PRUNE
     )
+
+
+def _updated(step: Step, image: LedgerImage) -> LedgerImage:
+    kinds = {change.kind for change in step.changes}
+    if not kinds & {ChangeKind.MARK_MISSING, ChangeKind.FOUND}:
+        return image
+    missing = TODAY if ChangeKind.MARK_MISSING in kinds else None
+    return replace(image, record=image.record.model_copy(update={"missing": missing}))
 
 
 def _made(step: Step, image: PlannedImage) -> LedgerImage:

@@ -35,7 +35,7 @@ def digest(of: Build, _release: str) -> str:
 
 
 def image(of: Build) -> LedgerImage:
-    return applied(PlannedImage(of, "3.23.6", 0, digest(of, ""), FAR))
+    return applied(PlannedImage(of, "3.23.6", 0, digest(of, ""), of.end_of_life or FAR))
 
 
 def plan(known: Upstream, images: Ledger, of: Build = BOTH, today: date = TODAY) -> Plan:
@@ -126,4 +126,4 @@ def test_a_version_past_its_end_of_life_needs_no_key() -> None:
     known = told(YESTERDAY, OLD, NEW)
     known = replace(known, branches=(replace(known.branches[0], end_of_life=YESTERDAY),))
     old = BOTH.model_copy(update={"end_of_life": YESTERDAY})
-    assert outcome(plan(known, ledger(image(BOTH)), old)) == {NAME: "keep"}
+    assert outcome(plan(known, ledger(image(old)), old)) == {NAME: "keep"}

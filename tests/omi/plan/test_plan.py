@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -12,6 +13,7 @@ from omi.errors import PlanError, ProfileError, SettingsError, UpstreamError
 from omi.ledger import Ledger
 from omi.plan import Action, PlannedImage
 from omi.plan.discover import versions_to_discover
+from omi.plan.model import ChangeKind
 from omi.profile.model import Access
 from omi.settings import Level, Retention
 from omi.upstream import MirrorRelease, Upstream
@@ -291,30 +293,51 @@ class TestMassPrune:
     IMAGES = tuple(held(other, "3.23.6") for other in OTHERS)
     KEPT = tuple(held(V23, "3.23.6", revision) for revision in range(8))
 
-    def test_more_than_half_is_refused_with_names_and_cure(self) -> None:
-        other = build("v3_22", "3.22")
-        images = ledger(R6, held(other, "3.22.0"), held(other, "3.22.1"))
-        with pytest.raises(PlanError, match=r"2 of 3 images .* half of them.*3\.22\.1.*retention\.allow_mass_prune"):
-            plan_of([V23], UP6, images, Retention())
+    def test_more_than_half_waits_with_names_and_cure(self) -> None:
+        images = ledger(R6, *self.IMAGES[:3])
+        plan = plan_of([V23, build("new", "3.23")], UP6, images, Retention())
+        assert {step.name for step in plan.of(Action.BUILD)} == {"alpine-new-3.23.6-x86_64-r0"}, "builds go on"
+        assert not plan.of(Action.PRUNE)
+        assert after(plan).images[-1] in images.images
+        (refusal,) = plan.refused
+        assert re.search(r"3 of 4 images .* half of them.*alpine-b0-3\.23\.6.*retention\.allow_mass_prune", refusal)
+        assert all("waits, since too many" in step_of(plan, image.name).reason for image in self.IMAGES[:3])
 
-    def test_half_is_allowed(self) -> None:
-        plan = plan_of([V23], UP6, ledger(R6, held(build("v3_22", "3.22"), "3.22.0")), Retention())
-        assert len(plan.of(Action.PRUNE)) == 1
+    def test_half_counts_from_four_images_on(self) -> None:
+        images = ledger(*self.IMAGES[:3])
+        assert len(plan_of([], UP6, images, Retention()).of(Action.PRUNE)) == 3
+        assert len(plan_of([V23], UP6, ledger(R6, *self.IMAGES[:2], R5), Retention()).of(Action.PRUNE)) == 2
 
-    def test_more_than_max_prunes_is_refused(self) -> None:
+    def test_more_than_max_prunes_waits(self) -> None:
         images = ledger(*self.IMAGES, *self.KEPT)
-        with pytest.raises(PlanError, match=r"7 of 15 images .* more than 5 \(retention\.max_prunes\)"):
-            plan_of([V23], UP6, images, Retention())
+        (refusal,) = plan_of([V23], UP6, images, Retention()).refused
+        assert re.search(r"7 of 15 images .* more than 5 \(retention\.max_prunes\)", refusal)
         assert len(plan_of([V23], UP6, images, Retention(max_prunes=7)).of(Action.PRUNE)) == 7
+
+    def test_superseded_images_go_in_any_number(self) -> None:
+        """A release day of six builds that keep one image each."""
+        builds = [build(f"b{number}") for number in range(6)]
+        images = ledger(*(held(of, release) for of in builds for release in ("3.23.5", "3.23.6")))
+        plan = plan_of(builds, UP6, images, LATEST_ONLY.model_copy(update={"allow_mass_prune": ()}))
+        assert len(plan.of(Action.PRUNE)) == 6
+        assert not plan.refused
+
+    def test_only_a_verified_image_that_stays_supersedes(self) -> None:
+        newer = held(V23, "3.23.7", verified=False)
+        images = ledger(held(V23, "3.23.6"), newer, *self.IMAGES)
+        plan = plan_of([], UP6, images, Retention(max_prunes=8))
+        assert len(plan.refused) == 1
+        assert "9 of 9 images" in plan.refused[0]
 
     @pytest.mark.parametrize("allowed", [("all",), ("b0", "b1"), (IMAGES[0].name, IMAGES[6].name)])
     def test_allowed_by_name(self, allowed: tuple[str, ...]) -> None:
         images = ledger(*self.IMAGES, *self.KEPT)
         assert len(plan_of([V23], UP6, images, Retention(allow_mass_prune=allowed)).of(Action.PRUNE)) == 7
 
-    def test_naming_too_few_does_not_help(self) -> None:
-        with pytest.raises(PlanError, match="6 of 15"):
-            plan_of([V23], UP6, ledger(*self.IMAGES, *self.KEPT), Retention(allow_mass_prune=("b0",)))
+    def test_naming_too_few_does_not_help_but_lets_the_named_go(self) -> None:
+        plan = plan_of([V23], UP6, ledger(*self.IMAGES, *self.KEPT), Retention(allow_mass_prune=("b0",)))
+        assert "6 of 15" in plan.refused[0]
+        assert [step.build for step in plan.of(Action.PRUNE)] == ["b0"]
 
 
 class TestOnly:
@@ -394,11 +417,11 @@ class TestAdoption:
         plan = plan_of([V23], UP6, ledger(newest), account=account(newest, older))
         assert outcome(plan) == {NAME.format(6, 3): "build", newest.name: "keep"}
 
-    def test_name_that_a_gone_image_has_in_state_is_not_adopted(self) -> None:
-        """One name can't be pruned and adopted in one update."""
-        view = account(AccountImage(R6.name, "ami-by-hand"))
+    def test_name_that_a_missing_image_has_in_state_is_not_adopted(self) -> None:
+        """One name can't be forgotten and adopted in one update."""
+        view = account(AccountImage(R6.name, "ami-by-hand"), missing=[R6])
         plan = plan_of([V23], UP6, ledger(R6), account=view)
-        assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "prune"}
+        assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "keep"}
 
     @pytest.mark.parametrize("name", [NAME.format(6, "01"), NAME.format(60, 0), NAME.format(6, 0) + "-x", "other"])
     def test_other_names_are_nobodys(self, name: str) -> None:
@@ -417,40 +440,61 @@ class TestAdoption:
         assert outcome(plan_of([pinned], UP6, Ledger(), account=view)) == {NAME.format(6, 3): "adopt"}
 
 
-class TestDrift:
-    def test_current_image_that_is_gone_is_rebuilt(self) -> None:
-        plan = plan_of([V23], UP6, ledger(R5, R6), account=account(R5))
-        assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "prune", R5.name: "keep"}
-        assert step_of(plan, NAME.format(6, 1)).reason == f"revision r1: {R6.record.omi} (r0) is gone"
-        assert step_of(plan, R6.name).level == "gone"
+class TestMissing:
+    """One update marks what no read shows, a later one forgets it; nothing of it is ever deleted."""
 
-    def test_rebuild_counts_on_from_what_is_gone(self) -> None:
+    MARKED = replace(R6, record=R6.record.model_copy(update={"missing": TODAY}))
+
+    def test_it_is_marked_and_rebuilt_first_and_forgotten_by_the_next_update(self) -> None:
+        plan = plan_of([V23], UP6, ledger(R5, R6), account=account(R5, missing=[R6]))
+        assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "keep", R5.name: "keep"}
+        assert step_of(plan, NAME.format(6, 1)).reason == f"revision r1: {R6.record.omi} (r0) is missing"
+        marked = step_of(plan, R6.name)
+        assert [change.kind for change in marked.changes] == [ChangeKind.MARK_MISSING]
+        assert marked.updates
+        held_then = after(plan)
+        again = plan_of(
+            [V23], UP6, held_then, account=account(*held_then.images[:1], held_then.images[2], missing=[R6])
+        )
+        forgotten = step_of(again, R6.name)
+        assert (forgotten.action, forgotten.level, forgotten.forgets) == (Action.PRUNE, "gone", True)
+        assert not plan_of([V23], UP6, after(again)).changes
+
+    def test_one_answer_that_lacks_it_changes_nothing(self) -> None:
+        for retention in (None, LATEST_ONLY):
+            plan = plan_of([V23], UP6, ledger(R5, R6), retention, account=account(R5))
+            assert outcome(plan) == {R6.name: "keep", R5.name: "keep"}
+            assert not plan.changes
+            assert "the account's answers differ" in step_of(plan, R6.name).reason
+
+    def test_what_is_there_again_is_kept(self) -> None:
+        plan = plan_of([V23], UP6, ledger(self.MARKED), account=account(R6))
+        assert [change.kind for change in step_of(plan, R6.name).changes] == [ChangeKind.FOUND]
+        assert not plan_of([V23], UP6, after(plan), account=account(R6)).changes
+
+    def test_rebuild_counts_on_from_what_is_missing(self) -> None:
         gone = held(V23, "3.23.6", 5)
-        plan = plan_of([V23], UP6, ledger(R5, gone), account=account(R5))
-        assert outcome(plan) == {NAME.format(6, 6): "rebuild", gone.name: "prune", R5.name: "keep"}
+        plan = plan_of([V23], UP6, ledger(R5, gone), account=account(R5, missing=[gone]))
+        assert outcome(plan) == {NAME.format(6, 6): "rebuild", gone.name: "keep", R5.name: "keep"}
 
-    def test_the_only_image_that_is_gone_is_rebuilt_without_being_called_a_mass_prune(self) -> None:
-        plan = plan_of([V23], UP6, ledger(R6), account=account())
+    def test_forgetting_the_only_image_is_no_mass_prune(self) -> None:
+        plan = plan_of([V23], UP6, ledger(self.MARKED), Retention(), account=account(missing=[R6]))
         assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "prune"}
+        assert not plan.refused
 
-    def test_superseded_image_that_is_gone_is_dropped(self) -> None:
-        plan = plan_of([V23], UP6, ledger(R5, R6), account=account(R6))
-        assert outcome(plan) == {R6.name: "keep", R5.name: "prune"}
-
-    def test_gone_image_is_no_replacement(self) -> None:
-        plan = plan_of([V23], UP6, ledger(R5, R6), LATEST_ONLY, account=account(R5))
+    def test_missing_image_is_no_replacement(self) -> None:
+        plan = plan_of([V23], UP6, ledger(R5, R6), LATEST_ONLY, account=account(R5, missing=[R6]))
         assert step_of(plan, R5.name).action is Action.KEEP
 
-    def test_empty_account_is_stopped_as_a_mass_prune(self) -> None:
-        with pytest.raises(PlanError, match="2 of 2 images"):
-            plan_of([V23], UP6, ledger(R5, R6), Retention(), account=account())
-
-    def test_pinned_revision_that_is_gone_comes_back_in_the_next_update(self) -> None:
+    def test_pinned_revision_that_is_missing_comes_back_once_it_is_forgotten(self) -> None:
         pinned = V23.model_copy(update={"revision": 0})
-        plan = plan_of([pinned], UP6, ledger(R5, R6), account=account(R5))
-        assert outcome(plan) == {R6.name: "prune", R5.name: "keep"}
-        assert outcome(plan_of([pinned], UP6, after(plan), account=account(R5)))[R6.name] == "build"
+        marking = plan_of([pinned], UP6, ledger(R5, R6), account=account(R5, missing=[R6]))
+        forgetting = plan_of([pinned], UP6, after(marking), account=account(R5, missing=[R6]))
+        assert outcome(forgetting) == {R6.name: "prune", R5.name: "keep"}
+        assert outcome(plan_of([pinned], UP6, after(forgetting), account=account(R5)))[R6.name] == "build"
 
+
+class TestDrift:
     def test_permissions_changed_outside_are_put_back(self) -> None:
         view = account(seen(R6, access=Access(public=True)))
         plan = plan_of([V23], UP6, ledger(R6), account=view)

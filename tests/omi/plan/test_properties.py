@@ -37,6 +37,13 @@ def pruned(plan: Plan) -> set[str]:
 def gone(case: Case) -> set[str]:
     if case.account is None:
         return set()
+    return {image.name for image in case.images if image.record.omi in case.account.missing}
+
+
+def unseen(case: Case) -> set[str]:
+    """With those of which the account's answers differ."""
+    if case.account is None:
+        return set()
     return {image.name for image in case.images if image.record.omi not in case.account.by_omi}
 
 
@@ -58,7 +65,8 @@ def account_after(case: Case, plan: Plan) -> AccountView | None:
     ]
     used = {image.omi: image.used_by for image in case.account.images}
     there = [image for image in held.values() if image.record.omi in used or image.name not in case_names(case)]
-    return AccountView.of([*spared, *(seen(image, used_by=used.get(image.record.omi, ())) for image in there)])
+    views = [*spared, *(seen(image, used_by=used.get(image.record.omi, ())) for image in there)]
+    return AccountView.of(views, None, case.account.missing & held.keys())
 
 
 def case_after(case: Case, plan: Plan) -> Case:
@@ -82,7 +90,7 @@ def test_order_of_inputs_does_not_matter(case: Case, random: Random) -> None:
     random.shuffle(builds)
     random.shuffle(images)
     random.shuffle(branches)
-    account = case.account and AccountView.of(reversed(case.account.images))
+    account = case.account and AccountView.of(reversed(case.account.images), None, case.account.missing)
     upstream = replace(case.upstream, branches=tuple(branches))
     again = case.plan(builds=tuple(builds), images=tuple(images), account=account, upstream=upstream)
     assert again == plan
@@ -118,7 +126,7 @@ def test_names_are_valid_and_of_their_build(case: Case) -> None:
 @many
 @given(cases)
 def test_newest_verified_image_of_a_live_build_stays(case: Case) -> None:
-    plan, missing = case.plan(), gone(case)
+    plan, missing = case.plan(), unseen(case)
     for build in case.builds:
         proved = [
             image
@@ -151,7 +159,7 @@ def test_planning_again_builds_nothing_and_a_third_time_changes_nothing(case: Ca
     if not pin_comes_back:
         assert not [step for step in second.steps if isinstance(step.image, PlannedImage)]
     built = any(isinstance(step.image, PlannedImage) for step in first.steps)
-    if not built and not pin_comes_back:
+    if not built and not gone(case):
         assert not second.changes
     for _ in range(2):
         second_case = case_after(second_case, second)
@@ -201,6 +209,7 @@ def test_prunes_have_a_level_that_is_set(case: Case) -> None:
         else:
             assert step.level == "gone"
             assert step.name in gone(case)
+            assert step.forgets
 
 
 @many
@@ -244,10 +253,11 @@ def test_kept_images_are_declared_as_state_holds_them_but_for_access(case: Case)
         assert (image.record, image.resource) == (old.record, old.resource)
         assert image.command.delete == old.command.delete
         assert step.updates == (image.command.stdin != old.command.stdin)
+        assert old.name not in unseen(case) - gone(case) or not step.updates
         published = {"access": old.spec.access, "withdrawal": old.spec.withdrawal}
         assert image.spec.model_copy(update=published) == old.spec
         if old.record.adopted:
-            assert not step.updates
+            assert not step.updates or old.name in gone(case)
         elif step.updates and step.stage is not Stage.PRIVATE:
             assert image.spec.access in (access.get(step.build), old.spec.access)
 
@@ -257,7 +267,7 @@ def test_kept_images_are_declared_as_state_holds_them_but_for_access(case: Case)
 def test_builds_and_prunes_of_one_run_never_rely_on_each_other(case: Case) -> None:
     """What is pruned is the same whether or not this run's builds succeed: only the ledger counts as a replacement."""
     plan = case.plan()
-    there = [image for image in case.images if image.record.verified and image.name not in gone(case)]
+    there = [image for image in case.images if image.record.verified and image.name not in unseen(case)]
     for build in case.builds:
         proved = {image.name for image in there if image.build == build.name}
         assert bool(proved - pruned(plan)) == bool(proved)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 
 from omi.account import AccountView
-from omi.errors import PlanError, UpstreamError
+from omi.errors import UpstreamError
 from omi.ledger import Ledger, LedgerImage
 from omi.plan import Action, Plan, PlannedImage, Step
 from omi.planning import plan_stack
@@ -25,7 +25,7 @@ from tests.omi.plan.make import account, applied, build, digest, held, in_region
 from tests.omi.specs import OWNER
 
 HOME, OTHER = "eu-west-2", "us-east-2"
-FURTHER = FurtherRegion.model_validate({"cloud": {"osc_profile": "us"}})
+FURTHER = FurtherRegion.model_validate({"cloud": {"osc_profile": OTHER}})
 AT_ONCE = Stages(shared=SharedDays(deprecated_days=0, private_days=0))
 
 many = settings(
@@ -105,6 +105,8 @@ def test_a_region_that_left_the_config_only_loses_images(case: Case, there: Case
         if step.action is Action.KEEP:
             assert isinstance(step.image, LedgerImage)
             seen = there.account.by_omi.get(step.image.record.omi) if there.account else None
+            if there.account and seen is None:
+                continue  # missing, which is marked first, or in doubt
             spared = step.name in protected or step.image.spec.withdrawal is not None or bool(seen and seen.used_by)
             assert spared or "not in this run" in step.reason
 
@@ -116,8 +118,9 @@ def simple(images: int) -> Case:
 
 def test_the_mass_prune_guard_counts_each_region_alone_and_can_be_opened_for_one() -> None:
     case = simple(4)
-    with pytest.raises(PlanError, match=f"^Region {OTHER}: 4 of 4 images would be pruned at once, more than half"):
-        plan_regions(replace(case, retention=Retention(stages=AT_ONCE)), case, regions={})
+    plan = plan_regions(replace(case, retention=Retention(stages=AT_ONCE)), case, regions={})
+    assert plan.refused[0].startswith(f"Region {OTHER}: 4 of 4 images would be pruned at once")
+    assert not plan.of(Action.PRUNE)
     allowed = Retention(stages=AT_ONCE, allow_mass_prune=(OTHER,))
     plan = plan_regions(replace(case, retention=allowed), case, regions={})
     assert {step.region for step in plan.of(Action.PRUNE)} == {OTHER}
@@ -157,7 +160,7 @@ def test_a_region_that_can_not_be_reached_keeps_what_it_has_and_the_others_go_on
     assert plan.warnings[-1].endswith(f"the next one makes up for it: Region {OTHER}: no answer")
 
 
-COPIED = FurtherRegion.model_validate({"cloud": {"osc_profile": "us"}, "images": "copy"})
+COPIED = FurtherRegion.model_validate({"cloud": {"osc_profile": OTHER}, "images": "copy"})
 
 
 def copies(case: Case, there: Case) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -10,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omi.account import AccountView
-from omi.errors import PlanError
 from omi.ledger import LedgerImage
 from omi.plan import Action, Plan
 from omi.plan.model import ChangeKind
@@ -135,13 +135,22 @@ class TestWay:
             images = after(plan)
         assert seen_stages == stages
 
-    def test_many_made_private_at_once_are_refused_as_many_prunes_are(self) -> None:
+    def test_many_made_private_at_once_wait_as_many_prunes_do(self) -> None:
         others = [build(f"b{number}", access=Access(public=True)) for number in range(3)]
         images = ledger(NEW, *(held(other, "3.23.6") for other in others))
         images = after(plan_of([PUBLIC], UP6, images, Retention()))
         assert not plan_of([PUBLIC], UP6, images, Retention(), today=day(29)).changes
-        with pytest.raises(PlanError, match="3 of 4 images would be made private at once, more than half of them"):
-            plan_of([PUBLIC], UP6, images, Retention(), today=day(30))
+        plan = plan_of([PUBLIC], UP6, images, Retention(), today=day(30))
+        assert plan.refused[0].startswith("3 of 4 images would be made private at once without a newer verified image")
+        assert not plan.changes, "they wait as they are"
+
+    def test_superseded_ones_are_made_private_in_any_number(self) -> None:
+        builds = [build(f"b{number}", access=Access(public=True)) for number in range(6)]
+        images = ledger(*(held(of, release) for of in builds for release in ("3.23.5", "3.23.6")))
+        retention = BY_RELEASE.model_copy(update={"allow_mass_prune": ()})
+        images = after(plan_of(builds, UP6, images, retention))
+        plan = plan_of(builds, UP6, images, retention, today=day(30))
+        assert Counter(step.stage for step in plan.steps) == {Stage.PRIVATE: 6, Stage.CURRENT: 6}
 
     def test_access_that_drifts_while_private_is_put_back_to_nobody(self) -> None:
         withdrawal = Withdrawal(why="superseded", deprecated=day(-9), due=day(-9), private=TODAY, removal=day(30))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
 
 from omi.errors import UpstreamError
-from omi.upstream import Branch, MirrorRelease, Release, Upstream, current_release, end_of_life
+from omi.upstream import Branch, MirrorRelease, Release, Upstream, current_release
 from tests.omi.plan.make import TODAY, build
 
 FRESH, OLD = MirrorRelease("3.23.6"), MirrorRelease("3.23.4", stale=True)
@@ -63,13 +61,3 @@ def test_pin_needs_nobody() -> None:
 
 def test_edge_is_the_day() -> None:
     assert current_release(build(version="edge"), Upstream(), TODAY).release == "edge-20261123"
-
-
-@pytest.mark.parametrize(
-    ("profile", "site", "expected"),
-    [(None, None, None), (2026, None, 2026), (None, 2027, 2027), (2026, 2027, 2027), (2028, 2027, 2028)],
-)
-def test_later_end_of_life_counts(profile: int | None, site: int | None, expected: int | None) -> None:
-    days = [date(year, 11, 1) if year else None for year in (profile, site, expected)]
-    upstream = Upstream((Branch("3.23", (), days[1]),))
-    assert end_of_life(build(end_of_life=days[0]), upstream) == days[2]

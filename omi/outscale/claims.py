@@ -1,0 +1,32 @@
+"""What must be so before an OMI counts as missing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from omi.errors import CloudError
+from omi.image import ImageRecord
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import read_omi
+from omi.outscale.shapes import Omi, Tag, listed
+
+
+def bearing_tags(cloud: Cloud, ids: Collection[str]) -> set[str]:
+    """Those of the ids that bear a tag. An OMI that one list lacks and that bears one is not missing."""
+    return {tag.resource for tag in listed(cloud, Tag, ResourceIds=ids)}.intersection(ids) if ids else set()
+
+
+def find_held(cloud: Cloud, record: ImageRecord) -> Omi | None:
+    """The recorded OMI, or None if it is missing: neither the images nor the tags show it.
+
+    Raises CredentialsError if the key is of another account, and CloudError if the two answers differ.
+    """
+    cloud.require_account(record.account, f"{record.omi} ({record.name})")
+    omi = read_omi(cloud, record.omi)
+    if omi is not None and omi.owner == record.account:
+        return omi
+    if bearing_tags(cloud, [record.omi]):
+        raise CloudError(
+            f"{record.omi} ({record.name}): ReadImages lacks it, but ReadTags shows it; nothing is changed, run again"
+        )
+    return None

@@ -1,0 +1,57 @@
+"""What a plan remembers of earlier updates, kept in the stack's state beside the images."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import date, timedelta
+
+from pydantic import BaseModel, ConfigDict
+
+from omi.upstream.model import Upstream
+
+PATIENCE = timedelta(days=30)
+"""How long upstream must say an earlier end of life before it counts: one wrong digit is mended sooner."""
+
+
+class Said(BaseModel):
+    """A version's end of life as upstream says it, and the first day on which it said so; both in UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    day: date
+    since: date
+
+
+class Memory(BaseModel):
+    """What an update leaves for the next one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protected: tuple[str, ...] = ()
+    """Names and ids that `retention.protect` had: the engine refuses to delete these images until an update has run
+    without them."""
+    end_of_life: dict[str, Said] = {}
+    """By version."""
+
+    def today(self, upstream: Upstream, versions: Collection[str], today: date) -> Memory:
+        """With what upstream says today of these versions; what it said before stays where it can't be asked."""
+        said = {version: self.end_of_life[version] for version in versions if version in self.end_of_life}
+        for branch in upstream.branches:
+            if branch.version in versions and branch.end_of_life is not None and not upstream.stale:
+                before = said.get(branch.version)
+                if before is None or before.day != branch.end_of_life:
+                    said[branch.version] = Said(day=branch.end_of_life, since=today)
+        return self.model_copy(update={"end_of_life": dict(sorted(said.items()))})
+
+    def last_day(self, version: str, recorded: Iterable[date | None], upstream: Upstream, today: date) -> date | None:
+        """The last day of support that counts: the later of the recorded ones and upstream's.
+
+        An earlier one of upstream's counts once it has said it for PATIENCE.
+        """
+        said, branch = self.end_of_life.get(version), upstream.branch(version)
+        known = max((day for day in recorded if day is not None), default=None)
+        if said is None:
+            said = Said(day=branch.end_of_life, since=today) if branch and branch.end_of_life else None
+        if said is None or known is None:
+            return known if said is None else said.day
+        return said.day if today - said.since >= PATIENCE else max(known, said.day)

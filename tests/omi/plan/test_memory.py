@@ -1,0 +1,95 @@
+"""Which end of life counts, and what one update leaves for the next."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from omi.plan import Action
+from omi.plan.memory import PATIENCE, Memory, Said
+from omi.settings import Level, Retention
+from omi.upstream import Branch, Upstream
+from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, step_of, upstream
+
+V23 = build()
+RIGHT, WRONG = date(2027, 11, 1), date(2026, 1, 1)
+
+
+def say(day: date | None) -> Upstream:
+    return upstream("3.23.6", end_of_life=day)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said", "expected"),
+    [(None, None, None), (2026, None, 2026), (None, 2027, 2027), (2026, 2027, 2027), (2028, 2027, 2028)],
+)
+def test_the_later_day_counts(recorded: int | None, said: int | None, expected: int | None) -> None:
+    days = [date(year, 11, 1) if year else None for year in (recorded, said, expected)]
+    known = Upstream((Branch("3.23", (), days[1]),))
+    memory = Memory().today(known, ["3.23"], TODAY)
+    assert memory.last_day("3.23", [days[0]], known, TODAY) == days[2]
+    assert Memory().last_day("3.23", [days[0]], known, TODAY) == days[2]
+
+
+def test_an_earlier_day_counts_once_upstream_has_said_it_for_thirty_days() -> None:
+    memory = Memory().today(say(WRONG), ["3.23"], TODAY)
+    assert memory.end_of_life == {"3.23": Said(day=WRONG, since=TODAY)}
+    for days, expected in ((0, RIGHT), (29, RIGHT), (30, WRONG)):
+        then = TODAY + timedelta(days=days)
+        assert memory.today(say(WRONG), ["3.23"], then) == memory, "what is said again is remembered from its first day"
+        assert memory.last_day("3.23", [RIGHT], say(WRONG), then) == expected
+
+
+def test_a_mended_digit_begins_anew_and_an_unreachable_upstream_changes_nothing() -> None:
+    wrong = Memory().today(say(WRONG), ["3.23"], TODAY)
+    mended = wrong.today(say(RIGHT), ["3.23"], TODAY + timedelta(days=3))
+    assert mended.end_of_life["3.23"].day == RIGHT
+    again = mended.today(say(WRONG), ["3.23"], TODAY + timedelta(days=40))
+    assert again.last_day("3.23", [RIGHT], say(WRONG), TODAY + timedelta(days=40)) == RIGHT
+    assert wrong.today(Upstream(), ["3.23"], TODAY + PATIENCE) == wrong
+
+
+def test_versions_of_which_nothing_is_left_are_forgotten() -> None:
+    memory = Memory().today(say(RIGHT), ["3.23"], TODAY)
+    assert memory.today(say(RIGHT), [], TODAY).end_of_life == {}
+
+
+def test_one_wrong_digit_of_upstream_takes_no_image() -> None:
+    image = held(V23.model_copy(update={"end_of_life": RIGHT}), "3.23.6")
+    old = held(V23.model_copy(update={"end_of_life": RIGHT}), "3.23.5")
+    level = Retention(end_of_life=Level(), allow_mass_prune=("all",))
+    memory = Memory()
+    for days in (0, 15, 29):
+        plan = plan_of([V23], say(WRONG), ledger(old, image), level, today=TODAY + timedelta(days=days), memory=memory)
+        memory = plan.memory
+        assert not plan.of(Action.PRUNE)
+    plan = plan_of([V23], say(WRONG), ledger(old, image), level, today=TODAY + PATIENCE, memory=memory)
+    assert [step.name for step in plan.of(Action.PRUNE)] == [old.name], "the newest never goes because a date moved"
+
+
+def test_what_was_protected_goes_one_update_after_its_protection() -> None:
+    old, new = held(V23, "3.23.5"), held(V23, "3.23.6")
+    level = Retention(release=Level(), protect=(old.name,))
+    plan = plan_of([V23], say(RIGHT), ledger(old, new), level)
+    assert step_of(plan, old.name).protected
+    assert not step_of(plan, new.name).protected
+    memory = Memory(protected=(old.name,))
+    plan = plan_of([V23], say(RIGHT), ledger(old, new), Retention(release=Level()), memory=memory)
+    step = step_of(plan, old.name)
+    assert (step.action, step.protected) == (Action.KEEP, False)
+    assert "protected until this update has run" in step.reason
+    assert [step.name for step in plan_of([V23], say(RIGHT), after(plan), Retention(release=Level())).of(Action.PRUNE)]
+
+
+def test_a_changed_connection_updates_every_kept_image_before_anything_is_pruned() -> None:
+    old, new = held(V23, "3.23.5"), held(V23, "3.23.6")
+    level = Retention(release=Level())
+    wanted = new.spec.cloud.model_copy(update={"osc_profile": "another"})
+    plan = plan_of([V23], say(RIGHT), ledger(old, new), level, account=account(old, new), connection=wanted)
+    assert {step.action for step in plan.steps} == {Action.KEEP}
+    assert all(step.updates and "cloud.osc_profile" in step.changes[-1].reason for step in plan.steps)
+    assert {image.spec.cloud for image in after(plan).images} == {wanted}
+    again = plan_of([V23], say(RIGHT), after(plan), level, account=account(old, new), connection=wanted)
+    assert [step.name for step in again.of(Action.PRUNE)] == [old.name]
+    assert not step_of(again, new.name).updates
