@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from omi.held import STASH_TYPE
+from omi.held import MEMORY, STASH_TYPE
 from omi.identity import Identity
 from omi.image import ImageSpec
 from tests.e2e.project import Project
@@ -107,13 +107,30 @@ class HeldProject:
 
     def call_own(self, **record: Any) -> None:
         """Make the stack's images its own: verified, built and tagged by it; `record` is what else it knows of them."""
-        exported = json.loads(self.pulumi("stack", "export"))
-        for resource in exported["deployment"]["resources"]:
+
+        def own(resource: dict[str, Any]) -> None:
             if resource["type"] == "command:local:Command":
                 known = json.loads(resource["outputs"]["stdout"])
                 resource["outputs"]["stdout"] = json.dumps({**known, "adopted": False, "verified": True, **record})
                 spec = ImageSpec.from_json(resource["inputs"]["stdin"], "state")
                 self.tag(known["omi"], dict(Identity(spec).tags))
+
+        self.edit_state(own)
+
+    def remember(self, memory: dict[str, Any]) -> None:
+        """Put into the stack's state what earlier updates would have left for the plan."""
+
+        def put(resource: dict[str, Any]) -> None:
+            if resource["type"] == STASH_TYPE and resource["urn"].endswith(f"::{MEMORY}"):
+                resource["inputs"]["input"] = resource["outputs"]["input"] = memory
+
+        self.edit_state(put)
+
+    def edit_state(self, edit: Callable[[dict[str, Any]], None]) -> None:
+        """Change resources of the stack's state in place."""
+        exported = json.loads(self.pulumi("stack", "export"))
+        for resource in exported["deployment"]["resources"]:
+            edit(resource)
         file = self.project.folder / "state.json"
         file.write_text(json.dumps(exported), encoding="utf-8")
         self.pulumi("stack", "import", "--file", str(file))

@@ -19,7 +19,7 @@ def omis(held: HeldProject) -> dict[str, str]:
 
 def test_images_as_they_should_be_are_kept(held: HeldProject, omis: dict[str, str]) -> None:
     assert {step["action"] for step in held.plan().values()} == {"keep"}
-    assert "8 unchanged" in held.pulumi("preview")  # the stack, its id, three builds and their images
+    assert "9 unchanged" in held.pulumi("preview")  # the stack, its id and memory, three builds and their images
 
 
 def test_an_image_that_was_made_public_is_made_private_again_and_that_settles(
@@ -52,20 +52,34 @@ def test_an_image_in_use_is_not_pruned(held: HeldProject, omis: dict[str, str]) 
     held.write_profile("one", "two", "three")
 
 
-def test_an_image_that_was_deleted_is_built_again(held: HeldProject, omis: dict[str, str]) -> None:
+def test_one_answer_that_lacks_an_image_changes_nothing(held: HeldProject, omis: dict[str, str]) -> None:
+    held.sandbox.control("POST", "faults", {"action": "ReadImages", "omit": [omis["three"]], "times": 2})
+    step = held.plan()["three-3.23.6-x86_64-r0"]
+    assert (step["action"], step["updates"]) == ("keep", False)
+    assert "the account's answers differ" in step["reason"]
+    held.sandbox.control("DELETE", "faults")
+    assert "to update" not in held.pulumi("preview")
+
+
+def test_an_image_that_was_deleted_is_marked_and_built_again(held: HeldProject, omis: dict[str, str]) -> None:
     held.oapi.call("DeleteImage", ImageId=omis["three"])
     plan = held.plan()
     assert plan["three-3.23.6-x86_64-r1"]["action"] == "rebuild"
-    assert f"{omis['three']} (r0) is gone" in plan["three-3.23.6-x86_64-r1"]["reason"]
-    assert plan["three-3.23.6-x86_64-r0"]["level"] == "gone"
+    assert f"{omis['three']} (r0) is missing" in plan["three-3.23.6-x86_64-r1"]["reason"]
+    marked = plan["three-3.23.6-x86_64-r0"]
+    assert (marked["action"], marked["changes"][0]["change"]) == ("keep", "mark missing")
     shown = held.pulumi("preview")
     assert "1 to create" in shown
-    assert "1 to delete" in shown
+    assert "1 to update" in shown
+    assert "to delete" not in shown
 
 
-def test_one_of_a_removed_build_is_dropped_from_the_ledger(held: HeldProject, omis: dict[str, str]) -> None:
+def test_one_of_a_removed_build_is_marked_then_dropped_from_the_ledger(held: HeldProject, omis: dict[str, str]) -> None:
     held.write_profile("one", "two")
     assert "rebuild" not in {step["action"] for step in held.plan().values()}
+    held.pulumi("up", "--yes", "--skip-preview")
+    step = held.plan()["three-3.23.6-x86_64-r0"]
+    assert (step["action"], step["level"]) == ("prune", "gone")
     held.pulumi("up", "--yes", "--skip-preview")
     assert "three-3.23.6-x86_64-r0" not in held.omi("images", "-s", "e2e")
 

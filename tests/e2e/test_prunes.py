@@ -95,6 +95,9 @@ def test_a_version_past_its_end_gets_no_new_build_and_goes_after_the_grace(
     core.write_text("base: base/1\nrelease: 3.23.10\nend_of_life: 2025-01-01\n", encoding="utf-8")
     held.site.releases(branch("3.23", "3.23.11", eol_date="2025-01-01"))
     held.site.latest("3.23", listing("3.23.11"))
+    held.project.configure("retention", {"end_of_life": {"grace_days": 30}})
+    assert {step["action"] for step in held.plan().values()} == {"keep", "build"}, "an earlier day must be said longer"
+    held.remember({"end_of_life": {"3.23": {"day": "2025-01-01", "since": "2026-01-01"}}})
     held.project.configure("retention", {"end_of_life": {"grace_days": 20_000}})
     assert {step["action"] for step in held.plan().values()} == {"keep"}
     held.project.configure("retention", {"end_of_life": {"grace_days": 30}})
