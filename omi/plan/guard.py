@@ -71,7 +71,9 @@ def _allowed(step: Step, retention: Retention) -> bool:
 
 def _refusal(counted: Sequence[Step], done: str, retention: Retention, images: int) -> str | None:
     too_many = len(counted) > retention.max_prunes
-    if not too_many and (images < _HALF_FROM or 2 * len(counted) <= images):
+    # a Region that left the config takes all of its images along, however few they are: that is allowed by name
+    few = images < _HALF_FROM and not all(step.level == "region" for step in counted)
+    if not too_many and (few or 2 * len(counted) <= images):
         return None
     limit = f"{retention.max_prunes} (retention.max_prunes)" if too_many else "half of them"
     listed = ", ".join(f"{step.name} ({step.reason})" for step in counted)

@@ -128,6 +128,11 @@ def test_the_mass_prune_guard_counts_each_region_alone_and_can_be_opened_for_one
     assert len(plan.of(Action.KEEP)) == 4
 
 
+def test_a_region_that_left_the_config_must_be_allowed_however_few_its_images_are() -> None:
+    plan = plan_regions(replace(simple(1), retention=Retention(stages=AT_ONCE)), simple(1), regions={})
+    assert plan.refused[0].startswith(f"Region {OTHER}: 1 of 1 images would be pruned at once")
+
+
 def test_the_table_names_the_region_of_each_row_and_what_is_missing_there_alone_is_built() -> None:
     case = simple(1)
     plan = plan_regions(case, replace(case, images=()))
