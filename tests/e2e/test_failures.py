@@ -134,7 +134,7 @@ def failures(mirror: str) -> dict[str, Failure]:
             {"services": {"default": {"nginx": True}}},
             re.escape(
                 "the service nginx (default) is in none of the installed packages "
-                "(add its package to the profile, or take the service out)"
+                "(add its package to the profile, have the setup script bring it, or take the service out)"
             ),
         ),
         "script": Failure(
