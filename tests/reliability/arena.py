@@ -13,6 +13,7 @@ from typing import Any
 
 from omi.identity import Identity
 from omi.ledger import Ledger, ledger_of_export
+from omi.releases.store import LOCK
 from sandbox.config import Addresses
 from tests.e2e.project import Project
 from tests.reliability.processes import Process, descendants, kill_all
@@ -218,7 +219,7 @@ class Arena:
                     yield f"file left: {where}"
                 elif path.is_file() and path.stat().st_size < 100_000 and _SECRET in path.read_bytes():
                     yield f"private key left: {where}"
-                elif path.name.startswith(".") and top.name == "releases":
+                elif path.name.startswith(".") and path.name != LOCK and top.name == "releases":
                     yield f"half-written file left: {where}"
 
     def forget_temporaries(self) -> list[str]:
