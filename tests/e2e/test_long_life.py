@@ -16,6 +16,8 @@ import yaml
 
 from omi.identity import Identity
 from omi.image import ImageSpec
+from omi.settings import Settings
+from omi.stack import StackFile
 from tests.e2e.held import HOME, PROFILES, STACK, HeldProject
 from tests.e2e.project import TOP
 from tests.omi.upstream.site import branch, listing
@@ -26,16 +28,17 @@ FORMS = sorted((TOP / "tests" / "omi" / "stored").glob("*.json"))
 FURTHER = "us-east-2"
 ADOPTED = "adopted"
 """The build of the one form whose image another hand made."""
+PAST = "2025-01-01"
+"""The last day of support of all images, long ago: nothing is built."""
 URN = f"urn:pulumi:{STACK}::alpine-omi::"
 
 
 @pytest.fixture(scope="module")
 def omis(held: HeldProject) -> dict[str, str]:
     """A stack as `pulumi stack import` takes it, with one image of each stored form in its Region: OMI by build."""
-    settings = yaml.safe_load((held.project.folder / "stacks" / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))
-    cloud = settings["config"]["alpine-omi:cloud"]
-    further = {"cloud": {"api": cloud["api"], "osc_profile": PROFILES[FURTHER]}}
-    held.project.configure("regions", {FURTHER: further})
+    cloud = held.project.configured("cloud")
+    held.project.configure("regions", {FURTHER: {"cloud": {"api": cloud["api"], "osc_profile": PROFILES[FURTHER]}}})
+    settings = Settings.load(StackFile(STACK, held.project.folder / "stacks"))
     exported = json.loads(held.pulumi("stack", "export"))
     made: dict[str, str] = {}
     resources: list[dict[str, Any]] = []
@@ -44,11 +47,12 @@ def omis(held: HeldProject) -> dict[str, str]:
         spec, record = json.loads(stored["stdin"]), json.loads(stored["stdout"])
         build = ADOPTED if record["adopted"] else f"form{number}"
         name, region = f"{build}-3.23.6-x86_64-r0", record["region"]
-        here = {"name": name, "stack": STACK, "cloud": spec["cloud"] | cloud | {"osc_profile": PROFILES[region]}}
+        reached = settings.cloud_access(region).model_dump(mode="json")
+        here = {"name": name, "stack": STACK, "cloud": reached, "end_of_life": PAST}
         if "resource" in spec:
             here["resource"] = f"{name}@{region}"
         if "copy_from" in spec:
-            here["copy_from"] = spec["copy_from"] | cloud | {"osc_profile": PROFILES[HOME]}
+            here["copy_from"] = settings.cloud_access(HOME).model_dump(mode="json")
         spec |= here
         spec["build"] |= {"name": build, "prefix": f"{build}-"}
         stored["stdin"] = json.dumps(spec, sort_keys=True, separators=(",", ":"))
@@ -103,8 +107,8 @@ def commands(held: HeldProject) -> dict[str, dict[str, Any]]:
 def keep(held: HeldProject, *builds: str, **rest: Any) -> None:
     """A profile of these builds, whose version is past its end: what is there stays, nothing is built."""
     core = held.project.folder / "profiles" / "version" / "3.23.yaml"
-    core.write_text("base: base/1\nrelease: 3.23.6\nend_of_life: 2025-01-01\n", encoding="utf-8")
-    held.site.releases(branch("3.23", "3.23.6", eol_date="2025-01-01"))
+    core.write_text(f"base: base/1\nrelease: 3.23.6\nend_of_life: {PAST}\n", encoding="utf-8")
+    held.site.releases(branch("3.23", "3.23.6", eol_date=PAST))
     held.site.latest("3.23", listing("3.23.6"))
     held.write_profile(*builds, **rest)
 
