@@ -123,6 +123,13 @@ def share_and_withdraw(booth: Booth, go: Go) -> None:
     go.must(lambda: perform(booth, "update", prepared))
 
 
+def mark_missing(booth: Booth, go: Go) -> None:
+    """An update of an image that somebody has deregistered: marked once tags don't show it either."""
+    prepared = prepare(booth, "update")
+    booth.oapi.call("DeleteImage", ImageId=prepared.omi)
+    go.must(lambda: perform(booth, "update", prepared))
+
+
 def prune_one(booth: Booth, go: Go) -> None:
     """A prune."""
     prepared = prepare(booth, "prune")
@@ -225,6 +232,7 @@ SCENES: Mapping[str, Callable[[Booth, Go], None]] = {
     "take up": take_up,
     "adopt": adopt_one,
     "update": share_and_withdraw,
+    "missing": mark_missing,
     "prune": prune_one,
     "tags refused": fail_tagging,
     "VM refused": fail_launch,
