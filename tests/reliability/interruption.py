@@ -196,6 +196,8 @@ class Runner:
 
     def _mend(self, outcome: Outcome) -> None:
         self._run_again(UP, outcome)
+        if any(image.record.missing for image in self.arena.look().ledger.images):
+            self._run_again(UP, outcome)  # one update marks what an interrupted prune deregistered, the next forgets it
 
     def _run_again(self, command: Sequence[str], outcome: Outcome) -> None:
         """Run the next command, and `pulumi cancel` before it where the stack is locked."""
