@@ -37,7 +37,9 @@ def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
                 plans.append(_plan_region(settings, region, seen, known))
     plan = join_plans(plans)
     needless = needless_names(plan.steps, settings.retention)
-    memory = plans[0].memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
+    versions = {build.version for build in trusted.builds} | {image.version for image in ledger.images}
+    memory = seen.memory.today(seen.upstream, versions, seen.today)
+    memory = memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
     return replace(plan, warnings=(*plan.warnings, *trusted.warnings, *needless), memory=memory)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from omi.commands.wire import export, read_record, read_spec
 from omi.narration import tell
+from omi.outscale.claims import find_held
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Ours, delete_omi
 
@@ -20,7 +21,7 @@ def delete(_: Sequence[str]) -> int:
         tell(f"{record.omi} ({record.name}) was not made here: forgotten, not deregistered")
     else:
         cloud = Cloud.connect(spec.cloud)
-        cloud.require_account(record.account, f"{record.omi} ({record.name})")
+        find_held(cloud, record)
         ours = Ours(spec.owner.proof)
         delete_omi(cloud, record.omi, record.snapshots, ours, tell)
     export("forget", spec, record)

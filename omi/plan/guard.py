@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from omi.errors import PlanError, ProfileError, SettingsError
@@ -17,13 +17,15 @@ _HALF_FROM = 4
 """With fewer images than this, one of them is soon more than half."""
 
 
-def guard(steps: Sequence[Step], retention: Retention, ledger: Ledger) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+def guard(
+    steps: Sequence[Step], retention: Retention, ledger: Ledger, proved: Callable[[LedgerImage], bool]
+) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     """Have losses wait if more come at once than the retention allows: the steps then, and what is refused.
 
-    A loss is an image that goes, or is made private, though no newer verified image of its build stays. Superseded
-    images go in any number. `ledger` is that of one Region.
+    A loss is an image that goes, or is made private, though no newer image of its build stays that is `proved`:
+    verified, and seen in the account. Superseded images go in any number. `ledger` is that of one Region.
     """
-    losses = _losses(steps)
+    losses = _losses(steps, proved)
     pruned = [step for step in losses if step.action is Action.PRUNE]
     gone = [step for step in pruned if step.level == "gone"]
     # One image that is missing is only forgotten, be it the only one; many may mean that something else is wrong.
@@ -38,14 +40,14 @@ def guard(steps: Sequence[Step], retention: Retention, ledger: Ledger) -> tuple[
     return guarded, tuple(dict.fromkeys(waiting.values()))
 
 
-def _losses(steps: Sequence[Step]) -> list[Step]:
+def _losses(steps: Sequence[Step], proved: Callable[[LedgerImage], bool]) -> list[Step]:
     stays: dict[tuple[str, str], LedgerImage] = {}
     for step in steps:
         image = step.image
         if step.action is not Action.KEEP or not isinstance(image, LedgerImage) or step.stage is Stage.PRIVATE:
             continue
         of = image.profile, image.build
-        if image.record.verified and (of not in stays or image.order > stays[of].order):
+        if proved(image) and (of not in stays or image.order > stays[of].order):
             stays[of] = image
     return [step for step in steps if _goes(step) and not _is_replaced(step.image, stays)]
 

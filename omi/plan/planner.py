@@ -101,10 +101,10 @@ def make_plan(
     steps = _in_order(map(settler.settle, [*made, *rest]), names)
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
-    steps, refused = guard(steps, retention, ledger)
+    steps, refused = guard(steps, retention, ledger, planner.is_proved)
     warnings = [*upstream.warnings, *_unknown_levels(retention, names), *planner.needless(live)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
-    return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), (), refused, memory)
+    return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=refused, memory=memory)
 
 
 @dataclass(frozen=True)
@@ -208,10 +208,10 @@ class _Planner:
             self._retention,
             self._today,
             end_of_life=self._support_of(build, last_day),
-            proved=self._is_proved,
+            proved=self.is_proved,
             edge_keep=self._edge_keep,
         )
-        newest = next((image for image in reversed(images) if self._is_proved(image)), None)
+        newest = next((image for image in reversed(images) if self.is_proved(image)), None)
         for image in images:
             if image is outcome.current:
                 yield self._keep(image, build.access, outcome.reason)
@@ -299,7 +299,8 @@ class _Planner:
     def _is_seen(self, image: LedgerImage) -> bool:
         return self._account is None or image.record.omi in self._account.by_omi
 
-    def _is_proved(self, image: LedgerImage) -> bool:
+    def is_proved(self, image: LedgerImage) -> bool:
+        """Whether the image was verified and is seen in the account, so that it may stand for an older one."""
         return image.record.verified and self._is_seen(image)
 
     def _without(self, image: LedgerImage) -> Step:

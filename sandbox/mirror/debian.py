@@ -145,7 +145,7 @@ def fetch_debs(downloads: Path) -> tuple[Path, ...]:
     """
     sources = debian_sources()
     if not sources:
-        raise MirrorError("no package source of Debian in /etc/apt: add one, for example deb.debian.org's")
+        raise MirrorError("no package source of Debian in /etc/apt: add one to /etc/apt/sources.list, then try again")
     apt = downloads / "apt"
     for folder in ("lists/partial", "cache/archives/partial"):
         (apt / folder).mkdir(parents=True, exist_ok=True)

@@ -130,27 +130,6 @@ def test_a_service_answers_for_the_clock_where_the_profile_has_none_for_it(
     assert conf.read_text().startswith("before\n")
 
 
-@pytest.mark.parametrize("mounted", [True, False])
-def test_openrc_asks_for_a_services_cgroup_where_there_are_cgroups(tmp_path: Path, *, mounted: bool) -> None:
-    """OpenRC reads the file between its own functions and the service's start."""
-    (tmp_path / "cgroup").mkdir()
-    if mounted:
-        (tmp_path / "cgroup/cgroup.procs").touch()
-    text = (GUEST / "files/openrc.sh").read_text()
-    assert "/sys/fs/cgroup/" in text
-    (tmp_path / "omi.conf").write_text(text.replace("/sys/fs/cgroup", str(tmp_path / "cgroup")))
-    names = ("cgroup_add_service", "cgroup_set_limits", "cgroup2_set_limits", "cgroup2_remove")
-    functions = "\n".join(f"{name}() {{ :; }}" for name in names)
-    asked = (
-        f'set -- start\n. {tmp_path}/omi.conf\necho "$1"\nfor name in {" ".join(names)}; do command -v "$name"; done'
-    )
-    done = subprocess.run(
-        ["sh", "-c", f"{functions}\n{asked}\n:"], capture_output=True, text=True, check=True, timeout=30
-    )
-    assert done.stdout.split() == ["start", *(names if mounted else ())]
-    assert done.stderr == ""
-
-
 def test_a_service_that_is_not_installed_is_named(root: Path, tmp_path: Path) -> None:
     done = run_functions('add_services boot "chronyd"', tmp_path, ROOT=str(root))
     assert done.returncode == 1

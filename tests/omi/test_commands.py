@@ -67,6 +67,19 @@ def test_delete_deregisters_and_a_second_time_is_done_already(desk: Desk) -> Non
     assert "already gone" in err
 
 
+def test_delete_takes_no_answer_that_lacks_the_image_for_gone(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    desk.account.sandbox.control("POST", "faults", {"action": "ReadImages", "omit": [record.omi], "times": 1})
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 5
+    assert "ReadImages lacks it, but ReadTags shows it; nothing is changed, run again" in err
+    assert desk.account.left() == {"image": [record.omi]}
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert desk.account.left() == {}
+
+
 def test_delete_of_an_adopted_image_only_forgets_it(desk: Desk) -> None:
     spec = desk.account.spec()
     omi = desk.account.register(spec.name)

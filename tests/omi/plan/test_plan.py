@@ -329,6 +329,14 @@ class TestMassPrune:
         assert len(plan.refused) == 1
         assert "9 of 9 images" in plan.refused[0]
 
+    def test_a_missing_or_doubtful_image_supersedes_none(self) -> None:
+        old, new = held(V23, "3.23.5"), held(V23, "3.23.6")
+        images = ledger(old, new, *self.IMAGES[:2])
+        seen_ones = (old, *self.IMAGES[:2])
+        for view in (account(*seen_ones, missing=[new]), account(*seen_ones)):
+            plan = plan_of([], UP6, images, Retention(max_prunes=2), account=view)
+            assert "3 of 4 images" in plan.refused[0], "the older one is a loss, too"
+
     @pytest.mark.parametrize("allowed", [("all",), ("b0", "b1"), (IMAGES[0].name, IMAGES[6].name)])
     def test_allowed_by_name(self, allowed: tuple[str, ...]) -> None:
         images = ledger(*self.IMAGES, *self.KEPT)
