@@ -31,7 +31,7 @@ with clean_errors():
 
     stack_id = keep_stack_id(held.owner)
     builds = {name: ProfileBuild(name, steps, settings, held.owner, stack_id) for name, steps in plan.declared()}
-    keep_memory(plan.memory, after=[image for build in builds.values() for image in build.kept])
+    keep_memory(plan.memory, after=[image for build in builds.values() for image in build.unprotected])
     pulumi.export("images", {name: build.images for name, build in builds.items()})
     pulumi.export("latest", {name: build.latest for name, build in builds.items()})
     if plan.refused:  # once all is declared, so that what may be done is done

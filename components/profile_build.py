@@ -25,8 +25,8 @@ class ProfileBuild(pulumi.ComponentResource):
     """Release to OMI name to what is told of it (omi.outputs.ImageOutput)."""
     latest: pulumi.Output[dict[str, Any]]
     """The newest image (omi.outputs.LatestOutput)."""
-    kept: list[pulumi.Resource]
-    """The commands of images that state holds already."""
+    unprotected: list[pulumi.Resource]
+    """The commands of images whose protection this update takes off."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class ProfileBuild(pulumi.ComponentResource):
         """
         super().__init__("alpine:omi:ProfileBuild", name, None, opts)
         self._owner, self._stack_id = owner, stack_id
-        self.kept = []
+        self.unprotected = []
         self._new: dict[str, pulumi.Resource] = {}
         told = pulumi.Output.all(*(self._declare(step, settings) for step in steps))
         several = any(region != settings.region for step in steps if (region := step.region)) or bool(settings.regions)
@@ -57,7 +57,8 @@ class ProfileBuild(pulumi.ComponentResource):
             command = kept_image(
                 step.image.resource, step.image.command, self, [self._stack_id], protect=step.protected
             )
-            self.kept.append(command)
+            if step.unprotects:
+                self.unprotected.append(command)
             return details(step.image.spec, command)
         cloud, vm = settings.cloud_access(step.region), settings.vm_in(step.region)
         spec = step.image.to_spec(self._owner, cloud, vm, settings.releases_dir)

@@ -40,7 +40,7 @@ def keep_stack_id(owner: Owner) -> pulumi.Resource:
 
 
 def keep_memory(memory: Memory, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
-    """Keep what the next plan is to know in the stack's state, once `after` are as they should be."""
+    """Keep what the next plan is to know in the stack's state, once `after` are no longer protected."""
     return pulumi.Stash(
         MEMORY, input=memory.model_dump(mode="json"), opts=pulumi.ResourceOptions(depends_on=list(after))
     )

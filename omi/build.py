@@ -19,6 +19,7 @@ from omi.identity import COPIED_FROM, DISK, Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator, shown
 from omi.origin import read_origin
+from omi.outscale.claims import take_up
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group, ssh_source, temporary_key
 from omi.outscale.images import (
@@ -29,6 +30,7 @@ from omi.outscale.images import (
     find_own,
     find_source,
     is_name_taken,
+    put_tags,
     register_from,
     wait_available,
 )
@@ -36,6 +38,7 @@ from omi.outscale.publishing import close_snapshots, share
 from omi.outscale.shapes import LEGACY, Omi
 from omi.outscale.sweep import Leftovers, sweep
 from omi.outscale.waiting import InterruptedBuildError, pause
+from omi.owner import VERIFIED
 from omi.packer.attempt import Attempt, BusyCloudError, artifact
 from omi.packer.gateway import open_gateway
 from omi.packer.inputs import (
@@ -100,19 +103,21 @@ class Build:
             self.narrator.say(f"{existing.omi_id} bears the name already and is not of this build: adopted, not built")
             return self._adopt(existing)
         self.folder.tidy()
+        if existing is not None and VERIFIED in existing.tags:
+            return self._take_up(existing, earlier)
         if existing is not None:
-            self.narrator.say(f"{existing.omi_id} was built by a run that did not record it: verifying it again")
-            share(self.cloud, existing.omi_id, Access())
+            self.narrator.say(f"{existing.omi_id} was built by a run that did not record it: verifying it")
         source = ssh_source(self.spec.vm.ssh_source, self.spec.cloud.api)
         making = self._making()
         try:
-            self._sweep(existing, earlier.volumes)
+            self._sweep(existing.snapshots if existing else (), earlier.volumes)
             group_id = open_group(self.cloud, self.identity.group, self.spec.vm.ssh_port, source)
             omi, packed = (existing, None) if existing else making.make(group_id)
             self._check_boot_modes(omi)
             facts = (packed.output if packed else earlier).facts
             documents = self._documents(omi, packed, earlier)
             verified = self._verify(omi, group_id, Facts.parse("\n".join(facts)) if packed or facts else None)
+            put_tags(self.cloud, [omi.omi_id], {VERIFIED: "yes"})
         except BaseException as error:
             keep = existing if not isinstance(error, VerifyError) else None
             cleaned = self._clean(keep, (self.spec.name, making.name), earlier.volumes)
@@ -126,7 +131,16 @@ class Build:
             raise
         self._clean(omi, (), earlier.volumes)
         self._share(omi)
-        return self._record(omi, packed, verified, round(time.monotonic() - start), documents=documents)
+        seconds, claim = round(time.monotonic() - start), take_up(self.cloud, omi)
+        return self._record(omi, packed, verified, seconds, documents=documents, claim=claim)
+
+    def _take_up(self, omi: Omi, earlier: PackerOutput) -> ImageRecord:
+        """Record an OMI of this very content that an earlier run verified; nothing is booted, nobody loses it."""
+        self.narrator.say(f"{omi.omi_id} was verified by an earlier run: taken up as it is, not built again")
+        documents = self._documents(omi, None, earlier)
+        self._clean(omi, (), earlier.volumes)
+        share(self.cloud, omi.omi_id, self.spec.access, narrow=False)
+        return self._record(omi, documents=documents, claim=take_up(self.cloud, omi))
 
     def clean_up(self) -> None:
         """Remove what a killed run left; an OMI that it only did not record stays, for the next run to verify."""
@@ -161,11 +175,16 @@ class Build:
         if omi is None:
             return None
         half_made = omi.state != "available" or "digest" not in omi.tags
-        if half_made and self.identity.build_id in omi.description:
+        if half_made and self._is_leftover(omi):
             self.narrator.say(f"removing {omi.omi_id}, which an earlier run left half-made")
             delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
             return None
         return omi
+
+    def _is_leftover(self, omi: Omi) -> bool:
+        """Whether it is this build's own, was never verified and is shared with nobody, so that it may be removed."""
+        shared = omi.permissions is not None and omi.permissions.names(self.cloud.account)
+        return self._ours.recognises(omi) and VERIFIED not in omi.tags and not shared
 
     def _is_wanted(self, omi: Omi) -> bool:
         """Whether it is this stack's own and of the same content, so that it may be verified and managed."""
@@ -206,7 +225,7 @@ class Build:
         Its snapshot stays where an OMI of the real name was registered on it already.
         """
         omi, final = find_own(self.cloud, name), find_own(self.cloud, self.spec.name)
-        if omi is None or not self._ours.recognises(omi):
+        if omi is None or not self._is_leftover(omi):
             return
         if final is not None and final.omi_id != omi.omi_id and set(final.snapshots) & set(omi.snapshots):
             deregister(self.cloud, omi, self._ours)
@@ -222,7 +241,7 @@ class Build:
             except BusyCloudError as error:
                 self.narrator.say(f"{str(error).partition('; see')[0]}: Packer begins again")
             self._remove_leftover(name)  # first, since its snapshot can't go before it
-            self._sweep(None, read_output(self.folder.packer_log).volumes, group=False)
+            self._sweep((), read_output(self.folder.packer_log).volumes, group=False)
             pause(AGAIN_AFTER * number * random.uniform(0.5, 1.5), self.stop)  # noqa: S311 - only spreads the tries
         return self._pack(tools, enter, name)
 
@@ -240,7 +259,7 @@ class Build:
                 )
                 packed = attempt.run(tools, gateway)
             omi = self._read_back(packed, name)
-        self._sweep(omi, packed.output.volumes, group=False)
+        self._sweep(omi.snapshots, packed.output.volumes, group=False)
         return self._settle_name(omi), packed
 
     def _read_back(self, packed: PackerRun, name: str) -> Omi:
@@ -323,7 +342,7 @@ class Build:
 
     def _sweep(
         self,
-        keep: Omi | None,
+        spare: Sequence[str],
         volumes: Sequence[str],
         *,
         group: bool = True,
@@ -335,40 +354,44 @@ class Build:
             group_name=self.identity.group if group else None,
             volumes=tuple(volumes),
         )
-        sweep(self.cloud, left, keep.snapshots if keep else (), say or self.narrator.say)
+        sweep(self.cloud, left, spare, say or self.narrator.say)
 
     def _clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> bool:
-        """Remove all that is left, but `keep`; OMIs of `names` only if they are ours. Returns whether all went well.
+        """Remove all that is left, but `keep`; of the OMIs of `names` only leftovers. Returns whether all went well.
 
         A failure here is only told.
         """
         self.folder.tidy()
-        cleaned = True
+        cleaned, spare = True, keep.snapshots if keep else ()
         volumes = (*earlier, *read_output(self.folder.packer_log).volumes)
         try:
             for name in dict.fromkeys(names):
                 omi = find_own(self.cloud, name)
-                if omi and self._ours.recognises(omi) and (keep is None or omi.omi_id != keep.omi_id):
+                if omi is None or (keep is not None and omi.omi_id == keep.omi_id):
+                    continue
+                if self._is_leftover(omi):
                     delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
+                else:
+                    spare = (*spare, *omi.snapshots)
         except OmiError as error:
             cleaned = False
             self.narrator.say(f"not cleaned: {error}; the next build of this image tries again")
         # after a success what goes here is only what every build makes for itself: nothing to tell
         say = self.narrator.say if names else self.narrator.note
         try:
-            self._sweep_patiently(keep, volumes, say)
+            self._sweep_patiently(spare, volumes, say)
         except OmiError as error:
             cleaned = False
             self.narrator.say(f"not cleaned: {error}; `python -m omi sweep` and the next build try again")
         return cleaned
 
-    def _sweep_patiently(self, keep: Omi | None, volumes: Sequence[str], say: Callable[[str], None]) -> None:
+    def _sweep_patiently(self, spare: Sequence[str], volumes: Sequence[str], say: Callable[[str], None]) -> None:
         """Sweep, and once more a little later if that failed: after a success no further build looks for this one's."""
         try:
-            self._sweep(keep, volumes, say=say)
+            self._sweep(spare, volumes, say=say)
         except OmiError:
             self.stop.wait(AGAIN_AFTER)
-            self._sweep(keep, volumes, say=say)
+            self._sweep(spare, volumes, say=say)
 
     def _record(
         self,
@@ -379,6 +402,7 @@ class Build:
         *,
         documents: dict[str, str] | None = None,
         adopted: bool = False,
+        claim: str | None = None,
     ) -> ImageRecord:
         return ImageRecord(
             name=omi.name,
@@ -399,8 +423,9 @@ class Build:
             boot_modes=self.spec.build.boot_modes if verified else omi.boot_modes,
             disk=None if adopted else omi.tags.get(DISK),
             copied_from=None if adopted else omi.tags.get(COPIED_FROM),
-            verified=verified is not None,
+            verified=claim is not None,  # nothing else is claimed
             adopted=adopted,
+            claim=claim,
         )
 
 

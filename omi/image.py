@@ -216,5 +216,8 @@ class ImageRecord(_Wire):
     """Region and OMI that it was carried over from, `eu-west-2:ami-12345678`."""
     verified: bool = False
     adopted: bool = False
+    claim: str | None = None
+    """Random, and in a tag of the OMI, too: another value there means that another record holds it by now. None of an
+    external OMI."""
     missing: date | None = None
     """The day, in UTC, on which the account was found to lack it; the delete of such a record deletes nothing."""

@@ -10,6 +10,16 @@ from dataclasses import dataclass, field
 STACK_ID = "stack-id"
 """Key of the tag with the stack's id, and name of the resource that keeps it in the stack's state."""
 
+CLAIM = "claim"
+"""Key of the OMI's tag with the random value of the record that holds it; the record has the same one."""
+VERIFIED = "verified"
+"""Key of the tag of an OMI that was verified once: no failure of a later run deletes it or narrows its access."""
+
+
+def new_claim() -> str:
+    """A random value for a record that takes an OMI up."""
+    return secrets.token_hex(8)
+
 
 def new_stack_id() -> str:
     """A random id for a stack that has none yet."""

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from omi.commands.wire import export, give_record, read_spec
 from omi.errors import CloudError
 from omi.image import ImageRecord
+from omi.outscale.claims import take_up
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own, wait_available
 
 
 def adopt(_: Sequence[str]) -> int:
-    """Print the record of the account's OMI of the spec's name, and change nothing about it.
+    """Print the record of the account's OMI of the spec's name, and change nothing about it but the claim.
 
     It counts as made here only if it carries this stack's tags. Raises CloudError if it isn't there.
     """
@@ -24,6 +25,7 @@ def adopt(_: Sequence[str]) -> int:
     if omi is None or omi.state != "available":
         state = "is not in the account" if omi is None else f"is {omi.state}"
         raise CloudError(f"{spec.name} {state}, so it is not adopted; take it out of `adopt` in the stack's config")
+    own = spec.owner.owns(omi.tags)
     record = ImageRecord(
         name=omi.name,
         omi=omi.omi_id,
@@ -33,7 +35,8 @@ def adopt(_: Sequence[str]) -> int:
         created=omi.created,
         volume_size=omi.volume_size,
         boot_modes=omi.boot_modes,
-        adopted=not spec.owner.owns(omi.tags),
+        adopted=not own,
+        claim=take_up(cloud, omi) if own else None,
     )
     export("record", spec, record)
     give_record(record)

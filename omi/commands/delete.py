@@ -7,13 +7,16 @@ from collections.abc import Sequence
 
 from omi.commands.wire import export, read_record, read_spec
 from omi.narration import tell
-from omi.outscale.claims import find_held
+from omi.outscale.claims import find_held, is_held
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Ours, delete_omi
 
 
 def delete(_: Sequence[str]) -> int:
-    """Deregister the recorded OMI and delete its snapshots; an adopted one is only forgotten, a missing one is done."""
+    """Deregister the recorded OMI and delete its snapshots; one that is adopted or missing is only forgotten.
+
+    An OMI that another record holds by now is left, with its releases entry. Raises CloudError.
+    """
     spec, record = read_spec(), read_record(os.environ)
     if record.missing is not None:
         tell(f"{record.omi} ({record.name}) is missing since {record.missing}: forgotten, nothing is deleted")
@@ -21,7 +24,10 @@ def delete(_: Sequence[str]) -> int:
         tell(f"{record.omi} ({record.name}) was not made here: forgotten, not deregistered")
     else:
         cloud = Cloud.connect(spec.cloud)
-        find_held(cloud, record)
+        omi = find_held(cloud, record)
+        if omi is not None and not is_held(omi, record):
+            tell(f"{record.omi} ({record.name}) bears another claim, so another record holds it: left as it is")
+            return 0
         ours = Ours(spec.owner.proof)
         delete_omi(cloud, record.omi, record.snapshots, ours, tell)
     export("forget", spec, record)

@@ -7,21 +7,23 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from omi.commands.wire import export, give_record, read_record, read_spec
+from omi.errors import CloudError
 from omi.identity import DISK, Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import tell
-from omi.outscale.claims import find_held
+from omi.outscale.claims import find_held, is_held
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import complete_tags
 from omi.outscale.publishing import close_snapshots, share, tell_stage
 from omi.outscale.shapes import Omi
+from omi.owner import CLAIM
 
 
 def update(_: Sequence[str]) -> int:
     """Make launch permissions, tags and what is said of the OMI's stage be those of the spec; print the record again.
 
     An OMI that is missing is marked in its record, for a later plan to forget. Raises CloudError if the answers on it
-    differ.
+    differ, or if another record holds it.
     """
     spec, record = read_spec(), read_record(os.environ)
     cloud = Cloud.connect(spec.cloud)
@@ -31,6 +33,11 @@ def update(_: Sequence[str]) -> int:
         tell(f"{record.omi} ({record.name}) is missing from the account: marked, the next update forgets it")
         give_record(record.model_copy(update={"missing": missing}))
         return 0
+    if not is_held(omi, record):
+        raise CloudError(
+            f"{record.omi} ({record.name}) bears another claim, so another record holds it; it is left as it is: "
+            f"forget this one with `pulumi state delete`, or put the tag {CLAIM}={record.claim} back"
+        )
     if record.adopted:
         tell(f"{record.omi} was not made here: left as it is")
     else:

@@ -1,4 +1,4 @@
-"""What must be so before an OMI counts as missing."""
+"""Who holds an OMI, and what must be so before it counts as missing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Collection
 from omi.errors import CloudError
 from omi.image import ImageRecord
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import read_omi
+from omi.outscale.images import put_tags, read_omi
 from omi.outscale.shapes import Omi, Tag, listed
+from omi.owner import CLAIM, new_claim
 
 
 def bearing_tags(cloud: Cloud, ids: Collection[str]) -> set[str]:
@@ -30,3 +31,21 @@ def find_held(cloud: Cloud, record: ImageRecord) -> Omi | None:
             f"{record.omi} ({record.name}): ReadImages lacks it, but ReadTags shows it; nothing is changed, run again"
         )
     return None
+
+
+def take_up(cloud: Cloud, omi: Omi) -> str:
+    """Put a new claim on the OMI and return it: what another record holds of it ends with that."""
+    claim = new_claim()
+    put_tags(cloud, [omi.omi_id], {CLAIM: claim})
+    return claim
+
+
+def is_held(omi: Omi, record: ImageRecord) -> bool:
+    """Whether the OMI bears the record's claim, not that of another; CloudError if it bears none."""
+    found = omi.tags.get(CLAIM)
+    if record.claim is not None and found is None:
+        raise CloudError(
+            f"{omi.omi_id} ({omi.name}) has lost its tag {CLAIM}, so it is left as it is; "
+            f"put the tag {CLAIM}={record.claim} back and run again"
+        )
+    return record.claim is None or found == record.claim

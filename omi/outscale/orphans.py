@@ -18,7 +18,8 @@ from omi.outscale.oos import ObjectStore, prefix_of
 from omi.outscale.refused import RefusedKeyError
 from omi.outscale.shapes import Group, Keypair, listed
 from omi.outscale.vms import delete_volume, own_volumes, terminate_vms, vms_with
-from omi.owner import Owner, build_id_of
+from omi.owner import VERIFIED, Owner, build_id_of
+from omi.profile.model import Access
 
 _NAMED = re.compile(r"alpine-omi-(b-[0-9a-f]{16})(?:-build|-verify)?")
 """Keypairs and security groups can't be told by tags; their names hold the build id."""
@@ -101,6 +102,9 @@ def _images(view: AccountView, ledger: Ledger) -> Iterator[Orphan]:
             continue
         if image.managed and image.used_by:
             why = f"no state holds it, but {', '.join(image.used_by)} runs from it"
+            yield Orphan("image", image.omi, image.name, why, stays=True)
+        elif image.managed and (VERIFIED in image.tags or image.access not in (None, Access())):
+            why = "no state holds it, but it was verified or is shared: deregister it by hand if nobody needs it"
             yield Orphan("image", image.omi, image.name, why, stays=True)
         elif image.managed:
             yield Orphan("image", image.omi, image.name, "no state holds it")

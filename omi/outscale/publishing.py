@@ -13,12 +13,13 @@ from omi.outscale.shapes import Omi
 from omi.profile.model import EVERYONE, Access
 
 
-def share(cloud: Cloud, omi_id: str, access: Access) -> None:
-    """Make the launch permissions be exactly these; rights are taken before others are given.
+def share(cloud: Cloud, omi_id: str, access: Access, *, narrow: bool = True) -> None:
+    """Make the launch permissions be exactly these, or, without `narrow`, at least these; rights are taken first.
 
     A failed call is made up for by looking. Raises CloudError that says whom the cloud refused.
     """
     have, want = _launchers(cloud, omi_id), access.launchers(cloud.account)
+    want = want if narrow else want | have
     # either additions or removals in one call
     for change, who in (("Removals", have - want), ("Additions", want - have)):
         if not who:

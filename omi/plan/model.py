@@ -119,6 +119,8 @@ class Step:
     """What changes in what others see of it; of a keep, its command's update does that."""
     protected: bool = False
     """Whether the engine is to refuse its deletion, too."""
+    unprotects: bool = False
+    """Whether this update takes that protection off."""
 
     @property
     def updates(self) -> bool:

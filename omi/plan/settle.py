@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from omi.account import AccountView
 from omi.image import CloudAccess
 from omi.ledger import LedgerImage
+from omi.owner import CLAIM
 from omi.plan.model import Action, Change, ChangeKind, Step
 
 
@@ -34,14 +35,24 @@ class Settler:
         if self._is_doubtful(image):
             reason = f"left as it is: the account's answers differ on whether {image.record.omi} is there"
             return Step(image, Action.KEEP, reason, protected=protected)
+        if step.action is Action.KEEP and self._is_claimed_elsewhere(image):
+            reason = f"left as it is: another record holds {image.record.omi} by now (its tag {CLAIM} is another)"
+            return Step(image, Action.KEEP, reason, protected=protected)
         held_back = self._held_back(step, image)
         if held_back is not None:
             step = Step(image, Action.KEEP, f"{held_back}; then: {step.reason}")
-        return replace(self._found(self._connected(step, image), image), protected=protected)
+        unprotects = not protected and not _names(image).isdisjoint(self.before)
+        step = self._found(self._connected(step, image), image)
+        return replace(step, protected=protected, unprotects=unprotects)
 
     def _is_doubtful(self, image: LedgerImage) -> bool:
         omi, account = image.record.omi, self.account
         return account is not None and omi not in account.by_omi and omi not in account.missing
+
+    def _is_claimed_elsewhere(self, image: LedgerImage) -> bool:
+        seen = self.account.by_omi.get(image.record.omi) if self.account is not None else None
+        found = seen.tags.get(CLAIM) if seen is not None else None
+        return image.record.claim is not None and found not in (None, image.record.claim)
 
     def _held_back(self, step: Step, image: LedgerImage) -> str | None:
         if step.action is not Action.PRUNE:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.e2e.project import Project
@@ -35,6 +37,36 @@ def test_packer_its_plugin_and_the_verify_go_through_on_stubs(project: Project) 
     assert [image["id"] for image in account["image"]] == [latest["omi"]]
     assert [snapshot["id"] for snapshot in account["snapshot"]] == latest["snapshots"]
     assert not account["vm"]
+
+
+def image_urn(project: Project) -> str:
+    """Of the only image's command."""
+    resources = json.loads(project.pulumi("stack", "export", "-s", "e2e").text)["deployment"]["resources"]
+    (urn,) = (each["urn"] for each in resources if each["type"] == "command:local:Command")
+    return str(urn)
+
+
+def calls(project: Project, action: str) -> int:
+    return sum(call["action"] == action for call in project.control("calls"))
+
+
+def test_a_replaced_or_forgotten_image_is_taken_up_and_nothing_is_booted_or_deleted(project: Project) -> None:
+    before = project.inventory()["main"]["resources"]
+    called = [calls(project, action) for action in ("CreateVms", "DeleteImage", "DeleteSnapshot")]
+    (image,) = before["image"]
+    replaced = project.up("--replace", image_urn(project))
+    assert replaced.code == 0, replaced.text
+    assert "was verified by an earlier run: taken up as it is, not built again" in replaced.text
+    assert "bears another claim, so another record holds it: left as it is" in replaced.text
+    assert project.pulumi("state", "delete", image_urn(project), "--yes", "-s", "e2e").code == 0
+    forgotten = project.up()
+    assert forgotten.code == 0, forgotten.text
+    after = project.inventory()["main"]["resources"]
+    assert [each["id"] for each in after["image"]] == [image["id"]]
+    assert after["snapshot"] == before["snapshot"]
+    assert [calls(project, action) for action in ("CreateVms", "DeleteImage", "DeleteSnapshot")] == called
+    assert project.outputs()["latest"][BUILD]["omi"] == image["id"]
+    assert project.pulumi("preview", "--expect-no-changes", "-s", "e2e").code == 0
 
 
 def test_the_sandbox_tells_that_its_vms_are_stubs(project: Project) -> None:

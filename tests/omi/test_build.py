@@ -21,9 +21,11 @@ from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator, narrated
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own, put_tags, read_omi
+from omi.outscale.publishing import share
 from omi.outscale.shapes import Omi
 from omi.outscale.sweep import sweep
 from omi.outscale.waiting import InterruptedBuildError
+from omi.owner import CLAIM, VERIFIED
 from omi.packer.inputs import RunFolder
 from omi.packer.runner import PackerRun, run_packer
 from omi.profile.model import Access
@@ -55,13 +57,17 @@ class Bench:
             raise self.failure
         return Verified(7, Size(95000000, 83000000), ("busybox=1.37.0-r30", "musl=1.2.5-r23"))
 
-    def build(self, spec: ImageSpec) -> ImageRecord:
+    def run_of(self, spec: ImageSpec) -> Build:
         folder = RunFolder(self.folder / spec.name)
         folder.path.mkdir(parents=True, exist_ok=True)
         narrator = Narrator(self.said, folder.build_log)
         environ = self.packer.environ
-        with narrated(narrator):
-            return Build(Identity(spec), self.account.cloud, folder, narrator, self.stop, environ, grace=1).run()
+        return Build(Identity(spec), self.account.cloud, folder, narrator, self.stop, environ, grace=1)
+
+    def build(self, spec: ImageSpec) -> ImageRecord:
+        run = self.run_of(spec)
+        with narrated(run.narrator):
+            return run.run()
 
 
 @pytest.fixture
@@ -354,19 +360,41 @@ def test_a_share_whose_answer_is_lost_is_no_failure(bench: Bench) -> None:
     assert bench.account.launchers(record.omi) == {"all"}
 
 
-def test_an_orphan_that_others_may_launch_is_private_until_it_is_verified_again(bench: Bench) -> None:
-    spec = bench.account.spec(access=PUBLIC)
-    orphan = bench.build(spec).omi
-    bench.failure = VerifyError("it does not boot")
-    with pytest.raises(VerifyError):
-        bench.build(spec)
-    assert bench.launchers == [set(), set()]
-    assert orphan not in bench.account.left().get("image", [])
-
-
-def test_an_orphan_of_the_same_content_is_verified_again_and_managed(bench: Bench) -> None:
+def test_a_verified_image_is_taken_up_without_a_boot_and_nobody_loses_it(bench: Bench) -> None:
     spec = bench.account.spec()
-    orphan = bench.build(spec).omi
+    first = bench.build(spec)
+    share(bench.account.cloud, first.omi, PUBLIC)
+    bench.failure = VerifyError("it does not boot")
+    again = bench.build(spec)
+    assert (again.omi, again.verified, again.adopted) == (first.omi, True, False)
+    assert bench.booted == [first.omi], "it was verified once"
+    assert bench.account.launchers(first.omi) == {"all"}
+    assert again.claim not in (None, first.claim), "who takes it up holds it"
+    found = find_own(bench.account.cloud, spec.name)
+    assert found is not None
+    assert found.tags[CLAIM] == again.claim
+
+
+def test_no_failure_removes_a_verified_image(bench: Bench) -> None:
+    spec = bench.account.spec()
+    first = bench.build(spec)
+    tag = {"Key": "digest", "Value": spec.digest}
+    bench.account.cloud.call("DeleteTags", {"ResourceIds": [first.omi], "Tags": [tag]})
+    bench.build(spec)
+    bench.run_of(spec).clean_up()
+    assert bench.account.left() == {"image": [first.omi]}
+
+
+def unverified(bench: Bench, spec: ImageSpec) -> str:
+    """An image that a run built and did not verify."""
+    omi = bench.build(spec).omi
+    bench.account.cloud.call("DeleteTags", {"ResourceIds": [omi], "Tags": [{"Key": VERIFIED, "Value": "yes"}]})
+    return omi
+
+
+def test_an_orphan_of_the_same_content_is_verified_and_managed(bench: Bench) -> None:
+    spec = bench.account.spec()
+    orphan = unverified(bench, spec)
     again = bench.build(spec)
     assert (again.omi, again.verified, again.adopted) == (orphan, True, False)
     assert bench.booted == [orphan, orphan]
@@ -374,9 +402,19 @@ def test_an_orphan_of_the_same_content_is_verified_again_and_managed(bench: Benc
     assert bench.finished == [built, built], "what the build found counts both times"
 
 
+@pytest.mark.parametrize("access", [Access(), PUBLIC])
+def test_an_orphan_that_fails_its_check_goes_unless_somebody_shares_it(bench: Bench, access: Access) -> None:
+    spec = bench.account.spec(access=access)
+    orphan = unverified(bench, spec)
+    bench.failure = VerifyError("it does not boot")
+    with pytest.raises(VerifyError):
+        bench.build(spec)
+    assert bench.account.left() == ({"image": [orphan]} if access == PUBLIC else {})
+
+
 def test_what_the_build_found_may_be_lost(bench: Bench) -> None:
     spec = bench.account.spec()
-    bench.build(spec)
+    unverified(bench, spec)
     RunFolder(bench.folder / spec.name).packer_log.unlink()
     bench.build(spec)
     assert bench.finished == [Facts.parse("end=yes"), None]

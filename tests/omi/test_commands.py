@@ -80,6 +80,24 @@ def test_delete_takes_no_answer_that_lacks_the_image_for_gone(desk: Desk) -> Non
     assert desk.account.left() == {}
 
 
+def test_delete_and_update_leave_what_another_record_holds(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec).model_copy(update={"claim": "mine"})
+    for tag, code, said in ((None, 5, "has lost its tag claim"), ("theirs", 0, "bears another claim")):
+        if tag:
+            desk.account.cloud.call(
+                "CreateTags", {"ResourceIds": [record.omi], "Tags": [{"Key": "claim", "Value": tag}]}
+            )
+        done, _, err = desk.run("delete", spec, record)
+        assert (done, desk.account.left()) == (code, {"image": [record.omi]})
+        assert said in err
+        shared = spec.model_copy(update={"access": Access(public=True)})
+        done, out, err = desk.run("update", shared, record)
+        assert (done, out) == (5, "")
+        assert said in err
+        assert desk.account.launchers(record.omi) == set()
+
+
 def test_delete_of_an_adopted_image_only_forgets_it(desk: Desk) -> None:
     spec = desk.account.spec()
     omi = desk.account.register(spec.name)

@@ -134,6 +134,17 @@ def test_an_image_that_a_vm_runs_from_and_a_half_made_one_are_only_told_of(cloud
     assert (state_of(client, used), state_of(client, half)) == ("available", "available")
 
 
+def test_an_image_that_was_verified_or_is_shared_is_only_named(cloud: Cloud, client: Client) -> None:
+    verified, _ = image(client, SPEC.name, {**TAGS, "verified": "yes"})
+    shared, _ = image(client, "alpine-3.23.6-x86_64-r1", TAGS)
+    client.call("UpdateImage", ImageId=shared, PermissionsToLaunch={"Additions": {"GlobalPermission": True}})
+    found = look(cloud)
+    assert {each.id for each in found} == {verified, shared}
+    assert all(each.stays and "deregister it by hand" in each.why for each in found)
+    remove_orphans(cloud, found, SPEC.owner, lambda _: None)
+    assert {state_of(client, each) for each in (verified, shared)} == {"available"}
+
+
 def test_one_that_cannot_be_removed_stops_no_other(cloud: Cloud, client: Client) -> None:
     busy = tag(client, snapshot(client, empty_volume(client)), TAGS)
     free = tag(client, snapshot(client, empty_volume(client)), TAGS)

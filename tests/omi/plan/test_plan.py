@@ -502,6 +502,17 @@ class TestMissing:
         assert outcome(plan_of([pinned], UP6, after(forgetting), account=account(R5)))[R6.name] == "build"
 
 
+class TestClaim:
+    def test_what_another_record_holds_is_left_and_named(self) -> None:
+        image = replace(R6, record=R6.record.model_copy(update={"claim": "mine"}))
+        public = V23.model_copy(update={"access": Access(public=True)})
+        for tag, updates in (("mine", True), (None, True), ("theirs", False)):
+            view = account(seen(image, tags={"claim": tag} if tag else {}))
+            (step,) = plan_of([public], UP6, ledger(image), account=view).steps
+            assert (step.action, step.updates) == (Action.KEEP, updates)
+            assert ("another record holds" in step.reason) is not updates
+
+
 class TestDrift:
     def test_permissions_changed_outside_are_put_back(self) -> None:
         view = account(seen(R6, access=Access(public=True)))
