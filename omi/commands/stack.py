@@ -8,9 +8,9 @@ from typing import NoReturn
 
 from omi.errors import InputError, PlanError
 from omi.held import Held, read_state
-from omi.ledger import Ledger, resources_of_export
+from omi.ledger import resources_of_export
 from omi.planning import plan_stack
-from omi.releases import export_ledger
+from omi.releases import export_ledger, forget_unheld, told_of_unheld
 from omi.report import plan_json, render_table
 from omi.settings import Settings
 from omi.show import render_images
@@ -20,15 +20,26 @@ from omi.survey import survey_stack
 
 def images(arguments: Sequence[str]) -> int:
     """`images -s STACK`: a table of the images that the stack's state holds."""
-    _, ledger = _read("images", arguments)
-    print(render_images(ledger))
+    _, held = read_stack(parser_of("images").parse_args(arguments).stack)
+    print(render_images(held.ledger))
     return 0
 
 
 def releases(arguments: Sequence[str]) -> int:
-    """`releases -s STACK`: write the releases files anew from the stack's state."""
-    settings, ledger = _read("releases", arguments)
-    for line in export_ledger(settings, ledger):
+    """`releases -s STACK [--forget IMAGE]`: bring the stack's state into the releases files."""
+    parser = parser_of("releases")
+    parser.add_argument(
+        "--forget",
+        action="append",
+        default=[],
+        metavar="IMAGE",
+        help="take an image out that the state lacks (may be repeated); without it nothing is taken out",
+    )
+    given = parser.parse_args(arguments)
+    settings, held = read_stack(given.stack)
+    ledger = held.ledger
+    lines = forget_unheld(settings, ledger, given.forget) + export_ledger(settings, ledger)
+    for line in (*lines, *told_of_unheld(settings, ledger)):
         print(line)
     print(f"{settings.releases_dir}: {len(ledger.images)} images written")
     return 0
@@ -41,7 +52,7 @@ def plan(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     settings, held = read_stack(given.stack)
     made = plan_stack(settings, held.ledger, survey_stack(settings, held))
-    print(plan_json(made) if given.json else render_table(made))
+    print(plan_json(made) if given.json else "\n".join([render_table(made), *told_of_unheld(settings, held.ledger)]))
     return PlanError.exit_code if made.refused else 0
 
 
@@ -56,11 +67,6 @@ def parser_of(command: str) -> Parser:
     parser = Parser(prog=f"omi {command}")
     parser.add_argument("-s", "--stack", required=True, help="the stack's name, as `pulumi stack ls` shows it")
     return parser
-
-
-def _read(command: str, arguments: Sequence[str]) -> tuple[Settings, Ledger]:
-    settings, held = read_stack(parser_of(command).parse_args(arguments).stack)
-    return settings, held.ledger
 
 
 def read_stack(name: str) -> tuple[Settings, Held]:

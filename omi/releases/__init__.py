@@ -1,8 +1,9 @@
 """Exports: `<releases_dir>/<profile>.yaml`, `.json`, `.atom.xml` and `README.md`.
 
-They are written after every build and prune, or from the ledger.
+They are written after every build and prune, and from the ledger. An image leaves them only when it is deregistered or
+forgotten by name: a ledger that lacks it takes nothing out.
 """
 
-from omi.releases.store import export_ledger, forget, record, rewrite
+from omi.releases.store import export_ledger, forget, forget_unheld, record, told_of_unheld
 
-__all__ = ["export_ledger", "forget", "record", "rewrite"]
+__all__ = ["export_ledger", "forget", "forget_unheld", "record", "told_of_unheld"]

@@ -25,6 +25,18 @@ HEADER = "# Written by this program from the stack's state: edits are lost.\n"
 
 _BY_REGION = ("documents", "withdrawal")
 """Fields that are maps of maps in the file."""
+_FACTS = (
+    "used_bytes",
+    "trimmed_bytes",
+    "installed_bytes",
+    "boot_seconds",
+    "firmware",
+    "bootstrap",
+    "digest",
+    "volume_size",
+    "packages",
+)
+"""Fields that are None where nobody knows."""
 Documents = tuple[tuple[str, str], ...]
 """Kind (omi.documents.kinds) and digest, sorted."""
 
@@ -124,8 +136,8 @@ def _told(withdrawal: Withdrawal) -> tuple[tuple[str, str], ...]:
 def with_entries(entries: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
     """The entries with the new ones put in; an OMI of the same build and name keeps its other Regions' artifacts.
 
-    What was measured may differ between Regions: the first by name tells it, so that the same is told whichever stack
-    wrote last.
+    An OMI never changes, so what was known of it stays where the new entry doesn't know. What was measured may differ
+    between Regions: the first by name tells it, so that the same is told whichever stack wrote last.
     """
     told = {_key(entry): entry for entry in entries}
     for entry in new:
@@ -135,29 +147,33 @@ def with_entries(entries: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
 
 
 def _joined(old: Entry, new: Entry) -> Entry:
-    here, elsewhere = dict(new.artifacts), dict(old.artifacts).keys() - dict(new.artifacts).keys()
-    facts = old if elsewhere and min(elsewhere) < min(here) else new
+    here, before = dict(new.artifacts), dict(old.artifacts)
+    elsewhere = before.keys() - here.keys()
+    same = {region for region, omi in here.items() if before.get(region) == omi}
+    if elsewhere and min(elsewhere) < min(here):
+        facts = old
+    else:
+        lacking = [key for key in _FACTS if same and getattr(new, key) is None]
+        facts = replace(new, **{key: getattr(old, key) for key in lacking})
+    stays = elsewhere | same
     return replace(
         facts,
-        artifacts=_sorted(dict(old.artifacts) | here),
-        documents=_sorted({r: told for r, told in old.documents if r in elsewhere} | dict(new.documents)),
+        artifacts=_sorted(before | here),
+        documents=_sorted({r: told for r, told in old.documents if r in stays} | dict(new.documents)),
         withdrawal=_sorted({r: told for r, told in old.withdrawal if r in elsewhere} | dict(new.withdrawal)),
-        verified=tuple(sorted(elsewhere & set(old.verified) | set(new.verified))),
+        verified=tuple(sorted(stays & set(old.verified) | set(new.verified))),
     )
 
 
-def without_artifact(entries: Iterable[Entry], region: str, omi: str | None = None) -> list[Entry]:
-    """The entries without one OMI of a Region (or without all of the Region's); one without artifacts goes."""
+def without_artifact(entries: Iterable[Entry], region: str, omi: str) -> list[Entry]:
+    """The entries without one OMI of a Region; one without artifacts goes."""
     kept = []
     for entry in entries:
-        artifacts = tuple(
-            (where, what) for where, what in entry.artifacts if where != region or (omi is not None and what != omi)
-        )
-        if artifacts:
-            left = dict(artifacts)
+        left = {where: what for where, what in entry.artifacts if (where, what) != (region, omi)}
+        if left:
             rest = replace(
                 entry,
-                artifacts=artifacts,
+                artifacts=_sorted(left),
                 documents=tuple((where, told) for where, told in entry.documents if where in left),
                 withdrawal=tuple((where, told) for where, told in entry.withdrawal if where in left),
                 verified=tuple(where for where in entry.verified if where in left),
@@ -230,5 +246,5 @@ def from_yaml(text: str, where: str) -> list[Entry]:
     except (YamlError, ValidationError, AttributeError, KeyError, TypeError) as error:
         raise StateError(
             f"{where}: is not a releases file of this program ({_problem(error)}); "
-            "move it away and run `python -m omi releases -s STACK`"
+            "correct it, or move it away and run `python -m omi releases -s STACK`"
         ) from error

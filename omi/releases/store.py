@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from omi.atomic import remove_halves, write_atomically
-from omi.errors import ToolError
+from omi.errors import InputError, ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger
 from omi.locks import hold
@@ -22,15 +23,16 @@ from omi.settings import Settings
 Files = Mapping[str, tuple[str, str]]
 LOCK = ".lock"
 """Builds end side by side, in processes of their own: one at a time may change the folder."""
+_SHOWN = 3
+"""More names than this are counted, not listed."""
 
 
 def record(spec: ImageSpec, image: ImageRecord) -> list[str]:
-    """Name a built OMI in its profile's releases file and the README, with its documents beside them.
+    """Name an OMI in its profile's releases file and the README, with its documents beside them.
 
-    Here and below, what is returned is what to tell of the documents, a line each.
+    This and the functions below return lines for people: which documents are missing, which files stay as they are.
     """
-    folder, entry = Path(spec.releases_dir), entry_of(spec, image)
-    return _change(folder, spec.build.profile, lambda old: with_entries(old, [entry]), document_files([entry]))
+    return _record_all(Path(spec.releases_dir), spec.build.profile, [entry_of(spec, image)])
 
 
 def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
@@ -42,26 +44,68 @@ def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
     return _change(folder, spec.build.profile, lambda old: without_artifact(old, image.region, image.omi), gone=gone)
 
 
-def rewrite(folder: Path, profile: str, region: str, images: Iterable[tuple[ImageSpec, ImageRecord]]) -> list[str]:
-    """Write what the stack's state says of a Region; other Regions' artifacts, from other stacks, stay."""
-    made = [entry_of(spec, image) for spec, image in images]
-
-    def change(old: list[Entry]) -> list[Entry]:
-        return with_entries(without_artifact(old, region), made)
-
-    return _change(folder, profile, change, document_files(made))
+def forget_unheld(settings: Settings, ledger: Ledger, names: Collection[str]) -> list[str]:
+    """Take images out by name that the stack's state doesn't hold; InputError for any other name."""
+    unheld = _unheld(settings, ledger)
+    known = sorted({entry.name for entry, _ in unheld})
+    if unknown := sorted(set(names) - set(known)):
+        raise InputError(
+            f"--forget {unknown[0]}: only an image that the files name and the stack's state lacks can be forgotten: "
+            f"{', '.join(known) or 'there is none'}"
+        )
+    told = []
+    for entry, region in unheld:
+        if entry.name in names:
+            gone = partial(without_artifact, region=region, omi=dict(entry.artifacts)[region])
+            told += _change(Path(settings.releases_dir), entry.profile, gone)
+    return told
 
 
 def export_ledger(settings: Settings, ledger: Ledger) -> list[str]:
-    """Write what the stack's state says, for the stack's profile and every other that it still holds images of."""
-    folder, told, parts = Path(settings.releases_dir), [], ledger.by_region()
-    for profile in sorted({settings.profile, *(image.profile for image in ledger.images)}):
-        for region in sorted({*settings.all_regions, *parts}):
-            held = parts[region].images if region in parts else ()
-            images = [(image.spec, image.record) for image in held if image.profile == profile]
-            if images or (folder / f"{profile}.yaml").exists():
-                told += rewrite(folder, profile, region, images)
+    """Bring into the files what the stack's state says; images that it lacks stay as they are.
+
+    Written are the stack's profile and every other that the state holds images of.
+    """
+    folder, told = Path(settings.releases_dir), []
+    for profile in _profiles(settings, ledger):
+        made = [entry_of(image.spec, image.record) for image in ledger.images if image.profile == profile]
+        if made or (folder / f"{profile}.yaml").exists():
+            told += _record_all(folder, profile, made)
     return list(dict.fromkeys(told))
+
+
+def told_of_unheld(settings: Settings, ledger: Ledger) -> list[str]:
+    """A line about the images that the files name and the stack's state lacks; none where there is no such image."""
+    names = sorted({entry.name for entry, _ in _unheld(settings, ledger)})
+    if not names:
+        return []
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    line = (
+        f"{settings.releases_dir}: stays as it is on {shown}, which the stack's state lacks; what is gone for good is "
+        "taken out by `python -m omi releases -s STACK --forget IMAGE`"
+    )
+    return [line]
+
+
+def _unheld(settings: Settings, ledger: Ledger) -> list[tuple[Entry, str]]:
+    """Entries with the Region whose OMI the ledger doesn't hold; other stacks' Regions are left out."""
+    held = {(image.region, image.record.omi) for image in ledger.images}
+    regions = {*settings.all_regions, *ledger.by_region()}
+    return [
+        (entry, region)
+        for profile in _profiles(settings, ledger)
+        for entry in _read(Path(settings.releases_dir) / f"{profile}.yaml") or ()
+        for region, omi in entry.artifacts
+        if region in regions and (region, omi) not in held
+    ]
+
+
+def _profiles(settings: Settings, ledger: Ledger) -> list[str]:
+    return sorted({settings.profile, *(image.profile for image in ledger.images)})
+
+
+def _record_all(folder: Path, profile: str, made: Sequence[Entry]) -> list[str]:
+    return _change(folder, profile, lambda old: with_entries(old, made), document_files(made))
 
 
 def _change(
@@ -103,15 +147,26 @@ def _read_all(folder: Path) -> tuple[dict[str, list[Entry]], list[str]]:
     """The entries by profile, and a line about each file of the old tool, which is none of them."""
     profiles, told = {}, []
     for path in sorted(folder.glob("*.yaml")):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if is_old(text):
+        entries = _read(path)
+        if entries is None:
             told.append(
                 f"{path}: is of the old tool, so it stays as it is: `python -m omi import -s STACK {path}` takes its "
                 "images in; then move it away"
             )
         else:
-            profiles[path.stem] = from_yaml(text, str(path))
+            profiles[path.stem] = entries
     return profiles, told
+
+
+def _read(path: Path) -> list[Entry] | None:
+    """The entries of a releases file, none where it isn't there; None if it is of the old tool."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ToolError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
+    return None if is_old(text) else from_yaml(text, str(path))
 
 
 def _render(profile: str, entries: list[Entry], profiles: Mapping[str, list[Entry]]) -> dict[str, str]:

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from omi.documents.kinds import SUFFIXES, file_name
-from omi.releases import forget, record, rewrite
+from omi.releases import export_ledger, forget, record
 from omi.releases.entry import from_yaml
-from tests.omi.releases.test_releases import Pair, image
+from omi.site import build_site
+from tests.omi.releases.test_releases import Pair, image, ledger_of, stack_of, texts_in
+
+STACK = stack_of(Path("releases"))
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +33,11 @@ def built(revision: int = 0, region: str = "eu-west-2", stack: str = "test") -> 
         (folder / file_name(spec.name, kind)).write_text(text)
         digests[kind] = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
     return spec, made.model_copy(update={"documents": digests})
+
+
+def pair_in(pair: Pair, region: str) -> Pair:
+    """The same image as if it were in that Region."""
+    return pair[0], pair[1].model_copy(update={"region": region})
 
 
 def beside(region: str = "eu-west-2") -> list[str]:
@@ -91,25 +99,43 @@ def test_a_releases_file_that_points_elsewhere_removes_nothing_there(tmp_path: P
     victim.write_bytes((Path("releases/alpine/eu-west-2") / victim.name).read_bytes())
     listing = Path("releases/alpine.yaml")
     listing.write_text(listing.read_text().replace("eu-west-2:", "../../elsewhere:"))
-    rewrite(Path("releases"), "alpine", "../../elsewhere", [])
+    forget(*pair_in(pair, "../../elsewhere"))
     assert victim.exists()
 
 
-def test_the_export_after_a_prune_removes_them_too_and_brings_what_is_missing() -> None:
-    old, new = built(0), built(1)
-    for pair in (old, new):
-        record(*pair)
+def test_the_export_brings_documents_that_are_missing() -> None:
+    new = built(1)
+    record(*new)
     for path in Path("releases/alpine/eu-west-2").glob("*-r1.*"):
         path.unlink()
-    assert rewrite(Path("releases"), "alpine", "eu-west-2", [new]) == []
+    assert export_ledger(STACK, ledger_of(new)) == []
     assert beside() == names(new)
+
+
+def test_images_that_state_lacks_keep_their_documents_and_their_place_on_the_site(tmp_path: Path) -> None:
+    for pair in (built(0), built(1)):
+        record(*pair)
+    before = texts_in(Path("releases"))
+    build_site(Path("releases"), tmp_path / "site")
+    for state in (ledger_of(), ledger_of(built(1))):
+        assert export_ledger(STACK, state) == []
+        assert texts_in(Path("releases")) == before
+        assert build_site(Path("releases"), tmp_path / "site")[-1].startswith(f"{tmp_path / 'site'}: 2 images")
+
+
+def test_an_image_that_is_taken_up_without_its_documents_keeps_them() -> None:
+    pair = built()
+    record(*pair)
+    before = texts_in(Path("releases"))
+    assert record(pair[0], pair[1].model_copy(update={"documents": None})) == []
+    assert texts_in(Path("releases")) == before
 
 
 def test_what_is_nowhere_is_said_in_one_line_for_all() -> None:
     pairs = [built(revision) for revision in range(5)]
     for path in Path("build").rglob("*.json"):
         path.unlink()
-    (line,) = rewrite(Path("releases"), "alpine", "eu-west-2", pairs)
+    (line,) = export_ledger(STACK, ledger_of(*pairs))
     first = ", ".join(f"alpine-3.23.6-x86_64-r{revision}" for revision in range(3))
     assert line.startswith(f"releases: documents of {first} and 2 more are missing; ")
     assert beside() == sorted(file_name(spec.name, "packages") for spec, _ in pairs)
@@ -146,7 +172,7 @@ def test_each_region_has_its_own() -> None:
     there = built(region="us-east-2")
     record(*there)
     assert beside("eu-west-2") == beside("us-east-2") == names(here)
-    rewrite(Path("releases"), "alpine", "eu-west-2", [])
+    forget(*here)
     assert beside("eu-west-2") == []
     assert beside("us-east-2") == names(there)
     (entry,) = from_yaml(Path("releases/alpine.yaml").read_text(), "here")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from omi.errors import StateError
-from omi.releases import record, rewrite
+from omi.releases import export_ledger, record
 from omi.releases.store import LOCK
 from omi.site import build_site
 from tests.omi.releases.test_old import BY_BUILD, BY_RELEASE
-from tests.omi.releases.test_releases import image
+from tests.omi.releases.test_releases import image, ledger_of, stack_of
 
 LAYOUTS = pytest.mark.parametrize(
     "text",
@@ -43,7 +43,7 @@ def test_of_the_stacks_own_profile_nothing_is_written_in_its_place(tmp_path: Pat
     old = tmp_path / "alpine.yaml"
     old.write_text(text)
     spec, made = image(tmp_path)
-    for told in (record(spec, made), rewrite(tmp_path, "alpine", "eu-west-2", [(spec, made)])):
+    for told in (record(spec, made), export_ledger(stack_of(tmp_path), ledger_of((spec, made)))):
         assert len(told) == 1
         assert "omi import -s STACK" in told[0]
     assert {path.name for path in tmp_path.iterdir()} == {LOCK, "alpine.yaml"}

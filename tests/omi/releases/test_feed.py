@@ -191,7 +191,7 @@ def test_how_far_an_image_is_withdrawn_is_kept_in_the_file_for_each_region() -> 
     assert (both.stage_in(EU), both.stage_in(US)) == ("deprecated", "current")
     (again,) = with_entries([both], [entry()])
     assert again.withdrawal == ()
-    assert without_artifact([both], EU)[0].withdrawal == ()
+    assert without_artifact([both], EU, dict(both.artifacts)[EU])[0].withdrawal == ()
 
 
 def test_a_feed_is_read_back_and_another_file_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -11,22 +11,29 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omi.errors import StateError, ToolError
+from omi.errors import InputError, StateError, ToolError
 from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
+from omi.ledger import Ledger, LedgerImage, StoredCommand
 from omi.profile.model import Access, Build
-from omi.releases import forget, record, rewrite
+from omi.releases import export_ledger, forget, forget_unheld, record, told_of_unheld
 from omi.releases.entry import from_yaml
 from omi.releases.readme import render_readme
 from omi.releases.store import LOCK
+from omi.settings import Settings
 from tests.omi.examples import EXAMPLES
 
 Pair = tuple[ImageSpec, ImageRecord]
 
 
 def image(
-    folder: Path, build: str = "v3_23-x86_64", release: str = "3.23.6", revision: int = 0, region: str = "eu-west-2"
+    folder: Path,
+    build: str = "v3_23-x86_64",
+    release: str = "3.23.6",
+    revision: int = 0,
+    region: str = "eu-west-2",
+    prefix: str = "alpine-",
 ) -> Pair:
-    target = Build(profile="alpine", name=build, version=release.rpartition(".")[0])
+    target = Build(profile="alpine", name=build, version=release.rpartition(".")[0], prefix=prefix)
     spec = ImageSpec(
         project="alpine-omi", stack="test", stack_id="0123456789abcdef",
         name=target.image_name(release, revision), release=release,
@@ -38,6 +45,21 @@ def image(
         name=spec.name, omi=f"ami-{number:08x}", snapshots=("snap-00000001",), account="123456789012", region=region,
         created=datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=revision), volume_size=1, verified=True,
     )  # fmt: skip
+
+
+def ledger_of(*pairs: Pair) -> Ledger:
+    """A state that holds these images."""
+    return Ledger.of(LedgerImage(spec.run, spec, made, StoredCommand.of("build", spec)) for spec, made in pairs)
+
+
+def stack_of(folder: Path) -> Settings:
+    """The settings of a stack that writes into this folder."""
+    return Settings(profile="alpine", region="eu-west-2", releases_dir=str(folder))
+
+
+def texts_in(folder: Path) -> dict[str, bytes]:
+    """Every file below the folder, with its content."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 FILES = ("alpine.yaml", "alpine.json", "alpine.atom.xml", "feed.v1.schema.json", "README.md")
@@ -114,24 +136,60 @@ def test_the_ledger_gives_the_same_bytes_as_the_builds_and_prunes_that_led_to_it
     tmp_path_factory: pytest.TempPathFactory, order: list[tuple[str, int]], pruned: set[int]
 ) -> None:
     folder = tmp_path_factory.mktemp("one")
-    built = [image(folder, build=build, revision=revision) for build, revision in order]
+    built = [image(folder, build=build, revision=revision, prefix=f"{build}-") for build, revision in order]
     for pair in built:
         record(*pair)
     for index in pruned:
         forget(*built[index])
     other = tmp_path_factory.mktemp("two")
-    rewrite(other, "alpine", "eu-west-2", [pair for index, pair in enumerate(built) if index not in pruned])
+    kept = [pair for index, pair in enumerate(built) if index not in pruned]
+    export_ledger(stack_of(other), ledger_of(*kept))
+    if not kept:
+        assert not list(other.iterdir())
+        return
     for name in FILES:
         assert (folder / name).read_bytes() == (other / name).read_bytes()
 
 
-def test_rewriting_one_region_leaves_what_another_stack_wrote_of_its_own(tmp_path: Path) -> None:
-    here, there = image(tmp_path), image(tmp_path, region="us-east-2")
-    record(*here)
-    record(*there)
-    rewrite(tmp_path, "alpine", "eu-west-2", [])
+def test_a_ledger_that_lacks_images_changes_no_file(tmp_path: Path) -> None:
+    old, new = image(tmp_path), image(tmp_path, revision=1)
+    for pair in (old, new):
+        record(*pair)
+    before = texts_in(tmp_path)
+    for state in (ledger_of(), ledger_of(new)):
+        assert export_ledger(stack_of(tmp_path), state) == []
+        assert texts_in(tmp_path) == before
+
+
+def test_images_that_state_lacks_are_named_in_a_line_and_forgotten_by_name_alone(tmp_path: Path) -> None:
+    old, new, elsewhere = image(tmp_path), image(tmp_path, revision=1), image(tmp_path, region="us-east-2")
+    for pair in (old, new, elsewhere):
+        record(*pair)
+    stack, state = stack_of(tmp_path), ledger_of(new)
+    (line,) = told_of_unheld(stack, state)
+    assert line.startswith(f"{tmp_path}: stays as it is on alpine-3.23.6-x86_64-r0, which the stack's state lacks; ")
+    assert told_of_unheld(stack, ledger_of(old, new)) == []
+    before = texts_in(tmp_path)
+    with pytest.raises(InputError, match=r"--forget alpine-3\.23\.6-x86_64-r1: .*: alpine-3\.23\.6-x86_64-r0$"):
+        forget_unheld(stack, state, [new[0].name])
+    assert texts_in(tmp_path) == before
+    assert forget_unheld(stack, state, [old[0].name]) == []
+    assert told_of_unheld(stack, state) == []
+    told = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]
+    assert told[old[0].name]["artifacts"] == {"us-east-2": elsewhere[1].omi}  # another stack's
+    assert new[0].name in told
+
+
+def test_a_record_that_knows_less_of_an_omi_takes_nothing_out_that_was_known_of_it(tmp_path: Path) -> None:
+    spec, made = image(tmp_path)
+    record(spec, made.model_copy(update={"used_bytes": 95, "boot_seconds": 20}))
+    before = texts_in(tmp_path)
+    record(spec, made.model_copy(update={"verified": False}))
+    assert texts_in(tmp_path) == before
+    record(spec, made.model_copy(update={"omi": "ami-0000beef", "verified": False}))  # another image of that name
     entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
-    assert entry["artifacts"] == {"us-east-2": there[1].omi}
+    assert "used_bytes" not in entry
+    assert entry["verified"] == []
 
 
 def _record_one(folder: Path, revision: int) -> None:
@@ -172,7 +230,7 @@ def test_the_first_region_tells_what_was_measured_whichever_stack_wrote_last(tmp
         for pair in pairs:
             record(*pair)
         texts = {name: (tmp_path / name).read_bytes() for name in FILES}
-        rewrite(tmp_path, "alpine", "us-east-2", [there])
+        record(*there)
         assert {name: (tmp_path / name).read_bytes() for name in FILES} == texts
         assert listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]["used_bytes"] == 95
 

@@ -12,9 +12,9 @@ from typing import Any
 from omi.documents.kinds import SUFFIXES, file_name
 from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
 from omi.profile.model import Access, Build
+from omi.releases import record as record_one
 from omi.releases.entry import entry_of, with_entries
 from omi.releases.feed import feed_of
-from omi.releases.store import rewrite
 
 Pair = tuple[ImageSpec, ImageRecord]
 PACKAGES = {
@@ -73,11 +73,8 @@ def with_documents(folder: Path, pair: Pair, packages: dict[str, str]) -> Pair:
 
 def write(folder: Path, pairs: Iterable[Pair]) -> Path:
     """Write the releases files of these images."""
-    groups: dict[tuple[str, str], list[Pair]] = {}
-    for spec, record in pairs:
-        groups.setdefault((spec.build.profile, record.region), []).append((spec, record))
-    for (profile, region), group in groups.items():
-        rewrite(folder, profile, region, group)
+    for spec, made_record in pairs:
+        record_one(spec.model_copy(update={"releases_dir": str(folder)}), made_record)
     return folder
 
 
