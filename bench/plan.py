@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, date, datetime
+from datetime import date
 
 from omi.account import AccountImage, AccountView
-from omi.image import BuildVm, CloudAccess, ImageRecord
+from omi.image import BuildVm
 from omi.ledger import Ledger, LedgerImage, StoredCommand
-from omi.owner import Owner
 from omi.plan import PlannedImage, make_plan
 from omi.profile.model import Build
 from omi.report import render_table
 from omi.settings import Level, Retention
 from omi.upstream import Branch, MirrorRelease, Release, Upstream
+from tests.omi.specs import OWNER, make_access, make_record
 
 LIMIT = 1.0
 """Seconds for 10,000 images."""
-CLOUD = CloudAccess(region="eu-west-2", api="https://api.test/api/v1")
 RETENTION = Retention(revision=Level(), release=Level(keep=3), end_of_life=Level(), allow_mass_prune=("all",))
 
 
 def held(build: Build, release: str, revision: int) -> LedgerImage:
     planned = PlannedImage(build, release, revision, "sha256:one")
-    spec = planned.to_spec(Owner("alpine-omi", "bench"), CLOUD, BuildVm(), "releases")
-    record = ImageRecord(
-        name=planned.name,
-        omi=f"ami-{planned.name}",
-        snapshots=(),
-        account="1",
-        region="eu-west-2",
-        created=datetime(2026, 11, 1, tzinfo=UTC),
-        volume_size=1,
-        verified=True,
-    )
+    spec = planned.to_spec(OWNER, make_access(), BuildVm(), "releases")
+    record = make_record(name=planned.name, omi=f"ami-{planned.name}")
     return LedgerImage(planned.name, spec, record, StoredCommand("build", "update", "delete", spec.to_json()))
 
 

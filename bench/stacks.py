@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +17,10 @@ import yaml
 
 from bench import as_usual
 from omi.identity import Identity
-from omi.image import ImageRecord, ImageSpec
+from omi.image import ImageSpec
 from sandbox.config import Addresses
 from tests.e2e.project import Project
+from tests.omi.specs import make_record
 from tests.sandbox.client import Oapi, empty_volume, snapshot, wait_for
 from tests.sandbox.ports import free_base_port
 
@@ -34,6 +34,7 @@ import json
 import pathlib
 
 from pulumi_command import local
+from tests.omi.specs import make_record
 
 for name, words in json.loads(pathlib.Path("commands.json").read_text()).items():
     local.Command(name, **words)
@@ -256,17 +257,8 @@ def _revisions(newest: Command, count: int) -> list[ImageSpec]:
 
 
 def _record(spec: ImageSpec, omi: str, account: str) -> str:
-    record = ImageRecord(
-        name=spec.name,
-        omi=omi,
-        snapshots=(),
-        account=account,
-        region=spec.cloud.region,
-        created=datetime(2026, 11, 1, tzinfo=UTC),
-        volume_size=1,
-        used_bytes=90_000_000,
-        verified=True,
-    )
+    where = {"account": account, "region": spec.cloud.region}
+    record = make_record(name=spec.name, omi=omi, snapshots=(), used_bytes=90_000_000, **where)
     return record.to_json()
 
 

@@ -69,7 +69,21 @@ def _as_held(
         region=region.name,
         created=_UNKNOWN,
         volume_size=0,
+        used_bytes=None,
+        trimmed_bytes=None,
+        installed_bytes=None,
+        packages=None,
+        installed=None,
+        documents=None,
+        build_seconds=None,
+        boot_seconds=None,
+        boot_modes=(),
+        disk=None,
+        copied_from=None,
+        verified=False,
         adopted=not image.managed,
+        claim=None,
+        missing=None,
     )
     return LedgerImage(resource, spec, record, StoredCommand.of("adopt", spec))
 

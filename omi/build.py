@@ -426,6 +426,7 @@ class Build:
             verified=claim is not None,  # nothing else is claimed
             adopted=adopted,
             claim=claim,
+            missing=None,
         )
 
 

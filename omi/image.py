@@ -1,6 +1,6 @@
-"""What goes into an image's command and what comes out of it: the wire formats that live in stack state.
+"""An image's command: its standard input and its standard output, as they live in stack state.
 
-Both are versioned by `format`; what an older version wrote is read for ever, since a delete runs from state alone.
+Every field is always written, and must be there to be read: nothing fills in what is missing.
 """
 
 from __future__ import annotations
@@ -16,14 +16,6 @@ from omi.owner import Owner
 from omi.profile.model import Access, Build
 from omi.withdrawal import Stage, Withdrawal
 
-_LEGACY = ("legacy",)
-_TRANSFER = 10800
-"""Exports of more than 40 minutes were seen (outscale/terraform-provider-outscale#87)."""
-
-
-def _is_none(value: object) -> bool:
-    return value is None
-
 
 class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,7 +30,7 @@ class _Wire(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            message = f"{where}: cannot be read: {first_problem(error)}; was it written by a newer version?"
+            message = f"{where}: cannot be read: {first_problem(error)}; did another version write it?"
             raise StateError(message) from error
 
 
@@ -65,12 +57,9 @@ class Limits(_Wire):
     """For something to come to the console of a VM that boots."""
     command: int = Field(default=120, gt=0)
     """For one command over SSH in the VM that verifies."""
-    transfer: int = Field(default=_TRANSFER, gt=0, exclude_if=lambda seconds: seconds == _TRANSFER)
-    """For an OMI to be exported to the object store, and again for it to be imported. Added later, so it is left out
-    where it is the usual one."""
-
-
-_LIMITS = Limits()
+    transfer: int = Field(default=10800, gt=0)
+    """For an OMI to be exported to the object store, and again for it to be imported. Exports of more than 40 minutes
+    were seen (outscale/terraform-provider-outscale#87)."""
 
 
 class CloudAccess(_Wire):
@@ -79,16 +68,15 @@ class CloudAccess(_Wire):
     region: str
     api: str
     """OAPI, whole URL, `https://api.eu-west-2.outscale.com/api/v1`."""
-    ca_file: str | None = None
+    ca_file: str | None
     """PEM file of the certificate authority to trust instead of the system's."""
-    osc_file: str | None = None
+    osc_file: str | None
     """OUTSCALE profile file with the credentials; None means the environment decides."""
-    osc_profile: str | None = None
+    osc_profile: str | None
     """The profile's name in it."""
-    limits: Limits = Field(default=_LIMITS, exclude_if=lambda limits: limits == _LIMITS)
-    """Added later, so they are left out where they are the usual ones."""
-    oos: str | None = Field(default=None, exclude_if=_is_none)
-    """OOS, whole URL, where it isn't OUTSCALE's own for the Region; added later."""
+    limits: Limits
+    oos: str | None
+    """OOS, whole URL; None means OUTSCALE's own for the Region."""
 
     @property
     def object_store(self) -> str:
@@ -101,7 +89,7 @@ class BuildVm(_Wire):
 
     vm_type: str = "tinav6.c2r4p2"
     verify_vm_type: str = "tinav6.c1r1p2"
-    subregion: str | None = Field(default=None, exclude_if=_is_none)
+    subregion: str | None = None
     """Subregion of the VMs, `eu-west-2a`; OUTSCALE chooses one where it isn't set."""
     source_omi: str = "Debian-12-*"
     source_owner: str = "Outscale"
@@ -118,9 +106,8 @@ class BuildVm(_Wire):
     """Seconds from the verify VM's start to its last check."""
     trusted_keys: tuple[str, ...] = ()
     """Files with further public keys that may sign packages (a sandbox's fixture mirror)."""
-    accept_stubs: bool = Field(default=False, exclude_if=lambda accepted: not accepted)
-    """Whether the VMs may be stubs of a sandbox, which run no image: for tests of the program, never for images.
-    Added later, so it is left out where it isn't set."""
+    accept_stubs: bool = False
+    """Whether the VMs may be stubs of a sandbox, which run no image: for tests of the program, never for images."""
 
 
 class ImageSpec(_Wire):
@@ -137,24 +124,22 @@ class ImageSpec(_Wire):
     revision: int
     digest: str
     """Of everything that decides the image's content; `sha256:` and 64 hex digits."""
-    end_of_life: date | None = None
-    offered: tuple[str, ...] = Field(default=(), exclude_if=lambda lines: not lines)
+    end_of_life: date | None
+    offered: tuple[str, ...]
     """The packages that were newer than those of the image before it, `name=version`, sorted. None of these versions
     makes it stale, even if apk doesn't install them."""
     build: Build
     access: Access
     """Who may launch it while it isn't private by its withdrawal."""
-    withdrawal: Withdrawal | None = Field(default=None, exclude_if=_is_none)
-    """Of an image that is not current; left out where it is None."""
+    withdrawal: Withdrawal | None
+    """Of an image that is not current."""
     cloud: CloudAccess
     vm: BuildVm
-    releases_dir: str = "releases"
-    copy_from: CloudAccess | None = Field(default=None, exclude_if=_is_none)
-    """The home Region, of an image that is carried over from there instead of being built; left out
-    where it is None."""
-    resource: str | None = Field(default=None, exclude_if=_is_none)
-    """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home. Left out
-    where it is None."""
+    releases_dir: str
+    copy_from: CloudAccess | None
+    """The home Region, of an image that is copied from there instead of being built."""
+    resource: str | None
+    """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home."""
 
     @property
     def owner(self) -> Owner:
@@ -190,34 +175,33 @@ class ImageRecord(_Wire):
     """UTC, as the cloud says."""
     volume_size: int
     """GiB."""
-    used_bytes: int | None = None
+    used_bytes: int | None
     """Of the root filesystem after the build; where an earlier run built it, after its first boot."""
-    trimmed_bytes: int | None = Field(default=None, exclude_if=_is_none)
-    """Of all blocks that stay when the root filesystem is trimmed, its own tables and journal among them: what its
-    snapshot holds at most. The cloud itself doesn't tell. Added later, as those below that are left out where None."""
-    installed_bytes: int | None = Field(default=None, exclude_if=_is_none)
-    """What the installed packages say that they take."""
-    packages: int | None = None
-    installed: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none)
-    """What apk installed, `name=version`; None where nobody knows."""
-    documents: dict[str, str] | None = Field(default=None, exclude_if=_is_none)
-    """Digests (`sha256:` and 64 hex digits) of what is written out of it, by kind (omi.documents); left out where it is
-    None, as `installed`."""
-    build_seconds: int | None = None
+    trimmed_bytes: int | None
+    """Of all blocks that stay when the root filesystem is trimmed, its own tables and journal among them: its snapshot
+    holds no more. The cloud's API doesn't have it."""
+    installed_bytes: int | None
+    """Of the installed packages, by their own account."""
+    packages: int | None
+    installed: tuple[str, ...] | None
+    """The packages that apk installed, `name=version`; None where nobody knows."""
+    documents: dict[str, str] | None
+    """Digests (`sha256:` and 64 hex digits) of the image's documents, by kind (omi.documents)."""
+    build_seconds: int | None
     """Wall time of Packer and verify together."""
-    boot_seconds: int | None = None
+    boot_seconds: int | None
     """From the VM's start to its SSH banner when it was verified."""
-    boot_modes: tuple[str, ...] = Field(default=_LEGACY, exclude_if=lambda modes: modes == _LEGACY)
-    """What starts VMs of it, sorted; left out where it is what older versions made."""
-    disk: str | None = Field(default=None, exclude_if=_is_none)
-    """Digest (`sha256:` and 64 hex digits) of its disk's raw content, where that was read: of an image that was carried
-    over, and of the one that it was carried from once that is updated; left out where None, as the next."""
-    copied_from: str | None = Field(default=None, exclude_if=_is_none)
-    """Region and OMI that it was carried over from, `eu-west-2:ami-12345678`."""
-    verified: bool = False
-    adopted: bool = False
-    claim: str | None = None
+    boot_modes: tuple[str, ...]
+    """The ways in which VMs of it can start, sorted: `legacy`, `uefi`."""
+    disk: str | None
+    """Digest (`sha256:` and 64 hex digits) of its disk's raw content, where that was read: of a copy, and of the image
+    that it is a copy of once that is updated."""
+    copied_from: str | None
+    """Region and OMI that it is a copy of, `eu-west-2:ami-12345678`."""
+    verified: bool
+    adopted: bool
+    claim: str | None
     """Random, and in a tag of the OMI, too: another value there means that another record holds it by now. None of an
     external OMI."""
-    missing: date | None = None
+    missing: date | None
     """The day, in UTC, on which the account was found to lack it; the delete of such a record deletes nothing."""

@@ -16,7 +16,7 @@ from omi.withdrawal import Stage, Withdrawal
 
 COMMAND_TYPE = "command:local:Command"
 _MARKS = frozenset({"format", "stack_id", "name", "digest", "build"})
-"""Keys that tell an image's standard input from that of any other command, in every format ever written."""
+"""Keys that only an image's standard input has among the commands'."""
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,7 @@ class ImageOutput(_Told):
     access: LaunchAccess = Field(description="As of this stage.")
     removal: date | None = Field(description="The first day on which it may be deregistered, where that is known.")
     regions: dict[str, RegionOutput] | None = Field(
-        default=None,
-        exclude_if=lambda regions: regions is None,
-        description="By Region, the one above included; only where the stack has several.",
+        description="By Region, the one above included; null where the stack has one alone.",
     )
 
 
@@ -86,8 +84,8 @@ class Outputs(_Told):
 
 
 def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
-    """What is told of one image in its Region, as JSON has it: the fields of LatestOutput but `regions`, and those of
-    the record that are told by Region alone (_BY_REGION), where they are known.
+    """What is told of one image in its Region, as JSON has it: the fields of LatestOutput (`regions` is null), and
+    those of the record that are told by Region alone (_BY_REGION), where they are known.
     """
     access, withdrawal = spec.launch_access, spec.withdrawal
     told = LatestOutput(
@@ -104,6 +102,7 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
         stage=spec.stage,
         access=LaunchAccess(public=access.public, accounts=access.accounts),
         removal=withdrawal.removal if withdrawal else None,
+        regions=None,
     )
     more = {key: value for key in _BY_REGION if (value := getattr(record, key)) is not None}
     return told.model_dump(mode="json") | more
@@ -120,7 +119,7 @@ def by_release(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[st
         facts = {key: value for key, value in image.items() if key not in ("name", "release", *_BY_REGION)}
         named = told.setdefault(image["release"], {}).setdefault(image["name"], facts)
         if several:
-            named.setdefault("regions", {})[image["region"]] = _in_region(image, images)
+            named["regions"] = {**(named["regions"] or {}), image["region"]: _in_region(image, images)}
     return told
 
 

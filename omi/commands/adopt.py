@@ -34,9 +34,21 @@ def adopt(_: Sequence[str]) -> int:
         region=spec.cloud.region,
         created=omi.created,
         volume_size=omi.volume_size,
+        used_bytes=None,
+        trimmed_bytes=None,
+        installed_bytes=None,
+        packages=None,
+        installed=None,
+        documents=None,
+        build_seconds=None,
+        boot_seconds=None,
         boot_modes=omi.boot_modes,
+        disk=None,
+        copied_from=None,
+        verified=False,
         adopted=not own,
         claim=take_up(cloud, omi) if own else None,
+        missing=None,
     )
     export("record", spec, record)
     give_record(record)

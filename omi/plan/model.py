@@ -97,6 +97,7 @@ class PlannedImage:
             offered=self.offered,
             build=self.build,
             access=self.build.access,
+            withdrawal=None,
             cloud=cloud,
             vm=vm,
             releases_dir=releases_dir,

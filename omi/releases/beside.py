@@ -33,10 +33,10 @@ def document_files(entries: Iterable[Entry]) -> dict[str, tuple[str, str]]:
 def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: Path = BUILD) -> list[str]:
     """Bring those that aren't there from the builds' folders; returns a line about those that are nowhere.
 
-    One that is there is only replaced by one that was built later, so that an update needn't read them all. Which
-    stack's run it was doesn't matter, since the digest tells; earlier versions had one folder for all stacks.
+    One that is there is only replaced by one that was built later, so that an update needn't read them all. Whichever
+    stack built it, the digest shows whether it is the right one.
     """
-    runs = [build, *(each for each in build.iterdir() if each.is_dir())] if build.is_dir() else []
+    runs = [each for each in build.iterdir() if each.is_dir()] if build.is_dir() else []
     missing: dict[str, None] = {}
     for path, (image, digest) in files.items():
         place = folder / path

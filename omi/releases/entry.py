@@ -63,7 +63,7 @@ class Entry:
     end_of_life: str
     artifacts: tuple[tuple[str, str], ...]
     """Region and OMI id, sorted by Region."""
-    boot_modes: tuple[str, ...] = ("legacy",)
+    boot_modes: tuple[str, ...]
     used_bytes: int | None = None
     trimmed_bytes: int | None = None
     installed_bytes: int | None = None

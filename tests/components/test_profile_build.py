@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 
-from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
+from omi.image import ImageRecord, ImageSpec
 from omi.ledger import LedgerImage, StoredCommand
 from omi.outputs import Outputs
 from omi.owner import STACK_ID
 from omi.plan import Action, PlannedImage, Step
-from omi.profile.model import Access, Build
+from omi.profile.model import Build
 from omi.settings import Endpoints, FurtherRegion, Settings
-from tests.omi.specs import OWNER
+from tests.omi.specs import OWNER, make_record, make_spec
 
 BUILD = Build(profile="alpine", name="v3_23-x86_64", version="3.23")
 SETTINGS = Settings(region="eu-west-2")
@@ -44,10 +44,7 @@ class Engine(Mocks):
 
 
 def record_of(name: str, region: str = "eu-west-2") -> ImageRecord:
-    return ImageRecord(
-        name=name, omi=f"ami-{name[-1] * 8}", snapshots=("snap-00000001",), account="123456789012", region=region,
-        created=datetime(2026, 11, 23, tzinfo=UTC), volume_size=1, used_bytes=94_000_000, verified=True,
-    )  # fmt: skip
+    return make_record(name=name, omi=f"ami-{name[-1] * 8}", region=region, used_bytes=94_000_000)
 
 
 def planned(revision: int) -> Step:
@@ -56,12 +53,8 @@ def planned(revision: int) -> Step:
 
 
 def kept(revision: int) -> Step:
-    spec = ImageSpec(
-        project=OWNER.project, stack=OWNER.stack, stack_id=OWNER.stack_id,
-        name=BUILD.image_name("3.23.6", revision), release="3.23.6",
-        revision=revision, digest="sha256:old", build=BUILD, access=Access(),
-        cloud=CloudAccess(region="eu-west-2", api="a"), vm=BuildVm(),
-    )  # fmt: skip
+    name = BUILD.image_name("3.23.6", revision)
+    spec = make_spec(name=name, revision=revision, digest="sha256:old", build=BUILD)
     stored = StoredCommand("an older create", "an older update", "an older delete", spec.to_json())
     return Step(LedgerImage(spec.name, spec, record_of(spec.name), stored), Action.KEEP, "superseded")
 
@@ -140,6 +133,7 @@ def test_outputs_tell_each_image_by_release_and_name_and_the_newest_alone(engine
         "stage": "current",
         "access": {"public": False, "accounts": []},
         "removal": None,
+        "regions": None,
     }
     outputs = {kind: {BUILD.name: told[kind]} for kind in ("images", "latest")}
     assert Outputs.model_validate(outputs).model_dump(mode="json") == outputs, "all of it is promised"
@@ -157,8 +151,9 @@ def test_in_a_further_region_the_command_has_a_name_and_a_cloud_of_its_own(engin
     clouds = {name: ImageSpec.from_json(text, "test").cloud for name, text in specs.items()}
     assert [cloud.region for cloud in clouds.values()] == ["eu-west-2", "us-east-2"]
     assert clouds[resource].osc_profile == "us"
-    assert "resource" not in json.loads(specs["alpine-3.23.6-x86_64-r0"]), "as older versions wrote it, to the byte"
-    assert json.loads(specs[resource])["resource"] == resource
+    assert {name: json.loads(text)["resource"] for name, text in specs.items()} == {
+        "alpine-3.23.6-x86_64-r0": None, resource: resource,
+    }  # fmt: skip
     image = told["images"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
     assert image["region"] == told["latest"]["region"] == "eu-west-2"
     assert image["regions"].keys() == told["latest"]["regions"].keys() == {"eu-west-2", "us-east-2"}

@@ -1,4 +1,4 @@
-"""A stack that lives long: what older versions wrote, a checkout that moved, a virtual environment made anew.
+"""A stack that lives long: imported state, a checkout that moved, a virtual environment made anew.
 
 Real pulumi, no VM runs. The tests of this module are one story and run in their order.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,21 @@ import pytest
 import yaml
 
 from omi.identity import Identity
-from omi.image import ImageSpec
+from omi.ledger import StoredCommand
+from omi.profile.model import Build
 from omi.settings import Settings
 from omi.stack import StackFile
 from tests.e2e.held import HOME, PROFILES, STACK, HeldProject
-from tests.e2e.project import TOP
+from tests.omi.specs import make_record, make_spec
 from tests.omi.upstream.site import branch, listing
 
 pytestmark = pytest.mark.slow
 
-FORMS = sorted((TOP / "tests" / "omi" / "stored").glob("*.json"))
 FURTHER = "us-east-2"
 ADOPTED = "adopted"
-"""The build of the one form whose image another hand made."""
+"""The build whose image wasn't made by the stack."""
+REGIONS = {"one": HOME, "two": HOME, "further": FURTHER, ADOPTED: HOME}
+"""Of each build's image."""
 PAST = "2025-01-01"
 """The last day of support of all images, long ago: nothing is built."""
 URN = f"urn:pulumi:{STACK}::alpine-omi::"
@@ -35,35 +38,30 @@ URN = f"urn:pulumi:{STACK}::alpine-omi::"
 
 @pytest.fixture(scope="module")
 def omis(held: HeldProject) -> dict[str, str]:
-    """A stack as `pulumi stack import` takes it, with one image of each stored form in its Region: OMI by build."""
+    """A stack as `pulumi stack import` takes it, with one image of each build: OMI by build."""
     cloud = held.project.configured("cloud")
     held.project.configure("regions", {FURTHER: {"cloud": {"api": cloud["api"], "osc_profile": PROFILES[FURTHER]}}})
     settings = Settings.load(StackFile(STACK, held.project.folder / "stacks"))
     exported = json.loads(held.pulumi("stack", "export"))
     made: dict[str, str] = {}
     resources: list[dict[str, Any]] = []
-    for number, form in enumerate(FORMS):
-        stored = json.loads(form.read_text(encoding="utf-8"))
-        spec, record = json.loads(stored["stdin"]), json.loads(stored["stdout"])
-        build = ADOPTED if record["adopted"] else f"form{number}"
-        name, region = f"{build}-3.23.6-x86_64-r0", record["region"]
-        reached = settings.cloud_access(region).model_dump(mode="json")
-        here = {"name": name, "stack": STACK, "cloud": reached, "end_of_life": PAST}
-        if "resource" in spec:
-            here["resource"] = f"{name}@{region}"
-        if "copy_from" in spec:
-            here["copy_from"] = settings.cloud_access(HOME).model_dump(mode="json")
-        spec |= here
-        spec["build"] |= {"name": build, "prefix": f"{build}-"}
-        stored["stdin"] = json.dumps(spec, sort_keys=True, separators=(",", ":"))
-        tags = {} if record["adopted"] else dict(Identity(ImageSpec.from_json(stored["stdin"], form.name)).tags)
-        made[build] = held.register(name, tags, region)
+    for build, region in REGIONS.items():
+        name, adopted = f"{build}-3.23.6-x86_64-r0", build == ADOPTED
+        spec = make_spec(
+            name=name, stack=STACK, end_of_life=PAST, cloud=settings.cloud_access(region), vm=settings.vm_in(region),
+            build=Build(profile="alpine", name=build, version="3.23", prefix=f"{build}-"),
+            resource=None if region == HOME else f"{name}@{region}",
+        )  # fmt: skip
+        made[build] = held.register(name, {} if adopted else dict(Identity(spec).tags), region)
         image = held.image(made[build], region)
         assert image is not None
-        record |= {"name": name, "omi": made[build], "account": held.sandbox.account_id(PROFILES[region])}
-        record["snapshots"] = [each["Bsu"]["SnapshotId"] for each in image["BlockDeviceMappings"]]
-        stored["stdout"] = json.dumps(record, sort_keys=True, separators=(",", ":"))
-        resources += _resources(build, spec.get("resource", name), stored)
+        record = make_record(
+            name=name, omi=made[build], account=held.sandbox.account_id(PROFILES[region]), region=region,
+            snapshots=[each["Bsu"]["SnapshotId"] for each in image["BlockDeviceMappings"]],
+            verified=not adopted, adopted=adopted,
+        )  # fmt: skip
+        command = StoredCommand.of("adopt" if adopted else "build", spec)
+        resources += _resources(build, spec.run, asdict(command), record.to_json())
     stack = {"urn": f"{URN}pulumi:pulumi:Stack::alpine-omi-{STACK}", "custom": False, "type": "pulumi:pulumi:Stack"}
     provider = {
         "urn": _PROVIDER, "custom": True, "id": _ID, "type": "pulumi:providers:command",
@@ -80,10 +78,9 @@ _PROVIDER = f"{URN}pulumi:providers:command::default_1_2_1"
 _ID = "00000000-0000-4000-8000-000000000000"
 
 
-def _resources(build: str, name: str, stored: dict[str, Any]) -> list[dict[str, Any]]:
+def _resources(build: str, name: str, inputs: dict[str, Any], record: str) -> list[dict[str, Any]]:
     """A build's component and its image's command, as the engine stores them."""
     parent = f"{URN}alpine:omi:ProfileBuild::{build}"
-    inputs = {key: stored[key] for key in ("create", "update", "delete", "stdin")}
     return [
         {
             "urn": parent, "custom": False, "type": "alpine:omi:ProfileBuild",
@@ -92,7 +89,7 @@ def _resources(build: str, name: str, stored: dict[str, Any]) -> list[dict[str, 
         {
             "urn": f"{URN}alpine:omi:ProfileBuild$command:local:Command::{name}", "custom": True, "id": name,
             "type": "command:local:Command", "parent": parent, "provider": f"{_PROVIDER}::{_ID}",
-            "inputs": inputs, "outputs": {**inputs, "stdout": stored["stdout"], "stderr": ""},
+            "inputs": inputs, "outputs": {**inputs, "stdout": record, "stderr": ""},
         },
     ]  # fmt: skip
 
@@ -124,7 +121,7 @@ def is_public(held: HeldProject, omi: str) -> bool:
     return bool(image["PermissionsToLaunch"]["GlobalPermission"])
 
 
-def test_what_every_older_version_wrote_stays_as_it_is(held: HeldProject, omis: dict[str, str]) -> None:
+def test_state_that_was_imported_stays_as_it_is(held: HeldProject, omis: dict[str, str]) -> None:
     before = {name: each["inputs"] for name, each in commands(held).items()}
     keep(held, *omis)
     shown = held.pulumi("up", "--yes", "--skip-preview")

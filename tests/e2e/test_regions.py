@@ -152,7 +152,7 @@ def test_a_region_that_leaves_the_config_is_pruned_by_its_own_key_once_that_is_a
     assert states(project) == {"alpine-3.23.6-x86_64-r0": HOME}
     told = yaml.safe_load((project.folder / "releases" / "sandbox" / "alpine.yaml").read_text(encoding="utf-8"))
     assert told[BUILD]["3.23.6"]["alpine-3.23.6-x86_64-r0"]["artifacts"] == {HOME: home["id"]}
-    assert "regions" not in project.outputs()["latest"][BUILD]
+    assert project.outputs()["latest"][BUILD]["regions"] is None
 
 
 def test_both_regions_are_built_at_the_same_time_and_destroyed_each_by_its_key(project: Project) -> None:

@@ -12,7 +12,6 @@ import tempfile
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from omi.apkindex.offer import Offer
 from omi.apkindex.read import read_index
 from omi.documents.installed import packages_text, read_installed
 from omi.errors import OmiError
-from omi.image import CloudAccess, ImageRecord
+from omi.image import ImageRecord
 from omi.ledger import StoredCommand, ledger_of_export, read_ledger
 from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud, _Answer
@@ -53,10 +52,10 @@ from omi.upstream.http import Store
 from omi.upstream.read import read_latest, read_releases
 from omi.verify.facts import Facts
 from tests.omi.apkindex.make import Key, index_text, signed
-from tests.omi.specs import OWNER, make_spec
+from tests.omi.specs import OWNER, make_access, make_record, make_spec
 
 TOP = Path(__file__).resolve().parents[2]
-ACCESS = CloudAccess(region="eu-west-2", api="https://127.0.0.1:9/api/v1")
+ACCESS = make_access(region="eu-west-2", api="https://127.0.0.1:9/api/v1")
 KEYS = Credentials("AKHOSTILE", "SKHOSTILE", "a test")
 ACCOUNT = "123456789012"
 LONGEST_MESSAGE = 10_000
@@ -274,17 +273,7 @@ def _cache(data: bytes) -> object:
 
 @cache
 def _record() -> ImageRecord:
-    return ImageRecord(
-        name="alpine-3.23.6-x86_64-r0",
-        omi="ami-12345678",
-        snapshots=("snap-12345678",),
-        account=ACCOUNT,
-        region="eu-west-2",
-        created=datetime(2026, 11, 23, 12, tzinfo=UTC),
-        volume_size=1,
-        verified=True,
-        documents={"packages": "sha256:" + "0" * 64},
-    )
+    return make_record(account=ACCOUNT, documents={"packages": "sha256:" + "0" * 64})
 
 
 def _entry() -> Any:

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from omi.errors import CloudError
-from omi.image import CloudAccess, Limits
+from omi.image import Limits
 from omi.outscale import cloud, exchange
 from omi.outscale.credentials import Credentials
 from omi.upstream.http import Got, Store, get_all
+from tests.omi.specs import make_access
 
 LIMIT = 1.0  # seconds
 ROOM = 100_000  # bytes
@@ -174,7 +175,7 @@ def test_an_api_that_answers_without_end_is_left(server: Server, monkeypatch: py
     monkeypatch.setattr(exchange, "LONGEST", ROOM)
     monkeypatch.setattr(cloud, "_pause", lambda tries: None)
     limits = Limits(connect=1, answer=1)
-    access = CloudAccess(region="eu-west-2", api=f"{server.url}/api/v1", limits=limits)
+    access = make_access(region="eu-west-2", api=f"{server.url}/api/v1", limits=limits)
     began = time.monotonic()
     with pytest.raises(CloudError) as raised:
         cloud.Cloud(access, Credentials("AKHOSTILE", "SKHOSTILE")).call("ReadVms")

@@ -15,7 +15,7 @@ import pytest
 
 from omi.image import BuildVm, CloudAccess, ImageSpec
 from omi.outscale.cloud import Cloud
-from tests.omi.specs import make_spec
+from tests.omi.specs import make_access, make_spec
 from tests.openapi import check_request
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, settings_for, snapshot
 
@@ -131,7 +131,7 @@ def account(
         known = sandbox.profiles[PROFILE]
         monkeypatch.setenv("OSC_ACCESS_KEY", known["access_key"])
         monkeypatch.setenv("OSC_SECRET_KEY", known["secret_key"])
-        access = CloudAccess(
+        access = make_access(
             region=known["region"],
             api=known["endpoints"]["api"],
             ca_file=str(sandbox.settings.ca_file),

@@ -1,10 +1,11 @@
-"""Specs for tests: one small build, everything else overridable."""
+"""Specs and records for tests: one small build, everything else overridable."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-from omi.image import BuildVm, CloudAccess, ImageSpec
+from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits
 from omi.owner import Owner
 from omi.profile.model import Access, Build
 
@@ -12,9 +13,16 @@ DIGEST = "sha256:" + "0" * 64
 OWNER = Owner("alpine-omi", "test", "0123456789abcdef")
 
 
+def make_access(**changes: Any) -> CloudAccess:
+    """How to reach a cloud on this machine in which nothing listens."""
+    values: dict[str, Any] = {"region": "eu-west-2", "api": "https://127.0.0.1:9/api/v1", "limits": Limits()}
+    return CloudAccess(**{**dict.fromkeys(CloudAccess.model_fields), **values, **changes})
+
+
 def make_spec(**changes: Any) -> ImageSpec:
     """An ImageSpec of build `a`, release 3.23.6, for a cloud on this machine."""
     values: dict[str, Any] = {
+        "format": 1,
         "project": OWNER.project,
         "stack": OWNER.stack,
         "stack_id": OWNER.stack_id,
@@ -22,9 +30,29 @@ def make_spec(**changes: Any) -> ImageSpec:
         "release": "3.23.6",
         "revision": 0,
         "digest": DIGEST,
+        "offered": (),
         "build": Build(profile="alpine", name="a", version="3.23"),
         "access": Access(),
-        "cloud": CloudAccess(region="eu-west-2", api="https://127.0.0.1:9/api/v1"),
+        "cloud": make_access(),
         "vm": BuildVm(ssh_port=2222),
+        "releases_dir": "releases",
     }
-    return ImageSpec(**{**values, **changes})
+    return ImageSpec(**{**dict.fromkeys(ImageSpec.model_fields), **values, **changes})
+
+
+def make_record(**changes: Any) -> ImageRecord:
+    """The record of a verified image in a Region's account, with nothing measured."""
+    values: dict[str, Any] = {
+        "format": 1,
+        "name": "alpine-3.23.6-x86_64-r0",
+        "omi": "ami-00000001",
+        "snapshots": ("snap-00000001",),
+        "account": "123456789012",
+        "region": "eu-west-2",
+        "created": datetime(2026, 11, 23, tzinfo=UTC),
+        "volume_size": 1,
+        "boot_modes": ("legacy",),
+        "verified": True,
+        "adopted": False,
+    }
+    return ImageRecord(**{**dict.fromkeys(ImageRecord.model_fields), **values, **changes})

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,11 +13,13 @@ import pytest
 from omi.__main__ import main
 from omi.identity import DISK, Identity
 from omi.image import ImageRecord, ImageSpec
+from omi.ledger import StoredCommand
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own
 from omi.outscale.shapes import Omi
 from omi.profile.model import Access
 from tests.omi.conftest import Account
+from tests.omi.specs import make_record
 
 
 class Desk:
@@ -36,14 +41,12 @@ class Desk:
         return self.record(spec, omi)
 
     def record(self, spec: ImageSpec, omi: str, account: str = "", adopted: bool = False) -> ImageRecord:
-        return ImageRecord(
+        return make_record(
             name=spec.name,
             omi=omi,
             snapshots=(),
             account=account or self.account.id,
             region=spec.cloud.region,
-            created=datetime(2026, 11, 23, tzinfo=UTC),
-            volume_size=1,
             verified=not adopted,
             adopted=adopted,
         )
@@ -241,3 +244,22 @@ def test_a_command_of_pulumis_does_not_wait_for_a_person_to_type_its_input(
     monkeypatch.setattr("sys.stdin", Terminal())
     assert main([command]) == 2
     assert "standard input: is a terminal; Pulumi runs this command" in capsys.readouterr().err
+
+
+def test_a_shell_in_the_projects_folder_runs_the_words_that_state_holds(account: Account, tmp_path: Path) -> None:
+    spec = account.spec(releases_dir=str(tmp_path))
+    omi = account.register(spec.name, tags=dict(Identity(spec).tags))
+    record = make_record(name=spec.name, omi=omi, snapshots=(), account=account.id)
+    command = StoredCommand.of("build", spec)
+    done = subprocess.run(
+        ["sh", "-c", command.delete],
+        cwd=Path(__file__).resolve().parents[2], input=command.stdin, capture_output=True, text=True, timeout=60,
+        check=False,
+        env={
+            **os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PULUMI_COMMAND_STDOUT": record.to_json(),
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"deregistered {omi}" in done.stderr
+    assert account.left() == {}

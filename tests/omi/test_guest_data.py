@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from omi.errors import BuildError, ProfileError, SettingsError
 from omi.guest_data import env_text, guest_values, write_guest_data
-from omi.image import BuildVm, CloudAccess, ImageSpec
+from omi.image import BuildVm, ImageSpec
 from omi.origin import Origin
-from omi.profile import Access, Build, load_profile
+from omi.profile import Build, load_profile
+from tests.omi.specs import make_spec
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 SH = shutil.which("dash") or "sh"
@@ -32,17 +33,9 @@ def sourced(env: Path, names: list[str]) -> dict[str, str]:
 
 
 def spec(build: Build, trusted: tuple[str, ...] = ()) -> ImageSpec:
-    return ImageSpec(
-        project="alpine-omi",
-        stack="sandbox",
-        stack_id="0123456789abcdef",
+    return make_spec(
         name=build.image_name("3.23.6", 0),
-        release="3.23.6",
-        revision=0,
-        digest="sha256:" + "0" * 64,
         build=build,
-        access=Access(),
-        cloud=CloudAccess(region="eu-west-2", api="https://127.0.0.1:1/api/v1"),
         vm=BuildVm(mirror="http://169.254.0.2:7442/alpine", trusted_keys=trusted),
     )
 

@@ -86,6 +86,8 @@ def test_other_resources_are_passed_over() -> None:
         ({"stdout": ""}, "standard output: cannot be read"),
         ({"stdout": None}, "its stdout is missing"),
         ({"stdout": '{"format":1}'}, "standard output: cannot be read"),
+        ({"stdin": IMAGES[0].command.stdin.replace('"offered":[],', "")}, "input: cannot be read: offered"),
+        ({"stdout": IMAGES[0].record.to_json().replace('"claim":null,', "")}, "output: cannot be read: claim"),
         ({"delete": None}, "its delete is missing"),
         ({"stdin": {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}}, "stored as a secret"),
     ],

@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from omi.profile.model import Access
 from sandbox.cloud.faults import Fault
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
 from tests.omi.outscale.conftest import access_of
+from tests.omi.specs import make_record, make_spec
 from tests.reliability.warm import warm_python
 from tests.sandbox.client import Oapi, Refused, Sandbox, empty_volume, launch, register, settings_for, snapshot
 
@@ -146,13 +146,9 @@ class Booth:
 
     def _spec(self, name: str) -> ImageSpec:
         build = next(each for each in load_profile("alpine", TOP / "profiles").builds if each.version == "3.23")
-        return ImageSpec(
-            project="alpine-omi",
+        return make_spec(
             stack="reliability",
-            stack_id="0123456789abcdef",
             name=name,
-            release="3.23.6",
-            revision=0,
             digest="sha256:" + "5" * 64,
             build=build,
             access=Access(accounts=("210987654321",)),
@@ -345,9 +341,9 @@ class Booth:
 
     def record_of(self, omi: str, snapshots: tuple[str, ...], *, adopted: bool = False) -> ImageRecord:
         """What state would hold of it."""
-        return ImageRecord(
-            name=self.spec.name, omi=omi, snapshots=snapshots, account=self.account, region="eu-west-2",
-            created=datetime(2026, 11, 24, tzinfo=UTC), volume_size=1, verified=not adopted, adopted=adopted,
+        return make_record(
+            name=self.spec.name, omi=omi, snapshots=snapshots, account=self.account,
+            verified=not adopted, adopted=adopted,
         )  # fmt: skip
 
 

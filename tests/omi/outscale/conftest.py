@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from omi.image import CloudAccess
+from tests.omi.specs import make_access
 from tests.sandbox.client import Sandbox, settings_for
 
 
@@ -28,7 +29,7 @@ def access(sandbox: Sandbox) -> CloudAccess:
 def access_of(sandbox: Sandbox, profile: str) -> CloudAccess:
     """One of its accounts."""
     known = sandbox.profiles[profile]
-    return CloudAccess(
+    return make_access(
         region=known["region"],
         api=known["endpoints"]["api"],
         ca_file=str(sandbox.settings.ca_file),

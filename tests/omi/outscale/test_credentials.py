@@ -10,12 +10,13 @@ from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.credentials import find_credentials, lone_session
 from omi.outscale.oos import ObjectStore
+from tests.omi.specs import make_access
 
 REGION = "eu-west-2"
 
 
 def access(osc_file: str | None = None, osc_profile: str | None = None) -> CloudAccess:
-    return CloudAccess(
+    return make_access(
         region=REGION,
         api="https://127.0.0.1:1/api/v1",
         osc_file=osc_file,

@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from omi.errors import BuildError, CloudError, CredentialsError
-from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.credentials import Credentials
 from omi.outscale.entry import ssh_source
 from omi.outscale.images import find_own, read_omi
+from tests.omi.specs import make_access
 
 KEYS = Credentials("AKTEST", "SECRETTEST", "a test")
 REFUSED = b"<Response><Errors><Error><Code>AuthFailure</Code><Message>no</Message></Error></Errors></Response>"
@@ -46,7 +46,7 @@ def refusing() -> Iterator[tuple[str, type[Refusing]]]:
 
 
 def cloud(url: str) -> Cloud:
-    return Cloud(CloudAccess(region="eu-west-2", api=f"{url}/api/v1"), KEYS)
+    return Cloud(make_access(region="eu-west-2", api=f"{url}/api/v1"), KEYS)
 
 
 def test_a_refused_key_is_tried_once(refusing: tuple[str, type[Refusing]]) -> None:

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 
 from omi.errors import CloudError, CredentialsError
 from omi.identity import Identity
-from omi.image import CloudAccess, ImageRecord
+from omi.image import CloudAccess
 from omi.ledger import Ledger, LedgerImage, StoredCommand
 from omi.outscale.cloud import Cloud
 from omi.outscale.orphans import Orphan, find_orphans, remove_orphans
-from tests.omi.specs import make_spec
+from tests.omi.specs import make_record, make_spec
 from tests.sandbox.client import Oapi as Client
 from tests.sandbox.client import (
     Sandbox,
@@ -56,16 +55,7 @@ def image(client: Client, name: str, tags: dict[str, str], description: str = ""
 
 
 def held(omi: str, snapshots: tuple[str, ...], account: str) -> Ledger:
-    record = ImageRecord(
-        name=SPEC.name,
-        omi=omi,
-        snapshots=snapshots,
-        account=account,
-        region="eu-west-2",
-        created=datetime(2026, 11, 23, tzinfo=UTC),
-        volume_size=1,
-        verified=True,
-    )
+    record = make_record(name=SPEC.name, omi=omi, snapshots=snapshots, account=account)
     return Ledger.of([LedgerImage(SPEC.name, SPEC, record, StoredCommand("c", "u", "d", SPEC.to_json()))])
 
 

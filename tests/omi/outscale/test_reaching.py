@@ -24,6 +24,7 @@ from omi.outscale.reaching import clock_error
 from omi.outscale.refused import RefusedKeyError
 from omi.outscale.waiting import InterruptedBuildError
 from omi.packer.gateway import _context
+from tests.omi.specs import make_access
 from tests.sandbox.client import Sandbox
 
 KEYS = Credentials("AKTEST", "SECRETTEST", "a test")
@@ -41,7 +42,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impatient: None) -> N
 
 def told(url: str, ca_file: Path | None = None, keys: Credentials = KEYS) -> str:
     """What a first call comes to."""
-    access = CloudAccess(
+    access = make_access(
         region="eu-west-2", api=f"{url}/api/v1", ca_file=str(ca_file) if ca_file else None, limits=QUICK
     )
     with pytest.raises(OmiError) as raised:

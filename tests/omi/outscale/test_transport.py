@@ -12,6 +12,7 @@ from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.settings import Settings
 from omi.transport import check_transport
+from tests.omi.specs import make_access
 from tests.sandbox.client import Sandbox
 
 GOOD = "https://api.eu-west-2.outscale.com/api/v1"
@@ -20,7 +21,7 @@ OOS = "https://oos.eu-west-2.outscale.com"
 
 
 def access(api: str = GOOD, oos: str = OOS, ca_file: str | None = None, region: str = "eu-west-2") -> CloudAccess:
-    return CloudAccess(region=region, api=api, oos=oos, ca_file=ca_file)
+    return make_access(region=region, api=api, oos=oos, ca_file=ca_file)
 
 
 @pytest.mark.parametrize(

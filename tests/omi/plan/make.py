@@ -9,7 +9,7 @@ from typing import Any
 
 from omi.account import AccountImage, AccountView
 from omi.apkindex.offer import Offer
-from omi.image import BuildVm, ImageRecord
+from omi.image import BuildVm
 from omi.ledger import Ledger, LedgerImage, StoredCommand
 from omi.plan import Action, Plan, PlannedImage, Step, make_plan
 from omi.plan.model import ChangeKind
@@ -17,7 +17,7 @@ from omi.profile.model import Build
 from omi.settings import Endpoints, FurtherRegion, Retention, Settings
 from omi.upstream import Branch, MirrorRelease, Release, Upstream
 from omi.version import version_of
-from tests.omi.specs import OWNER
+from tests.omi.specs import OWNER, make_record
 
 TODAY = date(2026, 11, 23)
 FAR = date(2030, 1, 1)
@@ -60,14 +60,11 @@ def applied(
 ) -> LedgerImage:
     spec = planned.to_spec(OWNER, CLOUD, BuildVm(), "releases")
     omi = planned.existing.omi if planned.existing else omi_id(planned.name)
-    record = ImageRecord(
+    record = make_record(
         name=planned.name,
         omi=omi,
         snapshots=(omi.replace("ami", "snap"),),
-        account="123456789012",
-        region="eu-west-2",
         created=datetime(2026, 11, 1, tzinfo=UTC),
-        volume_size=1,
         verified=verified,
         adopted=adopted,
         installed=tuple(f"{name}={version}" for name, version in installed.items()) if installed else None,

@@ -11,7 +11,7 @@ import yaml
 
 from omi.digest import digest_of
 from omi.errors import ProfileError
-from omi.image import BuildVm, CloudAccess, ImageSpec
+from omi.image import BuildVm, ImageSpec
 from omi.ledger import Ledger, LedgerImage
 from omi.plan import Action, Plan, make_plan
 from omi.plan.model import ChangeKind, PlannedImage
@@ -20,7 +20,7 @@ from omi.profile.schema import BuildKeys
 from omi.settings import Retention
 from tests.omi.plan.make import TODAY, applied, upstream
 from tests.omi.profile.conftest import root
-from tests.omi.specs import OWNER
+from tests.omi.specs import OWNER, make_access
 
 __all__ = ["root"]
 
@@ -102,7 +102,7 @@ def recorded(build: Build, release: str = "3.23.6") -> LedgerImage:
     """An image of the build, read from the words that state holds."""
     planned = PlannedImage(build, release, 0, digest(build, release), None)
     image = applied(planned)
-    text = planned.to_spec(OWNER, CloudAccess(region="r", api="https://api.test"), BuildVm(), "releases").to_json()
+    text = planned.to_spec(OWNER, make_access(region="r", api="https://api.test"), BuildVm(), "releases").to_json()
     return replace(image, spec=ImageSpec.from_json(text, "state"))
 
 

@@ -58,10 +58,9 @@ def test_a_built_image_has_its_documents_beside_it_and_is_linked_to_them() -> No
     assert "[SBOM](alpine/eu-west-2/alpine-3.23.6-x86_64-r0.cdx.json)" in readme
 
 
-def test_an_image_without_documents_is_as_it_was_before() -> None:
+def test_an_image_without_documents_names_none() -> None:
     assert record(*image(Path("releases"))) == []
     assert "documents" not in Path("releases/alpine.yaml").read_text()
-    assert "documents" not in image(Path("releases"))[1].to_json()
 
 
 def test_a_pruned_image_takes_its_documents_along_twice_over() -> None:
@@ -157,13 +156,6 @@ def test_two_stacks_in_one_checkout_build_images_of_one_name_each_with_its_own_d
     for pair, region in ((one, "eu-west-2"), (two, "us-east-2")):
         sbom = Path("releases/alpine") / region / file_name(pair[0].name, "sbom")
         assert sbom.read_text() == f"sbom of {pair[0].name} in {region}\n"
-
-
-def test_what_an_earlier_version_left_in_a_folder_for_all_stacks_is_found() -> None:
-    pair = built()
-    (Path("build") / pair[0].stack / pair[0].name).rename(Path("build") / pair[0].name)
-    assert record(*pair) == []
-    assert beside() == names(pair)
 
 
 def test_each_region_has_its_own() -> None:

@@ -12,15 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omi.errors import InputError, StateError, ToolError
-from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
+from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger, LedgerImage, StoredCommand
-from omi.profile.model import Access, Build
+from omi.profile.model import Build
 from omi.releases import export_ledger, forget, forget_unheld, record, told_of_unheld
 from omi.releases.entry import from_yaml
 from omi.releases.readme import render_readme
 from omi.releases.store import LOCK
 from omi.settings import Settings
 from tests.omi.examples import EXAMPLES
+from tests.omi.specs import make_access, make_record, make_spec
 
 Pair = tuple[ImageSpec, ImageRecord]
 
@@ -34,16 +35,15 @@ def image(
     prefix: str = "alpine-",
 ) -> Pair:
     target = Build(profile="alpine", name=build, version=release.rpartition(".")[0], prefix=prefix)
-    spec = ImageSpec(
-        project="alpine-omi", stack="test", stack_id="0123456789abcdef",
+    spec = make_spec(
         name=target.image_name(release, revision), release=release,
-        revision=revision, digest=f"sha256:{0:064x}", end_of_life=date(2027, 11, 1), build=target, access=Access(),
-        cloud=CloudAccess(region=region, api=""), vm=BuildVm(), releases_dir=str(folder),
+        revision=revision, digest=f"sha256:{0:064x}", end_of_life=date(2027, 11, 1), build=target,
+        cloud=make_access(region=region), releases_dir=str(folder),
     )  # fmt: skip
     number = abs(hash((build, release, revision, region))) % 16**8
-    return spec, ImageRecord(
-        name=spec.name, omi=f"ami-{number:08x}", snapshots=("snap-00000001",), account="123456789012", region=region,
-        created=datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=revision), volume_size=1, verified=True,
+    return spec, make_record(
+        name=spec.name, omi=f"ami-{number:08x}", region=region,
+        created=datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=revision),
     )  # fmt: skip
 
 

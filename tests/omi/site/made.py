@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from omi.documents.kinds import SUFFIXES, file_name
-from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec
-from omi.profile.model import Access, Build
+from omi.image import ImageRecord, ImageSpec
+from omi.profile.model import Build
 from omi.releases import record as record_one
 from omi.releases.entry import entry_of, with_entries
 from omi.releases.feed import feed_of
+from tests.omi.specs import make_access, make_record, make_spec
 
 Pair = tuple[ImageSpec, ImageRecord]
 PACKAGES = {
@@ -36,16 +37,15 @@ def made(number: int, region: str, release: str, revision: int = 0, **changes: A
         name=f"v{version.replace('.', '_')}-x86_64{suffix}",
         **{key: changes.pop(key) for key in ("prefix", "description") if key in changes},
     )  # fmt: skip
-    spec = ImageSpec(
-        project="alpine-omi", stack="test", stack_id="0123456789abcdef",
+    spec = make_spec(
         name=build.image_name(release, revision), release=release,
         revision=revision, digest="sha256:" + hashlib.sha256(f"{release} {revision}".encode()).hexdigest(),
-        end_of_life=datetime(2027, 11, 1, tzinfo=UTC).date(), build=build, access=Access(),
-        cloud=CloudAccess(region=region, api=""), vm=BuildVm(), releases_dir="releases",
+        end_of_life=datetime(2027, 11, 1, tzinfo=UTC).date(), build=build,
+        cloud=make_access(region=region),
     )  # fmt: skip
-    record = ImageRecord(
+    record = make_record(
         name=spec.name, omi="ami-" + hashlib.sha256(f"{spec.name} {region}".encode()).hexdigest()[:8],
-        snapshots=("snap-00000001",), account="123456789012", region=region, verified=True, volume_size=1,
+        region=region,
         created=datetime(2026, 3, 2, 9, 30, tzinfo=UTC) + timedelta(days=11 * number, hours=number),
         used_bytes=(91 - (number * 7) % 9) * 2**20, trimmed_bytes=(139 - (number * 5) % 13) * 2**20,
         installed_bytes=80 * 2**20, packages=len(PACKAGES), boot_seconds=27 - (number * 3) % 8,
