@@ -21,6 +21,7 @@ COMMANDS = {
     "delete": "delete.delete",
     "images": "stack.images",
     "import": "import_old.import_old",
+    "migrate": "migrate.migrate_profiles",
     "plan": "stack.plan",
     "releases": "stack.releases",
     "site": "site.site",

@@ -1,0 +1,124 @@
+"""Reads target profiles of the old tool: HOCON, with includes that have no suffix."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyhocon import ConfigFactory, ConfigTree
+from pyhocon.exceptions import ConfigException
+from pyparsing import ParseBaseException
+
+from omi.errors import InputError, one_line
+
+_INCLUDE = re.compile(r"""include\s+(?:required\s*\(\s*)?(?:file\s*\(\s*)?["']([^"']+)["']""")
+_FETCHED = re.compile(r"include\s+(?:required\s*\(\s*)?(url|package)\s*\(")
+_BUILDS = re.compile(r"^\s*BUILDS\b", re.MULTILINE)
+_LARGEST = 1_000_000
+"""Bytes of one file; the old tool's have a few thousand."""
+
+
+@dataclass(frozen=True)
+class OldBuild:
+    """One entry of BUILDS with all of its includes and substitutions resolved."""
+
+    name: str
+    values: Mapping[str, Any]
+    version_values: Mapping[str, Any]
+    """What `version/VERSION` says by itself; empty where there is no such file."""
+
+
+@dataclass(frozen=True)
+class OldProfile:
+    """One `NAME.conf` of the old tool."""
+
+    name: str
+    builds: tuple[OldBuild, ...]
+    missing: tuple[str, ...]
+    """Included files that aren't there, relative to the folder of profiles."""
+
+
+def is_target(path: Path) -> bool:
+    """Whether a file looks like a target profile: it has a map BUILDS. Raises InputError if it can't be read."""
+    return _BUILDS.search(_read(path)) is not None
+
+
+def read_old_profile(path: Path) -> OldProfile:
+    """The target profile in `path`, a `NAME.conf`; raises InputError naming the file and what is wrong with it."""
+    with tempfile.TemporaryDirectory(prefix="old-profiles-") as folder:
+        copy = Path(folder) / path.name
+        missing = tuple(sorted(set(_copy(path, copy, path.parent.resolve(), Path(folder)))))
+        whole = _parse(copy, path)
+        builds = whole.get("BUILDS", None)
+        if not isinstance(builds, dict) or not builds:
+            raise InputError(f"{path}: has no BUILDS; give a target profile of the old tool")
+        found = []
+        for name, values in builds.items():
+            if not isinstance(values, dict):
+                raise InputError(f"{path}: BUILDS.{name} is no map")
+            plain = _plain(values)
+            version = Path(folder) / "version" / str(plain.get("version"))
+            own = _parse(version, path.parent / "version" / version.name) if version.is_file() else {}
+            found.append(OldBuild(_bare(name), plain, _plain(own)))
+    return OldProfile(path.stem, tuple(found), missing)
+
+
+def _copy(path: Path, copy: Path, root: Path, folder: Path) -> Iterator[str]:
+    """Copy a file and what it includes; an included file that is missing becomes an empty one, and is yielded."""
+    if copy.exists():
+        return
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    text = _read(path)
+    if found := _FETCHED.search(text):
+        raise InputError(f"{path}: `include {found[1]}(…)` is not read; write it as a file beside the others")
+    shutil.copyfile(path, copy)
+    for name in _INCLUDE.findall(text):
+        included = (path.parent / name).resolve()
+        if not included.is_relative_to(root):
+            raise InputError(f"{path}: include {name!r} leads out of {root}")
+        target = folder / included.relative_to(root)
+        if included.is_file():
+            yield from _copy(included, target, root, folder)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+            yield included.relative_to(root).as_posix()
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"{path}: is larger than {_LARGEST} bytes, so no profile")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _parse(path: Path, shown: Path) -> dict[str, Any]:
+    try:
+        tree = ConfigFactory.parse_file(str(path))
+    except ParseBaseException as error:
+        raise InputError(f"{shown}: is not HOCON: line {error.lineno}: {one_line(error.line, 100)}") from error
+    except (ConfigException, RecursionError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{shown}: is not HOCON that can be resolved: {one_line(str(error), 300)}") from error
+    if not isinstance(tree, ConfigTree):
+        raise InputError(f"{shown}: is no map of HOCON")
+    return dict(tree)
+
+
+def _bare(key: str) -> str:
+    """pyhocon keeps the quotes of a quoted key."""
+    return key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_bare(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value

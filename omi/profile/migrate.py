@@ -1,0 +1,286 @@
+"""Turns target profiles of the old tool into ours, with a note for whatever has no counterpart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from omi.errors import InputError
+from omi.profile.hocon import OldBuild, OldProfile
+
+_MIRROR = re.compile(r"https?://dl-cdn\.alpinelinux\.org/alpine/(?:v[0-9.]+|edge)(?=/)")
+_NAME_TEMPLATE = "{var.PREFIX}{var.release}-{var.arch}-{var.revision}{var.SUFFIX}"
+_DESCRIPTION_TEMPLATE = "{var.PREFIX}{var.release} {var.arch} {var.revision}{var.SUFFIX}"
+_OLD_COPIES = "/tmp/setup-ami.d"  # noqa: S108 - where the old tool's scripts expect their files
+_FOLLOWS = {
+    "alpine-base": "is always there",
+    "alpine-keys": "is always there",
+    "sudo": "follows from privileges",
+    "doas": "follows from privileges",
+    "syslinux": "follows from firmware",
+    "grub-efi": "follows from firmware",
+    "linux-virt": "follows from kernel_flavor",
+    "linux-lts": "follows from kernel_flavor",
+    "linux-vanilla": "follows from kernel_flavor",
+    "tiny-ec2-bootstrap": "is tiny-cloud now (bootstrap)",
+}
+"""Packages that other keys bring."""
+_AWS_ONLY = {"ena", "nvme", "nvme_core.io_timeout=4294967295"}
+"""Names of AWS's disks and network cards. OUTSCALE's are virtio."""
+_OLD_SERVICES = {"eth-eni-setup", "tiny-ec2-bootstrap"}
+"""What tiny-cloud does now."""
+_WITHOUT: dict[str, str] = {
+    "encrypt": "OUTSCALE doesn't encrypt OMIs",
+    "regions": "name OUTSCALE's Regions in the stack's setting `regions`",
+    "access": "set `access`, with OUTSCALE's account ids",
+    "aws_accounts": "set `access.accounts`, with OUTSCALE's account ids",
+    "aws_profile": "name it by AWS_PROFILE where you run `pulumi up`",
+    "build_instance_type": "set the stack's `vm.vm_type`, an OUTSCALE type",
+    "build_region": "set the stack's `region`",
+    "build_subnet": "the build VM needs none",
+    "build_public_ip": "the build VM has one while it builds",
+    "build_user": "the source OMI's user is the stack's `vm.user`",
+    "apk_tools": "the build VM brings its own",
+    "alpine_keys": "set `keys`",
+}
+"""Why an old key has no counterpart in a profile, by how it ends or begins."""
+
+
+@dataclass
+class Migration:
+    """One old profile as ours."""
+
+    name: str
+    target: dict[str, Any]
+    """The content of `NAME.yaml`."""
+    versions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The content of `version/VERSION.yaml` for branches."""
+    files: dict[str, Path] = field(default_factory=dict)
+    """Files to copy: path below the folder of profiles to where they are."""
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    """What has no counterpart and why, with the builds that it concerns."""
+
+    def note(self, text: str, build: str) -> None:
+        """Report something of one build; what several builds share is one note."""
+        self.notes.setdefault(text, []).append(build)
+
+
+def migrate(old: OldProfile, folder: Path, base: Mapping[str, Any]) -> Migration:
+    """The old profile as ours; `folder` is the old checkout, `base` what our base and arch files set."""
+    done = Migration(old.name, {})
+    builds: dict[str, dict[str, Any]] = {}
+    for build in old.builds:
+        if build.values.get("arch") != "x86_64":
+            arch = build.values.get("arch") or f"without one, since {', '.join(old.missing) or 'no file'} is missing"
+            done.note(f"arch {arch}: left out; OUTSCALE has x86_64 alone", build.name)
+            continue
+        if not build.values.get("version"):
+            raise InputError(f"{old.name}.conf: {build.name}: names no version; give it one, such as 3.23")
+        builds[build.name] = _Build(done, build, folder, base).convert()
+        version = str(build.values["version"])
+        known = {"release": str(build.version_values.get("release") or ""), "end_of_life": _day(build.values)}
+        recorded = {key: value for key, value in known.items() if value and version != "edge"}
+        done.versions[version] = {"base": "base/1", **recorded}
+    done.target = {**_lift(builds), "builds": builds}
+    return done
+
+
+def _day(values: Mapping[str, Any]) -> str:
+    return str(values.get("end_of_life") or "")[:10]
+
+
+class _Build:
+    """One build on its way from the old keys to ours."""
+
+    def __init__(self, done: Migration, old: OldBuild, folder: Path, base: Mapping[str, Any]) -> None:
+        self.done, self.old, self.folder, self.base = done, old, folder, base
+        self.values = dict(old.values)
+
+    def convert(self) -> dict[str, Any]:
+        made: dict[str, Any] = {"version": str(self.values["version"])}
+        made |= self._pins()
+        made |= self._scalars()
+        packages = self._packages()
+        made |= self._follows(packages)
+        made["repos"] = self._new("repos", self._repos())
+        made["packages"] = self._new("packages", {k: v for k, v in packages.items() if k not in _FOLLOWS})
+        made["services"] = self._services()
+        for key in ("kernel_modules", "kernel_options", "initfs_features"):
+            made[key] = self._new(key, {name: True for name in self._enabled(key) if name not in _AWS_ONLY})
+        made |= self._setup()
+        self._note_the_rest()
+        return {key: value for key, value in made.items() if value not in (None, {})}
+
+    def _note(self, text: str) -> None:
+        self.done.note(text, self.old.name)
+
+    def _take(self, key: str) -> Any:
+        """An old key, which was called ami_… before it was omi_…; each is taken once, and what is left is reported."""
+        ami, omi = self.values.pop(f"ami_{key}", None), self.values.pop(f"omi_{key}", None)
+        if omi is not None and ami not in (None, omi):
+            self._note(f"ami_{key} {ami!r}: left out; omi_{key} {omi!r} was what counted beside it")
+        return ami if omi is None else omi
+
+    def _enabled(self, key: str) -> dict[str, Any]:
+        """A map's entries that aren't switched off."""
+        entries = self.values.pop(key, None)
+        if not isinstance(entries, dict):
+            return {}
+        return {name: value for name, value in sorted(entries.items()) if value not in (False, None)}
+
+    def _new(self, key: str, entries: Mapping[str, Any]) -> dict[str, Any]:
+        """Those that our base doesn't have already."""
+        there = self.base.get(key) or {}
+        return {name: value for name, value in entries.items() if there.get(name) != value}
+
+    def _pins(self) -> dict[str, Any]:
+        release, revision = self.values.pop("release", None), self.values.pop("revision", None)
+        pins: dict[str, Any] = {}
+        if release not in (None, "edge", self.old.version_values.get("release")):
+            pins["release"] = str(release)
+        if revision not in (None, "r0"):
+            pins["revision"] = str(revision)
+            self._note(f"revision {revision}: stays as a pin; take it out, and the content decides")
+        return pins
+
+    def _scalars(self) -> dict[str, Any]:
+        suffix, size = self._take("desc_suffix"), self._take("volume_size")
+        wanted = {
+            "prefix": self._take("name_prefix"),
+            "suffix": self._take("name_suffix"),
+            "description": str(self._take("desc_prefix") or "").strip(),
+            "volume_size": int(size) if str(size).isdigit() else None,
+            "user": self._take("user"),
+        }
+        if suffix:
+            self._note(f"description suffix {suffix!r}: our descriptions have none")
+        for key, usual in (("name", _NAME_TEMPLATE), ("desc", _DESCRIPTION_TEMPLATE)):
+            template = re.sub(
+                r"(ami|omi)_(name|desc)_(prefix|suffix)", lambda m: m[3].upper(), self._take(key) or usual
+            )
+            if template != usual:
+                self._note(f"template of {key}: names and descriptions are always built the same way")
+        return {key: value for key, value in wanted.items() if value and value != self.base.get(key)}
+
+    def _packages(self) -> dict[str, Any]:
+        return {name: value if isinstance(value, str) else True for name, value in self._enabled("pkgs").items()}
+
+    def _follows(self, packages: Mapping[str, Any]) -> dict[str, Any]:
+        loader = self.values.pop("bootloader", None)
+        wanted = {
+            "privileges": next((name for name in ("doas", "sudo") if name in packages), "none"),
+            "kernel_flavor": "lts" if {"linux-lts", "linux-vanilla"} & set(packages) else "virt",
+            "firmware": "bios" if loader in (None, "syslinux") else "uefi",
+        }
+        return {key: value for key, value in wanted.items() if value != self.base.get(key)}
+
+    def _repos(self) -> dict[str, Any]:
+        repos = {}
+        for url, value in self._enabled("repos").items():
+            own = _MIRROR.sub("https://dl-cdn.alpinelinux.org/alpine/{branch}", url)
+            branch = "edge" if self.values["version"] == "edge" else f"v{self.values['version']}"
+            url_here = own if f"/{branch}/" in url else url.replace("http://dl-cdn", "https://dl-cdn")
+            if url_here.startswith("http://"):
+                url_here = url_here.replace("http://", "https://", 1)
+                self._note(f"repository {url}: https now; check that its server speaks it")
+            repos[url_here] = value if isinstance(value, str) else True
+        return repos
+
+    def _services(self) -> dict[str, dict[str, bool]]:
+        here = {name for level in (self.base.get("services") or {}).values() for name in level}
+        made: dict[str, dict[str, bool]] = {}
+        wanted = {name for level in self._levels().values() for name in level}
+        for level, names in self._levels().items():
+            if new := dict.fromkeys(sorted(names - here - _OLD_SERVICES - {"hwdrivers"}), True):
+                made[level] = new
+        if "chronyd" in wanted:
+            made.setdefault("default", {})["ntpd"] = False
+        self.values.pop("svcs", None)
+        return made
+
+    def _levels(self) -> dict[str, set[str]]:
+        """Services by runlevel; until 2019 the map was turned round: service to runlevel."""
+        levels: dict[str, set[str]] = {}
+        services = self.values.get("svcs")
+        for key, value in services.items() if isinstance(services, dict) else ():
+            if isinstance(value, dict):
+                levels.setdefault(key, set()).update(name for name, on in value.items() if on not in (False, None))
+            elif value not in (False, None):
+                levels.setdefault("default" if value is True else str(value), set()).add(key)
+        return levels
+
+    def _setup(self) -> dict[str, Any]:
+        script, copies = self.values.pop("setup_script", None), self._enabled("setup_copy")
+        path = self._file(str(script), "setup_script") if script else None
+        if path is None:
+            return {}
+        text = (self.folder / str(script)).read_text(encoding="utf-8", errors="replace")
+        if _OLD_COPIES in text:
+            self._note(f"{script}: uses {_OLD_COPIES}; its files are in the folder that it runs in now: ./NAME")
+        found = {name: path for target, source in copies.items() for name, path in self._copied(target, str(source))}
+        return {"setup_script": path, "setup_copy": found}
+
+    def _copied(self, target: str, source: str) -> Iterable[tuple[str, str]]:
+        """A file as it is; a folder as all the files in it."""
+        place = self.folder / source
+        files = sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]
+        for file in files:
+            below = file.relative_to(place).as_posix() if place.is_dir() else ""
+            name = (PurePosixPath(target) / below).as_posix()
+            path = self._file(file.relative_to(self.folder).as_posix(), f"setup_copy.{target}")
+            if path is not None:
+                yield name, path
+
+    def _file(self, source: str, key: str) -> str | None:
+        """Where a file of the old checkout goes below the folder of profiles; None, with a note, if it isn't there."""
+        file = self.folder / source
+        if not file.is_file() or not file.resolve().is_relative_to(self.folder.resolve()):
+            self._note(f"{key} {source}: is no file of {self.folder}, so left out")
+            return None
+        name = f"setup/{self.done.name}/{PurePosixPath(source).as_posix()}"
+        self.done.files[name] = file
+        return name
+
+    def _note_the_rest(self) -> None:
+        silent = {"profile", "profile_build", "version", "end_of_life", "arch", "build_arch"}
+        usual = self.old.version_values
+        for key, value in sorted(self.values.items()):
+            if key in silent or value in (None, "", "false", False, {}) or usual.get(key) == value:
+                continue
+            bare = key.removeprefix("ami_").removeprefix("omi_")
+            why = next((text for part, text in _WITHOUT.items() if bare.startswith(part)), "has no counterpart")
+            self._note(f"{key} {value}: left out; {why}")
+
+
+def _lift(builds: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Take out of the builds, and return, what all of them share."""
+    if len(builds) < 2:
+        return {}
+    shared = _shared(list(builds.values()))
+    for build in builds.values():
+        _without(build, shared)
+    return shared
+
+
+def _shared(maps: list[dict[str, Any]]) -> dict[str, Any]:
+    first, *others = maps
+    found: dict[str, Any] = {}
+    for key, value in first.items():
+        if key == "version":
+            continue
+        if all(other.get(key) == value for other in others):
+            found[key] = value
+        elif all(isinstance(each.get(key), dict) for each in maps):
+            found[key] = _shared([each[key] for each in maps])
+    return {key: value for key, value in found.items() if value != {}}
+
+
+def _without(build: dict[str, Any], shared: Mapping[str, Any]) -> None:
+    for key, value in shared.items():
+        if build[key] == value:
+            del build[key]
+        else:
+            _without(build[key], value)
