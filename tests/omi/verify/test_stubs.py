@@ -94,9 +94,3 @@ def test_no_stack_of_the_project_takes_stubs() -> None:
     stacks = {path.name: yaml.safe_load(path.read_text())["config"] for path in (TOP / "stacks").glob("*.yaml")}
     assert {"Pulumi.alpine.yaml", "Pulumi.sandbox.yaml"} <= set(stacks)
     assert not [name for name, config in stacks.items() if config.get("alpine-omi:vm", {}).get("accept_stubs")]
-
-
-def test_what_a_stack_says_of_stubs_is_left_out_of_its_state_unless_it_is_said() -> None:
-    assert "accept_stubs" not in make_spec().to_json()
-    with_stubs = make_spec(vm=BuildVm(accept_stubs=True))
-    assert ImageSpec.from_json(with_stubs.to_json(), "it").vm.accept_stubs
