@@ -42,8 +42,9 @@ def in_region(image: str, region: str) -> str:
 
 def cache_folder() -> Path:
     """What may be lost without harm: ALPINE_OMI_CACHE, else `alpine-omi` in the user's cache folder."""
-    own = os.environ.get("ALPINE_OMI_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alpine-omi"
+    if own := os.environ.get("ALPINE_OMI_CACHE"):
+        return Path(own).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "alpine-omi"
 
 
 def expand(path: str) -> Path:

@@ -134,9 +134,9 @@ class Addresses:
 
 def default_cache() -> Path:
     """Where large made things lie (source OMI, mirror); keyed by their inputs, safe to delete."""
-    own = os.environ.get("ALPINE_OMI_CACHE")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(own) if own else base / "alpine-omi"
+    if own := os.environ.get("ALPINE_OMI_CACHE"):
+        return Path(own).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "alpine-omi"
 
 
 def default_home() -> Path:

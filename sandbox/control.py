@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -35,6 +36,7 @@ from sandbox.cloud.security_groups import DEFAULT_NAME
 from sandbox.config import SSH_PORT
 from sandbox.eim import Users
 from sandbox.machines.protocol import MachineError
+from sandbox.problem import first_problem
 
 Json = dict[str, Any]
 LISTED: tuple[type[Resource], ...] = (Vm, Volume, Snapshot, Image, Keypair, SecurityGroup, PublicIp)
@@ -66,7 +68,9 @@ class CallLog:
         self._calls: deque[tuple[int, Record]] = deque(maxlen=MAX_CALLS)
         self._next = 1
 
-    def add(self, record: Record) -> None:
+    def add(self, face: str, action: str, profile: str | None, status: int, started: float, request: Json) -> None:
+        """One more; `started` is of the clock that only rises."""
+        record = Record(time.time(), face, action, profile, status, round(time.monotonic() - started, 4), request)
         with self._guard:
             self._calls.append((self._next, record))
             self._next += 1
@@ -95,7 +99,9 @@ class Control:
             return status, json.dumps({"error": reason}).encode()
         try:
             return 200, json.dumps(self._route(method, path.removeprefix("/_sandbox/"), query, body)).encode()
-        except (ValidationError, ValueError) as error:
+        except ValidationError as error:
+            return 400, json.dumps({"error": first_problem(error)}).encode()
+        except ValueError as error:
             return 400, json.dumps({"error": str(error)}).encode()
         except LookupError as error:
             return 404, json.dumps({"error": str(error.args[0] if error.args else error)}).encode()

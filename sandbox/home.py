@@ -32,8 +32,6 @@ def running_pid(settings: Settings) -> int | None:
 def only_one_kind(settings: Settings) -> None:
     """Note which machine driver made this home's disks; ServerError where another one did."""
     known = settings.machines_file.read_text().strip() if settings.machines_file.exists() else None
-    if known is None and (settings.home / "snapshots").exists():
-        known = Settings.machines  # a home from before this was noted
     if known not in (None, settings.machines):
         raise ServerError(
             f"the disks in {settings.home} were made by {known}, and {settings.machines} can't read them;"

@@ -6,7 +6,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +21,7 @@ from sandbox.cloud.faults import Fault, Whose
 from sandbox.cloud.model import Account, now
 from sandbox.cloud.store import StoreError
 from sandbox.config import REGIONS
-from sandbox.control import CallLog, Control, Record
+from sandbox.control import CallLog, Control
 
 log = logging.getLogger("sandbox")
 
@@ -106,39 +106,20 @@ class Api:
         except Exception:
             log.exception("%s failed", action)
             answer = _refusal(CloudError(Fail.INTERNAL, "An internal error; see the sandbox's server.log."))
-        self.calls.add(
-            Record(
-                time=time.time(),
-                face="oapi",
-                action=action,
-                profile=key.profile if key else None,
-                status=answer.status,
-                seconds=round(time.monotonic() - started, 4),
-                request=oapi.shown(request.body),
-            )
-        )
+        self.calls.add("oapi", action, key.profile if key else None, answer.status, started, oapi.shown(request.body))
         return answer
 
     def _run(self, action: str, request: HttpRequest, caller: Account) -> HttpAnswer:
         self._control.users.require(caller.profile or "", "oapi", action)
         self._cloud.requests.admit(caller)
         whose = Whose(caller.profile, caller.region)
-        struck = self._cloud.faults.for_call(action, "oapi", whose)
-        for fault in struck:
-            if fault.delay:
-                self._cloud.pause(fault.delay)
-        answering = next((each for each in struck if each.answers), None)
-        if answering is None or answering.after:
-            done = self._done(action, request, caller, whose)
-            if answering is None:
-                return done
-        if answering.hang:
-            self._cloud.faults.wait_changed(whose, HANG_LIMIT)
-        if answering.hang or answering.cut:
-            return NO_ANSWER
-        if answering.body is not None:
-            return HttpAnswer(200, answering.body.encode())
-        return _refusal(CloudError(_fail_of(answering), answering.details), answering)
+        return with_faults(
+            self._cloud,
+            whose,
+            self._cloud.faults.for_call(action, "oapi", whose),
+            lambda: self._done(action, request, caller, whose),
+            _of_fault,
+        )
 
     def _done(self, action: str, request: HttpRequest, caller: Account, whose: Whose) -> HttpAnswer:
         if request.method != "POST":
@@ -148,11 +129,41 @@ class Api:
         return HttpAnswer(200, oapi.answer(oapi.without(done, omitted)))
 
 
+def with_faults(
+    cloud: Cloud,
+    whose: Whose,
+    struck: Sequence[Fault],
+    do: Callable[[], HttpAnswer],
+    answer: Callable[[Fault], HttpAnswer],
+    patience: float = HANG_LIMIT,
+) -> HttpAnswer:
+    """The answer of a call (`do`) that these faults strike, or that of a fault; a call hangs for `patience` seconds."""
+    for fault in struck:
+        if fault.delay:
+            cloud.pause(fault.delay)
+    answering = next((each for each in struck if each.answers), None)
+    if answering is None:
+        return do()
+    if answering.after:
+        do()
+    if answering.hang:
+        cloud.faults.wait_changed(whose, patience)
+    if answering.hang or answering.cut:
+        return NO_ANSWER
+    return answer(answering)
+
+
 def _action(path: str) -> str:
     for prefix in OAPI_PATHS:
         if path.startswith(prefix):
             return path.removeprefix(prefix).rstrip("/")
     return path
+
+
+def _of_fault(fault: Fault) -> HttpAnswer:
+    if fault.body is not None:
+        return HttpAnswer(200, fault.body.encode())
+    return _refusal(CloudError(_fail_of(fault), fault.details), fault)
 
 
 def _refusal(error: CloudError, fault: Fault | None = None) -> HttpAnswer:

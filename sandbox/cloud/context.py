@@ -18,7 +18,7 @@ from sandbox.cloud.objects import ObjectStore
 from sandbox.cloud.quotas import Quotas, RequestLimit
 from sandbox.cloud.store import Store
 from sandbox.config import REGIONS, Addresses, Region, Timing
-from sandbox.machines.protocol import Machines
+from sandbox.machines.protocol import MachineError, Machines
 
 log = logging.getLogger("sandbox")
 
@@ -182,3 +182,15 @@ class Cloud:
             if found is None or getattr(found, "state", "") not in states:
                 return None
             return store.put(found.model_copy(update=update))
+
+    def discard(self, kind: type[R], key: str, delete: Callable[[str], None]) -> None:
+        """Remove the disk of a resource in `deleting`, then the resource; it goes into `error` where that fails."""
+        try:
+            delete(key)
+        except MachineError as error:
+            log.warning("%s %s: %s", kind.kind, key, error)
+            self.change(kind, key, {"deleting"}, state="error")
+            return
+        with self.transaction() as store:
+            if (found := store.get(kind, key)) is not None:
+                store.delete(found)

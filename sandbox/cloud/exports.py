@@ -20,6 +20,7 @@ from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping, S
 from sandbox.cloud.objects import ObjectStore
 from sandbox.cloud.snapshots import new_snapshot, take_snapshot
 from sandbox.machines.protocol import MachineError
+from sandbox.problem import first_problem
 
 log = logging.getLogger("sandbox")
 
@@ -173,7 +174,7 @@ def import_image(
     try:
         manifest = Manifest.model_validate_json(fetch(location)).image
     except ValidationError as error:
-        raise CloudError(Fail.BAD_LOCATION, f"The file is no manifest: {error.errors()[0]['msg']}.") from None
+        raise CloudError(Fail.BAD_LOCATION, f"The file is no manifest: {first_problem(error)}.") from None
     with cloud.transaction() as store:
         mappings = []
         for disk in manifest.snapshots:

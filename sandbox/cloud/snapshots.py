@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.cloud.context import Cloud
@@ -88,18 +89,11 @@ def new_snapshot(
 
 
 def take_snapshot(cloud: Cloud, snapshot_id: str, write: Callable[[Path], object]) -> None:
-    """Background: have the content written to a file and take it over, then show the states; else it is in error."""
-    try:
-        with tempfile.TemporaryDirectory(prefix="sandbox-import-") as folder:
-            path = Path(folder) / "disk"
-            write(path)
-            cloud.machines.import_snapshot(snapshot_id, str(path))
-    except (MachineError, CloudError, OSError, EOFError) as error:
-        log.warning("snapshot %s: %s", snapshot_id, error)
-        cloud.change(Snapshot, snapshot_id, {"in-queue", "pending", "deleting"}, state="error", copied=True)
-        return
-    cloud.change(Snapshot, snapshot_id, {"in-queue", "pending", "deleting"}, copied=True)
-    complete_snapshot(cloud, snapshot_id)
+    """Background: have the content written to a file and take it over, then show the states."""
+    with _copied(cloud, snapshot_id), tempfile.TemporaryDirectory(prefix="sandbox-import-") as folder:
+        path = Path(folder) / "disk"
+        write(path)
+        cloud.machines.import_snapshot(snapshot_id, str(path))
 
 
 def make_snapshot(cloud: Cloud, snapshot_id: str) -> None:
@@ -107,16 +101,24 @@ def make_snapshot(cloud: Cloud, snapshot_id: str) -> None:
     snapshot = cloud.store.get(Snapshot, snapshot_id)
     if snapshot is None:
         return
-    try:
+    with _copied(cloud, snapshot_id):
         if snapshot.source_id is not None:
             cloud.machines.copy_snapshot(snapshot_id, snapshot.source_id)
         elif snapshot.volume_id is not None:
             cloud.machines.create_snapshot(snapshot_id, snapshot.volume_id)
-    except MachineError as error:
+
+
+@contextmanager
+def _copied(cloud: Cloud, snapshot_id: str) -> Iterator[None]:
+    """Inside, a snapshot's content is copied; it then goes through its states, or into `error` where that failed."""
+    states = {"in-queue", "pending", "deleting"}
+    try:
+        yield
+    except (MachineError, CloudError, OSError, EOFError) as error:
         log.warning("snapshot %s: %s", snapshot_id, error)
-        cloud.change(Snapshot, snapshot_id, {"in-queue", "pending", "deleting"}, state="error", copied=True)
+        cloud.change(Snapshot, snapshot_id, states, state="error", copied=True)
         return
-    cloud.change(Snapshot, snapshot_id, {"in-queue", "pending", "deleting"}, copied=True)
+    cloud.change(Snapshot, snapshot_id, states, copied=True)
     complete_snapshot(cloud, snapshot_id)
 
 
@@ -187,13 +189,4 @@ def remove_snapshot(cloud: Cloud, snapshot_id: str) -> None:
         if snapshot is None or snapshot.copied:
             break
         cloud.pause(0.05)
-    try:
-        cloud.machines.delete_snapshot(snapshot_id)
-    except MachineError as error:
-        log.warning("snapshot %s: %s", snapshot_id, error)
-        cloud.change(Snapshot, snapshot_id, {"deleting"}, state="error")
-        return
-    with cloud.transaction() as store:
-        found = store.get(Snapshot, snapshot_id)
-        if found is not None:
-            store.delete(found)
+    cloud.discard(Snapshot, snapshot_id, cloud.machines.delete_snapshot)

@@ -82,16 +82,7 @@ def remove_volume(cloud: Cloud, volume_id: str) -> None:
     """Background: remove the disk of a volume in `deleting`, once no snapshot is read from it any more."""
     cloud.pause(cloud.timing.volume_delete)
     vmdisks.wait_for_copies(cloud, volume_id, COPY_LIMIT)
-    try:
-        cloud.machines.delete_volume(volume_id)
-    except MachineError as error:
-        log.warning("volume %s: %s", volume_id, error)
-        cloud.change(Volume, volume_id, {"deleting"}, state="error")
-        return
-    with cloud.transaction() as store:
-        found = store.get(Volume, volume_id)
-        if found is not None:
-            store.delete(found)
+    cloud.discard(Volume, volume_id, cloud.machines.delete_volume)
 
 
 def link_volume(cloud: Cloud, caller: Account, *, volume_id: str, vm_id: str, device_name: str) -> Volume:

@@ -15,11 +15,11 @@ from botocore.credentials import Credentials
 from sandbox.auth import LONGEST_URL, Key, SignedRequest, Verifier
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
-from sandbox.cloud.faults import Whose
+from sandbox.cloud.faults import Fault, Whose
 from sandbox.cloud.model import Account
-from sandbox.control import Control, Record
+from sandbox.control import Control
 from sandbox.oos.store import Objects
-from sandbox.web import HANG_LIMIT, NO_ANSWER, HttpAnswer, HttpRequest
+from sandbox.web import HANG_LIMIT, HttpAnswer, HttpRequest, with_faults
 
 log = logging.getLogger("sandbox")
 
@@ -66,17 +66,8 @@ class Oos:
         except Exception:
             log.exception("oos %s failed", action)
             answer = _refusal(500, "InternalError", "An internal error; see the sandbox's server.log.")
-        self._control.calls.add(
-            Record(
-                time=time.time(),
-                face="oos",
-                action=action,
-                profile=key.profile if key else None,
-                status=answer.status,
-                seconds=round(time.monotonic() - started, 4),
-                request={"path": request.path},
-            )
-        )
+        profile = key.profile if key else None
+        self._control.calls.add("oos", action, profile, answer.status, started, {"path": request.path})
         return answer
 
     def _run(self, action: str, request: HttpRequest, key: Key, patience: float) -> HttpAnswer:
@@ -84,26 +75,14 @@ class Oos:
         self._control.users.require(key.profile, "oos", action)
         whose = Whose(caller.profile, caller.region)
         struck = self._cloud.faults.for_call(action, "oos", whose)
-        for fault in struck:
-            if fault.delay:
-                self._cloud.pause(fault.delay)
-        answering = next((each for each in struck if each.answers), None)
-        if answering is None or answering.after:
-            found = self._objects.request(
-                caller.id, request.method, request.path, request.query, request.headers, request.body
-            )
-            if answering is None:
-                headers = tuple((name, value) for name, value in found.headers.items() if name in _TOLD)
-                return HttpAnswer(found.status, found.body, found.headers.get("content-type", ""), headers)
-        if answering.hang:
-            self._cloud.faults.wait_changed(whose, patience)
-        if answering.cut or answering.hang:
-            return NO_ANSWER
-        if answering.body is not None:
-            return HttpAnswer(200, answering.body.encode(), "application/xml")
-        status = answering.status or 500
-        code = answering.code or _CODES_OF_FAULTS.get(status, "InternalError")
-        return _refusal(status, code, answering.details)
+        return with_faults(self._cloud, whose, struck, lambda: self._done(request, caller), _of_fault, patience)
+
+    def _done(self, request: HttpRequest, caller: Account) -> HttpAnswer:
+        found = self._objects.request(
+            caller.id, request.method, request.path, request.query, request.headers, request.body
+        )
+        headers = tuple((name, value) for name, value in found.headers.items() if name in _TOLD)
+        return HttpAnswer(found.status, found.body, found.headers.get("content-type", ""), headers)
 
     def owns(self, account_id: str, bucket: str) -> bool:
         """Whether the account has a bucket of this name."""
@@ -142,6 +121,13 @@ def action_of(request: HttpRequest) -> str:
     if request.method == "POST" and "delete" in parse_qs(request.query, keep_blank_values=True):
         return "DeleteObject"
     return (_OF_OBJECT if key else _OF_BUCKET).get(request.method, request.method)
+
+
+def _of_fault(fault: Fault) -> HttpAnswer:
+    if fault.body is not None:
+        return HttpAnswer(200, fault.body.encode(), "application/xml")
+    status = fault.status or 500
+    return _refusal(status, fault.code or _CODES_OF_FAULTS.get(status, "InternalError"), fault.details)
 
 
 def _refusal(status: int, code: str, message: str) -> HttpAnswer:

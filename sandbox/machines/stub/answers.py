@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sandbox.machines.protocol import MachineError
+from sandbox.problem import first_problem
 
 RECORDED = Path(__file__).with_name("recorded")
 """Of the profile `alpine` on the sandbox's real VMs; sandbox/README.md says how to record them anew."""
@@ -81,7 +82,8 @@ class Answers:
         try:
             recording = Recording.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
         except (OSError, yaml.YAMLError, ValidationError) as error:
-            raise MachineError(f"{path}: no answers of stub VMs: {str(error).splitlines()[0]}") from error
+            why = first_problem(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
+            raise MachineError(f"{path}: no answers of stub VMs: {why}") from error
         templates = Environment(  # noqa: S701 - the text goes into a terminal, not into a page
             loader=FileSystemLoader(folder), undefined=StrictUndefined, keep_trailing_newline=True
         )
