@@ -1,4 +1,7 @@
-"""The order of Alpine's versions: packages, releases and branches as apk orders them, and this project's revisions."""
+"""The order of Alpine's versions: packages, releases and branches as apk orders them, and this project's revisions.
+
+PyPI's univers is no match for it: it refuses `1_git20260101` and `1.0~1a2b3c`, which Alpine's indexes have.
+"""
 
 from __future__ import annotations
 

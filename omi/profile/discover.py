@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from omi.profile.layers import Layers, version_order
+from omi.profile.layers import Layers
 from omi.profile.load import Profile, image_names
 from omi.profile.model import Build, Discover
 from omi.profile.resolve import resolve
 from omi.profile.tree import Leaf, Table
+from omi.version import version_key
 
 
 def expand_discovered(profile: Profile, supported_versions: Iterable[str]) -> Profile:
@@ -35,7 +36,7 @@ def _wanted(discover: Discover, supported: Iterable[str]) -> list[str]:
     versions = {version for version in supported if version != "edge"}
     if discover.versions != "supported":
         versions &= set(discover.versions)
-    return sorted(versions, key=version_order) + (["edge"] if discover.edge is not None else [])
+    return sorted(versions, key=version_key) + (["edge"] if discover.edge is not None else [])
 
 
 def _discovered(layers: Layers, version: str, arch: str) -> Build:

@@ -8,6 +8,7 @@ from datetime import date
 
 from omi.profile.model import SetupFile
 from omi.profile.tree import Table
+from omi.version import EDGE, version_key
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,9 @@ class Layers:
     """PEM text by file name."""
 
     def branch(self, version: str) -> Branch:
-        """The version's core profile; for one that has none yet, the newest version's base with nothing recorded."""
+        """The version's core profile; for one that has none yet, the base of the newest version but edge."""
         known = self.branches.get(version)
         if known is not None:
             return known
-        newest = self.branches[max(self.branches, key=version_order)]
+        newest = self.branches[max(self.branches.keys() - {EDGE}, key=version_key, default=EDGE)]
         return Branch(newest.base, Table({}, newest.table.source))
-
-
-def version_order(version: str) -> tuple[int, ...]:
-    """Sorts versions by number (3.9 before 3.10); edge, which no base should follow, before all."""
-    return () if version == "edge" else tuple(int(part) for part in version.split("."))

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from omi.errors import ProfileError
 from omi.profile.check import check, nearest
-from omi.profile.layers import Branch, Layers, version_order
+from omi.profile.layers import Branch, Layers
 from omi.profile.model import Build, Discover, SetupFile
 from omi.profile.resolve import resolve
 from omi.profile.schema import ArchFile, BaseFile, TargetFile, VersionFile
 from omi.profile.signing import read_public_key
 from omi.profile.tree import Leaf, Node, Source, Table, read_tree
+from omi.version import version_key
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"edge|[0-9]+\.[0-9]+")
@@ -93,7 +94,7 @@ def _read_layers(name: str, target: Table, root: Path, files: _Files) -> Layers:
         if not there:
             wanted = "x86_64.yaml" if folder == "arch" else "at least one profile"
             raise ProfileError(f"{root / folder}: {wanted} is missing")
-    ordered = dict(sorted(branches.items(), key=lambda item: version_order(item[0])))
+    ordered = dict(sorted(branches.items(), key=lambda item: version_key(item[0])))
     return Layers(name, target, bases, ordered, archs, files.setup, files.keys)
 
 

@@ -196,10 +196,10 @@ ERRORS = {
         "only {branch} and {version} can be filled in",
     ),
     "no builds": ("user: a", "web.yaml:1: builds: is missing"),
-    "no version": ("builds:\n\n  a: {}", "web.yaml:3: builds.a.version: is missing; name a branch: one of edge, 3.22"),
+    "no version": ("builds:\n\n  a: {}", "web.yaml:3: builds.a.version: is missing; name a branch: one of 3.22"),
     "unknown version": (
         'builds:\n  a: {version: "9.9"}',
-        "web.yaml:2: builds.a.version: 9.9 has no profile in version/; there are: edge, 3.22, 3.23, 3.24",
+        "web.yaml:2: builds.a.version: 9.9 has no profile in version/; there are: 3.22, 3.23, 3.24, edge",
     ),
     "arch": ('builds: {a: {version: "3.23", arch: aarch64}}', "builds.a.arch: aarch64 is not allowed; allowed: x86_64"),
     "release of another branch": (
