@@ -137,6 +137,7 @@ class Build:
     def _take_up(self, omi: Omi, earlier: PackerOutput) -> ImageRecord:
         """Record an OMI of this very content that an earlier run verified; nothing is booted, nobody loses it."""
         self.narrator.say(f"{omi.omi_id} was verified by an earlier run: taken up as it is, not built again")
+        self.narrator.say(f"for a new revision, run `python -m omi rebuild -s STACK {self.spec.build.name}`")
         documents = self._documents(omi, None, earlier)
         self._clean(omi, (), earlier.volumes)
         share(self.cloud, omi.omi_id, self.spec.access, narrow=False)

@@ -21,6 +21,11 @@ def new_claim() -> str:
     return secrets.token_hex(8)
 
 
+def taking_back(image: str) -> str:
+    """What to do where this stack's record shall hold the image again."""
+    return f"if this stack shall hold it, run `python -m omi claim -s STACK '{image}'`"
+
+
 def new_stack_id() -> str:
     """A random id for a stack that has none yet."""
     return secrets.token_hex(8)

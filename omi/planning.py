@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from omi.adoption import as_adoptions, dropped, joined, newcomers
@@ -22,7 +23,8 @@ from omi.survey import Survey
 def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
     """The plan for the survey's day. Reads the guest's files for the digests and nothing else; raises an OmiError."""
     trusted = trust_keys(seen.profile.builds, seen.upstream, ledger, seen.today)
-    seen = replace(seen, profile=replace(seen.profile, builds=trusted.builds))
+    builds = tuple(build.model_copy(update={"again": settings.again.get(build.name, 0)}) for build in trusted.builds)
+    seen = replace(seen, profile=replace(seen.profile, builds=builds))
     regions = regions_of(settings, ledger)
     plans: list[Plan] = []
     known = frozenset(image.build for image in ledger.images)
@@ -36,11 +38,16 @@ def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
             else:
                 plans.append(_plan_region(settings, region, seen, known))
     plan = join_plans(plans)
-    needless = needless_names(plan.steps, settings.retention)
+    needless = [*needless_names(plan.steps, settings.retention), *_needless(settings, plan)]
     versions = {build.version for build in trusted.builds} | {image.version for image in ledger.images}
     memory = seen.memory.today(seen.upstream, versions, seen.today)
     memory = memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
     return replace(plan, warnings=(*plan.warnings, *trusted.warnings, *needless), memory=memory)
+
+
+def _needless(settings: Settings, plan: Plan) -> Iterator[str]:
+    for name in sorted(settings.again.keys() - set(plan.builds)):
+        yield f"again names {name}, which is no build of the profile or the ledger: take it out"
 
 
 def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozenset[str]) -> Plan:

@@ -163,6 +163,9 @@ class Settings(_Settings):
     upstream: Upstream = Upstream()
     vm: BuildVm = BuildVm()
     retention: Retention = Retention()
+    again: dict[str, Annotated[int, Field(ge=1)]] = {}
+    """How often each build was asked for again, by name: another number makes another revision. Written by
+    `python -m omi rebuild`."""
     adopt: tuple[Adoption, ...] = ()
     """Written by `python -m omi import`; what the ledger holds already has no effect here any more."""
     releases_dir: str = "releases"

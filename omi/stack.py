@@ -97,17 +97,31 @@ def add_to_list(stack: str, key: str, start: int, items: Sequence[Mapping[str, s
 
     Raises ToolError or SettingsError.
     """
-    pairs = [
-        argument
-        for index, item in enumerate(items, start)
-        for name, value in item.items()
-        for argument in ("--plaintext", f"{PROJECT}:{key}[{index}].{name}={value}")
-    ]
-    command = ["pulumi", "config", "set-all", "--stack", stack, "--path", *pairs]
-    done = _run(command)
+    values = {f"[{index}].{name}": value for index, item in enumerate(items, start) for name, value in item.items()}
+    configure(stack, key, values)
+
+
+def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:
+    """Set parts of a key of the stack's configuration, by their path below it, by Pulumi itself.
+
+    Raises ToolError or SettingsError.
+    """
+    pairs = [word for path, value in values.items() for word in ("--plaintext", f"{PROJECT}:{key}{path}={value}")]
+    done = _run(["pulumi", "config", "set-all", "--stack", stack, "--path", *pairs])
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
         raise SettingsError(f"stack {stack!r}: {key} not written: {lines[-1].removeprefix('error: ')}")
+
+
+def empty_state(stack: str) -> None:
+    """Take every resource out of the stack's state, protected ones too, by Pulumi itself; nothing else is deleted.
+
+    Raises ToolError or StateError.
+    """
+    done = _run(["pulumi", "state", "delete", "--all", "--force", "--yes", "--stack", stack])
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise StateError(f"stack {stack!r}: its state was not emptied: {lines[-1].removeprefix('error: ')}")
 
 
 def exported_state(stack: str) -> dict[str, Any]:

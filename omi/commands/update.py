@@ -16,7 +16,7 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.images import complete_tags
 from omi.outscale.publishing import close_snapshots, share, tell_stage
 from omi.outscale.shapes import Omi
-from omi.owner import CLAIM
+from omi.owner import taking_back
 
 
 def update(_: Sequence[str]) -> int:
@@ -36,7 +36,7 @@ def update(_: Sequence[str]) -> int:
     if not is_held(omi, record):
         raise CloudError(
             f"{record.omi} ({record.name}) bears another claim, so another record holds it; it is left as it is: "
-            f"forget this one with `pulumi state delete`, or put the tag {CLAIM}={record.claim} back"
+            f"forget this one with `pulumi state delete`; or {taking_back(record.name)}"
         )
     if record.adopted:
         tell(f"{record.omi} was not made here: left as it is")

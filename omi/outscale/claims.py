@@ -9,7 +9,7 @@ from omi.image import ImageRecord
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags, read_omi
 from omi.outscale.shapes import Omi, Tag, listed
-from omi.owner import CLAIM, new_claim
+from omi.owner import CLAIM, new_claim, taking_back
 
 
 def bearing_tags(cloud: Cloud, ids: Collection[str]) -> set[str]:
@@ -46,6 +46,6 @@ def is_held(omi: Omi, record: ImageRecord) -> bool:
     if record.claim is not None and found is None:
         raise CloudError(
             f"{omi.omi_id} ({omi.name}) has lost its tag {CLAIM}, so it is left as it is; "
-            f"put the tag {CLAIM}={record.claim} back and run again"
+            f"{taking_back(omi.name)} and then this again"
         )
     return record.claim is None or found == record.claim

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from omi.account import AccountView
 from omi.image import CloudAccess
 from omi.ledger import LedgerImage
-from omi.owner import CLAIM
+from omi.owner import CLAIM, taking_back
 from omi.plan.model import Action, Change, ChangeKind, Step
 
 
@@ -35,9 +35,10 @@ class Settler:
         if self._is_doubtful(image):
             reason = f"left as it is: the account's answers differ on whether {image.record.omi} is there"
             return Step(image, Action.KEEP, reason, protected=protected)
-        if step.action is Action.KEEP and self._is_claimed_elsewhere(image):
-            reason = f"left as it is: another record holds {image.record.omi} by now (its tag {CLAIM} is another)"
-            return Step(image, Action.KEEP, reason, protected=protected)
+        if step.action is Action.KEEP and (claim := self._foreign_claim(image)) is not None:
+            omi, own = image.record.omi, image.record.claim
+            reason = f"left as it is: another record holds {omi} (claim {claim} instead of {own})"
+            return Step(image, Action.KEEP, f"{reason}; {taking_back(image.name)}", protected=protected)
         held_back = self._held_back(step, image)
         if held_back is not None:
             step = Step(image, Action.KEEP, f"{held_back}; then: {step.reason}")
@@ -49,10 +50,11 @@ class Settler:
         omi, account = image.record.omi, self.account
         return account is not None and omi not in account.by_omi and omi not in account.missing
 
-    def _is_claimed_elsewhere(self, image: LedgerImage) -> bool:
+    def _foreign_claim(self, image: LedgerImage) -> str | None:
+        """What the OMI's tag says, where that is another record's claim."""
         seen = self.account.by_omi.get(image.record.omi) if self.account is not None else None
         found = seen.tags.get(CLAIM) if seen is not None else None
-        return image.record.claim is not None and found not in (None, image.record.claim)
+        return None if image.record.claim in (None, found) else found
 
     def _held_back(self, step: Step, image: LedgerImage) -> str | None:
         if step.action is not Action.PRUNE:

@@ -44,6 +44,7 @@ def content(build: Build) -> dict[str, Any]:
         "setup_copy": {name: build.setup_files[path].model_dump() for name, path in build.setup_copy.items()},
         "bootstrap": build.bootstrap,
         "firmware": build.firmware,
+        "again": build.again,
         "keys": dict(build.keys),
     }
 

@@ -113,6 +113,8 @@ class Build(_Model):
     """What starts the boot loader; `hybrid` boots both ways."""
     rebuild_on: RebuildOn = "content"
     """What makes a new revision; `packages` are newer packages as well."""
+    again: int = 0
+    """How many more revisions of the same content a person has asked for (the stack's setting `again`)."""
     keys: dict[str, str] = {}
     """File name of an apk signing key to the PEM text of the public key."""
     dropped_keys: dict[str, date] = {}
