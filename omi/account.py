@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from omi.owner import maker_of
 from omi.profile.model import Access
 
 _REVISION = re.compile(r"-r(?=(\d{1,9})(?!\d))")
@@ -34,9 +35,8 @@ class AccountImage:
 
     @property
     def maker(self) -> str:
-        """Who made it, as far as its tags tell."""
-        stack = self.tags.get("stack") if self.tags.get("build-id") else None
-        return f"stack {stack}, whose it stays" if stack else "another hand"
+        """Whose it is, as its tags tell; `another hand` where they don't."""
+        return maker_of(self.tags) or "another hand"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from omi.account import AccountImage
 from omi.image import ImageRecord
 from omi.ledger import Ledger, LedgerImage, StoredCommand
+from omi.owner import maker_of
 from omi.plan import Action, Plan, PlannedImage, Step
 from omi.plan.planner import Digest
 from omi.profile.model import Build
@@ -23,7 +24,7 @@ _UNKNOWN = datetime.fromtimestamp(0, UTC)
 def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) -> tuple[list[LedgerImage], list[str]]:
     """The images of a Region that `adopt` names and the ledger doesn't hold yet, as it will hold them; and warnings.
 
-    Their content is taken for that of today's profile, so that adopting one builds nothing.
+    Each stands for what today's profile wants, so that adopting one builds nothing.
     """
     found, warnings = [], []
     builds = {build.name: build for build in seen.profile.builds}
@@ -82,6 +83,8 @@ def _as_held(
         copied_from=None,
         verified=False,
         adopted=not image.managed,
+        digest=image.digest,
+        made_by=None if image.managed else maker_of(image.tags),
         claim=None,
         missing=None,
     )

@@ -38,7 +38,7 @@ from omi.outscale.publishing import close_snapshots, share
 from omi.outscale.shapes import LEGACY, Omi
 from omi.outscale.sweep import Leftovers, sweep
 from omi.outscale.waiting import InterruptedBuildError, pause
-from omi.owner import VERIFIED
+from omi.owner import VERIFIED, maker_of
 from omi.packer.attempt import Attempt, BusyCloudError, artifact
 from omi.packer.gateway import open_gateway
 from omi.packer.inputs import (
@@ -100,7 +100,8 @@ class Build:
         self._remove_leftover(self._working_name)
         existing = self._existing()
         if existing is not None and not self._is_wanted(existing):
-            self.narrator.say(f"{existing.omi_id} bears the name already and is not of this build: adopted, not built")
+            maker = maker_of(existing.tags) or "another hand"
+            self.narrator.say(f"{existing.omi_id} bears the name already, made by {maker}: adopted, not built")
             return self._adopt(existing)
         self.folder.tidy()
         if existing is not None and VERIFIED in existing.tags:
@@ -126,7 +127,8 @@ class Build:
                 raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made {left}") from error
             if isinstance(error, OmiError) and existing is None and (theirs := self._taken()) is not None:
                 self.narrator.say(f"{error}")
-                self.narrator.say(f"{theirs.omi_id} got the name in the meantime, by {_maker(theirs)}: adopted")
+                maker = maker_of(theirs.tags) or "another hand"
+                self.narrator.say(f"{theirs.omi_id} got the name in the meantime, by {maker}: adopted")
                 return self._adopt(theirs)
             raise
         self._clean(omi, (), earlier.volumes)
@@ -426,10 +428,8 @@ class Build:
             copied_from=None if adopted else omi.tags.get(COPIED_FROM),
             verified=claim is not None,  # nothing else is claimed
             adopted=adopted,
+            digest=omi.tags.get("digest") if adopted else None,
+            made_by=maker_of(omi.tags) if adopted else None,
             claim=claim,
             missing=None,
         )
-
-
-def _maker(omi: Omi) -> str:
-    return f"stack {omi.tags['stack']}" if "stack" in omi.tags else "another hand"

@@ -200,8 +200,22 @@ class ImageRecord(_Wire):
     """Region and OMI that it is a copy of, `eu-west-2:ami-12345678`."""
     verified: bool
     adopted: bool
+    """Whether it is external: not made by this stack."""
+    digest: str | None
+    """Of its content, as the tags of an OMI that was adopted say; None where they don't, and of a built one, whose spec
+    says it."""
+    made_by: str | None
+    """Whose an external OMI is, as its tags say; None where they don't."""
     claim: str | None
     """Random, and in a tag of the OMI, too: another value there means that another record holds it by now. None of an
     external OMI."""
     missing: date | None
     """The day, in UTC, on which the account was found to lack it; the delete of such a record deletes nothing."""
+
+    def is_of(self, spec: ImageSpec) -> bool:
+        """Whether it holds what the spec says; of an adopted OMI its own tags must say so."""
+        return self.digest == spec.digest if self.adopted or self.digest else True
+
+    def digest_by(self, spec: ImageSpec) -> str | None:
+        """The digest of its content, None where nobody knows it."""
+        return spec.digest if self.is_of(spec) else self.digest

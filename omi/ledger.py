@@ -82,9 +82,12 @@ class LedgerImage:
         return self.spec.revision
 
     @cached_property
-    def order(self) -> tuple[ReleaseKey, ReleaseKey, int, str]:
-        """Sort key, oldest first: version, release, revision, then the name, so that the order is total."""
-        return (version_key(self.version), release_key(self.release), self.revision, self.name)
+    def order(self) -> tuple[ReleaseKey, ReleaseKey, bool, int, str]:
+        """Sort key, oldest first: version, release, external ones before the stack's own, revision; then the name, so
+        that the order is total.
+        """
+        own = not self.record.adopted
+        return (version_key(self.version), release_key(self.release), own, self.revision, self.name)
 
     def reached_by(self, cloud: CloudAccess) -> LedgerImage:
         """The same image by another connection; untouched, to the byte, where state holds the same."""

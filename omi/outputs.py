@@ -41,9 +41,9 @@ class RegionOutput(_Told):
     release: str
     revision: str
     created: datetime
-    digest: str
+    digest: str | None
     stage: Stage
-    access: LaunchAccess
+    access: LaunchAccess | None
     removal: date | None
     disk: str | None = Field(description="Digest of its disk's raw content, where images are carried over.")
 
@@ -58,10 +58,15 @@ class ImageOutput(_Told):
     created: datetime = Field(description="UTC.")
     volume_size: int = Field(description="GiB.")
     used_bytes: int | None = Field(description="What its root filesystem holds after the build.")
-    digest: str = Field(description="Of all that decides its content.")
+    digest: str | None = Field(description="Of all that decides its content; of an external OMI as its own tags say.")
     stage: Stage = Field(description="current, or how far its withdrawal is: deprecated, private.")
-    access: LaunchAccess = Field(description="As of this stage.")
+    access: LaunchAccess | None = Field(description="As of this stage; null of an external OMI, whose maker decides.")
     removal: date | None = Field(description="The first day on which it may be deregistered, where that is known.")
+    made_by: str | None = Field(
+        default=None,
+        exclude_if=lambda maker: maker is None,
+        description="Only of an external OMI, made by another: whose it is, as its tags say, or `unknown`.",
+    )
     regions: dict[str, RegionOutput] | None = Field(
         description="By Region, the one above included; null where the stack has one alone.",
     )
@@ -98,9 +103,10 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
         created=record.created,
         volume_size=record.volume_size,
         used_bytes=record.used_bytes,
-        digest=spec.digest,
+        digest=record.digest_by(spec),
         stage=spec.stage,
-        access=LaunchAccess(public=access.public, accounts=access.accounts),
+        access=None if record.adopted else LaunchAccess(public=access.public, accounts=access.accounts),
+        made_by=(record.made_by or "unknown") if record.adopted else None,
         removal=withdrawal.removal if withdrawal else None,
         regions=None,
     )

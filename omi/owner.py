@@ -54,6 +54,11 @@ class Owner:
         return tags.get(STACK_ID) == self.stack_id
 
 
+def maker_of(tags: Mapping[str, str]) -> str | None:
+    """Whose an external OMI is, as its tags tell: `stack NAME (id ID)`; None where they don't."""
+    return f"stack {tags.get('stack', '?')} (id {tags[STACK_ID]})" if STACK_ID in tags else None
+
+
 def build_id_of(owner: Owner, name: str) -> str:
     """The id of the stack's build of an OMI of this name."""
     return "b-" + hashlib.sha256(f"{owner.stack_id}\0{name}".encode()).hexdigest()[:16]

@@ -87,6 +87,7 @@ def _step(step: Step) -> dict[str, Any]:
     if isinstance(image, LedgerImage):
         withdrawal = image.spec.withdrawal
         removal = withdrawal.removal.isoformat() if withdrawal and withdrawal.removal else None
-        held = {"digest": image.spec.digest, "omi": image.record.omi, "adopted": image.record.adopted}
+        held = {"digest": image.record.digest_by(image.spec), "omi": image.record.omi, "adopted": image.record.adopted}
         return told | held | {"removal": removal}
-    return told | {"digest": image.digest, "omi": image.existing.omi if image.existing else None, "removal": None}
+    digest = image.existing.digest if image.existing else image.digest
+    return told | {"digest": digest, "omi": image.existing.omi if image.existing else None, "removal": None}

@@ -10,6 +10,7 @@ from omi.image import ImageRecord
 from omi.outscale.claims import take_up
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own, wait_available
+from omi.owner import maker_of
 
 
 def adopt(_: Sequence[str]) -> int:
@@ -47,6 +48,8 @@ def adopt(_: Sequence[str]) -> int:
         copied_from=None,
         verified=False,
         adopted=not own,
+        digest=omi.tags.get("digest"),
+        made_by=None if own else maker_of(omi.tags),
         claim=take_up(cloud, omi) if own else None,
         missing=None,
     )

@@ -11,6 +11,7 @@ from omi.apkindex.offer import Offer
 from omi.errors import UpstreamError
 from omi.image import CloudAccess
 from omi.ledger import Ledger, LedgerImage
+from omi.plan.external import differing
 from omi.plan.guard import check_clash, check_names, check_only, check_twice, guard
 from omi.plan.keys import require_key
 from omi.plan.memory import Memory
@@ -102,7 +103,7 @@ def make_plan(
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
     steps, refused = guard(steps, retention, ledger, planner.is_proved)
-    warnings = [*upstream.warnings, *_unknown_levels(retention, names), *planner.needless(live)]
+    warnings = [*upstream.warnings, *_unknown_levels(retention, names), *planner.needless(live), *differing(steps)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
     return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=refused, memory=memory)
 
@@ -261,7 +262,8 @@ class _Planner:
 
     def _keep(self, image: LedgerImage, access: Access, reason: str, withdrawal: Withdrawal | None = None) -> Step:
         if image.record.adopted:
-            return Step(image, Action.KEEP, f"{reason}; made by another hand, so never changed")
+            maker = image.record.made_by or "another hand"
+            return Step(image, Action.KEEP, f"{reason}; made by {maker}, so never changed")
         kept = image.published(access, withdrawal)
         seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
         changes = tuple(changes_of(image, kept, seen, reason, self._said_by))
@@ -322,7 +324,8 @@ class _Planner:
 
 
 def _prune(image: LedgerImage, verdict: Verdict, after: str = "") -> Step:
-    made_elsewhere = "; made by another hand, so only forgotten" if image.record.adopted else ""
+    maker = image.record.made_by or "another hand"
+    made_elsewhere = f"; made by {maker}, so only forgotten" if image.record.adopted else ""
     return Step(image, Action.PRUNE, verdict.reason + after + made_elsewhere, level=verdict.level)
 
 

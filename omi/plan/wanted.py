@@ -10,6 +10,7 @@ from functools import cached_property
 from omi.account import AccountImage, AccountView
 from omi.apkindex.offer import Offer
 from omi.ledger import LedgerImage
+from omi.plan.external import holding
 from omi.plan.model import Action, PlannedImage, Step
 from omi.plan.packages import named, newer_packages, tried_next
 from omi.profile.content import content
@@ -73,7 +74,7 @@ def wish(request: Request) -> Wish:
     build, release = request.build, request.release
     if newer := _newer_release(request):
         return Wish(newer, None, f"current: upstream offers only {release}, which is older")
-    same = [image for image in request.images if image.release == release and image.version == build.version]
+    same = [image for image in request.images if _is_of_release(image, request) and not _is_anothers(image, build)]
     if build.revision is not None:
         return _pinned_revision(request, same, build.revision)
     if same and same[-1].spec.digest == request.digest and not newer_packages(same[-1], request.offer):
@@ -137,7 +138,10 @@ def _adoptable(
 
 
 def _adopt(request: Request, revision: int, existing: AccountImage) -> Step:
-    whose = "this stack's own, from an interrupted run" if existing.managed else f"made by {existing.maker}"
+    if existing.managed:
+        whose = "this stack's own, from an interrupted run"
+    else:
+        whose = f"made by {existing.maker}, whose it stays; {holding(existing.digest, request.digest)}"
     return Step(
         request.adopted_image(revision, existing),
         Action.ADOPT,
@@ -154,9 +158,17 @@ def _next_revision(request: Request, same: Sequence[LedgerImage], found: Sequenc
 
 
 def _gone_of_release(request: Request) -> list[LedgerImage]:
-    return [
-        image for image in request.gone if image.release == request.release and image.version == request.build.version
-    ]
+    return [image for image in request.gone if _is_of_release(image, request)]
+
+
+def _is_of_release(image: LedgerImage, request: Request) -> bool:
+    return image.release == request.release and image.version == request.build.version
+
+
+def _is_anothers(image: LedgerImage, build: Build) -> bool:
+    """Whether it is an external OMI of a name that the build no longer asks for, since it is to have its own."""
+    was = image.spec.build
+    return image.record.adopted and (was.prefix, was.suffix) != (build.prefix, build.suffix)
 
 
 def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Action, str]:
@@ -170,6 +182,8 @@ def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Ac
     before = request.before
     if before is None:
         return Action.BUILD, f"first image of {build.name}"
+    if _is_of_release(before, request):
+        return Action.BUILD, f"an image of one's own instead of {before.name}, which another made"
     pinned = "pinned to" if build.release else "new"
     return Action.BUILD, f"{pinned} release {release} (was {before.release})"
 

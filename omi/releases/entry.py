@@ -97,11 +97,12 @@ _ENTRY = TypeAdapter(Entry)
 
 def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
     """The entry of one image as its command knows it."""
-    build = spec.build
+    build, known = spec.build, record.is_of(spec)
     created = record.created
+    what = f"{build.description} {spec.release} {build.arch} r{spec.revision}"
     return Entry(
         name=spec.name,
-        description=f"{build.description} {spec.release} {build.arch} r{spec.revision}",
+        description=f"{spec.name}, made by {record.made_by or 'another hand'}" if record.adopted else what,
         profile=build.profile,
         profile_build=build.name,
         version=build.version,
@@ -117,9 +118,9 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
         trimmed_bytes=record.trimmed_bytes,
         installed_bytes=record.installed_bytes,
         boot_seconds=record.boot_seconds,
-        firmware=build.firmware,
-        bootstrap=build.bootstrap,
-        digest=spec.digest,
+        firmware=build.firmware if known else None,
+        bootstrap=build.bootstrap if known else None,
+        digest=record.digest_by(spec),
         volume_size=record.volume_size,
         packages=record.packages,
         verified=(record.region,) if record.verified else (),

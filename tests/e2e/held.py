@@ -108,14 +108,15 @@ class HeldProject:
     def call_own(self, **record: Any) -> None:
         """Make the stack's images its own: verified, built and tagged by it; `record` is what else it knows of them."""
 
-        def own(resource: dict[str, Any]) -> None:
+        def call(resource: dict[str, Any]) -> None:
             if resource["type"] == "command:local:Command":
                 known = json.loads(resource["outputs"]["stdout"])
-                resource["outputs"]["stdout"] = json.dumps({**known, "adopted": False, "verified": True, **record})
+                own = {"adopted": False, "digest": None, "made_by": None, "verified": True}
+                resource["outputs"]["stdout"] = json.dumps({**known, **own, **record})
                 spec = ImageSpec.from_json(resource["inputs"]["stdin"], "state")
                 self.tag(known["omi"], dict(Identity(spec).tags))
 
-        self.edit_state(own)
+        self.edit_state(call)
 
     def remember(self, memory: dict[str, Any]) -> None:
         """Put into the stack's state what earlier updates would have left for the plan."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from tests.e2e.project import Project
 
@@ -67,6 +68,34 @@ def test_a_replaced_or_forgotten_image_is_taken_up_and_nothing_is_booted_or_dele
     assert [calls(project, action) for action in ("CreateVms", "DeleteImage", "DeleteSnapshot")] == called
     assert project.outputs()["latest"][BUILD]["omi"] == image["id"]
     assert project.pulumi("preview", "--expect-no-changes", "-s", "e2e").code == 0
+
+
+def test_a_second_stack_of_another_profile_and_the_same_names_tells_whose_image_it_has(project: Project) -> None:
+    (image,) = project.images()
+    stacks, profiles = project.folder / "stacks", project.folder / "profiles"
+    config = yaml.safe_load((stacks / "Pulumi.e2e.yaml").read_text(encoding="utf-8"))
+    config["config"] |= {"alpine-omi:profile": "mine", "alpine-omi:releases_dir": "releases/mine"}
+    (stacks / "Pulumi.mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    profile = yaml.safe_load((profiles / "alpine.yaml").read_text(encoding="utf-8"))
+    profile["builds"][BUILD]["packages"] = {"htop-that-does-not-exist": True}
+    (profiles / "mine.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+    assert project.pulumi("stack", "init", "mine").code == 0
+    shown = project.pulumi("preview", "-s", "mine")
+    assert f"made by stack e2e (id {image['tags']['stack-id']}), holds other content than {BUILD}" in shown.text
+    assert f"give {BUILD} another `suffix`" in shown.text
+    assert project.pulumi("up", "--yes", "--skip-preview", "-s", "mine").code == 0
+    told = json.loads(project.pulumi("stack", "output", "latest", "-s", "mine", "--json").text)[BUILD]
+    assert (told["omi"], told["digest"]) == (image["id"], image["tags"]["digest"])
+    assert told["made_by"] == f"stack e2e (id {image['tags']['stack-id']})"
+    (listed,) = json.loads((project.folder / "releases" / "mine" / "mine.json").read_text(encoding="utf-8"))["images"]
+    assert (listed["digest"], listed["firmware"], listed["verified"]) == (told["digest"], None, [])
+    profile["builds"][BUILD]["suffix"] = "-mine"
+    (profiles / "mine.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+    planned = project.run("python3", "-m", "omi", "plan", "-s", "mine").text
+    assert "1 to build, 1 to keep" in planned
+    assert f"an image of one's own instead of {image['name']}, which another made" in planned
+    assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "mine").code == 0
+    assert project.images() == [image]
 
 
 def test_the_sandbox_tells_that_its_vms_are_stubs(project: Project) -> None:

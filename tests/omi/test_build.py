@@ -427,12 +427,13 @@ def test_a_half_made_orphan_is_removed_and_built_anew(bench: Bench) -> None:
     assert bench.account.left() == {"image": [record.omi]}
 
 
-@pytest.mark.parametrize("tags", [{}, {"stack": "another", "stack-id": "another", "digest": "sha256:" + "0" * 64}])
+@pytest.mark.parametrize("tags", [{}, {"stack": "another", "stack-id": "another", "digest": "sha256:" + "1" * 64}])
 def test_what_another_hand_made_is_adopted_and_left_alone(bench: Bench, tags: dict[str, str]) -> None:
     spec = bench.account.spec()
     theirs = bench.account.register(spec.name, "made by hand", tags)
     record = bench.build(spec)
     assert (record.omi, record.adopted, record.verified) == (theirs, True, False)
+    assert record.digest_by(spec) == tags.get("digest")
     assert bench.booted == []
     assert bench.account.left() == {"image": [theirs]}
 
@@ -467,7 +468,7 @@ def test_what_another_stack_built_under_the_name_in_the_meantime_is_adopted(
     bench.packer.behave("fail")
     record = bench.build(spec)
     assert ([record.omi], record.adopted, record.verified) == (theirs, True, False)
-    assert "by stack another: adopted" in bench.said.getvalue()
+    assert "by stack another (id another): adopted" in bench.said.getvalue()
     assert bench.account.left() == {"image": theirs}
 
 

@@ -195,12 +195,14 @@ def test_without_a_record_nothing_is_deleted(desk: Desk) -> None:
 
 def test_adopt_records_what_is_there_and_changes_nothing(desk: Desk) -> None:
     spec = desk.account.spec()
-    omi = desk.account.register(spec.name, tags={"owner": "somebody"}, boot_modes=("uefi", "legacy"))
+    tags = {"owner": "somebody", "stack": "other", "stack-id": "5", "digest": "sha256:other"}
+    omi = desk.account.register(spec.name, tags=tags, boot_modes=("uefi", "legacy"))
     before = desk.account.image(omi)
     code, out, _ = desk.run("adopt", spec, None)
     record = ImageRecord.from_json(out, "standard output")
     assert (code, record.omi, record.adopted, record.verified) == (0, omi, True, False)
     assert record.boot_modes == ("legacy", "uefi")
+    assert (record.made_by, record.digest_by(spec)) == ("stack other (id 5)", "sha256:other")
     assert desk.account.image(omi) == before
 
 

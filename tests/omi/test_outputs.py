@@ -26,9 +26,9 @@ PROMISED: dict[str, dict[str, str]] = {
         "created": "string",
         "volume_size": "integer",
         "used_bytes": "integer|null",
-        "digest": "string",
+        "digest": "string|null",
         "stage": "Stage",
-        "access": "LaunchAccess",
+        "access": "LaunchAccess|null",
         "removal": "string|null",
         "regions": "object|null",
     },
@@ -78,3 +78,19 @@ def test_a_private_stage_tells_that_nobody_else_may_launch_it_and_until_when_it_
         {"public": False, "accounts": []},
         "2026-12-01",
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "maker", "digest"),
+    [
+        ({}, "unknown", None),
+        ({"made_by": "stack other (id 5)", "digest": "sha256:other"}, "stack other (id 5)", "sha256:other"),
+    ],
+)
+def test_an_external_omi_tells_whose_it_is_and_nothing_of_the_profile(
+    told: dict[str, str], maker: str, digest: str | None
+) -> None:
+    spec = make_spec(access=Access(public=True))
+    output = output_of(spec, RECORD.model_copy(update={"verified": False, "adopted": True, **told}))
+    assert (output["made_by"], output["digest"], output["access"]) == (maker, digest, None)
+    assert "made_by" not in output_of(spec, RECORD)

@@ -11,6 +11,7 @@ from omi.account import AccountImage, AccountView
 from omi.apkindex.offer import Offer
 from omi.image import BuildVm
 from omi.ledger import Ledger, LedgerImage, StoredCommand
+from omi.owner import maker_of
 from omi.plan import Action, Plan, PlannedImage, Step, make_plan
 from omi.plan.model import ChangeKind
 from omi.profile.model import Build
@@ -154,4 +155,8 @@ def _updated(step: Step, image: LedgerImage) -> LedgerImage:
 
 def _made(step: Step, image: PlannedImage) -> LedgerImage:
     foreign = image.existing is not None and not image.existing.managed
-    return applied(image, verified=not foreign, adopted=step.action is Action.ADOPT and foreign)
+    made = applied(image, verified=not foreign, adopted=step.action is Action.ADOPT and foreign)
+    if not foreign or image.existing is None:
+        return made
+    told = {"digest": image.existing.digest, "made_by": maker_of(image.existing.tags)}
+    return replace(made, record=made.record.model_copy(update=told))

@@ -376,16 +376,49 @@ class TestAdoption:
         plan = plan_of([V23], UP6, Ledger(), account=account(self.FOREIGN))
         (step,) = plan.steps
         assert step.action is Action.ADOPT
-        assert step.reason == "ami-foreign of that name is in the account, made by another hand"
+        assert step.reason == (
+            "ami-foreign of that name is in the account, made by another hand, whose it stays; "
+            "its tags don't tell what it holds"
+        )
         assert isinstance(step.image, PlannedImage)
         assert step.image.existing == self.FOREIGN
 
-    def test_another_stacks_image_of_the_wanted_name_says_whose_it_is(self) -> None:
-        tags = {"project": "alpine-omi", "stack": "other", "build-id": "b-1", "digest": "sha256:other"}
-        theirs = AccountImage(NAME.format(6, 0), "ami-theirs", tags)
-        (step,) = plan_of([V23], UP6, Ledger(), account=account(theirs)).steps
+    @pytest.mark.parametrize(
+        ("content", "holds"),
+        [
+            ("sha256:other", "it holds other content (sha256:other)"),
+            (f"sha256:{V23.user}", "it holds this very content"),
+            (None, "its tags don't tell what it holds"),
+        ],
+    )
+    def test_another_stacks_image_of_the_wanted_name_says_whose_it_is_and_what_it_holds(
+        self, content: str | None, holds: str
+    ) -> None:
+        theirs = AccountImage(NAME.format(6, 0), "ami-theirs", {"stack": "other", "stack-id": "5"}, digest=content)
+        plan = plan_of([V23], UP6, Ledger(), account=account(theirs))
+        (step,) = plan.steps
         assert step.action is Action.ADOPT
-        assert step.reason == "ami-theirs of that name is in the account, made by stack other, whose it stays"
+        maker = "made by stack other (id 5)"
+        assert step.reason == f"ami-theirs of that name is in the account, {maker}, whose it stays; {holds}"
+        differs = content == "sha256:other"
+        assert [f"{maker}, holds other content than v3_23" in warning for warning in plan.warnings] == [True] * differs
+        held_by_now = plan_of([V23], UP6, after(plan), account=account(theirs))
+        assert held_by_now.warnings == plan.warnings
+        assert f"{maker}, so never changed" in held_by_now.steps[0].reason
+
+    @pytest.mark.parametrize("name", [{"suffix": "-mine"}, {"prefix": "aaa-"}])
+    def test_another_suffix_gives_one_an_image_of_ones_own(self, name: dict[str, str]) -> None:
+        theirs = AccountImage(NAME.format(6, 0), "ami-theirs", {"stack": "other", "stack-id": "5"}, digest="sha256:5")
+        first = plan_of([V23], UP6, Ledger(), account=account(theirs))
+        mine = build(**name)
+        plan = plan_of([mine], UP6, after(first), account=account(theirs))
+        own = mine.image_name("3.23.6", 0)
+        assert outcome(plan) == {own: "build", theirs.name: "keep"}
+        assert not plan.warnings
+        reason = f"an image of one's own instead of {theirs.name}, which another made"
+        assert step_of(plan, own).reason == reason
+        later = plan_of([mine], UP6, after(plan), account=account(theirs, *after(plan).images[1:]))
+        assert next(step.name for step in later.steps) == own
 
     def test_newest_revision_of_an_old_account_is_adopted(self) -> None:
         images = [AccountImage(NAME.format(6, number), f"ami-{number}") for number in (9, 10)]

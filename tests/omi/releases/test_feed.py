@@ -204,3 +204,18 @@ def test_a_feed_is_read_back_and_another_file_is_refused_in_one_line(tmp_path: P
             Feed.read(path)
     with pytest.raises(InputError, match="No such file"):
         Feed.read(tmp_path / "none.json")
+
+
+def test_an_external_omi_is_told_by_its_own_tags_and_never_by_the_profile() -> None:
+    spec, made = image(Path("releases"))
+    external = {"verified": False, "adopted": True}
+    (nothing,) = feed_of("alpine", [entry_of(spec, made.model_copy(update=external))]).images
+    assert (nothing.digest, nothing.firmware, nothing.bootstrap, nothing.verified) == (None, None, None, ())
+    assert nothing.description == f"{spec.name}, made by another hand"
+    other = {**external, "digest": "sha256:other", "made_by": "stack other (id 5)"}
+    (theirs,) = feed_of("alpine", [entry_of(spec, made.model_copy(update=other))]).images
+    assert (theirs.digest, theirs.firmware) == ("sha256:other", None)
+    assert theirs.description == f"{spec.name}, made by stack other (id 5)"
+    same = {**other, "digest": spec.digest}
+    (alike,) = feed_of("alpine", [entry_of(spec, made.model_copy(update=same))]).images
+    assert (alike.digest, alike.firmware) == (spec.digest, spec.build.firmware)

@@ -1,0 +1,41 @@
+"""How a plan speaks of external OMIs: whose they are, what they hold, and how to get an image of one's own instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from omi.ledger import LedgerImage
+from omi.plan.model import Action, PlannedImage, Step
+
+
+def holding(digest: str | None, wanted: str) -> str:
+    """What an external OMI holds, as its tag says, compared with what is wanted."""
+    if digest is None:
+        return "its tags don't tell what it holds"
+    return "it holds this very content" if digest == wanted else f"it holds other content ({digest})"
+
+
+def differing(steps: Sequence[Step]) -> Iterator[str]:
+    """Warn of external OMIs that stand for a build and are known to hold something else; `steps` are in order."""
+    seen: set[str] = set()
+    for step in steps:
+        if step.action is Action.PRUNE or step.build in seen:
+            continue
+        seen.add(step.build)  # its newest image, which others take for the build's
+        omi, maker, digest = _external(step)
+        if digest not in (None, step.image.spec.digest if isinstance(step.image, LedgerImage) else step.image.digest):
+            yield (
+                f"{step.name}: {omi}, made by {maker}, holds other content than {step.build} asks for ({digest}), and "
+                f"nothing is built in its place; to have an image of your own, give {step.build} another `suffix` in "
+                "the profile"
+            )
+
+
+def _external(step: Step) -> tuple[str, str, str | None]:
+    """Its id, its maker and the digest that its tags tell; no digest if it is not external."""
+    image = step.image
+    if isinstance(image, PlannedImage):
+        found = image.existing
+        return (found.omi, found.maker, found.digest) if found is not None and not found.managed else ("", "", None)
+    record = image.record
+    return record.omi, record.made_by or "another hand", record.digest if record.adopted else None
