@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from omi.environment import without_keys
 from omi.packer.tools import PackerTools
 
 UNKNOWN = "unknown"
@@ -62,7 +63,7 @@ def _answer(command: Sequence[str], environ: Mapping[str, str]) -> str | None:
     try:
         done = subprocess.run(
             command,
-            env={**environ, **quiet},
+            env={**without_keys(environ), **quiet},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

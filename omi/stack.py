@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from omi.environment import without
 from omi.errors import SettingsError, StateError, ToolError
 from omi.safe_json import read_json
 from omi.safe_yaml import YamlError, read_values
@@ -147,7 +149,14 @@ def deployment_of(text: str, stack: str) -> dict[str, Any]:
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=EXPORT_LIMIT, check=False)
+        return subprocess.run(
+            command,
+            env=without(os.environ, "OSC_*"),  # the others may be its backend's
+            capture_output=True,
+            text=True,
+            timeout=EXPORT_LIMIT,
+            check=False,
+        )
     except FileNotFoundError as error:
         raise ToolError("pulumi is not on PATH; run `. toolchain/env.sh` first") from error
     except subprocess.TimeoutExpired as error:

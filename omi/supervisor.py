@@ -21,6 +21,7 @@ from types import FrameType
 from omi.alone import LIMIT, hold_alone
 from omi.build import PROJECT, TRIES, Build
 from omi.copying import Copy
+from omi.environment import without
 from omi.errors import BuildError, OmiError
 from omi.identity import Identity
 from omi.image import ImageRecord, ImageSpec
@@ -46,6 +47,7 @@ def run_supervised(spec: ImageSpec) -> tuple[int, str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "omi", "supervise", str(os.getpid())],
         cwd=PROJECT,
+        env=without(os.environ, "PULUMI_*"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,

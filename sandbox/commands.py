@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.config import SSH_PORT, Settings
+from sandbox.environment import SERVER, TERMINAL, plain
 from sandbox.home import ServerError, running_pid
 
 START_LIMIT = 1800.0
@@ -95,6 +96,7 @@ def start(settings: Settings, given: argparse.Namespace) -> int:
             stdout=log,
             stderr=log,
             cwd=Path(__file__).resolve().parent.parent,
+            env=plain(*SERVER),
             pass_fds=(writing,),
             start_new_session=True,
         )
@@ -309,4 +311,4 @@ def ssh(settings: Settings, given: argparse.Namespace) -> int:
     arguments += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
     arguments += ["-i", given.identity] if given.identity else []
     sys.stdout.flush()
-    os.execv(program, [*arguments, vm["public_ip"], *given.command])  # noqa: S606 - a fixed program, no shell
+    os.execve(program, [*arguments, vm["public_ip"], *given.command], plain(*TERMINAL))  # noqa: S606 - a fixed program, no shell

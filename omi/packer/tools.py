@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omi.environment import without_keys
 from omi.errors import ToolError
 from omi.safe_json import read_json
 
@@ -85,7 +86,7 @@ def _installed_plugin(packer: str, environ: Mapping[str, str]) -> Path | None:
     try:
         done = subprocess.run(
             [packer, "plugins", "installed"],
-            env={**environ, "CHECKPOINT_DISABLE": "1"},
+            env={**without_keys(environ, "PACKER_CONFIG_DIR", "PACKER_PLUGIN_PATH"), "CHECKPOINT_DISABLE": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

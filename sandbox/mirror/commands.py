@@ -8,15 +8,20 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from sandbox.environment import plain
 from sandbox.mirror.errors import MirrorError
 
 # where Debian keeps tools that an ordinary user's PATH leaves out
 _SYSTEM_FOLDERS = "/usr/sbin:/sbin"
 
 
-def run_tool(command: Sequence[str], *, cure: str, seconds: float, folder: Path | None = None) -> str:
-    """Standard output of a command; MirrorError with its last words and `cure` where it fails or takes too long."""
-    environment = {**os.environ, "LC_ALL": "C"}
+def run_tool(
+    command: Sequence[str], *, cure: str, seconds: float, folder: Path | None = None, variables: Sequence[str] = ()
+) -> str:
+    """Standard output of a command; MirrorError with its last words and `cure` where it fails or takes too long.
+
+    `variables` are those of this process that it gets besides the usual ones.
+    """
     program = shutil.which(command[0], path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDERS}")
     if program is None:
         raise MirrorError(f"{command[0]} is missing: {cure}")
@@ -24,7 +29,7 @@ def run_tool(command: Sequence[str], *, cure: str, seconds: float, folder: Path 
         done = subprocess.run(
             [program, *command[1:]],
             cwd=folder,
-            env=environment,
+            env={**plain(*variables), "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

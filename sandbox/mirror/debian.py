@@ -11,6 +11,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.environment import FETCHING
 from sandbox.mirror.commands import run_tool
 from sandbox.mirror.errors import MirrorError
 from sandbox.source_omi.sources import debian_sources
@@ -167,6 +168,7 @@ def fetch_debs(downloads: Path) -> tuple[Path, ...]:
             cure="Debian 12's package sources must be reachable: check the network and the proxy of apt",
             seconds=300,
             folder=downloads,
+            variables=FETCHING,
         )
     shutil.rmtree(apt)
     newest = (max(downloads.glob(f"{name}_*.deb"), key=lambda deb: deb.stat().st_ctime) for name in _names())

@@ -14,11 +14,12 @@ import subprocess
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.environment import FETCHING, plain
 from sandbox.source_omi.sources import debian_sources
 
 RECIPE = Path(__file__).parent
@@ -125,7 +126,7 @@ def build_disk(folder: Path, target: Path, progress: Progress) -> None:
         )
     tar, disk = folder / "root.tar", folder / "disk.raw"
     with _apt_folder(sources) as apt:
-        run_tool(_mmdebstrap(rights, apt, tar), "mmdebstrap", LIMIT_S, _package_progress(progress))
+        run_tool(_mmdebstrap(rights, apt, tar), "mmdebstrap", LIMIT_S, _package_progress(progress), FETCHING)
     progress("making a bootable disk")
     script = [*rights.prefix, "sh", str(RECIPE / "make-disk.sh"), str(tar), str(RECIPE), str(disk), str(SIZE_GIB)]
     run_tool(script, "make-disk.sh", LIMIT_S, _ignore)
@@ -191,7 +192,9 @@ def _mmdebstrap(rights: Privilege, apt: Path, tar: Path) -> list[str]:
 
 
 def _apt_settings() -> list[str]:
-    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, timeout=30, check=False)
+    dump = subprocess.run(
+        ["apt-config", "dump"], env=plain("APT_CONFIG"), capture_output=True, text=True, timeout=30, check=False
+    )
     return [line for line in dump.stdout.splitlines() if _APT_SETTING.match(line) and not line.endswith(' "";')]
 
 
@@ -218,9 +221,11 @@ def _ignore(_line: str) -> None:
     return None
 
 
-def run_tool(command: list[str], name: str, limit_s: float, on_line: Progress) -> None:
-    """Run a tool, hand each line of its output to `on_line`. Raises SourceOmiError with the reason in one line."""
-    env = {**os.environ, "PATH": _path(), "LC_ALL": "C"}
+def run_tool(command: list[str], name: str, limit_s: float, on_line: Progress, variables: Sequence[str] = ()) -> None:
+    """Run a tool, give each line of its output to `on_line`. Raises SourceOmiError with the reason in one line.
+
+    `variables` are those of this process that it gets besides the usual ones.
+    """
     tail: deque[str] = deque(maxlen=40)
     timed_out = threading.Event()
     with subprocess.Popen(
@@ -230,7 +235,7 @@ def run_tool(command: list[str], name: str, limit_s: float, on_line: Progress) -
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env=env,
+        env={**plain(*variables), "PATH": _path(), "LC_ALL": "C"},
         start_new_session=True,
     ) as process:
 

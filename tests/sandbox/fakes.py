@@ -77,7 +77,7 @@ class FakeMachines:
         self.home = home / "volumes"
         self.home.mkdir(exist_ok=True)
         self.vms: dict[str, FakeVm] = {}
-        self.slow = float(os.environ.get("FAKE_MACHINES_SLOW", "0"))
+        self.slow = float(os.environ.get("ALPINE_OMI_FAKES_SLOW", "0"))
         self.failing: set[str] = set()
         self.consoles: dict[str, bytes] = {}
         self.boot_text = b"fake console\n"

@@ -133,7 +133,7 @@ def test_what_was_under_way_at_a_kill_ends_in_a_known_state(process: Process) ->
 
 
 def test_a_snapshot_that_was_half_copied_at_a_kill_is_in_error(process: Process) -> None:
-    process.start(FAKE_MACHINES_SLOW="5")
+    process.start(ALPINE_OMI_FAKES_SLOW="5")
     oapi = process.oapi()
     half = oapi.call("CreateSnapshot", VolumeId=empty_volume(oapi))["Snapshot"]["SnapshotId"]
     process.kill()
