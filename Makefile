@@ -2,25 +2,21 @@
 SHELL = /bin/sh
 PYTHON = python3
 .DEFAULT_GOAL = help
-.PHONY: help demo setup venv toolchain system-packages browser site lint test check soak fuzz clean
+.NOTPARALLEL:
+.PHONY: help demo setup tools venv toolchain system-packages browser site lint test check soak fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-setup: system-packages venv toolchain ## system packages, Python environment and pinned tools; nothing to do the second time
+setup: system-packages tools ## what the local cloud and the tests need: system packages (Debian), and `make tools`
+
+tools: venv toolchain ## what the real cloud and CI need: Python environment and pinned tools; no root, no system packages
 
 system-packages:
 	@toolchain/system-packages.sh
 
-# The stamp holds what was installed, so the environment is made anew when the pins change, not when a date does.
-venv: system-packages
-	@if ! cmp -s requirements.txt .venv/requirements.stamp; then \
-		echo "venv: installing requirements.txt into .venv"; \
-		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "venv: Python 3.11 or newer is needed: make PYTHON=python3.11 ...")' && \
-		{ [ -x .venv/bin/python ] || $(PYTHON) -m venv .venv; } && \
-		.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt && \
-		cp requirements.txt .venv/requirements.stamp; \
-	fi
+venv:
+	@toolchain/venv.sh $(PYTHON)
 
 toolchain: venv
 	@.venv/bin/python -m toolchain.install --link .venv/toolchain

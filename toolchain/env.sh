@@ -18,7 +18,7 @@ alpine_omi_env() {
 	fi
 	alpine_omi_tools=$(readlink -- "$alpine_omi_top/.venv/toolchain") || alpine_omi_tools=
 	if [ ! -x "$alpine_omi_top/.venv/bin/python" ] || [ ! -f "$alpine_omi_tools/tools.json" ]; then
-		echo "toolchain/env.sh: the set-up is missing: run \`make setup\` in $alpine_omi_top, then source this again" >&2
+		echo "toolchain/env.sh: the tools are missing: run \`make tools\` in $alpine_omi_top, then source this again" >&2
 		return 1
 	fi
 

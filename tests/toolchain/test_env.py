@@ -86,7 +86,7 @@ def test_a_missing_set_up_is_one_line_and_the_shell_lives(shell: str, top: Path)
     assert done.stdout.startswith("status 1\n")
     assert "PULUMI_HOME" not in done.stdout
     assert done.stderr.count("\n") == 1
-    assert "make setup" in done.stderr
+    assert "make tools" in done.stderr
 
 
 @pytest.mark.parametrize("shell", SHELLS)
