@@ -34,11 +34,11 @@ from omi.outscale.images import (
     register_from,
     wait_available,
 )
-from omi.outscale.publishing import close_snapshots, share
+from omi.outscale.publishing import close_snapshots, describe_verified, share
 from omi.outscale.shapes import LEGACY, Omi
 from omi.outscale.sweep import Leftovers, sweep
 from omi.outscale.waiting import InterruptedBuildError, pause
-from omi.owner import VERIFIED, maker_of
+from omi.owner import CLAIM, VERIFIED, maker_of
 from omi.packer.attempt import Attempt, BusyCloudError, artifact
 from omi.packer.gateway import open_gateway
 from omi.packer.inputs import (
@@ -104,7 +104,7 @@ class Build:
             self.narrator.say(f"{existing.omi_id} bears the name already, made by {maker}: adopted, not built")
             return self._adopt(existing)
         self.folder.tidy()
-        if existing is not None and VERIFIED in existing.tags:
+        if existing is not None and existing.verified:
             return self._take_up(existing, earlier)
         if existing is not None:
             self.narrator.say(f"{existing.omi_id} was built by a run that did not record it: verifying it")
@@ -133,6 +133,7 @@ class Build:
             raise
         self._clean(omi, (), earlier.volumes)
         self._share(omi)
+        self._describe(omi)
         seconds, claim = round(time.monotonic() - start), take_up(self.cloud, omi)
         return self._record(omi, packed, verified, seconds, documents=documents, claim=claim)
 
@@ -142,7 +143,9 @@ class Build:
         self.narrator.say(f"for a new revision, run `python -m omi rebuild -s STACK {self.spec.build.name}`")
         documents = self._documents(omi, None, earlier)
         self._clean(omi, (), earlier.volumes)
+        put_tags(self.cloud, [omi.omi_id], {VERIFIED: "yes"})
         share(self.cloud, omi.omi_id, self.spec.access, narrow=False)
+        self._describe(omi)
         return self._record(omi, documents=documents, claim=take_up(self.cloud, omi))
 
     def clean_up(self) -> None:
@@ -185,9 +188,9 @@ class Build:
         return omi
 
     def _is_leftover(self, omi: Omi) -> bool:
-        """Whether it is this build's own, was never verified and is shared with nobody, so that it may be removed."""
-        shared = omi.permissions is not None and omi.permissions.names(self.cloud.account)
-        return self._ours.recognises(omi) and VERIFIED not in omi.tags and not shared
+        """Whether it is this build's own, was never verified or held and is shared with nobody, so that it may go."""
+        private = omi.permissions is not None and not omi.permissions.names(self.cloud.account)
+        return self._ours.recognises(omi) and private and not omi.verified and CLAIM not in omi.tags
 
     def _is_wanted(self, omi: Omi) -> bool:
         """Whether it is this stack's own and of the same content, so that it may be verified and managed."""
@@ -342,6 +345,13 @@ class Build:
             except OmiError:
                 stays = f"{omi.omi_id} is verified, and who may launch it is not known; run `pulumi up` again"
             raise BuildError(f"{self.spec.name}: {error}; {stays}") from error
+
+    def _describe(self, omi: Omi) -> None:
+        """Have the description say that it was verified; where that is refused, the tag alone says so."""
+        try:
+            describe_verified(self.cloud, omi, self.identity)
+        except OmiError as error:
+            self.narrator.say(f"{omi.omi_id}: its description does not say that it was verified: {error}")
 
     def _sweep(
         self,

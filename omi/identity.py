@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from omi.image import ImageSpec
-from omi.owner import build_id_of
+from omi.owner import VERIFIED_MARK, build_id_of
 
 MAX_DESCRIPTION = 255
 """Characters of an OMI's description that EC2 allows; OUTSCALE's reference names no limit."""
@@ -47,13 +47,18 @@ class Identity:
 
     @property
     def description(self) -> str:
-        """The OMI's description; its build id tells a half-made OMI, which has no tags yet, from a foreign one.
+        """The description of an OMI in the making: its build id tells one that has no tags yet from a foreign one."""
+        return self.described(verified=False)
+
+    def described(self, *, verified: bool) -> str:
+        """The OMI's description; that it was verified is known by it even where its tags were taken off.
 
         Of a withdrawn one it ends with how far that is, since it is all that other accounts see of it.
         """
         spec = self.spec
         what = f"{spec.build.description} {spec.release} {spec.build.arch} r{spec.revision}"
-        end = f" ({self.build_id})" + (f"; {spec.withdrawal}" if spec.withdrawal else "")
+        end = f" ({self.build_id}{VERIFIED_MARK if verified else ''})"
+        end += f"; {spec.withdrawal}" if spec.withdrawal else ""
         return what[: MAX_DESCRIPTION - len(end)] + end
 
     @property

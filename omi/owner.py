@@ -14,6 +14,8 @@ CLAIM = "claim"
 """Key of the OMI's tag with the random value of the record that holds it; the record has the same one."""
 VERIFIED = "verified"
 """Key of the tag of an OMI that was verified once: no failure of a later run deletes it or narrows its access."""
+VERIFIED_MARK = ", verified"
+"""The same after the build id in its description."""
 
 
 def new_claim() -> str:

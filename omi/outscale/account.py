@@ -63,7 +63,7 @@ def _view(image: Omi, owner: Owner, vms: list[str], opened: Collection[str]) -> 
         omi=image.omi_id,
         tags=image.tags,
         managed=owner.owns(image.tags),
-        half_made=unfinished and build_id_of(owner, image.name) in image.description,
+        half_made=unfinished and not image.verified and build_id_of(owner, image.name) in image.description,
         digest=digest,
         access=Access(public=permissions.public, accounts=tuple(sorted(permissions.accounts))) if permissions else None,
         used_by=tuple(sorted(vms)),

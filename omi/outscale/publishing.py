@@ -10,6 +10,7 @@ from omi.identity import STAGE_TAGS, Identity
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags, read_omi, read_snapshots
 from omi.outscale.shapes import Omi
+from omi.owner import VERIFIED_MARK
 from omi.profile.model import EVERYONE, Access
 
 
@@ -48,6 +49,12 @@ def close_snapshots(cloud: Cloud, snapshot_ids: Sequence[str]) -> tuple[str, ...
     return tuple(opened)
 
 
+def describe_verified(cloud: Cloud, omi: Omi, identity: Identity) -> None:
+    """Say in the description, too, that the OMI was verified, since tags are easily lost."""
+    if VERIFIED_MARK not in omi.description:
+        _update(cloud, omi.omi_id, Description=identity.described(verified=True))
+
+
 def tell_stage(cloud: Cloud, omi: Omi, identity: Identity) -> None:
     """Make description and tags say how far the OMI's withdrawal is, and nothing of it where it is current."""
     tags = identity.stage_tags
@@ -56,8 +63,8 @@ def tell_stage(cloud: Cloud, omi: Omi, identity: Identity) -> None:
         cloud.call("DeleteTags", {"ResourceIds": [omi.omi_id], "Tags": pairs})
     if not omi.bears(tags):
         put_tags(cloud, [omi.omi_id], tags)
-    if omi.description != identity.description:
-        _update(cloud, omi.omi_id, Description=identity.description)
+    if omi.description != (described := identity.described(verified=omi.verified)):
+        _update(cloud, omi.omi_id, Description=described)
 
 
 def _update(cloud: Cloud, omi_id: str, **changes: Any) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from omi.errors import CloudError, first_problem
 from omi.outscale.cloud import Cloud
+from omi.owner import VERIFIED, VERIFIED_MARK
 from omi.profile.model import EVERYONE
 
 LEGACY = "legacy"
@@ -103,6 +104,11 @@ class Omi(Tagged):
     devices: tuple[Device, ...] = Field(default=(), alias="BlockDeviceMappings")
     modes: tuple[str, ...] = Field(default=(), alias="BootModes")
     permissions: Permissions | None = Field(default=None, alias="PermissionsToLaunch")
+
+    @property
+    def verified(self) -> bool:
+        """Whether its tag or its description says that it was verified once."""
+        return VERIFIED in self.tags or VERIFIED_MARK in self.description
 
     @property
     def snapshots(self) -> tuple[str, ...]:

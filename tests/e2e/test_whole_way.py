@@ -17,7 +17,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from omi.image import BuildVm
-from omi.owner import VERIFIED
+from omi.owner import CLAIM, VERIFIED, VERIFIED_MARK
 from omi.verify.facts import Facts
 from tests.e2e.project import Project, own
 from tests.sandbox.client import wait_for
@@ -163,8 +163,11 @@ def test_an_image_that_its_run_could_not_record_is_found_and_verified(project: P
     state = json.loads(project.pulumi("stack", "export", "-s", "e2e").text)["deployment"]["resources"]
     urn = next(one["urn"] for one in state if one["urn"].endswith(f"::{before['name']}"))
     assert project.pulumi("state", "delete", urn, "--yes", "-s", "e2e").code == 0
-    verified = {"Key": VERIFIED, "Value": "yes"}
-    project.oapi().call("DeleteTags", ResourceIds=[before["omi"]], Tags=[verified])
+    oapi, (image,) = project.oapi(), [each for each in project.images() if each["id"] == before["omi"]]
+    tags = [{"Key": key, "Value": image["tags"][key]} for key in (VERIFIED, CLAIM)]
+    oapi.call("DeleteTags", ResourceIds=[before["omi"]], Tags=tags)
+    described = oapi.call("ReadImages", Filters={"ImageIds": [before["omi"]]})["Images"][0]["Description"]
+    oapi.call("UpdateImage", ImageId=before["omi"], Description=described.replace(VERIFIED_MARK, ""))
     step = project.plan()[before["name"]]
     assert step["action"] == "adopt"
     assert "this stack's own, from an interrupted run" in step["reason"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import omi.build
+import omi.build as omi_build
 import omi.packer.attempt
 from omi.build import Build
 from omi.documents.kinds import SUFFIXES, file_name
@@ -377,18 +378,57 @@ def test_a_verified_image_is_taken_up_without_a_boot_and_nobody_loses_it(bench: 
 def test_no_failure_removes_a_verified_image(bench: Bench) -> None:
     spec = bench.account.spec()
     first = bench.build(spec)
-    tag = {"Key": "digest", "Value": spec.digest}
-    bench.account.cloud.call("DeleteTags", {"ResourceIds": [first.omi], "Tags": [tag]})
+    for keys in (("digest",), (VERIFIED, CLAIM, "digest"), ()):
+        lose_tags(bench, first.omi, *keys)
+        bench.build(spec)
+        bench.run_of(spec).clean_up()
+        assert bench.account.left() == {"image": [first.omi]}
+
+
+def test_a_verified_image_without_that_tag_gets_it_back_and_is_not_booted_again(bench: Bench) -> None:
+    spec = bench.account.spec()
+    first = bench.build(spec)
+    lose_tags(bench, first.omi, VERIFIED)
+    again = bench.build(spec)
+    assert (again.omi, again.verified, bench.booted) == (first.omi, True, [first.omi])
+    found = read_omi(bench.account.cloud, first.omi)
+    assert found is not None
+    assert VERIFIED in found.tags
+    assert found.description.endswith(f"({Identity(spec).build_id}, verified)")
+
+
+def test_one_that_is_held_or_of_whose_access_nothing_is_known_is_no_leftover(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = bench.account.spec()
+    omi = bench.account.register(spec.name, Identity(spec).description, {CLAIM: "5"})
     bench.build(spec)
-    bench.run_of(spec).clean_up()
-    assert bench.account.left() == {"image": [first.omi]}
+    assert bench.account.left() == {"image": [omi]}
+    lose_tags(bench, omi)
+
+    def unsaid(cloud: Cloud, name: str) -> Omi | None:
+        found = find_own(cloud, name)
+        return found.model_copy(update={"permissions": None}) if found else None
+
+    monkeypatch.setattr(omi_build, "find_own", unsaid)
+    bench.build(spec)
+    assert bench.account.left() == {"image": [omi]}
 
 
 def unverified(bench: Bench, spec: ImageSpec) -> str:
     """An image that a run built and did not verify."""
-    omi = bench.build(spec).omi
-    bench.account.cloud.call("DeleteTags", {"ResourceIds": [omi], "Tags": [{"Key": VERIFIED, "Value": "yes"}]})
-    return omi
+    record = bench.build(spec)
+    lose_tags(bench, record.omi, VERIFIED, CLAIM)
+    bench.account.cloud.call("UpdateImage", {"ImageId": record.omi, "Description": Identity(spec).description})
+    return record.omi
+
+
+def lose_tags(bench: Bench, omi: str, *keys: str) -> None:
+    """Take these tags off, or all of them."""
+    found = read_omi(bench.account.cloud, omi)
+    assert found is not None
+    tags = [{"Key": key, "Value": value} for key, value in found.tags.items() if key in keys or not keys]
+    bench.account.cloud.call("DeleteTags", {"ResourceIds": [omi], "Tags": tags})
 
 
 def test_an_orphan_of_the_same_content_is_verified_and_managed(bench: Bench) -> None:

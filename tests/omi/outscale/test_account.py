@@ -85,6 +85,8 @@ def test_what_an_interrupted_build_left_does_not_hold_its_name(access: CloudAcce
     assert left in view.by_omi
     assert view.by_name == {}
     assert list(view.revisions(identity.spec.name, "")) == []
+    client.call("UpdateImage", ImageId=left, Description=identity.described(verified=True))
+    assert identity.spec.name in read_account(Cloud.connect(access), OWNER).by_name
 
     tagged(client, left, dict(identity.tags))
     assert read_account(Cloud.connect(access), OWNER).by_name[identity.spec.name].managed

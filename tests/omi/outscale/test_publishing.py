@@ -141,6 +141,8 @@ def test_a_long_description_makes_room_for_the_stage_and_keeps_its_mark() -> Non
     identity = Identity(spec.model_copy(update={"build": long, "withdrawal": WITHDRAWAL}))
     assert len(identity.description) == MAX_DESCRIPTION
     assert identity.description.endswith(f" ({identity.build_id}); {WITHDRAWAL}")
+    assert len(identity.described(verified=True)) == MAX_DESCRIPTION
+    assert identity.described(verified=True).endswith(f" ({identity.build_id}, verified); {WITHDRAWAL}")
 
 
 def calls(sandbox: Sandbox) -> Iterator[str]:
