@@ -30,18 +30,25 @@ from cryptography.x509.oid import NameOID
 from omi.errors import OmiError
 from omi.outscale.cloud import Cloud
 from omi.outscale.credentials import Credentials
-from omi.outscale.rights import PACKER_CALLS
 from omi.packer.refusals import Refusal, refusal_of
 from omi.packer.signature import is_signed
 from omi.safe_json import read_json
 
 _HOST = "127.0.0.1"
+_CALLS = frozenset(
+    {
+        *("ReadAccounts", "ReadImages", "ReadVms", "ReadVolumes", "ReadSnapshots", "ReadSecurityGroups"),
+        *("CreateVms", "CreateTags", "StopVms", "CreateSnapshot", "CreateImage"),
+        *("DeleteVms", "DeleteSnapshot", "DeleteImage"),
+    }
+)
+"""Packer's plugin makes these in a build or when it cleans up after one. DeleteVolume isn't among them: the build VM's
+volumes go with it, and the program removes what is left."""
 _ACTION = re.compile(r"/api/v1/([A-Z][A-Za-z]{1,63})/?")
 _LONGEST = 4 * 1024 * 1024
 """Bytes of a request's body."""
 _IDLE = 600.0
 """Seconds that a connection may stay open without a request."""
-_NEEDLESS = "no build needs this call"
 _REPORTS = 20
 """Lines about refused calls in one build."""
 _END = 10.0
@@ -118,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not is_signed(self.path, headers, body, self.server.keys, dt.datetime.now(dt.UTC)):
             self.server.say_once("the gateway for Packer refused a call that this build's key didn't sign")
             self._answer(401, _error("1", "The signature does not match."))
-        elif action[1] not in PACKER_CALLS:
+        elif action[1] not in _CALLS:
             self.server.say_once(f"the gateway for Packer refused {action[1]}, which no build by it needs")
             self.server.refusals.append(
                 Refusal(action[1], 403, kind="AccessDenied", details="no build needs this call")

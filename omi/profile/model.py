@@ -106,9 +106,8 @@ class Build(_Model):
     """Path relative to the folder the setup script runs in to path relative to the folder of profiles."""
     setup_files: dict[str, SetupFile] = {}
     """What the two above name, by path relative to the folder of profiles."""
-    bootstrap: Literal["minimal", "tiny-cloud", "cloud-init"] = "tiny-cloud"
-    """What sets up a new instance from the metadata service; `minimal` is only of images that were made before there
-    were others."""
+    bootstrap: Literal["tiny-cloud", "cloud-init"] = "tiny-cloud"
+    """The program that sets up a new instance from the metadata service."""
     firmware: Firmware = "bios"
     """What starts the boot loader; `hybrid` boots both ways."""
     rebuild_on: RebuildOn = "content"

@@ -219,7 +219,6 @@ def essential_packages(build: Build) -> tuple[str, ...]:
 def bootstrap_services(build: Build) -> tuple[tuple[Runlevel, str], ...]:
     """The services, with their runlevels, that follow from the bootstrap, whatever the profile lists."""
     services: dict[str, tuple[tuple[Runlevel, str], ...]] = {
-        "minimal": (("default", "omi-first-boot"),),
         "tiny-cloud": (
             ("boot", "tiny-cloud-boot"),
             ("default", "tiny-cloud-early"),
@@ -247,7 +246,5 @@ def bootstrap_packages(build: Build) -> tuple[str, ...]:
     """What sets up a new instance; e2fsprogs-extra grows its root filesystem."""
     if build.bootstrap == "tiny-cloud":
         return ("e2fsprogs-extra", "tiny-cloud", "tiny-cloud-openrc")
-    if build.bootstrap == "cloud-init":
-        split = version_key(build.version) >= _SPLIT_DATASOURCES
-        return ("cloud-init", *(("cloud-init-datasource-ec2",) if split else ()), "e2fsprogs-extra")
-    return ()
+    split = version_key(build.version) >= _SPLIT_DATASOURCES
+    return ("cloud-init", *(("cloud-init-datasource-ec2",) if split else ()), "e2fsprogs-extra")

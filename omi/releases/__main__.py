@@ -1,4 +1,4 @@
-"""Prints the feed's JSON Schema, as `feed.v1.schema.json` holds it."""
+"""Prints the feed's JSON Schema, as `feed.schema.json` holds it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The JSON feed of a profile's images, for programs: as values, as a pure function of the releases' entries, as text.
 
-Its form is a promise (`feed.v1.schema.json`, printed by `python -m omi.releases`): within a format keys are only
+Its form is a promise (`feed.schema.json`, printed by `python -m omi.releases`): within a format keys are only
 added. What can't be told is null, so that every image has every key.
 """
 
@@ -21,7 +21,7 @@ from omi.releases.entry import Entry
 from omi.releases.latest import Latest, latest_of
 
 _STAGES = ("current", "deprecated", "private")
-SCHEMA_FILE = "feed.v1.schema.json"
+SCHEMA_FILE = "feed.schema.json"
 """The schema's file, here and beside the feeds."""
 
 

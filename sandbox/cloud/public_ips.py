@@ -46,7 +46,7 @@ def find(cloud: Cloud, caller: Account, *, address_id: str | None = None, ip: st
     raise CloudError(Fail.NO_PUBLIC_IP, f"The public IP '{ip}' does not exist.")
 
 
-def release(cloud: Cloud, caller: Account, address: PublicIp) -> None:
+def release(cloud: Cloud, address: PublicIp) -> None:
     """Give an address back; it must not be linked."""
     with cloud.transaction() as store:
         if address.vm_id is not None:

@@ -45,7 +45,6 @@ _LETTERS = {
     "install_if": "i",
     "replaces": "r",
 }
-_LISTS = {"depend", "provides", "replaces"}
 
 
 @dataclass(frozen=True)

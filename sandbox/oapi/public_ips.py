@@ -54,7 +54,7 @@ class DeletePublicIpRequest(Request):
 @action("DeletePublicIp", DeletePublicIpRequest)
 def delete_address(cloud: Cloud, caller: Account, request: DeletePublicIpRequest) -> Json:
     address = public_ips.find(cloud, caller, address_id=request.public_ip_id, ip=request.public_ip)
-    public_ips.release(cloud, caller, address)
+    public_ips.release(cloud, address)
     return {}
 
 

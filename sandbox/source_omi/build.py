@@ -67,7 +67,6 @@ _FAILURES = (
     ),
 )
 
-_TELLING = ("dpkg: error", "E:", "mke2fs:", "unshare:", "qemu-img:")
 
 Progress = Callable[[str], None]
 

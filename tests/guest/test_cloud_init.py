@@ -48,7 +48,7 @@ def test_sshd_waits_for_its_key_and_makes_no_three(root: Path, tmp_path: Path) -
     [
         ("cloud-init", "cloud-init is not installed"),
         ("tiny-cloud", "neither /lib/tiny-cloud nor /usr/lib/tiny-cloud has tiny-cloud's init"),
-        ("minimal", "BOOTSTRAP is minimal"),
+        ("other", "BOOTSTRAP is other"),
     ],
 )
 def test_what_is_not_there_is_named(root: Path, tmp_path: Path, bootstrap: str, reason: str) -> None:

@@ -58,7 +58,6 @@ class Outcome:
     """What a person had to run besides the one `pulumi up`."""
     pending: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    lone_hosts: int = 0
     """Language hosts of Pulumi's that outlived their CLI; they end by themselves within five minutes."""
     seconds: float = 0
 
@@ -240,7 +239,7 @@ class Runner:
         self._tidy(outcome)
 
     def _tidy(self, outcome: Outcome) -> None:
-        outcome.lone_hosts = self.arena.end_lone_hosts()
+        self.arena.end_lone_hosts()
         self.arena.forget_temporaries()
 
     def _require_good(self, seen: Seen, when: str) -> None:

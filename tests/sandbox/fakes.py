@@ -122,9 +122,6 @@ class FakeMachines:
     def delete_snapshot(self, snapshot_id: str) -> None:
         self._path(snapshot_id).unlink(missing_ok=True)
 
-    def snapshot_allocated_bytes(self, snapshot_id: str) -> int:
-        return self._path(snapshot_id).stat().st_size
-
     def start_vm(self, spec: MachineSpec, metadata: Metadata) -> None:
         self._fail("start_vm")
         for disk in spec.disks:

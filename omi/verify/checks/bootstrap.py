@@ -8,13 +8,8 @@ from omi.verify.facts import Expected, Facts
 
 
 def check_bootstrap(facts: Facts, expected: Expected) -> Iterator[str]:
-    """The profile's bootstrap is there and done; instance, host name and key are those that the metadata service tells.
-
-    Nothing for `minimal`, of which no images are made any more.
-    """
+    """The profile's bootstrap is there and done; instance, host name and key are the metadata service's."""
     wanted = expected.build.bootstrap
-    if wanted == "minimal":
-        return
     found = facts.one("bootstrap")
     if found != wanted:
         yield f"the instance is set up by {found or 'nothing'} instead of {wanted}"

@@ -58,10 +58,5 @@ class StubDisks:
             new.write_text(json.dumps({"settings": settings}), encoding="utf-8")
             new.replace(path)
 
-    def allocated_bytes(self, disk_id: str) -> int:
-        """Bytes on this machine's disk."""
-        with file_errors():
-            return self._path(disk_id).stat().st_blocks * 512
-
     def _path(self, disk_id: str) -> Path:
         return self._folder / f"{disk_id}.json"

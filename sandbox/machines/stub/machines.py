@@ -60,10 +60,6 @@ class StubMachines:
         """See the protocol."""
         self._disks.delete(snapshot_id)
 
-    def snapshot_allocated_bytes(self, snapshot_id: str) -> int:
-        """See the protocol."""
-        return self._disks.allocated_bytes(snapshot_id)
-
     def start_vm(self, spec: MachineSpec, metadata: Metadata) -> None:
         """See the protocol; its SSH answers when this returns."""
         if not spec.disks:

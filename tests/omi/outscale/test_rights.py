@@ -13,7 +13,6 @@ from omi.errors import CredentialsError
 from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own
-from omi.outscale.rights import PACKER_CALLS, find_denied
 from sandbox.oapi import ACTIONS
 from tests.sandbox.client import Sandbox
 
@@ -62,21 +61,3 @@ def test_a_refused_call_is_named_as_a_policy_names_it(sandbox: Sandbox, access: 
     may(sandbox, "api:ReadAccounts")
     with pytest.raises(CredentialsError, match=r"may not call api:ReadAccounts.*docs/eim-policy\.json"):
         _ = Cloud.connect(access).account
-
-
-def test_what_packer_was_refused_is_found_by_dry_runs_that_do_nothing(sandbox: Sandbox, access: CloudAccess) -> None:
-    before = sandbox.control("GET", "inventory")
-    oapi = Cloud.connect(access)
-    assert find_denied(oapi) is None
-    for action in PACKER_CALLS:
-        may(sandbox, f"api:{action}")
-        denied = find_denied(oapi)
-        assert denied is not None
-        assert f"may not call api:{action} at" in str(denied)
-    assert sandbox.control("GET", "inventory") == before
-
-
-def test_its_dry_runs_are_calls_that_exist_with_parameters_that_they_take(sandbox: Sandbox) -> None:
-    for action, parameters in PACKER_CALLS.items():
-        assert action in ACTIONS
-        assert sandbox.oapi("main").call(action, DryRun=True, **parameters) == {}

@@ -144,13 +144,6 @@ def test_what_sets_up_instances_brings_its_packages(bootstrap: str, version: str
     assert {line for line in lines if "cloud" in line or line == "e2fsprogs-extra"} == packages
 
 
-def test_an_image_made_before_there_was_a_choice_is_read_as_it_was() -> None:
-    old = build(PROFILE).model_dump(mode="json") | {"bootstrap": "minimal"}
-    read = Build.model_validate(old)
-    assert content(read)["bootstrap"] == "minimal"
-    assert not [line for line in package_lines(read) if "cloud" in line]
-
-
 def test_the_digest_covers_release_scripts_and_template(tmp_path: Path) -> None:
     guest, template = tmp_path / "guest", tmp_path / "image.pkr.hcl"
     guest.mkdir()
