@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from omi.errors import OmiError
 from omi.outscale.cloud import Cloud
+from omi.outscale.shapes import Shape, parsed
+
+
+class Quota(Shape):
+    """One of them; 0 at most means that there is no limit (OAPI's reference, schema Quota)."""
+
+    name: str = Field(default="", alias="Name")
+    used: int = Field(default=0, alias="UsedValue")
+    most: int = Field(default=0, alias="MaxValue")
+
+    @property
+    def left(self) -> int | None:
+        """How many more there may be; None without a limit."""
+        return max(0, self.most - self.used) if self.most else None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.used} of {self.most})"
+
+
+class _Kind(Shape):
+    """Those of one resource, or of the whole account."""
+
+    of: str = Field(default="", alias="QuotaType")
+    quotas: tuple[Quota, ...] = Field(default=(), alias="Quotas")
+
+
+def read_quotas(cloud: Cloud) -> list[Quota]:
+    """Those of the whole account. Raises CredentialsError or CloudError."""
+    kinds = cloud.read_all("ReadQuotas", "QuotaTypes")
+    read = [parsed(_Kind, each, "ReadQuotas", cloud) for each in kinds]
+    return [quota for kind in read if kind.of == "global" for quota in kind.quotas]
 
 
 def used_up(cloud: Cloud) -> list[str]:
     """Quotas that leave no room, as `vm_limit (5 of 5)`; none where they can't be read, since it is only told."""
-    found: list[str] = []
     try:
-        for kind in cloud.call("ReadQuotas", {}).get("QuotaTypes") or []:
-            for quota in kind.get("Quotas") or []:
-                used, most = quota.get("UsedValue"), quota.get("MaxValue")
-                if isinstance(used, int) and isinstance(most, int) and used >= most:
-                    found.append(f"{quota.get('Name')} ({used} of {most})")
-    except (OmiError, AttributeError, TypeError):
+        return [str(quota) for quota in read_quotas(cloud) if quota.left == 0]
+    except OmiError:
         return []
-    return found

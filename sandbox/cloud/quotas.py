@@ -48,7 +48,7 @@ class Quotas:
         self._owned = owned
 
     def value(self, quota: Quota) -> int:
-        """The limit."""
+        """The limit; 0 is none (OAPI's reference, schema Quota)."""
         return self.values.get(quota.name, quota.usual)
 
     def used(self, caller: Account, quota: Quota) -> int:
@@ -60,7 +60,7 @@ class Quotas:
     @contextmanager
     def kept(self, caller: Account) -> Iterator[None]:
         """Refuse what would make more than a quota allows: raises CloudError at the end, before it is on disk."""
-        before = {quota: self.used(caller, quota) for quota in QUOTAS if quota.name in self.values}
+        before = {quota: self.used(caller, quota) for quota in QUOTAS if self.values.get(quota.name)}
         yield
         for quota, count in before.items():
             if self.used(caller, quota) > max(count, self.value(quota)):

@@ -116,9 +116,10 @@ def test_what_breaks_on_the_way_leaves_the_home_region_published_and_nothing_els
 
 
 def test_a_used_up_quota_there_is_told(project: Project) -> None:
-    project.control("quotas", {"image_limit": 0}, "PUT")
+    full = {"status": 400, "code": "10000", "type": "TooManyResources (QuotaExceded)"}
+    fault(project, action="CreateImage", profile="main-us", **full)
     done = project.up()
-    project.control("quotas", {}, "PUT")
+    fault(project)
     assert done.code != 0
     assert "the account's quota is used up" in done.text
     assert project.left() == {}

@@ -34,7 +34,7 @@ from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
 from omi.verify.size import Size
 from tests.omi.conftest import Account, FakePacker
-from tests.sandbox.client import register, wait_for
+from tests.sandbox.client import launch, register, wait_for
 
 
 class Bench:
@@ -101,14 +101,16 @@ def test_a_build_leaves_one_verified_tagged_image_and_nothing_else(bench: Bench)
 
 def test_a_quota_that_is_used_up_is_told_and_the_next_run_builds(bench: Bench) -> None:
     sandbox = bench.account.sandbox
-    sandbox.control("PUT", "quotas", {"vm_limit": 0})
+    other = launch(bench.account.oapi)
+    sandbox.control("PUT", "quotas", {"vm_limit": 1})
     told = (
-        r"400 Bad Request \(CreateVms: TooManyResources .QuotaExceded. \(10010\): .*\); used up: vm_limit \(0 of 0\); "
+        r"400 Bad Request \(CreateVms: TooManyResources .QuotaExceded. \(10010\): .*\); used up: vm_limit \(1 of 1\); "
         "the account's quota is used up: remove what is not needed"
     )
     with pytest.raises(BuildError, match=told):
         bench.build(bench.account.spec())
-    assert bench.account.left() == {}
+    bench.account.oapi.call("DeleteVms", VmIds=[other])
+    assert wait_for(bench.account.left, lambda left: not left) == {}
     sandbox.control("PUT", "quotas", {})
     record = bench.build(bench.account.spec())
     assert bench.account.left() == {"image": [record.omi]}

@@ -26,11 +26,13 @@ def test_one_more_than_the_quota_is_refused_and_leaves_nothing(sandbox: Sandbox,
 
 
 def test_a_quota_that_was_lowered_hinders_only_what_would_make_more(sandbox: Sandbox, oapi: Oapi) -> None:
-    volume = empty_volume(oapi)
-    sandbox.control("PUT", "quotas", {"volume_limit": 0, "vm_limit": 5})
-    oapi.call("DeleteVolume", VolumeId=volume)
-    with pytest.raises(Refused, match="volume_limit of 0 is reached"):
+    volumes = [empty_volume(oapi) for _ in range(3)]
+    sandbox.control("PUT", "quotas", {"volume_limit": 1, "vm_limit": 5})
+    oapi.call("DeleteVolume", VolumeId=volumes[0])
+    with pytest.raises(Refused, match="volume_limit of 1 is reached"):
         launch(oapi)
+    sandbox.control("PUT", "quotas", {"volume_limit": 0, "vm_limit": 0})
+    launch(oapi)
 
 
 def test_an_account_with_too_many_requests_is_refused_and_the_others_are_not(sandbox: Sandbox, oapi: Oapi) -> None:
