@@ -11,7 +11,8 @@ _CAPACITY = (
 )
 _POLICY = "allow it in the EIM user's policy: docs/eim-policy.json holds all that a build needs"
 _LOCKED = "the key is locked after wrong tries: wait a minute, then run again with the right one"
-_TYPE = "set vm.vm_type and vm.verify_vm_type to types that the Region has"
+SUBREGION = "set vm.subregion to a Subregion that the Region has, or take it out"
+TYPE = "set vm.vm_type and vm.verify_vm_type to types that the Region has"
 _BY_CODE: Mapping[str, str] = {
     "4": _POLICY,
     "5": _POLICY,
@@ -20,11 +21,11 @@ _BY_CODE: Mapping[str, str] = {
     "13": _LOCKED,
     "14": "the account's API access rules don't let this machine in: add its address to one of them",
     "20": "the account's password has expired: renew it in Cockpit",
-    "4073": _TYPE,
-    "4081": "set vm.subregion to a Subregion that the Region has, or take it out",
+    "4073": TYPE,
+    "4081": SUBREGION,
     "5023": "the OMI is gone: run again",
-    "5024": _TYPE,
-    "5059": _TYPE,
+    "5024": TYPE,
+    "5059": TYPE,
     "9015": "another OMI of the account bears the name: run again, and it is adopted",
 }
 

@@ -1,0 +1,80 @@
+"""The calls that building, keeping and copying images takes, and which of them a key may not make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from omi.errors import CloudError, CredentialsError
+from omi.outscale.cloud import Cloud
+from omi.outscale.refused import RefusedKeyError
+
+_NONE = "00000000"
+_TAGS = [{"Key": "project", "Value": "alpine-omi"}]
+_NAME = "alpine-omi dry run"
+_RULE = {"IpProtocol": "tcp", "FromPortRange": 22, "ToPortRange": 22, "IpRanges": ["192.0.2.1/32"]}
+Calls = Mapping[str, Mapping[str, Any]]
+"""Parameters by action; they name nothing that exists."""
+CALLS: Calls = {
+    "ReadAccounts": {},
+    "ReadImages": {},
+    "ReadVms": {},
+    "ReadVolumes": {},
+    "ReadSnapshots": {},
+    "ReadSecurityGroups": {},
+    "CreateVms": {"ImageId": f"ami-{_NONE}"},
+    "CreateTags": {"ResourceIds": [f"i-{_NONE}"], "Tags": _TAGS},
+    "StopVms": {"VmIds": [f"i-{_NONE}"]},
+    "CreateSnapshot": {"VolumeId": f"vol-{_NONE}"},
+    "CreateImage": {"ImageName": _NAME, "VmId": f"i-{_NONE}"},
+    "DeleteVms": {"VmIds": [f"i-{_NONE}"]},
+    "DeleteSnapshot": {"SnapshotId": f"snap-{_NONE}"},
+    "DeleteImage": {"ImageId": f"ami-{_NONE}"},
+    "CreateKeypair": {"KeypairName": _NAME},
+    "CreateSecurityGroup": {"SecurityGroupName": _NAME, "Description": _NAME},
+    "CreateSecurityGroupRule": {"SecurityGroupId": f"sg-{_NONE}", "Flow": "Inbound", "Rules": [_RULE]},
+    "DeleteKeypair": {"KeypairName": _NAME},
+    "DeleteSecurityGroup": {"SecurityGroupId": f"sg-{_NONE}"},
+    "DeleteTags": {"ResourceIds": [f"i-{_NONE}"], "Tags": _TAGS},
+    "DeleteVolume": {"VolumeId": f"vol-{_NONE}"},
+    "ReadConsoleOutput": {"VmId": f"i-{_NONE}"},
+    "ReadKeypairs": {},
+    "ReadQuotas": {},
+    "ReadSubregions": {},
+    "ReadTags": {},
+    "ReadVmTypes": {},
+    "UpdateImage": {"ImageId": f"ami-{_NONE}", "Description": _NAME},
+    "UpdateSnapshot": {"SnapshotId": f"snap-{_NONE}", "PermissionsToCreateVolume": {}},
+}
+"""Those of docs/eim-policy.json."""
+COPY_CALLS: Calls = {
+    "CreateImageExportTask": {
+        "ImageId": f"ami-{_NONE}",
+        "OsuExport": {"DiskImageFormat": "raw", "OsuBucket": "alpine-omi-dry-run"},
+    },
+    "ReadImageExportTasks": {},
+}
+"""Those of docs/eim-policy-copy.json that are OAPI's."""
+
+
+def denied_calls(cloud: Cloud, calls: Calls) -> list[str]:
+    """Those of the calls that the key may not make, as policies name them: `api:CreateVms`.
+
+    Asked by DryRun, which "checks whether you have the required permissions to perform the action" and does nothing
+    (OUTSCALE API's reference). After each refusal a call is made that is known to be allowed, so that no row of them
+    looks like guessing a key, which four wrong tries in a row lock. Raises CredentialsError where that is refused, too,
+    and CloudError where the cloud can't be asked.
+    """
+    denied = []
+    for action, parameters in calls.items():
+        try:
+            cloud.call(action, {**parameters, "DryRun": True})
+        except RefusedKeyError:
+            raise
+        except CredentialsError:
+            denied.append(f"api:{action}")
+            cloud.call("ReadAccounts")
+        except CloudError as error:
+            if not error.code:  # no answer that counts; else it found something wrong with a call that names nothing
+                raise
+    return denied
