@@ -21,6 +21,7 @@ COMMANDS = {
     "delete": "delete.delete",
     "claim": "claim.claim",
     "fork": "fork.fork",
+    "doctor": "doctor.doctor",
     "images": "stack.images",
     "import": "import_old.import_old",
     "migrate": "migrate.migrate_profiles",

@@ -32,7 +32,7 @@ def render_table(plan: Plan) -> str:
     lines = [render_columns([head, *rows])] if rows else ["There are no images, and none is wanted."]
     lines += [f"warning: {warning}" for warning in plan.warnings]
     lines += [f"refused: {refusal}" for refusal in plan.refused]
-    return "\n".join([*lines, _totals(plan)])
+    return "\n".join([*lines, totals(plan)])
 
 
 def _rank(step: Step, plan: Plan) -> tuple[int, int]:
@@ -49,7 +49,8 @@ def _rows(step: Step) -> Iterator[tuple[str, ...]]:
         yield ("~", step.build, step.name, change.kind.value, change.reason)
 
 
-def _totals(plan: Plan) -> str:
+def totals(plan: Plan) -> str:
+    """What is to be done, in one line."""
     actions = Counter(step.action for step in plan.steps if not step.updates)
     changes = Counter(change.kind for step in plan.steps for change in step.changes)
     told = [(actions[action], action.value) for action in _ORDER]

@@ -135,6 +135,18 @@ def exported_state(stack: str) -> dict[str, Any]:
     return deployment_of(done.stdout, stack)
 
 
+def backend_url() -> str:
+    """Where Pulumi keeps state now; raises ToolError or StateError."""
+    done = _run(["pulumi", "whoami", "--json"])
+    try:
+        return str(read_json(done.stdout)["url"])
+    except (ValueError, KeyError, TypeError) as error:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise StateError(
+            f"Pulumi's backend: {lines[-1].removeprefix('error: ')}; set PULUMI_BACKEND_URL to one that can be reached"
+        ) from error
+
+
 def deployment_of(text: str, stack: str) -> dict[str, Any]:
     """The deployment in what `pulumi stack export` prints; StateError if there is none such in it."""
     try:

@@ -73,7 +73,7 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
     with ThreadPoolExecutor(max_workers=len(regions), thread_name_prefix="account") as other:
         asked = [other.submit(_account, connections[each.name], each, owner) for each in regions]
         staying = Ledger.of(image for each in regions if each.is_wanted for image in each.ledger.images)
-        expanded, upstream = _discover(profile, settings, staying, today)
+        expanded, upstream = discover_builds(profile, settings, staying, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
         offers, warnings = _offers(settings, trusted)
         upstream = replace(upstream, warnings=(*upstream.warnings, *warnings))
@@ -88,7 +88,9 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
         return Survey(expanded, upstream, accounts, today, owner, offers, held.memory, unreached)
 
 
-def _discover(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
+def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
+    """The profile with the builds that `discover` adds, given the images that stay, and Alpine's releases."""
+
     def expand(upstream: Upstream) -> Profile:
         if profile.discover is None:
             return profile

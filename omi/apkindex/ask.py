@@ -33,6 +33,8 @@ class Offered:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     """By build, but for those whose indexes couldn't be had."""
     warnings: tuple[str, ...] = ()
+    unreached: Mapping[str, str] = field(default_factory=dict)
+    """Why, of each index that couldn't be had, by URL."""
 
 
 def read_offered(settings: Settings, builds: Sequence[Build], cache_dir: Path, limit: float = LIMIT) -> Offered:
@@ -56,7 +58,8 @@ def read_offered(settings: Settings, builds: Sequence[Build], cache_dir: Path, l
                 offers[build.name] = Offer(indexes, tuple(map(read_dependency, package_lines(build))))
             except ValueError as error:
                 warnings.append(f"{build.name}: {_UNKNOWN}: {error}")
-    return Offered(offers, tuple(warnings))
+    unreached = {url: answer.problem for url, answer in got.items() if answer.problem is not None}
+    return Offered(offers, tuple(warnings), unreached)
 
 
 _UNKNOWN = "whether newer packages are offered is not known, so only its content decides"

@@ -31,7 +31,7 @@ from omi.outscale.credentials import Credentials, find_credentials
 from omi.outscale.exchange import exchange
 from omi.outscale.faults import not_the_api, refusal, translate
 from omi.outscale.pace import Pace
-from omi.outscale.reaching import clock_error
+from omi.outscale.reaching import clock_error, seconds_ahead
 from omi.outscale.refused import tried_once
 from omi.places import expand
 from omi.safe_json import read_json
@@ -89,6 +89,8 @@ class Cloud:
         self.access = access
         self.credentials = credentials
         self.pace = Pace.of(access.api, credentials.access_key)
+        self.ahead: float | None = None
+        """Seconds that this machine's clock is ahead of the cloud's, as its last answer that bore a date showed."""
         self._answered = False
 
     @classmethod
@@ -217,6 +219,8 @@ class Cloud:
         self.pace.wait()
         SigV4Auth(keys, "osc", self.access.region).add_auth(request)
         reply = exchange(self._session, request.prepare(), self.access.limits.connect + self.access.limits.answer)
+        if (ahead := seconds_ahead(reply.headers)) is not None:
+            self.ahead = ahead
         if reply.status in _THROTTLED:
             self.pace.slow_down()
         if reply.status == HTTPStatus.UNAUTHORIZED and (wrong := clock_error(self.access.api, reply.headers)):

@@ -101,7 +101,7 @@ def ssh_source(setting: str, api: str) -> str:
             return str(ipaddress.ip_network(setting, strict=False))
         except ValueError as error:
             raise BuildError(f"vm.ssh_source: {setting!r} is no CIDR ({error}); give one like 192.0.2.7/32") from error
-    address = ipaddress.ip_address(_own_address(api))
+    address = ipaddress.ip_address(own_address(api))
     if address.is_loopback or address.is_global:
         return f"{address}/32"
     raise BuildError(
@@ -110,7 +110,8 @@ def ssh_source(setting: str, api: str) -> str:
     )
 
 
-def _own_address(url: str) -> str:
+def own_address(url: str) -> str:
+    """This machine's address on the way to `url`. Raises CloudError where there is no way."""
     host, port = urlsplit(url).hostname or "", urlsplit(url).port or 443
     try:
         found = within(_LOOKUP, lambda: socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM))

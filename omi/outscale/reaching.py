@@ -30,7 +30,7 @@ from omi.image import CloudAccess
 
 _SHOWN = 160
 """Characters of a library's words that are shown."""
-_SKEW = 120.0
+SKEW = 120.0
 """Seconds that this machine's clock may be off before a refused signature is put down to it."""
 _UNROUTED = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 _LOCAL = "for the local cloud run `python -m sandbox start`"
@@ -61,20 +61,29 @@ def unreached(error: BotoCoreError, action: str, url: str, access: CloudAccess) 
     return CloudError(f"{url}: {action} failed: {one_line(str(reason), _SHOWN)}; run again")
 
 
-def clock_error(url: str, headers: Mapping[str, str], now: datetime | None = None) -> CredentialsError | None:
+def clock_error(url: str, headers: Mapping[str, str]) -> CredentialsError | None:
     """The error for a signature that was refused because this machine's clock is wrong; None where it is right."""
+    ahead = seconds_ahead(headers)
+    if ahead is None or abs(ahead) <= SKEW:
+        return None
+    return CredentialsError(
+        f"credentials: {url} refused the signature, and this machine's clock is {clock_words(ahead)}: "
+        "set the clock (chronyd, ntpd), then run again; the access key may well be right"
+    )
+
+
+def seconds_ahead(headers: Mapping[str, str]) -> float | None:
+    """How far this machine's clock is ahead of the one of a server that just answered so; None where it didn't say."""
     try:
         theirs = parsedate_to_datetime(next(value for name, value in headers.items() if name.lower() == "date"))
     except (StopIteration, ValueError):
         return None
-    ahead = ((now or datetime.now(UTC)) - theirs.replace(tzinfo=theirs.tzinfo or UTC)).total_seconds()
-    if abs(ahead) <= _SKEW:
-        return None
-    which = "ahead of" if ahead > 0 else "behind"
-    return CredentialsError(
-        f"credentials: {url} refused the signature, and this machine's clock is {abs(ahead):.0f} s {which} the "
-        "server's: set the clock (chronyd, ntpd), then run again; the access key may well be right"
-    )
+    return (datetime.now(UTC) - theirs.replace(tzinfo=theirs.tzinfo or UTC)).total_seconds()
+
+
+def clock_words(ahead: float) -> str:
+    """Such a difference in words."""
+    return f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
 
 
 def _causes(error: BotoCoreError) -> Iterator[BaseException]:

@@ -30,6 +30,14 @@ TIMING = "boot.txt"
 _LOGIN_TRIES = 3
 
 
+def verify_size(size: int) -> int:
+    """GiB of the disk that an image of `size` GiB is verified on.
+
+    It is a quarter larger: on a disk hardly larger than the image one could not tell whether the root grew.
+    """
+    return size + max(1, -(-size // 4))
+
+
 @dataclass(frozen=True)
 class Verified:
     """`boot_seconds` from the VM's start to its SSH banner; `size` after this first boot; `installed` by apk."""
@@ -93,15 +101,13 @@ class Verification:
         return f" by {boot_mode}" if len(self.identity.spec.build.boot_modes) > 1 else ""
 
     def _launch(self, omi: Omi, boot_mode: str) -> Launch:
-        # a quarter larger: on a disk hardly larger than the image one could not tell whether the root grew
-        size = omi.volume_size + max(1, -(-omi.volume_size // 4))
         return Launch(
             omi_id=omi.omi_id,
             vm_type=self.identity.spec.vm.verify_vm_type,
             key_name=self.identity.verify_key,
             group_id=self.group_id,
             root_device=omi.root_device,
-            root_size=size,
+            root_size=verify_size(omi.volume_size),
             tags={**self.identity.run_tags, "Name": f"{omi.name} verify"},
             boot_mode=boot_mode if len(self.identity.spec.build.boot_modes) > 1 else None,
             subregion=self.identity.spec.vm.subregion,

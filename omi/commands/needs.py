@@ -1,0 +1,47 @@
+"""What a plan takes of the account's quotas while its images are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from omi.outscale.quotas import Quota
+from omi.plan import Action, Plan, PlannedImage
+from omi.verify.boot import verify_size
+
+
+def made_in(plan: Plan, region: str) -> list[PlannedImage]:
+    """The images that the plan makes in a Region."""
+    steps = (*plan.of(Action.BUILD), *plan.of(Action.REBUILD))
+    return [step.image for step in steps if isinstance(step.image, PlannedImage) and step.region == region]
+
+
+def needs(made: Sequence[PlannedImage], at_once: int, source_size: int) -> Mapping[str, int]:
+    """By the quota's name; `at_once` images are made side by side, from a source OMI of so many GiB.
+
+    Each has one VM at a time: one that builds it on a volume of its own (a copy has none), then one that verifies it.
+    """
+    sizes = sorted((_gib(image, source_size) for image in made), reverse=True)[:at_once]
+    volumes = sorted((1 if image.copy_from else 2 for image in made), reverse=True)[:at_once]
+    return {
+        "vm_limit": len(sizes),
+        "volume_limit": sum(volumes),
+        "volume_size_limit": sum(sizes),
+        "snapshot_limit": len(made),
+        "image_limit": len(made),
+        "keypair_limit": len(sizes),
+        "sg_limit": len(sizes),
+    }
+
+
+def _gib(image: PlannedImage, source_size: int) -> int:
+    size = image.build.volume_size
+    return verify_size(size) if image.copy_from else max(verify_size(size), size + source_size)
+
+
+def lacking(wanted: Mapping[str, int], quotas: Sequence[Quota]) -> list[str]:
+    """The quotas that don't hold what is needed, in words."""
+    return [
+        f"{quota} has room for {quota.left} more, {wanted[quota.name]} are needed"
+        for quota in quotas
+        if quota.left is not None and quota.left < wanted.get(quota.name, 0)
+    ]
