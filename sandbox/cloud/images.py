@@ -7,10 +7,11 @@ import re
 
 from sandbox.cloud import vmdisks
 from sandbox.cloud.context import Cloud
-from sandbox.cloud.devices import DeviceRequest, check_device_name, check_root_device, check_volume
+from sandbox.cloud.devices import check_device_name, check_root_device, check_volume
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.ids import check_id
 from sandbox.cloud.model import Account, Image, ImageMapping, Permissions, Snapshot, Vm, now
+from sandbox.cloud.request import DevicePart
 from sandbox.cloud.snapshots import changed_permissions, create_snapshot, start_copy, usable_snapshot
 
 log = logging.getLogger("sandbox")
@@ -45,7 +46,7 @@ def register_image(
     description: str,
     architecture: str,
     root_device: str | None,
-    devices: list[DeviceRequest],
+    devices: list[DevicePart],
 ) -> Image:
     """An image over snapshots; legacy only, as on OUTSCALE."""
     with cloud.transaction():
@@ -91,12 +92,13 @@ def imported_image(
         )
 
 
-def _mapping(cloud: Cloud, caller: Account, device: DeviceRequest, root: str) -> ImageMapping:
-    if not device.snapshot_id:
+def _mapping(cloud: Cloud, caller: Account, device: DevicePart, root: str) -> ImageMapping:
+    disk = device.disk
+    if not disk.snapshot_id:
         raise CloudError(Fail.NO_MAPPED_SNAPSHOT, f"The mapping of {device.device_name} names no snapshot.")
-    snapshot = usable_snapshot(cloud, caller, device.snapshot_id)
-    size, kind, iops = check_volume(device.size, device.type, device.iops, snapshot.size)
-    delete = device.delete_on_vm_deletion
+    snapshot = usable_snapshot(cloud, caller, disk.snapshot_id)
+    size, kind, iops = check_volume(disk.volume_size, disk.volume_type, disk.iops, snapshot.size)
+    delete = disk.delete_on_vm_deletion
     return ImageMapping(
         device_name=check_device_name(device.device_name, root=root),
         snapshot_id=snapshot.id,

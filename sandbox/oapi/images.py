@@ -7,13 +7,11 @@ from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.filters import Getter, maybe
 from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping, Permissions
+from sandbox.cloud.request import BootMode, DevicePart, Part, Request
 from sandbox.cloud.seeds import alias_of
 from sandbox.oapi.base import (
-    BootMode,
     Json,
-    Part,
     ReadRequest,
-    Request,
     action,
     date,
     filtered,
@@ -23,7 +21,7 @@ from sandbox.oapi.base import (
     tag_views,
     without_none,
 )
-from sandbox.oapi.devices import DevicePart, PermissionsPart
+from sandbox.oapi.devices import PermissionsPart
 
 DEFAULT_ARCHITECTURE = "x86_64"
 """OUTSCALE's default."""
@@ -177,7 +175,7 @@ def _made(cloud: Cloud, caller: Account, request: CreateImageRequest, mode: str)
         description=description,
         architecture=request.architecture or DEFAULT_ARCHITECTURE,
         root_device=request.root_device_name,
-        devices=[each.request() for each in request.block_device_mappings or []],
+        devices=request.block_device_mappings or [],
     )
 
 
