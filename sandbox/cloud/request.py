@@ -1,4 +1,4 @@
-"""Requests as OAPI's clients write them: those for disks and VMs, and the base of all."""
+"""Requests as OAPI's clients write them: those for disks, images and VMs, and the base of all."""
 
 from __future__ import annotations
 
@@ -50,6 +50,22 @@ class VmDevicePart(DevicePart):
     """One block device mapping of a VM that is to be created."""
 
     no_device: str | None = None
+
+
+class CreateImageRequest(Request):
+    architecture: str | None = None
+    block_device_mappings: list[DevicePart] | None = None
+    boot_modes: list[BootMode] | None = None
+    description: str | None = None
+    file_location: str | None = None
+    image_name: str | None = None
+    no_reboot: bool | None = None
+    product_codes: list[str] | None = None
+    root_device_name: str | None = None
+    source_image_id: str | None = None
+    source_region_name: str | None = None
+    tpm_mandatory: bool | None = None
+    vm_id: str | None = None
 
 
 class PlacementPart(Part):
