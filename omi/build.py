@@ -36,9 +36,9 @@ from omi.outscale.images import (
 )
 from omi.outscale.publishing import close_snapshots, describe_verified, share
 from omi.outscale.shapes import LEGACY, Omi
-from omi.outscale.sweep import Leftovers, sweep
+from omi.outscale.sweep import Builds, Search, clean_up
 from omi.outscale.waiting import InterruptedBuildError, pause
-from omi.owner import CLAIM, VERIFIED, maker_of
+from omi.owner import CLAIM, VERIFIED, maker_of, working_name
 from omi.packer.attempt import Attempt, BusyCloudError, artifact
 from omi.packer.gateway import open_gateway
 from omi.packer.inputs import (
@@ -223,7 +223,7 @@ class Build:
 
     @property
     def _working_name(self) -> str:
-        return f"{self.spec.name[:100]}-{self.identity.build_id}"
+        return working_name(self.spec.name, self.identity.build_id)
 
     def _remove_leftover(self, name: str) -> None:
         """Remove the OMI that a run left under this name, the working one perhaps: Packer would stop at it.
@@ -361,13 +361,8 @@ class Build:
         group: bool = True,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        left = Leftovers(
-            build_id=self.identity.build_id,
-            key_names=(self.identity.build_key, self.identity.verify_key),
-            group_name=self.identity.group if group else None,
-            volumes=tuple(volumes),
-        )
-        sweep(self.cloud, left, spare, say or self.narrator.say)
+        builds = Builds(self.spec.owner, frozenset({self.spec.name}), frozenset(volumes), frozenset(spare), alone=True)
+        clean_up(Search(self.cloud, builds, images=False, groups=group), say or self.narrator.say)
 
     def _clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> bool:
         """Remove all that is left, but `keep`; of the OMIs of `names` only leftovers. Returns whether all went well.

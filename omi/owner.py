@@ -17,6 +17,9 @@ VERIFIED = "verified"
 VERIFIED_MARK = ", verified"
 """The same after the build id in its description."""
 
+GOING = "going"
+"""Key of the tag of a snapshot whose OMI is being deregistered: its value is good for that snapshot alone."""
+
 
 def new_claim() -> str:
     """A random value for a record that takes an OMI up."""
@@ -64,3 +67,13 @@ def maker_of(tags: Mapping[str, str]) -> str | None:
 def build_id_of(owner: Owner, name: str) -> str:
     """The id of the stack's build of an OMI of this name."""
     return "b-" + hashlib.sha256(f"{owner.stack_id}\0{name}".encode()).hexdigest()[:16]
+
+
+def working_name(name: str, build_id: str) -> str:
+    """What an OMI is called until it may have its own name."""
+    return f"{name[:100]}-{build_id}"
+
+
+def going_mark(stack_id: str, snapshot: str) -> str:
+    """The value of the tag GOING, which proves nothing on another snapshot that it is copied to."""
+    return "g-" + hashlib.sha256(f"{stack_id}\0{snapshot}".encode()).hexdigest()[:16]

@@ -1,85 +1,187 @@
-"""`sweep`: what this stack's builds left in the account, or what fell out of its state; removed only with `--yes`."""
+"""`sweep`: what this stack's builds left in the account; removed only with `--yes`."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from omi.commands.stack import parser_of, read_stack
-from omi.errors import BuildError
-from omi.ledger import Ledger
+from omi.commands.stack import parser_of
+from omi.errors import BuildError, InputError, PlanError, StateError
+from omi.held import Held, read_state
+from omi.ledger import resources_of_export
 from omi.locks import LockedError, hold
 from omi.narration import tell
 from omi.outscale.cloud import Cloud
 from omi.outscale.oos import ObjectStore
-from omi.outscale.orphans import find_buckets, find_orphans, remove_orphans
-from omi.places import BUILD, image_of, name_of_file
-from omi.regions import regions_of, told_of
-from omi.settings import Settings
+from omi.outscale.sweep import Builds, Leftover, Search, find_buckets, remove_leftovers
+from omi.packer.inputs import RunFolder
+from omi.packer.runner import read_output
+from omi.places import BUILD, file_name_of, image_of, in_region, name_of_file
+from omi.plan.guard import ALLOW, too_many
+from omi.regions import Region, regions_of, told_of
+from omi.settings import Retention, Settings
 from omi.show import render_columns
+from omi.stack import PROJECT, StackFile, exported_state
+from omi.stack_lock import hold_stack
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is left in one Region."""
+
+    region: Region
+    search: Search
+    store: ObjectStore | None
+    things: tuple[Leftover, ...]
+
+    @property
+    def going(self) -> tuple[Leftover, ...]:
+        """What would be removed."""
+        return tuple(each for each in self.things if not each.stays)
 
 
 def sweep(arguments: Sequence[str]) -> int:
-    """`sweep -s STACK [--yes]`: list what nobody looks after any more; with `--yes`, remove it.
+    """`sweep -s STACK [--stack-id ID] [--yes]`: list what builds left; with `--yes`, remove what is provably theirs.
 
-    Raises BuildError while a build of the stack runs in this checkout, since its VMs would look like leftovers.
+    Raises BuildError or StateError while a build or an update of the stack runs, since its VMs would count as left.
     """
     parser = parser_of("sweep")
     parser.add_argument("--yes", action="store_true", help="remove what is listed, instead of only listing it")
+    parser.add_argument("--stack-id", metavar="ID", help="whose leftovers, where the state holds no image")
     given = parser.parse_args(arguments)
-    settings, held = read_stack(given.stack)
-    ledger, owner = held.ledger, held.owner
-    if running := list(_running(given.stack)):
-        raise BuildError(f"a build of {', '.join(running)} is running: wait for its end, then sweep")
-    regions, found = regions_of(settings, ledger), []
-    runs = {name_of_file(folder.name) for folder in _runs(given.stack)}
-    names = {image_of(run) for run in runs}
-    for region in regions:
-        with told_of(region, regions):
-            cloud = Cloud.connect(region.access)
-            orphans = find_orphans(cloud, region.ledger, owner, names)
-            store = None
-            if region.is_home and _carries(settings, ledger):
-                store = ObjectStore(cloud.access, cloud.credentials)
-                orphans += find_buckets(store, owner, runs)
-            found.append((region, cloud, store, orphans))
-    rows = [
-        (region.name, each.kind, each.id, each.name, each.why + ("; stays" if each.stays else ""))
-        for region, _, _, orphans in found
-        for each in orphans
-    ]
-    if not rows:
+    settings = Settings.load(StackFile(given.stack))
+    with _builds_held(given.stack, ()):
+        found = _find(settings, _read(given), given.stack)
+    if not any(each.things for each in found):
         print("Nothing is left over.")
         return 0
-    first = 0 if len(regions) > 1 else 1
-    print(render_columns([row[first:] for row in (("REGION", "KIND", "ID", "NAME", "WHY"), *rows)]))
-    if given.yes:
-        for region, cloud, store, orphans in found:
-            with told_of(region, regions):
-                remove_orphans(cloud, orphans, owner, tell, store)
-    elif not all(each.stays for *_, orphans in found for each in orphans):
+    _show(found)
+    listed = {(each.region.name, left.kind, left.id) for each in found for left in each.going}
+    if listed and not given.yes:
         print("Nothing is removed yet. While no update of the stack runs, on any machine, --yes removes these.")
+    elif listed:
+        with hold_stack(given.stack) as locked, _builds_held(given.stack, found):
+            held = _read(given, pending=locked)
+            again = [_only(each, listed) for each in _find(settings, held, given.stack)]
+            _remove(again, settings.retention)
     return 0
 
 
-def _carries(settings: Settings, ledger: Ledger) -> bool:
-    """Whether images are or were carried over, so that there may be buckets; else OOS isn't asked at all."""
-    wanted = any(further.images == "copy" for further in settings.regions.values())
-    return wanted or any(image.spec.copy_from is not None for image in ledger.images)
+def _read(given: argparse.Namespace, *, pending: bool = True) -> Held:
+    """What state holds; with `pending`, the rest of an interrupted update in it is no sign of one that runs."""
+    deployment = exported_state(given.stack)
+    held = read_state(resources_of_export(deployment), PROJECT, given.stack)
+    if not pending and deployment.get("pending_operations"):
+        raise StateError(
+            f"stack {given.stack!r}: its state has pending operations, so an update may run: wait for its end; if none "
+            "runs, `pulumi refresh --yes --clear-pending-creates`, then sweep"
+        )
+    if held.ledger.images:
+        if given.stack_id not in (None, held.owner.stack_id):
+            raise InputError(
+                f"--stack-id {given.stack_id}: the state of {given.stack} has the id {held.owner.stack_id}"
+            )
+        return held
+    if given.stack_id is None:
+        raise InputError(
+            f"stack {given.stack!r}: its state holds no image, so all that the account has of it would count as left "
+            "over; if no state was lost, give the stack's id, which is on what it made as the tag stack-id: "
+            "`--stack-id ID`"
+        )
+    return replace(held, owner=replace(held.owner, stack_id=given.stack_id))
 
 
-def _runs(stack: str) -> list[Path]:
+def _find(settings: Settings, held: Held, stack: str) -> list[_Found]:
+    ledger, found = held.ledger, []
+    regions, folders = regions_of(settings, ledger), _folders(stack)
+    runs = {name_of_file(folder.name) for folder in folders}
+    next_ones = {image.spec.build.image_name(image.release, image.revision + 1) for image in ledger.images}
+    records = [image.record for image in ledger.images]
+    builds = Builds(
+        held.owner,
+        frozenset(map(image_of, runs)) | {image.name for image in ledger.images} | next_ones,
+        frozenset(each for folder in folders for each in read_output(RunFolder(folder).packer_log).volumes),
+        frozenset(each for record in records for each in (record.omi, *record.snapshots)),
+        frozenset((*settings.retention.protect, *held.memory.protected)),
+    )
+    copies = any(further.images == "copy" for further in settings.regions.values())
+    for region in regions:
+        with told_of(region, regions):
+            cloud = Cloud.connect(region.access)
+            for image in region.ledger.images:  # with another account's key, all of them would seem to be gone
+                cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
+            search, store = Search(cloud, builds), None
+            things = [left for find in search.kinds for left in find()]
+            if region.is_home and (copies or any(image.spec.copy_from for image in ledger.images)):
+                store = ObjectStore(cloud.access, cloud.credentials)
+                things += find_buckets(store, held.owner, runs)
+            found.append(_Found(region, search, store, tuple(things)))
+    return found
+
+
+def _show(found: Sequence[_Found]) -> None:
+    rows = [("REGION", "KIND", "ID", "NAME", "WHY")]
+    rows += [
+        (each.region.name, left.kind, left.id, left.name, left.why + ("; stays" if left.stays else ""))
+        for each in found
+        for left in each.things
+    ]
+    print(render_columns([row[0 if len(found) > 1 else 1 :] for row in rows]))
+
+
+def _only(found: _Found, listed: set[tuple[str, str, str]]) -> _Found:
+    """What was listed before, too."""
+    return replace(
+        found, things=tuple(left for left in found.going if (found.region.name, left.kind, left.id) in listed)
+    )
+
+
+def _remove(found: Sequence[_Found], retention: Retention) -> None:
+    for each in found:
+        _guard(each, retention)
+    regions = [each.region for each in found]
+    for each in found:
+        with told_of(each.region, regions):
+            remove_leftovers(each.search, each.going, tell, each.store)
+
+
+def _guard(found: _Found, retention: Retention) -> None:
+    allowed = {*retention.allow_mass_prune} & {"all", found.region.name}
+    images = [left for left in found.going if left.kind == "image"]
+    counted = [left for left in images if not allowed and left.name not in retention.allow_mass_prune]
+    if limit := too_many(len(counted), retention, len(found.region.ledger.images) + len(images)):
+        raise PlanError(
+            f"sweep: {len(counted)} images would be removed at once, more than {limit}: "
+            f"{', '.join(left.name for left in counted)}; nothing is removed; if that is meant, allow it with "
+            f"`{ALLOW}`, NAME being an image, a Region or `all`"
+        )
+
+
+def _folders(stack: str) -> list[Path]:
     """The run folders of the stack's images that were ever built from this checkout."""
     own = BUILD / stack
     return sorted(folder for folder in own.iterdir() if folder.is_dir()) if own.is_dir() else []
 
 
-def _running(stack: str) -> Iterator[str]:
-    for folder in _runs(stack):
-        lock = folder / "lock"
-        try:
-            with suppress(FileNotFoundError), hold(lock, "sweeping", limit=0):
-                continue
-        except LockedError:
-            yield name_of_file(folder.name)
+@contextmanager
+def _builds_held(stack: str, found: Sequence[_Found]) -> Iterator[None]:
+    """Hold the run folders that are there and those of what was found, so that no build begins meanwhile."""
+    names = {(each.region.name, left.name) for each in found for left in each.going if left.name}
+    runs = {run for region, name in names for run in (name, in_region(name, region))}
+    folders = {*_folders(stack), *(BUILD / stack / file_name_of(run) for run in runs)}
+    with ExitStack() as locks:
+        for folder in sorted(folders):
+            try:
+                if found:
+                    folder.mkdir(parents=True, exist_ok=True)
+                with suppress(FileNotFoundError):
+                    locks.enter_context(hold(folder / "lock", "sweeping", limit=0))
+            except LockedError as error:
+                running = name_of_file(folder.name)
+                raise BuildError(f"a build of {running} is running: wait for its end, then sweep ({error})") from error
+            except OSError as error:
+                raise BuildError(f"{folder}: cannot be written ({error.strerror}); correct its owner") from error
+        yield

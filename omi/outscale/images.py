@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -12,10 +12,12 @@ from typing import Any
 from omi.errors import CloudError
 from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
-from omi.outscale.shapes import Omi, Snapshot, listed, tag_filter
+from omi.outscale.shapes import Omi, Snapshot, listed
 from omi.outscale.waiting import wait_until
+from omi.owner import GOING, STACK_ID, going_mark
 
 _NEVER = threading.Event()
+_SNAPSHOT_IN_USE = "9002"
 
 
 @dataclass(frozen=True)
@@ -80,18 +82,10 @@ def read_snapshots(cloud: Cloud, snapshot_ids: Iterable[str]) -> list[Snapshot]:
     return [each for each in listed(cloud, Snapshot, SnapshotIds=wanted) if each.snapshot_id in wanted]
 
 
-def own_snapshots(
-    cloud: Cloud, volume_ids: Sequence[str] = (), tags: Mapping[str, str] | None = None
-) -> list[Snapshot]:
-    """The account's own snapshots of these volumes, or those that carry all of these tags."""
-    found: dict[str, Snapshot] = {}
-    for filters in ({"VolumeIds": volume_ids}, {"Tags": tag_filter(tags or {})}):
-        for each in listed(cloud, Snapshot, AccountIds=[cloud.account], **filters):
-            # again, should the cloud have ignored a filter
-            fits = each.volume_id in volume_ids or (bool(tags) and each.bears(tags or {}))
-            if fits and each.owner == cloud.account and each.state != "deleting":
-                found[each.snapshot_id] = each
-    return list(found.values())
+def snapshots_of(cloud: Cloud, volume_ids: Collection[str]) -> list[Snapshot]:
+    """The account's own snapshots of these volumes."""
+    found = listed(cloud, Snapshot, AccountIds=[cloud.account], VolumeIds=volume_ids)
+    return [each for each in found if each.volume_id in volume_ids and each.owner == cloud.account]
 
 
 def wait_available(
@@ -177,30 +171,64 @@ def _id_of(image: Any) -> str:
     return str(image["ImageId"])
 
 
-def delete_omi(cloud: Cloud, omi_id: str, snapshot_ids: Sequence[str], ours: Ours, say: Callable[[str], None]) -> None:
+def delete_omi(
+    cloud: Cloud,
+    omi_id: str,
+    snapshot_ids: Sequence[str],
+    ours: Ours,
+    say: Callable[[str], None],
+    spare: Collection[str] = (),
+) -> None:
     """Deregister an own OMI and delete its snapshots; what is already gone counts as done.
 
     Refuses (CloudError) unless the account owns the OMI and `ours` recognises it. A snapshot goes only if the account
-    owns it and either the OMI was made of it or it carries the tags itself. One that was imported has neither tags nor
-    a volume: it gets tags before the OMI goes, so that it is still found where it can't be deleted now.
+    owns it, either the OMI was made of it or it carries the tags itself, and no other OMI is made of it; those in
+    `spare` stay, too. Before the OMI goes, the snapshots get a tag by which a sweep knows what an interruption left.
     """
     omi = read_omi(cloud, omi_id)
     proven = omi.snapshots if omi is not None else ()
     snapshots = read_snapshots(cloud, dict.fromkeys((*proven, *snapshot_ids)))
+    staying = _staying(cloud, omi_id, snapshots, proven, ours) | dict.fromkeys(spare, "it is held by state")
+    going = [each.snapshot_id for each in snapshots if each.snapshot_id not in staying]
     if omi is None:
         say(f"{omi_id}: already gone")
     else:
         require_ours(cloud, omi, ours)
-        made_of = [each for each in snapshots if each.snapshot_id in proven and each.owner == cloud.account]
-        put_tags(cloud, [each.snapshot_id for each in made_of if not each.bears(ours.tags)], ours.all_tags)
+        for one in going:
+            put_tags(cloud, [one], {**ours.all_tags, GOING: going_mark(ours.tags[STACK_ID], one)})
         deregister(cloud, omi, ours)
         say(f"deregistered {omi_id} ({omi.name})")
-    for snapshot in snapshots:
-        if snapshot.owner != cloud.account or not (snapshot.snapshot_id in proven or snapshot.bears(ours.tags)):
-            say(f"left snapshot {snapshot.snapshot_id}: it does not carry the tags of this stack")
-            continue
-        delete_snapshot(cloud, snapshot.snapshot_id)
-        say(f"deleted snapshot {snapshot.snapshot_id}")
+    for each in snapshots:
+        why = staying.get(each.snapshot_id) or _delete_unless_used(cloud, each.snapshot_id)
+        say(f"left snapshot {each.snapshot_id}: {why}" if why else f"deleted snapshot {each.snapshot_id}")
+
+
+def _staying(
+    cloud: Cloud, omi_id: str, snapshots: Sequence[Snapshot], made_of: Collection[str], ours: Ours
+) -> dict[str, str]:
+    """Why snapshots stay, by their ids."""
+    staying = {
+        each.snapshot_id: "it does not carry the tags of this stack"
+        for each in snapshots
+        if each.owner != cloud.account or not (each.snapshot_id in made_of or each.bears(ours.tags))
+    }
+    if len(staying) < len(snapshots):
+        others = [omi for omi in own_omis(cloud, {}) if omi.omi_id != omi_id]
+        for each in snapshots:
+            if users := [omi.omi_id for omi in others if each.snapshot_id in omi.snapshots]:
+                staying.setdefault(each.snapshot_id, f"{', '.join(users)} is made of it, too")
+    return staying
+
+
+def _delete_unless_used(cloud: Cloud, snapshot_id: str) -> str | None:
+    """Delete a snapshot; why it stays, where an OMI that this account does not see is made of it."""
+    try:
+        delete_snapshot(cloud, snapshot_id)
+    except CloudError as error:
+        if error.code != _SNAPSHOT_IN_USE:
+            raise
+        return f"another account's OMI may be made of it, `python -m omi sweep` deletes it later: {error}"
+    return None
 
 
 def deregister(cloud: Cloud, omi: Omi, ours: Ours) -> None:

@@ -219,8 +219,3 @@ def parsed(kind: type[S], item: object, action: str, cloud: Cloud) -> S:
         return kind.model_validate(item)
     except ValidationError as error:
         raise CloudError(f"{action} at {cloud.access.api}: cannot be read: {first_problem(error)}") from error
-
-
-def tag_filter(tags: Mapping[str, str]) -> list[str]:
-    """The filter `Tags` for things that bear any of these; whether they bear all is for the caller to see."""
-    return [f"{key}={value}" for key, value in tags.items()]

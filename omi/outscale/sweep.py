@@ -1,83 +1,285 @@
-"""Removing what a build left in the account: only what carries the build's id or bears its names."""
+"""What builds left in an account: found kind by kind, and removed where it is proved to be theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
-from omi.errors import CloudError
+from omi.errors import CloudError, OmiError
 from omi.outscale.cloud import Cloud
-from omi.outscale.entry import delete_group, delete_key, find_groups
-from omi.outscale.images import delete_snapshot, own_snapshots
-from omi.outscale.vms import delete_volume, own_volumes, terminate_vms, vms_with
+from omi.outscale.entry import delete_group, delete_key
+from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis
+from omi.outscale.oos import ObjectStore, prefix_of
+from omi.outscale.refused import RefusedKeyError
+from omi.outscale.shapes import Group, Keypair, Omi, Snapshot, Tagged, Vm, Volume, listed
+from omi.outscale.vms import delete_volume, end_vm
+from omi.owner import CLAIM, GOING, Owner, build_id_of, going_mark, working_name
+
+_NAMED = re.compile(r"alpine-omi-(b-[0-9a-f]{16})(|-build|-verify)")
+"""Keypairs and security groups of builds; they have no tags."""
+_KEYS = ("-build", "-verify")
+"""How keypairs' names end; a group's ends with the build id."""
+_BY_HAND = "delete it by hand if nobody needs it"
 
 
 @dataclass(frozen=True)
-class Leftovers:
-    """How a build's things are recognised; `volumes` are ids seen in its log, whose snapshots may carry no tags."""
+class Leftover:
+    """One thing that may go."""
 
-    build_id: str
-    key_names: tuple[str, ...]
-    group_name: str | None = None
-    """None while the group is still needed."""
-    volumes: tuple[str, ...] = ()
+    kind: str
+    """image, snapshot, VM, volume, keypair, group or bucket."""
+    id: str
+    name: str
+    """The OMI whose build it is of, as far as that is known."""
+    why: str
+    stays: bool = False
+    """It is only reported."""
+
+
+@dataclass(frozen=True)
+class Builds:
+    """The builds whose things are looked for."""
+
+    owner: Owner
+    names: frozenset[str]
+    """Of the OMIs that they were to make."""
+    volumes: frozenset[str] = frozenset()
+    """Those of which Packer's logs say that it took snapshots."""
+    spare: frozenset[str] = frozenset()
+    """Ids of OMIs and snapshots that stay: state or a build holds them."""
+    protect: frozenset[str] = frozenset()
+    """Names or ids of OMIs of which all stays."""
+    alone: bool = False
+    """Whether it is a build that cleans up after itself: then its keypair alone proves that a VM is its own."""
+
+
+@dataclass
+class Search:
+    """One search of an account, kind by kind in the order in which things can go."""
+
+    cloud: Cloud
+    builds: Builds
+    images: bool = True
+    """Whether OMIs are looked for."""
+    groups: bool = True
+    """Whether security groups are: a build still needs its own between its VMs."""
+    _busy: set[str] = field(default_factory=set)
+    """Names of OMIs: a VM of the build stays."""
 
     @property
-    def tags(self) -> dict[str, str]:
-        """What a thing of this build carries."""
-        return {"build-id": self.build_id}
+    def kinds(self) -> Iterator[Callable[[], list[Leftover]]]:
+        """One function for each kind, to be called in this order."""
+        yield from (self._find_images, self._find_snapshots, self._find_vms, self._find_volumes, self._find_keypairs)
+        yield from (self._find_groups,) if self.groups else ()
+
+    @cached_property
+    def _vms(self) -> list[Vm]:
+        return [vm for vm in listed(self.cloud, Vm) if vm.state != "terminated"]
+
+    @cached_property
+    def _omis(self) -> list[Omi]:
+        return own_omis(self.cloud, {})
+
+    @cached_property
+    def _snapshots(self) -> list[Snapshot]:
+        found = listed(self.cloud, Snapshot, AccountIds=[self.cloud.account])
+        return [each for each in found if each.owner == self.cloud.account and each.state != "deleting"]
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, str]:
+        """The OMI's name by build id; of a build that cleans up after itself only its own."""
+        owner, names = self.builds.owner, set(self.builds.names)
+        if not self.builds.alone:
+            things: list[Tagged] = [*self._omis, *self._snapshots, *self._vms]
+            tagged = {each.tags.get("Name", "") for each in things if owner.owns(each.tags)}
+            names |= {name.removesuffix(" build").removesuffix(" verify") for name in tagged}
+        return {build_id_of(owner, name): name for name in names if name}
+
+    def _name_of(self, tags: Mapping[str, str]) -> str | None:
+        """The OMI whose build made a thing with these tags; None unless they are this stack's and the id follows."""
+        return self._by_id.get(tags.get("build-id", "")) if self.builds.owner.owns(tags) else None
+
+    def _of_entry(self, called: str, suffixes: Collection[str]) -> str | None:
+        """The OMI whose build made the keypair or the group of this name, which ends so."""
+        match = _NAMED.fullmatch(called)
+        return self._by_id.get(match[1]) if match and match[2] in suffixes else None
+
+    def _is_left(self, vm: Vm) -> bool:
+        """Whether a build launched it: it bears the build's keypair and, to anyone else, its tags."""
+        name = self._of_entry(vm.key_name, _KEYS)
+        if name is None or self._protected(name):
+            return False
+        return self.builds.alone or self._name_of(vm.tags) == name
+
+    def _protected(self, *named: str | None) -> bool:
+        return not self.builds.protect.isdisjoint(named)
+
+    @cached_property
+    def _images(self) -> list[Leftover]:
+        return [left for omi in self._omis if (left := self._image(omi)) is not None] if self.images else []
+
+    def _find_images(self) -> list[Leftover]:
+        return self._images
+
+    def _image(self, omi: Omi) -> Leftover | None:
+        if omi.omi_id in self.builds.spare:
+            return None
+        name = self._name_of(omi.tags)
+        if not self.builds.owner.owns(omi.tags):
+            if build_id_of(self.builds.owner, omi.name) not in omi.description:
+                return None
+            why = "half-made and without tags: the next build of its name removes it"
+            return Leftover("image", omi.omi_id, omi.name, why, stays=True)
+        why = ""
+        if name is None or omi.name not in (name, working_name(name, build_id_of(self.builds.owner, name))):
+            why = f"bears tags of this stack that are not of its name: {_BY_HAND}"
+        elif self._protected(name, omi.name, omi.omi_id):
+            why = "no state holds it, but it is protected"
+        elif omi.verified or CLAIM in omi.tags:
+            why = f"no state holds it, but it was verified: {_BY_HAND}"
+        elif omi.permissions is None or omi.permissions.names(self.cloud.account):
+            why = f"no state holds it, but it is shared: {_BY_HAND}"
+        elif used := [vm.vm_id for vm in self._vms if vm.omi == omi.omi_id and not self._is_left(vm)]:
+            why = f"no state holds it, but {', '.join(used)} runs from it"
+        told = why or "never verified, and no state holds it"
+        return Leftover("image", omi.omi_id, name or omi.name, told, stays=bool(why))
+
+    def _find_snapshots(self) -> list[Leftover]:
+        """Those that no OMI is made of."""
+        used = {each for omi in self._omis for each in omi.snapshots} | self.builds.spare
+        volumes = self.builds.volumes | {each for vm in self._vms if self._is_left(vm) for each in vm.volumes}
+        unused = [each for each in self._snapshots if each.snapshot_id not in used]
+        return [left for each in unused if (left := self._snapshot(each, volumes)) is not None]
+
+    def _snapshot(self, each: Snapshot, volumes: Collection[str]) -> Leftover | None:
+        """It goes if it is of a build's volume, or if its OMI was deregistered and it was to follow."""
+        owner, name = self.builds.owner, self._name_of(each.tags)
+        going = owner.owns(each.tags) and each.tags.get(GOING) == going_mark(owner.stack_id, each.snapshot_id)
+        of_volume = each.volume_id in volumes and (not each.tags or name is not None)
+        if not (going or of_volume or owner.owns(each.tags)):
+            return None
+        why = ""
+        if self._protected(name):
+            why = "is of a protected image"
+        elif each.permissions.names(self.cloud.account):
+            why = f"no image is made of it, but it is shared: {_BY_HAND}"
+        elif not (going or of_volume):
+            why = f"bears tags of this stack, but nothing shows that a build left it: {_BY_HAND}"
+        told = why or ("its image is deregistered" if going else "left by a build")
+        return Leftover("snapshot", each.snapshot_id, name or each.tags.get("Name", ""), told, stays=bool(why))
+
+    def _find_vms(self) -> list[Leftover]:
+        return [left for vm in self._vms if (left := self._vm(vm)) is not None]
+
+    def _vm(self, vm: Vm) -> Leftover | None:
+        named = vm.tags.get("Name", "")
+        if self._is_left(vm):
+            return Leftover("VM", vm.vm_id, self._of_entry(vm.key_name, _KEYS) or named, "left by a build or its check")
+        of_key = self._of_entry(vm.key_name, _KEYS)
+        if of_key is None and not self.builds.owner.owns(vm.tags):
+            return None
+        self._busy |= {name for name in (of_key, self._name_of(vm.tags)) if name}
+        why = "is of a protected image" if self._protected(of_key) else "not both keypair and tags are of one build"
+        return Leftover("VM", vm.vm_id, named, f"{why}: {_BY_HAND}", stays=True)
+
+    def _find_volumes(self) -> list[Leftover]:
+        """Those of VMs that are left go with them."""
+        held = {each for vm in self._vms for each in vm.volumes}
+        found = []
+        for each in listed(self.cloud, Volume):
+            if each.volume_id in held or not self.builds.owner.owns(each.tags):
+                continue
+            name = self._name_of(each.tags)
+            stays = each.volume_id not in self.builds.volumes or name is None or self._protected(name)
+            why = f"bears tags of this stack, but nothing shows that a build left it: {_BY_HAND}"
+            told = why if stays else "left by a build"
+            found.append(Leftover("volume", each.volume_id, name or each.tags.get("Name", ""), told, stays))
+        return found
+
+    def _find_keypairs(self) -> list[Leftover]:
+        return [left for pair in listed(self.cloud, Keypair) for left in self._entry("keypair", pair.name, pair.name)]
+
+    def _find_groups(self) -> list[Leftover]:
+        return [left for each in listed(self.cloud, Group) for left in self._entry("group", each.group_id, each.name)]
+
+    def _entry(self, kind: str, identifier: str, called: str) -> Iterator[Leftover]:
+        name = self._of_entry(called, _KEYS if kind == "keypair" else ("",))
+        if name is not None:
+            stays = name in self._busy or self._protected(name)
+            why = "is of a VM that stays, or of a protected image" if stays else "left by a build or its check"
+            yield Leftover(kind, identifier, name, why, stays)
 
 
-def sweep(cloud: Cloud, left: Leftovers, spare: Sequence[str], say: Callable[[str], None]) -> None:
-    """End VMs, then delete volumes, snapshots (but those in `spare`), keypairs and groups that the build left.
-
-    Goes on after a failure and raises the first CloudError at the end.
-    """
+def clean_up(search: Search, say: Callable[[str], None]) -> None:
+    """Remove what is left, kind by kind. Goes on after a failure and raises the first CloudError at the end."""
     failures: list[CloudError] = []
-    steps: tuple[Callable[[], None], ...] = (
-        lambda: _end_vms(cloud, left, say),
-        lambda: _drop_volumes(cloud, left, say),
-        lambda: _drop_snapshots(cloud, left, spare, say),
-        *(partial(_drop_key, cloud, name, say) for name in left.key_names),
-        lambda: _drop_group(cloud, left, say),
-    )
-    for step in steps:
+    for find in search.kinds:
         try:
-            step()
+            remove_leftovers(search, find(), say)
         except CloudError as error:
             failures.append(error)
     if failures:
         raise failures[0]
 
 
-def _end_vms(cloud: Cloud, left: Leftovers, say: Callable[[str], None]) -> None:
-    for vm in vms_with(cloud, left.key_names, left.tags):
-        say(f"terminating {vm.vm_id}, which was left running")
-        terminate_vms(cloud, [vm.vm_id])
-        for volume in vm.volumes:
-            delete_volume(cloud, volume)
+def remove_leftovers(
+    search: Search, found: Sequence[Leftover], say: Callable[[str], None], store: ObjectStore | None = None
+) -> None:
+    """Remove those that may go and say so; what is gone by then counts as done. `store` has the buckets among them.
+
+    Goes on after a failure and raises the first CloudError at the end.
+    """
+    cloud, owner = search.cloud, search.builds.owner
+    how: dict[str, Callable[[str], Any]] = {
+        "image": lambda omi: delete_omi(cloud, omi, (), Ours(owner.proof), say, spare=search.builds.spare),
+        "snapshot": lambda snapshot: delete_snapshot(cloud, snapshot),
+        "VM": lambda vm: end_vm(cloud, vm, owner.proof),
+        "volume": lambda volume: delete_volume(cloud, volume),
+        "keypair": lambda name: delete_key(cloud, name),
+        "group": lambda group: delete_group(cloud, group),
+    }
+    if store is not None:
+        how["bucket"] = lambda bucket: store.drop(bucket, lambda mark: mark.stack_id == owner.stack_id)
+    failures: list[CloudError] = []
+    for left in found:
+        if left.stays:
+            continue
+        try:
+            how[left.kind](left.id)
+            say(f"removed {left.kind} {left.id}")
+        except CloudError as error:
+            failures.append(error)
+            say(f"not removed: {left.kind} {left.id}: {error}")
+    if failures:
+        raise failures[0]
 
 
-def _drop_volumes(cloud: Cloud, left: Leftovers, say: Callable[[str], None]) -> None:
-    for volume in own_volumes(cloud, left.tags):
-        if delete_volume(cloud, volume):
-            say(f"deleted volume {volume}")
+def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> list[Leftover]:
+    """Buckets of images that were to be copied to another Region: those that say that they are this stack's, and
+    empty ones that are named after one of `runs` (ImageSpec.run).
+    """
+    names = tuple(_bucket_of(owner, run) for run in runs)
+    found = []
+    for bucket in store.own():
+        try:
+            mark = store.mark_of(bucket)
+        except RefusedKeyError:
+            raise
+        except OmiError as error:
+            found.append(Leftover("bucket", bucket, "", f"whose it is can't be read: {error}", stays=True))
+            continue
+        run = mark.run if mark and mark.stack_id == owner.stack_id else ""
+        ours = bool(run) and bucket.startswith(_bucket_of(owner, run))
+        if ours or (mark is None and bucket.startswith(names) and not store.keys(bucket)):
+            found.append(Leftover("bucket", bucket, run, "left by a copy to another Region"))
+        elif run:
+            why = f"says that it is this stack's, but its name does not: {_BY_HAND}"
+            found.append(Leftover("bucket", bucket, run, why, stays=True))
+    return found
 
 
-def _drop_snapshots(cloud: Cloud, left: Leftovers, spare: Sequence[str], say: Callable[[str], None]) -> None:
-    for snapshot in own_snapshots(cloud, left.volumes, left.tags):
-        if snapshot.snapshot_id not in spare:
-            delete_snapshot(cloud, snapshot.snapshot_id)
-            say(f"deleted snapshot {snapshot.snapshot_id}")
-
-
-def _drop_key(cloud: Cloud, name: str, say: Callable[[str], None]) -> None:
-    if delete_key(cloud, name):
-        say(f"deleted keypair {name}")
-
-
-def _drop_group(cloud: Cloud, left: Leftovers, say: Callable[[str], None]) -> None:
-    for group in find_groups(cloud, left.group_name) if left.group_name else ():
-        if delete_group(cloud, group):
-            say(f"deleted security group {group}")
+def _bucket_of(owner: Owner, run: str) -> str:
+    return prefix_of(build_id_of(owner, run).removeprefix("b-"))

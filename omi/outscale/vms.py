@@ -6,7 +6,7 @@ import base64
 import binascii
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from omi.errors import CloudError
 from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags
-from omi.outscale.shapes import Vm, Volume, listed, parsed, tag_filter
+from omi.outscale.shapes import Vm, Volume, listed, parsed
 from omi.outscale.waiting import NotInTimeError, wait_until
 
 _NEVER = threading.Event()
@@ -88,17 +88,6 @@ def read_vm(cloud: Cloud, vm_id: str) -> Vm | None:
     return next((vm for vm in listed(cloud, Vm, VmIds=[vm_id]) if vm.vm_id == vm_id), None)
 
 
-def vms_with(cloud: Cloud, key_names: Sequence[str], tags: Mapping[str, str]) -> list[Vm]:
-    """VMs not yet ended that were launched with one of these keypairs or carry all of these tags."""
-    found: dict[str, Vm] = {}
-    for filters in ({"KeypairNames": key_names}, {"Tags": tag_filter(tags)}):
-        for vm in listed(cloud, Vm, **filters):
-            # compared again here, since what this returns is terminated and a filter may have been ignored
-            if (vm.key_name in key_names or (bool(tags) and vm.bears(tags))) and vm.state != "terminated":
-                found[vm.vm_id] = vm
-    return list(found.values())
-
-
 def stop_vm(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEVER) -> bool:
     """Press the power button; whether the VM stopped within `limit` seconds."""
     cloud.call("StopVms", {"VmIds": [vm_id]})
@@ -131,6 +120,15 @@ def terminate_vms(cloud: Cloud, vm_ids: Iterable[str]) -> None:
         )
 
 
+def end_vm(cloud: Cloud, vm_id: str, tags: Mapping[str, str]) -> None:
+    """Terminate a VM, then delete those of its volumes that bear these tags and did not go with it."""
+    vm = read_vm(cloud, vm_id)
+    terminate_vms(cloud, [vm_id])
+    for volume in listed(cloud, Volume, VolumeIds=vm.volumes if vm else ()):
+        if vm and volume.volume_id in vm.volumes and volume.bears(tags):
+            delete_volume(cloud, volume.volume_id)
+
+
 def console_tail(cloud: Cloud, vm_id: str, lines: int) -> str:
     """The last non-empty lines of the serial console; empty when there is nothing yet."""
     output = cloud.call("ReadConsoleOutput", {"VmId": vm_id}).get("ConsoleOutput") or ""
@@ -140,11 +138,6 @@ def console_tail(cloud: Cloud, vm_id: str, lines: int) -> str:
         raise CloudError(f"ReadConsoleOutput at {cloud.access.api}: cannot be read: it is no base64") from error
     printable = [" ".join("".join(c if c.isprintable() else " " for c in line).split()) for line in text.splitlines()]
     return "\n".join([line for line in printable if line][-lines:])
-
-
-def own_volumes(cloud: Cloud, tags: Mapping[str, str]) -> list[str]:
-    """Ids of volumes that carry all of these tags."""
-    return [each.volume_id for each in listed(cloud, Volume, Tags=tag_filter(tags)) if each.bears(tags)]
 
 
 def delete_volume(cloud: Cloud, volume_id: str) -> bool:

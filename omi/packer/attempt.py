@@ -17,7 +17,7 @@ from omi.narration import Narrator, shown
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.faults import denied, is_denied
-from omi.outscale.images import own_snapshots
+from omi.outscale.images import snapshots_of
 from omi.outscale.quotas import used_up
 from omi.outscale.vms import read_vm
 from omi.outscale.waiting import InterruptedBuildError
@@ -105,7 +105,7 @@ class Attempt:
         try:
             if output.phase == "boot":
                 return Look(broken=self._boot_in_vain(consoles, output.vm) if output.vm else None)
-            taken = [each for each in own_snapshots(self.cloud, output.volumes) if each.state != "completed"]
+            taken = [each for each in snapshots_of(self.cloud, output.volumes) if each.state != "completed"]
             failed = [f"the snapshot {each.snapshot_id} has failed" for each in taken if each.state == "error"]
             return Look(say=f"snapshot {taken[0].progress} %" if taken else None, broken=failed[0] if failed else None)
         except OmiError:

@@ -11,7 +11,7 @@ from omi.safe_json import read_json
 _LINE = re.compile(r"^(?:==> |--> |    )?outscale-bsusurrogate\.alpine: ?(.*)$")
 _GUEST = re.compile(r"^guest: (STEP|ERROR:|FACT|RESULT) ?(.*)$")
 _ERRORED = re.compile(r"^Build 'outscale-bsusurrogate\.alpine' errored(?: after [^:]*)?: (.*)$")
-_VOLUME = re.compile(r"\bvol-[0-9a-f]{8,17}\b")
+_VOLUME = re.compile(r"Creating snapshot of (?:\w+ )?Volume (vol-[0-9a-f]{8,17})\b", re.IGNORECASE)
 _VM = re.compile(r"\bVm ID: (i-[0-9a-f]{8,17})\b")
 _SOURCE = re.compile(r"\bFound Image ID: (ami-[0-9a-f]{8,17})\b")
 _ERROR = re.compile(r"^(?:Error\b|error\b|Timeout\b|Couldn't|No OMI|no OMI|Script exited)")
@@ -53,7 +53,7 @@ class PackerOutput:
     """Reads Packer's output line by line; the fields hold what was learned so far."""
 
     volumes: list[str] = field(default_factory=list)
-    """Volumes named in it: their snapshots may be left without tags."""
+    """Volumes of which it took snapshots, which may be left without tags."""
     vm: str | None = None
     """The build VM."""
     source: str | None = None

@@ -16,6 +16,8 @@ from omi.withdrawal import Stage
 _HALF_FROM = 4
 """With fewer images than this, one of them is soon more than half."""
 
+ALLOW = "pulumi config set --path 'retention.allow_mass_prune[0]' NAME"
+
 
 def guard(
     steps: Sequence[Step], retention: Retention, ledger: Ledger, proved: Callable[[LedgerImage], bool]
@@ -38,42 +40,6 @@ def guard(
     held = {image.name: image for image in ledger.images}
     guarded = tuple(_waits(step, held[step.name]) if step.name in waiting else step for step in steps)
     return guarded, tuple(dict.fromkeys(waiting.values()))
-
-
-def replaced_first(
-    steps: Sequence[Step],
-    live: Collection[tuple[str, str]],
-    retention: Retention,
-    ledger: Ledger,
-    proved: Callable[[LedgerImage], bool],
-) -> tuple[Step, ...]:
-    """Have images of removed builds wait while a build of the profile has images, but in the ledger none to rely on.
-
-    A renamed build is such a pair, and its new image may fail in this very update. `live` are profile and name of the
-    profile's builds. An image is relied on if it is `proved`, or if another hand made it. What the retention allows by
-    name doesn't wait.
-    """
-    held_images = [step.image for step in steps if isinstance(step.image, LedgerImage)]
-    have = {_build_of(image) for image in held_images if proved(image) or image.record.adopted}
-    lack = {(_build_of(step.image), step.build) for step in steps if _build_of(step.image) not in have}
-    first = sorted({name for build, name in lack if build in live})
-    if not first:
-        return tuple(steps)
-    held = {image.name: image for image in ledger.images}
-    reason = f"waits until {', '.join(first)} {'has a verified image' if len(first) == 1 else 'have verified images'}"
-
-    def waits(step: Step) -> bool:
-        removed = _goes(step) and step.level != "gone" and _build_of(step.image) not in live
-        return removed and not _allowed(step, retention)
-
-    return tuple(
-        Step(held[step.name], Action.KEEP, f"{reason}: {step.reason}") if waits(step) else step for step in steps
-    )
-
-
-def _build_of(image: PlannedImage | LedgerImage) -> tuple[str, str]:
-    """Profile and name of the image's build."""
-    return (image.profile, image.build) if isinstance(image, LedgerImage) else (image.build.profile, image.build.name)
 
 
 def _losses(steps: Sequence[Step], proved: Callable[[LedgerImage], bool]) -> list[Step]:
@@ -108,19 +74,24 @@ def _allowed(step: Step, retention: Retention) -> bool:
 
 
 def _refusal(counted: Sequence[Step], done: str, retention: Retention, images: int) -> str | None:
-    too_many = len(counted) > retention.max_prunes
     # a Region that left the config takes all of its images along, however few they are: that is allowed by name
-    few = images < _HALF_FROM and not all(step.level == "region" for step in counted)
-    if not too_many and (few or 2 * len(counted) <= images):
+    whole = bool(counted) and all(step.level == "region" for step in counted)
+    limit = too_many(len(counted), retention, images, least=0 if whole else _HALF_FROM)
+    if limit is None:
         return None
-    limit = f"{retention.max_prunes} (retention.max_prunes)" if too_many else "half of them"
     listed = ", ".join(f"{step.name} ({step.reason})" for step in counted)
-    command = "pulumi config set --path 'retention.allow_mass_prune[0]' NAME"
     return (
         f"{len(counted)} of {images} images would be {done} at once without a newer verified image in their place, "
-        f"more than {limit}: {listed}; they wait; if that is meant, allow it with `{command}`, NAME being an image, "
+        f"more than {limit}: {listed}; they wait; if that is meant, allow it with `{ALLOW}`, NAME being an image, "
         "a build, a Region or `all`"
     )
+
+
+def too_many(going: int, retention: Retention, images: int, least: int = _HALF_FROM) -> str | None:
+    """The limit that so many of so many images break; "half" applies from `least` images up."""
+    if going > retention.max_prunes:
+        return f"{retention.max_prunes} (retention.max_prunes)"
+    return "half of them" if images >= least and 2 * going > images else None
 
 
 def _waits(step: Step, image: LedgerImage) -> Step:

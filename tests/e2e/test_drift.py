@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from omi.owner import Owner, build_id_of
 from tests.e2e.held import HeldProject
 
 pytestmark = pytest.mark.slow
@@ -104,17 +105,24 @@ def test_a_key_of_another_account_is_refused_in_one_line(held: HeldProject, omis
 def test_sweep_lists_removes_on_demand_and_finds_nothing_the_second_time(
     held: HeldProject, omis: dict[str, str]
 ) -> None:
-    tags = {"stack": "e2e", "stack-id": held.stack_id, "digest": "sha256:lost"}
-    lost = held.register("one-3.23.5-x86_64-r0", tags)
-    foreign = held.register("one-3.23.4-x86_64-r0", {**tags, "stack-id": "another"})
+    name = "one-3.23.6-x86_64-r1"  # what the next build would have made
+    owner = Owner("alpine-omi", "e2e", held.stack_id)
+    tags = {"stack": "e2e", "stack-id": held.stack_id, "build-id": build_id_of(owner, name), "digest": "sha256:lost"}
+    lost = held.register(name, tags)
+    bystanders = [
+        held.register("one-3.23.4-x86_64-r0", {**tags, "stack-id": "another"}),
+        held.register(f"{name}-eu", tags),
+        omis["one"],
+    ]
     shown = held.omi("sweep", "-s", "e2e")
-    assert lost in shown
+    assert f"{lost}  {name}" in shown
     assert "no state holds it" in shown
     assert omis["one"] not in shown
     assert held.image(lost) is not None
     assert f"removed image {lost}" in held.omi("sweep", "-s", "e2e", "--yes")
     assert held.image(lost) is None
-    assert held.image(foreign) is not None
-    assert held.image(omis["one"]) is not None
-    # what an image of this stack was made of and no image is made of any more
-    assert held.omi("sweep", "-s", "e2e").strip() == "Nothing is left over."
+    assert all(held.image(each) for each in bystanders)
+    (row,) = [line for line in held.omi("sweep", "-s", "e2e").splitlines() if line.startswith("image")]
+    assert bystanders[1] in row
+    assert row.endswith("; stays")
+    held.pulumi("refresh", "--yes", "--skip-preview")  # the stack's lock is given up

@@ -30,11 +30,11 @@ from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud, _Answer
 from omi.outscale.credentials import Credentials, read_profile
 from omi.outscale.entry import find_groups, open_group
-from omi.outscale.images import find_own, own_snapshots, read_omi, read_snapshots, register_from
-from omi.outscale.orphans import _entries
+from omi.outscale.images import find_own, read_omi, read_snapshots, register_from, snapshots_of
 from omi.outscale.publishing import close_snapshots, share
 from omi.outscale.shapes import Omi
-from omi.outscale.vms import Launch, console_tail, launch_vm, own_volumes, read_vm, vms_with
+from omi.outscale.sweep import Builds, Search, clean_up
+from omi.outscale.vms import Launch, console_tail, end_vm, launch_vm, read_vm
 from omi.packer.attempt import artifact
 from omi.packer.progress import PackerOutput
 from omi.profile.load import load_profile
@@ -164,18 +164,17 @@ _CALLS: tuple[Callable[[Cloud], object], ...] = (
     lambda cloud: find_own(cloud, "alpine-3.23.6-x86_64-r0"),
     lambda cloud: read_omi(cloud, "ami-12345678"),
     lambda cloud: read_snapshots(cloud, ["snap-12345678"]),
-    lambda cloud: own_snapshots(cloud, ["vol-12345678"], {"build-id": "b-1"}),
+    lambda cloud: snapshots_of(cloud, ["vol-12345678"]),
     lambda cloud: register_from(cloud, _omi(), "other", "d", ("uefi",), "standard"),
     lambda cloud: share(cloud, "ami-12345678", make_spec().access),
     lambda cloud: close_snapshots(cloud, ["snap-12345678"]),
     lambda cloud: read_vm(cloud, "i-12345678"),
-    lambda cloud: vms_with(cloud, ["key"], {"build-id": "b-1"}),
-    lambda cloud: own_volumes(cloud, {"build-id": "b-1"}),
+    lambda cloud: end_vm(cloud, "i-12345678", {"build-id": "b-1"}),
     lambda cloud: console_tail(cloud, "i-12345678", 5),
     lambda cloud: find_groups(cloud, "alpine-omi-b-0123456789abcdef"),
     lambda cloud: open_group(cloud, "alpine-omi-b-0123456789abcdef", 22, "127.0.0.1/32"),
     lambda cloud: launch_vm(cloud, Launch("ami-1", "tinav6.c1r1p2", "key", "sg-1", "/dev/sda1", 1, {"a": "b"}, "uefi")),
-    lambda cloud: list(_entries(cloud, {"b-0123456789abcdef"})),
+    lambda cloud: clean_up(Search(cloud, Builds(OWNER, frozenset({"a"}))), lambda _: None),
     lambda cloud: read_account(cloud, OWNER),
 )
 _ACCOUNT = json.dumps({"Accounts": [{"AccountId": ACCOUNT}]}).encode()

@@ -24,7 +24,7 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own, put_tags, read_omi
 from omi.outscale.publishing import share
 from omi.outscale.shapes import Omi
-from omi.outscale.sweep import sweep
+from omi.outscale.sweep import clean_up
 from omi.outscale.waiting import InterruptedBuildError
 from omi.owner import CLAIM, VERIFIED
 from omi.packer.inputs import RunFolder
@@ -198,9 +198,9 @@ def test_a_last_sweep_that_fails_is_tried_once_more(bench: Bench, monkeypatch: p
         sweeps.append(arguments)
         if len(sweeps) == 3:  # before Packer, after it, and at the end
             raise CloudError("the cloud is busy")
-        sweep(*arguments, **named)
+        clean_up(*arguments, **named)
 
-    monkeypatch.setattr(omi.build, "sweep", busy_at_the_end)
+    monkeypatch.setattr(omi.build, "clean_up", busy_at_the_end)
     record = bench.build(bench.account.spec())
     assert bench.account.left() == {"image": [record.omi]}
     assert len(sweeps) == 4

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,13 @@ from omi.identity import DISK, Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import StoredCommand
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import find_own
+from omi.outscale.images import find_own, put_tags
 from omi.outscale.shapes import Omi
+from omi.outscale.sweep import Builds, Search, clean_up
 from omi.profile.model import Access
-from tests.omi.conftest import Account
+from tests.omi.conftest import PROFILE, Account
 from tests.omi.specs import make_record
+from tests.sandbox.client import empty_volume, register, snapshot
 
 
 class Desk:
@@ -118,6 +121,92 @@ def test_delete_refuses_an_image_without_this_stacks_tags(desk: Desk) -> None:
     assert err.count("\n") == 1
     assert "does not carry the tags" in err
     assert desk.account.left() == {"image": [omi]}
+
+
+def snapshots_of(desk: Desk, omi: str) -> list[str]:
+    return [each["Bsu"]["SnapshotId"] for each in desk.account.image(omi)["BlockDeviceMappings"]]
+
+
+def tag(desk: Desk, resource: str, tags: dict[str, str]) -> str:
+    put_tags(desk.account.cloud, [resource], tags)
+    return resource
+
+
+def inventory(desk: Desk) -> Any:
+    """All that is there and stays, with its tags."""
+    kinds = desk.account.sandbox.control("GET", "inventory")[PROFILE]["resources"]
+    return {kind: [each for each in found if each.get("state") != "deleting"] for kind, found in kinds.items()}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [{}, {"stack-id": "another"}, {"project": "alpine-omi", "stack": "test"}],
+    ids=["none", "another stack's", "names alone"],
+)
+def test_a_foreign_omi_that_is_recorded_keeps_all_tags_and_snapshots(desk: Desk, tags: dict[str, str]) -> None:
+    spec = desk.account.spec()
+    omi = desk.account.register(spec.name, tags=tags)
+    record = desk.record(spec, omi).model_copy(update={"snapshots": tuple(snapshots_of(desk, omi))})
+    before = inventory(desk)
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 5
+    assert "does not carry the tags" in err
+    assert inventory(desk) == before
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["OMI there", "OMI gone"])
+def test_delete_leaves_a_recorded_snapshot_without_this_stacks_tags(desk: Desk, there: bool) -> None:
+    spec, oapi = desk.account.spec(), desk.account.oapi
+    record = desk.own_image(spec)
+    own = snapshots_of(desk, record.omi)
+    foreign = [snapshot(oapi, empty_volume(oapi)) for _ in range(2)]
+    tag(desk, foreign[1], {**Identity(spec).tags, "stack-id": "another"})
+    tagged = tag(desk, snapshot(oapi, empty_volume(oapi)), spec.owner.proof)
+    if not there:
+        tag(desk, own[0], spec.owner.proof)
+        oapi.call("DeleteImage", ImageId=record.omi)
+    record = record.model_copy(update={"snapshots": (*own, *foreign, tagged)})
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert [each["id"] for each in inventory(desk)["snapshot"]] == foreign
+    for each in foreign:
+        assert f"left snapshot {each}: it does not carry the tags of this stack" in err
+
+
+def test_a_snapshot_that_another_omi_is_made_of_stays_as_it_is_and_the_delete_succeeds(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    (disk,) = snapshots_of(desk, record.omi)
+    other = register(desk.account.oapi, "of-somebody", disk)
+    before = inventory(desk)["snapshot"]
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert [line for line in err.splitlines() if disk in line] == [f"left snapshot {disk}: {other} is made of it, too"]
+    assert inventory(desk)["snapshot"] == before
+    assert desk.account.left() == {"image": [other]}
+
+
+def test_a_snapshot_that_the_cloud_says_is_in_use_is_left_for_a_sweep(desk: Desk) -> None:
+    limits = desk.account.access.limits.model_copy(update={"in_use": 1})
+    spec = desk.account.spec(cloud=desk.account.access.model_copy(update={"limits": limits}))
+    record = desk.own_image(spec)
+    (disk,) = snapshots_of(desk, record.omi)
+    in_use = {"action": "DeleteSnapshot", "status": 409, "code": "9002", "times": -1}
+    desk.account.sandbox.control("POST", "faults", in_use)
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert f"left snapshot {disk}: another account's OMI may be made of it, `python -m omi sweep` deletes it" in err
+    desk.account.sandbox.control("DELETE", "faults")
+    clean_up(Search(desk.account.cloud, Builds(spec.owner, frozenset())), lambda _: None)
+    assert desk.account.left() == {}
+
+
+def test_a_snapshot_that_can_not_be_deleted_for_another_reason_fails_the_delete(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    desk.account.sandbox.control("POST", "faults", {"action": "DeleteSnapshot", "status": 400, "code": "4045"})
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 5, err
 
 
 def test_delete_with_another_accounts_key_does_not_take_not_found_for_gone(desk: Desk) -> None:

@@ -135,7 +135,9 @@ class Arena:
         group = account.call("CreateSecurityGroup", SecurityGroupName=identity.group, Description="left")
         account.call("CreateKeypair", KeypairName=identity.build_key)
         groups = [group["SecurityGroup"]["SecurityGroupId"]]
-        vm, volume = launch(account, SecurityGroupIds=groups), empty_volume(account)
+        vm = launch(account, SecurityGroupIds=groups, KeypairName=identity.build_key)
+        volume = empty_volume(account)
+        account.call("LinkVolume", VolumeId=volume, VmId=vm, DeviceName="/dev/sdb")
         pairs = [{"Key": key, "Value": value} for key, value in identity.run_tags.items()]
         account.call("CreateTags", ResourceIds=[vm, volume, snapshot(account, volume)], Tags=pairs)
 

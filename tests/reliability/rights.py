@@ -245,10 +245,11 @@ def leave(booth: Booth, spec: ImageSpec | None = None) -> None:
     """What a killed run of an image leaves: a VM, a volume, a snapshot, a keypair and a group."""
     identity = Identity(spec or booth.spec)
     tags = dict(identity.run_tags)
-    volume = empty_volume(booth.oapi)
-    for each in (volume, snapshot(booth.oapi, volume), launch(booth.oapi)):
-        booth.tag(each, tags)
     booth.oapi.call("CreateKeypair", KeypairName=identity.verify_key)
+    volume, vm = empty_volume(booth.oapi), launch(booth.oapi, KeypairName=identity.verify_key)
+    for each in (volume, snapshot(booth.oapi, volume), vm):
+        booth.tag(each, tags)
+    booth.oapi.call("LinkVolume", VolumeId=volume, VmId=vm, DeviceName="/dev/sdb")
     booth.oapi.call("CreateSecurityGroup", SecurityGroupName=identity.group, Description="left")
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-_LOADED = ("omi.__main__", "omi.supervisor", "omi.outscale.orphans", "omi.documents.write", "omi.releases")
+_LOADED = ("omi.__main__", "omi.supervisor", "omi.outscale.sweep", "omi.documents.write", "omi.releases")
 _STREAMS = 3
 
 

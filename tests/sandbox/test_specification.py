@@ -10,7 +10,6 @@ import pytest
 from pydantic import BaseModel
 
 from sandbox.cloud.context import Cloud
-from sandbox.cloud.request import Request
 from sandbox.oapi import (
     ACTIONS,
     catalogue,
@@ -23,7 +22,7 @@ from sandbox.oapi import (
     vms,
     volumes,
 )
-from sandbox.oapi.base import action
+from sandbox.oapi.base import Request, action
 from tests.openapi import specification
 from tests.sandbox.client import Oapi, Refused, Sandbox
 

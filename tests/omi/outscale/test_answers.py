@@ -12,6 +12,7 @@ from omi.image import CloudAccess, Limits
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_source
 from omi.outscale.quotas import used_up
+from omi.outscale.shapes import Omi
 from omi.outscale.vms import stop_vm
 from tests.sandbox.client import Sandbox, empty_volume, launch, register, snapshot, wait_for
 
@@ -104,3 +105,10 @@ def test_a_source_omi_of_another_owner_is_never_taken(
     assert find_source(cloud, "Debian-12-*", "Outscale").omi_id == official.omi_id
     with pytest.raises(CloudError, match="nothing named 'Debian-13"):
         find_source(cloud, "Debian-13*", "Outscale")
+
+
+def test_tags_are_borne_only_all_of_them_with_their_values() -> None:
+    omi = Omi.model_validate({"ImageId": "ami-1", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]})
+    assert omi.bears({"a": "1", "b": "2"})
+    assert not omi.bears({"a": "1", "b": "3"})
+    assert not omi.bears({"a": "1", "c": ""})

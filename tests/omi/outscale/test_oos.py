@@ -18,16 +18,17 @@ from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own
 from omi.outscale.oos import MARK, Mark, ObjectStore, drop_buckets, prefix_of, temporary_bucket, unpacked
-from omi.outscale.orphans import find_buckets, remove_orphans
 from omi.outscale.shapes import Omi
+from omi.outscale.sweep import Builds, Leftover, Search, find_buckets, remove_leftovers
 from omi.outscale.transfer import Exported, digest_of, export_omi, import_omi, offer
 from omi.outscale.waiting import InterruptedBuildError
+from omi.owner import build_id_of
 from tests.omi.outscale.conftest import access_of
 from tests.omi.specs import OWNER
 from tests.sandbox.client import Sandbox, empty_volume, register, snapshot, wait_state
 
-RUN = "0123456789abcdef"
 OURS = Mark(stack_id=OWNER.stack_id, run="image@us-east-2")
+RUN = build_id_of(OWNER, OURS.run).removeprefix("b-")
 NEVER = threading.Event()
 
 
@@ -95,15 +96,21 @@ def test_only_buckets_of_this_run_are_dropped(store: ObjectStore) -> None:
     assert len(said) == 2
 
 
+def remove(access: CloudAccess, found: list[Leftover], store: ObjectStore) -> None:
+    search = Search(Cloud.connect(access), Builds(OWNER, frozenset()))
+    remove_leftovers(search, found, lambda _: None, store)
+
+
 def test_a_sweep_finds_what_says_that_it_is_this_stacks(access: CloudAccess, store: ObjectStore) -> None:
     mine = store.create(RUN, OURS)
     theirs = store.create(RUN, OURS.model_copy(update={"stack_id": "other"}))
+    copied = store.create("0123456789abcdef", OURS)  # the mark of another bucket
     store.call(store.s3.create_bucket, Bucket="alpine-omi-by-hand")
     found = find_buckets(store, OWNER, ["image@us-east-2"])
-    assert [(each.kind, each.id, each.name) for each in found] == [("bucket", mine, OURS.run)]
+    assert {(each.id, each.name, each.stays) for each in found} == {(mine, OURS.run, False), (copied, OURS.run, True)}
     for _ in range(2):
-        remove_orphans(Cloud.connect(access), found, OWNER, lambda _: None, store)
-    assert store.own() == sorted([theirs, "alpine-omi-by-hand"])
+        remove(access, found, store)
+    assert store.own() == sorted([theirs, copied, "alpine-omi-by-hand"])
 
 
 def test_a_mark_that_can_not_be_read_for_another_reason_is_no_proof_of_anything(
@@ -271,7 +278,7 @@ def test_a_foreign_bucket_stops_no_sweep_whatever_its_mark_holds(
     mine = store.create(RUN, OURS)
     found = find_buckets(store, OWNER, ["image@us-east-2"])
     assert [each.id for each in found] == [mine]
-    remove_orphans(Cloud.connect(access), found, OWNER, lambda _: None, store)
+    remove(access, found, store)
     assert store.own() == ["alpine-omi-foreign"]
 
 

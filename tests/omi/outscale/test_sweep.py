@@ -1,34 +1,307 @@
-"""The sweep goes on: what can't be removed now doesn't keep the rest."""
+"""A sweep takes what is proved to be a build's own, one kind after the other, and nothing that only resembles it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from omi.errors import CloudError
+from omi.identity import Identity
 from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Ours, delete_omi
-from omi.outscale.sweep import Leftovers, sweep
-from tests.omi.specs import OWNER
-from tests.sandbox.client import Sandbox, empty_volume, register, snapshot
+from omi.outscale.sweep import Builds, Leftover, Search, clean_up, remove_leftovers
+from omi.owner import build_id_of, going_mark, working_name
+from tests.omi.specs import OWNER, make_spec
+from tests.sandbox.client import (
+    Oapi,
+    Sandbox,
+    empty_volume,
+    launch,
+    register,
+    root_volume,
+    snapshot,
+    state_of,
+    wait_for,
+    wait_state,
+)
 
-KEYS = ("alpine-omi-b-1-build", "alpine-omi-b-1-verify")
+IDENTITY = Identity(make_spec())
+NAME = IDENTITY.spec.name
+TAGS = dict(IDENTITY.tags)
+RUN_TAGS = dict(IDENTITY.run_tags)
 
 
-def test_a_keypair_that_cannot_be_looked_for_keeps_neither_the_other_nor_the_group(
-    sandbox: Sandbox, access: CloudAccess
+@pytest.fixture
+def client(sandbox: Sandbox) -> Oapi:
+    return sandbox.oapi("main")
+
+
+@pytest.fixture
+def cloud(access: CloudAccess) -> Cloud:
+    return Cloud.connect(access)
+
+
+def tag(client: Oapi, resource: str, tags: dict[str, str]) -> str:
+    if tags:
+        client.call("CreateTags", ResourceIds=[resource], Tags=[{"Key": key, "Value": tags[key]} for key in tags])
+    return resource
+
+
+def image(client: Oapi, name: str, tags: dict[str, str], description: str = "") -> tuple[str, str]:
+    """An OMI and its snapshot, both with the tags."""
+    disk = tag(client, snapshot(client, empty_volume(client)), tags)
+    return tag(client, register(client, name, disk, Description=description), tags), disk
+
+
+def search(cloud: Cloud, **more: Any) -> Search:
+    return Search(cloud, Builds(**{"owner": OWNER, "names": frozenset({NAME}), **more}))
+
+
+def found(cloud: Cloud, **more: Any) -> list[Leftover]:
+    return [left for find in search(cloud, **more).kinds for left in find()]
+
+
+def inventory(sandbox: Sandbox) -> Any:
+    return sandbox.control("GET", "inventory")["main"]["resources"]
+
+
+def stays(sandbox: Sandbox, cloud: Cloud, identifier: str, why: str, **more: Any) -> None:
+    """The thing is reported with a reason, and a sweep changes nothing at all."""
+    (left,) = [each for each in found(cloud, **more) if each.id == identifier]
+    assert left.stays
+    assert why in left.why
+    before = inventory(sandbox)
+    remove_leftovers(search(cloud, **more), [left], pytest.fail)
+    clean_up(search(cloud, **more), pytest.fail)
+    assert inventory(sandbox) == before
+
+
+def test_all_that_an_interrupted_build_left_goes_and_nothing_else(sandbox: Sandbox, cloud: Cloud, client: Oapi) -> None:
+    foreign, foreign_disk = image(client, f"{NAME}-2", {**TAGS, "stack-id": "another"})
+    image(client, "of-somebody", {})
+    tag(client, launch(client), {**RUN_TAGS, "stack-id": "another"})
+    client.call("CreateKeypair", KeypairName="alpine-omi-b-0123456789abcdef-build")
+    client.call("CreateKeypair", KeypairName=f"{IDENTITY.build_key}-2")
+    client.call("CreateSecurityGroup", SecurityGroupName=f"{IDENTITY.group}2", Description="another's")
+    before = inventory(sandbox)
+
+    client.call("CreateKeypair", KeypairName=IDENTITY.build_key)
+    group = client.call("CreateSecurityGroup", SecurityGroupName=IDENTITY.group, Description="ours")
+    vm = tag(client, launch(client, KeypairName=IDENTITY.build_key), RUN_TAGS)
+    alone = snapshot(client, root_volume(client, vm))
+    hung = tag(client, empty_volume(client), RUN_TAGS)
+    client.call("LinkVolume", VolumeId=hung, VmId=vm, DeviceName="/dev/sdb")
+    omi, disk = image(client, NAME, TAGS)
+    half, _ = image(client, working_name(NAME, IDENTITY.build_id), TAGS)
+    assert [(each.kind, each.id, each.name, each.stays) for each in found(cloud)] == [
+        *(("image", each, NAME, False) for each in sorted((omi, half), key=lambda one: one != omi)),
+        ("snapshot", alone, "", False),
+        ("VM", vm, NAME, False),
+        ("keypair", IDENTITY.build_key, NAME, False),
+        ("group", group["SecurityGroup"]["SecurityGroupId"], NAME, False),
+    ]
+    clean_up(search(cloud), lambda _: None)
+    wait_for(lambda: {state_of(client, each) for each in (alone, disk)}, lambda seen: seen <= {"gone", "deleting"})
+    kinds = ("image", "keypair", "security-group")
+    assert {kind: inventory(sandbox)[kind] for kind in kinds} == {kind: before[kind] for kind in kinds}
+    assert state_of(client, hung) in ("gone", "deleting")
+    assert (state_of(client, foreign), state_of(client, foreign_disk)) == ("available", "completed")
+    assert found(cloud) == []
+    clean_up(search(cloud), pytest.fail)
+
+
+def shared(client: Oapi) -> str:
+    omi, _ = image(client, NAME, TAGS)
+    client.call("UpdateImage", ImageId=omi, PermissionsToLaunch={"Additions": {"AccountIds": ["123456789012"]}})
+    return omi
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda client: image(client, NAME, {**TAGS, "verified": "yes"})[0], "it was verified"),
+        (lambda client: image(client, NAME, {**TAGS, "claim": "c"})[0], "it was verified"),
+        (lambda client: image(client, NAME, TAGS, IDENTITY.described(verified=True))[0], "it was verified"),
+        (shared, "it is shared"),
+        (lambda client: image(client, f"{NAME}-copy", TAGS)[0], "not of its name"),
+        (lambda client: image(client, NAME, {**TAGS, "build-id": "b-1"})[0], "not of its name"),
+        (lambda client: image(client, NAME, {"stack-id": OWNER.stack_id})[0], "not of its name"),
+        (lambda client: image(client, NAME, {}, IDENTITY.description)[0], "half-made"),
+    ],
+    ids=[
+        "verified",
+        "claimed",
+        "described",
+        "shared",
+        "copied tags",
+        "another build id",
+        "stack id alone",
+        "half-made",
+    ],
+)
+def test_an_image_stays(sandbox: Sandbox, cloud: Cloud, client: Oapi, make: Callable[[Oapi], str], why: str) -> None:
+    stays(sandbox, cloud, make(client), why)
+
+
+@pytest.mark.parametrize("by", ["name", "id"])
+def test_a_protected_image_stays_with_all_of_its_build(sandbox: Sandbox, cloud: Cloud, client: Oapi, by: str) -> None:
+    omi, disk = image(client, NAME, TAGS)
+    stays(sandbox, cloud, omi, "is protected", protect=frozenset({NAME if by == "name" else omi}))
+    if by == "name":
+        client.call("DeleteImage", ImageId=omi)
+        tag(client, disk, {"going": going_mark(OWNER.stack_id, disk)})
+        stays(sandbox, cloud, disk, "protected image", protect=frozenset({NAME}))
+
+
+def test_an_image_that_state_holds_is_not_even_listed(cloud: Cloud, client: Oapi) -> None:
+    omi, disk = image(client, NAME, TAGS)
+    assert found(cloud, spare=frozenset({omi, disk})) == []
+    second = tag(client, register(client, working_name(NAME, IDENTITY.build_id), disk), TAGS)
+    clean_up(search(cloud, spare=frozenset({omi, disk})), lambda _: None)
+    assert (state_of(client, second), state_of(client, omi), state_of(client, disk)) == (
+        "gone",
+        "available",
+        "completed",
+    )
+
+
+def test_an_image_that_a_foreign_vm_runs_from_stays_but_not_for_its_builds_own(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi
 ) -> None:
-    oapi = sandbox.oapi("main")
-    for name in KEYS:
-        oapi.call("CreateKeypair", KeypairName=name)
-    oapi.call("CreateSecurityGroup", SecurityGroupName="alpine-omi-b-1", Description="left")
-    sandbox.control("POST", "faults", {"action": "ReadKeypairs", "body": "<html>busy</html>", "times": 4})
+    omi, _ = image(client, NAME, TAGS)
+
+    def run(**more: str) -> str:
+        vm = client.call("CreateVms", ImageId=omi, VmType="tinav5.c1r1p2", **more)["Vms"][0]["VmId"]
+        wait_state(client, vm, "running")
+        return str(vm)
+
+    other = run()
+    stays(sandbox, cloud, omi, f"{other} runs from it")
+    client.call("DeleteVms", VmIds=[other])
+    wait_state(client, other, "terminated")
+    client.call("CreateKeypair", KeypairName=IDENTITY.verify_key)
+    own = tag(client, run(KeypairName=IDENTITY.verify_key), {**RUN_TAGS, "Name": f"{NAME} verify"})
+    clean_up(search(cloud), lambda _: None)
+    assert (state_of(client, omi), state_of(client, own)) == ("gone", "terminated")
+
+
+@pytest.mark.parametrize(
+    ("key", "tags"),
+    [("mine", RUN_TAGS), (IDENTITY.build_key, {}), (IDENTITY.build_key, {**RUN_TAGS, "stack-id": "another"})],
+    ids=["foreign keypair", "no tags", "another stack's tags"],
+)
+def test_a_vm_stays_unless_both_keypair_and_tags_are_a_builds(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi, key: str, tags: dict[str, str]
+) -> None:
+    client.call("CreateKeypair", KeypairName=key)
+    vm = tag(client, launch(client, KeypairName=key), tags)
+    taken = snapshot(client, root_volume(client, vm))
+    stays(sandbox, cloud, vm, "not both keypair and tags")
+    assert state_of(client, taken) == "completed"
+    if key == IDENTITY.build_key:
+        stays(sandbox, cloud, key, "of a VM that stays")
+
+
+def test_a_build_ends_the_vm_that_it_had_no_time_to_tag_but_none_with_copied_tags(cloud: Cloud, client: Oapi) -> None:
+    client.call("CreateKeypair", KeypairName=IDENTITY.build_key)
+    own, foreign = launch(client, KeypairName=IDENTITY.build_key), tag(client, launch(client), RUN_TAGS)
+    clean_up(search(cloud, alone=True), lambda _: None)
+    assert (state_of(client, own), state_of(client, foreign)) == ("terminated", "running")
+
+
+def test_a_build_leaves_what_another_build_of_its_stack_makes(sandbox: Sandbox, cloud: Cloud, client: Oapi) -> None:
+    other = Identity(make_spec(name="alpine-3.23.6-x86_64-r1", revision=1))
+    client.call("CreateKeypair", KeypairName=other.build_key)
+    tag(client, launch(client, KeypairName=other.build_key), dict(other.run_tags))
+    before = inventory(sandbox)
+    clean_up(search(cloud, alone=True), pytest.fail)
+    assert inventory(sandbox) == before
+    assert {each.kind for each in found(cloud)} == {"VM", "keypair"}, "its tags say its name"
+
+
+def test_a_volume_and_a_snapshot_with_tags_alone_stay(sandbox: Sandbox, cloud: Cloud, client: Oapi) -> None:
+    volume = tag(client, empty_volume(client), RUN_TAGS)
+    taken = tag(client, snapshot(client, volume), TAGS)
+    for identifier in (volume, taken):
+        stays(sandbox, cloud, identifier, "nothing shows that a build left it")
+    clean_up(search(cloud, volumes=frozenset({volume})), lambda _: None)  # Packer's log names it
+    assert {state_of(client, volume), state_of(client, taken)} <= {"gone", "deleting"}
+
+
+def test_a_volume_of_the_log_with_foreign_tags_stays_with_its_snapshots(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi
+) -> None:
+    volume = tag(client, empty_volume(client), {"owner": "somebody"})
+    tag(client, snapshot(client, volume), {"owner": "somebody"})
+    tag(client, snapshot(client, volume), {**TAGS, "stack-id": "another"})
+    before = inventory(sandbox)
+    clean_up(search(cloud, volumes=frozenset({volume})), pytest.fail)
+    assert inventory(sandbox) == before
+
+
+def test_the_mark_of_one_snapshot_proves_nothing_on_another(sandbox: Sandbox, cloud: Cloud, client: Oapi) -> None:
+    one, other = (snapshot(client, empty_volume(client)) for _ in range(2))
+    mark = {**TAGS, "going": going_mark(OWNER.stack_id, one)}
+    for each in (one, other):
+        tag(client, each, mark)
+    stays(sandbox, cloud, other, "nothing shows", spare=frozenset({one}))
+    clean_up(search(cloud), lambda _: None)
+    assert state_of(client, one) in ("gone", "deleting")
+    assert state_of(client, other) == "completed"
+
+
+@pytest.mark.parametrize("kept_by", ["spare", "an OMI", "a permission"])
+def test_a_snapshot_that_is_held_used_or_shared_stays(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi, kept_by: str
+) -> None:
+    one = snapshot(client, empty_volume(client))
+    tag(client, one, {**TAGS, "going": going_mark(OWNER.stack_id, one)})
+    if kept_by == "an OMI":
+        register(client, "of-somebody", one)
+    if kept_by == "a permission":
+        more = {"Additions": {"AccountIds": ["123456789012"]}}
+        client.call("UpdateSnapshot", SnapshotId=one, PermissionsToCreateVolume=more)
+    before = inventory(sandbox)
+    clean_up(search(cloud, spare=frozenset({one} if kept_by == "spare" else ())), pytest.fail)
+    assert inventory(sandbox) == before
+
+
+def test_keypairs_and_groups_are_of_a_build_only_by_a_name_that_is_known(cloud: Cloud, client: Oapi) -> None:
+    client.call("CreateKeypair", KeypairName=IDENTITY.verify_key)
+    assert found(cloud, names=frozenset({f"{NAME}-2"})) == []
+    assert [each.kind for each in found(cloud)] == ["keypair"]
+    assert build_id_of(OWNER, NAME) in IDENTITY.verify_key
+
+
+def test_what_cannot_be_removed_or_listed_keeps_nothing_else(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (IDENTITY.build_key, IDENTITY.verify_key):
+        client.call("CreateKeypair", KeypairName=name)
+    client.call("CreateSecurityGroup", SecurityGroupName=IDENTITY.group, Description="left")
+    first, second = (each.id for each in found(cloud) if each.kind == "keypair")
+
+    def delete(_: Cloud, name: str) -> None:
+        if name == first:
+            raise CloudError("in use")
+        client.call("DeleteKeypair", KeypairName=name)
+
     said: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("omi.outscale.sweep.delete_key", delete)
+        with pytest.raises(CloudError, match="in use"):
+            clean_up(search(cloud, alone=True), said.append)
+    assert said[:2] == [f"not removed: keypair {first}: in use", f"removed keypair {second}"]
+    assert inventory(sandbox)["security-group"] == []
+    client.call("CreateSecurityGroup", SecurityGroupName=IDENTITY.group, Description="left")
+    sandbox.control("POST", "faults", {"action": "ReadKeypairs", "body": "<html>busy</html>", "times": 4})
     with pytest.raises(CloudError, match="its answer is no JSON object"):
-        sweep(Cloud.connect(access), Leftovers("b-1", KEYS, "alpine-omi-b-1"), (), said.append)
-    left = sandbox.control("GET", "inventory")["main"]["resources"]
-    assert [each["name"] for each in left["keypair"]] == [KEYS[0]]
-    assert left["security-group"] == []
+        clean_up(search(cloud, alone=True), said.append)
+    assert inventory(sandbox)["security-group"] == []
+    assert [each["name"] for each in inventory(sandbox)["keypair"]] == [first]
 
 
 @pytest.mark.parametrize(
@@ -39,16 +312,15 @@ def test_a_keypair_that_cannot_be_looked_for_keeps_neither_the_other_nor_the_gro
     ],
 )
 def test_the_snapshot_of_an_import_that_is_given_up_is_found_by_the_next_run(
-    sandbox: Sandbox, access: CloudAccess, broken: dict[str, object]
+    sandbox: Sandbox, cloud: Cloud, client: Oapi, broken: dict[str, object]
 ) -> None:
-    oapi, cloud, said = sandbox.oapi("main"), Cloud.connect(access), list[str]()
-    omi = register(oapi, "imported", snapshot(oapi, empty_volume(oapi)), Description="half-made (b-1)")
-    ours = Ours(OWNER.proof, "b-1")
+    said: list[str] = []
+    omi = register(client, NAME, snapshot(client, empty_volume(client)), Description=IDENTITY.description)
+    ours = Ours(OWNER.proof, IDENTITY.build_id)
     sandbox.control("POST", "faults", broken)
     with pytest.raises(CloudError):
         delete_omi(cloud, omi, (), ours, said.append)
-    if sandbox.control("GET", "inventory")["main"]["resources"]["image"]:
+    if inventory(sandbox)["image"]:
         delete_omi(cloud, omi, (), ours, said.append)
-    sweep(cloud, Leftovers("b-1", KEYS, "alpine-omi-b-1"), (), said.append)
-    left = sandbox.control("GET", "inventory")["main"]["resources"]
-    assert (left["image"], left["snapshot"]) == ([], [])
+    clean_up(search(cloud, alone=True), said.append)
+    assert (inventory(sandbox)["image"], inventory(sandbox)["snapshot"]) == ([], [])
