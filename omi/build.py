@@ -108,6 +108,11 @@ class Build:
             return self._take_up(existing, earlier)
         if existing is not None:
             self.narrator.say(f"{existing.omi_id} was built by a run that did not record it: verifying it")
+        if unread := self.spec.build.unread:
+            raise BuildError(
+                f"{self.spec.name}: {', '.join(unread)} can't be read as its record has it, so it can't be made again; "
+                "run `pulumi up` without --replace, which makes its next revision"
+            )
         source = ssh_source(self.spec.vm.ssh_source, self.spec.cloud.api)
         making = self._making()
         try:

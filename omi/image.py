@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from omi.errors import StateError, first_problem
 from omi.owner import Owner
@@ -128,7 +128,7 @@ class ImageSpec(_Wire):
     offered: tuple[str, ...]
     """The packages that were newer than those of the image before it, `name=version`, sorted. None of these versions
     makes it stale, even if apk doesn't install them."""
-    build: Build
+    build: Annotated[Build, BeforeValidator(Build.of_state)]
     access: Access
     """Who may launch it while it isn't private by its withdrawal."""
     withdrawal: Withdrawal | None

@@ -202,8 +202,10 @@ def changed_content(before: Build, after: Build) -> str:
     given_up = {name: day for name, day in after.dropped_keys.items() if name in before.keys}
     old["keys"] = {name: text for name, text in before.keys.items() if name not in given_up}
     again = old.pop("again") != new.pop("again")
-    told = [_difference(key, old[key], new[key], after) for key in new if old[key] != new[key]]
+    differing = [key for key in new if key not in before.unread and old[key] != new[key]]
+    told = [_difference(key, old[key], new[key], after) for key in differing]
     said = [f"{', '.join(told)} changed in the profile"] if told else []
+    said += [f"{', '.join(before.unread)} can't be read as its record has it"] if before.unread else []
     said += [f"the key {name} is deprecated by Alpine since {day}" for name, day in given_up.items()]
     said += [f"asked for again ({after.again})"] if again else []
     return ", ".join(said) or "guest files or template changed"

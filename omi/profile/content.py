@@ -40,13 +40,19 @@ def content(build: Build) -> dict[str, Any]:
         "kernel_modules": sorted(build.kernel_modules),
         "kernel_options": sorted(build.kernel_options),
         "initfs_features": sorted(build.initfs_features),
-        "setup_script": build.setup_files[build.setup_script].model_dump() if build.setup_script else None,
-        "setup_copy": {name: build.setup_files[path].model_dump() for name, path in build.setup_copy.items()},
+        "setup_script": _file(build, build.setup_script),
+        "setup_copy": {name: _file(build, path) for name, path in build.setup_copy.items()},
         "bootstrap": build.bootstrap,
         "firmware": build.firmware,
         "again": build.again,
         "keys": dict(build.keys),
     }
+
+
+def _file(build: Build, path: str | None) -> dict[str, Any] | None:
+    """A setup file as it was; None where there is none, or where nobody knows any more."""
+    found = build.setup_files.get(path) if path else None
+    return found.model_dump() if found else None
 
 
 def package_lines(build: Build) -> list[str]:

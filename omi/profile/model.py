@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Privileges = Literal["doas", "sudo", "none"]
 RebuildOn = Literal["content", "packages"]
@@ -19,6 +19,8 @@ _BOOT_MODES: dict[Firmware, tuple[BootMode, ...]] = {
     "hybrid": ("legacy", "uefi"),
 }
 
+_NAMING = frozenset({"profile", "name", "version"})
+"""Keys of a build that say which one it is."""
 
 EVERYONE = "everyone"
 """How it is told, beside account ids, that every account may launch an image."""
@@ -119,6 +121,24 @@ class Build(_Model):
     dropped_keys: dict[str, date] = {}
     """Keys that the profile names but upstream had deprecated, by file name, with the first day of that; they are not
     in `keys`."""
+    unread: tuple[str, ...] = ()
+    """Keys of a build in state that are none any more, or whose value can't be read; each is as if it weren't there."""
+
+    @classmethod
+    def of_state(cls, value: object) -> Self:
+        """The build that an image in state was made of, whichever version wrote it.
+
+        What makes an image must not keep it from being planned, updated or deleted: what can't be read of it is only
+        named in `unread`. Raises ValidationError where it doesn't say which build it is.
+        """
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            wrong = {str(each["loc"][0]) for each in error.errors() if each["loc"]}
+            if not isinstance(value, dict) or not wrong or not wrong <= value.keys() or wrong & _NAMING:
+                raise
+            read = cls.model_validate({key: each for key, each in value.items() if key not in wrong})
+            return read.model_copy(update={"unread": tuple(sorted({*read.unread, *wrong}))})
 
     @property
     def branch(self) -> str:

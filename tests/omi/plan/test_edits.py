@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,21 @@ import pytest
 import yaml
 
 from omi.digest import digest_of
-from omi.errors import ProfileError
+from omi.errors import ProfileError, StateError
 from omi.image import BuildVm, ImageSpec
-from omi.ledger import Ledger, LedgerImage
+from omi.ledger import Ledger, LedgerImage, read_ledger
 from omi.plan import Action, Plan, make_plan
+from omi.plan.discover import versions_to_discover
 from omi.plan.model import ChangeKind, PlannedImage
 from omi.profile import Build, content, load_profile
+from omi.profile.discover import expand_discovered
+from omi.profile.model import Access
 from omi.profile.schema import BuildKeys
 from omi.settings import Retention
 from tests.omi.plan.make import TODAY, applied, upstream
 from tests.omi.profile.conftest import root
 from tests.omi.specs import OWNER, make_access
+from tests.omi.test_ledger import state
 
 __all__ = ["root"]
 
@@ -187,3 +192,103 @@ def test_a_renamed_build_or_profile_gets_images_of_its_own(change: dict[str, str
 def test_a_build_taken_out_has_its_image_pruned(folder: Folder) -> None:
     (step,) = edited(folder.build("target", "user", ABSENT)).steps
     assert (step.action, step.reason) == (Action.PRUNE, "removed from profile")
+
+
+WRONG = (None, True, -7, "\u20ac", ["x"], {"x": [{"y": 1}]})
+"""Values of which no key takes all."""
+NAMING = {"profile", "name", "version"}
+READABLE = Build.model_fields.keys() - NAMING - {"unread"}
+
+
+def with_key(image: LedgerImage, key: str, value: object) -> dict[str, dict[str, Any]]:
+    """State in which another version made the image, with this key in its build."""
+    told = json.loads(image.command.stdin)
+    told["build"][key] = value
+    told["digest"] = f"sha256:{'0' * 64}"
+    return state(image, stdin=json.dumps(told))
+
+
+def planned(before: Ledger, build: Build) -> Plan:
+    return make_plan([build], upstream("3.23.6"), before, Retention(), TODAY, digest)
+
+
+@pytest.mark.parametrize("key", sorted({*READABLE, "bygone"}))
+def test_a_key_of_a_record_that_is_none_or_of_another_type_is_named_and_stops_nothing(key: str, folder: Folder) -> None:
+    build = folder.build("target", "user", ABSENT)
+    image = recorded(build)
+    image = replace(image, command=replace(image.command, stdin=image.spec.to_json()))
+    unread = 0
+    for value in WRONG:
+        ledger = read_ledger(with_key(image, key, value))
+        (held,) = ledger.images
+        (made,) = planned(ledger, build).of(Action.BUILD)
+        assert "guest files" not in made.reason or not held.spec.build.unread
+        if held.spec.build.unread:
+            unread += 1
+            assert held.spec.build.unread == (key,)
+            assert made.reason == f"revision r1: {key} can't be read as its record has it"
+            assert planned(Ledger.of([held]), build).of(Action.KEEP)[0].image == held, "kept as state has it"
+            shared = held.published(Access(public=True))
+            assert ImageSpec.from_json(shared.command.stdin, "state").build == held.spec.build
+    assert unread >= 2
+
+
+@pytest.mark.parametrize("key", sorted(NAMING))
+def test_a_record_that_does_not_say_which_build_it_is_is_one_line_with_a_cure(key: str, folder: Folder) -> None:
+    image = recorded(folder.build("target", "user", ABSENT))
+    image = replace(image, command=replace(image.command, stdin=image.spec.to_json()))
+    wrong: tuple[object, ...] = ([], {"x": 1})
+    for value in wrong:
+        with pytest.raises(StateError, match=rf"cannot be read: build\.{key}: .*pulumi state delete 'urn:"):
+            read_ledger(with_key(image, key, value))
+
+
+DISCOVER: tuple[dict[str, Any] | None, ...] = (
+    None,
+    {},
+    {"versions": ["3.23"]},
+    {"versions": ["3.22", "3.24"]},
+    {"edge": 1},
+)
+
+
+@pytest.mark.parametrize("after", DISCOVER, ids=str)
+@pytest.mark.parametrize("before", DISCOVER, ids=str)
+def test_an_edit_of_discover_leaves_every_other_build_alone_and_says_what_comes_and_goes(
+    before: dict[str, Any] | None, after: dict[str, Any] | None, root: Path
+) -> None:
+    known, retention = upstream("3.22.4", "3.23.6", "3.24.1"), Retention(allow_mass_prune=("all",))
+
+    def builds(discover: dict[str, Any] | None, ledger: Ledger) -> tuple[Build, ...]:
+        own: dict[str, Any] = {"builds": {"named": {"version": "3.23", "prefix": "own-"}}}
+        if discover is not None:
+            own["discover"] = {"versions": "supported", **discover}
+        (root / "p.yaml").write_text(yaml.safe_dump(own))
+        profile = load_profile("p", root)
+        versions = versions_to_discover(known, ledger, retention, TODAY, "p", "x86_64")
+        return expand_discovered(profile, versions).builds
+
+    def plan(discover: dict[str, Any] | None, ledger: Ledger) -> Plan:
+        return make_plan(builds(discover, ledger), known, ledger, retention, TODAY, digest)
+
+    def apply(made: Plan) -> Ledger:
+        return Ledger.of(
+            applied(step.image) if isinstance(step.image, PlannedImage) else step.image
+            for step in made.steps
+            if step.action is not Action.PRUNE
+        )
+
+    ledger = apply(plan(before, Ledger()))
+    had = {image.build for image in ledger.images}
+    edited = plan(after, ledger)
+    wanted = {build.name for build in builds(after, ledger)}
+    for step in edited.steps:
+        expected = {
+            (True, True): (Action.KEEP, "current"),
+            (False, True): (Action.BUILD, f"first image of {step.build}"),
+            (True, False): (Action.PRUNE, "removed from profile"),
+        }[step.build in had, step.build in wanted]
+        assert (step.action, step.reason) == expected
+    assert {step.build for step in edited.steps} == had | wanted
+    assert "named" in had & wanted
+    assert not plan(after, apply(edited)).changes, "and the next plan has nothing to do"
