@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # What the verify is told of the finished root, before its first boot can cover anything up.
-# Needs: DATA, ROOT, WORK. Leaves: tell_facts, tell_changes.
+# Needs: DATA, ROOT, WORK. Leaves: tell_facts, begin_changes, tell_changes.
 
 # The looks that the program put beside image.env, at the root as it is now; it judges what they find.
 tell_facts() {
@@ -9,13 +9,17 @@ tell_facts() {
 	TOP=$ROOT APK="chroot $ROOT apk" sh "$DATA/look.sh" | sed 's/^/guest: FACT /'
 }
 
-# tell_changes WHO [--system]: what is not as its package brought it since the last call: WHO changed it. Outside of
-# /etc only with --system, which reads every file.
+# begin_changes: what is there before any package is ours, and in no package's name.
+begin_changes() {
+	(cd "$ROOT" && find etc ! -type d) | sort > "$WORK/changes"
+}
+
+# tell_changes WHO: what is not as its package brought it since the last call: WHO changed it.
 tell_changes() {
-	touch "$WORK/changes"
-	for kind in --recursive ${2:-}; do
-		in_root apk audit "$kind"
-	done | sed -n 's/^[^d] //p' | sort -u > "$WORK/changes.now"
+	find "$ROOT" -xdev -lname '*/busybox' | cut -c "$((${#ROOT} + 2))-" > "$WORK/applets"
+	for kind in --backup --full; do
+		in_root apk audit "$kind" --recursive
+	done | sed -n 's/^[^d] //p' | grep -vxFf "$WORK/applets" | sort -u > "$WORK/changes.now"
 	comm -13 "$WORK/changes" "$WORK/changes.now" | sed "s/^/guest: FACT changed_by_$1=/"
 	mv "$WORK/changes.now" "$WORK/changes"
 }

@@ -11,6 +11,7 @@ install_packages() {
 	! has_bios || write_extlinux_settings
 	! has_uefi || write_grub_settings
 	printf '%s\n' "$INSTALL_REPOSITORIES" | grep -v '^#' > "$WORK/repositories"
+	begin_changes
 	add_packages
 	sed -i '/^SOURCE_DATE_EPOCH=/d' "$ROOT/etc/mkinitfs/mkinitfs.conf"
 	check_release
@@ -26,40 +27,12 @@ keep_keys() {
 	done
 }
 
-# With the feature base Alpine's own init runs in the initramfs; without it a small one of this project.
+# The profile's features, in the form of mkinitfs's own file: Alpine's defaults give the file of the package.
 write_initramfs_settings() {
 	mkdir -p "$ROOT/etc/mkinitfs"
 	echo "features=\"$(words "$INITFS_FEATURES")\"" > "$ROOT/etc/mkinitfs/mkinitfs.conf"
 	# mkinitfs gives all files in the initramfs this time; the line is taken out again once it is made
 	echo "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH" >> "$ROOT/etc/mkinitfs/mkinitfs.conf"
-	put_file initramfs.files 644 /etc/mkinitfs/features.d/cloud.files
-	put_file initramfs.modules 644 /etc/mkinitfs/features.d/cloud.modules
-	module_patterns >> "$ROOT/etc/mkinitfs/features.d/cloud.modules"
-	! has_feature base || return 0
-	put_file initramfs-init 755 /etc/mkinitfs/init
-	cat >> "$ROOT/etc/mkinitfs/mkinitfs.conf" << EOF
-# A small init, for roots that need no more than a driver. For Alpine's own take the next line out and put base among
-# the features; then run mkinitfs.
-init=/etc/mkinitfs/init
-EOF
-}
-
-# Where the kernel's modules are that the profile wants loaded before the root is mounted: - and _ are the same in names.
-module_patterns() {
-	for module in $KERNEL_MODULES; do
-		name=$(printf '%s' "$module" | sed 's/[-_]/[-_]/g')
-		for depth in '' '*/' '*/*/' '*/*/*/'; do
-			printf 'kernel/%s%s.ko*\n' "$depth" "$name"
-		done
-	done
-}
-
-# has_feature NAME: whether the profile asks it of the initramfs.
-has_feature() {
-	case " $(words "$INITFS_FEATURES") " in
-	*" $1 "*) return 0 ;;
-	*) return 1 ;;
-	esac
 }
 
 write_extlinux_settings() {

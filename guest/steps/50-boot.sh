@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Boot loader for BIOS, serial console, /etc/fstab.
-# Needs: FIRMWARE, DISK, ROOT, ROOT_UUID, KERNEL_FLAVOR, INITFS_FEATURES. Leaves: a disk that boots by BIOS, if it shall.
+# Needs: FIRMWARE, DISK, ROOT, ROOT_UUID, KERNEL_FLAVOR, KERNEL_MODULES, INITFS_FEATURES. Leaves: a disk that boots by BIOS, if it shall.
 
 set_up_boot() {
 	say_step "installing the boot loader"
@@ -17,26 +17,31 @@ check_initramfs() {
 	for feature in $INITFS_FEATURES; do
 		set -- "$ROOT/etc/mkinitfs/features.d/$feature".*
 		[ -e "$1" ] || fail "mkinitfs knows no feature $feature" "take it out of the profile's initfs_features"
-		has_feature base || [ "$feature" = cloud ] || [ ! -e "$ROOT/etc/mkinitfs/features.d/$feature.files" ] \
-			|| fail "the initramfs's feature $feature is for Alpine's own init" "put base: true into the profile's initfs_features"
 	done
+	in_root zcat "/boot/initramfs-$KERNEL_FLAVOR" | in_root cpio -t > "$WORK/initramfs" 2> /dev/null || :
+	for module in $KERNEL_MODULES; do
+		has_module "$module" || fail "the initramfs lacks the kernel module $module" \
+			"name the feature that brings it in the profile's initfs_features, or take it out of kernel_modules"
+	done
+}
+
+# has_module NAME: as a file in the initramfs, or built into the kernel; in names - and _ are the same.
+has_module() {
+	name=$(printf '%s' "$1" | sed 's/[-_]/[-_]/g')
+	cat "$WORK/initramfs" "$ROOT"/lib/modules/*/modules.builtin 2> /dev/null | grep -Eq "/$name\.ko(\.[a-z]+)?\$"
 }
 
 # Its boot sector lies in the filesystem. On a disk with partitions code in the first sector leads there.
 install_extlinux() {
 	run in_root extlinux --install /boot
 	run in_root update-extlinux
-	shorten_menu
+	check_extlinux_menu
 	! has_uefi || run dd if="$ROOT/usr/share/syslinux/gptmbr.bin" of="$DISK" bs=440 count=1 conv=notrunc,fsync status=none
 }
 
-# Boot the kernel at once, without the menu that update-extlinux writes for people at a screen; a key that is held
-# down while it starts still gives a prompt.
-shorten_menu() {
-	[ -f "$ROOT/boot/extlinux.conf" ] || fail "update-extlinux wrote no /boot/extlinux.conf" "check the package syslinux"
-	sed -i -e "s/^DEFAULT .*/DEFAULT $KERNEL_FLAVOR/" -e 's/^TIMEOUT .*/TIMEOUT 1/' "$ROOT/boot/extlinux.conf"
+check_extlinux_menu() {
 	grep -q "^LABEL $KERNEL_FLAVOR\$" "$ROOT/boot/extlinux.conf" \
-		|| fail "/boot/extlinux.conf has no entry $KERNEL_FLAVOR" "check kernel_flavor in the profile"
+		|| fail "/boot/extlinux.conf has no entry $KERNEL_FLAVOR" "check the packages linux-$KERNEL_FLAVOR and syslinux"
 }
 
 # A login on the serial port, which is the cloud's console, and on nothing else.

@@ -22,7 +22,7 @@ run_setup_script() {
 		"put it right, or the settings that it relies on"
 	# 90-finish notes one that the script wrote itself
 	! cmp -s "$resolver" "$ROOT/etc/resolv.conf" || rm -f "$ROOT/etc/resolv.conf"
-	tell_changes setup --system
+	tell_changes setup
 }
 
 # The names that the build VM finds, the script finds by chroot, too. The image has no resolv.conf of its own before DHCP

@@ -6,7 +6,6 @@
 PASSING="tmp var/tmp var/cache/apk run"
 
 finish() {
-	save_dependencies
 	say_step "cleaning up"
 	packages=$("$APK" info --root "$ROOT" 2> /dev/null | grep -c .) || :
 	clean_root
@@ -30,18 +29,6 @@ finish() {
 # Of all blocks that the filesystem uses, its tables and journal among them: what a trim leaves.
 bytes_in_use() {
 	echo "$(lsblk -dbnro SIZE "$ROOT_DEVICE") $(stat -f -c '%f %S' "$ROOT")" | awk '{ printf "%.0f", $1 - $2 * $3 }'
-}
-
-# OpenRC works out how its services depend on each other at the first boot, which takes long on a slow machine; its
-# service savecache keeps the answer for the later ones. Here it is kept for the first one too.
-save_dependencies() {
-	[ -x "$ROOT/sbin/rc-update" ] || return 0
-	say_step "caching the services' dependencies"
-	mkdir -p "$ROOT/run/openrc" "$ROOT/var/cache/rc"
-	run in_root rc-update -u
-	for name in depconfig deptree init.d conf.d; do
-		[ ! -e "$ROOT/run/openrc/$name" ] || run cp -pr "$ROOT/run/openrc/$name" "$ROOT/var/cache/rc/"
-	done
 }
 
 # It says what goes: a key or a seed among it was made by the setup script or a package, and nobody would miss it else.

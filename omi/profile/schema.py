@@ -262,8 +262,7 @@ class CommonKeys(Layer):
     )
     initfs_features: dict[FeatureName, Switch] | None = Field(
         None,
-        description="What mkinitfs puts into the initramfs. `cloud`: the cloud's disks and a small init; "
-        "with `base` Alpine's own init, which can do more, takes its place.",
+        description="What mkinitfs puts into the initramfs: names of `/etc/mkinitfs/features.d`.",
         examples=["{nvme: true}"],
     )
     setup_script: FilePath = Field(

@@ -133,8 +133,6 @@ class Verification:
         if boot_mode == self.identity.spec.build.boot_modes[-1]:
             self._write_timing(Timing.of(facts, took))
         size = Size.of(facts)
-        if remark := size.remark():
-            self.say(remark)
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         self.say("pressing the power button")
         power_off = self.cloud.limits.power_off

@@ -104,32 +104,6 @@ def test_services_are_put_in_their_runlevels(root: Path, tmp_path: Path) -> None
     assert sorted(p.name for p in (root / "etc/runlevels/default").iterdir()) == ["acpid", "sshd"]
 
 
-@pytest.mark.parametrize(
-    ("services", "modules"),
-    [("acpid\nsshd", ["af_packet", "button", "evdev"]), ("acpid\nomi-drivers-late\nsshd", ["af_packet"])],
-)
-def test_the_power_button_is_heard_also_where_nothing_looks_for_its_driver(
-    root: Path, tmp_path: Path, services: str, modules: list[str]
-) -> None:
-    done = run_functions("name_power_button; name_power_button", tmp_path, ROOT=str(root), SERVICES_DEFAULT=services)
-    assert done.returncode == 0, done.stderr
-    assert (root / "etc/modules").read_text().split() == modules
-
-
-@pytest.mark.parametrize(("services", "named"), [("bootmisc\nsyslog", True), ("bootmisc\nhwclock\nsyslog", False)])
-def test_a_service_answers_for_the_clock_where_the_profile_has_none_for_it(
-    root: Path, tmp_path: Path, services: str, *, named: bool
-) -> None:
-    conf = root / "etc/rc.conf.d/omi.conf"
-    conf.parent.mkdir()
-    conf.write_text("before\n")
-    values = {"ROOT": str(root), "SERVICES_SYSINIT": "devfs", "SERVICES_BOOT": services}
-    done = run_functions("name_clock", tmp_path, **values)
-    assert done.returncode == 0, done.stderr
-    assert ('rc_sysfs_provide="clock"' in conf.read_text().splitlines()) is named
-    assert conf.read_text().startswith("before\n")
-
-
 def test_a_service_that_is_not_installed_is_named(root: Path, tmp_path: Path) -> None:
     done = run_functions('add_services boot "chronyd"', tmp_path, ROOT=str(root))
     assert done.returncode == 1
@@ -199,56 +173,43 @@ def test_the_release_must_be_the_wanted_one(root: Path, tmp_path: Path, release:
     assert ("the mirror holds Alpine 3.23.6, not 3.23.7" in done.stderr) is bool(code)
 
 
-def test_an_unknown_initramfs_feature_is_named(root: Path, tmp_path: Path) -> None:
+INITRAMFS = "boot/initramfs-virt"
+
+
+@pytest.fixture
+def initramfs(root: Path) -> dict[str, str]:
+    """An initramfs with one module, of a kernel with another built in."""
+    modules = root / "lib/modules/6.18.56-0-virt"
+    modules.mkdir(parents=True)
+    (modules / "modules.builtin").write_text("kernel/drivers/block/built_in.ko\n")
     (root / "etc/mkinitfs/features.d/ext4.modules").touch()
-    for file in ("vmlinuz-virt", "initramfs-virt"):
-        (root / "boot" / file).write_text("x")
-    values = {"ROOT": str(root), "KERNEL_FLAVOR": "virt"}
-    assert run_functions("check_initramfs", tmp_path, INITFS_FEATURES="ext4", **values).returncode == 0
-    done = run_functions("check_initramfs", tmp_path, INITFS_FEATURES="ext4\nnvmee", **values)
+    (root / "boot/vmlinuz-virt").write_text("x")
+    (root / INITRAMFS).write_text("./usr/lib/modules/6.18.56-0-virt/kernel/drivers/scsi/sd_mod.ko.gz\n")
+    return {"ROOT": str(root), "KERNEL_FLAVOR": "virt", "KERNEL_MODULES": "", "INITFS_FEATURES": "ext4"}
+
+
+CHECK_INITRAMFS = 'in_root() { case "$1" in zcat) cat "$ROOT$2" ;; *) cat ;; esac; }; check_initramfs'
+
+
+def test_an_unknown_initramfs_feature_is_named(initramfs: dict[str, str], tmp_path: Path) -> None:
+    assert run_functions(CHECK_INITRAMFS, tmp_path, **initramfs).returncode == 0
+    done = run_functions(CHECK_INITRAMFS, tmp_path, **{**initramfs, "INITFS_FEATURES": "ext4\nnvmee"})
     assert done.returncode == 1
     assert "mkinitfs knows no feature nvmee" in done.stderr
 
 
-def test_a_feature_for_alpines_own_init_wants_it(root: Path, tmp_path: Path) -> None:
-    for name in ("base.files", "cloud.files", "cryptsetup.files", "cryptsetup.modules"):
-        (root / "etc/mkinitfs/features.d" / name).touch()
-    for file in ("vmlinuz-virt", "initramfs-virt"):
-        (root / "boot" / file).write_text("x")
-    values = {"ROOT": str(root), "KERNEL_FLAVOR": "virt"}
-    assert (
-        run_functions("check_initramfs", tmp_path, INITFS_FEATURES="cloud\nbase\ncryptsetup", **values).returncode == 0
-    )
-    assert run_functions("check_initramfs", tmp_path, INITFS_FEATURES="cloud", **values).returncode == 0
-    done = run_functions("check_initramfs", tmp_path, INITFS_FEATURES="cloud\ncryptsetup", **values)
-    assert "feature cryptsetup is for Alpine's own init (put base: true into" in done.stderr
-
-
-@pytest.mark.parametrize(("features", "own"), [("cloud\next4", False), ("base\ncloud\next4", True)])
-def test_the_initramfs_has_alpines_own_init_where_the_profile_asks_for_base(
-    root: Path, tmp_path: Path, features: str, *, own: bool
-) -> None:
-    values = {
-        "ROOT": str(root),
-        "INITFS_FEATURES": features,
-        "SOURCE_DATE_EPOCH": "1",
-        "KERNEL_MODULES": "loop\ndm-mod",
-    }
-    assert run_functions("write_initramfs_settings", tmp_path, **values).returncode == 0
-    config = (root / "etc/mkinitfs/mkinitfs.conf").read_text()
-    assert config.startswith(f'features="{features.replace(chr(10), " ")}"\n')
-    assert ("\ninit=/etc/mkinitfs/init\n" not in config) is own
-    assert (root / "etc/mkinitfs/init").exists() is not own
-    drivers = (root / "etc/mkinitfs/features.d/cloud.modules").read_text().splitlines()
-    assert {"kernel/drivers/block/virtio_blk.ko*", "kernel/*/*/loop.ko*", "kernel/*/*/dm[-_]mod.ko*"} <= set(drivers)
-
-
-def test_the_loader_boots_the_kernel_without_a_menu(root: Path, tmp_path: Path) -> None:
-    (root / "boot/extlinux.conf").write_text("DEFAULT menu.c32\nTIMEOUT 10\nLABEL virt\n  LINUX vmlinuz-virt\n")
-    done = run_functions("shorten_menu", tmp_path, ROOT=str(root), KERNEL_FLAVOR="virt")
+def test_a_kernel_module_that_no_feature_brings_is_named(initramfs: dict[str, str], tmp_path: Path) -> None:
+    done = run_functions(CHECK_INITRAMFS, tmp_path, **{**initramfs, "KERNEL_MODULES": "sd-mod\nbuilt-in"})
     assert done.returncode == 0, done.stderr
-    assert (root / "boot/extlinux.conf").read_text().startswith("DEFAULT virt\nTIMEOUT 1\n")
-    done = run_functions("shorten_menu", tmp_path, ROOT=str(root), KERNEL_FLAVOR="lts")
+    done = run_functions(CHECK_INITRAMFS, tmp_path, **{**initramfs, "KERNEL_MODULES": "sd-mod\nmod"})
+    assert done.returncode == 1
+    assert "guest: ERROR: the initramfs lacks the kernel module mod (name the feature that brings it in" in done.stderr
+
+
+def test_the_loaders_menu_has_the_profiles_kernel(root: Path, tmp_path: Path) -> None:
+    (root / "boot/extlinux.conf").write_text("DEFAULT menu.c32\nTIMEOUT 10\nLABEL virt\n  LINUX vmlinuz-virt\n")
+    assert run_functions("check_extlinux_menu", tmp_path, ROOT=str(root), KERNEL_FLAVOR="virt").returncode == 0
+    done = run_functions("check_extlinux_menu", tmp_path, ROOT=str(root), KERNEL_FLAVOR="lts")
     assert "has no entry lts" in done.stderr
 
 

@@ -76,7 +76,7 @@ def test_the_guest_reads_the_spec(build: Build, tmp_path: Path) -> None:
     needed = ["alpine-base", "doas", "linux-virt", "syslinux", *bootstrap]
     assert read["PACKAGES"].splitlines() == sorted([*needed, "foot@testing"])
     assert read["BOOTSTRAP"] == "tiny-cloud"
-    assert read["SERVICES_DEFAULT"].splitlines() == ["acpid", "dmesg", "ntpd", "omi-drivers-late", "sshd"]
+    assert read["SERVICES_DEFAULT"].splitlines() == ["acpid", "dmesg", "ntpd", "sshd"]
     assert (read["SETUP_SCRIPT"], read["MOTD"], read["TIMEZONE"], read["NTP_SERVERS"], read["SYSCTL"]) == ("",) * 5
     assert read["PRIVILEGES"] == "doas"
     assert (read["COMMIT"], read["TOOLS"]) == ("1" * 40, "pulumi 3.259.0, packer 1.16.0")

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2086 # APK is a command with its words
 # What was asked of apk, what it has installed that nobody asked for or needs, and what is not as its packages brought
-# it: change=SIGN PATH, with A for added (looked for in /etc alone), U for changed and so on (apk-audit(8)); a new folder
-# (d) counts by the files in it.
+# it: change=SIGN PATH, with A for added, U for changed and so on (apk-audit(8)); a new folder (d) counts by the files in
+# it, and busybox's applets, which it links itself, not at all. Outside of /etc only in a root at rest.
 sed 's/^/world=/' "$TOP/etc/apk/world"
 # apk looks at no world with a tag before it has read an index of that tag: here one with nothing in it
 set --
@@ -23,4 +23,10 @@ fi
 [ -z "$empty" ] || rm -rf "$empty"
 as_root $APK audit --recursive < /dev/null | sed -n 's/^[^d] /change=&/p'
 # reading every file takes seconds on a slow machine, and the first boot does not write where packages have theirs
-[ -z "$TOP" ] || as_root $APK audit --system < /dev/null | sed -n 's/^[^d] /change=&/p'
+if [ -n "$TOP" ]; then
+	applets=$(mktemp)
+	as_root find "$TOP" -xdev -lname '*/busybox' | cut -c "$((${#TOP} + 2))-" > "$applets"
+	as_root $APK audit --full --recursive < /dev/null | sed -n 's/^[^d] /change=&/p' \
+		| awk 'FILENAME != "-" { applet[$0]; next } !(substr($0, 10) in applet)' "$applets" -
+	rm "$applets"
+fi

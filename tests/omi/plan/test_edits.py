@@ -45,7 +45,7 @@ CONTENT: dict[str, tuple[Any, Any]] = {
     "kernel_flavor": ("lts", "virt"),
     "kernel_modules": ({"loop": True}, {"nvme": True}),
     "kernel_options": ({"quiet": True}, {"nosmt": True}),
-    "initfs_features": ({"nvme": True}, {"lvm": True}),
+    "initfs_features": ({"xfs": True}, {"lvm": True}),
     "setup_script": ("one.sh", "two.sh"),
     "setup_copy": ({"a": "one.sh"}, {"a": "two.sh"}),
     "bootstrap": ("cloud-init", "tiny-cloud"),

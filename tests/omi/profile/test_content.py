@@ -98,7 +98,7 @@ def test_what_only_names_or_surrounds_an_image_does_not_show(change: dict[str, A
         {"firmware": "hybrid"},
         {"kernel_modules": {"loop": True}},
         {"kernel_options": {}},
-        {"initfs_features": {"nvme": True}},
+        {"initfs_features": {"xfs": True}},
         {"setup_script": "script.sh"},
         {"setup_copy": {"a": "script.sh"}},
         {"keys": {"alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub": False}},

@@ -76,7 +76,7 @@ def test_false_and_null_take_away_and_true_brings_back(root: Path) -> None:
     assert c.packages == {}
     assert "syslog" not in a.services["boot"]
     assert "syslog" in b.services["boot"]
-    assert a.services["default"] == ("acpid", "dmesg", "nginx", "ntpd", "omi-drivers-late", "sshd")
+    assert a.services["default"] == ("acpid", "dmesg", "nginx", "ntpd", "sshd")
     assert "shutdown" not in a.services
     assert a.kernel_options == ("console=ttyS0,115200n8", "rootfstype=ext4")
     assert a.ports == ("80/tcp",)

@@ -113,7 +113,7 @@ ENTRIES = {
     "repos": ("https://example.org/alpine: own", "https://example.org/alpine", "repos"),
     "kernel_modules": ("loop: true", "loop", "kernel_modules"),
     "kernel_options": ("panic=10: true", "panic=10", "kernel_options"),
-    "initfs_features": ("nvme: true", "nvme", "initfs_features"),
+    "initfs_features": ("xfs: true", "xfs", "initfs_features"),
     "ntp_servers": ("ntp.example.org: true", "ntp.example.org", "ntp_servers"),
     "sysctl": ("vm.swappiness: 10", "vm.swappiness", "sysctl"),
     "setup_copy": ("a: web.yaml", "a", "setup_copy"),

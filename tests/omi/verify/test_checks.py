@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from omi.profile.model import Build
 from omi.verify.checks import failed_checks
-from omi.verify.checks.changes import changed_by_profile
+from omi.verify.checks.changes import OURS, changed_by_profile
 from omi.verify.facts import Expected, Facts
 
 KEY = "ssh-ed25519 AAAAC3Nz"
@@ -237,6 +238,12 @@ def test_a_user_who_cannot_become_root_sees_what_the_boot_time_tells() -> None:
     assert failures(text) == []
     (clause,) = failures(text.replace("411 1000020", "411 999800"))
     assert "SSH host keys" in clause
+
+
+def test_the_page_lists_every_file_that_differs_from_its_package() -> None:
+    page = (Path(__file__).parents[3] / "docs/image-files.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `/{path}` | {why} |" for path, why in OURS]
 
 
 def test_what_the_profile_changed_is_what_the_build_saw() -> None:

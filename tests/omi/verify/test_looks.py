@@ -17,7 +17,7 @@ from omi.verify.facts import Expected, Facts, look_script, look_script_at_rest
 
 LOOKS = Path(__file__).parents[3] / "omi/verify/look"
 BUILD = Build(profile="alpine", name="a", version="3.23")
-CHANGED = frozenset({"etc/motd", "etc/own/a b", "bin/busybox"})
+CHANGED = frozenset({"etc/motd", "etc/own/a b", "bin/busybox", "lib/own/file"})
 EXPECTED = Expected("3.23.6", BUILD, "alpine-3.23.6-x86_64-r0", 0, "sha256:0", changed=CHANGED)
 INSTALLED = """\
 P:busybox
@@ -37,7 +37,7 @@ APK = """\
 case "$*" in
 "add --simulate --no-network --repositories-file /dev/null") echo "OK: 8 MiB in 15 packages" ;;
 "audit --recursive") printf 'U etc/motd\\nd etc/own/\\nA etc/own/a b\\n' ;;
-"audit --system") echo "U bin/busybox" ;;
+"audit --full --recursive") printf 'U bin/busybox\nA bin/[\nA bin/rev\nd lib/own/\nA lib/own/file\n' ;;
 *) echo "ERROR: $*"; exit 1 ;;
 esac
 """
@@ -54,6 +54,8 @@ def root(tmp_path: Path) -> Path:
     put(root, "etc/motd", "hello")
     put(root, "bin/busybox", "b", 0o755)
     put(root, "bin/bbsuid", "b", 0o4111)
+    for applet in ("[", "rev"):
+        (root / "bin" / applet).symlink_to("/bin/busybox")
     put(root, "tmp/.keep", "")
     (root / "tmp").chmod(0o1777)
     put(tmp_path, "apk", APK, 0o755)
@@ -98,7 +100,7 @@ def look(root: Path) -> Facts:
 def test_a_clean_root_fails_nothing(root: Path) -> None:
     facts = look(root)
     assert failed_checks(facts, EXPECTED) == []
-    assert facts.values["change"] == ("U etc/motd", "A etc/own/a b", "U bin/busybox")
+    assert facts.values["change"] == ("U etc/motd", "A etc/own/a b", "U bin/busybox", "A lib/own/file")
     assert [line.rpartition(" ")[2] for line in facts.values["file"] if "/bin/" in line] == ["/bin/bbsuid"]
 
 

@@ -1,11 +1,9 @@
-"""The image's size by apk's own count, and what is said of one that is larger than its packages explain."""
+"""The image's size, and that of its packages by apk's own count."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-
-import pytest
 
 import omi.verify
 from omi.verify.facts import Facts
@@ -13,17 +11,6 @@ from omi.verify.size import Size
 
 MIB = 2**20
 LOOKS = Path(omi.verify.__file__).parent / "look"
-
-
-@pytest.mark.parametrize("used", [None, 100 * MIB, 110 * MIB])
-def test_an_image_hardly_larger_than_its_packages_is_not_remarked_upon(used: int | None) -> None:
-    assert Size(used, 100 * MIB).remark() is None
-
-
-def test_a_larger_one_is() -> None:
-    said = Size(115 * MIB, 100 * MIB).remark()
-    assert said is not None
-    assert "115 MiB, 15% more than its packages (100 MiB)" in said
 
 
 def test_what_apk_counts_is_added_up(tmp_path: Path) -> None:
