@@ -76,6 +76,7 @@ check_signature() {
 	*/* | *[!A-Za-z0-9@._+-]*) fail "$2 is signed by a key of a strange name" "check that the mirror serves Alpine" ;;
 	esac
 	[ -f "$KEYS/$key" ] || fail "$2 is signed by $key, which is not trusted" "name the key in the profile, or change the mirror"
+	openssl rsa -pubin -in "$KEYS/$key" -noout 2> /dev/null || fail "$key is no RSA key" "put another into the profile's keys"
 	gzip -dc "$1.signature" | tar -xO "$member" > "$1.bytes"
 	openssl dgst "-$digest" -verify "$KEYS/$key" -signature "$1.bytes" "$1.signed" > "$1.verdict" 2>&1 \
 		|| fail "the signature of $2 is wrong" "the file is damaged or forged: change the mirror"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from sandbox.mirror import apk
 from sandbox.mirror.package import File, Package, with_parents
@@ -121,6 +125,54 @@ def appended_files(mirror: Mirror) -> None:
     mirror.package.write_bytes(mirror.package.read_bytes() + apk.split_member(apk.split_member(other)[1])[1])
 
 
+def sign_index(mirror: Mirror, member: str, signature: Callable[[bytes], bytes]) -> None:
+    """Replace the index's signature by a member of that name."""
+    path = mirror.place / "APKINDEX.tar.gz"
+    _, signed = apk.split_member(path.read_bytes())
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        info = tarfile.TarInfo(member)
+        content = signature(signed)
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    path.write_bytes(packed.getvalue() + signed)
+
+
+def rsa256(mirror: Mirror) -> Callable[[bytes], bytes]:
+    return lambda signed: mirror.key.private.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_an_index_signed_with_sha256_is_taken(mirror: Mirror) -> None:
+    sign_index(mirror, f".SIGN.RSA256.{mirror.key.name}", rsa256(mirror))
+    done = mirror.get()
+    assert done.returncode == 0, done.stderr
+
+
+def other_digest(mirror: Mirror) -> None:
+    sign_index(mirror, f".SIGN.RSA.{mirror.key.name}", rsa256(mirror))
+
+
+def unknown_kind(mirror: Mirror) -> None:
+    sign_index(mirror, f".SIGN.DSA.{mirror.key.name}", mirror.key.sign)
+
+
+def key_elsewhere(mirror: Mirror) -> None:
+    (mirror.folder / "elsewhere.rsa.pub").write_bytes(mirror.key.public_pem)
+    sign_index(mirror, ".SIGN.RSA.../elsewhere.rsa.pub", mirror.key.sign)
+
+
+def key_with_a_space(mirror: Mirror) -> None:
+    (mirror.folder / "keys/a b.rsa.pub").write_bytes(mirror.key.public_pem)
+    sign_index(mirror, ".SIGN.RSA.a b.rsa.pub", mirror.key.sign)
+
+
+def key_that_is_not_rsa(mirror: Mirror) -> None:
+    own = ec.generate_private_key(ec.SECP256R1())
+    public = own.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (mirror.folder / "keys/own.rsa.pub").write_bytes(public)
+    sign_index(mirror, ".SIGN.RSA256.own.rsa.pub", lambda signed: own.sign(signed, ec.ECDSA(hashes.SHA256())))
+
+
 def no_package(mirror: Mirror) -> None:
     mirror.package.unlink()
 
@@ -143,6 +195,11 @@ def empty_index(mirror: Mirror) -> None:
     [
         (foreign_index, "is not trusted"),
         (same_name_other_key, "the signature of .*APKINDEX.tar.gz is wrong"),
+        (other_digest, "the signature of .*APKINDEX.tar.gz is wrong"),
+        (unknown_kind, "carries no signature that is known here"),
+        (key_elsewhere, "is signed by a key of a strange name"),
+        (key_with_a_space, "is signed by a key of a strange name"),
+        (key_that_is_not_rsa, "own.rsa.pub is no RSA key"),
         (foreign_package, "is not trusted"),
         (older_package, "is not the one that the index names"),
         (other_files, "are not those that were signed"),
