@@ -111,8 +111,7 @@ def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:
     pairs = [word for path, value in values.items() for word in ("--plaintext", f"{PROJECT}:{key}{path}={value}")]
     done = _run(["pulumi", "config", "set-all", "--stack", stack, "--path", *pairs])
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise SettingsError(f"stack {stack!r}: {key} not written: {lines[-1].removeprefix('error: ')}")
+        raise SettingsError(f"stack {stack!r}: {key} not written: {_told(done)}")
 
 
 def empty_state(stack: str) -> None:
@@ -122,16 +121,14 @@ def empty_state(stack: str) -> None:
     """
     done = _run(["pulumi", "state", "delete", "--all", "--force", "--yes", "--stack", stack])
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise StateError(f"stack {stack!r}: its state was not emptied: {lines[-1].removeprefix('error: ')}")
+        raise StateError(f"stack {stack!r}: its state was not emptied: {_told(done)}")
 
 
 def exported_state(stack: str) -> dict[str, Any]:
     """The stack's state by `pulumi stack export`: its deployment as JSON; raises ToolError or StateError."""
     done = _run(["pulumi", "stack", "export", "--stack", stack])
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise StateError(f"stack {stack!r}: {lines[-1].removeprefix('error: ')}")
+        raise StateError(f"stack {stack!r}: {_told(done)}")
     return deployment_of(done.stdout, stack)
 
 
@@ -141,9 +138,8 @@ def backend_url() -> str:
     try:
         return str(read_json(done.stdout)["url"])
     except (ValueError, KeyError, TypeError) as error:
-        lines = done.stderr.strip().splitlines() or ["no message"]
         raise StateError(
-            f"Pulumi's backend: {lines[-1].removeprefix('error: ')}; set PULUMI_BACKEND_URL to one that can be reached"
+            f"Pulumi's backend: {_told(done)}; set PULUMI_BACKEND_URL to one that can be reached"
         ) from error
 
 
@@ -157,6 +153,12 @@ def deployment_of(text: str, stack: str) -> dict[str, Any]:
     if not isinstance(deployment, dict):
         raise StateError(f"stack {stack!r}: its export holds no deployment; was it written by another Pulumi?")
     return deployment
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> str:
+    """The error that pulumi ended with; libraries in it may print warnings of their own after that."""
+    lines = done.stderr.strip().splitlines() or ["no message"]
+    return next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1]).removeprefix("error: ")
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

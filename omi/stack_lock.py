@@ -8,14 +8,22 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from omi.atomic import write_atomically
 from omi.errors import StateError
+from omi.outscale.credentials import find_credentials
+from omi.outscale.oos import ObjectStore
+from omi.settings import Endpoints, Settings
 from omi.stack import PROJECT, backend_url
+
+LOCKS = f".pulumi/locks/organization/{PROJECT}"
+"""Where Pulumi's own backends have a folder of locks for each stack."""
 
 
 @contextmanager
@@ -25,17 +33,17 @@ def hold_stack(stack: str) -> Iterator[bool]:
     The locks of a backend that is no folder can't be reached from here. Raises ToolError, or StateError where an
     update holds the lock.
     """
-    folder = _lock_folder(stack)
+    folder = _folder_of(backend_url(), stack)
     if folder is None:
         yield False
         return
     lock = folder / f"{uuid.uuid4()}.json"
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    held_by = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname(), "timestamp": now}
+    content = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname(), "timestamp": now}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _require_unlocked(folder, lock, stack)
-        write_atomically(lock, json.dumps(held_by))
+        write_atomically(lock, json.dumps(content))
     except OSError as error:
         raise StateError(f"stack {stack!r}: its lock {lock} cannot be written: {error.strerror}") from error
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
@@ -48,16 +56,48 @@ def hold_stack(stack: str) -> Iterator[bool]:
             signal.signal(number, handler)
 
 
-def _lock_folder(stack: str) -> Path | None:
-    url = backend_url()
-    if not url.startswith("file://"):
+def holders(backend: str, stack: str, environ: Mapping[str, str]) -> list[str] | None:
+    """Who holds the stack's lock, in words; None where that can't be seen in such a backend (a URL).
+
+    Raises CredentialsError or CloudError where it could be.
+    """
+    if (folder := _folder_of(backend, stack)) is not None:
+        return [_holder(path.name, path.read_bytes) for path in sorted(folder.glob("*.json"))]
+    if not backend.startswith("s3://"):
         return None
-    top = Path(url.removeprefix("file://").partition("?")[0]).expanduser()
-    return top / ".pulumi" / "locks" / "organization" / PROJECT / stack
+    parts = urlsplit(backend)
+    given = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    region = given.get("region") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    endpoint = given.get("endpoint") or f"https://s3.{region}.amazonaws.com"
+    cloud = Endpoints(api=endpoint, oos=endpoint, ca_file=environ.get("AWS_CA_BUNDLE"))
+    access = Settings(region=region, cloud=cloud).cloud_access()
+    store = ObjectStore(access, find_credentials(access, {}))
+    place = f"{parts.path.strip('/')}/{LOCKS}/{stack}/".lstrip("/")
+    keys = [key for key in store.keys(parts.netloc) if key.startswith(place)]
+    return [_holder(key, partial(store.get, parts.netloc, key)) for key in keys]
+
+
+def _holder(name: str, read: Callable[[], bytes]) -> str:
+    try:
+        held = json.loads(read())
+        return f"{held['username']} on {held['hostname']} (process {held['pid']}, since {held['timestamp']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return name
+
+
+def _folder_of(backend: str, stack: str) -> Path | None:
+    """The folder of a stack's locks; None where the backend is no folder."""
+    if not backend.startswith("file://"):
+        return None
+    return Path(backend.removeprefix("file://").partition("?")[0]).expanduser() / LOCKS / stack
 
 
 def _require_unlocked(folder: Path, own: Path, stack: str) -> None:
     if others := [path for path in sorted(folder.glob("*.json")) if path != own]:
-        raise StateError(
-            f"stack {stack!r}: an update holds {others[0]}: wait for its end; if none runs, `pulumi cancel -s {stack}`"
-        )
+        holder = _holder(str(others[0]), others[0].read_bytes)
+        raise StateError(f"stack {stack!r}: {held_by(holder, stack)}")
+
+
+def held_by(holder: str, stack: str) -> str:
+    """That a stack is locked, and what to do."""
+    return f"locked by {holder}: wait for the end of that update; if none runs any more, `pulumi cancel -s {stack}`"

@@ -6,7 +6,6 @@ What one check finds out, later ones use. Where it finds nothing, they are not c
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import re
 import shutil
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from omi.apkindex.ask import read_offered
 from omi.commands.findings import Doubt, Finding, NotChecked, find, known
@@ -42,6 +40,7 @@ from omi.profile.load import Profile, load_profile
 from omi.report import totals
 from omi.settings import Settings
 from omi.stack import EXPORT_LIMIT, PROJECT, StackFile, backend_url, exported_state
+from omi.stack_lock import held_by, holders
 from omi.survey import discover_builds, survey_stack
 
 _LIMIT = 60.0
@@ -50,8 +49,6 @@ _LONG = 2.0 * EXPORT_LIMIT
 """Seconds for one that runs pulumi, or asks everything that a plan needs."""
 _DOUBTED_SKEW = 30.0
 _TINA = re.compile(r"tinav([0-9]+)\.c[0-9]+r[0-9]+(p[123])?")
-_LOCKS = Path(".pulumi/locks/organization") / PROJECT
-"""Where Pulumi's file backend has a folder of locks for each stack."""
 
 
 @dataclass
@@ -136,15 +133,14 @@ class Checkup:
         return f"{self.backend} holds {len(self.held.ledger.images)} images of this stack; back it up"
 
     def _lock(self) -> str:
-        backend = known(self.backend, "backend")
-        if not backend.startswith("file://"):
-            raise NotChecked("only a file backend shows its locks; a locked stack stops `pulumi up` at its start")
-        top = Path(backend.removeprefix("file://").partition("?")[0]).expanduser()
-        for file in sorted((top / _LOCKS / self.stack).glob("*.json")):
-            raise StateError(
-                f"locked by {_holder(file)}: wait for the end of that update; if none runs any more, "
-                f"`pulumi cancel -s {self.stack}`"
-            )
+        try:
+            found = holders(known(self.backend, "backend"), self.stack, self.environ)
+        except (CloudError, CredentialsError) as error:
+            raise NotChecked(f"the bucket's locks can't be read ({str(error).partition('; ')[0]})") from error
+        if found is None:
+            raise NotChecked("such a backend doesn't show its locks; a locked stack stops `pulumi up` at its start")
+        if found:
+            raise StateError(held_by(found[0], self.stack))
         return "no update of this stack runs"
 
     def _credentials(self, settings: Settings, region: str) -> str:
@@ -293,12 +289,3 @@ def _builds_in(settings: Settings, region: str) -> bool:
 def _parallel(environ: Mapping[str, str]) -> int | None:
     given = environ.get("PULUMI_PARALLEL", "")
     return int(given) if given.isdecimal() and len(given) < 6 and int(given) else None
-
-
-def _holder(file: Path) -> str:
-    """Who holds a lock, as its file says."""
-    try:
-        held = json.loads(file.read_text(encoding="utf-8"))
-        return f"{held['username']} on {held['hostname']} (process {held['pid']}, since {held['timestamp']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return str(file)

@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 
+from omi.image import CloudAccess
+from omi.outscale.credentials import Credentials
+from omi.outscale.oos import ObjectStore
 from tests.e2e.held import STACK, HeldProject
 from tests.omi.apkindex.make import Key, index_text, signed
+from tests.omi.specs import make_access
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +28,7 @@ INDEXES = tuple(f"/alpine/v3.23/{name}/x86_64/APKINDEX.tar.gz" for name in ("mai
 HOME, OTHER = "eu-west-2", "us-east-2"
 COPIES = {OTHER: {"images": "copy"}}
 ALL = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
+LOCK = {"pid": 7, "username": "ada", "hostname": "box", "timestamp": "2026-11-28T10:00:00Z"}
 NOT_CHECKED = "not checked: see "
 
 
@@ -266,7 +271,7 @@ def test_a_stack_that_is_locked_or_not_there_yet(doctor: Doctor) -> None:
     project = doctor.held.project
     lock = project.folder / "backend" / ".pulumi" / "locks" / "organization" / "alpine-omi" / STACK / "one.json"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    lock.write_text(json.dumps({"pid": 7, "username": "ada", "hostname": "box", "timestamp": "2026-11-28T10:00:00Z"}))
+    lock.write_text(json.dumps(LOCK))
     try:
         wrong = doctor.wrong()
         assert "the stack is currently locked" in project.pulumi("up", "--yes", "--skip-preview", "-s", STACK).text
@@ -287,6 +292,36 @@ def test_a_stack_that_is_locked_or_not_there_yet(doctor: Doctor) -> None:
     assert set(wrong) == {"backend"}
     assert wrong["backend"].startswith("warning: ")
     assert "`pulumi stack select --create new` makes it" in wrong["backend"]
+
+
+def test_a_stack_whose_state_is_in_a_bucket(doctor: Doctor) -> None:
+    sandbox = doctor.held.sandbox
+    key, store = sandbox.profiles["main"], sandbox.settings.addresses.oos_endpoint
+    authority = str(sandbox.settings.ca_file)
+    access = CloudAccess(**{**make_access().model_dump(), "region": HOME, "oos": store, "ca_file": authority})
+    objects = ObjectStore(access, Credentials(key["access_key"], key["secret_key"]))
+    objects.call(objects.s3.create_bucket, Bucket="state")
+    doctor.changed |= {
+        "PULUMI_BACKEND_URL": f"s3://state/sub?endpoint={store}&s3ForcePathStyle=true&region={HOME}",
+        "AWS_ACCESS_KEY_ID": key["access_key"],
+        "AWS_SECRET_ACCESS_KEY": key["secret_key"],
+        "AWS_CA_BUNDLE": authority,
+    }
+    assert f"`pulumi stack select --create {STACK}` makes it" in doctor.wrong()["backend"]
+    done = doctor.held.project.run("pulumi", "stack", "init", STACK, changed=doctor.changed)
+    assert done.code == 0, done.text
+    assert doctor.wrong() == {}
+    lock = f"sub/.pulumi/locks/organization/alpine-omi/{STACK}/one.json"
+    objects.put("state", lock, json.dumps(LOCK).encode())
+    wrong = doctor.wrong()
+    assert set(wrong) == {"lock"}
+    assert "locked by ada on box" in wrong["lock"]
+    up = ("pulumi", "up", "--yes", "--skip-preview", "-s", STACK)
+    assert "the stack is currently locked" in doctor.held.project.run(*up, changed=doctor.changed).text
+    doctor.deny("s3:GetObject", "s3:PutObject")
+    assert doctor.wrong()["backend"].startswith("error: ")
+    doctor.deny("s3:ListBucket")
+    assert doctor.wrong()["lock"].startswith("warning: not checked: ")
 
 
 def test_a_stack_without_a_file(doctor: Doctor) -> None:

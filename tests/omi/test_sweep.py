@@ -219,7 +219,7 @@ def test_while_an_update_holds_the_stacks_lock_it_refuses(swept: Swept) -> None:
     lock = swept.folder / ".pulumi" / "locks" / "organization" / PROJECT / STACK / "some.json"
     lock.parent.mkdir(parents=True)
     lock.write_text("{}")
-    swept.refuses(8, f"an update holds {lock}", "--yes")
+    swept.refuses(8, f"locked by {lock}: wait for the end of that update", "--yes")
     assert [each.name for each in lock.parent.iterdir()] == ["some.json"]
     assert swept.run()[0] == 0, "to list them needs no lock"
 
