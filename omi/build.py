@@ -14,7 +14,7 @@ from pathlib import Path
 from omi.documents.made import Made
 from omi.documents.write import write_documents
 from omi.errors import BuildError, CloudError, OmiError, VerifyError
-from omi.guest_data import write_guest_data
+from omi.guest_data import read_setup_file, write_guest_data
 from omi.identity import COPIED_FROM, DISK, Identity
 from omi.image import ImageRecord, ImageSpec
 from omi.narration import Narrator, shown
@@ -335,6 +335,10 @@ class Build:
             show=self.narrator.show,
             note=self.narrator.note,
             stop=self.stop,
+            tests={
+                name: read_setup_file(self.spec, PROJECT / "profiles", path).decode("utf-8", "replace")
+                for name, path in self.spec.build.tests.items()
+            },
         )
         return verification.run(omi)
 

@@ -49,7 +49,7 @@ def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, targe
             check_public_key(text)
         except ValueError as error:
             raise ProfileError(f"profile {spec.build.profile}: keys.{name}: the file {error}; put it right") from error
-    files = {path: _setup_file(spec, profiles_root, path) for path in spec.build.setup_files}
+    files = {path: read_setup_file(spec, profiles_root, path) for path in spec.build.setup_files}
     try:
         _empty(target)
         (target / "image.env").write_text(env_text(guest_values(spec, origin)), encoding="utf-8")
@@ -149,7 +149,8 @@ def _key_files(path: Path, where: str) -> list[Path]:
     return [file]
 
 
-def _setup_file(spec: ImageSpec, root: Path, path: str) -> bytes:
+def read_setup_file(spec: ImageSpec, root: Path, path: str) -> bytes:
+    """A file that the profile names, as it was when the profile was read; ProfileError if it isn't any more."""
     try:
         data = (root / path).read_bytes()
     except OSError as error:

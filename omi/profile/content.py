@@ -19,7 +19,7 @@ def content(build: Build) -> dict[str, Any]:
     """Canonical, JSON-able, order-free: what ends up inside the image.
 
     Left out is what names it or belongs to its surroundings: profile, build, prefix, suffix, description, access,
-    releases, revision, end of life, ports, and what makes a new revision.
+    releases, revision, end of life, ports, tests, and what makes a new revision.
     """
     return {
         "version": build.version,

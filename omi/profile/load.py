@@ -158,9 +158,10 @@ class _Files:
                     self.keys[name] = self._key(name, node.source)
         if script := entries.get("setup_script"):
             entries["setup_script"] = self._anchored(script, "setup_script")
-        if isinstance(copies := entries.get("setup_copy"), Table):
-            anchored = {name: self._anchored(node, f"setup_copy.{name}") for name, node in copies.entries.items()}
-            entries["setup_copy"] = replace(copies, entries=anchored)
+        for key in ("setup_copy", "tests"):
+            if isinstance(named := entries.get(key), Table):
+                anchored = {name: self._anchored(node, f"{key}.{name}") for name, node in named.entries.items()}
+                entries[key] = replace(named, entries=anchored)
         return replace(table, entries=entries)
 
     def _anchored(self, node: Node, path: str) -> Node:

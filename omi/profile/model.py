@@ -106,8 +106,10 @@ class Build(_Model):
     """Path relative to the folder of profiles."""
     setup_copy: dict[str, str] = {}
     """Path relative to the folder the setup script runs in to path relative to the folder of profiles."""
+    tests: dict[str, str] = {}
+    """The profile's own checks: name to a script's path relative to the folder of profiles."""
     setup_files: dict[str, SetupFile] = {}
-    """What the two above name, by path relative to the folder of profiles."""
+    """What the three above name, by path relative to the folder of profiles."""
     bootstrap: Literal["tiny-cloud", "cloud-init"] = "tiny-cloud"
     """The program that sets up a new instance from the metadata service."""
     firmware: Firmware = "bios"

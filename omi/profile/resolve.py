@@ -146,9 +146,10 @@ def _setup(merged: Table, layers: Layers) -> dict[str, Any]:
             if inner.startswith(target + "/"):
                 source = (merged.get("setup_copy", inner) or merged).source
                 raise source.error(f"setup_copy.{inner}", f"lies below {target}, which is a file")
-    paths = sorted({*copies.values(), *([script] if script else [])})
+    tests = {name: str(_value(node)) for name, node in _kept(merged, "tests").items()}
+    paths = sorted({*copies.values(), *tests.values(), *([script] if script else [])})
     files: dict[str, SetupFile] = {path: layers.setup_files[path] for path in paths}
-    return {"setup_script": script, "setup_copy": copies, "setup_files": files}
+    return {"setup_script": script, "setup_copy": copies, "tests": tests, "setup_files": files}
 
 
 def _check_release(build: Build, own: Table) -> None:

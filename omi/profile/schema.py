@@ -158,6 +158,9 @@ CopySource = Annotated[
     _Path | Literal[False] | None,
     Rule("a path below this file's folder (no ..), or false or null to take it away", text=True),
 ]
+TestName = Annotated[
+    str, _pattern(r"[A-Za-z0-9_.-]{1,64}"), Rule("a name: letters, digits, _ . -, at most 64", text=True)
+]
 Arch = Annotated[Literal["x86_64"] | None, Rule("x86_64")]
 
 
@@ -275,6 +278,12 @@ class CommonKeys(Layer):
         None,
         description="Files for the setup script: where it finds them, and where they are, beside this file or below.",
         examples=["{nginx.conf: setup/nginx.conf}"],
+    )
+    tests: dict[TestName, CopySource] | None = Field(
+        None,
+        description="Checks of the profile's own: POSIX sh scripts that run as the image's user in the VM that the "
+        "image is verified in. One that fails fails the build. Changing them builds nothing.",
+        examples=["{web: setup/web-test.sh}"],
     )
     bootstrap: Annotated[Literal["tiny-cloud", "cloud-init"] | None, Rule("tiny-cloud or cloud-init")] = Field(
         None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ CONSOLE_LINES = 15
 TIMING = "boot.txt"
 """Where the seconds of the boot went, in the build's folder."""
 _LOGIN_TRIES = 3
+_TEST_LINES = 5
+"""How many of a failed test's last lines the error has; the log has all."""
 
 
 def verify_size(size: int) -> int:
@@ -63,6 +65,8 @@ class Verification:
     show: Callable[[Sequence[str]], None]
     note: Callable[[str], None]
     stop: threading.Event
+    tests: Mapping[str, str]
+    """The profile's own checks: name to a script for sh."""
 
     def run(self, omi: Omi) -> Verified:
         """Boot the OMI on a larger disk, once in each of its boot modes, and check it.
@@ -121,7 +125,7 @@ class Verification:
         if not greeting:
             limit = f"{spec.vm.verify_timeout} s (vm.verify_timeout)"
             raise VerifyError(f"no SSH at {vm.public_ip} port {spec.vm.ssh_port} within {limit}")
-        self._check_is_real(greeting)
+        is_stub = self._is_stub(greeting)
         took = time.monotonic() - start
         self.say(f"booted in {took:.0f} s, checking it")
         known_hosts = self.folder / "known_hosts"
@@ -134,6 +138,7 @@ class Verification:
             self._write_timing(Timing.of(facts, took))
         size = Size.of(facts)
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
+        failed += [] if is_stub else self.run_own_tests(door)
         self.say("pressing the power button")
         power_off = self.cloud.limits.power_off
         if not stop_vm(self.cloud, vm.vm_id, power_off, self.stop):
@@ -142,16 +147,28 @@ class Verification:
             raise VerifyError("; ".join(dict.fromkeys(failed)))
         return Verified(round(took), size, facts.installed)
 
-    def _check_is_real(self, greeting: str) -> None:
+    def run_own_tests(self, door: Door) -> Iterator[str]:
+        """Run the profile's own checks one after the other; yields why, of each that failed."""
+        for name, script in sorted(self.tests.items()):
+            self.say(f"running the profile's test {name}")
+            answer = door.run(script, self.cloud.limits.command)
+            text = answer.output + answer.errors
+            self.note(f"test {name}: exit code {answer.exit_code}\n{text}")
+            if answer.exit_code:
+                last = " | ".join(line.strip() for line in text.splitlines()[-_TEST_LINES:] if line.strip())
+                yield f"the profile's test {name} failed with exit code {answer.exit_code}: {last or 'it said nothing'}"
+
+    def _is_stub(self, greeting: str) -> bool:
         """A stub answers what was recorded of another image, so nothing that it says counts."""
         if STUB not in greeting:
-            return
+            return False
         if not self.identity.spec.vm.accept_stubs:
             raise VerifyError(
                 "the VM is one of the sandbox's stubs, which run no image; start the sandbox without `--machines stub`"
                 " (for tests of the program itself there is vm.accept_stubs)"
             )
         self.say("a stub VM: nothing of the image itself is checked (vm.accept_stubs)")
+        return True
 
     def _write_timing(self, timing: Timing) -> None:
         """A report for people, beside the logs; nothing depends on it."""

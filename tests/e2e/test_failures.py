@@ -55,9 +55,11 @@ NAMED = (
     "service crond (default) is not the profile's",
     "sshd offers publickey,password besides keys",
     "a login as root was not refused",
+    "the profile's test web failed with exit code 4: looking for the page | no page for alpine",
 )
 SCRIPTS = {
     "sins": SINS,
+    "web-test": "echo 'looking for the page'\necho \"no page for $(id -un)\" >&2\nexit 4\n",
     "fails": "echo 'looking for the licence'\necho 'no licence for web' >&2\nexit 3\n",
     # all but a little at once, the rest as a program would
     "fills": 'free=$(df -k --output=avail "$TARGET" | tail -n 1)\n'
@@ -125,7 +127,10 @@ def failures(mirror: str) -> dict[str, Failure]:
     """By the suffix of their images."""
     nowhere = f"https://{HOST}:{free_base_port()}/own"
     return {
-        "sins": Failure({"setup_script": "setup/sins.sh"}, re.escape(f"it carries {NAMED[0]}")),
+        "sins": Failure(
+            {"setup_script": "setup/sins.sh", "tests": {"web": "setup/web-test.sh"}},
+            re.escape(f"it carries {NAMED[0]}"),
+        ),
         "package": Failure(
             {"packages": {"no-such-package": True}},
             re.escape("no repository has the package no-such-package (check packages and repos in the profile)"),

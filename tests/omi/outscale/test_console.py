@@ -85,7 +85,7 @@ def verify(account: Account, spec: ImageSpec, folder: Path) -> None:
     said: list[str] = []
     Verification(
         cloud=account.cloud, identity=identity, group_id=group, finished=None, folder=folder, say=said.append,
-        show=said.extend, note=said.append, stop=threading.Event(),
+        show=said.extend, note=said.append, stop=threading.Event(), tests={},
     ).run(omi)  # fmt: skip
 
 

@@ -58,6 +58,7 @@ SURROUNDINGS: dict[str, tuple[Any, Any]] = {
     "suffix": ("-a", "-b"),
     "description": ("One", "Two"),
     "ports": ({"80/tcp": True}, {"443/tcp": True}),
+    "tests": ({"a": "one.sh"}, {"a": "two.sh"}),
     "rebuild_on": ("packages", "content"),
     "access": ({"public": True}, {"accounts": {"012345678901": True}}),
 }

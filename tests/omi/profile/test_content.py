@@ -67,6 +67,7 @@ def test_how_the_yaml_is_written_does_not_show(random: Any, flow: bool, indent: 
         {"release": "3.23.5"},
         {"revision": "r3"},
         {"ports": {"80/tcp": True}},
+        {"tests": {"a": "script.sh"}},
         {"packages": {**PROFILE["packages"], "absent": False}},
         {"privileges": "doas"},
         {"motd": None},

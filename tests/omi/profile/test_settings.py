@@ -117,6 +117,7 @@ ENTRIES = {
     "ntp_servers": ("ntp.example.org: true", "ntp.example.org", "ntp_servers"),
     "sysctl": ("vm.swappiness: 10", "vm.swappiness", "sysctl"),
     "setup_copy": ("a: web.yaml", "a", "setup_copy"),
+    "tests": ("a: web.yaml", "a", "tests"),
     "keys": ("own.rsa.pub: true", "own.rsa.pub", "keys"),
 }
 

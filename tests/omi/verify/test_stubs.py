@@ -71,7 +71,7 @@ def verify(spec: ImageSpec, folder: Path, said: list[str]) -> None:
     assert isinstance(omi, Omi)
     Verification(
         cloud=cloud, identity=identity, group_id=group, finished=None, folder=folder, say=said.append,
-        show=said.extend, note=said.append, stop=threading.Event(),
+        show=said.extend, note=said.append, stop=threading.Event(), tests={},
     ).run(omi)  # fmt: skip
 
 

@@ -1,0 +1,66 @@
+"""The profile's own checks: scripts that run in the verify VM, here by this machine's sh."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from omi.verify.boot import Verification
+from omi.verify.ssh import Answer, Door
+
+
+class LocalDoor(Door):
+    """Runs scripts here, as ssh's `sh -s` does there."""
+
+    def run(self, script: str, limit: float) -> Answer:
+        try:
+            done = subprocess.run(
+                ["sh", "-s"], input=script, capture_output=True, text=True, timeout=limit, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return Answer(255, "", f"no end after {limit:.1f} s")
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def run(tests: dict[str, str], noted: list[str] | None = None) -> list[str]:
+    """Why each test that failed did."""
+    verification = Verification(
+        cloud=cast("Any", SimpleNamespace(limits=SimpleNamespace(command=0.5))),
+        identity=cast("Any", None),
+        group_id="sg-1",
+        finished=None,
+        folder=Path(),
+        say=lambda line: None,
+        show=lambda lines: None,
+        note=(noted if noted is not None else []).append,
+        stop=threading.Event(),
+        tests=tests,
+    )
+    return list(verification.run_own_tests(LocalDoor("vm", 22, "alpine", Path("key"), Path("known"))))
+
+
+def test_tests_that_succeed_fail_nothing_and_are_in_the_log() -> None:
+    noted: list[str] = []
+    assert run({"web": "echo fine\n"}, noted) == []
+    assert noted == ["test web: exit code 0\nfine\n"]
+
+
+def test_each_that_fails_is_named_with_its_last_lines() -> None:
+    assert run({"b": "exit 1\n", "a": "seq 9\nexit 3\n", "c": "true\n"}) == [
+        "the profile's test a failed with exit code 3: 5 | 6 | 7 | 8 | 9",
+        "the profile's test b failed with exit code 1: it said nothing",
+    ]
+
+
+def test_one_that_does_not_end_is_a_failure() -> None:
+    assert run({"slow": "sleep 60\n"}) == ["the profile's test slow failed with exit code 255: no end after 0.5 s"]
+
+
+@pytest.mark.parametrize("script", ["no-such-command-here\n", "if true\n", "set -u; echo $nothing\n"])
+def test_a_script_that_is_wrong_is_a_failure(script: str) -> None:
+    assert len(run({"wrong": script})) == 1
