@@ -88,7 +88,6 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--accounts", type=int, default=0, help="accounts besides the four: extra-1, extra-1-us, ..."
         )
-        command.add_argument("--any-date", action="store_true", help="accept signatures of any date")
         command.add_argument("--report-fd", type=int, help=argparse.SUPPRESS)
     stop = actions.add_parser("stop", help="end it and its VMs; the state is kept")
     stop.set_defaults(run=commands.stop)
@@ -135,7 +134,6 @@ def _settings(given: argparse.Namespace) -> Settings:
         requests_per_second=given.requests_per_second,
         extra_accounts=given.accounts,
         mirror=given.mirror,
-        date_skew=None if given.any_date else Settings.date_skew,
     )
 
 

@@ -14,11 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from sandbox.cloud.errors import CloudError, Fail
 
 WRONG_BEFORE_LOCK = 4
+DATE_SKEW = 900.0
+"""Seconds that a signature's date may be off."""
 UNSIGNED = "UNSIGNED-PAYLOAD"
 LONGEST_URL = 7 * 24 * 3600
 """Seconds that a pre-signed URL may last (OUTSCALE's guide, Copying an OMI Across Regions)."""
@@ -43,30 +45,29 @@ class Key:
 
 
 @dataclass(frozen=True)
-class SignedRequest:
-    """The parts of a request that a signature covers; header names are lower case, `path` is as it was sent."""
+class HttpRequest:
+    """One request as it came; header names are lower case."""
 
     method: str
-    path: str
-    query: str
+    target: str
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> str:
+        return urlsplit(self.target).query
 
 
 class Verifier:
     """Checks signatures and locks a key for a while after four wrong ones in a row."""
 
-    def __init__(
-        self,
-        keys: Mapping[str, Key],
-        *,
-        date_skew: float | None,
-        lockout: float,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """`date_skew` and `lockout` are seconds; a `date_skew` of None accepts any date."""
+    def __init__(self, keys: Mapping[str, Key], *, lockout: float, clock: Callable[[], float] = time.time) -> None:
+        """`lockout` is in seconds."""
         self._keys = keys
-        self._date_skew = date_skew
         self._lockout = lockout
         self._clock = clock
         self._guard = threading.Lock()
@@ -77,7 +78,7 @@ class Verifier:
         """The key of an account."""
         return next(key for key in self._keys.values() if key.profile == profile)
 
-    def verify(self, request: SignedRequest) -> Key:
+    def verify(self, request: HttpRequest) -> Key:
         """The key that signed `request`; raises CloudError (HTTP 401) when it is not signed by a known one."""
         match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", "").strip())
         if match is None:
@@ -102,7 +103,7 @@ class Verifier:
             if wrong >= WRONG_BEFORE_LOCK:
                 self._locked_until[access_key] = self._clock() + self._lockout
 
-    def _check(self, request: SignedRequest, match: re.Match[str], access_key: str) -> Key:
+    def _check(self, request: HttpRequest, match: re.Match[str], access_key: str) -> Key:
         word, terminator, date_header = _FORMS[match["algorithm"]]
         scope = match["credential"].split("/")[1:]
         key = self._keys.get(access_key)
@@ -127,7 +128,7 @@ class Verifier:
                 return key
         raise CloudError(Fail.AUTHENTICATION, "The signature does not match.")
 
-    def verify_presigned(self, request: SignedRequest) -> Key:
+    def verify_presigned(self, request: HttpRequest) -> Key:
         """The key that signed a URL (SigV4 in its query), while it lasts: at most seven days, as on OUTSCALE."""
         given = dict(parse_qsl(request.query, keep_blank_values=True))
         signature = given.pop("X-Amz-Signature", "")
@@ -159,12 +160,12 @@ class Verifier:
             signed_at = dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
         except ValueError:
             raise CloudError(Fail.AUTHENTICATION, "The request carries no signature date.") from None
-        too_far = self._date_skew is not None and abs(signed_at.timestamp() - self._clock()) > self._date_skew
+        too_far = abs(signed_at.timestamp() - self._clock()) > DATE_SKEW
         if too_far or not stamp.startswith(day):
             raise CloudError(Fail.AUTHENTICATION, "The signature has expired or is not yet valid.")
 
 
-def _as_seen(request: SignedRequest) -> Iterator[SignedRequest]:
+def _as_seen(request: HttpRequest) -> Iterator[HttpRequest]:
     """The request as it came and with its host as a gateway behind a proxy has it, without the port: osc-sdk-python
     signs that.
     """
@@ -185,7 +186,7 @@ def _query(given: Mapping[str, str]) -> str:
     return "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in sorted(given.items()))
 
 
-def _canonical_hash(request: SignedRequest, names: list[str], service: str) -> str:
+def _canonical_hash(request: HttpRequest, names: list[str], service: str) -> str:
     body_hash = hashlib.sha256(request.body).hexdigest()
     if service == "s3" and request.headers.get("x-amz-content-sha256") == UNSIGNED:
         body_hash = UNSIGNED  # TLS has it safe, so S3's clients save the time

@@ -127,8 +127,6 @@ def _arguments(settings: Settings, given: argparse.Namespace) -> list[str]:
         arguments += ["--step", str(given.step)]
     if settings.requests_per_second is not None:
         arguments += ["--requests-per-second", str(settings.requests_per_second)]
-    if given.any_date:
-        arguments.append("--any-date")
     return arguments
 
 

@@ -169,8 +169,6 @@ class Settings:
     """How many accounts there are besides PROFILES in each Region."""
     mirror: str = "auto"
     """Where the Alpine mirror takes its packages from: auto, cdn or fixture; off: no mirror."""
-    date_skew: float | None = 900.0
-    """How far (seconds) a signature's date may be off; None accepts any date."""
 
     @property
     def profiles(self) -> dict[str, str]:

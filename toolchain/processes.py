@@ -1,23 +1,33 @@
-"""Running a tool and waiting for it, never without a limit."""
+"""Running a tool and waiting for it, never without a limit and never with a secret in its environment."""
 
+import os
+import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from toolchain.errors import ToolchainError
 
+# Go and pip know where they fetch from by other variables (GOPROXY, PIP_INDEX_URL, NETRC).
+_SECRET = re.compile(r"^(OSC|AWS)_|KEY|SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL", re.IGNORECASE)
 
-def run(arguments: Sequence[str | Path], *, env: Mapping[str, str], limit: float, cwd: Path | None = None) -> str:
-    """Standard output of a program that must succeed within `limit` seconds.
 
-    ToolchainError carries the last line it wrote when it fails.
+def environment(**changed: str) -> dict[str, str]:
+    """This process's environment without what may be secret, and with what is `changed`."""
+    return {name: value for name, value in os.environ.items() if not _SECRET.search(name)} | changed
+
+
+def run(arguments: Sequence[str | Path], *, limit: float, cwd: Path | None = None, **changed: str) -> str:
+    """Standard output of a program that must succeed within `limit` seconds; `changed` are variables for it.
+
+    ToolchainError has the last line that it wrote when it fails.
     """
     words = [str(argument) for argument in arguments]
     shown = " ".join(words[:4])
     try:
         done = subprocess.run(
             words,
-            env=env,
+            env=environment(**changed),
             cwd=cwd,
             timeout=limit,
             capture_output=True,
@@ -28,7 +38,7 @@ def run(arguments: Sequence[str | Path], *, env: Mapping[str, str], limit: float
     except subprocess.TimeoutExpired as error:
         raise ToolchainError(f"`{shown}` did not end within {limit:.0f} s") from error
     except OSError as error:
-        raise ToolchainError(f"`{shown}` could not be run: {error}") from error
+        raise ToolchainError(f"`{shown}` could not be run: {error.strerror}") from error
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         raise ToolchainError(f"`{shown}` failed: {lines[-1].strip() if lines else f'exit status {done.returncode}'}")

@@ -42,6 +42,42 @@ def guard(
     return guarded, tuple(dict.fromkeys(waiting.values()))
 
 
+def replaced_first(
+    steps: Sequence[Step],
+    live: Collection[tuple[str, str]],
+    retention: Retention,
+    ledger: Ledger,
+    proved: Callable[[LedgerImage], bool],
+) -> tuple[Step, ...]:
+    """Have images of removed builds wait while a build of the profile has images, but in the ledger none to rely on.
+
+    A renamed build is such a pair, and its new image may fail in this very update. `live` are profile and name of the
+    profile's builds. An image is relied on if it is `proved`, or if another hand made it. What the retention allows by
+    name doesn't wait.
+    """
+    held_images = [step.image for step in steps if isinstance(step.image, LedgerImage)]
+    have = {_build_of(image) for image in held_images if proved(image) or image.record.adopted}
+    lack = {(_build_of(step.image), step.build) for step in steps if _build_of(step.image) not in have}
+    first = sorted({name for build, name in lack if build in live})
+    if not first:
+        return tuple(steps)
+    held = {image.name: image for image in ledger.images}
+    reason = f"waits until {', '.join(first)} {'has a verified image' if len(first) == 1 else 'have verified images'}"
+
+    def waits(step: Step) -> bool:
+        removed = _goes(step) and step.level != "gone" and _build_of(step.image) not in live
+        return removed and not _allowed(step, retention)
+
+    return tuple(
+        Step(held[step.name], Action.KEEP, f"{reason}: {step.reason}") if waits(step) else step for step in steps
+    )
+
+
+def _build_of(image: PlannedImage | LedgerImage) -> tuple[str, str]:
+    """Profile and name of the image's build."""
+    return (image.profile, image.build) if isinstance(image, LedgerImage) else (image.build.profile, image.build.name)
+
+
 def _losses(steps: Sequence[Step], proved: Callable[[LedgerImage], bool]) -> list[Step]:
     stays: dict[tuple[str, str], LedgerImage] = {}
     for step in steps:

@@ -12,7 +12,7 @@ from omi.errors import UpstreamError
 from omi.image import CloudAccess
 from omi.ledger import Ledger, LedgerImage
 from omi.plan.external import differing
-from omi.plan.guard import check_clash, check_names, check_only, check_twice, guard
+from omi.plan.guard import check_clash, check_names, check_only, check_twice, guard, replaced_first
 from omi.plan.keys import require_key
 from omi.plan.memory import Memory
 from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
@@ -103,6 +103,7 @@ def make_plan(
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
     steps, refused = guard(steps, retention, ledger, planner.is_proved)
+    steps = replaced_first(steps, {(build.profile, build.name) for build in live}, retention, ledger, planner.is_proved)
     warnings = [*upstream.warnings, *_unknown_levels(retention, names), *planner.needless(live), *differing(steps)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
     return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=refused, memory=memory)

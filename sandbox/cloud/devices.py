@@ -6,7 +6,6 @@ From docs.outscale.com: About Volumes, Defining Block Device Mappings.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from sandbox.cloud.errors import CloudError, Fail
 
@@ -17,19 +16,6 @@ VOLUME_TYPES = ("standard", "gp2", "io1")
 DEFAULT_SIZE_GIB = 10
 ROOT_DEVICES = ("/dev/sda1", "/dev/sda", "/dev/vda", "/dev/xvda")
 _EXTRA_DEVICE = re.compile(r"/dev/(sd|xvd)[b-z][a-z]?[0-9]{0,2}")
-
-
-@dataclass(frozen=True)
-class DeviceRequest:
-    """A block device as a caller asks for it; size in GiB; what is None follows from the snapshot or the defaults."""
-
-    device_name: str | None
-    snapshot_id: str | None = None
-    size: int | None = None
-    type: str | None = None
-    iops: int | None = None
-    delete_on_vm_deletion: bool | None = None
-    no_device: bool = False
 
 
 def check_device_name(name: str | None, *, root: str | None = None) -> str:

@@ -18,6 +18,7 @@ from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.images import imported_image
 from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping, Snapshot, now
 from sandbox.cloud.objects import ObjectStore
+from sandbox.cloud.request import CreateImageRequest
 from sandbox.cloud.snapshots import new_snapshot, take_snapshot
 from sandbox.machines.protocol import MachineError
 from sandbox.problem import first_problem
@@ -161,25 +162,19 @@ def _write_out(cloud: Cloud, caller: Account, store: ObjectStore, task: ImageExp
     return None if store.put(caller.id, task.bucket, task.manifest, content) else "the bucket can't be written"
 
 
-def import_image(
-    cloud: Cloud,
-    caller: Account,
-    fetch: Callable[[str], bytes],
-    *,
-    location: str,
-    name: str | None,
-    description: str | None,
-) -> Image:
+def import_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Image:
     """An image of the disks that a manifest names; the manifest is read at once, its disks in the background."""
+    fetch = cloud.objects.fetch
     try:
-        manifest = Manifest.model_validate_json(fetch(location)).image
+        manifest = Manifest.model_validate_json(fetch(request.file_location or "")).image
     except ValidationError as error:
         raise CloudError(Fail.BAD_LOCATION, f"The file is no manifest: {first_problem(error)}.") from None
+    name = request.image_name or manifest.name
     with cloud.transaction() as store:
         mappings = []
         for disk in manifest.snapshots:
             size = -(-disk.size // GIB)
-            snapshot = store.put(new_snapshot(cloud, caller, f"Imported for {name or manifest.name}", size))
+            snapshot = store.put(new_snapshot(cloud, caller, f"Imported for {name}", size))
             cloud.later(f"import {snapshot.id}", _importing(cloud, fetch, snapshot, disk.url))
             mappings.append(
                 ImageMapping(
@@ -194,8 +189,8 @@ def import_image(
         return imported_image(
             cloud,
             caller,
-            name=name or manifest.name,
-            description=manifest.description if description is None else description,
+            name=name,
+            description=manifest.description if request.description is None else request.description,
             architecture=manifest.architecture,
             mappings=tuple(mappings),
         )

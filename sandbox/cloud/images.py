@@ -7,10 +7,11 @@ import re
 
 from sandbox.cloud import vmdisks
 from sandbox.cloud.context import Cloud
-from sandbox.cloud.devices import DeviceRequest, check_device_name, check_root_device, check_volume
+from sandbox.cloud.devices import check_device_name, check_root_device, check_volume
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.ids import check_id
 from sandbox.cloud.model import Account, Image, ImageMapping, Permissions, Snapshot, Vm, now
+from sandbox.cloud.request import CreateImageRequest, DevicePart
 from sandbox.cloud.snapshots import changed_permissions, create_snapshot, start_copy, usable_snapshot
 
 log = logging.getLogger("sandbox")
@@ -18,6 +19,8 @@ log = logging.getLogger("sandbox")
 NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
 ARCHITECTURES = ("i386", "x86_64")
 MAX_DESCRIPTION = 255
+DEFAULT_ARCHITECTURE = "x86_64"
+"""OUTSCALE's default."""
 
 
 def visible(caller: Account, image: Image) -> bool:
@@ -37,21 +40,14 @@ def launchable_image(cloud: Cloud, caller: Account, image_id: str) -> Image:
     return found
 
 
-def register_image(
-    cloud: Cloud,
-    caller: Account,
-    *,
-    name: str,
-    description: str,
-    architecture: str,
-    root_device: str | None,
-    devices: list[DeviceRequest],
-) -> Image:
+def register_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Image:
     """An image over snapshots; legacy only, as on OUTSCALE."""
+    name, description = _name(request, Fail.MISSING_PARAMETER), request.description or ""
+    architecture = request.architecture or DEFAULT_ARCHITECTURE
     with cloud.transaction():
         _check(cloud, caller, name, description, architecture)
-        root = check_root_device(root_device)
-        mappings = tuple(_mapping(cloud, caller, each, root) for each in devices)
+        root = check_root_device(request.root_device_name)
+        mappings = tuple(_mapping(cloud, caller, each, root) for each in request.block_device_mappings or [])
         names = [each.device_name for each in mappings]
         if len(set(names)) != len(names):
             raise CloudError(Fail.BAD_MAPPING, "A device name occurs twice in the block device mappings.")
@@ -91,12 +87,13 @@ def imported_image(
         )
 
 
-def _mapping(cloud: Cloud, caller: Account, device: DeviceRequest, root: str) -> ImageMapping:
-    if not device.snapshot_id:
+def _mapping(cloud: Cloud, caller: Account, device: DevicePart, root: str) -> ImageMapping:
+    disk = device.disk
+    if not disk.snapshot_id:
         raise CloudError(Fail.NO_MAPPED_SNAPSHOT, f"The mapping of {device.device_name} names no snapshot.")
-    snapshot = usable_snapshot(cloud, caller, device.snapshot_id)
-    size, kind, iops = check_volume(device.size, device.type, device.iops, snapshot.size)
-    delete = device.delete_on_vm_deletion
+    snapshot = usable_snapshot(cloud, caller, disk.snapshot_id)
+    size, kind, iops = check_volume(disk.volume_size, disk.volume_type, disk.iops, snapshot.size)
+    delete = disk.delete_on_vm_deletion
     return ImageMapping(
         device_name=check_device_name(device.device_name, root=root),
         snapshot_id=snapshot.id,
@@ -107,23 +104,21 @@ def _mapping(cloud: Cloud, caller: Account, device: DeviceRequest, root: str) ->
     )
 
 
-def copy_image(
-    cloud: Cloud, caller: Account, *, source_id: str, source_region: str, name: str | None, description: str | None
-) -> Image:
+def copy_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Image:
     """A copy, owned by the caller, of an image that it may launch, and as public; only within the Region."""
-    if source_region != caller.region:
+    if request.source_region_name != caller.region:
         raise CloudError(Fail.OTHER_REGION, f"An image is copied within its Region only: {caller.region}.")
     with cloud.transaction():
-        source = launchable_image(cloud, caller, source_id)
-        wanted = name or _copy_name(cloud, caller, source.name)
-        text = source.description if description is None else description
+        source = launchable_image(cloud, caller, request.source_image_id or "")
+        wanted = request.image_name or _copy_name(cloud, caller, source.name)
+        text = source.description if request.description is None else request.description
         _check(cloud, caller, wanted, text, source.architecture)
         mappings = []
         for mapping in source.mappings:
             snapshot = cloud.store.get(Snapshot, mapping.snapshot_id)
             if snapshot is None:
                 raise CloudError(Fail.NO_SNAPSHOT, f"The snapshot '{mapping.snapshot_id}' does not exist.")
-            copy = start_copy(cloud, caller, snapshot, f"Copied for {source_id}")
+            copy = start_copy(cloud, caller, snapshot, f"Copied for {source.id}")
             mappings.append(mapping.model_copy(update={"snapshot_id": copy.id}))
         return _put(
             cloud,
@@ -146,15 +141,16 @@ def _copy_name(cloud: Cloud, caller: Account, base: str) -> str:
     return f"{base}-copy{number}"
 
 
-def image_of_vm(cloud: Cloud, caller: Account, *, vm_id: str, name: str, description: str) -> Image:
+def image_of_vm(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Image:
     """An image of a VM's volumes as they are now."""
+    name, description = _name(request, Fail.BAD_COMBINATION), request.description or ""
     with cloud.transaction():
-        vm = cloud.own(caller, Vm, vm_id, Fail.NO_VM)
+        vm = cloud.own(caller, Vm, request.vm_id or "", Fail.NO_VM)
         if vm.state not in ("running", "stopped"):
-            raise CloudError(Fail.STATE, f"The VM {vm_id} is {vm.state}, not running or stopped.")
+            raise CloudError(Fail.STATE, f"The VM {vm.id} is {vm.state}, not running or stopped.")
         _check(cloud, caller, name, description, vm.architecture)
         mappings = []
-        for volume in vmdisks.volumes_of(cloud, vm_id):
+        for volume in vmdisks.volumes_of(cloud, vm.id):
             if volume.link is None:
                 continue
             snapshot = create_snapshot(cloud, caller, volume_id=volume.id, description=f"Created for the image {name}")
@@ -179,6 +175,12 @@ def image_of_vm(cloud: Cloud, caller: Account, *, vm_id: str, name: str, descrip
             boot_modes=(vm.boot_mode,),
             product_codes=vm.product_codes,
         )
+
+
+def _name(request: CreateImageRequest, fail: Fail) -> str:
+    if not request.image_name:
+        raise CloudError(fail, "The parameter 'ImageName' is required.")
+    return request.image_name
 
 
 def _check(cloud: Cloud, caller: Account, name: str, description: str, architecture: str) -> None:

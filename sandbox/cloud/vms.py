@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from sandbox.cloud import vmdisks, vmwork
 from sandbox.cloud.context import Cloud
-from sandbox.cloud.devices import DEFAULT_SIZE_GIB, DeviceRequest, check_device_name, check_volume
+from sandbox.cloud.devices import DEFAULT_SIZE_GIB, check_device_name, check_volume
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.ids import new_id
 from sandbox.cloud.images import launchable_image
 from sandbox.cloud.keypairs import find_keypair
 from sandbox.cloud.model import Account, Image, ImageMapping, SecurityGroup, Snapshot, Vm, Volume, VolumeLink, now
+from sandbox.cloud.request import BootMode, CreateVmsRequest, PlacementPart, ShutdownPart, VmDevicePart
 from sandbox.cloud.security_groups import default_group, find_group
 from sandbox.cloud.snapshots import usable_snapshot
 
@@ -27,30 +28,6 @@ _AWS_TYPE = re.compile(r"(t2|m1|m3|m4|m5|c3|c4|c5|r3|r4|r5)\.(nano|micro|small|m
 
 
 @dataclass(frozen=True)
-class LaunchRequest:
-    """VMs as a caller asks for them; None takes the default."""
-
-    image_id: str
-    least: int = 1
-    most: int = 1
-    type: str | None = None
-    keypair_name: str | None = None
-    security_group_ids: tuple[str, ...] = ()
-    security_group_names: tuple[str, ...] = ()
-    subregion: str | None = None
-    tenancy: str | None = None
-    user_data: str | None = None
-    shutdown_behavior: str | None = None
-    devices: tuple[DeviceRequest, ...] = ()
-    boot: bool = True
-    boot_mode: str | None = None
-    bsu_optimized: bool = False
-    performance: str | None = None
-    deletion_protection: bool = False
-    client_token: str | None = None
-
-
-@dataclass(frozen=True)
 class StateChange:
     """A VM's state before and after a call."""
 
@@ -59,42 +36,58 @@ class StateChange:
     after: str
 
 
-def launch(cloud: Cloud, caller: Account, request: LaunchRequest) -> list[Vm]:
-    """Launch `most` VMs from an image; the same client token again answers with the same VMs."""
+def launch(cloud: Cloud, caller: Account, request: CreateVmsRequest) -> list[Vm]:
+    """Launch VMs from an image; the same client token again answers with the same VMs."""
+    _check_nets(request)
+    least = 1 if request.min_vms_count is None else request.min_vms_count
+    most = 1 if request.max_vms_count is None else request.max_vms_count
     with cloud.transaction() as store:
         if known := cloud.made_before(caller, Vm, request.client_token):
             return known
-        if not 1 <= request.least <= request.most:
-            raise CloudError(
-                Fail.BAD_COUNT, f"MinVmsCount {request.least} and MaxVmsCount {request.most} are not valid."
-            )
+        if not 1 <= least <= most:
+            raise CloudError(Fail.BAD_COUNT, f"MinVmsCount {least} and MaxVmsCount {most} are not valid.")
         image = launchable_image(cloud, caller, request.image_id)
-        devices = _devices(cloud, caller, image, request.devices)
+        devices = _devices(cloud, caller, image, request.block_device_mappings or [])
         template = _template(cloud, caller, image, request)
         vms = []
-        for number in range(request.most):
+        for number in range(most):
             vm = template.model_copy(
                 update={"id": cloud.fresh_id(Vm), "slot": cloud.free_slot(), "launch_number": number}
             )
             vms.append(store.put(vm))
             for device in devices:
                 _put_volume(cloud, vm, device)
-            cloud.later(f"launch {vm.id}", _launcher(cloud, vm.id, request.boot))
+            cloud.later(f"launch {vm.id}", _launcher(cloud, vm.id, request.boot_on_creation is not False))
         return vms
+
+
+def _check_nets(request: CreateVmsRequest) -> None:
+    """There are none, so nothing in one exists."""
+    nics = request.nics or []
+    if nics and (request.subnet_id or request.security_group_ids):
+        raise CloudError(Fail.BAD_COMBINATION, "Nics can't be given with SubnetId or SecurityGroupIds.")
+    for nic in nics:
+        if nic.nic_id:
+            raise CloudError(Fail.NO_NIC, f"The NIC '{nic.nic_id}' does not exist.")
+    for subnet_id in (request.subnet_id, *(nic.subnet_id for nic in nics)):
+        if subnet_id:
+            raise CloudError(Fail.NO_SUBNET, f"The Subnet '{subnet_id}' does not exist.")
 
 
 def _launcher(cloud: Cloud, vm_id: str, boot: bool) -> vmwork.Job:
     return lambda: vmwork.launch_vm(cloud, vm_id, boot=boot)
 
 
-def _template(cloud: Cloud, caller: Account, image: Image, request: LaunchRequest) -> Vm:
+def _template(cloud: Cloud, caller: Account, image: Image, request: CreateVmsRequest) -> Vm:
     region = cloud.region(caller)
-    subregion = request.subregion or region.subregions[0]
+    placement = request.placement or PlacementPart()
+    shutdown = request.shutdown_behavior_configuration or ShutdownPart()
+    subregion = placement.subregion_name or region.subregions[0]
     if subregion not in region.subregions:
         raise CloudError(Fail.NO_SUBREGION, f"The Subregion '{subregion}' does not exist in {region.name}.")
     keypair = find_keypair(cloud, caller, name=request.keypair_name) if request.keypair_name else None
-    groups = [find_group(cloud, caller, group_id=each) for each in request.security_group_ids]
-    groups += [find_group(cloud, caller, name=each) for each in request.security_group_names]
+    groups = [find_group(cloud, caller, group_id=each) for each in request.security_group_ids or ()]
+    groups += [find_group(cloud, caller, name=each) for each in request.security_groups or ()]
     groups = groups or [default_group(cloud, caller)]
     return Vm(
         id="",
@@ -102,14 +95,16 @@ def _template(cloud: Cloud, caller: Account, image: Image, request: LaunchReques
         region=caller.region,
         created=now(),
         image_id=image.id,
-        type=check_type(request.type or DEFAULT_TYPE),
+        type=check_type(request.vm_type or DEFAULT_TYPE),
         keypair_name=keypair.name if keypair else None,
         public_key=keypair.public_key if keypair else None,
         subregion=subregion,
-        tenancy=_one_of("Tenancy", request.tenancy or "default", TENANCIES),
+        tenancy=_one_of("Tenancy", placement.tenancy or "default", TENANCIES),
         state="pending",
         user_data=check_user_data(request.user_data or ""),
-        shutdown_behavior=check_shutdown_behavior(request.shutdown_behavior or "stop"),
+        shutdown_behavior=check_shutdown_behavior(
+            shutdown.guest_action or request.vm_initiated_shutdown_behavior or "stop"
+        ),
         security_group_ids=tuple(dict.fromkeys(each.id for each in groups)),
         slot=0,
         reservation_id=new_id("r"),
@@ -118,14 +113,14 @@ def _template(cloud: Cloud, caller: Account, image: Image, request: LaunchReques
         architecture=image.architecture,
         product_codes=image.product_codes,
         boot_mode=_boot_mode(image, request.boot_mode),
-        bsu_optimized=request.bsu_optimized,
+        bsu_optimized=bool(request.bsu_optimized),
         performance=request.performance or "high",
-        deletion_protection=request.deletion_protection,
-        client_token=request.client_token,
+        deletion_protection=bool(request.deletion_protection),
+        client_token=request.client_token or None,
     )
 
 
-def _boot_mode(image: Image, wanted: str | None) -> str:
+def _boot_mode(image: Image, wanted: BootMode | None) -> str:
     """An image that lists both boots uefi, as was recorded on OUTSCALE."""
     if wanted is None:
         return "uefi" if "uefi" in image.boot_modes else "legacy"
@@ -162,12 +157,12 @@ def check_user_data(text: str) -> str:
     return text
 
 
-def _devices(cloud: Cloud, caller: Account, image: Image, requests: tuple[DeviceRequest, ...]) -> list[ImageMapping]:
+def _devices(cloud: Cloud, caller: Account, image: Image, requests: list[VmDevicePart]) -> list[ImageMapping]:
     """The image's devices with what the launch changes or adds; the root comes first.
 
     A snapshot id of "" in the result means an empty volume.
     """
-    wanted: dict[str, DeviceRequest] = {}
+    wanted: dict[str, VmDevicePart] = {}
     for request in requests:
         name = check_device_name(request.device_name, root=image.root_device)
         if name in wanted:
@@ -176,22 +171,23 @@ def _devices(cloud: Cloud, caller: Account, image: Image, requests: tuple[Device
     devices = []
     ordered = sorted(image.mappings, key=lambda each: each.device_name != image.root_device)
     for mapping in ordered:
-        request = wanted.pop(mapping.device_name, DeviceRequest(mapping.device_name))
-        if request.no_device and mapping.device_name != image.root_device:
+        request = wanted.pop(mapping.device_name, VmDevicePart(DeviceName=mapping.device_name))
+        if request.no_device is not None and mapping.device_name != image.root_device:
             continue
         devices.append(_override(cloud, mapping, request))
-    return devices + [_extra(cloud, caller, request) for request in wanted.values() if not request.no_device]
+    return devices + [_extra(cloud, caller, request) for request in wanted.values() if request.no_device is None]
 
 
-def _override(cloud: Cloud, mapping: ImageMapping, request: DeviceRequest) -> ImageMapping:
-    if request.snapshot_id not in (None, mapping.snapshot_id):
+def _override(cloud: Cloud, mapping: ImageMapping, request: VmDevicePart) -> ImageMapping:
+    disk = request.disk
+    if disk.snapshot_id and disk.snapshot_id != mapping.snapshot_id:
         raise CloudError(Fail.BAD_MAPPING, f"The snapshot of {mapping.device_name} is set by the image.")
     snapshot = cloud.store.get(Snapshot, mapping.snapshot_id)
-    kind = request.type or mapping.type
-    iops = request.iops or (mapping.iops if kind == "io1" else None)
+    kind = disk.volume_type or mapping.type
+    iops = disk.iops or (mapping.iops if kind == "io1" else None)
     least = snapshot.size if snapshot else mapping.size
-    size, kind, iops = check_volume(request.size or mapping.size, kind, iops, least)
-    delete = request.delete_on_vm_deletion
+    size, kind, iops = check_volume(disk.volume_size or mapping.size, kind, iops, least)
+    delete = disk.delete_on_vm_deletion
     return mapping.model_copy(
         update={
             "size": size,
@@ -202,16 +198,17 @@ def _override(cloud: Cloud, mapping: ImageMapping, request: DeviceRequest) -> Im
     )
 
 
-def _extra(cloud: Cloud, caller: Account, request: DeviceRequest) -> ImageMapping:
-    least = usable_snapshot(cloud, caller, request.snapshot_id).size if request.snapshot_id else None
-    size, kind, iops = check_volume(request.size or least or DEFAULT_SIZE_GIB, request.type, request.iops, least)
+def _extra(cloud: Cloud, caller: Account, request: VmDevicePart) -> ImageMapping:
+    disk = request.disk
+    least = usable_snapshot(cloud, caller, disk.snapshot_id).size if disk.snapshot_id else None
+    size, kind, iops = check_volume(disk.volume_size or least or DEFAULT_SIZE_GIB, disk.volume_type, disk.iops, least)
     return ImageMapping(
         device_name=request.device_name or "",
-        snapshot_id=request.snapshot_id or "",
+        snapshot_id=disk.snapshot_id or "",
         size=size,
         type=kind,
         iops=iops,
-        delete_on_vm_deletion=bool(request.delete_on_vm_deletion),
+        delete_on_vm_deletion=bool(disk.delete_on_vm_deletion),
     )
 
 

@@ -11,7 +11,6 @@ A mirror folder holds
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -153,9 +152,3 @@ def _renamed(entry: Entry, old: str, new: str, branch: str) -> Entry:
     for before, after in ((f"v{old_branch}", branch), (f"Linux {old_branch}", f"Linux {new_branch}")):
         text = text.replace(before, after)
     return replace(entry, data=text.encode())
-
-
-def timed(progress: Progress) -> Progress:
-    """Progress lines with the seconds since the start in front."""
-    start = time.monotonic()
-    return lambda line: progress(f"{time.monotonic() - start:5.1f} s  {line}")

@@ -9,9 +9,9 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic.alias_generators import to_pascal
 from pydantic_core import ErrorDetails
 
@@ -20,25 +20,11 @@ from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.filters import Getter, select, text
 from sandbox.cloud.ids import check_id
 from sandbox.cloud.model import Account, Resource, Vm
+from sandbox.cloud.request import BootMode, Request
 
 Json = dict[str, Any]
-BootMode = Literal["legacy", "uefi"]
 T = TypeVar("T")
 R = TypeVar("R", bound=Resource)
-
-
-class Request(BaseModel):
-    """A request: names in OUTSCALE's spelling, types strict, unknown names refused, null counts as absent."""
-
-    model_config = ConfigDict(alias_generator=to_pascal, extra="forbid", frozen=True, strict=True)
-
-    dry_run: bool | None = None
-
-
-class Part(BaseModel):
-    """A nested object of a request."""
-
-    model_config = ConfigDict(alias_generator=to_pascal, extra="forbid", frozen=True, strict=True)
 
 
 class PagedRequest(Request):

@@ -6,8 +6,9 @@ from sandbox.cloud.context import Cloud
 from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account
 from sandbox.cloud.quotas import QUOTAS
+from sandbox.cloud.request import Request
 from sandbox.config import REGIONS
-from sandbox.oapi.base import FilteredRequest, Json, PagedRequest, ReadRequest, Request, action, filtered, paged
+from sandbox.oapi.base import FilteredRequest, Json, PagedRequest, ReadRequest, action, filtered, paged
 
 _TINA_SIZES = ((1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 8), (8, 16), (16, 32))
 _AWS_TYPES = {

@@ -7,13 +7,11 @@ from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.filters import Getter, maybe
 from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping, Permissions
+from sandbox.cloud.request import CreateImageRequest, Part, Request
 from sandbox.cloud.seeds import alias_of
 from sandbox.oapi.base import (
-    BootMode,
     Json,
-    Part,
     ReadRequest,
-    Request,
     action,
     date,
     filtered,
@@ -23,10 +21,8 @@ from sandbox.oapi.base import (
     tag_views,
     without_none,
 )
-from sandbox.oapi.devices import DevicePart, PermissionsPart
+from sandbox.oapi.devices import PermissionsPart
 
-DEFAULT_ARCHITECTURE = "x86_64"
-"""OUTSCALE's default."""
 MODES = {
     "vm_id": frozenset({"no_reboot"}),
     "source_image_id": frozenset({"source_region_name"}),
@@ -34,6 +30,12 @@ MODES = {
     "block_device_mappings": frozenset({"architecture", "root_device_name"}),
 }
 """The source of an image -> the parameters that belong to it alone."""
+MAKERS = {
+    "vm_id": images.image_of_vm,
+    "source_image_id": images.copy_image,
+    "file_location": exports.import_image,
+    "block_device_mappings": images.register_image,
+}
 
 
 def mapping_view(mapping: ImageMapping) -> Json:
@@ -116,25 +118,9 @@ def read_images(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
     return paged(request, "Images", [image_view(each) for each in filtered(request, seen, FILTERS)])
 
 
-class CreateImageRequest(Request):
-    architecture: str | None = None
-    block_device_mappings: list[DevicePart] | None = None
-    boot_modes: list[BootMode] | None = None
-    description: str | None = None
-    file_location: str | None = None
-    image_name: str | None = None
-    no_reboot: bool | None = None
-    product_codes: list[str] | None = None
-    root_device_name: str | None = None
-    source_image_id: str | None = None
-    source_region_name: str | None = None
-    tpm_mandatory: bool | None = None
-    vm_id: str | None = None
-
-
 @action("CreateImage", CreateImageRequest)
 def create_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Json:
-    image = _made(cloud, caller, request, mode_of(request, MODES))
+    image = MAKERS[mode_of(request, MODES)](cloud, caller, request)
     given: dict[str, object] = {}
     if request.boot_modes:
         given["boot_modes"] = tuple(request.boot_modes)
@@ -143,42 +129,6 @@ def create_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> 
     if request.tpm_mandatory is not None:
         given["tpm_mandatory"] = request.tpm_mandatory
     return {"Image": image_view(cloud.store.put(image.model_copy(update=given)))}
-
-
-def _made(cloud: Cloud, caller: Account, request: CreateImageRequest, mode: str) -> Image:
-    if mode == "source_image_id":
-        return images.copy_image(
-            cloud,
-            caller,
-            source_id=request.source_image_id or "",
-            source_region=request.source_region_name or "",
-            name=request.image_name or None,
-            description=request.description,
-        )
-    if mode == "file_location":
-        return exports.import_image(
-            cloud,
-            caller,
-            cloud.objects.fetch,
-            location=request.file_location or "",
-            name=request.image_name,
-            description=request.description,
-        )
-    if not request.image_name:
-        fail = Fail.BAD_COMBINATION if mode == "vm_id" else Fail.MISSING_PARAMETER
-        raise CloudError(fail, "The parameter 'ImageName' is required.")
-    name, description = request.image_name, request.description or ""
-    if mode == "vm_id":
-        return images.image_of_vm(cloud, caller, vm_id=request.vm_id or "", name=name, description=description)
-    return images.register_image(
-        cloud,
-        caller,
-        name=name,
-        description=description,
-        architecture=request.architecture or DEFAULT_ARCHITECTURE,
-        root_device=request.root_device_name,
-        devices=[each.request() for each in request.block_device_mappings or []],
-    )
 
 
 class UpdateImageRequest(Request):

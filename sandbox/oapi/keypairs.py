@@ -6,7 +6,8 @@ from sandbox.cloud import keypairs
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account, Keypair
-from sandbox.oapi.base import Json, ReadRequest, Request, action, filtered, paged, tag_getters, tag_views
+from sandbox.cloud.request import Request
+from sandbox.oapi.base import Json, ReadRequest, action, filtered, paged, tag_getters, tag_views
 
 
 def keypair_view(keypair: Keypair) -> Json:

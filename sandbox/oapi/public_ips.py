@@ -7,7 +7,8 @@ from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.filters import Getter, maybe
 from sandbox.cloud.model import Account, PublicIp, Vm
-from sandbox.oapi.base import Json, ReadRequest, Request, action, filtered, paged, tag_getters, tag_views, without_none
+from sandbox.cloud.request import Request
+from sandbox.oapi.base import Json, ReadRequest, action, filtered, paged, tag_getters, tag_views, without_none
 
 
 def address_view(cloud: Cloud, address: PublicIp) -> Json:

@@ -7,8 +7,9 @@ from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account, Rule, SecurityGroup
+from sandbox.cloud.request import Part, Request
 from sandbox.cloud.security_groups import RuleRequest
-from sandbox.oapi.base import Json, Part, ReadRequest, Request, action, filtered, paged, tag_getters, tag_views
+from sandbox.oapi.base import Json, ReadRequest, action, filtered, paged, tag_getters, tag_views
 
 
 def rule_view(rule: Rule) -> Json:

@@ -9,11 +9,11 @@ from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.filters import Getter, maybe
 from sandbox.cloud.model import Account, Snapshot
+from sandbox.cloud.request import Request
 from sandbox.cloud.seeds import alias_of
 from sandbox.oapi.base import (
     Json,
     ReadRequest,
-    Request,
     action,
     date,
     filtered,

@@ -6,7 +6,8 @@ from sandbox.cloud import tags
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account
-from sandbox.oapi.base import Json, Part, ReadRequest, Request, action, filtered, paged
+from sandbox.cloud.request import Part, Request
+from sandbox.oapi.base import Json, ReadRequest, action, filtered, paged
 
 RESOURCE_TYPES = {
     "vm": "instance",

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import base64
-from typing import Literal
 
 from sandbox.cloud import vmdisks, vms
 from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.errors import Fail
 from sandbox.cloud.filters import Getter, maybe, text
 from sandbox.cloud.keypairs import find_keypair
 from sandbox.cloud.metadata import public_dns_name
 from sandbox.cloud.model import Account, SecurityGroup, Vm, Volume
 from sandbox.cloud.public_ips import public_ip_of
+from sandbox.cloud.request import CreateVmsRequest, Performance, Request
 from sandbox.machines.protocol import MachineError
 from sandbox.oapi.base import (
-    BootMode,
     Json,
-    Part,
     ReadRequest,
-    Request,
     action,
     date,
     filtered,
@@ -28,9 +25,7 @@ from sandbox.oapi.base import (
     tag_views,
     without_none,
 )
-from sandbox.oapi.devices import VmDevicePart
 
-Performance = Literal["medium", "high", "highest"]
 ENDED = ("shutting-down", "terminated")
 
 
@@ -179,100 +174,9 @@ def read_vms_state(cloud: Cloud, caller: Account, request: ReadVmsStateRequest) 
     return paged(request, "VmStates", views)
 
 
-class PlacementPart(Part):
-    subregion_name: str | None = None
-    tenancy: str | None = None
-
-
-class NextBootPart(Part):
-    secure_boot: Literal["enable", "disable", "setup-mode", "none", "restore-factory-keys"] | None = None
-
-
-class ShutdownPart(Part):
-    guest_action: Literal["stop", "terminate"] | None = None
-    host_action: Literal["restart", "stop"] | None = None
-
-
-class PrivateIpPart(Part):
-    is_primary: bool | None = None
-    private_ip: str | None = None
-
-
-class NicPart(Part):
-    delete_on_vm_deletion: bool | None = None
-    description: str | None = None
-    device_number: int | None = None
-    nic_id: str | None = None
-    private_ips: list[PrivateIpPart] | None = None
-    secondary_private_ip_count: int | None = None
-    security_group_ids: list[str] | None = None
-    subnet_id: str | None = None
-
-
-class CreateVmsRequest(Request):
-    actions_on_next_boot: NextBootPart | None = None
-    block_device_mappings: list[VmDevicePart] | None = None
-    boot_mode: BootMode | None = None
-    boot_on_creation: bool | None = None
-    bsu_optimized: bool | None = None
-    client_token: str | None = None
-    deletion_protection: bool | None = None
-    image_id: str
-    keypair_name: str | None = None
-    max_vms_count: int | None = None
-    min_vms_count: int | None = None
-    nested_virtualization: bool | None = None
-    nics: list[NicPart] | None = None
-    performance: Performance | None = None
-    placement: PlacementPart | None = None
-    private_ips: list[str] | None = None
-    security_group_ids: list[str] | None = None
-    security_groups: list[str] | None = None
-    shutdown_behavior_configuration: ShutdownPart | None = None
-    subnet_id: str | None = None
-    tpm_enabled: bool | None = None
-    user_data: str | None = None
-    vm_initiated_shutdown_behavior: str | None = None
-    vm_type: str | None = None
-
-
 @action("CreateVms", CreateVmsRequest)
 def create_vms(cloud: Cloud, caller: Account, request: CreateVmsRequest) -> Json:
-    if request.nics and (request.subnet_id or request.security_group_ids):
-        raise CloudError(Fail.BAD_COMBINATION, "Nics can't be given with SubnetId or SecurityGroupIds.")
-    for nic in request.nics or ():
-        if nic.nic_id:
-            raise CloudError(Fail.NO_NIC, f"The NIC '{nic.nic_id}' does not exist.")
-    for subnet_id in (request.subnet_id, *(nic.subnet_id for nic in request.nics or ())):
-        if subnet_id:
-            raise CloudError(Fail.NO_SUBNET, f"The Subnet '{subnet_id}' does not exist.")
-    shutdown = request.shutdown_behavior_configuration or ShutdownPart()
-    placement = request.placement or PlacementPart()
-    launched = vms.launch(
-        cloud,
-        caller,
-        vms.LaunchRequest(
-            image_id=request.image_id,
-            least=1 if request.min_vms_count is None else request.min_vms_count,
-            most=1 if request.max_vms_count is None else request.max_vms_count,
-            type=request.vm_type or None,
-            keypair_name=request.keypair_name or None,
-            security_group_ids=tuple(request.security_group_ids or ()),
-            security_group_names=tuple(request.security_groups or ()),
-            subregion=placement.subregion_name or None,
-            tenancy=placement.tenancy or None,
-            user_data=request.user_data,
-            shutdown_behavior=shutdown.guest_action or request.vm_initiated_shutdown_behavior or None,
-            devices=tuple(each.request() for each in request.block_device_mappings or ()),
-            boot=request.boot_on_creation is not False,
-            boot_mode=request.boot_mode or None,
-            bsu_optimized=bool(request.bsu_optimized),
-            performance=request.performance or None,
-            deletion_protection=bool(request.deletion_protection),
-            client_token=request.client_token or None,
-        ),
-    )
-    return {"Vms": [vm_view(cloud, each) for each in launched]}
+    return {"Vms": [vm_view(cloud, each) for each in vms.launch(cloud, caller, request)]}
 
 
 class VmsRequest(Request):

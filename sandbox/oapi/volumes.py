@@ -6,18 +6,8 @@ from sandbox.cloud import volumes
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.filters import Getter, maybe, text
 from sandbox.cloud.model import Account, Volume, VolumeLink
-from sandbox.oapi.base import (
-    Json,
-    ReadRequest,
-    Request,
-    action,
-    date,
-    filtered,
-    paged,
-    tag_getters,
-    tag_views,
-    without_none,
-)
+from sandbox.cloud.request import Request
+from sandbox.oapi.base import Json, ReadRequest, action, date, filtered, paged, tag_getters, tag_views, without_none
 
 
 def volume_view(volume: Volume) -> Json:

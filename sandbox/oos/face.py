@@ -12,14 +12,14 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox.auth import LONGEST_URL, Key, SignedRequest, Verifier
+from sandbox.auth import LONGEST_URL, HttpRequest, Key, Verifier
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.faults import Fault, Whose
 from sandbox.cloud.model import Account
 from sandbox.control import Control
 from sandbox.oos.store import Objects
-from sandbox.web import HANG_LIMIT, HttpAnswer, HttpRequest, with_faults
+from sandbox.web import HANG_LIMIT, HttpAnswer, with_faults
 
 log = logging.getLogger("sandbox")
 
@@ -56,9 +56,8 @@ class Oos:
         """`patience`: seconds that a request which is to hang stays open."""
         action, key, started = action_of(request), None, time.monotonic()
         try:
-            signed = SignedRequest(request.method, request.path, request.query, request.headers, request.body)
             presigned = "X-Amz-Signature" in parse_qs(request.query)
-            key = self._verifier.verify_presigned(signed) if presigned else self._verifier.verify(signed)
+            key = self._verifier.verify_presigned(request) if presigned else self._verifier.verify(request)
             answer = self._run(action, request, key, patience)
         except CloudError as error:
             status, code = _CODES.get(error.fail, (500, "InternalError"))

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from sandbox.cloud.context import Cloud
+from sandbox.cloud.request import Request
 from sandbox.oapi import (
     ACTIONS,
     catalogue,
@@ -22,7 +23,7 @@ from sandbox.oapi import (
     vms,
     volumes,
 )
-from sandbox.oapi.base import Request, action
+from sandbox.oapi.base import action
 from tests.openapi import specification
 from tests.sandbox.client import Oapi, Refused, Sandbox
 

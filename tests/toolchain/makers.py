@@ -3,68 +3,39 @@
 import gzip
 import hashlib
 import io
-import json
 import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from toolchain.gobuild import architecture
+from toolchain.tools import OUTSCALE_PLUGIN, TOOLS, Tool, architecture
 
 ARCH = architecture()
 
-# Like the real one in what the installer asks of it: `version`, and placing a plugin.
 PACKER = """\
 #!/bin/sh
-case "$1 $2" in
-"version ") echo "Packer v1.16.0" ;;
-"plugins install")
-	to=$PACKER_PLUGIN_PATH/github.com/outscale/outscale
-	mkdir -p "$to"
-	case $3 in
-	--path) version=1.0.2 from=$4 ;;
-	*) version=${4#v} from=$0 ;;
-	esac
-	file=$to/packer-plugin-outscale_v${version}_x5.0_linux_%(arch)s
-	cp "$from" "$file" && chmod +x "$file" && echo sum >"${file}_SHA256SUM" ;;
-esac
+[ "$1" = version ] && echo "Packer v1.16.0"
 """
 PULUMI = """\
 #!/bin/sh
-case "$1 $2" in
-"version ") echo v3.259.0 ;;
-"plugin install")
-	to=$PULUMI_HOME/plugins/resource-command-$5
-	mkdir -p "$to"
-	echo "$*" >"$to/arguments"
-	echo '#!/bin/sh' >"$to/pulumi-resource-command"
-	chmod +x "$to/pulumi-resource-command" ;;
-esac
+[ "$1" = version ] && echo v3.259.0
 """
 # Writes what it was asked to a file beside itself, and a program where `go build -o` should put one.
 GO = """\
 #!/bin/sh
 [ "$1" = version ] && { echo "go version go%(version)s linux/amd64"; exit; }
 echo "$GOFLAGS $CGO_ENABLED $GOTOOLCHAIN $*" >>"%(log)s"
+env >>"%(log)s.env"
 case "$1 $2" in
 "list -m") echo "%(sdk)s" ;;
-build*)
-	case "$*" in
-	*/packer) program='%(packer)s' ;;
-	*) program='#!/bin/sh' ;;
-	esac
-	printf '%%s\\n' "$program" >"$4" && chmod +x "$4" ;;
+build*) echo '#!/bin/sh' >"$4" && chmod +x "$4" ;;
 esac
 """
-
-
-def packer_script() -> str:
-    """A Packer that places plugins."""
-    return PACKER % {"arch": ARCH}
 
 
 def write_program(path: Path, text: str) -> Path:
@@ -79,8 +50,7 @@ def write_go(folder: Path, version: str = "1.26.8", data: Path | None = None) ->
     """A `go` in `folder`; what it is asked goes to the file returned, in `data` (the same folder by default)."""
     log, sdk = (data or folder) / "go.log", (data or folder) / "sdk"
     write_program(sdk / "python" / "cmd" / "pulumi-language-python-exec", "# the shim\n")
-    text = GO % {"version": version, "log": log, "sdk": sdk, "packer": packer_script().replace("'", "'\\''")}
-    write_program(folder / "go", text)
+    write_program(folder / "go", GO % {"version": version, "log": log, "sdk": sdk})
     return log
 
 
@@ -105,66 +75,40 @@ def zipped(files: Mapping[str, str]) -> bytes:
 
 
 def releases() -> dict[str, bytes]:
-    """File name on the maker's server, and content."""
+    """What each tool's maker offers: the archive, by the tool's name."""
+    plugin = OUTSCALE_PLUGIN.files[0].format(version=OUTSCALE_PLUGIN.version, arch=ARCH)
     pulumi = tar_gz({"pulumi": PULUMI, "pulumi-language-python": "#!/bin/sh\n", "pulumi-language-python-exec": "x\n"})
-    digest = "c" * 64
     return {
-        "pulumi.tar.gz": pulumi,
-        "packer.zip": zipped({"packer": packer_script()}),
-        "command_checksums.txt": f"{digest}  command.tar.gz\n".encode(),
-        "outscale_checksums.txt": b"",
+        "pulumi": pulumi,
+        "pulumi-language-python": pulumi,
+        "pulumi-resource-command": tar_gz({"pulumi-resource-command": "#!/bin/sh\n"}),
+        "packer": zipped({"packer": PACKER, "LICENSE.txt": "free"}),
+        "packer-plugin-outscale": zipped({plugin: "#!/bin/sh\n"}),
     }
 
 
-def write_pins(folder: Path, url: str, digests: Mapping[str, str] | None = None) -> Path:
-    """A pins.toml whose makers are at `url`, with go.mod files beside it."""
-    wanted = {name: hashlib.sha256(data).hexdigest() for name, data in releases().items()} | dict(digests or {})
-    one_arch = f"{{ {ARCH} = {json.dumps(ARCH)} }}"
+def offer(folder: Path) -> None:
+    """Put the makers' files into a folder that is served."""
+    for name, data in releases().items():
+        (folder / f"{name}.archive").write_bytes(data)
+        (folder / f"{name}.sums").write_text(f"{hashlib.sha256(data).hexdigest()} *{name}.archive\n")
 
-    def release(file: str, checksums: str = "") -> str:
-        tail = f'checksums = "{url}/{checksums}"' if checksums else f'sha256 = {{ {ARCH} = "{wanted[file]}" }}'
-        return f'url = "{url}/{file}"\narch = {one_arch}\n{tail}\n'
 
-    def go(name: str, package: str, version: str) -> str:
-        module = folder / "go" / name
-        module.mkdir(parents=True, exist_ok=True)
-        (module / "go.mod").write_text(f"module m\n\ngo 1.26.3\n\nrequire {package} v{version}\n")
-        (module / "go.sum").write_text("")
-        return f'folder = "{name}"\npackage = "{package}"\nversion = "{version}"\nstamp = {{}}\ntags = []\n'
-
-    text = f"""
-[pulumi]
-version = "3.259.0"
-[pulumi.release]
-{release("pulumi.tar.gz")}
-[pulumi.go]
-{go("pulumi", "example.org/pulumi", "3.259.0")}
-[pulumi-language-python]
-version = "3.259.0"
-[pulumi-language-python.go]
-{go("pulumi-language-python", "example.org/host", "3.75.0")}
-[pulumi-resource-command]
-version = "1.2.1"
-[pulumi-resource-command.release]
-{release("command.tar.gz", "command_checksums.txt")}
-[packer]
-version = "1.16.0"
-[packer.release]
-{release("packer.zip")}
-[packer.go]
-{go("packer", "example.org/packer", "1.16.0")}
-[packer-plugin-outscale]
-version = "1.6.1"
-[packer-plugin-outscale.release]
-{release("outscale.zip", "outscale_checksums.txt")}
-[packer-plugin-outscale.go]
-{go("packer-plugin-outscale", "example.org/outscale", "1.0.2")}
-[go-compiler]
-version = "1.27.3"
-"""
-    path = folder / "pins.toml"
-    path.write_text(text)
-    return path
+def tools_of(url: str) -> tuple[Tool, ...]:
+    """The table with makers at `url` that stand in for the real ones."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in releases().items()}
+    return tuple(
+        replace(
+            tool,
+            archive=replace(
+                tool.archive,
+                url=f"{url}/{tool.name}.archive",
+                sha256=tool.archive.sha256 and {ARCH: digests[tool.name]},
+                checksums=f"{url}/{tool.name}.sums",
+            ),
+        )
+        for tool in TOOLS
+    )
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -13,10 +13,10 @@ import pytest
 
 from tests.toolchain.stack import LIMIT_SECONDS, Command, Project, Run
 from toolchain.command_provider.server import ANNOUNCEMENT
-from toolchain.installed import find_command_plugin
-from toolchain.pins import COMMAND_PLUGIN, PULUMI, load_pins
+from toolchain.installed import find_installed
 from toolchain.place import Store, cache_folder
 from toolchain.standin import place_stand_in
+from toolchain.tools import COMMAND_PLUGIN
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 def plugin_in_use() -> dict[str, str] | None:
     """What the set-up recorded of the command plugin, None outside `. toolchain/env.sh`."""
     tools = os.environ.get("ALPINE_OMI_TOOLS")
-    return json.loads(Path(tools).read_text())["tools"][COMMAND_PLUGIN] if tools else None
+    return json.loads(Path(tools).read_text())["tools"][COMMAND_PLUGIN.name] if tools else None
 
 
 def genuine_plugin() -> Path | None:
@@ -35,8 +35,8 @@ def genuine_plugin() -> Path | None:
     record = plugin_in_use()
     if record and record["origin"] != "stand-in":
         return Path(record["path"]).parent
-    found = find_command_plugin(load_pins()[COMMAND_PLUGIN].version, Store(cache_folder()).folder)
-    return found.program.parent if found else None
+    found = find_installed(COMMAND_PLUGIN, Store(cache_folder()).folder)
+    return found.files[0].parent if found else None
 
 
 @pytest.fixture(scope="module", params=["stand-in", "genuine"] if genuine_plugin() else ["stand-in"])
@@ -45,10 +45,9 @@ def plugin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     genuine = genuine_plugin()
     if request.param == "genuine" and genuine:
         return genuine
-    pins, tree = load_pins(), tmp_path_factory.mktemp("stand-in")
-    version = pins[COMMAND_PLUGIN].version
-    place_stand_in(tree, Store(cache_folder()), pins[PULUMI].version, version)
-    return tree / "pulumi-home" / "plugins" / f"resource-command-v{version}"
+    tree = tmp_path_factory.mktemp("stand-in")
+    place_stand_in(tree, Store(cache_folder()))
+    return tree / "pulumi-home" / "plugins" / f"resource-command-v{COMMAND_PLUGIN.version}"
 
 
 @pytest.fixture(scope="module")
@@ -373,8 +372,8 @@ def test_very_long_lines_and_output_do_not_stop_the_stand_in(plugin: Path, genui
 def test_the_stand_in_is_not_used_where_a_genuine_plugin_is_installed() -> None:
     record = plugin_in_use()
     assert record, "run `. toolchain/env.sh` first"
-    found = find_command_plugin(record["version"], Store(cache_folder()).folder)
-    assert record["origin"] != "stand-in" or found is None, f"run `make setup`: {found} should be in use"
+    found = find_installed(COMMAND_PLUGIN, Store(cache_folder()).folder)
+    assert record["origin"] != "stand-in" or found is None, f"run `make tools`: {found} should be in use"
 
 
 def test_the_genuine_plugin_is_driven_too() -> None:

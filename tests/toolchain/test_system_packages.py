@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.toolchain.makers import write_program
-from toolchain.pins import TOOLCHAIN
+from toolchain.tools import TOOLCHAIN
 
 SCRIPT = TOOLCHAIN / "system-packages.sh"
 NEEDED = ("sh", "dirname", "mktemp", "tail", "rm", "timeout", "env", "cat", "echo")

@@ -264,6 +264,25 @@ class TestRemovedBuilds:
         step = step_of(plan, self.OLD.name)
         assert (step.action, step.level, step.reason) == (Action.PRUNE, "profile", "removed from profile")
 
+    @pytest.mark.parametrize("change", [{"name": "new"}, {"profile": "other"}])
+    def test_of_a_renamed_build_they_wait_until_the_new_name_has_a_verified_image(self, change: dict[str, str]) -> None:
+        renamed = V23.model_copy(update=change)
+        first = plan_of([renamed], UP6, ledger(R6), Retention())
+        old = step_of(first, R6.name)
+        assert (old.action, old.image) == (Action.KEEP, R6)
+        assert old.reason == f"waits until {renamed.name} has a verified image: removed from profile"
+        assert step_of(plan_of([renamed], UP6, after(first), Retention()), R6.name).action is Action.PRUNE
+        unverified = held(renamed, "3.23.6", revision=1, verified=False)
+        assert step_of(plan_of([renamed], UP6, ledger(R6, unverified), Retention()), R6.name).action is Action.KEEP
+
+    def test_they_go_at_once_if_allowed_by_name_or_if_missing(self) -> None:
+        renamed = build("new")
+        allowed = plan_of([renamed], UP6, ledger(R6), Retention(allow_mass_prune=(V23.name,)))
+        assert step_of(allowed, R6.name).action is Action.PRUNE
+        missing = replace(R6, record=R6.record.model_copy(update={"missing": TODAY}))
+        forgotten = plan_of([renamed], UP6, ledger(missing), Retention(), account=account(missing=[missing]))
+        assert step_of(forgotten, R6.name).level == "gone"
+
     def test_all_builds_are_told_and_declared_only_with_images(self) -> None:
         plan = plan_of([V23], UP6, ledger(R6, self.OLD))
         assert [name for name, _ in plan.by_build()] == ["v3_23", "v3_22"]

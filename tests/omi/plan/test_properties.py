@@ -227,6 +227,29 @@ def test_older_checkout_and_upstream_prune_only_by_retention_or_removal(
 
 @many
 @given(cases)
+def test_nothing_goes_for_the_sake_of_what_this_update_makes(case: Case) -> None:
+    """So a build that fails loses nothing, even if the engine goes on with the rest."""
+    retention = case.retention.model_copy(update={"allow_mass_prune": (), "max_prunes": 99})
+    plan, missing = case.plan(retention=retention), unseen(case)
+    proved = [step.image for step in plan.steps if isinstance(step.image, LedgerImage) and step.action is Action.KEEP]
+    proved = [image for image in proved if image.record.verified and image.name not in missing]
+    live = {build.name for build in case.builds}
+    making = {step.build for step in plan.steps if isinstance(step.image, PlannedImage)}
+    relied_on = {step.build for step in plan.steps if isinstance(step.image, LedgerImage) and step.image.record.adopted}
+    relied_on |= {image.build for image in proved}
+    for step in plan.of(Action.PRUNE):
+        image = step.image
+        assert isinstance(image, LedgerImage)
+        if step.level == "gone" or image.record.adopted:
+            continue
+        if step.build in live:
+            assert any(other.build == step.build and other.order > image.order for other in proved)
+        else:
+            assert making <= relied_on
+
+
+@many
+@given(cases)
 def test_only_leaves_all_other_builds_untouched(case: Case) -> None:
     known = {build.name for build in case.builds} | {image.build for image in case.images}
     assume(known)
