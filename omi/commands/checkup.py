@@ -237,8 +237,9 @@ class Checkup:
         builds = [build for build in trusted if build.keys and build.name in (settings.builds or (build.name,))]
         offered = read_offered(settings, builds, cache_folder() / "upstream")
         if offered.unreached:
-            told = "; ".join(f"{url}: {why}" for url, why in sorted(offered.unreached.items()))
-            raise UpstreamError(f"{told}: set upstream.mirror to a mirror that answers, or try again later")
+            url, why = min(offered.unreached.items())
+            more = f" (and {len(offered.unreached) - 1} more)" if len(offered.unreached) > 1 else ""
+            raise UpstreamError(f"{url}{more}: {why}: set upstream.mirror to a mirror that answers, or run again later")
         if upstream.warnings:
             raise Doubt("; ".join(upstream.warnings))
         theirs = settings.vm.mirror
