@@ -42,7 +42,7 @@ def only_one_kind(settings: Settings) -> None:
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Hold the home's lock; the file names this process while it does."""
+    """Hold the home's lock; the file names this process while it does. (filelock empties the file that it locks.)"""
     with path.open("a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

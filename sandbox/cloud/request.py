@@ -1,4 +1,4 @@
-"""Requests as OAPI's clients write them: those for disks, images and VMs, and the base of all."""
+"""Requests as OAPI's clients write them: those for disks, images, VMs and rules, and the base of all."""
 
 from __future__ import annotations
 
@@ -123,3 +123,19 @@ class CreateVmsRequest(Request):
     user_data: str | None = None
     vm_initiated_shutdown_behavior: str | None = None
     vm_type: str | None = None
+
+
+class MemberPart(Part):
+    account_id: str | None = None
+    security_group_id: str | None = None
+    security_group_name: str | None = None
+
+
+class RulePart(Part):
+    from_port_range: int | None = None
+    ip_protocol: str | None = None
+    ip_ranges: list[str] | None = None
+    security_group_rule_id: str | None = None
+    security_groups_members: list[MemberPart] | None = None
+    service_ids: list[str] | None = None
+    to_port_range: int | None = None

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-from dataclasses import dataclass
 
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.ids import new_id
 from sandbox.cloud.model import Account, Rule, SecurityGroup, Vm, now
+from sandbox.cloud.request import MemberPart, RulePart
 
 DEFAULT_NAME = "default"
 PROTOCOLS = {"tcp": "tcp", "udp": "udp", "icmp": "icmp", "-1": "-1", "6": "tcp", "17": "udp", "1": "icmp"}
 INBOUND, OUTBOUND = "Inbound", "Outbound"
-
-
-@dataclass(frozen=True)
-class RuleRequest:
-    """A rule as a caller gives it; ports of None or -1 are any."""
-
-    protocol: str
-    from_port: int | None
-    to_port: int | None
-    ip_ranges: tuple[str, ...] = ()
-    members: tuple[tuple[str, str], ...] = ()
 
 
 def create_group(cloud: Cloud, caller: Account, *, name: str, description: str) -> SecurityGroup:
@@ -68,17 +57,15 @@ def default_group(cloud: Cloud, caller: Account) -> SecurityGroup:
         return create_group(cloud, caller, name=DEFAULT_NAME, description="default group")
 
 
-def add_rules(
-    cloud: Cloud, caller: Account, group: SecurityGroup, flow: str, requests: list[RuleRequest]
-) -> SecurityGroup:
+def add_rules(cloud: Cloud, caller: Account, group: SecurityGroup, flow: str, parts: list[RulePart]) -> SecurityGroup:
     """Add inbound rules; a rule that is there already is refused."""
-    if not requests:
+    if not parts:
         raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'Rules' is required.")
     with cloud.transaction() as store:
         _check_flow(flow)
         rules = group.inbound
-        for request in requests:
-            rule = _rule(cloud, caller, request)
+        for part in parts:
+            rule = _rule(cloud, caller, part)
             if any(each.same_traffic(rule) for each in rules):
                 raise CloudError(Fail.DUPLICATE_RULE, "The rule already exists.")
             rules = (*rules, rule)
@@ -86,17 +73,18 @@ def add_rules(
 
 
 def remove_rules(
-    cloud: Cloud, caller: Account, group: SecurityGroup, flow: str, requests: list[RuleRequest], rule_ids: list[str]
+    cloud: Cloud, caller: Account, group: SecurityGroup, flow: str, parts: list[RulePart]
 ) -> SecurityGroup:
     """Remove rules by what they let through or by id; one that is not there is refused."""
     with cloud.transaction() as store:
         _check_flow(flow)
         rules = list(group.inbound)
-        for request in requests:
-            rule = _rule(cloud, caller, request)
+        for part in parts:
+            if part.security_group_rule_id:
+                _take(rules, [each for each in rules if each.id == part.security_group_rule_id])
+                continue
+            rule = _rule(cloud, caller, part)
             _take(rules, [each for each in rules if each.same_traffic(rule)])
-        for rule_id in rule_ids:
-            _take(rules, [each for each in rules if each.id == rule_id])
         return store.put(group.model_copy(update={"inbound": tuple(rules)}))
 
 
@@ -113,22 +101,26 @@ def _check_flow(flow: str) -> None:
         raise CloudError(Fail.NOT_IN_PUBLIC_CLOUD, "Only security groups of a Net have outbound rules.")
 
 
-def _rule(cloud: Cloud, caller: Account, request: RuleRequest) -> Rule:
-    protocol = PROTOCOLS.get(request.protocol.lower())
+def _rule(cloud: Cloud, caller: Account, part: RulePart) -> Rule:
+    """The rule that a part means; ports of None or -1 are any."""
+    if part.ip_protocol is None:
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'IpProtocol' is required.")
+    named = part.security_groups_members or []
+    members = [(each.account_id or caller.id, _member_id(cloud, caller, each)) for each in named]
+    protocol = PROTOCOLS.get(part.ip_protocol.lower())
     if protocol is None:
-        raise CloudError(Fail.BAD_PARAMETER, f"The protocol '{request.protocol}' is not valid: tcp, udp, icmp or -1.")
-    first = -1 if request.from_port is None else request.from_port
-    last = first if request.to_port is None else request.to_port
+        raise CloudError(Fail.BAD_PARAMETER, f"The protocol '{part.ip_protocol}' is not valid: tcp, udp, icmp or -1.")
+    first = -1 if part.from_port_range is None else part.from_port_range
+    last = first if part.to_port_range is None else part.to_port_range
     if not -1 <= first <= last <= 65535 or ((first == -1) != (last == -1) and protocol != "icmp"):
         raise CloudError(Fail.BAD_VALUE, f"The ports {first} to {last} are not valid.")
-    if not request.ip_ranges and not request.members:
+    if not part.ip_ranges and not members:
         raise CloudError(Fail.BAD_COMBINATION, "The rule needs an IpRange or SecurityGroupsMembers.")
-    for cidr in request.ip_ranges:
+    for cidr in part.ip_ranges or ():
         try:
             ipaddress.ip_network(cidr, strict=False)
         except ValueError:
             raise CloudError(Fail.BAD_VALUE, f"The IP range '{cidr}' is not valid.") from None
-    members = tuple((account or caller.id, group) for account, group in request.members)
     for account, group_id in members:
         if account == caller.id:
             cloud.own(caller, SecurityGroup, group_id, Fail.NO_MEMBER)
@@ -137,9 +129,22 @@ def _rule(cloud: Cloud, caller: Account, request: RuleRequest) -> Rule:
         protocol=protocol,
         from_port=first,
         to_port=last,
-        ip_ranges=request.ip_ranges,
-        members=members,
+        ip_ranges=tuple(part.ip_ranges or ()),
+        members=tuple(members),
     )
+
+
+def _member_id(cloud: Cloud, caller: Account, member: MemberPart) -> str:
+    if member.security_group_id and member.security_group_name:
+        raise CloudError(Fail.BAD_COMBINATION, "A member has a SecurityGroupId or a SecurityGroupName, not both.")
+    if member.security_group_id:
+        return member.security_group_id
+    if not member.security_group_name:
+        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'SecurityGroupId' of a member is required.")
+    for each in cloud.owned(caller, SecurityGroup):
+        if each.name == member.security_group_name:
+            return each.id
+    raise CloudError(Fail.NO_MEMBER, f"The security group '{member.security_group_name}' does not exist.")
 
 
 def delete_group(cloud: Cloud, caller: Account, group: SecurityGroup) -> None:

@@ -7,8 +7,7 @@ from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account, Rule, SecurityGroup
-from sandbox.cloud.request import Part, Request
-from sandbox.cloud.security_groups import RuleRequest
+from sandbox.cloud.request import MemberPart, Request, RulePart
 from sandbox.oapi.base import Json, ReadRequest, action, filtered, paged, tag_getters, tag_views
 
 
@@ -91,22 +90,6 @@ def delete_group(cloud: Cloud, caller: Account, request: DeleteSecurityGroupRequ
     return {}
 
 
-class MemberPart(Part):
-    account_id: str | None = None
-    security_group_id: str | None = None
-    security_group_name: str | None = None
-
-
-class RulePart(Part):
-    from_port_range: int | None = None
-    ip_protocol: str | None = None
-    ip_ranges: list[str] | None = None
-    security_group_rule_id: str | None = None
-    security_groups_members: list[MemberPart] | None = None
-    service_ids: list[str] | None = None
-    to_port_range: int | None = None
-
-
 class RuleChangeRequest(Request):
     """Rules in `Rules`, or one in the flat fields."""
 
@@ -142,42 +125,14 @@ class DeleteRuleRequest(RuleChangeRequest):
     security_group_name_to_unlink: str | None = None
 
 
-def _rule_request(cloud: Cloud, caller: Account, part: RulePart) -> RuleRequest:
-    if part.ip_protocol is None:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'IpProtocol' is required.")
-    members = []
-    for member in part.security_groups_members or []:
-        members.append((member.account_id or "", _member_id(cloud, caller, member)))
-    return RuleRequest(
-        protocol=part.ip_protocol,
-        from_port=part.from_port_range,
-        to_port=part.to_port_range,
-        ip_ranges=tuple(part.ip_ranges or ()),
-        members=tuple(members),
-    )
-
-
-def _member_id(cloud: Cloud, caller: Account, member: MemberPart) -> str:
-    if member.security_group_id and member.security_group_name:
-        raise CloudError(Fail.BAD_COMBINATION, "A member has a SecurityGroupId or a SecurityGroupName, not both.")
-    if member.security_group_id:
-        return member.security_group_id
-    if not member.security_group_name:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'SecurityGroupId' of a member is required.")
-    for each in cloud.owned(caller, SecurityGroup):
-        if each.name == member.security_group_name:
-            return each.id
-    raise CloudError(Fail.NO_MEMBER, f"The security group '{member.security_group_name}' does not exist.")
-
-
 @action("CreateSecurityGroupRule", CreateRuleRequest)
 def create_rule(cloud: Cloud, caller: Account, request: CreateRuleRequest) -> Json:
     group = security_groups.find_group(cloud, caller, group_id=request.security_group_id)
     linked = MemberPart(
         AccountId=request.security_group_account_id_to_link, SecurityGroupName=request.security_group_name_to_link
     )
-    rules = [_rule_request(cloud, caller, each) for each in request.parts(linked)]
-    return {"SecurityGroup": group_view(security_groups.add_rules(cloud, caller, group, request.flow, rules))}
+    changed = security_groups.add_rules(cloud, caller, group, request.flow, request.parts(linked))
+    return {"SecurityGroup": group_view(changed)}
 
 
 @action("DeleteSecurityGroupRule", DeleteRuleRequest)
@@ -186,8 +141,5 @@ def delete_rule(cloud: Cloud, caller: Account, request: DeleteRuleRequest) -> Js
     linked = MemberPart(
         AccountId=request.security_group_account_id_to_unlink, SecurityGroupName=request.security_group_name_to_unlink
     )
-    parts = request.parts(linked)
-    rules = [_rule_request(cloud, caller, each) for each in parts if not each.security_group_rule_id]
-    rule_ids = [each.security_group_rule_id for each in parts if each.security_group_rule_id]
-    changed = security_groups.remove_rules(cloud, caller, group, request.flow, rules, rule_ids)
+    changed = security_groups.remove_rules(cloud, caller, group, request.flow, request.parts(linked))
     return {"SecurityGroup": group_view(changed)}
