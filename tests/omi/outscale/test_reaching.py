@@ -194,7 +194,7 @@ def test_a_clock_that_is_wrong_is_not_taken_for_a_wrong_key() -> None:
         line = told(url)
         assert "this machine's clock is 36" in line
         assert "ahead of the server's: set the clock" in line
-        assert told(url) == line, "and the key isn't remembered as refused"
+        assert "set the clock" in told(url), "and the key isn't remembered as refused"
 
 
 def test_a_clock_that_is_right_or_not_told_blames_the_key() -> None:
