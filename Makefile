@@ -22,7 +22,7 @@ toolchain: venv
 	@.venv/bin/python -m toolchain.install --link .venv/toolchain
 
 demo: setup ## the whole way on this machine: a local cloud, two images built, checked and listed
-	@. toolchain/env.sh && \
+	@. toolchain/env.sh && unset OSC_ACCESS_KEY OSC_SECRET_KEY OSC_PROFILE && \
 	python -m sandbox start && \
 	pulumi stack select --create sandbox && \
 	pulumi preview --stack sandbox && \

@@ -71,9 +71,13 @@ class CloudAccess(_Wire):
     ca_file: str | None
     """PEM file of the certificate authority to trust instead of the system's."""
     osc_file: str | None
-    """OUTSCALE profile file with the credentials; None means the environment decides."""
+    """OUTSCALE profile file with the credentials, unless the environment has a key or names another profile."""
     osc_profile: str | None
     """The profile's name in it."""
+    own_key: bool
+    """Whether the environment has no say in the credentials: its key is the home Region's."""
+    account: str | None
+    """The account that the key must be of; None means any."""
     limits: Limits
     oos: str | None
     """OOS, whole URL; None means OUTSCALE's own for the Region."""

@@ -35,6 +35,14 @@ def _as_access(value: object) -> Access:
     return Access(accounts=tuple(sorted(set(ids))))
 
 
+def _as_account(value: object) -> str:
+    """An account's id; one without a leading zero may come as a number."""
+    if not _ACCOUNT.fullmatch(str(value)):
+        raise PydanticCustomError("rule", "an account's id: 12 digits, quoted")
+    return str(value)
+
+
+_AccountId = Annotated[str | None, BeforeValidator(_as_account)]
 _SYSTEM_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -141,6 +149,8 @@ class FurtherRegion(_Settings):
     """Whether they are built here, or carried over from the home Region, with the same bytes."""
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
     """Who may launch the images here, since accounts are per Region; None is as in the home Region."""
+    account: _AccountId = None
+    """The account that this Region's key must be of; None is any."""
 
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -159,6 +169,8 @@ class Settings(_Settings):
     """Only these builds are built or pruned in this run; none named means all."""
     region: str
     """The home Region."""
+    account: _AccountId = None
+    """The account that the key must be of; None is any."""
     cloud: Endpoints = Endpoints()
     upstream: Upstream = Upstream()
     vm: BuildVm = BuildVm()
@@ -185,9 +197,9 @@ class Settings(_Settings):
         A further Region has an account of its own, so its key always comes from a profile file: the environment's is
         the home Region's.
         """
-        name, cloud = region or self.region, self.cloud
+        name, cloud, account = region or self.region, self.cloud, self.account
         if name != self.region:
-            own = self.regions[name].cloud
+            own, account = self.regions[name].cloud, self.regions[name].account
             cloud = own.model_copy(
                 update={
                     "ca_file": own.ca_file or cloud.ca_file,
@@ -202,6 +214,8 @@ class Settings(_Settings):
             ca_file=cloud.ca_file,
             osc_file=cloud.osc_file,
             osc_profile=cloud.osc_profile,
+            own_key=name != self.region,
+            account=account,
             limits=cloud.limits,
         )
 
@@ -224,7 +238,7 @@ class Settings(_Settings):
                 raise SettingsError(f"stack config: {key}: {_unknown(key, list(cls.model_fields))}")
         values: dict[str, Any] = {}
         for key, field in cls.model_fields.items():
-            plain = field.annotation is str
+            plain = field.annotation in (str, str | None)
             value = source.get(key) if plain else source.get_object(key)
             if value is not None:
                 values[key] = value

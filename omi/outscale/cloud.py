@@ -95,9 +95,15 @@ class Cloud:
 
     @classmethod
     def connect(cls, access: CloudAccess, environ: Mapping[str, str] = os.environ) -> Cloud:
-        """Find the credentials; nothing is sent yet. Raises CredentialsError, or SettingsError for an unsafe way."""
+        """Find the credentials, and ask whose they are where `access` names an account; else nothing is sent yet.
+
+        Raises CredentialsError, also for a key of another account, CloudError, or SettingsError for an unsafe way.
+        """
         check_transport(access, environ)
-        return cls(access, find_credentials(access, environ))
+        cloud = cls(access, find_credentials(access, environ))
+        if access.account is not None:
+            cloud.require_account(access.account, f"by the setting `account` Region {access.region}")
+        return cloud
 
     @property
     def limits(self) -> Limits:

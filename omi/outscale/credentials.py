@@ -1,4 +1,4 @@
-"""Where the access key comes from: a profile file that is named, the OSC_* variables, or boto3's own chain."""
+"""Where the access key comes from: the OSC_* variables, a profile file that is named, or boto3's own chain."""
 
 from __future__ import annotations
 
@@ -40,19 +40,21 @@ class Credentials:
 
 
 def find_credentials(access: CloudAccess, environ: Mapping[str, str]) -> Credentials:
-    """The first that is given of: the profile file in `access`, OSC_ACCESS_KEY, OSC_PROFILE, boto3's chain.
+    """The first that is given of: OSC_ACCESS_KEY, OSC_PROFILE or the profile in `access`, boto3's chain.
 
-    The metadata service of a cloud VM is never asked. Raises CredentialsError with the cure.
+    Where `access` has a key of its own, only its profile counts. The metadata service of a cloud VM is never asked.
+    Raises CredentialsError with the cure.
     """
-    if access.osc_file is not None:
-        return read_profile(expand(access.osc_file), access.osc_profile or "default", access.region)
+    environ = {} if access.own_key else environ
     key, secret = environ.get("OSC_ACCESS_KEY", ""), environ.get("OSC_SECRET_KEY", "")
     if key and secret:
         return Credentials(key, secret, "OSC_ACCESS_KEY")
     if key or secret:
         absent = "OSC_SECRET_KEY" if key else "OSC_ACCESS_KEY"
         raise CredentialsError(f"credentials: {absent} is not set though its other half is; set both")
-    profile = access.osc_profile or environ.get("OSC_PROFILE")
+    profile = environ.get("OSC_PROFILE") or access.osc_profile
+    if access.osc_file is not None:
+        return read_profile(expand(access.osc_file), profile or "default", access.region)
     if profile:
         return read_profile(Path(PROFILE_FILE).expanduser(), profile, access.region)
     return _from_boto_chain()

@@ -102,6 +102,20 @@ def test_a_key_of_another_account_is_refused_in_one_line(held: HeldProject, omis
     assert "Traceback" not in shown.text
 
 
+def test_the_setting_account_refuses_preview_and_update_in_one_line(held: HeldProject, omis: dict[str, str]) -> None:
+    held.project.configure("account", held.sandbox.account_id("second"))
+    try:
+        for command in (("preview",), ("up", "--yes", "--skip-preview")):
+            shown = held.project.pulumi(*command, "-s", "e2e")
+            assert shown.code != 0
+            assert "by the setting `account` Region eu-west-2 belongs to account" in shown.text
+            assert "Traceback" not in shown.text
+        held.project.configure("account", held.sandbox.account_id())
+        assert "3 to update" in held.pulumi("preview"), "every image is to know it"
+    finally:
+        held.project.configure("account", None)
+
+
 def test_sweep_lists_removes_on_demand_and_finds_nothing_the_second_time(
     held: HeldProject, omis: dict[str, str]
 ) -> None:

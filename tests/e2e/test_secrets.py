@@ -46,7 +46,7 @@ SOURCES = {
     "aws file": {"AWS_PROFILE": "real"},
 }
 """Variables with which a command finds the real key there, and other keys in the other places."""
-STACKS = dict(zip(("OSC_ACCESS_KEY", "OSC_SECRET_KEY"), DECOYS["osc variables"], strict=True)) | AWS_DECOYS
+STACKS = AWS_DECOYS
 """Variables of a command that takes the key from the file that the stack's config names."""
 
 

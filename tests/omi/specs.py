@@ -15,7 +15,8 @@ OWNER = Owner("alpine-omi", "test", "0123456789abcdef")
 
 def make_access(**changes: Any) -> CloudAccess:
     """How to reach a cloud on this machine in which nothing listens."""
-    values: dict[str, Any] = {"region": "eu-west-2", "api": "https://127.0.0.1:9/api/v1", "limits": Limits()}
+    values: dict[str, Any] = {"region": "eu-west-2", "api": "https://127.0.0.1:9/api/v1"}
+    values |= {"limits": Limits(), "own_key": False}
     return CloudAccess(**{**dict.fromkeys(CloudAccess.model_fields), **values, **changes})
 
 

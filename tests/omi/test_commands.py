@@ -216,6 +216,19 @@ def test_delete_with_another_accounts_key_does_not_take_not_found_for_gone(desk:
     assert f"belongs to account {desk.account.other_id}" in err
 
 
+@pytest.mark.parametrize("command", ["adopt", "build", "delete", "update"])
+def test_a_key_of_another_account_than_the_stacks_is_refused_before_anything_else(desk: Desk, command: str) -> None:
+    allowed = desk.account.access.model_copy(update={"account": desk.account.other_id})
+    spec = desk.account.spec(cloud=allowed, access=Access(public=True))
+    record, before = desk.own_image(spec), inventory(desk)
+    calls = len(desk.account.sandbox.control("GET", "calls"))
+    code, out, err = desk.run("supervise" if command == "build" else command, spec, record)
+    assert (code, out, inventory(desk)) == (3, "", before)
+    assert f"by the setting `account` Region eu-west-2 belongs to account {desk.account.other_id}" in err
+    asked = desk.account.sandbox.control("GET", "calls")[calls:]
+    assert [call["action"] for call in asked if call["face"] == "oapi"] == ["ReadAccounts"]
+
+
 def test_update_makes_tags_and_access_be_what_the_spec_says(desk: Desk) -> None:
     spec = desk.account.spec(access=Access(accounts=(desk.account.other_id,)))
     omi = desk.account.register(spec.name)

@@ -7,8 +7,9 @@ from concurrent.futures import Future
 
 import pytest
 
-from omi.connecting import connected
+from omi.connecting import connect_to, connected
 from omi.errors import CloudError, CredentialsError
+from tests.omi.conftest import Account
 from tests.omi.specs import make_spec
 
 ACCESS = make_spec().cloud
@@ -20,6 +21,14 @@ def test_a_connection_that_is_there_or_failed_is_told_at_once(capsys: pytest.Cap
     with pytest.raises(CredentialsError, match="no key"):
         connected(failed, ACCESS)  # type: ignore[arg-type]
     assert capsys.readouterr().err == ""
+
+
+def test_a_plan_begins_with_the_account_that_the_setting_names(account: Account) -> None:
+    allowed = account.access.model_copy(update={"account": account.other_id})
+    with pytest.raises(CredentialsError, match=f"by the setting `account` .* belongs to account {account.other_id}"):
+        connected(connect_to(allowed), allowed)
+    same = account.access.model_copy(update={"account": account.id})
+    assert connected(connect_to(same), same).account == account.id
 
 
 def test_one_that_never_comes_is_told_and_left(

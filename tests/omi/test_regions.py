@@ -67,7 +67,10 @@ def test_access_is_per_region() -> None:
             {"regions": {"us-east-2": {}}},
             "regions.us-east-2.cloud.osc_profile: is not set, so Region us-east-2 has no ",
         ),
-        ({"regions": {"us-east-2": None}}, "regions.us-east-2: None is not allowed; allowed: a map of access, cloud"),
+        (
+            {"regions": {"us-east-2": None}},
+            "regions.us-east-2: None is not allowed; allowed: a map of access, account, cloud",
+        ),
         ({"regions": {"us-est-2": US}}, "regions.us-est-2: 'us-est-2' is not an OUTSCALE Region (eu-west-2, "),
         ({"regions": {"../x": US}}, "regions: '../x' is no Region's name"),
         ({"regions": {"eu-west-2": US}}, "regions.eu-west-2: is the home Region (`region`) already; take it out of "),
@@ -150,3 +153,18 @@ def test_an_error_names_its_region_once_and_only_where_there_are_several() -> No
     left = r"it is no longer in the stack's config, but 1 images there are to be pruned"
     with pytest.raises(CloudError, match=left), told_of(several[2], several):
         raise CloudError("no answer")
+
+
+@pytest.mark.parametrize("given", ["123456789012", 123456789012])
+def test_the_account_may_be_named(given: Any) -> None:
+    further = {"us-east-2": {"cloud": {"osc_profile": "us"}, "account": "000000000001"}}
+    settings = load(account=given, regions=further)
+    assert settings.cloud_access().account == "123456789012"
+    assert settings.cloud_access("us-east-2").account == "000000000001"
+    assert load().cloud_access().account is None
+
+
+@pytest.mark.parametrize("wrong", ["12345678901", "1234567890123", "mine", 12345678901, ["123456789012"]])
+def test_another_account_than_twelve_digits_is_one_line(wrong: Any) -> None:
+    with pytest.raises(SettingsError, match=r"account: .* is not allowed; allowed: an account's id: 12 digits"):
+        load(account=wrong)

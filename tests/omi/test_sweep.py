@@ -239,6 +239,15 @@ def test_another_accounts_key_sweeps_nothing(swept: Swept, monkeypatch: pytest.M
     swept.refuses(3, f"belongs to account {swept.account.id}", "--yes")
 
 
+def test_a_key_of_another_account_than_the_setting_says_sweeps_nothing(swept: Swept) -> None:
+    swept.resources.clear()  # no image whose account could be compared
+    swept.configure(account=swept.account.other_id)
+    swept.refuses(3, "by the setting `account`", "--yes", "--stack-id", OWNER.stack_id)
+    swept.configure(account=swept.account.id)
+    assert swept.run("--yes", "--stack-id", OWNER.stack_id)[0] == 0
+    assert swept.images == {swept.held}
+
+
 def test_an_empty_state_is_refused_unless_the_stack_id_is_given(swept: Swept, bystanders: set[str]) -> None:
     swept.resources.clear()
     swept.refuses(2, "`--stack-id ID`", "--yes")

@@ -38,10 +38,24 @@ def write_profiles(path: Path, **profiles: dict[str, str]) -> str:
     return str(path)
 
 
-def test_named_file_wins_over_the_environment(home: Path) -> None:
-    file = write_profiles(home / "osc.json", main={"access_key": "FILEKEY", "secret_key": "s", "region": REGION})
-    found = find_credentials(access(file, "main"), {"OSC_ACCESS_KEY": "ENVKEY", "OSC_SECRET_KEY": "e"})
-    assert (found.access_key, found.secret_key) == ("FILEKEY", "s")
+ENVIRON = {"OSC_ACCESS_KEY": "ENVKEY", "OSC_SECRET_KEY": "e"}
+
+
+def test_the_environment_wins_over_the_stacks_profile(home: Path) -> None:
+    profiles = {name: {"access_key": f"{name.upper()}KEY", "secret_key": "s"} for name in ("main", "other")}
+    named = access(write_profiles(home / "osc.json", **profiles), "main")
+    assert find_credentials(named, {}).access_key == "MAINKEY"
+    assert find_credentials(named, {"OSC_PROFILE": "other"}).access_key == "OTHERKEY"
+    assert find_credentials(named, {**ENVIRON, "OSC_PROFILE": "other"}).access_key == "ENVKEY"
+    gone = access(str(home / "gone.json"), "main")
+    assert find_credentials(gone, ENVIRON).access_key == "ENVKEY"
+
+
+def test_the_environment_has_no_say_in_the_key_of_a_further_region(home: Path) -> None:
+    file = write_profiles(home / "osc.json", us={"access_key": "USKEY", "secret_key": "s"})
+    further = access(file, "us").model_copy(update={"own_key": True})
+    for environ in (ENVIRON, {"OSC_ACCESS_KEY": "half"}, {"OSC_PROFILE": "other"}):
+        assert find_credentials(further, environ).access_key == "USKEY"
 
 
 def test_environment_wins_over_boto_chain(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
