@@ -8,12 +8,11 @@ from typing import Any
 from omi.profile.layers import Layers
 from omi.profile.merge import kept, merge_tables
 from omi.profile.model import Access, Build, Firmware, Runlevel, SetupFile
-from omi.profile.schema import COMMENTED
+from omi.profile.schema import COMMENTED, OMI_CHARACTERS
 from omi.profile.tree import Leaf, Node, Source, Table
 from omi.version import EDGE, version_key, version_of
 
-OMI_NAME = re.compile(r"[A-Za-z0-9_ ()/.\-]{3,128}")
-"""OUTSCALE's rule for the names of OMIs (CreateImage, ImageName)."""
+OMI_NAME = re.compile(rf"[{OMI_CHARACTERS}]{{3,128}}")
 _LONGEST_REVISION = 9999
 _SCALARS = (
     "prefix",

@@ -78,13 +78,15 @@ def _pattern(pattern: str) -> StringConstraints:
     return StringConstraints(strict=True, pattern=rf"\A(?:{pattern})\z")
 
 
+OMI_CHARACTERS = "A-Za-z0-9_ ()/.-"
+"""Those of an OMI's name, between the brackets of a pattern: OUTSCALE's rule (CreateImage, ImageName)."""
 _APK_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 _TAG = r"[a-z0-9][a-z0-9_.-]*"
 
 Switch = Annotated[bool | None, Rule("true, or false or null to take it away")]
 OmiText = Annotated[
     str | None,
-    _pattern(r"[A-Za-z0-9_ ()/.-]{0,100}"),
+    _pattern(rf"[{OMI_CHARACTERS}]{{0,100}}"),
     Rule("letters, digits, _ space ( ) / . - (OUTSCALE's rule for OMI names), at most 100", text=True),
 ]
 Version = Annotated[str | None, _pattern(r"edge|[0-9]+\.[0-9]+"), Rule('a branch as text: "3.23", or edge', text=True)]
