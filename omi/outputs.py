@@ -63,9 +63,7 @@ class ImageOutput(_Told):
     access: LaunchAccess | None = Field(description="As of this stage; null of an external OMI, whose maker decides.")
     removal: date | None = Field(description="The first day on which it may be deregistered, where that is known.")
     made_by: str | None = Field(
-        default=None,
-        exclude_if=lambda maker: maker is None,
-        description="Only of an external OMI, made by another: whose it is, as its tags say, or `unknown`.",
+        description="The stack that made an external OMI, as its tags say, or `unknown`; null of the stack's own.",
     )
     regions: dict[str, RegionOutput] | None = Field(
         description="By Region, the one above included; null where the stack has one alone.",

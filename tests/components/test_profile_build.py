@@ -133,6 +133,7 @@ def test_outputs_tell_each_image_by_release_and_name_and_the_newest_alone(engine
         "stage": "current",
         "access": {"public": False, "accounts": []},
         "removal": None,
+        "made_by": None,
         "regions": None,
     }
     outputs = {kind: {BUILD.name: told[kind]} for kind in ("images", "latest")}

@@ -26,7 +26,6 @@ pytestmark = pytest.mark.slow
 KEY = Key()
 INDEXES = tuple(f"/alpine/v3.23/{name}/x86_64/APKINDEX.tar.gz" for name in ("main", "community"))
 HOME, OTHER = "eu-west-2", "us-east-2"
-COPIES = {OTHER: {"images": "copy"}}
 ALL = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
 LOCK = {"pid": 7, "username": "ada", "hostname": "box", "timestamp": "2026-11-28T10:00:00Z"}
 NOT_CHECKED = "not checked: see "

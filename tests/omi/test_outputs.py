@@ -31,6 +31,7 @@ PROMISED: dict[str, dict[str, str]] = {
         "access": "LaunchAccess|null",
         "removal": "string|null",
         "regions": "object|null",
+        "made_by": "string|null",
     },
     "LatestOutput": {"name": "string", "release": "string", "omi": "string", "region": "string", "stage": "Stage"},
     "LaunchAccess": {"public": "boolean", "accounts": "array"},
@@ -93,4 +94,4 @@ def test_an_external_omi_tells_whose_it_is_and_nothing_of_the_profile(
     spec = make_spec(access=Access(public=True))
     output = output_of(spec, RECORD.model_copy(update={"verified": False, "adopted": True, **told}))
     assert (output["made_by"], output["digest"], output["access"]) == (maker, digest, None)
-    assert "made_by" not in output_of(spec, RECORD)
+    assert output_of(spec, RECORD)["made_by"] is None
