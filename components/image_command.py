@@ -43,6 +43,16 @@ def kept_image(
     )
 
 
-def details(spec: ImageSpec, command: local.Command) -> pulumi.Output[dict[str, Any]]:
-    """What the stack's outputs tell of one image; unknown until it is built."""
-    return command.stdout.apply(lambda line: output_of(spec, ImageRecord.from_json(line, f"record of {spec.name}")))
+def details(
+    spec: ImageSpec, command: local.Command, held: ImageRecord | None = None
+) -> pulumi.Output[dict[str, Any] | None]:
+    """What the stack's outputs say of one image; unknown until it is built.
+
+    Where the command fails, they say what state holds of it (`held`), or nothing: the rest of the update goes on.
+    """
+
+    def told(line: str) -> dict[str, Any] | None:
+        record = ImageRecord.from_json(line, f"record of {spec.name}") if line else held
+        return output_of(spec, record) if record else None
+
+    return command.stdout.recover(lambda _: "").apply(told)

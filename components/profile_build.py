@@ -23,8 +23,8 @@ class ProfileBuild(pulumi.ComponentResource):
 
     images: pulumi.Output[dict[str, dict[str, Any]]]
     """Release to OMI name to what is told of it (omi.outputs.ImageOutput)."""
-    latest: pulumi.Output[dict[str, Any]]
-    """The newest image (omi.outputs.LatestOutput)."""
+    latest: pulumi.Output[dict[str, Any] | None]
+    """The newest image (omi.outputs.LatestOutput); None if its first build failed."""
     unprotected: list[pulumi.Resource]
     """The commands of images whose protection this update takes off."""
 
@@ -46,20 +46,21 @@ class ProfileBuild(pulumi.ComponentResource):
         self._owner, self._stack_id = owner, stack_id
         self.unprotected = []
         self._new: dict[str, pulumi.Resource] = {}
-        told = pulumi.Output.all(*(self._declare(step, settings) for step in steps))
+        declared = pulumi.Output.all(*(self._declare(step, settings) for step in steps))
+        told = declared.apply(lambda images: [image for image in images if image is not None])
         several = any(region != settings.region for step in steps if (region := step.region)) or bool(settings.regions)
         self.images = told.apply(lambda images: by_release(images, several=several))
         self.latest = told.apply(lambda images: newest(images, several=several))
         self.register_outputs({"images": self.images, "latest": self.latest})
 
-    def _declare(self, step: Step, settings: Settings) -> pulumi.Output[dict[str, Any]]:
+    def _declare(self, step: Step, settings: Settings) -> pulumi.Output[dict[str, Any] | None]:
         if isinstance(step.image, LedgerImage):
             command = kept_image(
                 step.image.resource, step.image.command, self, [self._stack_id], protect=step.protected
             )
             if step.unprotects:
                 self.unprotected.append(command)
-            return details(step.image.spec, command)
+            return details(step.image.spec, command, step.image.record)
         cloud, vm = settings.cloud_access(step.region), settings.vm_in(step.region)
         spec = step.image.to_spec(self._owner, cloud, vm, settings.releases_dir)
         # one that is carried over waits for its source, if that is made in this update; at home it is declared first

@@ -83,7 +83,7 @@ class Outputs(_Told):
     model_config = ConfigDict(title="Outputs of an alpine-omi stack")
 
     images: dict[str, dict[str, dict[str, ImageOutput]]] = Field(description="By build, release and OMI name.")
-    latest: dict[str, LatestOutput] = Field(description="By build.")
+    latest: dict[str, LatestOutput | None] = Field(description="By build; null where none could be built yet.")
 
 
 def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
@@ -127,8 +127,10 @@ def by_release(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[st
     return told
 
 
-def newest(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, Any]:
+def newest(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, Any] | None:
     """The newest image (LatestOutput) of a build's, which come by Region, the home one first, and newest first."""
+    if not images:
+        return None
     told = {key: value for key, value in images[0].items() if key not in _BY_REGION}
     if several:
         told["regions"] = {image["region"]: _in_region(image, images) for image in reversed(images)}

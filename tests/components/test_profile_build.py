@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
+from pulumi.runtime.stack import ResourceRegistrationFailed
 
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import LedgerImage, StoredCommand
@@ -108,6 +110,24 @@ def test_state_keeps_the_stacks_id_and_every_image_bears_it(engine: Engine) -> N
     assert declared[STACK_ID].inputs == {"input": OWNER.stack_id}
     spec = ImageSpec.from_json(declared["alpine-3.23.6-x86_64-r1"].inputs["stdin"], "test")
     assert spec.owner == OWNER
+
+
+@pytest.mark.parametrize("held", [None, record_of("alpine-3.23.6-x86_64-r0")])
+def test_of_a_command_that_failed_the_outputs_say_what_state_holds(engine: Engine, held: ImageRecord | None) -> None:
+    from components.image_command import details
+
+    said: list[Any] = []
+
+    async def failed() -> str:
+        raise ResourceRegistrationFailed("resource failed to register")
+
+    async def program() -> None:
+        command: Any = SimpleNamespace(stdout=pulumi.Output.from_input(failed()))
+        said.append(await details(make_spec(name="alpine-3.23.6-x86_64-r0"), command, held).future())
+
+    as_test: Any = pulumi.runtime.test
+    as_test(program)()
+    assert [each and each["omi"] for each in said] == [held and held.omi]
 
 
 def test_a_kept_image_is_declared_to_the_byte_as_state_holds_it(engine: Engine) -> None:
