@@ -19,7 +19,7 @@ tell_changes() {
 	find "$ROOT" -xdev -lname '*/busybox' | cut -c "$((${#ROOT} + 2))-" > "$WORK/applets"
 	for kind in --backup --full; do
 		in_root apk audit "$kind" --recursive
-	done | sed -n 's/^[^d] //p' | grep -vxFf "$WORK/applets" | sort -u > "$WORK/changes.now"
+	done | sed -n -e '/^. \(dev\|proc\|sys\)\//d' -e 's/^[^d] //p' | grep -vxFf "$WORK/applets" | sort -u > "$WORK/changes.now"
 	comm -13 "$WORK/changes" "$WORK/changes.now" | sed "s/^/guest: FACT changed_by_$1=/"
 	mv "$WORK/changes.now" "$WORK/changes"
 }

@@ -59,18 +59,18 @@ class Facts:
 
     @classmethod
     def parse(cls, text: str) -> Facts:
-        """Read `key=value` lines; others are passed over."""
+        """Read `key=value` lines; others are passed over, and so is a key without a value: its probe found nothing."""
         values: dict[str, tuple[str, ...]] = {}
         for line in text.splitlines():
             key, sign, value = line.strip().partition("=")
-            if sign and re.fullmatch(r"[a-z_]+", key):
+            if sign and value and re.fullmatch(r"[a-z_]+", key):
                 values[key] = (*values.get(key, ()), value)
         return cls(values)
 
     @property
     def is_booted(self) -> bool:
         """Whether they are of a running system, not of a root at rest."""
-        return "booted" in self.values
+        return self.one("at_rest") != "yes"
 
     def one(self, key: str) -> str:
         """The first value of a key, empty if it is absent."""

@@ -20,7 +20,9 @@ def check_bootstrap(facts: Facts, expected: Expected) -> Iterator[str]:
     if not told or known != told:
         yield f"{wanted} set up the instance {known!r}, and this is {told!r}"
     name, told_name = facts.one("known_host_name"), facts.one("told_host_name").partition(".")[0]
-    if told_name and name.partition(".")[0] != told_name:
+    if not told_name:
+        yield "the metadata service tells no host name"
+    elif name.partition(".")[0] != told_name:
         yield f"the host name is {name!r} instead of {told_name!r}"
     if facts.one("key_taken") != "yes":
         yield "the key that the metadata service tells is not among the user's authorized keys"

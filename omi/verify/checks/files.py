@@ -70,6 +70,10 @@ def check_files(facts: Facts, _expected: Expected) -> Iterator[str]:
     files = list(_files(facts))
     if not files:
         yield "the files of the root could not be looked at"
+    if not facts.number("database"):
+        yield "apk's database could not be looked at"
+    if facts.is_booted and not facts.number("mounted" if facts.one("become") != "nobody" else "booted"):
+        yield "when this boot began is unknown, so that it can't be told what came with the image"
     start = _start(facts)
     if 0 < facts.number("mounted") <= facts.number("database"):
         yield "its clock is behind the build's, so that it can't be told what came with the image"

@@ -15,8 +15,12 @@ def check_user(facts: Facts, expected: Expected) -> Iterator[str]:
         yield f"the user can't become root by {program} without a password"
     for program in sorted(ways - wanted):
         yield f"the user becomes root by {program}, though privileges says {expected.build.privileges}"
+    if not facts.one("become"):
+        yield "whether the user becomes root could not be looked at"
+    if not facts.one("groups"):
+        yield "the user's groups could not be looked at"
     in_wheel = "wheel" in facts.one("groups").split()
-    if wanted and not in_wheel:
+    if wanted and facts.one("groups") and not in_wheel:
         yield "the user is not in the group wheel"
     if not wanted and in_wheel:
         yield f"the user is in the group wheel, though privileges says {expected.build.privileges}"

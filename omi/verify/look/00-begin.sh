@@ -18,6 +18,7 @@ for program in doas sudo; do
 	fi
 done
 echo "become=$BECOME"
+[ -z "$TOP" ] || echo "at_rest=yes"
 
 # as_root COMMAND...: by root, where doas or sudo lets the user, else by the user, who sees less.
 as_root() {

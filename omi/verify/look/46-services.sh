@@ -25,5 +25,9 @@ for link in /etc/runlevels/*/*; do
 done
 # only root can tell whether a daemon still runs: to others every one of them seems dead
 if [ "$BECOME" != nobody ]; then
-	for name in $(as_root rc-status --crashed < /dev/null 2> /dev/null); do echo "crashed=$name"; done
+	# it ends with 1 where none has
+	crashed=$(as_root sh -c 'rc-status --crashed; [ $? -le 1 ] && echo " seen"' < /dev/null 2> /dev/null)
+	for name in $crashed; do
+		[ "$name" = seen ] && echo "crashes_seen=yes" || echo "crashed=$name"
+	done
 fi

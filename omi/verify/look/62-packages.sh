@@ -21,12 +21,16 @@ else
 	printf '%s\n' "$solved" | sed 's/^/solved=/'
 fi
 [ -z "$empty" ] || rm -rf "$empty"
-as_root $APK audit --recursive < /dev/null | sed -n 's/^[^d] /change=&/p'
+# audited=KIND: that apk came to its end
+audit() {
+	as_root $APK audit --recursive "--$1" < /dev/null && echo "d audited=$1"
+}
+audit backup | sed -n -e 's/^d \(audited=\)/\1/p' -e 's/^[^d] /change=&/p'
 # reading every file takes seconds on a slow machine, and the first boot does not write where packages have theirs
 if [ -n "$TOP" ]; then
 	applets=$(mktemp)
 	as_root find "$TOP" -xdev -lname '*/busybox' | cut -c "$((${#TOP} + 2))-" > "$applets"
-	as_root $APK audit --full --recursive < /dev/null | sed -n 's/^[^d] /change=&/p' \
+	audit full | sed -n -e '/^. \(dev\|proc\|sys\)\//d' -e 's/^d \(audited=\)/\1/p' -e 's/^[^d] /change=&/p' \
 		| awk 'FILENAME != "-" { applet[$0]; next } !(substr($0, 10) in applet)' "$applets" -
 	rm "$applets"
 fi

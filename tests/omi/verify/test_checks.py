@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,8 @@ omi_release=TOOLS="packer 1.16.0, apk-tools 3.0.8"
 kernel=6.18.56-0-virt
 kernel_modules=yes
 user=alpine
+settled=yes
+crashes_seen=yes
 service=boot networking started
 service=default sshd started
 service=default acpid started
@@ -48,6 +51,7 @@ service=shutdown killprocs stopped
 root_device=/dev/vda
 root_kib=1990000
 disk_kib=2097152
+kernel_command_line=root=UUID=x
 boot_mode=legacy
 root_partition=no
 fstab=/ ext4
@@ -81,6 +85,7 @@ file=o 666 - 0 1000009 /tmp/a socket
 password=root none
 password=alpine none
 authorized_key=/home/alpine/.ssh/authorized_keys:{KEY} verify
+homes=2
 world=alpine-base
 world=doas
 world=e2fsprogs-extra
@@ -90,6 +95,7 @@ world=syslinux
 world=tiny-cloud
 world=tiny-cloud-openrc
 solved=yes
+audited=backup
 change=A etc/apk/keys/alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub
 change=U etc/passwd
 change=A etc/runlevels/default/acpid
@@ -223,8 +229,106 @@ def test_each_fault_is_named(good: str, bad: str, said: str) -> None:
     assert said in found[0]
 
 
+MAY_BE_ABSENT = {
+    "authorized_key": "nobody is let in",
+    "booted": "root tells when the root was mounted",
+    "root_device": "a name for people",
+    "time_server": "this profile has no time service",
+}
+"""Facts that are not there in a good image, or not always."""
+
+
+@pytest.mark.parametrize("key", sorted({line.partition("=")[0] for line in GOOD.splitlines()} - MAY_BE_ABSENT.keys()))
+def test_a_probe_that_finds_nothing_is_a_failure(key: str) -> None:
+    for text in (re.sub(f"^{key}=.*\n", "", GOOD, flags=re.M), re.sub(f"^{key}=.*", f"{key}=", GOOD, flags=re.M)):
+        assert failures(text) != []
+
+
+UDP = "socket=udp 00000000:{:04X} 00000000:0000 07\n"
+
+
+@pytest.mark.parametrize(("port", "is_server"), [(1, True), (1023, True), (1024, True), (32767, True), (32768, False)])
+def test_a_udp_port_below_those_of_clients_is_a_servers(port: int, *, is_server: bool) -> None:
+    wanted = [f"something listens on {port}/udp, which is not among the profile's ports"] if is_server else []
+    assert failures(UDP.format(port) + GOOD) == wanted
+    connected = UDP.format(port).replace(" 00000000:0000", " 01020304:007B")
+    assert failures(connected + GOOD) == []
+
+
+@pytest.mark.parametrize(("kib", "grown"), [(1887437, True), (1887436, False)])
+def test_a_root_that_fills_nine_tenths_of_its_disk_has_grown(kib: int, *, grown: bool) -> None:
+    found = failures(GOOD.replace("root_kib=1990000", f"root_kib={kib}"))
+    assert (found == []) is grown
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1048576, True), (1048577, False)])
+def test_logs_may_have_a_mebibyte(size: int, *, fits: bool) -> None:
+    assert (failures(GOOD.replace("70000 1000040", f"{size} 1000040")) == []) is fits
+
+
+@pytest.mark.parametrize(("changed", "new"), [(1000004, True), (1000003, False)])
+def test_what_is_as_old_as_the_mount_is_new(changed: int, *, new: bool) -> None:
+    assert (failures(GOOD.replace("411 1000020", f"411 {changed}")) == []) is new
+
+
+def test_without_root_rights_only_what_cannot_be_read_is_left_to_the_finished_root() -> None:
+    text = GOOD.replace("become=doas -n", "become=nobody").replace("end=yes", "change=U usr/sbin/sshd\nend=yes")
+    (clause,) = failures(text)
+    assert clause.endswith("(apk audit): U usr/sbin/sshd")
+    assert failures(text.replace("become=nobody", "become=doas -n").replace("change=U usr", "change=e usr"))
+
+
+SECRETS = {
+    "/etc/ssh/ssh_host_rsa_key": "/etc/ssh/ssh_host_rsa_key.pub",
+    "/srv/ssh_host__key": "/srv/my_ssh_host_rsa_key",
+    "/etc/dropbear/dropbear_ed25519_host_key": "/etc/dropbear/dropbear.conf",
+    "/etc/machine-id": "/etc/machine-id.d",
+    "/var/lib/dbus/machine-id": "/var/lib/other/machine-id",
+    "/var/lib/seedrng/seed.no-credit": "/var/lib/seedrng/README",
+    "/var/lib/urandom/random-seed": "/var/lib/urandom/state",
+    "/var/lib/misc/my-seed": "/var/lib/miscellany/seed",
+    "/var/lib/systemd/random-seed": "/var/lib/systemd/catalog",
+    "/var/lib/random-seed": "/var/lib/random-seeds",
+    "/etc/random-seed": "/etc/random-seed.conf",
+    "/etc/resolv.conf": "/etc/resolv-conf",
+    "/var/cache/apk/any": "/var/cache/apks",
+    "/etc/apk/cache/any": "/etc/apk/cached",
+    "/srv/APKINDEX.066df28d.tar.gz": "/srv/APKINDEX.066df28g.tar.gz",
+    "/srv/curl-8-r1.1a2b3c4d.apk": "/srv/curl-8-r1.apk",
+    "/root/.ash_history": "/root/.ash-history",
+    "/home/a/.python_history": "/home/a/python_history",
+    "/root/.ssh/authorized_keys": "/root/.ssh/authorized_keys.old",
+    "/root/.ssh/authorized_keys2": "/root/ssh/authorized_keys2",
+    "/etc/ssh/authorized_keys/root": "/etc/ssh/authorized",
+    "/root/.ssh/id_ed25519": "/root/.ssh/id_ed25519.pub",
+    "/root/.osc/config.json": "/root/osc/config.json",
+    "/root/.aws/credentials": "/root/.aws/config",
+    "/var/lib/cloud/any": "/var/lib/cloudy",
+    "/var/lib/omi/any": "/var/lib/omit/any",
+    "/var/lib/dhcpcd/eth0.lease": "/var/lib/dhcpcd.conf",
+    "/var/lib/dhcp/any": "/var/lib/dhcp6/any",
+    "/var/lib/dhclient/any": "/var/lib/dhclients/any",
+    "/var/lib/udhcpc/any": "/var/lib/udhcpc.script",
+    "/etc/udev/rules.d/70-persistent-net.rules": "/etc/udev/rules.d/70-persistent-net.rule",
+    "/srv/core": "/srv/score",
+    "/srv/core.1": "/srv/core.c",
+}
+"""A path that no image may carry, and one that is hardly another and may be there."""
+
+
+@pytest.mark.parametrize(("secret", "other"), SECRETS.items(), ids=SECRETS.keys())
+def test_each_pattern_finds_its_own_and_no_more(secret: str, other: str) -> None:
+    old = "644 - 20578 999950 /var/cache/rc/deptree"
+    (clause,) = failures(GOOD.replace(old, f"644 - 20578 999950 {secret}"))
+    assert clause.startswith("it carries ")
+    assert clause.endswith(f": {secret}")
+    assert failures(GOOD.replace(old, f"644 - 20578 999950 {other}")) == []
+    assert failures(GOOD.replace(old, f"644 - 0 999950 {secret}")) == [], "an empty one is none"
+    assert failures(GOOD.replace(old, f"644 644 20578 999950 {secret}")) == [], "a package's is none"
+
+
 def test_before_the_first_boot_everything_comes_from_the_build() -> None:
-    at_rest = "\n".join(line for line in GOOD.splitlines() if not line.startswith(("booted=", "mounted=")))
+    at_rest = f"at_rest=yes\naudited=full\n{GOOD}"
     found = failures(at_rest)
     for path in ("/etc/ssh/ssh_host_ed25519_key", "/etc/resolv.conf", "/var/lib/seedrng/seed.credit"):
         assert [clause for clause in found if path in clause]

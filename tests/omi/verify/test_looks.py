@@ -36,8 +36,8 @@ APK = """\
 #!/bin/sh
 case "$*" in
 "add --simulate --no-network --repositories-file /dev/null") echo "OK: 8 MiB in 15 packages" ;;
-"audit --recursive") printf 'U etc/motd\\nd etc/own/\\nA etc/own/a b\\n' ;;
-"audit --full --recursive") printf 'U bin/busybox\nA bin/[\nA bin/rev\nd lib/own/\nA lib/own/file\n' ;;
+"audit --recursive --backup") printf 'U etc/motd\\nd etc/own/\\nA etc/own/a b\\n' ;;
+"audit --recursive --full") printf 'e proc/712\\nU bin/busybox\nA bin/[\nA bin/rev\nd lib/own/\nA lib/own/file\n' ;;
 *) echo "ERROR: $*"; exit 1 ;;
 esac
 """

@@ -44,6 +44,7 @@ COMMAND_LINE = (
 )
 GOOD = "\n".join(
     [
+        "become=sudo -n",
         "groups=tester wheel",
         "becomes_root=sudo",
         f"motd_digest={hashlib.sha256((BUILD.motd or '').encode()).hexdigest()}",
