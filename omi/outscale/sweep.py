@@ -127,12 +127,9 @@ class Search:
     def _image(self, omi: Omi) -> Leftover | None:
         if omi.omi_id in self.builds.spare:
             return None
-        name = self._name_of(omi.tags)
-        if not self.builds.owner.owns(omi.tags):
-            if build_id_of(self.builds.owner, omi.name) not in omi.description:
-                return None
-            why = "half-made and without tags: the next build of its name removes it"
-            return Leftover("image", omi.omi_id, omi.name, why, stays=True)
+        name = self._name_of(omi.tags) if omi.tags else self._half_made(omi)
+        if not self.builds.owner.owns(omi.tags) and (omi.tags or name is None):
+            return None
         why = ""
         if name is None or omi.name not in (name, working_name(name, build_id_of(self.builds.owner, name))):
             why = f"bears tags of this stack that are not of its name: {_BY_HAND}"
@@ -144,8 +141,13 @@ class Search:
             why = f"no state holds it, but it is shared: {_BY_HAND}"
         elif used := [vm.vm_id for vm in self._vms if vm.omi == omi.omi_id and not self._is_left(vm)]:
             why = f"no state holds it, but {', '.join(used)} runs from it"
-        told = why or "never verified, and no state holds it"
+        told = why or f"never verified, and no state holds it{'' if omi.tags else ': half-made'}"
         return Leftover("image", omi.omi_id, name or omi.name, told, stays=bool(why))
+
+    def _half_made(self, omi: Omi) -> str | None:
+        """The name that it was to have, of one that got no tags yet: its description bears the name's build id."""
+        names = (omi.name, omi.name.rpartition("-b-")[0])
+        return next((name for name in names if build_id_of(self.builds.owner, name) in omi.description), None)
 
     def _find_snapshots(self) -> list[Leftover]:
         """Those that no OMI is made of."""
@@ -233,8 +235,9 @@ def remove_leftovers(
     Goes on after a failure and raises the first CloudError at the end.
     """
     cloud, owner = search.cloud, search.builds.owner
+    ours = {left.id: Ours(owner.proof, build_id_of(owner, left.name)) for left in found}
     how: dict[str, Callable[[str], Any]] = {
-        "image": lambda omi: delete_omi(cloud, omi, (), Ours(owner.proof), say, spare=search.builds.spare),
+        "image": lambda omi: delete_omi(cloud, omi, (), ours[omi], say, spare=search.builds.spare),
         "snapshot": lambda snapshot: delete_snapshot(cloud, snapshot),
         "VM": lambda vm: end_vm(cloud, vm, owner.proof),
         "volume": lambda volume: delete_volume(cloud, volume),

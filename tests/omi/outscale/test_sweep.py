@@ -129,7 +129,7 @@ def shared(client: Oapi) -> str:
         (lambda client: image(client, f"{NAME}-copy", TAGS)[0], "not of its name"),
         (lambda client: image(client, NAME, {**TAGS, "build-id": "b-1"})[0], "not of its name"),
         (lambda client: image(client, NAME, {"stack-id": OWNER.stack_id})[0], "not of its name"),
-        (lambda client: image(client, NAME, {}, IDENTITY.description)[0], "half-made"),
+        (lambda client: image(client, NAME, {}, IDENTITY.described(verified=True))[0], "it was verified"),
     ],
     ids=[
         "verified",
@@ -139,11 +139,27 @@ def shared(client: Oapi) -> str:
         "copied tags",
         "another build id",
         "stack id alone",
-        "half-made",
+        "untagged",
     ],
 )
 def test_an_image_stays(sandbox: Sandbox, cloud: Cloud, client: Oapi, make: Callable[[Oapi], str], why: str) -> None:
     stays(sandbox, cloud, make(client), why)
+
+
+@pytest.mark.parametrize("name", [NAME, working_name(NAME, IDENTITY.build_id)])
+def test_a_half_made_image_goes_by_its_description_and_none_of_another_stack_or_name(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi, name: str
+) -> None:
+    image(client, f"{NAME}-copy", {}, IDENTITY.description)
+    image(client, "other", {}, Identity(make_spec(stack_id="another")).description)
+    before = inventory(sandbox)["image"]
+    half, disk = image(client, name, {}, IDENTITY.description)
+    (left,) = found(cloud)
+    assert (left.kind, left.id, left.name, left.stays) == ("image", half, NAME, False)
+    assert left.why.endswith("half-made")
+    clean_up(search(cloud), lambda _: None)
+    assert inventory(sandbox)["image"] == before
+    assert state_of(client, disk) in ("gone", "deleting")
 
 
 @pytest.mark.parametrize("by", ["name", "id"])
