@@ -218,9 +218,7 @@ class ImageProgram(Side):
         account = str(self._oapi().call("ReadAccounts")["Accounts"][0]["AccountId"])
         words = dict(newest[0].words)
         commands = [
-            Command(
-                spec.name, {**words, "stdin": spec.to_json()}, _record(spec, ids[spec.name], account), spec.build.name
-            )
+            Command(spec.name, {**words, "stdin": spec.to_json()}, _record(spec, ids[spec.name], account), spec.build)
             for spec in specs
         ]
         self.fill(stack, commands)
@@ -248,7 +246,7 @@ def _revisions(newest: Command, count: int) -> list[ImageSpec]:
         spec.model_copy(
             update={
                 "revision": number,
-                "name": spec.build.image_name(spec.release, number),
+                "name": spec.target.image_name(spec.release, number),
                 "digest": spec.digest if number == count - 1 else f"sha256:{number:064}",
             }
         )

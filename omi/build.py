@@ -108,7 +108,7 @@ class Build:
             return self._take_up(existing, earlier)
         if existing is not None:
             self.narrator.say(f"{existing.omi_id} was built by a run that did not record it: verifying it")
-        if unread := self.spec.build.unread:
+        if unread := self.spec.target.unread:
             raise BuildError(
                 f"{self.spec.name}: {', '.join(unread)} can't be read as its record has it, so it can't be made again; "
                 "run `pulumi up` without --replace, which makes its next revision"
@@ -145,7 +145,7 @@ class Build:
     def _take_up(self, omi: Omi, earlier: PackerOutput) -> ImageRecord:
         """Record an OMI of this very content that an earlier run verified; nothing is booted, nobody loses it."""
         self.narrator.say(f"{omi.omi_id} was verified by an earlier run: taken up as it is, not built again")
-        self.narrator.say(f"for a new revision, run `python -m omi rebuild -s STACK {self.spec.build.name}`")
+        self.narrator.say(f"for a new revision, run `python -m omi rebuild -s STACK {self.spec.build}`")
         documents = self._documents(omi, None, earlier)
         self._clean(omi, (), earlier.volumes)
         put_tags(self.cloud, [omi.omi_id], {VERIFIED: "yes"})
@@ -219,7 +219,7 @@ class Build:
         """
         if find_own(self.cloud, self.spec.name):
             return self.spec.name
-        if not tools.knows_boot_modes and self.spec.build.boot_modes != (LEGACY,):
+        if not tools.knows_boot_modes and self.spec.target.boot_modes != (LEGACY,):
             return self._working_name
         if not tools.sees_foreign_names or not is_name_taken(self.cloud, self.spec.name):
             return self.spec.name
@@ -295,7 +295,7 @@ class Build:
             omi,
             self.spec.name,
             self.identity.description,
-            self.spec.build.boot_modes,
+            self.spec.target.boot_modes,
             self.spec.vm.volume_type,
             self.stop,
         )
@@ -305,7 +305,7 @@ class Build:
 
     def _check_boot_modes(self, omi: Omi) -> None:
         """Boot modes can't be changed later (OUTSCALE's guide, About Boot Modes)."""
-        has, wants = omi.boot_modes, self.spec.build.boot_modes
+        has, wants = omi.boot_modes, self.spec.target.boot_modes
         if has != wants:
             raise BuildError(
                 f"{omi.omi_id} ({omi.name}) was registered with the boot modes {', '.join(has)} instead of "
@@ -337,7 +337,7 @@ class Build:
             stop=self.stop,
             tests={
                 name: read_setup_file(self.spec, PROJECT / "profiles", path).decode("utf-8", "replace")
-                for name, path in self.spec.build.tests.items()
+                for name, path in self.spec.target.tests.items()
             },
         )
         return verification.run(omi)
@@ -437,7 +437,7 @@ class Build:
             documents=documents,
             build_seconds=seconds if packed else None,
             boot_seconds=verified.boot_seconds if verified else None,
-            boot_modes=self.spec.build.boot_modes if verified else omi.boot_modes,
+            boot_modes=self.spec.target.boot_modes if verified else omi.boot_modes,
             disk=None if adopted else omi.tags.get(DISK),
             copied_from=None if adopted else omi.tags.get(COPIED_FROM),
             verified=claim is not None,  # nothing else is claimed

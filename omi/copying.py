@@ -59,7 +59,7 @@ class Copy(Build):
             say(f"its disk has the digest {digest}; importing it into {spec.cloud.region}")
             description = self.identity.description
             location = offer(self._store, disk, spec.name, description, spec.vm.volume_type)
-            omi = import_omi(self.cloud, location, spec.name, description, spec.build.boot_modes, self.stop)
+            omi = import_omi(self.cloud, location, spec.name, description, spec.target.boot_modes, self.stop)
         put_tags(self._home, [source.omi_id, *source.snapshots], {DISK: digest})
         own = {DISK: digest, COPIED_FROM: f"{self._from.region}:{source.omi_id}"}
         complete_tags(self.cloud, omi, {**self.identity.tags, **own})

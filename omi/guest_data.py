@@ -43,30 +43,30 @@ def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, targe
     Raises SettingsError for a trusted key that isn't there, ProfileError for a key that is none and for a setup file
     that isn't what it was when the profile was read, BuildError when the folder can't be written.
     """
-    keys = {**spec.build.keys, **trusted_keys(spec.vm.trusted_keys, spec.build.keys)}
+    keys = {**spec.target.keys, **trusted_keys(spec.vm.trusted_keys, spec.target.keys)}
     for name, text in keys.items():
         try:
             check_public_key(text)
         except ValueError as error:
-            raise ProfileError(f"profile {spec.build.profile}: keys.{name}: the file {error}; put it right") from error
-    files = {path: read_setup_file(spec, profiles_root, path) for path in spec.build.setup_files}
+            raise ProfileError(f"profile {spec.profile}: keys.{name}: the file {error}; put it right") from error
+    files = {path: read_setup_file(spec, profiles_root, path) for path in spec.target.setup_files}
     try:
         _empty(target)
         (target / "image.env").write_text(env_text(guest_values(spec, origin)), encoding="utf-8")
         (target / "look.sh").write_text(look_script_at_rest(), encoding="utf-8")
         for name, text in keys.items():
             (target / "keys" / name).write_text(text, encoding="ascii")
-        if spec.build.setup_script is not None:
-            _write(target / "setup_script", files[spec.build.setup_script], executable=True)
-        for name, path in spec.build.setup_copy.items():
-            _write(target / "setup" / name, files[path], executable=spec.build.setup_files[path].executable)
+        if spec.target.setup_script is not None:
+            _write(target / "setup_script", files[spec.target.setup_script], executable=True)
+        for name, path in spec.target.setup_copy.items():
+            _write(target / "setup" / name, files[path], executable=spec.target.setup_files[path].executable)
     except OSError as error:
         raise BuildError(f"{error.filename or target}: cannot be written: {error.strerror}") from error
 
 
 def guest_values(spec: ImageSpec, origin: Origin) -> dict[str, str]:
     """What `image.env` says, by name; lists have one item a line."""
-    build = spec.build
+    build = spec.target
     services = {f"SERVICES_{level.upper()}": _lines(build.services.get(level, ())) for level in _RUNLEVELS}
     return {
         "IMAGE_NAME": spec.name,
@@ -155,7 +155,7 @@ def read_setup_file(spec: ImageSpec, root: Path, path: str) -> bytes:
         data = (root / path).read_bytes()
     except OSError as error:
         raise ProfileError(f"{root / path}: cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != spec.build.setup_files[path].sha256:
+    if hashlib.sha256(data).hexdigest() != spec.target.setup_files[path].sha256:
         raise ProfileError(f"{root / path}: changed since {spec.name} was planned; run `pulumi up` again")
     return data
 

@@ -8,10 +8,13 @@ from functools import cached_property
 
 from omi.image import ImageSpec
 from omi.owner import VERIFIED_MARK, build_id_of
+from omi.withdrawal import Stage
 
 MAX_DESCRIPTION = 255
 """Characters of an OMI's description that EC2 allows; OUTSCALE's reference names no limit."""
-STAGE_TAGS = ("stage", "why", "deprecated", "private", "removal")
+MAX_TAG = 255
+"""Characters of a tag's value that OUTSCALE allows."""
+STAGE_TAGS = ("stage", "why", "deprecated", "due", "private", "removal", "access")
 """All keys that `stage_tags` may have."""
 DISK = "disk"
 """Key of the tag with the digest of an OMI's disk, once that was read."""
@@ -56,18 +59,18 @@ class Identity:
         Of a withdrawn one it ends with how far that is, since it is all that other accounts see of it.
         """
         spec = self.spec
-        what = f"{spec.build.description} {spec.release} {spec.build.arch} r{spec.revision}"
         end = f" ({self.build_id}{VERIFIED_MARK if verified else ''})"
         end += f"; {spec.withdrawal}" if spec.withdrawal else ""
-        return what[: MAX_DESCRIPTION - len(end)] + end
+        return spec.description[: MAX_DESCRIPTION - len(end)] + end
 
     @property
     def stage_tags(self) -> Mapping[str, str]:
         """On the OMI alone, while it is being withdrawn."""
         if self.spec.withdrawal is None:
             return {}
-        told = self.spec.withdrawal.model_dump(mode="json", exclude_none=True, exclude={"due"})
-        return {"stage": self.spec.stage.value, **told}
+        told = self.spec.withdrawal.model_dump(mode="json", exclude_none=True)
+        access = {"access": str(self.spec.access)} if self.spec.stage is Stage.PRIVATE else {}
+        return {"stage": self.spec.stage.value, **told, **_fitting(access)}
 
     @property
     def run_tags(self) -> Mapping[str, str]:
@@ -82,10 +85,18 @@ class Identity:
             **spec.owner.tags,
             "Name": spec.name,
             "build-id": self.build_id,
-            "profile": spec.build.profile,
-            "build": spec.build.name,
+            "profile": spec.profile,
+            "build": spec.build,
             "release": spec.release,
-            "arch": spec.build.arch,
+            "arch": spec.arch,
             "revision": str(spec.revision),
             "digest": spec.digest,
+            **({"bootstrap": spec.bootstrap} if spec.bootstrap else {}),
+            **({"end-of-life": spec.end_of_life.isoformat()} if spec.end_of_life else {}),
+            **_fitting({"offered": " ".join(spec.offered)} if spec.offered else {}),
         }
+
+
+def _fitting(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Those whose value is no longer than OUTSCALE allows; the rest is known from the stack's state alone."""
+    return {key: value for key, value in tags.items() if len(value) <= MAX_TAG}

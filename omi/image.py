@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from omi.errors import StateError, first_problem
 from omi.owner import Owner
 from omi.profile.model import Access, Build
+from omi.version import version_of
 from omi.withdrawal import Stage, Withdrawal
 
 
@@ -114,8 +115,17 @@ class BuildVm(_Wire):
     """Whether the VMs may be stubs of a sandbox, which run no image: for tests of the program, never for images."""
 
 
+class Recipe(_Wire):
+    """All that is needed to make one OMI, beside what keeps it: only its create reads this."""
+
+    build: Annotated[Build, BeforeValidator(Build.of_state)]
+    vm: BuildVm
+    copy_from: CloudAccess | None
+    """The home Region, of an image that is copied from there instead of being built."""
+
+
 class ImageSpec(_Wire):
-    """Standard input of an image's command: all that is needed to build, verify and share one OMI."""
+    """Standard input of an image's command: what keeps one OMI and, of one that this state has made, how."""
 
     format: Literal[1] = 1
     project: str
@@ -124,6 +134,12 @@ class ImageSpec(_Wire):
     """The stack's random id (omi.owner), which a renamed stack keeps and another of its name does not have."""
     name: str
     """The OMI's name, unique in the account."""
+    description: str
+    """Of the OMI, but for its build id and stage."""
+    profile: str
+    build: str
+    """The build's name in its profile."""
+    arch: str
     release: str
     revision: int
     digest: str
@@ -132,18 +148,44 @@ class ImageSpec(_Wire):
     offered: tuple[str, ...]
     """The packages that were newer than those of the image before it, `name=version`, sorted. None of these versions
     makes it stale, even if apk doesn't install them."""
-    build: Annotated[Build, BeforeValidator(Build.of_state)]
+    bootstrap: str | None
+    """What sets up a new VM of it (omi.profile.model.Build); None where nobody knows."""
     access: Access
     """Who may launch it while it isn't private by its withdrawal."""
     withdrawal: Withdrawal | None
     """Of an image that is not current."""
     cloud: CloudAccess
-    vm: BuildVm
     releases_dir: str
-    copy_from: CloudAccess | None
-    """The home Region, of an image that is copied from there instead of being built."""
     resource: str | None
     """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home."""
+    recipe: Recipe | None
+    """None of an image that was adopted by name or recovered, and of one on its way out: keeping it needs none."""
+
+    @property
+    def version(self) -> str:
+        """The branch that the image was built from."""
+        return version_of(self.release)
+
+    @property
+    def target(self) -> Build:
+        """What its content is to be; StateError where only what keeps it is known."""
+        return self._recipe.build
+
+    @property
+    def vm(self) -> BuildVm:
+        """The VMs that make it; StateError where only what keeps it is known."""
+        return self._recipe.vm
+
+    @property
+    def copy_from(self) -> CloudAccess | None:
+        """The home Region, of an image that is to be copied from there."""
+        return self.recipe.copy_from if self.recipe else None
+
+    @property
+    def _recipe(self) -> Recipe:
+        if self.recipe is None:
+            raise StateError(f"{self.name}: its standard input holds nothing to make it from; run `pulumi up` again")
+        return self.recipe
 
     @property
     def owner(self) -> Owner:

@@ -59,17 +59,17 @@ class LedgerImage:
     @cached_property
     def build(self) -> str:
         """The build's name in its profile."""
-        return self.spec.build.name
+        return self.spec.build
 
     @cached_property
     def profile(self) -> str:
         """The profile's name."""
-        return self.spec.build.profile
+        return self.spec.profile
 
     @cached_property
     def version(self) -> str:
         """The branch the image was built from."""
-        return self.spec.build.version
+        return self.spec.version
 
     @cached_property
     def release(self) -> str:
@@ -89,12 +89,17 @@ class LedgerImage:
         own = not self.record.adopted
         return (version_key(self.version), release_key(self.release), own, self.revision, self.name)
 
+    @property
+    def next_name(self) -> str:
+        """The OMI's name of the next revision; its own where it isn't named by its revision."""
+        own, following = (f"{self.release}-{self.spec.arch}-r{number}" for number in (self.revision, self.revision + 1))
+        return self.name.replace(own, following)
+
     def reached_by(self, cloud: CloudAccess) -> LedgerImage:
         """The same image by another connection; untouched, to the byte, where state holds the same."""
         if cloud == self.spec.cloud:
             return self
-        spec = self.spec.model_copy(update={"cloud": cloud})
-        return replace(self, spec=spec, command=replace(self.command, stdin=spec.to_json()))
+        return self._with(cloud=cloud)
 
     def published(self, access: Access, withdrawal: Withdrawal | None = None) -> LedgerImage:
         """The same image for others to launch, or on its way out; untouched, to the byte, where state holds the same.
@@ -106,9 +111,15 @@ class LedgerImage:
         same = stays or access.launchers(owner) == self.spec.access.launchers(owner)
         if same and withdrawal == self.spec.withdrawal:
             return self
-        wanted = {"access": self.spec.access if same else access, "withdrawal": withdrawal}
-        spec = self.spec.model_copy(update=wanted)
-        return replace(self, spec=spec, command=replace(self.command, stdin=spec.to_json()))
+        return self._with(access=self.spec.access if same else access, withdrawal=withdrawal)
+
+    def _with(self, **changes: object) -> LedgerImage:
+        """With another spec. One on its way out is not made again, so that its recipe goes: state stays small."""
+        spec = self.spec.model_copy(update=changes)
+        if spec.withdrawal is not None:
+            spec = spec.model_copy(update={"recipe": None})
+        create = self.command.create if spec.recipe else StoredCommand.of("adopt", spec).create
+        return replace(self, spec=spec, command=replace(self.command, create=create, stdin=spec.to_json()))
 
     def touched(self) -> LedgerImage:
         """The same image with a standard input that differs in white space alone, which makes Pulumi run `update`."""

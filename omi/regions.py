@@ -47,8 +47,8 @@ def regions_of(settings: Settings, ledger: Ledger) -> tuple[Region, ...]:
         part = parts.get(name, Ledger())
         taken = frozenset(image.resource for other, rest in parts.items() if other != name for image in rest.images)
         if name in gone:
-            spec = part.images[-1].spec
-            found.append(Region(name, spec.cloud, spec.vm, part, is_wanted=False, taken=taken))
+            access = part.images[-1].spec.cloud
+            found.append(Region(name, access, settings.vm, part, is_wanted=False, taken=taken))
         else:
             access, vm = settings.cloud_access(name), settings.vm_in(name)
             found.append(Region(name, access, vm, part, is_home=name == settings.region, taken=taken))

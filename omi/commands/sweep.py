@@ -98,7 +98,7 @@ def _find(settings: Settings, held: Held, stack: str) -> list[_Found]:
     ledger, found = held.ledger, []
     regions, folders = regions_of(settings, ledger), _folders(stack)
     runs = {name_of_file(folder.name) for folder in folders}
-    next_ones = {image.spec.build.image_name(image.release, image.revision + 1) for image in ledger.images}
+    next_ones = {image.next_name for image in ledger.images}
     records = [image.record for image in ledger.images]
     builds = Builds(
         held.owner,
@@ -115,7 +115,7 @@ def _find(settings: Settings, held: Held, stack: str) -> list[_Found]:
                 cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
             search, store = Search(cloud, builds), None
             things = [left for find in search.kinds for left in find()]
-            if region.is_home and (copies or any(image.spec.copy_from for image in ledger.images)):
+            if region.is_home and (copies or any(image.record.copied_from for image in ledger.images)):
                 store = ObjectStore(cloud.access, cloud.credentials)
                 things += find_buckets(store, held.owner, runs)
             found.append(_Found(region, search, store, tuple(things)))

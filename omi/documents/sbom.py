@@ -50,7 +50,7 @@ def sbom_text(made: Made, packages: Sequence[Installed]) -> str:
         components=[system, *parts.values()],
     )
     needs = Needs(packages)
-    bom.register_dependency(image, [system, *(parts[name] for name in needs.first(package_lines(spec.build)))])
+    bom.register_dependency(image, [system, *(parts[name] for name in needs.first(package_lines(spec.target)))])
     for name, part in parts.items():
         bom.register_dependency(part, [parts[needed] for needed in needs.of[name]])
     text: str = JsonV1Dot6(bom).output_as_string()

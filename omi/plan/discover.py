@@ -21,9 +21,7 @@ def versions_to_discover(
     held = {
         image.version
         for image in ledger.images
-        if image.profile == profile
-        and image.spec.build.arch == arch
-        and not _dropped(image, upstream, retention, today)
+        if image.profile == profile and image.spec.arch == arch and not _dropped(image, upstream, retention, today)
     }
     offered = {version for version in upstream.supported(today, arch) if not _lacks(upstream, version, arch)}
     return frozenset(offered | held)

@@ -46,8 +46,9 @@ def _deprecated(build: Build, upstream: Upstream, ledger: Ledger, today: date) -
     found = {name: day for name, day in told.items() if day <= today}
     if branch is None or upstream.stale:
         for image in ledger.images:
-            if (image.version, image.spec.build.arch) == (build.version, build.arch):
-                found = {**image.spec.build.dropped_keys, **found}
+            recipe = image.spec.recipe
+            if recipe is not None and (image.version, image.spec.arch) == (build.version, build.arch):
+                found = {**recipe.build.dropped_keys, **found}
     return found
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from omi.account import AccountImage
-from omi.image import BuildVm, CloudAccess, ImageSpec
+from omi.image import BuildVm, CloudAccess, ImageSpec, Recipe
 from omi.ledger import LedgerImage
 from omi.owner import Owner
 from omi.plan.memory import Memory
@@ -95,14 +95,17 @@ class PlannedImage:
             digest=self.digest,
             end_of_life=self.end_of_life,
             offered=self.offered,
-            build=self.build,
+            description=f"{self.build.description} {self.release} {self.build.arch} r{self.revision}",
+            profile=self.build.profile,
+            build=self.build.name,
+            arch=self.build.arch,
+            bootstrap=self.build.bootstrap,
             access=self.build.access,
             withdrawal=None,
             cloud=cloud,
-            vm=vm,
             releases_dir=releases_dir,
             resource=self.resource,
-            copy_from=self.copy_from,
+            recipe=Recipe(build=self.build, vm=vm, copy_from=self.copy_from),
         )
 
 

@@ -189,7 +189,9 @@ def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Ac
 
 
 def _changes(request: Request, newest: LedgerImage) -> str:
-    content = [] if newest.spec.digest == request.digest else [changed_content(newest.spec.build, request.build)]
+    recipe, same = newest.spec.recipe, newest.spec.digest == request.digest
+    changed = changed_content(recipe.build, request.build) if recipe else "other content than the profile says"
+    content = [] if same else [changed]
     return "; ".join([*content, *filter(None, [named(newer_packages(newest, request.offer))])])
 
 

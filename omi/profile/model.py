@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from typing import Literal, Self
 
@@ -22,6 +23,11 @@ _BOOT_MODES: dict[Firmware, tuple[BootMode, ...]] = {
 _NAMING = frozenset({"profile", "name", "version"})
 """Keys of a build that say which one it is."""
 
+def firmware_of(boot_modes: Collection[str]) -> Firmware | None:
+    """The firmware whose images have these boot modes; None where there is none."""
+    return next((name for name, modes in _BOOT_MODES.items() if set(modes) == set(boot_modes)), None)
+
+
 EVERYONE = "everyone"
 """How it is told, beside account ids, that every account may launch an image."""
 
@@ -36,6 +42,16 @@ class Access(_Model):
     public: bool = False
     accounts: tuple[str, ...] = ()
     """Numeric account ids, sorted."""
+
+    def __str__(self) -> str:
+        """`public`, account ids, or `private`."""
+        return "public" if self.public else ",".join(self.accounts) or "private"
+
+    @classmethod
+    def of(cls, text: str) -> Access:
+        """The value whose text this is."""
+        accounts = () if text in ("public", "private") else tuple(text.split(","))
+        return cls(public=text == "public", accounts=accounts)
 
     def launchers(self, owner: str) -> frozenset[str]:
         """Who may besides the owner, who always may and is listed by some clouds and not by others."""

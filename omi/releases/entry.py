@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from omi.errors import StateError, first_problem
 from omi.image import ImageRecord, ImageSpec
+from omi.profile.model import firmware_of
 from omi.safe_yaml import YamlError, read_values
 from omi.version import release_key, revision_key
 from omi.withdrawal import Withdrawal
@@ -97,17 +98,15 @@ _ENTRY = TypeAdapter(Entry)
 
 def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
     """The entry of one image as its command knows it."""
-    build, known = spec.build, record.is_of(spec)
     created = record.created
-    what = f"{build.description} {spec.release} {build.arch} r{spec.revision}"
     return Entry(
         name=spec.name,
-        description=f"{spec.name}, made by {record.made_by or 'another hand'}" if record.adopted else what,
-        profile=build.profile,
-        profile_build=build.name,
-        version=build.version,
+        description=f"{spec.name}, made by {record.made_by or 'another hand'}" if record.adopted else spec.description,
+        profile=spec.profile,
+        profile_build=spec.build,
+        version=spec.version,
         release=spec.release,
-        arch=build.arch,
+        arch=spec.arch,
         revision=f"r{spec.revision}",
         creation_date=created.strftime("%Y-%m-%dT%H:%M:%SZ"),
         build_time=int(created.timestamp()),
@@ -118,8 +117,8 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
         trimmed_bytes=record.trimmed_bytes,
         installed_bytes=record.installed_bytes,
         boot_seconds=record.boot_seconds,
-        firmware=build.firmware if known else None,
-        bootstrap=build.bootstrap if known else None,
+        firmware=firmware_of(record.boot_modes),
+        bootstrap=spec.bootstrap if record.is_of(spec) else None,
         digest=record.digest_by(spec),
         volume_size=record.volume_size,
         packages=record.packages,

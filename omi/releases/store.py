@@ -32,7 +32,7 @@ def record(spec: ImageSpec, image: ImageRecord) -> list[str]:
 
     This and the functions below return lines for people: which documents are missing, which files stay as they are.
     """
-    return _record_all(Path(spec.releases_dir), spec.build.profile, [entry_of(spec, image)])
+    return _record_all(Path(spec.releases_dir), spec.profile, [entry_of(spec, image)])
 
 
 def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
@@ -41,7 +41,7 @@ def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
     if not folder.is_dir():
         return []
     gone = document_files([entry_of(spec, image)])
-    return _change(folder, spec.build.profile, lambda old: without_artifact(old, image.region, image.omi), gone=gone)
+    return _change(folder, spec.profile, lambda old: without_artifact(old, image.region, image.omi), gone=gone)
 
 
 def forget_unheld(settings: Settings, ledger: Ledger, names: Collection[str]) -> list[str]:

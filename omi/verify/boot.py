@@ -74,7 +74,7 @@ class Verification:
         Raises VerifyError naming every check that failed. The time of the first boot counts, the one that a VM is
         given by default.
         """
-        first, *others = reversed(self.identity.spec.build.boot_modes)
+        first, *others = reversed(self.identity.spec.target.boot_modes)
         verified = self._boot(omi, first)
         for boot_mode in others:
             self._boot(omi, boot_mode)
@@ -102,7 +102,7 @@ class Verification:
                 terminate_vms(self.cloud, [vm_id])
 
     def _by(self, boot_mode: str) -> str:
-        return f" by {boot_mode}" if len(self.identity.spec.build.boot_modes) > 1 else ""
+        return f" by {boot_mode}" if len(self.identity.spec.target.boot_modes) > 1 else ""
 
     def _launch(self, omi: Omi, boot_mode: str) -> Launch:
         return Launch(
@@ -113,7 +113,7 @@ class Verification:
             root_device=omi.root_device,
             root_size=verify_size(omi.volume_size),
             tags={**self.identity.run_tags, "Name": f"{omi.name} verify"},
-            boot_mode=boot_mode if len(self.identity.spec.build.boot_modes) > 1 else None,
+            boot_mode=boot_mode if len(self.identity.spec.target.boot_modes) > 1 else None,
             subregion=self.identity.spec.vm.subregion,
         )
 
@@ -130,11 +130,11 @@ class Verification:
         self.say(f"booted in {took:.0f} s, checking it")
         known_hosts = self.folder / "known_hosts"
         known_hosts.unlink(missing_ok=True)
-        door = Door(vm.public_ip, spec.vm.ssh_port, spec.build.user, key, known_hosts)
+        door = Door(vm.public_ip, spec.vm.ssh_port, spec.target.user, key, known_hosts)
         facts = Facts.parse(self._enter(door).output)
         expected = self._expected(key, boot_mode)
         before = failed_checks(self.finished, expected) if self.finished else []
-        if boot_mode == self.identity.spec.build.boot_modes[-1]:
+        if boot_mode == self.identity.spec.target.boot_modes[-1]:
             self._write_timing(Timing.of(facts, took))
         size = Size.of(facts)
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
@@ -179,7 +179,7 @@ class Verification:
         spec = self.identity.spec
         changed = changed_by_profile(self.finished) if self.finished else frozenset()
         return Expected(
-            spec.release, spec.build, spec.name, spec.revision, spec.digest, public_key(key), changed, boot_mode
+            spec.release, spec.target, spec.name, spec.revision, spec.digest, public_key(key), changed, boot_mode
         )
 
     def _enter(self, door: Door) -> Answer:

@@ -20,7 +20,7 @@ def test_a_key_that_is_none_any_more_is_named_by_a_preview_and_stops_no_delete(h
     def age(resource: dict[str, Any]) -> None:
         if resource["type"] == "command:local:Command":
             spec = json.loads(resource["inputs"]["stdin"])
-            spec["build"] |= {"bygone": True, "motd": 7}
+            spec["recipe"]["build"] |= {"bygone": True, "motd": 7}
             spec["digest"] = f"sha256:{'0' * 64}"
             resource["inputs"]["stdin"] = resource["outputs"]["stdin"] = json.dumps(spec)
             held.tag(omi, {"digest": spec["digest"]})

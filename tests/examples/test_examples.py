@@ -117,7 +117,7 @@ def test_a_stack_reference_finds_it(tmp_path: Path) -> None:
     producer.mkdir()
     shutil.copy(TOP / "Pulumi.yaml", producer)
     spec, made = image(Path())
-    latest = {spec.build.name: output_of(spec, made)}
+    latest = {spec.build: output_of(spec, made)}
     stack = {
         "urn": "urn:pulumi:prod::alpine-omi::pulumi:pulumi:Stack::alpine-omi-prod",
         "custom": False, "type": "pulumi:pulumi:Stack", "outputs": {"latest": latest},
@@ -133,7 +133,7 @@ def test_a_stack_reference_finds_it(tmp_path: Path) -> None:
     for command in (
         "stack init test",
         "config set images organization/alpine-omi/prod",
-        f"config set build {spec.build.name}",
+        f"config set build {spec.build}",
         "up --yes --skip-preview",
     ):
         done = pulumi(*command.split(), cwd=consumer)

@@ -101,8 +101,7 @@ def test_packers_variables_hold_only_templates_of_two_braces(
     tmp_path_factory: pytest.TempPathFactory, description: str
 ) -> None:
     folder = RunFolder(tmp_path_factory.getbasetemp())
-    spec = make_spec()
-    spec = spec.model_copy(update={"build": spec.build.model_copy(update={"description": description})})
+    spec = make_spec(description=description)
     tools = PackerTools("packer", "plugins", (1, 0, 2))
     gateway = Gateway("https://127.0.0.1:9/api/v1", Credentials("AKTEST", "hushhush"), Path("gateway.pem"))
     door = Door(Path("key"), "pair", "sg-1", "ami-00000001")

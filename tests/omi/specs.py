@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits
+from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits, Recipe
 from omi.owner import Owner
 from omi.profile.model import Access, Build
 
@@ -22,23 +22,40 @@ def make_access(**changes: Any) -> CloudAccess:
 
 def make_spec(**changes: Any) -> ImageSpec:
     """An ImageSpec of build `a`, release 3.23.6, for a cloud on this machine."""
+    build = changes.pop("build", None) or Build(profile="alpine", name="a", version="3.23")
+    recipe = Recipe(
+        build=build, vm=changes.pop("vm", None) or BuildVm(ssh_port=2222), copy_from=changes.pop("copy_from", None)
+    )
+    release, revision = changes.get("release", "3.23.6"), changes.get("revision", 0)
     values: dict[str, Any] = {
         "format": 1,
         "project": OWNER.project,
         "stack": OWNER.stack,
         "stack_id": OWNER.stack_id,
         "name": "alpine-3.23.6-x86_64-r0",
-        "release": "3.23.6",
-        "revision": 0,
+        "description": f"{build.description} {release} {build.arch} r{revision}",
+        "profile": build.profile,
+        "build": build.name,
+        "arch": build.arch,
+        "release": release,
+        "revision": revision,
         "digest": DIGEST,
         "offered": (),
-        "build": Build(profile="alpine", name="a", version="3.23"),
+        "bootstrap": build.bootstrap,
         "access": Access(),
         "cloud": make_access(),
-        "vm": BuildVm(ssh_port=2222),
         "releases_dir": "releases",
+        "recipe": recipe,
     }
     return ImageSpec(**{**dict.fromkeys(ImageSpec.model_fields), **values, **changes})
+
+
+def remade(spec: ImageSpec, **recipe: Any) -> ImageSpec:
+    """The spec with another `vm` or `copy_from`, or with other values of its build."""
+    assert spec.recipe is not None
+    parts: dict[str, Any] = {key: recipe.pop(key) for key in ("vm", "copy_from") if key in recipe}
+    build = spec.recipe.build.model_copy(update=recipe)
+    return spec.model_copy(update={"recipe": spec.recipe.model_copy(update={**parts, "build": build})})
 
 
 def make_record(**changes: Any) -> ImageRecord:

@@ -34,6 +34,7 @@ from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
 from omi.verify.size import Size
 from tests.omi.conftest import Account, FakePacker
+from tests.omi.specs import remade
 from tests.sandbox.client import launch, register, wait_for
 
 
@@ -227,7 +228,7 @@ def test_packer_is_not_begun_again_for_ever(bench: Bench) -> None:
 
 def with_firmware(account: Account, firmware: str) -> ImageSpec:
     spec = account.spec()
-    return spec.model_copy(update={"build": spec.build.model_copy(update={"firmware": firmware})})
+    return remade(spec, firmware=firmware)
 
 
 @pytest.mark.parametrize(("firmware", "modes"), [("uefi", ("uefi",)), ("hybrid", ("legacy", "uefi"))])
@@ -543,7 +544,7 @@ def test_a_build_vm_that_ends_is_not_waited_for(bench: Bench) -> None:
 def test_a_packer_that_hangs_meets_the_limit(bench: Bench) -> None:
     bench.packer.behave("deaf")
     spec = bench.account.spec()
-    spec = spec.model_copy(update={"vm": spec.vm.model_copy(update={"timeout": 3})})
+    spec = remade(spec, vm=spec.vm.model_copy(update={"timeout": 3}))
     with pytest.raises(BuildError, match=r"longer than 3 s \(vm.timeout\)"):
         bench.build(spec)
     assert bench.account.left() == {}

@@ -32,6 +32,7 @@ from omi.image import ImageSpec
 from omi.withdrawal import Withdrawal
 from sandbox.eim import SERVICES
 from tests.e2e.project import Project, Result
+from tests.omi.specs import remade
 from tests.reliability.matrix import perform, prepare
 from tests.reliability.stage import HERE, HOME, TOP, Booth, Ended, staged
 from tests.sandbox.client import empty_volume, launch, snapshot
@@ -157,7 +158,7 @@ def fail_check(booth: Booth, go: Go) -> None:
     """An image whose SSH never comes: its console is shown, and it goes."""
     prepare(booth, "verify")
     booth.set_faults({"resource": "ssh", "state": "closed", "times": -1})
-    spec = booth.spec.model_copy(update={"vm": booth.spec.vm.model_copy(update={"verify_timeout": 3})})
+    spec = remade(booth.spec, vm=booth.spec.vm.model_copy(update={"verify_timeout": 3}))
     go.run(lambda: booth.run("build", spec))
     booth.set_faults()
 

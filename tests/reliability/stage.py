@@ -35,7 +35,7 @@ from omi.profile.model import Access
 from sandbox.cloud.faults import Fault
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
 from tests.omi.outscale.conftest import access_of
-from tests.omi.specs import make_record, make_spec
+from tests.omi.specs import make_record, make_spec, remade
 from tests.reliability.warm import warm_python
 from tests.sandbox.client import Oapi, Refused, Sandbox, empty_volume, launch, register, settings_for, snapshot
 
@@ -136,7 +136,7 @@ class Booth:
         self.spec = self._spec(f"alpine-3.23.6-x86_64-{profile}")
         self.identity = Identity(self.spec)
         resource = in_region(self.spec.name, HERE)
-        self.copied = self.spec.model_copy(update={"copy_from": self._home_access(), "resource": resource})
+        self.copied = remade(self.spec, copy_from=self._home_access()).model_copy(update={"resource": resource})
         """The same image, carried over instead of being built."""
         self.store = ObjectStore(self._home_access(), Cloud.connect(self._home_access()).credentials)
         self.releases = stage.folder / f"releases-{profile}"
@@ -210,7 +210,7 @@ class Booth:
         """The spec of the copy, by another object store's URL perhaps."""
         if store is None or self.copied.copy_from is None:
             return self.copied
-        return self.copied.model_copy(update={"copy_from": self.copied.copy_from.model_copy(update={"oos": store})})
+        return remade(self.copied, copy_from=self.copied.copy_from.model_copy(update={"oos": store}))
 
     def disk_of(self, snapshot: str) -> bytes:
         """What the sandbox's own store holds of a snapshot."""

@@ -24,7 +24,7 @@ from omi.documents.made import Made
 from omi.documents.write import write_documents
 from omi.errors import BuildError
 from omi.profile.content import content
-from tests.omi.specs import DIGEST, make_spec
+from tests.omi.specs import DIGEST, make_spec, remade
 
 SPEC = make_spec()
 MADE = Made(SPEC, "ami-12345678", ("snap-12345678",), datetime(2026, 11, 24, 12, 30, tzinfo=UTC), "ami-87654321")
@@ -129,7 +129,7 @@ def test_the_sbom_is_valid_cyclonedx_and_names_each_package(output: Path) -> Non
 
 
 def test_the_sbom_tells_what_needs_what(output: Path) -> None:
-    spec = make_spec(build=SPEC.build.model_copy(update={"packages": {"musl": True, "openssh>9": True}}))
+    spec = remade(SPEC, packages={"musl": True, "openssh>9": True})
     folder = output.parent / "documents"
     write_documents(folder, output, replace(MADE, spec=spec))
     bom = json.loads((folder / file_name(SPEC.name, "sbom")).read_text())
@@ -158,7 +158,7 @@ def test_the_provenance_tells_where_it_comes_from(output: Path) -> None:
         "arch": "x86_64",
         "digest": DIGEST,
     }
-    assert told["profile"] == {"name": "alpine", "build": "a", "digest": digest_of(content(SPEC.build))}
+    assert told["profile"] == {"name": "alpine", "build": "a", "digest": digest_of(content(SPEC.target))}
     assert told["project"] == {"name": "alpine-omi", "commit": f"{'1' * 40}+changes"}
     assert told["source_omi"] == {"omi": "ami-87654321", "name": "Debian-12-*", "owner": "Outscale"}
     assert told["mirror"] == "https://dl-cdn.alpinelinux.org/alpine"

@@ -128,6 +128,7 @@ def test_the_stage_is_said_to_other_accounts_and_unsaid_again(
         "stage": "deprecated",
         "why": "end of life",
         "deprecated": "2026-11-01",
+        "due": "2026-11-01",
         "removal": "2026-12-31",
     }
     private = WITHDRAWAL.model_copy(update={"private": date(2026, 12, 1)})
@@ -137,8 +138,7 @@ def test_the_stage_is_said_to_other_accounts_and_unsaid_again(
 
 def test_a_long_description_makes_room_for_the_stage_and_keeps_its_mark() -> None:
     spec = make_spec()
-    long = spec.build.model_copy(update={"description": "x" * 200})
-    identity = Identity(spec.model_copy(update={"build": long, "withdrawal": WITHDRAWAL}))
+    identity = Identity(spec.model_copy(update={"description": "x" * 300, "withdrawal": WITHDRAWAL}))
     assert len(identity.description) == MAX_DESCRIPTION
     assert identity.description.endswith(f" ({identity.build_id}); {WITHDRAWAL}")
     assert len(identity.described(verified=True)) == MAX_DESCRIPTION

@@ -27,7 +27,7 @@ from omi.packer.inputs import (
     write_variables,
 )
 from omi.packer.tools import PackerTools, find_tools
-from tests.omi.specs import make_spec
+from tests.omi.specs import make_spec, remade
 
 TOOLS = PackerTools("packer", "/plugins", (1, 0, 2))
 GATEWAY = Gateway("https://127.0.0.1:9/api/v1", Credentials("AKTEST", "hushhush"), Path("gateway.pem"))
@@ -86,7 +86,7 @@ def validate_templates(folder: RunFolder, volume_types: tuple[str, ...]) -> None
     key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
     for volume_type in volume_types:
         spec = make_spec()
-        spec = spec.model_copy(update={"vm": spec.vm.model_copy(update={"volume_type": volume_type})})
+        spec = remade(spec, vm=spec.vm.model_copy(update={"volume_type": volume_type}))
         write_variables(
             folder, Identity(spec), tools, Entry(key, "pair", "sg-00000001", "ami-00000001"), GATEWAY, spec.name
         )
@@ -108,7 +108,7 @@ def validate_templates(folder: RunFolder, volume_types: tuple[str, ...]) -> None
 )
 def test_boot_modes_reach_the_plugins_that_know_them(tmp_path: Path, firmware: str, modes: list[str]) -> None:
     spec = make_spec()
-    spec = spec.model_copy(update={"build": spec.build.model_copy(update={"firmware": firmware})})
+    spec = remade(spec, firmware=firmware)
     folder, entry = RunFolder(tmp_path), Entry(tmp_path / "key", "pair", "sg-1", "ami-00000001")
     write_variables(folder, Identity(spec), TOOLS, entry, GATEWAY, spec.name)
     assert json.loads(folder.variables.read_text())["boot_modes"] == modes

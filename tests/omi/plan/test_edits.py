@@ -204,7 +204,7 @@ READABLE = Build.model_fields.keys() - NAMING - {"unread"}
 def with_key(image: LedgerImage, key: str, value: object) -> dict[str, dict[str, Any]]:
     """State in which another version made the image, with this key in its build."""
     told = json.loads(image.command.stdin)
-    told["build"][key] = value
+    told["recipe"]["build"][key] = value
     told["digest"] = f"sha256:{'0' * 64}"
     return state(image, stdin=json.dumps(told))
 
@@ -223,14 +223,14 @@ def test_a_key_of_a_record_that_is_none_or_of_another_type_is_named_and_stops_no
         ledger = read_ledger(with_key(image, key, value))
         (held,) = ledger.images
         (made,) = planned(ledger, build).of(Action.BUILD)
-        assert "guest files" not in made.reason or not held.spec.build.unread
-        if held.spec.build.unread:
+        assert "guest files" not in made.reason or not held.spec.target.unread
+        if held.spec.target.unread:
             unread += 1
-            assert held.spec.build.unread == (key,)
+            assert held.spec.target.unread == (key,)
             assert made.reason == f"revision r1: {key} can't be read as its record has it"
             assert planned(Ledger.of([held]), build).of(Action.KEEP)[0].image == held, "kept as state has it"
             shared = held.published(Access(public=True))
-            assert ImageSpec.from_json(shared.command.stdin, "state").build == held.spec.build
+            assert ImageSpec.from_json(shared.command.stdin, "state").target == held.spec.target
     assert unread >= 2
 
 
@@ -240,7 +240,7 @@ def test_a_record_that_does_not_say_which_build_it_is_is_one_line_with_a_cure(ke
     image = replace(image, command=replace(image.command, stdin=image.spec.to_json()))
     wrong: tuple[object, ...] = ([], {"x": 1})
     for value in wrong:
-        with pytest.raises(StateError, match=rf"cannot be read: build\.{key}: .*pulumi state delete 'urn:"):
+        with pytest.raises(StateError, match=rf"cannot be read: recipe\.build\.{key}: .*pulumi state delete 'urn:"):
             read_ledger(with_key(image, key, value))
 
 

@@ -64,7 +64,7 @@ def with_documents(folder: Path, pair: Pair, packages: dict[str, str]) -> Pair:
     texts = {"packages": "\n".join(lines) + "\n", "sbom": '{"bomFormat": "CycloneDX"}\n', "provenance": "{}\n"}
     digests = {}
     for kind in SUFFIXES:
-        path = folder / spec.build.profile / record.region / file_name(spec.name, kind)
+        path = folder / spec.profile / record.region / file_name(spec.name, kind)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(texts[kind], encoding="utf-8")
         digests[kind] = "sha256:" + hashlib.sha256(texts[kind].encode()).hexdigest()
