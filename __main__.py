@@ -18,7 +18,7 @@ from omi.survey import survey_stack
 with clean_errors():
     settings = Settings.load(StackConfig())
     connecting = connect(settings)
-    held = read_state(stack_resources(), pulumi.get_project(), pulumi.get_stack())
+    held = read_state(stack_resources(), pulumi.get_project(), pulumi.get_stack(), settings.recovered_id)
     seen = survey_stack(settings, held, connecting)
     plan = plan_stack(settings, held.ledger, seen)
     for text in (render_table(plan), *told_of_unheld(settings, held.ledger)):

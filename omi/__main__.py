@@ -27,6 +27,7 @@ COMMANDS = {
     "migrate": "migrate.migrate_profiles",
     "plan": "stack.plan",
     "rebuild": "rebuild.rebuild",
+    "recover": "recover.recover",
     "releases": "stack.releases",
     "site": "site.site",
     "supervise": "build.supervise",

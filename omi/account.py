@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from omi.owner import maker_of
+from omi.owner import VERIFIED, VERIFIED_MARK, maker_of
 from omi.profile.model import Access
 
 _REVISION = re.compile(r"-r(?=(\d{1,9})(?!\d))")
@@ -20,6 +20,7 @@ class AccountImage:
     name: str
     omi: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
     managed: bool = False
     """Its tags name this project and stack."""
     half_made: bool = False
@@ -32,6 +33,11 @@ class AccountImage:
     """Ids of the account's VMs that run from it."""
     open_snapshots: tuple[str, ...] = ()
     """Ids of those of its snapshots, as far as they were asked for, that others may make volumes of."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether its tag or its description says that it was verified once."""
+        return VERIFIED in self.tags or VERIFIED_MARK in self.description
 
     @property
     def maker(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from omi.account import AccountImage
 from omi.image import ImageRecord
@@ -17,8 +16,6 @@ from omi.regions import Region
 from omi.settings import Adoption, Settings
 from omi.survey import Survey
 from omi.version import version_of
-
-_UNKNOWN = datetime.fromtimestamp(0, UTC)
 
 
 def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) -> tuple[list[LedgerImage], list[str]]:
@@ -62,31 +59,9 @@ def _as_held(
     )
     spec = planned.to_spec(seen.owner, region.access, region.vm, settings.releases_dir)
     spec = spec.model_copy(update={"name": entry.name})
-    record = ImageRecord(
-        name=entry.name,
-        omi=entry.omi,
-        snapshots=(),
-        account=seen.accounts[region.name].account or "",
-        region=region.name,
-        created=_UNKNOWN,
-        volume_size=0,
-        used_bytes=None,
-        trimmed_bytes=None,
-        installed_bytes=None,
-        packages=None,
-        installed=None,
-        documents=None,
-        build_seconds=None,
-        boot_seconds=None,
-        boot_modes=(),
-        disk=None,
-        copied_from=None,
-        verified=False,
-        adopted=not image.managed,
-        digest=image.digest,
-        made_by=None if image.managed else maker_of(image.tags),
-        claim=None,
-        missing=None,
+    account, maker = seen.accounts[region.name].account or "", None if image.managed else maker_of(image.tags)
+    record = ImageRecord.found(
+        entry.name, entry.omi, account, region.name, adopted=not image.managed, digest=image.digest, made_by=maker
     )
     return LedgerImage(resource, spec, record, StoredCommand.of("adopt", spec))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from omi.errors import StateError
+from omi.errors import SettingsError, StateError
 from omi.ledger import Ledger, read_ledger
 from omi.owner import STACK_ID, Owner
 from omi.plan.memory import Memory
@@ -25,19 +25,34 @@ class Held:
     owner: Owner
     ledger: Ledger = field(default_factory=Ledger)
     memory: Memory = field(default_factory=Memory)
+    is_fresh: bool = False
+    """Whether state keeps no id yet."""
 
 
-def read_state(resources: Mapping[str, Mapping[str, Any]], project: str, stack: str) -> Held:
-    """From the state's resources (URN to `type` and `outputs`); StateError where a part can't be read."""
+def read_state(
+    resources: Mapping[str, Mapping[str, Any]], project: str, stack: str, recovered: str | None = None
+) -> Held:
+    """From the state's resources (URN to `type` and `outputs`); a state that keeps no id takes the `recovered` one.
+
+    StateError where a part can't be read, SettingsError if state keeps another id than the recovered one.
+    """
     ledger = read_ledger(resources)
-    return Held(_owner(resources, ledger, project, stack), ledger, _memory(resources))
+    known = _known_id(resources, ledger)
+    if known and recovered and known != recovered:
+        raise SettingsError(
+            f"stack config: recover.stack_id: {recovered} is asked for, but this state is of the stack id {known}: "
+            "`pulumi config rm recover`, or recover in an empty state (docs/recovery.md)"
+        )
+    stack_id = known or recovered
+    owner = Owner(project, stack, stack_id) if stack_id else Owner(project, stack)
+    return Held(owner, ledger, _memory(resources), is_fresh=known is None)
 
 
-def _owner(resources: Mapping[str, Mapping[str, Any]], ledger: Ledger, project: str, stack: str) -> Owner:
-    """With the id that state keeps, where that is lost with the one of the images, else with a new one."""
+def _known_id(resources: Mapping[str, Mapping[str, Any]], ledger: Ledger) -> str | None:
+    """The id that state keeps; where that is lost, the one of the images."""
     kept = _stashed(resources, STACK_ID, "output")
     if isinstance(kept, str) and kept:
-        return Owner(project, stack, kept)
+        return kept
     if kept is not None:
         raise StateError(f"stack state, {STACK_ID}: {kept!r} is no id; bring back an earlier state")
     ids = sorted({image.spec.stack_id for image in ledger.images})
@@ -46,7 +61,7 @@ def _owner(resources: Mapping[str, Mapping[str, Any]], ledger: Ledger, project: 
             f"stack state: {STACK_ID} is missing, and the images are of several stacks ({', '.join(ids)}); "
             "bring back an earlier state by `pulumi stack import`"
         )
-    return Owner(project, stack, ids[0]) if ids else Owner(project, stack)
+    return ids[0] if ids else None
 
 
 def _memory(resources: Mapping[str, Mapping[str, Any]]) -> Memory:

@@ -6,8 +6,8 @@ Every field is always written, and must be there to be read: nothing fills in wh
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -159,7 +159,7 @@ class ImageSpec(_Wire):
     resource: str | None
     """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home."""
     recipe: Recipe | None
-    """None of an image that was adopted by name or recovered, and of one on its way out: keeping it needs none."""
+    """None of a recovered image, and of a superseded one: keeping it needs none."""
 
     @property
     def version(self) -> str:
@@ -265,3 +265,16 @@ class ImageRecord(_Wire):
     def digest_by(self, spec: ImageSpec) -> str | None:
         """The digest of its content, None where nobody knows it."""
         return spec.digest if self.is_of(spec) else self.digest
+
+    @classmethod
+    def found(cls, name: str, omi: str, account: str, region: str, **known: Any) -> Self:
+        """Of an OMI that was there already; what isn't `known` of it is empty, and it counts as unverified."""
+        empty: dict[str, Any] = {
+            "snapshots": (),
+            "created": datetime.fromtimestamp(0, UTC),
+            "volume_size": 0,
+            "boot_modes": (),
+            "verified": False,
+        }
+        given = {"name": name, "omi": omi, "account": account, "region": region, **known}
+        return cls.model_validate({**dict.fromkeys(cls.model_fields), "format": 1, **empty, **given})

@@ -114,9 +114,9 @@ class LedgerImage:
         return self._with(access=self.spec.access if same else access, withdrawal=withdrawal)
 
     def _with(self, **changes: object) -> LedgerImage:
-        """With another spec. One on its way out is not made again, so that its recipe goes: state stays small."""
+        """With another spec. Nobody asks how a superseded one was made, so that goes: state stays small."""
         spec = self.spec.model_copy(update=changes)
-        if spec.withdrawal is not None:
+        if spec.withdrawal is not None and spec.withdrawal.why == "superseded":
             spec = spec.model_copy(update={"recipe": None})
         create = self.command.create if spec.recipe else StoredCommand.of("adopt", spec).create
         return replace(self, spec=spec, command=replace(self.command, create=create, stdin=spec.to_json()))

@@ -15,6 +15,7 @@ from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
 from omi.plan.keys import trust_keys
 from omi.profile.model import Build
+from omi.recovery import as_recovered, lost_images, warnings_of
 from omi.regions import Region, regions_of, told_of
 from omi.settings import Settings
 from omi.survey import Survey
@@ -39,6 +40,7 @@ def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
                 plans.append(_plan_region(settings, region, seen, known))
     plan = join_plans(plans)
     needless = [*needless_names(plan.steps, settings.retention), *_needless(settings, plan)]
+    needless += warnings_of(settings, seen, plan, is_empty=not ledger.images)
     versions = {build.version for build in trusted.builds} | {image.version for image in ledger.images}
     memory = seen.memory.today(seen.upstream, versions, seen.today)
     memory = memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
@@ -52,8 +54,10 @@ def _needless(settings: Settings, plan: Plan) -> Iterator[str]:
 
 def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozenset[str]) -> Plan:
     """Of one Region; `known` are the builds that the stack has images of, in whatever Region."""
-    ledger = region.ledger
-    wanted, warnings = newcomers(settings, region, seen, _digest)
+    lost, warnings = lost_images(settings, region, seen)
+    ledger = joined(region.ledger, lost)
+    wanted, more = newcomers(settings, replace(region, ledger=ledger), seen, _digest)
+    warnings += more
     if wanted:
         everything = settings.retention.model_copy(update={"allow_mass_prune": ("all",)})
         trial = settings.model_copy(update={"retention": everything})
@@ -62,6 +66,7 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozen
         warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
         wanted = [image for image in wanted if image.name not in left]
     plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, known), wanted)
+    plan = as_recovered(plan, lost)
     steps = tuple(_placed(step, region) for step in plan.steps)
     return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))
 

@@ -13,8 +13,8 @@ from omi.show import render_columns
 
 _COLUMNS = ("build", "image", "action", "reason")
 _REGION = "region"
-_MARKS = {Action.BUILD: "+", Action.REBUILD: "+", Action.ADOPT: "+", Action.PRUNE: "-"}
-_ORDER = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.KEEP, Action.PRUNE)
+_MARKS = {Action.BUILD: "+", Action.REBUILD: "+", Action.ADOPT: "+", Action.RECOVER: "+", Action.PRUNE: "-"}
+_ORDER = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER, Action.KEEP, Action.PRUNE)
 
 
 def render_table(plan: Plan) -> str:

@@ -127,6 +127,22 @@ class Adoption(_Settings):
     """The Region that it is in; None is the home Region."""
 
 
+def _as_stack_id(value: object) -> str:
+    """One of digits alone may come as a number."""
+    if not re.fullmatch(r"[0-9a-f]{16}", text := str(value)):
+        raise PydanticCustomError("rule", "16 hex digits, as the images' tag `stack-id` has them")
+    return text
+
+
+class Recovery(_Settings):
+    """Images of the stack's own that its state has lost, for the next update to take in again."""
+
+    stack_id: Annotated[str, BeforeValidator(_as_stack_id)]
+    """Of the state that was lost; one that has none yet takes it."""
+    images: tuple[str, ...] = ()
+    """OMI names; none named means all that the account holds."""
+
+
 class Endpoints(_Settings):
     """How this stack reaches the cloud; what is absent follows from the Region."""
 
@@ -180,11 +196,18 @@ class Settings(_Settings):
     `python -m omi rebuild`."""
     adopt: tuple[Adoption, ...] = ()
     """Written by `python -m omi import`; what the ledger holds already has no effect here any more."""
+    recover: Recovery | None = None
+    """Written by `python -m omi recover`."""
     releases_dir: str = "releases"
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
     """Who may launch the images, instead of what the profile says; None leaves it to the profile."""
     regions: dict[str, FurtherRegion] = {}
     """Further Regions in which the same images are made, by name."""
+
+    @property
+    def recovered_id(self) -> str | None:
+        """The stack id that an empty state takes, where one is to be recovered."""
+        return self.recover.stack_id if self.recover else None
 
     @property
     def all_regions(self) -> tuple[str, ...]:

@@ -1,22 +1,26 @@
-"""`adopt` (create of an adopted image's resource): takes an OMI into the stack that is there; it never builds one."""
+"""`adopt` (create of an adopted or recovered image's resource): takes in an OMI that is there; it never builds one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from omi.commands.wire import export, give_record, read_spec
 from omi.errors import CloudError
+from omi.identity import COPIED_FROM, DISK
 from omi.image import ImageRecord
 from omi.outscale.claims import take_up
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own, wait_available
 from omi.owner import maker_of
+from omi.releases.recorded import recorded
 
 
 def adopt(_: Sequence[str]) -> int:
     """Print the record of the account's OMI of the spec's name, and change nothing about it but the claim.
 
-    It counts as made here only if it carries this stack's tags. Raises CloudError if it isn't there.
+    It counts as made here only if it carries this stack's tags; then the releases files know more of it, where they
+    are there. Raises CloudError if it isn't there.
     """
     spec = read_spec()
     cloud = Cloud.connect(spec.cloud)
@@ -25,33 +29,26 @@ def adopt(_: Sequence[str]) -> int:
         omi = wait_available(cloud, omi.omi_id)
     if omi is None or omi.state != "available":
         state = "is not in the account" if omi is None else f"is {omi.state}"
-        raise CloudError(f"{spec.name} {state}, so it is not adopted; take it out of `adopt` in the stack's config")
-    own = spec.owner.owns(omi.tags)
-    record = ImageRecord(
-        name=omi.name,
-        omi=omi.omi_id,
+        raise CloudError(
+            f"{spec.name} {state}, so it is not taken in; preview again, or take it out of `adopt` in the config"
+        )
+    own, digest = spec.owner.owns(omi.tags), omi.tags.get("digest")
+    known: dict[str, Any] = {"made_by": maker_of(omi.tags), "digest": digest}
+    if own:
+        known = {"digest": None if digest == spec.digest else digest, **recorded(spec, omi.omi_id)}
+        known |= {"verified": omi.verified, "disk": omi.tags.get(DISK), "copied_from": omi.tags.get(COPIED_FROM)}
+        known |= {"claim": take_up(cloud, omi)}
+    record = ImageRecord.found(
+        omi.name,
+        omi.omi_id,
+        cloud.account,
+        spec.cloud.region,
         snapshots=omi.snapshots,
-        account=cloud.account,
-        region=spec.cloud.region,
         created=omi.created,
         volume_size=omi.volume_size,
-        used_bytes=None,
-        trimmed_bytes=None,
-        installed_bytes=None,
-        packages=None,
-        installed=None,
-        documents=None,
-        build_seconds=None,
-        boot_seconds=None,
         boot_modes=omi.boot_modes,
-        disk=None,
-        copied_from=None,
-        verified=False,
         adopted=not own,
-        digest=omi.tags.get("digest"),
-        made_by=None if own else maker_of(omi.tags),
-        claim=take_up(cloud, omi) if own else None,
-        missing=None,
+        **known,
     )
     export("record", spec, record)
     give_record(record)

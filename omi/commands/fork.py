@@ -19,7 +19,11 @@ def fork(arguments: Sequence[str]) -> int:
     parser = parser_of("fork")
     parser.add_argument("--yes", action="store_true", help="do it, instead of only listing the images")
     given = parser.parse_args(arguments)
-    _, held = read_stack(given.stack)
+    settings, held = read_stack(given.stack)
+    if settings.recover is not None:
+        raise InputError(
+            "stack config: recover: would give this state its images back: `pulumi config rm recover` first"
+        )
     if not held.ledger.images:
         raise InputError(f"stack {given.stack!r}: its state holds no image, so it is no copy of another's")
     rows = [(image.region, image.record.omi, image.name) for image in held.ledger.images]

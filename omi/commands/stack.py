@@ -71,4 +71,5 @@ def parser_of(command: str) -> Parser:
 
 def read_stack(name: str) -> tuple[Settings, Held]:
     """A stack's configuration and what its state holds."""
-    return Settings.load(StackFile(name)), read_state(resources_of_export(exported_state(name)), PROJECT, name)
+    settings = Settings.load(StackFile(name))
+    return settings, read_state(resources_of_export(exported_state(name)), PROJECT, name, settings.recovered_id)

@@ -62,6 +62,7 @@ def _view(image: Omi, owner: Owner, vms: list[str], opened: Collection[str]) -> 
         name=image.name,
         omi=image.omi_id,
         tags=image.tags,
+        description=image.description,
         managed=owner.owns(image.tags),
         half_made=unfinished and not image.verified and build_id_of(owner, image.name) in image.description,
         digest=digest,

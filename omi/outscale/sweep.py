@@ -136,7 +136,7 @@ class Search:
         elif self._protected(name, omi.name, omi.omi_id):
             why = "no state holds it, but it is protected"
         elif omi.verified or CLAIM in omi.tags:
-            why = f"no state holds it, but it was verified: {_BY_HAND}"
+            why = f"no state holds it, but it was verified: `python -m omi recover` takes it in, or {_BY_HAND}"
         elif omi.permissions is None or omi.permissions.names(self.cloud.account):
             why = f"no state holds it, but it is shared: {_BY_HAND}"
         elif used := [vm.vm_id for vm in self._vms if vm.omi == omi.omi_id and not self._is_left(vm)]:

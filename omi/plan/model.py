@@ -24,6 +24,8 @@ class Action(StrEnum):
     BUILD = "build"
     ADOPT = "adopt"
     """An OMI of the wanted name is in the account already: taken into the ledger instead of being built."""
+    RECOVER = "recover"
+    """An image of the stack's own that its state has lost: taken into the ledger again, with a new claim."""
     REBUILD = "rebuild"
     """A build in place of a current image that is gone from the account."""
     PRUNE = "prune"

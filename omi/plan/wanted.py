@@ -167,8 +167,10 @@ def _is_of_release(image: LedgerImage, request: Request) -> bool:
 
 def _is_anothers(image: LedgerImage, build: Build) -> bool:
     """Whether it is an external OMI of a name that the build no longer asks for, since it is to have its own."""
-    was = image.spec.build
-    return image.record.adopted and (was.prefix, was.suffix) != (build.prefix, build.suffix)
+    if image.spec.recipe is None or not image.record.adopted:
+        return False
+    was = image.spec.recipe.build
+    return (was.prefix, was.suffix) != (build.prefix, build.suffix)
 
 
 def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Action, str]:

@@ -23,6 +23,7 @@ _BOOT_MODES: dict[Firmware, tuple[BootMode, ...]] = {
 _NAMING = frozenset({"profile", "name", "version"})
 """Keys of a build that say which one it is."""
 
+
 def firmware_of(boot_modes: Collection[str]) -> Firmware | None:
     """The firmware whose images have these boot modes; None where there is none."""
     return next((name for name, modes in _BOOT_MODES.items() if set(modes) == set(boot_modes)), None)

@@ -47,7 +47,7 @@ def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: P
         if not is_inside(folder, place.parent):
             missing[image] = None
             continue
-        right = next((made for made in found if _digest(made) == digest), None)
+        right = next((made for made in found if digest_of_file(made) == digest), None)
         if right is not None:
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(place, right.read_text(encoding="utf-8"))
@@ -67,7 +67,7 @@ def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list
         place = folder / path
         if not is_inside(folder, place) or not place.is_file():
             continue
-        if _digest(place) != digest:
+        if digest_of_file(place) != digest:
             left.append(path)
             continue
         place.unlink()
@@ -89,7 +89,8 @@ def _is_newer(one: Path, other: Path) -> bool:
         return False
 
 
-def _digest(path: Path) -> str | None:
+def digest_of_file(path: Path) -> str | None:
+    """`sha256:` and 64 hex digits; None where it can't be read."""
     try:
         return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

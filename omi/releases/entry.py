@@ -98,7 +98,7 @@ _ENTRY = TypeAdapter(Entry)
 
 def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
     """The entry of one image as its command knows it."""
-    created = record.created
+    created, known = record.created, record.is_of(spec)
     return Entry(
         name=spec.name,
         description=f"{spec.name}, made by {record.made_by or 'another hand'}" if record.adopted else spec.description,
@@ -117,8 +117,8 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
         trimmed_bytes=record.trimmed_bytes,
         installed_bytes=record.installed_bytes,
         boot_seconds=record.boot_seconds,
-        firmware=firmware_of(record.boot_modes),
-        bootstrap=spec.bootstrap if record.is_of(spec) else None,
+        firmware=firmware_of(record.boot_modes) if known else None,
+        bootstrap=spec.bootstrap if known else None,
         digest=record.digest_by(spec),
         volume_size=record.volume_size,
         packages=record.packages,

@@ -112,3 +112,66 @@ def test_a_forked_copy_has_an_id_of_its_own_and_deletes_nothing(project: Project
         assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0
     assert (own(project.inventory()), deletions(project)) == (before, deleted)
     assert is_settled(project)
+
+
+@contextmanager
+def lost_state(project: Project) -> Iterator[None]:
+    """Within, the backend is new and empty, and so are the build folders; afterwards all is as before."""
+    config = project.folder / "stacks" / "Pulumi.e2e.yaml"
+    text = config.read_text(encoding="utf-8")
+    for name in ("backend", "build"):
+        (project.folder / name).rename(project.folder / f"lost-{name}")
+    (project.folder / "backend").mkdir()
+    try:
+        assert project.pulumi("stack", "init", "e2e").code == 0
+        yield
+    finally:
+        config.write_text(text, encoding="utf-8")
+        for name in ("backend", "build"):
+            shutil.rmtree(project.folder / name, ignore_errors=True)
+            (project.folder / f"lost-{name}").rename(project.folder / name)
+
+
+def known(project: Project) -> dict[str, tuple[dict[str, object], dict[str, object]]]:
+    """What state says of each image: its spec and its record, but for what differs once it was lost."""
+    resources = json.loads(project.pulumi("stack", "export", "-s", "e2e").text)["deployment"]["resources"]
+    found = {}
+    for each in resources:
+        if each["type"] == "command:local:Command":
+            spec, record = json.loads(each["outputs"]["stdin"]), json.loads(each["outputs"]["stdout"])
+            for key in ("recipe",):
+                spec.pop(key)
+            for key in ("claim", "build_seconds"):
+                record.pop(key)
+            found[spec["name"]] = (spec, record)
+    return found
+
+
+def test_a_lost_state_is_recovered_with_all_its_images_and_nothing_is_booted(project: Project) -> None:
+    project.configure("retention", {"revision": {"keep": 1}, "stages": {"private": {"deprecated_days": 30}}})
+    assert project.up().code == 0
+    before, said, deleted = own(project.inventory()), known(project), deletions(project)
+    assert said[R0][0]["withdrawal"] is not None
+    launched = sum(call["action"] == "CreateVms" for call in project.control("calls"))
+    with lost_state(project):
+        hint = project.pulumi("preview", "-s", "e2e").text
+        assert "python -m omi recover -s e2e" in hint
+        assert "Nothing is changed yet" in person(project, "recover")
+        shown = person(project, "recover", "--yes")
+        assert "2 to recover" in shown
+        assert {step["action"] for step in project.plan().values()} == {"recover"}
+        assert "2 to recover" in project.pulumi("preview", "-s", "e2e").text
+        done = project.up()
+        assert done.code == 0, done.text
+        assert is_settled(project)
+        assert known(project) == said
+        assert "take it out by `pulumi config rm recover`" in project.pulumi("preview", "-s", "e2e").text
+        assert project.pulumi("config", "rm", "recover", "-s", "e2e").code == 0
+        assert is_settled(project)
+        assert project.pulumi("state", "delete", urn(project, R0), "--yes", "-s", "e2e").code == 0
+        assert "1 to recover" in person(project, "recover", R0, "--yes")
+        assert project.up().code == 0
+        assert known(project) == said
+        assert is_settled(project)
+    assert (own(project.inventory()), deletions(project)) == (before, deleted)
+    assert sum(call["action"] == "CreateVms" for call in project.control("calls")) == launched

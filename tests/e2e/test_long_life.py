@@ -98,7 +98,7 @@ def commands(held: HeldProject) -> dict[str, dict[str, Any]]:
     """The commands that state holds, by build."""
     resources = json.loads(held.pulumi("stack", "export"))["deployment"]["resources"]
     found = [each for each in resources if each["type"] == "command:local:Command"]
-    return {json.loads(each["inputs"]["stdin"])["build"]["name"]: each for each in found}
+    return {json.loads(each["inputs"]["stdin"])["build"]: each for each in found}
 
 
 def keep(held: HeldProject, *builds: str, **rest: Any) -> None:

@@ -31,7 +31,7 @@ def test_a_check_that_hangs_is_given_up() -> None:
 
 
 def image(size: int) -> PlannedImage:
-    build = make_spec().build.model_copy(update={"volume_size": size})
+    build = make_spec().target.model_copy(update={"volume_size": size})
     return PlannedImage(build, "3.23.6", 0, "sha256:0")
 
 

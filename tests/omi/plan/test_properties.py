@@ -277,7 +277,9 @@ def test_kept_images_are_declared_as_state_holds_them_but_for_access(case: Case)
         assert image.command.delete == old.command.delete
         assert step.updates == (image.command.stdin != old.command.stdin)
         assert old.name not in unseen(case) - gone(case) or not step.updates
-        published = {"access": old.spec.access, "withdrawal": old.spec.withdrawal}
+        published = {"access": old.spec.access, "withdrawal": old.spec.withdrawal, "recipe": old.spec.recipe}
+        withdrawal = image.spec.withdrawal
+        assert image.spec.recipe == old.spec.recipe or (withdrawal is not None and withdrawal.why == "superseded")
         assert image.spec.model_copy(update=published) == old.spec
         if old.record.adopted:
             assert not step.updates or old.name in gone(case)

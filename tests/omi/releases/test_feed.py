@@ -218,4 +218,4 @@ def test_an_external_omi_is_told_by_its_own_tags_and_never_by_the_profile() -> N
     assert theirs.description == f"{spec.name}, made by stack other (id 5)"
     same = {**other, "digest": spec.digest}
     (alike,) = feed_of("alpine", [entry_of(spec, made.model_copy(update=same))]).images
-    assert (alike.digest, alike.firmware) == (spec.digest, spec.build.firmware)
+    assert (alike.digest, alike.firmware) == (spec.digest, spec.target.firmware)

@@ -1,0 +1,180 @@
+"""What a stack is to recover that its state has lost, and that it is kept as before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from omi.account import AccountImage, AccountView
+from omi.identity import Identity
+from omi.ledger import Ledger, LedgerImage
+from omi.owner import VERIFIED
+from omi.plan import Action, Plan
+from omi.planning import plan_stack
+from omi.profile.load import Profile
+from omi.profile.model import Access, Build
+from omi.settings import FurtherRegion, Level, Recovery, Retention, Settings
+from omi.survey import Survey
+from omi.withdrawal import Withdrawal
+from tests.omi.plan.make import CLOUD, TODAY, after, build, digest, held, in_region, outcome, upstream
+from tests.omi.specs import OWNER
+
+HOME, OTHER = "eu-west-2", "us-east-2"
+V23 = build(access=Access(accounts=("210987654321",)), end_of_life=TODAY + timedelta(days=300))
+OLDER, OLD, NEW = held(V23, "3.23.5"), held(V23, "3.23.6"), held(V23, "3.23.6", 1)
+UP6 = upstream("3.23.6")
+ALL = Recovery(stack_id=OWNER.stack_id)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def digests() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("omi.planning._digest", digest)
+        yield
+
+
+def in_account(image: LedgerImage, **tags: str) -> AccountImage:
+    """An OMI as the stack's own create and updates leave it; `tags` are others than those."""
+    identity = Identity(image.spec)
+    return AccountImage(
+        image.name,
+        image.record.omi,
+        {**identity.tags, **identity.stage_tags, VERIFIED: "yes", "claim": "lost", **tags},
+        identity.described(verified=True),
+        managed=True,
+        digest=image.spec.digest,
+        access=image.spec.launch_access,
+    )
+
+
+def plan(
+    *images: AccountImage,
+    there: tuple[AccountImage, ...] | None = None,
+    ledger: tuple[LedgerImage, ...] = (),
+    recover: Recovery | None = ALL,
+    retention: Retention | None = None,
+    builds: tuple[Build, ...] = (V23,),
+) -> Plan:
+    further = {OTHER: FurtherRegion.model_validate({"cloud": {"osc_profile": OTHER}})}
+    regions = {} if there is None else further
+    settings = Settings(region=HOME, regions=regions, retention=retention or Retention(), recover=recover)
+    accounts = {HOME: AccountView.of(images, "123456789012"), OTHER: AccountView.of(there or (), "123456789012")}
+    seen = Survey(Profile("alpine", builds), UP6, accounts, TODAY, OWNER)
+    return plan_stack(settings, Ledger.of(ledger), seen)
+
+
+def kept(image: LedgerImage) -> object:
+    """All that keeps it."""
+    return image.spec.model_copy(update={"recipe": None})
+
+
+def withdrawn(image: LedgerImage, days: int) -> LedgerImage:
+    since = TODAY - timedelta(days=days)
+    private = TODAY - timedelta(days=days - 30) if days >= 30 else None
+    told = Withdrawal(
+        why="superseded", deprecated=since, due=since, private=private, removal=since + timedelta(days=60)
+    )
+    return image.published(V23.access, told)
+
+
+@pytest.mark.parametrize("days", [5, 35])
+def test_all_images_come_back_as_they_were_kept_and_then_there_is_nothing_to_do(days: int) -> None:
+    retention = Retention(revision=Level(keep=1), release=Level(keep=1))
+    older, old = withdrawn(OLDER, days), withdrawn(OLD, days)
+    images = [in_account(each) for each in (older, old, NEW)]
+    lost = plan(*images, retention=retention)
+    assert outcome(lost) == dict.fromkeys((OLDER.name, OLD.name, NEW.name), "recover")
+    assert not lost.refused
+    again = after(lost)
+    assert [kept(image) for image in again.images] == [kept(image) for image in (older, old, NEW)]
+    assert all(image.command.create.endswith(" adopt") for image in again.images)
+    settled = plan(*images, ledger=again.images, recover=None, retention=retention)
+    before = plan(*images, ledger=(older, old, NEW), recover=None, retention=retention)
+    assert outcome(settled) == outcome(before)
+    assert not settled.changes
+
+
+def test_what_is_due_to_go_is_taken_in_first_and_goes_by_a_later_update() -> None:
+    retention = Retention(revision=Level(keep=1))
+    old = withdrawn(OLD, 90)
+    images = [in_account(each) for each in (old, NEW)]
+    lost = plan(*images, retention=retention)
+    assert outcome(lost) == {OLD.name: "recover", NEW.name: "recover"}
+    assert outcome(plan(*images, ledger=after(lost).images, retention=retention))[OLD.name] == "prune"
+
+
+def test_no_older_image_goes_before_the_recovered_one_is_in_state() -> None:
+    retention = Retention(revision=Level(keep=1))
+    old = withdrawn(OLD, 90)
+    lost = plan(in_account(old), in_account(NEW), ledger=(old,), retention=retention)
+    assert outcome(lost) == {OLD.name: "keep", NEW.name: "recover"}
+    assert "waits for those that are recovered" in next(step for step in lost.steps if step.name == OLD.name).reason
+
+
+def test_an_unverified_image_is_named_and_left() -> None:
+    image = in_account(NEW)
+    tags = {key: value for key, value in image.tags.items() if key != VERIFIED}
+    lost = plan(in_account(OLD), replace(image, tags=tags, description=Identity(NEW.spec).description))
+    assert outcome(lost)[OLD.name] == "recover"
+    said = f"{image.omi} ({image.name}) is left: nothing says that it was verified"
+    assert any(said in each for each in lost.warnings)
+
+
+def test_an_image_without_a_needed_tag_is_named_and_left() -> None:
+    image = in_account(NEW)
+    tags = {key: value for key, value in image.tags.items() if key != "revision"}
+    lost = plan(in_account(OLD), replace(image, tags=tags))
+    assert outcome(lost)[OLD.name] == "recover"
+    assert NEW.name not in outcome(lost) or outcome(lost)[NEW.name] != "recover"
+    assert any("its tags lack what keeps it: revision: is missing" in each for each in lost.warnings)
+
+
+def test_an_image_that_bears_anothers_tags_is_named_and_left() -> None:
+    copy = replace(in_account(OLD), name="my-alpine", omi="ami-copy")
+    lost = plan(in_account(OLD), copy)
+    assert outcome(lost)[OLD.name] == "recover"
+    assert "my-alpine" not in outcome(lost)
+    assert any(
+        "ami-copy (my-alpine) is left: its build id is not the one of its name" in each for each in lost.warnings
+    )
+
+
+def test_another_stacks_images_are_not_recovered() -> None:
+    theirs = replace(in_account(OLD, **{"stack-id": "fedcba9876543210"}), managed=False)
+    assert Action.RECOVER not in {step.action for step in plan(theirs, in_account(NEW)).of(Action.ADOPT)}
+    assert outcome(plan(theirs, in_account(NEW)))[NEW.name] == "recover"
+    assert OLD.name not in outcome(plan(theirs, in_account(NEW)))
+
+
+def test_only_the_named_image_is_recovered_and_none_without_being_asked() -> None:
+    images = [in_account(each) for each in (OLDER, OLD, NEW)]
+    named = Recovery(stack_id=OWNER.stack_id, images=(OLDER.name,))
+    assert outcome(plan(*images, ledger=(NEW,), recover=named)) == {OLDER.name: "recover", NEW.name: "keep"}
+    assert outcome(plan(*images, ledger=(NEW,), recover=None)) == {NEW.name: "keep"}
+
+
+def test_each_regions_images_come_back_in_it() -> None:
+    there = in_region(NEW, OTHER)
+    lost = plan(in_account(NEW), there=(in_account(there),))
+    found = {(step.region, step.image.resource) for step in lost.of(Action.RECOVER)}
+    assert found == {(HOME, NEW.name), (OTHER, f"{NEW.name}@{OTHER}")}
+
+
+def test_a_build_that_left_the_profile_comes_back_too() -> None:
+    assert outcome(plan(in_account(NEW), builds=())) == {NEW.name: "recover"}
+
+
+def test_an_empty_state_is_told_of_the_images_that_a_lost_one_may_have_held() -> None:
+    theirs = replace(in_account(NEW, **{"stack-id": "fedcba9876543210"}), managed=False)
+    (warning,) = (each for each in plan(theirs, recover=None).warnings if "recover" in each)
+    assert "1 verified images of a stack of this name (stack id fedcba9876543210)" in warning
+    assert not any("recover" in each for each in plan(theirs, recover=None, ledger=(OLD,)).warnings)
+
+
+def test_a_recovery_that_is_done_can_go_from_the_config() -> None:
+    done = plan(in_account(NEW), ledger=(NEW,))
+    assert any("take it out by `pulumi config rm recover`" in each for each in done.warnings)
+    assert done.steps[0].image.region == CLOUD.region
