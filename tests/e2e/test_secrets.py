@@ -46,6 +46,8 @@ SOURCES = {
     "aws file": {"AWS_PROFILE": "real"},
 }
 """Variables with which a command finds the real key there, and other keys in the other places."""
+HOLDERS = {"pulumi", "pulumi-language-python", "pulumi-resource-command", "python", "sh"}
+"""Programs that may have a key in their environment: Pulumi's, the project's own, and the shell of a command."""
 STACKS = AWS_DECOYS
 """Variables of a command that takes the key from the file that the stack's config names."""
 
@@ -153,6 +155,7 @@ def test_a_whole_way_leaves_no_secret_anywhere(marked: Marked) -> None:
         go(marked)
     assert {"pulumi", "packer", "ssh"} <= watcher.programs, watcher.programs
     assert watcher.leaks == set()
+    assert {holder.partition("3")[0] for holder in watcher.holders} <= HOLDERS
     assert {name.rpartition("-")[2] for name in watcher.keys} == {"build", "verify"}
     assert {mode for mode, _ in watcher.keys.values()} == {0o600}
     assert private_keys(project) == []

@@ -46,11 +46,13 @@ class Sought:
 
 
 class Watcher:
-    """While it is entered: reads the arguments of all processes, and each private key of the project's builds."""
+    """While it is entered: reads arguments and environments of all processes, and the private keys of builds."""
 
     def __init__(self, sought: Sought, project: Path) -> None:
         self.leaks: set[str] = set()
         """Command lines with a secret in them."""
+        self.holders: set[str] = set()
+        """Programs at work in the project that have a secret in their environment."""
         self.programs: set[str] = set()
         """Those that were seen at work in the project."""
         self.keys: dict[str, tuple[int, str]] = {}
@@ -88,7 +90,10 @@ class Watcher:
             if self._sought.is_in(arguments):
                 self.leaks.add(arguments.replace(b"\0", b" ").decode("utf-8", "replace"))
             if (process / "cwd").readlink().is_relative_to(self._project):
-                self.programs.add(os.fsdecode(arguments.partition(b"\0")[0].rpartition(b"/")[2]))
+                program = os.fsdecode(arguments.partition(b"\0")[0].rpartition(b"/")[2])
+                self.programs.add(program)
+                if self._sought.is_in((process / "environ").read_bytes()):
+                    self.holders.add(program)
         except OSError:
             return  # it has ended, or is another user's
 
