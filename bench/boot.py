@@ -92,11 +92,11 @@ class OtherAlpine:
             process.wait()
 
 
-def boot_omi(image: Path, folder: Path) -> Seconds:
+def boot_omi(image: Path, folder: Path, size_gib: int = 2) -> Seconds:
     """Boot a disk as the sandbox boots an OMI, on a larger volume, until SSH answers."""
     machines = QemuMachines(folder, Accelerator.TCG)
     machines.import_snapshot("snap-1", str(image))
-    machines.create_volume("vol-1", 2, "snap-1")
+    machines.create_volume("vol-1", size_gib, "snap-1")
     spec = MachineSpec("i-1", address(9), SSH_PORT, (Disk("vol-1", "/dev/sda1"),))
     told = metadata("i-1", new_key(folder))
     begun = time.monotonic()

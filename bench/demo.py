@@ -1,6 +1,6 @@
 """Wall time of `make demo` and the memory of everything it starts, sandbox and VMs included.
 
-    . toolchain/env.sh; python bench/demo.py
+    . toolchain/env.sh; python -m bench.demo
 
 Start from a stopped and reset sandbox and an empty stack for two fresh builds. Memory is the proportional set size
 (PSS) of all processes that began after this one, summed twice a second; its peak is reported.
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 TICK = 0.5
@@ -44,8 +44,8 @@ def memory_kib(first: int) -> int:
     return total
 
 
-def main() -> int:
-    """Run it, print `demo: N s, peak N MiB`; the exit code is make's."""
+def measure(command: Sequence[str]) -> tuple[int, float, float]:
+    """Run a command: its exit code, seconds, and the peak of its memory in MiB."""
     own = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
     peak, done = 0, threading.Event()
 
@@ -57,11 +57,17 @@ def main() -> int:
     watcher = threading.Thread(target=watch)
     watcher.start()
     begun = time.monotonic()
-    code = subprocess.run(["make", "demo"], check=False).returncode
+    code = subprocess.run(command, check=False).returncode
     seconds = time.monotonic() - begun
     done.set()
     watcher.join()
-    print(f"demo: {seconds:.0f} s, peak {peak / 1024:.0f} MiB")
+    return code, seconds, peak / 1024
+
+
+def main() -> int:
+    """Run it, print `demo: N s, peak N MiB`; the exit code is make's."""
+    code, seconds, peak = measure(["make", "demo"])
+    print(f"demo: {seconds:.0f} s, peak {peak:.0f} MiB")
     return code
 
 

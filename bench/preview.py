@@ -14,55 +14,74 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.stacks import BareProgram, EmptyProgram, ImageProgram, Seconds, Side, sandbox_project
 
 
-def compare(name: str, runs: int, ours: Callable[[], Seconds], other: Callable[[], Seconds]) -> None:
-    """Run both in turn, once unmeasured, and print the medians and their ratios."""
-    told: list[tuple[Seconds, Seconds]] = [(ours(), other()) for _ in range(runs + 1)][1:]
-    mine, theirs = [run[0] for run in told], [run[1] for run in told]
-    wall = statistics.median(one.wall for one in mine), statistics.median(one.wall for one in theirs)
-    cpu = statistics.median(one.cpu for one in mine), statistics.median(one.cpu for one in theirs)
-    print(
-        f"{name}: {wall[0]:.2f} s against {wall[1]:.2f} s, ratio {wall[0] / wall[1]:.2f} "
-        f"(CPU {cpu[0]:.2f} s against {cpu[1]:.2f} s, ratio {cpu[0] / cpu[1]:.2f}; {runs} runs each)",
-        flush=True,
-    )
+@dataclass(frozen=True)
+class Comparison:
+    """Medians of both sides' runs."""
+
+    name: str
+    ours: Seconds
+    other: Seconds
+    runs: int
+
+    def __str__(self) -> str:
+        wall, cpu = (self.ours.wall, self.other.wall), (self.ours.cpu, self.other.cpu)
+        return (
+            f"{self.name}: {wall[0]:.2f} s against {wall[1]:.2f} s, ratio {wall[0] / wall[1]:.2f} "
+            f"(CPU {cpu[0]:.2f} s against {cpu[1]:.2f} s, ratio {cpu[0] / cpu[1]:.2f}; {self.runs} runs each)"
+        )
 
 
-def held(ours: ImageProgram, folder: Path, runs: int) -> None:
+def compare(name: str, runs: int, ours: Callable[[], Seconds], other: Callable[[], Seconds]) -> Comparison:
+    """Run both in turn, once unmeasured."""
+    mine, theirs = zip(*[(ours(), other()) for _ in range(runs + 1)][1:], strict=True)
+    return Comparison(name, _median(mine), _median(theirs), runs)
+
+
+def _median(runs: Sequence[Seconds]) -> Seconds:
+    return Seconds(statistics.median(run.wall for run in runs), statistics.median(run.cpu for run in runs))
+
+
+def held(ours: ImageProgram, folder: Path, runs: int, builds: int = 10, revisions: int = 3) -> Iterator[Comparison]:
     """30 images, nothing to do."""
-    ours.hold("held", builds=10, revisions=3)
+    count = f"{len(ours.hold('held', builds, revisions))} images, empty program"
     empty = EmptyProgram(folder / "empty", ours)
-    compare("preview of 30 images, empty program", runs, lambda: ours.preview("held"), lambda: empty.preview("empty"))
-    compare("up of 30 images, empty program", runs, lambda: ours.up("held"), lambda: empty.up("empty"))
+    yield compare(f"preview of {count}", runs, lambda: ours.preview("held"), lambda: empty.preview("empty"))
+    yield compare(f"up of {count}", runs, lambda: ours.up("held"), lambda: empty.up("empty"))
 
 
-def many(ours: ImageProgram, folder: Path, runs: int) -> None:
+def many(ours: ImageProgram, folder: Path, runs: int, builds: int = 25, revisions: int = 40) -> Iterator[Comparison]:
     """1,000 images, nothing to do."""
-    commands = ours.hold("many", builds=25, revisions=40)
+    commands = ours.hold("many", builds, revisions)
     bare = BareProgram(folder / "bare", ours, commands)
     bare.hold()
-    compare("preview of 1000 images, bare program", runs, lambda: ours.preview("many"), lambda: bare.preview("bare"))
+    name = f"preview of {len(commands)} images, bare program"
+    yield compare(name, runs, lambda: ours.preview("many"), lambda: bare.preview("bare"))
 
 
-def new(ours: ImageProgram, folder: Path, runs: int) -> None:
+def new(ours: ImageProgram, folder: Path, runs: int, builds: int = 300) -> Iterator[Comparison]:
     """300 images that are all to be made, by a stub in both programs."""
     ours.stub_builds()
-    commands = ours.plan_new("new", builds=300)
+    commands = ours.plan_new("new", builds)
     bare = BareProgram(folder / "bare-new", ours, commands)
 
     def run(side: Side, stack: str) -> Seconds:
         side.forget(stack)
         return side.up(stack, changes=True)
 
-    compare("up of 300 new images, bare program", runs, lambda: run(ours, "new"), lambda: run(bare, "bare"))
+    yield compare(
+        f"up of {len(commands)} new images, bare program", runs, lambda: run(ours, "new"), lambda: run(bare, "bare")
+    )
 
 
-CASES = {"held": (held, 11), "many": (many, 5), "new": (new, 3)}
+Case = Callable[[ImageProgram, Path, int], Iterator[Comparison]]
+CASES: dict[str, tuple[Case, int]] = {"held": (held, 11), "many": (many, 5), "new": (new, 3)}
 
 
 def main() -> None:
@@ -76,7 +95,8 @@ def main() -> None:
     for name, (case, runs) in CASES.items():
         if not given.cases or name in given.cases:
             with tempfile.TemporaryDirectory(prefix="omi-bench-") as place, sandbox_project(Path(place)) as ours:
-                case(ours, Path(place), given.runs or runs)
+                for comparison in case(ours, Path(place), given.runs or runs):
+                    print(comparison, flush=True)
 
 
 if __name__ == "__main__":

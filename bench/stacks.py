@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from bench import as_usual
 from omi.identity import Identity
 from omi.image import ImageSpec
 from sandbox.config import Addresses
@@ -34,18 +33,22 @@ import json
 import pathlib
 
 from pulumi_command import local
-from tests.omi.specs import make_record
 
 for name, words in json.loads(pathlib.Path("commands.json").read_text()).items():
     local.Command(name, **words)
 """
 STUB = """\
 #!/bin/sh
-# Stands in for a build: reads what it is to build and prints a record.
-cat >/dev/null
-printf '{"omi":"ami-00000000","snapshots":[],"region":"eu-west-2","created":"2026-11-01T00:00:00Z",'
-printf '"volume_size":1,"used_bytes":1}\\n'
+# Stands in for a build: reads what it is to build, whose first name is the image's, and prints its record.
+name=$(sed 's/"name": *"/\\n/' | sed -n '2s/".*//p')
+sed "s/NAME/$name/" record.json
 """
+
+
+def write_stub(folder: Path) -> None:
+    """The stub, beside the program whose commands run it."""
+    (folder / "stub.sh").write_text(STUB, encoding="utf-8")
+    (folder / "record.json").write_text(make_record(name="NAME").to_json() + "\n", encoding="utf-8")
 
 
 class Seconds(NamedTuple):
@@ -177,7 +180,7 @@ class BareProgram(PlainProgram):
         self._commands = [replace(command, build=None) for command in commands]
         words = {command.name: dict(command.words) for command in commands}
         (folder / "commands.json").write_text(json.dumps(words), encoding="utf-8")
-        (folder / "stub.sh").write_text(STUB, encoding="utf-8")
+        write_stub(folder)
         self.init("bare")
 
     def hold(self) -> None:
@@ -191,12 +194,15 @@ class ImageProgram(Side):
     project = "alpine-omi"
 
     def __init__(self, copy: Project) -> None:
-        super().__init__(copy.folder, as_usual(copy.environment()))
+        environment = copy.environment()
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as usual, Python keeps what it compiles
+        super().__init__(copy.folder, environment)
         self._copy = copy
 
     def plan_new(self, stack: str, builds: int) -> list[Command]:
         """Make a stack and a profile with so many builds; the commands that the program would declare for it."""
-        entries = {f"b{n:03}": {"version": "3.23", "arch": "x86_64", "prefix": f"b{n:03}-"} for n in range(builds)}
+        target = {"version": "3.23", "arch": "x86_64"}
+        entries = {f"b{n:03}": {**target, "prefix": f"{stack}{n:03}-"} for n in range(builds)}
         profile = self.folder / "profiles" / "alpine.yaml"
         profile.write_text(yaml.safe_dump({"builds": entries}), encoding="utf-8")
         settings = yaml.safe_load((self.folder / "stacks" / "Pulumi.e2e.yaml").read_text(encoding="utf-8"))
@@ -232,7 +238,7 @@ class ImageProgram(Side):
         if real not in text:
             raise SystemExit(f"{program}: has no {real!r} to put a stub for")
         program.write_text(text.replace(real, "exec sh ./stub.sh"), encoding="utf-8")
-        (self.folder / "stub.sh").write_text(STUB, encoding="utf-8")
+        write_stub(self.folder)
 
     def _oapi(self) -> Oapi:
         profile = json.loads((self._copy.home / "osc.json").read_text(encoding="utf-8"))["main"]
@@ -285,10 +291,10 @@ def _register(oapi: Oapi, specs: list[ImageSpec]) -> dict[str, str]:
 
 
 @contextmanager
-def sandbox_project(place: Path) -> Iterator[ImageProgram]:
-    """A copy of the project in `place` on a sandbox process of its own, which ends with it."""
-    copy = Project(place / "project", place / "cloud", free_base_port())
-    started = copy.sandbox("start")
+def sandbox_project(place: Path, *, stubs: bool = True) -> Iterator[ImageProgram]:
+    """A copy of the project in `place` on a sandbox process of its own, which ends with it; without VMs by `stubs`."""
+    copy = Project(place / "project", place / "cloud", free_base_port(), stubs=stubs)
+    started = copy.start_cloud()
     if started.code:
         raise SystemExit(started.text)
     try:

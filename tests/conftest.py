@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 """Of the site, by its tests in a browser."""
+BENCHES = Path(__file__).with_name("bench")
 RELIABILITY = Path(__file__).with_name("reliability")
 _START = time.time()
 
@@ -61,7 +62,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """First the modules that take minutes each, so that none of them is left over when all else has ended: by turns one
     that builds whole images and one that waits for a cloud that doesn't answer, which leaves the other the processor.
     """
-    building = dict.fromkeys(item.path for item in items if "project" in getattr(item, "fixturenames", ()))
+    building = dict.fromkeys(
+        item.path
+        for item in items
+        if "project" in getattr(item, "fixturenames", ())
+        or (item.path.parent == BENCHES and item.get_closest_marker("slow"))
+    )
     waiting = dict.fromkeys(item.path for item in items if RELIABILITY in item.path.parents)
     turns = [path for pair in zip_longest(building, waiting) for path in pair if path]
     place = {path: number for number, path in enumerate(turns)}
