@@ -18,7 +18,7 @@ VERIFIED_MARK = ", verified"
 """The same after the build id in its description."""
 
 GOING = "going"
-"""Key of the tag of a snapshot whose OMI is being deregistered: its value is good for that snapshot alone."""
+"""Key of the tag of a snapshot or volume that is to follow its OMI or VM: its value is good for that thing alone."""
 
 
 def new_claim() -> str:
@@ -74,6 +74,6 @@ def working_name(name: str, build_id: str) -> str:
     return f"{name[:100]}-{build_id}"
 
 
-def going_mark(stack_id: str, snapshot: str) -> str:
-    """The value of the tag GOING, which proves nothing on another snapshot that it is copied to."""
-    return "g-" + hashlib.sha256(f"{stack_id}\0{snapshot}".encode()).hexdigest()[:16]
+def going_mark(stack_id: str, thing: str) -> str:
+    """The value of the tag GOING, which proves nothing on another thing that it is copied to."""
+    return "g-" + hashlib.sha256(f"{stack_id}\0{thing}".encode()).hexdigest()[:16]

@@ -30,11 +30,14 @@ LOCKS = f".pulumi/locks/organization/{PROJECT}"
 def hold_stack(stack: str) -> Iterator[bool]:
     """Hold the stack's lock as an update of Pulumi's does; yields whether that is possible.
 
-    The locks of a backend that is no folder can't be reached from here. Raises ToolError, or StateError where an
-    update holds the lock.
+    Where the backend is no folder, the lock is only read, if that. Raises ToolError, CredentialsError or CloudError,
+    or StateError where an update holds the lock.
     """
-    folder = _folder_of(backend_url(), stack)
+    backend = backend_url()
+    folder = _folder_of(backend, stack)
     if folder is None:
+        if others := holders(backend, stack, os.environ):
+            raise StateError(f"stack {stack!r}: {held_by(others[0], stack)}")
         yield False
         return
     lock = folder / f"{uuid.uuid4()}.json"
@@ -100,4 +103,4 @@ def _require_unlocked(folder: Path, own: Path, stack: str) -> None:
 
 def held_by(holder: str, stack: str) -> str:
     """That a stack is locked, and what to do."""
-    return f"locked by {holder}: wait for the end of that update; if none runs any more, `pulumi cancel -s {stack}`"
+    return f"currently locked by {holder}: wait for the end of that update; if none runs any more, `pulumi cancel -s {stack}`"

@@ -159,7 +159,7 @@ class Search:
     def _snapshot(self, each: Snapshot, volumes: Collection[str]) -> Leftover | None:
         """It goes if it is of a build's volume, or if its OMI was deregistered and it was to follow."""
         owner, name = self.builds.owner, self._name_of(each.tags)
-        going = owner.owns(each.tags) and each.tags.get(GOING) == going_mark(owner.stack_id, each.snapshot_id)
+        going = self._is_going(each.tags, each.snapshot_id)
         of_volume = each.volume_id in volumes and (not each.tags or name is not None)
         if not (going or of_volume or owner.owns(each.tags)):
             return None
@@ -172,6 +172,11 @@ class Search:
             why = f"bears tags of this stack, but nothing shows that a build left it: {_BY_HAND}"
         told = why or ("its image is deregistered" if going else "left by a build")
         return Leftover("snapshot", each.snapshot_id, name or each.tags.get("Name", ""), told, stays=bool(why))
+
+    def _is_going(self, tags: Mapping[str, str], identifier: str) -> bool:
+        """Whether its OMI or VM was removed, and it was to follow."""
+        owner = self.builds.owner
+        return owner.owns(tags) and tags.get(GOING) == going_mark(owner.stack_id, identifier)
 
     def _find_vms(self) -> list[Leftover]:
         return [left for vm in self._vms if (left := self._vm(vm)) is not None]
@@ -195,7 +200,8 @@ class Search:
             if each.volume_id in held or not self.builds.owner.owns(each.tags):
                 continue
             name = self._name_of(each.tags)
-            stays = each.volume_id not in self.builds.volumes or name is None or self._protected(name)
+            logged = each.volume_id in self.builds.volumes and name is not None
+            stays = not (logged or self._is_going(each.tags, each.volume_id)) or self._protected(name)
             why = f"bears tags of this stack, but nothing shows that a build left it: {_BY_HAND}"
             told = why if stays else "left by a build"
             found.append(Leftover("volume", each.volume_id, name or each.tags.get("Name", ""), told, stays))
@@ -239,7 +245,7 @@ def remove_leftovers(
     how: dict[str, Callable[[str], Any]] = {
         "image": lambda omi: delete_omi(cloud, omi, (), ours[omi], say, spare=search.builds.spare),
         "snapshot": lambda snapshot: delete_snapshot(cloud, snapshot),
-        "VM": lambda vm: end_vm(cloud, vm, owner.proof),
+        "VM": lambda vm: end_vm(cloud, vm, owner.stack_id),
         "volume": lambda volume: delete_volume(cloud, volume),
         "keypair": lambda name: delete_key(cloud, name),
         "group": lambda group: delete_group(cloud, group),

@@ -17,6 +17,7 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags
 from omi.outscale.shapes import Vm, Volume, listed, parsed
 from omi.outscale.waiting import NotInTimeError, wait_until
+from omi.owner import GOING, STACK_ID, going_mark
 
 _NEVER = threading.Event()
 
@@ -120,13 +121,23 @@ def terminate_vms(cloud: Cloud, vm_ids: Iterable[str]) -> None:
         )
 
 
-def end_vm(cloud: Cloud, vm_id: str, tags: Mapping[str, str]) -> None:
-    """Terminate a VM, then delete those of its volumes that bear these tags and did not go with it."""
+def end_vm(cloud: Cloud, vm_id: str, stack_id: str) -> None:
+    """Terminate a VM, then delete those of its volumes that are the stack's and did not go with it.
+
+    They get a tag first, by which a sweep knows them after an interruption.
+    """
     vm = read_vm(cloud, vm_id)
+    hung = vm.volumes if vm else ()
+    own = [
+        each.volume_id
+        for each in listed(cloud, Volume, VolumeIds=hung)
+        if each.volume_id in hung and each.bears({STACK_ID: stack_id})
+    ]
+    for volume in own:
+        put_tags(cloud, [volume], {GOING: going_mark(stack_id, volume)})
     terminate_vms(cloud, [vm_id])
-    for volume in listed(cloud, Volume, VolumeIds=vm.volumes if vm else ()):
-        if vm and volume.volume_id in vm.volumes and volume.bears(tags):
-            delete_volume(cloud, volume.volume_id)
+    for volume in own:
+        delete_volume(cloud, volume)
 
 
 def console_tail(cloud: Cloud, vm_id: str, lines: int) -> str:

@@ -169,7 +169,7 @@ _CALLS: tuple[Callable[[Cloud], object], ...] = (
     lambda cloud: share(cloud, "ami-12345678", make_spec().access),
     lambda cloud: close_snapshots(cloud, ["snap-12345678"]),
     lambda cloud: read_vm(cloud, "i-12345678"),
-    lambda cloud: end_vm(cloud, "i-12345678", {"build-id": "b-1"}),
+    lambda cloud: end_vm(cloud, "i-12345678", "0123456789abcdef"),
     lambda cloud: console_tail(cloud, "i-12345678", 5),
     lambda cloud: find_groups(cloud, "alpine-omi-b-0123456789abcdef"),
     lambda cloud: open_group(cloud, "alpine-omi-b-0123456789abcdef", 22, "127.0.0.1/32"),

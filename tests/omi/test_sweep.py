@@ -225,11 +225,19 @@ def test_while_an_update_holds_the_stacks_lock_it_refuses(swept: Swept) -> None:
 
 
 def test_where_the_lock_cant_be_had_pending_operations_count_as_an_update(swept: Swept) -> None:
-    swept.backend, swept.pending = "s3://bucket", ["creating"]
+    swept.backend, swept.pending = "https://api.pulumi.com", ["creating"]
     swept.refuses(8, "pending operations, so an update may run", "--yes")
     swept.pending = []
     assert swept.run("--yes")[0] == 0
     assert swept.images == {swept.held}
+
+
+def test_a_lock_in_a_bucket_is_read(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept.backend, found = "s3://bucket", ["ada on box"]
+    monkeypatch.setattr("omi.stack_lock.holders", lambda *_: found)
+    swept.refuses(8, "locked by ada on box: wait for the end of that update", "--yes")
+    found.clear()
+    assert swept.run("--yes")[0] == 0
 
 
 def test_another_accounts_key_sweeps_nothing(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:

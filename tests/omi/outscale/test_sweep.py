@@ -258,6 +258,24 @@ def test_a_volume_of_the_log_with_foreign_tags_stays_with_its_snapshots(
     assert inventory(sandbox) == before
 
 
+def test_a_volume_whose_vm_was_ended_by_an_interrupted_sweep_follows_it(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi
+) -> None:
+    client.call("CreateKeypair", KeypairName=IDENTITY.build_key)
+    vm = tag(client, launch(client, KeypairName=IDENTITY.build_key), RUN_TAGS)
+    own, foreign = tag(client, empty_volume(client), RUN_TAGS), empty_volume(client)
+    for volume, device in ((own, "/dev/sdb"), (foreign, "/dev/sdc")):
+        client.call("LinkVolume", VolumeId=volume, VmId=vm, DeviceName=device)
+    sandbox.control("POST", "faults", {"action": "DeleteVolume", "status": 400, "code": "4045"})
+    with pytest.raises(CloudError):
+        clean_up(search(cloud), lambda _: None)
+    assert (state_of(client, vm), state_of(client, own)) == ("terminated", "available")
+    assert [(each.id, each.stays) for each in found(cloud)] == [(own, False)]
+    clean_up(search(cloud), lambda _: None)
+    assert state_of(client, own) in ("gone", "deleting")
+    assert state_of(client, foreign) == "available"
+
+
 def test_the_mark_of_one_snapshot_proves_nothing_on_another(sandbox: Sandbox, cloud: Cloud, client: Oapi) -> None:
     one, other = (snapshot(client, empty_volume(client)) for _ in range(2))
     mark = {**TAGS, "going": going_mark(OWNER.stack_id, one)}

@@ -1,0 +1,82 @@
+"""An OMI is found by what it is, even where the cloud ignores a filter and lists other accounts' things, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from omi.errors import CloudError
+from omi.image import CloudAccess
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import Ours, find_own, own_omis, read_omi, read_snapshots, require_ours, snapshots_of
+from omi.outscale.shapes import Omi
+from tests.omi.specs import OWNER
+
+MINE, THEIRS = "123456789012", "210987654321"
+OMIS: list[dict[str, Any]] = [
+    {"ImageId": "ami-theirs", "ImageName": "wanted", "AccountId": THEIRS},
+    {"ImageId": "ami-other", "ImageName": "wanted-2", "AccountId": MINE},
+    {"ImageId": "ami-mine", "ImageName": "wanted", "AccountId": MINE, "Tags": [{"Key": "a", "Value": "1"}]},
+]
+SNAPSHOTS: list[dict[str, Any]] = [
+    {"SnapshotId": f"snap-{owner}-{volume}", "AccountId": owner, "VolumeId": volume}
+    for owner in (THEIRS, MINE)
+    for volume in ("vol-1", "vol-2")
+]
+
+
+@pytest.fixture
+def cloud(access: CloudAccess, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """One that lists everything, whatever it is asked for."""
+
+    def read_all(_: Cloud, action: str, *__: Any) -> Iterator[dict[str, Any]]:
+        yield from OMIS if action == "ReadImages" else SNAPSHOTS
+
+    monkeypatch.setattr(Cloud, "read_all", read_all)
+    monkeypatch.setattr(Cloud, "account", MINE)
+    return Cloud.connect(access)
+
+
+def test_the_own_omi_of_a_name_is_neither_anothers_nor_one_of_another_name(cloud: Cloud) -> None:
+    found = find_own(cloud, "wanted")
+    assert found is not None
+    assert found.omi_id == "ami-mine"
+    assert find_own(cloud, "want") is None
+
+
+def test_an_omi_is_read_by_its_id_alone(cloud: Cloud) -> None:
+    found = read_omi(cloud, "ami-other")
+    assert found is not None
+    assert found.omi_id == "ami-other"
+    assert read_omi(cloud, "ami-none") is None
+
+
+def test_the_accounts_own_omis_bear_all_of_the_tags(cloud: Cloud) -> None:
+    assert [omi.omi_id for omi in own_omis(cloud, {})] == ["ami-other", "ami-mine"]
+    assert [omi.omi_id for omi in own_omis(cloud, {"a": "1"})] == ["ami-mine"]
+
+
+def test_snapshots_are_those_asked_for(cloud: Cloud) -> None:
+    assert [each.snapshot_id for each in snapshots_of(cloud, ["vol-1"])] == [f"snap-{MINE}-vol-1"]
+    assert [each.snapshot_id for each in read_snapshots(cloud, [f"snap-{MINE}-vol-2"])] == [f"snap-{MINE}-vol-2"]
+
+
+def test_an_omi_is_ours_by_account_and_by_tags_or_mark(cloud: Cloud) -> None:
+    tags = [{"Key": "stack-id", "Value": OWNER.stack_id}]
+    ours = Ours(OWNER.proof, "b-1")
+
+    def omi(**values: Any) -> Omi:
+        return Omi.model_validate({"ImageId": "ami-1", "AccountId": MINE, **values})
+
+    require_ours(cloud, omi(Tags=tags), ours)
+    require_ours(cloud, omi(Description="half-made (b-1)"), ours)
+    for foreign in (omi(Tags=tags, AccountId=THEIRS), omi(Description="(b-1)", AccountId=THEIRS)):
+        with pytest.raises(CloudError, match=f"belongs to account {THEIRS}"):
+            require_ours(cloud, foreign, ours)
+    for foreign in (omi(), omi(Description="(b-2)"), omi(Tags=[{"Key": "stack-id", "Value": "another"}])):
+        with pytest.raises(CloudError, match="does not carry the tags"):
+            require_ours(cloud, foreign, ours)
+    with pytest.raises(CloudError, match="does not carry the tags"):
+        require_ours(cloud, omi(Description="b-1"), Ours(OWNER.proof))
