@@ -10,7 +10,16 @@ import pytest
 from omi.errors import CloudError
 from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Ours, find_own, own_omis, read_omi, read_snapshots, require_ours, snapshots_of
+from omi.outscale.images import (
+    Ours,
+    find_own,
+    own_omis,
+    read_omi,
+    read_snapshots,
+    require_ours,
+    snapshots_of,
+    wait_available,
+)
 from omi.outscale.shapes import Omi
 from tests.omi.specs import OWNER
 
@@ -80,3 +89,13 @@ def test_an_omi_is_ours_by_account_and_by_tags_or_mark(cloud: Cloud) -> None:
             require_ours(cloud, foreign, ours)
     with pytest.raises(CloudError, match="does not carry the tags"):
         require_ours(cloud, omi(Description="b-1"), Ours(OWNER.proof))
+
+
+@pytest.mark.parametrize(("state", "said"), [("failed", "ami-mine is failed instead of"), (None, "is gone instead of")])
+def test_an_omi_that_fails_or_vanishes_is_not_waited_for(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, state: str | None, said: str
+) -> None:
+    seen = Omi.model_validate({"ImageId": "ami-mine", "State": state}) if state else None
+    monkeypatch.setattr("omi.outscale.images.read_omi", lambda *_: seen)
+    with pytest.raises(CloudError, match=said):
+        wait_available(cloud, "ami-mine")

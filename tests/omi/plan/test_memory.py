@@ -74,10 +74,12 @@ def test_what_was_protected_goes_one_update_after_its_protection() -> None:
     plan = plan_of([V23], say(RIGHT), ledger(old, new), level)
     assert step_of(plan, old.name).protected
     assert not step_of(plan, new.name).protected
+    assert not any(step.unprotects for step in plan.steps)
     memory = Memory(protected=(old.name,))
     plan = plan_of([V23], say(RIGHT), ledger(old, new), Retention(release=Level()), memory=memory)
     step = step_of(plan, old.name)
     assert (step.action, step.protected) == (Action.KEEP, False)
+    assert [each.name for each in plan.steps if each.unprotects] == [old.name]
     assert "protected until this update has run" in step.reason
     assert [step.name for step in plan_of([V23], say(RIGHT), after(plan), Retention(release=Level())).of(Action.PRUNE)]
 
