@@ -51,8 +51,8 @@ def details(
     Where the command fails, they say what state holds of it (`held`), or nothing: the rest of the update goes on.
     """
 
-    def told(line: str) -> dict[str, Any] | None:
+    def output(line: str) -> dict[str, Any] | None:
         record = ImageRecord.from_json(line, f"record of {spec.name}") if line else held
         return output_of(spec, record) if record else None
 
-    return command.stdout.recover(lambda _: "").apply(told)
+    return command.stdout.recover(lambda _: "").apply(output)

@@ -17,9 +17,10 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from .engine import EngineLog
 from .execution import CommandFailedError, Output, Running, run_command
 from .properties import UNKNOWN, Settings, changed, faults, inputs_of, keep_ignored, with_output
-from .schema import COMMAND, RUN, schema_text
 
 VERSION = "1.2.1"
+COMMAND = "command:local:Command"
+RUN = "command:local:run"
 ANNOUNCEMENT = f"command plugin {VERSION}: alpine-omi's stand-in serves, the genuine one could not be had at set-up"
 # A running command holds a thread; how many run at once is the engine's to say (--parallel).
 _THREADS = 1024
@@ -37,12 +38,6 @@ class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
     def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         """The version that the SDK asks for."""
         return plugin_pb2.PluginInfo(version=VERSION)
-
-    def GetSchema(
-        self, request: provider_pb2.GetSchemaRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.GetSchemaResponse:
-        """The served part of the schema."""
-        return provider_pb2.GetSchemaResponse(schema=schema_text(VERSION))
 
     def CheckConfig(
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
