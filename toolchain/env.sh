@@ -50,6 +50,8 @@ alpine_omi_env() {
 	# One build is one VM. Pulumi's own default, four for each core, would start dozens on a large machine, more than
 	# an account's quota or this machine's memory holds.
 	export PULUMI_PARALLEL="${PULUMI_PARALLEL:-4}"
+	# One build that fails doesn't keep the queued ones from beginning; the update ends with an error all the same.
+	export PULUMI_CONTINUE_ON_ERROR="${PULUMI_CONTINUE_ON_ERROR:-true}"
 	# The tools are pinned and in place: nothing is looked up, fetched or taken from elsewhere on PATH.
 	export PULUMI_SKIP_UPDATE_CHECK=true
 	export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true

@@ -1,7 +1,7 @@
 """Builds that fail, each in another way, side by side: what each says, and what is left of them. All parts are real.
 
-They begin at the same time, since Pulumi begins no more once one has failed, and all that have begun are told of. Each
-ends where its fault shows, so that all of them take little longer than one build does.
+They begin at the same time, and each ends where its fault shows, so that all of them take little longer than one build
+does.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def test_nothing_goes_whose_replacement_is_not_there_yet_though_errors_are_passe
         CHANGED: "build", NEW: "keep", WEB_CHANGED: "build", WEB: "keep",
     }  # fmt: skip
     assert plan[CHANGED]["reason"] == "revision r1: user changed in the profile"
-    done = project.up("--continue-on-error")
+    done = project.up()
     assert done.code != 0
     assert account(project)["image"] == [NEW, WEB, CHANGED]
     assert recorded(project) == {NEW, CHANGED, WEB}

@@ -55,6 +55,7 @@ def test_the_tools_come_first_on_path_and_the_venv_before_them(shell: str, top: 
     assert env["PULUMI_CONFIG_PASSPHRASE"] == ""
     assert env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
     assert env["CHECKPOINT_DISABLE"] == "1"
+    assert env["PULUMI_CONTINUE_ON_ERROR"] == "true"
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -73,7 +74,12 @@ def test_a_second_time_changes_nothing(shell: str, top: Path) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_what_the_user_set_is_kept(shell: str, top: Path) -> None:
-    mine = {"PULUMI_BACKEND_URL": "s3://mine", "PULUMI_PARALLEL": "1", "PULUMI_CONFIG_PASSPHRASE_FILE": "/etc/hostname"}
+    mine = {
+        "PULUMI_BACKEND_URL": "s3://mine",
+        "PULUMI_PARALLEL": "1",
+        "PULUMI_CONTINUE_ON_ERROR": "false",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": "/etc/hostname",
+    }
     env = variables(source(shell, ". toolchain/env.sh && env", cwd=top, env=mine).stdout)
     assert {name: env.get(name) for name in mine} == mine
     assert "PULUMI_CONFIG_PASSPHRASE" not in env
