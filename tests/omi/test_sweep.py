@@ -156,6 +156,19 @@ def test_with_yes_it_removes_just_that_and_a_second_time_nothing(swept: Swept, b
     assert list((swept.folder / ".pulumi").rglob("*.json")) == []
 
 
+def test_where_nothing_is_left_it_says_so(swept: Swept) -> None:
+    swept.account.oapi.call("DeleteImage", ImageId=swept.lost)
+    for arguments in ((), ("--yes",)):
+        assert swept.run(*arguments) == (0, "Nothing is left over.\n")
+
+
+def test_an_interrupted_update_hinders_no_list(swept: Swept) -> None:
+    swept.backend, swept.pending = "https://api.pulumi.com", ["creating"]
+    code, text = swept.run()
+    assert code == 0
+    assert swept.lost in text
+
+
 def test_what_state_holds_by_the_second_reading_stays(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
     first = swept.pulumi
     outputs = swept.resources[0]["outputs"]

@@ -12,6 +12,8 @@ from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import (
     Ours,
+    complete_tags,
+    deregister,
     find_own,
     own_omis,
     read_omi,
@@ -99,3 +101,29 @@ def test_an_omi_that_fails_or_vanishes_is_not_waited_for(
     monkeypatch.setattr("omi.outscale.images.read_omi", lambda *_: seen)
     with pytest.raises(CloudError, match=said):
         wait_available(cloud, "ami-mine")
+
+
+def test_tags_are_put_only_on_what_lacks_some(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[Any] = []
+    monkeypatch.setattr("omi.outscale.images.put_tags", lambda _, ids, tags: put.append((tuple(ids), tags)))
+    devices = [{"Bsu": {"SnapshotId": each["SnapshotId"]}} for each in SNAPSHOTS[2:]]
+    tagged = Omi.model_validate({**OMIS[2], "BlockDeviceMappings": devices})
+    plain = Omi.model_validate({**OMIS[1], "BlockDeviceMappings": []})
+    lacking = tuple(each["SnapshotId"] for each in SNAPSHOTS[2:])
+    assert complete_tags(cloud, tagged, {"a": "1"}) == lacking
+    assert complete_tags(cloud, plain, {"a": "1"}) == ("ami-other",)
+    assert put == [(lacking, {"a": "1"}), (("ami-other",), {"a": "1"})]
+
+
+@pytest.mark.parametrize("then", ["available", "failed", None])
+def test_a_pending_omi_is_deregistered_once_it_is_settled(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, then: str | None
+) -> None:
+    pending = Omi.model_validate({**OMIS[2], "State": "pending"})
+    settled = pending.model_copy(update={"state": then}) if then else None
+    seen, deleted = [pending, pending, settled], list[int]()
+    monkeypatch.setattr("omi.outscale.images.read_omi", lambda *_: seen.pop(0))
+    monkeypatch.setattr("omi.outscale.images.remove", lambda *_: deleted.append(len(seen)))
+    monkeypatch.setattr("omi.outscale.waiting.pause", lambda *_: None)
+    deregister(cloud, pending, Ours({"a": "1"}))
+    assert deleted == [0], "not before all three were read"

@@ -8,6 +8,7 @@ import pytest
 
 from omi.plan import Action
 from omi.plan.memory import PATIENCE, Memory, Said
+from omi.profile.model import Access
 from omi.settings import Level, Retention
 from omi.upstream import Branch, Upstream
 from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, step_of, upstream
@@ -95,3 +96,19 @@ def test_a_changed_connection_updates_every_kept_image_before_anything_is_pruned
     again = plan_of([V23], say(RIGHT), after(plan), level, account=account(old, new), connection=wanted)
     assert [step.name for step in again.of(Action.PRUNE)] == [old.name]
     assert not step_of(again, new.name).updates
+
+
+def test_a_changed_connection_waits_for_the_builds_that_are_not_of_this_run() -> None:
+    image = held(V23, "3.23.6")
+    wanted = image.spec.cloud.model_copy(update={"osc_profile": "another"})
+    plan = plan_of([V23, build("other")], say(RIGHT), ledger(image), connection=wanted, only=["other"])
+    assert not step_of(plan, image.name).updates
+
+
+def test_an_image_whose_protection_ends_still_gets_its_other_changes() -> None:
+    image = held(V23, "3.23.6")
+    shared = V23.model_copy(update={"access": Access(public=True)})
+    plan = plan_of([shared], say(RIGHT), ledger(image), memory=Memory(protected=(image.name,)))
+    step = step_of(plan, image.name)
+    assert (step.unprotects, step.updates) == (True, True)
+    assert "protected until" not in step.reason
