@@ -156,6 +156,20 @@ def test_with_yes_it_removes_just_that_and_a_second_time_nothing(swept: Swept, b
     assert list((swept.folder / ".pulumi").rglob("*.json")) == []
 
 
+def test_what_was_not_listed_is_not_removed(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = Identity(swept.account.spec(name="alpine-3.23.6-x86_64-r2", revision=2))
+    made: list[str] = []
+
+    def show(found: Any) -> None:
+        _show(found)
+        made.append(swept.account.register(later.spec.name, tags=dict(later.tags)))
+
+    monkeypatch.setattr("omi.commands.sweep._show", show)
+    code, text = swept.run("--yes")
+    assert code == 0, text
+    assert swept.images == {swept.held, *made}
+
+
 def test_where_nothing_is_left_it_says_so(swept: Swept) -> None:
     swept.account.oapi.call("DeleteImage", ImageId=swept.lost)
     for arguments in ((), ("--yes",)):
