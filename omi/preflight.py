@@ -11,7 +11,7 @@ from omi.plan import Action, Plan, PlannedImage
 from omi.settings import Settings
 
 TOOLS = {
-    "packer": "run `make setup`, then `. toolchain/env.sh`",
+    "packer": "run `make tools`, then `. toolchain/env.sh`",
     "ssh": "install the OpenSSH client (Debian: `apt-get install openssh-client`)",
     "ssh-keygen": "install the OpenSSH client (Debian: `apt-get install openssh-client`)",
 }

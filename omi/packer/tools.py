@@ -17,7 +17,7 @@ from omi.safe_json import read_json
 _PLUGIN = re.compile(r"packer-plugin-outscale_v(\d+)\.(\d+)\.(\d+)[^/]*$")
 _WHOLE_URL_SINCE = (1, 6)
 _BOOT_MODES_SINCE = (1, 6)
-_CURE = "run `make setup` and `. toolchain/env.sh`"
+_CURE = "run `make tools` and `. toolchain/env.sh`"
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,7 @@ def test_a_cloud_that_is_not_there_is_named(wrong: Wrong) -> None:
     assert "python -m sandbox start" in line
 
 
-@pytest.mark.parametrize(("tool", "cure"), [("packer", "make setup"), ("ssh", "openssh-client")])
+@pytest.mark.parametrize(("tool", "cure"), [("packer", "make tools"), ("ssh", "openssh-client")])
 def test_a_missing_tool_is_named_before_anything_is_built(wrong: Wrong, tmp_path: Path, tool: str, cure: str) -> None:
     path = wrong.held.project.environment()["PATH"]
     for name in ("pulumi", "pulumi-language-python", "pulumi-language-python-exec", "packer", "ssh", "ssh-keygen"):

@@ -83,3 +83,12 @@ def test_only_images_of_one_name_share_a_file(one: str, other: str) -> None:
 def test_documents_of_similar_names_lie_apart(kind: str) -> None:
     assert len({file_name(name, kind) for name in ("a/b", "a_b", "a%2Fb")}) == 3
     assert file_name("alpine-3.23.6-x86_64-r0", kind) == "alpine-3.23.6-x86_64-r0" + SUFFIXES[kind]
+
+
+def test_help_names_the_commands_of_people_and_what_each_does() -> None:
+    done = subprocess.run([sys.executable, "-m", "omi", "--help"], capture_output=True, text=True, check=True, cwd=TOP)
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert "doctor -s STACK [--json]" in lines
+    assert not any(line.startswith(("supervise", "update", "delete")) for line in lines)
+    told = dict(zip(lines[2:-2:2], lines[3:-2:2], strict=True))
+    assert all(len(what) > 20 for what in told.values()), told

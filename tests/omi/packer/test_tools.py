@@ -58,7 +58,7 @@ def test_without_a_record_packer_is_asked_and_the_newest_taken(tmp_path: Path) -
 
 
 def test_what_is_missing_is_named_with_the_cure(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match=r"packer: not found on PATH; run `make setup`"):
+    with pytest.raises(ToolError, match=r"packer: not found on PATH; run `make tools`"):
         find_tools({"PATH": str(tmp_path)})
     with pytest.raises(ToolError, match="OUTSCALE plugin is not installed"):
         find_tools({"PATH": fake_packer(tmp_path, "exit 0")})
