@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Takes away what belongs to the build, gives unused blocks back, unmounts and checks.
-# Needs: ROOT, ROOT_DEVICE, APK, SOURCE_DATE_EPOCH. Leaves: the finished disk; tells the result.
+# Needs: DATA, ROOT, ROOT_DEVICE, WORK, APK, SOURCE_DATE_EPOCH. Leaves: the finished disk; $DATA/out/files, all that is
+# on it; tells the result.
 
 # folders below which nothing is kept
 PASSING="tmp var/tmp var/cache/apk run"
@@ -11,6 +12,7 @@ finish() {
 	clean_root
 	tell_facts
 	settle_times
+	write_manifest
 	say_step "trimming and checking the filesystem"
 	sync
 	used=$(df -B1 --output=used "$ROOT" | tail -n 1 | tr -d ' ')
@@ -80,4 +82,17 @@ settle_times() {
 	# extlinux makes ldlinux.sys immutable, since it has noted where its blocks lie
 	find "$ROOT" -xdev -newermt "@$SOURCE_DATE_EPOCH" ! -name ldlinux.sys \
 		-exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
+}
+
+# A line for each file: path, type, mode, owner, group, and the SHA-256 of its content or where it leads.
+write_manifest() {
+	say_step "listing all files"
+	(cd "$ROOT" && find . -xdev -type f -exec sha256sum {} +) > "$WORK/sums"
+	(cd "$ROOT" && find . -xdev -mindepth 1 -printf '%p\t%y\t%m\t%U\t%G\t%l\n') \
+		| awk -F '\t' -v OFS='\t' '
+			FILENAME != "-" { sums[substr($0, 67)] = substr($0, 1, 64); next }
+			{ if ($2 == "f") $6 = sums[$1]; sub(/^\./, "", $1); print }
+		' "$WORK/sums" - | sort > "$WORK/files"
+	mkdir -p "$DATA/out"
+	{ printf '# path\ttype\tmode\towner\tgroup\tcontent\n' && cat "$WORK/files"; } > "$DATA/out/files"
 }

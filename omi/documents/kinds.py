@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from omi.places import file_name_of
 
-SUFFIXES = {"packages": ".packages.txt", "provenance": ".provenance.json", "sbom": ".cdx.json"}
+SUFFIXES = {
+    "files": ".files.txt",
+    "packages": ".packages.txt",
+    "provenance": ".provenance.json",
+    "sbom": ".cdx.json",
+}
 """What the files of each kind end in."""
 
 

@@ -24,6 +24,7 @@ def write_documents(folder: Path, output: Path, made: Made) -> dict[str, str]:
     """
     try:
         packages = read_installed((output / "packages").read_text(encoding="utf-8"), str(output / "packages"))
+        files = (output / "files").read_text(encoding="utf-8")
         release = read_release((output / "alpine-omi-release").read_text(encoding="utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise BuildError(
@@ -32,7 +33,7 @@ def write_documents(folder: Path, output: Path, made: Made) -> dict[str, str]:
     if (release.get("NAME"), release.get("DIGEST")) != (made.spec.name, made.spec.digest):
         raise BuildError(f"{output}: tells of {release.get('NAME')}, not of {made.spec.name}; build again")
     made = replace(made, release=release)
-    texts = {"packages": packages_text(packages), "sbom": sbom_text(made, packages)}
+    texts = {"files": files, "packages": packages_text(packages), "sbom": sbom_text(made, packages)}
     texts["provenance"] = provenance_text(made, {kind: _digest(text) for kind, text in sorted(texts.items())})
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -117,6 +117,12 @@ build {
     destination = "${var.output}/packages"
   }
 
+  provisioner "file" {
+    direction   = "download"
+    source      = "/tmp/omi-build/data/out/files"
+    destination = "${var.output}/files"
+  }
+
   post-processor "manifest" {
     output     = var.manifest
     strip_path = true

@@ -73,7 +73,7 @@ class FeedImage(BaseModel):
     boot_seconds: int | None = Field(description="From the VM's start to its SSH when it was verified.")
     digest: str | None = Field(description="Of all that decides its content; sha256: and 64 hex digits.")
     documents: dict[str, dict[str, Document]] = Field(
-        description="By Region and kind: sbom (CycloneDX), packages (a line each, columns by tabs), provenance."
+        description="By Region and kind: sbom (CycloneDX), packages and files (columns by tabs), provenance."
     )
 
 

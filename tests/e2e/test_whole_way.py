@@ -106,6 +106,7 @@ def test_what_went_into_each_is_written_out_beside_them(project: Project) -> Non
         files = {
             kind: folder / "alpine" / "eu-west-2" / f"{name}{ending}"
             for kind, ending in {
+                "files": ".files.txt",
                 "packages": ".packages.txt",
                 "provenance": ".provenance.json",
                 "sbom": ".cdx.json",

@@ -100,6 +100,7 @@ def tell_what_the_guest_did(values: dict[str, Any], mode: str) -> None:
     env = dict(line.split("=", 1) for line in data.read_text().splitlines() if "=" in line)
     told = {"NAME": env["IMAGE_NAME"], "DIGEST": env["DIGEST"], "COMMIT": "unknown", "TOOLS": "apk-tools 3.0.8"}
     (output / "alpine-omi-release").write_text("\n".join(f'{name}="{value}"' for name, value in told.items()))
+    (output / "files").write_text("# path\ttype\tmode\towner\tgroup\tcontent\n")
     (output / "packages").write_text("C:Q1bXVzbA==\nP:musl\nV:1.2.5-r23\nA:x86_64\n\n" if mode != "mute" else "")
 
 

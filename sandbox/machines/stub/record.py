@@ -16,6 +16,8 @@ from pathlib import Path
 from sandbox.machines.stub.answers import RECORDED, settings_of
 
 _PACKER = re.compile(r"^(?:==> |    )outscale-bsusurrogate\.alpine: ?")
+_FILES = 20
+"""Lines of the list of files that are kept: it is long, and no test reads more."""
 _LISTS = {"world": "PACKAGES", "apk_repository": "REPOSITORIES"}
 _REPLACED = (
     (r"^(release=).*", r"\1{{ image.RELEASE }}"),
@@ -40,8 +42,9 @@ def main(build: Path, target: Path = RECORDED) -> None:
     narrated = (build / "build.log").read_text(encoding="utf-8").splitlines()
     _write(image, target / "build.txt", _between(packer, "Provisioning with shell script", "Downloading "))
     _write(image, target / "look.txt", _looks(narrated))
-    for name in ("alpine-omi-release", "packages"):
-        _write(image, target / name, (build / "output" / name).read_text(encoding="utf-8").splitlines())
+    for name in ("alpine-omi-release", "packages", "files"):
+        lines = (build / "output" / name).read_text(encoding="utf-8").splitlines()
+        _write(image, target / name, lines[:_FILES] if name == "files" else lines)
 
 
 def _between(lines: Iterable[str], first: str, last: str) -> Iterator[str]:

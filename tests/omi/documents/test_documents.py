@@ -77,11 +77,15 @@ D:odd<1
 """
 
 
+FILES = "# path\ttype\tmode\towner\tgroup\tcontent\n/etc/motd\tf\t644\t0\t0\t" + "0" * 64 + "\n"
+
+
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     folder = tmp_path / "output"
     folder.mkdir()
     (folder / "packages").write_text(PACKAGES)
+    (folder / "files").write_text(FILES)
     (folder / "alpine-omi-release").write_text(RELEASE)
     return folder
 
@@ -100,6 +104,10 @@ def test_the_list_of_packages_has_versions_and_checksums(output: Path) -> None:
     assert heading.split("\t") == ["# name", "version", "arch", "checksum", "bytes", "origin", "license"]
     assert [row.split("\t")[0] for row in rows] == ["libstdc++", "musl", "odd", "openssh"]
     assert rows[1] == "musl\t1.2.5-r23\tx86_64\tQ1oddqjGAlM3YbrMERM4BrQSmmr1M=\t667648\tmusl\tMIT"
+
+
+def test_the_list_of_files_is_the_guests(output: Path) -> None:
+    assert written(output, "files") == FILES
 
 
 def test_the_sbom_is_valid_cyclonedx_and_names_each_package(output: Path) -> None:
@@ -164,7 +172,7 @@ def test_the_provenance_tells_where_it_comes_from(output: Path) -> None:
     assert told["mirror"] == "https://dl-cdn.alpinelinux.org/alpine"
     assert told["indexes"] == [{"url": URL, "digest": INDEX}]
     assert told["tools"] == {"pulumi": "3.259.0", "packer": "1.16.0", "apk-tools": "3.0.8-r0"}
-    assert told["documents"].keys() == {"packages", "sbom"}
+    assert told["documents"].keys() == {"files", "packages", "sbom"}
 
 
 def test_the_same_image_gives_the_same_bytes_in_another_process(output: Path, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_what_is_nowhere_is_said_in_one_line_for_all() -> None:
     (line,) = export_ledger(STACK, ledger_of(*pairs))
     first = ", ".join(f"alpine-3.23.6-x86_64-r{revision}" for revision in range(3))
     assert line.startswith(f"releases: documents of {first} and 2 more are missing; ")
-    assert beside() == sorted(file_name(spec.name, "packages") for spec, _ in pairs)
+    assert beside() == sorted(file_name(spec.name, kind) for spec, _ in pairs for kind in ("files", "packages"))
 
 
 def test_another_build_s_leftovers_are_not_taken_for_it() -> None:

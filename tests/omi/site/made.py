@@ -61,7 +61,12 @@ def with_documents(folder: Path, pair: Pair, packages: dict[str, str]) -> Pair:
     lines += [
         f"{name}\t{version}\tx86_64\tQ1abc\t{20480 * len(name)}\t{name}\tMIT" for name, version in packages.items()
     ]
-    texts = {"packages": "\n".join(lines) + "\n", "sbom": '{"bomFormat": "CycloneDX"}\n', "provenance": "{}\n"}
+    texts = {
+        "files": "# path\n",
+        "packages": "\n".join(lines) + "\n",
+        "sbom": '{"bomFormat": "CycloneDX"}\n',
+        "provenance": "{}\n",
+    }
     digests = {}
     for kind in SUFFIXES:
         path = folder / spec.profile / record.region / file_name(spec.name, kind)
