@@ -52,6 +52,7 @@ from omi.packer.progress import PackerOutput
 from omi.packer.runner import GRACE, PackerRun, read_output
 from omi.packer.tools import PackerTools, find_tools
 from omi.profile.model import Access
+from omi.releases.recorded import recorded
 from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
 
@@ -151,7 +152,8 @@ class Build:
         put_tags(self.cloud, [omi.omi_id], {VERIFIED: "yes"})
         share(self.cloud, omi.omi_id, self.spec.access, narrow=False)
         self._describe(omi)
-        return self._record(omi, documents=documents, claim=take_up(self.cloud, omi))
+        known = recorded(self.spec, omi.omi_id) | ({"documents": documents} if documents else {})
+        return self._record(omi, claim=take_up(self.cloud, omi)).model_copy(update=known)
 
     def clean_up(self) -> None:
         """Remove what a killed run left; an OMI that it only did not record stays, for the next run to verify."""

@@ -133,16 +133,16 @@ def lost_state(project: Project) -> Iterator[None]:
 
 
 def known(project: Project) -> dict[str, tuple[dict[str, object], dict[str, object]]]:
-    """What state says of each image: its spec and its record, but for what differs once it was lost."""
+    """What state says of each image: its spec and what its record knows, but for what differs once it was lost."""
     resources = json.loads(project.pulumi("stack", "export", "-s", "e2e").text)["deployment"]["resources"]
     found = {}
     for each in resources:
         if each["type"] == "command:local:Command":
             spec, record = json.loads(each["outputs"]["stdin"]), json.loads(each["outputs"]["stdout"])
             spec.pop("recipe")
-            for key in ("claim", "build_seconds"):
+            for key in ("claim", "build_seconds", "installed"):  # a stub says nothing of what is installed
                 record.pop(key)
-            found[spec["name"]] = (spec, record)
+            found[spec["name"]] = (spec, {key: value for key, value in record.items() if value is not None})
     return found
 
 

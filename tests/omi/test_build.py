@@ -30,6 +30,7 @@ from omi.owner import CLAIM, VERIFIED
 from omi.packer.inputs import RunFolder
 from omi.packer.runner import PackerRun, run_packer
 from omi.profile.model import Access
+from omi.releases import record as write_releases
 from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
 from omi.verify.size import Size
@@ -376,6 +377,16 @@ def test_a_verified_image_is_taken_up_without_a_boot_and_nobody_loses_it(bench: 
     found = find_own(bench.account.cloud, spec.name)
     assert found is not None
     assert found.tags[CLAIM] == again.claim
+
+
+def test_a_record_that_is_made_anew_keeps_what_was_measured(bench: Bench, tmp_path: Path) -> None:
+    spec = bench.account.spec(releases_dir=str(tmp_path / "releases"))
+    first = bench.build(spec)
+    assert bench.build(spec).used_bytes is None, "nothing was measured again"
+    write_releases(spec, first)
+    again = bench.build(spec)
+    assert first.used_bytes is not None
+    assert (again.used_bytes, again.packages) == (first.used_bytes, first.packages)
 
 
 def test_no_failure_removes_a_verified_image(bench: Bench) -> None:
