@@ -18,6 +18,7 @@ from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own
 from omi.outscale.oos import MARK, Mark, ObjectStore, drop_buckets, prefix_of, temporary_bucket, unpacked
+from omi.outscale.refused import RefusedKeyError
 from omi.outscale.shapes import Omi
 from omi.outscale.sweep import Builds, Leftover, Search, find_buckets, remove_leftovers
 from omi.outscale.transfer import Exported, digest_of, export_omi, import_omi, offer
@@ -328,3 +329,22 @@ def test_a_download_stops_when_the_build_does(store: ObjectStore, monkeypatch: p
     with pytest.raises(InterruptedBuildError):
         digest_of(store, Exported(bucket=bucket, key=MARK, device="/dev/sda1", size=1), stop)
     assert time.monotonic() - begin < 2.5
+
+
+def test_a_bucket_without_a_mark_is_left_unless_it_is_empty_and_named_after_a_run(store: ObjectStore) -> None:
+    names = [f"{prefix_of(RUN)}{number}" for number in "12"] + [f"{prefix_of('0123456789abcdef')}3"]
+    for name in names:
+        store.call(store.s3.create_bucket, Bucket=name)
+    store.put(names[1], "precious", b"content")
+    assert [each.id for each in find_buckets(store, OWNER, [OURS.run])] == names[:1]
+
+
+def test_a_refused_key_stops_the_search_of_buckets(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.create(RUN, OURS)
+
+    def refuse(*_: object) -> None:
+        raise RefusedKeyError("the key was refused")
+
+    monkeypatch.setattr(ObjectStore, "mark_of", refuse)
+    with pytest.raises(RefusedKeyError):
+        find_buckets(store, OWNER, [OURS.run])
