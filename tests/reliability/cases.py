@@ -1,0 +1,139 @@
+"""The adversary's cases: a person's command, the state in which it is done, and what strikes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.reliability.deeds import ONE, ONE_OLD, TWO, TWO_OLD
+
+ALL = (ONE, TWO, ONE_OLD, TWO_OLD)
+PRUNED: dict[str, tuple[str, ...]] = {
+    "destroy": ALL,
+    "keep: 1, up": (TWO_OLD,),
+    "remove a build, up": (TWO, TWO_OLD),
+    "allow_mass_prune, remove a build, up": (TWO, TWO_OLD),
+    "protect, unprotect, up": (TWO_OLD,),
+    "claim, keep: 1, up": (TWO_OLD,),
+    "adopt, no longer adopt, keep: 1, up": (TWO_OLD,),
+    "deregister one by hand, up": (TWO_OLD,),
+    "rename a build, up": (TWO, TWO_OLD),
+    "protect, destroy": (ONE, ONE_OLD, TWO_OLD),
+    "take its tags off, destroy": (ONE, ONE_OLD, TWO_OLD),
+}
+"""What a person means to go, whatever the state."""
+DESTROYS = ("destroy", "protect, destroy", "take its tags off, destroy")
+"""After these the next command is a destroy, too."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of them; `spares` are images that stay although the person meant them to go, `ends` the exit code."""
+
+    person: str
+    state: str = "whole"
+    struck: str = "-"
+    spares: tuple[str, ...] = ()
+    refused: str | None = None
+    """What the last command says where it fails as it should; None where it succeeds or is struck."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.person} / {self.state} / {self.struck}"
+
+    @property
+    def prunes(self) -> set[str]:
+        gone = {TWO_OLD} if self.state == "an image is missing" else set()
+        return {*PRUNED.get(self.person, ()), *gone} - {*self.spares}
+
+
+def _of(person: str, *states: str, **values: str | None) -> Iterator[Case]:
+    yield from (Case(person, state, **values) for state in states)  # type: ignore[arg-type]
+
+
+def _struck(person: str, *strikes: str) -> Iterator[Case]:
+    yield from (Case(person, "whole", struck) for struck in strikes)
+
+
+_LIES = ("one list lacks an image", "one list lacks the newest", "one list lacks all", "no list has an image")
+_DELETES = (
+    "DeleteImage refused",
+    "DeleteSnapshot refused",
+    "500 after DeleteImage",
+    "SIGINT while it deletes",
+    "SIGKILL while it deletes",
+    "SIGKILL between image and snapshot",
+)
+_STATES = ("whole", "empty backend", "copied", "shrunken", "stack renamed", "foreign claim", "an image is missing")
+_ACCOUNT = "of account"
+
+CASES = (
+    *_of("preview", *_STATES),
+    *_struck("preview", "one list lacks all", "503 at reads"),
+    *_of("up", *_STATES),
+    *_struck("up", *_LIES, "503 at reads"),
+    *_of("up --target", "whole", "shrunken", "an image is missing"),
+    *_of("up --replace", "whole", "foreign claim", "copied", "stack renamed"),
+    *_struck("up --replace", "one list lacks all", "CreateTags refused", "503 at reads"),
+    Case("destroy"),
+    Case("destroy", "shrunken", spares=(TWO,)),
+    Case("destroy", "foreign claim", spares=(TWO_OLD,)),
+    Case("destroy", "an image is missing"),
+    Case("destroy", "stack renamed"),
+    Case("destroy", "empty backend", spares=ALL),
+    *_struck("destroy", "one list lacks an image", *_DELETES),
+    *_of("refresh", "whole", "an image is missing", "foreign claim"),
+    *_struck("refresh", "one list lacks all"),
+    *_of("state delete, up", "whole", "an image is missing"),
+    *_of("stack rename, up", "whole", "an image is missing"),
+    Case("export, import elsewhere, up in both"),
+    *_of("fork --yes, up", "copied"),
+    *_of("claim, keep: 1, up", "foreign claim"),
+    Case("keep: 1, up"),
+    Case("keep: 1, up", "foreign claim", spares=(TWO_OLD,)),
+    *_struck(
+        "keep: 1, up",
+        "DeleteImage refused",
+        "SIGKILL while it deletes",
+        "SIGKILL between image and snapshot",
+    ),
+    Case("remove a build, up"),
+    Case("allow_mass_prune, remove a build, up"),
+    Case("max_prunes: 1, remove a build, up", refused="retention.max_prunes"),
+    Case("rename a build, up"),
+    Case("change a suffix, up"),
+    *_of("change packages, up", "half-made build"),
+    *_struck("change packages, up", "UpdateImage refused", "SIGINT while it builds", "SIGKILL while it builds"),
+    Case("Alpine's new release, up"),
+    Case("protect, keep: 1, up"),
+    Case("protect, unprotect, up"),
+    Case("protect, destroy", refused="protect"),
+    *_of("sweep --yes", "whole", "shrunken", "half-made build"),
+    Case("deregister one by hand, up"),
+    Case("copy its tags, sweep --yes, up"),
+    *_of("take its tags off, up", "whole", "shrunken"),
+    Case("take its claim off, up"),
+    *_of("take stack id and verified off, up", "shrunken"),
+    Case("take its tags off, destroy", refused="has lost its tag claim"),
+    Case("adopt, no longer adopt, keep: 1, up"),
+    Case("import, up"),
+    Case("another account's key, up", refused=_ACCOUNT),
+    Case("another account's key, sweep --yes", refused=_ACCOUNT),
+    Case("releases"),
+)
+
+QUICK = (
+    "up --replace / whole / -",
+    "up / empty backend / -",
+    "up / shrunken / -",
+    "up / whole / one list lacks all",
+    "keep: 1, up / whole / SIGKILL while it deletes",
+    "keep: 1, up / foreign claim / -",
+    "remove a build, up / whole / -",
+    "state delete, up / whole / -",
+    "sweep --yes / shrunken / -",
+    "copy its tags, sweep --yes, up / whole / -",
+    "take its tags off, up / shrunken / -",
+    "change packages, up / half-made build / -",
+)
+"""What `make test` tries."""
