@@ -32,9 +32,9 @@ from omi.outscale.credentials import Credentials, read_profile
 from omi.outscale.entry import find_groups, open_group
 from omi.outscale.images import find_own, read_omi, read_snapshots, register_from, snapshots_of
 from omi.outscale.publishing import close_snapshots, share
-from omi.outscale.shapes import Omi
+from omi.outscale.shapes import Omi, Volume, listed
 from omi.outscale.sweep import Builds, Search, clean_up
-from omi.outscale.vms import Launch, console_tail, end_vm, launch_vm, read_vm
+from omi.outscale.vms import Launch, console_tail, launch_vm, read_vm
 from omi.packer.attempt import artifact
 from omi.packer.progress import PackerOutput
 from omi.profile.load import load_profile
@@ -169,7 +169,7 @@ _CALLS: tuple[Callable[[Cloud], object], ...] = (
     lambda cloud: share(cloud, "ami-12345678", make_spec().access),
     lambda cloud: close_snapshots(cloud, ["snap-12345678"]),
     lambda cloud: read_vm(cloud, "i-12345678"),
-    lambda cloud: end_vm(cloud, "i-12345678", "0123456789abcdef"),
+    lambda cloud: listed(cloud, Volume, VolumeIds=("vol-12345678",)),
     lambda cloud: console_tail(cloud, "i-12345678", 5),
     lambda cloud: find_groups(cloud, "alpine-omi-b-0123456789abcdef"),
     lambda cloud: open_group(cloud, "alpine-omi-b-0123456789abcdef", 22, "127.0.0.1/32"),
