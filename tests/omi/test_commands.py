@@ -279,7 +279,7 @@ def test_delete_of_a_record_that_is_marked_missing_calls_no_delete(desk: Desk) -
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "give one of adopt, build"),
+        ([], 2, "give one of claim, doctor"),
         (["bild"], 2, "'bild'"),
         (["delete"], 8, "standard input: cannot be read"),
     ],

@@ -27,8 +27,10 @@ from queue import SimpleQueue
 from typing import Any
 
 from omi.atomic import write_atomically
+from omi.errors import OmiError
 from omi.identity import Identity
 from omi.image import ImageSpec
+from omi.outscale.cloud import Cloud
 from omi.withdrawal import Withdrawal
 from sandbox.eim import SERVICES
 from tests.e2e.project import Project, Result
@@ -163,6 +165,20 @@ def fail_check(booth: Booth, go: Go) -> None:
     booth.set_faults()
 
 
+def ask_what_there_is(booth: Booth, go: Go) -> None:
+    """The doctor's reads besides those of an update; what it asks by DryRun only isn't done."""
+    cloud = Cloud.connect(booth.spec.cloud)
+
+    def ask() -> Ended:
+        try:
+            found = [*cloud.read_all("ReadVmTypes", "VmTypes"), *cloud.read_all("ReadSubregions", "Subregions")]
+        except OmiError as error:
+            return Ended(error.exit_code, "", str(error), 0.0)
+        return Ended(0, f"{len(found)} found", "", 0.0)
+
+    go.must(ask)
+
+
 def whole_way(booth: Booth, go: Go) -> None:
     """By real pulumi: preview, build, preview, share, sweep, sweep --yes, back to private, destroy."""
     booth.clear()
@@ -238,6 +254,7 @@ SCENES: Mapping[str, Callable[[Booth, Go], None]] = {
     "tags refused": fail_tagging,
     "VM refused": fail_launch,
     "check failed": fail_check,
+    "doctor": ask_what_there_is,
     "whole way": whole_way,
 }
 
