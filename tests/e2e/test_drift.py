@@ -5,6 +5,8 @@ The tests of this module are one story and run in their order.
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from omi.owner import Owner, build_id_of
@@ -111,7 +113,9 @@ def test_the_setting_account_refuses_preview_and_update_in_one_line(held: HeldPr
             assert "by the setting `account` Region eu-west-2 belongs to account" in shown.text
             assert "Traceback" not in shown.text
         held.project.configure("account", held.sandbox.account_id())
-        assert "3 to update" in held.pulumi("preview"), "every image is to know it"
+        resources = json.loads(held.pulumi("stack", "export"))["deployment"]["resources"]
+        images = sum(each["type"] == "command:local:Command" for each in resources)
+        assert f"{images} to update" in held.pulumi("preview"), "every image is to know it"
     finally:
         held.project.configure("account", None)
 
