@@ -190,7 +190,7 @@ class Build:
         half_made = omi.state != "available" or "digest" not in omi.tags
         if half_made and self._is_leftover(omi):
             self.narrator.say(f"removing {omi.omi_id}, which an earlier run left half-made")
-            delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
+            delete_omi(self.cloud, omi, (), self._ours, self.narrator.say)
             return None
         return omi
 
@@ -244,7 +244,7 @@ class Build:
             deregister(self.cloud, omi, self._ours)
             self.narrator.say(f"deregistered {omi.omi_id} ({omi.name})")
         else:
-            delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
+            delete_omi(self.cloud, omi, (), self._ours, self.narrator.say)
 
     def _pack_patiently(self, tools: PackerTools, enter: Enter, name: str) -> tuple[Omi, PackerRun]:
         """Plugin 1.0.2 gives up at the first sign of a busy cloud: what it left is swept, and it begins again."""
@@ -389,7 +389,7 @@ class Build:
                 if omi is None or (keep is not None and omi.omi_id == keep.omi_id):
                     continue
                 if self._is_leftover(omi):
-                    delete_omi(self.cloud, omi.omi_id, (), self._ours, self.narrator.say)
+                    delete_omi(self.cloud, omi, (), self._ours, self.narrator.say)
                 else:
                     spare = (*spare, *omi.snapshots)
         except OmiError as error:

@@ -28,7 +28,8 @@ def delete(_: Sequence[str]) -> int:
         if omi is not None and not is_held(omi, record):
             tell(f"{record.omi} ({record.name}) bears another claim, so another record holds it: left as it is")
             return 0
-        ours = Ours(spec.owner.proof)
-        delete_omi(cloud, record.omi, record.snapshots, ours, tell)
+        if omi is None:
+            tell(f"{record.omi} ({record.name}): already gone")
+        delete_omi(cloud, omi, record.snapshots, Ours(spec.owner.proof), tell)
     export("forget", spec, record)
     return 0

@@ -33,7 +33,7 @@ def update(_: Sequence[str]) -> int:
         tell(f"{record.omi} ({record.name}) is missing from the account: marked, the next update forgets it")
         give_record(record.model_copy(update={"missing": missing}))
         return 0
-    if not is_held(omi, record):
+    if not record.adopted and not is_held(omi, record):
         raise CloudError(
             f"{record.omi} ({record.name}) bears another claim, so another record holds it; it is left as it is: "
             f"forget this one with `pulumi state delete`; or {taking_back(record.name)}"

@@ -41,11 +41,11 @@ def take_up(cloud: Cloud, omi: Omi) -> str:
 
 
 def is_held(omi: Omi, record: ImageRecord) -> bool:
-    """Whether the OMI bears the record's claim, not that of another; CloudError if it bears none."""
+    """Whether the OMI bears the record's claim, not that of another; CloudError if it lost the record's."""
     found = omi.tags.get(CLAIM)
     if record.claim is not None and found is None:
         raise CloudError(
             f"{omi.omi_id} ({omi.name}) has lost its tag {CLAIM}, so it is left as it is; "
             f"{taking_back(omi.name)} and then this again"
         )
-    return record.claim is None or found == record.claim
+    return found == record.claim

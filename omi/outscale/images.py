@@ -173,7 +173,7 @@ def _id_of(image: Any) -> str:
 
 def delete_omi(
     cloud: Cloud,
-    omi_id: str,
+    omi: Omi | None,
     snapshot_ids: Sequence[str],
     ours: Ours,
     say: Callable[[str], None],
@@ -181,41 +181,38 @@ def delete_omi(
 ) -> None:
     """Deregister an own OMI and delete its snapshots; what is already gone counts as done.
 
-    Refuses (CloudError) unless the account owns the OMI and `ours` recognises it. A snapshot goes only if the account
-    owns it, either the OMI was made of it or it carries the tags itself, and no other OMI is made of it; those in
-    `spare` stay, too. Before the OMI goes, the snapshots get a tag by which a sweep knows what an interruption left.
+    `omi` is what the caller saw, None if it is gone for sure: no further answer decides that. Refuses (CloudError)
+    unless the account owns the OMI and `ours` recognises it. A snapshot goes only if the account owns it, either the
+    OMI was made of it or it carries the tags itself, and no other OMI is made of it; those in `spare` stay, too.
+    Before the OMI goes, the snapshots get a tag by which a sweep knows what an interruption left.
     """
-    omi = read_omi(cloud, omi_id)
     proven = omi.snapshots if omi is not None else ()
     snapshots = read_snapshots(cloud, dict.fromkeys((*proven, *snapshot_ids)))
-    staying = _staying(cloud, omi_id, snapshots, proven, ours) | dict.fromkeys(spare, "it is held by state")
+    staying = _staying(cloud, omi, snapshots, ours) | dict.fromkeys(spare, "it is held by state")
     going = [each.snapshot_id for each in snapshots if each.snapshot_id not in staying]
-    if omi is None:
-        say(f"{omi_id}: already gone")
-    else:
+    if omi is not None:
         require_ours(cloud, omi, ours)
         for one in going:
             put_tags(cloud, [one], {**ours.all_tags, GOING: going_mark(ours.tags[STACK_ID], one)})
         deregister(cloud, omi, ours)
-        say(f"deregistered {omi_id} ({omi.name})")
+        say(f"deregistered {omi.omi_id} ({omi.name})")
     for each in snapshots:
         why = staying.get(each.snapshot_id) or _delete_unless_used(cloud, each.snapshot_id)
         say(f"left snapshot {each.snapshot_id}: {why}" if why else f"deleted snapshot {each.snapshot_id}")
 
 
-def _staying(
-    cloud: Cloud, omi_id: str, snapshots: Sequence[Snapshot], made_of: Collection[str], ours: Ours
-) -> dict[str, str]:
+def _staying(cloud: Cloud, omi: Omi | None, snapshots: Sequence[Snapshot], ours: Ours) -> dict[str, str]:
     """Why snapshots stay, by their ids."""
+    made_of = omi.snapshots if omi is not None else ()
     staying = {
         each.snapshot_id: "it does not carry the tags of this stack"
         for each in snapshots
         if each.owner != cloud.account or not (each.snapshot_id in made_of or each.bears(ours.tags))
     }
     if len(staying) < len(snapshots):
-        others = [omi for omi in own_omis(cloud, {}) if omi.omi_id != omi_id]
+        others = [other for other in own_omis(cloud, {}) if omi is None or other.omi_id != omi.omi_id]
         for each in snapshots:
-            if users := [omi.omi_id for omi in others if each.snapshot_id in omi.snapshots]:
+            if users := [other.omi_id for other in others if each.snapshot_id in other.snapshots]:
                 staying.setdefault(each.snapshot_id, f"{', '.join(users)} is made of it, too")
     return staying
 

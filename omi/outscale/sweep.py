@@ -11,7 +11,7 @@ from typing import Any
 from omi.errors import CloudError, OmiError
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import delete_group, delete_key
-from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis
+from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis, read_omi
 from omi.outscale.oos import ObjectStore, prefix_of
 from omi.outscale.refused import RefusedKeyError
 from omi.outscale.shapes import Group, Keypair, Omi, Snapshot, Tagged, Vm, Volume, listed
@@ -243,7 +243,7 @@ def remove_leftovers(
     cloud, owner = search.cloud, search.builds.owner
     ours = {left.id: Ours(owner.proof, build_id_of(owner, left.name)) for left in found}
     how: dict[str, Callable[[str], Any]] = {
-        "image": lambda omi: delete_omi(cloud, omi, (), ours[omi], say, spare=search.builds.spare),
+        "image": lambda omi: delete_omi(cloud, read_omi(cloud, omi), (), ours[omi], say, spare=search.builds.spare),
         "snapshot": lambda snapshot: delete_snapshot(cloud, snapshot),
         "VM": lambda vm: end_vm(cloud, vm, owner.stack_id),
         "volume": lambda volume: delete_volume(cloud, volume),

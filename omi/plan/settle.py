@@ -54,7 +54,7 @@ class Settler:
         """What the OMI's tag says, where that is another record's claim."""
         seen = self.account.by_omi.get(image.record.omi) if self.account is not None else None
         found = seen.tags.get(CLAIM) if seen is not None else None
-        return None if image.record.claim in (None, found) else found
+        return None if image.record.adopted or found == image.record.claim else found
 
     def _held_back(self, step: Step, image: LedgerImage) -> str | None:
         if step.action is not Action.PRUNE:

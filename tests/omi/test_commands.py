@@ -90,6 +90,30 @@ def test_delete_takes_no_answer_that_lacks_the_image_for_gone(desk: Desk) -> Non
     assert desk.account.left() == {}
 
 
+def test_delete_is_not_misled_by_a_later_answer_that_lacks_the_image(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    fault = {"action": "ReadImages", "omit": [record.omi], "skip": 1, "times": -1}
+    desk.account.sandbox.control("POST", "faults", fault)
+    code, _, err = desk.run("delete", spec, record)
+    desk.account.sandbox.control("DELETE", "faults")
+    assert code == 0, err
+    assert f"deregistered {record.omi}" in err
+    assert desk.account.left() == {}
+
+
+def test_delete_and_update_leave_a_claimed_image_that_the_record_does_not_claim(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    assert record.claim is None
+    tag(desk, record.omi, {"claim": "theirs"})
+    for command, ends in (("delete", 0), ("update", 5)):
+        code, out, err = desk.run(command, spec.model_copy(update={"access": Access(public=True)}), record)
+        assert (code, out, desk.account.left()) == (ends, "", {"image": [record.omi]})
+        assert "bears another claim" in err
+    assert desk.account.launchers(record.omi) == set()
+
+
 def test_delete_and_update_leave_what_another_record_holds(desk: Desk) -> None:
     spec = desk.account.spec()
     record = desk.own_image(spec).model_copy(update={"claim": "mine"})

@@ -11,7 +11,7 @@ from omi.errors import CloudError
 from omi.identity import Identity
 from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Ours, delete_omi
+from omi.outscale.images import Ours, delete_omi, read_omi
 from omi.outscale.sweep import Builds, Leftover, Search, clean_up, remove_leftovers
 from omi.owner import build_id_of, going_mark, working_name
 from tests.omi.specs import OWNER, make_spec
@@ -353,8 +353,8 @@ def test_the_snapshot_of_an_import_that_is_given_up_is_found_by_the_next_run(
     ours = Ours(OWNER.proof, IDENTITY.build_id)
     sandbox.control("POST", "faults", broken)
     with pytest.raises(CloudError):
-        delete_omi(cloud, omi, (), ours, said.append)
+        delete_omi(cloud, read_omi(cloud, omi), (), ours, said.append)
     if inventory(sandbox)["image"]:
-        delete_omi(cloud, omi, (), ours, said.append)
+        delete_omi(cloud, read_omi(cloud, omi), (), ours, said.append)
     clean_up(search(cloud, alone=True), said.append)
     assert (inventory(sandbox)["image"], inventory(sandbox)["snapshot"]) == ([], [])
