@@ -63,7 +63,7 @@ class ProfileBuild(pulumi.ComponentResource):
             return details(step.image.spec, command, step.image.record)
         cloud, vm = settings.cloud_access(step.region), settings.vm_in(step.region)
         spec = step.image.to_spec(self._owner, cloud, vm, settings.releases_dir)
-        # one that is carried over waits for its source, if that is made in this update; at home it is declared first
+        # one that is copied waits for its source, if that is made in this update; at home it is declared first
         source = self._new.get(spec.name) if spec.copy_from else None
         after = [self._stack_id, *([source] if source else [])]
         command = new_image(spec, self, after, protect=step.protected)

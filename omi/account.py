@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from omi.owner import VERIFIED, VERIFIED_MARK, maker_of
+from omi.owner import SOMEONE, VERIFIED, VERIFIED_MARK, maker_of
 from omi.profile.model import Access
 
 _REVISION = re.compile(r"-r(?=(\d{1,9})(?!\d))")
@@ -41,8 +41,8 @@ class AccountImage:
 
     @property
     def maker(self) -> str:
-        """Whose it is, as its tags tell; `another hand` where they don't."""
-        return maker_of(self.tags) or "another hand"
+        """The maker that its tags name, or `someone else`."""
+        return maker_of(self.tags) or SOMEONE
 
 
 @dataclass(frozen=True)

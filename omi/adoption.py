@@ -1,4 +1,4 @@
-"""OMIs of other hands that the stack's config names: they join the ledger as they are and are never deregistered."""
+"""OMIs made elsewhere that the stack's config names: they join the ledger as they are and are never deregistered."""
 
 from __future__ import annotations
 
@@ -78,16 +78,16 @@ def dropped(plan: Plan, images: Sequence[LedgerImage]) -> Iterator[Step]:
 
 
 def as_adoptions(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
-    """The plan with these told as what they are: not kept but taken in."""
+    """The plan with these as adoptions instead of keeps."""
     by_name = {image.name: image for image in images}
     steps = (
-        _told(step, by_name[step.name]) if step.name in by_name and step.action is Action.KEEP else step
+        _adoption(step, by_name[step.name]) if step.name in by_name and step.action is Action.KEEP else step
         for step in plan.steps
     )
     return replace(plan, steps=tuple(steps))
 
 
-def _told(step: Step, image: LedgerImage) -> Step:
+def _adoption(step: Step, image: LedgerImage) -> Step:
     """As it is found: what is to change of it is for the next update."""
     reason = f"{image.record.omi} is named in `adopt`: {step.reason}"
     return replace(step, image=image, action=Action.ADOPT, reason=reason, changes=())

@@ -38,7 +38,7 @@ from omi.outscale.publishing import close_snapshots, describe_verified, share
 from omi.outscale.shapes import LEGACY, Omi
 from omi.outscale.sweep import Builds, Search, clean_up
 from omi.outscale.waiting import InterruptedBuildError, pause
-from omi.owner import CLAIM, VERIFIED, maker_of, working_name
+from omi.owner import CLAIM, SOMEONE, VERIFIED, maker_of, working_name
 from omi.packer.attempt import Attempt, BusyCloudError, artifact
 from omi.packer.gateway import open_gateway
 from omi.packer.inputs import (
@@ -101,7 +101,7 @@ class Build:
         self._remove_leftover(self._working_name)
         existing = self._existing()
         if existing is not None and not self._is_wanted(existing):
-            maker = maker_of(existing.tags) or "another hand"
+            maker = maker_of(existing.tags) or SOMEONE
             self.narrator.say(f"{existing.omi_id} bears the name already, made by {maker}: adopted, not built")
             return self._adopt(existing)
         self.folder.tidy()
@@ -133,8 +133,8 @@ class Build:
                 raise InterruptedBuildError(f"{self.spec.name}: interrupted; what it had made {left}") from error
             if isinstance(error, OmiError) and existing is None and (theirs := self._taken()) is not None:
                 self.narrator.say(f"{error}")
-                maker = maker_of(theirs.tags) or "another hand"
-                self.narrator.say(f"{theirs.omi_id} got the name in the meantime, by {maker}: adopted")
+                maker = maker_of(theirs.tags) or SOMEONE
+                self.narrator.say(f"{theirs.omi_id}, made by {maker}, got the name in the meantime: adopted")
                 return self._adopt(theirs)
             raise
         self._clean(omi, (), earlier.volumes)
@@ -204,14 +204,14 @@ class Build:
         return omi.state == "available" and omi.bears({**self.spec.owner.proof, "digest": self.spec.digest})
 
     def _taken(self) -> Omi | None:
-        """The OMI that another hand, such as another stack's build in this account, made of the wanted name."""
+        """The OMI that someone else, such as another stack's build in this account, made of the wanted name."""
         with suppress(OmiError):
             omi = find_own(self.cloud, self.spec.name)
             return None if omi is None or self._ours.recognises(omi) else omi
         return None
 
     def _adopt(self, omi: Omi) -> ImageRecord:
-        """The record of another hand's OMI, which may be in the making."""
+        """The record of an external OMI, which its maker may not have finished yet."""
         return self._record(wait_available(self.cloud, omi.omi_id, self.stop), adopted=True)
 
     def _name_for_packer(self, tools: PackerTools) -> str:

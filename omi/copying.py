@@ -1,4 +1,4 @@
-"""One image carried over from the stack's home Region: exported there, imported here, then verified and shared."""
+"""One image copied from the stack's home Region: exported there, imported here, then verified and shared."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Copy(Build):
 
     @property
     def _run_id(self) -> str:
-        """Another one for each Region that the image is carried to."""
+        """Another one for each Region that the image is copied to."""
         return build_id_of(self.spec.owner, self.spec.run).removeprefix("b-")
 
     @property
@@ -48,9 +48,9 @@ class Copy(Build):
         return Mark(stack_id=self.spec.stack_id, run=self.spec.run)
 
     def _making(self) -> Making:
-        return Making(self.spec.name, lambda _: (self._carry_over(), None))
+        return Making(self.spec.name, lambda _: (self._copy(), None))
 
-    def _carry_over(self) -> Omi:
+    def _copy(self) -> Omi:
         source, spec, say = self._source(), self.spec, self.narrator.say
         with temporary_bucket(self._store, self._run_id, self._mark, say) as bucket:
             say(f"exporting {source.omi_id} from {self._from.region} into bucket {bucket}")
@@ -70,11 +70,11 @@ class Copy(Build):
         omi, where = find_own(self._home, self.spec.name), f"home Region {self._from.region}"
         if omi is None or omi.state != "available":
             state = "isn't there" if omi is None else f"is {omi.state} there"
-            raise BuildError(f"{self.spec.name}: can't be carried over from the {where}, since it {state}; run again")
+            raise BuildError(f"{self.spec.name}: can't be copied from the {where}, since it {state}; run again")
         if not omi.bears({**self.spec.owner.proof, "digest": self.spec.digest}):
             raise BuildError(
                 f"{self.spec.name}: {omi.omi_id} of that name in the {where} isn't of this stack and content, so it is "
-                f"not carried over; `images: build` in the setting regions.{self.spec.cloud.region} has it built here"
+                f"not copied; `images: build` in the setting regions.{self.spec.cloud.region} has it built here"
             )
         return omi
 

@@ -13,7 +13,7 @@ LONGEST = 10_000
 
 
 def one_line(text: str, limit: int = LONGEST) -> str:
-    """Text of other hands as one printable line of at most `limit` characters; what steers a terminal is left out."""
+    """Foreign text as one printable line of at most `limit` characters; what steers a terminal is left out."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 

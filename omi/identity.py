@@ -19,7 +19,7 @@ STAGE_TAGS = ("stage", "why", "deprecated", "due", "private", "removal", "access
 DISK = "disk"
 """Key of the tag with the digest of an OMI's disk, once that was read."""
 COPIED_FROM = "copied-from"
-"""Key of the tag with Region and id of the OMI that one was carried over from, `eu-west-2:ami-…`."""
+"""Key of the tag with Region and id of the OMI that one was copied from, `eu-west-2:ami-…`."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from omi.errors import StateError, first_problem
-from omi.owner import Owner
+from omi.owner import SOMEONE, Owner
 from omi.profile.model import Access, Build
 from omi.version import version_of
 from omi.withdrawal import Stage, Withdrawal
@@ -248,18 +248,22 @@ class ImageRecord(_Wire):
     adopted: bool
     """Whether it is external: not made by this stack."""
     digest: str | None
-    """Of its content, as the tags of an OMI that was adopted say; None where they don't, and of a built one, whose spec
-    says it."""
+    """Of its content, by an adopted OMI's own tags; None if they have none, and of a built OMI, whose spec has it."""
     made_by: str | None
-    """Whose an external OMI is, as its tags say; None where they don't."""
+    """The maker that an external OMI's tags name; None if they name none."""
     claim: str | None
     """Random, and in a tag of the OMI, too: another value there means that another record holds it by now. None of an
     external OMI."""
     missing: date | None
     """The day, in UTC, on which the account was found to lack it; the delete of such a record deletes nothing."""
 
+    @property
+    def maker(self) -> str:
+        """An external OMI's maker, as reasons name it."""
+        return self.made_by or SOMEONE
+
     def is_of(self, spec: ImageSpec) -> bool:
-        """Whether it holds what the spec says; of an adopted OMI its own tags must say so."""
+        """Whether it holds the spec's content; of an adopted OMI only its own tags prove that."""
         return self.digest == spec.digest if self.adopted or self.digest else True
 
     def digest_by(self, spec: ImageSpec) -> str | None:

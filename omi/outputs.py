@@ -45,7 +45,7 @@ class RegionOutput(_Told):
     stage: Stage
     access: LaunchAccess | None
     removal: date | None
-    disk: str | None = Field(description="Digest of its disk's raw content, where images are carried over.")
+    disk: str | None = Field(description="Digest of its disk's raw content, where images are copied.")
 
 
 class ImageOutput(_Told):

@@ -59,8 +59,12 @@ class Owner:
         return tags.get(STACK_ID) == self.stack_id
 
 
+SOMEONE = "someone else"
+"""The maker of an external OMI whose tags name none."""
+
+
 def maker_of(tags: Mapping[str, str]) -> str | None:
-    """Whose an external OMI is, as its tags tell: `stack NAME (id ID)`; None where they don't."""
+    """The maker that an external OMI's tags name: `stack NAME (id ID)`; None if they name none."""
     return f"stack {tags.get('stack', '?')} (id {tags[STACK_ID]})" if STACK_ID in tags else None
 
 

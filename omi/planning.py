@@ -85,7 +85,7 @@ def _newest_first(region: Region) -> list[LedgerImage]:
 
 
 def _plan_copies(settings: Settings, region: Region, seen: Survey, known: frozenset[str], home: Plan) -> Plan:
-    """Of a Region whose images are carried over from the home Region."""
+    """Of a Region whose images are copied from the home Region."""
     builds, sources = seen.profile.builds, sources_of(home)
     seen = replace(seen, profile=replace(seen.profile, builds=tuple(pinned(builds, sources))))
     plan = _plan_region(settings, region, seen, known)

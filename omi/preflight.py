@@ -28,7 +28,7 @@ def check_before_building(settings: Settings, plan: Plan) -> None:
         return
     building = {image.region for image in made if isinstance(image, PlannedImage) and image.copy_from is None}
     for tool, cure in TOOLS.items():
-        needed = building or tool != "packer"  # what is only carried over is verified all the same
+        needed = building or tool != "packer"  # what is only copied is verified all the same
         if needed and shutil.which(tool) is None:
             raise ToolError(f"{tool} is not on PATH, and a build needs it: {cure}")
     if not building:

@@ -1,4 +1,4 @@
-"""JSON of other hands as plain values; what would overrun the stack or can't be written again is no JSON here."""
+"""Foreign JSON as plain values; what would overrun the stack or can't be written again is no JSON here."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Retention(_Settings):
 
 
 class Adoption(_Settings):
-    """An OMI of another hand that the stack takes in; it is never changed and never deregistered."""
+    """An OMI made elsewhere that the stack takes in; it is never changed and never deregistered."""
 
     name: str
     omi: str
@@ -162,7 +162,7 @@ class FurtherRegion(_Settings):
     vm: BuildVm = BuildVm()
     """What is absent is as in the home Region, but for the Subregion."""
     images: Literal["build", "copy"] = "build"
-    """Whether they are built here, or carried over from the home Region, with the same bytes."""
+    """Whether they are built here, or copied from the home Region, with the same bytes."""
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
     """Who may launch the images here, since accounts are per Region; None is as in the home Region."""
     account: _AccountId = None

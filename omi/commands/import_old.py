@@ -10,6 +10,7 @@ from omi.account import AccountImage
 from omi.commands.stack import parser_of, read_stack
 from omi.errors import CloudError
 from omi.ledger import Ledger
+from omi.owner import SOMEONE
 from omi.profile.model import Build
 from omi.releases.old import OldImage, read_old_releases
 from omi.settings import Adoption, Settings
@@ -96,9 +97,9 @@ def _build_for(image: OldImage, builds: Sequence[Build]) -> Build | None:
 
 
 def whose(image: AccountImage, seen: Survey) -> str:
-    """By whose hand it was made, and what follows for it."""
+    """Who made it, and what follows for it."""
     if image.managed:
         return "this stack's own by its tags"
     theirs = image.tags.get("stack") if image.tags.get("project") == seen.owner.project else None
-    maker = f"made by stack {theirs}" if theirs else "made by another hand"
+    maker = f"made by stack {theirs}" if theirs else f"made by {SOMEONE}"
     return f"{maker}, so never deregistered"

@@ -1,4 +1,4 @@
-"""What a Region wants whose images are carried over from the home Region: those that are current there."""
+"""What a Region wants whose images are copied from the home Region: those that are current there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Source:
 
 
 def sources_of(home: Plan) -> Mapping[str, Source]:
-    """By build: the newest image that the home Region has or is to have, but for those that another hand made."""
+    """By build: the newest image that the home Region has or is to have, but for those that someone else made."""
     found: dict[str, Source] = {}
     for build, steps in home.declared():
         image = steps[0].image
@@ -66,5 +66,5 @@ def _carried(
         copy_from=home,
     )
     if step.action in (Action.BUILD, Action.REBUILD):
-        reason = f"{there} of {home.region} is carried over to {region}"
+        reason = f"{there} of {home.region} is copied to {region}"
     return replace(step, image=image, reason=reason)

@@ -9,9 +9,9 @@ from omi.plan.model import Action, PlannedImage, Step
 
 
 def holding(digest: str | None, wanted: str) -> str:
-    """What an external OMI holds, as its tag says, compared with what is wanted."""
+    """Compare what an external OMI holds, by its tag, with what is wanted."""
     if digest is None:
-        return "its tags don't tell what it holds"
+        return "its tags don't name its content"
     return "it holds this very content" if digest == wanted else f"it holds other content ({digest})"
 
 
@@ -32,10 +32,10 @@ def differing(steps: Sequence[Step]) -> Iterator[str]:
 
 
 def _external(step: Step) -> tuple[str, str, str | None]:
-    """Its id, its maker and the digest that its tags tell; no digest if it is not external."""
+    """Its id, its maker and the digest in its tags; no digest if it is not external."""
     image = step.image
     if isinstance(image, PlannedImage):
         found = image.existing
         return (found.omi, found.maker, found.digest) if found is not None and not found.managed else ("", "", None)
     record = image.record
-    return record.omi, record.made_by or "another hand", record.digest if record.adopted else None
+    return record.omi, record.maker, record.digest if record.adopted else None

@@ -52,7 +52,7 @@ def replaced_first(
     """Have images of removed builds wait while a build of the profile has images, but in the ledger none to rely on.
 
     A renamed build is such a pair, and its new image may fail in this very update. `live` are profile and name of the
-    profile's builds. An image is relied on if it is `proved`, or if another hand made it. What the retention allows by
+    profile's builds. An image is relied on if it is `proved`, or if someone else made it. What the retention allows by
     name doesn't wait.
     """
     held_images = [step.image for step in steps if isinstance(step.image, LedgerImage)]

@@ -29,7 +29,7 @@ class Action(StrEnum):
     REBUILD = "rebuild"
     """A build in place of a current image that is gone from the account."""
     PRUNE = "prune"
-    """Not declared any more: its delete command deregisters it, or only forgets it if another hand made it."""
+    """Not declared any more: its delete command deregisters it, or only forgets it if someone else made it."""
 
 
 class ChangeKind(StrEnum):
@@ -38,7 +38,7 @@ class ChangeKind(StrEnum):
     SHARE = "share"
     REVOKE = "revoke"
     PUT_BACK = "put back"
-    """What other hands have changed in the account."""
+    """What others have changed in the account."""
     DEPRECATE = "deprecate"
     MAKE_PRIVATE = "make private"
     RESTORE = "restore"
@@ -78,7 +78,7 @@ class PlannedImage:
     resource: str | None = None
     """Logical name of its command where that isn't the OMI's name."""
     copy_from: CloudAccess | None = None
-    """The home Region, where it is carried over from there."""
+    """The home Region, where it is copied from there."""
 
     @property
     def name(self) -> str:

@@ -263,8 +263,7 @@ class _Planner:
 
     def _keep(self, image: LedgerImage, access: Access, reason: str, withdrawal: Withdrawal | None = None) -> Step:
         if image.record.adopted:
-            maker = image.record.made_by or "another hand"
-            return Step(image, Action.KEEP, f"{reason}; made by {maker}, so never changed")
+            return Step(image, Action.KEEP, f"{reason}; made by {image.record.maker}, so never changed")
         kept = image.published(access, withdrawal)
         seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
         changes = tuple(changes_of(image, kept, seen, reason, self._said_by))
@@ -274,7 +273,7 @@ class _Planner:
         return Step(kept, Action.KEEP, "; ".join([reason, *news]), changes=changes)
 
     def _new(self, step: Step) -> Step:
-        """With the share that comes after its verify; what another hand made is never changed."""
+        """With the share that comes after its verify; what someone else made is never changed."""
         image = step.image
         if not isinstance(image, PlannedImage) or (image.existing is not None and not image.existing.managed):
             return step
@@ -325,8 +324,7 @@ class _Planner:
 
 
 def _prune(image: LedgerImage, verdict: Verdict, after: str = "") -> Step:
-    maker = image.record.made_by or "another hand"
-    made_elsewhere = f"; made by {maker}, so only forgotten" if image.record.adopted else ""
+    made_elsewhere = f"; made by {image.record.maker}, so only forgotten" if image.record.adopted else ""
     return Step(image, Action.PRUNE, verdict.reason + after + made_elsewhere, level=verdict.level)
 
 

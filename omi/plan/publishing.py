@@ -46,7 +46,7 @@ _REACHED = {
 
 
 def _put_back(image: LedgerImage, seen: AccountImage | None) -> Iterator[Change]:
-    """What other hands have changed since."""
+    """What others have changed since."""
     if seen is None:
         return
     if seen.access is not None:

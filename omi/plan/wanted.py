@@ -126,9 +126,9 @@ def _of_account(request: Request) -> Iterator[tuple[int, AccountImage]]:
 def _adoptable(
     request: Request, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]
 ) -> tuple[int, AccountImage] | None:
-    """The newest own image of the very content (an interrupted run's), else, for a first image, the newest of any hand.
+    """The newest own image of the very content (an interrupted run's), else, for a first image, the newest of all.
 
-    Another hand's image can't answer to changed content, so it is passed over once the ledger holds the release.
+    Someone else's image can't answer to changed content, so it is passed over once the ledger holds the release.
     """
     beyond = same[-1].revision if same else -1
     free = [item for item in found if item[0] > beyond and item[1].name not in request.taken]

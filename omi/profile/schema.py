@@ -373,6 +373,6 @@ class TargetFile(BuildKeys):
     )
     discover: DiscoverKeys | None = Field(
         None,
-        description="Adds a build `v3_24-x86_64` for each branch, so that a new one needs no hand.",
+        description="Adds a build `v3_24-x86_64` for each branch, without an edit.",
         examples=["{versions: supported, edge: 2}"],
     )

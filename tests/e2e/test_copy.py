@@ -1,4 +1,4 @@
-"""Images carried over to a second Region: the same bytes, nothing left in the object store, taken up if broken off.
+"""Images copied to a second Region: the same bytes, nothing left in the object store, taken up if broken off.
 
 Real pulumi on stub VMs; Packer builds in the home Region alone. The tests of this module are one story in their order.
 """
@@ -71,11 +71,11 @@ def test_what_goes_wrong_at_home_begins_nothing_elsewhere(project: Project) -> N
     fault(project, action="CreateVms", status=400, region=HOME, times=-1)
     shown = " ".join(project.pulumi("preview", "-s", "e2e").text.split())
     assert f"+ {HOME} {BUILD} {NAME} build first image of {BUILD}" in shown
-    assert f"+ {OTHER} {BUILD} {NAME} build revision r0 of {HOME} is carried over to {OTHER}" in shown
+    assert f"+ {OTHER} {BUILD} {NAME} build revision r0 of {HOME} is copied to {OTHER}" in shown
     began = last_call(project)
     done = project.up()
     assert done.code != 0
-    assert "carried over from" not in done.text, "it was not even begun"
+    assert "exporting" not in done.text, "it was not even begun"
     assert project.left() == {}
     assert project.images("main") == project.images("main-us") == []
     assert not [call for call in calls(project, began) if call["face"] == "oos"]
@@ -221,7 +221,7 @@ def test_the_key_at_home_needs_all_that_its_second_policy_allows_and_the_other_n
 def test_a_new_revision_at_home_is_carried_over_as_the_same_revision(project: Project) -> None:
     project.edit_profile(BUILD, {"version": "3.23", "arch": "x86_64", "user": "admin"})
     plan = project.run("python3", "-m", "omi", "plan", "-s", "e2e").text
-    assert f"revision r1 of {HOME} is carried over to {OTHER}" in " ".join(plan.split())
+    assert f"revision r1 of {HOME} is copied to {OTHER}" in " ".join(plan.split())
     done = project.up()
     assert done.code == 0, done.text
     newest = {account: sorted(each["name"] for each in project.images(account))[-1] for account in ("main", "main-us")}

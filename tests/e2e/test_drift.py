@@ -1,4 +1,4 @@
-"""What is changed in the account by other hands, seen and mended by real pulumi; no VM runs.
+"""What is changed in the account by others, seen and mended by real pulumi; no VM runs.
 
 The tests of this module are one story and run in their order.
 """

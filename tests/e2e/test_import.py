@@ -51,7 +51,7 @@ def test_import_shows_what_it_would_adopt_and_changes_nothing(held: HeldProject,
     lines = {line.split()[0]: line for line in shown.splitlines()}
     for name, omi in zip(NAMES, omis, strict=True):
         assert omi in lines[name]
-        assert "adopt: made by another hand, so never deregistered" in lines[name]
+        assert "adopt: made by someone else, so never deregistered" in lines[name]
     assert "left: is not in the account" in lines["alpine-ami-3.23.3-x86_64-r0"]
     assert "3 would be adopted" in shown
     assert file.read_bytes() == before

@@ -1,4 +1,4 @@
-"""What Alpine tells, rightly or wrongly, and what other hands have made, as real pulumi takes it; no VM runs.
+"""What Alpine tells, rightly or wrongly, and what others have made, as real pulumi takes it; no VM runs.
 
 The tests of this module are one story and run in their order.
 """
@@ -122,7 +122,7 @@ def test_an_image_of_another_hand_is_adopted_as_it_is(held: HeldProject) -> None
     found = {name: held.register(name, tags) for name in (FOREIGN, OTHER)}
     before = held.image(found[FOREIGN])
     shown = held.pulumi("preview")
-    assert f"{found[FOREIGN]} of that name is in the account, made by another hand" in shown
+    assert f"{found[FOREIGN]} of that name is in the account, made by someone else" in shown
     held.pulumi("up", "--yes", "--skip-preview", "--target", "**two**", "--target-dependents")
     plan = held.plan()
     assert (plan[FOREIGN]["action"], plan[FOREIGN]["adopted"]) == ("keep", True)
@@ -136,9 +136,9 @@ def test_it_is_never_changed_and_stays_when_its_build_goes(held: HeldProject) ->
     held.write_profile("one", "two", access={"public": True})
     step = held.plan()[FOREIGN]
     assert step["updates"] is False
-    assert "made by another hand, so never changed" in step["reason"]
+    assert "made by someone else, so never changed" in step["reason"]
     held.write_profile("one")
-    assert "removed from profile; made by another hand, so only forgotten" in held.pulumi("preview")
+    assert "removed from profile; made by someone else, so only forgotten" in held.pulumi("preview")
     held.pulumi("up", "--yes", "--skip-preview")
     assert set(held.plan()) == {HELD}
     assert held.image(omi) == before

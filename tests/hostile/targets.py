@@ -1,4 +1,4 @@
-"""Everything that reads what another hand wrote, each as a function of bytes: it ends with a value or an OmiError.
+"""Everything that reads what someone else wrote, each as a function of bytes: it ends with a value or an OmiError.
 
 Used by hypothesis (test_parsers.py) and by a coverage-guided fuzzer (fuzz.py).
 """

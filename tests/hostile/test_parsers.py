@@ -1,4 +1,4 @@
-"""Whatever another hand wrote is read, or refused in one line; never another exception."""
+"""Whatever someone else wrote is read, or refused in one line; never another exception."""
 
 from __future__ import annotations
 

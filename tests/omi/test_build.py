@@ -522,7 +522,7 @@ def test_what_another_stack_built_under_the_name_in_the_meantime_is_adopted(
     bench.packer.behave("fail")
     record = bench.build(spec)
     assert ([record.omi], record.adopted, record.verified) == (theirs, True, False)
-    assert "by stack another (id another): adopted" in bench.said.getvalue()
+    assert "made by stack another (id another), got the name in the meantime: adopted" in bench.said.getvalue()
     assert bench.account.left() == {"image": theirs}
 
 

@@ -74,7 +74,7 @@ class CopyRunner(Runner):
         if home.spec.digest == _newest(before, HOME).spec.digest:
             outcome.problems.append("the new content was not built")
         if there.name != home.name or there.record.copied_from != f"{HOME}:{home.record.omi}":
-            outcome.problems.append(f"{home.name} was not carried over: {there.name} of {there.record.copied_from}")
+            outcome.problems.append(f"{home.name} was not copied: {there.name} of {there.record.copied_from}")
         elif self._disk(home) != self._disk(there):
             outcome.problems.append(f"{home.name} has other bytes in {OTHER}")
         self._tidy(outcome)

@@ -1,6 +1,6 @@
 """The least EIM policies, from what runs really call: `python -m tests.reliability.rights [--write] [--each]`.
 
-There are two: what a key must be allowed, and what the home Region's must be besides where images are carried over from
+There are two: what a key must be allowed, and what the home Region's must be besides where images are copied from
 there to another Region, whose own key has the first alone meanwhile. Every scene below is a run of the program, real
 Packer and plugin included, on stub VMs: what a stack's life is made of, and the faults and leftovers that lead to the
 clean-up paths. The sandbox logs what they call. Without options the union is compared with docs/eim-policy.json and
@@ -111,7 +111,7 @@ def take_up(booth: Booth, go: Go) -> None:
 
 
 def adopt_one(booth: Booth, go: Go) -> None:
-    """Another hand's image."""
+    """Someone else's image."""
     prepared = prepare(booth, "adopt")
     go.must(lambda: perform(booth, "adopt", prepared))
 
@@ -205,7 +205,7 @@ def whole_way(booth: Booth, go: Go) -> None:
 
 
 def copy_one(booth: Booth, go: Go) -> None:
-    """An image carried over to another Region."""
+    """An image copied to another Region."""
     prepared = prepare(booth, "copy")
     go.must(lambda: perform(booth, "copy", prepared))
 
@@ -222,7 +222,7 @@ def copy_again(booth: Booth, go: Go) -> None:
 
 
 def whole_copy(booth: Booth, go: Go) -> None:
-    """By real pulumi: a build at home that is carried over, sweep and sweep --yes of a left bucket, destroy."""
+    """By real pulumi: a build at home that is copied, sweep and sweep --yes of a left bucket, destroy."""
     booth.clear()
     with tempfile.TemporaryDirectory(dir=booth.stage.folder.parent) as folder:
         project = _project(booth, Path(folder))

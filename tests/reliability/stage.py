@@ -2,7 +2,7 @@
 
 Every account holds what must survive whatever happens: images of the same stack, of another stack and of a foreign
 hand, snapshots, volumes, keypairs, groups and a running VM with names and tags that look like a build's own. Each
-worker also has an account of another Region, home of the image that it carries over, with buckets that look like those
+worker also has an account of another Region, home of the image that it copies, with buckets that look like those
 of a copy.
 """
 
@@ -45,12 +45,12 @@ LIMITS = Limits(connect=3, answer=4, vm_end=15, image=15, in_use=12, power_off=1
 """Short, so that what never ends is seen to be ended."""
 COMMAND_LIMIT = 400.0
 HERE, HOME = "eu-west-2", "us-east-2"
-"""The Regions of a worker's two accounts: where everything is made, and from where images are carried over."""
+"""The Regions of a worker's two accounts: where everything is made, and from where images are copied."""
 OTHER = "b-0000000000000000"
 SETTLING = frozenset({"pending", "stopping", "shutting-down", "creating", "deleting", "in-queue"})
 
 Resources = dict[str, dict[str, dict[str, Any]]]
-"""By kind (`home image`: of the account that images are carried over from) and id: name, state, tags."""
+"""By kind (`home image`: of the account that images are copied from) and id: name, state, tags."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Booth:
         self.identity = Identity(self.spec)
         resource = in_region(self.spec.name, HERE)
         self.copied = remade(self.spec, copy_from=self._home_access()).model_copy(update={"resource": resource})
-        """The same image, carried over instead of being built."""
+        """The same image, copied instead of being built."""
         self.store = ObjectStore(self._home_access(), Cloud.connect(self._home_access()).credentials)
         self.releases = stage.folder / f"releases-{profile}"
         self._decorate()
@@ -182,7 +182,7 @@ class Booth:
         self.tag(launch(self.oapi, KeypairName=keys[0]), other | {"Name": f"{self.spec.name} build"})
 
     def _make_source(self) -> tuple[tuple[str, str], str]:
-        """What is carried over, and the digest of its disk; besides it what looks like that or a copy's buckets."""
+        """What is copied, and the digest of its disk; besides it what looks like that or a copy's buckets."""
         run, mine = _run_of(self.copied)
         self.store.create(run, mine.model_copy(update={"stack_id": "another"}))
         self.store.create(build_id_of(self.spec.owner, "another").removeprefix("b-"), mine)
@@ -258,7 +258,7 @@ class Booth:
         return {name: {"id": name, "name": name, "tags": {}, "keys": keys} for name, keys in buckets.items()}
 
     def told_digests(self) -> list[str | None]:
-        """The tags of the image to be carried over and its snapshot that tell its disk's digest."""
+        """The tags of the image to be copied and its snapshot that tell its disk's digest."""
         home = self.stage.inventory()[self.accounts[HOME]]["resources"]
         listed = {each["id"]: each["tags"].get(DISK) for kind in ("image", "snapshot") for each in home[kind]}
         return [listed.get(each) for each in self.source]
@@ -317,7 +317,7 @@ class Booth:
             shutil.rmtree(run_folder(self.stage.folder / BUILD, spec).path, ignore_errors=True)
 
     def forget_digest(self) -> None:
-        """Make the image at home one that was not carried over yet."""
+        """Make the image at home one that was not copied yet."""
         with suppress(Refused):
             self.home.call("DeleteTags", ResourceIds=list(self.source), Tags=[{"Key": DISK, "Value": self.digest}])
 
@@ -354,6 +354,6 @@ def _run_of(spec: ImageSpec) -> tuple[str, Mark]:
 
 
 def _steady(kind: str, resource: dict[str, Any]) -> dict[str, Any]:
-    """Without the digest that a copy puts on the image that it carries over."""
+    """Without the digest that a copy puts on the image that it copies."""
     tags = {key: value for key, value in resource["tags"].items() if key != DISK or not kind.startswith("home ")}
     return {**resource, "tags": tags}

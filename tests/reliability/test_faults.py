@@ -51,7 +51,7 @@ def test_a_verdict_notices_what_is_left_lost_touched_and_told_badly(
         if "left" not in {each["name"] for each in booth.resources()["keypair"].values()}:
             booth.oapi.call("CreateKeypair", KeypairName="left")
             booth.oapi.call("DeleteImage", ImageId=own)
-            booth.tag(others, {"changed": "by a wrong hand"})
+            booth.tag(others, {"changed": "by someone else"})
         return Ended(1, "", "error: unexpected KeyError", 1.0)
 
     monkeypatch.setattr(matrix, "perform", harm)

@@ -252,7 +252,7 @@ class TestRetention:
         step = step_of(plan_of([V23], UP6, ledger(foreign, R6), LATEST_ONLY), foreign.name)
         assert step.action is Action.PRUNE
         assert step.forgets
-        assert "made by another hand, so only forgotten" in step.reason
+        assert "made by someone else, so only forgotten" in step.reason
 
 
 class TestRemovedBuilds:
@@ -396,8 +396,8 @@ class TestAdoption:
         (step,) = plan.steps
         assert step.action is Action.ADOPT
         assert step.reason == (
-            "ami-foreign of that name is in the account, made by another hand, whose it stays; "
-            "its tags don't tell what it holds"
+            "ami-foreign of that name is in the account, made by someone else, whose it stays; "
+            "its tags don't name its content"
         )
         assert isinstance(step.image, PlannedImage)
         assert step.image.existing == self.FOREIGN
@@ -407,7 +407,7 @@ class TestAdoption:
         [
             ("sha256:other", "it holds other content (sha256:other)"),
             (f"sha256:{V23.user}", "it holds this very content"),
-            (None, "its tags don't tell what it holds"),
+            (None, "its tags don't name its content"),
         ],
     )
     def test_another_stacks_image_of_the_wanted_name_says_whose_it_is_and_what_it_holds(
@@ -448,7 +448,7 @@ class TestAdoption:
         public = V23.model_copy(update={"access": Access(public=True)})
         plan = plan_of([public], UP6, after(first), account=account(self.FOREIGN))
         assert not plan.changes
-        assert plan.steps[0].reason == "current; made by another hand, so never changed"
+        assert plan.steps[0].reason == "current; made by someone else, so never changed"
 
     def test_interrupted_runs_image_is_found_again(self) -> None:
         own = seen(held(V23, "3.23.6"))

@@ -201,7 +201,7 @@ def test_a_region_that_copies_wants_the_very_image_that_the_home_region_has() ->
     assert step.image.build == one, "what the profile says, without the pins that it was planned by"
     assert step.image.copy_from is not None
     assert step.image.copy_from.region == HOME
-    assert step.reason == f"revision r1 of {HOME} is carried over to {OTHER}"
+    assert step.reason == f"revision r1 of {HOME} is copied to {OTHER}"
     again = copies(case, replace(case, images=tuple(carried_over(plan).values())))
     assert not again.changes
     assert [step.reason for step in of_other(again)] == [f"current, as in {HOME}"]

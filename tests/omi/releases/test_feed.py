@@ -211,7 +211,7 @@ def test_an_external_omi_is_told_by_its_own_tags_and_never_by_the_profile() -> N
     external = {"verified": False, "adopted": True}
     (nothing,) = feed_of("alpine", [entry_of(spec, made.model_copy(update=external))]).images
     assert (nothing.digest, nothing.firmware, nothing.bootstrap, nothing.verified) == (None, None, None, ())
-    assert nothing.description == f"{spec.name}, made by another hand"
+    assert nothing.description == f"{spec.name}, made by someone else"
     other = {**external, "digest": "sha256:other", "made_by": "stack other (id 5)"}
     (theirs,) = feed_of("alpine", [entry_of(spec, made.model_copy(update=other))]).images
     assert (theirs.digest, theirs.firmware) == ("sha256:other", None)
