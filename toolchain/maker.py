@@ -53,23 +53,27 @@ class Makers:
 
     def _published(self, url: str, file: str) -> str:
         """The digest that the maker's own list gives for the file."""
-        with self._open(url) as answer:
-            text = _read(answer, url).decode("utf-8", "replace")
-        for line in text.splitlines():
+        for line in b"".join(self._chunks(url)).decode("utf-8", "replace").splitlines():
             words = line.split()
             if len(words) == 2 and words[1].lstrip("*") == file and len(words[0]) == 64:
                 return words[0].lower()
         raise UnavailableError(f"{url} names no digest for {file}")
 
     def _download(self, url: str, target: Path) -> str:
-        summary, end = hashlib.sha256(), time.monotonic() + DOWNLOAD_LIMIT_SECONDS
-        with self._open(url) as answer, target.open("wb") as file:
-            while chunk := _read(answer, url):
-                if time.monotonic() > end:
-                    raise UnavailableError(f"{url} did not come within {DOWNLOAD_LIMIT_SECONDS / 60:.0f} minutes")
+        summary = hashlib.sha256()
+        with target.open("wb") as file:
+            for chunk in self._chunks(url):
                 summary.update(chunk)
                 file.write(chunk)
         return summary.hexdigest()
+
+    def _chunks(self, url: str) -> Iterator[bytes]:
+        end = time.monotonic() + DOWNLOAD_LIMIT_SECONDS
+        with self._open(url) as answer:
+            while chunk := _read(answer, url):
+                if time.monotonic() > end:
+                    raise UnavailableError(f"{url} did not come within {DOWNLOAD_LIMIT_SECONDS / 60:.0f} minutes")
+                yield chunk
 
     def _open(self, url: str) -> HTTPResponse:
         _demand_tls(url)

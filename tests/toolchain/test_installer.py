@@ -186,6 +186,25 @@ def test_a_download_that_breaks_off_is_no_wrong_checksum(machine: Machine) -> No
     assert any("broke off: 996 bytes are missing" in line for line in machine.said)
 
 
+def test_a_list_of_checksums_that_comes_in_pieces_is_read_whole(machine: Machine, offered: Path) -> None:
+    name = "packer-plugin-outscale"
+    sums = (offered / f"{name}.sums").read_bytes()
+    pieces = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (sums[:40], sums[40:], b""))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + pieces)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        change(machine, name, checksums=f"http://127.0.0.1:{server.getsockname()[1]}/sums")
+        assert machine.origins("maker")[name] == "maker"
+        thread.join(5)
+
+
 def test_a_maker_whose_release_is_gone_is_like_an_unreachable_one(machine: Machine, offered: Path) -> None:
     write_go(machine.bin)
     (offered / "packer.archive").unlink()
