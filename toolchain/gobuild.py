@@ -50,7 +50,7 @@ def _module_digest(tool: Tool) -> str:
 
 
 def compile_tool(tool: Tool, go: Path, target: Path) -> None:
-    """Compile the program into the file `target`; the language host's shim comes to lie beside it."""
+    """Compile the program into the file `target`, with the shim beside it if it is the language host."""
     module = tool.go
     if module is None:
         raise ToolchainError(f"{tool.name} has no Go module")

@@ -120,19 +120,18 @@ class Store:
     def lock(self, say: Callable[[str], None], limit: float = LOCK_LIMIT_SECONDS) -> Iterator[None]:
         """Hold the store for one process; what an interrupted one left half-made is removed. Waits `limit` seconds."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "lock", timeout=0)
+        lock = FileLock(self.folder / "lock")
         try:
-            lock.acquire()
+            held = lock.acquire(timeout=0)
         except Timeout:
             say(f"waiting for another set-up that holds {lock.lock_file}")
             try:
-                lock.acquire(timeout=limit)
+                held = lock.acquire(timeout=limit)
             except Timeout:
                 raise ToolchainError(
                     f"{lock.lock_file} is held by another set-up for {limit / 60:.0f} minutes: end that one"
                 ) from None
-        with lock:
-            lock.release()  # `with` holds it once more
+        with held:
             for leftover in (*self.folder.glob(f"{_NEW}*"), *self.parts.glob(f"{_NEW}*")):
                 shutil.rmtree(leftover, ignore_errors=True)
             yield

@@ -5,7 +5,7 @@ Python packages are pinned in requirements.txt.
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 TOOLCHAIN = Path(__file__).resolve().parent
@@ -71,15 +71,6 @@ _PULUMI_FILES = ("pulumi", "pulumi-language-python", "pulumi-language-python-exe
 _PULUMI_VERSION = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 _COMMAND = "https://github.com/pulumi/pulumi-command/releases/download/v{version}"
 _OUTSCALE = "https://github.com/outscale/packer-plugin-outscale/releases/download/v{version}"
-_PULUMI_RELEASE = Archive(
-    "https://github.com/pulumi/pulumi/releases/download/v{version}/pulumi-v{version}-linux-{arch}.tar.gz",
-    # The maker's own: Formula/pulumi.rb of github.com/pulumi/homebrew-tap at 3.259.0.
-    {
-        "amd64": "94ba357acac23d01474084c4b00098dc0f7bc70ce13f34c777459254a5f718e5",
-        "arm64": "edc8327463a72160bb36cf82cf5062da9c8a244290a706d9980988e7bf486853",
-    },
-    arch_names={"amd64": "x64", "arm64": "arm64"},
-)
 
 # Equal to `pulumi` in requirements.txt: CLI and SDK are released and tested together. The newest release whose CLI the
 # Go module proxies serve and whose SDK PyPI has, so that a closed network can have the same one.
@@ -89,7 +80,15 @@ PULUMI = Tool(
     minimum="3.259.0",
     folder="bin",
     files=_PULUMI_FILES[:1],
-    archive=_PULUMI_RELEASE,
+    archive=Archive(
+        "https://github.com/pulumi/pulumi/releases/download/v{version}/pulumi-v{version}-linux-{arch}.tar.gz",
+        # The maker's own: Formula/pulumi.rb of github.com/pulumi/homebrew-tap at 3.259.0.
+        {
+            "amd64": "94ba357acac23d01474084c4b00098dc0f7bc70ce13f34c777459254a5f718e5",
+            "arm64": "edc8327463a72160bb36cf82cf5062da9c8a244290a706d9980988e7bf486853",
+        },
+        arch_names={"amd64": "x64", "arm64": "arm64"},
+    ),
     go=GoModule(
         "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         "3.259.0",
@@ -101,20 +100,15 @@ PULUMI = Tool(
 )
 # Comes with the CLI. The Go module proxies don't serve its module in this version: 3.75.0 is their newest, and it works
 # with CLI and SDK 3.259. It gets no runtime options, so it runs the `python3` that is first on PATH.
-LANGUAGE_HOST = Tool(
+LANGUAGE_HOST = replace(
+    PULUMI,
     name="pulumi-language-python",
-    version=PULUMI.version,
-    minimum=PULUMI.minimum,
-    folder="bin",
     files=_PULUMI_FILES[1:],
-    archive=_PULUMI_RELEASE,
     go=GoModule(
         "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
         "3.75.0",
         {_PULUMI_VERSION: "v3.75.0"},
     ),
-    asked="pulumi",
-    beside=_PULUMI_FILES,
 )
 # Equal to `pulumi-command` in requirements.txt: the engine wants the plugin in exactly the SDK's version. The Go module
 # proxies don't serve it, so toolchain/command_provider stands in where the maker can't be reached.
