@@ -75,7 +75,7 @@ def measure(program: ImageProgram) -> Parts:
     environment = {**program.environment, "PATH": f"{_wrapped(program, times)}:{program.environment['PATH']}"}
     begun, said = time.time(), list[tuple[float, str]]()
     with subprocess.Popen(
-        ["python3", "-m", "omi", "build"],
+        ["timeout", "--foreground", str(LIMIT), "python3", "-m", "omi", "build"],
         cwd=program.folder,
         env=environment,
         stdin=subprocess.PIPE,
@@ -88,9 +88,8 @@ def measure(program: ImageProgram) -> Parts:
         process.stdin.write(command.words["stdin"])
         process.stdin.close()
         said += ((time.time(), line) for line in process.stderr)
-        process.wait(LIMIT)
     if process.returncode:
-        raise SystemExit(f"the build failed:\n{''.join(line for _, line in said)}")
+        raise SystemExit(f"the build failed, or took more than {LIMIT} s:\n{''.join(line for _, line in said)}")
     started, ended = (float(line) for line in times.read_text(encoding="ascii").split())
     marks = [begun, started, ended, *(_when(stage, said) for stage in STAGES), time.time()]
     return Parts(*(after - before for before, after in pairwise(marks)))
