@@ -20,7 +20,7 @@ else
 	command -v "$python" >/dev/null || fail "$python is not on PATH: install Python 3.11 or newer"
 	version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || fail "$python does not run"
 	"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-		fail "$python is Python $version, but 3.11 or newer is needed: run \`make PYTHON=python3.11 tools\`, say"
+		fail "$python is Python $version, but 3.11 or newer is needed: name one, as in \`make PYTHON=python3.11 tools\`"
 	"$python" -c 'import ensurepip, venv' 2>/dev/null ||
 		fail "$python has no venv module: install it (Debian, Ubuntu: sudo apt-get install python$version-venv)"
 	rm -f "$stamp"

@@ -35,7 +35,7 @@ _CODES = {
 }
 _CODES_OF_FAULTS = {429: "SlowDown", 503: "SlowDown"}
 """Of a fault that names no code; that of any other status is InternalError."""
-_TOLD = ("etag", "last-modified", "content-range", "accept-ranges", "location")
+_KEPT = ("etag", "last-modified", "content-range", "accept-ranges", "location")
 
 
 class Oos:
@@ -80,7 +80,7 @@ class Oos:
         found = self._objects.request(
             caller.id, request.method, request.path, request.query, request.headers, request.body
         )
-        headers = tuple((name, value) for name, value in found.headers.items() if name in _TOLD)
+        headers = tuple((name, value) for name, value in found.headers.items() if name in _KEPT)
         return HttpAnswer(found.status, found.body, found.headers.get("content-type", ""), headers)
 
     def owns(self, account_id: str, bucket: str) -> bool:

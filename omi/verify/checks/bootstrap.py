@@ -21,7 +21,7 @@ def check_bootstrap(facts: Facts, expected: Expected) -> Iterator[str]:
         yield f"{wanted} set up the instance {known!r}, and this is {told!r}"
     name, told_name = facts.one("known_host_name"), facts.one("told_host_name").partition(".")[0]
     if not told_name:
-        yield "the metadata service tells no host name"
+        yield "the metadata service gives no host name"
     elif name.partition(".")[0] != told_name:
         yield f"the host name is {name!r} instead of {told_name!r}"
     if facts.one("key_taken") != "yes":
