@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Boot loader for BIOS, serial console, /etc/fstab.
-# Needs: FIRMWARE, DISK, ROOT, ROOT_UUID, KERNEL_FLAVOR, KERNEL_MODULES, INITFS_FEATURES. Leaves: a disk that boots by BIOS, if it shall.
+# Needs: FIRMWARE, DISK, ROOT, ROOT_UUID, KERNEL_FLAVOR, KERNEL_MODULES, INITFS_FEATURES. Leaves: a disk that boots by
+# BIOS, if it shall.
 
 set_up_boot() {
 	say_step "installing the boot loader"

@@ -73,10 +73,10 @@ def check_files(facts: Facts, _expected: Expected) -> Iterator[str]:
     if not facts.number("database"):
         yield "apk's database could not be looked at"
     if facts.is_booted and not facts.number("mounted" if facts.one("become") != "nobody" else "booted"):
-        yield "when this boot began is unknown, so that it can't be told what came with the image"
+        yield "when this boot began is unknown, so which files came with the image is, too"
     start = _start(facts)
     if 0 < facts.number("mounted") <= facts.number("database"):
-        yield "its clock is behind the build's, so that it can't be told what came with the image"
+        yield "its clock is behind the build's, so which files came with the image is unknown"
     old = [file for file in files if start is None or file.changed < start]
     for pattern, what in LEFTOVERS:
         yield from _named(f"it carries {what}", [file for file in old if file.is_leftover(pattern)])
