@@ -54,7 +54,7 @@ def measure(command: Sequence[str]) -> tuple[int, float, float]:
         while not done.wait(TICK):
             peak = max(peak, memory_kib(own))
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     begun = time.monotonic()
     code = subprocess.run(command, check=False).returncode
