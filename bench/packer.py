@@ -22,7 +22,7 @@ from bench.stacks import LIMIT, ImageProgram, sandbox_project
 
 OWN_GOAL, VERIFY_GOAL = 5.0, 20.0
 STAGES = ("booting a VM from", "booted in", "pressing the power button", "verified")
-"""What the program says when the OMI is registered, when it answers, after the probes and after its power-off."""
+"""Beginnings of the program's lines when the OMI is registered, answers, was probed, and is off again."""
 WRAPPER = """\
 #!/bin/sh
 # Notes when Packer's build begins and ends, in seconds of the epoch.
@@ -108,7 +108,7 @@ def _wrapped(program: ImageProgram, times: Path) -> Path:
 
 
 def _when(stage: str, said: list[tuple[float, str]]) -> float:
-    """When the program said it first."""
+    """The time of the program's first line that begins so."""
     found = next((at for at, line in said if line.partition(" s  ")[2].startswith(stage)), None)
     if found is None:
         raise SystemExit(f"the build did not say {stage!r}:\n{''.join(line for _, line in said)}")

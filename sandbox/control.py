@@ -69,7 +69,7 @@ class CallLog:
         self._next = 1
 
     def add(self, face: str, action: str, profile: str | None, status: int, started: float, request: Json) -> None:
-        """One more; `started` is of the clock that only rises."""
+        """Log one more call; `started` is a time of `time.monotonic`."""
         record = Record(time.time(), face, action, profile, status, round(time.monotonic() - started, 4), request)
         with self._guard:
             self._calls.append((self._next, record))

@@ -20,7 +20,7 @@ _FIXED = {"GOFLAGS": "-mod=readonly -buildvcs=false", "CGO_ENABLED": "0", "GOTOO
 
 
 def go_folder(tool: Tool) -> Path:
-    """Where its go.mod and go.sum are; go.sum is the checksum of all that goes into the program."""
+    """The folder of its go.mod and go.sum, which has the checksums of all that goes into the program."""
     return TOOLCHAIN / "go" / tool.name
 
 

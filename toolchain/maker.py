@@ -91,7 +91,7 @@ class Makers:
 
 
 def _read(answer: HTTPResponse, url: str) -> bytes:
-    """What has come so far (so that a drip meets the limit, too); empty at the end."""
+    """The bytes that have come so far (so that a drip meets the limit, too); empty at the end."""
     try:
         chunk = answer.read1(_CHUNK)
     except (OSError, HTTPException) as error:

@@ -1,4 +1,4 @@
-"""Where tools lie outside the checkout, and how they come there: whole, once, or not at all.
+"""The tools' place outside the checkout, where each is put whole, once, or not at all.
 
     <cache>/toolchain/parts/<name>-<digest>/   one tool as it was made: tree/ in the layout of the whole, part.json
     <cache>/toolchain/<key>/                   the parts of one choice, hard-linked together, with tools.json
@@ -26,7 +26,7 @@ _NEW = ".new-"
 
 @dataclass(frozen=True)
 class Label:
-    """What a part is; `main` is the program's place in the tree, `why` says where it is from and why from there."""
+    """Describes a part: `main` is the program's place in the tree, `why` says where it is from and why from there."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""Where a tool may come from, in the order in which it is tried."""
+"""The sources of a tool, in the order in which they are tried."""
 
 import hashlib
 import shutil
@@ -29,7 +29,7 @@ class Source:
     why: str
     fill: Callable[[Makers, Path], None]
     needs: Path | None = None
-    """What must be there for a part made earlier to work."""
+    """A file without which a part made earlier doesn't work."""
 
 
 @dataclass
@@ -140,7 +140,7 @@ def _installed(tool: Tool, found: Found) -> Source:
 
 
 def _places(tool: Tool, version: str, tree: Path) -> Iterator[Path]:
-    """Where the tool's files are to be in the tree; their folder is made."""
+    """The places of the tool's files in the tree; their folder is made."""
     for file in tool.files:
         path = tree / tool.place(file, version)
         path.parent.mkdir(parents=True, exist_ok=True)

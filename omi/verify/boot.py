@@ -35,7 +35,7 @@ _TEST_LINES = 5
 def verify_size(size: int) -> int:
     """GiB of the disk that an image of `size` GiB is verified on.
 
-    It is a quarter larger: on a disk hardly larger than the image one could not tell whether the root grew.
+    It is a quarter larger: on a disk hardly larger than the image one could not see whether the root grew.
     """
     return size + max(1, -(-size // 4))
 

@@ -24,7 +24,7 @@ class Request(Part):
 
 
 class BsuPart(Part):
-    """A `Bsu` of a block device mapping; sizes in GiB. The snapshot or the defaults say what is None, empty or 0."""
+    """A `Bsu` of a block device mapping; sizes in GiB. None, empty and 0 mean the snapshot's or the default."""
 
     delete_on_vm_deletion: bool | None = None
     iops: int | None = None

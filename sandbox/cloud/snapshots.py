@@ -89,7 +89,7 @@ def new_snapshot(
 
 
 def take_snapshot(cloud: Cloud, snapshot_id: str, write: Callable[[Path], object]) -> None:
-    """Background: have the content written to a file and take it over, then show the states."""
+    """Background: write the content to a file and import it, then go through the states."""
     with _copied(cloud, snapshot_id), tempfile.TemporaryDirectory(prefix="sandbox-import-") as folder:
         path = Path(folder) / "disk"
         write(path)

@@ -54,7 +54,7 @@ OURS: tuple[tuple[str, str], ...] = (
     ("lib/tiny-cloud/cloud/outscale/*", "tiny-cloud's provider for OUTSCALE"),
     ("usr/lib/tiny-cloud/cloud/outscale/*", "the same on a root whose /lib is merged into /usr"),
 )
-"""What an image's files differ in from their packages, as apk names them, and why: the table of docs/image-files.md."""
+"""Files, as apk names them, that differ from their packages', and why: the table of docs/image-files.md."""
 _SHOWN = 8
 
 
