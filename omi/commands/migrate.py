@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 
 from omi.atomic import write_atomically
+from omi.commands.stack import Parser
 from omi.errors import InputError, ProfileError
 from omi.profile.hocon import is_target, read_old_profile
 from omi.profile.load import load_profile
@@ -27,9 +27,9 @@ def migrate_profiles(arguments: Sequence[str]) -> int:
 
     Raises InputError: for a profile that can't be read, or a file that is there already; nothing is written then.
     """
-    parser = argparse.ArgumentParser(prog="python -m omi migrate", description=migrate_profiles.__doc__)
+    parser = Parser(prog="omi migrate")
     parser.add_argument("folder", type=Path, help="a checkout of the old tool")
-    parser.add_argument("profiles", nargs="*", help="target profiles, by name (default: all)")
+    parser.add_argument("profiles", nargs="*", default=[], help="target profiles, by name (default: all)")
     given = parser.parse_args(arguments)
     base = _our_layers()
     done = [migrate(read_old_profile(path), given.folder, base) for path in _targets(given.folder, given.profiles)]

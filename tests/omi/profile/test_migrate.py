@@ -138,6 +138,8 @@ def test_a_folder_without_old_profiles_is_refused(old: Path) -> None:
         migrate_profiles([str(old / "scripts")])
     with pytest.raises(InputError, match="has no profile shop; there are: web"):
         migrate_profiles([str(old), "shop"])
+    with pytest.raises(InputError, match=r"^omi migrate: .*folder; see `python3 -m omi migrate --help`"):
+        migrate_profiles([])
 
 
 @pytest.mark.skipif(not ANCESTOR.is_dir(), reason="the old tool's own profiles are not beside this checkout")
