@@ -23,8 +23,8 @@ def recover(arguments: Sequence[str]) -> int:
     Raises InputError if it isn't clear whose images they are or if there is none, and what survey_stack raises.
     """
     parser = parser_of("recover")
-    parser.add_argument("images", metavar="IMAGE", nargs="*", help="only these, by name; none means all")
-    parser.add_argument("--stack-id", help="the lost state's id, as the images' tag `stack-id` says")
+    parser.add_argument("images", metavar="IMAGE", nargs="*", default=[], help="only these, by name; none means all")
+    parser.add_argument("--stack-id", help="the lost state's id, the value of the images' tag `stack-id`")
     parser.add_argument("--yes", action="store_true", help="write it into the stack's config, for `pulumi up` to do")
     given = parser.parse_args(arguments)
     settings, held = read_stack(given.stack)
@@ -35,13 +35,12 @@ def recover(arguments: Sequence[str]) -> int:
     seen = survey_stack(settings, Held(owner, held.ledger, held.memory))
     plan = plan_stack(settings, held.ledger, seen)
     found = {step.name for step in plan.of(Action.RECOVER)}
-    if missing := sorted(set(given.images) - found) or not found:
-        which = ", ".join(missing) if isinstance(missing, list) else "none"
-        reasons = "; ".join(each for each in plan.warnings if each.startswith("recover: ami-"))
-        raise InputError(
-            f"recover: {which}: the account holds no verified image of the stack id {stack_id} by that name that this "
-            f"state lacks{'; ' if reasons else ''}{reasons}"
-        )
+    missing = sorted(set(given.images) - found)
+    if missing or not found:
+        named = f" named {', '.join(missing)}" if missing else ""
+        reasons = [each for each in plan.warnings if each.startswith("recover: ami-")]
+        none = f"recover: the account holds no verified image{named} of the stack id {stack_id} that this state lacks"
+        raise InputError("; ".join([none, *reasons]))
     print(render_table(plan))
     if given.yes:
         names = {f".images[{index}]": name for index, name in enumerate(asked.images)}
@@ -67,6 +66,6 @@ def _stack_id(settings: Settings, held: Held, given: str | None) -> str:
         return next(iter(found))
     known_ids = ", ".join(f"{stack_id} ({count} images)" for stack_id, count in sorted(found.items())) or "none"
     raise InputError(
-        f"stack {held.owner.stack!r}: its state holds no id, and its name doesn't make one clear; "
+        f"stack {held.owner.stack!r}: its state holds no id, and its name doesn't lead to exactly one; "
         f"give --stack-id; verified images of this project and stack bear: {known_ids}"
     )

@@ -107,7 +107,7 @@ def test_a_state_with_an_id_recovers_its_own_alone(person: Person) -> None:
     assert code == 0, said
     assert person.written == {"recover.stack_id": OWNER.stack_id, "recover.images[0]": OLD.name}
     code, said = person.recover(OLD.name, "alpine-r9", "--yes")
-    assert (code, "recover: alpine-r9: " in said) == (2, True)
+    assert (code, "no verified image named alpine-r9 of the stack id" in said) == (2, True)
 
 
 def test_an_empty_state_takes_the_recovered_id_and_another_refuses_it() -> None:
