@@ -10,7 +10,7 @@ from omi.places import PROFILES
 from omi.planning import plan_stack
 from omi.preflight import check_before_building
 from omi.profile.record import record_releases
-from omi.releases import export_ledger, told_of_unheld
+from omi.releases import export_ledger, unheld_lines
 from omi.report import render_table
 from omi.settings import Settings
 from omi.survey import survey_stack
@@ -21,7 +21,7 @@ with clean_errors():
     held = read_state(stack_resources(), pulumi.get_project(), pulumi.get_stack(), settings.recovered_id)
     seen = survey_stack(settings, held, connecting)
     plan = plan_stack(settings, held.ledger, seen)
-    for text in (render_table(plan), *told_of_unheld(settings, held.ledger)):
+    for text in (render_table(plan), *unheld_lines(settings, held.ledger)):
         pulumi.log.info(text)
     for why in seen.unreached.values():
         pulumi.log.warn(why)

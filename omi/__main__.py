@@ -38,7 +38,7 @@ once for each image, 0.54 s instead of 0.36 s to start."""
 
 
 _OF_PULUMI = {"adopt", "build", "update", "delete", "supervise"}
-"""What people don't run."""
+"""Commands that Pulumi runs, not people."""
 CLOSED_PIPE = 141
 """Exit code where nobody reads the output any more: a shell's for a program that SIGPIPE ended."""
 

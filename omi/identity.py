@@ -50,7 +50,7 @@ class Identity:
 
     @property
     def description(self) -> str:
-        """The description of an OMI in the making: its build id tells one that has no tags yet from a foreign one."""
+        """The description of an OMI in the making: its build id identifies one that has no tags yet."""
         return self.described(verified=False)
 
     def described(self, *, verified: bool) -> str:
@@ -68,9 +68,9 @@ class Identity:
         """On the OMI alone, while it is being withdrawn."""
         if self.spec.withdrawal is None:
             return {}
-        told = self.spec.withdrawal.model_dump(mode="json", exclude_none=True)
+        days = self.spec.withdrawal.model_dump(mode="json", exclude_none=True)
         access = {"access": str(self.spec.access)} if self.spec.stage is Stage.PRIVATE else {}
-        return {"stage": self.spec.stage.value, **told, **_fitting(access)}
+        return {"stage": self.spec.stage.value, **days, **_fitting(access)}
 
     @property
     def run_tags(self) -> Mapping[str, str]:

@@ -149,7 +149,7 @@ class ImageSpec(_Wire):
     """The packages that were newer than those of the image before it, `name=version`, sorted. None of these versions
     makes it stale, even if apk doesn't install them."""
     bootstrap: str | None
-    """What sets up a new VM of it (omi.profile.model.Build); None where nobody knows."""
+    """The program that sets up a new VM of it (omi.profile.model.Build); None if that isn't known."""
     access: Access
     """Who may launch it while it isn't private by its withdrawal."""
     withdrawal: Withdrawal | None
@@ -168,7 +168,7 @@ class ImageSpec(_Wire):
 
     @property
     def target(self) -> Build:
-        """What its content is to be; StateError where only what keeps it is known."""
+        """The build that it is made of; StateError if only what keeps it is known."""
         return self._recipe.build
 
     @property

@@ -58,12 +58,14 @@ class ImageOutput(_Told):
     created: datetime = Field(description="UTC.")
     volume_size: int = Field(description="GiB.")
     used_bytes: int | None = Field(description="What its root filesystem holds after the build.")
-    digest: str | None = Field(description="Of all that decides its content; of an external OMI as its own tags say.")
+    digest: str | None = Field(
+        description="Of all that decides its content; for an external OMI, the one in its own tags."
+    )
     stage: Stage = Field(description="current, or how far its withdrawal is: deprecated, private.")
-    access: LaunchAccess | None = Field(description="As of this stage; null of an external OMI, whose maker decides.")
+    access: LaunchAccess | None = Field(description="As of this stage; null for an external OMI, whose maker decides.")
     removal: date | None = Field(description="The first day on which it may be deregistered, where that is known.")
     made_by: str | None = Field(
-        description="The stack that made an external OMI, as its tags say, or `unknown`; null of the stack's own.",
+        description="The stack that made an external OMI, by its tags, or `unknown`; null for an image of this stack.",
     )
     regions: dict[str, RegionOutput] | None = Field(
         description="By Region, the one above included; null where the stack has one alone.",
@@ -87,8 +89,8 @@ class Outputs(_Told):
 
 
 def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
-    """What is told of one image in its Region, as JSON has it: the fields of LatestOutput (`regions` is null), and
-    those of the record that are told by Region alone (_BY_REGION), where they are known.
+    """One image in its Region as JSON: the fields of LatestOutput (`regions` is null), and those of the record that
+    outputs have by Region alone (_BY_REGION), if they are known.
     """
     access, withdrawal = spec.launch_access, spec.withdrawal
     told = LatestOutput(

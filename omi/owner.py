@@ -27,7 +27,7 @@ def new_claim() -> str:
 
 
 def taking_back(image: str) -> str:
-    """What to do where this stack's record shall hold the image again."""
+    """The cure for a foreign claim, if this stack's record shall hold the image again."""
     return f"if this stack shall hold it, run `python -m omi claim -s STACK '{image}'`"
 
 
@@ -74,7 +74,7 @@ def build_id_of(owner: Owner, name: str) -> str:
 
 
 def working_name(name: str, build_id: str) -> str:
-    """What an OMI is called until it may have its own name."""
+    """The name of an OMI until it may have its own."""
     return f"{name[:100]}-{build_id}"
 
 

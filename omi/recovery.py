@@ -1,4 +1,4 @@
-"""Images of the stack's own that its state has lost: the account says all that keeps them."""
+"""Images of the stack's own that its state has lost: the account has all that keeps them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[
             warnings.append(f"recover: {image.omi} ({image.name}) is left: its build id is not the one of its name")
             continue
         if not image.verified:
-            warnings.append(f"recover: {image.omi} ({image.name}) is left: nothing says that it was verified")
+            warnings.append(
+                f"recover: {image.omi} ({image.name}) is left: neither tag nor description marks it as verified"
+            )
             continue
         try:
             found.append(_as_held(image, account.account or "", region, settings))
@@ -56,10 +58,10 @@ def _as_held(image: AccountImage, account: str, region: Region, settings: Settin
 
 
 def _spec(image: AccountImage, cloud: CloudAccess, releases_dir: str, resource: str | None) -> ImageSpec:
-    """What keeps it; ValidationError where a tag is missing or wrong."""
+    """The spec that keeps it, of its tags; ValidationError if one is missing or wrong."""
     tags = image.tags
-    told = {key: tags[key] for key in Withdrawal.model_fields if key in tags}
-    withdrawal = Withdrawal.model_validate(told) if "stage" in tags else None
+    given = {key: tags[key] for key in Withdrawal.model_fields if key in tags}
+    withdrawal = Withdrawal.model_validate(given) if "stage" in tags else None
     is_private = withdrawal is not None and withdrawal.stage is Stage.PRIVATE
     needed = ("project", "stack", "profile", "build", "arch", "release", "revision", "digest")
     owner = Owner(tags.get("project", ""), tags.get("stack", ""), tags[STACK_ID])
@@ -83,9 +85,9 @@ def _spec(image: AccountImage, cloud: CloudAccess, releases_dir: str, resource: 
 
 
 def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
-    """The plan with these told as what they are: taken in as they are, whatever is to become of them later.
+    """The plan with these recovered as they are: other changes follow in a later update.
 
-    In the same update no image of their builds goes, since nothing of them is in state yet.
+    No image of their builds is pruned in this one, since state holds none of them yet.
     """
     by_name = {image.name: image for image in images}
     builds = {image.build for image in images}
@@ -104,7 +106,7 @@ def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
 
 
 def warnings_of(settings: Settings, seen: Survey, plan: Plan, *, is_empty: bool) -> Iterator[str]:
-    """That there is nothing to recover, or that an empty state may be one that lost its images."""
+    """Warn if there is nothing left to recover, or if an empty state may have lost its images."""
     if settings.recover is not None:
         if not plan.of(Action.RECOVER):
             yield "recover: there is nothing to recover any more: take it out by `pulumi config rm recover`"
@@ -118,7 +120,7 @@ def warnings_of(settings: Settings, seen: Survey, plan: Plan, *, is_empty: bool)
 
 
 def lost_stacks(seen: Survey) -> dict[str, int]:
-    """How many verified images bear the names of this project and stack, by stack id, but for its own."""
+    """The number of verified images that bear this project's and stack's names, by stack id, without the own id."""
     own = seen.owner
     return Counter(
         image.tags[STACK_ID]

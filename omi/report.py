@@ -50,7 +50,7 @@ def _rows(step: Step) -> Iterator[tuple[str, ...]]:
 
 
 def totals(plan: Plan) -> str:
-    """What is to be done, in one line."""
+    """The plan in one line."""
     actions = Counter(step.action for step in plan.steps if not step.updates)
     changes = Counter(change.kind for step in plan.steps for change in step.changes)
     told = [(actions[action], action.value) for action in _ORDER]

@@ -111,7 +111,7 @@ def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:
     pairs = [word for path, value in values.items() for word in ("--plaintext", f"{PROJECT}:{key}{path}={value}")]
     done = _run(["pulumi", "config", "set-all", "--stack", stack, "--path", *pairs])
     if done.returncode:
-        raise SettingsError(f"stack {stack!r}: {key} not written: {_told(done)}")
+        raise SettingsError(f"stack {stack!r}: {key} not written: {_error_of(done)}")
 
 
 def empty_state(stack: str) -> None:
@@ -121,14 +121,14 @@ def empty_state(stack: str) -> None:
     """
     done = _run(["pulumi", "state", "delete", "--all", "--force", "--yes", "--stack", stack])
     if done.returncode:
-        raise StateError(f"stack {stack!r}: its state was not emptied: {_told(done)}")
+        raise StateError(f"stack {stack!r}: its state was not emptied: {_error_of(done)}")
 
 
 def exported_state(stack: str) -> dict[str, Any]:
     """The stack's state by `pulumi stack export`: its deployment as JSON; raises ToolError or StateError."""
     done = _run(["pulumi", "stack", "export", "--stack", stack])
     if done.returncode:
-        raise StateError(f"stack {stack!r}: {_told(done)}")
+        raise StateError(f"stack {stack!r}: {_error_of(done)}")
     return deployment_of(done.stdout, stack)
 
 
@@ -139,7 +139,7 @@ def backend_url() -> str:
         return str(read_json(done.stdout)["url"])
     except (ValueError, KeyError, TypeError) as error:
         raise StateError(
-            f"Pulumi's backend: {_told(done)}; set PULUMI_BACKEND_URL to one that can be reached"
+            f"Pulumi's backend: {_error_of(done)}; set PULUMI_BACKEND_URL to one that can be reached"
         ) from error
 
 
@@ -155,7 +155,7 @@ def deployment_of(text: str, stack: str) -> dict[str, Any]:
     return deployment
 
 
-def _told(done: subprocess.CompletedProcess[str]) -> str:
+def _error_of(done: subprocess.CompletedProcess[str]) -> str:
     """The error that pulumi ended with; libraries in it may print warnings of their own after that."""
     lines = done.stderr.strip().splitlines() or ["no message"]
     return next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1]).removeprefix("error: ")

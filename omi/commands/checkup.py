@@ -1,6 +1,6 @@
-"""What the doctor checks of a stack: this machine, its state, the mirror, and the account of each Region.
+"""The doctor's checks of a stack: this machine, its state, the mirror, and the account of each Region.
 
-What one check finds out, later ones use. Where it finds nothing, they are not checked, and all others still are.
+A check may use what an earlier one found. If that failed, it ends as not checked, and the others still run.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class Checkup:
         if denied := denied_calls(self._cloud(region), calls):
             files = POLICY if denied[0].removeprefix("api:") not in COPY_CALLS else COPY_POLICY
             raise CredentialsError(f"the key may not call {', '.join(denied)}: allow it in the EIM policy ({files})")
-        return f"all {len(calls)} calls of the EIM policy are allowed, as DryRun says"
+        return f"all {len(calls)} calls of the EIM policy are allowed, by DryRun"
 
     def _source(self, settings: Settings, region: str) -> str:
         if not _builds_in(settings, region):
@@ -269,7 +269,7 @@ class Checkup:
         if not made:
             return "nothing is to be built here"
         if unread := sorted(wanted.keys() - {quota.name for quota in quotas}):
-            raise Doubt(f"ReadQuotas doesn't say {', '.join(unread)}: see in Cockpit whether these have room")
+            raise Doubt(f"ReadQuotas has no {', '.join(unread)}: see in Cockpit whether there is room")
         return (
             f"room for what {len(made)} images take, {at_once} at a time: {wanted['vm_limit']} VMs, "
             f"{wanted['volume_size_limit']} GiB, {len(made)} snapshots, {len(made)} OMIs"

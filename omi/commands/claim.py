@@ -1,4 +1,4 @@
-"""`claim`: makes an image's tag in the account say again that this stack's record holds it."""
+"""`claim`: gives an OMI back to the record of this stack, by its tag in the account."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def claim(arguments: Sequence[str]) -> int:
     image = _find(held.ledger, given.image)
     record = image.record
     if record.claim is None:
-        raise InputError(f"{record.omi} ({record.name}): was not made by this stack, so it can't hold it")
+        raise InputError(f"{record.omi} ({record.name}): was not made by this stack, so it has no claim to write")
     cloud = Cloud.connect(image.spec.cloud)
     omi = find_held(cloud, record)
     if omi is None:

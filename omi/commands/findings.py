@@ -26,7 +26,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was checked (of which Region, where it is of one), how good it is, and what to do."""
+    """The result of one check, in a Region if it is of one; `text` is what was found and what to do."""
 
     check: str
     region: str | None
@@ -46,7 +46,7 @@ class NotChecked(Doubt):
 
 
 def find(check: str, region: str | None, limit: float, work: Callable[[], str]) -> Finding:
-    """What `work` says is good, what it raises is not. It takes at most `limit` seconds."""
+    """Run `work` for at most `limit` seconds: the text that it returns is good, an error that it raises is not."""
     level = Level.ERROR
     try:
         text, level = within(limit, work), Level.GOOD

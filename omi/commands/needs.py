@@ -1,4 +1,4 @@
-"""What a plan takes of the account's quotas while its images are made."""
+"""The quotas that a plan's images need while they are made."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from omi.errors import InputError, PlanError
 from omi.held import Held, read_state
 from omi.ledger import resources_of_export
 from omi.planning import plan_stack
-from omi.releases import export_ledger, forget_unheld, told_of_unheld
+from omi.releases import export_ledger, forget_unheld, unheld_lines
 from omi.report import plan_json, render_table
 from omi.settings import Settings
 from omi.show import render_images
@@ -39,7 +39,7 @@ def releases(arguments: Sequence[str]) -> int:
     settings, held = read_stack(given.stack)
     ledger = held.ledger
     lines = forget_unheld(settings, ledger, given.forget) + export_ledger(settings, ledger)
-    for line in (*lines, *told_of_unheld(settings, ledger)):
+    for line in (*lines, *unheld_lines(settings, ledger)):
         print(line)
     print(f"{settings.releases_dir}: {len(ledger.images)} images written")
     return 0
@@ -52,7 +52,7 @@ def plan(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     settings, held = read_stack(given.stack)
     made = plan_stack(settings, held.ledger, survey_stack(settings, held))
-    print(plan_json(made) if given.json else "\n".join([render_table(made), *told_of_unheld(settings, held.ledger)]))
+    print(plan_json(made) if given.json else "\n".join([render_table(made), *unheld_lines(settings, held.ledger)]))
     return PlanError.exit_code if made.refused else 0
 
 

@@ -30,7 +30,7 @@ from omi.stack_lock import hold_stack
 
 @dataclass(frozen=True)
 class _Found:
-    """What is left in one Region."""
+    """The leftovers of one Region."""
 
     region: Region
     search: Search
@@ -39,7 +39,7 @@ class _Found:
 
     @property
     def going(self) -> tuple[Leftover, ...]:
-        """What would be removed."""
+        """The things that would be removed."""
         return tuple(each for each in self.things if not each.stays)
 
 
@@ -71,7 +71,7 @@ def sweep(arguments: Sequence[str]) -> int:
 
 
 def _read(given: argparse.Namespace, *, pending: bool = True) -> Held:
-    """What state holds; with `pending`, the rest of an interrupted update in it is no sign of one that runs."""
+    """The stack's state; with `pending`, an interrupted update's rest in it is no sign of one that runs."""
     deployment = exported_state(given.stack)
     held = read_state(resources_of_export(deployment), PROJECT, given.stack)
     if not pending and deployment.get("pending_operations"):
@@ -133,7 +133,7 @@ def _show(found: Sequence[_Found]) -> None:
 
 
 def _only(found: _Found, listed: set[tuple[str, str, str]]) -> _Found:
-    """What was listed before, too."""
+    """The Region with those of its things alone that were listed before, too."""
     return replace(
         found, things=tuple(left for left in found.going if (found.region.name, left.kind, left.id) in listed)
     )

@@ -73,7 +73,7 @@ def clock_error(url: str, headers: Mapping[str, str]) -> CredentialsError | None
 
 
 def seconds_ahead(headers: Mapping[str, str]) -> float | None:
-    """How far this machine's clock is ahead of the one of a server that just answered so; None where it didn't say."""
+    """How far this machine's clock is ahead of a server's, by its answer just now; None if that has no date."""
     try:
         theirs = parsedate_to_datetime(next(value for name, value in headers.items() if name.lower() == "date"))
     except (StopIteration, ValueError):

@@ -1,4 +1,4 @@
-"""What builds left in an account: found kind by kind, and removed where it is proved to be theirs."""
+"""Leftovers of builds in an account: found kind by kind, and removed where it is proved to be theirs."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> lis
         if ours or (mark is None and bucket.startswith(names) and not store.keys(bucket)):
             found.append(Leftover("bucket", bucket, run, "left by a copy to another Region"))
         elif run:
-            why = f"says that it is this stack's, but its name does not: {_BY_HAND}"
+            why = f"bears this stack's mark, but not its name: {_BY_HAND}"
             found.append(Leftover("bucket", bucket, run, why, stays=True))
     return found
 

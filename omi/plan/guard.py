@@ -1,4 +1,4 @@
-"""What a plan may not do, whoever asks: it is refused, or waits."""
+"""Limits of every plan: a step beyond them is refused, or waits."""
 
 from __future__ import annotations
 

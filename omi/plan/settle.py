@@ -51,7 +51,7 @@ class Settler:
         return account is not None and omi not in account.by_omi and omi not in account.missing
 
     def _foreign_claim(self, image: LedgerImage) -> str | None:
-        """What the OMI's tag says, where that is another record's claim."""
+        """The claim in the OMI's tag, if it is another record's."""
         seen = self.account.by_omi.get(image.record.omi) if self.account is not None else None
         found = seen.tags.get(CLAIM) if seen is not None else None
         return None if image.record.adopted or found == image.record.claim else found

@@ -192,7 +192,7 @@ def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Ac
 
 def _changes(request: Request, newest: LedgerImage) -> str:
     recipe, same = newest.spec.recipe, newest.spec.digest == request.digest
-    changed = changed_content(recipe.build, request.build) if recipe else "other content than the profile says"
+    changed = changed_content(recipe.build, request.build) if recipe else "other content than the profile's"
     content = [] if same else [changed]
     return "; ".join([*content, *filter(None, [named(newer_packages(newest, request.offer))])])
 

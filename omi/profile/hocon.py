@@ -30,7 +30,7 @@ class OldBuild:
     name: str
     values: Mapping[str, Any]
     version_values: Mapping[str, Any]
-    """What `version/VERSION` says by itself; empty where there is no such file."""
+    """The values of `version/VERSION` alone; empty if there is no such file."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class OldProfile:
 
 
 def is_target(path: Path) -> bool:
-    """Whether a file looks like a target profile: it has a map BUILDS. Raises InputError if it can't be read."""
+    """Whether a file is a target profile, by its map BUILDS. Raises InputError if it can't be read."""
     return _BUILDS.search(_read(path)) is not None
 
 

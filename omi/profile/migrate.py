@@ -31,7 +31,7 @@ _FOLLOWS = {
 _AWS_ONLY = {"ena", "nvme", "nvme_core.io_timeout=4294967295"}
 """Names of AWS's disks and network cards. OUTSCALE's are virtio."""
 _OLD_SERVICES = {"eth-eni-setup", "tiny-ec2-bootstrap"}
-"""What tiny-cloud does now."""
+"""Services whose work tiny-cloud does now."""
 _WITHOUT: dict[str, str] = {
     "encrypt": "OUTSCALE doesn't encrypt OMIs",
     "regions": "name OUTSCALE's Regions in the stack's setting `regions`",
@@ -61,7 +61,7 @@ class Migration:
     files: dict[str, Path] = field(default_factory=dict)
     """Files to copy: path below the folder of profiles to where they are."""
     notes: dict[str, list[str]] = field(default_factory=dict)
-    """What has no counterpart and why, with the builds that it concerns."""
+    """The builds that each note concerns, by the note: what has no counterpart, and why."""
 
     def note(self, text: str, build: str) -> None:
         """Report something of one build; what several builds share is one note."""

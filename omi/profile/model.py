@@ -21,7 +21,7 @@ _BOOT_MODES: dict[Firmware, tuple[BootMode, ...]] = {
 }
 
 _NAMING = frozenset({"profile", "name", "version"})
-"""Keys of a build that say which one it is."""
+"""Keys of a build that identify it."""
 
 
 def firmware_of(boot_modes: Collection[str]) -> Firmware | None:
@@ -126,7 +126,7 @@ class Build(_Model):
     tests: dict[str, str] = {}
     """The profile's own checks: name to a script's path relative to the folder of profiles."""
     setup_files: dict[str, SetupFile] = {}
-    """What the three above name, by path relative to the folder of profiles."""
+    """The files that these three name, by path relative to the folder of profiles."""
     bootstrap: Literal["tiny-cloud", "cloud-init"] = "tiny-cloud"
     """The program that sets up a new instance from the metadata service."""
     firmware: Firmware = "bios"
@@ -147,8 +147,8 @@ class Build(_Model):
     def of_state(cls, value: object) -> Self:
         """The build that an image in state was made of, whichever version wrote it.
 
-        What makes an image must not keep it from being planned, updated or deleted: what can't be read of it is only
-        named in `unread`. Raises ValidationError where it doesn't say which build it is.
+        An image stays plannable, updatable and deletable even if its build can't be read whole: such keys are only
+        named in `unread`. Raises ValidationError if the keys that identify the build are missing.
         """
         try:
             return cls.model_validate(value)

@@ -4,6 +4,6 @@ They are written after every build and prune, and from the ledger. An image leav
 forgotten by name: a ledger that lacks it takes nothing out.
 """
 
-from omi.releases.store import export_ledger, forget, forget_unheld, record, told_of_unheld
+from omi.releases.store import export_ledger, forget, forget_unheld, record, unheld_lines
 
-__all__ = ["export_ledger", "forget", "forget_unheld", "record", "told_of_unheld"]
+__all__ = ["export_ledger", "forget", "forget_unheld", "record", "unheld_lines"]

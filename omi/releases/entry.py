@@ -137,7 +137,7 @@ def with_entries(entries: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
     """The entries with the new ones put in; an OMI of the same build and name keeps its other Regions' artifacts.
 
     An OMI never changes, so what was known of it stays where the new entry doesn't know. What was measured may differ
-    between Regions: the first by name tells it, so that the same is told whichever stack wrote last.
+    between Regions: the first by name counts, so that the entry is the same whichever stack wrote last.
     """
     told = {_key(entry): entry for entry in entries}
     for entry in new:

@@ -1,4 +1,4 @@
-"""What the releases files and the documents beside them know of an image, for a record that is made anew."""
+"""Facts of an image from the releases files and the documents beside them, for a record that is made anew."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def forget_unheld(settings: Settings, ledger: Ledger, names: Collection[str]) ->
 
 
 def export_ledger(settings: Settings, ledger: Ledger) -> list[str]:
-    """Bring into the files what the stack's state says; images that it lacks stay as they are.
+    """Bring the images in the stack's state into the files; images that it lacks stay as they are.
 
     Written are the stack's profile and every other that the state holds images of.
     """
@@ -74,7 +74,7 @@ def export_ledger(settings: Settings, ledger: Ledger) -> list[str]:
     return list(dict.fromkeys(told))
 
 
-def told_of_unheld(settings: Settings, ledger: Ledger) -> list[str]:
+def unheld_lines(settings: Settings, ledger: Ledger) -> list[str]:
     """A line about the images that the files name and the stack's state lacks; none where there is no such image."""
     names = sorted({entry.name for entry, _ in _unheld(settings, ledger)})
     if not names:

@@ -156,7 +156,7 @@ class Verification:
             self.note(f"test {name}: exit code {answer.exit_code}\n{text}")
             if answer.exit_code:
                 last = " | ".join(line.strip() for line in text.splitlines()[-_TEST_LINES:] if line.strip())
-                yield f"the profile's test {name} failed with exit code {answer.exit_code}: {last or 'it said nothing'}"
+                yield f"the profile's test {name} failed with exit code {answer.exit_code}: {last or 'no output'}"
 
     def _is_stub(self, greeting: str) -> bool:
         """A stub answers what was recorded of another image, so nothing that it says counts."""

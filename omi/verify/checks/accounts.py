@@ -11,7 +11,7 @@ def check_accounts(facts: Facts, expected: Expected) -> Iterator[str]:
     """No account has a password, and the only key is the one that the metadata service told."""
     passwords = facts.values.get("password", ())
     if not passwords and facts.one("become") != "nobody":
-        yield "the accounts' passwords could not be looked at"
+        yield "the accounts' passwords could not be read"
     for line in passwords:
         name, _, kind = line.rpartition(" ")
         if kind == "empty":
@@ -19,7 +19,7 @@ def check_accounts(facts: Facts, expected: Expected) -> Iterator[str]:
         elif kind != "none":
             yield f"{name} has a password"
     if not facts.number("homes"):
-        yield "the accounts' SSH keys could not be looked at"
+        yield "the accounts' SSH keys could not be read"
     for line in facts.values.get("authorized_key", ()):
         file, _, key = line.partition(":")
         if facts.is_booted and expected.key and expected.key not in key:

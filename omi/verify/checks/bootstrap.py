@@ -25,4 +25,4 @@ def check_bootstrap(facts: Facts, expected: Expected) -> Iterator[str]:
     elif name.partition(".")[0] != told_name:
         yield f"the host name is {name!r} instead of {told_name!r}"
     if facts.one("key_taken") != "yes":
-        yield "the key that the metadata service tells is not among the user's authorized keys"
+        yield "the key that the metadata service gives is not among the user's authorized keys"

@@ -10,7 +10,7 @@ from omi.verify.facts import Expected, Facts
 OURS: tuple[tuple[str, str], ...] = (
     ("boot/ldlinux.*", "the boot loader for BIOS: `extlinux --install /boot`"),
     ("boot/grub/*", "the menu for UEFI, by `grub-mkconfig`"),
-    ("etc/alpine-omi-release", "says what the image is: profile, revision, package indexes"),
+    ("etc/alpine-omi-release", "the image: its profile, revision, package indexes"),
     ("etc/apk/arch", "apk's own"),
     ("etc/apk/world", "apk's own: the profile's `packages`"),
     ("etc/apk/keys/*.rsa.pub", "the profile's `keys`; others that alpine-keys brings are taken out"),

@@ -69,9 +69,9 @@ def check_files(facts: Facts, _expected: Expected) -> Iterator[str]:
     """Nothing of the build is left in the image, and no file gives rights away."""
     files = list(_files(facts))
     if not files:
-        yield "the files of the root could not be looked at"
+        yield "the files of the root could not be read"
     if not facts.number("database"):
-        yield "apk's database could not be looked at"
+        yield "apk's database could not be read"
     if facts.is_booted and not facts.number("mounted" if facts.one("become") != "nobody" else "booted"):
         yield "when this boot began is unknown, so which files came with the image is, too"
     start = _start(facts)

@@ -11,7 +11,7 @@ def check_kernel(facts: Facts, expected: Expected) -> Iterator[str]:
     """Options and modules are on the kernel's command line, and the initramfs has the features."""
     words = facts.one("kernel_command_line").split()
     if not words:
-        yield "the kernel's command line could not be looked at"
+        yield "the kernel's command line could not be read"
     for option in expected.build.kernel_options:
         if option not in words:
             yield f"the kernel was started without {option}"

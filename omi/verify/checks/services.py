@@ -30,6 +30,6 @@ def check_services(facts: Facts, expected: Expected) -> Iterator[str]:
     for level, name in sorted(set(states) - wanted):
         yield f"service {name} ({level}) is not the profile's: name it in services"
     if facts.one("crashes_seen") != "yes" and facts.one("become") != "nobody":
-        yield "whether services have crashed could not be looked at"
+        yield "whether services have crashed could not be read"
     for name in facts.values.get("crashed", ()):
         yield f"service {name} has crashed"

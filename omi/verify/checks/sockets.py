@@ -14,7 +14,7 @@ _EPHEMERAL = 32768  # net.ipv4.ip_local_port_range begins here: a client's socke
 def check_sockets(facts: Facts, expected: Expected) -> Iterator[str]:
     """Nothing listens but sshd and what the profile says; DHCP and clients' own sockets are not servers."""
     if not facts.values.get("socket"):
-        yield "the sockets could not be looked at"
+        yield "the sockets could not be read"
     said = set()
     for line in facts.values.get("socket", ()):
         parts = line.split()

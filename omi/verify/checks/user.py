@@ -16,9 +16,9 @@ def check_user(facts: Facts, expected: Expected) -> Iterator[str]:
     for program in sorted(ways - wanted):
         yield f"the user becomes root by {program}, though privileges says {expected.build.privileges}"
     if not facts.one("become"):
-        yield "whether the user becomes root could not be looked at"
+        yield "whether the user becomes root could not be read"
     if not facts.one("groups"):
-        yield "the user's groups could not be looked at"
+        yield "the user's groups could not be read"
     in_wheel = "wheel" in facts.one("groups").split()
     if wanted and facts.one("groups") and not in_wheel:
         yield "the user is not in the group wheel"

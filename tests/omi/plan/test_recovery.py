@@ -119,7 +119,7 @@ def test_an_unverified_image_is_named_and_left() -> None:
     tags = {key: value for key, value in image.tags.items() if key != VERIFIED}
     lost = plan(in_account(OLD), replace(image, tags=tags, description=Identity(NEW.spec).description))
     assert outcome(lost)[OLD.name] == "recover"
-    said = f"{image.omi} ({image.name}) is left: nothing says that it was verified"
+    said = f"{image.omi} ({image.name}) is left: neither tag nor description marks it as verified"
     assert any(said in each for each in lost.warnings)
 
 

@@ -15,7 +15,7 @@ from omi.errors import InputError, StateError, ToolError
 from omi.image import ImageRecord, ImageSpec
 from omi.ledger import Ledger, LedgerImage, StoredCommand
 from omi.profile.model import Build
-from omi.releases import export_ledger, forget, forget_unheld, record, told_of_unheld
+from omi.releases import export_ledger, forget, forget_unheld, record, unheld_lines
 from omi.releases.entry import from_yaml
 from omi.releases.readme import render_readme
 from omi.releases.store import LOCK
@@ -166,15 +166,15 @@ def test_images_that_state_lacks_are_named_in_a_line_and_forgotten_by_name_alone
     for pair in (old, new, elsewhere):
         record(*pair)
     stack, state = stack_of(tmp_path), ledger_of(new)
-    (line,) = told_of_unheld(stack, state)
+    (line,) = unheld_lines(stack, state)
     assert line.startswith(f"{tmp_path}: stays as it is on alpine-3.23.6-x86_64-r0, which the stack's state lacks; ")
-    assert told_of_unheld(stack, ledger_of(old, new)) == []
+    assert unheld_lines(stack, ledger_of(old, new)) == []
     before = texts_in(tmp_path)
     with pytest.raises(InputError, match=r"--forget alpine-3\.23\.6-x86_64-r1: .*: alpine-3\.23\.6-x86_64-r0$"):
         forget_unheld(stack, state, [new[0].name])
     assert texts_in(tmp_path) == before
     assert forget_unheld(stack, state, [old[0].name]) == []
-    assert told_of_unheld(stack, state) == []
+    assert unheld_lines(stack, state) == []
     told = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]
     assert told[old[0].name]["artifacts"] == {"us-east-2": elsewhere[1].omi}  # another stack's
     assert new[0].name in told

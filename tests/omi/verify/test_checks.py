@@ -201,7 +201,7 @@ def test_a_good_image_fails_nothing() -> None:
         ("password=root none", "password=root empty", "the password of root is empty: anyone may log in"),
         ("password=alpine none", "password=alpine set", "alpine has a password"),
         (f"{KEY} verify", "ssh-rsa AAAAB3 me", "/home/alpine/.ssh/authorized_keys lets in a key that is not the inst"),
-        ("password=root none\npassword=alpine none\n", "", "the accounts' passwords could not be looked at"),
+        ("password=root none\npassword=alpine none\n", "", "the accounts' passwords could not be read"),
         ("world=openssh", "world=openssh\nworld=.build-deps", "the package .build-deps is not the profile's"),
         ("world=openssh\n", "", "the package openssh of the profile is not in /etc/apk/world"),
         ("solved=yes", "solved=yes\nunneeded=htop", "the package htop is installed, but neither asked for nor needed"),

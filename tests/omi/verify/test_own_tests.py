@@ -53,7 +53,7 @@ def test_tests_that_succeed_fail_nothing_and_are_in_the_log() -> None:
 def test_each_that_fails_is_named_with_its_last_lines() -> None:
     assert run({"b": "exit 1\n", "a": "seq 9\nexit 3\n", "c": "true\n"}) == [
         "the profile's test a failed with exit code 3: 5 | 6 | 7 | 8 | 9",
-        "the profile's test b failed with exit code 1: it said nothing",
+        "the profile's test b failed with exit code 1: no output",
     ]
 
 
