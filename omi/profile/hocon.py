@@ -54,17 +54,16 @@ def read_old_profile(path: Path) -> OldProfile:
         copy = Path(folder) / path.name
         missing = tuple(sorted(set(_copy(path, copy, path.parent.resolve(), Path(folder)))))
         whole = _parse(copy, path)
-        builds = whole.get("BUILDS", None)
+        builds = whole.get("BUILDS")
         if not isinstance(builds, dict) or not builds:
             raise InputError(f"{path}: has no BUILDS; give a target profile of the old tool")
         found = []
         for name, values in builds.items():
             if not isinstance(values, dict):
                 raise InputError(f"{path}: BUILDS.{name} is no map")
-            plain = _plain(values)
-            version = Path(folder) / "version" / str(plain.get("version"))
+            version = Path(folder) / "version" / str(values.get("version"))
             own = _parse(version, path.parent / "version" / version.name) if version.is_file() else {}
-            found.append(OldBuild(_bare(name), plain, _plain(own)))
+            found.append(OldBuild(name, values, own))
     return OldProfile(path.stem, tuple(found), missing)
 
 
@@ -104,21 +103,11 @@ def _read(path: Path) -> str:
 def _parse(path: Path, shown: Path) -> dict[str, Any]:
     try:
         tree = ConfigFactory.parse_file(str(path))
+        plain = tree.as_plain_ordered_dict() if isinstance(tree, ConfigTree) else None
     except ParseBaseException as error:
         raise InputError(f"{shown}: is not HOCON: line {error.lineno}: {one_line(error.line, 100)}") from error
     except (ConfigException, RecursionError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{shown}: is not HOCON that can be resolved: {one_line(str(error), 300)}") from error
-    if not isinstance(tree, ConfigTree):
+    if plain is None:
         raise InputError(f"{shown}: is no map of HOCON")
-    return dict(tree)
-
-
-def _bare(key: str) -> str:
-    """pyhocon keeps the quotes of a quoted key."""
-    return key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_bare(key): _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
+    return dict(plain)

@@ -192,19 +192,18 @@ class _Build:
     def _services(self) -> dict[str, dict[str, bool]]:
         here = {name for level in (self.base.get("services") or {}).values() for name in level}
         made: dict[str, dict[str, bool]] = {}
-        wanted = {name for level in self._levels().values() for name in level}
-        for level, names in self._levels().items():
+        levels = self._levels()
+        for level, names in levels.items():
             if new := dict.fromkeys(sorted(names - here - _OLD_SERVICES - {"hwdrivers"}), True):
                 made[level] = new
-        if "chronyd" in wanted:
+        if any("chronyd" in names for names in levels.values()):
             made.setdefault("default", {})["ntpd"] = False
-        self.values.pop("svcs", None)
         return made
 
     def _levels(self) -> dict[str, set[str]]:
         """Services by runlevel; until 2019 the map was turned round: service to runlevel."""
         levels: dict[str, set[str]] = {}
-        services = self.values.get("svcs")
+        services = self.values.pop("svcs", None)
         for key, value in services.items() if isinstance(services, dict) else ():
             if isinstance(value, dict):
                 levels.setdefault(key, set()).update(name for name, on in value.items() if on not in (False, None))
