@@ -185,7 +185,7 @@ def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Ac
     if before is None:
         return Action.BUILD, f"first image of {build.name}"
     if _is_of_release(before, request):
-        return Action.BUILD, f"an image of one's own instead of {before.name}, which another made"
+        return Action.BUILD, f"an image of one's own instead of {before.name}, which someone else made"
     pinned = "pinned to" if build.release else "new"
     return Action.BUILD, f"{pinned} release {release} (was {before.release})"
 

@@ -93,7 +93,7 @@ def test_a_second_stack_of_another_profile_and_the_same_names_tells_whose_image_
     (profiles / "mine.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
     planned = project.run("python3", "-m", "omi", "plan", "-s", "mine").text
     assert "1 to build, 1 to keep" in planned
-    assert f"an image of one's own instead of {image['name']}, which another made" in planned
+    assert f"an image of one's own instead of {image['name']}, which someone else made" in planned
     assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "mine").code == 0
     assert project.images() == [image]
 

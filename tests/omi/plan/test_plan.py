@@ -434,7 +434,7 @@ class TestAdoption:
         own = mine.image_name("3.23.6", 0)
         assert outcome(plan) == {own: "build", theirs.name: "keep"}
         assert not plan.warnings
-        reason = f"an image of one's own instead of {theirs.name}, which another made"
+        reason = f"an image of one's own instead of {theirs.name}, which someone else made"
         assert step_of(plan, own).reason == reason
         later = plan_of([mine], UP6, after(plan), account=account(theirs, *after(plan).images[1:]))
         assert next(step.name for step in later.steps) == own
