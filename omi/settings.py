@@ -210,6 +210,11 @@ class Settings(_Settings):
         return self.recover.stack_id if self.recover else None
 
     @property
+    def copies(self) -> bool:
+        """Whether a further Region gets copies of the home Region's images."""
+        return any(further.images == "copy" for further in self.regions.values())
+
+    @property
     def all_regions(self) -> tuple[str, ...]:
         """The home Region, then the others by name."""
         return (self.region, *sorted(self.regions))

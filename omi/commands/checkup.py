@@ -164,7 +164,7 @@ class Checkup:
         return words
 
     def _rights(self, settings: Settings, region: str) -> str:
-        calls = {**CALLS, **(COPY_CALLS if region == settings.region and _copies(settings) else {})}
+        calls = {**CALLS, **(COPY_CALLS if region == settings.region and settings.copies else {})}
         if denied := denied_calls(self._cloud(region), calls):
             files = POLICY if denied[0].removeprefix("api:") not in COPY_CALLS else COPY_POLICY
             raise CredentialsError(f"the key may not call {', '.join(denied)}: allow it in the EIM policy ({files})")
@@ -222,7 +222,7 @@ class Checkup:
         return f"{source}; this machine is behind NAT, so whether that is its address outside can't be seen from here"
 
     def _store(self, settings: Settings, region: str) -> str:
-        if not _copies(settings):
+        if not settings.copies:
             return "not needed: no Region's images are copied"
         cloud = self._cloud(region)
         store = ObjectStore(cloud.access, cloud.credentials)
@@ -277,10 +277,6 @@ class Checkup:
 
     def _cloud(self, region: str) -> Cloud:
         return known(self.clouds.get(region), "credentials")
-
-
-def _copies(settings: Settings) -> bool:
-    return any(further.images == "copy" for further in settings.regions.values())
 
 
 def _builds_in(settings: Settings, region: str) -> bool:

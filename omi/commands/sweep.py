@@ -107,7 +107,6 @@ def _find(settings: Settings, held: Held, stack: str) -> list[_Found]:
         frozenset(each for record in records for each in (record.omi, *record.snapshots)),
         frozenset((*settings.retention.protect, *held.memory.protected)),
     )
-    copies = any(further.images == "copy" for further in settings.regions.values())
     for region in regions:
         with told_of(region, regions):
             cloud = Cloud.connect(region.access)
@@ -115,7 +114,7 @@ def _find(settings: Settings, held: Held, stack: str) -> list[_Found]:
                 cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
             search, store = Search(cloud, builds), None
             things = [left for find in search.kinds for left in find()]
-            if region.is_home and (copies or any(image.record.copied_from for image in ledger.images)):
+            if region.is_home and (settings.copies or any(image.record.copied_from for image in ledger.images)):
                 store = ObjectStore(cloud.access, cloud.credentials)
                 things += find_buckets(store, held.owner, runs)
             found.append(_Found(region, search, store, tuple(things)))
