@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from omi.owner import SOMEONE, VERIFIED, VERIFIED_MARK, maker_of
+from omi.owner import SOMEONE, is_verified, maker_of
 from omi.profile.model import Access
 
 _REVISION = re.compile(r"-r(?=(\d{1,9})(?!\d))")
@@ -36,8 +36,8 @@ class AccountImage:
 
     @property
     def verified(self) -> bool:
-        """Whether its tag or its description says that it was verified once."""
-        return VERIFIED in self.tags or VERIFIED_MARK in self.description
+        """Whether it was verified once."""
+        return is_verified(self.tags, self.description)
 
     @property
     def maker(self) -> str:

@@ -21,6 +21,11 @@ GOING = "going"
 """Key of the tag of a snapshot or volume that is to follow its OMI or VM: its value is good for that thing alone."""
 
 
+def is_verified(tags: Mapping[str, str], description: str) -> bool:
+    """Whether an OMI was verified once, by its tag or its description."""
+    return VERIFIED in tags or VERIFIED_MARK in description
+
+
 def new_claim() -> str:
     """A random value for a record that takes an OMI up."""
     return secrets.token_hex(8)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from omi.errors import CloudError, first_problem
 from omi.outscale.cloud import Cloud
-from omi.owner import VERIFIED, VERIFIED_MARK
+from omi.owner import is_verified
 from omi.profile.model import EVERYONE
 
 LEGACY = "legacy"
@@ -107,8 +107,8 @@ class Omi(Tagged):
 
     @property
     def verified(self) -> bool:
-        """Whether its tag or its description says that it was verified once."""
-        return VERIFIED in self.tags or VERIFIED_MARK in self.description
+        """Whether it was verified once."""
+        return is_verified(self.tags, self.description)
 
     @property
     def snapshots(self) -> tuple[str, ...]:
