@@ -102,6 +102,6 @@ def _require_unlocked(folder: Path, own: Path, stack: str) -> None:
 
 
 def held_by(holder: str, stack: str) -> str:
-    """That a stack is locked, and what to do."""
+    """The error for a locked stack, with its cure."""
     cure = f"wait for the end of that update; if none runs any more, `pulumi cancel -s {stack}`"
     return f"currently locked by {holder}: {cure}"

@@ -81,7 +81,7 @@ def _targets(folder: Path, names: Sequence[str]) -> list[Path]:
 
 
 def _texts(done: Migration) -> dict[str, str]:
-    """What to write by path below `profiles`; a branch that we know already stays as it is."""
+    """The texts to write by path below `profiles`; a branch that is known already stays as it is."""
     if not done.target["builds"]:
         raise InputError(f"{done.name}: none of its builds can be made on OUTSCALE, which has x86_64 alone")
     head = f"# From {done.name}.conf of the old tool.\n"

@@ -36,7 +36,7 @@ _ELSEWHERE = frozenset({301, 302, 303, 307, 308, 404, 405})
 POLICY = "docs/eim-policy.json"
 """What a key must be allowed to do."""
 COPY_POLICY = "docs/eim-policy-copy.json"
-"""What the home Region's key must be allowed to do besides, where images are copied from there."""
+"""The policy that the home Region's key needs besides, if images are copied from there."""
 _RIGHTS = {"ListBuckets": "ListAllMyBuckets", "ListObjectsV2": "ListBucket"}
 """What policies call an operation of S3 where that is another name (S3's own policy actions)."""
 

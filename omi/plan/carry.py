@@ -1,4 +1,4 @@
-"""What a Region wants whose images are copied from the home Region: those that are current there."""
+"""The images that a Region with `images: copy` wants: those that are current in the home Region."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ _REACHED = {
 
 
 def _put_back(image: LedgerImage, seen: AccountImage | None) -> Iterator[Change]:
-    """What others have changed since."""
+    """The changes that others have made since, to be undone."""
     if seen is None:
         return
     if seen.access is not None:
