@@ -1,6 +1,7 @@
+"""Pulumi's commands `update` and `delete`, and the input that they all refuse."""
+
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -13,56 +14,18 @@ from typing import Any
 import pytest
 
 from omi.__main__ import main
-from omi.documents.kinds import file_name
 from omi.identity import DISK, Identity
-from omi.image import ImageRecord, ImageSpec
+from omi.image import ImageRecord
 from omi.ledger import StoredCommand
-from omi.outscale.cloud import Cloud
-from omi.outscale.images import find_own, put_tags
-from omi.outscale.shapes import Omi
+from omi.outscale.images import put_tags
 from omi.outscale.sweep import Builds, Search, clean_up
-from omi.owner import CLAIM, VERIFIED
 from omi.profile.model import Access
-from omi.releases import record as write_releases
 from tests.omi.conftest import PROFILE, Account
+from tests.omi.desk import Desk, desk
 from tests.omi.specs import make_record
 from tests.sandbox.client import empty_volume, register, snapshot
 
-
-class Desk:
-    """Runs a command as Pulumi's plugin does: spec on standard input, the last record in the environment."""
-
-    def __init__(self, account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.account, self.monkeypatch, self.capsys = account, monkeypatch, capsys
-
-    def run(self, command: str, spec: ImageSpec, record: ImageRecord | None) -> tuple[int, str, str]:
-        self.monkeypatch.setattr("sys.stdin", io.StringIO(spec.to_json()))
-        self.monkeypatch.setenv("PULUMI_COMMAND_STDOUT", record.to_json() if record else "")
-        code = main([command])
-        seen = self.capsys.readouterr()
-        return code, seen.out, seen.err
-
-    def own_image(self, spec: ImageSpec) -> ImageRecord:
-        """An image as a build leaves it."""
-        omi = self.account.register(spec.name, tags=dict(Identity(spec).tags))
-        return self.record(spec, omi)
-
-    def record(self, spec: ImageSpec, omi: str, account: str = "", adopted: bool = False) -> ImageRecord:
-        return make_record(
-            name=spec.name,
-            omi=omi,
-            snapshots=(),
-            account=account or self.account.id,
-            region=spec.cloud.region,
-            verified=not adopted,
-            adopted=adopted,
-        )
-
-
-@pytest.fixture
-def desk(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    monkeypatch.chdir(tmp_path)
-    return Desk(account, monkeypatch, capsys)
+__all__ = ["desk"]
 
 
 def test_delete_deregisters_and_a_second_time_is_done_already(desk: Desk) -> None:
@@ -321,77 +284,6 @@ def test_without_a_record_nothing_is_deleted(desk: Desk) -> None:
     code, _, err = desk.run("delete", desk.account.spec(), None)
     assert code == 8
     assert "PULUMI_COMMAND_STDOUT: is empty" in err
-
-
-def test_adopt_records_what_is_there_and_changes_nothing(desk: Desk) -> None:
-    spec = desk.account.spec()
-    tags = {"owner": "somebody", "stack": "other", "stack-id": "5", "digest": "sha256:other"}
-    omi = desk.account.register(spec.name, tags=tags, boot_modes=("uefi", "legacy"))
-    before = desk.account.image(omi)
-    code, out, _ = desk.run("adopt", spec, None)
-    record = ImageRecord.from_json(out, "standard output")
-    assert (code, record.omi, record.adopted, record.verified) == (0, omi, True, False)
-    assert record.boot_modes == ("legacy", "uefi")
-    assert (record.made_by, record.digest_by(spec)) == ("stack other (id 5)", "sha256:other")
-    assert desk.account.image(omi) == before
-
-
-def test_adopt_of_this_stacks_own_image_manages_it(desk: Desk) -> None:
-    spec = desk.account.spec()
-    own = desk.own_image(spec)
-    _, out, _ = desk.run("adopt", spec, None)
-    record = ImageRecord.from_json(out, "standard output")
-    assert (record.omi, record.adopted, record.verified) == (own.omi, False, False)
-
-
-def test_adopt_of_a_verified_image_takes_from_tags_and_releases_files_what_is_known_of_it(desk: Desk) -> None:
-    spec = desk.account.spec()
-    omi = desk.account.register(
-        spec.name, tags={**Identity(spec).tags, VERIFIED: "yes", DISK: "sha256:1", CLAIM: "lost"}
-    )
-    packages = "# name\tversion\nzlib\t1.3.1-r2\nmusl\t1.2.5-r0\n"
-    path = Path("releases/alpine/eu-west-2") / file_name(spec.name, "packages")
-    path.parent.mkdir(parents=True)
-    path.write_text(packages, encoding="utf-8")
-    documents = {"packages": "sha256:" + hashlib.sha256(packages.encode()).hexdigest()}
-    lost = make_record(name=spec.name, omi=omi, used_bytes=7, packages=2, boot_seconds=9, documents=documents)
-    write_releases(spec, lost)
-    code, out, err = desk.run("adopt", spec.model_copy(update={"recipe": None}), None)
-    assert code == 0, err
-    record = ImageRecord.from_json(out, "standard output")
-    assert (record.verified, record.adopted, record.disk) == (True, False, "sha256:1")
-    assert (record.used_bytes, record.packages, record.boot_seconds) == (7, 2, 9)
-    assert (record.documents, record.installed) == (documents, ("musl=1.2.5-r0", "zlib=1.3.1-r2"))
-    assert desk.account.tags(omi)[CLAIM] == record.claim != "lost"
-
-
-def test_adopt_takes_nothing_from_files_that_name_another_omi(desk: Desk) -> None:
-    spec = desk.account.spec()
-    desk.own_image(spec)
-    write_releases(spec, make_record(name=spec.name, omi="ami-0123abcd", used_bytes=7))
-    _, out, _ = desk.run("adopt", spec, None)
-    assert ImageRecord.from_json(out, "standard output").used_bytes is None
-
-
-def test_adopt_waits_for_what_another_stack_registers_right_now(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = desk.account.spec()
-    omi = desk.account.register(spec.name, tags={"stack": "another"})
-
-    def registering(cloud: Cloud, name: str) -> Omi | None:
-        found = find_own(cloud, name)
-        return found.model_copy(update={"state": "pending"}) if found else None
-
-    monkeypatch.setattr("omi.outscale.images.find_own", registering)
-    code, out, err = desk.run("adopt", spec, None)
-    assert code == 0, err
-    assert ImageRecord.from_json(out, "standard output").omi == omi
-
-
-def test_adopt_of_what_is_gone_builds_nothing(desk: Desk) -> None:
-    code, out, err = desk.run("adopt", desk.account.spec(), None)
-    assert (code, out) == (5, "")
-    assert "take it out of `adopt`" in err
-    assert desk.account.left() == {}
 
 
 @pytest.mark.parametrize("command", ["build", "supervise", "update", "delete", "adopt"])
