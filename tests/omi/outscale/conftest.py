@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from omi.image import CloudAccess
+from omi.outscale.cloud import Cloud
 from tests.omi.specs import make_access
-from tests.sandbox.client import Sandbox, settings_for
+from tests.sandbox.client import Oapi, Sandbox, settings_for
 
 
 @pytest.fixture
@@ -24,6 +25,18 @@ def sandbox(tmp_path: Path, impatient: None, boto3_read_once: None) -> Iterator[
 def access(sandbox: Sandbox) -> CloudAccess:
     """The account `main` of it."""
     return access_of(sandbox, "main")
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Oapi:
+    """A plain client of the same account."""
+    return sandbox.oapi("main")
+
+
+@pytest.fixture
+def cloud(access: CloudAccess) -> Cloud:
+    """The same account, as the domain reaches it."""
+    return Cloud.connect(access)
 
 
 def access_of(sandbox: Sandbox, profile: str) -> CloudAccess:

@@ -39,11 +39,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@pytest.fixture
-def client(sandbox: Sandbox) -> Client:
-    return sandbox.oapi("main")
-
-
 def test_own_images_are_told_with_access_marks_and_users(sandbox: Sandbox, access: CloudAccess, client: Client) -> None:
     disk = snapshot(client, empty_volume(client))
     ours = tagged(client, register(client, "alpine-3.23.6-x86_64-r0", disk), OURS)

@@ -32,11 +32,6 @@ def cloud(access: CloudAccess) -> Cloud:
     return Cloud.connect(access.model_copy(update={"limits": Limits(in_use=5)}))
 
 
-@pytest.fixture
-def client(sandbox: Sandbox) -> Oapi:
-    return sandbox.oapi("main")
-
-
 def resources(sandbox: Sandbox, kind: str) -> list[str]:
     return [each["id"] for each in sandbox.control("GET", "inventory")["main"]["resources"][kind]]
 

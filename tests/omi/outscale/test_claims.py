@@ -7,7 +7,6 @@ from datetime import date
 import pytest
 
 from omi.errors import CloudError, CredentialsError
-from omi.image import CloudAccess
 from omi.outscale.claims import bearing_tags, find_held, is_held, take_up
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import read_omi
@@ -31,16 +30,6 @@ def test_the_claim_says_who_holds_it(recorded: str | None, borne: str | None, he
 def test_a_lost_claim_is_nobodys_proof() -> None:
     with pytest.raises(CloudError, match="lost its tag claim, so it is left as it is"):
         is_held(omi(None), make_record(claim="mine"))
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Oapi:
-    return sandbox.oapi("main")
-
-
-@pytest.fixture
-def cloud(access: CloudAccess) -> Cloud:
-    return Cloud.connect(access)
 
 
 @pytest.fixture

@@ -29,16 +29,6 @@ NO_IMAGE = "5023"
 
 
 @pytest.fixture
-def cloud(access: CloudAccess) -> Cloud:
-    return Cloud.connect(access)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Client:
-    return sandbox.oapi("main")
-
-
-@pytest.fixture
 def disk(client: Client) -> str:
     return snapshot(client, empty_volume(client))
 

@@ -9,7 +9,6 @@ import pytest
 
 from omi.errors import CloudError
 from omi.identity import Identity
-from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Ours, delete_omi, read_omi
 from omi.outscale.sweep import Builds, Leftover, Search, clean_up, remove_leftovers
@@ -32,16 +31,6 @@ IDENTITY = Identity(make_spec())
 NAME = IDENTITY.spec.name
 TAGS = dict(IDENTITY.tags)
 RUN_TAGS = dict(IDENTITY.run_tags)
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Oapi:
-    return sandbox.oapi("main")
-
-
-@pytest.fixture
-def cloud(access: CloudAccess) -> Cloud:
-    return Cloud.connect(access)
 
 
 def tag(client: Oapi, resource: str, tags: dict[str, str]) -> str:
