@@ -11,7 +11,7 @@ from omi.documents.kinds import file_name
 from omi.identity import DISK, Identity
 from omi.image import ImageRecord
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import find_own
+from omi.outscale.images import find_own, read_omi
 from omi.outscale.shapes import Omi
 from omi.owner import CLAIM, VERIFIED
 from omi.releases import record as write_releases
@@ -79,9 +79,17 @@ def test_adopt_waits_for_what_another_stack_registers_right_now(desk: Desk, monk
         found = find_own(cloud, name)
         return found.model_copy(update={"state": "pending"}) if found else None
 
-    monkeypatch.setattr("omi.outscale.images.find_own", registering)
+    def reading(cloud: Cloud, omi_id: str) -> Omi | None:
+        found = read_omi(cloud, omi_id)
+        states.append("pending" if not states else "available")
+        return found.model_copy(update={"state": states[-1]}) if found else None
+
+    states: list[str] = []
+    monkeypatch.setattr("omi.commands.adopt.find_own", registering)
+    monkeypatch.setattr("omi.outscale.images.read_omi", reading)
     code, out, err = desk.run("adopt", spec, None)
     assert code == 0, err
+    assert states[:2] == ["pending", "available"]
     assert ImageRecord.from_json(out, "standard output").omi == omi
 
 
