@@ -195,14 +195,14 @@ def test_what_another_stack_builds_right_now_is_waited_for_before_it_is_adopted(
 ) -> None:
     spec = bench.account.spec()
     omi_id = bench.account.register(spec.name, "made by another stack")
-    whole, looks = find_own(bench.account.cloud, spec.name), list[str]()
+    whole, awaited = find_own(bench.account.cloud, spec.name), list[str]()
     assert whole is not None
     monkeypatch.setattr(omi.build, "find_own", lambda *_: whole.model_copy(update={"state": "pending"}))
 
     def waited(_: Cloud, omi_id: str, __: threading.Event) -> Omi:
-        looks.append(omi_id)
+        awaited.append(omi_id)
         return whole
 
     monkeypatch.setattr(omi.build, "wait_available", waited)
     assert bench.build(spec).omi == omi_id
-    assert looks == [omi_id]
+    assert awaited == [omi_id]

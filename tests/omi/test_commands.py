@@ -232,7 +232,7 @@ def test_update_makes_tags_and_access_be_what_the_spec_says(desk: Desk) -> None:
     assert desk.account.tags(omi) == dict(Identity(spec).tags)
 
 
-def test_update_takes_down_the_digest_that_a_copy_has_told_of_its_disk(desk: Desk) -> None:
+def test_update_takes_down_the_digest_that_a_copy_has_found_of_its_disk(desk: Desk) -> None:
     spec, disk = desk.account.spec(), "sha256:" + "5" * 64
     omi = desk.account.register(spec.name, tags={**Identity(spec).tags, DISK: disk})
     record = desk.record(spec, omi)

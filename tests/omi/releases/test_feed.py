@@ -206,7 +206,7 @@ def test_a_feed_is_read_back_and_another_file_is_refused_in_one_line(tmp_path: P
         Feed.read(tmp_path / "none.json")
 
 
-def test_an_external_omi_is_told_by_its_own_tags_and_never_by_the_profile() -> None:
+def test_an_external_omi_is_described_by_its_own_tags_and_never_by_the_profile() -> None:
     spec, made = image(Path("releases"))
     external = {"verified": False, "adopted": True}
     (nothing,) = feed_of("alpine", [entry_of(spec, made.model_copy(update=external))]).images
