@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.reliability.rights import COPY_POLICY, COPY_SCENES, SCENES, Noted, granted, play_all, without_each
+from tests.reliability.rights import Noted, play_all, without_each
+from tests.reliability.scenes import COPY_POLICY, COPY_SCENES, SCENES, granted
 from tests.reliability.stage import Booth, staged
 
 pytestmark = pytest.mark.slow
