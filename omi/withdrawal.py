@@ -28,6 +28,8 @@ class Withdrawal(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     why: Why
+    shared: bool
+    """Others could launch it when it was first withdrawn, so the days of shared images hold for it."""
     deprecated: date | None = None
     """The day on which it was called deprecated; None where that stage was left out."""
     due: date | None = None

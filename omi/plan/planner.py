@@ -244,10 +244,10 @@ class _Planner:
             return self._keep(image, access, reason) if verdict is None or spared else _prune(image, verdict)
         old, owner, stages = image.spec.withdrawal, image.record.account, self._retention.stages
         stays = access if verdict is None or spared else Access()
-        shared = old is not None or image.spec.access.launchers(owner) or stays.launchers(owner)
+        shared = (old is not None and old.shared) or image.spec.access.launchers(owner) or stays.launchers(owner)
         days = stages.shared if shared else stages.private
         due = verdict is not None and not self._is_protected(image)
-        progress = withdraw(old, why, due, days, self._today)
+        progress = withdraw(old, why, due, bool(shared), days, self._today)
         if verdict is not None and progress.over and not spared:
             return _prune(image, verdict, f"; {told(old, days)}" if old else "")
         if progress.withdrawal is not None:

@@ -19,7 +19,9 @@ class Progress:
     """The last stage is over, so that it may be deregistered."""
 
 
-def withdraw(old: Withdrawal | None, why: Why | None, due: bool, days: StageDays, today: date) -> Progress:
+def withdraw(
+    old: Withdrawal | None, why: Why | None, due: bool, shared: bool, days: StageDays, today: date
+) -> Progress:
     """The stage of an image whose state says `old`.
 
     `why` is None where nothing speaks against the image; `due` is whether retention wants it gone, without which it is
@@ -32,18 +34,22 @@ def withdraw(old: Withdrawal | None, why: Why | None, due: bool, days: StageDays
     if days.deprecated_days:
         deprecated = deprecated or today
     if not due:
-        return Progress(Withdrawal(why=why, deprecated=deprecated) if days.deprecated_days else None)
+        return Progress(Withdrawal(why=why, shared=shared, deprecated=deprecated) if days.deprecated_days else None)
     since = (old.due if old else None) or today
     private = old.private if old else None
     ends = since + timedelta(days=days.deprecated_days)
     in_time = days.deprecated_days > 0 and today < ends
     if private is None and (in_time or not days.private_days):
         removal = ends + timedelta(days=days.private_days)
-        told = Withdrawal(why=why, deprecated=deprecated, due=since, removal=removal) if deprecated else None
+        told = (
+            Withdrawal(why=why, shared=shared, deprecated=deprecated, due=since, removal=removal)
+            if deprecated
+            else None
+        )
         return Progress(told, over=not in_time)
     private = private or today
     removal = private + timedelta(days=days.private_days)
-    told = Withdrawal(why=why, deprecated=deprecated, due=since, private=private, removal=removal)
+    told = Withdrawal(why=why, shared=shared, deprecated=deprecated, due=since, private=private, removal=removal)
     return Progress(told, over=today >= removal)
 
 

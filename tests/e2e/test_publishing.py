@@ -69,8 +69,8 @@ def earlier(held: HeldProject, name: str, days: int) -> None:
     for resource in exported["deployment"]["resources"]:
         if resource["urn"].endswith(f"::{name}"):
             spec = json.loads(resource["inputs"]["stdin"])
-            told = spec["withdrawal"].items()
-            moved = {key: day and str(date.fromisoformat(day) - timedelta(days)) for key, day in told if key != "why"}
+            told = {key: day for key, day in spec["withdrawal"].items() if day and key not in ("why", "shared")}
+            moved = {key: str(date.fromisoformat(day) - timedelta(days)) for key, day in told.items()}
             spec["withdrawal"] |= moved
             text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
             resource["inputs"]["stdin"] = resource["outputs"]["stdin"] = text

@@ -72,7 +72,7 @@ def test_a_private_stage_tells_that_nobody_else_may_launch_it_and_until_when_it_
         {"public": True, "accounts": ["210987654321"]},
         None,
     )
-    withdrawal = Withdrawal(why="superseded", private=date(2026, 11, 1), removal=date(2026, 12, 1))
+    withdrawal = Withdrawal(why="superseded", shared=True, private=date(2026, 11, 1), removal=date(2026, 12, 1))
     told = output_of(spec.model_copy(update={"withdrawal": withdrawal}), RECORD)
     assert (told["stage"], told["access"], told["removal"]) == (
         "private",

@@ -13,7 +13,7 @@ MINE, FRIEND = "123456789012", "210987654321"
 
 def test_it_tells_who_may_launch_each_image_and_how_far_it_is_withdrawn() -> None:
     withdrawal = Withdrawal(
-        why="superseded", deprecated=date(2026, 11, 1), private=date(2026, 12, 1), removal=date(2027, 1, 1)
+        why="superseded", shared=True, deprecated=date(2026, 11, 1), private=date(2026, 12, 1), removal=date(2027, 1, 1)
     )
     public = held(build(access=Access(public=True)), "3.23.5")
     images = [

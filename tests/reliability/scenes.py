@@ -112,7 +112,7 @@ def share_and_withdraw(booth: Booth, go: Go) -> None:
     prepared = prepare(booth, "update")
     rights = {"Additions": {"AccountIds": [_FRIEND]}}
     booth.oapi.call("UpdateSnapshot", SnapshotId=prepared.snapshot, PermissionsToCreateVolume=rights)
-    gone = Withdrawal(why="superseded", deprecated=date(2026, 11, 1))
+    gone = Withdrawal(why="superseded", shared=True, deprecated=date(2026, 11, 1))
     go.must(lambda: perform(booth, "update", prepared, withdrawal=gone))
     go.must(lambda: perform(booth, "update", prepared))
 

@@ -13,6 +13,7 @@ import pytest
 
 from bench.load import BUSY, account, control, update, wrong
 from tests.e2e.project import Project
+from tests.sandbox.client import launch, wait_state
 
 pytestmark = pytest.mark.slow
 
@@ -22,16 +23,20 @@ BUILDS, EACH_SECOND = 2, 5.0
 @pytest.fixture(scope="module")
 def project() -> Iterator[Project]:
     with tempfile.TemporaryDirectory(prefix="omi-load-") as place:
-        with account(Path(place), EACH_SECOND, {"vm_limit": 0}) as made:
+        with account(Path(place), EACH_SECOND, {"vm_limit": 1}) as made:
             yield made
         print(made.log_tail())
 
 
 def test_a_used_up_quota_is_told_with_its_cure_and_leaves_nothing(project: Project) -> None:
+    oapi = project.oapi()
+    other = launch(oapi)
     done = update(project, 1)
+    oapi.call("DeleteVms", VmIds=[other])
     assert done.code != 0
-    assert "used up: vm_limit (0 of 0); the account's quota is used up: remove what is not needed or ask" in done.text
+    assert "used up: vm_limit (1 of 1); the account's quota is used up: remove what is not needed or ask" in done.text
     assert "Traceback" not in done.text
+    wait_state(oapi, other, "terminated")
     assert wrong(project, 0) == []
 
 

@@ -21,7 +21,7 @@ from tests.sandbox.client import Oapi as Client
 from tests.sandbox.client import Refused, Sandbox, empty_volume, register, snapshot
 
 WITHDRAWAL = Withdrawal(
-    why="end of life", deprecated=date(2026, 11, 1), due=date(2026, 11, 1), removal=date(2026, 12, 31)
+    why="end of life", shared=True, deprecated=date(2026, 11, 1), due=date(2026, 11, 1), removal=date(2026, 12, 31)
 )
 
 
@@ -117,6 +117,7 @@ def test_the_stage_is_said_to_other_accounts_and_unsaid_again(
     assert tags == {
         "stage": "deprecated",
         "why": "end of life",
+        "shared": "true",
         "deprecated": "2026-11-01",
         "due": "2026-11-01",
         "removal": "2026-12-31",

@@ -65,7 +65,7 @@ def test_only_a_newer_proved_image_of_the_same_build_that_stays_public_replaces_
     assert waits([prune(old), keep(new)], none, proved=False) == [old.name]
     assert waits([prune(new), keep(old)], none) == [new.name], "an older one is no replacement"
     assert waits([prune(old), keep(held(build("other"), "3.23.6"))], none) == [old.name]
-    gone = new.published(new.spec.access, Withdrawal(why="superseded", deprecated=TODAY, private=TODAY))
+    gone = new.published(new.spec.access, Withdrawal(why="superseded", shared=True, deprecated=TODAY, private=TODAY))
     assert waits([prune(old), keep(gone)], none) == [old.name]
     assert waits([prune(old), prune(new)], none) == [old.name, new.name]
 

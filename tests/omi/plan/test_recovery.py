@@ -75,7 +75,7 @@ def withdrawn(image: LedgerImage, days: int) -> LedgerImage:
     since = TODAY - timedelta(days=days)
     private = TODAY - timedelta(days=days - 30) if days >= 30 else None
     told = Withdrawal(
-        why="superseded", deprecated=since, due=since, private=private, removal=since + timedelta(days=60)
+        why="superseded", shared=True, deprecated=since, due=since, private=private, removal=since + timedelta(days=60)
     )
     return image.published(V23.access, told)
 

@@ -70,6 +70,19 @@ class TestWay:
         last = plan_of([PUBLIC], UP6, after(third), BY_RELEASE, today=day(63))
         assert step_of(last, OLD.name).reason.endswith("private since 2026-12-26, is deregistered from 2027-01-25 on")
 
+    def test_a_private_image_keeps_the_days_of_private_ones(self) -> None:
+        mine = build()
+        days = Stages(private=StageDays(deprecated_days=3))
+        kept = BY_RELEASE.model_copy(update={"stages": days})
+        images = ledger(held(mine, "3.23.5"), held(mine, "3.23.6"))
+        first = plan_of([mine], UP6, images, kept)
+        second = plan_of([mine], UP6, after(first), kept, today=day(1))
+        assert not second.changes
+        assert (
+            step_of(plan_of([mine], UP6, after(second), kept, today=day(3)), held(mine, "3.23.5").name).action
+            is Action.PRUNE
+        )
+
     def test_a_private_image_goes_at_once_as_ever(self) -> None:
         mine = build()
         plan = plan_of([mine], UP6, ledger(held(mine, "3.23.5"), held(mine, "3.23.6")), BY_RELEASE)
@@ -80,7 +93,7 @@ class TestWay:
         assert kinds(plan, OLD.name) == [ChangeKind.DEPRECATE]
         image = step_of(plan, OLD.name).image
         assert isinstance(image, LedgerImage)
-        assert image.spec.withdrawal == Withdrawal(why="superseded", deprecated=TODAY)
+        assert image.spec.withdrawal == Withdrawal(why="superseded", shared=True, deprecated=TODAY)
         later = plan_of([PUBLIC], UP6, after(plan), BY_RELEASE, today=day(100))
         assert kinds(later, OLD.name) == [ChangeKind.TELL]
         assert "deprecated since 2026-11-23, becomes private on 2027-04-02" in step_of(later, OLD.name).reason
@@ -108,7 +121,9 @@ class TestWay:
         assert {one.name: one.command.stdin for one in after(back).images}[image.name] == image.command.stdin
 
     def test_protected_it_is_shared_again_and_in_use_it_is_only_not_deregistered(self) -> None:
-        withdrawal = Withdrawal(why="superseded", deprecated=day(-60), due=day(-60), private=day(-30), removal=TODAY)
+        withdrawal = Withdrawal(
+            why="superseded", shared=True, deprecated=day(-60), due=day(-60), private=day(-30), removal=TODAY
+        )
         private = OLD.published(PUBLIC.access, withdrawal)
         assert outcome(plan_of([PUBLIC], UP6, ledger(private, NEW), BY_RELEASE))[OLD.name] == "prune"
         protect = BY_RELEASE.model_copy(update={"protect": (OLD.name,)})
@@ -153,7 +168,9 @@ class TestWay:
         assert Counter(step.stage for step in plan.steps) == {Stage.PRIVATE: 6, Stage.CURRENT: 6}
 
     def test_access_that_drifts_while_private_is_put_back_to_nobody(self) -> None:
-        withdrawal = Withdrawal(why="superseded", deprecated=day(-9), due=day(-9), private=TODAY, removal=day(30))
+        withdrawal = Withdrawal(
+            why="superseded", shared=True, deprecated=day(-9), due=day(-9), private=TODAY, removal=day(30)
+        )
         private = OLD.published(PUBLIC.access, withdrawal)
         view = account(NEW, seen(private, access=Access(public=True)))
         plan = plan_of([PUBLIC], UP6, ledger(private, NEW), BY_RELEASE, account=view)
@@ -172,7 +189,7 @@ def test_what_is_due_only_moves_forward_and_never_before_the_day_that_was_told(
     old, today, told = None, TODAY, None
     for why, later in runs:
         today += timedelta(days=later)
-        now = withdraw(old, why, True, days, today)
+        now = withdraw(old, why, True, False, days, today)
         before = old.stage if old else Stage.CURRENT
         if now.over:
             assert told is None or today >= told
