@@ -14,7 +14,7 @@ VERSION = "3.4.2-r99"
 """Alpine's tiny-cloud of v3.24, with a revision that Alpine will not reach."""
 NOTE = "(fixture stand-in, not Alpine's)"
 _LIBRARY = "lib/tiny-cloud"
-_HANDLERS = ("alpine-config", "missing", "script", "unknown")
+_HANDLERS = ("alpine-config", "cloud-config", "missing", "script", "unknown")
 _PHASES = ("boot", "early", "main", "final")
 
 

@@ -21,6 +21,7 @@ REAL = {
     "lib/tiny-cloud/common",
     "lib/tiny-cloud/init",
     "lib/tiny-cloud/user-data/alpine-config",
+    "lib/tiny-cloud/user-data/cloud-config",
     "lib/tiny-cloud/user-data/missing",
     "lib/tiny-cloud/user-data/script",
     "lib/tiny-cloud/user-data/unknown",

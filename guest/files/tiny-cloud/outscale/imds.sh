@@ -24,12 +24,15 @@ _imds() {
 	fi
 }
 
-# Keys only, without options in front. A page that some proxy sent instead is no answer.
+# Keys as sshd reads them, with options and comment. A page that some proxy sent instead is no answer.
 _imds_ssh_keys() {
 	_outscale_ask "$IMDS_SSH_KEYS" || return
 	[ -n "$_outscale_answer" ] || return 1
-	printf '%s\n' "$_outscale_answer" \
-		| sed -n -E -e 's/\r$//' -e '/^(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+\/]+={0,3}( [^[:cntrl:]]*)?$/p' \
+	_outscale_option='[A-Za-z0-9-]+(="([^"\\[:cntrl:]]|\\[^[:cntrl:]])*")?'
+	_outscale_key='(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+[[:blank:]]+[A-Za-z0-9+\/]+={0,3}'
+	_outscale_comment='[[:blank:]]([[:blank:]]|[^[:cntrl:]])*'
+	printf '%s\n' "$_outscale_answer" | sed -n -E -e 's/\r$//' -e 's/^[[:blank:]]+//' \
+		-e "/^($_outscale_option(,$_outscale_option)*[[:blank:]]+)?$_outscale_key($_outscale_comment)?\$/p" \
 		| grep . || _outscale_unanswered "$IMDS_SSH_KEYS"
 }
 
@@ -46,12 +49,13 @@ _imds_userdata() {
 	return "$_outscale_code"
 }
 
+# From the first line after the section that isn't empty; by its number, for what follows may be no text.
 _outscale_without_section() {
+	_outscale_first=1
 	if head -n 1 "$1" | grep -q '^-----BEGIN OUTSCALE SECTION-----'; then
-		sed '1,/-----END OUTSCALE SECTION-----/d' "$1" | sed '/./,$!d'
-	else
-		cat "$1"
+		_outscale_first=$(awk 'ended && $0 !~ /^\r?$/ { print NR; exit } /-----END OUTSCALE SECTION-----/ { ended = 1 }' "$1")
 	fi
+	tail -n "+${_outscale_first:-1}" "$1"
 }
 
 # The name up to its first dot can become the machine's, or there is none.

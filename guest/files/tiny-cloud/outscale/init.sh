@@ -25,9 +25,30 @@ init__outscale_access() {
 		SKIP_INIT_ACTIONS="$SKIP_INIT_ACTIONS $INIT_ACTIONS_MAIN"
 		return 0
 	fi
+	_outscale_report_ignored
 	# tiny-cloud's own action is where handlers put theirs, but each run adds a line to /etc/hosts
 	init__set_hostname() { :; }
 	: > "$OUTSCALE_BEGUN" && : > "$OUTSCALE_STARTED" && trap '_outscale_report $?' EXIT
+}
+
+# tiny-cloud is silent about what it ignores: types that it has no handler for, keys that it has no action for.
+_outscale_report_ignored() {
+	if [ ! -f "$LIBDIR/tiny-cloud/user-data/$USERDATA_TYPE" ]; then
+		log -i err "user data of the type $USERDATA_TYPE is ignored: tiny-cloud has no handler for it"
+		return 0
+	fi
+	case "$USERDATA_TYPE" in
+	*-config) ;;
+	*) return 0 ;;
+	esac
+	# shellcheck disable=SC2086 # a list of words
+	set -- $INIT_ACTIONS_MAIN $INIT_ACTIONS_FINAL
+	sed -n 's/^\([A-Za-z0-9_.-]*\):.*/\1/p' "$TINY_CLOUD_VAR/user-data" | while read -r _outscale_name; do
+		case " $* " in
+		*" userdata_$_outscale_name"[_\ ]* | *" $_outscale_name "*) ;;
+		*) log -i err "'$_outscale_name' of the user data is ignored: tiny-cloud has no action for it" ;;
+		esac
+	done
 }
 
 # First in phase final: whatever becomes of user data that began at this boot, the set-up is complete then.

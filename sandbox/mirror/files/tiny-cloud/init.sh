@@ -102,13 +102,13 @@ if [ -f "$LIBDIR/tiny-cloud/cloud/$CLOUD/init" ]; then
 	. "$LIBDIR/tiny-cloud/cloud/$CLOUD/init"
 fi
 
-# What the first word of the first line says.
+# The first line up to its first blank says it.
 userdata_type() {
 	if [ ! -f "$TINY_CLOUD_VAR/user-data" ]; then
 		echo missing
 		return
 	fi
-	userdata_head=$(head -n 1 "$TINY_CLOUD_VAR/user-data" | tr -d '\000' | cut -d' ' -f1)
+	userdata_head=$(head -n 1 "$TINY_CLOUD_VAR/user-data" | tr -d '\000' | sed 's/[[:space:]].*//')
 	case "$userdata_head" in
 	'#!'*) echo script ;;
 	'#'*) echo "${userdata_head#\#}" ;;

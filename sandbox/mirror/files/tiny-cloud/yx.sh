@@ -28,6 +28,7 @@ awk -v way="$way" '
 		return text
 	}
 	{
+		sub(/\r$/, "")
 		match($0, /^ */)
 		level = RLENGTH
 		if (block != "") {
