@@ -25,7 +25,7 @@ with clean_errors():
         pulumi.log.info(text)
     for why in seen.unreached.values():
         pulumi.log.warn(why)
-    check_before_building(settings, plan)
+    check_before_building(settings, plan.building, copying=plan.copying)
     if not pulumi.runtime.is_dry_run():
         for line in (*export_ledger(settings, held.ledger), *record_releases(seen.profile, seen.upstream, PROFILES)):
             pulumi.log.info(line)

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping
 from itertools import starmap
 from pathlib import Path
 
-from omi.errors import BuildError, ProfileError, SettingsError
+from omi.errors import BuildError, ProfileError
 from omi.image import ImageSpec
 from omi.origin import Origin
-from omi.places import expand
 from omi.profile.content import (
     HOSTNAME,
     ROOT_LABEL,
@@ -22,7 +21,7 @@ from omi.profile.content import (
     repository_lines,
 )
 from omi.profile.model import Runlevel
-from omi.profile.signing import check_public_key, read_public_key
+from omi.profile.signing import check_public_key, trusted_keys
 from omi.verify.facts import look_script_at_rest
 
 DISK_DEVICE = "/dev/xvdf"
@@ -114,39 +113,6 @@ def env_text(values: Mapping[str, str]) -> str:
 
 def _lines(items: Iterable[str]) -> str:
     return "\n".join(items)
-
-
-def trusted_keys(names: Iterable[str], pinned: Mapping[str, str]) -> dict[str, str]:
-    """The keys that vm.trusted_keys names, which count besides those `pinned` in the profile.
-
-    By the file name under which apk looks for them: the one that a link leads to, as signatures name it.
-    Raises SettingsError for one that can't be used.
-    """
-    keys: dict[str, str] = {}
-    for name in names:
-        where = f"stack config: vm.trusted_keys: {name}"
-        for path in _key_files(expand(name), where):
-            try:
-                text = read_public_key(path)
-            except OSError as error:
-                cure = "start the sandbox once, which makes it, or name another file"
-                raise SettingsError(f"{where}: cannot be read: {error.strerror}; {cure}") from error
-            except ValueError as error:
-                raise SettingsError(f"{where}: {path.name} {error}") from error
-            if pinned.get(path.name, text) != text or keys.get(path.name, text) != text:
-                raise SettingsError(f"{where}: another key called {path.name} is trusted already; rename one")
-            keys[path.name] = text
-    return keys
-
-
-def _key_files(path: Path, where: str) -> list[Path]:
-    """One file, or all keys of a folder, which may be empty: the sandbox's is, where it passes Alpine's CDN through."""
-    if path.is_dir():
-        return [file.resolve() for file in sorted(path.glob("*.rsa.pub"))]
-    file = path.resolve()
-    if not file.name.endswith(".rsa.pub"):
-        raise SettingsError(f"{where}: apk wants a key in a file called NAME.rsa.pub")
-    return [file]
 
 
 def read_setup_file(spec: ImageSpec, root: Path, path: str) -> bytes:

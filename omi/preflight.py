@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 
 from omi.errors import OmiError, ToolError
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_source
-from omi.plan import Action, Plan, PlannedImage
 from omi.settings import Settings
 
 TOOLS = {
@@ -18,15 +18,14 @@ TOOLS = {
 """Programs that a build runs, each with the cure where it is missing."""
 
 
-def check_before_building(settings: Settings, plan: Plan) -> None:
-    """Find missing tools, wrong credentials and a source OMI that isn't there, in each Region that builds something.
+def check_before_building(settings: Settings, building: Collection[str | None], *, copying: bool) -> None:
+    """Find missing tools, wrong credentials and a source OMI that isn't there.
 
-    Raises ToolError, CredentialsError or CloudError; credentials are tried once.
+    `building` has the Regions in which images are built (None is the home Region); `copying` says whether any is
+    copied. Raises ToolError, CredentialsError or CloudError; credentials are tried once.
     """
-    made = [step.image for step in (*plan.of(Action.BUILD), *plan.of(Action.REBUILD))]
-    if not made:
+    if not building and not copying:
         return
-    building = {image.region for image in made if isinstance(image, PlannedImage) and image.copy_from is None}
     for tool, cure in TOOLS.items():
         needed = building or tool != "packer"  # what is only copied is verified all the same
         if needed and shutil.which(tool) is None:

@@ -62,7 +62,7 @@ class ConfigSource(Protocol):
     def get_object(self, key: str) -> Any: ...
 
 
-class Upstream(_Settings):
+class UpstreamSettings(_Settings):
     """Where Alpine's releases are read from, as this machine reaches it."""
 
     releases: str = "https://alpinelinux.org/releases.json"
@@ -188,7 +188,7 @@ class Settings(_Settings):
     account: _AccountId = None
     """The account that the key must be of; None is any."""
     cloud: Endpoints = Endpoints()
-    upstream: Upstream = Upstream()
+    upstream: UpstreamSettings = UpstreamSettings()
     vm: BuildVm = BuildVm()
     retention: Retention = Retention()
     again: dict[str, Annotated[int, Field(ge=1)]] = {}

@@ -99,7 +99,8 @@ def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today:
         return expand_discovered(profile, versions)
 
     upstream = fetch_upstream(
-        settings.upstream,
+        settings.upstream.releases,
+        settings.upstream.mirror,
         _branches(profile),
         cache_folder() / "upstream",
         discover=lambda known: _branches(expand(known)),
@@ -118,7 +119,7 @@ def _offers(settings: Settings, builds: Sequence[Build]) -> tuple[Mapping[str, O
     ]
     if not asking:
         return {}, ()
-    offered = read_offered(settings, asking, cache_folder() / "upstream")
+    offered = read_offered(asking, settings.upstream.mirror, settings.vm.trusted_keys, cache_folder() / "upstream")
     return offered.offers, offered.warnings
 
 

@@ -10,10 +10,9 @@ from omi.apkindex.dependency import read_dependency
 from omi.apkindex.offer import Offer
 from omi.apkindex.read import Index, read_index
 from omi.apkindex.signature import UntrustedError
-from omi.guest_data import trusted_keys
 from omi.profile.content import install_repositories, package_lines
 from omi.profile.model import Build
-from omi.settings import Settings
+from omi.profile.signing import trusted_keys
 from omi.upstream.http import Got, Store, get_all
 
 LIMIT = 20.0
@@ -37,15 +36,18 @@ class Offered:
     """Why, of each index that couldn't be had, by URL."""
 
 
-def read_offered(settings: Settings, builds: Sequence[Build], cache_dir: Path, limit: float = LIMIT) -> Offered:
-    """What the repositories of each of `builds` offer, by their indexes at the stack's mirror.
+def read_offered(
+    builds: Sequence[Build], mirror: str, trusted: Sequence[str], cache_dir: Path, limit: float = LIMIT
+) -> Offered:
+    """What the repositories of each of `builds` offer, by their indexes at `mirror`.
 
     All indexes are asked for at once, with validators from earlier runs. One that can't be had leaves its builds out,
     with a warning: an earlier answer would not do, since another machine may have seen a later one. Raises
-    UntrustedError (an UpstreamError) for one that isn't signed by a key of the build's profile or of vm.trusted_keys.
+    UntrustedError (an UpstreamError) for one that isn't signed by a key of the build's profile or of those `trusted`,
+    by file or folder (vm.trusted_keys).
     """
-    keys = {build.name: {**build.keys, **trusted_keys(settings.vm.trusted_keys, build.keys)} for build in builds}
-    urls = {build.name: _index_urls(settings, build) for build in builds}
+    keys = {build.name: {**build.keys, **trusted_keys(trusted, build.keys)} for build in builds}
+    urls = {build.name: _index_urls(build, mirror) for build in builds}
     reading = _Reading((urls[build.name], keys[build.name]) for build in builds)
     got = get_all(reading.readers(), Store(cache_dir), limit, MAX_INDEX)
     if reading.refused:
@@ -65,9 +67,9 @@ def read_offered(settings: Settings, builds: Sequence[Build], cache_dir: Path, l
 _UNKNOWN = "whether newer packages are offered is not known, so only its content decides"
 
 
-def _index_urls(settings: Settings, build: Build) -> dict[str, str | None]:
+def _index_urls(build: Build, mirror: str) -> dict[str, str | None]:
     """Each repository's index with the repository's tag, in apk's order."""
-    places = install_repositories(build, settings.upstream.mirror)
+    places = install_repositories(build, mirror)
     return {
         f"{url.rstrip('/')}/{build.arch}/APKINDEX.tar.gz": value if isinstance(value, str) else None
         for url, value in places.items()

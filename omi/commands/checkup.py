@@ -235,7 +235,7 @@ class Checkup:
         expanded, upstream = discover_builds(profile, settings, ledger, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
         builds = [build for build in trusted if build.keys and build.name in (settings.builds or (build.name,))]
-        offered = read_offered(settings, builds, cache_folder() / "upstream")
+        offered = read_offered(builds, settings.upstream.mirror, settings.vm.trusted_keys, cache_folder() / "upstream")
         if offered.unreached:
             url, why = min(offered.unreached.items())
             more = f" (and {len(offered.unreached) - 1} more)" if len(offered.unreached) > 1 else ""

@@ -195,6 +195,21 @@ class Plan:
         return tuple(step for step in self.steps if step.action is action)
 
     @property
+    def building(self) -> frozenset[str | None]:
+        """The Regions in which something is built."""
+        return frozenset(image.region for image in self._made if image.copy_from is None)
+
+    @property
+    def copying(self) -> bool:
+        """Whether an image is copied to another Region."""
+        return any(image.copy_from is not None for image in self._made)
+
+    @property
+    def _made(self) -> Iterator[PlannedImage]:
+        made = (step.image for step in (*self.of(Action.BUILD), *self.of(Action.REBUILD)))
+        return (image for image in made if isinstance(image, PlannedImage))
+
+    @property
     def changes(self) -> bool:
         """Whether anything but keeping is planned."""
         return any(step.action is not Action.KEEP or step.updates for step in self.steps)

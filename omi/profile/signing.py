@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from omi.errors import SettingsError
+from omi.places import expand
 
 
 def read_public_key(path: Path) -> str:
@@ -29,3 +33,36 @@ def check_public_key(text: str) -> None:
     if not isinstance(key, RSAPublicKey):
         message = "is no RSA key, which is what apk signs with"
         raise ValueError(message)  # noqa: TRY004 -- the file's content is wrong, not an argument's type
+
+
+def trusted_keys(names: Iterable[str], pinned: Mapping[str, str]) -> dict[str, str]:
+    """The keys that vm.trusted_keys names, which count besides those `pinned` in the profile.
+
+    By the file name under which apk looks for them: the one that a link leads to, as signatures name it.
+    Raises SettingsError for one that can't be used.
+    """
+    keys: dict[str, str] = {}
+    for name in names:
+        where = f"stack config: vm.trusted_keys: {name}"
+        for path in _key_files(expand(name), where):
+            try:
+                text = read_public_key(path)
+            except OSError as error:
+                cure = "start the sandbox once, which makes it, or name another file"
+                raise SettingsError(f"{where}: cannot be read: {error.strerror}; {cure}") from error
+            except ValueError as error:
+                raise SettingsError(f"{where}: {path.name} {error}") from error
+            if pinned.get(path.name, text) != text or keys.get(path.name, text) != text:
+                raise SettingsError(f"{where}: another key called {path.name} is trusted already; rename one")
+            keys[path.name] = text
+    return keys
+
+
+def _key_files(path: Path, where: str) -> list[Path]:
+    """One file, or all keys of a folder, which may be empty: the sandbox's is, where it passes Alpine's CDN through."""
+    if path.is_dir():
+        return [file.resolve() for file in sorted(path.glob("*.rsa.pub"))]
+    file = path.resolve()
+    if not file.name.endswith(".rsa.pub"):
+        raise SettingsError(f"{where}: apk wants a key in a file called NAME.rsa.pub")
+    return [file]

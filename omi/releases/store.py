@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from omi.atomic import remove_halves, write_atomically
 from omi.errors import InputError, ToolError
@@ -18,13 +19,28 @@ from omi.releases.entry import Entry, entry_of, from_yaml, in_order, to_yaml, wi
 from omi.releases.feed import SCHEMA_FILE, feed_of
 from omi.releases.old import is_old
 from omi.releases.readme import render_readme
-from omi.settings import Settings
 
 Files = Mapping[str, tuple[str, str]]
 LOCK = ".lock"
 """Builds end side by side, in processes of their own: one at a time may change the folder."""
 _SHOWN = 3
 """More names than this are counted, not listed."""
+
+
+class FeedSettings(Protocol):
+    """The part of a stack's settings that says which releases files are its own."""
+
+    @property
+    def releases_dir(self) -> str:
+        """The folder."""
+
+    @property
+    def profile(self) -> str:
+        """The profile that the stack builds."""
+
+    @property
+    def all_regions(self) -> tuple[str, ...]:
+        """Every Region of the stack."""
 
 
 def record(spec: ImageSpec, image: ImageRecord) -> list[str]:
@@ -44,9 +60,9 @@ def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
     return _change(folder, spec.profile, lambda old: without_artifact(old, image.region, image.omi), gone=gone)
 
 
-def forget_unheld(settings: Settings, ledger: Ledger, names: Collection[str]) -> list[str]:
+def forget_unheld(stack: FeedSettings, ledger: Ledger, names: Collection[str]) -> list[str]:
     """Take images out by name that the stack's state doesn't hold; InputError for any other name."""
-    unheld = _unheld(settings, ledger)
+    unheld = _unheld(stack, ledger)
     known = sorted({entry.name for entry, _ in unheld})
     if unknown := sorted(set(names) - set(known)):
         raise InputError(
@@ -57,51 +73,51 @@ def forget_unheld(settings: Settings, ledger: Ledger, names: Collection[str]) ->
     for entry, region in unheld:
         if entry.name in names:
             gone = partial(without_artifact, region=region, omi=dict(entry.artifacts)[region])
-            told += _change(Path(settings.releases_dir), entry.profile, gone)
+            told += _change(Path(stack.releases_dir), entry.profile, gone)
     return told
 
 
-def export_ledger(settings: Settings, ledger: Ledger) -> list[str]:
+def export_ledger(stack: FeedSettings, ledger: Ledger) -> list[str]:
     """Bring the images in the stack's state into the files; images that it lacks stay as they are.
 
     Written are the stack's profile and every other that the state holds images of.
     """
-    folder, told = Path(settings.releases_dir), []
-    for profile in _profiles(settings, ledger):
+    folder, told = Path(stack.releases_dir), []
+    for profile in _profiles(stack, ledger):
         made = [entry_of(image.spec, image.record) for image in ledger.images if image.profile == profile]
         if made or (folder / f"{profile}.yaml").exists():
             told += _record_all(folder, profile, made)
     return list(dict.fromkeys(told))
 
 
-def unheld_lines(settings: Settings, ledger: Ledger) -> list[str]:
+def unheld_lines(stack: FeedSettings, ledger: Ledger) -> list[str]:
     """A line about the images that the files name and the stack's state lacks; none where there is no such image."""
-    names = sorted({entry.name for entry, _ in _unheld(settings, ledger)})
+    names = sorted({entry.name for entry, _ in _unheld(stack, ledger)})
     if not names:
         return []
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     line = (
-        f"{settings.releases_dir}: stays as it is on {shown}, which the stack's state lacks; what is gone for good is "
+        f"{stack.releases_dir}: stays as it is on {shown}, which the stack's state lacks; what is gone for good is "
         "taken out by `python -m omi releases -s STACK --forget IMAGE`"
     )
     return [line]
 
 
-def _unheld(settings: Settings, ledger: Ledger) -> list[tuple[Entry, str]]:
+def _unheld(stack: FeedSettings, ledger: Ledger) -> list[tuple[Entry, str]]:
     """Entries with the Region whose OMI the ledger doesn't hold; other stacks' Regions are left out."""
     held = {(image.region, image.record.omi) for image in ledger.images}
-    regions = {*settings.all_regions, *ledger.by_region()}
+    regions = {*stack.all_regions, *ledger.by_region()}
     return [
         (entry, region)
-        for profile in _profiles(settings, ledger)
-        for entry in _read(Path(settings.releases_dir) / f"{profile}.yaml") or ()
+        for profile in _profiles(stack, ledger)
+        for entry in _read(Path(stack.releases_dir) / f"{profile}.yaml") or ()
         for region, omi in entry.artifacts
         if region in regions and (region, omi) not in held
     ]
 
 
-def _profiles(settings: Settings, ledger: Ledger) -> list[str]:
-    return sorted({settings.profile, *(image.profile for image in ledger.images)})
+def _profiles(stack: FeedSettings, ledger: Ledger) -> list[str]:
+    return sorted({stack.profile, *(image.profile for image in ledger.images)})
 
 
 def _record_all(folder: Path, profile: str, made: Sequence[Entry]) -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from omi.settings import Upstream as UpstreamSettings
 from omi.upstream.http import Got, Store, get_all
 from omi.upstream.model import Branch, MirrorRelease, Upstream
 from omi.upstream.read import branch_folder, read_latest, read_releases
@@ -21,7 +20,8 @@ _Value = _Releases | str | None
 
 
 def fetch_upstream(
-    settings: UpstreamSettings,
+    releases: str,
+    mirror: str,
     wanted: Collection[tuple[str, str]],
     cache_dir: Path,
     *,
@@ -30,24 +30,26 @@ def fetch_upstream(
 ) -> Upstream:
     """Upstream as it is now, for these versions and arches; takes at most `limit` seconds and raises nothing.
 
+    `releases` is the URL of releases.json, `mirror` that of the mirror.
+
     What can't be reached or read comes from the last good answer under `cache_dir` or is absent; `warnings` say so.
     `discover` may name further versions and arches once the branches are known; they are asked for in the time left.
     Edge needs no mirror's answer: its release is the day.
     """
     end, store = time.monotonic() + limit, Store(cache_dir)
-    urls = _mirror_urls(settings, wanted)
-    site: dict[str, Callable[[bytes], _Value]] = {settings.releases: read_releases}
+    urls = _mirror_urls(mirror, wanted)
+    site: dict[str, Callable[[bytes], _Value]] = {releases: read_releases}
     got = get_all(site | _readers(urls), store, limit)
-    known = _upstream(settings, urls, got)
-    if further := _mirror_urls(settings, set(discover(known)) - set(urls)):
+    known = _upstream(releases, urls, got)
+    if further := _mirror_urls(mirror, set(discover(known)) - set(urls)):
         got |= get_all(_readers(further), store, max(0.0, end - time.monotonic()))
-        known = _upstream(settings, urls | further, got)
+        known = _upstream(releases, urls | further, got)
     return known
 
 
-def _mirror_urls(settings: UpstreamSettings, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def _mirror_urls(mirror: str, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
     return {
-        (version, arch): f"{settings.mirror.rstrip('/')}/{branch_folder(version)}/releases/{arch}/latest-releases.yaml"
+        (version, arch): f"{mirror.rstrip('/')}/{branch_folder(version)}/releases/{arch}/latest-releases.yaml"
         for version, arch in sorted(set(wanted))
         if version != EDGE
     }
@@ -57,12 +59,10 @@ def _readers(urls: Mapping[tuple[str, str], str]) -> dict[str, Callable[[bytes],
     return {url: partial(read_latest, version=version, arch=arch) for (version, arch), url in urls.items()}
 
 
-def _upstream(
-    settings: UpstreamSettings, urls: Mapping[tuple[str, str], str], got: Mapping[str, Got[_Value]]
-) -> Upstream:
-    site = got[settings.releases]
+def _upstream(site_url: str, urls: Mapping[tuple[str, str], str], got: Mapping[str, Got[_Value]]) -> Upstream:
+    site = got[site_url]
     branches, stable = site.value if isinstance(site.value, tuple) else ((), None)
-    releases, warnings = dict(_mirror_releases(urls, got)), tuple(_warnings(settings, urls, got))
+    releases, warnings = dict(_mirror_releases(urls, got)), tuple(_warnings(site_url, urls, got))
     return Upstream(branches, stable, releases, warnings, site.stale)
 
 
@@ -78,12 +78,10 @@ def _mirror_releases(
             yield key, MirrorRelease(release, stale=answer.stale)
 
 
-def _warnings(
-    settings: UpstreamSettings, mirrors: Mapping[tuple[str, str], str], got: Mapping[str, Got[_Value]]
-) -> Iterator[str]:
-    for url in (settings.releases, *mirrors.values()):
+def _warnings(site_url: str, mirrors: Mapping[tuple[str, str], str], got: Mapping[str, Got[_Value]]) -> Iterator[str]:
+    for url in (site_url, *mirrors.values()):
         answer = got[url]
-        if answer.problem is None or (answer.missing and url != settings.releases):
+        if answer.problem is None or (answer.missing and url != site_url):
             continue
         instead = "the answer of an earlier run counts" if answer.stale else "going on without it"
         yield f"{url}: {answer.problem}; {instead}"

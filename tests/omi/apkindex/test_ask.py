@@ -54,7 +54,7 @@ def offer(site: Site, path: str, packages: dict[str, str], key: Key = KEY, etag:
 
 def ask(site: Site, cache: Path, *builds: Build, keys: tuple[str, ...] = (), limit: float = 5.0) -> Offered:
     settings = Settings(region="eu-west-2", upstream=site.settings, vm=BuildVm(trusted_keys=keys))
-    return read_offered(settings, builds or (BUILD,), cache, limit)
+    return read_offered(builds or (BUILD,), settings.upstream.mirror, settings.vm.trusted_keys, cache, limit)
 
 
 def newest(offered: Offered, build: str = "a") -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.settings import Upstream as UpstreamSettings
+from omi.settings import UpstreamSettings
 from omi.upstream import Branch, MirrorRelease, Release, Upstream, fetch_upstream
 from tests.omi.upstream.site import Page, Site, branch, listing, serving
 
@@ -29,7 +29,7 @@ def site() -> Iterator[Site]:
 
 
 def asked(site: Site, cache: Path, *wanted: tuple[str, str], limit: float = 5.0) -> Upstream:
-    return fetch_upstream(site.settings, wanted or (V23,), cache, limit=limit)
+    return fetch_upstream(site.settings.releases, site.settings.mirror, wanted or (V23,), cache, limit=limit)
 
 
 def test_good_answers(site: Site, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_nobody_there(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     base = f"http://127.0.0.1:{port}"
     settings = UpstreamSettings(releases=f"{base}/releases.json", mirror=base)
-    known = fetch_upstream(settings, [V23], tmp_path)
+    known = fetch_upstream(settings.releases, settings.mirror, [V23], tmp_path)
     assert (known.branches, known.mirror) == ((), {})
     assert len(known.warnings) == 2
     assert "can't be reached" in known.warnings[0]
@@ -203,7 +203,7 @@ def test_nobody_there(tmp_path: Path) -> None:
 
 def test_untrusted_certificate_is_refused(tmp_path: Path, tls_port: int) -> None:
     settings = UpstreamSettings(releases=f"https://127.0.0.1:{tls_port}/r", mirror=f"https://127.0.0.1:{tls_port}")
-    known = fetch_upstream(settings, [], tmp_path)
+    known = fetch_upstream(settings.releases, settings.mirror, [], tmp_path)
     assert "TLS failed" in known.warnings[0]
 
 
@@ -212,7 +212,8 @@ def test_discovered_branches_are_asked_for_once_they_are_known(site: Site, tmp_p
     site.latest("3.24", listing("3.24.0"))
     day = date(2026, 11, 23)
     known = fetch_upstream(
-        site.settings,
+        site.settings.releases,
+        site.settings.mirror,
         [V23],
         tmp_path,
         discover=lambda found: {(version, "x86_64") for version in found.supported(day, "x86_64")},
