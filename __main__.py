@@ -3,17 +3,17 @@
 import pulumi
 
 from components import ProfileBuild, StackConfig, clean_errors, keep_memory, keep_stack_id, stack_resources
-from omi.connecting import connect
-from omi.errors import PlanError
-from omi.held import read_state
-from omi.places import PROFILES
-from omi.planning import plan_stack
-from omi.preflight import check_before_building
-from omi.profile.record import record_releases
-from omi.releases import export_ledger, unheld_lines
-from omi.report import render_table
-from omi.settings import Settings
-from omi.survey import survey_stack
+from omi.build.preflight import check_before_building
+from omi.config.settings import Settings
+from omi.outscale.connecting import connect
+from omi.plan.held import read_state
+from omi.plan.planning import plan_stack
+from omi.plan.report import render_table
+from omi.plan.survey import survey_stack
+from omi.publish import export_ledger, unheld_lines
+from omi.support.errors import PlanError
+from omi.support.places import PROFILES
+from omi.upstream.record import record_releases
 
 with clean_errors():
     settings = Settings.load(StackConfig())

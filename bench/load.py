@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from omi.ledger import ledger_of_export
+from omi.state.ledger import ledger_of_export
 from tests.e2e.project import Project, Result
 from tests.sandbox.client import JSON_BODY
 from tests.sandbox.ports import free_base_port

@@ -2,9 +2,9 @@
 
     . toolchain/env.sh; python -m bench.packer [--stubs]
 
-One image is built by `python -m omi build`, as Pulumi runs it, on a sandbox of this run's own. Packer's time is that of
-its process. Goals: the program adds at most 5 s of its own until the OMI is registered, and the verify takes at most
-20 s besides the boot. With `--stubs` no VM runs, so that only the program's own seconds mean anything.
+One image is built by `python -m omi.commands build`, as Pulumi runs it, on a sandbox of this run's own. Packer's time
+is that of its process. Goals: the program adds at most 5 s of its own until the OMI is registered, and the verify
+takes at most 20 s besides the boot. With `--stubs` no VM runs, so that only the program's own seconds mean anything.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def measure(program: ImageProgram) -> Parts:
     environment = {**program.environment, "PATH": f"{_wrapped(program, times)}:{program.environment['PATH']}"}
     begun, said = time.time(), list[tuple[float, str]]()
     with subprocess.Popen(
-        ["timeout", "--foreground", str(LIMIT), "python3", "-m", "omi", "build"],
+        ["timeout", "--foreground", str(LIMIT), "python3", "-m", "omi.commands", "build"],
         cwd=program.folder,
         env=environment,
         stdin=subprocess.PIPE,

@@ -6,13 +6,13 @@ import sys
 import time
 from datetime import date
 
-from omi.account import AccountImage, AccountView
-from omi.image import BuildVm
-from omi.ledger import Ledger, LedgerImage, StoredCommand
+from omi.config.settings import Level, Retention
 from omi.plan import PlannedImage, make_plan
+from omi.plan.report import render_table
 from omi.profile.model import Build
-from omi.report import render_table
-from omi.settings import Level, Retention
+from omi.state.account import AccountImage, AccountView
+from omi.state.image import BuildVm
+from omi.state.ledger import Ledger, LedgerImage, StoredCommand
 from omi.upstream import Branch, MirrorRelease, Release, Upstream
 from tests.omi.specs import OWNER, make_access, make_record
 

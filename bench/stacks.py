@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from omi.identity import Identity
-from omi.image import ImageSpec
+from omi.state.identity import Identity
+from omi.state.image import ImageSpec
 from sandbox.config import Addresses
 from tests.e2e.project import Project
 from tests.omi.specs import make_record
@@ -233,8 +233,8 @@ class ImageProgram(Side):
 
     def stub_builds(self) -> None:
         """Let a stub of a few lines stand for every build, update and delete that is planned from now on."""
-        program = self.folder / "omi" / "ledger.py"
-        text, real = program.read_text(encoding="utf-8"), "exec python3 -m omi {verb}"
+        program = self.folder / "omi" / "state" / "ledger.py"
+        text, real = program.read_text(encoding="utf-8"), "exec python3 -m omi.commands {verb}"
         if real not in text:
             raise SystemExit(f"{program}: has no {real!r} to put a stub for")
         program.write_text(text.replace(real, "exec sh ./stub.sh"), encoding="utf-8")

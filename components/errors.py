@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pulumi
 
-from omi.errors import OmiError
+from omi.support.errors import OmiError
 
 _TOLD = 32
 """With this exit code the Python language host takes it that the program has told its error, and adds none of its own

@@ -8,9 +8,9 @@ from typing import Any
 import pulumi
 from pulumi_command import local
 
-from omi.image import ImageRecord, ImageSpec
-from omi.ledger import StoredCommand
-from omi.outputs import output_of
+from omi.publish.outputs import output_of
+from omi.state.image import ImageRecord, ImageSpec
+from omi.state.ledger import StoredCommand
 
 
 def new_image(

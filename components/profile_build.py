@@ -8,11 +8,11 @@ from typing import Any
 import pulumi
 
 from components.image_command import details, kept_image, new_image
-from omi.ledger import LedgerImage
-from omi.outputs import by_release, newest
-from omi.owner import Owner
+from omi.config.settings import Settings
 from omi.plan import Step
-from omi.settings import Settings
+from omi.publish.outputs import by_release, newest
+from omi.state.ledger import LedgerImage
+from omi.state.owner import Owner
 
 
 class ProfileBuild(pulumi.ComponentResource):
@@ -22,9 +22,9 @@ class ProfileBuild(pulumi.ComponentResource):
     """
 
     images: pulumi.Output[dict[str, dict[str, Any]]]
-    """Release to OMI name to what is told of it (omi.outputs.ImageOutput)."""
+    """Release to OMI name to what is told of it (omi.publish.outputs.ImageOutput)."""
     latest: pulumi.Output[dict[str, Any] | None]
-    """The newest image (omi.outputs.LatestOutput); None if its first build failed."""
+    """The newest image (omi.publish.outputs.LatestOutput); None if its first build failed."""
     unprotected: list[pulumi.Resource]
     """The commands of images whose protection this update takes off."""
 

@@ -9,10 +9,10 @@ from typing import Any
 import pulumi
 from pulumi.runtime.invoke import InvokeResult
 
-from omi.errors import StateError
-from omi.held import MEMORY
-from omi.owner import STACK_ID, Owner
+from omi.plan.held import MEMORY
 from omi.plan.memory import Memory
+from omi.state.owner import STACK_ID, Owner
+from omi.support.errors import StateError
 
 _TRIES = 10
 _PAUSE = 0.2

@@ -1,1 +1,1 @@
-"""The domain: profiles, Alpine releases, ledger, plan, Packer, OUTSCALE, verify, releases. Never imports pulumi."""
+"""The domain, a room for each part of it (docs/architecture.md). It never imports pulumi."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from omi import places
+from omi.support import places
 from sandbox import config
 from toolchain import place
 

@@ -15,6 +15,22 @@ FORBIDDEN = {
     "sandbox": {"omi", "components", "pulumi", "pulumi_command", "toolchain"},
     "toolchain": {"omi", "components", "sandbox"},
 }
+ROOMS: dict[str, set[str]] = {
+    "profile": set(),
+    "state": {"profile"},
+    "upstream": {"profile"},
+    "config": {"state", "profile"},
+    "outscale": {"config", "state", "profile"},
+    "verify": {"outscale", "profile"},
+    "publish": {"state", "profile"},
+    "build": {"verify", "publish", "outscale", "state", "profile"},
+    "plan": {"outscale", "upstream", "config", "state", "profile"},
+    "commands": {"build", "publish", "outscale", "state", "config"},
+    "cli": {"build", "publish", "plan", "verify", "outscale", "upstream", "config", "state", "profile"},
+}
+"""What each room of omi may import besides omi.support; what these may import, it may use through them, too. A room
+stands below all that may import it.
+"""
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -35,6 +51,46 @@ def test_layer_imports_only_what_lies_below_it(layer: str) -> None:
         if set(imported(path)) & FORBIDDEN[layer]
     }
     assert wrong == {}
+
+
+def below(room: str) -> set[str]:
+    """The rooms that it may use."""
+    return {"support"}.union(ROOMS.get(room, set()), *(below(other) for other in ROOMS.get(room, set())))
+
+
+def rooms_used(path: Path) -> set[str]:
+    """The rooms of omi that a file imports from, its own left out."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            modules |= {f"{node.module}.{name.name}" for name in node.names}
+    used = {module.split(".")[1] for module in modules if module.startswith("omi.")}
+    return used - {path.relative_to(TOP / "omi").parts[0]}
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "support"])
+def test_room_imports_only_rooms_below_it(room: str) -> None:
+    files = sorted((TOP / "omi" / room).rglob("*.py"))
+    assert files
+    wrong = {str(path.relative_to(TOP)): used for path in files if (used := rooms_used(path) - below(room))}
+    assert wrong == {}
+
+
+def test_no_room_stands_above_itself() -> None:
+    assert [room for room in ROOMS if room in below(room)] == []
+
+
+def test_nothing_lies_flat_beside_the_rooms() -> None:
+    entries = {path.name for path in (TOP / "omi").iterdir() if path.name != "__pycache__"}
+    assert entries == {"__init__.py", "__main__.py", "support", *ROOMS}
+    assert sum(1 for _ in (TOP / "omi").rglob("__init__.py")) - 1 <= 16
+
+
+def test_only_the_survey_of_a_plan_asks_outscale() -> None:
+    asking = {path.name for path in (TOP / "omi" / "plan").glob("*.py") if "outscale" in rooms_used(path)}
+    assert asking == {"survey.py"}
 
 
 def test_boto3_is_used_in_one_place() -> None:

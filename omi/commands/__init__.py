@@ -1,1 +1,1 @@
-"""The commands that stand behind a stack's resources, and the ones a person runs: `python3 -m omi NAME`."""
+"""What Pulumi runs behind a stack's resources: `python3 -m omi.commands NAME`."""

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from omi.commands.wire import export, give_record, read_spec
-from omi.errors import CloudError
-from omi.identity import COPIED_FROM, DISK
-from omi.image import ImageRecord
 from omi.outscale.claims import take_up
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own, wait_available
-from omi.owner import maker_of
-from omi.releases.recorded import recorded
+from omi.publish.recorded import recorded
+from omi.state.identity import COPIED_FROM, DISK
+from omi.state.image import ImageRecord
+from omi.state.owner import maker_of
+from omi.support.errors import CloudError
 
 
 def adopt(_: Sequence[str]) -> int:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 
 from omi.commands.wire import export, read_record, read_spec
-from omi.narration import tell
 from omi.outscale.claims import find_held, is_held
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Ours, delete_omi
+from omi.support.narration import tell
 
 
 def delete(_: Sequence[str]) -> int:

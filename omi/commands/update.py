@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from omi.commands.wire import export, give_record, read_record, read_spec
-from omi.errors import CloudError
-from omi.identity import DISK, Identity
-from omi.image import ImageRecord, ImageSpec
-from omi.narration import tell
 from omi.outscale.claims import find_held, is_held
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import complete_tags
 from omi.outscale.publishing import close_snapshots, share, tell_stage
 from omi.outscale.shapes import Omi
-from omi.owner import taking_back
+from omi.state.identity import DISK, Identity
+from omi.state.image import ImageRecord, ImageSpec
+from omi.state.owner import taking_back
+from omi.support.errors import CloudError
+from omi.support.narration import tell
 
 
 def update(_: Sequence[str]) -> int:

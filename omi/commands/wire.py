@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from omi import releases
-from omi.errors import InputError, OmiError, StateError
-from omi.image import ImageRecord, ImageSpec
-from omi.narration import tell
+from omi import publish as releases
+from omi.state.image import ImageRecord, ImageSpec
+from omi.support.errors import InputError, OmiError, StateError
+from omi.support.narration import tell
 
 RECORD_VARIABLE = "PULUMI_COMMAND_STDOUT"
 """Where Pulumi's command plugin puts what the last create or update printed."""

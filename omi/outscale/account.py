@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from omi.account import AccountImage, AccountView
 from omi.outscale.claims import bearing_tags
 from omi.outscale.cloud import Cloud
 from omi.outscale.shapes import Omi, Snapshot, Vm, listed
-from omi.owner import Owner, build_id_of
 from omi.profile.model import Access
+from omi.state.account import AccountImage, AccountView
+from omi.state.owner import Owner, build_id_of
 
 _ENDED = frozenset({"shutting-down", "terminated"})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from omi.errors import CloudError
-from omi.narration import tell
 from omi.outscale.waiting import QUIET
+from omi.support.errors import CloudError
+from omi.support.narration import tell
 
 EVERY = 2.0
 """Seconds before what is busy is tried again."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from omi.errors import CloudError
-from omi.image import ImageRecord
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags, read_omi
 from omi.outscale.shapes import Omi, Tag, listed
-from omi.owner import CLAIM, new_claim, taking_back
+from omi.state.image import ImageRecord
+from omi.state.owner import CLAIM, new_claim, taking_back
+from omi.support.errors import CloudError
 
 
 def bearing_tags(cloud: Cloud, ids: Collection[str]) -> set[str]:

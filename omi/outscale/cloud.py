@@ -25,17 +25,17 @@ from botocore.exceptions import (
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
-from omi.errors import CloudError, CredentialsError, OmiError
-from omi.image import CloudAccess, Limits
+from omi.config.transport import check_transport
 from omi.outscale.credentials import Credentials, find_credentials
 from omi.outscale.exchange import exchange
 from omi.outscale.faults import not_the_api, refusal, translate
 from omi.outscale.pace import Pace
 from omi.outscale.reaching import clock_error, seconds_ahead
 from omi.outscale.refused import tried_once
-from omi.places import expand
-from omi.safe_json import read_json
-from omi.transport import check_transport
+from omi.state.image import CloudAccess, Limits
+from omi.support.errors import CloudError, CredentialsError, OmiError
+from omi.support.places import expand
+from omi.support.safe_json import read_json
 
 T = TypeVar("T")
 

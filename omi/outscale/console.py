@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from omi.errors import OmiError
 from omi.outscale.cloud import Cloud
 from omi.outscale.vms import console_tail
+from omi.support.errors import OmiError
 
 _CURE = (
     "the sandbox's VMs: `python -m sandbox stop`, then `python -m sandbox start --accelerator tcg`; "

@@ -12,11 +12,11 @@ import botocore.session
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError, ConfigParseError, PartialCredentialsError, ProfileNotFound
 
-from omi.errors import CredentialsError, one_line
-from omi.image import CloudAccess
 from omi.outscale.deadline import TooLateError, within
-from omi.places import PROFILE_FILE, expand
-from omi.safe_json import read_json
+from omi.state.image import CloudAccess
+from omi.support.errors import CredentialsError, one_line
+from omi.support.places import PROFILE_FILE, expand
+from omi.support.safe_json import read_json
 
 _CURE = (
     "set OSC_ACCESS_KEY and OSC_SECRET_KEY, or OSC_PROFILE with "

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from omi.errors import BuildError, CloudError
 from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.deadline import TooLateError, within
 from omi.outscale.shapes import Group, Keypair, listed, parsed
+from omi.support.errors import BuildError, CloudError
 
 _LOOKUP = 30.0
 """Seconds for a name server's answer."""

@@ -12,8 +12,8 @@ from botocore.httpsession import URLLib3Session
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.exceptions import ReadTimeoutError as SlowError
 
-from omi.errors import CloudError
 from omi.outscale.deadline import TooLateError, within
+from omi.support.errors import CloudError
 
 LONGEST = 64 * 1024 * 1024
 """Bytes; a page of a thousand images has about 2 MiB."""

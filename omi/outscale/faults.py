@@ -8,11 +8,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 
-from omi.errors import CloudError, CredentialsError, OmiError, one_line
-from omi.image import CloudAccess
 from omi.outscale.cures import cure_of
 from omi.outscale.reaching import unreached
 from omi.outscale.refused import RefusedKeyError
+from omi.state.image import CloudAccess
+from omi.support.errors import CloudError, CredentialsError, OmiError, one_line
 
 _REFUSED_KEY = frozenset({"SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidAccessKeyId", "IncompleteSignature"})
 _REFUSED_ACTION = frozenset({"AccessDenied", "AccessDeniedException"})

@@ -9,12 +9,12 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from omi.errors import CloudError
 from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.shapes import Omi, Snapshot, listed
 from omi.outscale.waiting import wait_until
-from omi.owner import GOING, STACK_ID, going_mark
+from omi.state.owner import GOING, STACK_ID, going_mark
+from omi.support.errors import CloudError
 
 _NEVER = threading.Event()
 _SNAPSHOT_IN_USE = "9002"

@@ -21,13 +21,13 @@ from botocore.parsers import ResponseParserError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from urllib3.exceptions import HTTPError
 
-from omi.errors import CloudError, OmiError, one_line
-from omi.image import CloudAccess
 from omi.outscale.busy import IN_USE, remove
 from omi.outscale.cloud import authority
 from omi.outscale.credentials import Credentials, lone_session
 from omi.outscale.deadline import TooLateError, within
 from omi.outscale.faults import not_the_api, refusal_of_store, translate
+from omi.state.image import CloudAccess
+from omi.support.errors import CloudError, OmiError, one_line
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

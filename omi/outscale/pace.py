@@ -13,10 +13,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from omi.locks import LockedError, hold
-from omi.narration import tell
 from omi.outscale.waiting import QUIET
-from omi.places import cache_folder
+from omi.support.locks import LockedError, hold
+from omi.support.narration import tell
+from omi.support.places import cache_folder
 
 EACH_SECOND = 4.0
 """Requests of all processes together. OUTSCALE's own clients keep to 5 (the limiter of osc-sdk-python); that leaves

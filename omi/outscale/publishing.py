@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from omi.errors import CloudError
-from omi.identity import STAGE_TAGS, Identity
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags, read_omi, read_snapshots
 from omi.outscale.shapes import Omi
-from omi.owner import VERIFIED_MARK
 from omi.profile.model import EVERYONE, Access
+from omi.state.identity import STAGE_TAGS, Identity
+from omi.state.owner import VERIFIED_MARK
+from omi.support.errors import CloudError
 
 
 def share(cloud: Cloud, omi_id: str, access: Access, *, narrow: bool = True) -> None:

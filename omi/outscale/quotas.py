@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from omi.errors import OmiError
 from omi.outscale.cloud import Cloud
 from omi.outscale.shapes import Shape, parsed
+from omi.support.errors import OmiError
 
 
 class Quota(Shape):

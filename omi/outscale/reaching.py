@@ -25,8 +25,8 @@ from botocore.exceptions import (
 from urllib3.exceptions import LocationParseError
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from omi.errors import CloudError, CredentialsError, one_line
-from omi.image import CloudAccess
+from omi.state.image import CloudAccess
+from omi.support.errors import CloudError, CredentialsError, one_line
 
 _SHOWN = 160
 """Characters of a library's words that are shown."""

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from omi.errors import CredentialsError
-from omi.locks import LockedError, hold
 from omi.outscale.credentials import Credentials
-from omi.places import cache_folder
+from omi.support.errors import CredentialsError
+from omi.support.locks import LockedError, hold
+from omi.support.places import cache_folder
 
 REMEMBERED = 60.0
 """Seconds; as long as OUTSCALE locks a key after four wrong tries."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from omi.errors import CloudError, CredentialsError
 from omi.outscale.cloud import Cloud
 from omi.outscale.refused import RefusedKeyError
+from omi.support.errors import CloudError, CredentialsError
 
 _NONE = "00000000"
 _TAGS = [{"Key": "project", "Value": "alpine-omi"}]

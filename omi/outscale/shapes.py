@@ -8,10 +8,10 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from omi.errors import CloudError, first_problem
 from omi.outscale.cloud import Cloud
-from omi.owner import is_verified
 from omi.profile.model import EVERYONE
+from omi.state.owner import is_verified
+from omi.support.errors import CloudError, first_problem
 
 LEGACY = "legacy"
 """The boot mode of an OMI that was registered without one."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from omi.errors import CloudError, OmiError
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import delete_group, delete_key
 from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis, read_omi
@@ -16,7 +15,8 @@ from omi.outscale.oos import ObjectStore, prefix_of
 from omi.outscale.refused import RefusedKeyError
 from omi.outscale.shapes import Group, Keypair, Omi, Snapshot, Tagged, Vm, Volume, listed
 from omi.outscale.vms import delete_volume, end_vm
-from omi.owner import CLAIM, GOING, Owner, build_id_of, going_mark, working_name
+from omi.state.owner import CLAIM, GOING, Owner, build_id_of, going_mark, working_name
+from omi.support.errors import CloudError, OmiError
 
 _NAMED = re.compile(r"alpine-omi-(b-[0-9a-f]{16})(|-build|-verify)")
 """Keypairs and security groups of builds; they have no tags."""

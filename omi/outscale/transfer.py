@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from omi.errors import CloudError, first_problem
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import create_omi, wait_available
 from omi.outscale.oos import LONGEST_URL, MARK, ObjectStore, unpacked
 from omi.outscale.shapes import Omi
 from omi.outscale.waiting import wait_until
+from omi.support.errors import CloudError, first_problem
 
 FORMAT = "raw"
 """Of the disk, since its bytes are then the exported object's, unpacked, and their digest that of the disk."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from omi.errors import CloudError
 from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags
 from omi.outscale.shapes import Vm, Volume, listed, parsed
 from omi.outscale.waiting import NotInTimeError, wait_until
-from omi.owner import GOING, STACK_ID, going_mark
+from omi.state.owner import GOING, STACK_ID, going_mark
+from omi.support.errors import CloudError
 
 _NEVER = threading.Event()
 

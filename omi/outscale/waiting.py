@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from omi.errors import BuildError, CloudError
-from omi.narration import tell
+from omi.support.errors import BuildError, CloudError
+from omi.support.narration import tell
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""What is to happen to every image, and why: a pure function of profile, upstream, ledger, retention and the day."""
+"""The plan: every image with its action and its reason. Pure, but for the survey of what there is."""
 
 from omi.plan.model import Action, Plan, PlannedImage, Step
 from omi.plan.planner import make_plan

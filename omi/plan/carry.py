@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from omi.image import CloudAccess
-from omi.ledger import LedgerImage
 from omi.plan.model import Action, Plan, PlannedImage, Step
 from omi.profile.model import Build
+from omi.state.image import CloudAccess
+from omi.state.ledger import LedgerImage
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from omi.ledger import Ledger, LedgerImage
-from omi.settings import Retention
+from omi.config.settings import Retention
+from omi.state.ledger import Ledger, LedgerImage
 from omi.upstream.model import Upstream
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from omi.ledger import LedgerImage
 from omi.plan.model import Action, PlannedImage, Step
+from omi.state.ledger import LedgerImage
 
 
 def holding(digest: str | None, wanted: str) -> str:

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
-from omi.errors import PlanError, ProfileError, SettingsError
-from omi.ledger import Ledger, LedgerImage
+from omi.config.settings import Retention
 from omi.plan.model import Action, ChangeKind, PlannedImage, Step
 from omi.profile.resolve import OMI_NAME
-from omi.settings import Retention
-from omi.withdrawal import Stage
+from omi.state.ledger import Ledger, LedgerImage
+from omi.state.withdrawal import Stage
+from omi.support.errors import PlanError, ProfileError, SettingsError
 
 _HALF_FROM = 4
 """With fewer images than this, one of them is soon more than half."""

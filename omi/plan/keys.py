@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from omi.errors import ProfileError
-from omi.ledger import Ledger
 from omi.profile.model import Build
+from omi.state.ledger import Ledger
+from omi.support.errors import ProfileError
 from omi.upstream.model import Upstream
 
 

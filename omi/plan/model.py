@@ -8,13 +8,13 @@ from datetime import date
 from enum import StrEnum
 from itertools import groupby
 
-from omi.account import AccountImage
-from omi.image import BuildVm, CloudAccess, ImageSpec, Recipe
-from omi.ledger import LedgerImage
-from omi.owner import Owner
 from omi.plan.memory import Memory
 from omi.profile.model import Build
-from omi.withdrawal import Stage
+from omi.state.account import AccountImage
+from omi.state.image import BuildVm, CloudAccess, ImageSpec, Recipe
+from omi.state.ledger import LedgerImage
+from omi.state.owner import Owner
+from omi.state.withdrawal import Stage
 
 
 class Action(StrEnum):

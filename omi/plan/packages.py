@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omi.apkindex.offer import Offer
-from omi.ledger import LedgerImage
 from omi.profile.model import Build
-from omi.version import EDGE, is_package_version, package_key
+from omi.state.ledger import LedgerImage
+from omi.support.version import EDGE, is_package_version, package_key
+from omi.upstream.offer import Offer
 
 _NAMED = 4
 """More packages than this are counted, not named."""

@@ -6,11 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import date
 
-from omi.account import AccountView
-from omi.apkindex.offer import Offer
-from omi.errors import UpstreamError
-from omi.image import CloudAccess
-from omi.ledger import Ledger, LedgerImage
+from omi.config.settings import Retention
 from omi.plan.external import differing
 from omi.plan.guard import check_clash, check_names, check_only, check_twice, guard, replaced_first
 from omi.plan.keys import require_key
@@ -18,16 +14,20 @@ from omi.plan.memory import Memory
 from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
 from omi.plan.packages import countable
 from omi.plan.publishing import changes_of, share_of_new
+from omi.plan.retention import Verdict, verdicts
 from omi.plan.settle import Settler
 from omi.plan.stages import told, withdraw
 from omi.plan.wanted import Request, Wish, wish
 from omi.profile.model import Access, Build
-from omi.retention import Verdict, verdicts
-from omi.settings import Retention
+from omi.state.account import AccountView
+from omi.state.image import CloudAccess
+from omi.state.ledger import Ledger, LedgerImage
+from omi.state.withdrawal import Why, Withdrawal
+from omi.support.errors import UpstreamError
+from omi.support.version import version_key
 from omi.upstream.current import current_release
 from omi.upstream.model import Upstream
-from omi.version import version_key
-from omi.withdrawal import Why, Withdrawal
+from omi.upstream.offer import Offer
 
 _NOTHING = Memory()
 Digest = Callable[[Build, str], str]

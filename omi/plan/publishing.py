@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from omi.account import AccountImage
-from omi.ledger import LedgerImage
 from omi.plan.model import Change, ChangeKind
 from omi.profile.model import EVERYONE, Access
-from omi.withdrawal import Stage
+from omi.state.account import AccountImage
+from omi.state.ledger import LedgerImage
+from omi.state.withdrawal import Stage
 
 
 def share_of_new(access: Access, owner: str, said_by: str) -> tuple[Change, ...]:

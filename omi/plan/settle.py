@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from omi.account import AccountView
-from omi.image import CloudAccess
-from omi.ledger import LedgerImage
-from omi.owner import CLAIM, taking_back
 from omi.plan.model import Action, Change, ChangeKind, Step
+from omi.state.account import AccountView
+from omi.state.image import CloudAccess
+from omi.state.ledger import LedgerImage
+from omi.state.owner import CLAIM, taking_back
 
 
 @dataclass(frozen=True)

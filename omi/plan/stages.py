@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from omi.settings import StageDays
-from omi.withdrawal import Stage, Why, Withdrawal
+from omi.config.settings import StageDays
+from omi.state.withdrawal import Stage, Why, Withdrawal
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from omi.account import AccountImage, AccountView
-from omi.apkindex.offer import Offer
-from omi.ledger import LedgerImage
 from omi.plan.external import holding
 from omi.plan.model import Action, PlannedImage, Step
 from omi.plan.packages import named, newer_packages, tried_next
 from omi.profile.content import content
 from omi.profile.model import Build
-from omi.version import release_key
+from omi.state.account import AccountImage, AccountView
+from omi.state.ledger import LedgerImage
+from omi.support.version import release_key
+from omi.upstream.offer import Offer
 
 _TOLD_ITEMS = 4
 """A longer list of changes is not read; its key alone is told."""

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from omi.errors import ProfileError, why_wrong
 from omi.profile.schema import Layer
 from omi.profile.tree import Leaf, Node, Source, Table, leaves, plain
+from omi.support.errors import ProfileError, why_wrong
 
 L = TypeVar("L", bound=Layer)
 

@@ -10,7 +10,7 @@ from omi.profile.load import Profile, image_names
 from omi.profile.model import Build, Discover
 from omi.profile.resolve import resolve
 from omi.profile.tree import Leaf, Table
-from omi.version import version_key
+from omi.support.version import version_key
 
 
 def expand_discovered(profile: Profile, supported_versions: Iterable[str]) -> Profile:

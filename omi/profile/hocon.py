@@ -14,7 +14,7 @@ from pyhocon import ConfigFactory, ConfigTree
 from pyhocon.exceptions import ConfigException
 from pyparsing import ParseBaseException
 
-from omi.errors import InputError, one_line
+from omi.support.errors import InputError, one_line
 
 _INCLUDE = re.compile(r"""include\s+(?:required\s*\(\s*)?(?:file\s*\(\s*)?["']([^"']+)["']""")
 _FETCHED = re.compile(r"include\s+(?:required\s*\(\s*)?(url|package)\s*\(")

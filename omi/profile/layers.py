@@ -8,7 +8,7 @@ from datetime import date
 
 from omi.profile.model import SetupFile
 from omi.profile.tree import Table
-from omi.version import EDGE, version_key
+from omi.support.version import EDGE, version_key
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from omi.errors import ProfileError
 from omi.profile.check import check, nearest
 from omi.profile.layers import Branch, Layers
 from omi.profile.model import Build, Discover, SetupFile
@@ -17,7 +16,8 @@ from omi.profile.resolve import resolve
 from omi.profile.schema import ArchFile, BaseFile, TargetFile, VersionFile
 from omi.profile.signing import read_public_key
 from omi.profile.tree import Leaf, Node, Source, Table, read_tree
-from omi.version import version_key
+from omi.support.errors import ProfileError
+from omi.support.version import version_key
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"edge|[0-9]+\.[0-9]+")

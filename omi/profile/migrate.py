@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from omi.errors import InputError
 from omi.profile.hocon import OldBuild, OldProfile
+from omi.support.errors import InputError
 
 _MIRROR = re.compile(r"https?://dl-cdn\.alpinelinux\.org/alpine/(?:v[0-9.]+|edge)(?=/)")
 _NAME_TEMPLATE = "{var.PREFIX}{var.release}-{var.arch}-{var.revision}{var.SUFFIX}"

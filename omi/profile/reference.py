@@ -14,16 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from omi.profile.model import Build
-from omi.profile.schema import (
-    AccessKeys,
-    BuildKeys,
-    CommonKeys,
-    DiscoverKeys,
-    Layer,
-    Rule,
-    TargetFile,
-    VersionFile,
-)
+from omi.profile.schema import AccessKeys, BuildKeys, CommonKeys, DiscoverKeys, Layer, Rule, TargetFile, VersionFile
 
 _SECTIONS: tuple[tuple[str, str, type[Layer]], ...] = (
     ("common", "Keys of every file", CommonKeys),

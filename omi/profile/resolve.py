@@ -10,7 +10,7 @@ from omi.profile.merge import kept, merge_tables
 from omi.profile.model import Access, Build, Firmware, Runlevel, SetupFile
 from omi.profile.schema import COMMENTED, OMI_CHARACTERS
 from omi.profile.tree import Leaf, Node, Source, Table
-from omi.version import EDGE, version_key, version_of
+from omi.support.version import EDGE, version_key, version_of
 
 OMI_NAME = re.compile(rf"[{OMI_CHARACTERS}]{{3,128}}")
 _LONGEST_REVISION = 9999

@@ -9,8 +9,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from omi.errors import SettingsError
-from omi.places import expand
+from omi.support.errors import SettingsError
+from omi.support.places import expand
 
 
 def read_public_key(path: Path) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from omi.errors import ProfileError
-from omi.safe_yaml import YamlError, compose
+from omi.support.errors import ProfileError
+from omi.support.safe_yaml import YamlError, compose
 
 _LONGEST = 256 * 1024
 """Characters of one file; the longest here has about 3,000."""

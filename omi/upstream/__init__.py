@@ -1,4 +1,4 @@
-"""Alpine's releases as upstream tells them: which branches there are, and what each arch's mirror has now."""
+"""Alpine's releases and signed package indexes, as upstream's site and the mirrors have them now."""
 
 from omi.upstream.current import Current, current_release
 from omi.upstream.fetch import fetch_upstream

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from omi.errors import UpstreamError
 from omi.profile.model import Build
+from omi.support.errors import UpstreamError
+from omi.support.version import EDGE, edge_release, release_key
 from omi.upstream.model import Branch, Upstream
-from omi.version import EDGE, edge_release, release_key
 
 
 @dataclass(frozen=True)

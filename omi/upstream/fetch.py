@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from omi.support.version import EDGE
 from omi.upstream.http import Got, Store, get_all
 from omi.upstream.model import Branch, MirrorRelease, Upstream
 from omi.upstream.read import branch_folder, read_latest, read_releases
-from omi.version import EDGE
 
 LIMIT = 10.0
 """Seconds of waiting in all."""

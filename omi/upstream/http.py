@@ -20,9 +20,9 @@ import urllib3
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
-from omi.errors import UpstreamError
-from omi.own_folder import is_safe
-from omi.safe_json import read_json
+from omi.support.errors import UpstreamError
+from omi.support.own_folder import is_safe
+from omi.support.safe_json import read_json
 
 MAX_BODY = 8 * 1024 * 1024
 """Bytes; releases.json has about 64 KiB."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from omi.version import EDGE, release_key, version_key
+from omi.support.version import EDGE, release_key, version_key
 
 
 @dataclass(frozen=True)

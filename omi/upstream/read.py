@@ -9,10 +9,10 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
-from omi.errors import UpstreamError, first_problem
-from omi.safe_yaml import YamlError, read_texts
+from omi.support.errors import UpstreamError, first_problem
+from omi.support.safe_yaml import YamlError, read_texts
+from omi.support.version import EDGE, is_prerelease, release_key, version_of
 from omi.upstream.model import Branch, Release
-from omi.version import EDGE, is_prerelease, release_key, version_of
 
 _LONGEST = 1024 * 1024
 """Characters of a latest-releases.yaml; those of today have about 7,000."""

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omi.errors import CredentialsError, OmiError, VerifyError
-from omi.identity import Identity
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import temporary_key
 from omi.outscale.shapes import Omi, Vm
 from omi.outscale.vms import Launch, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
 from omi.outscale.waiting import InterruptedBuildError
+from omi.state.identity import Identity
+from omi.support.errors import CredentialsError, OmiError, VerifyError
 from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, look_script, root_key_script

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 
-from omi.errors import ToolError, VerifyError
 from omi.outscale.waiting import pause
+from omi.support.errors import ToolError, VerifyError
 
 _METHODS = re.compile(r"Permission denied \(([^)]*)\)")
 _NEVER = threading.Event()

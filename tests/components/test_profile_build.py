@@ -14,13 +14,13 @@ import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 from pulumi.runtime.stack import ResourceRegistrationFailed
 
-from omi.image import ImageRecord, ImageSpec
-from omi.ledger import LedgerImage, StoredCommand
-from omi.outputs import Outputs
-from omi.owner import STACK_ID
+from omi.config.settings import Endpoints, FurtherRegion, Settings
 from omi.plan import Action, PlannedImage, Step
 from omi.profile.model import Build
-from omi.settings import Endpoints, FurtherRegion, Settings
+from omi.publish.outputs import Outputs
+from omi.state.image import ImageRecord, ImageSpec
+from omi.state.ledger import LedgerImage, StoredCommand
+from omi.state.owner import STACK_ID
 from tests.omi.specs import OWNER, make_record, make_spec
 
 BUILD = Build(profile="alpine", name="v3_23-x86_64", version="3.23")
@@ -95,9 +95,9 @@ def test_a_new_image_is_a_command_that_builds_updates_and_deletes(engine: Engine
     command = declared["alpine-3.23.6-x86_64-r0"]
     assert command.typ == "command:local:Command"
     assert {key: command.inputs[key] for key in ("create", "update", "delete")} == {
-        "create": "exec python3 -m omi build",
-        "update": "exec python3 -m omi update",
-        "delete": "exec python3 -m omi delete",
+        "create": "exec python3 -m omi.commands build",
+        "update": "exec python3 -m omi.commands update",
+        "delete": "exec python3 -m omi.commands delete",
     }
     spec = ImageSpec.from_json(command.inputs["stdin"], "test")
     assert (spec.name, spec.stack, spec.digest) == ("alpine-3.23.6-x86_64-r0", "test", "sha256:new")

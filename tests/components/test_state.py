@@ -10,7 +10,7 @@ from pulumi.runtime.invoke import InvokeResult
 
 import components.state
 from components import stack_resources
-from omi.errors import StateError
+from omi.support.errors import StateError
 
 TORN = "invoke failed: failed to load checkpoint: EOF"
 RESOURCES = {"urn:pulumi:a::b::c::d": {"type": "command:local:Command", "outputs": {}}}

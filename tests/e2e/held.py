@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from omi.held import MEMORY, STASH_TYPE
-from omi.identity import Identity
-from omi.image import ImageSpec
+from omi.plan.held import MEMORY, STASH_TYPE
+from omi.state.identity import Identity
+from omi.state.image import ImageSpec
 from tests.e2e.project import Project
 from tests.omi.upstream.site import Site, branch, listing, serving
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, settings_for, snapshot

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from omi.image import CloudAccess
 from omi.outscale.credentials import Credentials
 from omi.outscale.oos import ObjectStore
+from omi.state.image import CloudAccess
 from tests.e2e.held import STACK, HeldProject
-from tests.omi.apkindex.make import Key, index_text, signed
 from tests.omi.specs import make_access
+from tests.omi.upstream.packages import Key, index_text, signed
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from omi.owner import Owner, build_id_of
+from omi.state.owner import Owner, build_id_of
 from tests.e2e.held import HeldProject
 
 pytestmark = pytest.mark.slow

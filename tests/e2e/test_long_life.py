@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from omi.identity import Identity
-from omi.ledger import StoredCommand
+from omi.config.settings import Settings
+from omi.config.stack import StackFile
 from omi.profile.model import Build
-from omi.settings import Settings
-from omi.stack import StackFile
+from omi.state.identity import Identity
+from omi.state.ledger import StoredCommand
 from tests.e2e.held import HOME, PROFILES, STACK, HeldProject
 from tests.omi.specs import make_record, make_spec
 from tests.omi.upstream.site import branch, listing

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from omi.outputs import Outputs
+from omi.publish.outputs import Outputs
 from tests.e2e.held import HeldProject
 from tests.sandbox.client import Refused
 

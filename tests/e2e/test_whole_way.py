@@ -16,8 +16,8 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from omi.image import BuildVm
-from omi.owner import CLAIM, VERIFIED, VERIFIED_MARK
+from omi.state.image import BuildVm
+from omi.state.owner import CLAIM, VERIFIED, VERIFIED_MARK
 from omi.verify.facts import Facts
 from tests.e2e.project import Project, own
 from tests.sandbox.client import wait_for

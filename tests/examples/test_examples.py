@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from omi.outputs import output_of
-from omi.releases import record
-from tests.omi.releases.test_releases import image
+from omi.publish import record
+from omi.publish.outputs import output_of
+from tests.omi.publish.test_releases import image
 
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLES = TOP / "examples"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.release_file import read_indexes, read_release
+from omi.state.release_file import read_indexes, read_release
 from sandbox.mirror import apk
 from sandbox.mirror.package import File, Package, with_parents
 from sandbox.mirror.signing import SigningKey, new_key

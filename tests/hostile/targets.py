@@ -19,13 +19,10 @@ from unittest.mock import patch
 
 import yaml
 
-from omi.apkindex.dependency import read_dependency
-from omi.apkindex.offer import Offer
-from omi.apkindex.read import read_index
-from omi.documents.installed import packages_text, read_installed
-from omi.errors import OmiError
-from omi.image import ImageRecord
-from omi.ledger import StoredCommand, ledger_of_export, read_ledger
+from omi.build.packer.attempt import artifact
+from omi.build.packer.progress import PackerOutput
+from omi.config.settings import Settings
+from omi.config.stack import StackFile
 from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud, _Answer
 from omi.outscale.credentials import Credentials, read_profile
@@ -35,24 +32,27 @@ from omi.outscale.publishing import close_snapshots, share
 from omi.outscale.shapes import Omi, Volume, listed
 from omi.outscale.sweep import Builds, Search, clean_up
 from omi.outscale.vms import Launch, console_tail, launch_vm, read_vm
-from omi.packer.attempt import artifact
-from omi.packer.progress import PackerOutput
 from omi.profile.load import load_profile
-from omi.release_file import read_indexes, read_release
-from omi.releases.atom import render_atom
-from omi.releases.entry import entry_of, from_yaml, to_yaml, with_entries
-from omi.releases.feed import Feed, feed_of
-from omi.releases.old import read_old_releases
-from omi.releases.readme import render_readme
-from omi.settings import Settings
-from omi.site.pages import pages_of
-from omi.site.render import render_pages
-from omi.stack import StackFile
+from omi.publish.atom import render_atom
+from omi.publish.documents.installed import packages_text, read_installed
+from omi.publish.entry import entry_of, from_yaml, to_yaml, with_entries
+from omi.publish.feed import Feed, feed_of
+from omi.publish.old import read_old_releases
+from omi.publish.readme import render_readme
+from omi.publish.site.pages import pages_of
+from omi.publish.site.render import render_pages
+from omi.state.image import ImageRecord
+from omi.state.ledger import StoredCommand, ledger_of_export, read_ledger
+from omi.state.release_file import read_indexes, read_release
+from omi.support.dependency import read_dependency
+from omi.support.errors import OmiError
 from omi.upstream.http import Store
+from omi.upstream.index import read_index
+from omi.upstream.offer import Offer
 from omi.upstream.read import read_latest, read_releases
 from omi.verify.facts import Facts
-from tests.omi.apkindex.make import Key, index_text, signed
 from tests.omi.specs import OWNER, make_access, make_record, make_spec
+from tests.omi.upstream.packages import Key, index_text, signed
 
 TOP = Path(__file__).resolve().parents[2]
 ACCESS = make_access(region="eu-west-2", api="https://127.0.0.1:9/api/v1")
@@ -232,7 +232,7 @@ def _ledger(data: bytes) -> object:
 
 
 def _export(data: bytes) -> object:
-    from omi.stack import deployment_of
+    from omi.config.stack import deployment_of
 
     return ledger_of_export(deployment_of(_text(data), "test"))
 

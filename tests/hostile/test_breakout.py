@@ -14,18 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omi.errors import OmiError
-from omi.guest_data import env_text, guest_values
-from omi.identity import Identity
-from omi.origin import Origin
+from omi.build.guest_data import env_text, guest_values
+from omi.build.origin import Origin
+from omi.build.packer.gateway import Gateway
+from omi.build.packer.inputs import Entry as Door
+from omi.build.packer.inputs import RunFolder, write_variables
+from omi.build.packer.tools import PackerTools
 from omi.outscale.credentials import Credentials
-from omi.packer.gateway import Gateway
-from omi.packer.inputs import Entry as Door
-from omi.packer.inputs import RunFolder, write_variables
-from omi.packer.tools import PackerTools
 from omi.profile.load import load_profile
-from omi.releases.entry import Entry, from_yaml, to_yaml
-from omi.releases.readme import render_readme
+from omi.publish.entry import Entry, from_yaml, to_yaml
+from omi.publish.readme import render_readme
+from omi.state.identity import Identity
+from omi.support.errors import OmiError
 from tests.hostile.strategies import BREAKERS
 from tests.hostile.targets import TOP, _entry
 from tests.omi.examples import EXAMPLES

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from omi.errors import CloudError
-from omi.image import Limits
 from omi.outscale import cloud, exchange
 from omi.outscale.credentials import Credentials
+from omi.state.image import Limits
+from omi.support.errors import CloudError
 from omi.upstream.http import Got, Store, get_all
 from tests.omi.specs import make_access
 

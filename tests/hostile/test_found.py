@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from omi.errors import CloudError
 from omi.outscale.cloud import _Answer
-from omi.releases.entry import to_yaml
+from omi.publish.entry import to_yaml
+from omi.support.errors import CloudError
 from tests.hostile.strategies import LONG_NUMBER
 from tests.hostile.targets import ACCOUNT, TARGETS, _cloud, _entry, _outputs, check
 

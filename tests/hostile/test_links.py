@@ -8,13 +8,13 @@ from threading import Event
 
 import pytest
 
-from omi.alone import hold_alone
-from omi.errors import BuildError
-from omi.packer.inputs import run_folder
-from omi.releases.beside import place_documents, remove_documents
-from omi.releases.store import record
+from omi.build.alone import hold_alone
+from omi.build.packer.inputs import run_folder
+from omi.publish.beside import place_documents, remove_documents
+from omi.publish.store import record
+from omi.support.errors import BuildError
 from omi.upstream.http import Cached, Store
-from tests.omi.releases.test_releases import image
+from tests.omi.publish.test_releases import image
 from tests.omi.specs import make_spec
 
 URL = "https://example.org/releases.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -13,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from omi.image import BuildVm, CloudAccess, ImageSpec
 from omi.outscale.cloud import Cloud
+from omi.state.image import BuildVm, CloudAccess, ImageSpec
 from tests.omi.specs import make_access, make_spec
 from tests.openapi import check_request
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, settings_for, snapshot
 
 TOP = Path(__file__).resolve().parents[2]
-FAKE_PACKER = Path(__file__).with_name("fake_packer.sh")
+FAKE_PACKER = Path(__file__).with_name("build") / "fake_packer.sh"
 PROFILE = "main"
 """The account of the local cloud that a test works on."""
 OTHER_PROFILE = "second"
@@ -113,12 +114,12 @@ def specified(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried or looked at again is so at once; the sandbox and the fake Packer need no longer."""
-    monkeypatch.setattr("omi.packer.runner.EVERY", 0.02)
-    monkeypatch.setattr("omi.packer.runner.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("omi.build.packer.runner.EVERY", 0.02)
+    monkeypatch.setattr("omi.build.packer.runner.LOOK_EVERY", 0.05)
     monkeypatch.setattr("omi.outscale.busy.EVERY", 0.02)
     monkeypatch.setattr("omi.outscale.cloud.FIRST_PAUSE", 0.01)
     monkeypatch.setattr("omi.outscale.transfer.EVERY", 0.02)
-    monkeypatch.setattr("omi.build.AGAIN_AFTER", 0.01)
+    monkeypatch.setattr("omi.build.lifecycle.AGAIN_AFTER", 0.01)
 
 
 @pytest.fixture
@@ -184,3 +185,12 @@ def packer(tmp_path: Path, account: Account) -> FakePacker:
     fake.behave("good")
     fake.has_plugin("1.6.1")
     return fake
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`profiles` below a working folder, without target profiles; relative, as a person calls it."""
+    for folder in ("base", "version", "arch", "keys"):
+        shutil.copytree(TOP / "profiles" / folder, tmp_path / "profiles" / folder)
+    monkeypatch.chdir(tmp_path)
+    return Path("profiles")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits, Recipe
-from omi.owner import Owner
 from omi.profile.model import Access, Build
+from omi.state.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits, Recipe
+from omi.state.owner import Owner
 
 DIGEST = "sha256:" + "0" * 64
 OWNER = Owner("alpine-omi", "test", "0123456789abcdef")

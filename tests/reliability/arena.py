@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omi.identity import Identity
-from omi.ledger import Ledger, ledger_of_export
-from omi.releases.store import LOCK
+from omi.publish.store import LOCK
+from omi.state.identity import Identity
+from omi.state.ledger import Ledger, ledger_of_export
 from sandbox.config import Addresses
 from tests.e2e.project import Project
 from tests.reliability.processes import Process, descendants, kill_all

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omi.ledger import LedgerImage
+from omi.state.ledger import LedgerImage
 from tests.reliability.arena import ACCOUNTS, Seen
 from tests.reliability.draws import Draw
 from tests.reliability.interruption import LIMIT, UP, Outcome, Runner

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from omi.identity import Identity
-from omi.owner import CLAIM, STACK_ID, VERIFIED
+from omi.state.identity import Identity
+from omi.state.owner import CLAIM, STACK_ID, VERIFIED
 from tests.reliability.ring import OLD, Round, name_of
 from tests.sandbox.client import empty_volume, launch, register, root_volume, snapshot
 

@@ -31,7 +31,9 @@ def _runs(*words: str) -> Callable[[Process], bool]:
 
 
 def _omi(*verbs: str) -> Callable[[Process], bool]:
-    return lambda process: any(("-m", "omi", verb) == process.arguments[1:4] for verb in verbs)
+    return lambda process: any(
+        process.arguments[1:4] in (("-m", "omi", verb), ("-m", "omi.commands", verb)) for verb in verbs
+    )
 
 
 WRITING = "Pulumi's writing of the config"

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from omi.identity import DISK
-from omi.image import ImageRecord
 from omi.profile.model import Access
-from omi.withdrawal import Withdrawal
+from omi.state.identity import DISK
+from omi.state.image import ImageRecord
+from omi.state.withdrawal import Withdrawal
 from tests.reliability.stage import HERE, HOME, Booth, Ended, Resources
 
 Command = Literal["build", "verify", "adopt", "update", "prune", "copy"]

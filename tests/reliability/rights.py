@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from omi.atomic import write_atomically
+from omi.support.atomic import write_atomically
 from tests.reliability.scenes import COPY_POLICY, COPY_SCENES, POLICY, SCENES, Go, granted
 from tests.reliability.stage import Booth, staged
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import yaml
 
-from omi.identity import Identity
-from omi.ledger import Ledger, ledger_of_export
-from omi.owner import CLAIM, STACK_ID, VERIFIED
+from omi.state.identity import Identity
+from omi.state.ledger import Ledger, ledger_of_export
+from omi.state.owner import CLAIM, STACK_ID, VERIFIED
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
 from tests.e2e.held import STACK, HeldProject
 from tests.e2e.project import Project, Result

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omi.errors import OmiError
-from omi.identity import Identity
-from omi.image import ImageSpec
 from omi.outscale.cloud import Cloud
-from omi.withdrawal import Withdrawal
+from omi.state.identity import Identity
+from omi.state.image import ImageSpec
+from omi.state.withdrawal import Withdrawal
+from omi.support.errors import OmiError
 from sandbox.eim import SERVICES
 from tests.e2e.project import Project, Result
 from tests.omi.specs import remade

@@ -21,17 +21,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omi.guest_data import env_text, guest_values
-from omi.identity import DISK, Identity
-from omi.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits
-from omi.origin import Origin
+from omi.build.guest_data import env_text, guest_values
+from omi.build.origin import Origin
+from omi.build.packer.inputs import run_folder
 from omi.outscale.cloud import Cloud
 from omi.outscale.oos import Mark, ObjectStore, prefix_of
-from omi.owner import build_id_of
-from omi.packer.inputs import run_folder
-from omi.places import BUILD, in_region
 from omi.profile.load import load_profile
 from omi.profile.model import Access
+from omi.state.identity import DISK, Identity
+from omi.state.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits
+from omi.state.owner import build_id_of
+from omi.support.places import BUILD, in_region
 from sandbox.cloud.faults import Fault
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
 from tests.omi.outscale.conftest import access_of
@@ -324,13 +324,13 @@ class Booth:
     # --- what is run -----------------------------------------------------------------------------------------
 
     def run(self, verb: str, spec: ImageSpec | None = None, record: ImageRecord | None = None) -> Ended:
-        """`python -m omi VERB` as the stack's resource runs it; ended with all that it started at COMMAND_LIMIT."""
+        """Run `python -m omi.commands VERB` as the stack's resource does; ended with all of it at COMMAND_LIMIT."""
         keep = {key: value for key, value in os.environ.items() if not key.startswith(("OSC_", "AWS_", "PULUMI_"))}
         keep["PULUMI_COMMAND_STDOUT"] = record.to_json() if record else ""
         start = time.monotonic()
         try:
             done = subprocess.run(
-                [str(self.stage.python), "-m", "omi", verb],
+                [str(self.stage.python), "-m", "omi.commands", verb],
                 cwd=self.stage.folder, env=keep, input=(spec or self.spec).to_json(),
                 capture_output=True, text=True, timeout=COMMAND_LIMIT, check=False,
             )  # fmt: skip

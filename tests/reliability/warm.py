@@ -18,11 +18,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-_LOADED = ("omi.__main__", "omi.supervisor", "omi.outscale.sweep", "omi.documents.write", "omi.releases")
+_LOADED = (
+    "omi.cli.main",
+    "omi.commands.__main__",
+    "omi.build.supervisor",
+    "omi.outscale.sweep",
+    "omi.publish.documents.write",
+    "omi.publish",
+)
 _STREAMS = 3
 
 
@@ -122,9 +130,9 @@ def _become(told: list[Any], streams: array.array[int], program: str) -> None:
         os.environ.update(environment)
         os.getppid = lambda: int(parent)  # of the process that asked; the supervisor compares it with its front
         sys.executable = program
-        from omi.__main__ import main
+        main = import_module(f"{arguments[1]}.__main__").main
 
-        code = main(arguments[2:])  # those before are `-m omi`
+        code = main(arguments[2:])  # those before are `-m MODULE`
         sys.stdout.flush()
         sys.stderr.flush()
     except SystemExit as ended:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from omi.release_file import RELEASE_FILE, read_indexes, read_release
+from omi.state.release_file import RELEASE_FILE, read_indexes, read_release
 from omi.verify.facts import Expected, Facts
 
 _TOLD = ("COMMIT", "MIRROR", "TOOLS")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
+from omi.state.image import CloudAccess
 from tests.omi.specs import make_access
 from tests.sandbox.client import Oapi, Sandbox, settings_for
 

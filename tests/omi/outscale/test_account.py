@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from omi.errors import CloudError, CredentialsError
-from omi.identity import Identity
-from omi.image import CloudAccess
 from omi.outscale import cloud as cloud_module
 from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud
 from omi.profile.model import Access
+from omi.state.identity import Identity
+from omi.state.image import CloudAccess
+from omi.support.errors import CloudError, CredentialsError
 from tests.omi.outscale.conftest import access_of
 from tests.omi.specs import OWNER, make_spec
 from tests.sandbox.client import Oapi as Client

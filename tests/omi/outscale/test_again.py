@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from omi.errors import CloudError
-from omi.image import CloudAccess, Limits
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import find_groups, open_group, temporary_key
 from omi.outscale.images import create_omi, delete_snapshot, put_tags, read_snapshots
 from omi.outscale.shapes import Omi, Snapshot, listed
 from omi.outscale.vms import Launch, launch_vm, terminate_vms
+from omi.state.image import CloudAccess, Limits
+from omi.support.errors import CloudError
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, snapshot, source_image
 
 BEFORE: tuple[dict[str, Any], ...] = ({"status": 503}, {"cut": True})

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from omi.errors import CloudError
-from omi.image import CloudAccess, Limits
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_source
 from omi.outscale.quotas import used_up
 from omi.outscale.shapes import Omi
 from omi.outscale.vms import stop_vm
+from omi.state.image import CloudAccess, Limits
+from omi.support.errors import CloudError
 from tests.sandbox.client import Sandbox, empty_volume, launch, register, snapshot, wait_for
 
 PAGE = "<html><h1>Under maintenance</h1></html>"

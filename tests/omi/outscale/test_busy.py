@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from omi.errors import CloudError
 from omi.outscale import busy
 from omi.outscale.busy import IN_USE, is_busy, is_gone, remove
+from omi.support.errors import CloudError
 
 
 class Clock:

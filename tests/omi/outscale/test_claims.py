@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
-from omi.errors import CloudError, CredentialsError
 from omi.outscale.claims import bearing_tags, find_held, is_held, take_up
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import read_omi
 from omi.outscale.shapes import Omi
+from omi.support.errors import CloudError, CredentialsError
 from tests.omi.specs import make_record
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, snapshot
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from omi.build import Build
-from omi.errors import BuildError, VerifyError
-from omi.identity import Identity
-from omi.image import BuildVm, ImageSpec, Limits
-from omi.narration import Narrator
+from omi.build.lifecycle import Build
+from omi.build.packer.inputs import RunFolder
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import open_group
 from omi.outscale.images import find_own
 from omi.outscale.shapes import Omi
-from omi.packer.inputs import RunFolder
+from omi.state.identity import Identity
+from omi.state.image import BuildVm, ImageSpec, Limits
+from omi.support.errors import BuildError, VerifyError
+from omi.support.narration import Narrator
 from omi.verify.boot import Verification
 from tests.omi.conftest import Account, FakePacker
 from tests.sandbox.client import launch, wait_for

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from omi.errors import CredentialsError
-from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.credentials import find_credentials, lone_session
 from omi.outscale.oos import ObjectStore
+from omi.state.image import CloudAccess
+from omi.support.errors import CredentialsError
 from tests.omi.specs import make_access
 
 REGION = "eu-west-2"

@@ -7,11 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from omi.errors import BuildError, CloudError, CredentialsError
 from omi.outscale.cloud import Cloud
 from omi.outscale.credentials import Credentials
 from omi.outscale.entry import ssh_source
 from omi.outscale.images import find_own, read_omi
+from omi.support.errors import BuildError, CloudError, CredentialsError
 from tests.omi.specs import make_access
 
 KEYS = Credentials("AKTEST", "SECRETTEST", "a test")

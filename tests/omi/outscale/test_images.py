@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from omi.errors import CloudError
-from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import (
     Ours,
@@ -23,6 +21,8 @@ from omi.outscale.images import (
     wait_available,
 )
 from omi.outscale.shapes import Omi
+from omi.state.image import CloudAccess
+from omi.support.errors import CloudError
 from tests.omi.specs import OWNER
 
 MINE, THEIRS = "123456789012", "210987654321"

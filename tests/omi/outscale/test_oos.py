@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from omi.errors import CloudError, CredentialsError
-from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own
 from omi.outscale.oos import MARK, Mark, ObjectStore, drop_buckets, prefix_of, temporary_bucket, unpacked
@@ -23,7 +21,9 @@ from omi.outscale.shapes import Omi
 from omi.outscale.sweep import Builds, Leftover, Search, find_buckets, remove_leftovers
 from omi.outscale.transfer import Exported, digest_of, export_omi, import_omi, offer
 from omi.outscale.waiting import InterruptedBuildError
-from omi.owner import build_id_of
+from omi.state.image import CloudAccess
+from omi.state.owner import build_id_of
+from omi.support.errors import CloudError, CredentialsError
 from tests.omi.outscale.conftest import access_of
 from tests.omi.specs import OWNER
 from tests.sandbox.client import Sandbox, empty_volume, register, snapshot, wait_state

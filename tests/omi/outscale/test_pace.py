@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own
 from omi.outscale.pace import CALM, EACH_SECOND, Pace
+from omi.state.image import CloudAccess
 from tests.sandbox.client import Sandbox
 
 

@@ -7,15 +7,15 @@ from datetime import date
 
 import pytest
 
-from omi.errors import CloudError
-from omi.identity import MAX_DESCRIPTION, Identity
-from omi.image import CloudAccess
 from omi.outscale.account import read_account
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import read_omi
 from omi.outscale.publishing import close_snapshots, share, tell_stage
 from omi.profile.model import Access
-from omi.withdrawal import Withdrawal
+from omi.state.identity import MAX_DESCRIPTION, Identity
+from omi.state.image import CloudAccess
+from omi.state.withdrawal import Withdrawal
+from omi.support.errors import CloudError
 from tests.omi.specs import OWNER, make_spec
 from tests.sandbox.client import Oapi as Client
 from tests.sandbox.client import Refused, Sandbox, empty_volume, register, snapshot

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from omi.errors import OmiError
-from omi.image import CloudAccess, Limits
+from omi.build.packer.gateway import _context
 from omi.outscale.cloud import Cloud
 from omi.outscale.credentials import Credentials
 from omi.outscale.deadline import TooLateError, within
 from omi.outscale.reaching import clock_error
 from omi.outscale.refused import RefusedKeyError
 from omi.outscale.waiting import InterruptedBuildError
-from omi.packer.gateway import _context
+from omi.state.image import CloudAccess, Limits
+from omi.support.errors import OmiError
 from tests.omi.specs import make_access
 from tests.sandbox.client import Sandbox
 

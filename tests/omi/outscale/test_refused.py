@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from omi.errors import CredentialsError, OmiError
-from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.credentials import Credentials
+from omi.state.image import CloudAccess
+from omi.support.errors import CredentialsError, OmiError
 from tests.sandbox.client import Sandbox
 
 

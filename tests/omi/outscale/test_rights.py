@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from omi.errors import CloudError, CredentialsError
-from omi.image import CloudAccess
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own
 from omi.outscale.rights import CALLS, COPY_CALLS, denied_calls
+from omi.state.image import CloudAccess
+from omi.support.errors import CloudError, CredentialsError
 from sandbox.oapi import ACTIONS
 from tests.sandbox.client import Sandbox
 

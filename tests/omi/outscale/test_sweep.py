@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from omi.errors import CloudError
-from omi.identity import Identity
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Ours, delete_omi, read_omi
 from omi.outscale.sweep import Builds, Leftover, Search, clean_up, remove_leftovers
-from omi.owner import build_id_of, going_mark, working_name
+from omi.state.identity import Identity
+from omi.state.owner import build_id_of, going_mark, working_name
+from omi.support.errors import CloudError
 from tests.omi.specs import OWNER, make_spec
 from tests.sandbox.client import (
     Oapi,

@@ -7,11 +7,11 @@ from pathlib import Path
 import botocore
 import pytest
 
-from omi.errors import OmiError, SettingsError
-from omi.image import CloudAccess
+from omi.config.settings import Settings
+from omi.config.transport import check_transport
 from omi.outscale.cloud import Cloud
-from omi.settings import Settings
-from omi.transport import check_transport
+from omi.state.image import CloudAccess
+from omi.support.errors import OmiError, SettingsError
 from tests.omi.specs import make_access
 from tests.sandbox.client import Sandbox
 

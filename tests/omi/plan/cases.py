@@ -9,14 +9,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from omi.account import AccountImage, AccountView
-from omi.apkindex.offer import Offer
-from omi.ledger import Ledger, LedgerImage
+from omi.config.settings import Level, Retention
 from omi.plan import Plan
 from omi.profile.model import Access, Build
-from omi.settings import Level, Retention
+from omi.state.account import AccountImage, AccountView
+from omi.state.ledger import Ledger, LedgerImage
+from omi.support.version import edge_release
 from omi.upstream import Branch, MirrorRelease, Release, Upstream
-from omi.version import edge_release
+from omi.upstream.offer import Offer
 from tests.omi.plan.make import TODAY, build, held, plan_of, seen
 
 VERSIONS = ("3.9", "3.10", "3.23", "edge")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omi.settings import Level, Retention
+from omi.config.settings import Level, Retention
 from tests.omi.plan.make import build, held, upstream
 
 V23 = build()

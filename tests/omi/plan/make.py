@@ -7,17 +7,17 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from omi.account import AccountImage, AccountView
-from omi.apkindex.offer import Offer
-from omi.image import BuildVm
-from omi.ledger import Ledger, LedgerImage, StoredCommand
-from omi.owner import maker_of
+from omi.config.settings import Endpoints, FurtherRegion, Retention, Settings
 from omi.plan import Action, Plan, PlannedImage, Step, make_plan
 from omi.plan.model import ChangeKind
 from omi.profile.model import Build
-from omi.settings import Endpoints, FurtherRegion, Retention, Settings
+from omi.state.account import AccountImage, AccountView
+from omi.state.image import BuildVm
+from omi.state.ledger import Ledger, LedgerImage, StoredCommand
+from omi.state.owner import maker_of
+from omi.support.version import version_of
 from omi.upstream import Branch, MirrorRelease, Release, Upstream
-from omi.version import version_of
+from omi.upstream.offer import Offer
 from tests.omi.specs import OWNER, make_record
 
 TODAY = date(2026, 11, 23)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from omi.account import AccountImage
-from omi.ledger import Ledger, LedgerImage
 from omi.plan import Plan
 from omi.plan.model import ChangeKind
+from omi.plan.report import plan_json, render_table
 from omi.profile.model import Access
-from omi.report import plan_json, render_table
+from omi.state.account import AccountImage
+from omi.state.ledger import Ledger, LedgerImage
 from tests.omi.plan.make import account, after, build, held, ledger, plan_of, seen, step_of, upstream
 
 MINE, ONE, TWO = "123456789012", "111111111111", "222222222222"

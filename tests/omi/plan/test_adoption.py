@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from omi.account import AccountImage
-from omi.ledger import Ledger
 from omi.plan import Action, PlannedImage
 from omi.profile.model import Access
+from omi.state.account import AccountImage
+from omi.state.ledger import Ledger
 from tests.omi.plan.examples import NAME, R5, R6, UP6, V23
 from tests.omi.plan.make import account, after, build, held, ledger, outcome, plan_of, seen, step_of
 

@@ -10,24 +10,21 @@ from typing import Any
 import pytest
 import yaml
 
-from omi.digest import digest_of
-from omi.errors import ProfileError, StateError
-from omi.image import BuildVm, ImageSpec
-from omi.ledger import Ledger, LedgerImage, read_ledger
+from omi.config.settings import Retention
 from omi.plan import Action, Plan, make_plan
 from omi.plan.discover import versions_to_discover
 from omi.plan.model import ChangeKind, PlannedImage
 from omi.profile import Build, content, load_profile
+from omi.profile.digest import digest_of
 from omi.profile.discover import expand_discovered
 from omi.profile.model import Access
 from omi.profile.schema import BuildKeys
-from omi.settings import Retention
+from omi.state.image import BuildVm, ImageSpec
+from omi.state.ledger import Ledger, LedgerImage, read_ledger
+from omi.support.errors import ProfileError, StateError
 from tests.omi.plan.make import TODAY, applied, upstream
-from tests.omi.profile.conftest import root
 from tests.omi.specs import OWNER, make_access
-from tests.omi.test_ledger import state
-
-__all__ = ["root"]
+from tests.omi.state.test_ledger import state
 
 TESTING = "https://dl-cdn.alpinelinux.org/alpine/edge/testing"
 KEY = "alpine-devel@lists.alpinelinux.org-4a6a0840.rsa.pub"

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from omi.ledger import LedgerImage
+from omi.config.settings import Retention
 from omi.plan import Action, Step
 from omi.plan.guard import guard, needless_names, too_many
 from omi.plan.model import Change, ChangeKind
-from omi.settings import Retention
-from omi.withdrawal import Withdrawal
+from omi.state.ledger import LedgerImage
+from omi.state.withdrawal import Withdrawal
 from tests.omi.plan.make import TODAY, build, held, ledger
 
 IMAGES = [held(build(f"b{number}"), "3.23.6") for number in range(4)]

@@ -7,12 +7,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from omi.errors import ProfileError
-from omi.ledger import Ledger, LedgerImage
+from omi.config.settings import Retention
 from omi.plan import Plan, PlannedImage, make_plan
 from omi.plan.keys import trust_keys
 from omi.profile.model import Build
-from omi.settings import Retention
+from omi.state.ledger import Ledger, LedgerImage
+from omi.support.errors import ProfileError
 from omi.upstream import Upstream
 from tests.omi.plan.make import FAR, TODAY, applied, build, ledger, outcome, step_of, upstream
 

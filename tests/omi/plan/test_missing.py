@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from omi.config.settings import Retention
 from omi.plan import Action
 from omi.plan.model import ChangeKind
 from omi.profile.model import Access
-from omi.settings import Retention
 from tests.omi.plan.examples import LATEST_ONLY, NAME, R5, R6, UP6, V23
 from tests.omi.plan.make import TODAY, account, after, held, ledger, outcome, plan_of, seen, step_of
 

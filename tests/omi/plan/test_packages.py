@@ -8,9 +8,9 @@ from dataclasses import replace
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from omi.ledger import LedgerImage
 from omi.plan import Action, Plan, PlannedImage
 from omi.profile.model import Build
+from omi.state.ledger import LedgerImage
 from tests.omi.plan.make import account, after, build, held, ledger, offer, outcome, plan_of, seen, step_of, upstream
 
 V23 = build(rebuild_on="packages")

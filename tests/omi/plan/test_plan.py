@@ -7,12 +7,12 @@ from datetime import date
 
 import pytest
 
-from omi.errors import PlanError, ProfileError, SettingsError, UpstreamError
-from omi.ledger import Ledger
+from omi.config.settings import Level, Retention
 from omi.plan import Action
 from omi.plan.discover import versions_to_discover
 from omi.profile.model import Access
-from omi.settings import Level, Retention
+from omi.state.ledger import Ledger
+from omi.support.errors import PlanError, ProfileError, SettingsError, UpstreamError
 from omi.upstream import MirrorRelease, Upstream
 from tests.omi.plan.examples import LATEST_ONLY, NAME, R5, R6, UP6, V23
 from tests.omi.plan.make import TODAY, account, after, build, held, ledger, outcome, plan_of, seen, step_of, upstream

@@ -11,13 +11,13 @@ from random import Random
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from omi.account import AccountView
-from omi.ledger import LedgerImage
+from omi.config.settings import Level, Retention
 from omi.plan import Action, Plan, PlannedImage
-from omi.report import plan_json, render_table
-from omi.settings import Level, Retention
+from omi.plan.report import plan_json, render_table
+from omi.state.account import AccountView
+from omi.state.ledger import LedgerImage
+from omi.state.withdrawal import Stage
 from omi.upstream import Upstream
-from omi.withdrawal import Stage
 from tests.omi.examples import EXAMPLES
 from tests.omi.plan.cases import Case, builds_of, cases, upstreams
 from tests.omi.plan.make import after, seen

@@ -8,17 +8,17 @@ from datetime import timedelta
 
 import pytest
 
-from omi.account import AccountImage, AccountView
-from omi.identity import Identity
-from omi.ledger import Ledger, LedgerImage
-from omi.owner import VERIFIED
+from omi.config.settings import FurtherRegion, Level, Recovery, Retention, Settings
 from omi.plan import Action, Plan
-from omi.planning import plan_stack
+from omi.plan.planning import plan_stack
+from omi.plan.survey import Survey
 from omi.profile.load import Profile
 from omi.profile.model import Access, Build
-from omi.settings import FurtherRegion, Level, Recovery, Retention, Settings
-from omi.survey import Survey
-from omi.withdrawal import Withdrawal
+from omi.state.account import AccountImage, AccountView
+from omi.state.identity import Identity
+from omi.state.ledger import Ledger, LedgerImage
+from omi.state.owner import VERIFIED
+from omi.state.withdrawal import Withdrawal
 from tests.omi.plan.make import CLOUD, TODAY, after, build, digest, held, in_region, outcome, upstream
 from tests.omi.specs import OWNER
 
@@ -32,7 +32,7 @@ ALL = Recovery(stack_id=OWNER.stack_id)
 @pytest.fixture(autouse=True, scope="module")
 def digests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.planning._digest", digest)
+        patch.setattr("omi.plan.planning._digest", digest)
         yield
 
 

@@ -10,15 +10,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 
-from omi.account import AccountView
-from omi.errors import UpstreamError
-from omi.ledger import Ledger, LedgerImage
+from omi.config.settings import FurtherRegion, Retention, Settings, SharedDays, Stages
 from omi.plan import Action, Plan, PlannedImage, Step
-from omi.planning import plan_stack
+from omi.plan.planning import plan_stack
+from omi.plan.report import render_table
+from omi.plan.survey import Survey
 from omi.profile.load import Profile
-from omi.report import render_table
-from omi.settings import FurtherRegion, Retention, Settings, SharedDays, Stages
-from omi.survey import Survey
+from omi.state.account import AccountView
+from omi.state.ledger import Ledger, LedgerImage
+from omi.support.errors import UpstreamError
 from tests.omi.examples import EXAMPLES
 from tests.omi.plan.cases import Case, cases
 from tests.omi.plan.make import account, applied, build, digest, held, in_region, upstream
@@ -39,7 +39,7 @@ many = settings(
 @pytest.fixture(autouse=True, scope="module")
 def digests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.planning._digest", digest)
+        patch.setattr("omi.plan.planning._digest", digest)
         yield
 
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi.account import AccountView
-from omi.ledger import LedgerImage
+from omi.config.settings import Level, Retention, SharedDays, StageDays, Stages
 from omi.plan import Action, Plan
 from omi.plan.model import ChangeKind
 from omi.plan.stages import withdraw
 from omi.profile.model import Access
-from omi.settings import Level, Retention, SharedDays, StageDays, Stages
-from omi.withdrawal import Stage, Why, Withdrawal
+from omi.state.account import AccountView
+from omi.state.ledger import LedgerImage
+from omi.state.withdrawal import Stage, Why, Withdrawal
 from tests.omi.plan.cases import Case, cases
 from tests.omi.plan.make import TODAY, account, after, build, held, ledger, outcome, plan_of, seen, step_of, upstream
 from tests.omi.plan.test_properties import case_after, gone, many

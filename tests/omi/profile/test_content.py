@@ -12,11 +12,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omi.digest import image_digest
-from omi.errors import InputError
 from omi.profile import Build, content, load_profile
 from omi.profile.content import package_lines
-from tests.omi.profile.conftest import PROJECT
+from omi.profile.digest import image_digest
+from omi.support.errors import InputError
+from tests.omi.conftest import TOP
 
 PROFILE: dict[str, Any] = {
     "suffix": "-x",
@@ -34,7 +34,7 @@ def build(profile: dict[str, Any] | str) -> Build:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name in ("base", "version", "arch", "keys"):
-            (root / name).symlink_to(PROJECT / "profiles" / name)
+            (root / name).symlink_to(TOP / "profiles" / name)
         text = profile if isinstance(profile, str) else yaml.safe_dump(profile)
         (root / "p.yaml").write_text(text)
         (root / "script.sh").write_text("echo one\n")

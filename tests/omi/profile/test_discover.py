@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from omi.errors import ProfileError
 from omi.profile import Discover, expand_discovered
+from omi.support.errors import ProfileError
 from tests.omi.profile.test_load import load
 
 

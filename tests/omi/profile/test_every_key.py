@@ -10,9 +10,9 @@ import yaml
 
 from omi.profile import Build, load_profile
 from omi.profile.schema import AccessKeys, CommonKeys, DiscoverKeys, TargetFile
-from tests.omi.profile.conftest import PROJECT
+from tests.omi.conftest import TOP
 
-PROFILE: dict[str, Any] = yaml.safe_load((PROJECT / "profiles/test.yaml").read_text())
+PROFILE: dict[str, Any] = yaml.safe_load((TOP / "profiles/test.yaml").read_text())
 (ENTRY,) = PROFILE["builds"].values()
 
 PINS = {"release", "revision"}
@@ -32,13 +32,13 @@ def test_every_key_is_used() -> None:
 def test_every_key_has_an_effect(root: Path) -> None:
     (root / "plain.yaml").write_text('builds: {v3_23-x86_64: {version: "3.23"}}\n')
     (plain,) = load_profile("plain", root).builds
-    (full,) = load_profile("test", PROJECT / "profiles").builds
+    (full,) = load_profile("test", TOP / "profiles").builds
     for key in set(CommonKeys.model_fields) - ONE_CHOICE:
         assert getattr(full, key) != getattr(plain, key), key
 
 
 def test_it_is_one_build() -> None:
-    assert [build.name for build in load_profile("test", PROJECT / "profiles").builds] == ["v3_23-x86_64"]
+    assert [build.name for build in load_profile("test", TOP / "profiles").builds] == ["v3_23-x86_64"]
 
 
 MAPS = sorted(key for key, value in PROFILE.items() if isinstance(value, dict) and key in CommonKeys.model_fields)
@@ -46,7 +46,7 @@ MAPS = sorted(key for key, value in PROFILE.items() if isinstance(value, dict) a
 
 @pytest.mark.parametrize("key", [key for key in MAPS if key != "access"])
 def test_something_is_taken_out_of_every_map(key: str) -> None:
-    (build,) = load_profile("test", PROJECT / "profiles").builds
+    (build,) = load_profile("test", TOP / "profiles").builds
     taken = flat(ENTRY[key])
     assert taken
     assert set(taken.values()) <= {None, False}
@@ -55,7 +55,7 @@ def test_something_is_taken_out_of_every_map(key: str) -> None:
 
 
 def test_an_account_is_taken_out_and_another_stays() -> None:
-    (build,) = load_profile("test", PROJECT / "profiles").builds
+    (build,) = load_profile("test", TOP / "profiles").builds
     assert PROFILE["access"]["accounts"] == {"123456789012": True, "012345678901": False}
     assert build.access.accounts == ("123456789012",)
 
@@ -80,4 +80,4 @@ def names(held: Any) -> set[str]:
 def test_the_names_of_what_it_holds_are_found() -> None:
     assert names({"boot": ("a", "b")}) == {"a", "b"}
     assert names({"url": True}) == {"url"}
-    assert isinstance(load_profile("test", PROJECT / "profiles").builds[0], Build)
+    assert isinstance(load_profile("test", TOP / "profiles").builds[0], Build)

@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from omi.errors import ProfileError
 from omi.profile import Build, Profile, load_profile
-from tests.omi.profile.conftest import PROJECT
+from omi.support.errors import ProfileError
+from tests.omi.conftest import TOP
 
 
 def load(root: Path, text: str, name: str = "web") -> Profile:
@@ -26,7 +26,7 @@ def only(profile: Profile) -> Build:
 
 
 def test_the_projects_own_profile_names_two_builds_of_supported_branches() -> None:
-    profile = load_profile("alpine", PROJECT / "profiles")
+    profile = load_profile("alpine", TOP / "profiles")
     names = [build.image_name(build.recorded_release or "", 0) for build in profile.builds]
     assert names == ["alpine-3.22.6-x86_64-r0", "alpine-3.23.6-x86_64-r0"]
     assert [build.end_of_life for build in profile.builds] == [date(2027, 5, 1), date(2027, 11, 1)]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from omi.commands.migrate import migrate_profiles
-from omi.errors import InputError
+from omi.cli.migrate import migrate_profiles
 from omi.profile.load import load_profile
 from omi.profile.model import Build
+from omi.support.errors import InputError
 from tests.omi.profile.old_tool import lay_checkout, write
 
 TOP = Path(__file__).resolve().parents[3]

@@ -11,9 +11,9 @@ from omi.profile import load_profile
 from omi.profile.reference import own_fields, renew
 from omi.profile.schema import CommonKeys, DiscoverKeys, Layer, TargetFile, VersionFile
 from omi.profile.tree import parse_tree, plain
-from tests.omi.profile.conftest import PROJECT
+from tests.omi.conftest import TOP
 
-README = PROJECT / "profiles" / "README.md"
+README = TOP / "profiles" / "README.md"
 
 
 def test_the_tables_are_current() -> None:

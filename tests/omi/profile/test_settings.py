@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import omi.profile.schema
-from omi.errors import ProfileError
 from omi.profile import Build, load_profile
+from omi.support.errors import ProfileError
 
 ALL = """\
 privileges: sudo

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from omi.settings import UpstreamSettings
+from omi.config.settings import UpstreamSettings
 
 
 @dataclass

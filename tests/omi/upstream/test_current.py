@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from omi.errors import UpstreamError
+from omi.support.errors import UpstreamError
 from omi.upstream import Branch, MirrorRelease, Release, Upstream, current_release
 from tests.omi.plan.make import TODAY, build
 

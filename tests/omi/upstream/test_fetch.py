@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.settings import UpstreamSettings
+from omi.config.settings import UpstreamSettings
 from omi.upstream import Branch, MirrorRelease, Release, Upstream, fetch_upstream
 from tests.omi.upstream.site import Page, Site, branch, listing, serving
 

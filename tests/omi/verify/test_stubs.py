@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from omi.errors import VerifyError
-from omi.guest_data import env_text, guest_values
-from omi.identity import Identity
-from omi.image import BuildVm, ImageSpec
-from omi.origin import Origin
+from omi.build.guest_data import env_text, guest_values
+from omi.build.origin import Origin
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group
 from omi.outscale.images import find_own
 from omi.outscale.shapes import Omi
 from omi.profile.load import load_profile
+from omi.state.identity import Identity
+from omi.state.image import BuildVm, ImageSpec
+from omi.support.errors import VerifyError
 from omi.verify.boot import Verification
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
 from tests.omi.outscale.conftest import access_of

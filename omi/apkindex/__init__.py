@@ -1,1 +1,0 @@
-"""Alpine's package indexes: fetched, their signatures verified, and which versions they offer."""

@@ -1,0 +1,140 @@
+"""The folder that the guest's scripts read in the build VM: `image.env`, signing keys, setup script and copies."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping
+from itertools import starmap
+from pathlib import Path
+
+from omi.build.origin import Origin
+from omi.profile.content import (
+    HOSTNAME,
+    ROOT_LABEL,
+    install_repositories,
+    package_lines,
+    repository_line,
+    repository_lines,
+)
+from omi.profile.model import Runlevel
+from omi.profile.signing import check_public_key, trusted_keys
+from omi.state.image import ImageSpec
+from omi.support.errors import BuildError, ProfileError
+from omi.verify.facts import look_script_at_rest
+
+DISK_DEVICE = "/dev/xvdf"
+"""What the build's volume is attached as (OUTSCALE's naming); the guest finds the disk behind it."""
+METADATA_URL = "http://169.254.169.254/latest"
+"""OUTSCALE's metadata service, EC2-shaped and without tokens."""
+_RUNLEVELS: tuple[Runlevel, ...] = ("sysinit", "boot", "default", "shutdown")
+
+
+def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, target: Path) -> None:
+    """Write the folder `target` for the guest's scripts; what an earlier run left there is replaced.
+
+    - `image.env`: assignments for sh, each value quoted, lists one item a line
+    - `keys/NAME.rsa.pub`: who may sign packages
+    - `look.sh`: what omi.verify wants to know of the finished root
+    - `setup_script`, `setup/`: the profile's script and the files it is run among
+
+    Raises SettingsError for a trusted key that isn't there, ProfileError for a key that is none and for a setup file
+    that isn't what it was when the profile was read, BuildError when the folder can't be written.
+    """
+    keys = {**spec.target.keys, **trusted_keys(spec.vm.trusted_keys, spec.target.keys)}
+    for name, text in keys.items():
+        try:
+            check_public_key(text)
+        except ValueError as error:
+            raise ProfileError(f"profile {spec.profile}: keys.{name}: the file {error}; put it right") from error
+    files = {path: read_setup_file(spec, profiles_root, path) for path in spec.target.setup_files}
+    try:
+        _empty(target)
+        (target / "image.env").write_text(env_text(guest_values(spec, origin)), encoding="utf-8")
+        (target / "look.sh").write_text(look_script_at_rest(), encoding="utf-8")
+        for name, text in keys.items():
+            (target / "keys" / name).write_text(text, encoding="ascii")
+        if spec.target.setup_script is not None:
+            _write(target / "setup_script", files[spec.target.setup_script], executable=True)
+        for name, path in spec.target.setup_copy.items():
+            _write(target / "setup" / name, files[path], executable=spec.target.setup_files[path].executable)
+    except OSError as error:
+        raise BuildError(f"{error.filename or target}: cannot be written: {error.strerror}") from error
+
+
+def guest_values(spec: ImageSpec, origin: Origin) -> dict[str, str]:
+    """What `image.env` says, by name; lists have one item a line."""
+    build = spec.target
+    services = {f"SERVICES_{level.upper()}": _lines(build.services.get(level, ())) for level in _RUNLEVELS}
+    return {
+        "IMAGE_NAME": spec.name,
+        "RELEASE": spec.release,
+        "BRANCH": build.branch,
+        "ARCH": build.arch,
+        "MIRROR": spec.vm.mirror,
+        "DISK_SIZE_BYTES": str(build.volume_size * 1024**3),
+        "DISK_DEVICE": DISK_DEVICE,
+        "FIRMWARE": build.firmware,
+        "ROOT_LABEL": ROOT_LABEL,
+        "HOSTNAME": HOSTNAME,
+        "USER_NAME": build.user,
+        "PRIVILEGES": build.privileges,
+        "MOTD": (build.motd or "").rstrip("\n"),
+        "TIMEZONE": build.timezone or "",
+        "NTP_SERVERS": _lines(build.ntp_servers),
+        "SYSCTL": _lines(f"{name} = {value}" for name, value in build.sysctl.items()),
+        "IMAGE_KEYS": _lines(build.keys),
+        "REPOSITORIES": _lines(repository_lines(build)),
+        "INSTALL_REPOSITORIES": _lines(starmap(repository_line, install_repositories(build, spec.vm.mirror).items())),
+        "PACKAGES": _lines(package_lines(build)),
+        **services,
+        "KERNEL_MODULES": _lines(build.kernel_modules),
+        "KERNEL_OPTIONS": _lines(build.kernel_options),
+        "INITFS_FEATURES": _lines(build.initfs_features),
+        "KERNEL_FLAVOR": build.kernel_flavor,
+        "BOOTSTRAP": build.bootstrap,
+        "METADATA_URL": METADATA_URL,
+        "SETUP_SCRIPT": "setup_script" if build.setup_script else "",
+        "SETUP_NAME": build.setup_script or "",
+        "PROFILE": build.profile,
+        "BUILD": build.name,
+        "REVISION": f"r{spec.revision}",
+        "DIGEST": spec.digest,
+        "COMMIT": origin.commit,
+        "TOOLS": ", ".join(f"{name} {version}" for name, version in origin.tools.items()),
+    }
+
+
+def env_text(values: Mapping[str, str]) -> str:
+    """Assignments that any POSIX sh reads back as exactly these values."""
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def _lines(items: Iterable[str]) -> str:
+    return "\n".join(items)
+
+
+def read_setup_file(spec: ImageSpec, root: Path, path: str) -> bytes:
+    """A file that the profile names, as it was when the profile was read; ProfileError if it isn't any more."""
+    try:
+        data = (root / path).read_bytes()
+    except OSError as error:
+        raise ProfileError(f"{root / path}: cannot be read: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != spec.target.setup_files[path].sha256:
+        raise ProfileError(f"{root / path}: changed since {spec.name} was planned; run `pulumi up` again")
+    return data
+
+
+def _empty(target: Path) -> None:
+    for name in ("keys", "setup"):
+        if (target / name).exists():
+            shutil.rmtree(target / name)
+        (target / name).mkdir(parents=True)
+    (target / "setup_script").unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes, *, executable: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    path.chmod(0o755 if executable else 0o644)

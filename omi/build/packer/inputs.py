@@ -1,0 +1,229 @@
+"""What Packer is given: its variables (a file, no secret in it), its environment, and what it uploads."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omi.build.packer.gateway import Gateway
+from omi.build.packer.tools import PackerTools
+from omi.state.identity import Identity
+from omi.state.image import ImageSpec
+from omi.support.errors import ToolError
+from omi.support.places import file_name_of
+
+TEMPLATE = Path(__file__).with_name("alpine.pkr.hcl")
+_COVERED = re.compile(r"^( *)#since 1\.6: ", re.MULTILINE)
+"""What hides a line of the template from plugins that would refuse it."""
+_SOCKET_ROOM = 60
+"""Bytes of the path of a folder in which Packer's home may be: of the 107 that a socket's path may have, its name takes
+16 and that of a plugin's socket 25."""
+_SHORT_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - a private folder is made in it
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Packer's VM: how it is entered (the private key's file, the keypair's name, the security group's id), and the id
+    of the OMI that it runs.
+    """
+
+    key_file: Path
+    keypair_name: str
+    security_group_id: str
+    source_omi: str
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Everything of one image's run, below `build/`."""
+
+    path: Path
+
+    @property
+    def packer_log(self) -> Path:
+        """Packer's whole output."""
+        return self.path / "packer.log"
+
+    @property
+    def build_log(self) -> Path:
+        """What was said, and what was too long to say."""
+        return self.path / "build.log"
+
+    @property
+    def manifest(self) -> Path:
+        """Packer's manifest, a new one in each run."""
+        return self.path / "manifest.json"
+
+    @property
+    def variables(self) -> Path:
+        """Packer's variables."""
+        return self.path / "variables.pkrvars.json"
+
+    @property
+    def template(self) -> Path:
+        """The template as the installed plugin takes it."""
+        return self.path / TEMPLATE.name
+
+    @property
+    def upload(self) -> Path:
+        """What goes into the build VM; its name is known to the template."""
+        return self.path / "omi-build"
+
+    @property
+    def output(self) -> Path:
+        """What the guest scripts told of the image, a new folder in each run."""
+        return self.path / "output"
+
+    @property
+    def documents(self) -> Path:
+        """What is written out of the image, until the releases folder has it."""
+        return self.path / "documents"
+
+    @property
+    def elsewhere(self) -> Path:
+        """A link to Packer's home where that can't be in here, so that the run after one that was killed finds it."""
+        return self.path / "packer-home"
+
+    def tidy(self) -> None:
+        """Remove what only a run in progress needs: private keys, what was uploaded, Packer's home."""
+        for key in self.path.glob("alpine-omi-*"):
+            key.unlink(missing_ok=True)
+        if self.elsewhere.is_symlink():
+            _remove_own(self.elsewhere.readlink())
+            self.elsewhere.unlink()
+        for leftover in (self.upload, *self.path.glob("packer-*")):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def run_folder(build: Path, spec: ImageSpec) -> RunFolder:
+    """The image's below `build`, the folder of all runs; each stack has its own, since their images may share names."""
+    return RunFolder(build / spec.stack / file_name_of(spec.run))
+
+
+@contextmanager
+def temporary_folder(folder: RunFolder) -> Iterator[Path]:
+    """Packer's home and TMPDIR, the owner's alone and removed at the end.
+
+    It is in the run's folder unless its plugins' sockets would not fit there, however long the path to the checkout and
+    TMPDIR are. ToolError where no place is short enough.
+    """
+    with _make_home(folder.path) as path:
+        if path.parent != folder.path:
+            folder.elsewhere.unlink(missing_ok=True)
+            folder.elsewhere.symlink_to(path)
+        yield path
+    folder.elsewhere.unlink(missing_ok=True)
+
+
+@contextmanager
+def _make_home(own: Path) -> Iterator[Path]:
+    reasons = []
+    for parent in (str(own), tempfile.gettempdir(), *_SHORT_FOLDERS):
+        if len(os.fsencode(parent)) > _SOCKET_ROOM:
+            continue
+        try:
+            made = tempfile.TemporaryDirectory(prefix="packer-", dir=parent)
+        except OSError as error:
+            reasons.append(f"{parent}: {error.strerror}")
+            continue
+        with made as path:
+            yield Path(path)
+        return
+    raise ToolError(
+        f"Packer's plugins need a folder for their sockets whose path has at most {_SOCKET_ROOM} bytes"
+        f" ({'; '.join(reasons)}): set TMPDIR to one that can be written"
+    )
+
+
+def _remove_own(home: Path) -> None:
+    """Remove a home that a run left, unless it is another user's by now."""
+    if (
+        home.name.startswith("packer-")
+        and home.is_dir()
+        and not home.is_symlink()
+        and home.stat().st_uid == os.getuid()
+    ):
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def write_variables(
+    folder: RunFolder, identity: Identity, tools: PackerTools, entry: Entry, gateway: Gateway, omi_name: str
+) -> None:
+    """Write the template's variables, readable by the owner only."""
+    spec = identity.spec
+    values = {
+        "region": spec.cloud.region,
+        "endpoint": tools.endpoint(gateway.api, spec.cloud.region),
+        "source_omi": entry.source_omi,
+        "vm_type": spec.vm.vm_type,
+        "subregion": spec.vm.subregion or "",
+        "ssh_username": spec.vm.ssh_user,
+        "ssh_port": spec.vm.ssh_port,
+        "key_file": str(entry.key_file),
+        "keypair_name": entry.keypair_name,
+        "security_group_id": entry.security_group_id,
+        "omi_name": omi_name,
+        "omi_description": identity.description,
+        "boot_modes": spec.target.boot_modes,
+        "volume_size": spec.target.volume_size,
+        "volume_type": spec.vm.volume_type,
+        "run_tags": dict(identity.run_tags),
+        "tags": dict(identity.tags),
+        "upload": str(folder.upload),
+        "output": str(folder.output),
+        "manifest": str(folder.manifest),
+    }
+    folder.variables.unlink(missing_ok=True)
+    handle = os.open(folder.variables, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump({name: _literal(value) for name, value in values.items()}, file, indent=1, sort_keys=True)
+
+
+def _literal(value: Any) -> Any:
+    """The value as Packer's own templates (`{{ }}`, in nearly every text of a template) give it back unchanged."""
+    if isinstance(value, str):
+        return value.replace("{{", "{{`{{`}}")
+    if isinstance(value, dict):
+        return {key: _literal(inner) for key, inner in value.items()}
+    return value
+
+
+def write_template(folder: RunFolder, tools: PackerTools) -> None:
+    """Write the template; a plugin that knows boot modes is given them."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    folder.template.write_text(_COVERED.sub(r"\1", text) if tools.knows_boot_modes else text, encoding="utf-8")
+
+
+def packer_environment(
+    environ: Mapping[str, str], temporary: Path, tools: PackerTools, gateway: Gateway
+) -> dict[str, str]:
+    """All that Packer sees: the gateway's key and certificate, and its folders; nothing of the account's key."""
+    return {
+        **({"PATH": environ["PATH"]} if "PATH" in environ else {}),
+        "SSL_CERT_FILE": str(gateway.certificate.absolute()),
+        "HOME": str(temporary),
+        "TMPDIR": str(temporary),
+        "LC_ALL": "C.UTF-8",
+        "CHECKPOINT_DISABLE": "1",
+        "PACKER_CONFIG_DIR": str(temporary),
+        "PACKER_PLUGIN_PATH": tools.plugin_folder,
+        "OSC_ACCESS_KEY": gateway.credentials.access_key,
+        "OSC_SECRET_KEY": gateway.credentials.secret_key,
+    }
+
+
+def stage_guest(folder: RunFolder, guest: Path) -> Path:
+    """Copy the guest scripts to what is uploaded; returns the empty data folder beside them."""
+    shutil.rmtree(folder.upload, ignore_errors=True)
+    shutil.copytree(guest, folder.upload / "guest", ignore=shutil.ignore_patterns("__pycache__", "*.md"))
+    data = folder.upload / "data"
+    data.mkdir()
+    return data

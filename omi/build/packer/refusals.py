@@ -1,0 +1,60 @@
+"""What the cloud refused while Packer ran. Plugin 1.0.2 prints the HTTP status alone; the gateway sees the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from omi.outscale.cures import cure_of
+from omi.support.errors import one_line
+from omi.support.safe_json import read_json
+
+_SHOWN = 300
+"""Characters of a server's words that are shown."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One call that was refused, with the code, type and details that OUTSCALE's API gave."""
+
+    action: str
+    status: int
+    code: str = ""
+    kind: str = ""
+    details: str = ""
+
+    @property
+    def cure(self) -> str:
+        """What to do about it; empty where that isn't known."""
+        return cure_of(self.code, self.kind)
+
+    @property
+    def phrase(self) -> str:
+        """The HTTP status in words, as Go's http package has them: `400 Bad Request`."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}" if self.status in set(HTTPStatus) else str(self.status)
+
+    def __str__(self) -> str:
+        what = f"{self.kind} ({self.code})" if self.code else self.kind or self.phrase
+        return one_line(f"{self.action}: {what}" + (f": {self.details}" if self.details else ""), _SHOWN)
+
+
+def refusal_of(action: str, status: int, body: bytes) -> Refusal | None:
+    """The refusal that an answer of the API is; None where it is none."""
+    if status < HTTPStatus.BAD_REQUEST:
+        return None
+    try:
+        content: Any = read_json(body)
+        first = content["Errors"][0]
+        code, kind, details = (str(first.get(key) or "") for key in ("Code", "Type", "Details"))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return Refusal(action, status)
+    return Refusal(action, status, code, kind, details)
+
+
+def cause_of(reason: str, refusals: Sequence[Refusal]) -> Refusal | None:
+    """The refusal that Packer failed for, by its own words; what is refused while it cleans up is none."""
+    fitting = [each for each in refusals if each.phrase in reason or (each.code and each.code in reason.split())]
+    fitting = fitting or [each for each in refusals if each.status == HTTPStatus.UNAUTHORIZED and "auth" in reason]
+    return next((each for each in fitting if not each.action.startswith("Delete")), fitting[0] if fitting else None)

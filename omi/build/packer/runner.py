@@ -1,0 +1,159 @@
+"""Running Packer: output to a file that is followed, an overall limit, and an end that can't be ignored."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omi.build.packer.progress import PackerOutput
+from omi.support.errors import ToolError
+
+GRACE = 45.0
+"""Seconds between SIGTERM and the end of the whole process group; plugin 1.0.2 may ignore SIGTERM for minutes."""
+EVERY = 0.5
+"""Seconds between two looks at Packer's log."""
+LOOK_EVERY = 4.0
+"""Seconds between two looks into the cloud while Packer waits for it."""
+
+
+@dataclass(frozen=True)
+class PackerRun:
+    """How it ended; exit code 0 does not prove that the account is clean, 1 not that there is no OMI."""
+
+    exit_code: int
+    seconds: float
+    timed_out: bool
+    broken: str | None
+    """Why it was ended though it would have waited on."""
+    output: PackerOutput
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the cloud says while Packer waits: something to tell, or why waiting is in vain."""
+
+    say: str | None = None
+    broken: str | None = None
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told each progress line (`say`), and who looks into the cloud now and then while Packer waits (`look`)."""
+
+    say: Callable[[str], None]
+    look: Callable[[PackerOutput], Look] = lambda _: Look()
+
+
+def run_packer(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    limit: float,
+    stop: threading.Event,
+    watcher: Watcher,
+    grace: float = GRACE,
+    inherits: Sequence[int] = (),
+) -> PackerRun:
+    """Run it to its end, at most `limit` seconds; a set `stop` or the limit means SIGTERM and, after `grace`, SIGKILL.
+
+    `inherits` are file descriptors that stay open in it.
+    Call it from a thread that lives as long as the process: when that thread dies, Packer gets SIGTERM.
+    """
+    start = time.monotonic()
+    with log.open("wb") as out:
+        process = _start(command, environment, log.parent, out.fileno(), inherits)
+    follower = _Follower(log, watcher)
+    told_at: float | None = None
+    timed_out = False
+    try:
+        while process.poll() is None:
+            # once it is told to end it terminates its VM itself, as at every failure of its own
+            follower.step(look=told_at is None)
+            now = time.monotonic()
+            if told_at is None and (stop.is_set() or follower.broken or now - start > limit):
+                timed_out, told_at = not (stop.is_set() or follower.broken), now
+                watcher.say(f"ending Packer, which has {grace:.0f} s to clean up; what it leaves is removed then")
+                process.send_signal(signal.SIGTERM)
+            elif told_at is not None and now - told_at > grace:
+                break
+            time.sleep(EVERY) if stop.is_set() else stop.wait(EVERY)
+    finally:
+        _end_group(process)
+    follower.step(look=False)
+    return PackerRun(process.returncode, time.monotonic() - start, timed_out, follower.broken, follower.output)
+
+
+def read_output(log: Path) -> PackerOutput:
+    """What an earlier run's log tells; nothing if there is none."""
+    follower = _Follower(log, Watcher(say=lambda _: None))
+    if log.is_file():
+        follower.step(look=False)
+    return follower.output
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, out: int, inherits: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    # its own session: a terminal's ^C does not reach it, and all of it can be ended as one group
+    wrapped = ["setpriv", "--pdeathsig", "TERM", *command]
+    try:
+        return subprocess.Popen(
+            wrapped,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=tuple(inherits),
+        )
+    except OSError as error:
+        raise ToolError(f"setpriv: cannot be started ({error.strerror}); install the package util-linux") from error
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):  # then all of the group has ended by itself
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):  # nothing keeps a killed process but the kernel
+        process.wait(timeout=30)
+
+
+class _Follower:
+    """Reads what was added to a log since the last step."""
+
+    def __init__(self, log: Path, watcher: Watcher) -> None:
+        self.output = PackerOutput()
+        self._log = log
+        self._watcher = watcher
+        self._offset = 0
+        self._rest = b""
+        self.broken: str | None = None
+        self._next_look = 0.0
+        self._last = ""
+
+    def step(self, *, look: bool) -> None:
+        """Read on; with `look` the watcher is asked whether waiting is in vain."""
+        with self._log.open("rb") as file:
+            file.seek(self._offset)
+            new = file.read()
+        self._offset += len(new)
+        *lines, self._rest = (self._rest + new).split(b"\n")
+        for line in lines:
+            self._tell(self.output.feed(line.decode("utf-8", "replace")))
+        if look and self.output.phase and not self.broken and time.monotonic() >= self._next_look:
+            seen = self._watcher.look(self.output)
+            self._next_look = time.monotonic() + LOOK_EVERY
+            self.broken = seen.broken
+            self._tell(seen.say)
+
+    def _tell(self, text: str | None) -> None:
+        if text and text != self._last:
+            self._last = text
+            self._watcher.say(text)

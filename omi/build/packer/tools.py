@@ -1,0 +1,108 @@
+"""Which Packer and which OUTSCALE plugin are there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omi.support.environment import without_keys
+from omi.support.errors import ToolError
+from omi.support.safe_json import read_json
+
+_PLUGIN = re.compile(r"packer-plugin-outscale_v(\d+)\.(\d+)\.(\d+)[^/]*$")
+_WHOLE_URL_SINCE = (1, 6)
+_BOOT_MODES_SINCE = (1, 6)
+_CURE = "run `make tools` and `. toolchain/env.sh`"
+
+
+@dataclass(frozen=True)
+class PackerTools:
+    """Packer's program, the folder its plugins are in, and the OUTSCALE plugin's version."""
+
+    packer: str
+    plugin_folder: str
+    plugin_version: tuple[int, int, int]
+
+    @property
+    def takes_whole_url(self) -> bool:
+        """Plugins since 1.6 take an endpoint as it is; older ones put `https://api.REGION.` before it."""
+        return self.plugin_version[:2] >= _WHOLE_URL_SINCE
+
+    @property
+    def sees_foreign_names(self) -> bool:
+        """Older plugins look for an OMI of the wanted name without asking for the account's own only."""
+        return not self.takes_whole_url
+
+    @property
+    def knows_boot_modes(self) -> bool:
+        """Older plugins register every OMI without boot modes, which makes it legacy only, and refuse the option."""
+        return self.plugin_version[:2] >= _BOOT_MODES_SINCE
+
+    def endpoint(self, api: str, region: str) -> str:
+        """`api` (a whole URL) in the form this plugin wants; raises ToolError if it can't take it."""
+        if self.takes_whole_url:
+            return api
+        if not api.startswith("https://"):
+            raise ToolError(
+                f"cloud.api: {api}: the installed OUTSCALE plugin {_dotted(self.plugin_version)} speaks https only; "
+                "give an https address or install plugin 1.6 or newer"
+            )
+        own = f"https://api.{region}."
+        # what the plugin puts in front of any other host becomes the URL's user part, which is never sent as a header
+        return api.removeprefix(own) if api.startswith(own) else f"alpine-omi@{api.removeprefix('https://')}"
+
+
+def find_tools(environ: Mapping[str, str]) -> PackerTools:
+    """The toolchain's record ($ALPINE_OMI_TOOLS), else what Packer on PATH has; ToolError if one is missing."""
+    packer = shutil.which("packer", path=environ.get("PATH"))
+    if packer is None:
+        raise ToolError(f"packer: not found on PATH; {_CURE}")
+    plugin = _recorded_plugin(environ) or _installed_plugin(packer, environ)
+    match = _PLUGIN.search(str(plugin)) if plugin else None
+    if plugin is None or match is None:
+        raise ToolError(f"packer: the OUTSCALE plugin is not installed; {_CURE}")
+    major, minor, patch = (int(part) for part in match.groups())
+    folder = environ.get("PACKER_PLUGIN_PATH") or str(plugin.parents[3])  # FOLDER/github.com/MAKER/NAME/FILE
+    return PackerTools(packer, folder, (major, minor, patch))
+
+
+def _recorded_plugin(environ: Mapping[str, str]) -> Path | None:
+    record = environ.get("ALPINE_OMI_TOOLS")
+    if not record:
+        return None
+    try:
+        content: Any = read_json(Path(record).read_text(encoding="utf-8"))
+        return Path(content["tools"]["packer-plugin-outscale"]["path"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ToolError(f"ALPINE_OMI_TOOLS: {record}: names no OUTSCALE plugin ({error}); {_CURE}") from error
+
+
+def _installed_plugin(packer: str, environ: Mapping[str, str]) -> Path | None:
+    try:
+        done = subprocess.run(
+            [packer, "plugins", "installed"],
+            env={**without_keys(environ, "PACKER_CONFIG_DIR", "PACKER_PLUGIN_PATH"), "CHECKPOINT_DISABLE": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolError(f"{packer}: cannot list its plugins ({error}); {_CURE}") from error
+    found = [Path(line.strip()) for line in done.stdout.splitlines() if _PLUGIN.search(line.strip())]
+    return max(found, key=_version) if found else None
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    match = _PLUGIN.search(str(path))
+    return tuple(int(part) for part in match.groups()) if match else ()
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

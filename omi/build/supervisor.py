@@ -1,0 +1,165 @@
+"""The process that owns a build: in a session of its own, so that whoever started it may be killed at any time.
+
+Pulumi's command plugin ends a cancelled command with SIGKILL, which no handler sees. So the command that it starts is
+only a front; this one watches the front by a pidfd and, when that is gone, ends Packer and removes what was made.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import FrameType
+
+from omi.build.alone import LIMIT, hold_alone
+from omi.build.copying import Copy
+from omi.build.lifecycle import PROJECT, TRIES, Build
+from omi.build.packer.inputs import run_folder
+from omi.build.packer.runner import GRACE
+from omi.outscale.cloud import Cloud
+from omi.state.identity import Identity
+from omi.state.image import ImageRecord, ImageSpec
+from omi.support.environment import without
+from omi.support.errors import BuildError, OmiError
+from omi.support.narration import Narrator, narrated, tell
+from omi.support.places import BUILD
+
+_EVERY = 60.0
+"""Seconds between two looks at how long the supervisor may still take."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def run_supervised(spec: ImageSpec) -> tuple[int, str]:
+    """The front's part: run the build in a process of its own; returns its exit code and standard output.
+
+    Signals are passed on, and the end of whoever started this (the plugin, killed with the engine, say) counts as one.
+    Standard error is shared, so that what the supervisor says at the end is still seen. If the supervisor itself is
+    killed (by the kernel, for want of memory, say), what it had made is removed here; raises BuildError then.
+    """
+    parent = os.getppid()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "omi.commands", "supervise", str(os.getpid())],
+        cwd=PROJECT,
+        env=without(os.environ, "PULUMI_*"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+
+    limit = _Limit(_longest(spec))
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        limit.shorten(_ending(spec))
+        process.send_signal(number)
+
+    for number in _SIGNALS:
+        signal.signal(number, pass_on)
+    if parent > 1:  # else it is gone already, or outside of this container
+        _when_ended(parent, process.terminate)
+    output = _wait(process, spec, limit)
+    if process.returncode < 0:
+        ended = f"{spec.name}: the build's supervisor was ended by {signal.Signals(-process.returncode).name}"
+        try:
+            with _alone(spec, threading.Event(), os.environ) as build:
+                build.clean_up()
+        except OmiError as error:
+            raise BuildError(f"{ended}, and what it had made may be there: {error}; run again") from error
+        raise BuildError(f"{ended}; what it left was swept; run again")
+    return process.returncode, output
+
+
+@dataclass
+class _Limit:
+    """When the front stops waiting for the supervisor."""
+
+    seconds: float
+    begin: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        """Seconds until then."""
+        return self.begin + self.seconds - time.monotonic()
+
+    def shorten(self, seconds: float) -> None:
+        """Wait no longer than so many seconds from now."""
+        self.seconds = min(self.seconds, time.monotonic() - self.begin + seconds)
+
+
+def _longest(spec: ImageSpec) -> float:
+    """Seconds that a build may take whose every wait takes as long as it may."""
+    limits = spec.cloud.limits
+    return LIMIT + TRIES * (spec.vm.timeout + _ending(spec)) + 3 * spec.vm.verify_timeout + 3 * limits.transfer
+
+
+def _ending(spec: ImageSpec) -> float:
+    """Seconds for Packer to end and for all that was made to be removed."""
+    limits = spec.cloud.limits
+    return GRACE + limits.image + limits.vm_end + 6 * limits.in_use
+
+
+def _wait(process: subprocess.Popen[str], spec: ImageSpec, limit: _Limit) -> str:
+    """The supervisor's output. It limits each of its own waits; past the sum of them all it is ended."""
+    text: str | None = spec.to_json()
+    for end in (process.terminate, process.kill):
+        while limit.left > 0:
+            with suppress(subprocess.TimeoutExpired):
+                return process.communicate(text, timeout=min(_EVERY, limit.left))[0]
+            text = None
+        tell(f"{spec.name}: the build's supervisor does not end though each of its waits is limited: ending it")
+        end()
+        limit.seconds += _ending(spec)
+    return process.communicate(timeout=_EVERY)[0]
+
+
+def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) -> ImageRecord:
+    """The supervisor's part: build one image, and end cleanly when told to or when the process `front` has gone."""
+    stop = threading.Event()
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    if front is not None:
+        _watch(front, stop)
+    with _alone(spec, stop, environ) as build:
+        return build.run()
+
+
+@contextmanager
+def _alone(spec: ImageSpec, stop: threading.Event, environ: Mapping[str, str]) -> Iterator[Build]:
+    """The image's build, while nobody else works on it."""
+    folder = run_folder(PROJECT / BUILD, spec)
+    with hold_alone(folder.path, spec.name, stop, tell) as lock:
+        narrator = Narrator(sys.stderr, folder.build_log)
+        with narrated(narrator):
+            cloud = Cloud.connect(spec.cloud, environ)
+            kind = Build if spec.copy_from is None else Copy
+            yield kind(Identity(spec), cloud, folder, narrator, stop, environ, lock=lock)
+
+
+def _watch(front: int, stop: threading.Event) -> None:
+    """Set `stop` as soon as the process has ended, by whatever means."""
+    _when_ended(front, stop.set)
+    if os.getppid() != front:  # it died before the pidfd was opened, and the number may be another's by now
+        stop.set()
+
+
+def _when_ended(process: int, act: Callable[[], None]) -> None:
+    """Act as soon as the process has ended; at once if there is none of this number."""
+    try:
+        handle = os.pidfd_open(process)
+    except OSError:
+        act()
+        return
+
+    def wait() -> None:
+        select.select([handle], [], [])
+        act()
+
+    threading.Thread(target=wait, name=f"end of {process}", daemon=True).start()

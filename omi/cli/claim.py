@@ -1,0 +1,53 @@
+"""`claim`: gives an OMI back to the record of this stack, by its tag in the account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omi.cli.stack import parser_of, read_stack
+from omi.outscale.claims import find_held
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import put_tags
+from omi.state.ledger import Ledger, LedgerImage
+from omi.state.owner import CLAIM, STACK_ID
+from omi.support.errors import CloudError, InputError
+
+
+def claim(arguments: Sequence[str]) -> int:
+    """`claim -s STACK IMAGE`: write the claim of this stack's record to the OMI's tag; IMAGE is a name or an OMI id.
+
+    Another record that held the OMI until now leaves it alone from then on. Raises InputError if the stack has no such
+    image or did not make it, CredentialsError, and CloudError if the OMI is missing or bears another stack's id.
+    """
+    parser = parser_of("claim")
+    parser.add_argument("image", metavar="IMAGE", help="the image's name, or the OMI's id")
+    given = parser.parse_args(arguments)
+    _, held = read_stack(given.stack)
+    image = _find(held.ledger, given.image)
+    record = image.record
+    if record.claim is None:
+        raise InputError(f"{record.omi} ({record.name}): was not made by this stack, so it has no claim to write")
+    cloud = Cloud.connect(image.spec.cloud)
+    omi = find_held(cloud, record)
+    if omi is None:
+        raise CloudError(f"{record.omi} ({record.name}): is not in the account; `pulumi up` marks it as missing")
+    if not held.owner.owns(omi.tags):
+        whose = omi.tags.get(STACK_ID, "none")
+        raise CloudError(f"{omi.omi_id} ({omi.name}): its tag {STACK_ID} is {whose}, so it isn't this stack's to claim")
+    before = omi.tags.get(CLAIM)
+    if before == record.claim:
+        print(f"{record.omi} ({record.name}) bears this stack's claim already: nothing is changed")
+        return 0
+    put_tags(cloud, [omi.omi_id], {CLAIM: record.claim})
+    print(f"{record.omi} ({record.name}) bears this stack's claim {record.claim} now (before: {before or 'none'})")
+    return 0
+
+
+def _find(ledger: Ledger, wanted: str) -> LedgerImage:
+    found = [image for image in ledger.images if wanted in (image.name, image.record.omi)]
+    if not found:
+        raise InputError(f"image {wanted!r}: is none of the stack's; `python -m omi images` lists them")
+    if len(found) > 1:
+        omis = ", ".join(f"{image.record.omi} ({image.region})" for image in found)
+        raise InputError(f"image {wanted!r}: is in several Regions; give the OMI's id, one of {omis}")
+    return found[0]

@@ -1,0 +1,68 @@
+"""Findings of the doctor: a line each, whatever happens while it is found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from omi.outscale.deadline import TooLateError, within
+from omi.support.errors import OmiError, one_line
+
+T = TypeVar("T")
+_LOGIN = re.compile(r"//[^@/\s]*@")
+"""User and password in a URL; a mirror's or a backend's may hold them."""
+
+
+class Level(StrEnum):
+    """How good it is."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check, in a Region if it is of one; `text` is what was found and what to do."""
+
+    check: str
+    region: str | None
+    level: Level
+    text: str
+
+
+class Doubt(OmiError):  # noqa: N818 - it is a warning
+    """Something that stops no update, or may not."""
+
+
+class NotChecked(Doubt):
+    """It can't be checked, for the reason that is named."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"not checked: {why}")
+
+
+def find(check: str, region: str | None, limit: float, work: Callable[[], str]) -> Finding:
+    """Run `work` for at most `limit` seconds: the text that it returns is good, an error that it raises is not."""
+    level = Level.ERROR
+    try:
+        text, level = within(limit, work), Level.GOOD
+    except Doubt as doubt:
+        text, level = str(doubt), Level.WARNING
+    except OmiError as error:
+        text = str(error)
+    except TooLateError:
+        text = f"no result within {limit:.0f} s; check the network, then run again"
+    except Exception as error:  # a fault of the program itself hides no other finding
+        text = f"unexpected {type(error).__name__}: {error}"
+    return Finding(check, region, level, one_line(_LOGIN.sub("//", text)))
+
+
+def known(value: T | None, check: str) -> T:
+    """The value that another check found; NotChecked where it didn't."""
+    if value is None:
+        raise NotChecked(f"see {check}")
+    return value

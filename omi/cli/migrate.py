@@ -1,0 +1,114 @@
+"""`migrate`: writes the profiles of an old tool's checkout as ours."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from omi.cli.stack import Parser
+from omi.profile.hocon import is_target, read_old_profile
+from omi.profile.load import load_profile
+from omi.profile.merge import kept, merge_tables
+from omi.profile.migrate import Migration, migrate
+from omi.profile.tree import Leaf, Node, Table, read_tree
+from omi.support.atomic import write_atomically
+from omi.support.errors import InputError, ProfileError
+
+ROOT = Path("profiles")
+
+
+def migrate_profiles(arguments: Sequence[str]) -> int:
+    """`migrate FOLDER [PROFILE…]`: write each target profile, and what it needs, into `profiles`.
+
+    Raises InputError: for a profile that can't be read, or a file that is there already; nothing is written then.
+    """
+    parser = Parser(prog="omi migrate")
+    parser.add_argument("folder", type=Path, help="a checkout of the old tool")
+    parser.add_argument("profiles", nargs="*", default=[], help="target profiles, by name (default: all)")
+    given = parser.parse_args(arguments)
+    base = _our_layers()
+    done = [migrate(read_old_profile(path), given.folder, base) for path in _targets(given.folder, given.profiles)]
+    texts = {name: text for each in done for name, text in _texts(each).items()}
+    files = {name: path for each in done for name, path in each.files.items()}
+    _refuse_what_is_there(texts, files)
+    with tempfile.TemporaryDirectory(prefix="migrate-") as folder:
+        trial = Path(folder) / ROOT
+        shutil.copytree(ROOT, trial)
+        _write(texts, files, trial)
+        for each in done:
+            _check(each, trial)
+    _write(texts, files, ROOT)
+    for each in done:
+        _report(each)
+    return 0
+
+
+def _check(done: Migration, trial: Path) -> None:
+    try:
+        load_profile(done.name, trial)
+    except ProfileError as error:
+        why = str(error).replace(f"{trial}", str(ROOT))
+        raise InputError(f"{done.name}.conf: what it sets isn't allowed here: {why}") from error
+
+
+def _our_layers() -> Mapping[str, Any]:
+    if not ROOT.is_dir():
+        raise InputError(f"{ROOT}: no such folder; run this from the project's top")
+    merged = merge_tables([read_tree(ROOT / name) for name in ("base/1.yaml", "arch/x86_64.yaml")])
+    return {key: _value(node) for key, node in kept(merged).items()}
+
+
+def _value(node: Node) -> Any:
+    if isinstance(node, Table):
+        return {key: _value(each) for key, each in kept(node).items()}
+    return node.value if isinstance(node, Leaf) else None
+
+
+def _targets(folder: Path, names: Sequence[str]) -> list[Path]:
+    there = {path.stem: path for path in sorted((folder / ROOT).glob("*.conf")) if is_target(path)}
+    if not there:
+        raise InputError(
+            f"{folder}: has no profiles/NAME.conf with BUILDS in it; give the top of a checkout of the old tool"
+        )
+    if unknown := [name for name in names if name not in there]:
+        raise InputError(f"{folder}: has no profile {', '.join(unknown)}; there are: {', '.join(there)}")
+    return [there[name] for name in names or there]
+
+
+def _texts(done: Migration) -> dict[str, str]:
+    """The texts to write by path below `profiles`; a branch that is known already stays as it is."""
+    if not done.target["builds"]:
+        raise InputError(f"{done.name}: none of its builds can be made on OUTSCALE, which has x86_64 alone")
+    head = f"# From {done.name}.conf of the old tool.\n"
+    made = {f"version/{version}.yaml": values for version, values in done.versions.items()}
+    new = {name: values for name, values in made.items() if not (ROOT / name).exists()}
+    return {
+        name: head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        for name, values in {**new, f"{done.name}.yaml": done.target}.items()
+    }
+
+
+def _refuse_what_is_there(texts: Mapping[str, str], files: Mapping[str, Path]) -> None:
+    there = [str(ROOT / name) for name in (*texts, *files) if (ROOT / name).exists()]
+    if there:
+        raise InputError(f"{', '.join(there)}: there already; move it away, or name other profiles to migrate")
+
+
+def _write(texts: Mapping[str, str], files: Mapping[str, Path], root: Path) -> None:
+    """Write all of it, target profiles last: what they need is there before they are."""
+    for name, path in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root / name)
+    for name in sorted(texts, key=lambda name: ("/" not in name, name)):
+        write_atomically(root / name, texts[name])
+
+
+def _report(done: Migration) -> None:
+    print(f"{ROOT / done.name}.yaml: {', '.join(done.target['builds'])}")
+    for text, names in done.notes.items():
+        print(f"  {', '.join(names)}: {text}")

@@ -1,0 +1,71 @@
+"""`recover`: has the next update take images in again that the stack's state has lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omi.cli.stack import parser_of, read_stack
+from omi.config.settings import Recovery, Settings
+from omi.config.stack import configure
+from omi.plan import Action
+from omi.plan.held import Held
+from omi.plan.planning import plan_stack
+from omi.plan.recovery import lost_stacks
+from omi.plan.report import render_table
+from omi.plan.survey import survey_stack
+from omi.state.owner import Owner
+from omi.support.errors import InputError
+
+
+def recover(arguments: Sequence[str]) -> int:
+    """`recover -s STACK [--stack-id ID] [IMAGE …] [--yes]`: show what would be recovered; with `--yes`, ask for it.
+
+    Raises InputError if it isn't clear whose images they are or if there is none, and what survey_stack raises.
+    """
+    parser = parser_of("recover")
+    parser.add_argument("images", metavar="IMAGE", nargs="*", default=[], help="only these, by name; none means all")
+    parser.add_argument("--stack-id", help="the lost state's id, the value of the images' tag `stack-id`")
+    parser.add_argument("--yes", action="store_true", help="write it into the stack's config, for `pulumi up` to do")
+    given = parser.parse_args(arguments)
+    settings, held = read_stack(given.stack)
+    stack_id = _stack_id(settings, held, given.stack_id)
+    asked = Recovery(stack_id=stack_id, images=tuple(given.images))
+    owner = Owner(held.owner.project, held.owner.stack, asked.stack_id)
+    settings = settings.model_copy(update={"recover": asked})
+    seen = survey_stack(settings, Held(owner, held.ledger, held.memory))
+    plan = plan_stack(settings, held.ledger, seen)
+    found = {step.name for step in plan.of(Action.RECOVER)}
+    missing = sorted(set(given.images) - found)
+    if missing or not found:
+        named = f" named {', '.join(missing)}" if missing else ""
+        reasons = [each for each in plan.warnings if each.startswith("recover: ami-")]
+        none = f"recover: the account holds no verified image{named} of the stack id {stack_id} that this state lacks"
+        raise InputError("; ".join([none, *reasons]))
+    print(render_table(plan))
+    if given.yes:
+        names = {f".images[{index}]": name for index, name in enumerate(asked.images)}
+        configure(given.stack, "recover", {".stack_id": stack_id, **names})
+        print(f"This is in the stack's config now: `pulumi preview` shows it, `pulumi up -s {given.stack}` does it.")
+    else:
+        print("Nothing is changed yet. --yes writes it into the stack's config, for `pulumi up` to do.")
+    return 0
+
+
+def _stack_id(settings: Settings, held: Held, given: str | None) -> str:
+    if not held.is_fresh:
+        if given not in (None, held.owner.stack_id):
+            raise InputError(
+                f"--stack-id {given}: this state is of the stack id {held.owner.stack_id} already; recover in an empty "
+                "state (docs/recovery.md)"
+            )
+        return held.owner.stack_id
+    if known := given or settings.recovered_id:
+        return known
+    found = lost_stacks(survey_stack(settings, held))
+    if len(found) == 1:
+        return next(iter(found))
+    known_ids = ", ".join(f"{stack_id} ({count} images)" for stack_id, count in sorted(found.items())) or "none"
+    raise InputError(
+        f"stack {held.owner.stack!r}: its state holds no id, and its name doesn't lead to exactly one; "
+        f"give --stack-id; verified images of this project and stack bear: {known_ids}"
+    )

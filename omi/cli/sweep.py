@@ -1,0 +1,186 @@
+"""`sweep`: what this stack's builds left in the account; removed only with `--yes`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from omi.build.packer.inputs import RunFolder
+from omi.build.packer.runner import read_output
+from omi.cli.stack import parser_of
+from omi.cli.stack_lock import hold_stack
+from omi.config.regions import Region, regions_of, told_of
+from omi.config.settings import Retention, Settings
+from omi.config.stack import PROJECT, StackFile, exported_state
+from omi.outscale.cloud import Cloud
+from omi.outscale.oos import ObjectStore
+from omi.outscale.sweep import Builds, Leftover, Search, find_buckets, remove_leftovers
+from omi.plan.guard import ALLOW, too_many
+from omi.plan.held import Held, read_state
+from omi.state.ledger import resources_of_export
+from omi.state.show import render_columns
+from omi.support.errors import BuildError, InputError, PlanError, StateError
+from omi.support.locks import LockedError, hold
+from omi.support.narration import tell
+from omi.support.places import BUILD, file_name_of, image_of, in_region, name_of_file
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The leftovers of one Region."""
+
+    region: Region
+    search: Search
+    store: ObjectStore | None
+    things: tuple[Leftover, ...]
+
+    @property
+    def going(self) -> tuple[Leftover, ...]:
+        """The things that would be removed."""
+        return tuple(each for each in self.things if not each.stays)
+
+
+def sweep(arguments: Sequence[str]) -> int:
+    """`sweep -s STACK [--stack-id ID] [--yes]`: list what builds left; with `--yes`, remove what is provably theirs.
+
+    Raises BuildError or StateError while a build or an update of the stack runs, since its VMs would count as left.
+    """
+    parser = parser_of("sweep")
+    parser.add_argument("--yes", action="store_true", help="remove what is listed, instead of only listing it")
+    parser.add_argument("--stack-id", metavar="ID", help="whose leftovers, where the state holds no image")
+    given = parser.parse_args(arguments)
+    settings = Settings.load(StackFile(given.stack))
+    with _builds_held(given.stack, ()):
+        found = _find(settings, _read(given), given.stack)
+    if not any(each.things for each in found):
+        print("Nothing is left over.")
+        return 0
+    _show(found)
+    listed = {(each.region.name, left.kind, left.id) for each in found for left in each.going}
+    if listed and not given.yes:
+        print("Nothing is removed yet. While no update of the stack runs, on any machine, --yes removes these.")
+    elif listed:
+        with hold_stack(given.stack) as locked, _builds_held(given.stack, found):
+            held = _read(given, pending=locked)
+            again = [_only(each, listed) for each in _find(settings, held, given.stack)]
+            _remove(again, settings.retention)
+    return 0
+
+
+def _read(given: argparse.Namespace, *, pending: bool = True) -> Held:
+    """The stack's state; with `pending`, an interrupted update's rest in it is no sign of one that runs."""
+    deployment = exported_state(given.stack)
+    held = read_state(resources_of_export(deployment), PROJECT, given.stack)
+    if not pending and deployment.get("pending_operations"):
+        raise StateError(
+            f"stack {given.stack!r}: its state has pending operations, so an update may run: wait for its end; if none "
+            "runs, `pulumi refresh --yes --clear-pending-creates`, then sweep"
+        )
+    if held.ledger.images:
+        if given.stack_id not in (None, held.owner.stack_id):
+            raise InputError(
+                f"--stack-id {given.stack_id}: the state of {given.stack} has the id {held.owner.stack_id}"
+            )
+        return held
+    if given.stack_id is None:
+        raise InputError(
+            f"stack {given.stack!r}: its state holds no image, so all that the account has of it would count as left "
+            "over; if no state was lost, give the stack's id, which is on what it made as the tag stack-id: "
+            "`--stack-id ID`"
+        )
+    return replace(held, owner=replace(held.owner, stack_id=given.stack_id))
+
+
+def _find(settings: Settings, held: Held, stack: str) -> list[_Found]:
+    ledger, found = held.ledger, []
+    regions, folders = regions_of(settings, ledger), _folders(stack)
+    runs = {name_of_file(folder.name) for folder in folders}
+    next_ones = {image.next_name for image in ledger.images}
+    records = [image.record for image in ledger.images]
+    builds = Builds(
+        held.owner,
+        frozenset(map(image_of, runs)) | {image.name for image in ledger.images} | next_ones,
+        frozenset(each for folder in folders for each in read_output(RunFolder(folder).packer_log).volumes),
+        frozenset(each for record in records for each in (record.omi, *record.snapshots)),
+        frozenset((*settings.retention.protect, *held.memory.protected)),
+    )
+    for region in regions:
+        with told_of(region, regions):
+            cloud = Cloud.connect(region.access)
+            for image in region.ledger.images:  # with another account's key, all of them would seem to be gone
+                cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
+            search, store = Search(cloud, builds), None
+            things = [left for find in search.kinds for left in find()]
+            if region.is_home and (settings.copies or any(image.record.copied_from for image in ledger.images)):
+                store = ObjectStore(cloud.access, cloud.credentials)
+                things += find_buckets(store, held.owner, runs)
+            found.append(_Found(region, search, store, tuple(things)))
+    return found
+
+
+def _show(found: Sequence[_Found]) -> None:
+    rows = [("REGION", "KIND", "ID", "NAME", "WHY")]
+    rows += [
+        (each.region.name, left.kind, left.id, left.name, left.why + ("; stays" if left.stays else ""))
+        for each in found
+        for left in each.things
+    ]
+    print(render_columns([row[0 if len(found) > 1 else 1 :] for row in rows]))
+
+
+def _only(found: _Found, listed: set[tuple[str, str, str]]) -> _Found:
+    """The Region with those of its things alone that were listed before, too."""
+    return replace(
+        found, things=tuple(left for left in found.going if (found.region.name, left.kind, left.id) in listed)
+    )
+
+
+def _remove(found: Sequence[_Found], retention: Retention) -> None:
+    for each in found:
+        _guard(each, retention)
+    regions = [each.region for each in found]
+    for each in found:
+        with told_of(each.region, regions):
+            remove_leftovers(each.search, each.going, tell, each.store)
+
+
+def _guard(found: _Found, retention: Retention) -> None:
+    allowed = {*retention.allow_mass_prune} & {"all", found.region.name}
+    images = [left for left in found.going if left.kind == "image"]
+    counted = [left for left in images if not allowed and left.name not in retention.allow_mass_prune]
+    if limit := too_many(len(counted), retention, len(found.region.ledger.images) + len(images)):
+        raise PlanError(
+            f"sweep: {len(counted)} images would be removed at once, more than {limit}: "
+            f"{', '.join(left.name for left in counted)}; nothing is removed; if that is meant, allow it with "
+            f"`{ALLOW}`, NAME being an image, a Region or `all`"
+        )
+
+
+def _folders(stack: str) -> list[Path]:
+    """The run folders of the stack's images that were ever built from this checkout."""
+    own = BUILD / stack
+    return sorted(folder for folder in own.iterdir() if folder.is_dir()) if own.is_dir() else []
+
+
+@contextmanager
+def _builds_held(stack: str, found: Sequence[_Found]) -> Iterator[None]:
+    """Hold the run folders that are there and those of what was found, so that no build begins meanwhile."""
+    names = {(each.region.name, left.name) for each in found for left in each.going if left.name}
+    runs = {run for region, name in names for run in (name, in_region(name, region))}
+    folders = {*_folders(stack), *(BUILD / stack / file_name_of(run) for run in runs)}
+    with ExitStack() as locks:
+        for folder in sorted(folders):
+            try:
+                if found:
+                    folder.mkdir(parents=True, exist_ok=True)
+                with suppress(FileNotFoundError):
+                    locks.enter_context(hold(folder / "lock", "sweeping", limit=0))
+            except LockedError as error:
+                running = name_of_file(folder.name)
+                raise BuildError(f"a build of {running} is running: wait for its end, then sweep ({error})") from error
+            except OSError as error:
+                raise BuildError(f"{folder}: cannot be written ({error.strerror}); correct its owner") from error
+        yield

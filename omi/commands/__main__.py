@@ -1,0 +1,30 @@
+"""`python3 -m omi.commands adopt|build|update|delete`: what Pulumi runs, by the words that a stack's state holds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from omi.support.errors import InputError
+from omi.support.running import run
+
+COMMANDS = ("adopt", "build", "update", "delete", "supervise")
+"""Modules of this room, each with a function of its name. Only the one that runs is imported: all of them would take a
+delete, which runs once for each image, 0.54 s instead of 0.36 s to start."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code."""
+    return run(lambda: _function(arguments[0] if arguments else "")(arguments[1:]))
+
+
+def _function(name: str) -> Callable[[Sequence[str]], int]:
+    if name not in COMMANDS:
+        raise InputError(f"command: {name!r}: is none that Pulumi runs; what people run is `python -m omi --help`")
+    command: Callable[[Sequence[str]], int] = getattr(import_module(f"omi.commands.{name}"), name)
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

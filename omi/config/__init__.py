@@ -1,0 +1,1 @@
+"""A stack's configuration: its settings, Regions and the files that it lies in."""

@@ -1,0 +1,68 @@
+"""The Regions of one stack: those that its config names, and those that only its state still knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from omi.config.settings import Settings
+from omi.state.image import BuildVm, CloudAccess
+from omi.state.ledger import Ledger
+from omi.support.errors import OmiError
+from omi.support.places import in_region
+
+
+@dataclass(frozen=True)
+class Region:
+    """One of them, with the part of the ledger that lies in it."""
+
+    name: str
+    access: CloudAccess
+    vm: BuildVm
+    ledger: Ledger
+    is_home: bool = False
+    is_wanted: bool = True
+    """Whether the config names it; if not, its images are on their way out."""
+    taken: frozenset[str] = frozenset()
+    """Logical names of the resources of all other Regions' images."""
+
+    def resource_of(self, image: str) -> str:
+        """The logical name of a new image's command, which is the OMI's name in the home Region.
+
+        Where another Region has that one already, since it was the home Region before, it is as elsewhere.
+        """
+        return image if self.is_home and image not in self.taken else in_region(image, self.name)
+
+
+def regions_of(settings: Settings, ledger: Ledger) -> tuple[Region, ...]:
+    """The home Region, then the further ones by name, then those that are no longer in the config.
+
+    How to reach one of the last is what state says of the images in it.
+    """
+    parts = ledger.by_region()
+    gone = sorted(parts.keys() - set(settings.all_regions))
+    found = []
+    for name in (*settings.all_regions, *gone):
+        part = parts.get(name, Ledger())
+        taken = frozenset(image.resource for other, rest in parts.items() if other != name for image in rest.images)
+        if name in gone:
+            access = part.images[-1].spec.cloud
+            found.append(Region(name, access, settings.vm, part, is_wanted=False, taken=taken))
+        else:
+            access, vm = settings.cloud_access(name), settings.vm_in(name)
+            found.append(Region(name, access, vm, part, is_home=name == settings.region, taken=taken))
+    return tuple(found)
+
+
+@contextmanager
+def told_of(region: Region, regions: Sequence[Region]) -> Iterator[None]:
+    """Name the Region in an error where the stack has several, and what to do where the config has dropped it."""
+    try:
+        yield
+    except OmiError as error:
+        if len(regions) > 1:
+            count = len(region.ledger.images)
+            left = f"; it is no longer in the stack's config, but {count} images there are to be pruned with its key"
+            error.told_of(f"Region {region.name}", "" if region.is_wanted else left)
+        raise

@@ -1,0 +1,360 @@
+"""The stack's configuration as one validated value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from omi.config.transport import check_region, check_url
+from omi.profile.check import known_keys, nearest
+from omi.profile.model import Access
+from omi.state.image import BuildVm, CloudAccess, Limits
+from omi.support.errors import SettingsError, why_wrong
+from omi.support.places import PROFILE_FILE
+
+REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-eu-west-1")
+"""OUTSCALE's public Regions (its API reference); ReadRegions is not guaranteed to list them all."""
+
+
+MAX_DAYS = 3650
+"""Of a stage; more is a slip of the pen."""
+_ACCOUNT = re.compile(r"[0-9]{12}")
+
+
+def _as_access(value: object) -> Access:
+    """`private`, `public` or a list of account ids; an id without a leading zero may come as a number."""
+    if value in ("private", "public"):
+        return Access(public=value == "public")
+    ids = [str(each) for each in value] if isinstance(value, list | tuple) else None
+    if ids is None or not all(_ACCOUNT.fullmatch(each) for each in ids):
+        raise PydanticCustomError("rule", "private, public, or a list of account ids: 12 digits each, quoted")
+    return Access(accounts=tuple(sorted(set(ids))))
+
+
+def _as_account(value: object) -> str:
+    """An account's id; one without a leading zero may come as a number."""
+    if not _ACCOUNT.fullmatch(str(value)):
+        raise PydanticCustomError("rule", "an account's id: 12 digits, quoted")
+    return str(value)
+
+
+_AccountId = Annotated[str | None, BeforeValidator(_as_account)]
+_SYSTEM_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ConfigSource(Protocol):
+    """Where settings come from: Pulumi's Config of the stack, or its YAML read without the engine."""
+
+    def keys(self) -> Iterable[str]:
+        """Every key that is set, without the project's name before it."""
+        ...
+
+    def get(self, key: str) -> str | None: ...
+
+    def get_object(self, key: str) -> Any: ...
+
+
+class UpstreamSettings(_Settings):
+    """Where Alpine's releases are read from, as this machine reaches it."""
+
+    releases: str = "https://alpinelinux.org/releases.json"
+    mirror: str = "https://dl-cdn.alpinelinux.org/alpine"
+
+
+class Level(_Settings):
+    """One prune level: how many to keep, for which builds (none named: all), the grace after an end of life (days)."""
+
+    keep: int = Field(default=1, ge=1)
+    builds: tuple[str, ...] = ()
+    grace_days: int = Field(default=0, ge=0)
+
+
+class StageDays(_Settings):
+    """How many days an image that is to go stays in each stage before the next; 0 leaves the stage out."""
+
+    deprecated_days: int = Field(default=0, ge=0, le=MAX_DAYS)
+    private_days: int = Field(default=0, ge=0, le=MAX_DAYS)
+
+
+class SharedDays(StageDays):
+    """The same, of images that others may launch: they get a month to notice, and one more to ask for it back."""
+
+    deprecated_days: int = Field(default=30, ge=0, le=MAX_DAYS)
+    private_days: int = Field(default=30, ge=0, le=MAX_DAYS)
+
+
+class Stages(_Settings):
+    """How images go: current, deprecated, private, deregistered."""
+
+    shared: SharedDays = SharedDays()
+    private: StageDays = StageDays()
+
+
+class Retention(_Settings):
+    """What goes besides what the profile no longer names; an absent level prunes nothing."""
+
+    revision: Level | None = None
+    release: Level | None = None
+    end_of_life: Level | None = None
+    protect: tuple[str, ...] = ()
+    """OMI names or ids that are never pruned."""
+    max_prunes: int = Field(default=5, ge=0)
+    """More prunes in one Region than this, or of more than half of its images, in one update are refused."""
+    allow_mass_prune: tuple[str, ...] = ()
+    """Images, builds or Regions, by name, or `all`, that may be pruned beyond that."""
+    stages: Stages = Stages()
+    """What lies between the day on which an image is to go and its prune."""
+
+
+class Adoption(_Settings):
+    """An OMI made elsewhere that the stack takes in; it is never changed and never deregistered."""
+
+    name: str
+    omi: str
+    build: str
+    """The build of the profile whose image it counts as."""
+    release: str
+    revision: int = Field(default=0, ge=0)
+    region: str | None = None
+    """The Region that it is in; None is the home Region."""
+
+
+def _as_stack_id(value: object) -> str:
+    """One of digits alone may come as a number."""
+    if not re.fullmatch(r"[0-9a-f]{16}", text := str(value)):
+        raise PydanticCustomError("rule", "16 hex digits, as the images' tag `stack-id` has them")
+    return text
+
+
+class Recovery(_Settings):
+    """Images of the stack's own that its state has lost, for the next update to take in again."""
+
+    stack_id: Annotated[str, BeforeValidator(_as_stack_id)]
+    """Of the state that was lost; one that has none yet takes it."""
+    images: tuple[str, ...] = ()
+    """OMI names; none named means all that the account holds."""
+
+
+class Endpoints(_Settings):
+    """How this stack reaches the cloud; what is absent follows from the Region."""
+
+    api: str | None = None
+    oos: str | None = None
+    ca_file: str | None = None
+    osc_file: str | None = None
+    osc_profile: str | None = None
+    limits: Limits = Limits()
+
+
+class FurtherRegion(_Settings):
+    """A Region beside the home one: what differs in it."""
+
+    cloud: Endpoints = Endpoints()
+    """Endpoints follow from the Region where they are absent, all else but `osc_profile` from the home Region's."""
+    vm: BuildVm = BuildVm()
+    """What is absent is as in the home Region, but for the Subregion."""
+    images: Literal["build", "copy"] = "build"
+    """Whether they are built here, or copied from the home Region, with the same bytes."""
+    access: Annotated[Access | None, BeforeValidator(_as_access)] = None
+    """Who may launch the images here, since accounts are per Region; None is as in the home Region."""
+    account: _AccountId = None
+    """The account that this Region's key must be of; None is any."""
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def _over(base: _M, changes: _M) -> _M:
+    """The base with what the changes set."""
+    return base.model_copy(update={key: getattr(changes, key) for key in changes.model_fields_set})
+
+
+class Settings(_Settings):
+    """Everything a stack may set."""
+
+    profile: str = "alpine"
+    builds: tuple[str, ...] = ()
+    """Only these builds are built or pruned in this run; none named means all."""
+    region: str
+    """The home Region."""
+    account: _AccountId = None
+    """The account that the key must be of; None is any."""
+    cloud: Endpoints = Endpoints()
+    upstream: UpstreamSettings = UpstreamSettings()
+    vm: BuildVm = BuildVm()
+    retention: Retention = Retention()
+    again: dict[str, Annotated[int, Field(ge=1)]] = {}
+    """How often each build was asked for again, by name: another number makes another revision. Written by
+    `python -m omi rebuild`."""
+    adopt: tuple[Adoption, ...] = ()
+    """Written by `python -m omi import`; what the ledger holds already has no effect here any more."""
+    recover: Recovery | None = None
+    """Written by `python -m omi recover`."""
+    releases_dir: str = "releases"
+    access: Annotated[Access | None, BeforeValidator(_as_access)] = None
+    """Who may launch the images, instead of what the profile says; None leaves it to the profile."""
+    regions: dict[str, FurtherRegion] = {}
+    """Further Regions in which the same images are made, by name."""
+
+    @property
+    def recovered_id(self) -> str | None:
+        """The stack id that an empty state takes, where one is to be recovered."""
+        return self.recover.stack_id if self.recover else None
+
+    @property
+    def copies(self) -> bool:
+        """Whether a further Region gets copies of the home Region's images."""
+        return any(further.images == "copy" for further in self.regions.values())
+
+    @property
+    def all_regions(self) -> tuple[str, ...]:
+        """The home Region, then the others by name."""
+        return (self.region, *sorted(self.regions))
+
+    def cloud_access(self, region: str | None = None) -> CloudAccess:
+        """How to reach a Region, None the home one: the endpoints that are set, else OUTSCALE's own for the Region.
+
+        A further Region has an account of its own, so its key always comes from a profile file: the environment's is
+        the home Region's.
+        """
+        name, cloud, account = region or self.region, self.cloud, self.account
+        if name != self.region:
+            own, account = self.regions[name].cloud, self.regions[name].account
+            cloud = own.model_copy(
+                update={
+                    "ca_file": own.ca_file or cloud.ca_file,
+                    "osc_file": own.osc_file or cloud.osc_file or PROFILE_FILE,
+                    "limits": _over(cloud.limits, own.limits),
+                }
+            )
+        return CloudAccess(
+            region=name,
+            api=cloud.api or f"https://api.{name}.outscale.com/api/v1",
+            oos=cloud.oos,
+            ca_file=cloud.ca_file,
+            osc_file=cloud.osc_file,
+            osc_profile=cloud.osc_profile,
+            own_key=name != self.region,
+            account=account,
+            limits=cloud.limits,
+        )
+
+    def access_in(self, region: str) -> Access | None:
+        """Who may launch the images of a Region; None leaves it to the profile."""
+        further = self.regions.get(region)
+        return self.access if further is None or further.access is None else further.access
+
+    def vm_in(self, region: str | None = None) -> BuildVm:
+        """The VMs of a Region, None the home one."""
+        if region in (None, self.region):
+            return self.vm
+        return _over(self.vm.model_copy(update={"subregion": None}), self.regions[region].vm)
+
+    @classmethod
+    def load(cls, source: ConfigSource) -> Self:
+        """Read and check all of it; raises SettingsError naming key, value and what is allowed."""
+        for key in source.keys():  # noqa: SIM118 - a source is no mapping
+            if key not in cls.model_fields:
+                raise SettingsError(f"stack config: {key}: {_unknown(key, list(cls.model_fields))}")
+        values: dict[str, Any] = {}
+        for key, field in cls.model_fields.items():
+            plain = field.annotation in (str, str | None)
+            value = source.get(key) if plain else source.get_object(key)
+            if value is not None:
+                values[key] = value
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from error
+        _check_known("region", settings.region, settings.cloud, "cloud")
+        _check_texts(settings.model_dump(mode="json"), "")
+        check_url("upstream.releases", settings.upstream.releases)
+        check_url("upstream.mirror", settings.upstream.mirror, of_mirror=True)
+        _check_vm("vm", settings.vm, settings.region)
+        for name, further in settings.regions.items():
+            _check_further(settings, name, further)
+        for entry in settings.adopt:
+            if entry.region not in (None, *settings.all_regions):
+                raise SettingsError(
+                    f"stack config: adopt: {entry.name}: {entry.region!r} is no Region of the stack; "
+                    f"it has: {', '.join(settings.all_regions)}"
+                )
+        return settings
+
+
+def _check_further(settings: Settings, name: str, further: FurtherRegion) -> None:
+    where = f"regions.{name}"
+    check_region("regions", name)
+    if name == settings.region:
+        raise SettingsError(f"stack config: {where}: is the home Region (`region`) already; take it out of `regions`")
+    _check_known(where, name, further.cloud, f"{where}.cloud")
+    if not further.cloud.osc_profile:
+        raise SettingsError(
+            f"stack config: {where}.cloud.osc_profile: is not set, so Region {name} has no credentials; accounts are "
+            f"per Region: put the key of that Region's account into {PROFILE_FILE} and name its profile by "
+            f"`pulumi config set --path '{where}.cloud.osc_profile' PROFILE`"
+        )
+    _check_vm(f"{where}.vm", further.vm, name)
+
+
+def _check_known(key: str, region: str, cloud: Endpoints, of_cloud: str) -> None:
+    if region not in REGIONS and cloud.api is None:
+        raise SettingsError(
+            f"stack config: {key}: {region!r} is not an OUTSCALE Region ({', '.join(REGIONS)}); "
+            f"set one of these, or {of_cloud}.api for another one"
+        )
+
+
+def _check_vm(key: str, vm: BuildVm, region: str) -> None:
+    check_url(f"{key}.mirror", vm.mirror, of_mirror=True)
+    if not _SYSTEM_USER.fullmatch(vm.ssh_user):
+        raise SettingsError(f"stack config: {key}.ssh_user: {vm.ssh_user!r} is no user's name")
+    if vm.subregion is not None and not re.fullmatch(re.escape(region) + "[a-z]", vm.subregion):
+        raise SettingsError(
+            f"stack config: {key}.subregion: {vm.subregion!r} is no Subregion of {region}; give its name and one "
+            f"letter, like {region}a"
+        )
+
+
+def _check_texts(value: Any, key: str) -> None:
+    """No text of a setting has a line end or another control character, which a path, URL or name can't hold."""
+    if isinstance(value, str) and not value.isprintable():
+        raise SettingsError(f"stack config: {key}: {value!r} holds a control character; write it without")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check_texts(inner, f"{key}.{name}" if key else name)
+    if isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_texts(inner, f"{key}[{number}]")
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    match first["type"]:
+        case "missing" if len(path) == 1:
+            problem = f"is not set; run `pulumi config set {key} VALUE`"
+        case "missing":
+            problem = "is not set; set it in the stack's file"
+        case "extra_forbidden":
+            problem = _unknown(path[-1], known_keys(Settings, path[:-1]))
+        case "rule":
+            problem = f"{first['input']!r} is not allowed; allowed: {first['msg']}"
+        case "model_type":
+            problem = f"{first['input']!r} is not allowed; allowed: a map of {', '.join(known_keys(Settings, path))}"
+        case _:
+            problem = f"{first['input']!r} is not allowed: {why_wrong(first)}"
+    return f"stack config: {key}: {problem}"
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    return f"unknown setting{nearest(key, known) or '; there are: ' + ', '.join(sorted(known))}"

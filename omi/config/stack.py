@@ -1,0 +1,178 @@
+"""A stack seen from outside Pulumi's engine: its configuration file and its exported state."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omi.config.settings import Settings
+from omi.support.environment import without
+from omi.support.errors import SettingsError, StateError, ToolError
+from omi.support.safe_json import read_json
+from omi.support.safe_yaml import YamlError, read_values
+
+PROJECT = "alpine-omi"
+"""The project's name in Pulumi.yaml, which is also the namespace of its configuration."""
+
+STACKS = Path("stacks")
+"""Where their files lie (`stackConfigDir` in Pulumi.yaml)."""
+_LONGEST = 1024 * 1024
+"""Characters of a stack's file; a thousand adoptions have about a tenth."""
+EXPORT_LIMIT = 120
+"""Seconds that `pulumi stack export` may take; a thousand images take about two."""
+
+
+class StackFile:
+    """The configuration in `stacks/Pulumi.<stack>.yaml`, answering as Pulumi's Config does."""
+
+    def __init__(self, stack: str, folder: Path = STACKS) -> None:
+        path = folder / f"Pulumi.{stack}.yaml"
+        try:
+            content = read_values(path.read_text(encoding="utf-8"), _LONGEST) or {}
+        except FileNotFoundError as error:
+            known = sorted(file.name.split(".")[1] for file in folder.glob("Pulumi.*.yaml"))
+            raise SettingsError(
+                f"stack {stack!r}: {path} does not exist; stacks here: {', '.join(known) or 'none'}; "
+                "run this in the project's folder"
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+            raise SettingsError(f"{path}: cannot be read: {reason}") from error
+        except YamlError as error:
+            raise SettingsError(f"{path}: {error}") from error
+        self._values = _config(content, path)
+
+    def keys(self) -> list[str]:
+        """Every key of the project's own that is set."""
+        own = f"{PROJECT}:"
+        return [key.removeprefix(own) for key in self._values if key.startswith(own)]
+
+    def get(self, key: str) -> str | None:
+        """A plain value, None where it isn't set."""
+        value = self._values.get(f"{PROJECT}:{key}")
+        return None if value is None else str(value)
+
+    def get_object(self, key: str) -> Any:
+        """A structured value, None where it isn't set."""
+        return self._values.get(f"{PROJECT}:{key}")
+
+
+def _config(content: object, path: Path) -> dict[str, Any]:
+    values = content.get("config") or {} if isinstance(content, dict) else None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise SettingsError(f"{path}: must hold a map `config` of settings by name, `{PROJECT}:KEY`")
+    return values
+
+
+def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) -> None:
+    """Raise SettingsError if another stack of this checkout would write the same releases files.
+
+    They name one OMI for an image and a Region: each stack's update would take the other's out.
+    """
+    for path in sorted(folder.glob("Pulumi.*.yaml")):
+        other = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        if other == stack:
+            continue
+        try:
+            theirs = Settings.load(StackFile(other, folder))
+        except SettingsError:
+            continue  # whoever uses that stack is told
+        if same := _releases(theirs) & _releases(settings):
+            _, _, region = min(same)
+            raise SettingsError(
+                f"stack config: releases_dir: {settings.releases_dir!r}: stack {other} ({path}) writes "
+                f"{settings.profile}.yaml for {region} there, too; give one of the two a folder of its own by "
+                f"`pulumi config set releases_dir FOLDER`, or remove {path} if that stack is gone"
+            )
+
+
+def _releases(settings: Settings) -> set[tuple[Path, str, str]]:
+    folder = Path(settings.releases_dir).resolve()
+    return {(folder, settings.profile, region) for region in settings.all_regions}
+
+
+def add_to_list(stack: str, key: str, start: int, items: Sequence[Mapping[str, str | int]]) -> None:
+    """Append objects to a list of the stack's configuration, from index `start` on, by Pulumi itself.
+
+    Raises ToolError or SettingsError.
+    """
+    values = {f"[{index}].{name}": value for index, item in enumerate(items, start) for name, value in item.items()}
+    configure(stack, key, values)
+
+
+def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:
+    """Set parts of a key of the stack's configuration, by their path below it, by Pulumi itself.
+
+    Raises ToolError or SettingsError.
+    """
+    pairs = [word for path, value in values.items() for word in ("--plaintext", f"{PROJECT}:{key}{path}={value}")]
+    done = _run(["pulumi", "config", "set-all", "--stack", stack, "--path", *pairs])
+    if done.returncode:
+        raise SettingsError(f"stack {stack!r}: {key} not written: {_error_of(done)}")
+
+
+def empty_state(stack: str) -> None:
+    """Take every resource out of the stack's state, protected ones too, by Pulumi itself; nothing else is deleted.
+
+    Raises ToolError or StateError.
+    """
+    done = _run(["pulumi", "state", "delete", "--all", "--force", "--yes", "--stack", stack])
+    if done.returncode:
+        raise StateError(f"stack {stack!r}: its state was not emptied: {_error_of(done)}")
+
+
+def exported_state(stack: str) -> dict[str, Any]:
+    """The stack's state by `pulumi stack export`: its deployment as JSON; raises ToolError or StateError."""
+    done = _run(["pulumi", "stack", "export", "--stack", stack])
+    if done.returncode:
+        raise StateError(f"stack {stack!r}: {_error_of(done)}")
+    return deployment_of(done.stdout, stack)
+
+
+def backend_url() -> str:
+    """Where Pulumi keeps state now; raises ToolError or StateError."""
+    done = _run(["pulumi", "whoami", "--json"])
+    try:
+        return str(read_json(done.stdout)["url"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError(
+            f"Pulumi's backend: {_error_of(done)}; set PULUMI_BACKEND_URL to one that can be reached"
+        ) from error
+
+
+def deployment_of(text: str, stack: str) -> dict[str, Any]:
+    """The deployment in what `pulumi stack export` prints; StateError if there is none such in it."""
+    try:
+        content = read_json(text)
+    except ValueError as error:
+        raise StateError(f"stack {stack!r}: its export is not JSON: {error}") from error
+    deployment = content.get("deployment") or {} if isinstance(content, dict) else None
+    if not isinstance(deployment, dict):
+        raise StateError(f"stack {stack!r}: its export holds no deployment; was it written by another Pulumi?")
+    return deployment
+
+
+def _error_of(done: subprocess.CompletedProcess[str]) -> str:
+    """The error that pulumi ended with; libraries in it may print warnings of their own after that."""
+    lines = done.stderr.strip().splitlines() or ["no message"]
+    return next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1]).removeprefix("error: ")
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            env=without(os.environ, "OSC_*"),  # the others may be its backend's
+            capture_output=True,
+            text=True,
+            timeout=EXPORT_LIMIT,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ToolError("pulumi is not on PATH; run `. toolchain/env.sh` first") from error
+    except subprocess.TimeoutExpired as error:
+        shown = " ".join(command[:3])
+        raise ToolError(f"`{shown}` took over {EXPORT_LIMIT} s; is the state's backend reachable?") from error

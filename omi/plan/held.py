@@ -1,0 +1,81 @@
+"""What a stack's state holds: its images, its id and what the plan remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from omi.plan.memory import Memory
+from omi.state.ledger import Ledger, read_ledger
+from omi.state.owner import STACK_ID, Owner
+from omi.support.errors import SettingsError, StateError
+
+STASH_TYPE = "pulumi:index:Stash"
+MEMORY = "memory"
+"""Name of the resource that keeps the plan's memory."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """All of it; of a fresh stack the id is new and the rest empty."""
+
+    owner: Owner
+    ledger: Ledger = field(default_factory=Ledger)
+    memory: Memory = field(default_factory=Memory)
+    is_fresh: bool = False
+    """Whether state keeps no id yet."""
+
+
+def read_state(
+    resources: Mapping[str, Mapping[str, Any]], project: str, stack: str, recovered: str | None = None
+) -> Held:
+    """From the state's resources (URN to `type` and `outputs`); a state that keeps no id takes the `recovered` one.
+
+    StateError where a part can't be read, SettingsError if state keeps another id than the recovered one.
+    """
+    ledger = read_ledger(resources)
+    known = _known_id(resources, ledger)
+    if known and recovered and known != recovered:
+        raise SettingsError(
+            f"stack config: recover.stack_id: {recovered} is asked for, but this state is of the stack id {known}: "
+            "`pulumi config rm recover`, or recover in an empty state (docs/recovery.md)"
+        )
+    stack_id = known or recovered
+    owner = Owner(project, stack, stack_id) if stack_id else Owner(project, stack)
+    return Held(owner, ledger, _memory(resources), is_fresh=known is None)
+
+
+def _known_id(resources: Mapping[str, Mapping[str, Any]], ledger: Ledger) -> str | None:
+    """The id that state keeps; where that is lost, the one of the images."""
+    kept = _stashed(resources, STACK_ID, "output")
+    if isinstance(kept, str) and kept:
+        return kept
+    if kept is not None:
+        raise StateError(f"stack state, {STACK_ID}: {kept!r} is no id; bring back an earlier state")
+    ids = sorted({image.spec.stack_id for image in ledger.images})
+    if len(ids) > 1:
+        raise StateError(
+            f"stack state: {STACK_ID} is missing, and the images are of several stacks ({', '.join(ids)}); "
+            "bring back an earlier state by `pulumi stack import`"
+        )
+    return ids[0] if ids else None
+
+
+def _memory(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
+    kept = _stashed(resources, MEMORY, "input")
+    try:
+        return Memory() if kept is None else Memory.model_validate(kept)
+    except ValidationError as error:
+        cure = "take it out with `pulumi state delete`: the next update writes it anew"
+        raise StateError(f"stack state, {MEMORY}: cannot be read: {error.errors()[0]['msg']}; {cure}") from error
+
+
+def _stashed(resources: Mapping[str, Mapping[str, Any]], name: str, key: str) -> object:
+    """A stash's first value (`output`) or its newest (`input`)."""
+    for urn, resource in resources.items():
+        if resource.get("type") == STASH_TYPE and urn.rpartition("::")[2] == name:
+            return (resource.get("outputs") or {}).get(key)
+    return None

@@ -1,0 +1,125 @@
+"""From a stack's settings, its ledger and what was seen of the world to its plan: each Region's, joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from omi.config.regions import Region, regions_of, told_of
+from omi.config.settings import Settings
+from omi.plan import Action, Plan, PlannedImage, Step, make_plan
+from omi.plan.adoption import as_adoptions, dropped, joined, newcomers
+from omi.plan.carry import carried, pinned, sources_of
+from omi.plan.guard import needless_names
+from omi.plan.join import join_plans
+from omi.plan.keys import trust_keys
+from omi.plan.recovery import as_recovered, lost_images, warnings_of
+from omi.plan.survey import Survey
+from omi.profile.digest import image_digest
+from omi.profile.model import Build
+from omi.state.ledger import Ledger, LedgerImage
+from omi.support.places import GUEST, TEMPLATE
+
+
+def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
+    """The plan for the survey's day. Reads the guest's files for the digests and nothing else; raises an OmiError."""
+    trusted = trust_keys(seen.profile.builds, seen.upstream, ledger, seen.today)
+    builds = tuple(build.model_copy(update={"again": settings.again.get(build.name, 0)}) for build in trusted.builds)
+    seen = replace(seen, profile=replace(seen.profile, builds=builds))
+    regions = regions_of(settings, ledger)
+    plans: list[Plan] = []
+    known = frozenset(image.build for image in ledger.images)
+    for region in regions:
+        with told_of(region, regions):
+            further = settings.regions.get(region.name)
+            if region.name in seen.unreached:
+                plans.append(_wait(region, seen.unreached[region.name]))
+            elif further is not None and further.images == "copy":
+                plans.append(_plan_copies(settings, region, seen, known, plans[0]))
+            else:
+                plans.append(_plan_region(settings, region, seen, known))
+    plan = join_plans(plans)
+    needless = [*needless_names(plan.steps, settings.retention), *_needless(settings, plan)]
+    needless += warnings_of(settings, seen, plan, is_empty=not ledger.images)
+    versions = {build.version for build in trusted.builds} | {image.version for image in ledger.images}
+    memory = seen.memory.today(seen.upstream, versions, seen.today)
+    memory = memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
+    return replace(plan, warnings=(*plan.warnings, *trusted.warnings, *needless), memory=memory)
+
+
+def _needless(settings: Settings, plan: Plan) -> Iterator[str]:
+    for name in sorted(settings.again.keys() - set(plan.builds)):
+        yield f"again names {name}, which is no build of the profile or the ledger: take it out"
+
+
+def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozenset[str]) -> Plan:
+    """Of one Region; `known` are the builds that the stack has images of, in whatever Region."""
+    lost, warnings = lost_images(settings, region, seen)
+    ledger = joined(region.ledger, lost)
+    wanted, more = newcomers(settings, replace(region, ledger=ledger), seen, _digest)
+    warnings += more
+    if wanted:
+        everything = settings.retention.model_copy(update={"allow_mass_prune": ("all",)})
+        trial = settings.model_copy(update={"retention": everything})
+        tried = _plan(trial, region, joined(ledger, wanted), seen, known)
+        left = {step.name: step.reason for step in dropped(tried, wanted)}
+        warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
+        wanted = [image for image in wanted if image.name not in left]
+    plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, known), wanted)
+    plan = as_recovered(plan, lost)
+    steps = tuple(_placed(step, region) for step in plan.steps)
+    return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))
+
+
+def _wait(region: Region, why: str) -> Plan:
+    """Of a Region that can't be looked at: all stays as it is."""
+    steps = tuple(
+        Step(image, Action.KEEP, f"not in this run: {region.name} can't be reached") for image in _newest_first(region)
+    )
+    warning = f"nothing is done there in this run, the next one makes up for it: {why}"
+    return Plan(steps, tuple(dict.fromkeys(step.build for step in steps)), (warning,), (region.name,))
+
+
+def _newest_first(region: Region) -> list[LedgerImage]:
+    return sorted(region.ledger.images, key=lambda image: image.order, reverse=True)
+
+
+def _plan_copies(settings: Settings, region: Region, seen: Survey, known: frozenset[str], home: Plan) -> Plan:
+    """Of a Region whose images are copied from the home Region."""
+    builds, sources = seen.profile.builds, sources_of(home)
+    seen = replace(seen, profile=replace(seen.profile, builds=tuple(pinned(builds, sources))))
+    plan = _plan_region(settings, region, seen, known)
+    return carried(plan, builds, sources, region.name, settings.cloud_access())
+
+
+def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, known: frozenset[str]) -> Plan:
+    discover = seen.profile.discover
+    return make_plan(
+        seen.profile.builds,
+        seen.upstream,
+        ledger,
+        settings.retention,
+        seen.today,
+        _digest,
+        account=seen.accounts[region.name],
+        only=settings.builds,
+        edge_keep=discover.edge if discover is not None else None,
+        offers=seen.offers,
+        access=settings.access_in(region.name),
+        memory=seen.memory,
+        connection=region.access if region.is_wanted else None,
+        removed=None if region.is_wanted else f"Region {region.name} was removed from the stack's config",
+        elsewhere=known,
+    )
+
+
+def _placed(step: Step, region: Region) -> Step:
+    if not isinstance(step.image, PlannedImage):
+        return step
+    resource = region.resource_of(step.name)
+    named = None if resource == step.name else resource
+    return replace(step, image=replace(step.image, region=region.name, resource=named))
+
+
+def _digest(build: Build, release: str) -> str:
+    return image_digest(build, release, GUEST, TEMPLATE)

@@ -1,0 +1,133 @@
+"""Images of the stack's own that its state has lost: the account has all that keeps them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from omi.config.regions import Region
+from omi.config.settings import Settings
+from omi.plan import Action, Plan, Step
+from omi.plan.survey import Survey
+from omi.profile.model import Access
+from omi.state.account import AccountImage
+from omi.state.image import CloudAccess, ImageRecord, ImageSpec
+from omi.state.ledger import LedgerImage, StoredCommand
+from omi.state.owner import STACK_ID, Owner, build_id_of
+from omi.state.withdrawal import Stage, Withdrawal
+from omi.support.errors import first_problem
+
+
+def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[LedgerImage], list[str]]:
+    """The images of a Region that `recover` asks for and the ledger lacks, as it will hold them; and warnings."""
+    asked = settings.recover
+    if asked is None or not region.is_wanted:
+        return [], []
+    found, warnings = [], []
+    held = {name for image in region.ledger.images for name in (image.name, image.record.omi)}
+    account = seen.accounts[region.name]
+    for image in account.images:
+        if not image.managed or {image.name, image.omi} & held or (asked.images and image.name not in asked.images):
+            continue
+        if image.tags.get("build-id") != build_id_of(seen.owner, image.name):
+            warnings.append(f"recover: {image.omi} ({image.name}) is left: its build id is not the one of its name")
+            continue
+        if not image.verified:
+            warnings.append(
+                f"recover: {image.omi} ({image.name}) is left: neither tag nor description marks it as verified"
+            )
+            continue
+        try:
+            found.append(_as_held(image, account.account or "", region, settings))
+        except ValidationError as error:
+            warnings.append(
+                f"recover: {image.omi} ({image.name}) is left: its tags lack what keeps it: {first_problem(error)}"
+            )
+    return found, warnings
+
+
+def _as_held(image: AccountImage, account: str, region: Region, settings: Settings) -> LedgerImage:
+    resource = region.resource_of(image.name)
+    own = None if resource == image.name else resource
+    spec = _spec(image, region.access, settings.releases_dir, own)
+    record = ImageRecord.found(image.name, image.omi, account, region.name, verified=True, adopted=False)
+    return LedgerImage(resource, spec, record, StoredCommand.of("adopt", spec))
+
+
+def _spec(image: AccountImage, cloud: CloudAccess, releases_dir: str, resource: str | None) -> ImageSpec:
+    """The spec that keeps it, of its tags; ValidationError if one is missing or wrong."""
+    tags = image.tags
+    given = {key: tags[key] for key in Withdrawal.model_fields if key in tags}
+    withdrawal = Withdrawal.model_validate(given) if "stage" in tags else None
+    is_private = withdrawal is not None and withdrawal.stage is Stage.PRIVATE
+    needed = ("project", "stack", "profile", "build", "arch", "release", "revision", "digest")
+    owner = Owner(tags.get("project", ""), tags.get("stack", ""), tags[STACK_ID])
+    return ImageSpec.model_validate(
+        {
+            **{key: tags[key] for key in needed if key in tags},
+            "stack_id": owner.stack_id,
+            "name": image.name,
+            "description": image.description.partition(f" ({build_id_of(owner, image.name)}")[0] or image.name,
+            "end_of_life": tags.get("end-of-life"),
+            "offered": tuple(tags.get("offered", "").split()),
+            "bootstrap": tags.get("bootstrap"),
+            "access": Access.of(tags.get("access", "private")) if is_private else image.access or Access(),
+            "withdrawal": withdrawal,
+            "cloud": cloud,
+            "releases_dir": releases_dir,
+            "resource": resource,
+            "recipe": None,
+        }
+    )
+
+
+def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
+    """The plan with these recovered as they are: other changes follow in a later update.
+
+    No image of their builds is pruned in this one, since state holds none of them yet.
+    """
+    by_name = {image.name: image for image in images}
+    builds = {image.build for image in images}
+
+    def settled(step: Step) -> Step:
+        if (image := by_name.get(step.name)) is not None:
+            why = f"{image.record.omi} is this stack's own and verified, by its tags, but not in its state"
+            return replace(step, image=image, action=Action.RECOVER, reason=why, level=None, changes=())
+        if step.action is Action.PRUNE and step.build in builds:
+            return replace(
+                step, action=Action.KEEP, reason=f"waits for those that are recovered: {step.reason}", level=None
+            )
+        return step
+
+    return replace(plan, steps=tuple(map(settled, plan.steps))) if images else plan
+
+
+def warnings_of(settings: Settings, seen: Survey, plan: Plan, *, is_empty: bool) -> Iterator[str]:
+    """Warn if there is nothing left to recover, or if an empty state may have lost its images."""
+    if settings.recover is not None:
+        if not plan.of(Action.RECOVER):
+            yield "recover: there is nothing to recover any more: take it out by `pulumi config rm recover`"
+    elif is_empty:
+        for stack_id, count in lost_stacks(seen).items():
+            yield (
+                f"the account holds {count} verified images of a stack of this name (stack id {stack_id}), and this "
+                f"state holds none: if that state is lost, run `python -m omi recover -s {seen.owner.stack}` before "
+                "anything else; if it lives on, this stack is another, and those images are external to it"
+            )
+
+
+def lost_stacks(seen: Survey) -> dict[str, int]:
+    """The number of verified images that bear this project's and stack's names, by stack id, without the own id."""
+    own = seen.owner
+    return Counter(
+        image.tags[STACK_ID]
+        for account in seen.accounts.values()
+        for image in account.images
+        if image.tags.get("project") == own.project
+        and image.tags.get("stack") == own.stack
+        and image.verified
+        and image.tags.get(STACK_ID, own.stack_id) != own.stack_id
+    )

@@ -1,0 +1,140 @@
+"""What a plan needs to know of the world, asked once: the profile's files, Alpine's releases, and the account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+
+from omi.config.regions import Region, regions_of, told_of
+from omi.config.settings import Settings
+from omi.config.stack import check_own_releases
+from omi.outscale.account import read_account
+from omi.outscale.cloud import Cloud
+from omi.outscale.connecting import Connections, connect, connect_to, connected
+from omi.plan.discover import versions_to_discover
+from omi.plan.held import Held
+from omi.plan.keys import trust_keys
+from omi.plan.memory import Memory
+from omi.profile.discover import expand_discovered
+from omi.profile.load import Profile, load_profile
+from omi.profile.model import Build
+from omi.state.account import AccountView
+from omi.state.ledger import Ledger
+from omi.state.owner import Owner
+from omi.support.errors import CloudError
+from omi.support.places import PROFILES, cache_folder
+from omi.upstream.fetch import fetch_upstream
+from omi.upstream.model import Upstream
+from omi.upstream.offer import Offer
+from omi.upstream.packages import read_offered
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All of it as of one day."""
+
+    profile: Profile
+    """With the builds that `discover` adds."""
+    upstream: Upstream
+    accounts: Mapping[str, AccountView]
+    """By Region: those of the config, and those that the ledger has images in, but for the unreached."""
+    today: date
+    """In UTC."""
+    owner: Owner
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    """What the repositories offer, by build: those whose profile asks for it and whose indexes could be had."""
+    memory: Memory = field(default_factory=Memory)
+    """What earlier updates left."""
+    unreached: Mapping[str, str] = field(default_factory=dict)
+    """Regions beside the home one whose cloud doesn't answer as it should, and why: they wait for another run."""
+
+
+def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:
+    """Ask Alpine and the account of each Region, side by side. Writes nothing but the cache of Alpine's answers.
+
+    `held` is what the stack's state holds. `connecting` are the accounts' connections (omi.outscale.connecting) if the
+    caller has begun to make them.
+
+    Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked,
+    CredentialsError (none, refused, or of another account than the one that the ledger's images are in), CloudError (of
+    the home Region) and UpstreamError (a package index that no trusted key has signed, where a build wants to be
+    rebuilt for newer packages). Alpine that can't be reached is a warning in the answer, and another
+    Region that can't is in it, too.
+    """
+    ledger, owner = held.ledger, held.owner
+    check_own_releases(settings, owner.stack)
+    today = datetime.now(UTC).date()
+    profile = load_profile(settings.profile, PROFILES)
+    regions = regions_of(settings, ledger)
+    known = connecting or connect(settings)
+    connections = {each.name: known.get(each.name) or connect_to(each.access) for each in regions}
+    with ThreadPoolExecutor(max_workers=len(regions), thread_name_prefix="account") as other:
+        asked = [other.submit(_account, connections[each.name], each, owner) for each in regions]
+        staying = Ledger.of(image for each in regions if each.is_wanted for image in each.ledger.images)
+        expanded, upstream = discover_builds(profile, settings, staying, today)
+        trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
+        offers, warnings = _offers(settings, trusted)
+        upstream = replace(upstream, warnings=(*upstream.warnings, *warnings))
+        accounts, unreached = {}, {}
+        for each, account in zip(regions, asked, strict=True):
+            try:
+                accounts[each.name] = _told(account, each, regions)
+            except CloudError as error:
+                if each.is_home:
+                    raise
+                unreached[each.name] = str(error)
+        return Survey(expanded, upstream, accounts, today, owner, offers, held.memory, unreached)
+
+
+def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
+    """The profile with the builds that `discover` adds, given the images that stay, and Alpine's releases."""
+
+    def expand(upstream: Upstream) -> Profile:
+        if profile.discover is None:
+            return profile
+        asked = (upstream, ledger, settings.retention, today, profile.name)
+        versions = {version for arch in profile.discover.arch for version in versions_to_discover(*asked, arch)}
+        return expand_discovered(profile, versions)
+
+    upstream = fetch_upstream(
+        settings.upstream.releases,
+        settings.upstream.mirror,
+        _branches(profile),
+        cache_folder() / "upstream",
+        discover=lambda known: _branches(expand(known)),
+    )
+    found = expand(upstream)
+    waiting = _branches(expand(replace(upstream, mirror={}))) - _branches(found)
+    told = (f"Alpine {version} for {arch} has no release on the mirror yet: not built" for version, arch in waiting)
+    return found, replace(upstream, warnings=(*upstream.warnings, *sorted(told)))
+
+
+def _offers(settings: Settings, builds: Sequence[Build]) -> tuple[Mapping[str, Offer], tuple[str, ...]]:
+    asking = [
+        build
+        for build in builds
+        if build.rebuild_on == "packages" and build.keys and (not settings.builds or build.name in settings.builds)
+    ]
+    if not asking:
+        return {}, ()
+    offered = read_offered(asking, settings.upstream.mirror, settings.vm.trusted_keys, cache_folder() / "upstream")
+    return offered.offers, offered.warnings
+
+
+def _branches(profile: Profile) -> set[tuple[str, str]]:
+    return {(build.version, build.arch) for build in profile.builds}
+
+
+def _told(account: Future[AccountView], region: Region, regions: Sequence[Region]) -> AccountView:
+    with told_of(region, regions):
+        return account.result()
+
+
+def _account(connecting: Future[Cloud], region: Region, owner: Owner) -> AccountView:
+    cloud, ledger = connected(connecting, region.access), region.ledger
+    for image in ledger.images:  # with another account's key, all of them would seem to be gone
+        cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
+    snapshots = {each for image in ledger.images if not image.record.adopted for each in image.record.snapshots}
+    return read_account(cloud, owner, [image.record.omi for image in ledger.images], snapshots)

@@ -1,0 +1,97 @@
+"""The images' documents beside the releases files: put there from the builds' folders, removed with their images.
+
+What they must hold is in the stack's state, as digests. What a build wrote stays in its folder until then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from omi.publish.documents.kinds import SUFFIXES, file_name
+from omi.publish.entry import Entry
+from omi.support.atomic import write_atomically
+from omi.support.places import BUILD, file_name_of, in_region
+
+_TOLD = 3
+"""More names than this are counted, not told."""
+
+
+def document_files(entries: Iterable[Entry]) -> dict[str, tuple[str, str]]:
+    """Path in the releases folder, PROFILE/REGION/IMAGE.ENDING, to the image's name and the file's digest."""
+    return {
+        f"{entry.profile}/{region}/{file_name(entry.name, kind)}": (entry.name, digest)
+        for entry in entries
+        for region, told in entry.documents
+        for kind, digest in told
+        if kind in SUFFIXES
+    }
+
+
+def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: Path = BUILD) -> list[str]:
+    """Bring those that aren't there from the builds' folders; returns a line about those that are nowhere.
+
+    One that is there is only replaced by one that was built later, so that an update needn't read them all. Whichever
+    stack built it, the digest shows whether it is the right one.
+    """
+    runs = [each for each in build.iterdir() if each.is_dir()] if build.is_dir() else []
+    missing: dict[str, None] = {}
+    for path, (image, digest) in files.items():
+        place = folder / path
+        own = [file_name_of(each) for each in (image, in_region(image, place.parent.name))]
+        found = [made for run in runs for each in own if (made := run / each / "documents" / place.name).is_file()]
+        if place.is_file():
+            found = [made for made in found if _is_newer(made, place)]
+        if not is_inside(folder, place.parent):
+            missing[image] = None
+            continue
+        right = next((made for made in found if digest_of_file(made) == digest), None)
+        if right is not None:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(place, right.read_text(encoding="utf-8"))
+        elif not place.is_file():
+            missing[image] = None
+    if not missing:
+        return []
+    names = ", ".join(list(missing)[:_TOLD]) + (f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else "")
+    where = "they are where the image was built (build/STACK/IMAGE/documents): copy them from there"
+    return [f"{folder}: documents of {names} are missing; {where}"]
+
+
+def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Remove those of images that are gone, if they are what was written; returns a line about those left alone."""
+    left = []
+    for path, (_, digest) in files.items():
+        place = folder / path
+        if not is_inside(folder, place) or not place.is_file():
+            continue
+        if digest_of_file(place) != digest:
+            left.append(path)
+            continue
+        place.unlink()
+        for empty in (place.parent, place.parent.parent):
+            with suppress(OSError):
+                empty.rmdir()
+    return [f"{folder}: {', '.join(left)} stay: they were changed since they were written; remove them"] if left else []
+
+
+def is_inside(folder: Path, place: Path) -> bool:
+    """Whether no link leads from the releases folder to elsewhere: what lies there is not ours to write or remove."""
+    return place.resolve().is_relative_to(folder.resolve())
+
+
+def _is_newer(one: Path, other: Path) -> bool:
+    try:
+        return one.stat().st_mtime > other.stat().st_mtime
+    except OSError:
+        return False
+
+
+def digest_of_file(path: Path) -> str | None:
+    """`sha256:` and 64 hex digits; None where it can't be read."""
+    try:
+        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

@@ -1,0 +1,74 @@
+"""apk's records of what is installed, as the guest's scripts hand them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from omi.support.errors import BuildError
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One package in the image; what apk doesn't say is empty."""
+
+    name: str
+    version: str
+    arch: str
+    checksum: str
+    """apk's identity of the package: Q1 and the SHA-1 of its control data in base64 (apk-package(5), `C:`)."""
+    size: int
+    """Bytes of its files."""
+    origin: str
+    """The source package that it was built from."""
+    license: str
+    description: str
+    url: str
+    commit: str
+    """Of aports, Alpine's package sources."""
+    depends: tuple[str, ...] = ()
+    """What it needs, in apk's notation (`D:`)."""
+    provides: tuple[str, ...] = ()
+    """What it offers besides its name, perhaps with a version (`p:`)."""
+
+    @property
+    def offers(self) -> Mapping[str, str | None]:
+        """Every name that it answers to, with the version that it offers it in, None for none."""
+        provided = (text.partition("=") for text in self.provides)
+        return {name: version if sign else None for name, sign, version in provided} | {self.name: self.version}
+
+
+def read_installed(text: str, where: str) -> tuple[Installed, ...]:
+    """The packages by name; BuildError naming `where` if these are no such records, or none."""
+    try:
+        found = tuple(_package(record) for record in text.split("\n\n") if record.strip())
+    except (KeyError, ValueError) as error:
+        raise BuildError(f"{where}: is not what apk records of packages ({error}); build again") from error
+    if not found:
+        raise BuildError(f"{where}: names no package; build again")
+    return tuple(sorted(found, key=lambda package: package.name))
+
+
+def _package(record: str) -> Installed:
+    fields = {line[0]: line[2:] for line in record.splitlines() if line[1:2] == ":"}
+    return Installed(
+        name=fields["P"],
+        version=fields["V"],
+        arch=fields["A"],
+        checksum=fields["C"],
+        size=int(fields.get("I", "0")),
+        origin=fields.get("o", fields["P"]),
+        license=fields.get("L", ""),
+        description=fields.get("T", ""),
+        url=fields.get("U", ""),
+        commit=fields.get("c", ""),
+        depends=tuple(fields.get("D", "").split()),
+        provides=tuple(fields.get("p", "").split()),
+    )
+
+
+def packages_text(packages: tuple[Installed, ...]) -> str:
+    """One line a package, columns by tabs; a heading begins with #."""
+    rows = [("# name", "version", "arch", "checksum", "bytes", "origin", "license")]
+    rows += [(p.name, p.version, p.arch, p.checksum, str(p.size), p.origin, p.license) for p in packages]
+    return "".join("\t".join(row) + "\n" for row in rows)

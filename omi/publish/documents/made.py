@@ -1,0 +1,24 @@
+"""An image as its documents tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from omi.state.image import ImageSpec
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was built and what the build told. The only clock is the cloud's: the same image gives the same bytes."""
+
+    spec: ImageSpec
+    omi: str
+    snapshots: tuple[str, ...]
+    created: datetime
+    """UTC, as the cloud says."""
+    source: str | None
+    """Id of the OMI that the build VM ran, where Packer told it."""
+    release: Mapping[str, str] = field(default_factory=dict)
+    """What /etc/alpine-omi-release says."""

@@ -1,0 +1,38 @@
+"""Where an image comes from: its profile, this project's commit, the mirror and its indexes, the tools."""
+
+from __future__ import annotations
+
+import json
+
+from omi.profile.content import content
+from omi.profile.digest import digest_of
+from omi.publish.documents.made import Made
+from omi.state.release_file import read_indexes
+
+
+def provenance_text(made: Made, documents: dict[str, str]) -> str:
+    """JSON, indented, with sorted keys. `documents` are the digests of the image's other documents, by kind."""
+    spec, release = made.spec, made.release
+    value = {
+        "format": 1,
+        "image": {
+            "name": spec.name,
+            "omi": made.omi,
+            "snapshots": list(made.snapshots),
+            "region": spec.cloud.region,
+            "created": made.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "release": spec.release,
+            "revision": f"r{spec.revision}",
+            "arch": spec.target.arch,
+            "digest": spec.digest,
+        },
+        "profile": {"name": spec.target.profile, "build": spec.target.name, "digest": digest_of(content(spec.target))},
+        "project": {"name": spec.project, "commit": release.get("COMMIT")},
+        "source_omi": {"omi": made.source, "name": spec.vm.source_omi, "owner": spec.vm.source_owner},
+        "mirror": release.get("MIRROR"),
+        "indexes": [{"url": url, "digest": digest} for url, digest in read_indexes(release)],
+        "keys": sorted(spec.target.keys),
+        "tools": dict(tool.rsplit(" ", 1) for tool in release.get("TOOLS", "").split(", ") if " " in tool),
+        "documents": documents,
+    }
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

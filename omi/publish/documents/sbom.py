@@ -1,0 +1,76 @@
+"""An image's software bill of materials in CycloneDX 1.6. Import it late: its library takes a while."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from uuid import NAMESPACE_URL, uuid5
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import ExternalReference, ExternalReferenceType, Property, XsUri
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.tool import ToolRepository
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+from omi.profile.content import package_lines
+from omi.publish.documents.installed import Installed
+from omi.publish.documents.made import Made
+from omi.publish.documents.needs import Needs
+
+_CHECKSUM = "alpine:apk:checksum"
+_COMMIT = "alpine:aports:commit"
+
+
+def sbom_text(made: Made, packages: Sequence[Installed]) -> str:
+    """JSON. The same image gives the same bytes: its time is the image's creation, its number comes from the image.
+
+    The image depends on what its profile asks for and on what nothing else needs; each package on those that it needs.
+    """
+    spec = made.spec
+    image = Component(
+        name=spec.name,
+        version=f"{spec.release}-r{spec.revision}",
+        type=ComponentType.PLATFORM,  # scanners take any operating system for the one they scan: that is `alpine` alone
+        bom_ref=spec.name,
+        properties=[
+            Property(name="outscale:omi", value=made.omi),
+            Property(name="alpine:omi:digest", value=spec.digest),
+        ],
+    )
+    system = Component(name="alpine", version=spec.release, type=ComponentType.OPERATING_SYSTEM, bom_ref="alpine")
+    parts = {package.name: _component(package, spec.release) for package in packages}
+    tool = Component(
+        name=spec.project, version=made.release.get("COMMIT"), type=ComponentType.APPLICATION, bom_ref="tool"
+    )
+    bom = Bom(
+        serial_number=uuid5(NAMESPACE_URL, f"{made.omi} {spec.digest}"),
+        metadata=BomMetaData(component=image, timestamp=made.created, tools=ToolRepository(components=[tool])),
+        components=[system, *parts.values()],
+    )
+    needs = Needs(packages)
+    bom.register_dependency(image, [system, *(parts[name] for name in needs.first(package_lines(spec.target)))])
+    for name, part in parts.items():
+        bom.register_dependency(part, [parts[needed] for needed in needs.of[name]])
+    text: str = JsonV1Dot6(bom).output_as_string()
+    return json.dumps(json.loads(text), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _component(package: Installed, release: str) -> Component:
+    qualifiers = {"arch": package.arch, "distro": f"alpine-{release}", "upstream": package.origin}
+    facts = {_CHECKSUM: package.checksum, _COMMIT: package.commit}
+    url = PackageURL("apk", "alpine", package.name, package.version, qualifiers)
+    return Component(
+        name=package.name,
+        version=package.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=url.to_string(),
+        purl=url,
+        description=package.description or None,
+        licenses=[LicenseFactory().make_from_string(package.license)] if package.license else None,
+        external_references=[ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(package.url))]
+        if package.url
+        else None,
+        properties=[Property(name=name, value=value) for name, value in facts.items() if value],
+    )

@@ -1,0 +1,48 @@
+"""Writes an image's documents from what the guest's scripts handed out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from omi.publish.documents.installed import packages_text, read_installed
+from omi.publish.documents.kinds import file_name
+from omi.publish.documents.made import Made
+from omi.publish.documents.provenance import provenance_text
+from omi.publish.documents.sbom import sbom_text
+from omi.state.release_file import read_release
+from omi.support.atomic import write_atomically
+from omi.support.errors import BuildError
+
+
+def write_documents(folder: Path, output: Path, made: Made) -> dict[str, str]:
+    """Write all kinds into `folder`; their digests (`sha256:` and 64 hex digits) by kind.
+
+    `output` is the folder that Packer fetched from the build VM. BuildError if it doesn't hold what it should, or if
+    what it holds is of another image.
+    """
+    try:
+        packages = read_installed((output / "packages").read_text(encoding="utf-8"), str(output / "packages"))
+        files = (output / "files").read_text(encoding="utf-8")
+        release = read_release((output / "alpine-omi-release").read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuildError(
+            f"{output}: what the build VM tells of the image can't be read: {error}; build again"
+        ) from error
+    if (release.get("NAME"), release.get("DIGEST")) != (made.spec.name, made.spec.digest):
+        raise BuildError(f"{output}: tells of {release.get('NAME')}, not of {made.spec.name}; build again")
+    made = replace(made, release=release)
+    texts = {"files": files, "packages": packages_text(packages), "sbom": sbom_text(made, packages)}
+    texts["provenance"] = provenance_text(made, {kind: _digest(text) for kind, text in sorted(texts.items())})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind, text in texts.items():
+            write_atomically(folder / file_name(made.spec.name, kind), text)
+    except OSError as error:
+        raise BuildError(f"{folder}: the image's documents can't be written: {error.strerror}") from error
+    return {kind: _digest(text) for kind, text in sorted(texts.items())}
+
+
+def _digest(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,100 @@
+"""Reads a releases file of the tool whose job this takes over, in both of its layouts, or one of this program's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from omi.publish.entry import HEADER
+from omi.support.errors import InputError, first_problem
+from omi.support.safe_yaml import YamlError, read_texts
+
+_OWN_KEY = "boot_modes"
+"""What every entry has that this program writes."""
+_REVISION = re.compile(r"r(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class OldImage:
+    """One image as the file tells it."""
+
+    name: str
+    build: str
+    release: str
+    revision: int
+    """The N of rN; 0 where the old tool took the time of the build for a revision."""
+    arch: str
+    artifacts: Mapping[str, str]
+    """Region to OMI id."""
+
+
+class _Leaf(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    profile_build: str
+    release: str
+    revision: str = "r0"
+    arch: str
+    artifacts: dict[str, str]
+
+
+def read_old_releases(path: Path) -> list[OldImage]:
+    """Its images, in the file's order; InputError names file and entry if it isn't such a file.
+
+    Of 2019 to 2020 it is build, release, name; of 2021 release, build, name. What the two outer levels say is in each
+    entry, too, so they need not be told apart.
+    """
+    try:
+        # strings only, so that a release 3.20 stays one
+        tree = read_texts(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise InputError(f"{path}: cannot be read ({reason}); give a releases YAML of the old tool") from error
+    except YamlError as error:
+        raise InputError(f"{path}: {error}; give a releases YAML of the old tool") from error
+    return [_image(name, leaf, f"{path}: {where}") for where, name, leaf in _leaves(path, tree)]
+
+
+def is_old(text: str) -> bool:
+    """Whether a releases file was written by the old tool, in either layout, and not by this program."""
+    if text.startswith(HEADER):
+        return False
+    try:
+        leaves = [leaf for *_, leaf in _leaves(Path(), read_texts(text))]
+        for leaf in leaves:
+            _Leaf.model_validate(leaf)
+        return bool(leaves) and not any(isinstance(leaf, dict) and _OWN_KEY in leaf for leaf in leaves)
+    except (InputError, YamlError, ValidationError):
+        return False
+
+
+def _leaves(path: Path, tree: object) -> Iterator[tuple[str, str, object]]:
+    for first, inner in _level(path, tree, "the whole file"):
+        for second, names in _level(path, inner, first):
+            for name, leaf in _level(path, names, f"{first}.{second}"):
+                yield f"{first}.{second}.{name}", name, leaf
+
+
+def _level(path: Path, node: object, where: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(node, dict):
+        raise InputError(
+            f"{path}: {where}: is not a map; a releases file is build, release, name or release, build, name"
+        )
+    yield from node.items()
+
+
+def _image(name: str, leaf: object, where: str) -> OldImage:
+    try:
+        read = _Leaf.model_validate(leaf)
+    except ValidationError as error:
+        raise InputError(
+            f"{where}: {first_problem(error, 'its value')}; give a releases YAML of the old tool"
+        ) from error
+    revision = _REVISION.fullmatch(read.revision)
+    number = int(revision[1]) if revision else 0
+    return OldImage(name, read.profile_build, read.release, number, read.arch, read.artifacts)

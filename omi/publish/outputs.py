@@ -1,0 +1,152 @@
+"""The stack's outputs as types: what others read by `pulumi stack output` or a StackReference.
+
+Their form is a promise: outputs and fields are only added. docs/outputs.schema.json has it, as
+`python -m omi.publish.outputs` prints it.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from omi.state.image import ImageRecord, ImageSpec
+from omi.state.withdrawal import Stage
+from omi.support.json_schema import schema_text
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+_BY_REGION = ("disk", "copied_from")
+
+
+class LaunchAccess(_Told):
+    """Who may launch an image besides its owner."""
+
+    public: bool = Field(description="Whether every account of the Region may.")
+    accounts: tuple[str, ...] = Field(description="Account ids, sorted.")
+
+
+class RegionOutput(_Told):
+    """What an image is in one Region; the fields are those of the same names beside `regions`."""
+
+    name: str
+    omi: str
+    snapshots: tuple[str, ...]
+    release: str
+    revision: str
+    created: datetime
+    digest: str | None
+    stage: Stage
+    access: LaunchAccess | None
+    removal: date | None
+    disk: str | None = Field(description="Digest of its disk's raw content, where images are copied.")
+
+
+class ImageOutput(_Told):
+    """One image, told under its release and its OMI's name."""
+
+    omi: str = Field(description="The OMI's id.")
+    snapshots: tuple[str, ...] = Field(description="Ids of the snapshots that it is made of.")
+    region: str = Field(description="The stack's home Region, or the first other one where the image isn't there.")
+    revision: str = Field(description="r0 is the first image of a release; later ones hold other content.")
+    created: datetime = Field(description="UTC.")
+    volume_size: int = Field(description="GiB.")
+    used_bytes: int | None = Field(description="What its root filesystem holds after the build.")
+    digest: str | None = Field(
+        description="Of all that decides its content; for an external OMI, the one in its own tags."
+    )
+    stage: Stage = Field(description="current, or how far its withdrawal is: deprecated, private.")
+    access: LaunchAccess | None = Field(description="As of this stage; null for an external OMI, whose maker decides.")
+    removal: date | None = Field(description="The first day on which it may be deregistered, where that is known.")
+    made_by: str | None = Field(
+        description="The stack that made an external OMI, by its tags, or `unknown`; null for an image of this stack.",
+    )
+    regions: dict[str, RegionOutput] | None = Field(
+        description="By Region, the one above included; null where the stack has one alone.",
+    )
+
+
+class LatestOutput(ImageOutput):
+    """The newest image of a build."""
+
+    name: str = Field(description="The OMI's name.")
+    release: str = Field(description="Alpine's release: 3.23.6, or edge-20261124.")
+
+
+class Outputs(_Told):
+    """All outputs of a stack."""
+
+    model_config = ConfigDict(title="Outputs of an alpine-omi stack")
+
+    images: dict[str, dict[str, dict[str, ImageOutput]]] = Field(description="By build, release and OMI name.")
+    latest: dict[str, LatestOutput | None] = Field(description="By build; null where none could be built yet.")
+
+
+def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
+    """One image in its Region as JSON: the fields of LatestOutput (`regions` is null), and those of the record that
+    outputs have by Region alone (_BY_REGION), if they are known.
+    """
+    access, withdrawal = spec.launch_access, spec.withdrawal
+    told = LatestOutput(
+        name=spec.name,
+        release=spec.release,
+        omi=record.omi,
+        snapshots=record.snapshots,
+        region=record.region,
+        revision=f"r{spec.revision}",
+        created=record.created,
+        volume_size=record.volume_size,
+        used_bytes=record.used_bytes,
+        digest=record.digest_by(spec),
+        stage=spec.stage,
+        access=None if record.adopted else LaunchAccess(public=access.public, accounts=access.accounts),
+        made_by=(record.made_by or "unknown") if record.adopted else None,
+        removal=withdrawal.removal if withdrawal else None,
+        regions=None,
+    )
+    more = {key: value for key in _BY_REGION if (value := getattr(record, key)) is not None}
+    return told.model_dump(mode="json") | more
+
+
+def by_release(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, dict[str, Any]]:
+    """Release to OMI name to what is told of it (ImageOutput), of a build's images as output_of tells them.
+
+    The first of a name is what is told beside `regions`, so those of the home Region come first. `several` is whether
+    the stack has several Regions.
+    """
+    told: dict[str, dict[str, Any]] = {}
+    for image in images:
+        facts = {key: value for key, value in image.items() if key not in ("name", "release", *_BY_REGION)}
+        named = told.setdefault(image["release"], {}).setdefault(image["name"], facts)
+        if several:
+            named["regions"] = {**(named["regions"] or {}), image["region"]: _in_region(image, images)}
+    return told
+
+
+def newest(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, Any] | None:
+    """The newest image (LatestOutput) of a build's, which come by Region, the home one first, and newest first."""
+    if not images:
+        return None
+    told = {key: value for key, value in images[0].items() if key not in _BY_REGION}
+    if several:
+        told["regions"] = {image["region"]: _in_region(image, images) for image in reversed(images)}
+    return told
+
+
+def _in_region(image: Mapping[str, Any], images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Its facts there; the digest of a disk that others have copied is known by them."""
+    named = f"{image['region']}:{image['omi']}"
+    copied = [each.get("disk") for each in images if each.get("copied_from") == named]
+    facts = {key: image[key] for key in RegionOutput.model_fields if key not in _BY_REGION}
+    return facts | {"disk": image.get("disk") or next(iter(copied), None)}
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further ends it
+    print(schema_text(Outputs), end="")

@@ -1,0 +1,43 @@
+"""Facts of an image from the releases files and the documents beside them, for a record that is made anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omi.publish.beside import digest_of_file
+from omi.publish.documents.kinds import file_name
+from omi.publish.entry import Entry, from_yaml
+from omi.state.image import ImageSpec
+from omi.support.errors import OmiError
+from omi.support.narration import tell
+
+_MEASURED = ("used_bytes", "trimmed_bytes", "installed_bytes", "packages", "boot_seconds")
+
+
+def recorded(spec: ImageSpec, omi: str) -> dict[str, Any]:
+    """Fields of its ImageRecord; none where the files are not there, can't be read or name another OMI."""
+    folder, region = Path(spec.releases_dir), spec.cloud.region
+    path = folder / f"{spec.profile}.yaml"
+    try:
+        entries = from_yaml(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        return {}
+    except (OmiError, OSError, UnicodeDecodeError) as error:
+        tell(f"{path}: nothing is taken from it: {error}")
+        return {}
+    entry = next((each for each in entries if each.name == spec.name and (region, omi) in each.artifacts), None)
+    if entry is None:
+        return {}
+    documents = dict(dict(entry.documents).get(region, ()))
+    measured = {key: getattr(entry, key) for key in _MEASURED}
+    return {**measured, "documents": documents or None, "installed": _installed(folder, entry, region, documents)}
+
+
+def _installed(folder: Path, entry: Entry, region: str, documents: dict[str, str]) -> tuple[str, ...] | None:
+    """The packages of its document, if that is the one that was written."""
+    path = folder / entry.profile / region / file_name(entry.name, "packages")
+    if "packages" not in documents or digest_of_file(path) != documents["packages"]:
+        return None
+    rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return tuple(sorted(f"{name}={version}" for name, version, *_ in rows))

@@ -1,0 +1,112 @@
+"""Writes the site's folder: a new one is made beside it and takes its place when it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from omi.publish.feed import SCHEMA_FILE, Feed
+from omi.publish.old import is_old
+from omi.publish.site.pages import Pages, pages_of
+from omi.publish.site.render import render_pages
+from omi.support.errors import InputError, ToolError
+
+MARK = ".alpine-omi-site"
+"""Marks a folder that this program made and may replace."""
+_ASSETS = Path(__file__).with_name("assets")
+
+
+def build_site(releases: Path, output: Path) -> list[str]:
+    """Write the site of the feeds in `releases` into `output`; what is returned is what to tell, a line each.
+
+    InputError if there is no such folder, a feed can't be read, or `output` holds anything but an earlier site.
+    """
+    feeds = _feeds(releases)
+    _require_replaceable(output, releases)
+    documents = _Documents(releases)
+    pages = pages_of(feeds, documents.read)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as made:
+            site = Path(made) / "new"
+            site.mkdir()
+            _fill(site, releases, pages, documents)
+            if output.exists():
+                output.rename(Path(made) / "old")
+            site.rename(output)
+    except OSError as error:
+        raise ToolError(f"{output}: the site can't be written: {error.strerror}; make it writable") from error
+    told = [f"{output}: {len(pages.images)} images; open {output / 'index.html'}"]
+    if documents.missing:
+        told.insert(
+            0, f"{releases}: documents that are missing or changed: {documents.missing}; the pages do without them"
+        )
+    return told
+
+
+def _feeds(releases: Path) -> list[Feed]:
+    if not releases.is_dir():
+        raise InputError(f"{releases}: is no folder; give one with releases files: --releases FOLDER")
+    for path in sorted(releases.glob("*.yaml")):
+        if not path.with_suffix(".json").exists() and not is_old(path.read_text(encoding="utf-8", errors="replace")):
+            cure = "write it by `python -m omi releases -s STACK`"
+            raise InputError(f"{path.with_suffix('.json')}: is missing beside {path.name}; {cure}")
+    return [Feed.read(path) for path in sorted(releases.glob("*.json")) if path.name != SCHEMA_FILE]
+
+
+def _require_replaceable(output: Path, releases: Path) -> None:
+    here, there = output.resolve(), releases.resolve()
+    if there.is_relative_to(here) or here.is_relative_to(there):
+        raise InputError(f"--output {output}: is in or around {releases}; give a folder of its own")
+    if output.is_symlink() or (output.exists() and not output.is_dir()):
+        raise InputError(f"--output {output}: is no folder; give another one")
+    if output.is_dir() and any(output.iterdir()) and not (output / MARK).exists():
+        raise InputError(f"--output {output}: holds what is no site of this program; give an empty or a new folder")
+
+
+class _Documents:
+    """The documents beside the feeds; only those that are what the feed says come into the site."""
+
+    def __init__(self, releases: Path) -> None:
+        self._top = releases.resolve()
+        self.found: dict[str, bytes] = {}
+        """Content by path."""
+        self.missing = 0
+
+    def read(self, href: str, sha256: str) -> str | None:
+        relative = unquote(href)
+        path = (self._top / relative).resolve()
+        if path.is_relative_to(self._top) and "/" in relative and path.is_file():
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() == sha256:
+                self.found[str(path.relative_to(self._top))] = content
+                return content.decode("utf-8", "replace")
+        self.missing += 1
+        return None
+
+
+def _fill(site: Path, releases: Path, pages: Pages, documents: _Documents) -> None:
+    for path, content in documents.found.items():
+        _put(site / path, content)
+    for feed in pages.feeds:
+        for name in (f"{feed.profile}.json", f"{feed.profile}.yaml"):
+            if (releases / name).is_file():
+                _put(site / name, (releases / name).read_bytes())
+    _put(site / SCHEMA_FILE, (_ASSETS.parents[1] / SCHEMA_FILE).read_bytes())
+    for asset in _assets():
+        _put(site / "assets" / asset.name, asset.read_bytes())
+    for name, text in render_pages(pages):
+        _put(site / name, text.encode("utf-8"))
+    _put(site / MARK, b"")
+
+
+def _assets() -> Iterator[Path]:
+    yield from sorted(_ASSETS.iterdir())
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

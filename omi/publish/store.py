@@ -1,0 +1,202 @@
+"""The releases folder on disk: read, change and write back under one lock, atomically."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+from omi.publish.atom import render_atom
+from omi.publish.beside import document_files, is_inside, place_documents, remove_documents
+from omi.publish.entry import Entry, entry_of, from_yaml, in_order, to_yaml, with_entries, without_artifact
+from omi.publish.feed import SCHEMA_FILE, feed_of
+from omi.publish.old import is_old
+from omi.publish.readme import render_readme
+from omi.state.image import ImageRecord, ImageSpec
+from omi.state.ledger import Ledger
+from omi.support.atomic import remove_halves, write_atomically
+from omi.support.errors import InputError, ToolError
+from omi.support.locks import hold
+
+Files = Mapping[str, tuple[str, str]]
+LOCK = ".lock"
+"""Builds end side by side, in processes of their own: one at a time may change the folder."""
+_SHOWN = 3
+"""More names than this are counted, not listed."""
+
+
+class FeedSettings(Protocol):
+    """The part of a stack's settings that says which releases files are its own."""
+
+    @property
+    def releases_dir(self) -> str:
+        """The folder."""
+
+    @property
+    def profile(self) -> str:
+        """The profile that the stack builds."""
+
+    @property
+    def all_regions(self) -> tuple[str, ...]:
+        """Every Region of the stack."""
+
+
+def record(spec: ImageSpec, image: ImageRecord) -> list[str]:
+    """Name an OMI in its profile's releases file and the README, with its documents beside them.
+
+    This and the functions below return lines for people: which documents are missing, which files stay as they are.
+    """
+    return _record_all(Path(spec.releases_dir), spec.profile, [entry_of(spec, image)])
+
+
+def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
+    """Take a pruned OMI and its documents out again; nothing happens where the folder is gone (another checkout)."""
+    folder = Path(spec.releases_dir)
+    if not folder.is_dir():
+        return []
+    gone = document_files([entry_of(spec, image)])
+    return _change(folder, spec.profile, lambda old: without_artifact(old, image.region, image.omi), gone=gone)
+
+
+def forget_unheld(stack: FeedSettings, ledger: Ledger, names: Collection[str]) -> list[str]:
+    """Take images out by name that the stack's state doesn't hold; InputError for any other name."""
+    unheld = _unheld(stack, ledger)
+    known = sorted({entry.name for entry, _ in unheld})
+    if unknown := sorted(set(names) - set(known)):
+        raise InputError(
+            f"--forget {unknown[0]}: only an image that the files name and the stack's state lacks can be forgotten: "
+            f"{', '.join(known) or 'there is none'}"
+        )
+    told = []
+    for entry, region in unheld:
+        if entry.name in names:
+            gone = partial(without_artifact, region=region, omi=dict(entry.artifacts)[region])
+            told += _change(Path(stack.releases_dir), entry.profile, gone)
+    return told
+
+
+def export_ledger(stack: FeedSettings, ledger: Ledger) -> list[str]:
+    """Bring the images in the stack's state into the files; images that it lacks stay as they are.
+
+    Written are the stack's profile and every other that the state holds images of.
+    """
+    folder, told = Path(stack.releases_dir), []
+    for profile in _profiles(stack, ledger):
+        made = [entry_of(image.spec, image.record) for image in ledger.images if image.profile == profile]
+        if made or (folder / f"{profile}.yaml").exists():
+            told += _record_all(folder, profile, made)
+    return list(dict.fromkeys(told))
+
+
+def unheld_lines(stack: FeedSettings, ledger: Ledger) -> list[str]:
+    """A line about the images that the files name and the stack's state lacks; none where there is no such image."""
+    names = sorted({entry.name for entry, _ in _unheld(stack, ledger)})
+    if not names:
+        return []
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    line = (
+        f"{stack.releases_dir}: stays as it is on {shown}, which the stack's state lacks; what is gone for good is "
+        "taken out by `python -m omi releases -s STACK --forget IMAGE`"
+    )
+    return [line]
+
+
+def _unheld(stack: FeedSettings, ledger: Ledger) -> list[tuple[Entry, str]]:
+    """Entries with the Region whose OMI the ledger doesn't hold; other stacks' Regions are left out."""
+    held = {(image.region, image.record.omi) for image in ledger.images}
+    regions = {*stack.all_regions, *ledger.by_region()}
+    return [
+        (entry, region)
+        for profile in _profiles(stack, ledger)
+        for entry in _read(Path(stack.releases_dir) / f"{profile}.yaml") or ()
+        for region, omi in entry.artifacts
+        if region in regions and (region, omi) not in held
+    ]
+
+
+def _profiles(stack: FeedSettings, ledger: Ledger) -> list[str]:
+    return sorted({stack.profile, *(image.profile for image in ledger.images)})
+
+
+def _record_all(folder: Path, profile: str, made: Sequence[Entry]) -> list[str]:
+    return _change(folder, profile, lambda old: with_entries(old, made), document_files(made))
+
+
+def _change(
+    folder: Path,
+    profile: str,
+    change: Callable[[list[Entry]], list[Entry]],
+    wanted: Files = MappingProxyType({}),
+    gone: Files = MappingProxyType({}),
+) -> list[str]:
+    """Change the entries; bring the `wanted` documents, and remove those that were named before and aren't any more.
+
+    Nothing is written before all is read and rendered. Whatever a file names is there before the file is, and goes
+    after it. A file of the old tool stays as it is, and nothing is written in its place.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with hold(folder / LOCK, f"{folder}: writing the releases"):
+            for each in {folder, *((folder / file).parent for file in wanted)}:
+                if is_inside(folder, each):
+                    remove_halves(each)
+            profiles, told = _read_all(folder)
+            path = folder / f"{profile}.yaml"
+            if profile not in profiles and path.exists():
+                return told
+            before = profiles.get(profile, [])
+            after = in_order(change(before))
+            texts = _render(profile, after, {**profiles, profile: after})
+            told += place_documents(folder, wanted)
+            for name, text in texts.items():
+                _write(folder / name, text)
+            named = document_files(after)
+            left = {file: told for file, told in {**document_files(before), **gone}.items() if file not in named}
+            return [*remove_documents(folder, left), *told]
+    except OSError as error:
+        raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
+
+
+def _read_all(folder: Path) -> tuple[dict[str, list[Entry]], list[str]]:
+    """The entries by profile, and a line about each file of the old tool, which is none of them."""
+    profiles, told = {}, []
+    for path in sorted(folder.glob("*.yaml")):
+        entries = _read(path)
+        if entries is None:
+            told.append(
+                f"{path}: is of the old tool, so it stays as it is: `python -m omi import -s STACK {path}` takes its "
+                "images in; then move it away"
+            )
+        else:
+            profiles[path.stem] = entries
+    return profiles, told
+
+
+def _read(path: Path) -> list[Entry] | None:
+    """The entries of a releases file, none where it isn't there; None if it is of the old tool."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ToolError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
+    return None if is_old(text) else from_yaml(text, str(path))
+
+
+def _render(profile: str, entries: list[Entry], profiles: Mapping[str, list[Entry]]) -> dict[str, str]:
+    """The files' texts by name, in the order in which they are written."""
+    feed = feed_of(profile, entries)
+    return {
+        f"{profile}.yaml": to_yaml(entries),
+        "README.md": render_readme(profiles),
+        SCHEMA_FILE: Path(__file__).with_name(SCHEMA_FILE).read_text(encoding="utf-8"),
+        f"{profile}.atom.xml": render_atom(feed),
+        f"{profile}.json": feed.to_json(),  # last, since programs launch what its pointers say
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_atomically(path, text)

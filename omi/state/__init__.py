@@ -1,0 +1,1 @@
+"""What a stack keeps: records of images, the ledger, who owns what."""

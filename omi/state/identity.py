@@ -1,0 +1,103 @@
+"""What marks the things of one image's build in the account, derived so that a later run finds an earlier orphan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from omi.state.image import ImageSpec
+from omi.state.owner import VERIFIED_MARK, build_id_of
+from omi.state.withdrawal import Stage
+
+MAX_DESCRIPTION = 255
+"""Characters of an OMI's description that EC2 allows; OUTSCALE's reference names no limit."""
+MAX_TAG = 255
+"""Characters of a tag's value that OUTSCALE allows."""
+STAGE_TAGS = ("stage", "why", "shared", "deprecated", "due", "private", "removal", "access")
+"""All keys that `stage_tags` may have."""
+DISK = "disk"
+"""Key of the tag with the digest of an OMI's disk, once that was read."""
+COPIED_FROM = "copied-from"
+"""Key of the tag with Region and id of the OMI that one was copied from, `eu-west-2:ami-…`."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Names and tags of everything that building, verifying and keeping one image makes."""
+
+    spec: ImageSpec
+
+    @cached_property
+    def build_id(self) -> str:
+        """The same for the same stack id and OMI name, on every machine."""
+        return build_id_of(self.spec.owner, self.spec.name)
+
+    @property
+    def build_key(self) -> str:
+        """Name of the keypair that Packer uses."""
+        return f"alpine-omi-{self.build_id}-build"
+
+    @property
+    def verify_key(self) -> str:
+        """Name of the keypair that the verify VM is told."""
+        return f"alpine-omi-{self.build_id}-verify"
+
+    @property
+    def group(self) -> str:
+        """Name of the security group around both VMs."""
+        return f"alpine-omi-{self.build_id}"
+
+    @property
+    def description(self) -> str:
+        """The description of an OMI in the making: its build id identifies one that has no tags yet."""
+        return self.described(verified=False)
+
+    def described(self, *, verified: bool) -> str:
+        """The OMI's description; that it was verified is known by it even where its tags were taken off.
+
+        Of a withdrawn one it ends with how far that is, since it is all that other accounts see of it.
+        """
+        spec = self.spec
+        end = f" ({self.build_id}{VERIFIED_MARK if verified else ''})"
+        end += f"; {spec.withdrawal}" if spec.withdrawal else ""
+        return spec.description[: MAX_DESCRIPTION - len(end)] + end
+
+    @property
+    def stage_tags(self) -> Mapping[str, str]:
+        """On the OMI alone, while it is being withdrawn."""
+        if self.spec.withdrawal is None:
+            return {}
+        told = self.spec.withdrawal.model_dump(mode="json", exclude_none=True)
+        told["shared"] = str(told["shared"]).lower()
+        access = {"access": str(self.spec.access)} if self.spec.stage is Stage.PRIVATE else {}
+        return {"stage": self.spec.stage.value, **told, **_fitting(access)}
+
+    @property
+    def run_tags(self) -> Mapping[str, str]:
+        """On VMs and their volumes."""
+        return {**self.spec.owner.tags, "Name": f"{self.spec.name} build", "build-id": self.build_id}
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """On the OMI and its snapshots."""
+        spec = self.spec
+        return {
+            **spec.owner.tags,
+            "Name": spec.name,
+            "build-id": self.build_id,
+            "profile": spec.profile,
+            "build": spec.build,
+            "release": spec.release,
+            "arch": spec.arch,
+            "revision": str(spec.revision),
+            "digest": spec.digest,
+            **({"bootstrap": spec.bootstrap} if spec.bootstrap else {}),
+            **({"end-of-life": spec.end_of_life.isoformat()} if spec.end_of_life else {}),
+            **_fitting({"offered": " ".join(spec.offered)} if spec.offered else {}),
+        }
+
+
+def _fitting(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Those whose value is no longer than OUTSCALE allows; the rest is known from the stack's state alone."""
+    return {key: value for key, value in tags.items() if len(value) <= MAX_TAG}

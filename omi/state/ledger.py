@@ -1,0 +1,225 @@
+"""The images that a stack holds, read from the stack's own state: what exists is what the state says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from omi.profile.model import Access
+from omi.state.image import CloudAccess, ImageRecord, ImageSpec
+from omi.state.withdrawal import Stage, Withdrawal
+from omi.support.errors import StateError
+from omi.support.safe_json import read_json
+from omi.support.version import ReleaseKey, release_key, version_key
+
+COMMAND_TYPE = "command:local:Command"
+_MARKS = frozenset({"format", "stack_id", "name", "digest", "build"})
+"""Keys that only an image's standard input has among the commands'."""
+
+
+@dataclass(frozen=True)
+class StoredCommand:
+    """A command resource's inputs exactly as state holds them."""
+
+    create: str
+    update: str
+    delete: str
+    stdin: str
+
+    @classmethod
+    def of(cls, create: Literal["build", "adopt"], spec: ImageSpec) -> StoredCommand:
+        """The command of a new image. A delete must work with these words for ever, since it runs from state."""
+        first, update, delete = (f"exec python3 -m omi.commands {verb}" for verb in (create, "update", "delete"))
+        return cls(first, update, delete, spec.to_json())
+
+
+@dataclass(frozen=True)
+class LedgerImage:
+    """One OMI of the stack: what it was built from, what exists, and the command that stands for it."""
+
+    resource: str
+    """Pulumi's logical name of the command: in the home Region the OMI's name (omi.config.regions)."""
+    spec: ImageSpec
+    record: ImageRecord
+    command: StoredCommand
+
+    @property
+    def region(self) -> str:
+        """The Region that it is in."""
+        return self.spec.cloud.region
+
+    # Cached, since a plan over thousands of images asks for these many times over.
+    @cached_property
+    def name(self) -> str:
+        """The OMI's name."""
+        return self.spec.name
+
+    @cached_property
+    def build(self) -> str:
+        """The build's name in its profile."""
+        return self.spec.build
+
+    @cached_property
+    def profile(self) -> str:
+        """The profile's name."""
+        return self.spec.profile
+
+    @cached_property
+    def version(self) -> str:
+        """The branch the image was built from."""
+        return self.spec.version
+
+    @cached_property
+    def release(self) -> str:
+        """The Alpine release."""
+        return self.spec.release
+
+    @cached_property
+    def revision(self) -> int:
+        """The N of rN."""
+        return self.spec.revision
+
+    @cached_property
+    def order(self) -> tuple[ReleaseKey, ReleaseKey, bool, int, str]:
+        """Sort key, oldest first: version, release, external ones before the stack's own, revision; then the name, so
+        that the order is total.
+        """
+        own = not self.record.adopted
+        return (version_key(self.version), release_key(self.release), own, self.revision, self.name)
+
+    @property
+    def next_name(self) -> str:
+        """The OMI's name of the next revision; its own where it isn't named by its revision."""
+        own, following = (f"{self.release}-{self.spec.arch}-r{number}" for number in (self.revision, self.revision + 1))
+        return self.name.replace(own, following)
+
+    def reached_by(self, cloud: CloudAccess) -> LedgerImage:
+        """The same image by another connection; untouched, to the byte, where state holds the same."""
+        if cloud == self.spec.cloud:
+            return self
+        return self._with(cloud=cloud)
+
+    def published(self, access: Access, withdrawal: Withdrawal | None = None) -> LedgerImage:
+        """The same image for others to launch, or on its way out; untouched, to the byte, where state holds the same.
+
+        Whether the owner's own account is among `access` makes no difference.
+        """
+        owner = self.record.account
+        stays = withdrawal is not None and withdrawal.stage is Stage.PRIVATE  # what it goes back to, should it
+        same = stays or access.launchers(owner) == self.spec.access.launchers(owner)
+        if same and withdrawal == self.spec.withdrawal:
+            return self
+        return self._with(access=self.spec.access if same else access, withdrawal=withdrawal)
+
+    def _with(self, **changes: object) -> LedgerImage:
+        """With another spec. Nobody asks how a superseded one was made, so that goes: state stays small."""
+        spec = self.spec.model_copy(update=changes)
+        if spec.withdrawal is not None and spec.withdrawal.why == "superseded":
+            spec = spec.model_copy(update={"recipe": None})
+        create = self.command.create if spec.recipe else StoredCommand.of("adopt", spec).create
+        return replace(self, spec=spec, command=replace(self.command, create=create, stdin=spec.to_json()))
+
+    def touched(self) -> LedgerImage:
+        """The same image with a standard input that differs in white space alone, which makes Pulumi run `update`."""
+        stdin = self.command.stdin
+        other = stdin.rstrip("\n") if stdin.endswith("\n") else f"{stdin}\n"
+        return replace(self, command=replace(self.command, stdin=other))
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All images of a stack, sorted by build and then oldest first."""
+
+    images: tuple[LedgerImage, ...] = ()
+
+    @classmethod
+    def of(cls, images: Iterable[LedgerImage]) -> Ledger:
+        """Sort them; StateError if two resources stand for the same OMI name in one Region."""
+        ordered = tuple(sorted(images, key=lambda image: (image.build, image.profile, image.order, image.region)))
+        seen: set[tuple[str, str]] = set()
+        for image in ordered:
+            if (image.region, image.name) in seen:
+                raise StateError(
+                    f"stack state holds two resources for the image {image.name}; "
+                    "take the one that is too many out with `pulumi state delete URN`"
+                )
+            seen.add((image.region, image.name))
+        return cls(ordered)
+
+    def by_region(self) -> dict[str, Ledger]:
+        """The part of each Region that has images."""
+        parts: dict[str, list[LedgerImage]] = {}
+        for image in self.images:
+            parts.setdefault(image.region, []).append(image)
+        return {region: Ledger(tuple(part)) for region, part in parts.items()}
+
+
+def read_ledger(resources: Mapping[str, Mapping[str, Any]]) -> Ledger:
+    """The ledger from Pulumi's built-in invoke readStackResourceOutputs: URN to `type` and `outputs`.
+
+    Commands that don't stand for an image are passed over. StateError where one does and can't be read.
+    """
+    found = (
+        _image(urn, resource.get("outputs") or {})
+        for urn, resource in resources.items()
+        if resource.get("type") == COMMAND_TYPE
+    )
+    return Ledger.of(image for image in found if image is not None)
+
+
+def ledger_of_export(deployment: Mapping[str, Any]) -> Ledger:
+    """The ledger from `pulumi stack export`: the value of its key `deployment`. StateError as for read_ledger."""
+    return read_ledger(resources_of_export(deployment))
+
+
+def resources_of_export(deployment: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The resources from `pulumi stack export` as read_ledger takes them; StateError where they can't be read.
+
+    A resource that only waits for its deletion (the rest of an interrupted update) is not an image any more.
+    """
+    resources = deployment.get("resources") or []
+    if not isinstance(resources, list) or not all(
+        isinstance(each, dict) and isinstance(each.get("urn"), str) for each in resources
+    ):
+        raise StateError("stack export: its resources can't be read; was it written by another Pulumi?")
+    return {resource["urn"]: resource for resource in resources if not resource.get("delete")}
+
+
+def _image(urn: str, outputs: object) -> LedgerImage | None:
+    name = urn.rpartition("::")[2]
+    where = f"stack state, resource {name}"
+    if not isinstance(outputs, Mapping):
+        raise StateError(f"{where}: its outputs are no map; forget it with `pulumi state delete '{urn}'`")
+    stdin = outputs.get("stdin")
+    if isinstance(stdin, Mapping):
+        raise StateError(
+            f"{where}: its standard input is stored as a secret, so it can't be told whether it is an image; "
+            f"take it out with `pulumi state delete '{urn}'` if it isn't"
+        )
+    if not isinstance(stdin, str) or not _is_image(stdin):
+        return None
+    cure = f"use the version that wrote it, or forget it with `pulumi state delete '{urn}'`"
+    try:
+        spec = ImageSpec.from_json(stdin, f"{where}, standard input")
+        record = ImageRecord.from_json(_text(outputs, "stdout", where), f"{where}, standard output")
+        create, update, delete = (_text(outputs, key, where) for key in ("create", "update", "delete"))
+    except StateError as error:
+        raise StateError(f"{error}; {cure}") from error
+    return LedgerImage(resource=name, spec=spec, record=record, command=StoredCommand(create, update, delete, stdin))
+
+
+def _is_image(stdin: str) -> bool:
+    try:
+        value = read_json(stdin)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and value.keys() >= _MARKS
+
+
+def _text(outputs: Mapping[str, Any], key: str, where: str) -> str:
+    value = outputs.get(key)
+    if not isinstance(value, str):
+        raise StateError(f"{where}: its {key} is missing")
+    return value

@@ -1,0 +1,65 @@
+"""How every program of the project ends: an error is one line on stderr and an exit code of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from omi.support.atomic import write_atomically
+from omi.support.errors import OmiError
+from omi.support.narration import tell
+
+CLOSED_PIPE = 141
+"""Exit code where nobody reads the output any more: a shell's for a program that SIGPIPE ended."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as a shell's."""
+
+
+def run(command: Callable[[], int]) -> int:
+    """Run it; returns its exit code, or that of the error that ended it."""
+    try:
+        code = command()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output (`| head`) has seen enough
+        _drop_output()
+        return CLOSED_PIPE
+    except OmiError as error:
+        _say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except Exception as error:  # the last resort: a fault of the program itself, in one line all the same
+        _say(f"unexpected {type(error).__name__}: {error}; details in {_keep_traceback()}")
+        return OmiError.exit_code
+    return code
+
+
+def _drop_output() -> None:
+    """Send what is still to be written nowhere, since Python would fail again at it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _say(text: str) -> None:
+    line = " ".join(text.split())
+    tell(f"error: {line}")
+
+
+def _keep_traceback() -> str:
+    folder = Path("build")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir())
+    path = folder / "error.log"
+    try:
+        write_atomically(path, traceback.format_exc())
+    except OSError:
+        return "no log, since none could be written"
+    return str(path)

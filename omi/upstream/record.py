@@ -1,0 +1,117 @@
+"""Writes what was detected of each version into its core profile, so that it counts when Alpine can't be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from omi.profile.load import Profile
+from omi.support.atomic import write_atomically
+from omi.support.safe_yaml import YamlError, compose, read_values
+from omi.support.version import EDGE, release_key, version_key
+from omi.upstream.model import Upstream
+
+_NEW_FILE = "# release and end_of_life are as last detected.\nbase: {base}\n"
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What this run saw of a version itself; None where it saw nothing or only remembered it."""
+
+    version: str
+    release: str | None
+    end_of_life: date | None
+
+
+def record_releases(profile: Profile, upstream: Upstream, root: Path) -> list[str]:
+    """Bring `release` and `end_of_life` of the core profiles in `root` forward; returns what to tell, a line a file.
+
+    Only versions that the profile builds count, and only forward: an older release or an earlier end never replaces
+    what is there. A version that has no core profile yet gets one on the base that its builds were made with, so that
+    a later base doesn't change them. A file that can't be written is told and stops nothing.
+    """
+    told = []
+    for detected in detect(profile, upstream):
+        path = root / "version" / f"{detected.version}.yaml"
+        try:
+            changes = _record(path, detected, profile)
+        except OSError as error:
+            changes = [f"not recorded: {error.strerror}"]
+        if changes:
+            told.append(f"{path}: {', '.join(changes)}")
+    return told
+
+
+def detect(profile: Profile, upstream: Upstream) -> Iterator[Detected]:
+    """Oldest version first, those of which something was seen. A release counts once every arch's mirror has it."""
+    arches: dict[str, set[str]] = {}
+    for build in profile.builds:
+        if build.version != EDGE:
+            arches.setdefault(build.version, set()).add(build.arch)
+    for version in sorted(arches, key=version_key):
+        mirrors = [upstream.mirror.get((version, arch)) for arch in arches[version]]
+        releases = [mirror.release for mirror in mirrors if mirror and not mirror.stale and mirror.release]
+        release = min(releases, key=release_key) if len(releases) == len(mirrors) else None
+        branch = upstream.branch(version) if not upstream.stale else None
+        found = Detected(version, release, branch.end_of_life if branch else None)
+        if found.release or found.end_of_life:
+            yield found
+
+
+def _record(path: Path, detected: Detected, profile: Profile) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if detected.release is None or profile.layers is None:
+            return []
+        text = _NEW_FILE.format(base=profile.layers.branch(detected.version).base)
+    changes: list[str] = []
+    try:
+        recorded = read_values(text)
+        new = _news(recorded, detected)
+        changes = [change for _, _, change in new]
+        written = text
+        for key, value, _ in new:
+            written = _put(written, key, str(value), after="base" if key == "release" else "release")
+        exact = read_values(written) == {**recorded, **{key: value for key, value, _ in new}}
+    except YamlError as error:
+        if not changes:
+            return [f"not recorded: it {error}"]
+        exact = False
+    if not exact:
+        return [f"not recorded: its layout is unusual; write by hand: {', '.join(changes)}"]
+    if changes:
+        write_atomically(path, written)
+    return changes
+
+
+def _news(recorded: Mapping[str, Any], detected: Detected) -> list[tuple[str, str | date, str]]:
+    """Key, value and what to tell of each fact that goes forward."""
+    found: list[tuple[str, str | date, str]] = []
+    old, new = recorded.get("release"), detected.release
+    if new is not None and (old is None or release_key(new) > release_key(str(old))):
+        found.append(("release", new, f"release {new} (was {old or 'not recorded'})"))
+    end, later = recorded.get("end_of_life"), detected.end_of_life
+    if later is not None and (end is None or later > date.fromisoformat(str(end))):
+        found.append(("end_of_life", later, f"end of life {later} (was {end or 'not recorded'})"))
+    return found
+
+
+def _put(text: str, key: str, value: str, after: str) -> str:
+    """The text with one value of its top map replaced, or with a line for it behind another key's.
+
+    Not by a YAML writer: even one that keeps comments writes `null` as nothing, which a profile may not have.
+    """
+    top = compose(text)
+    places = {name.value: node for name, node in top.value} if isinstance(top, yaml.MappingNode) else {}
+    if key in places:
+        start, end = (mark.index for mark in (places[key].start_mark, places[key].end_mark))
+        return f"{text[:start]}{value}{text[end:]}"
+    place = places.get(after)
+    start = text.find("\n", place.end_mark.index) + 1 if place else len(text)
+    return f"{text[:start]}{key}: {value}\n{text[start:]}"

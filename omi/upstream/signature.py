@@ -1,0 +1,102 @@
+"""Signatures of Alpine's indexes: RSA over the second gzip member, named in the first by the key that made it."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from omi.support.errors import UpstreamError
+
+MAX_UNPACKED = 256 * 1024 * 1024
+"""Bytes; the largest index of Alpine's unpacks to about 20 MiB."""
+_MAX_SIGNATURE = 64 * 1024
+_NAME = re.compile(r"\.SIGN\.(RSA|RSA256)\.([A-Za-z0-9@._+-]+)")
+_END_OF_ARCHIVE = b"\0" * 1024
+
+
+class UntrustedError(UpstreamError):
+    """An index is not signed by a key that counts, or not as it is; what it says must not be used."""
+
+
+class UnreadableError(UpstreamError):
+    """What came is no index at all: a broken mirror, or something that answers in its place."""
+
+
+def signed_content(data: bytes, keys: Mapping[str, str], where: str) -> bytes:
+    """The unpacked archive that the signature covers. `keys` are PEM texts by file name, `where` names the index.
+
+    Raises UntrustedError where it isn't signed by one of the keys and UnreadableError for what is no index.
+    """
+    first, rest = _cut_member(data, _MAX_SIGNATURE, where)
+    second, content_end = _cut_member(rest, MAX_UNPACKED, where)
+    signed = rest[: len(rest) - len(content_end)]
+    signatures = list(_signatures(first, where))
+    if not signatures:
+        raise UntrustedError(f"{where}: carries no signature that is known here; set upstream.mirror to another mirror")
+    trusted = [(name, digest, made) for name, digest, made in signatures if name in keys]
+    if not trusted:
+        names = ", ".join(sorted(name for name, _, _ in signatures))
+        raise UntrustedError(
+            f"{where}: is signed by {names}, which is not trusted; name the key in the profile's `keys` "
+            "or in vm.trusted_keys, or set upstream.mirror to another mirror"
+        )
+    for name, digest, made in trusted:
+        _verify(keys[name], digest, made, signed, f"{where}: the signature by {name} is wrong")
+    return second
+
+
+def _verify(pem: str, digest: str, signature: bytes, signed: bytes, what: str) -> None:
+    try:
+        key = load_pem_public_key(pem.encode("ascii"))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UntrustedError(f"{what}: the key can't be read; put the key's file right") from error
+    # apk's format v2 signs with SHA-1 where it isn't told otherwise (apk-v2(5))
+    algorithm = hashes.SHA256() if digest == "RSA256" else hashes.SHA1()  # noqa: S303
+    cure = "the file is damaged or forged: set upstream.mirror to another mirror"
+    if not isinstance(key, RSAPublicKey):
+        raise UntrustedError(f"{what}: the key is no RSA key; put the key's file right")
+    try:
+        key.verify(signature, signed, PKCS1v15(), algorithm)
+    except InvalidSignature as error:
+        raise UntrustedError(f"{what}; {cure}") from error
+
+
+def _signatures(archive: bytes, where: str) -> Iterator[tuple[str, str, bytes]]:
+    """File name of the key, kind and bytes of each signature."""
+    for name, content in members(archive, where):
+        if match := _NAME.fullmatch(name):
+            yield match[2], match[1], content
+
+
+def members(archive: bytes, where: str) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file in a tar archive, which may lack its end mark."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive + _END_OF_ARCHIVE), mode="r:") as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isfile() else None
+                if file is not None:
+                    yield member.name, file.read()
+    except (tarfile.TarError, ValueError, OSError) as error:
+        raise UnreadableError(f"{where}: is no package index: {error}") from error
+
+
+def _cut_member(data: bytes, limit: int, where: str) -> tuple[bytes, bytes]:
+    """The first gzip member, unpacked, and what follows it."""
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        content = unpacking.decompress(data, limit)
+    except zlib.error as error:
+        raise UnreadableError(f"{where}: is no package index: {error}") from error
+    if not unpacking.eof:
+        problem = "is longer than an index may be" if unpacking.unconsumed_tail else "is cut short"
+        raise UnreadableError(f"{where}: {problem}")
+    return content, unpacking.unused_data

@@ -1,0 +1,208 @@
+"""A build of an image that is already in the account, whole or in part, from here or from elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omi.build import lifecycle
+from omi.build.packer import attempt
+from omi.build.packer.inputs import RunFolder
+from omi.build.packer.runner import PackerRun, run_packer
+from omi.outscale.cloud import Cloud
+from omi.outscale.images import find_own, read_omi
+from omi.outscale.publishing import share
+from omi.outscale.shapes import Omi
+from omi.profile.model import Access
+from omi.publish import record as write_releases
+from omi.state.identity import Identity
+from omi.state.image import ImageSpec
+from omi.state.owner import CLAIM, VERIFIED
+from omi.support.errors import BuildError, VerifyError
+from omi.verify.facts import Facts
+from tests.omi.build.parts import PUBLIC, Bench, bench
+
+__all__ = ["bench"]
+
+
+def test_a_verified_image_is_taken_up_without_a_boot_and_nobody_loses_it(bench: Bench) -> None:
+    spec = bench.account.spec()
+    first = bench.build(spec)
+    share(bench.account.cloud, first.omi, PUBLIC)
+    bench.failure = VerifyError("it does not boot")
+    again = bench.build(spec)
+    assert (again.omi, again.verified, again.adopted) == (first.omi, True, False)
+    assert bench.booted == [first.omi], "it was verified once"
+    assert bench.account.launchers(first.omi) == {"all"}
+    assert again.claim not in (None, first.claim), "who takes it up holds it"
+    found = find_own(bench.account.cloud, spec.name)
+    assert found is not None
+    assert found.tags[CLAIM] == again.claim
+
+
+def test_a_record_that_is_made_anew_keeps_what_was_measured(bench: Bench, tmp_path: Path) -> None:
+    spec = bench.account.spec(releases_dir=str(tmp_path / "releases"))
+    first = bench.build(spec)
+    assert bench.build(spec).used_bytes is None, "nothing was measured again"
+    write_releases(spec, first)
+    again = bench.build(spec)
+    assert first.used_bytes is not None
+    assert (again.used_bytes, again.packages) == (first.used_bytes, first.packages)
+
+
+def test_no_failure_removes_a_verified_image(bench: Bench) -> None:
+    spec = bench.account.spec()
+    first = bench.build(spec)
+    for keys in (("digest",), (VERIFIED, CLAIM, "digest"), ()):
+        lose_tags(bench, first.omi, *keys)
+        bench.build(spec)
+        bench.run_of(spec).clean_up()
+        assert bench.account.left() == {"image": [first.omi]}
+
+
+def test_a_verified_image_without_that_tag_gets_it_back_and_is_not_booted_again(bench: Bench) -> None:
+    spec = bench.account.spec()
+    first = bench.build(spec)
+    lose_tags(bench, first.omi, VERIFIED)
+    again = bench.build(spec)
+    assert (again.omi, again.verified, bench.booted) == (first.omi, True, [first.omi])
+    found = read_omi(bench.account.cloud, first.omi)
+    assert found is not None
+    assert VERIFIED in found.tags
+    assert found.description.endswith(f"({Identity(spec).build_id}, verified)")
+
+
+def test_one_that_is_held_or_of_whose_access_nothing_is_known_is_no_leftover(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = bench.account.spec()
+    omi = bench.account.register(spec.name, Identity(spec).description, {CLAIM: "5"})
+    bench.build(spec)
+    assert bench.account.left() == {"image": [omi]}
+    lose_tags(bench, omi)
+
+    def unsaid(cloud: Cloud, name: str) -> Omi | None:
+        found = find_own(cloud, name)
+        return found.model_copy(update={"permissions": None}) if found else None
+
+    monkeypatch.setattr("omi.build.lifecycle.find_own", unsaid)
+    bench.build(spec)
+    assert bench.account.left() == {"image": [omi]}
+
+
+def unverified(bench: Bench, spec: ImageSpec) -> str:
+    """An image that a run built and did not verify."""
+    record = bench.build(spec)
+    lose_tags(bench, record.omi, VERIFIED, CLAIM)
+    bench.account.cloud.call("UpdateImage", {"ImageId": record.omi, "Description": Identity(spec).description})
+    return record.omi
+
+
+def lose_tags(bench: Bench, omi: str, *keys: str) -> None:
+    """Take these tags off, or all of them."""
+    found = read_omi(bench.account.cloud, omi)
+    assert found is not None
+    tags = [{"Key": key, "Value": value} for key, value in found.tags.items() if key in keys or not keys]
+    bench.account.cloud.call("DeleteTags", {"ResourceIds": [omi], "Tags": tags})
+
+
+def test_an_orphan_of_the_same_content_is_verified_and_managed(bench: Bench) -> None:
+    spec = bench.account.spec()
+    orphan = unverified(bench, spec)
+    again = bench.build(spec)
+    assert (again.omi, again.verified, again.adopted) == (orphan, True, False)
+    assert bench.booted == [orphan, orphan]
+    built = Facts.parse("end=yes")
+    assert bench.finished == [built, built], "what the build found counts both times"
+
+
+@pytest.mark.parametrize("access", [Access(), PUBLIC])
+def test_an_orphan_that_fails_its_check_goes_unless_somebody_shares_it(bench: Bench, access: Access) -> None:
+    spec = bench.account.spec(access=access)
+    orphan = unverified(bench, spec)
+    bench.failure = VerifyError("it does not boot")
+    with pytest.raises(VerifyError):
+        bench.build(spec)
+    assert bench.account.left() == ({"image": [orphan]} if access == PUBLIC else {})
+
+
+def test_what_the_build_found_may_be_lost(bench: Bench) -> None:
+    spec = bench.account.spec()
+    unverified(bench, spec)
+    RunFolder(bench.folder / spec.name).packer_log.unlink()
+    bench.build(spec)
+    assert bench.finished == [Facts.parse("end=yes"), None]
+
+
+def test_a_half_made_orphan_is_removed_and_built_anew(bench: Bench) -> None:
+    spec = bench.account.spec()
+    orphan = bench.account.register(spec.name, Identity(spec).description)
+    record = bench.build(spec)
+    assert record.omi != orphan
+    assert bench.account.left() == {"image": [record.omi]}
+
+
+@pytest.mark.parametrize("tags", [{}, {"stack": "another", "stack-id": "another", "digest": "sha256:" + "1" * 64}])
+def test_what_another_hand_made_is_adopted_and_left_alone(bench: Bench, tags: dict[str, str]) -> None:
+    spec = bench.account.spec()
+    theirs = bench.account.register(spec.name, "made by hand", tags)
+    record = bench.build(spec)
+    assert (record.omi, record.adopted, record.verified) == (theirs, True, False)
+    assert record.digest_by(spec) == tags.get("digest")
+    assert bench.booted == []
+    assert bench.account.left() == {"image": [theirs]}
+
+
+def test_a_failure_never_removes_an_image_of_another_stack(bench: Bench) -> None:
+    spec = bench.account.spec()
+    other = bench.build(bench.account.spec(stack_id="another", name="alpine-3.22.5-x86_64-r0")).omi
+    bench.packer.behave("fail")
+    with pytest.raises(BuildError):
+        bench.build(spec)
+    assert bench.account.left() == {"image": [other]}
+
+
+def test_what_another_stack_built_under_the_name_in_the_meantime_is_adopted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, theirs = bench.account.spec(), list[str]()
+
+    def taken(*arguments: Any) -> PackerRun:
+        """Packer's run, in whose time another stack registers its OMI; that of the same name is refused then."""
+        tags = {
+            "project": spec.project,
+            "stack": "another",
+            "stack-id": "another",
+            "build-id": "b-1",
+            "digest": spec.digest,
+        }
+        theirs.append(bench.account.register(spec.name, "made by another stack", tags))
+        return run_packer(*arguments)
+
+    monkeypatch.setattr(attempt, "run_packer", taken)
+    bench.packer.behave("fail")
+    record = bench.build(spec)
+    assert ([record.omi], record.adopted, record.verified) == (theirs, True, False)
+    assert "made by stack another (id another), got the name in the meantime: adopted" in bench.said.getvalue()
+    assert bench.account.left() == {"image": theirs}
+
+
+def test_what_another_stack_builds_right_now_is_waited_for_before_it_is_adopted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = bench.account.spec()
+    omi_id = bench.account.register(spec.name, "made by another stack")
+    whole, awaited = find_own(bench.account.cloud, spec.name), list[str]()
+    assert whole is not None
+    monkeypatch.setattr(lifecycle, "find_own", lambda *_: whole.model_copy(update={"state": "pending"}))
+
+    def waited(_: Cloud, omi_id: str, __: threading.Event) -> Omi:
+        awaited.append(omi_id)
+        return whole
+
+    monkeypatch.setattr(lifecycle, "wait_available", waited)
+    assert bench.build(spec).omi == omi_id
+    assert awaited == [omi_id]

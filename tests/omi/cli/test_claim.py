@@ -1,0 +1,103 @@
+"""`claim`: a person makes this stack's record hold an image again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from omi.cli.main import main
+from omi.state.identity import Identity
+from omi.state.image import ImageSpec
+from omi.state.owner import CLAIM
+from tests.omi.conftest import Account
+from tests.omi.specs import make_record
+
+OWN = "1111111111111111"
+THEIRS = "2222222222222222"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack whose state holds one image, and a person who types commands about it."""
+
+    account: Account
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def hold(self, tags: dict[str, str] | None = None, claim: str | None = OWN) -> str:
+        """Have state hold an image whose OMI has these tags beside its own; the OMI's id."""
+        spec = self.account.spec()
+        omi = self.account.register(spec.name, tags={**Identity(spec).tags, **(tags or {})})
+        self.state(spec, omi, claim)
+        return omi
+
+    def state(self, spec: ImageSpec, omi: str, claim: str | None) -> None:
+        held = {"verified": claim is not None, "adopted": claim is None, "claim": claim}
+        record = make_record(omi=omi, account=self.account.id, **held)
+        outputs = {"stdin": spec.to_json(), "stdout": record.to_json(), "create": "c", "update": "u", "delete": "d"}
+        urn = f"urn:pulumi:test::alpine-omi::command:local:Command::{spec.name}"
+        resource = {"urn": urn, "type": "command:local:Command", "outputs": outputs}
+        self.monkeypatch.setattr("omi.cli.stack.exported_state", lambda _: {"resources": [resource]})
+
+    def claim(self, image: str) -> tuple[int, str]:
+        code = main(["claim", "-s", "test", image])
+        seen = self.capsys.readouterr()
+        return code, seen.out + seen.err
+
+
+@pytest.fixture
+def stack(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Stack:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stacks").mkdir()
+    config = {"config": {"alpine-omi:region": "eu-west-2"}}
+    (tmp_path / "stacks" / "Pulumi.test.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return Stack(account, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("before", [{CLAIM: THEIRS}, {}])
+def test_a_lost_or_foreign_claim_is_written_again_and_the_rest_stays(stack: Stack, before: dict[str, str]) -> None:
+    omi = stack.hold(before)
+    tags = stack.account.tags(omi)
+    code, said = stack.claim("alpine-3.23.6-x86_64-r0")
+    assert code == 0, said
+    assert f"before: {THEIRS if before else 'none'}" in said
+    assert stack.account.tags(omi) == {**tags, CLAIM: OWN}
+    code, said = stack.claim(omi)
+    assert (code, "nothing is changed" in said) == (0, True)
+
+
+def test_an_image_of_another_stack_id_is_refused_and_left(stack: Stack) -> None:
+    omi = stack.hold({CLAIM: THEIRS, "stack-id": "fedcba9876543210"})
+    before = stack.account.tags(omi)
+    code, said = stack.claim(omi)
+    assert code == 5
+    assert "its tag stack-id is fedcba9876543210, so it isn't this stack's to claim" in said
+    assert stack.account.tags(omi) == before
+
+
+def test_an_external_image_is_refused_and_left(stack: Stack) -> None:
+    omi = stack.hold({CLAIM: THEIRS}, claim=None)
+    before = stack.account.tags(omi)
+    code, said = stack.claim(omi)
+    assert code == 2
+    assert "was not made by this stack" in said
+    assert stack.account.tags(omi) == before
+
+
+def test_an_image_that_the_stack_lacks_is_named(stack: Stack) -> None:
+    stack.hold()
+    code, said = stack.claim("alpine-3.23.6-x86_64-r9")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "'alpine-3.23.6-x86_64-r9': is none of the stack's" in said
+
+
+def test_an_image_that_the_account_lacks_is_named(stack: Stack) -> None:
+    stack.state(stack.account.spec(), "ami-0123abcd", OWN)
+    code, said = stack.claim("ami-0123abcd")
+    assert code == 5
+    assert "is not in the account" in said

@@ -1,0 +1,329 @@
+"""`sweep`: what it lists, removes with `--yes`, and refuses, with nothing changed then."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from omi.build.packer.inputs import RunFolder
+from omi.cli.main import main
+from omi.cli.sweep import _show
+from omi.config.stack import PROJECT
+from omi.state.identity import Identity
+from omi.state.ledger import COMMAND_TYPE, StoredCommand
+from omi.support.places import BUILD, file_name_of
+from tests.omi.conftest import PROFILE, Account
+from tests.omi.specs import OWNER, make_record
+from tests.sandbox.client import empty_volume, snapshot
+
+STACK = "test"
+HOLD = """
+import fcntl, sys
+with open(sys.argv[1], "w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print("held", flush=True)
+    input()
+"""
+
+
+@dataclass
+class Swept:
+    """A stack with one image in its state, and what its `sweep` says and does."""
+
+    account: Account
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    held: str
+    """The image that state holds."""
+    lost: str
+    """One that a build left unverified."""
+    resources: list[dict[str, Any]]
+    backend: str = ""
+    pending: list[str] = field(default_factory=list)
+    exports: int = 0
+
+    def configure(self, **more: Any) -> None:
+        access = self.account.access
+        values = {"profile": "alpine", "region": access.region, "cloud": {"api": access.api, "ca_file": access.ca_file}}
+        config = {f"{PROJECT}:{key}": value for key, value in {**values, **more}.items()}
+        (self.folder / "stacks").mkdir(exist_ok=True)
+        (self.folder / "stacks" / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": config}))
+
+    def pulumi(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        if "whoami" in command:
+            return subprocess.CompletedProcess(command, 0, json.dumps({"user": "u", "url": self.backend}), "")
+        assert "export" in command
+        self.exports += 1
+        content = {"deployment": {"resources": self.resources, "pending_operations": self.pending}}
+        return subprocess.CompletedProcess(command, 0, json.dumps(content), "")
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        code = main(["sweep", "-s", STACK, *arguments])
+        seen = self.capsys.readouterr()
+        return code, seen.out + seen.err
+
+    @property
+    def inventory(self) -> Any:
+        """All that is there and stays."""
+        kinds = self.account.sandbox.control("GET", "inventory")[PROFILE]["resources"]
+        return {kind: [each for each in found if each.get("state") != "deleting"] for kind, found in kinds.items()}
+
+    def refuses(self, code: int, said: str, *arguments: str) -> str:
+        """It ends in one line, and nothing is changed, tags included."""
+        before = self.inventory
+        done, text = self.run(*arguments)
+        assert (done, self.inventory) == (code, before), text
+        (line,) = [line for line in text.splitlines() if line.startswith("error: ")]
+        assert said in line
+        return line
+
+    @property
+    def images(self) -> set[str]:
+        return {each["id"] for each in self.inventory["image"]}
+
+
+@pytest.fixture
+def swept(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Swept:
+    monkeypatch.chdir(tmp_path)
+    spec = account.spec()
+    lost = Identity(account.spec(name="alpine-3.23.6-x86_64-r1", revision=1))
+    omi = account.register(spec.name, tags={**Identity(spec).tags, "verified": "yes"})
+    disk = account.image(omi)["BlockDeviceMappings"][0]["Bsu"]["SnapshotId"]
+    record = make_record(name=spec.name, omi=omi, snapshots=(disk,), account=account.id, region=spec.cloud.region)
+    outputs = {**StoredCommand.of("build", spec).__dict__, "stdout": record.to_json()}
+    urn = f"urn:pulumi:{STACK}::{PROJECT}::{COMMAND_TYPE}::{spec.name}"
+    left = account.register(lost.spec.name, tags=dict(lost.tags))
+    made = Swept(
+        account,
+        tmp_path,
+        capsys,
+        omi,
+        left,
+        [{"urn": urn, "type": COMMAND_TYPE, "outputs": outputs}],
+        f"file://{tmp_path}",
+    )
+    made.configure()
+    monkeypatch.setattr("omi.config.stack._run", made.pulumi)
+    return made
+
+
+@pytest.fixture
+def bystanders(swept: Swept) -> Iterator[set[str]]:
+    """Images that only look like leftovers; at the end all are there with their tags."""
+    account, name = swept.account, "alpine-3.23.6-x86_64-r1"
+    tags = dict(Identity(account.spec(name=name, revision=1)).tags)
+    made = {
+        account.register(f"{name}-eu", tags=tags),
+        account.register("alpine-3.23.5-x86_64-r0", tags={**tags, "stack-id": "another", "stack": STACK}),
+        account.register("of-somebody"),
+    }
+    before = [each for each in swept.inventory["image"] if each["id"] in made]
+    yield made
+    assert [each for each in swept.inventory["image"] if each["id"] in made] == before
+
+
+def test_it_lists_what_is_left_and_changes_nothing_without_yes(swept: Swept, bystanders: set[str]) -> None:
+    before = swept.inventory
+    code, text = swept.run()
+    assert (code, swept.inventory) == (0, before)
+    rows = [line.split() for line in text.splitlines()]
+    assert [swept.lost] == [row[1] for row in rows if row[0] == "image" and row[-1] != "stays"]
+    assert len([row for row in rows if row[-1] == "stays"]) == 1, "the one with our tags and another name"
+    assert swept.held not in text
+    assert "--yes removes these" in text
+    assert not (swept.folder / ".pulumi").exists()
+
+
+def test_with_yes_it_removes_just_that_and_a_second_time_nothing(swept: Swept, bystanders: set[str]) -> None:
+    code, text = swept.run("--yes")
+    assert code == 0, text
+    assert f"removed image {swept.lost}" in text
+    assert swept.images == {swept.held, *bystanders}
+    assert swept.exports == 2, "state is read again before anything is removed"
+    code, text = swept.run("--yes")
+    assert code == 0
+    assert "removed" not in text
+    assert list((swept.folder / ".pulumi").rglob("*.json")) == []
+
+
+def test_what_was_not_listed_is_not_removed(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = Identity(swept.account.spec(name="alpine-3.23.6-x86_64-r2", revision=2))
+    made: list[str] = []
+
+    def show(found: Any) -> None:
+        _show(found)
+        made.append(swept.account.register(later.spec.name, tags=dict(later.tags)))
+
+    monkeypatch.setattr("omi.cli.sweep._show", show)
+    code, text = swept.run("--yes")
+    assert code == 0, text
+    assert swept.images == {swept.held, *made}
+
+
+def test_where_nothing_is_left_it_says_so(swept: Swept) -> None:
+    swept.account.oapi.call("DeleteImage", ImageId=swept.lost)
+    for arguments in ((), ("--yes",)):
+        assert swept.run(*arguments) == (0, "Nothing is left over.\n")
+
+
+def test_an_interrupted_update_hinders_no_list(swept: Swept) -> None:
+    swept.backend, swept.pending = "https://api.pulumi.com", ["creating"]
+    code, text = swept.run()
+    assert code == 0
+    assert swept.lost in text
+
+
+def test_what_state_holds_by_the_second_reading_stays(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = swept.pulumi
+    outputs = swept.resources[0]["outputs"]
+    taken = json.loads(outputs["stdout"]) | {"omi": swept.lost, "name": "alpine-3.23.6-x86_64-r1"}
+    spec = json.loads(outputs["stdin"]) | {"name": "alpine-3.23.6-x86_64-r1", "revision": 1}
+
+    def then(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        done = first(command)
+        if "export" in command and swept.exports == 1:
+            urn = f"{swept.resources[0]['urn']}-2"
+            more = outputs | {"stdout": json.dumps(taken), "stdin": json.dumps(spec)}
+            swept.resources.append({"urn": urn, "type": COMMAND_TYPE, "outputs": more})
+        return done
+
+    monkeypatch.setattr("omi.config.stack._run", then)
+    code, text = swept.run("--yes")
+    assert code == 0, text
+    assert {swept.held, swept.lost} <= swept.images
+
+
+@pytest.mark.parametrize(
+    "where", ["alpine-3.23.6-x86_64-r1", "alpine-3.20.0-x86_64-r0", "alpine-3.23.6-x86_64-r1@us-1"]
+)
+@pytest.mark.parametrize("arguments", [(), ("--yes",)], ids=["list", "yes"])
+def test_while_a_build_runs_it_refuses(swept: Swept, where: str, arguments: tuple[str, ...]) -> None:
+    lock = BUILD / STACK / file_name_of(where) / "lock"
+    lock.parent.mkdir(parents=True)
+    command = [sys.executable, "-c", HOLD, str(lock)]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout
+        assert other.stdout.readline() == "held\n"
+        swept.refuses(6, f"a build of {where} is running", *arguments)
+    finally:
+        other.communicate("\n", timeout=30)
+    assert swept.run("--yes")[0] == 0
+    assert swept.images == {swept.held}
+
+
+def test_a_build_that_begins_after_the_list_is_noticed(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its run folder is not there yet when the list is made."""
+    lock = BUILD / STACK / "alpine-3.23.6-x86_64-r1" / "lock"
+    others: list[subprocess.Popen[str]] = []
+
+    def begin(found: Any) -> None:
+        _show(found)
+        lock.parent.mkdir(parents=True)
+        command = [sys.executable, "-c", HOLD, str(lock)]
+        others.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        assert others[0].stdout
+        assert others[0].stdout.readline() == "held\n"
+
+    monkeypatch.setattr("omi.cli.sweep._show", begin)
+    try:
+        swept.refuses(6, "is running", "--yes")
+    finally:
+        others[0].communicate("\n", timeout=30)
+
+
+def test_while_an_update_holds_the_stacks_lock_it_refuses(swept: Swept) -> None:
+    lock = swept.folder / ".pulumi" / "locks" / "organization" / PROJECT / STACK / "some.json"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("{}")
+    swept.refuses(8, f"locked by {lock}: wait for the end of that update", "--yes")
+    assert [each.name for each in lock.parent.iterdir()] == ["some.json"]
+    assert swept.run()[0] == 0, "to list them needs no lock"
+
+
+def test_where_the_lock_cant_be_had_pending_operations_count_as_an_update(swept: Swept) -> None:
+    swept.backend, swept.pending = "https://api.pulumi.com", ["creating"]
+    swept.refuses(8, "pending operations, so an update may run", "--yes")
+    swept.pending = []
+    assert swept.run("--yes")[0] == 0
+    assert swept.images == {swept.held}
+
+
+def test_a_lock_in_a_bucket_is_read(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept.backend, found = "s3://bucket", ["ada on box"]
+    monkeypatch.setattr("omi.cli.stack_lock.holders", lambda *_: found)
+    swept.refuses(8, "locked by ada on box: wait for the end of that update", "--yes")
+    found.clear()
+    assert swept.run("--yes")[0] == 0
+
+
+def test_another_accounts_key_sweeps_nothing(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = swept.account.sandbox.profiles["second"]
+    monkeypatch.setenv("OSC_ACCESS_KEY", second["access_key"])
+    monkeypatch.setenv("OSC_SECRET_KEY", second["secret_key"])
+    swept.refuses(3, f"belongs to account {swept.account.id}", "--yes")
+
+
+def test_a_key_of_another_account_than_the_setting_says_sweeps_nothing(swept: Swept) -> None:
+    swept.resources.clear()  # no image whose account could be compared
+    swept.configure(account=swept.account.other_id)
+    swept.refuses(3, "by the setting `account`", "--yes", "--stack-id", OWNER.stack_id)
+    swept.configure(account=swept.account.id)
+    assert swept.run("--yes", "--stack-id", OWNER.stack_id)[0] == 0
+    assert swept.images == {swept.held}
+
+
+def test_an_empty_state_is_refused_unless_the_stack_id_is_given(swept: Swept, bystanders: set[str]) -> None:
+    swept.resources.clear()
+    swept.refuses(2, "`--stack-id ID`", "--yes")
+    swept.refuses(2, "`--stack-id ID`")
+    code, text = swept.run("--yes", "--stack-id", OWNER.stack_id)
+    assert code == 0, text
+    assert swept.images == {swept.held, *bystanders}, "what was verified stays"
+
+
+def test_another_stacks_id_is_refused(swept: Swept) -> None:
+    swept.refuses(2, f"has the id {OWNER.stack_id}", "--yes", "--stack-id", "0" * 16)
+    assert swept.run("--yes", "--stack-id", OWNER.stack_id)[0] == 0
+
+
+@pytest.mark.parametrize("by", ["name", "id"])
+def test_a_protected_image_stays(swept: Swept, by: str) -> None:
+    swept.configure(retention={"protect": [swept.lost if by == "id" else "alpine-3.23.6-x86_64-r1"]})
+    before = swept.inventory
+    code, text = swept.run("--yes")
+    assert (code, swept.inventory) == (0, before)
+    assert "is protected; stays" in text
+
+
+@pytest.mark.parametrize("allowed", ["all", "eu-west-2", "alpine-3.23.6-x86_64-r1"])
+def test_more_than_the_guard_allows_is_refused_as_a_whole(swept: Swept, allowed: str) -> None:
+    swept.configure(retention={"max_prunes": 0})
+    line = swept.refuses(9, "1 images would be removed at once, more than 0 (retention.max_prunes)", "--yes")
+    assert "alpine-3.23.6-x86_64-r1" in line
+    swept.configure(retention={"max_prunes": 0, "allow_mass_prune": [allowed]})
+    assert swept.run("--yes")[0] == 0
+    assert swept.images == {swept.held}
+
+
+def test_a_snapshot_that_packers_log_names_goes(swept: Swept) -> None:
+    oapi = swept.account.oapi
+    volume = empty_volume(oapi)
+    taken, other = snapshot(oapi, volume), snapshot(oapi, empty_volume(oapi))
+    folder = RunFolder(BUILD / STACK / "alpine-3.23.6-x86_64-r1")
+    folder.path.mkdir(parents=True)
+    folder.packer_log.write_text(f"==> x: Creating snapshot of EBS Volume {volume}...\n")
+    assert swept.run("--yes")[0] == 0
+    there = {each["id"] for each in swept.inventory["snapshot"]}
+    assert other in there
+    assert taken not in there

@@ -1,0 +1,318 @@
+"""Pulumi's commands `update` and `delete`, and the input that they all refuse."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omi.commands.__main__ import main
+from omi.outscale.images import put_tags
+from omi.outscale.sweep import Builds, Search, clean_up
+from omi.profile.model import Access
+from omi.state.identity import DISK, Identity
+from omi.state.image import ImageRecord
+from omi.state.ledger import StoredCommand
+from tests.omi.commands.desk import Desk, desk
+from tests.omi.conftest import PROFILE, Account
+from tests.omi.specs import make_record
+from tests.sandbox.client import empty_volume, register, snapshot
+
+__all__ = ["desk"]
+
+
+def test_delete_deregisters_and_a_second_time_is_done_already(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    code, out, err = desk.run("delete", spec, record)
+    assert (code, out) == (0, "")
+    assert f"deregistered {record.omi}" in err
+    assert desk.account.left() == {}
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0
+    assert "already gone" in err
+
+
+def test_delete_takes_no_answer_that_lacks_the_image_for_gone(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    desk.account.sandbox.control("POST", "faults", {"action": "ReadImages", "omit": [record.omi], "times": 1})
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 5
+    assert "ReadImages lacks it, but ReadTags shows it; nothing is changed, run again" in err
+    assert desk.account.left() == {"image": [record.omi]}
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert desk.account.left() == {}
+
+
+def test_delete_is_not_misled_by_a_later_answer_that_lacks_the_image(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    fault = {"action": "ReadImages", "omit": [record.omi], "skip": 1, "times": -1}
+    desk.account.sandbox.control("POST", "faults", fault)
+    code, _, err = desk.run("delete", spec, record)
+    desk.account.sandbox.control("DELETE", "faults")
+    assert code == 0, err
+    assert f"deregistered {record.omi}" in err
+    assert desk.account.left() == {}
+
+
+def test_delete_and_update_leave_a_claimed_image_that_the_record_does_not_claim(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    assert record.claim is None
+    tag(desk, record.omi, {"claim": "theirs"})
+    for command, ends in (("delete", 0), ("update", 5)):
+        code, out, err = desk.run(command, spec.model_copy(update={"access": Access(public=True)}), record)
+        assert (code, out, desk.account.left()) == (ends, "", {"image": [record.omi]})
+        assert "bears another claim" in err
+    assert desk.account.launchers(record.omi) == set()
+
+
+def test_delete_and_update_leave_what_another_record_holds(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec).model_copy(update={"claim": "mine"})
+    for tag, code, said in ((None, 5, "has lost its tag claim"), ("theirs", 0, "bears another claim")):
+        if tag:
+            desk.account.cloud.call(
+                "CreateTags", {"ResourceIds": [record.omi], "Tags": [{"Key": "claim", "Value": tag}]}
+            )
+        done, _, err = desk.run("delete", spec, record)
+        assert (done, desk.account.left()) == (code, {"image": [record.omi]})
+        assert said in err
+        shared = spec.model_copy(update={"access": Access(public=True)})
+        done, out, err = desk.run("update", shared, record)
+        assert (done, out) == (5, "")
+        assert said in err
+        assert desk.account.launchers(record.omi) == set()
+
+
+def test_delete_of_an_adopted_image_only_forgets_it(desk: Desk) -> None:
+    spec = desk.account.spec()
+    omi = desk.account.register(spec.name)
+    code, _, err = desk.run("delete", spec, desk.record(spec, omi, adopted=True))
+    assert code == 0
+    assert "forgotten" in err
+    assert desk.account.left() == {"image": [omi]}
+
+
+def test_delete_refuses_an_image_without_this_stacks_tags(desk: Desk) -> None:
+    spec = desk.account.spec()
+    omi = desk.account.register(spec.name, tags={"project": spec.project, "stack": "another"})
+    code, _, err = desk.run("delete", spec, desk.record(spec, omi))
+    assert code == 5
+    assert err.count("\n") == 1
+    assert "does not carry the tags" in err
+    assert desk.account.left() == {"image": [omi]}
+
+
+def snapshots_of(desk: Desk, omi: str) -> list[str]:
+    return [each["Bsu"]["SnapshotId"] for each in desk.account.image(omi)["BlockDeviceMappings"]]
+
+
+def tag(desk: Desk, resource: str, tags: dict[str, str]) -> str:
+    put_tags(desk.account.cloud, [resource], tags)
+    return resource
+
+
+def inventory(desk: Desk) -> Any:
+    """All that is there and stays, with its tags."""
+    kinds = desk.account.sandbox.control("GET", "inventory")[PROFILE]["resources"]
+    return {kind: [each for each in found if each.get("state") != "deleting"] for kind, found in kinds.items()}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [{}, {"stack-id": "another"}, {"project": "alpine-omi", "stack": "test"}],
+    ids=["none", "another stack's", "names alone"],
+)
+def test_a_foreign_omi_that_is_recorded_keeps_all_tags_and_snapshots(desk: Desk, tags: dict[str, str]) -> None:
+    spec = desk.account.spec()
+    omi = desk.account.register(spec.name, tags=tags)
+    record = desk.record(spec, omi).model_copy(update={"snapshots": tuple(snapshots_of(desk, omi))})
+    before = inventory(desk)
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 5
+    assert "does not carry the tags" in err
+    assert inventory(desk) == before
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["OMI there", "OMI gone"])
+def test_delete_leaves_a_recorded_snapshot_without_this_stacks_tags(desk: Desk, there: bool) -> None:
+    spec, oapi = desk.account.spec(), desk.account.oapi
+    record = desk.own_image(spec)
+    own = snapshots_of(desk, record.omi)
+    foreign = [snapshot(oapi, empty_volume(oapi)) for _ in range(2)]
+    tag(desk, foreign[1], {**Identity(spec).tags, "stack-id": "another"})
+    tagged = tag(desk, snapshot(oapi, empty_volume(oapi)), spec.owner.proof)
+    if not there:
+        tag(desk, own[0], spec.owner.proof)
+        oapi.call("DeleteImage", ImageId=record.omi)
+    record = record.model_copy(update={"snapshots": (*own, *foreign, tagged)})
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert [each["id"] for each in inventory(desk)["snapshot"]] == foreign
+    for each in foreign:
+        assert f"left snapshot {each}: it does not carry the tags of this stack" in err
+
+
+def test_a_snapshot_that_another_omi_is_made_of_stays_as_it_is_and_the_delete_succeeds(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    (disk,) = snapshots_of(desk, record.omi)
+    other = register(desk.account.oapi, "of-somebody", disk)
+    before = inventory(desk)["snapshot"]
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert [line for line in err.splitlines() if disk in line] == [f"left snapshot {disk}: {other} is made of it, too"]
+    assert inventory(desk)["snapshot"] == before
+    assert desk.account.left() == {"image": [other]}
+
+
+def test_a_snapshot_that_the_cloud_says_is_in_use_is_left_for_a_sweep(desk: Desk) -> None:
+    limits = desk.account.access.limits.model_copy(update={"in_use": 1})
+    spec = desk.account.spec(cloud=desk.account.access.model_copy(update={"limits": limits}))
+    record = desk.own_image(spec)
+    (disk,) = snapshots_of(desk, record.omi)
+    in_use = {"action": "DeleteSnapshot", "status": 409, "code": "9002", "times": -1}
+    desk.account.sandbox.control("POST", "faults", in_use)
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert f"left snapshot {disk}: another account's OMI may be made of it, `python -m omi sweep` deletes it" in err
+    desk.account.sandbox.control("DELETE", "faults")
+    clean_up(Search(desk.account.cloud, Builds(spec.owner, frozenset())), lambda _: None)
+    assert desk.account.left() == {}
+
+
+def test_a_snapshot_that_can_not_be_deleted_for_another_reason_fails_the_delete(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    desk.account.sandbox.control("POST", "faults", {"action": "DeleteSnapshot", "status": 400, "code": "4045"})
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 5, err
+
+
+def test_delete_with_another_accounts_key_does_not_take_not_found_for_gone(desk: Desk) -> None:
+    spec = desk.account.spec()
+    code, _, err = desk.run("delete", spec, desk.record(spec, "ami-0123abcd", account=desk.account.other_id))
+    assert code == 3
+    assert f"belongs to account {desk.account.other_id}" in err
+
+
+@pytest.mark.parametrize("command", ["adopt", "build", "delete", "update"])
+def test_a_key_of_another_account_than_the_stacks_is_refused_before_anything_else(desk: Desk, command: str) -> None:
+    allowed = desk.account.access.model_copy(update={"account": desk.account.other_id})
+    spec = desk.account.spec(cloud=allowed, access=Access(public=True))
+    record, before = desk.own_image(spec), inventory(desk)
+    calls = len(desk.account.sandbox.control("GET", "calls"))
+    code, out, err = desk.run("supervise" if command == "build" else command, spec, record)
+    assert (code, out, inventory(desk)) == (3, "", before)
+    assert f"by the setting `account` Region eu-west-2 belongs to account {desk.account.other_id}" in err
+    asked = desk.account.sandbox.control("GET", "calls")[calls:]
+    assert [call["action"] for call in asked if call["face"] == "oapi"] == ["ReadAccounts"]
+
+
+def test_update_makes_tags_and_access_be_what_the_spec_says(desk: Desk) -> None:
+    spec = desk.account.spec(access=Access(accounts=(desk.account.other_id,)))
+    omi = desk.account.register(spec.name)
+    desk.account.oapi.call("UpdateImage", ImageId=omi, PermissionsToLaunch={"Additions": {"GlobalPermission": True}})
+    record = desk.record(spec, omi)
+    code, out, _ = desk.run("update", spec, record)
+    assert code == 0
+    assert ImageRecord.from_json(out, "output") == record
+    assert desk.account.launchers(omi) == {desk.account.other_id}
+    assert desk.account.tags(omi) == dict(Identity(spec).tags)
+
+
+def test_update_takes_down_the_digest_that_a_copy_has_found_of_its_disk(desk: Desk) -> None:
+    spec, disk = desk.account.spec(), "sha256:" + "5" * 64
+    omi = desk.account.register(spec.name, tags={**Identity(spec).tags, DISK: disk})
+    record = desk.record(spec, omi)
+    _, out, _ = desk.run("update", spec, record)
+    assert ImageRecord.from_json(out, "output") == record.model_copy(update={"disk": disk})
+    assert desk.account.tags(omi)[DISK] == disk
+
+
+def test_update_marks_an_image_that_is_missing_and_unmarks_it_when_it_is_there(desk: Desk) -> None:
+    spec = desk.account.spec()
+    code, out, err = desk.run("update", spec, desk.record(spec, "ami-0123abcd"))
+    assert code == 0, err
+    marked = ImageRecord.from_json(out, "standard output")
+    assert marked.missing == datetime.now(UTC).date()
+    assert "the next update forgets it" in err
+    own = desk.own_image(spec)
+    _, out, _ = desk.run("update", spec, own.model_copy(update={"missing": marked.missing}))
+    assert ImageRecord.from_json(out, "standard output").missing is None
+
+
+def test_delete_of_a_record_that_is_marked_missing_calls_no_delete(desk: Desk) -> None:
+    spec = desk.account.spec()
+    own = desk.own_image(spec)
+    record = own.model_copy(update={"missing": datetime.now(UTC).date()})
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0
+    assert "forgotten, nothing is deleted" in err
+    assert desk.account.left() == {"image": [own.omi]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "is none that Pulumi runs"),
+        (["bild"], 2, "'bild'"),
+        (["delete"], 8, "standard input: cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line(desk: Desk, arguments: list[str], code: int, said: str) -> None:
+    desk.monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"format": 9})))
+    assert main(arguments) == code
+    err = desk.capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith("error: ")
+    assert said in err
+
+
+def test_without_a_record_nothing_is_deleted(desk: Desk) -> None:
+    code, _, err = desk.run("delete", desk.account.spec(), None)
+    assert code == 8
+    assert "PULUMI_COMMAND_STDOUT: is empty" in err
+
+
+@pytest.mark.parametrize("command", ["build", "supervise", "update", "delete", "adopt"])
+def test_a_command_of_pulumis_does_not_wait_for_a_person_to_type_its_input(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    assert main([command]) == 2
+    assert "standard input: is a terminal; Pulumi runs this command" in capsys.readouterr().err
+
+
+def test_a_shell_in_the_projects_folder_runs_the_words_that_state_holds(account: Account, tmp_path: Path) -> None:
+    spec = account.spec(releases_dir=str(tmp_path))
+    omi = account.register(spec.name, tags=dict(Identity(spec).tags))
+    record = make_record(name=spec.name, omi=omi, snapshots=(), account=account.id)
+    command = StoredCommand.of("build", spec)
+    done = subprocess.run(
+        ["sh", "-c", command.delete],
+        cwd=Path(__file__).resolve().parents[3], input=command.stdin, capture_output=True, text=True, timeout=60,
+        check=False,
+        env={
+            **os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PULUMI_COMMAND_STDOUT": record.to_json(),
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"deregistered {omi}" in done.stderr
+    assert account.left() == {}

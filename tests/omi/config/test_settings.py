@@ -1,0 +1,92 @@
+"""The stack's own word on who may launch its images, and how long stages last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from omi.config.settings import Settings
+from omi.profile.model import Access
+from omi.support.errors import SettingsError
+
+
+class Source:
+    """A stack's configuration as Pulumi hands it over."""
+
+    def __init__(self, **values: Any) -> None:
+        self._values: dict[str, Any] = {"region": "eu-west-2", **values}
+
+    def keys(self) -> list[str]:
+        return list(self._values)
+
+    def get(self, key: str) -> str | None:
+        return self._values.get(key)
+
+    def get_object(self, key: str) -> Any:
+        return self._values.get(key)
+
+
+@pytest.mark.parametrize(
+    ("told", "means"),
+    [
+        ("private", Access()),
+        ("public", Access(public=True)),
+        ([], Access()),
+        (["222222222222", "012345678901", "222222222222"], Access(accounts=("012345678901", "222222222222"))),
+        ([222222222222], Access(accounts=("222222222222",))),
+    ],
+)
+def test_access_is_private_public_or_a_list(told: Any, means: Access) -> None:
+    assert Settings.load(Source(access=told)).access == means
+
+
+def test_without_it_the_profile_decides() -> None:
+    assert Settings.load(Source()).access is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "publik",
+        "",
+        "222222222222",
+        222222222222,
+        ["12"],
+        ["everyone"],
+        ["²22222222222"],
+        [None],
+        {"public": True},
+        True,
+    ],
+)
+def test_anything_else_is_one_line(wrong: Any) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(Source(access=wrong))
+    assert str(raised.value) == (
+        f"stack config: access: {wrong!r} is not allowed; "
+        "allowed: private, public, or a list of account ids: 12 digits each, quoted"
+    )
+
+
+def test_each_stage_has_its_days_and_what_is_not_said_keeps_its_default() -> None:
+    stages = Settings.load(Source(retention={"stages": {"shared": {"private_days": 7}}})).retention.stages
+    assert (stages.shared.deprecated_days, stages.shared.private_days) == (30, 7)
+    assert (stages.private.deprecated_days, stages.private.private_days) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"shared": {"private_days": -1}}, "retention.stages.shared.private_days: -1 is not allowed: "),
+        ({"shared": {"deprecated_days": 999999}}, "retention.stages.shared.deprecated_days: 999999 is not allowed: "),
+        ({"shared": {"grace": 3}}, "retention.stages.shared.grace: unknown setting"),
+        ({"public": {}}, "retention.stages.public: unknown setting"),
+        ("slow", "retention.stages: 'slow' is not allowed; allowed: a map of private, shared"),
+    ],
+)
+def test_wrong_days_are_one_line(wrong: Any, says: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(Source(retention={"stages": wrong}))
+    assert str(raised.value).startswith(f"stack config: {says}")
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,247 @@
+"""The exports name every image after its build and none after its prune; the same state gives the same bytes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omi.config.settings import Settings
+from omi.profile.model import Build
+from omi.publish import export_ledger, forget, forget_unheld, record, unheld_lines
+from omi.publish.entry import from_yaml
+from omi.publish.readme import render_readme
+from omi.publish.store import LOCK
+from omi.state.image import ImageRecord, ImageSpec
+from omi.state.ledger import Ledger, LedgerImage, StoredCommand
+from omi.support.errors import InputError, StateError, ToolError
+from tests.omi.examples import EXAMPLES
+from tests.omi.specs import make_access, make_record, make_spec
+
+Pair = tuple[ImageSpec, ImageRecord]
+
+
+def image(
+    folder: Path,
+    build: str = "v3_23-x86_64",
+    release: str = "3.23.6",
+    revision: int = 0,
+    region: str = "eu-west-2",
+    prefix: str = "alpine-",
+) -> Pair:
+    target = Build(profile="alpine", name=build, version=release.rpartition(".")[0], prefix=prefix)
+    spec = make_spec(
+        name=target.image_name(release, revision), release=release,
+        revision=revision, digest=f"sha256:{0:064x}", end_of_life=date(2027, 11, 1), build=target,
+        cloud=make_access(region=region), releases_dir=str(folder),
+    )  # fmt: skip
+    number = abs(hash((build, release, revision, region))) % 16**8
+    return spec, make_record(
+        name=spec.name, omi=f"ami-{number:08x}", region=region,
+        created=datetime(2026, 11, 23, tzinfo=UTC) + timedelta(minutes=revision),
+    )  # fmt: skip
+
+
+def ledger_of(*pairs: Pair) -> Ledger:
+    """A state that holds these images."""
+    return Ledger.of(LedgerImage(spec.run, spec, made, StoredCommand.of("build", spec)) for spec, made in pairs)
+
+
+def stack_of(folder: Path) -> Settings:
+    """The settings of a stack that writes into this folder."""
+    return Settings(profile="alpine", region="eu-west-2", releases_dir=str(folder))
+
+
+def texts_in(folder: Path) -> dict[str, bytes]:
+    """Every file below the folder, with its content."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+FILES = ("alpine.yaml", "alpine.json", "alpine.atom.xml", "feed.schema.json", "README.md")
+
+
+def listed(folder: Path) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+    tree: dict[str, dict[str, dict[str, dict[str, object]]]] = yaml.safe_load((folder / "alpine.yaml").read_text())
+    return tree
+
+
+def test_a_built_image_is_named_with_all_that_the_old_tool_told(tmp_path: Path) -> None:
+    spec, made = image(tmp_path)
+    record(spec, made)
+    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    assert entry == {
+        "description": "Alpine Linux 3.23.6 x86_64 r0",
+        "profile": "alpine",
+        "profile_build": "v3_23-x86_64",
+        "version": "3.23",
+        "release": "3.23.6",
+        "arch": "x86_64",
+        "revision": "r0",
+        "creation_date": "2026-11-23T00:00:00Z",
+        "build_time": 1795392000,
+        "end_of_life": "2027-11-01",
+        "artifacts": {"eu-west-2": made.omi},
+        "boot_modes": ["legacy"],
+        "firmware": "bios",
+        "bootstrap": "tiny-cloud",
+        "digest": f"sha256:{0:064x}",
+        "volume_size": 1,
+        "verified": ["eu-west-2"],
+    }
+    assert made.omi in (tmp_path / "README.md").read_text()
+
+
+def test_what_was_measured_of_an_image_is_named_and_read_back(tmp_path: Path) -> None:
+    spec, made = image(tmp_path)
+    measured = {"used_bytes": 95, "trimmed_bytes": 147, "installed_bytes": 83, "boot_seconds": 20}
+    record(spec, made.model_copy(update=measured))
+    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    assert {name: entry[name] for name in measured} == measured
+    record(*image(tmp_path, revision=1))  # reads the file and writes all of it again
+    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    assert {name: entry[name] for name in measured} == measured
+
+
+def test_a_pruned_image_is_named_no_more_and_forgetting_twice_is_fine(tmp_path: Path) -> None:
+    old, new = image(tmp_path, revision=0), image(tmp_path, revision=1)
+    for pair in (old, new):
+        record(*pair)
+    forget(*old)
+    forget(*old)
+    assert list(listed(tmp_path)["v3_23-x86_64"]["3.23.6"]) == ["alpine-3.23.6-x86_64-r1"]
+    assert old[1].omi not in (tmp_path / "README.md").read_text()
+
+
+def test_forgetting_where_the_folder_is_gone_does_nothing(tmp_path: Path) -> None:
+    forget(*image(tmp_path / "gone"))
+    assert not (tmp_path / "gone").exists()
+
+
+def test_releases_come_newest_first_by_number(tmp_path: Path) -> None:
+    for release in ("3.9.12", "3.11.9", "3.11.12"):
+        record(*image(tmp_path, release=release))
+    assert list(listed(tmp_path)["v3_23-x86_64"]) == ["3.11.12", "3.11.9", "3.9.12"]
+    readme = (tmp_path / "README.md").read_text()
+    assert readme.index("3.11.12") < readme.index("3.11.9") < readme.index("3.9.12")
+
+
+@settings(deadline=None, max_examples=EXAMPLES // 4)  # it writes files, which takes as long as it takes
+@given(st.permutations([("a", 0), ("a", 1), ("a", 10), ("b", 0)]), st.sets(st.integers(0, 3)))
+def test_the_ledger_gives_the_same_bytes_as_the_builds_and_prunes_that_led_to_it(
+    tmp_path_factory: pytest.TempPathFactory, order: list[tuple[str, int]], pruned: set[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("one")
+    built = [image(folder, build=build, revision=revision, prefix=f"{build}-") for build, revision in order]
+    for pair in built:
+        record(*pair)
+    for index in pruned:
+        forget(*built[index])
+    other = tmp_path_factory.mktemp("two")
+    kept = [pair for index, pair in enumerate(built) if index not in pruned]
+    export_ledger(stack_of(other), ledger_of(*kept))
+    if not kept:
+        assert not list(other.iterdir())
+        return
+    for name in FILES:
+        assert (folder / name).read_bytes() == (other / name).read_bytes()
+
+
+def test_a_ledger_that_lacks_images_changes_no_file(tmp_path: Path) -> None:
+    old, new = image(tmp_path), image(tmp_path, revision=1)
+    for pair in (old, new):
+        record(*pair)
+    before = texts_in(tmp_path)
+    for state in (ledger_of(), ledger_of(new)):
+        assert export_ledger(stack_of(tmp_path), state) == []
+        assert texts_in(tmp_path) == before
+
+
+def test_images_that_state_lacks_are_named_in_a_line_and_forgotten_by_name_alone(tmp_path: Path) -> None:
+    old, new, elsewhere = image(tmp_path), image(tmp_path, revision=1), image(tmp_path, region="us-east-2")
+    for pair in (old, new, elsewhere):
+        record(*pair)
+    stack, state = stack_of(tmp_path), ledger_of(new)
+    (line,) = unheld_lines(stack, state)
+    assert line.startswith(f"{tmp_path}: stays as it is on alpine-3.23.6-x86_64-r0, which the stack's state lacks; ")
+    assert unheld_lines(stack, ledger_of(old, new)) == []
+    before = texts_in(tmp_path)
+    with pytest.raises(InputError, match=r"--forget alpine-3\.23\.6-x86_64-r1: .*: alpine-3\.23\.6-x86_64-r0$"):
+        forget_unheld(stack, state, [new[0].name])
+    assert texts_in(tmp_path) == before
+    assert forget_unheld(stack, state, [old[0].name]) == []
+    assert unheld_lines(stack, state) == []
+    told = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]
+    assert told[old[0].name]["artifacts"] == {"us-east-2": elsewhere[1].omi}  # another stack's
+    assert new[0].name in told
+
+
+def test_a_record_that_knows_less_of_an_omi_takes_nothing_out_that_was_known_of_it(tmp_path: Path) -> None:
+    spec, made = image(tmp_path)
+    record(spec, made.model_copy(update={"used_bytes": 95, "boot_seconds": 20}))
+    before = texts_in(tmp_path)
+    record(spec, made.model_copy(update={"verified": False}))
+    assert texts_in(tmp_path) == before
+    record(spec, made.model_copy(update={"omi": "ami-0000beef", "verified": False}))  # another image of that name
+    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    assert "used_bytes" not in entry
+    assert entry["verified"] == []
+
+
+def _record_one(folder: Path, revision: int) -> None:
+    record(*image(folder, revision=revision))
+
+
+def test_builds_that_end_at_the_same_time_are_all_named(tmp_path: Path) -> None:
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])  # once for all: the imports are dear
+    makers = [processes.Process(target=_record_one, args=(tmp_path, revision)) for revision in range(6)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join(60)
+    assert len(listed(tmp_path)["v3_23-x86_64"]["3.23.6"]) == len(makers)
+    assert {path.name for path in tmp_path.iterdir()} == {LOCK, *FILES}
+
+
+def test_a_file_that_is_something_else_is_refused_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "alpine.yaml").write_text("- just\n- a list\n")
+    with pytest.raises(StateError, match=r"alpine\.yaml.*python -m omi releases"):
+        record(*image(tmp_path))
+    assert (tmp_path / "alpine.yaml").read_text() == "- just\n- a list\n"
+
+
+def test_a_file_with_what_no_image_has_is_refused_with_the_cure(tmp_path: Path) -> None:
+    record(*image(tmp_path))
+    text = (tmp_path / "alpine.yaml").read_text().replace("2027-11-01", "soon")
+    (tmp_path / "alpine.yaml").write_text(text)
+    with pytest.raises(StateError, match=r"alpine\.yaml.*python -m omi releases"):
+        record(*image(tmp_path, revision=1))
+
+
+def test_the_first_region_tells_what_was_measured_whichever_stack_wrote_last(tmp_path: Path) -> None:
+    (spec, made), there = image(tmp_path), image(tmp_path, region="us-east-2")
+    here = spec, made.model_copy(update={"used_bytes": 95})
+    for pairs in ([here, there], [there, here]):
+        for pair in pairs:
+            record(*pair)
+        texts = {name: (tmp_path / name).read_bytes() for name in FILES}
+        record(*there)
+        assert {name: (tmp_path / name).read_bytes() for name in FILES} == texts
+        assert listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]["used_bytes"] == 95
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ToolError, match="cannot write the releases"):
+        record(*image(tmp_path / "file" / "releases"))
+
+
+def test_the_readme_in_the_repository_is_what_the_program_writes() -> None:
+    folder = Path(__file__).resolve().parents[3] / "releases"
+    listed = {path.stem: from_yaml(path.read_text(), str(path)) for path in folder.glob("*.yaml")}
+    assert (folder / "README.md").read_text() == render_readme(listed)
