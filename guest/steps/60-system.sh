@@ -10,6 +10,7 @@ set_up_system() {
 	put_file interfaces 644 /etc/network/interfaces
 	if [ -f "$ROOT/etc/dhcpcd.conf" ]; then
 		cat "$GUEST/files/dhcpcd.conf" >> "$ROOT/etc/dhcpcd.conf"
+		put_file dhcpcd-exit-hook.sh 644 /etc/dhcpcd.exit-hook
 	fi
 	put_file openrc.sh 644 /etc/rc.conf.d/omi.conf
 	for level in sysinit boot default shutdown; do mkdir -p "$ROOT/etc/runlevels/$level"; done

@@ -25,6 +25,7 @@ OURS: tuple[tuple[str, str], ...] = (
     ),
     ("etc/default/grub", "no wait at the menu; the profile's `kernel_options` and `kernel_modules`"),
     ("etc/dhcpcd.conf", "appended: IPv4 only, no probe for duplicate addresses, no random delay, time servers"),
+    ("etc/dhcpcd.exit-hook", "gives the interface the MTU of DHCP, which dhcpcd gives to its routes alone"),
     ("etc/doas.d/wheel.conf", "the group wheel becomes root; the profile's `privileges`"),
     ("etc/fstab", "the image's filesystems by UUID"),
     ("etc/group", "the user is in the group wheel"),
