@@ -9,7 +9,7 @@ from datetime import date
 from omi.config.settings import Level, Retention
 from omi.plan import PlannedImage, make_plan
 from omi.plan.report import render_table
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.account import AccountImage, AccountView
 from omi.state.image import BuildVm
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
@@ -21,7 +21,7 @@ LIMIT = 1.0
 RETENTION = Retention(revision=Level(), release=Level(keep=3), end_of_life=Level(), allow_mass_prune=("all",))
 
 
-def held(build: Build, release: str, revision: int) -> LedgerImage:
+def held(build: Target, release: str, revision: int) -> LedgerImage:
     planned = PlannedImage(build, release, revision, "sha256:one")
     spec = planned.to_spec(OWNER, make_access(), BuildVm(), "releases")
     record = make_record(name=planned.name, omi=f"ami-{planned.name}")
@@ -31,7 +31,7 @@ def held(build: Build, release: str, revision: int) -> LedgerImage:
 def measure(count: int, builds: int) -> float:
     """CPU seconds (the planner waits for nothing) for a plan and its table, with all levels and an account."""
     made = [
-        Build(profile="bench", name=f"b{number}", version=f"3.{number}", prefix=f"b{number}-")
+        Target(profile="bench", name=f"b{number}", version=f"3.{number}", prefix=f"b{number}-")
         for number in range(builds)
     ]
     images = [held(made[n % builds], f"3.{n % builds}.{n // builds // 20}", n // builds % 20) for n in range(count)]

@@ -10,7 +10,7 @@ from omi.cli.stack import parser_of, read_stack
 from omi.config.settings import Adoption, Settings
 from omi.config.stack import add_to_list
 from omi.plan.survey import Survey, survey_stack
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.publish.old import OldImage, read_old_releases
 from omi.state.account import AccountImage
 from omi.state.ledger import Ledger
@@ -88,7 +88,7 @@ def judge(old: Sequence[OldImage], settings: Settings, region: str, ledger: Ledg
             yield Row(image, omi, name, f"adopt: {whose(there, seen)}", entry)
 
 
-def _build_for(image: OldImage, builds: Sequence[Build]) -> Build | None:
+def _build_for(image: OldImage, builds: Sequence[Target]) -> Target | None:
     """The build of the same name, else the only one of the image's version and arch."""
     fitting = [build for build in builds if (build.version, build.arch) == (version_of(image.release), image.arch)]
     by_name = [build for build in fitting if build.name == image.build]

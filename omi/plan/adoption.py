@@ -10,7 +10,7 @@ from omi.config.settings import Adoption, Settings
 from omi.plan import Action, Plan, PlannedImage, Step
 from omi.plan.planner import Digest
 from omi.plan.survey import Survey
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.account import AccountImage
 from omi.state.image import ImageRecord
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
@@ -46,7 +46,13 @@ def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) 
 
 
 def _as_held(
-    settings: Settings, region: Region, seen: Survey, build: Build, entry: Adoption, image: AccountImage, digest: Digest
+    settings: Settings,
+    region: Region,
+    seen: Survey,
+    build: Target,
+    entry: Adoption,
+    image: AccountImage,
+    digest: Digest,
 ) -> LedgerImage:
     resource = region.resource_of(entry.name)
     planned = PlannedImage(

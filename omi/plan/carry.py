@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from omi.plan.model import Action, Plan, PlannedImage, Step
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.image import CloudAccess
 from omi.state.ledger import LedgerImage
 
@@ -32,7 +32,7 @@ def sources_of(home: Plan) -> Mapping[str, Source]:
     return found
 
 
-def pinned(builds: Sequence[Build], sources: Mapping[str, Source]) -> list[Build]:
+def pinned(builds: Sequence[Target], sources: Mapping[str, Source]) -> list[Target]:
     """The builds, each asking for the very image that the home Region has."""
     return [
         build.model_copy(update={"release": source.release, "revision": source.revision})
@@ -42,14 +42,16 @@ def pinned(builds: Sequence[Build], sources: Mapping[str, Source]) -> list[Build
     ]
 
 
-def carried(plan: Plan, builds: Sequence[Build], sources: Mapping[str, Source], region: str, home: CloudAccess) -> Plan:
+def carried(
+    plan: Plan, builds: Sequence[Target], sources: Mapping[str, Source], region: str, home: CloudAccess
+) -> Plan:
     """The plan for `pinned` builds as one of carrying over, with what the profile itself says of the builds."""
     own = {build.name: build for build in builds}
     return replace(plan, steps=tuple(_carried(step, own, sources, region, home) for step in plan.steps))
 
 
 def _carried(
-    step: Step, own: Mapping[str, Build], sources: Mapping[str, Source], region: str, home: CloudAccess
+    step: Step, own: Mapping[str, Target], sources: Mapping[str, Source], region: str, home: CloudAccess
 ) -> Step:
     source, build = sources.get(step.build), own.get(step.build)
     if source is None or build is None:

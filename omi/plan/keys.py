@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.ledger import Ledger
 from omi.support.errors import ProfileError
 from omi.upstream.model import Upstream
@@ -16,11 +16,11 @@ from omi.upstream.model import Upstream
 class Trusted:
     """The builds with the keys that count (those dropped are in `dropped_keys`), and what a person should know."""
 
-    builds: tuple[Build, ...]
+    builds: tuple[Target, ...]
     warnings: tuple[str, ...] = ()
 
 
-def trust_keys(builds: Sequence[Build], upstream: Upstream, ledger: Ledger, today: date) -> Trusted:
+def trust_keys(builds: Sequence[Target], upstream: Upstream, ledger: Ledger, today: date) -> Trusted:
     """Drop each key that releases.json calls deprecated since a day that has come (`today` is in UTC).
 
     Where releases.json can't be had or names no such branch, what the ledger's images of the version were built
@@ -30,7 +30,7 @@ def trust_keys(builds: Sequence[Build], upstream: Upstream, ledger: Ledger, toda
     return Trusted(trusted, tuple(_warnings(trusted)))
 
 
-def require_key(build: Build) -> None:
+def require_key(build: Target) -> None:
     """ProfileError if no key is left that may sign what the build installs."""
     if not build.keys and build.dropped_keys:
         raise ProfileError(
@@ -40,7 +40,7 @@ def require_key(build: Build) -> None:
         )
 
 
-def _deprecated(build: Build, upstream: Upstream, ledger: Ledger, today: date) -> dict[str, date]:
+def _deprecated(build: Target, upstream: Upstream, ledger: Ledger, today: date) -> dict[str, date]:
     branch = upstream.branch(build.version)
     told = branch.deprecated_keys.get(build.arch, {}) if branch is not None else {}
     found = {name: day for name, day in told.items() if day <= today}
@@ -52,7 +52,7 @@ def _deprecated(build: Build, upstream: Upstream, ledger: Ledger, today: date) -
     return found
 
 
-def _without_deprecated(build: Build, deprecated: Mapping[str, date]) -> Build:
+def _without_deprecated(build: Target, deprecated: Mapping[str, date]) -> Target:
     dropped = {name: deprecated[name] for name in sorted(build.keys) if name in deprecated}
     if not dropped:
         return build
@@ -60,7 +60,7 @@ def _without_deprecated(build: Build, deprecated: Mapping[str, date]) -> Build:
     return build.model_copy(update={"keys": kept, "dropped_keys": dropped})
 
 
-def _warnings(builds: Iterable[Build]) -> Iterable[str]:
+def _warnings(builds: Iterable[Target]) -> Iterable[str]:
     found: dict[tuple[str, date], list[str]] = {}
     for build in builds:
         for dropped in build.dropped_keys.items():

@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from omi.plan.memory import Memory
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.account import AccountImage
 from omi.state.image import BuildVm, CloudAccess, ImageSpec, Recipe
 from omi.state.ledger import LedgerImage
@@ -64,7 +64,7 @@ class Change:
 class PlannedImage:
     """An image that the ledger doesn't hold yet."""
 
-    build: Build
+    build: Target
     release: str
     revision: int
     digest: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.ledger import LedgerImage
 from omi.support.version import EDGE, is_package_version, package_key
 from omi.upstream.offer import Offer
@@ -26,7 +26,7 @@ class NewerPackage:
         return f"{self.name} {self.installed} → {self.offered}"
 
 
-def countable(offer: Offer | None, build: Build, release: str) -> Offer | None:
+def countable(offer: Offer | None, build: Target, release: str) -> Offer | None:
     """The offer, if an image of this release would be made from it.
 
     A mirror's index follows the newest release, so it says nothing of an image that is pinned to an earlier one or

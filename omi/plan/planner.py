@@ -18,7 +18,7 @@ from omi.plan.retention import Verdict, verdicts
 from omi.plan.settle import Settler
 from omi.plan.stages import told, withdraw
 from omi.plan.wanted import Request, Wish, wish
-from omi.profile.model import Access, Build
+from omi.profile.model import Access, Target
 from omi.state.account import AccountView
 from omi.state.image import CloudAccess
 from omi.state.ledger import Ledger, LedgerImage
@@ -30,12 +30,12 @@ from omi.upstream.model import Upstream
 from omi.upstream.offer import Offer
 
 _NOTHING = Memory()
-Digest = Callable[[Build, str], str]
+Digest = Callable[[Target, str], str]
 """The digest of everything that decides the content of a build's image of a release, but its packages' versions."""
 
 
 def make_plan(
-    builds: Sequence[Build],
+    builds: Sequence[Target],
     upstream: Upstream,
     ledger: Ledger,
     retention: Retention,
@@ -151,7 +151,7 @@ class _Planner:
         """Whether this run is about the build at all."""
         return not self._only or build in self._only
 
-    def live(self, build: Build) -> _Outcome:
+    def live(self, build: Target) -> _Outcome:
         """The steps of a build that the profile names."""
         held = self._held.get((build.profile, build.name), [])
         images = [image for image in held if not self._is_missing(image)]
@@ -189,7 +189,7 @@ class _Planner:
         return self._withdrawn(image, image.spec.access, verdict.reason, "end of life" if past else "removed", verdict)
 
     def _wanted_release(
-        self, build: Build, last_day: date | None, has_images: bool
+        self, build: Target, last_day: date | None, has_images: bool
     ) -> tuple[str | None, tuple[str, ...]]:
         if last_day is not None and self._today > last_day:
             note = f"{build.name}: version {build.version} is past its end of life ({last_day}): no new images"
@@ -203,7 +203,7 @@ class _Planner:
         return current.release, (current.warning,) if current.warning else ()
 
     def _kept_or_pruned(
-        self, build: Build, images: Sequence[LedgerImage], outcome: Wish, last_day: date | None
+        self, build: Target, images: Sequence[LedgerImage], outcome: Wish, last_day: date | None
     ) -> Iterator[Step]:
         found = verdicts(
             images,
@@ -223,7 +223,7 @@ class _Planner:
             reason, why = self._idle_reason(image, newest, last_day), self._why(image, newest, build, last_day)
             yield self._withdrawn(image, build.access, reason, why, verdict)
 
-    def _why(self, image: LedgerImage, newest: LedgerImage | None, build: Build, last_day: date | None) -> Why | None:
+    def _why(self, image: LedgerImage, newest: LedgerImage | None, build: Target, last_day: date | None) -> Why | None:
         """What speaks against an image that isn't current."""
         day = self._support_of(build, last_day)(image)
         if day is not None and self._today > day:
@@ -279,12 +279,12 @@ class _Planner:
             return step
         return replace(step, changes=share_of_new(image.build.access, self._owner, self._said_by))
 
-    def needless(self, builds: Iterable[Build]) -> Iterator[str]:
+    def needless(self, builds: Iterable[Target]) -> Iterator[str]:
         """The own account needs no permission; one profile may serve stacks of several accounts, so it is no error."""
         if any(self._owner in build.access.accounts for build in builds):
             yield f"{self._said_by} names {self._owner}, which is this account itself: it may launch its images anyway"
 
-    def _support_of(self, build: Build, last_day: date | None) -> Callable[[LedgerImage], date | None]:
+    def _support_of(self, build: Target, last_day: date | None) -> Callable[[LedgerImage], date | None]:
         def of_image(image: LedgerImage) -> date | None:
             if image.version == build.version and last_day is not None:
                 return last_day

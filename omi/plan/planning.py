@@ -16,7 +16,7 @@ from omi.plan.keys import trust_keys
 from omi.plan.recovery import as_recovered, lost_images, warnings_of
 from omi.plan.survey import Survey
 from omi.profile.digest import image_digest
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.ledger import Ledger, LedgerImage
 from omi.support.places import GUEST, TEMPLATE
 
@@ -121,5 +121,5 @@ def _placed(step: Step, region: Region) -> Step:
     return replace(step, image=replace(step.image, region=region.name, resource=named))
 
 
-def _digest(build: Build, release: str) -> str:
+def _digest(build: Target, release: str) -> str:
     return image_digest(build, release, GUEST, TEMPLATE)

@@ -19,7 +19,7 @@ from omi.plan.keys import trust_keys
 from omi.plan.memory import Memory
 from omi.profile.discover import expand_discovered
 from omi.profile.load import Profile, load_profile
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.account import AccountView
 from omi.state.ledger import Ledger
 from omi.state.owner import Owner
@@ -111,7 +111,7 @@ def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today:
     return found, replace(upstream, warnings=(*upstream.warnings, *sorted(told)))
 
 
-def _offers(settings: Settings, builds: Sequence[Build]) -> tuple[Mapping[str, Offer], tuple[str, ...]]:
+def _offers(settings: Settings, builds: Sequence[Target]) -> tuple[Mapping[str, Offer], tuple[str, ...]]:
     asking = [
         build
         for build in builds

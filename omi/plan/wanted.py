@@ -11,7 +11,7 @@ from omi.plan.external import holding
 from omi.plan.model import Action, PlannedImage, Step
 from omi.plan.packages import named, newer_packages, tried_next
 from omi.profile.content import content
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.account import AccountImage, AccountView
 from omi.state.ledger import LedgerImage
 from omi.support.version import release_key
@@ -35,7 +35,7 @@ class Wish:
 class Request:
     """What decides it: the build, its release, and the images of it that the ledger holds and the account still has."""
 
-    build: Build
+    build: Target
     release: str
     end_of_life: date | None
     images: Sequence[LedgerImage]
@@ -45,7 +45,7 @@ class Request:
     taken: Collection[str]
     """OMI names that the ledger holds, of whatever build, so that no second resource may have them."""
     account: AccountView
-    content_digest: Callable[[Build, str], str]
+    content_digest: Callable[[Target, str], str]
     offer: Offer | None = None
     """What the build's repositories offer, where that counts and is known."""
 
@@ -165,7 +165,7 @@ def _is_of_release(image: LedgerImage, request: Request) -> bool:
     return image.release == request.release and image.version == request.build.version
 
 
-def _is_anothers(image: LedgerImage, build: Build) -> bool:
+def _is_anothers(image: LedgerImage, build: Target) -> bool:
     """Whether it is an external OMI of a name that the build no longer asks for, since it is to have its own."""
     if image.spec.recipe is None or not image.record.adopted:
         return False
@@ -197,7 +197,7 @@ def _changes(request: Request, newest: LedgerImage) -> str:
     return "; ".join([*content, *filter(None, [named(newer_packages(newest, request.offer))])])
 
 
-def changed_content(before: Build, after: Build) -> str:
+def changed_content(before: Target, after: Target) -> str:
     """What of the profile differs, and which of its keys upstream has given up since.
 
     Where nothing does, it must be the files that all builds have in common.
@@ -215,7 +215,7 @@ def changed_content(before: Build, after: Build) -> str:
     return ", ".join(said) or "guest files or template changed"
 
 
-def _difference(key: str, old: object, new: object, after: Build) -> str:
+def _difference(key: str, old: object, new: object, after: Target) -> str:
     """The key, with the entries that came (+), went (-) or changed where they are few."""
     if key == "setup_script":
         entries = [after.setup_script] if after.setup_script else []

@@ -3,6 +3,6 @@
 from omi.profile.content import content
 from omi.profile.discover import expand_discovered
 from omi.profile.load import Profile, load_profile
-from omi.profile.model import Access, Build, Discover, SetupFile
+from omi.profile.model import Access, Discover, SetupFile, Target
 
-__all__ = ["Access", "Build", "Discover", "Profile", "SetupFile", "content", "expand_discovered", "load_profile"]
+__all__ = ["Access", "Discover", "Profile", "SetupFile", "Target", "content", "expand_discovered", "load_profile"]

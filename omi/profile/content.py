@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.profile.resolve import essential_packages
 
 ALPINE_CDN = "https://dl-cdn.alpinelinux.org/alpine"
@@ -15,7 +15,7 @@ HOSTNAME = "alpine"
 """Until the metadata service tells another."""
 
 
-def content(build: Build) -> dict[str, Any]:
+def content(build: Target) -> dict[str, Any]:
     """Canonical, JSON-able, order-free: what ends up inside the image.
 
     Left out is what names it or belongs to its surroundings: profile, build, prefix, suffix, description, access,
@@ -49,13 +49,13 @@ def content(build: Build) -> dict[str, Any]:
     }
 
 
-def _file(build: Build, path: str | None) -> dict[str, Any] | None:
+def _file(build: Target, path: str | None) -> dict[str, Any] | None:
     """A setup file as it was; None where there is none, or where nobody knows any more."""
     found = build.setup_files.get(path) if path else None
     return found.model_dump() if found else None
 
 
-def package_lines(build: Build) -> list[str]:
+def package_lines(build: Target) -> list[str]:
     """What apk is told to install, sorted: `nginx`, `openssl~3.5`, `foot@testing`."""
     wanted: dict[str, bool | str] = {**dict.fromkeys(essential_packages(build), True), **build.packages}
     return sorted(_tagged(name, value) if isinstance(value, str) else name for name, value in wanted.items())
@@ -67,7 +67,7 @@ def _tagged(name: str, tag: str) -> str:
     return f"{bare}@{tag}{name[len(bare) :]}"
 
 
-def repository_lines(build: Build) -> list[str]:
+def repository_lines(build: Target) -> list[str]:
     """The image's /etc/apk/repositories, sorted by URL: plain, `@tag URL`, or a comment."""
     return [repository_line(url, value) for url, value in sorted(build.repos.items())]
 
@@ -79,7 +79,7 @@ def repository_line(url: str, value: bool | str) -> str:
     return url if value else f"#{url}"
 
 
-def install_repositories(build: Build, mirror: str) -> dict[str, bool | str]:
+def install_repositories(build: Target, mirror: str) -> dict[str, bool | str]:
     """Where packages come from while building, sorted as apk is told: URL to true or to the repository's tag.
 
     `mirror` stands in for Alpine's CDN. Repositories that the image only keeps as a comment are left out.

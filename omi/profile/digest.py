@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from omi.profile.content import content
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.support.errors import InputError
 
 _FORMAT = 1
 
 
-def image_digest(build: Build, release: str, guest_dir: Path, template: Path) -> str:
+def image_digest(build: Target, release: str, guest_dir: Path, template: Path) -> str:
     """`sha256:` and 64 hex digits over the build's content, the release, the guest's files and the Packer template.
 
     How the profile's YAML is written (comments, key order, white space) doesn't show in it, nor do the names of

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from omi.profile.layers import Layers
 from omi.profile.load import Profile, image_names
-from omi.profile.model import Build, Discover
+from omi.profile.model import Discover, Target
 from omi.profile.resolve import resolve
 from omi.profile.tree import Leaf, Table
 from omi.support.version import version_key
@@ -39,7 +39,7 @@ def _wanted(discover: Discover, supported: Iterable[str]) -> list[str]:
     return sorted(versions, key=version_key) + (["edge"] if discover.edge is not None else [])
 
 
-def _discovered(layers: Layers, version: str, arch: str) -> Build:
+def _discovered(layers: Layers, version: str, arch: str) -> Target:
     name = f"{'edge' if version == 'edge' else 'v' + version.replace('.', '_')}-{arch}"
     source = layers.target.source
     own = {key: Leaf(value, value, source) for key, value in (("version", version), ("arch", arch))}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from omi.profile.check import check, nearest
 from omi.profile.layers import Branch, Layers
-from omi.profile.model import Build, Discover, SetupFile
+from omi.profile.model import Discover, SetupFile, Target
 from omi.profile.resolve import resolve
 from omi.profile.schema import ArchFile, BaseFile, TargetFile, VersionFile
 from omi.profile.signing import read_public_key
@@ -28,7 +28,7 @@ class Profile:
     """A target profile: its builds, and what it takes to add builds for the branches upstream supports."""
 
     name: str
-    builds: tuple[Build, ...]
+    builds: tuple[Target, ...]
     """Sorted by name."""
     discover: Discover | None = None
     layers: Layers | None = field(default=None, compare=False, repr=False)
@@ -127,13 +127,13 @@ class _ImageNames(NamedTuple):
     suffix: str
 
 
-def image_names(build: Build) -> _ImageNames:
+def image_names(build: Target) -> _ImageNames:
     """Equal for two builds whose OMIs would have the same names."""
     return _ImageNames(build.prefix, build.version, build.release, build.arch, build.suffix)
 
 
-def _check_distinct(builds: tuple[Build, ...], inline: dict[str, Table]) -> None:
-    seen: dict[_ImageNames, Build] = {}
+def _check_distinct(builds: tuple[Target, ...], inline: dict[str, Table]) -> None:
+    seen: dict[_ImageNames, Target] = {}
     for build in builds:
         first = seen.setdefault(image_names(build), build)
         if first is not build:

@@ -75,7 +75,7 @@ class Discover(_Model):
     """How many images of edge to keep; None means that edge isn't built."""
 
 
-class Build(_Model):
+class Target(_Model):
     """One target of a profile, fully resolved: everything that decides what its images are."""
 
     profile: str

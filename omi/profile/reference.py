@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.profile.schema import AccessKeys, BuildKeys, CommonKeys, DiscoverKeys, Layer, Rule, TargetFile, VersionFile
 
 _SECTIONS: tuple[tuple[str, str, type[Layer]], ...] = (
@@ -95,7 +95,7 @@ def _default(key: str, field: FieldInfo) -> str:
         return "required"
     if field.default is not None:
         return _code(str(field.default).replace("'", ""))
-    built = Build.model_fields.get(key)
+    built = Target.model_fields.get(key)
     value = built.default if built is not None and not built.is_required() else None
     return _code(str(value)) if isinstance(value, str | int) and value != "" else "none"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from omi.profile.layers import Layers
 from omi.profile.merge import kept, merge_tables
-from omi.profile.model import Access, Build, Firmware, Runlevel, SetupFile
+from omi.profile.model import Access, Firmware, Runlevel, SetupFile, Target
 from omi.profile.schema import COMMENTED, OMI_CHARACTERS
 from omi.profile.tree import Leaf, Node, Source, Table
 from omi.support.version import EDGE, version_key, version_of
@@ -40,7 +40,7 @@ TIME_SERVICES = ("ntpd", "chronyd")
 """Those that `ntp_servers` are written for: busybox's and chrony's."""
 
 
-def resolve(layers: Layers, name: str, entry: Table, *, discovered: bool = False) -> Build:
+def resolve(layers: Layers, name: str, entry: Table, *, discovered: bool = False) -> Target:
     """The build `name`, whose own keys are `entry`; raises ProfileError naming the file that holds the wrong value.
 
     A discovered build may be of a version that has no core profile yet.
@@ -56,7 +56,7 @@ def resolve(layers: Layers, name: str, entry: Table, *, discovered: bool = False
     merged = merge_tables([layers.bases[branch.base], branch.table, layers.archs[arch], own])
     values: dict[str, Any] = {key: _text(merged, key) for key in _SCALARS if _text(merged, key) is not None}
     values |= {key: tuple(_kept(merged, key)) for key in _SWITCHED}
-    build = Build(
+    build = Target(
         profile=layers.profile,
         name=name,
         version=version,
@@ -151,7 +151,7 @@ def _setup(merged: Table, layers: Layers) -> dict[str, Any]:
     return {"setup_script": script, "setup_copy": copies, "tests": tests, "setup_files": files}
 
 
-def _check_release(build: Build, own: Table) -> None:
+def _check_release(build: Target, own: Table) -> None:
     node = own.get("release")
     if build.release is None or node is None:
         return
@@ -160,7 +160,7 @@ def _check_release(build: Build, own: Table) -> None:
         raise node.source.error("release", f"{build.release} is no release of {build.version} ({build.name}): {wanted}")
 
 
-def _check_name(build: Build, merged: Table, source: Source) -> None:
+def _check_name(build: Target, merged: Table, source: Source) -> None:
     longest = build.release or (f"{EDGE}-20991231" if build.version == EDGE else f"{build.version}.99_rc9")
     name = build.image_name(longest, _LONGEST_REVISION if build.revision is None else build.revision)
     if OMI_NAME.fullmatch(name):
@@ -174,7 +174,7 @@ def _check_name(build: Build, merged: Table, source: Source) -> None:
     raise where.error(key, problem + " and space")
 
 
-def _check_packages(build: Build, merged: Table, source: Source) -> None:
+def _check_packages(build: Target, merged: Table, source: Source) -> None:
     tags = sorted({value for value in build.repos.values() if isinstance(value, str)})
     for name, node in _kept(merged, "packages").items():
         tag = _value(node)
@@ -196,7 +196,7 @@ def _check_packages(build: Build, merged: Table, source: Source) -> None:
             )
 
 
-def _check_services(build: Build, merged: Table) -> None:
+def _check_services(build: Target, merged: Table) -> None:
     """Settings that a service puts into effect are of no use without it."""
     wanted = {
         "sysctl": (build.sysctl, ("sysctl",), "add it to services.boot"),
@@ -209,14 +209,14 @@ def _check_services(build: Build, merged: Table) -> None:
             raise source.error(key, f"is put into effect by the service {' or '.join(services)}, which is gone; {cure}")
 
 
-def essential_packages(build: Build) -> tuple[str, ...]:
+def essential_packages(build: Target) -> tuple[str, ...]:
     """What every image of this kind must hold, whatever its profile lists."""
     becoming = () if build.privileges == "none" else (build.privileges,)
     system = ("alpine-base", f"linux-{build.kernel_flavor}", *_LOADERS[build.firmware])
     return (*system, *becoming, *bootstrap_packages(build))
 
 
-def bootstrap_services(build: Build) -> tuple[tuple[Runlevel, str], ...]:
+def bootstrap_services(build: Target) -> tuple[tuple[Runlevel, str], ...]:
     """The services, with their runlevels, that follow from the bootstrap, whatever the profile lists."""
     services: dict[str, tuple[tuple[Runlevel, str], ...]] = {
         "tiny-cloud": (
@@ -242,7 +242,7 @@ _SPLIT_DATASOURCES = version_key("3.23")
 """Since that branch each of cloud-init's datasources is a package of its own (pkgs.alpinelinux.org)."""
 
 
-def bootstrap_packages(build: Build) -> tuple[str, ...]:
+def bootstrap_packages(build: Target) -> tuple[str, ...]:
     """What sets up a new instance; e2fsprogs-extra grows its root filesystem."""
     if build.bootstrap == "tiny-cloud":
         return ("e2fsprogs-extra", "tiny-cloud", "tiny-cloud-openrc")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from omi.profile.model import Access, Build
+from omi.profile.model import Access, Target
 from omi.state.owner import SOMEONE, Owner
 from omi.state.withdrawal import Stage, Withdrawal
 from omi.support.errors import StateError, first_problem
@@ -118,7 +118,7 @@ class BuildVm(_Wire):
 class Recipe(_Wire):
     """All that is needed to make one OMI, beside what keeps it: only its create reads this."""
 
-    build: Annotated[Build, BeforeValidator(Build.of_state)]
+    build: Annotated[Target, BeforeValidator(Target.of_state)]
     vm: BuildVm
     copy_from: CloudAccess | None
     """The home Region, of an image that is copied from there instead of being built."""
@@ -149,7 +149,7 @@ class ImageSpec(_Wire):
     """The packages that were newer than those of the image before it, `name=version`, sorted. None of these versions
     makes it stale, even if apk doesn't install them."""
     bootstrap: str | None
-    """The program that sets up a new VM of it (omi.profile.model.Build); None if that isn't known."""
+    """The program that sets up a new VM of it (omi.profile.model.Target); None if that isn't known."""
     access: Access
     """Who may launch it while it isn't private by its withdrawal."""
     withdrawal: Withdrawal | None
@@ -167,7 +167,7 @@ class ImageSpec(_Wire):
         return version_of(self.release)
 
     @property
-    def target(self) -> Build:
+    def target(self) -> Target:
         """The build that it is made of; StateError if only what keeps it is known."""
         return self._recipe.build
 

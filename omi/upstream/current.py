@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.support.errors import UpstreamError
 from omi.support.version import EDGE, edge_release, release_key
 from omi.upstream.model import Branch, Upstream
@@ -19,7 +19,7 @@ class Current:
     warning: str | None = None
 
 
-def current_release(build: Build, upstream: Upstream, today: date) -> Current:
+def current_release(build: Target, upstream: Upstream, today: date) -> Current:
     """The build's wanted release: its pin, else what the arch's mirror has, else what was last recorded.
 
     The mirror decides, not releases.json, since the mirror is what apk installs from. Where the mirror can't be asked,
@@ -49,7 +49,7 @@ def current_release(build: Build, upstream: Upstream, today: date) -> Current:
     )
 
 
-def _by_mirror(build: Build, branch: Branch | None, release: str | None, where: str) -> Current:
+def _by_mirror(build: Target, branch: Branch | None, release: str | None, where: str) -> Current:
     listed = _listed(build, branch)
     if release is None:
         if build.recorded_release is not None:
@@ -68,5 +68,5 @@ def _by_mirror(build: Build, branch: Branch | None, release: str | None, where: 
     return Current(release, f"{where}: the mirror has {release}, which releases.json does not name yet; it counts")
 
 
-def _listed(build: Build, branch: Branch | None) -> str | None:
+def _listed(build: Target, branch: Branch | None) -> str | None:
     return branch.newest if branch is not None and build.arch in branch.arches else None

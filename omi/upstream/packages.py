@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omi.profile.content import install_repositories, package_lines
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.profile.signing import trusted_keys
 from omi.support.dependency import read_dependency
 from omi.upstream.http import Got, Store, get_all
@@ -37,7 +37,7 @@ class Offered:
 
 
 def read_offered(
-    builds: Sequence[Build], mirror: str, trusted: Sequence[str], cache_dir: Path, limit: float = LIMIT
+    builds: Sequence[Target], mirror: str, trusted: Sequence[str], cache_dir: Path, limit: float = LIMIT
 ) -> Offered:
     """What the repositories of each of `builds` offer, by their indexes at `mirror`.
 
@@ -67,7 +67,7 @@ def read_offered(
 _UNKNOWN = "whether newer packages are offered is not known, so only its content decides"
 
 
-def _index_urls(build: Build, mirror: str) -> dict[str, str | None]:
+def _index_urls(build: Target, mirror: str) -> dict[str, str | None]:
     """Each repository's index with the repository's tag, in apk's order."""
     places = install_repositories(build, mirror)
     return {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from omi.profile.model import Build
+from omi.profile.model import Target
 
 _LOOKS = Path(__file__).with_name("look")
 
@@ -39,7 +39,7 @@ class Expected:
     """What the image must be: of this Alpine release, as its build says, and called so."""
 
     release: str
-    build: Build
+    build: Target
     name: str
     revision: int
     digest: str

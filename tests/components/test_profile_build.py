@@ -16,14 +16,14 @@ from pulumi.runtime.stack import ResourceRegistrationFailed
 
 from omi.config.settings import Endpoints, FurtherRegion, Settings
 from omi.plan import Action, PlannedImage, Step
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.publish.outputs import Outputs
 from omi.state.image import ImageRecord, ImageSpec
 from omi.state.ledger import LedgerImage, StoredCommand
 from omi.state.owner import STACK_ID
 from tests.omi.specs import OWNER, make_record, make_spec
 
-BUILD = Build(profile="alpine", name="v3_23-x86_64", version="3.23")
+BUILD = Target(profile="alpine", name="v3_23-x86_64", version="3.23")
 SETTINGS = Settings(region="eu-west-2")
 
 

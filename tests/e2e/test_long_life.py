@@ -17,7 +17,7 @@ import yaml
 
 from omi.config.settings import Settings
 from omi.config.stack import StackFile
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.identity import Identity
 from omi.state.ledger import StoredCommand
 from tests.e2e.held import HOME, PROFILES, STACK, HeldProject
@@ -49,7 +49,7 @@ def omis(held: HeldProject) -> dict[str, str]:
         name, adopted = f"{build}-3.23.6-x86_64-r0", build == ADOPTED
         spec = make_spec(
             name=name, stack=STACK, end_of_life=PAST, cloud=settings.cloud_access(region), vm=settings.vm_in(region),
-            build=Build(profile="alpine", name=build, version="3.23", prefix=f"{build}-"),
+            build=Target(profile="alpine", name=build, version="3.23", prefix=f"{build}-"),
             resource=None if region == HOME else f"{name}@{region}",
         )  # fmt: skip
         made[build] = held.register(name, {} if adopted else dict(Identity(spec).tags), region)

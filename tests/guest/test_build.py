@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, look_script_at_rest
@@ -104,7 +104,7 @@ def build(folder: Path, device: Path, mirror: Path, **values: str) -> subprocess
 def found_wrong(stdout: str) -> list[str]:
     """What the verify has to say of the facts that the guest told."""
     facts = Facts.parse("\n".join(re.findall(r"^guest: FACT (.*)$", stdout, re.MULTILINE)))
-    wanted = Build(profile="alpine", name="a", version="3.23", packages=dict.fromkeys(PACKAGES.split(), True))
+    wanted = Target(profile="alpine", name="a", version="3.23", packages=dict.fromkeys(PACKAGES.split(), True))
     return failed_checks(
         facts, Expected("3.23.6", wanted, "alpine-3.23.6-x86_64-r0", 0, "sha256:0", changed=changed_by_profile(facts))
     )

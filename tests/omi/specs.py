@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from omi.profile.model import Access, Build
+from omi.profile.model import Access, Target
 from omi.state.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits, Recipe
 from omi.state.owner import Owner
 
@@ -22,7 +22,7 @@ def make_access(**changes: Any) -> CloudAccess:
 
 def make_spec(**changes: Any) -> ImageSpec:
     """An ImageSpec of build `a`, release 3.23.6, for a cloud on this machine."""
-    build = changes.pop("build", None) or Build(profile="alpine", name="a", version="3.23")
+    build = changes.pop("build", None) or Target(profile="alpine", name="a", version="3.23")
     recipe = Recipe(
         build=build, vm=changes.pop("vm", None) or BuildVm(ssh_port=2222), copy_from=changes.pop("copy_from", None)
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from omi.build.guest_data import env_text, guest_values, write_guest_data
 from omi.build.origin import Origin
-from omi.profile import Build, load_profile
+from omi.profile import Target, load_profile
 from omi.state.image import BuildVm, ImageSpec
 from omi.support.errors import BuildError, ProfileError, SettingsError
 from tests.omi.specs import make_spec
@@ -32,7 +32,7 @@ def sourced(env: Path, names: list[str]) -> dict[str, str]:
     return dict(zip(names, done.stdout.decode().split("\0")[:-1], strict=True))
 
 
-def spec(build: Build, trusted: tuple[str, ...] = ()) -> ImageSpec:
+def spec(build: Target, trusted: tuple[str, ...] = ()) -> ImageSpec:
     return make_spec(
         name=build.image_name("3.23.6", 0),
         build=build,
@@ -41,11 +41,11 @@ def spec(build: Build, trusted: tuple[str, ...] = ()) -> ImageSpec:
 
 
 @pytest.fixture
-def build() -> Build:
+def build() -> Target:
     return load_profile("alpine", PROFILES).builds[1]
 
 
-def test_the_guest_reads_the_spec(build: Build, tmp_path: Path) -> None:
+def test_the_guest_reads_the_spec(build: Target, tmp_path: Path) -> None:
     repos: dict[str, bool | str] = {
         **build.repos,
         "https://dl-cdn.alpinelinux.org/alpine/edge/testing": "testing",
@@ -85,7 +85,7 @@ def test_the_guest_reads_the_spec(build: Build, tmp_path: Path) -> None:
     assert "end=yes" in (tmp_path / "data" / "look.sh").read_text(), "the looks at the finished root"
 
 
-def test_the_guest_reads_what_the_profile_sets(build: Build, tmp_path: Path) -> None:
+def test_the_guest_reads_what_the_profile_sets(build: Target, tmp_path: Path) -> None:
     changes = {
         "privileges": "sudo",
         "motd": "It's\n  two lines\n",
@@ -122,7 +122,7 @@ def test_no_value_escapes_its_quotes(tmp_path_factory: pytest.TempPathFactory, v
     assert sourced(env, list(wanted)) == wanted
 
 
-def test_setup_files_arrive_as_they_were_and_replace_older_ones(build: Build, tmp_path: Path) -> None:
+def test_setup_files_arrive_as_they_were_and_replace_older_ones(build: Target, tmp_path: Path) -> None:
     root = tmp_path / "profiles"
     shutil.copytree(PROFILES, root)
     (root / "setup").mkdir(exist_ok=True)
@@ -151,7 +151,7 @@ def test_setup_files_arrive_as_they_were_and_replace_older_ones(build: Build, tm
 
 
 def test_trusted_keys_are_added_by_the_name_they_sign_with(
-    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    build: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     pem = next(iter(build.keys.values()))
@@ -163,7 +163,7 @@ def test_trusted_keys_are_added_by_the_name_they_sign_with(
         assert (tmp_path / "data" / "keys" / "fixture-1.rsa.pub").read_text() == pem
 
 
-def test_a_trusted_key_that_is_no_use_is_named(build: Build, tmp_path: Path) -> None:
+def test_a_trusted_key_that_is_no_use_is_named(build: Target, tmp_path: Path) -> None:
     clash = tmp_path / next(iter(build.keys))
     clash.write_text(list(build.keys.values())[1])
     (tmp_path / "none.rsa.pub").write_text("nothing")
@@ -178,7 +178,7 @@ def test_a_trusted_key_that_is_no_use_is_named(build: Build, tmp_path: Path) -> 
             write_guest_data(spec(build, (str(tmp_path / name),)), ORIGIN, PROFILES, tmp_path / "data")
 
 
-def test_a_key_that_only_looks_like_one_is_refused_before_a_build(build: Build, tmp_path: Path) -> None:
+def test_a_key_that_only_looks_like_one_is_refused_before_a_build(build: Target, tmp_path: Path) -> None:
     name, text = next(iter(build.keys.items()))
     key = bytearray(base64.b64decode("".join(text.splitlines()[1:-1])))
     key[24:28] = bytes(4)  # where its two numbers begin; the frame around them stays whole
@@ -189,13 +189,13 @@ def test_a_key_that_only_looks_like_one_is_refused_before_a_build(build: Build, 
     assert not (tmp_path / "data").exists()
 
 
-def test_an_empty_folder_of_trusted_keys_leaves_those_that_the_profile_pins(build: Build, tmp_path: Path) -> None:
+def test_an_empty_folder_of_trusted_keys_leaves_those_that_the_profile_pins(build: Target, tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
     write_guest_data(spec(build, (str(tmp_path / "keys"),)), ORIGIN, PROFILES, tmp_path / "data")
     assert {path.name for path in (tmp_path / "data" / "keys").iterdir()} == set(build.keys)
 
 
-def test_a_folder_that_can_not_be_written_is_one_line(build: Build, tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_written_is_one_line(build: Target, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
     with pytest.raises(BuildError, match=r"data.* cannot be written: "):
         write_guest_data(spec(build), ORIGIN, PROFILES, tmp_path / "data")

@@ -12,7 +12,7 @@ from omi.config.settings import Recovery, Settings
 from omi.plan.held import Held
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.account import AccountView
 from omi.state.ledger import Ledger
 from tests.omi.plan.make import TODAY, build, held, upstream
@@ -22,7 +22,7 @@ BUILD = build()
 NEW = held(BUILD, "3.23.6")
 
 
-def digest(of: Build, release: str) -> str:
+def digest(of: Target, release: str) -> str:
     return f"sha256:{of.user}" + (f" again {of.again}" if of.again else "")
 
 
@@ -34,7 +34,7 @@ class Desk:
     capsys: pytest.CaptureFixture[str]
     settings: Settings = field(default_factory=lambda: Settings(region="eu-west-2"))
     ledger: Ledger = field(default_factory=lambda: Ledger.of([NEW]))
-    builds: tuple[Build, ...] = (BUILD,)
+    builds: tuple[Target, ...] = (BUILD,)
     done: list[object] = field(default_factory=list)
 
     def run(self, command: str, *arguments: str) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from omi.config.settings import Level, Retention
 from omi.plan import Plan
-from omi.profile.model import Access, Build
+from omi.profile.model import Access, Target
 from omi.state.account import AccountImage, AccountView
 from omi.state.ledger import Ledger, LedgerImage
 from omi.support.version import edge_release
@@ -28,7 +28,7 @@ ARCH = "x86_64"
 class Case:
     """All that a plan is made from."""
 
-    builds: tuple[Build, ...]
+    builds: tuple[Target, ...]
     upstream: Upstream
     images: tuple[LedgerImage, ...]
     retention: Retention
@@ -97,7 +97,7 @@ edge_keeps = st.none() | st.integers(1, 3)
 
 
 @st.composite
-def live_builds(draw: Callable[..., Any], name: str) -> Build:
+def live_builds(draw: Callable[..., Any], name: str) -> Target:
     version = draw(versions)
     return build(
         name,
@@ -145,7 +145,7 @@ builds_of = {name: live_builds(name) for name in NAMES}
 images_of = {name: past_images(name) for name in NAMES}
 
 
-def an_account(draw: Callable[..., Any], images: list[LedgerImage], builds: list[Build]) -> AccountView:
+def an_account(draw: Callable[..., Any], images: list[LedgerImage], builds: list[Target]) -> AccountView:
     """The ledger's images, some missing, some in doubt and some changed, and images that the ledger doesn't know."""
     there, missing = [], []
     for image in images:

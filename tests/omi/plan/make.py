@@ -10,7 +10,7 @@ from typing import Any
 from omi.config.settings import Endpoints, FurtherRegion, Retention, Settings
 from omi.plan import Action, Plan, PlannedImage, Step, make_plan
 from omi.plan.model import ChangeKind
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.account import AccountImage, AccountView
 from omi.state.image import BuildVm
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
@@ -25,19 +25,19 @@ FAR = date(2030, 1, 1)
 CLOUD = Settings(region="eu-west-2").cloud_access()
 
 
-def build(name: str = "v3_23", version: str = "3.23", **values: Any) -> Build:
+def build(name: str = "v3_23", version: str = "3.23", **values: Any) -> Target:
     values.setdefault("profile", "alpine")
     values.setdefault("prefix", f"alpine-{name}-")
-    return Build(name=name, version=version, **values)
+    return Target(name=name, version=version, **values)
 
 
-def digest(of: Build, release: str) -> str:
+def digest(of: Target, release: str) -> str:
     """A stand-in for the content's digest: what the tests vary is the user."""
     return f"sha256:{of.user}"
 
 
 def held(
-    of: Build,
+    of: Target,
     release: str,
     revision: int = 0,
     *,
@@ -115,7 +115,7 @@ def seen(image: LedgerImage, **values: Any) -> AccountImage:
 
 
 def plan_of(
-    builds: Iterable[Build],
+    builds: Iterable[Target],
     known: Upstream,
     images: Ledger,
     retention: Retention | None = None,

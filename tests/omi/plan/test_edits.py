@@ -14,7 +14,7 @@ from omi.config.settings import Retention
 from omi.plan import Action, Plan, make_plan
 from omi.plan.discover import versions_to_discover
 from omi.plan.model import ChangeKind, PlannedImage
-from omi.profile import Build, content, load_profile
+from omi.profile import Target, content, load_profile
 from omi.profile.digest import digest_of
 from omi.profile.discover import expand_discovered
 from omi.profile.model import Access
@@ -82,7 +82,7 @@ class Folder:
             (root / "keys" / name).write_bytes((root / "keys" / KEY).read_bytes())
         self.own = {layer: (root / file).read_text() for layer, file in LAYERS.items()}
 
-    def build(self, layer: str, key: str, value: object) -> Build:
+    def build(self, layer: str, key: str, value: object) -> Target:
         file = "target" if layer == "build" else layer
         tree = yaml.safe_load(self.own[file])
         below = tree["builds"]["a"] if layer == "build" else tree
@@ -97,11 +97,11 @@ def folder(root: Path) -> Folder:
     return Folder(root)
 
 
-def digest(build: Build, release: str) -> str:
+def digest(build: Target, release: str) -> str:
     return digest_of({"release": release, "content": content(build)})
 
 
-def recorded(build: Build, release: str = "3.23.6") -> LedgerImage:
+def recorded(build: Target, release: str = "3.23.6") -> LedgerImage:
     """An image of the build, read from the words that state holds."""
     planned = PlannedImage(build, release, 0, digest(build, release), None)
     image = applied(planned)
@@ -109,13 +109,13 @@ def recorded(build: Build, release: str = "3.23.6") -> LedgerImage:
     return replace(image, spec=ImageSpec.from_json(text, "state"))
 
 
-def edited(before: Build, *after: Build) -> Plan:
+def edited(before: Target, *after: Target) -> Plan:
     known = upstream("3.22.4", "3.23.6", "3.24.1")
     retention = Retention(allow_mass_prune=("all",))
     return make_plan(after, known, Ledger.of([recorded(before)]), retention, TODAY, digest)
 
 
-def edits(folder: Folder, layer: str, key: str, values: tuple[Any, Any]) -> list[tuple[Build, Build]]:
+def edits(folder: Folder, layer: str, key: str, values: tuple[Any, Any]) -> list[tuple[Target, Target]]:
     """Added, changed, taken out, and reset by null."""
     absent, one, two = (folder.build(layer, key, value) for value in (ABSENT, *values))
     pairs = [(absent, one), (one, two), (two, one), (one, absent), (two, absent)]
@@ -195,7 +195,7 @@ def test_a_build_taken_out_has_its_image_pruned(folder: Folder) -> None:
 WRONG = (None, True, -7, "\u20ac", ["x"], {"x": [{"y": 1}]})
 """Values of which no key takes all."""
 NAMING = {"profile", "name", "version"}
-READABLE = Build.model_fields.keys() - NAMING - {"unread"}
+READABLE = Target.model_fields.keys() - NAMING - {"unread"}
 
 
 def with_key(image: LedgerImage, key: str, value: object) -> dict[str, dict[str, Any]]:
@@ -206,7 +206,7 @@ def with_key(image: LedgerImage, key: str, value: object) -> dict[str, dict[str,
     return state(image, stdin=json.dumps(told))
 
 
-def planned(before: Ledger, build: Build) -> Plan:
+def planned(before: Ledger, build: Target) -> Plan:
     return make_plan([build], upstream("3.23.6"), before, Retention(), TODAY, digest)
 
 
@@ -257,7 +257,7 @@ def test_an_edit_of_discover_leaves_every_other_build_alone_and_says_what_comes_
 ) -> None:
     known, retention = upstream("3.22.4", "3.23.6", "3.24.1"), Retention(allow_mass_prune=("all",))
 
-    def builds(discover: dict[str, Any] | None, ledger: Ledger) -> tuple[Build, ...]:
+    def builds(discover: dict[str, Any] | None, ledger: Ledger) -> tuple[Target, ...]:
         own: dict[str, Any] = {"builds": {"named": {"version": "3.23", "prefix": "own-"}}}
         if discover is not None:
             own["discover"] = {"versions": "supported", **discover}

@@ -10,7 +10,7 @@ import pytest
 from omi.config.settings import Retention
 from omi.plan import Plan, PlannedImage, make_plan
 from omi.plan.keys import trust_keys
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.ledger import Ledger, LedgerImage
 from omi.support.errors import ProfileError
 from omi.upstream import Upstream
@@ -30,20 +30,20 @@ def told(since: date, *names: str, arch: str = "x86_64", stale: bool = False) ->
     return replace(known, branches=(branch,), stale=stale)
 
 
-def digest(of: Build, _release: str) -> str:
+def digest(of: Target, _release: str) -> str:
     return f"sha256:{' '.join(sorted(of.keys))}"
 
 
-def image(of: Build) -> LedgerImage:
+def image(of: Target) -> LedgerImage:
     return applied(PlannedImage(of, "3.23.6", 0, digest(of, ""), of.end_of_life or FAR))
 
 
-def plan(known: Upstream, images: Ledger, of: Build = BOTH, today: date = TODAY) -> Plan:
+def plan(known: Upstream, images: Ledger, of: Target = BOTH, today: date = TODAY) -> Plan:
     trusted = trust_keys([of], known, images, today)
     return make_plan(trusted.builds, known, images, Retention(), today, digest)
 
 
-def without_old() -> Build:
+def without_old() -> Target:
     return trust_keys([BOTH], told(YESTERDAY, OLD), ledger(), TODAY).builds[0]
 
 

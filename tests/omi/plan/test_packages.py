@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from omi.plan import Action, Plan, PlannedImage
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.ledger import LedgerImage
 from tests.omi.plan.make import account, after, build, held, ledger, offer, outcome, plan_of, seen, step_of, upstream
 
@@ -21,11 +21,11 @@ NAME = "alpine-v3_23-3.23.6-x86_64-r{}"
 WHY = "revision r1: openssl 3.5.8-r0 → 3.5.9-r0"
 
 
-def planned(image: LedgerImage, versions: Mapping[str, str] | None, of: Build = V23) -> Plan:
+def planned(image: LedgerImage, versions: Mapping[str, str] | None, of: Target = V23) -> Plan:
     return plan_of([of], UP, ledger(image), offers={of.name: offer(**versions)} if versions is not None else {})
 
 
-def reason(image: LedgerImage, versions: Mapping[str, str] | None, of: Build = V23) -> str | None:
+def reason(image: LedgerImage, versions: Mapping[str, str] | None, of: Target = V23) -> str | None:
     """Why the next revision is built, None where none is."""
     built = [step.reason for step in planned(image, versions, of).of(Action.BUILD)]
     return built[0] if built else None

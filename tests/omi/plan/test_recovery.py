@@ -13,7 +13,7 @@ from omi.plan import Action, Plan
 from omi.plan.planning import plan_stack
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
-from omi.profile.model import Access, Build
+from omi.profile.model import Access, Target
 from omi.state.account import AccountImage, AccountView
 from omi.state.identity import Identity
 from omi.state.ledger import Ledger, LedgerImage
@@ -56,7 +56,7 @@ def plan(
     ledger: tuple[LedgerImage, ...] = (),
     recover: Recovery | None = ALL,
     retention: Retention | None = None,
-    builds: tuple[Build, ...] = (V23,),
+    builds: tuple[Target, ...] = (V23,),
 ) -> Plan:
     further = {OTHER: FurtherRegion.model_validate({"cloud": {"osc_profile": OTHER}})}
     regions = {} if there is None else further

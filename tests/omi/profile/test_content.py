@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omi.profile import Build, content, load_profile
+from omi.profile import Target, content, load_profile
 from omi.profile.content import package_lines
 from omi.profile.digest import image_digest
 from omi.support.errors import InputError
@@ -29,7 +29,7 @@ PROFILE: dict[str, Any] = {
 }
 
 
-def build(profile: dict[str, Any] | str) -> Build:
+def build(profile: dict[str, Any] | str) -> Target:
     """The profile's build `a`, with the project's own core files below it."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

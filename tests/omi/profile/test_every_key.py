@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from omi.profile import Build, load_profile
+from omi.profile import Target, load_profile
 from omi.profile.schema import AccessKeys, CommonKeys, DiscoverKeys, TargetFile
 from tests.omi.conftest import TOP
 
@@ -80,4 +80,4 @@ def names(held: Any) -> set[str]:
 def test_the_names_of_what_it_holds_are_found() -> None:
     assert names({"boot": ("a", "b")}) == {"a", "b"}
     assert names({"url": True}) == {"url"}
-    assert isinstance(load_profile("test", TOP / "profiles").builds[0], Build)
+    assert isinstance(load_profile("test", TOP / "profiles").builds[0], Target)

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from omi.profile import Build, Profile, load_profile
+from omi.profile import Profile, Target, load_profile
 from omi.support.errors import ProfileError
 from tests.omi.conftest import TOP
 
@@ -20,7 +20,7 @@ def load(root: Path, text: str, name: str = "web") -> Profile:
     return load_profile(name, root)
 
 
-def only(profile: Profile) -> Build:
+def only(profile: Profile) -> Target:
     (build,) = profile.builds
     return build
 

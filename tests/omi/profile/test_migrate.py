@@ -9,7 +9,7 @@ import pytest
 
 from omi.cli.migrate import migrate_profiles
 from omi.profile.load import load_profile
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.support.errors import InputError
 from tests.omi.profile.old_tool import lay_checkout, write
 
@@ -30,7 +30,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def migrated(old: Path) -> dict[str, Build]:
+def migrated(old: Path) -> dict[str, Target]:
     assert migrate_profiles([str(old)]) == 0
     return {build.name: build for build in load_profile("web").builds}
 

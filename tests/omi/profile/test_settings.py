@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import omi.profile.schema
-from omi.profile import Build, load_profile
+from omi.profile import Target, load_profile
 from omi.support.errors import ProfileError
 
 ALL = """\
@@ -22,7 +22,7 @@ builds: {a: {version: "3.23"}}
 """
 
 
-def load(root: Path, text: str) -> Build:
+def load(root: Path, text: str) -> Target:
     (root / "web.yaml").write_text(text)
     (build,) = load_profile("web", root).builds
     return build
@@ -58,7 +58,7 @@ def test_a_later_layer_takes_them_back(root: Path) -> None:
 
 def test_stored_settings_read_back(root: Path) -> None:
     whole = load(root, ALL)
-    assert Build.model_validate_json(whole.model_dump_json()) == whole
+    assert Target.model_validate_json(whole.model_dump_json()) == whole
 
 
 ERRORS = {
@@ -122,7 +122,7 @@ ENTRIES = {
 }
 
 
-def held(build: Build, field: str) -> object:
+def held(build: Target, field: str) -> object:
     return build.services["default"] if field == "services" else getattr(build, field)
 
 

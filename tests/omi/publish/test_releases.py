@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omi.config.settings import Settings
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.publish import export_ledger, forget, forget_unheld, record, unheld_lines
 from omi.publish.entry import from_yaml
 from omi.publish.readme import render_readme
@@ -34,7 +34,7 @@ def image(
     region: str = "eu-west-2",
     prefix: str = "alpine-",
 ) -> Pair:
-    target = Build(profile="alpine", name=build, version=release.rpartition(".")[0], prefix=prefix)
+    target = Target(profile="alpine", name=build, version=release.rpartition(".")[0], prefix=prefix)
     spec = make_spec(
         name=target.image_name(release, revision), release=release,
         revision=revision, digest=f"sha256:{0:064x}", end_of_life=date(2027, 11, 1), build=target,

@@ -9,7 +9,7 @@ import pytest
 
 from omi.config.settings import Settings
 from omi.profile.content import ALPINE_CDN
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.state.image import BuildVm
 from omi.upstream.packages import Offered, read_offered
 from omi.upstream.signature import UntrustedError
@@ -22,7 +22,7 @@ MAIN, COMMUNITY, EDGE = (
 )
 BASE = {"alpine-base": "3.23.6-r0", "openssl": "3.5.8-r0"}
 UNKNOWN = "whether newer packages are offered is not known, so only its content decides"
-BUILD = Build(
+BUILD = Target(
     profile="p",
     name="a",
     version="3.23",
@@ -52,7 +52,7 @@ def offer(site: Site, path: str, packages: dict[str, str], key: Key = KEY, etag:
     site.pages[path] = Page(signed(index_text(packages), key), etag=etag)
 
 
-def ask(site: Site, cache: Path, *builds: Build, keys: tuple[str, ...] = (), limit: float = 5.0) -> Offered:
+def ask(site: Site, cache: Path, *builds: Target, keys: tuple[str, ...] = (), limit: float = 5.0) -> Offered:
     settings = Settings(region="eu-west-2", upstream=site.settings, vm=BuildVm(trusted_keys=keys))
     return read_offered(builds or (BUILD,), settings.upstream.mirror, settings.vm.trusted_keys, cache, limit)
 

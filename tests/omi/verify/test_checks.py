@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import OURS, changed_by_profile
 from omi.verify.facts import Expected, Facts
 
 KEY = "ssh-ed25519 AAAAC3Nz"
 SERVICES = {"boot": ("networking",), "default": ("sshd", "acpid"), "shutdown": ("killprocs",)}
-BUILD = Build.model_validate(
+BUILD = Target.model_validate(
     {
         "profile": "alpine",
         "name": "v3_23-x86_64",

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from omi.profile.content import package_lines
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.verify.checks import failed_checks
 from omi.verify.checks.services import check_services
 from omi.verify.facts import Expected, Facts, look_script, look_script_at_rest
 
 LOOKS = Path(__file__).parents[3] / "omi/verify/look"
-BUILD = Build(profile="alpine", name="a", version="3.23")
+BUILD = Target(profile="alpine", name="a", version="3.23")
 CHANGED = frozenset({"etc/motd", "etc/own/a b", "bin/busybox", "lib/own/file"})
 EXPECTED = Expected("3.23.6", BUILD, "alpine-3.23.6-x86_64-r0", 0, "sha256:0", changed=CHANGED)
 INSTALLED = """\

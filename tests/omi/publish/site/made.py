@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from omi.profile.model import Build
+from omi.profile.model import Target
 from omi.publish import record as record_one
 from omi.publish.documents.kinds import SUFFIXES, file_name
 from omi.publish.entry import entry_of, with_entries
@@ -32,7 +32,7 @@ def made(number: int, region: str, release: str, revision: int = 0, **changes: A
     version = "edge" if release.startswith("edge") else ".".join(release.split(".")[:2])
     firmware = changes.pop("firmware", "hybrid")
     suffix = changes.pop("suffix", "")
-    build = Build(
+    build = Target(
         profile=changes.pop("profile", "alpine"), version=version, firmware=firmware, suffix=suffix,
         name=f"v{version.replace('.', '_')}-x86_64{suffix}",
         **{key: changes.pop(key) for key in ("prefix", "description") if key in changes},
