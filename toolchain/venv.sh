@@ -26,7 +26,7 @@ else
 	rm -f "$stamp"
 	"$python" -m venv .venv
 fi
-echo 'venv: installing requirements.txt into .venv'
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt ||
+echo 'venv: installing requirements.txt into .venv, and the command omi'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt --editable . ||
 	fail 'pip failed (its last lines are above): see that it reaches its package index, then run this again'
 cp requirements.txt "$stamp"

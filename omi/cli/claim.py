@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
-from omi.cli.stack import parser_of, read_stack
+import typer
+
+from omi.cli.stack import Stack, read_stack
 from omi.outscale.claims import find_held
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags
@@ -13,21 +15,21 @@ from omi.state.owner import CLAIM, STACK_ID
 from omi.support.errors import CloudError, InputError
 
 
-def claim(arguments: Sequence[str]) -> int:
-    """`claim -s STACK IMAGE`: write the claim of this stack's record to the OMI's tag; IMAGE is a name or an OMI id.
+def claim(
+    stack: Stack,
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="the image's name, or the OMI's id")],
+) -> None:
+    """Write the claim of this stack's record to an OMI's tag.
 
     Another record that held the OMI until now leaves it alone from then on. Raises InputError if the stack has no such
     image or did not make it, CredentialsError, and CloudError if the OMI is missing or bears another stack's id.
     """
-    parser = parser_of("claim")
-    parser.add_argument("image", metavar="IMAGE", help="the image's name, or the OMI's id")
-    given = parser.parse_args(arguments)
-    _, held = read_stack(given.stack)
-    image = _find(held.ledger, given.image)
-    record = image.record
+    _, held = read_stack(stack)
+    found = _find(held.ledger, image)
+    record = found.record
     if record.claim is None:
         raise InputError(f"{record.omi} ({record.name}): was not made by this stack, so it has no claim to write")
-    cloud = Cloud.connect(image.spec.cloud)
+    cloud = Cloud.connect(found.spec.cloud)
     omi = find_held(cloud, record)
     if omi is None:
         raise CloudError(f"{record.omi} ({record.name}): is not in the account; `pulumi up` marks it as missing")
@@ -37,10 +39,9 @@ def claim(arguments: Sequence[str]) -> int:
     before = omi.tags.get(CLAIM)
     if before == record.claim:
         print(f"{record.omi} ({record.name}) bears this stack's claim already: nothing is changed")
-        return 0
+        return
     put_tags(cloud, [omi.omi_id], {CLAIM: record.claim})
     print(f"{record.omi} ({record.name}) bears this stack's claim {record.claim} now (before: {before or 'none'})")
-    return 0
 
 
 def _find(ledger: Ledger, wanted: str) -> LedgerImage:

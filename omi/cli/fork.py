@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
-from omi.cli.stack import parser_of, read_stack
+import typer
+
+from omi.cli.stack import Stack, read_stack
 from omi.config.stack import empty_state
 from omi.state.show import render_columns
 from omi.support.errors import InputError
 
 
-def fork(arguments: Sequence[str]) -> int:
-    """`fork -s STACK [--yes]`: have this state forget its id and its images; the account is not touched.
+def fork(
+    stack: Stack, yes: Annotated[bool, typer.Option("--yes", help="do it, instead of only listing the images")] = False
+) -> None:
+    """Have this state forget its id and its images; the account is not touched.
 
     The next update gives it an id of its own, and the images, which bear the other's, are external. Raises InputError
     if there is nothing to forget, and ToolError or StateError.
     """
-    parser = parser_of("fork")
-    parser.add_argument("--yes", action="store_true", help="do it, instead of only listing the images")
-    given = parser.parse_args(arguments)
-    settings, held = read_stack(given.stack)
+    settings, held = read_stack(stack)
     if settings.recover is not None:
         raise InputError(
             "stack config: recover: would give this state its images back: `pulumi config rm recover` first"
         )
     if not held.ledger.images:
-        raise InputError(f"stack {given.stack!r}: its state holds no image, so it is no copy of another's")
+        raise InputError(f"stack {stack!r}: its state holds no image, so it is no copy of another's")
     rows = [(image.region, image.record.omi, image.name) for image in held.ledger.images]
     print(render_columns([("REGION", "OMI", "NAME"), *rows]))
-    if given.yes:
-        empty_state(given.stack)
+    if yes:
+        empty_state(stack)
         print(
             f"This state has forgotten {len(rows)} images and the stack id {held.owner.stack_id}; the OMIs stay. "
-            f"`pulumi up -s {given.stack}` gives it an id of its own."
+            f"`pulumi up -s {stack}` gives it an id of its own."
         )
     else:
         print(
             "Nothing is changed yet. --yes has this state forget these images, and no OMI goes: for a copy, while the "
             "state that it was copied from lives on."
         )
-    return 0

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from omi.cli.stack import parser_of, read_stack
+import typer
+
+from omi.cli.stack import Stack, read_stack
 from omi.config.settings import Adoption, Settings
 from omi.config.stack import add_to_list
 from omi.plan.survey import Survey, survey_stack
@@ -31,17 +34,17 @@ class Row:
     adoption: Adoption | None = None
 
 
-def import_old(arguments: Sequence[str]) -> int:
-    """`import -s STACK FILE [--yes]`: show what would be adopted; with `--yes`, write it into the stack's config.
+def import_old(
+    stack: Stack,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a releases YAML of the old tool, of either layout")],
+    yes: Annotated[bool, typer.Option("--yes", help="put them on the stack's list, for `pulumi up` to adopt")] = False,
+) -> None:
+    """Show which OMIs of an old releases file would be adopted; with --yes, write them into the stack's config.
 
     Raises InputError for the file, and what survey_stack raises.
     """
-    parser = parser_of("import")
-    parser.add_argument("file", type=Path, help="a releases YAML of the old tool, of either layout")
-    parser.add_argument("--yes", action="store_true", help="put them on the stack's list, for `pulumi up` to adopt")
-    given = parser.parse_args(arguments)
-    old = read_old_releases(given.file)
-    settings, held = read_stack(given.stack)
+    old = read_old_releases(file)
+    settings, held = read_stack(stack)
     seen, ledger = survey_stack(settings, held), held.ledger
     if seen.unreached:
         raise CloudError(next(iter(seen.unreached.values())))
@@ -51,12 +54,11 @@ def import_old(arguments: Sequence[str]) -> int:
     wanted = [row.adoption for row in rows if row.adoption is not None]
     if not wanted:
         print("There is nothing to adopt.")
-    elif given.yes:
-        add_to_list(given.stack, "adopt", len(settings.adopt), [one.model_dump(exclude_none=True) for one in wanted])
-        print(f"{len(wanted)} to adopt are in the stack's config now: `pulumi up -s {given.stack}` takes them in.")
+    elif yes:
+        add_to_list(stack, "adopt", len(settings.adopt), [one.model_dump(exclude_none=True) for one in wanted])
+        print(f"{len(wanted)} to adopt are in the stack's config now: `pulumi up -s {stack}` takes them in.")
     else:
         print(f"{len(wanted)} would be adopted: --yes puts them on the stack's list.")
-    return 0
 
 
 def judge(old: Sequence[OldImage], settings: Settings, region: str, ledger: Ledger, seen: Survey) -> Iterator[Row]:

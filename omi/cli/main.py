@@ -1,50 +1,76 @@
-"""Finds the command that a person named, and runs it."""
+"""The command line of people: every command with its help and an example, and errors in one line."""
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 
+import typer
+from typer.exceptions import TyperException
+
+from omi.cli.claim import claim
+from omi.cli.doctor import doctor
+from omi.cli.fork import fork
+from omi.cli.import_old import import_old
+from omi.cli.migrate import migrate_profiles
+from omi.cli.rebuild import rebuild
+from omi.cli.recover import recover
+from omi.cli.site import site
+from omi.cli.stack import images, plan, releases
+from omi.cli.sweep import sweep
 from omi.support.errors import InputError
 from omi.support.running import run
 
-COMMANDS = {
-    "claim": "claim.claim",
-    "fork": "fork.fork",
-    "doctor": "doctor.doctor",
-    "images": "stack.images",
-    "import": "import_old.import_old",
-    "migrate": "migrate.migrate_profiles",
-    "plan": "stack.plan",
-    "rebuild": "rebuild.rebuild",
-    "recover": "recover.recover",
-    "releases": "stack.releases",
-    "site": "site.site",
-    "sweep": "sweep.sweep",
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "claim": (claim, "claim -s alpine alpine-3.23.6-x86_64-r0"),
+    "doctor": (doctor, "doctor -s alpine"),
+    "fork": (fork, "fork -s copy --yes"),
+    "images": (images, "images -s alpine"),
+    "import": (import_old, "import -s alpine ../old/releases/alpine.yaml"),
+    "migrate": (migrate_profiles, "migrate ../old"),
+    "plan": (plan, "plan -s alpine --json"),
+    "rebuild": (rebuild, "rebuild -s alpine v3_23"),
+    "recover": (recover, "recover -s alpine --yes"),
+    "releases": (releases, "releases -s alpine"),
+    "site": (site, "site --output public"),
+    "sweep": (sweep, "sweep -s alpine --yes"),
 }
-"""Module and function in omi.cli. Only the one that runs is imported."""
+"""Each with an example of its arguments."""
+PURPOSE = "Look after a stack's images beside pulumi, which builds and prunes them."
+EXIT_CODES = """\
+Exit codes: 0 done; 1 a check failed, or a fault of the program; 2 profile, setting or argument; 3 credentials;
+4 Alpine's release data; 5 OUTSCALE; 6 build; 7 verify; 8 the stack's state; 9 the plan is refused; 10 a tool is
+missing; 130 interrupted; 141 nobody reads the output."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
-    if arguments[:1] in (["--help"], ["-h"]):
-        return run(_help)
-    return run(lambda: _function(arguments[0] if arguments else "")(arguments[1:]))
+    return run(lambda: _run(arguments or ["--help"]))
 
 
-def _help() -> int:
-    """Name the commands, each with the first line of its docstring."""
-    print("usage: python -m omi COMMAND ...\n")
-    for name in sorted(COMMANDS):
-        usage, _, what = (_function(name).__doc__ or name).splitlines()[0].partition(": ")
-        print(f"  {usage.strip('`')}\n      {what}")
-    print("\n`python -m omi COMMAND --help` has the arguments.")
-    return 0
+def program() -> None:
+    """The console script `omi`."""
+    sys.exit(main(sys.argv[1:]))
 
 
-def _function(name: str) -> Callable[[Sequence[str]], int]:
-    if name not in COMMANDS:
-        raise InputError(f"command: {name!r}: is none; give one of {', '.join(sorted(COMMANDS))}, or --help")
-    module, _, function = COMMANDS[name].partition(".")
-    command: Callable[[Sequence[str]], int] = getattr(import_module(f"omi.cli.{module}"), function)
-    return command
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        code = typer.main.get_command(_app())(list(arguments), prog_name="omi", standalone_mode=False)
+    except SystemExit as ended:  # Rich's answer to a reader of the help that went away
+        raise BrokenPipeError from ended
+    except TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "omi"
+        why = error.format_message().rstrip(".")
+        raise InputError(f"{path}: {why[:1].lower()}{why[1:]}; see `python -m {path} --help`") from error
+    return code or 0
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    app.callback(help=PURPOSE, epilog=EXIT_CODES)(lambda: None)
+    for name, (function, example) in COMMANDS.items():
+        purpose = (inspect.getdoc(function) or name).partition("\n\n")[0]
+        app.command(name, help=purpose, epilog=f"Example: python -m omi {example}")(function)
+    return app

@@ -6,11 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 import yaml
 
-from omi.cli.stack import Parser
 from omi.profile.hocon import is_target, read_old_profile
 from omi.profile.load import load_profile
 from omi.profile.merge import kept, merge_tables
@@ -22,22 +22,23 @@ from omi.support.errors import InputError, ProfileError
 ROOT = Path("profiles")
 
 
-def migrate_profiles(arguments: Sequence[str]) -> int:
-    """`migrate FOLDER [PROFILE…]`: write each target profile, and what it needs, into `profiles`.
+def migrate_profiles(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="a checkout of the old tool")],
+    profiles: Annotated[
+        list[str] | None, typer.Argument(metavar="PROFILE", help="target profiles, by name (default: all)")
+    ] = None,
+) -> None:
+    """Write the old tool's target profiles, and what they need, into `profiles`.
 
     Raises InputError: for a profile that can't be read, or a file that is there already; nothing is written then.
     """
-    parser = Parser(prog="omi migrate")
-    parser.add_argument("folder", type=Path, help="a checkout of the old tool")
-    parser.add_argument("profiles", nargs="*", default=[], help="target profiles, by name (default: all)")
-    given = parser.parse_args(arguments)
     base = _our_layers()
-    done = [migrate(read_old_profile(path), given.folder, base) for path in _targets(given.folder, given.profiles)]
+    done = [migrate(read_old_profile(path), folder, base) for path in _targets(folder, profiles or ())]
     texts = {name: text for each in done for name, text in _texts(each).items()}
     files = {name: path for each in done for name, path in each.files.items()}
     _refuse_what_is_there(texts, files)
-    with tempfile.TemporaryDirectory(prefix="migrate-") as folder:
-        trial = Path(folder) / ROOT
+    with tempfile.TemporaryDirectory(prefix="migrate-") as place:
+        trial = Path(place) / ROOT
         shutil.copytree(ROOT, trial)
         _write(texts, files, trial)
         for each in done:
@@ -45,7 +46,6 @@ def migrate_profiles(arguments: Sequence[str]) -> int:
     _write(texts, files, ROOT)
     for each in done:
         _report(each)
-    return 0
 
 
 def _check(done: Migration, trial: Path) -> None:

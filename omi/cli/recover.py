@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
-from omi.cli.stack import parser_of, read_stack
+import typer
+
+from omi.cli.stack import Stack, read_stack
 from omi.config.settings import Recovery, Settings
 from omi.config.stack import configure
 from omi.plan import Action
@@ -17,38 +19,42 @@ from omi.state.owner import Owner
 from omi.support.errors import InputError
 
 
-def recover(arguments: Sequence[str]) -> int:
-    """`recover -s STACK [--stack-id ID] [IMAGE …] [--yes]`: show what would be recovered; with `--yes`, ask for it.
+def recover(
+    stack: Stack,
+    images: Annotated[
+        list[str] | None, typer.Argument(metavar="IMAGE", help="only these, by name (default: all)")
+    ] = None,
+    stack_id: Annotated[
+        str | None,
+        typer.Option("--stack-id", metavar="ID", help="the lost state's id, the value of the images' tag `stack-id`"),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="write it into the stack's config, for `pulumi up` to do")] = False,
+) -> None:
+    """Show which images that the state has lost would be taken in again; with --yes, ask the next update for it.
 
     Raises InputError if it isn't clear whose images they are or if there is none, and what survey_stack raises.
     """
-    parser = parser_of("recover")
-    parser.add_argument("images", metavar="IMAGE", nargs="*", default=[], help="only these, by name; none means all")
-    parser.add_argument("--stack-id", help="the lost state's id, the value of the images' tag `stack-id`")
-    parser.add_argument("--yes", action="store_true", help="write it into the stack's config, for `pulumi up` to do")
-    given = parser.parse_args(arguments)
-    settings, held = read_stack(given.stack)
-    stack_id = _stack_id(settings, held, given.stack_id)
-    asked = Recovery(stack_id=stack_id, images=tuple(given.images))
+    settings, held = read_stack(stack)
+    lost = _stack_id(settings, held, stack_id)
+    asked = Recovery(stack_id=lost, images=tuple(images or ()))
     owner = Owner(held.owner.project, held.owner.stack, asked.stack_id)
     settings = settings.model_copy(update={"recover": asked})
     seen = survey_stack(settings, Held(owner, held.ledger, held.memory))
     plan = plan_stack(settings, held.ledger, seen)
     found = {step.name for step in plan.of(Action.RECOVER)}
-    missing = sorted(set(given.images) - found)
+    missing = sorted(set(images or ()) - found)
     if missing or not found:
         named = f" named {', '.join(missing)}" if missing else ""
         reasons = [each for each in plan.warnings if each.startswith("recover: ami-")]
-        none = f"recover: the account holds no verified image{named} of the stack id {stack_id} that this state lacks"
+        none = f"recover: the account holds no verified image{named} of the stack id {lost} that this state lacks"
         raise InputError("; ".join([none, *reasons]))
     print(render_table(plan))
-    if given.yes:
+    if yes:
         names = {f".images[{index}]": name for index, name in enumerate(asked.images)}
-        configure(given.stack, "recover", {".stack_id": stack_id, **names})
-        print(f"This is in the stack's config now: `pulumi preview` shows it, `pulumi up -s {given.stack}` does it.")
+        configure(stack, "recover", {".stack_id": lost, **names})
+        print(f"This is in the stack's config now: `pulumi preview` shows it, `pulumi up -s {stack}` does it.")
     else:
         print("Nothing is changed yet. --yes writes it into the stack's config, for `pulumi up` to do.")
-    return 0
 
 
 def _stack_id(settings: Settings, held: Held, given: str | None) -> str:

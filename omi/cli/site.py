@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from omi.cli.stack import Parser
+import typer
+
 from omi.publish.site import build_site
 from omi.support.places import SITE
 
 
-def site(arguments: Sequence[str]) -> int:
-    """`site [--releases FOLDER] [--output FOLDER]`: write all pages anew."""
-    parser = Parser(prog="omi site")
-    parser.add_argument("--releases", type=Path, default=Path("releases"), help="where the releases files are")
-    parser.add_argument("--output", type=Path, default=SITE, help="the site's folder, which is replaced")
-    given = parser.parse_args(arguments)
-    for line in build_site(given.releases, given.output):
+def site(
+    releases: Annotated[Path, typer.Option(metavar="FOLDER", help="where the releases files are")] = Path("releases"),
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="the site's folder, which is replaced")] = SITE,
+) -> None:
+    """Write all pages of the static site anew."""
+    for line in build_site(releases, output):
         print(line)
-    return 0

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from omi.build.packer.inputs import RunFolder
 from omi.build.packer.runner import read_output
-from omi.cli.stack import parser_of
+from omi.cli.stack import Stack
 from omi.cli.stack_lock import hold_stack
 from omi.config.regions import Region, regions_of, told_of
 from omi.config.settings import Retention, Settings
@@ -43,55 +45,55 @@ class _Found:
         return tuple(each for each in self.things if not each.stays)
 
 
-def sweep(arguments: Sequence[str]) -> int:
-    """`sweep -s STACK [--stack-id ID] [--yes]`: list what builds left; with `--yes`, remove what is provably theirs.
+def sweep(
+    stack: Stack,
+    yes: Annotated[bool, typer.Option("--yes", help="remove what is listed, instead of only listing it")] = False,
+    stack_id: Annotated[
+        str | None,
+        typer.Option("--stack-id", metavar="ID", help="whose leftovers, where the state holds no image"),
+    ] = None,
+) -> None:
+    """List what builds left in the account; with --yes, remove what is provably theirs.
 
     Raises BuildError or StateError while a build or an update of the stack runs, since its VMs would count as left.
     """
-    parser = parser_of("sweep")
-    parser.add_argument("--yes", action="store_true", help="remove what is listed, instead of only listing it")
-    parser.add_argument("--stack-id", metavar="ID", help="whose leftovers, where the state holds no image")
-    given = parser.parse_args(arguments)
-    settings = Settings.load(StackFile(given.stack))
-    with _builds_held(given.stack, ()):
-        found = _find(settings, _read(given), given.stack)
+    settings = Settings.load(StackFile(stack))
+    with _builds_held(stack, ()):
+        found = _find(settings, _read(stack, stack_id), stack)
     if not any(each.things for each in found):
         print("Nothing is left over.")
-        return 0
+        return
     _show(found)
     listed = {(each.region.name, left.kind, left.id) for each in found for left in each.going}
-    if listed and not given.yes:
+    if listed and not yes:
         print("Nothing is removed yet. While no update of the stack runs, on any machine, --yes removes these.")
     elif listed:
-        with hold_stack(given.stack) as locked, _builds_held(given.stack, found):
-            held = _read(given, pending=locked)
-            again = [_only(each, listed) for each in _find(settings, held, given.stack)]
+        with hold_stack(stack) as locked, _builds_held(stack, found):
+            held = _read(stack, stack_id, pending=locked)
+            again = [_only(each, listed) for each in _find(settings, held, stack)]
             _remove(again, settings.retention)
-    return 0
 
 
-def _read(given: argparse.Namespace, *, pending: bool = True) -> Held:
+def _read(stack: str, stack_id: str | None, *, pending: bool = True) -> Held:
     """The stack's state; with `pending`, an interrupted update's rest in it is no sign of one that runs."""
-    deployment = exported_state(given.stack)
-    held = read_state(resources_of_export(deployment), PROJECT, given.stack)
+    deployment = exported_state(stack)
+    held = read_state(resources_of_export(deployment), PROJECT, stack)
     if not pending and deployment.get("pending_operations"):
         raise StateError(
-            f"stack {given.stack!r}: its state has pending operations, so an update may run: wait for its end; if none "
+            f"stack {stack!r}: its state has pending operations, so an update may run: wait for its end; if none "
             "runs, `pulumi refresh --yes --clear-pending-creates`, then sweep"
         )
     if held.ledger.images:
-        if given.stack_id not in (None, held.owner.stack_id):
-            raise InputError(
-                f"--stack-id {given.stack_id}: the state of {given.stack} has the id {held.owner.stack_id}"
-            )
+        if stack_id not in (None, held.owner.stack_id):
+            raise InputError(f"--stack-id {stack_id}: the state of {stack} has the id {held.owner.stack_id}")
         return held
-    if given.stack_id is None:
+    if stack_id is None:
         raise InputError(
-            f"stack {given.stack!r}: its state holds no image, so all that the account has of it would count as left "
+            f"stack {stack!r}: its state holds no image, so all that the account has of it would count as left "
             "over; if no state was lost, give the stack's id, which is on what it made as the tag stack-id: "
             "`--stack-id ID`"
         )
-    return replace(held, owner=replace(held.owner, stack_id=given.stack_id))
+    return replace(held, owner=replace(held.owner, stack_id=stack_id))
 
 
 def _find(settings: Settings, held: Held, stack: str) -> list[_Found]:

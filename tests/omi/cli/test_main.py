@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omi.cli.main import COMMANDS, EXIT_CODES, main
 from omi.publish.documents.kinds import SUFFIXES, file_name
+from omi.support.errors import OmiError
 from omi.support.places import file_name_of, name_of_file
-from omi.support.running import CLOSED_PIPE
+from omi.support.running import CLOSED_PIPE, INTERRUPTED
 from tests.omi.conftest import TOP
 
 PRINTS = """
 import sys
-from omi.cli import main as program, stack
-stack.images = lambda _: print("row\\n" * {rows}) or 0
-sys.exit(program.main(["images"]))
+from omi.cli.main import COMMANDS, main
+COMMANDS["images"] = (lambda: print("row\\n" * {rows}), "")
+sys.exit(main(["images"]))
 """
 TELLS = """
 import sys
-from omi.cli import main as program, stack
+from omi.cli.main import COMMANDS, main
 from omi.support.narration import tell
-stack.images = lambda _: tell("a line") or print("done") or 0
-sys.exit(program.main(["images"]))
+COMMANDS["images"] = (lambda: tell("a line") or print("done"), "")
+sys.exit(main(["images"]))
 """
 
 
@@ -83,10 +88,50 @@ def test_documents_of_similar_names_lie_apart(kind: str) -> None:
     assert file_name("alpine-3.23.6-x86_64-r0", kind) == "alpine-3.23.6-x86_64-r0" + SUFFIXES[kind]
 
 
-def test_help_names_the_commands_of_people_and_what_each_does() -> None:
-    done = subprocess.run([sys.executable, "-m", "omi", "--help"], capture_output=True, text=True, check=True, cwd=TOP)
-    lines = [line.strip() for line in done.stdout.splitlines()]
-    assert "doctor -s STACK [--json]" in lines
-    assert not any(line.startswith(("supervise", "update", "delete")) for line in lines)
-    told = dict(zip(lines[2:-2:2], lines[3:-2:2], strict=True))
-    assert all(len(what) > 20 for what in told.values()), told
+def test_help_names_every_command_with_what_it_does_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f" {name} " in shown for name in COMMANDS)
+    assert not any(f"│ {name} " in shown for name in ("supervise", "update", "delete", "adopt"))
+    errors = {OmiError.exit_code, *(error.exit_code for error in every_error(OmiError))}
+    told = {int(code) for code in re.findall(r"(?:: |; ?\n? ?)(\d+) ", EXIT_CODES.replace("\n", " "))}
+    assert told == {0, *errors, INTERRUPTED, CLOSED_PIPE}
+
+
+def every_error(above: type[OmiError]) -> Iterator[type[OmiError]]:
+    for error in above.__subclasses__():
+        yield error
+        yield from every_error(error)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_has_an_example_that_it_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    (example,) = (line.strip() for line in shown.splitlines() if line.strip().startswith("Example: "))
+    assert example == f"Example: python -m omi {COMMANDS[name][1]}"
+    taken: list[dict[str, object]] = []
+    noting = {name: (recording(COMMANDS[name][0], taken), COMMANDS[name][1])}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("omi.cli.main.COMMANDS", {**COMMANDS, **noting})
+        assert main(COMMANDS[name][1].split()) == 0
+    assert len(taken) == 1
+
+
+def recording(function: Callable[..., None], taken: list[dict[str, object]]) -> Callable[..., None]:
+    """A command of the same arguments that only notes them."""
+
+    @functools.wraps(function)
+    def note(**given: object) -> None:
+        taken.append(given)
+
+    return note
+
+
+def test_a_wrong_argument_is_one_line_with_the_cure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep"]) == 2
+    assert capsys.readouterr().err == (
+        "error: omi sweep: missing option '--stack' / '-s'; see `python -m omi sweep --help`\n"
+    )
+    assert main(["bild"]) == 2
+    assert "error: omi: no such command 'bild'" in capsys.readouterr().err
