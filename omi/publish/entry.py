@@ -14,7 +14,7 @@ from omi.state.image import ImageRecord, ImageSpec
 from omi.state.withdrawal import Withdrawal
 from omi.support.errors import StateError, first_problem
 from omi.support.safe_yaml import YamlError, read_values
-from omi.support.version import release_key, revision_key
+from omi.support.version import EDGE, release_key, revision_key
 
 _T = TypeVar("_T")
 
@@ -196,12 +196,18 @@ def newest_first(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """As the releases file has them: by build, each newest first."""
-    return sorted(newest_first(entries), key=lambda e: e.profile_build)
+    """As the releases file has them: newest release first, in it by build, each newest first."""
+    by_build = sorted(newest_first(entries), key=lambda e: e.profile_build)
+    return sorted(by_build, key=lambda e: release_key(_heading(e)), reverse=True)
+
+
+def _heading(entry: Entry) -> str:
+    """The release that it is listed under: `edge` for all of edge, as the old tool's programs expect."""
+    return EDGE if entry.version == EDGE else entry.release
 
 
 def to_yaml(entries: Iterable[Entry]) -> str:
-    """The releases file: build → release → OMI name → details; the same entries give the same bytes."""
+    """The releases file: release → build → OMI name → details; the same entries give the same bytes."""
     tree: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in in_order(entries):
         told = {key: value for key, value in vars(entry).items() if key not in ("name", *_BY_REGION)}
@@ -211,7 +217,7 @@ def to_yaml(entries: Iterable[Entry]) -> str:
         for key in _BY_REGION:
             if told_of := getattr(entry, key):
                 details[key] = {region: dict(values) for region, values in told_of}
-        tree.setdefault(entry.profile_build, {}).setdefault(entry.release, {})[entry.name] = details
+        tree.setdefault(_heading(entry), {}).setdefault(entry.profile_build, {})[entry.name] = details
     return HEADER + yaml.dump(tree, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -230,7 +236,7 @@ def _problem(error: Exception) -> str:
         return first_problem(error, "an entry")
     if isinstance(error, YamlError):
         return str(error)
-    return "it is build, release, name, details"
+    return "it is release, build, name, details"
 
 
 def from_yaml(text: str, where: str) -> list[Entry]:
@@ -239,8 +245,8 @@ def from_yaml(text: str, where: str) -> list[Entry]:
         tree = read_values(text) or {}
         return [
             _ENTRY.validate_python({"name": name, **details, **_tuples(details)})
-            for releases in tree.values()
-            for names in releases.values()
+            for builds in tree.values()
+            for names in builds.values()
             for name, details in names.items()
         ]
     except (YamlError, ValidationError, AttributeError, KeyError, TypeError) as error:

@@ -83,7 +83,7 @@ def _leaves(path: Path, tree: object) -> Iterator[tuple[str, str, object]]:
 def _level(path: Path, node: object, where: str) -> Iterator[tuple[str, Any]]:
     if not isinstance(node, dict):
         raise InputError(
-            f"{path}: {where}: is not a map; a releases file is build, release, name or release, build, name"
+            f"{path}: {where}: is not a map; a releases file is release, build, name or build, release, name"
         )
     yield from node.items()
 

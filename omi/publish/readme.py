@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -10,10 +11,27 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from omi.publish.documents.kinds import SUFFIXES, file_name
 from omi.publish.entry import Entry, newest_first
 from omi.support.errors import one_line
+from omi.support.version import EDGE, is_prerelease
+
+MARKER = "<!-- images -->"
+"""Above it people write, below it the program."""
 
 
-def render_readme(profiles: Mapping[str, Sequence[Entry]]) -> str:
-    """Markdown: a section per profile, its images newest first; the same entries give the same bytes."""
+@dataclass(frozen=True)
+class _Row:
+    """An image in one Region."""
+
+    entry: Entry
+    region: str
+    omi: str
+
+
+def render_readme(profiles: Mapping[str, Sequence[Entry]], before: str | None = None) -> str:
+    """Markdown: the part of `before` (the file as it is) above the marker, then the images of each profile: first the
+    newest of each version, build and Region.
+
+    A file without the marker keeps all of its text; None stands for no file. The same values give the same bytes.
+    """
     environment = Environment(
         loader=PackageLoader("omi.publish"),
         undefined=StrictUndefined,
@@ -24,8 +42,31 @@ def render_readme(profiles: Mapping[str, Sequence[Entry]]) -> str:
         finalize=_escaped,
     )
     environment.globals["documents"] = _links
-    sections = {name: newest_first(entries) for name, entries in sorted(profiles.items()) if entries}
-    return environment.get_template("README.md.j2").render(profiles=sections)
+    tables = [table for name, entries in sorted(profiles.items()) for table in _tables(name, entries)]
+    above = None if before is None else _Markdown(_above(before))
+    return environment.get_template("README.md.j2").render(tables=tables, above=above, marker=_Markdown(MARKER))
+
+
+def _above(text: str) -> str:
+    """The text that people wrote; it ends where a line begins."""
+    above, marker, _ = text.partition(MARKER)
+    return above if marker or not above.strip() else above.rstrip() + "\n\n"
+
+
+def _tables(profile: str, entries: Sequence[Entry]) -> Iterator[tuple[str, list[_Row], bool]]:
+    """The profile, rows in order, and whether they are the newest: of these one that is private comes last.
+
+    Branches come before edge and before candidates of a release, as in `latest`.
+    """
+    ordered = sorted(newest_first(entries), key=lambda e: e.version == EDGE or is_prerelease(e.release))
+    rows = [_Row(entry, region, omi) for entry in ordered for region, omi in entry.artifacts]
+    newest: dict[tuple[str, str, str], _Row] = {}
+    for row in sorted(rows, key=lambda row: row.entry.stage_in(row.region) == "private"):
+        newest.setdefault((row.entry.version, row.entry.profile_build, row.region), row)
+    shown = set(newest.values())
+    for first in (True, False):
+        if chosen := [row for row in rows if (row in shown) is first]:
+            yield profile, chosen, first
 
 
 class _Markdown(str):

@@ -21,6 +21,7 @@ from omi.support.errors import InputError, ToolError
 from omi.support.locks import hold
 
 Files = Mapping[str, tuple[str, str]]
+README = "README.md"
 LOCK = ".lock"
 """Builds end side by side, in processes of their own: one at a time may change the folder."""
 _SHOWN = 3
@@ -148,7 +149,7 @@ def _change(
                 return told
             before = profiles.get(profile, [])
             after = in_order(change(before))
-            texts = _render(profile, after, {**profiles, profile: after})
+            texts = _render(profile, after, {**profiles, profile: after}, _read_text(folder / README))
             told += place_documents(folder, wanted)
             for name, text in texts.items():
                 _write(folder / name, text)
@@ -185,12 +186,24 @@ def _read(path: Path) -> list[Entry] | None:
     return None if is_old(text) else from_yaml(text, str(path))
 
 
-def _render(profile: str, entries: list[Entry], profiles: Mapping[str, list[Entry]]) -> dict[str, str]:
-    """The files' texts by name, in the order in which they are written."""
+def _read_text(path: Path) -> str | None:
+    """A file of people's, as it is; None where there is none."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise ToolError(f"{path}: is no UTF-8 text; save it as UTF-8, or move it away") from error
+
+
+def _render(
+    profile: str, entries: list[Entry], profiles: Mapping[str, list[Entry]], readme: str | None
+) -> dict[str, str]:
+    """The files' texts by name, in the order in which they are written; `readme` is the one that is there."""
     feed = feed_of(profile, entries)
     return {
         f"{profile}.yaml": to_yaml(entries),
-        "README.md": render_readme(profiles),
+        README: render_readme(profiles, readme),
         SCHEMA_FILE: Path(__file__).with_name(SCHEMA_FILE).read_text(encoding="utf-8"),
         f"{profile}.atom.xml": render_atom(feed),
         f"{profile}.json": feed.to_json(),  # last, since programs launch what its pointers say
@@ -198,5 +211,5 @@ def _render(profile: str, entries: list[Entry], profiles: Mapping[str, list[Entr
 
 
 def _write(path: Path, text: str) -> None:
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
+    if not path.exists() or path.read_bytes() != text.encode("utf-8"):
         write_atomically(path, text)

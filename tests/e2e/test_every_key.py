@@ -87,7 +87,7 @@ def test_name_description_and_size(project: Project, image: dict[str, Any]) -> N
     assert image["name"] == NAME
     assert image["volume_size"] == 2
     listed = yaml.safe_load((project.folder / "releases/sandbox/test.yaml").read_text(encoding="utf-8"))
-    assert listed[BUILD]["3.23.6"][NAME]["description"] == "Alpine Linux, every key of a profile 3.23.6 x86_64 r0"
+    assert listed["3.23.6"][BUILD][NAME]["description"] == "Alpine Linux, every key of a profile 3.23.6 x86_64 r0"
 
 
 def test_access(project: Project, image: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ def test_its_clock_is_set_by_chrony_and_the_profiles_server_alone(seen: Mapping[
 
 def test_the_releases_name_its_boot_modes(project: Project) -> None:
     listed = yaml.safe_load((project.folder / "releases" / "sandbox" / "alpine.yaml").read_text(encoding="utf-8"))
-    (image,) = listed["hybrid"]["3.23.6"].values()
+    (image,) = listed["3.23.6"]["hybrid"].values()
     assert image["boot_modes"] == MODES
 
 

@@ -71,7 +71,7 @@ def test_what_is_listed_is_adopted_by_the_next_update_and_that_settles(held: Hel
     assert "7 unchanged" in held.pulumi("preview")  # the stack, its id and memory, a build and its images
     assert [held.image(omi) for omi in omis] == before
     listed = yaml.safe_load((held.project.folder / "releases" / "sandbox" / "alpine.yaml").read_text(encoding="utf-8"))
-    assert set(listed["v3_23-x86_64"]["3.23.5"]) == {NAMES[1]}
+    assert set(listed["3.23.5"]["v3_23-x86_64"]) == {NAMES[1]}
 
 
 def test_what_is_pruned_is_forgotten_and_not_taken_in_again(held: HeldProject, omis: list[str]) -> None:

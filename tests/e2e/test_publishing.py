@@ -59,7 +59,7 @@ def listed(held: HeldProject, name: str) -> dict[str, Any]:
     """What the releases YAML says of an image."""
     file = held.project.folder / "releases" / "sandbox" / "alpine.yaml"
     tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    found: dict[str, Any] = tree["one"][name.split("-")[1]][name]
+    found: dict[str, Any] = tree[name.split("-")[1]]["one"][name]
     return found
 
 

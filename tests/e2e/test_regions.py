@@ -151,7 +151,7 @@ def test_a_region_that_leaves_the_config_is_pruned_by_its_own_key_once_that_is_a
     assert project.images("main-us") == []
     assert states(project) == {"alpine-3.23.6-x86_64-r0": HOME}
     told = yaml.safe_load((project.folder / "releases" / "sandbox" / "alpine.yaml").read_text(encoding="utf-8"))
-    assert told[BUILD]["3.23.6"]["alpine-3.23.6-x86_64-r0"]["artifacts"] == {HOME: home["id"]}
+    assert told["3.23.6"][BUILD]["alpine-3.23.6-x86_64-r0"]["artifacts"] == {HOME: home["id"]}
     assert project.outputs()["latest"][BUILD]["regions"] is None
 
 

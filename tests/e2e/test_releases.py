@@ -60,7 +60,7 @@ def recorded(project: Project) -> set[str]:
     table = project.run("python3", "-m", "omi", "images", "-s", "e2e").text
     folder = project.folder / "releases" / "sandbox"
     listed: dict[str, Any] = yaml.safe_load((folder / "alpine.yaml").read_text(encoding="utf-8"))
-    names = {name for releases in listed.values() for images in releases.values() for name in images}
+    names = {name for builds in listed.values() for images in builds.values() for name in images}
     held = {word for word in table.split() if word.startswith("alpine-3")}
     feed = json.loads((folder / "alpine.json").read_text(encoding="utf-8"))
     assert names == held == {image["name"] for image in feed["images"]}

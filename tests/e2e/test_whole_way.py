@@ -92,7 +92,7 @@ def test_the_releases_name_them(project: Project) -> None:
     latest = project.outputs()["latest"]
     folder = project.folder / "releases" / "sandbox"
     listed = yaml.safe_load((folder / "alpine.yaml").read_text(encoding="utf-8"))
-    assert listed[NEW]["3.23.6"]["alpine-3.23.6-x86_64-r0"]["artifacts"] == {"eu-west-2": latest[NEW]["omi"]}
+    assert listed["3.23.6"][NEW]["alpine-3.23.6-x86_64-r0"]["artifacts"] == {"eu-west-2": latest[NEW]["omi"]}
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert all(image["omi"] in readme for image in latest.values())
 
@@ -102,7 +102,7 @@ def test_what_went_into_each_is_written_out_beside_them(project: Project) -> Non
     listed = yaml.safe_load((folder / "alpine.yaml").read_text(encoding="utf-8"))
     for build, image in project.outputs()["latest"].items():
         name = image["name"]
-        entry = listed[build][image["release"]][name]
+        entry = listed[image["release"]][build][name]
         files = {
             kind: folder / "alpine" / "eu-west-2" / f"{name}{ending}"
             for kind, ending in {

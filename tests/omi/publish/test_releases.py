@@ -15,10 +15,11 @@ from omi.config.settings import Settings
 from omi.profile.model import Target
 from omi.publish import export_ledger, forget, forget_unheld, record, unheld_lines
 from omi.publish.entry import from_yaml
-from omi.publish.readme import render_readme
+from omi.publish.readme import MARKER, render_readme
 from omi.publish.store import LOCK
 from omi.state.image import ImageRecord, ImageSpec
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
+from omi.state.withdrawal import Withdrawal
 from omi.support.errors import InputError, StateError, ToolError
 from tests.omi.examples import EXAMPLES
 from tests.omi.specs import make_access, make_record, make_spec
@@ -73,7 +74,7 @@ def listed(folder: Path) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
 def test_a_built_image_is_named_with_all_that_the_old_tool_told(tmp_path: Path) -> None:
     spec, made = image(tmp_path)
     record(spec, made)
-    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    entry = listed(tmp_path)["3.23.6"]["v3_23-x86_64"]["alpine-3.23.6-x86_64-r0"]
     assert entry == {
         "description": "Alpine Linux 3.23.6 x86_64 r0",
         "profile": "alpine",
@@ -100,10 +101,10 @@ def test_what_was_measured_of_an_image_is_named_and_read_back(tmp_path: Path) ->
     spec, made = image(tmp_path)
     measured = {"used_bytes": 95, "trimmed_bytes": 147, "installed_bytes": 83, "boot_seconds": 20}
     record(spec, made.model_copy(update=measured))
-    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    entry = listed(tmp_path)["3.23.6"]["v3_23-x86_64"]["alpine-3.23.6-x86_64-r0"]
     assert {name: entry[name] for name in measured} == measured
     record(*image(tmp_path, revision=1))  # reads the file and writes all of it again
-    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    entry = listed(tmp_path)["3.23.6"]["v3_23-x86_64"]["alpine-3.23.6-x86_64-r0"]
     assert {name: entry[name] for name in measured} == measured
 
 
@@ -113,7 +114,7 @@ def test_a_pruned_image_is_named_no_more_and_forgetting_twice_is_fine(tmp_path: 
         record(*pair)
     forget(*old)
     forget(*old)
-    assert list(listed(tmp_path)["v3_23-x86_64"]["3.23.6"]) == ["alpine-3.23.6-x86_64-r1"]
+    assert list(listed(tmp_path)["3.23.6"]["v3_23-x86_64"]) == ["alpine-3.23.6-x86_64-r1"]
     assert old[1].omi not in (tmp_path / "README.md").read_text()
 
 
@@ -125,9 +126,57 @@ def test_forgetting_where_the_folder_is_gone_does_nothing(tmp_path: Path) -> Non
 def test_releases_come_newest_first_by_number(tmp_path: Path) -> None:
     for release in ("3.9.12", "3.11.9", "3.11.12"):
         record(*image(tmp_path, release=release))
-    assert list(listed(tmp_path)["v3_23-x86_64"]) == ["3.11.12", "3.11.9", "3.9.12"]
+    record(*image(tmp_path, build="edge", release="edge-20261123", prefix="e-"))
+    assert list(listed(tmp_path)) == ["edge", "3.11.12", "3.11.9", "3.9.12"]
+
+
+def test_the_readme_lists_the_newest_of_each_version_first(tmp_path: Path) -> None:
+    for release in ("3.9.12", "3.11.9", "3.11.12", "edge-20261123", "edge-20261124"):
+        record(*image(tmp_path, release=release))
     readme = (tmp_path / "README.md").read_text()
-    assert readme.index("3.11.12") < readme.index("3.11.9") < readme.index("3.9.12")
+    names = [line.split(" | ")[1] for line in readme.splitlines() if line.startswith("| v3_23")]
+    assert names == ["3.11.12", "3.9.12", "edge-20261124", "3.11.9", "edge-20261123"]
+    assert readme.index("## alpine") < readme.index("3.9.12") < readme.index("Earlier images") < readme.index("3.11.9")
+
+
+def test_in_each_region_the_newest_that_one_may_launch_comes_first(tmp_path: Path) -> None:
+    spec, made = image(tmp_path, revision=1)
+    gone = Withdrawal(why="superseded", shared=True, deprecated=date(2026, 11, 1), private=date(2026, 11, 20))
+    record(spec.model_copy(update={"withdrawal": gone}), made)
+    record(*image(tmp_path, region="us-east-2"))
+    record(*image(tmp_path))
+    newest = (tmp_path / "README.md").read_text().partition("### Earlier")[0]
+    rows = [line.split(" | ")[2:4] for line in newest.splitlines() if line.startswith("| v3_23")]
+    assert rows == [["alpine-3.23.6-x86_64-r0", "eu-west-2"], ["alpine-3.23.6-x86_64-r0", "us-east-2"]]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_people_wrote_above_the_marker_of_the_readme_stays(tmp_path: Path, end: str) -> None:
+    record(*image(tmp_path))
+    readme = tmp_path / "README.md"
+    below = readme.read_bytes().partition(MARKER.encode())[2]
+    own = f"# Ours{end}{end}Ask *us* {{{{ about }}}} <b>them</b> | \N{SNOWMAN}{end}".encode()
+    readme.write_bytes(own + MARKER.encode() + b"\nlost")
+    record(*image(tmp_path))
+    assert readme.read_bytes() == own + MARKER.encode() + below
+    forget(*image(tmp_path))
+    assert readme.read_bytes().startswith(own + MARKER.encode())
+
+
+def test_a_readme_without_the_marker_is_peoples_and_the_list_comes_after_it(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("# Of the old tool\n\n## AMIs\n| ami-1 |")
+    for _ in range(2):
+        record(*image(tmp_path))
+        assert readme.read_text().startswith(f"# Of the old tool\n\n## AMIs\n| ami-1 |\n\n{MARKER}\n\nThe program")
+        assert readme.read_text().count("## alpine") == 1
+
+
+def test_a_readme_that_is_no_text_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(ToolError, match=r"README\.md: is no UTF-8 text; save it as UTF-8"):
+        record(*image(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {LOCK, "README.md"}
 
 
 @settings(deadline=None, max_examples=EXAMPLES // 4)  # it writes files, which takes as long as it takes
@@ -175,7 +224,7 @@ def test_images_that_state_lacks_are_named_in_a_line_and_forgotten_by_name_alone
     assert texts_in(tmp_path) == before
     assert forget_unheld(stack, state, [old[0].name]) == []
     assert unheld_lines(stack, state) == []
-    told = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]
+    told = listed(tmp_path)["3.23.6"]["v3_23-x86_64"]
     assert told[old[0].name]["artifacts"] == {"us-east-2": elsewhere[1].omi}  # another stack's
     assert new[0].name in told
 
@@ -187,7 +236,7 @@ def test_a_record_that_knows_less_of_an_omi_takes_nothing_out_that_was_known_of_
     record(spec, made.model_copy(update={"verified": False}))
     assert texts_in(tmp_path) == before
     record(spec, made.model_copy(update={"omi": "ami-0000beef", "verified": False}))  # another image of that name
-    entry = listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]
+    entry = listed(tmp_path)["3.23.6"]["v3_23-x86_64"]["alpine-3.23.6-x86_64-r0"]
     assert "used_bytes" not in entry
     assert entry["verified"] == []
 
@@ -204,7 +253,7 @@ def test_builds_that_end_at_the_same_time_are_all_named(tmp_path: Path) -> None:
         maker.start()
     for maker in makers:
         maker.join(60)
-    assert len(listed(tmp_path)["v3_23-x86_64"]["3.23.6"]) == len(makers)
+    assert len(listed(tmp_path)["3.23.6"]["v3_23-x86_64"]) == len(makers)
     assert {path.name for path in tmp_path.iterdir()} == {LOCK, *FILES}
 
 
@@ -232,7 +281,7 @@ def test_the_first_region_tells_what_was_measured_whichever_stack_wrote_last(tmp
         texts = {name: (tmp_path / name).read_bytes() for name in FILES}
         record(*there)
         assert {name: (tmp_path / name).read_bytes() for name in FILES} == texts
-        assert listed(tmp_path)["v3_23-x86_64"]["3.23.6"]["alpine-3.23.6-x86_64-r0"]["used_bytes"] == 95
+        assert listed(tmp_path)["3.23.6"]["v3_23-x86_64"]["alpine-3.23.6-x86_64-r0"]["used_bytes"] == 95
 
 
 def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
