@@ -19,7 +19,7 @@ venv:
 	@toolchain/venv.sh $(PYTHON)
 
 toolchain: venv
-	@.venv/bin/python -m toolchain.install --link .venv/toolchain
+	@.venv/bin/python -m toolchain.install
 
 demo: setup ## the whole way on this machine: a local cloud, two images built, checked and listed
 	@. toolchain/env.sh && unset OSC_ACCESS_KEY OSC_SECRET_KEY OSC_PROFILE && \

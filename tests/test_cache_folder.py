@@ -8,7 +8,7 @@ import pytest
 
 from omi.support import places
 from sandbox import config
-from toolchain import place
+from toolchain import store
 
 
 @pytest.mark.parametrize(
@@ -28,5 +28,5 @@ def test_all_rooms_agree_on_the_cache_folder(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ALPINE_OMI_CACHE", own)
     monkeypatch.setenv("XDG_CACHE_HOME", xdg)
-    found = [places.cache_folder(), config.default_cache(), place.cache_folder()]
+    found = [places.cache_folder(), config.default_cache(), store.cache_folder()]
     assert found == [tmp_path / folder] * 3

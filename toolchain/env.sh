@@ -23,12 +23,11 @@ alpine_omi_env() {
 	fi
 
 	# Pulumi's Python language host takes the first python3 on PATH, so .venv must come before everything else.
-	for alpine_omi_dir in "$alpine_omi_tools/bin" "$alpine_omi_top/.venv/bin"; do
-		case $PATH: in
-		"$alpine_omi_top/.venv/bin:$alpine_omi_tools/bin:"*) ;;
-		*) PATH=$alpine_omi_dir:$PATH ;;
-		esac
-	done
+	alpine_omi_dirs=$alpine_omi_top/.venv/bin:$alpine_omi_tools/bin
+	case $PATH: in
+	"$alpine_omi_dirs:"*) ;;
+	*) PATH=$alpine_omi_dirs:$PATH ;;
+	esac
 	export PATH
 	export VIRTUAL_ENV="$alpine_omi_top/.venv"
 	unset PYTHONHOME
@@ -68,6 +67,6 @@ else
 	alpine_omi_status=1
 fi
 unset -f alpine_omi_env
-unset alpine_omi_here alpine_omi_top alpine_omi_tools alpine_omi_dir
+unset alpine_omi_here alpine_omi_top alpine_omi_tools alpine_omi_dirs
 # Last, so that it is what `. toolchain/env.sh` gives back; never an exit, which would end the caller's shell.
 [ "$alpine_omi_status" = 0 ]

@@ -1,138 +1,109 @@
-"""A maker's release: fetched, checked against its SHA-256, and unpacked."""
+"""A maker's release: fetched over TLS, checked against its SHA-256, and unpacked."""
 
 import hashlib
+import io
 import ipaddress
-import shutil
 import tarfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Iterator, Mapping
-from http.client import HTTPException, HTTPResponse
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
-from typing import IO
 
 from toolchain.errors import ToolchainError, UnavailableError
 from toolchain.tools import Tool, architecture
 
 SILENCE_SECONDS = 5.0
 DOWNLOAD_LIMIT_SECONDS = 20 * 60.0
-_CHUNK = 1 << 20
 
 
 class Makers:
-    """Downloads of one run into a folder: none twice, and no host is asked again that could not be reached."""
+    """Downloads of one run: none twice, and no host is asked again that could not be reached."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._got: dict[str, bytes] = {}
         self._lost: set[str] = set()
 
-    def fetch(self, tool: Tool) -> Path:
-        """The tool's archive, checked.
+    def files(self, tool: Tool) -> list[bytes]:
+        """The tool's files out of its checked release.
 
-        UnavailableError: it can't be had. ToolchainError: it differs from what is pinned; it is removed.
+        UnavailableError: it can't be had. ToolchainError: it differs from what is pinned, or lacks a file.
         """
-        archive, arch = tool.archive, architecture()
-        names = {"version": tool.version, "arch": archive.arch_names[arch]}
-        url = archive.url.format(**names)
-        target = self._folder / url.rsplit("/", 1)[1]
-        if target.exists():
-            return target
-        wanted = archive.sha256.get(arch) or self._published(archive.checksums.format(**names), target.name)
-        new = target.with_suffix(".part")
-        found = self._download(url, new)
-        if found != wanted:
-            new.unlink()
-            raise ToolchainError(
-                f"{url} has SHA-256 {found}, but {wanted} is pinned: nothing was installed. "
-                "Don't use this file; find out what changed before you change toolchain/tools.py"
-            )
-        return new.rename(target)
+        url = tool.filled(tool.url)
+        if url not in self._got:
+            wanted = tool.sha256.get(architecture()) or self._published(tool, url.rsplit("/", 1)[1])
+            content = self._get(url)
+            if (found := hashlib.sha256(content).hexdigest()) != wanted:
+                raise ToolchainError(
+                    f"{url} has SHA-256 {found}, but {wanted} is pinned: nothing was installed. "
+                    "Don't use this file; find out what changed before you change toolchain/tools.py"
+                )
+            self._got[url] = content
+        names = [tool.filled(file) for file in tool.files]
+        members = {name: content for name, content in _members(self._got[url]) if name in names}
+        if missing := sorted(set(names) - set(members)):
+            raise ToolchainError(f"{url} has no {', '.join(missing)} in it")
+        return [members[name] for name in names]
 
-    def _published(self, url: str, file: str) -> str:
+    def _published(self, tool: Tool, file: str) -> str:
         """The digest that the maker's own list gives for the file."""
-        for line in b"".join(self._chunks(url)).decode("utf-8", "replace").splitlines():
+        if not tool.checksums:
+            raise UnavailableError(f"no release for {architecture()} is pinned")
+        url = tool.filled(tool.checksums)
+        for line in self._get(url).decode("utf-8", "replace").splitlines():
             words = line.split()
             if len(words) == 2 and words[1].lstrip("*") == file and len(words[0]) == 64:
                 return words[0].lower()
         raise UnavailableError(f"{url} names no digest for {file}")
 
-    def _download(self, url: str, target: Path) -> str:
-        summary = hashlib.sha256()
-        with target.open("wb") as file:
-            for chunk in self._chunks(url):
-                summary.update(chunk)
-                file.write(chunk)
-        return summary.hexdigest()
-
-    def _chunks(self, url: str) -> Iterator[bytes]:
-        end = time.monotonic() + DOWNLOAD_LIMIT_SECONDS
-        with self._open(url) as answer:
-            while chunk := _read(answer, url):
-                if time.monotonic() > end:
-                    raise UnavailableError(f"{url} did not come within {DOWNLOAD_LIMIT_SECONDS / 60:.0f} minutes")
-                yield chunk
-
-    def _open(self, url: str) -> HTTPResponse:
-        _demand_tls(url)
+    def _get(self, url: str) -> bytes:
         host = urllib.parse.urlsplit(url).netloc
+        if not _is_safe(url):
+            raise ToolchainError(f"{url} is not https: tools are fetched over TLS only")
         if host in self._lost:
             raise UnavailableError(f"{host} could not be reached")
+        self._say(f"fetching {url}")
+        end = time.monotonic() + DOWNLOAD_LIMIT_SECONDS
+        content = bytearray()
         try:
-            answer: HTTPResponse = urllib.request.urlopen(url, timeout=SILENCE_SECONDS)  # noqa: S310 (checked above)
+            with urllib.request.urlopen(url, timeout=SILENCE_SECONDS) as answer:  # noqa: S310 (checked above)
+                while chunk := answer.read1(1 << 20):  # what has come so far, so that a drip meets the limit, too
+                    content += chunk
+                    if time.monotonic() > end:
+                        raise UnavailableError(f"{url} did not come within {DOWNLOAD_LIMIT_SECONDS / 60:.0f} minutes")
+                if answer.length:
+                    raise UnavailableError(f"{url} broke off: {answer.length} bytes are missing")
         except urllib.error.HTTPError as error:
             raise UnavailableError(f"{url}: {error}") from error
         except (OSError, HTTPException) as error:
             self._lost.add(host)
             raise UnavailableError(f"{host} could not be reached: {getattr(error, 'reason', error)}") from error
-        return answer
+        return bytes(content)
 
 
-def _read(answer: HTTPResponse, url: str) -> bytes:
-    """The bytes that have come so far (so that a drip meets the limit, too); empty at the end."""
-    try:
-        chunk = answer.read1(_CHUNK)
-    except (OSError, HTTPException) as error:
-        raise UnavailableError(f"{url} broke off: {error}") from error
-    if not chunk and answer.length:
-        raise UnavailableError(f"{url} broke off: {answer.length} bytes are missing")
-    return chunk
-
-
-def unpack(archive: Path, wanted: Mapping[str, Path]) -> None:
-    """Take files out of a tar.gz or zip, given by name (whatever folder they lie in); ToolchainError if one lacks."""
-    left = dict(wanted)
-    for name, content in _members(archive):
-        if target := left.pop(Path(name).name, None):
-            with target.open("wb") as file:
-                shutil.copyfileobj(content, file)
-    if left:
-        raise ToolchainError(f"{archive.name} has no {', '.join(sorted(left))} in it")
-
-
-def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
+def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    """Each file in a zip or tar.gz, whatever folder it lies in."""
+    data = io.BytesIO(archive)
+    if zipfile.is_zipfile(data):
+        with zipfile.ZipFile(data) as zipped:
             for member in zipped.infolist():
-                if not member.is_dir():
-                    with zipped.open(member) as content:
-                        yield member.filename, content
+                yield Path(member.filename).name, zipped.read(member)
     else:
-        with tarfile.open(archive) as tarred:
+        data.seek(0)
+        with tarfile.open(fileobj=data) as tarred:
             for entry in tarred:
-                if entry.isfile() and (found := tarred.extractfile(entry)):
-                    yield entry.name, found
+                if content := tarred.extractfile(entry):
+                    yield Path(entry.name).name, content.read()
 
 
-def _demand_tls(url: str) -> None:
+def _is_safe(url: str) -> bool:
+    """Whether it is https, or http on this machine (for the tests)."""
     parts = urllib.parse.urlsplit(url)
-    if parts.scheme == "https":
-        return
     try:
-        local = parts.scheme == "http" and ipaddress.ip_address(parts.hostname or "").is_loopback
+        return parts.scheme == "https" or ipaddress.ip_address(parts.hostname or "").is_loopback
     except ValueError:
-        local = False
-    if not local:
-        raise ToolchainError(f"{url} is not https: tools are fetched over TLS only")
+        return False

@@ -12,22 +12,17 @@ from toolchain.errors import ToolchainError
 _SECRET = re.compile(r"^(OSC|AWS)_|KEY|SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL", re.IGNORECASE)
 
 
-def environment(**changed: str) -> dict[str, str]:
-    """This process's environment without what may be secret, and with what is `changed`."""
-    return {name: value for name, value in os.environ.items() if not _SECRET.search(name)} | changed
-
-
 def run(arguments: Sequence[str | Path], *, limit: float, cwd: Path | None = None, **changed: str) -> str:
     """Standard output of a program that must succeed within `limit` seconds; `changed` are variables for it.
 
     ToolchainError has the last line that it wrote when it fails.
     """
-    words = [str(argument) for argument in arguments]
-    shown = " ".join(words[:4])
+    env = {name: value for name, value in os.environ.items() if not _SECRET.search(name)} | changed
+    shown = " ".join(str(argument) for argument in arguments[:4])
     try:
         done = subprocess.run(
-            words,
-            env=environment(**changed),
+            arguments,
+            env=env,
             cwd=cwd,
             timeout=limit,
             capture_output=True,

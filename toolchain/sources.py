@@ -1,163 +1,170 @@
-"""The sources of a tool, in the order in which they are tried."""
+"""The sources of a tool, in the order in which they are tried, and the set-up that puts all tools in place."""
 
 import hashlib
+import json
+import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from toolchain.errors import ToolchainError, UnavailableError
 from toolchain.gobuild import compile_tool, find_go, go_digest, go_needed
-from toolchain.installed import Found, find_installed
-from toolchain.maker import Makers, unpack
-from toolchain.place import Label, Part, Store
-from toolchain.standin import place_stand_in, stand_in_digest, stand_in_python
-from toolchain.tools import COMMAND_PLUGIN, OUTSCALE_PLUGIN, TOOLS, GoModule, Tool, architecture
+from toolchain.installed import STAND_IN_MARK, Found, find_installed
+from toolchain.maker import Makers
+from toolchain.store import Store
+from toolchain.tools import COMMAND_PLUGIN, OUTSCALE_PLUGIN, TOOLCHAIN, GoModule, Tool, architecture
 
-NAMES = ("installed", "maker", "go")
+STAND_IN = TOOLCHAIN / "command_provider"
 
 
 @dataclass(frozen=True)
 class Source:
-    """One way to one tool: what it would be, and `fill`, which puts the files into a tree or raises an error."""
+    """One way to one tool. `fill` puts its files at their places; UnavailableError: it isn't to be had here."""
 
+    tool: Tool
     origin: str
     version: str
-    main: str
-    digest: str
     why: str
-    fill: Callable[[Makers, Path], None]
-    needs: Path | None = None
-    """A file without which a part made earlier doesn't work."""
+    made_of: str
+    """Changes with everything that goes into it."""
+    fill: Callable[[Sequence[Path]], None]
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder in the cache."""
+        return f"{self.tool.name}-{self.origin}-{_digest(self.made_of)}"
+
+    def make(self, tree: Path) -> None:
+        """Fill a folder with the tool, laid out as all tools together."""
+        places = self.tool.places(tree, self.version)
+        places[0].parent.mkdir(parents=True)
+        self.fill(places)
+        for path in places:
+            if not path.is_symlink():
+                path.chmod(0o755)
+        if self.tool.name == OUTSCALE_PLUGIN.name:  # Packer runs a plugin only with its checksum beside it
+            digest = hashlib.sha256(places[0].read_bytes()).hexdigest()
+            places[0].with_name(f"{places[0].name}_SHA256SUM").write_text(digest)
 
 
-@dataclass
 class Setup:
-    """Puts every tool in place from the first source that has it; `only` (one of NAMES) allows just that one."""
+    """Puts every tool in place from the first source that has it."""
 
-    store: Store
-    say: Callable[[str], None]
-    only: str | None = None
-    tools: Sequence[Tool] = TOOLS
+    def __init__(self, store: Store, say: Callable[[str], None], tools: Sequence[Tool]) -> None:
+        self._store, self._say, self._tools = store, say, tools
+        self._makers = Makers(say)
 
     def settle(self) -> Path:
         """The folder that holds all tools. Where all is there already, nothing is written and no lock is waited for."""
-        parts = [part for tool in self.tools if (part := self._made(tool, self._sources(tool)))]
-        place = self.store.assembled(parts)
-        if len(parts) < len(self.tools) or not place.is_dir():
-            with self.store.lock(self.say), self.store.new_folder(self.store.folder) as downloads:
-                makers = Makers(downloads)
-                parts = [self._take(tool, makers) for tool in self.tools]
-                place = self.store.assemble(parts)
-        for part in parts:
-            self.say(f"{part.label.name} {part.label.version}: {part.label.why}")
+        made = [source for tool in self._tools if (source := self._made(self.sources(tool)))]
+        place = self._assembled(made)
+        if len(made) < len(self._tools) or not place.is_dir():
+            with self._store.lock(self._say):
+                made = [self._take(tool) for tool in self._tools]
+                place = self._assembled(made)
+                if not place.is_dir():
+                    self._store.make(place, lambda new: self._assemble(made, new, place))
+        for source in made:
+            self._say(f"{source.tool.name} {source.version}: {source.why}")
         return place
 
-    def _take(self, tool: Tool, makers: Makers) -> Part:
-        sources = list(self._sources(tool))
-        if part := self._made(tool, sources):
-            return part
+    def sources(self, tool: Tool) -> list[Source]:
+        """Where the tool may come from, the best first."""
+        if found := find_installed(tool, self._store.folder):
+            return [_installed(tool, found)]
+        sources = [self._maker(tool)]
+        if tool.go:
+            sources.append(self._go(tool, tool.go))
+        if tool.name == COMMAND_PLUGIN.name:
+            sources.append(_stand_in(tool))
+        return sources
+
+    def _made(self, sources: Sequence[Source]) -> Source | None:
+        """The source that an earlier run took."""
+        return next((source for source in sources if (self._store.made / source.folder).is_dir()), None)
+
+    def _take(self, tool: Tool) -> Source:
+        sources = self.sources(tool)
+        if source := self._made(sources):
+            return source
         reasons: list[str] = []
         for source in sources:
-            because = f" ({'; '.join(reasons)})" if reasons else ""
-            label = Label(tool.name, source.version, source.origin, source.main, source.why + because)
             try:
-                return self.store.make_part(label, source.digest, partial(source.fill, makers))
+                self._store.make(self._store.made / source.folder, source.make)
             except UnavailableError as error:
+                self._say(f"{tool.name} {source.version}: {error}")
                 reasons.append(str(error))
-        tried = "; ".join(reasons) or f"ALPINE_OMI_TOOLS_FROM={self.only} has none"
+            else:
+                return source
         raise ToolchainError(
-            f"{tool.name} {tool.version} can't be had: {tried}. Put {tool.minimum} or newer on PATH, "
+            f"{tool.name} {tool.version} can't be had: {'; '.join(reasons)}. Put {tool.minimum} or newer on PATH, "
             "or let this machine reach its maker or a Go module proxy, and run `make tools` again"
         )
 
-    def _made(self, tool: Tool, sources: Iterable[Source]) -> Part | None:
-        """The part that an earlier run made from one of the sources."""
-        usable = (source for source in sources if source.needs is None or source.needs.exists())
-        found = (self.store.find_part(tool.name, source.origin, source.digest) for source in usable)
-        return next((part for part in found if part), None)
+    def _assembled(self, made: Sequence[Source]) -> Path:
+        return self._store.folder / _digest("\n".join(source.folder for source in made))
 
-    def _sources(self, tool: Tool) -> Iterator[Source]:
-        if self.only in (None, "installed") and (found := find_installed(tool, self.store.folder)):
-            yield _installed(tool, found)
-            return
-        if self.only in (None, "maker") and architecture() in tool.archive.arch_names:
-            yield _maker(tool)
-        if self.only in (None, "go") and tool.go:
-            yield self._go(tool, tool.go)
-        if self.only in (None, "go") and tool.name == COMMAND_PLUGIN.name:
-            yield self._stand_in(tool)
+    def _assemble(self, made: Sequence[Source], new: Path, place: Path) -> None:
+        """Link all of them together, with the record that programs read ($ALPINE_OMI_TOOLS)."""
+        tools = {}
+        for source in made:
+            tree = self._store.made / source.folder
+            shutil.copytree(tree, new, symlinks=True, dirs_exist_ok=True, copy_function=os.link)
+            path = source.tool.places(place, source.version)[0]
+            tools[source.tool.name] = {"version": source.version, "origin": source.origin, "path": str(path)}
+        (new / "tools.json").write_text(json.dumps({"tools": tools}, indent=1) + "\n")
+
+    def _maker(self, tool: Tool) -> Source:
+        def fill(places: Sequence[Path]) -> None:
+            for path, content in zip(places, self._makers.files(tool), strict=True):
+                path.write_bytes(content)
+
+        made_of = repr((tool.url, tool.sha256, tool.version, architecture()))
+        return Source(tool, "maker", tool.version, "the maker's release", made_of, fill)
 
     def _go(self, tool: Tool, module: GoModule) -> Source:
-        def fill(_: Makers, tree: Path) -> None:
+        def fill(places: Sequence[Path]) -> None:
             try:
-                go = find_go(go_needed(tool), self.store, self.say)
-                self.say(f"{tool.name} {module.version}: compiling it with {go}, which takes minutes")
-                compile_tool(tool, go, next(_places(tool, module.version, tree)))
+                go = find_go(go_needed(tool), self._store, self._say)
+                self._say(f"{tool.name} {module.version}: compiling it with {go}, which takes minutes")
+                compile_tool(tool, module, go, places[0])
             except ToolchainError as error:
                 raise UnavailableError(str(error)) from error
-            _finish(tool, module.version, tree)
 
-        main = _main(tool, module.version)
-        return Source("go", module.version, main, go_digest(tool), "compiled with Go", fill)
-
-    def _stand_in(self, tool: Tool) -> Source:
-        return Source(
-            origin="stand-in",
-            version=tool.version,
-            main=_main(tool, tool.version),
-            digest=stand_in_digest(),
-            why="the stand-in of this project, not the genuine plugin",
-            fill=lambda _, tree: place_stand_in(tree, self.store),
-            needs=stand_in_python(self.store),
-        )
-
-
-def _maker(tool: Tool) -> Source:
-    def fill(makers: Makers, tree: Path) -> None:
-        unpack(makers.fetch(tool), {path.name: path for path in _places(tool, tool.version, tree)})
-        _finish(tool, tool.version, tree)
-
-    digest = _digest(repr((tool.archive, tool.version, architecture())))
-    return Source("maker", tool.version, _main(tool, tool.version), digest, "the maker's release", fill)
+        return Source(tool, "go", module.version, "compiled with Go", go_digest(tool), fill)
 
 
 def _installed(tool: Tool, found: Found) -> Source:
-    def fill(_: Makers, tree: Path) -> None:
-        for path, name in zip(found.files, tool.files, strict=True):
-            target = tree / tool.place(name, found.version)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if tool.name == OUTSCALE_PLUGIN.name:  # Packer takes plugins that are regular files
-                shutil.copyfile(path, target)
-            else:
-                target.symlink_to(path.absolute())
-        if tool.name == OUTSCALE_PLUGIN.name:
-            _finish(tool, found.version, tree)
+    # Packer takes plugins that are regular files.
+    put = shutil.copyfile if tool.name == OUTSCALE_PLUGIN.name else os.symlink
+
+    def fill(places: Sequence[Path]) -> None:
+        for path, place in zip(found.files, places, strict=True):
+            put(path.absolute(), place)
 
     why = f"found at {found.files[0]}"
-    return Source("installed", found.version, _main(tool, found.version), _digest(found.signature()), why, fill)
+    return Source(tool, "installed", found.version, why, found.signature(), fill)
 
 
-def _places(tool: Tool, version: str, tree: Path) -> Iterator[Path]:
-    """The places of the tool's files in the tree; their folder is made."""
-    for file in tool.files:
-        path = tree / tool.place(file, version)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield path
+def _stand_in(tool: Tool) -> Source:
+    why = "the stand-in of this project, not the genuine plugin"
+    code = "".join(path.read_text() for path in _stand_in_files())
+    return Source(tool, "stand-in", tool.version, why, code, lambda places: place_stand_in(places[0]))
 
 
-def _main(tool: Tool, version: str) -> str:
-    return tool.place(tool.files[0], version)
+def place_stand_in(launcher: Path) -> None:
+    """Copy the stand-in, so that it works when the checkout is gone: its launcher, and its code beside it."""
+    code = launcher.parent / STAND_IN_MARK
+    code.mkdir()
+    for path in _stand_in_files():
+        shutil.copyfile(path, launcher if path.suffix == ".sh" else code / path.name)
+    launcher.chmod(0o755)
 
 
-def _finish(tool: Tool, version: str, tree: Path) -> None:
-    """Make the files executable; Packer runs a plugin only with its checksum beside it."""
-    for path in _places(tool, version, tree):
-        path.chmod(0o755)
-        if tool.name == OUTSCALE_PLUGIN.name:
-            path.with_name(f"{path.name}_SHA256SUM").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
+def _stand_in_files() -> Iterator[Path]:
+    yield from sorted(path for path in STAND_IN.iterdir() if path.suffix in (".py", ".sh"))
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -100,12 +100,9 @@ def tools_of(url: str) -> tuple[Tool, ...]:
     return tuple(
         replace(
             tool,
-            archive=replace(
-                tool.archive,
-                url=f"{url}/{tool.name}.archive",
-                sha256=tool.archive.sha256 and {ARCH: digests[tool.name]},
-                checksums=f"{url}/{tool.name}.sums",
-            ),
+            url=f"{url}/{tool.name}.archive",
+            sha256=tool.sha256 and {ARCH: digests[tool.name]},
+            checksums=f"{url}/{tool.name}.sums",
         )
         for tool in TOOLS
     )

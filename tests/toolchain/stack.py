@@ -100,10 +100,6 @@ class Project:
         }
         (self.folder / "commands.json").write_text(json.dumps(specs))
 
-    def program(self, text: str) -> None:
-        """Another program from now on."""
-        (self.folder / "__main__.py").write_text(text)
-
     def preview(self) -> Run:
         """`pulumi preview`."""
         return self._run("preview", "--json")

