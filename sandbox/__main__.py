@@ -1,4 +1,4 @@
-"""The command line of the local OUTSCALE: `python -m sandbox start|stop|status|reset|console|ssh|serve`."""
+"""The command line of the local OUTSCALE: `python -m sandbox --help`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sandbox.config import (
     default_home,
 )
 from sandbox.home import ServerError
+from sandbox.launch import launch, terminate
 from sandbox.machines.accelerator import ACCELERATORS, VARIABLE, default_accelerator
 
 
@@ -91,17 +92,24 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--report-fd", type=int, help=argparse.SUPPRESS)
     stop = actions.add_parser("stop", help="end it and its VMs; the state is kept")
     stop.set_defaults(run=commands.stop)
-    status = actions.add_parser("status", help="addresses, VMs, counts")
+    status = actions.add_parser("status", help="addresses, and what was made: OMIs, VMs and the ways into them")
     status.add_argument("--json", action="store_true")
     status.set_defaults(run=commands.status)
     reset = actions.add_parser("reset", help="stop it and delete its state")
     reset.add_argument("--yes", action="store_true", help="really")
     reset.set_defaults(run=commands.reset)
+    launched = actions.add_parser("launch", help="start a VM of an OMI and print how to reach it")
+    launched.add_argument("omi", help="its id; `status` lists those made here")
+    launched.add_argument("--port", type=int, action="append", default=[], help="of the VM, to open; may be repeated")
+    launched.set_defaults(run=launch)
+    terminated = actions.add_parser("terminate", help="delete a VM for good")
+    terminated.add_argument("vm", help="id")
+    terminated.set_defaults(run=terminate)
     console = actions.add_parser("console", help="show a VM's serial console")
     console.add_argument("vm", help="id or Name tag")
     console.add_argument("--follow", action="store_true", help="go on showing what comes, until interrupted")
     console.set_defaults(run=commands.console)
-    ssh = actions.add_parser("ssh", help="log in to a VM")
+    ssh = actions.add_parser("ssh", help="log in to a VM; those of `launch` take its key")
     ssh.add_argument("-i", dest="identity", help="private key file")
     ssh.add_argument("-l", dest="user", default="outscale", help="user (%(default)s; an Alpine OMI's is alpine)")
     ssh.add_argument("vm", help="id or Name tag")

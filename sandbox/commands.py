@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sandbox.config import SSH_PORT, Settings
+from sandbox.config import GUEST_SSH_PORT, Settings
 from sandbox.environment import SERVER, TERMINAL, plain
 from sandbox.home import ServerError, running_pid
+from sandbox.launch import NAME, login_options
 
 START_LIMIT = 1800.0
 """Seconds; making the source OMI and the mirror is part of the first start."""
@@ -45,6 +46,7 @@ OWNED = (
     "volumes",
     "snapshots",
     "vms",
+    NAME,
 )
 """All that the sandbox puts into its home; reset deletes these and nothing else."""
 
@@ -204,16 +206,24 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
     print(f"running: pid {facts['pid']}, home {facts['home']}")
     for name in ("api", "oos", "plain", "mirror", "profiles", "ca"):
         print(f"  {name:9} {facts[name] or 'off'}")
-    print("  " + ", ".join(f"{count} {kind}" for kind, count in facts["counts"].items()))
     if facts["vms_run_by"]:
         print(f"  {facts['vms_run_by']}")
     if facts["stubs"]:
         print("  the VMs are STUBS: they answer what was recorded, and no image made by them is a real one")
+    print("made by its users: " + _counts(facts["counts"]))
+    for each in facts["images"]:
+        print(f"  {each['id']} {each['state']:13} {each['region']} {each['name']}")
     for vm in facts["vms"]:
-        where = f"{vm['public_ip']}:{vm['ssh_port']}" if vm["public_ip"] else "-"
         empty = " (nothing on its console yet)" if vm["state"] == "running" and vm["console_empty"] else ""
-        print(f"  {vm['id']} {vm['state']:14} {where:22} {vm['region']} {vm['name'] or ''}".rstrip() + empty)
+        print(f"  {vm['id']}   {vm['state']:13} {vm['region']} {vm['name'] or ''}".rstrip() + empty)
+        for port, (ip, outer) in vm["ways"].items():
+            print(f"      {ip}:{outer} leads to {'its SSH' if int(port) == GUEST_SSH_PORT else f'its port {port}'}")
+    print("the sandbox's own stock: " + _counts(facts["stock"]))
     return 0
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items() if count) or "nothing"
 
 
 def _status(settings: Settings) -> dict[str, Any] | None:
@@ -300,13 +310,17 @@ def ssh(settings: Settings, given: argparse.Namespace) -> int:
     vm = next((each for each in reversed(vms) if given.vm in (each["id"], each["name"])), None)
     if vm is None:
         raise ServerError(f"no VM has the id or the Name tag '{given.vm}'")
-    if vm["public_ip"] is None:
-        raise ServerError(f"the VM {vm['id']} is {vm['state']}, it has no address")
+    if (way := vm["ways"].get(str(GUEST_SSH_PORT))) is None:
+        raise ServerError(
+            f"the VM {vm['id']} is {vm['state']}, and no SSH is open: it must run in a security group that lets TCP"
+            f" {GUEST_SSH_PORT} in from 127.0.0.1"
+        )
+    ip, port = way
     program = shutil.which("ssh")
     if program is None:
         raise ServerError("ssh is missing: apt-get install openssh-client")
-    arguments = [program, "-p", str(SSH_PORT), "-l", given.user]
-    arguments += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    arguments = [program, "-p", str(port), "-l", given.user]
     arguments += ["-i", given.identity] if given.identity else []
+    arguments += login_options(settings)
     sys.stdout.flush()
-    os.execve(program, [*arguments, vm["public_ip"], *given.command], plain(*TERMINAL))  # noqa: S606 - a fixed program, no shell
+    os.execve(program, [*arguments, ip, *given.command], plain(*TERMINAL))  # noqa: S606 - a fixed program, no shell

@@ -20,6 +20,15 @@ SSH_PORT = 2222
 GUEST_SSH_PORT = 22
 INNER_SSH_PORT = 22022
 """Where the machine driver puts a guest's SSH; what a user reaches is a relay that honours the security groups."""
+UNPRIVILEGED = 1024
+"""The first port that a process without root may listen on."""
+
+
+def outer_port(guest_port: int) -> int:
+    """The port on a VM's public address that leads to this port of the guest: 2222 to 22, 8080 to 80, 5432 to 5432."""
+    if guest_port == GUEST_SSH_PORT:
+        return SSH_PORT
+    return guest_port if guest_port >= UNPRIVILEGED else guest_port + 8000
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qs
@@ -30,13 +30,12 @@ from sandbox.cloud.model import (
     Vm,
     Volume,
 )
-from sandbox.cloud.public_ips import public_ip_of
 from sandbox.cloud.quotas import NAMES
 from sandbox.cloud.security_groups import DEFAULT_NAME
-from sandbox.config import SSH_PORT
 from sandbox.eim import Users
 from sandbox.machines.protocol import MachineError
 from sandbox.problem import first_problem
+from sandbox.relay import ways
 
 Json = dict[str, Any]
 LISTED: tuple[type[Resource], ...] = (Vm, Volume, Snapshot, Image, Keypair, SecurityGroup, PublicIp)
@@ -189,38 +188,46 @@ class Control:
                 profile: {
                     "account_id": account.id,
                     "region": account.region,
-                    "resources": {kind.kind: self._listed(account, kind) for kind in LISTED},
+                    "resources": {
+                        kind.kind: [_resource_view(each) for each in self._made(profile, kind)] for kind in LISTED
+                    },
                 }
                 for profile, account in self._accounts.items()
             }
 
-    def _listed(self, account: Account, kind: type[Resource]) -> list[Json]:
-        views = []
-        for each in self._cloud.owned(account, kind):
+    def _made(self, profile: str, kind: type[Resource]) -> Iterator[Resource]:
+        """The account's own, without VMs that have ended and the group that every account is given."""
+        for each in self._cloud.owned(self._accounts[profile], kind):
             ended = isinstance(each, Vm) and not each.alive
             given = isinstance(each, SecurityGroup) and each.name == DEFAULT_NAME
             if not ended and not given:
-                views.append(_resource_view(each))
-        return views
+                yield each
 
     def status(self) -> Json:
-        """Facts about the server, its VMs and how many of everything there are."""
+        """Facts about the server, what its users made, and the open ways into their VMs."""
         with self._cloud.transaction():
+            opened = ways(self._cloud)
+            made = {kind: [each for name in self._accounts for each in self._made(name, kind)] for kind in LISTED}
             vms = [
                 {
                     "id": each.id,
                     "name": each.tags.get("Name"),
                     "state": each.state,
                     "region": each.region,
-                    "public_ip": public_ip_of(self._cloud, each),
-                    "ssh_port": SSH_PORT,
+                    "ways": {way.guest_port: way.address for way in opened if way.vm_id == each.id},
                     "console_empty": not self._cloud.machines.console(each.id),
                 }
-                for each in self._cloud.store.all(Vm)
-                if each.alive
+                for each in made[Vm]
+                if isinstance(each, Vm)
             ]
-            counts = {kind.kind: len(self._cloud.store.all(kind)) for kind in LISTED} | {"vm": len(vms)}
-            return {**self._facts(), "vms": vms, "counts": counts}
+            images = [
+                {"id": each.id, "name": each.name, "state": each.state, "region": each.region}
+                for each in made[Image]
+                if isinstance(each, Image)
+            ]
+            counts = {kind.kind: len(each) for kind, each in made.items()}
+            stock = {kind.kind: len(self._cloud.store.all(kind)) - counts[kind.kind] for kind in (Image, Snapshot)}
+            return {**self._facts(), "vms": vms, "images": images, "counts": counts, "stock": stock}
 
 
 def _resource_view(resource: Resource) -> Json:

@@ -1,4 +1,4 @@
-"""The way to a VM's SSH port: open on its public address only where and to whom a security group lets it through."""
+"""The ways to a VM's ports: open on its public address only where and to whom a security group lets them through."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.model import SecurityGroup, Vm
 from sandbox.cloud.public_ips import public_ip_of
-from sandbox.cloud.security_groups import allowed_sources
-from sandbox.config import GUEST_SSH_PORT, INNER_SSH_PORT, SSH_PORT
+from sandbox.cloud.security_groups import allowed_sources, single_ports
+from sandbox.config import GUEST_SSH_PORT, INNER_SSH_PORT, SSH_PORT, outer_port
+from sandbox.machines.protocol import MachineError, Machines
 
 log = logging.getLogger("sandbox")
 
@@ -24,44 +25,65 @@ _CONNECT_LIMIT = 10.0
 
 @dataclass(frozen=True)
 class Way:
-    """From a public address to where the machine driver put the guest's SSH, for these source networks."""
+    """From a public address to a port of a VM, for these source networks."""
 
+    vm_id: str
+    guest_port: int
     public_ip: str
     inner_ip: str
+    """Where the machine driver put the guest's SSH."""
     sources: tuple[str, ...]
     silent: bool = False
     """Whether connections stay open and nobody answers, as a fault says."""
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it begins."""
+        return self.public_ip, outer_port(self.guest_port)
 
-def ways(cloud: Cloud) -> dict[str, Way]:
-    """The ways that are open now, by public address. A rule for port 22 or for the sandbox's SSH port opens one."""
-    found = {}
+    def inner(self, machines: Machines) -> tuple[str, int]:
+        """Where the machine driver has the other end."""
+        if self.guest_port == GUEST_SSH_PORT:
+            return self.inner_ip, INNER_SSH_PORT
+        return "127.0.0.1", machines.forward(self.vm_id, self.guest_port)
+
+
+def ways(cloud: Cloud) -> list[Way]:
+    """The ways that are open now: SSH by a rule for port 22 or the sandbox's SSH port, others by rules for one port."""
+    found = []
     for vm in cloud.store.all(Vm):
         public_ip = public_ip_of(cloud, vm)
-        trouble = cloud.ssh_faults.get(vm.id)
-        if vm.state not in ("pending", "running") or public_ip is None or trouble == "closed":
+        if vm.state not in ("pending", "running") or public_ip is None:
             continue
-        groups = [cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids]
-        sources = allowed_sources([each for each in groups if each is not None], (GUEST_SSH_PORT, SSH_PORT))
-        if any(ipaddress.ip_address("127.0.0.1") in ipaddress.ip_network(each, strict=False) for each in sources):
-            inner = cloud.addresses.public_ip(vm.slot)
-            found[public_ip] = Way(public_ip, inner, sources, silent=trouble == "silent")
+        named = (cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids)
+        groups = [each for each in named if each is not None]
+        trouble = cloud.ssh_faults.get(vm.id)
+        for port in sorted({GUEST_SSH_PORT, *single_ports(groups)} - {SSH_PORT, INNER_SSH_PORT}):
+            is_ssh = port == GUEST_SSH_PORT
+            sources = allowed_sources(groups, (port, SSH_PORT) if is_ssh else (port,))
+            if _allows("127.0.0.1", sources) and not (is_ssh and trouble == "closed"):
+                inner = cloud.addresses.public_ip(vm.slot)
+                found.append(Way(vm.id, port, public_ip, inner, sources, silent=is_ssh and trouble == "silent"))
     return found
 
 
-class SshRelay:
+def _allows(address: str, sources: tuple[str, ...]) -> bool:
+    return any(ipaddress.ip_address(address) in ipaddress.ip_network(each, strict=False) for each in sources)
+
+
+class Relay:
     """Listens on the public addresses of VMs and passes connections on to their guests."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._selector = selectors.DefaultSelector()
         self._guard = threading.Lock()
-        self._listeners: dict[str, socket.socket] = {}
-        self._ways: dict[str, Way] = {}
+        self._listeners: dict[tuple[str, int], socket.socket] = {}
+        self._ways: dict[tuple[str, int], Way] = {}
         self._wake, self._waker = socket.socketpair()
         self._selector.register(self._wake, selectors.EVENT_READ)
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="ssh relay", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -69,7 +91,7 @@ class SshRelay:
 
     def follow(self) -> None:
         """Open and close ways as the state now says."""
-        wanted = ways(self._cloud)
+        wanted = {way.address: way for way in ways(self._cloud)}
         with self._guard:
             if wanted != self._ways and not self._closed:
                 self._ways = wanted
@@ -94,39 +116,36 @@ class SshRelay:
     def _rearrange(self) -> bool:
         with self._guard:
             wanted = {} if self._closed else self._ways
-            for ip in set(self._listeners) - set(wanted):
-                listener = self._listeners.pop(ip)
+            for address in set(self._listeners) - set(wanted):
+                listener = self._listeners.pop(address)
                 self._selector.unregister(listener)
                 listener.close()
-            for ip in set(wanted) - set(self._listeners):
-                self._listen(ip)
+            for address in set(wanted) - set(self._listeners):
+                self._listen(address)
             return not self._closed
 
-    def _listen(self, ip: str) -> None:
+    def _listen(self, address: tuple[str, int]) -> None:
         try:
-            listener = socket.create_server((ip, SSH_PORT))
+            listener = socket.create_server(address)
         except OSError as error:
-            log.warning("the address %s:%d can't be opened: %s", ip, SSH_PORT, error)
+            log.warning("the address %s:%d can't be opened: %s", *address, error)
             return
         listener.setblocking(False)
-        self._listeners[ip] = listener
-        self._selector.register(listener, selectors.EVENT_READ, ip)
+        self._listeners[address] = listener
+        self._selector.register(listener, selectors.EVENT_READ, address)
 
-    def _accept(self, listener: socket.socket, ip: str) -> None:
+    def _accept(self, listener: socket.socket, address: tuple[str, int]) -> None:
         try:
             client, (source, *_) = listener.accept()
         except OSError:
             return
         with self._guard:
-            way = self._ways.get(ip)
-        address = ipaddress.ip_address(source)
-        if way is None or not any(address in ipaddress.ip_network(each, strict=False) for each in way.sources):
+            way = self._ways.get(address)
+        if way is None or not _allows(source, way.sources):
             client.close()
             return
-        if way.silent:
-            threading.Thread(target=_keep_waiting, args=(client,), name=f"ssh {ip}", daemon=True).start()
-            return
-        threading.Thread(target=_pass_on, args=(client, way.inner_ip), name=f"ssh {ip}", daemon=True).start()
+        work = (_keep_waiting, (client,)) if way.silent else (_pass_on, (client, way, self._cloud.machines))
+        threading.Thread(target=work[0], args=work[1], name=f"way to {way.vm_id}", daemon=True).start()
 
 
 def _keep_waiting(client: socket.socket) -> None:
@@ -137,11 +156,11 @@ def _keep_waiting(client: socket.socket) -> None:
             pass
 
 
-def _pass_on(client: socket.socket, inner_ip: str) -> None:
+def _pass_on(client: socket.socket, way: Way, machines: Machines) -> None:
     client.setblocking(True)
     try:
-        guest = socket.create_connection((inner_ip, INNER_SSH_PORT), timeout=_CONNECT_LIMIT)
-    except OSError:
+        guest = socket.create_connection(way.inner(machines), timeout=_CONNECT_LIMIT)
+    except (OSError, MachineError):
         client.close()
         return
     guest.settimeout(None)

@@ -33,7 +33,7 @@ from sandbox.machines.kvm import choose
 from sandbox.machines.protocol import MachineError, Machines
 from sandbox.machines.qemu import QemuMachines
 from sandbox.oos import Objects, Oos
-from sandbox.relay import SshRelay
+from sandbox.relay import Relay
 from sandbox.source_omi import SourceOmiError
 from sandbox.web import Api, WebServer
 
@@ -133,7 +133,7 @@ class Server:
         return Source(path=Path(disk.path), size=disk.size_gib, name=disk.name, created=disk.created)
 
     def _start_relay(self) -> None:
-        relay = SshRelay(self.cloud)
+        relay = Relay(self.cloud)
         relay.start()
         self.cloud.on_change = relay.follow
         self._parts.callback(relay.close)

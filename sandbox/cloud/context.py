@@ -42,7 +42,7 @@ class Cloud:
         self.root_buses: dict[str, str] = {}
         """VM type -> what its root disk hangs on at its next start, where that is not the usual."""
         self.on_change: Job = lambda: None
-        """Called after each transaction, outside of its commit but under the lock (the SSH relay follows it)."""
+        """Called after each transaction, outside of its commit but under the lock (the relay follows it)."""
         self.ssh_faults: dict[str, str] = {}
         """VM id -> what is wrong with its SSH since it started (`closed`, `silent`)."""
         self.keyless: set[str] = set()

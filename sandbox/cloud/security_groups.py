@@ -178,3 +178,9 @@ def allowed_sources(groups: list[SecurityGroup], ports: tuple[int, ...]) -> tupl
         if rule.protocol in ("tcp", "-1") and open_port:
             ranges += rule.ip_ranges
     return tuple(dict.fromkeys(ranges))
+
+
+def single_ports(groups: list[SecurityGroup]) -> set[int]:
+    """The TCP ports that inbound rules name one by one."""
+    rules = (rule for group in groups for rule in group.inbound)
+    return {rule.from_port for rule in rules if rule.protocol == "tcp" and 0 < rule.from_port == rule.to_port}

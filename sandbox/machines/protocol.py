@@ -77,6 +77,9 @@ class Machines(Protocol):
 
     def vm_running(self, vm_id: str) -> bool: ...
 
+    def forward(self, vm_id: str, port: int) -> int:
+        """A port on 127.0.0.1 that leads to this TCP port of the running VM from now on."""
+
     def attach_volume(self, vm_id: str, disk: Disk) -> None: ...
 
     def detach_volume(self, vm_id: str, disk: Disk) -> None: ...

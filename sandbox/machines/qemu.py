@@ -121,6 +121,10 @@ class QemuMachines:
         vm = self._known(vm_id)
         return vm is not None and vm.running()
 
+    def forward(self, vm_id: str, port: int) -> int:
+        """See the protocol."""
+        return self._vm(vm_id).forward(port)
+
     def attach_volume(self, vm_id: str, disk: Disk) -> None:
         """See the protocol; nothing to do for a stopped VM, which gets its volumes at its start."""
         vm = self._known(vm_id)

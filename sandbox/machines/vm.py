@@ -19,6 +19,7 @@ from pathlib import Path
 from sandbox.machines import processes
 from sandbox.machines.accelerator import Accelerator, Choice
 from sandbox.machines.command import (
+    GUEST_ADDRESS,
     UEFI_CODE,
     UEFI_VARIABLES,
     Attachment,
@@ -65,6 +66,8 @@ class _Running:
     volumes: dict[str, Path]
     # By volume id; the root is not in it, as it cannot be unplugged.
     plugged: dict[str, Attachment]
+    forwards: dict[int, int] = field(default_factory=dict)
+    """Ports of the guest, and where they are on this machine."""
     fallen: threading.Event = field(default_factory=threading.Event)
     """Set when KVM failed it, so that another is about to take its place."""
 
@@ -255,6 +258,21 @@ class Vm:
                 raise MachineError(f"VM {self.vm_id} did not let go of {disk.device_name}: unmount it in the VM")
             running.qmp.execute("blockdev-del", **{"node-name": plug.node})
             del running.plugged[disk.volume_id]
+
+    def forward(self, port: int) -> int:
+        """The port on 127.0.0.1 that leads to this port of the guest; made at the first call since its start."""
+        with self.lock:
+            running = self._running
+            if running is None or not self.running():
+                raise MachineError(f"VM {self.vm_id} does not run")
+            if port not in running.forwards:
+                with socket.create_server(("127.0.0.1", 0)) as probe:
+                    free = int(probe.getsockname()[1])
+                line = f"hostfwd_add net0 tcp:127.0.0.1:{free}-{GUEST_ADDRESS}:{port}"
+                if said := running.qmp.execute("human-monitor-command", **{"command-line": line}):
+                    raise MachineError(f"VM {self.vm_id}: port {port} can't be forwarded: {said.strip()}")
+                running.forwards[port] = free
+            return running.forwards[port]
 
     def pause(self) -> None:
         """Stop the CPU and write out what QEMU holds of its disks, so that their files can be read."""

@@ -54,6 +54,18 @@ class FakeVm:
             with client:
                 client.sendall(BANNER)
 
+    def forward(self, port: int) -> int:
+        """A listener that says which port it is, once."""
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def say() -> None:
+            client, _ = listener.accept()
+            with listener, client:
+                client.sendall(b"port %d\n" % port)
+
+        threading.Thread(target=say, daemon=True).start()
+        return int(listener.getsockname()[1])
+
     def end(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -148,6 +160,9 @@ class FakeMachines:
 
     def vm_running(self, vm_id: str) -> bool:
         return vm_id in self.vms
+
+    def forward(self, vm_id: str, port: int) -> int:
+        return self.vms[vm_id].forward(port)
 
     def attach_volume(self, vm_id: str, disk: Disk) -> None:
         self.vms[vm_id].disks.append(disk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+from functools import partial
 from typing import Any
 
 import pytest
@@ -146,10 +147,10 @@ def test_the_metadata_tells_a_vm_about_itself_and_follows_its_tags(sandbox: Sand
     wait_for(lambda: entries().get("meta-data/tags/role"), lambda value: value == b"build")
 
 
-def banner(ip: str) -> bytes:
-    """What a connection to the SSH port brings; nothing where none is accepted."""
+def banner(ip: str, port: int = SSH_PORT) -> bytes:
+    """What a connection to a port, the SSH port by default, brings; nothing where none is accepted."""
     try:
-        with socket.create_connection((ip, SSH_PORT), timeout=2) as connection:
+        with socket.create_connection((ip, port), timeout=2) as connection:
             return connection.recv(len(BANNER))
     except OSError:
         return b""
@@ -177,6 +178,19 @@ def test_the_ssh_port_opens_and_closes_with_the_security_group(oapi: Oapi) -> No
     wait_for(lambda: banner(ip), lambda seen: seen == b"")
     ssh_rule(oapi, "DeleteSecurityGroupRule", group_id)
     wait_for(lambda: banner(address["PublicIp"]), lambda seen: seen == b"")
+
+
+def test_a_port_that_a_rule_names_opens_on_the_public_address(oapi: Oapi) -> None:
+    group = oapi.call("CreateSecurityGroup", SecurityGroupName="mine", Description="x")
+    group_id = group["SecurityGroup"]["SecurityGroupId"]
+    vm = launch(oapi, SecurityGroupIds=[group_id])
+    ip = oapi.call("ReadVms", Filters={"VmIds": [vm]})["Vms"][0]["PublicIp"]
+    for guest, outer in ((80, 8080), (5432, 5432)):
+        ssh_rule(oapi, "CreateSecurityGroupRule", group_id, FromPortRange=guest, ToPortRange=guest)
+        wait_for(partial(banner, ip, outer), (b"port %d\n" % guest).__eq__)
+        assert banner(ip) == b"", "it opens no SSH"
+    ssh_rule(oapi, "DeleteSecurityGroupRule", group_id, FromPortRange=80, ToPortRange=80)
+    wait_for(lambda: banner(ip, 8080), lambda seen: seen == b"")
 
 
 def test_states_stick_or_fail_as_a_fault_says(sandbox: Sandbox, oapi: Oapi) -> None:

@@ -106,6 +106,10 @@ class StubMachines:
         guest = self._guests.get(vm_id)
         return guest is not None and guest.running
 
+    def forward(self, vm_id: str, port: int) -> int:
+        """See the protocol."""
+        raise MachineError(f"VM {vm_id} is a stub, which answers by SSH alone, not on port {port}")
+
     def attach_volume(self, vm_id: str, disk: Disk) -> None:
         """See the protocol; a stub takes no notice of what is attached while it runs."""
 
