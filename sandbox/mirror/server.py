@@ -5,15 +5,17 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
+import socket
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from email.utils import formatdate, parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.utils import send_file
+from werkzeug.wrappers import Request, Response
 
 from sandbox.mirror.cache import ensure, make_mirror, signing_key, silent
 from sandbox.mirror.catalogue import DEFAULT_CATALOGUE, Catalogue
@@ -191,10 +193,23 @@ class MirrorServer:
         facts = place.stat()
         return Served(place, f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"', facts.st_mtime)
 
-    @property
-    def fault(self) -> Fault | None:
-        """How it misbehaves at the moment, if it does."""
-        return self._fault
+    def answer(self, request: Request) -> Response:
+        """The answer to a request; a file that the client has already is not sent again."""
+        if request.method not in ("GET", "HEAD"):
+            return Response("read only\n", HTTPStatus.METHOD_NOT_ALLOWED)
+        if self._fault is Fault.DOWN:
+            return Response("the mirror is down, as it was asked to be\n", HTTPStatus.SERVICE_UNAVAILABLE)
+        if self._fault is Fault.GARBAGE:
+            return Response(_GARBAGE)
+        try:
+            found = self.find(request.path)
+        except MirrorError as error:
+            return Response(f"{error}\n", HTTPStatus.BAD_GATEWAY)
+        if found is None:
+            return Response("not found\n", HTTPStatus.NOT_FOUND)
+        response = send_file(found.path, request.environ, conditional=False, etag=False, last_modified=found.modified)
+        response.headers["ETag"] = found.etag
+        return response.make_conditional(request)
 
 
 def serve(
@@ -210,94 +225,15 @@ def serve(
     return MirrorServer(address, cache, settings, progress)
 
 
-class _HttpServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 32
-
-    def __init__(self, address: tuple[str, int], mirror: MirrorServer) -> None:
-        self.mirror = mirror
-        super().__init__(address, _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
-    server_version = "alpine-mirror"
     timeout = _IDLE_SECONDS
-    server: _HttpServer
 
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
         """Say nothing: the mirror's requests are nobody's news."""
 
-    def _answer(self, *, body: bool) -> None:
-        mirror = self.server.mirror
-        if mirror.fault is Fault.DOWN:
-            self._send_text(HTTPStatus.SERVICE_UNAVAILABLE, b"the mirror is down (told to be)\n", body=body)
-            return
-        if mirror.fault is Fault.GARBAGE:
-            self._send_text(HTTPStatus.OK, _GARBAGE, body=body)
-            return
-        try:
-            found = mirror.find(unquote(urlsplit(self.path).path))
-        except MirrorError as error:
-            self._send_text(HTTPStatus.BAD_GATEWAY, f"{error}\n".encode(), body=body)
-            return
-        if found is None:
-            self._send_text(HTTPStatus.NOT_FOUND, b"not found\n", body=body)
-        elif self._unchanged(found):
-            self.send_response(HTTPStatus.NOT_MODIFIED)
-            self._send_validators(found)
-            self.end_headers()
-        else:
-            self._send_file(found, body=body)
 
-    def _unchanged(self, found: Served) -> bool:
-        wanted = self.headers.get("If-None-Match")
-        if wanted is not None:
-            tags = [tag.strip().removeprefix("W/") for tag in wanted.split(",")]
-            return "*" in tags or found.etag.removeprefix("W/") in tags
-        since = self.headers.get("If-Modified-Since")
-        if since is None:
-            return False
-        try:
-            return int(found.modified) <= parsedate_to_datetime(since).timestamp()
-        except ValueError:
-            return False
-
-    def _send_file(self, found: Served, *, body: bool) -> None:
-        with found.path.open("rb") as file:
-            self.send_response(HTTPStatus.OK)
-            self._send_validators(found)
-            self.send_header("Content-Type", _content_type(found.path))
-            self.send_header("Content-Length", str(os.fstat(file.fileno()).st_size))
-            self.end_headers()
-            if body:
-                shutil.copyfileobj(file, self.wfile, 1 << 18)
-
-    def _send_validators(self, found: Served) -> None:
-        self.send_header("ETag", found.etag)
-        self.send_header("Last-Modified", formatdate(found.modified, usegmt=True))
-
-    def _send_text(self, status: HTTPStatus, text: bytes, *, body: bool) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        if body:
-            self.wfile.write(text)
-
-
-def _content_type(path: Path) -> str:
-    types = {".json": "application/json", ".yaml": "application/yaml", ".pub": "application/x-pem-file"}
-    return types.get(path.suffix, "application/octet-stream")
-
-
-def _bind(address: tuple[str, int], mirror: MirrorServer) -> _HttpServer:
+def _bind(address: tuple[str, int], mirror: MirrorServer) -> BaseWSGIServer:
     host, port = address
     try:
         loopback = ipaddress.ip_address(host).is_loopback
@@ -306,9 +242,12 @@ def _bind(address: tuple[str, int], mirror: MirrorServer) -> _HttpServer:
     if not loopback:
         raise MirrorError(f"the mirror listens on loopback addresses only, not on {host}: use 127.0.0.1")
     try:
-        return _HttpServer(address, mirror)
+        listener = socket.create_server(address, backlog=32)
     except OSError as error:
         raise MirrorError(f"the mirror can't listen on {host}:{port} ({error.strerror}): choose another port") from None
+    with listener:
+        app = Request.application(mirror.answer)
+        return make_server(host, port, app, threaded=True, request_handler=_Handler, fd=listener.fileno())
 
 
 def _choose(cache: Path, settings: MirrorSettings, progress: Progress) -> Upstream | None:
