@@ -21,7 +21,7 @@ venv:
 toolchain: venv
 	@.venv/bin/python -m toolchain.install
 
-demo: setup ## the whole way on this machine: a local cloud, two images built, checked and listed
+demo: setup ## the whole way on this machine: a local cloud, three images built, checked and listed
 	@. toolchain/env.sh && unset OSC_ACCESS_KEY OSC_SECRET_KEY OSC_PROFILE && \
 	python -m sandbox start && \
 	pulumi stack select --create sandbox && \

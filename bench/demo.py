@@ -2,7 +2,7 @@
 
     . toolchain/env.sh; python -m bench.demo
 
-Start from a stopped and reset sandbox and an empty stack for two fresh builds. Memory is the proportional set size
+Start from a stopped and reset sandbox and an empty stack for fresh builds. Memory is the proportional set size
 (PSS) of all processes that began after this one, summed twice a second; its peak is reported.
 """
 

@@ -19,6 +19,8 @@ from tests.sandbox.client import JSON_BODY, Oapi
 
 TOP = Path(__file__).resolve().parents[2]
 COPIED = ("__main__.py", "Pulumi.yaml", "components", "omi", "guest", "profiles", "sandbox", "toolchain")
+BUILDS = {f"v3_{minor}-x86_64": {"version": f"3.{minor}", "arch": "x86_64"} for minor in (22, 23)}
+"""What its profile `alpine` builds; the project's own discovers branches, edge among them."""
 STEP_LIMIT = 900
 """Seconds that one pulumi command may take: two builds under software emulation need about 200."""
 
@@ -50,6 +52,7 @@ class Project:
             source = TOP / name
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, folder / name)
+        (folder / "profiles" / "alpine.yaml").write_text(yaml.safe_dump({"builds": BUILDS}), encoding="utf-8")
         (folder / ".venv").symlink_to(TOP / ".venv")
         (folder / "stacks").mkdir()
         (folder / "stacks" / "Pulumi.e2e.yaml").write_text(yaml.safe_dump(self._stack()), encoding="utf-8")

@@ -26,6 +26,7 @@ from omi.build.origin import Origin
 from omi.build.packer.inputs import run_folder
 from omi.outscale.cloud import Cloud
 from omi.outscale.oos import Mark, ObjectStore, prefix_of
+from omi.profile.discover import expand_discovered
 from omi.profile.load import load_profile
 from omi.profile.model import Access
 from omi.state.identity import DISK, Identity
@@ -145,7 +146,7 @@ class Booth:
         self.kept = self.resources()
 
     def _spec(self, name: str) -> ImageSpec:
-        build = next(each for each in load_profile("alpine", TOP / "profiles").builds if each.version == "3.23")
+        build = expand_discovered(load_profile("alpine", TOP / "profiles"), ["3.23"]).builds[-1]
         return make_spec(
             stack="reliability",
             name=name,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from omi.build.guest_data import env_text, guest_values, write_guest_data
 from omi.build.origin import Origin
 from omi.profile import Target, load_profile
+from omi.profile.discover import expand_discovered
 from omi.state.image import BuildVm, ImageSpec
 from omi.support.errors import BuildError, ProfileError, SettingsError
 from tests.omi.specs import make_spec
@@ -42,7 +43,7 @@ def spec(build: Target, trusted: tuple[str, ...] = ()) -> ImageSpec:
 
 @pytest.fixture
 def build() -> Target:
-    return load_profile("alpine", PROFILES).builds[1]
+    return expand_discovered(load_profile("alpine", PROFILES), ["3.23"]).builds[-1]
 
 
 def test_the_guest_reads_the_spec(build: Target, tmp_path: Path) -> None:

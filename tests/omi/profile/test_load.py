@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from omi.profile import Profile, Target, load_profile
+from omi.profile.discover import expand_discovered
 from omi.support.errors import ProfileError
 from tests.omi.conftest import TOP
 
@@ -25,13 +26,13 @@ def only(profile: Profile) -> Target:
     return build
 
 
-def test_the_projects_own_profile_names_two_builds_of_supported_branches() -> None:
-    profile = load_profile("alpine", TOP / "profiles")
-    names = [build.image_name(build.recorded_release or "", 0) for build in profile.builds]
-    assert names == ["alpine-3.22.6-x86_64-r0", "alpine-3.23.6-x86_64-r0"]
-    assert [build.end_of_life for build in profile.builds] == [date(2027, 5, 1), date(2027, 11, 1)]
+def test_the_projects_own_profile_builds_every_supported_branch_and_edge() -> None:
+    profile = expand_discovered(load_profile("alpine", TOP / "profiles"), ["3.23", "3.22"])
+    assert [build.name for build in profile.builds] == ["edge-x86_64", "v3_22-x86_64", "v3_23-x86_64"]
+    named = [build.image_name(build.recorded_release or "", 0) for build in profile.builds[1:]]
+    assert named == ["alpine-3.22.6-x86_64-r0", "alpine-3.23.6-x86_64-r0"]
+    assert [build.end_of_life for build in profile.builds] == [None, date(2027, 5, 1), date(2027, 11, 1)]
     assert all(len(build.keys) == 3 for build in profile.builds)
-    assert [build.branch for build in profile.builds] == ["v3.22", "v3.23"]
 
 
 def test_layers_are_merged_base_version_arch_profile_build(root: Path) -> None:

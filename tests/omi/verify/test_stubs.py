@@ -21,6 +21,7 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group
 from omi.outscale.images import find_own
 from omi.outscale.shapes import Omi
+from omi.profile.discover import expand_discovered
 from omi.profile.load import load_profile
 from omi.state.identity import Identity
 from omi.state.image import BuildVm, ImageSpec
@@ -45,7 +46,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 def spec_for(sandbox: Sandbox, name: str, *, accept_stubs: bool) -> ImageSpec:
     """An image of the profile that the answers were recorded of."""
-    build = next(each for each in load_profile("alpine", TOP / "profiles").builds if each.version == "3.23")
+    build = expand_discovered(load_profile("alpine", TOP / "profiles"), ["3.23"]).builds[-1]
     return make_spec(
         name=name,
         build=build,
