@@ -19,9 +19,12 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from omi.build.alone import LIMIT, hold_alone
-from omi.build.copying import Copy
-from omi.build.lifecycle import PROJECT, TRIES, Build
+from omi.build.copy import CopyMaker
+from omi.build.job import PROJECT, Job
+from omi.build.lifecycle import Lifecycle
+from omi.build.maker import Maker
 from omi.build.packer.inputs import run_folder
+from omi.build.packer.maker import TRIES, PackerMaker
 from omi.build.packer.runner import GRACE
 from omi.outscale.cloud import Cloud
 from omi.state.identity import Identity
@@ -36,12 +39,12 @@ _EVERY = 60.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def run_supervised(spec: ImageSpec) -> tuple[int, str]:
-    """The front's part: run the build in a process of its own; returns its exit code and standard output.
+def run_supervised(spec: ImageSpec) -> int:
+    """The front's part: run the build in a process of its own; returns its exit code.
 
     Signals are passed on, and the end of whoever started this (the plugin, killed with the engine, say) counts as one.
-    Standard error is shared, so that what the supervisor says at the end is still seen. If the supervisor itself is
-    killed (by the kernel, for want of memory, say), what it had made is removed here; raises BuildError then.
+    The supervisor prints the record itself: it inherits standard output and standard error. If it is killed (by the
+    kernel, for want of memory, say), what it had made is removed here; raises BuildError then.
     """
     parent = os.getppid()
     process = subprocess.Popen(
@@ -49,7 +52,6 @@ def run_supervised(spec: ImageSpec) -> tuple[int, str]:
         cwd=PROJECT,
         env=without(os.environ, "PULUMI_*"),
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
         start_new_session=True,
         text=True,
     )
@@ -64,16 +66,16 @@ def run_supervised(spec: ImageSpec) -> tuple[int, str]:
         signal.signal(number, pass_on)
     if parent > 1:  # else it is gone already, or outside of this container
         _when_ended(parent, process.terminate)
-    output = _wait(process, spec, limit)
+    _wait(process, spec, limit)
     if process.returncode < 0:
         ended = f"{spec.name}: the build's supervisor was ended by {signal.Signals(-process.returncode).name}"
         try:
-            with _alone(spec, threading.Event(), os.environ) as build:
-                build.clean_up()
+            with _alone(spec, threading.Event(), os.environ) as lifecycle:
+                lifecycle.clean_up()
         except OmiError as error:
             raise BuildError(f"{ended}, and what it had made may be there: {error}; run again") from error
         raise BuildError(f"{ended}; what it left was swept; run again")
-    return process.returncode, output
+    return process.returncode
 
 
 @dataclass
@@ -105,18 +107,19 @@ def _ending(spec: ImageSpec) -> float:
     return GRACE + limits.image + limits.vm_end + 6 * limits.in_use
 
 
-def _wait(process: subprocess.Popen[str], spec: ImageSpec, limit: _Limit) -> str:
-    """The supervisor's output. It limits each of its own waits; past the sum of them all it is ended."""
+def _wait(process: subprocess.Popen[str], spec: ImageSpec, limit: _Limit) -> None:
+    """Wait for the supervisor. It limits each of its own waits; past the sum of them all it is ended."""
     text: str | None = spec.to_json()
     for end in (process.terminate, process.kill):
         while limit.left > 0:
             with suppress(subprocess.TimeoutExpired):
-                return process.communicate(text, timeout=min(_EVERY, limit.left))[0]
+                process.communicate(text, timeout=min(_EVERY, limit.left))
+                return
             text = None
         tell(f"{spec.name}: the build's supervisor does not end though each of its waits is limited: ending it")
         end()
         limit.seconds += _ending(spec)
-    return process.communicate(timeout=_EVERY)[0]
+    process.communicate(timeout=_EVERY)
 
 
 def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) -> ImageRecord:
@@ -127,20 +130,20 @@ def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) 
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     if front is not None:
         _watch(front, stop)
-    with _alone(spec, stop, environ) as build:
-        return build.run()
+    with _alone(spec, stop, environ) as lifecycle:
+        return lifecycle.run()
 
 
 @contextmanager
-def _alone(spec: ImageSpec, stop: threading.Event, environ: Mapping[str, str]) -> Iterator[Build]:
-    """The image's build, while nobody else works on it."""
+def _alone(spec: ImageSpec, stop: threading.Event, environ: Mapping[str, str]) -> Iterator[Lifecycle]:
+    """The image's lifecycle, while nobody else works on it."""
     folder = run_folder(PROJECT / BUILD, spec)
     with hold_alone(folder.path, spec.name, stop, tell) as lock:
         narrator = Narrator(sys.stderr, folder.build_log)
         with narrated(narrator):
-            cloud = Cloud.connect(spec.cloud, environ)
-            kind = Build if spec.copy_from is None else Copy
-            yield kind(Identity(spec), cloud, folder, narrator, stop, environ, lock=lock)
+            job = Job(Identity(spec), Cloud.connect(spec.cloud, environ), folder, narrator, stop, environ)
+            maker: Maker = PackerMaker(job, lock=lock) if spec.copy_from is None else CopyMaker(job, spec.copy_from)
+            yield Lifecycle(job, maker)
 
 
 def _watch(front: int, stop: threading.Event) -> None:

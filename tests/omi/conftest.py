@@ -119,7 +119,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("omi.outscale.busy.EVERY", 0.02)
     monkeypatch.setattr("omi.outscale.cloud.FIRST_PAUSE", 0.01)
     monkeypatch.setattr("omi.outscale.transfer.EVERY", 0.02)
-    monkeypatch.setattr("omi.build.lifecycle.AGAIN_AFTER", 0.01)
+    monkeypatch.setattr("omi.build.leftovers.AGAIN_AFTER", 0.01)
+    monkeypatch.setattr("omi.build.packer.maker.AGAIN_AFTER", 0.01)
 
 
 @pytest.fixture

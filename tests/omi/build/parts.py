@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from omi.build import lifecycle
-from omi.build.lifecycle import Build
+from omi.build.job import Job
+from omi.build.lifecycle import Lifecycle
 from omi.build.packer.inputs import RunFolder
+from omi.build.packer.maker import PackerMaker
 from omi.outscale.shapes import Omi
 from omi.profile.model import Access
 from omi.state.identity import Identity
@@ -43,16 +44,17 @@ class Bench:
             raise self.failure
         return Verified(7, Size(95000000, 83000000), ("busybox=1.37.0-r30", "musl=1.2.5-r23"))
 
-    def run_of(self, spec: ImageSpec) -> Build:
+    def run_of(self, spec: ImageSpec) -> Lifecycle:
         folder = RunFolder(self.folder / spec.name)
         folder.path.mkdir(parents=True, exist_ok=True)
         narrator = Narrator(self.said, folder.build_log)
-        environ = self.packer.environ
-        return Build(Identity(spec), self.account.cloud, folder, narrator, self.stop, environ, grace=1)
+        project, environ = self.folder.parent / "project", self.packer.environ
+        job = Job(Identity(spec), self.account.cloud, folder, narrator, self.stop, environ, project)
+        return Lifecycle(job, PackerMaker(job, grace=1))
 
     def build(self, spec: ImageSpec) -> ImageRecord:
         run = self.run_of(spec)
-        with narrated(run.narrator):
+        with narrated(run.job.narrator):
             return run.run()
 
 
@@ -61,7 +63,6 @@ def bench(account: Account, packer: FakePacker, tmp_path: Path, monkeypatch: pyt
     guest = tmp_path / "project" / "guest"
     guest.mkdir(parents=True)
     (guest / "build.sh").write_text("true\n")
-    monkeypatch.setattr(lifecycle, "PROJECT", tmp_path / "project")
     made = Bench(account, packer, tmp_path / "run")
     monkeypatch.setattr(Verification, "run", lambda self, omi: made.verify(omi, self))
     return made

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from omi.build import lifecycle
+from omi.build import leftovers
+from omi.build.packer.maker import TRIES
 from omi.outscale.images import find_own, put_tags, read_omi
 from omi.outscale.sweep import clean_up
 from omi.outscale.waiting import InterruptedBuildError
@@ -146,7 +147,7 @@ def test_a_last_sweep_that_fails_is_tried_once_more(bench: Bench, monkeypatch: p
             raise CloudError("the cloud is busy")
         clean_up(*arguments, **named)
 
-    monkeypatch.setattr(lifecycle, "clean_up", busy_at_the_end)
+    monkeypatch.setattr(leftovers, "clean_up", busy_at_the_end)
     record = bench.build(bench.account.spec())
     assert bench.account.left() == {"image": [record.omi]}
     assert len(sweeps) == 4
@@ -168,7 +169,7 @@ def test_packer_is_not_begun_again_for_ever(bench: Bench) -> None:
     with pytest.raises(BuildError, match=r"503 Service Unavailable; see .*packer\.log"):
         bench.build(bench.account.spec())
     assert bench.account.left() == {}
-    assert bench.said.getvalue().count("Packer begins again") == lifecycle.TRIES - 1
+    assert bench.said.getvalue().count("Packer begins again") == TRIES - 1
 
 
 def with_firmware(account: Account, firmware: str) -> ImageSpec:

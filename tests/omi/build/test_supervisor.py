@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.build.lifecycle import PROJECT
+from omi.build.job import PROJECT
 from omi.build.packer.inputs import RunFolder
 from tests.omi.conftest import Account, FakePacker
 

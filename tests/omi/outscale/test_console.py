@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from omi.build.lifecycle import Build
+from omi.build.job import Job
+from omi.build.lifecycle import Lifecycle
 from omi.build.packer.inputs import RunFolder
+from omi.build.packer.maker import PackerMaker
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import open_group
@@ -42,7 +44,8 @@ def build(account: Account, packer: FakePacker, folder: Path, timeout: int) -> N
     run.path.mkdir()
     with (folder / "said").open("w") as said:
         narrator = Narrator(said, run.build_log)
-        Build(Identity(spec), account.cloud, run, narrator, threading.Event(), packer.environ, grace=1).run()
+        job = Job(Identity(spec), account.cloud, run, narrator, threading.Event(), packer.environ)
+        Lifecycle(job, PackerMaker(job, grace=1)).run()
 
 
 def test_a_build_vm_whose_console_stays_empty_ends_the_build(

@@ -1,0 +1,99 @@
+"""Failed builds are cleaned up completely: what a run left of an image is found by its name and tags, and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from omi.build.job import Job
+from omi.build.packer.runner import read_output
+from omi.outscale.images import delete_omi, deregister, find_own
+from omi.outscale.shapes import Omi
+from omi.outscale.sweep import Builds, Search, clean_up
+from omi.state.owner import CLAIM
+from omi.support.errors import OmiError
+
+AGAIN_AFTER = 10.0
+"""Seconds before a last sweep that failed is tried once more."""
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What runs of one job leave in the account and in the run folder."""
+
+    job: Job
+
+    def include(self, omi: Omi) -> bool:
+        """Whether the OMI is this build's own, was never verified or held, and is shared with nobody: it may go."""
+        private = omi.permissions is not None and not omi.permissions.names(self.job.cloud.account)
+        return self.job.ours.recognises(omi) and private and not omi.verified and CLAIM not in omi.tags
+
+    def delete(self, omi: Omi) -> None:
+        """Delete the OMI with its snapshots."""
+        delete_omi(self.job.cloud, omi, (), self.job.ours, self.job.narrator.say)
+
+    def remove(self, name: str) -> None:
+        """Remove the OMI that a run left under this name, the working one perhaps: Packer would stop at it.
+
+        Its snapshot stays where an OMI of the real name was registered on it already.
+        """
+        job = self.job
+        omi, final = find_own(job.cloud, name), find_own(job.cloud, job.spec.name)
+        if omi is None or not self.include(omi):
+            return
+        if final is not None and final.omi_id != omi.omi_id and set(final.snapshots) & set(omi.snapshots):
+            deregister(job.cloud, omi, job.ours)
+            job.narrator.say(f"deregistered {omi.omi_id} ({omi.name})")
+        else:
+            self.delete(omi)
+
+    def sweep(
+        self,
+        spare: Sequence[str],
+        volumes: Sequence[str],
+        *,
+        group: bool = True,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        """Remove all but OMIs: VMs, keypairs, `volumes`, snapshots but `spare`, and with `group` the security group."""
+        job = self.job
+        builds = Builds(job.spec.owner, frozenset({job.spec.name}), frozenset(volumes), frozenset(spare), alone=True)
+        clean_up(Search(job.cloud, builds, images=False, groups=group), say or job.narrator.say)
+
+    def clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> bool:
+        """Remove all that is left, but `keep`; of the OMIs of `names` only leftovers. Returns whether all went well.
+
+        `earlier` are volumes that an earlier run left. A failure here only gets a line.
+        """
+        job = self.job
+        job.folder.tidy()
+        cleaned, spare = True, keep.snapshots if keep else ()
+        volumes = (*earlier, *read_output(job.folder.packer_log).volumes)
+        try:
+            for name in names:
+                omi = find_own(job.cloud, name)
+                if omi is None or (keep is not None and omi.omi_id == keep.omi_id):
+                    continue
+                if self.include(omi):
+                    self.delete(omi)
+                else:
+                    spare = (*spare, *omi.snapshots)
+        except OmiError as error:
+            cleaned = False
+            job.narrator.say(f"not cleaned: {error}; the next build of this image tries again")
+        # after a success, only what every build makes for itself goes here: that is for the log alone
+        say = job.narrator.say if names else job.narrator.note
+        try:
+            self._sweep_patiently(spare, volumes, say)
+        except OmiError as error:
+            cleaned = False
+            job.narrator.say(f"not cleaned: {error}; `python -m omi sweep` and the next build try again")
+        return cleaned
+
+    def _sweep_patiently(self, spare: Sequence[str], volumes: Sequence[str], say: Callable[[str], None]) -> None:
+        """Sweep, and once more a little later if that failed: after a success no further build cleans up after it."""
+        try:
+            self.sweep(spare, volumes, say=say)
+        except OmiError:
+            self.job.stop.wait(AGAIN_AFTER)
+            self.sweep(spare, volumes, say=say)
