@@ -15,6 +15,9 @@ import pytest
 
 from omi.build.job import PROJECT
 from omi.build.packer.inputs import RunFolder
+from omi.state.identity import Identity
+from omi.state.image import ImageRecord, ImageSpec
+from omi.state.owner import VERIFIED
 from tests.omi.conftest import Account, FakePacker
 
 pytestmark = pytest.mark.slow
@@ -26,8 +29,10 @@ def start_front(account: Account, packer: FakePacker) -> subprocess.Popen[str]:
     return start(account, packer, [sys.executable, "-m", "omi.commands", "build"])
 
 
-def start(account: Account, packer: FakePacker, command: list[str]) -> subprocess.Popen[str]:
-    spec = account.spec(name="alpine-0.0.0-x86_64-r0")
+def start(
+    account: Account, packer: FakePacker, command: list[str], spec: ImageSpec | None = None
+) -> subprocess.Popen[str]:
+    spec = spec or account.spec(name="alpine-0.0.0-x86_64-r0")
     process = subprocess.Popen(
         command,
         cwd=PROJECT,
@@ -51,6 +56,21 @@ def wait_for(done: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.2)
     return True
+
+
+def test_the_record_is_printed_once_and_the_releases_files_have_it(
+    account: Account, packer: FakePacker, tmp_path: Path
+) -> None:
+    spec = account.spec(name="alpine-0.0.0-x86_64-r0", releases_dir=str(tmp_path))
+    omi = account.register(spec.name, Identity(spec).description, {**Identity(spec).tags, VERIFIED: "yes"})
+    front = start(account, packer, [sys.executable, "-m", "omi.commands", "build"], spec)
+    output, _ = front.communicate(timeout=LIMIT)
+    assert front.returncode == 0
+    (line,) = output.splitlines()
+    record = ImageRecord.from_json(line, "output")
+    assert (record.omi, record.verified) == (omi, True)
+    assert omi in (tmp_path / f"{spec.profile}.yaml").read_text()
+    shutil.rmtree(RunFolder(PROJECT / "build" / "test" / spec.name).path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
