@@ -76,12 +76,12 @@ def test_failing_user_data_is_reported_and_not_repeated_and_locks_nobody_out(
 
 OTHER = {
     "nothing": (b"", ""),
-    "no text": (SECTION + b"\0\1\2 nothing that anyone reads", "no type that is known"),
-    "a section without an end": (SECTION.splitlines()[0] + b"\n" + RAN, "no type that is known"),
-    "several parts": (b"Content-Type: multipart/mixed; boundary=x\n\n--x\n", "no type that is known"),
+    "no text": (SECTION + b"\0\1\2 nothing that anyone reads", "unknown_userdata"),
+    "a section without an end": (SECTION.splitlines()[0] + b"\n" + RAN, "unknown_userdata"),
+    "several parts": (b"Content-Type: multipart/mixed; boundary=x\n\n--x\n", "unknown_userdata"),
     "a type without a handler": (b"#include\nhttp://127.0.0.1:9/x\n", "user data of the type include is ignored"),
     "Windows's line ends": (RAN.replace(b"\n", b"\r\n"), "user data failed at run_userdata; it is not run again"),
-    "a proxy's page": (b"<!DOCTYPE html>\n<html>please log in</html>\n", "no type that is known"),
+    "a proxy's page": (b"<!DOCTYPE html>\n<html>please log in</html>\n", "unknown_userdata"),
 }
 """What can't be run, and what is said of it. That the kernel runs no #! of Windows is upstream's."""
 
