@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The image's root while it is being made.
 # Needs: ROOT (empty before it is mounted). Leaves: enter_root, leave_programs, leave_root, in_root, has_program,
-# put_file, is_full, root_mib.
+# put_file, is_full, root_mib, uuid_of.
 
 # Mounts what programs in the root want to see.
 enter_root() {
@@ -56,4 +56,10 @@ put_file() {
 	mkdir -p "$(dirname "$ROOT$3")"
 	run cp "$GUEST/files/$1" "$ROOT$3"
 	run chmod "$2" "$ROOT$3"
+}
+
+# uuid_of THING: a UUID that follows from the image's content and name, so that two builds of the same have the same.
+uuid_of() {
+	printf '%s %s %s' "$DIGEST" "$IMAGE_NAME" "$1" | sha256sum \
+		| sed -E 's/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/\1-\2-8\3-8\4-\5/'
 }

@@ -15,8 +15,12 @@ make_partitions() {
 	say_step "partitioning the disk"
 	attributes=
 	! has_bios || attributes=', attrs=LegacyBIOSBootable'
-	printf 'label: gpt\nsize=%sMiB, type=uefi, name=esp\ntype=linux, name=root%s\n' "$ESP_MIB" "$attributes" \
-		> "$WORK/partitions"
+	cat > "$WORK/partitions" << EOF
+label: gpt
+label-id: $(uuid_of disk)
+size=${ESP_MIB}MiB, type=uefi, name=esp, uuid=$(uuid_of esp)
+type=linux, name=root, uuid=$(uuid_of root-partition)$attributes
+EOF
 	run sfdisk -q --no-reread --no-tell-kernel "$DISK" < "$WORK/partitions"
 	run partx --update "$DISK"
 	waited=0

@@ -11,6 +11,7 @@ import pytest
 from tests.guest.shell import run_functions
 
 GIB = 1024**3
+IMAGE = {"ROOT_LABEL": "alpine-root", "IMAGE_NAME": "alpine", "DIGEST": "sha256:0", "SOURCE_DATE_EPOCH": "1"}
 # the script mounts what it made; that isn't looked at here and would need root
 MADE = 'mount() { mkdir "$ROOT/lost+found"; }; enter_root() { :; }; make_filesystem'
 
@@ -26,7 +27,7 @@ def test_the_root_filesystem_grows_to_a_disk_of_any_size(tmp_path: Path, size: i
     disk = tmp_path / "disk"
     with disk.open("wb") as file:
         file.truncate(GIB)
-    done = run_functions(MADE, tmp_path, ROOT_DEVICE=str(disk), ROOT_LABEL="alpine-root")
+    done = run_functions(MADE, tmp_path, ROOT_DEVICE=str(disk), **IMAGE)
     assert done.returncode == 0, done.stderr
     # it is mounted when it grows, which needs room for the new groups' descriptors
     assert " resize_inode " in run("dumpe2fs", "-h", str(disk))

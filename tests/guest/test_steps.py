@@ -329,7 +329,8 @@ def test_no_setting_of_ipv6_keeps_the_network_down(tmp_path: Path, kernel: str) 
 
 def test_a_failed_command_is_named(tmp_path: Path) -> None:
     write_program(tmp_path, "mkfs.ext4", "echo no space >&2; exit 3")
-    values = {"ROOT_DEVICE": "/dev/null", "ROOT_LABEL": "alpine-root"}
+    values = {"ROOT_DEVICE": "/dev/null", "ROOT_LABEL": "alpine-root", "SOURCE_DATE_EPOCH": "1"}
+    values |= {"DIGEST": "sha256:0", "IMAGE_NAME": "alpine"}
     done = run_functions("make_filesystem", tmp_path, **values)
     assert done.returncode == 1
     (line,) = re.findall("^guest: ERROR: .*$", done.stderr, re.MULTILINE)
