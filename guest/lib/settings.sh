@@ -1,19 +1,18 @@
 # shellcheck shell=sh
 # The image's settings and the tools that the scripts use.
-# Needs: DATA. Leaves: the names of image.env (README.md), checked; KEYS, the folder of trusted keys.
+# Needs: DATA. Leaves: the names of image.env (README.md), those that may not be empty checked; KEYS, the folder of trusted
+# keys.
 
 required="IMAGE_NAME RELEASE BRANCH ARCH MIRROR DISK_SIZE_BYTES DISK_DEVICE FIRMWARE ROOT_LABEL HOSTNAME USER_NAME
 	REPOSITORIES INSTALL_REPOSITORIES PACKAGES KERNEL_FLAVOR BOOTSTRAP METADATA_URL PRIVILEGES IMAGE_KEYS
 	PROFILE BUILD REVISION DIGEST COMMIT TOOLS"
-optional="SERVICES_SYSINIT SERVICES_BOOT SERVICES_DEFAULT SERVICES_SHUTDOWN KERNEL_MODULES KERNEL_OPTIONS
-	INITFS_FEATURES SETUP_SCRIPT SETUP_NAME MOTD TIMEZONE NTP_SERVERS SYSCTL"
 tools="awk base64 blkid chroot cmp dd e2fsck fstrim gzip lsblk mkfs.ext4 mount mountpoint openssl partx sfdisk
 	sha256sum tar truncate umount xargs"
 
 load_settings() {
 	say_step "reading the image's settings"
 	[ -r "$DATA/image.env" ] || fail "$DATA/image.env is missing" "the program writes it; see guest/README.md"
-	for name in $required $optional; do
+	for name in $required; do
 		eval "$name="
 	done
 	# shellcheck source=/dev/null

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import starmap
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from omi.profile.content import (
     repository_line,
     repository_lines,
 )
-from omi.profile.model import Runlevel
+from omi.profile.model import RUNLEVELS, guest_names
 from omi.profile.signing import check_public_key, trusted_keys
 from omi.state.image import ImageSpec
 from omi.support.errors import BuildError, ProfileError
@@ -28,7 +28,6 @@ DISK_DEVICE = "/dev/xvdf"
 """What the build's volume is attached as (OUTSCALE's naming); the guest finds the disk behind it."""
 METADATA_URL = "http://169.254.169.254/latest"
 """OUTSCALE's metadata service, EC2-shaped and without tokens."""
-_RUNLEVELS: tuple[Runlevel, ...] = ("sysinit", "boot", "default", "shutdown")
 
 
 def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, target: Path) -> None:
@@ -64,36 +63,24 @@ def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, targe
 
 
 def guest_values(spec: ImageSpec, origin: Origin) -> dict[str, str]:
-    """What `image.env` says, by name; lists have one item a line."""
+    """What `image.env` says, by name: the profile's keys as they are, and what follows from them."""
     build = spec.target
-    services = {f"SERVICES_{level.upper()}": _lines(build.services.get(level, ())) for level in _RUNLEVELS}
+    mirrored = install_repositories(build, spec.vm.mirror)
     return {
+        **{name: _text(getattr(build, key)) for name, key in guest_names()},
+        **{f"SERVICES_{level.upper()}": _text(build.services.get(level, ())) for level in RUNLEVELS},
         "IMAGE_NAME": spec.name,
         "RELEASE": spec.release,
         "BRANCH": build.branch,
-        "ARCH": build.arch,
         "MIRROR": spec.vm.mirror,
         "DISK_SIZE_BYTES": str(build.volume_size * 1024**3),
         "DISK_DEVICE": DISK_DEVICE,
-        "FIRMWARE": build.firmware,
         "ROOT_LABEL": ROOT_LABEL,
         "HOSTNAME": HOSTNAME,
-        "USER_NAME": build.user,
-        "PRIVILEGES": build.privileges,
-        "MOTD": (build.motd or "").rstrip("\n"),
-        "TIMEZONE": build.timezone or "",
-        "NTP_SERVERS": _lines(build.ntp_servers),
-        "SYSCTL": _lines(f"{name} = {value}" for name, value in build.sysctl.items()),
-        "IMAGE_KEYS": _lines(build.keys),
-        "REPOSITORIES": _lines(repository_lines(build)),
-        "INSTALL_REPOSITORIES": _lines(starmap(repository_line, install_repositories(build, spec.vm.mirror).items())),
-        "PACKAGES": _lines(package_lines(build)),
-        **services,
-        "KERNEL_MODULES": _lines(build.kernel_modules),
-        "KERNEL_OPTIONS": _lines(build.kernel_options),
-        "INITFS_FEATURES": _lines(build.initfs_features),
-        "KERNEL_FLAVOR": build.kernel_flavor,
-        "BOOTSTRAP": build.bootstrap,
+        "IMAGE_KEYS": _text(tuple(build.keys)),
+        "REPOSITORIES": _text(repository_lines(build)),
+        "INSTALL_REPOSITORIES": _text(list(starmap(repository_line, mirrored.items()))),
+        "PACKAGES": _text(package_lines(build)),
         "METADATA_URL": METADATA_URL,
         "SETUP_SCRIPT": "setup_script" if build.setup_script else "",
         "SETUP_NAME": build.setup_script or "",
@@ -106,13 +93,18 @@ def guest_values(spec: ImageSpec, origin: Origin) -> dict[str, str]:
     }
 
 
+def _text(value: object) -> str:
+    """A value as the guest reads it: lists and maps one entry a line, nothing for None."""
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name} = {each}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return "\n".join(value)
+    return "" if value is None else str(value).rstrip("\n")
+
+
 def env_text(values: Mapping[str, str]) -> str:
     """Assignments that any POSIX sh reads back as exactly these values."""
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
-
-
-def _lines(items: Iterable[str]) -> str:
-    return "\n".join(items)
 
 
 def read_setup_file(spec: ImageSpec, root: Path, path: str) -> bytes:

@@ -3,6 +3,7 @@
 from omi.profile.content import content
 from omi.profile.discover import expand_discovered
 from omi.profile.load import Profile, load_profile
-from omi.profile.model import Access, Discover, SetupFile, Target
+from omi.profile.model import Access, SetupFile, Target
+from omi.profile.schema import Discover
 
 __all__ = ["Access", "Discover", "Profile", "SetupFile", "Target", "content", "expand_discovered", "load_profile"]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from omi.profile.schema import Layer
+from omi.profile.model import Layer
 from omi.profile.tree import Leaf, Node, Source, Table, leaves, plain
 from omi.support.errors import ProfileError, why_wrong
 

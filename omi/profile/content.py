@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omi.profile.model import Target
+from omi.profile.model import Target, profile_keys
 from omi.profile.resolve import essential_packages
 
 ALPINE_CDN = "https://dl-cdn.alpinelinux.org/alpine"
@@ -18,35 +18,25 @@ HOSTNAME = "alpine"
 def content(build: Target) -> dict[str, Any]:
     """Canonical, JSON-able, order-free: what ends up inside the image.
 
-    Left out is what names it or belongs to its surroundings: profile, build, prefix, suffix, description, access,
-    releases, revision, end of life, ports, tests, and what makes a new revision.
+    Left out is what names it or belongs to its surroundings (`decides` in omi.profile.model).
     """
+    decided = {key: _plain(getattr(build, key)) for key, declared, _ in profile_keys() if declared.decides}
     return {
-        "version": build.version,
-        "arch": build.arch,
-        "volume_size": build.volume_size,
+        **decided,
         "root_label": ROOT_LABEL,
         "hostname": HOSTNAME,
-        "user": build.user,
-        "privileges": build.privileges,
+        "again": build.again,
         "repos": repository_lines(build),
         "packages": package_lines(build),
-        "services": {level: sorted(names) for level, names in build.services.items()},
-        "motd": build.motd,
-        "timezone": build.timezone,
-        "ntp_servers": sorted(build.ntp_servers),
-        "sysctl": dict(build.sysctl),
-        "kernel_flavor": build.kernel_flavor,
-        "kernel_modules": sorted(build.kernel_modules),
-        "kernel_options": sorted(build.kernel_options),
-        "initfs_features": sorted(build.initfs_features),
         "setup_script": _file(build, build.setup_script),
         "setup_copy": {name: _file(build, path) for name, path in build.setup_copy.items()},
-        "bootstrap": build.bootstrap,
-        "firmware": build.firmware,
-        "again": build.again,
-        "keys": dict(build.keys),
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return sorted(value) if isinstance(value, tuple) else value
 
 
 def _file(build: Target, path: str | None) -> dict[str, Any] | None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from omi.profile.layers import Layers
 from omi.profile.load import Profile, image_names
-from omi.profile.model import Discover, Target
+from omi.profile.model import Target
 from omi.profile.resolve import resolve
+from omi.profile.schema import Discover
 from omi.profile.tree import Leaf, Table
 from omi.support.version import version_key
 

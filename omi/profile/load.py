@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from omi.profile.check import check, nearest
 from omi.profile.layers import Branch, Layers
-from omi.profile.model import Discover, SetupFile, Target
+from omi.profile.model import SetupFile, Target
 from omi.profile.resolve import resolve
-from omi.profile.schema import ArchFile, BaseFile, TargetFile, VersionFile
+from omi.profile.schema import CommonKeys, Discover, TargetFile, VersionFile
 from omi.profile.signing import read_public_key
 from omi.profile.tree import Leaf, Node, Source, Table, read_tree
 from omi.support.errors import ProfileError
@@ -52,8 +52,7 @@ def load_profile(name: str, root: Path = Path("profiles")) -> Profile:
         raise target.source.error("builds", "is missing; name the builds here, or add `discover: {}`")
     found = tuple(resolve(layers, key, entry) for key, entry in inline.items())
     _check_distinct(found, inline)
-    discover = Discover.model_validate(values.discover.model_dump()) if values.discover else None
-    return Profile(name, found, discover, layers)
+    return Profile(name, found, values.discover, layers)
 
 
 def _as_shown(root: Path) -> Path:
@@ -82,12 +81,12 @@ def _read_layers(name: str, target: Table, root: Path, files: _Files) -> Layers:
     bases: dict[str, Table] = {}
     for path in _yaml(root / "base"):
         tree = read_tree(path)
-        check(tree, BaseFile)
+        check(tree, CommonKeys)
         bases[f"base/{path.stem}"] = files.taken(tree)
     archs: dict[str, Table] = {}
     for path in _yaml(root / "arch"):
         tree = read_tree(path)
-        check(tree, ArchFile)
+        check(tree, CommonKeys)
         archs[path.stem] = files.taken(tree)
     branches = dict(_read_branch(path, bases, files) for path in _yaml(root / "version"))
     for folder, there in (("base", bases), ("version", set(branches) - {"edge"}), ("arch", "x86_64" in archs)):

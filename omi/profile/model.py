@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import date
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from omi.profile.forms import (
+    AccountId,
+    CopySource,
+    CopyTarget,
+    FeatureName,
+    FilePath,
+    Gibibytes,
+    KernelOption,
+    KeyFile,
+    Line,
+    ModuleName,
+    Motd,
+    NtpServer,
+    OmiText,
+    PackageName,
+    PackageValue,
+    Port,
+    Release,
+    RepoUrl,
+    RepoValue,
+    Revision,
+    Rule,
+    ServiceName,
+    Switch,
+    SysctlName,
+    SysctlValue,
+    TestName,
+    TimeZone,
+    UserName,
+    Version,
+)
 
 Privileges = Literal["doas", "sudo", "none"]
 RebuildOn = Literal["content", "packages"]
 Runlevel = Literal["sysinit", "boot", "default", "shutdown"]
+RUNLEVELS: tuple[Runlevel, ...] = get_args(Runlevel)
+_RunlevelName = Annotated[Runlevel, Rule(f"one of the runlevels {', '.join(RUNLEVELS)}")]
 Firmware = Literal["bios", "uefi", "hybrid"]
 BootMode = Literal["legacy", "uefi"]
 """OUTSCALE's words for what starts a VM's loader."""
@@ -37,11 +73,19 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _names(value: object) -> object:
+    return tuple(value) if isinstance(value, dict) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+"""What a profile writes as a map of switches, without those that are off."""
+
+
 class Access(_Model):
     """Who may launch an image besides its owner."""
 
     public: bool = False
-    accounts: tuple[str, ...] = ()
+    accounts: Names = ()
     """Numeric account ids, sorted."""
 
     def __str__(self) -> str:
@@ -59,6 +103,22 @@ class Access(_Model):
         return frozenset(self.accounts) - {owner} | ({EVERYONE} if self.public else frozenset())
 
 
+class Layer(BaseModel):
+    """A map in a profile file; unknown keys are refused."""
+
+    # a preview uses few of these classes: building the others costs it 0.1 s
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+
+class AccessKeys(Layer):
+    """Who may launch the images besides their owner, as a profile writes it; changing it never builds anything."""
+
+    public: Switch = Field(None, description="Whether every account may launch the images.", examples=["true"])
+    accounts: dict[AccountId, Switch] | None = Field(
+        None, description="The accounts that may launch them.", examples=['{"012345678901": true}']
+    )
+
+
 class SetupFile(_Model):
     """A file that the profile brings into the build, as it was when the profile was read."""
 
@@ -66,77 +126,136 @@ class SetupFile(_Model):
     executable: bool = False
 
 
-class Discover(_Model):
-    """Which builds to add for the branches that upstream supports."""
+@dataclass(frozen=True)
+class Key:
+    """Says of a field of Target that it is a profile's key, how it is written there, and what it is good for.
 
-    versions: Literal["supported"] | tuple[str, ...] = "supported"
-    arch: tuple[Literal["x86_64"], ...] = ("x86_64",)
-    edge: int | None = None
-    """How many images of edge to keep; None means that edge isn't built."""
+    The field's docstring is the key's documentation.
+    """
+
+    example: str
+    form: Any = None
+    """The type as written, where that isn't one of the field's own words."""
+    decides: bool = True
+    """Whether it is content, so that a change of it makes a new revision."""
+    guest: str | None = None
+    """Its name in `image.env`, if not its own in capitals; empty where the guest is given it in another form."""
+    of_build: bool = False
+    """Whether target profiles and their builds alone may set it."""
 
 
 class Target(_Model):
-    """One target of a profile, fully resolved: everything that decides what its images are."""
+    """One target of a profile, fully resolved: everything that decides what its images are.
+
+    A profile's keys are declared here and nowhere else: files are checked against them, and the names of `image.env`,
+    the content, the tables of the READMEs and the editor's schema come from them.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     profile: str
     name: str
-    version: str
-    """The branch without its `v`: `3.23`, or `edge`."""
-    arch: Literal["x86_64"] = "x86_64"
-    release: str | None = None
-    """A point release to stay at; None follows upstream."""
-    revision: int | None = None
-    """A revision to stay at (the N of rN); None lets the content decide."""
+    version: Annotated[str, Key('"3.23"', Version, guest="", of_build=True)]
+    """The branch, quoted."""
+    arch: Annotated[Literal["x86_64"], Key("x86_64", of_build=True)] = "x86_64"
+    """The architecture."""
+    release: Annotated[str | None, Key("3.23.5", Release, decides=False, of_build=True)] = None
+    """A point release to stay at."""
+    revision: Annotated[int | None, Key("r2", Revision, decides=False, of_build=True)] = None
+    """A revision to stay at."""
     end_of_life: date | None = None
     """The branch's, as last detected."""
     recorded_release: str | None = None
     """The branch's release as last detected: what counts when upstream can't be reached."""
-    prefix: str = "alpine-"
-    suffix: str = ""
-    description: str = "Alpine Linux"
-    volume_size: int = Field(default=1, ge=1, le=14901)
-    """GiB."""
-    user: str = "alpine"
-    privileges: Privileges = "doas"
-    """How the user becomes root."""
-    access: Access = Access()
-    repos: dict[str, bool | str] = {}
-    """URL (all filled in) to true, a tag, or false for one that is kept as a comment."""
-    packages: dict[str, bool | str] = {}
-    """Name to true or to the tag of the repo it comes from."""
-    services: dict[Runlevel, tuple[str, ...]] = {}
-    motd: str | None = None
-    """The text of /etc/motd; None leaves Alpine's."""
-    timezone: str | None = None
-    """Of the IANA database; None is UTC."""
-    ntp_servers: tuple[str, ...] = ()
-    """Names or addresses; none leaves it to DHCP."""
-    sysctl: dict[str, str] = {}
-    """Kernel parameters by name."""
-    ports: tuple[str, ...] = ()
-    """What may listen besides sshd: `80/tcp`, `53/udp`."""
-    kernel_flavor: Literal["virt", "lts"] = "virt"
-    kernel_modules: tuple[str, ...] = ()
-    kernel_options: tuple[str, ...] = ()
-    initfs_features: tuple[str, ...] = ()
-    setup_script: str | None = None
-    """Path relative to the folder of profiles."""
-    setup_copy: dict[str, str] = {}
-    """Path relative to the folder the setup script runs in to path relative to the folder of profiles."""
-    tests: dict[str, str] = {}
-    """The profile's own checks: name to a script's path relative to the folder of profiles."""
+    prefix: Annotated[str, Key("alpine-", OmiText, decides=False)] = "alpine-"
+    """Begins the OMI's name."""
+    suffix: Annotated[str, Key("-web", OmiText, decides=False)] = ""
+    """Ends the OMI's name."""
+    description: Annotated[str, Key("Alpine Linux", Line, decides=False)] = "Alpine Linux"
+    """Begins the OMI's description."""
+    volume_size: Annotated[int, Key("2", Gibibytes, guest=""), Field(ge=1, le=14901)] = 1
+    """Size of the root volume, GiB."""
+    user: Annotated[str, Key("alpine", UserName, guest="USER_NAME")] = "alpine"
+    """The user that logs in by SSH."""
+    privileges: Annotated[Privileges, Key("sudo")] = "doas"
+    """How the user becomes root, without a password; the package follows. With `none` nobody can."""
+    access: Annotated[Access, Key("{public: true}", AccessKeys, decides=False)] = Access()
+    """Who may launch the images besides their owner; the stack's setting `access` goes before it."""
+    # URLs are filled in; false is a repository that is kept as a comment
+    repos: Annotated[
+        dict[str, bool | str],
+        Key("{https://dl-cdn.alpinelinux.org/alpine/edge/testing: testing}", dict[RepoUrl, RepoValue], guest=""),
+    ] = {}
+    """Package repositories of the image. What lies below `https://dl-cdn.alpinelinux.org/alpine` is fetched from the
+    stack's own mirror while building."""
+    packages: Annotated[
+        dict[str, bool | str],
+        Key("{nginx: true, foot: testing, curl: false}", dict[PackageName, PackageValue], guest=""),
+    ] = {}
+    """Packages to install: `true`, or the tag of the repo they come from. Kernel, boot loader, doas and sudo follow
+    from `kernel_flavor`, `firmware` and `privileges`."""
+    services: Annotated[
+        dict[Runlevel, Names],
+        Key(
+            "{default: {nginx: true}, boot: {acpid: false}}",
+            dict[_RunlevelName, dict[ServiceName, Switch] | None],
+            guest="",
+        ),
+    ] = {}
+    """OpenRC services by runlevel."""
+    motd: Annotated[str | None, Key("Welcome.", Motd)] = None
+    """What a login shows: `/etc/motd`, instead of Alpine's."""
+    timezone: Annotated[str | None, Key("Europe/Paris", TimeZone)] = None
+    """The local time, instead of UTC; this zone's file alone is put into the image."""
+    ntp_servers: Annotated[Names, Key("{ntp.example.org: true}", dict[NtpServer, Switch])] = ()
+    """Where the time comes from, instead of DHCP's servers and `pool.ntp.org`; for the service `ntpd` (busybox's) or
+    `chronyd`, whichever `services` names."""
+    sysctl: Annotated[
+        dict[str, Annotated[str, Field(coerce_numbers_to_str=True)]],
+        Key("{net.ipv4.ip_forward: 1, net.ipv4.tcp_rmem: 4096 131072 6291456}", dict[SysctlName, SysctlValue]),
+    ] = {}
+    """Kernel parameters, set by the service `sysctl` at boot."""
+    ports: Annotated[Names, Key("{80/tcp: true, 443/tcp: true}", dict[Port, Switch], decides=False)] = ()
+    """What may listen besides sshd; an image in which anything else does is refused when it is checked. Changing it
+    builds nothing."""
+    kernel_flavor: Annotated[Literal["virt", "lts"], Key("lts")] = "virt"
+    """Which of Alpine's kernels (`linux-virt`, `linux-lts`)."""
+    kernel_modules: Annotated[Names, Key("{virtio_blk: true}", dict[ModuleName, Switch])] = ()
+    """Modules loaded before the root filesystem is mounted."""
+    kernel_options: Annotated[Names, Key("{'console=ttyS0,115200n8': true}", dict[KernelOption, Switch])] = ()
+    """The kernel's command line, sorted by name."""
+    initfs_features: Annotated[Names, Key("{nvme: true}", dict[FeatureName, Switch])] = ()
+    """What mkinitfs puts into the initramfs: names of `/etc/mkinitfs/features.d`."""
+    # paths here and below are relative to the folder of profiles
+    setup_script: Annotated[str | None, Key("setup/web.sh", FilePath, guest="")] = None
+    """POSIX sh script, run last (`sh -e`), with `TARGET` set to the image's root; may bring services. Beside this file
+    or below."""
+    setup_copy: Annotated[
+        dict[str, str], Key("{nginx.conf: setup/nginx.conf}", dict[CopyTarget, CopySource], guest="")
+    ] = {}
+    """Files for the setup script: where it finds them, and where they are, beside this file or below."""
+    tests: Annotated[dict[str, str], Key("{web: setup/web-test.sh}", dict[TestName, CopySource], decides=False)] = {}
+    """Checks of the profile's own: POSIX sh scripts that run as the image's user in the VM that the image is verified
+    in. One that fails fails the build. Changing them builds nothing."""
     setup_files: dict[str, SetupFile] = {}
-    """The files that these three name, by path relative to the folder of profiles."""
-    bootstrap: Literal["tiny-cloud", "cloud-init"] = "tiny-cloud"
-    """The program that sets up a new instance from the metadata service."""
-    firmware: Firmware = "bios"
-    """What starts the boot loader; `hybrid` boots both ways."""
-    rebuild_on: RebuildOn = "content"
-    """What makes a new revision; `packages` are newer packages as well."""
+    """The files that these three name, by path."""
+    bootstrap: Annotated[Literal["tiny-cloud", "cloud-init"], Key("cloud-init")] = "tiny-cloud"
+    """What sets up a new instance from the metadata service: SSH key, host name, user data, size of the root
+    filesystem. Its packages follow from it."""
+    firmware: Annotated[Firmware, Key("uefi")] = "bios"
+    """What starts the boot loader: `bios` (ext4 on the raw disk, extlinux), `uefi` (GPT, GRUB) or `hybrid`, one disk
+    that boots both ways. OMIs have the boot modes that belong to it."""
+    rebuild_on: Annotated[RebuildOn, Key("packages", decides=False)] = "content"
+    """What makes a new revision: another `content`, as it is written here, or also newer versions of the installed
+    `packages`."""
     again: int = 0
     """How many more revisions of the same content a person has asked for (the stack's setting `again`)."""
-    keys: dict[str, str] = {}
-    """File name of an apk signing key to the PEM text of the public key."""
+    # the PEM text of each
+    keys: Annotated[
+        dict[str, str],
+        Key("{alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub: true}", dict[KeyFile, Switch], guest=""),
+    ] = {}
+    """Public keys that may sign packages: names of files in `profiles/keys/`."""
     dropped_keys: dict[str, date] = {}
     """Keys that the profile names but upstream had deprecated, by file name, with the first day of that; they are not
     in `keys`."""
@@ -172,3 +291,18 @@ class Target(_Model):
     def image_name(self, release: str, revision: int) -> str:
         """The OMI's name: prefix, release, arch, revision, suffix."""
         return f"{self.prefix}{release}-{self.arch}-r{revision}{self.suffix}"
+
+
+def profile_keys() -> Iterator[tuple[str, Key, FieldInfo]]:
+    """Every key of a profile, in the order in which they are documented."""
+    for name, field in Target.model_fields.items():
+        for item in field.metadata:
+            if isinstance(item, Key):
+                yield name, item, field
+
+
+def guest_names() -> Iterator[tuple[str, str]]:
+    """The names in `image.env` of keys that the guest is given as they are, each with its key."""
+    for name, key, _ in profile_keys():
+        if key.decides and key.guest != "":
+            yield key.guest or name.upper(), name

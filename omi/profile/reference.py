@@ -1,93 +1,104 @@
-"""The tables of profiles/README.md, made from the schema: `python -m omi.profile.reference [README]` renews them."""
+"""What the READMEs and editors say of the keys, made from the model: `python -m omi.profile.reference` renews it."""
 
 from __future__ import annotations
 
+import json
 import re
-import signal
-import sys
+import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from omi.profile.model import Target
-from omi.profile.schema import AccessKeys, BuildKeys, CommonKeys, DiscoverKeys, Layer, Rule, TargetFile, VersionFile
+from omi.profile.forms import Rule
+from omi.profile.model import AccessKeys, Layer, Target, guest_names
+from omi.profile.schema import BuildKeys, CommonKeys, Discover, TargetFile, VersionKeys
 
-_SECTIONS: tuple[tuple[str, str, type[Layer]], ...] = (
-    ("common", "Keys of every file", CommonKeys),
-    ("access", "Keys of `access`", AccessKeys),
-    ("version", "Further keys of `version/VERSION.yaml`", VersionFile),
-    ("build", "Further keys of target profiles and their builds", BuildKeys),
-    ("target", "Further keys of target profiles", TargetFile),
-    ("discover", "Keys of `discover`", DiscoverKeys),
+_SECTIONS: tuple[tuple[str, type[Layer], type[Layer]], ...] = (
+    ("Keys of every file", CommonKeys, Layer),
+    ("Keys of `access`", AccessKeys, Layer),
+    ("Further keys of `version/VERSION.yaml`", VersionKeys, Layer),
+    ("Further keys of target profiles and their builds", BuildKeys, CommonKeys),
+    ("Further keys of target profiles", TargetFile, BuildKeys),
+    ("Keys of `discover`", Discover, Layer),
 )
+"""Heading, the model with the keys, and one whose keys are documented elsewhere."""
 _BEGIN, _END = "<!-- keys: begin (python -m omi.profile.reference) -->", "<!-- keys: end -->"
 
 
 def reference() -> str:
-    """All tables as Markdown."""
+    """The tables of profiles/README.md."""
     parts = []
-    for _, title, schema in _SECTIONS:
-        rows = [_row(key, field) for key, field in own_fields(schema)]
+    for title, schema, elsewhere in _SECTIONS:
+        further = [key for key in schema.model_fields if key not in elsewhere.model_fields]
+        rows = [_row(key, schema.model_fields[key]) for key in further]
         head = ["| key | type | default | example | what it sets |", "|---|---|---|---|---|"]
         parts.append("\n".join([f"### {title}", "", *head, *rows]))
     return "\n\n".join(parts)
 
 
-def renew(text: str) -> str:
+def guest_reference() -> str:
+    """The table of guest/README.md: the names in `image.env` that are a profile's keys."""
+    fields = CommonKeys.model_fields | BuildKeys.model_fields
+    rows = [f"| `{name}` | `{key}` | {fields[key].description} |" for name, key in guest_names()]
+    return "\n".join(["| name | the profile's key | what it sets |", "| --- | --- | --- |", *rows])
+
+
+def editor_schema() -> str:
+    """The JSON Schema of a target profile, for editors."""
+    return json.dumps(_for_editors(TargetFile.model_json_schema()), indent=1, ensure_ascii=False) + "\n"
+
+
+def _for_editors(value: Any) -> Any:
+    """The same with patterns as ECMAScript writes them and maps closed; titles repeat the key, examples are YAML."""
+    if isinstance(value, list):
+        return [_for_editors(each) for each in value]
+    if not isinstance(value, dict):
+        return value.replace(r"\A(?:", "^(?:").replace(r")\z", ")$") if isinstance(value, str) else value
+    closed = {"additionalProperties": False} if "patternProperties" in value else {}
+    kept = {key: each for key, each in value.items() if key not in ("title", "examples")}
+    return closed | {_for_editors(key): _for_editors(each) for key, each in kept.items()}
+
+
+def renew(text: str, tables: str) -> str:
     """A README with its tables renewed; raises ValueError when the markers aren't there."""
     pattern = re.compile(re.escape(_BEGIN) + ".*" + re.escape(_END), re.DOTALL)
-    tables = f"{_BEGIN}\n{reference()}\n{_END}"
-    renewed, count = pattern.subn(lambda _: tables, text)
+    renewed, count = pattern.subn(lambda _: f"{_BEGIN}\n{tables}\n{_END}", text)
     if count != 1:
         message = f"expected one pair of markers: {_BEGIN} … {_END}"
         raise ValueError(message)
     return renewed
 
 
-def own_fields(schema: type[Layer]) -> Iterator[tuple[str, FieldInfo]]:
-    """The keys a schema adds to those it builds on."""
-    inherited = {key for base in schema.__mro__[1:] if issubclass(base, Layer) for key in base.__annotations__}
-    for key, field in schema.model_fields.items():
-        if key not in inherited:
-            yield key, field
+def renewed(top: Path) -> dict[Path, str]:
+    """Every file that is made from the model, as it should be."""
+    profiles, guest = top / "profiles/README.md", top / "guest/README.md"
+    return {
+        profiles: renew(profiles.read_text(encoding="utf-8"), reference()),
+        guest: renew(guest.read_text(encoding="utf-8"), guest_reference()),
+        top / "profiles/profile.schema.json": editor_schema(),
+    }
 
 
 def _row(key: str, field: FieldInfo) -> str:
-    cells = (f"`{key}`", _kind(field), _default(key, field), _code(str((field.examples or [""])[0])), field.description)
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+    kind, example = _kind(field.annotation, field.metadata), (field.examples or [""])[0]
+    cells = (f"`{key}`", kind, _default(key, field), _code(str(example)), field.description or "")
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _kind(field: FieldInfo) -> str:
-    rule = next((item for item in field.metadata if isinstance(item, Rule)), None) or _rule(field.annotation)
-    if rule is not None:
-        return rule.allowed
-    return _map(field.annotation)
-
-
-def _rule(annotation: Any) -> Rule | None:
+def _kind(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """What is allowed, in words."""
+    if rules := [item for item in metadata if isinstance(item, Rule)]:
+        return rules[-1].allowed
     if typing.get_origin(annotation) is typing.Annotated:
-        return next((item for item in typing.get_args(annotation)[1:] if isinstance(item, Rule)), None)
-    return None
-
-
-def _map(annotation: Any) -> str:
-    inner = next((arg for arg in typing.get_args(annotation) if arg is not type(None)), annotation)
-    if typing.get_origin(inner) is not dict:
-        return "a map, see below"
-    key, value = typing.get_args(inner)
-    key_rule, value_rule = _rule(key), _rule(value)
-    return f"map: {key_rule.allowed if key_rule else 'text'} → {value_rule.allowed if value_rule else _inner(value)}"
-
-
-def _inner(value: Any) -> str:
-    names = [arg for arg in typing.get_args(value) if isinstance(arg, type) and issubclass(arg, BaseModel)]
-    if isinstance(value, type) or names:
-        return "a map, see below"
-    return _map(value)
+        return _kind(annotation.__origin__, annotation.__metadata__)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return _kind(next(each for each in typing.get_args(annotation) if each is not type(None)))
+    if typing.get_origin(annotation) is dict:
+        return "map: " + " → ".join(_kind(each) for each in typing.get_args(annotation))
+    return "a map, see below"
 
 
 def _default(key: str, field: FieldInfo) -> str:
@@ -104,13 +115,6 @@ def _code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
-def main(arguments: list[str]) -> int:
-    """Renew the README's tables in place."""
-    path = Path(arguments[0] if arguments else "profiles/README.md")
-    path.write_text(renew(path.read_text(encoding="utf-8")), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further ends it
-    sys.exit(main(sys.argv[1:]))
+    for path, text in renewed(Path()).items():
+        path.write_text(text, encoding="utf-8")

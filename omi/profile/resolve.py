@@ -5,29 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from omi.profile.forms import COMMENTED, OMI_CHARACTERS
 from omi.profile.layers import Layers
 from omi.profile.merge import kept, merge_tables
-from omi.profile.model import Access, Firmware, Runlevel, SetupFile, Target
-from omi.profile.schema import COMMENTED, OMI_CHARACTERS
+from omi.profile.model import Firmware, Runlevel, SetupFile, Target, profile_keys
 from omi.profile.tree import Leaf, Node, Source, Table
 from omi.support.version import EDGE, version_key, version_of
 
 OMI_NAME = re.compile(rf"[{OMI_CHARACTERS}]{{3,128}}")
 _LONGEST_REVISION = 9999
-_SCALARS = (
-    "prefix",
-    "suffix",
-    "description",
-    "volume_size",
-    "user",
-    "privileges",
-    "motd",
-    "timezone",
-    "kernel_flavor",
-    "bootstrap",
-    "firmware",
-    "rebuild_on",
-)
 _ROOT_GROWTH = ("partx", "sfdisk")
 """What makes the root's partition larger at first boot; a root on the raw disk needs neither."""
 _LOADERS: dict[Firmware, tuple[str, ...]] = {
@@ -35,7 +21,6 @@ _LOADERS: dict[Firmware, tuple[str, ...]] = {
     "uefi": ("grub-efi", *_ROOT_GROWTH),
     "hybrid": ("grub-efi", "syslinux", *_ROOT_GROWTH),
 }
-_SWITCHED = ("ntp_servers", "ports", "kernel_modules", "kernel_options", "initfs_features")
 TIME_SERVICES = ("ntpd", "chronyd")
 """Those that `ntp_servers` are written for: busybox's and chrony's."""
 
@@ -54,24 +39,19 @@ def resolve(layers: Layers, name: str, entry: Table, *, discovered: bool = False
     arch = _text(own, "arch") or "x86_64"
     branch = layers.branch(version)
     merged = merge_tables([layers.bases[branch.base], branch.table, layers.archs[arch], own])
-    values: dict[str, Any] = {key: _text(merged, key) for key in _SCALARS if _text(merged, key) is not None}
-    values |= {key: tuple(_kept(merged, key)) for key in _SWITCHED}
+    values = {key: _held(merged.get(key)) for key, _, _ in profile_keys() if key in merged.entries} | {
+        "release": _release(own, version),
+        "revision": _revision(own),
+        "repos": _repos(merged, version),
+        "keys": {key: layers.keys[key] for key in _kept(merged, "keys")},
+        "setup_files": _setup_files(merged, layers),
+    }
     build = Target(
         profile=layers.profile,
         name=name,
-        version=version,
-        release=_release(own, version),
-        revision=_revision(own),
         end_of_life=branch.end_of_life,
         recorded_release=branch.release,
-        access=_access(merged),
-        repos=_repos(merged, version),
-        packages={package: _value(node) for package, node in _kept(merged, "packages").items()},
-        services={level: tuple(kept(node)) for level, node in _levels(merged).items() if kept(node)},
-        sysctl={name: str(node.value) for name, node in _kept(merged, "sysctl").items() if isinstance(node, Leaf)},
-        keys={key: layers.keys[key] for key in _kept(merged, "keys")},
-        **_setup(merged, layers),
-        **values,
+        **{key: value for key, value in values.items() if value is not None},
     )
     _check_release(build, own)
     _check_name(build, merged, entry.source)
@@ -88,6 +68,13 @@ def _version(layers: Layers, name: str, own: Table, source: Source) -> str:
     return str(node.value)
 
 
+def _held(node: Node | None) -> Any:
+    """A value in plain form, without what was taken away; a map in a map that is empty then goes as well."""
+    if isinstance(node, Table):
+        return {name: held for name, each in kept(node).items() if (held := _held(each)) != {}}
+    return node.value if isinstance(node, Leaf) else None
+
+
 def _text(table: Table, key: str) -> Any:
     node = table.get(key)
     return node.value if isinstance(node, Leaf) else None
@@ -96,10 +83,6 @@ def _text(table: Table, key: str) -> Any:
 def _kept(table: Table, *path: str) -> dict[str, Node]:
     node = table.get(*path)
     return kept(node) if isinstance(node, Table) else {}
-
-
-def _levels(merged: Table) -> dict[str, Table]:
-    return {level: node for level, node in _kept(merged, "services").items() if isinstance(node, Table)}
 
 
 def _value(node: Node) -> bool | str:
@@ -117,14 +100,6 @@ def _revision(own: Table) -> int | None:
     return int(text.removeprefix("r")) if text is not None else None
 
 
-def _access(merged: Table) -> Access:
-    public = merged.get("access", "public")
-    return Access(
-        public=isinstance(public, Leaf) and public.value is True,
-        accounts=tuple(_kept(merged, "access", "accounts")),
-    )
-
-
 def _repos(merged: Table, version: str) -> dict[str, bool | str]:
     branch = version if version == "edge" else f"v{version}"
     repos: dict[str, bool | str] = {}
@@ -137,18 +112,15 @@ def _repos(merged: Table, version: str) -> dict[str, bool | str]:
     return repos
 
 
-def _setup(merged: Table, layers: Layers) -> dict[str, Any]:
-    script = _text(merged, "setup_script")
-    copies = {target: str(_value(node)) for target, node in _kept(merged, "setup_copy").items()}
+def _setup_files(merged: Table, layers: Layers) -> dict[str, SetupFile]:
+    copies, tests = _kept(merged, "setup_copy"), _kept(merged, "tests")
     for target in copies:
-        for inner in copies:
+        for inner, node in copies.items():
             if inner.startswith(target + "/"):
-                source = (merged.get("setup_copy", inner) or merged).source
-                raise source.error(f"setup_copy.{inner}", f"lies below {target}, which is a file")
-    tests = {name: str(_value(node)) for name, node in _kept(merged, "tests").items()}
-    paths = sorted({*copies.values(), *tests.values(), *([script] if script else [])})
-    files: dict[str, SetupFile] = {path: layers.setup_files[path] for path in paths}
-    return {"setup_script": script, "setup_copy": copies, "tests": tests, "setup_files": files}
+                raise node.source.error(f"setup_copy.{inner}", f"lies below {target}, which is a file")
+    script = _text(merged, "setup_script")
+    named = {str(_value(node)) for node in (*copies.values(), *tests.values())} | ({script} if script else set())
+    return {path: layers.setup_files[path] for path in sorted(named)}
 
 
 def _check_release(build: Target, own: Table) -> None:

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from omi.build.guest_data import guest_values
+from omi.build.origin import Origin
 from tests.guest.shell import GUEST, image_env, run_functions, write_program
+from tests.omi.specs import make_spec
 
-SETTINGS = {
+REQUIRED = {
     "IMAGE_NAME": "alpine-3.23.6-x86_64-r0",
     "RELEASE": "3.23.6",
     "BRANCH": "v3.23",
@@ -39,6 +42,8 @@ SETTINGS = {
     "TOOLS": "packer 1.16.0",
     "IMAGE_KEYS": "k.rsa.pub",
 }
+NAMES = guest_values(make_spec(), Origin("unknown", {})).keys()
+SETTINGS = {**dict.fromkeys(NAMES, ""), **REQUIRED}
 
 
 @pytest.fixture
@@ -71,7 +76,7 @@ def test_values_come_through_as_they_were_written(data: Path, tmp_path: Path) ->
     assert (done.returncode, done.stdout) == (0, odd)
 
 
-@pytest.mark.parametrize("name", sorted(SETTINGS))
+@pytest.mark.parametrize("name", sorted(REQUIRED))
 def test_a_missing_value_is_named(data: Path, tmp_path: Path, name: str) -> None:
     (data / "image.env").write_text(image_env({k: v for k, v in SETTINGS.items() if k != name}))
     done = run_functions("load_settings", tmp_path, DATA=str(data), **{name: "from the environment"})
@@ -349,10 +354,6 @@ def test_every_failure_of_the_whole_is_one_line(tmp_path: Path) -> None:
 
 def test_the_readme_names_every_setting() -> None:
     readme = (GUEST / "README.md").read_text()
-    settings = (GUEST / "lib/settings.sh").read_text()
-    names = set(
-        re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", " ".join(re.findall(r'(?:required|optional)="([^"]*)"', settings)))
-    )
-    assert {"IMAGE_NAME", "KERNEL_FLAVOR", "SETUP_SCRIPT", "TOOLS"} <= names
-    assert not [name for name in names if f"`{name}`" not in readme]
+    assert not [name for name in NAMES if f"`{name}`" not in readme]
+    assert REQUIRED.keys() <= NAMES
     assert json.loads(re.findall(r"RESULT (\{.*?\})", readme)[0]).keys() == {"used_bytes", "trimmed_bytes", "packages"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from omi.profile.forms import AWS_TIME
 from omi.profile.resolve import TIME_SERVICES
-from omi.profile.schema import AWS_TIME
 from omi.verify.facts import Expected, Facts
 
 

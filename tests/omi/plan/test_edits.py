@@ -17,7 +17,7 @@ from omi.plan.model import ChangeKind, PlannedImage
 from omi.profile import Target, content, load_profile
 from omi.profile.digest import digest_of
 from omi.profile.discover import expand_discovered
-from omi.profile.model import Access
+from omi.profile.model import Access, profile_keys
 from omi.profile.schema import BuildKeys
 from omi.state.image import BuildVm, ImageSpec
 from omi.state.ledger import Ledger, LedgerImage, read_ledger
@@ -35,8 +35,6 @@ CONTENT: dict[str, tuple[Any, Any]] = {
     "repos": ({TESTING: "commented"}, {TESTING: "testing"}),
     "packages": ({"nginx": True}, {"nginx": True, "dhcpcd": False}),
     "services": ({"default": {"crond": True}}, {"default": {"crond": False}, "boot": {"seedrng": True}}),
-    "motd": ("Welcome.", "Welcome back."),
-    "timezone": ("Europe/Paris", "Asia/Tokyo"),
     "ntp_servers": ({"a.example.org": True}, {"b.example.org": True}),
     "sysctl": ({"vm.swappiness": 10}, {"vm.swappiness": 20}),
     "kernel_flavor": ("lts", "virt"),
@@ -59,6 +57,10 @@ SURROUNDINGS: dict[str, tuple[Any, Any]] = {
     "rebuild_on": ("packages", "content"),
     "access": ({"public": True}, {"accounts": {"012345678901": True}}),
 }
+for _key, _declared, _ in profile_keys():  # a key that needs no second value is edited to its example and back
+    if not _declared.of_build and _key not in CONTENT | SURROUNDINGS:
+        _example = yaml.safe_load(_declared.example)
+        (CONTENT if _declared.decides else SURROUNDINGS)[_key] = (_example, _example)
 PINS: dict[str, tuple[Any, Any]] = {
     "version": ("3.22", "3.24"),
     "arch": ("x86_64", "x86_64"),

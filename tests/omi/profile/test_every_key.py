@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from omi.profile import Target, load_profile
-from omi.profile.schema import AccessKeys, CommonKeys, DiscoverKeys, TargetFile
+from omi.profile.model import AccessKeys
+from omi.profile.schema import CommonKeys, Discover, TargetFile
 from tests.omi.conftest import TOP
 
 PROFILE: dict[str, Any] = yaml.safe_load((TOP / "profiles/test.yaml").read_text())
@@ -26,7 +27,7 @@ def test_every_key_is_used() -> None:
     used = set(PROFILE) | set(ENTRY)
     assert set(TargetFile.model_fields) - PINS - used == set()
     assert set(AccessKeys.model_fields) - set(PROFILE["access"]) == set()
-    assert set(DiscoverKeys.model_fields) - {"edge"} - set(PROFILE["discover"]) == set(), "edge is a build of its own"
+    assert set(Discover.model_fields) - {"edge"} - set(PROFILE["discover"]) == set(), "edge is a build of its own"
 
 
 def test_every_key_has_an_effect(root: Path) -> None:

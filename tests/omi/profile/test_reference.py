@@ -1,29 +1,46 @@
-"""profiles/README.md can't drift from the schema."""
+"""The READMEs' tables and the editor's schema can't drift from the model."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from omi.profile import load_profile
-from omi.profile.reference import own_fields, renew
-from omi.profile.schema import CommonKeys, DiscoverKeys, Layer, TargetFile, VersionFile
+from omi.profile.model import AccessKeys, Layer
+from omi.profile.reference import editor_schema, renew, renewed
+from omi.profile.schema import Discover, TargetFile, VersionFile
 from omi.profile.tree import parse_tree, plain
 from tests.omi.conftest import TOP
 
 README = TOP / "profiles" / "README.md"
 
 
-def test_the_tables_are_current() -> None:
-    text = README.read_text()
-    assert renew(text) == text, "run `python -m omi.profile.reference`"
+def test_tables_and_the_editors_schema_are_current() -> None:
+    assert {path: path.read_text() for path in renewed(TOP)} == renewed(TOP), "run `python -m omi.profile.reference`"
 
 
-@pytest.mark.parametrize(
-    "schema", [CommonKeys, VersionFile, TargetFile, DiscoverKeys], ids=lambda schema: schema.__name__
-)
+def test_an_editor_takes_the_projects_profiles_and_refuses_what_a_preview_would() -> None:
+    validator = jsonschema.Draft202012Validator(json.loads(editor_schema()))
+    for path in (TOP / "profiles").glob("*.yaml"):
+        assert "profile.schema.json" in path.read_text().splitlines()[0]
+        assert not list(validator.iter_errors(yaml.safe_load(path.read_text()))), path
+    wrong: list[dict[str, Any]] = [
+        {"pakages": {}},
+        {"packages": ["curl"]},
+        {"ports": {"80": True}},
+        {"builds": {"a": {"version": "3.23", "timezone": "x y"}}},
+        {"privileges": "su"},
+    ]
+    for values in wrong:
+        assert list(validator.iter_errors(values)), values
+
+
+@pytest.mark.parametrize("schema", [AccessKeys, VersionFile, TargetFile, Discover], ids=lambda schema: schema.__name__)
 def test_every_example_is_allowed(schema: type[Layer]) -> None:
     required = {key: (field.examples or [None])[0] for key, field in schema.model_fields.items() if field.is_required()}
     for key, field in schema.model_fields.items():
@@ -33,8 +50,8 @@ def test_every_example_is_allowed(schema: type[Layer]) -> None:
 
 
 def test_every_key_is_described() -> None:
-    for schema in (CommonKeys, VersionFile, TargetFile, DiscoverKeys):
-        for key, field in own_fields(schema):
+    for schema in (AccessKeys, VersionFile, TargetFile, Discover):
+        for key, field in schema.model_fields.items():
             assert field.description, f"{schema.__name__}.{key}"
 
 
@@ -47,4 +64,4 @@ def test_the_profile_in_the_readme_is_valid(root: Path) -> None:
 
 def test_a_readme_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="one pair of markers"):
-        renew("nothing")
+        renew("nothing", "")

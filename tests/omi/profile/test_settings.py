@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import omi.profile.schema
+import omi.profile.forms
 from omi.profile import Target, load_profile
 from omi.support.errors import ProfileError
 
@@ -103,7 +103,7 @@ def test_chrony_serves_as_well(root: Path) -> None:
 
 
 def test_a_machine_without_time_zones_leaves_them_to_the_build(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(omi.profile.schema, "available_timezones", set)
+    monkeypatch.setattr(omi.profile.forms, "available_timezones", set)
     assert load(root, 'timezone: Mars/Base\nbuilds: {a: {version: "3.23"}}').timezone == "Mars/Base"
 
 
