@@ -7,7 +7,7 @@ import time
 from datetime import date
 
 from omi.config.settings import Level, Retention
-from omi.plan import PlannedImage, make_plan
+from omi.plan import PlanInput, PlannedImage, make_plan
 from omi.plan.report import render_table
 from omi.profile.model import Target
 from omi.state.account import AccountImage, AccountView
@@ -46,7 +46,8 @@ def measure(count: int, builds: int) -> float:
     )
     ledger = Ledger.of(images)
     start = time.process_time()
-    plan = make_plan(made, upstream, ledger, RETENTION, date(2026, 11, 23), lambda _, __: "sha256:two", account=account)
+    given = PlanInput(made, upstream, ledger, RETENTION, date(2026, 11, 23), lambda _, __: "sha256:two", account)
+    plan = make_plan(given)
     render_table(plan)
     seconds = time.process_time() - start
     print(f"{count} images of {builds} builds: {len(plan.steps)} steps in {seconds:.3f} s")

@@ -1,6 +1,7 @@
 """The plan: every image with its action and its reason. Pure, but for the survey of what there is."""
 
+from omi.plan.input import PlanInput
 from omi.plan.model import Action, Plan, PlannedImage, Step
 from omi.plan.planner import make_plan
 
-__all__ = ["Action", "Plan", "PlannedImage", "Step", "make_plan"]
+__all__ = ["Action", "Plan", "PlanInput", "PlannedImage", "Step", "make_plan"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from omi.config.regions import Region
 from omi.config.settings import Adoption, Settings
 from omi.plan import Action, Plan, PlannedImage, Step
-from omi.plan.planner import Digest
+from omi.plan.input import Digest
 from omi.plan.survey import Survey
 from omi.profile.model import Target
 from omi.state.account import AccountImage

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 
 from omi.config.settings import Retention
 from omi.plan.external import differing
 from omi.plan.guard import check_clash, check_names, check_only, check_twice, guard, replaced_first
+from omi.plan.input import PlanInput
 from omi.plan.keys import require_key
-from omi.plan.memory import Memory
 from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
 from omi.plan.packages import countable
 from omi.plan.publishing import changes_of, share_of_new
@@ -20,93 +21,40 @@ from omi.plan.stages import told, withdraw
 from omi.plan.wanted import Request, Wish, wish
 from omi.profile.model import Access, Target
 from omi.state.account import AccountView
-from omi.state.image import CloudAccess
-from omi.state.ledger import Ledger, LedgerImage
+from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Why, Withdrawal
 from omi.support.errors import UpstreamError
 from omi.support.version import version_key
 from omi.upstream.current import current_release
-from omi.upstream.model import Upstream
-from omi.upstream.offer import Offer
-
-_NOTHING = Memory()
-Digest = Callable[[Target, str], str]
-"""The digest of everything that decides the content of a build's image of a release, but its packages' versions."""
 
 
-def make_plan(
-    builds: Sequence[Target],
-    upstream: Upstream,
-    ledger: Ledger,
-    retention: Retention,
-    today: date,
-    digests: Digest,
-    *,
-    account: AccountView | None = None,
-    only: Collection[str] = (),
-    edge_keep: int | None = None,
-    offers: Mapping[str, Offer] | None = None,
-    access: Access | None = None,
-    removed: str | None = None,
-    elsewhere: Collection[str] = (),
-    memory: Memory = _NOTHING,
-    connection: CloudAccess | None = None,
-) -> Plan:
-    """One step for every image; nothing but these values decides, and their order doesn't matter. `today` is in UTC.
+def make_plan(given: PlanInput) -> Plan:
+    """One step for every image of the Region.
 
-    `account` is what the account holds, None where nobody looked: then nothing is known of adoption, drift and VMs.
-    `only` names the builds that may change; the images of all others are kept as they are, access included.
-    `edge_keep` is how many images of each edge build stay (the profile's `discover.edge`), None all.
-    `offers` are what the repositories offer, by build; for a build without, the content alone decides.
-    `access` is who may launch the images, whatever the builds say; None leaves it to them.
-    `removed` is why no image is wanted here any more, whatever the builds say (the Region left the config); None if
-    they are. `elsewhere` are builds that the stack has images of in other Regions.
-    `memory` is what earlier updates left, and `connection` how the config says that the account is reached now; None
-    leaves that as it is.
     Raises ProfileError (a build whose keys are all deprecated, say), SettingsError, UpstreamError (a build without any
     known release) and PlanError (two builds of one image name).
     """
-    check_twice(build.name for build in builds)
-    known = {build.name for build in builds} | {image.build for image in ledger.images} | set(elsewhere)
-    check_only(only, known)
-    said_by = "`access` in the profile" if access is None else "`access` in the stack's config"
-    builds = builds if access is None else [build.model_copy(update={"access": access}) for build in builds]
-    live = sorted(builds, key=lambda build: (version_key(build.version), build.name))
-    versions = {build.version for build in builds} | {image.version for image in ledger.images}
-    memory = memory.today(upstream, versions, today)
-    planner = _Planner(
-        upstream,
-        ledger,
-        retention,
-        today,
-        digests,
-        account,
-        frozenset(only),
-        edge_keep,
-        offers or {},
-        said_by,
-        removed,
-        memory,
-    )
-    outcomes = [planner.live(build) for build in live if planner.may_change(build.name) and removed is None]
+    check_twice(build.name for build in given.builds)
+    check_only(given.only, given.known)
+    given = given.settled()
+    ledger, retention = given.ledger, given.retention
+    live = sorted(given.builds, key=lambda build: (version_key(build.version), build.name))
+    planner = _Planner(given)
+    outcomes = [planner.live(build) for build in live if given.may_change(build.name) and given.left is None]
     check_clash((outcome.build, outcome.first_name) for outcome in outcomes if outcome.first_name is not None)
-    left = {image.name for image in ledger.images} - {step.name for outcome in outcomes for step in outcome.steps}
+    made = [step for outcome in outcomes for step in outcome.steps]
+    left = {image.name for image in ledger.images} - {step.name for step in made}
     rest = [planner.rest(image) for image in ledger.images if image.name in left]
     names = [build.name for build in live]
-    names += sorted(known - set(names))
-    held = {image.name: image for image in ledger.images}
-    settler = Settler(
-        held, account, frozenset(retention.protect), frozenset(memory.protected), connection, frozenset(only)
-    )
-    made = [step for outcome in outcomes for step in outcome.steps]
-    steps = _in_order(map(settler.settle, [*made, *rest]), names)
+    names += sorted(given.known - set(names))
+    steps = _in_order(map(Settler(given).settle, [*made, *rest]), names)
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
-    steps, refused = guard(steps, retention, ledger, planner.is_proved)
-    steps = replaced_first(steps, {(build.profile, build.name) for build in live}, retention, ledger, planner.is_proved)
-    warnings = [*upstream.warnings, *_unknown_levels(retention, names), *planner.needless(live), *differing(steps)]
+    steps, refused = guard(steps, retention, ledger, given.is_proved)
+    steps = replaced_first(steps, {(build.profile, build.name) for build in live}, retention, ledger, given.is_proved)
+    warnings = [*given.upstream.warnings, *_unknown_levels(retention, names), *_needless(given), *differing(steps)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
-    return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=refused, memory=memory)
+    return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=refused, memory=given.memory)
 
 
 @dataclass(frozen=True)
@@ -118,55 +66,40 @@ class _Outcome:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
 class _Planner:
-    """What is the same for all builds of one plan."""
+    """Makes the steps of all builds of one plan."""
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        ledger: Ledger,
-        retention: Retention,
-        today: date,
-        digests: Digest,
-        account: AccountView | None,
-        only: frozenset[str],
-        edge_keep: int | None,
-        offers: Mapping[str, Offer],
-        said_by: str,
-        removed: str | None,
-        memory: Memory,
-    ) -> None:
-        self._upstream, self._retention, self._today = upstream, retention, today
-        self._digests, self._account, self._only, self._edge_keep = digests, account, only, edge_keep
-        self._offers, self._said_by, self._removed = offers, said_by, removed
-        self._memory = memory
-        self._owner = (account.account if account else None) or next((i.record.account for i in ledger.images), "")
-        self._protected = frozenset(retention.protect)
-        self._names = frozenset(image.name for image in ledger.images)
-        self._held: dict[tuple[str, str], list[LedgerImage]] = {}
-        for image in ledger.images:
-            self._held.setdefault((image.profile, image.build), []).append(image)
+    given: PlanInput
 
-    def may_change(self, build: str) -> bool:
-        """Whether this run is about the build at all."""
-        return not self._only or build in self._only
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(image.name for image in self.given.ledger.images)
+
+    @cached_property
+    def _held(self) -> Mapping[tuple[str, str], list[LedgerImage]]:
+        held: dict[tuple[str, str], list[LedgerImage]] = {}
+        for image in self.given.ledger.images:
+            held.setdefault((image.profile, image.build), []).append(image)
+        return held
 
     def live(self, build: Target) -> _Outcome:
         """The steps of a build that the profile names."""
+        given = self.given
         held = self._held.get((build.profile, build.name), [])
-        images = [image for image in held if not self._is_missing(image)]
-        missing = [image for image in held if self._is_missing(image)]
+        images = [image for image in held if not given.is_missing(image)]
+        missing = [image for image in held if given.is_missing(image)]
         recorded = [image.spec.end_of_life for image in held if image.version == build.version]
-        last_day = self._memory.last_day(build.version, [build.end_of_life, *recorded], self._upstream, self._today)
+        last_day = given.last_day(build.version, [build.end_of_life, *recorded])
         release, notes = self._wanted_release(build, last_day, bool(held))
         outcome: Wish
         if release is None:
             outcome = Wish(None, None)
         else:
             require_key(build)
-            account = self._account or AccountView()
-            offer = countable(self._offers.get(build.name), build, release)
-            asked = Request(build, release, last_day, images, missing, self._names, account, self._digests, offer)
+            account = given.account or AccountView()
+            offer = countable(given.offers.get(build.name), build, release)
+            asked = Request(build, release, last_day, images, missing, self._names, account, given.digests, offer)
             outcome = wish(asked)
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
@@ -176,13 +109,16 @@ class _Planner:
 
     def rest(self, image: LedgerImage) -> Step:
         """An image whose build the profile doesn't name, or of which nothing is wanted here, or not in this run."""
-        if not self.may_change(image.build):
-            return Step(image, Action.KEEP, f"not in this run, which is about {', '.join(sorted(self._only))}")
-        if self._is_missing(image):
+        given = self.given
+        if not given.may_change(image.build):
+            return Step(image, Action.KEEP, f"not in this run, which is about {', '.join(sorted(given.only))}")
+        if given.is_missing(image):
             return self._without(image)
-        day = self._last_day_of(image)
-        past = day is not None and self._today > day
-        verdict = Verdict("region", self._removed) if self._removed else Verdict("profile", "removed from profile")
+        day = given.last_day_of(image)
+        past = day is not None and given.today > day
+        verdict = Verdict("profile", "removed from profile")
+        if given.left is not None:
+            verdict = Verdict("region", f"Region {given.left} was removed from the stack's config")
         if past:
             words = f"{verdict.reason}; version {image.version} is past its end of life ({day})"
             verdict = Verdict(verdict.level, words)
@@ -191,11 +127,11 @@ class _Planner:
     def _wanted_release(
         self, build: Target, last_day: date | None, has_images: bool
     ) -> tuple[str | None, tuple[str, ...]]:
-        if last_day is not None and self._today > last_day:
+        if last_day is not None and self.given.today > last_day:
             note = f"{build.name}: version {build.version} is past its end of life ({last_day}): no new images"
             return None, () if has_images else (note,)
         try:
-            current = current_release(build, self._upstream, self._today)
+            current = current_release(build, self.given.upstream, self.given.today)
         except UpstreamError as error:
             if not has_images:
                 raise
@@ -207,13 +143,13 @@ class _Planner:
     ) -> Iterator[Step]:
         found = verdicts(
             images,
-            self._retention,
-            self._today,
+            self.given.retention,
+            self.given.today,
             end_of_life=self._support_of(build, last_day),
-            proved=self.is_proved,
-            edge_keep=self._edge_keep,
+            proved=self.given.is_proved,
+            edge_keep=self.given.edge_keep,
         )
-        newest = next((image for image in reversed(images) if self.is_proved(image)), None)
+        newest = next((image for image in reversed(images) if self.given.is_proved(image)), None)
         for image in images:
             if image is outcome.current:
                 yield self._keep(image, build.access, outcome.reason)
@@ -226,7 +162,7 @@ class _Planner:
     def _why(self, image: LedgerImage, newest: LedgerImage | None, build: Target, last_day: date | None) -> Why | None:
         """What speaks against an image that isn't current."""
         day = self._support_of(build, last_day)(image)
-        if day is not None and self._today > day:
+        if day is not None and self.given.today > day:
             return "end of life"
         return "superseded" if newest is not None and image.order < newest.order else None
 
@@ -242,12 +178,12 @@ class _Planner:
             reason = _spared_reason(verdict, spared) if spared else verdict.reason
         if image.record.adopted:
             return self._keep(image, access, reason) if verdict is None or spared else _prune(image, verdict)
-        old, owner, stages = image.spec.withdrawal, image.record.account, self._retention.stages
+        old, owner, stages = image.spec.withdrawal, image.record.account, self.given.retention.stages
         stays = access if verdict is None or spared else Access()
         shared = (old is not None and old.shared) or image.spec.access.launchers(owner) or stays.launchers(owner)
         days = stages.shared if shared else stages.private
-        due = verdict is not None and not self._is_protected(image)
-        progress = withdraw(old, why, due, bool(shared), days, self._today)
+        due = verdict is not None and not self.given.is_protected(image)
+        progress = withdraw(old, why, due, bool(shared), days, self.given.today)
         if verdict is not None and progress.over and not spared:
             return _prune(image, verdict, f"; {told(old, days)}" if old else "")
         if progress.withdrawal is not None:
@@ -255,7 +191,7 @@ class _Planner:
         return self._keep(image, access, reason, progress.withdrawal)
 
     def _idle_reason(self, image: LedgerImage, newest: LedgerImage | None, last_day: date | None) -> str:
-        if image is newest and last_day is not None and self._today > last_day:
+        if image is newest and last_day is not None and self.given.today > last_day:
             return f"version {image.version} is past its end of life ({last_day}): no new images"
         if image is newest:
             return "the newest verified image of its build"
@@ -265,8 +201,7 @@ class _Planner:
         if image.record.adopted:
             return Step(image, Action.KEEP, f"{reason}; made by {image.record.maker}, so never changed")
         kept = image.published(access, withdrawal)
-        seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
-        changes = tuple(changes_of(image, kept, seen, reason, self._said_by))
+        changes = tuple(changes_of(image, kept, self.given.seen(image), reason, self.given.said_by))
         if changes and kept is image:
             kept = image.touched()
         news = [change.reason.removeprefix(f"{reason}; ") for change in changes if change.reason != reason]
@@ -277,33 +212,15 @@ class _Planner:
         image = step.image
         if not isinstance(image, PlannedImage) or (image.existing is not None and not image.existing.managed):
             return step
-        return replace(step, changes=share_of_new(image.build.access, self._owner, self._said_by))
-
-    def needless(self, builds: Iterable[Target]) -> Iterator[str]:
-        """The own account needs no permission; one profile may serve stacks of several accounts, so it is no error."""
-        if any(self._owner in build.access.accounts for build in builds):
-            yield f"{self._said_by} names {self._owner}, which is this account itself: it may launch its images anyway"
+        return replace(step, changes=share_of_new(image.build.access, self.given.owner, self.given.said_by))
 
     def _support_of(self, build: Target, last_day: date | None) -> Callable[[LedgerImage], date | None]:
         def of_image(image: LedgerImage) -> date | None:
             if image.version == build.version and last_day is not None:
                 return last_day
-            return self._last_day_of(image)
+            return self.given.last_day_of(image)
 
         return of_image
-
-    def _last_day_of(self, image: LedgerImage) -> date | None:
-        return self._memory.last_day(image.version, [image.spec.end_of_life], self._upstream, self._today)
-
-    def _is_missing(self, image: LedgerImage) -> bool:
-        return self._account is not None and image.record.omi in self._account.missing
-
-    def _is_seen(self, image: LedgerImage) -> bool:
-        return self._account is None or image.record.omi in self._account.by_omi
-
-    def is_proved(self, image: LedgerImage) -> bool:
-        """Whether the image was verified and is seen in the account, so that it may stand for an older one."""
-        return image.record.verified and self._is_seen(image)
 
     def _without(self, image: LedgerImage) -> Step:
         """An image that the account lacks: one update marks it, a later one forgets it."""
@@ -313,13 +230,10 @@ class _Planner:
         change = Change(ChangeKind.MARK_MISSING, f"{omi} is missing from the account: the next update forgets it")
         return Step(image.touched(), Action.KEEP, change.reason, changes=(change,))
 
-    def _is_protected(self, image: LedgerImage) -> bool:
-        return bool({image.name, image.record.omi} & self._protected)
-
     def _spared(self, image: LedgerImage) -> str | None:
-        if self._is_protected(image):
+        if self.given.is_protected(image):
             return "protected by retention.protect"
-        seen = self._account.by_omi.get(image.record.omi) if self._account is not None else None
+        seen = self.given.seen(image)
         return f"in use by {', '.join(seen.used_by)}" if seen is not None and seen.used_by else None
 
 
@@ -343,6 +257,12 @@ def _in_order(steps: Iterable[Step], names: Sequence[str]) -> tuple[Step, ...]:
 def _age(step: Step) -> tuple[object, ...]:
     image = step.image
     return (True, image.name) if isinstance(image, PlannedImage) else (False, *image.order)
+
+
+def _needless(given: PlanInput) -> Iterator[str]:
+    """The own account needs no permission; one profile may serve stacks of several accounts, so it is no error."""
+    if any(given.owner in build.access.accounts for build in given.builds):
+        yield f"{given.said_by} names {given.owner}, which is this account itself: it may launch its images anyway"
 
 
 def _unknown_levels(retention: Retention, names: Sequence[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from omi.config.regions import Region, regions_of, told_of
 from omi.config.settings import Settings
-from omi.plan import Action, Plan, PlannedImage, Step, make_plan
+from omi.plan import Action, Plan, PlanInput, PlannedImage, Step, make_plan
 from omi.plan.adoption import as_adoptions, dropped, joined, newcomers
 from omi.plan.carry import carried, pinned, sources_of
 from omi.plan.guard import needless_names
@@ -95,21 +95,23 @@ def _plan_copies(settings: Settings, region: Region, seen: Survey, known: frozen
 def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, known: frozenset[str]) -> Plan:
     discover = seen.profile.discover
     return make_plan(
-        seen.profile.builds,
-        seen.upstream,
-        ledger,
-        settings.retention,
-        seen.today,
-        _digest,
-        account=seen.accounts[region.name],
-        only=settings.builds,
-        edge_keep=discover.edge if discover is not None else None,
-        offers=seen.offers,
-        access=settings.access_in(region.name),
-        memory=seen.memory,
-        connection=region.access if region.is_wanted else None,
-        removed=None if region.is_wanted else f"Region {region.name} was removed from the stack's config",
-        elsewhere=known,
+        PlanInput(
+            seen.profile.builds,
+            seen.upstream,
+            ledger,
+            settings.retention,
+            seen.today,
+            _digest,
+            account=seen.accounts[region.name],
+            only=settings.builds,
+            edge_keep=discover.edge if discover is not None else None,
+            offers=seen.offers,
+            access=settings.access_in(region.name),
+            memory=seen.memory,
+            connection=region.access if region.is_wanted else None,
+            left=None if region.is_wanted else region.name,
+            elsewhere=known,
+        )
     )
 
 

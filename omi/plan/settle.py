@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+from omi.plan.input import PlanInput
 from omi.plan.model import Action, Change, ChangeKind, Step
-from omi.state.account import AccountView
-from omi.state.image import CloudAccess
 from omi.state.ledger import LedgerImage
 from omi.state.owner import CLAIM, taking_back
 
 
 @dataclass(frozen=True)
 class Settler:
-    """What holds steps back in one Region; `account` and `connection` as for make_plan."""
+    """What holds steps back in one Region."""
 
-    held: Mapping[str, LedgerImage]
-    """The Region's images as state holds them, by name."""
-    account: AccountView | None
-    protected: Collection[str]
-    """Names and ids in `retention.protect`."""
-    before: Collection[str]
-    """Those that the last update protected."""
-    connection: CloudAccess | None
-    only: Collection[str]
+    given: PlanInput
+
+    @cached_property
+    def _held(self) -> Mapping[str, LedgerImage]:
+        """The Region's images as state holds them, by name."""
+        return {image.name: image for image in self.given.ledger.images}
 
     def settle(self, step: Step) -> Step:
         """The step as it may be done in this update."""
-        image = self.held.get(step.name)
+        image = self._held.get(step.name)
         if image is None or not isinstance(step.image, LedgerImage):
-            return replace(step, protected=step.name in self.protected)
-        protected = not _names(image).isdisjoint(self.protected)
+            return replace(step, protected=step.name in self.given.retention.protect)
+        protected = self.given.is_protected(image)
         if self._is_doubtful(image):
             reason = f"left as it is: the account's answers differ on whether {image.record.omi} is there"
             return Step(image, Action.KEEP, reason, protected=protected)
@@ -42,24 +39,28 @@ class Settler:
         held_back = self._held_back(step, image)
         if held_back is not None:
             step = Step(image, Action.KEEP, f"{held_back}; then: {step.reason}")
-        unprotects = not protected and not _names(image).isdisjoint(self.before)
+        unprotects = not protected and self._was_protected(image)
         step = self._found(self._connected(step, image), image)
         return replace(step, protected=protected, unprotects=unprotects)
 
     def _is_doubtful(self, image: LedgerImage) -> bool:
-        omi, account = image.record.omi, self.account
-        return account is not None and omi not in account.by_omi and omi not in account.missing
+        given = self.given
+        return given.account is not None and given.seen(image) is None and not given.is_missing(image)
+
+    def _was_protected(self, image: LedgerImage) -> bool:
+        """Whether the last update protected it."""
+        return not {image.name, image.record.omi}.isdisjoint(self.given.memory.protected)
 
     def _foreign_claim(self, image: LedgerImage) -> str | None:
         """The claim in the OMI's tag, if it is another record's."""
-        seen = self.account.by_omi.get(image.record.omi) if self.account is not None else None
+        seen = self.given.seen(image)
         found = seen.tags.get(CLAIM) if seen is not None else None
         return None if image.record.adopted or found == image.record.claim else found
 
     def _held_back(self, step: Step, image: LedgerImage) -> str | None:
         if step.action is not Action.PRUNE:
             return None
-        if not _names(image).isdisjoint(self.before):
+        if self._was_protected(image):
             return "protected until this update has run"
         if self._differing(image) and not step.forgets:
             return "waits for one update by the new connection"
@@ -67,8 +68,7 @@ class Settler:
 
     def _found(self, step: Step, image: LedgerImage) -> Step:
         """The kept image that an earlier update marked as missing and that the account holds again."""
-        is_back = self.account is not None and image.record.omi in self.account.by_omi
-        if step.action is not Action.KEEP or image.record.missing is None or not is_back:
+        if step.action is not Action.KEEP or image.record.missing is None or self.given.seen(image) is None:
             return step
         kept = image.touched() if step.image is image else step.image
         change = Change(ChangeKind.FOUND, f"{image.record.omi} is in the account again")
@@ -76,21 +76,17 @@ class Settler:
 
     def _connected(self, step: Step, image: LedgerImage) -> Step:
         """The kept image by the connection that the config says now."""
-        kept, differing = step.image, self._differing(image)
-        if self.connection is None or not differing or not isinstance(kept, LedgerImage):
+        kept, differing, connection = step.image, self._differing(image), self.given.connection
+        if connection is None or not differing or not isinstance(kept, LedgerImage):
             return step
-        if step.action is not Action.KEEP or (self.only and step.build not in self.only):
+        if step.action is not Action.KEEP or not self.given.may_change(step.build):
             return step
         keys = ", ".join(f"cloud.{key}" for key in differing)
         change = Change(ChangeKind.CONNECT, f"the account is reached by other settings now: {keys}")
-        return replace(step, image=kept.reached_by(self.connection), changes=(*step.changes, change))
+        return replace(step, image=kept.reached_by(connection), changes=(*step.changes, change))
 
     def _differing(self, image: LedgerImage) -> list[str]:
         """The settings of the connection that differ from what state holds."""
-        if self.connection is None:
+        if self.given.connection is None:
             return []
-        return [key for key, value in self.connection if getattr(image.spec.cloud, key) != value]
-
-
-def _names(image: LedgerImage) -> set[str]:
-    return {image.name, image.record.omi}
+        return [key for key, value in self.given.connection if getattr(image.spec.cloud, key) != value]

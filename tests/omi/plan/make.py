@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from omi.config.settings import Endpoints, FurtherRegion, Retention, Settings
-from omi.plan import Action, Plan, PlannedImage, Step, make_plan
+from omi.plan import Action, Plan, PlanInput, PlannedImage, Step, make_plan
 from omi.plan.model import ChangeKind
 from omi.profile.model import Target
 from omi.state.account import AccountImage, AccountView
@@ -123,7 +123,7 @@ def plan_of(
 ) -> Plan:
     retention = retention or Retention(allow_mass_prune=("all",))
     today = values.pop("today", TODAY)
-    return make_plan(tuple(builds), known, images, retention, today, digest, **values)
+    return make_plan(PlanInput(tuple(builds), known, images, retention, today, digest, **values))
 
 
 def outcome(plan: Plan) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from omi.config.settings import Retention
-from omi.plan import Action, Plan, make_plan
+from omi.plan import Action, Plan, PlanInput, make_plan
 from omi.plan.discover import versions_to_discover
 from omi.plan.model import ChangeKind, PlannedImage
 from omi.profile import Target, content, load_profile
@@ -114,7 +114,7 @@ def recorded(build: Target, release: str = "3.23.6") -> LedgerImage:
 def edited(before: Target, *after: Target) -> Plan:
     known = upstream("3.22.4", "3.23.6", "3.24.1")
     retention = Retention(allow_mass_prune=("all",))
-    return make_plan(after, known, Ledger.of([recorded(before)]), retention, TODAY, digest)
+    return make_plan(PlanInput(after, known, Ledger.of([recorded(before)]), retention, TODAY, digest))
 
 
 def edits(folder: Folder, layer: str, key: str, values: tuple[Any, Any]) -> list[tuple[Target, Target]]:
@@ -209,7 +209,7 @@ def with_key(image: LedgerImage, key: str, value: object) -> dict[str, dict[str,
 
 
 def planned(before: Ledger, build: Target) -> Plan:
-    return make_plan([build], upstream("3.23.6"), before, Retention(), TODAY, digest)
+    return make_plan(PlanInput([build], upstream("3.23.6"), before, Retention(), TODAY, digest))
 
 
 @pytest.mark.parametrize("key", sorted({*READABLE, "bygone"}))
@@ -269,7 +269,7 @@ def test_an_edit_of_discover_leaves_every_other_build_alone_and_says_what_comes_
         return expand_discovered(profile, versions).builds
 
     def plan(discover: dict[str, Any] | None, ledger: Ledger) -> Plan:
-        return make_plan(builds(discover, ledger), known, ledger, retention, TODAY, digest)
+        return make_plan(PlanInput(builds(discover, ledger), known, ledger, retention, TODAY, digest))
 
     def apply(made: Plan) -> Ledger:
         return Ledger.of(

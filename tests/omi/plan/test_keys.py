@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from omi.config.settings import Retention
-from omi.plan import Plan, PlannedImage, make_plan
+from omi.plan import Plan, PlanInput, PlannedImage, make_plan
 from omi.plan.keys import trust_keys
 from omi.profile.model import Target
 from omi.state.ledger import Ledger, LedgerImage
@@ -40,7 +40,7 @@ def image(of: Target) -> LedgerImage:
 
 def plan(known: Upstream, images: Ledger, of: Target = BOTH, today: date = TODAY) -> Plan:
     trusted = trust_keys([of], known, images, today)
-    return make_plan(trusted.builds, known, images, Retention(), today, digest)
+    return make_plan(PlanInput(trusted.builds, known, images, Retention(), today, digest))
 
 
 def without_old() -> Target:

@@ -1,0 +1,103 @@
+"""All that decides a plan, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from omi.config.settings import Retention
+from omi.plan.memory import Memory
+from omi.profile.model import Access, Target
+from omi.state.account import AccountImage, AccountView
+from omi.state.image import CloudAccess
+from omi.state.ledger import Ledger, LedgerImage
+from omi.upstream.model import Upstream
+from omi.upstream.offer import Offer
+
+Digest = Callable[[Target, str], str]
+"""The digest of everything that decides the content of a build's image of a release, but its packages' versions."""
+
+
+@dataclass(frozen=True)
+class PlanInput:
+    """Of one Region. Nothing but these values decides, and their order doesn't matter."""
+
+    builds: Sequence[Target]
+    upstream: Upstream
+    ledger: Ledger
+    retention: Retention
+    today: date
+    """In UTC."""
+    digests: Digest
+    account: AccountView | None = None
+    """What the account holds, None where nobody looked: then nothing is known of adoption, drift and VMs."""
+    only: Collection[str] = ()
+    """The builds that may change; the images of all others are kept as they are, access included. Empty: all."""
+    edge_keep: int | None = None
+    """How many images of each edge build stay (the profile's `discover.edge`), None all."""
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    """What the repositories offer, by build; for a build without, the content alone decides."""
+    access: Access | None = None
+    """Who may launch the images, whatever the builds say; None leaves it to them."""
+    left: str | None = None
+    """The Region, where it left the config: then no image is wanted here any more, whatever the builds say."""
+    elsewhere: Collection[str] = ()
+    """Builds that the stack has images of in other Regions."""
+    memory: Memory = field(default_factory=Memory)
+    """What earlier updates left."""
+    connection: CloudAccess | None = None
+    """How the config says that the account is reached now; None leaves that as it is."""
+
+    @property
+    def known(self) -> set[str]:
+        """Every build of the profile or of any Region's ledger."""
+        return {build.name for build in self.builds} | {image.build for image in self.ledger.images} | {*self.elsewhere}
+
+    @property
+    def said_by(self) -> str:
+        """Where the images' access is set."""
+        return "`access` in the profile" if self.access is None else "`access` in the stack's config"
+
+    @property
+    def owner(self) -> str:
+        """The own account's id, empty where nobody knows it."""
+        asked = self.account.account if self.account else None
+        return asked or next((image.record.account for image in self.ledger.images), "")
+
+    def settled(self) -> PlanInput:
+        """With the access that counts in each build, and with what upstream says today in the memory."""
+        versions = {build.version for build in self.builds} | {image.version for image in self.ledger.images}
+        memory = self.memory.today(self.upstream, versions, self.today)
+        if self.access is None:
+            return replace(self, memory=memory)
+        builds = [build.model_copy(update={"access": self.access}) for build in self.builds]
+        return replace(self, builds=builds, memory=memory)
+
+    def may_change(self, build: str) -> bool:
+        """Whether this run is about the build at all."""
+        return not self.only or build in self.only
+
+    def last_day(self, version: str, recorded: Sequence[date | None]) -> date | None:
+        """The version's last day of support that counts; `recorded` are those that builds and images have."""
+        return self.memory.last_day(version, recorded, self.upstream, self.today)
+
+    def last_day_of(self, image: LedgerImage) -> date | None:
+        """The last day of support of an image's version."""
+        return self.last_day(image.version, [image.spec.end_of_life])
+
+    def seen(self, image: LedgerImage) -> AccountImage | None:
+        """The image as the account shows it."""
+        return self.account.by_omi.get(image.record.omi) if self.account is not None else None
+
+    def is_missing(self, image: LedgerImage) -> bool:
+        """Whether no read of the account shows the image."""
+        return self.account is not None and image.record.omi in self.account.missing
+
+    def is_proved(self, image: LedgerImage) -> bool:
+        """Whether the image was verified and is seen in the account, so that it may stand for an older one."""
+        return image.record.verified and (self.account is None or self.seen(image) is not None)
+
+    def is_protected(self, image: LedgerImage) -> bool:
+        """Whether the retention protects it by name or id."""
+        return not {image.name, image.record.omi}.isdisjoint(self.retention.protect)
