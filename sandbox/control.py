@@ -206,7 +206,7 @@ class Control:
     def status(self) -> Json:
         """Facts about the server, what its users made, and the open ways into their VMs."""
         with self._cloud.transaction():
-            opened = ways(self._cloud)
+            opened = ways(self._cloud).values()
             made = {kind: [each for name in self._accounts for each in self._made(name, kind)] for kind in LISTED}
             vms = [
                 {

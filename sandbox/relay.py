@@ -48,9 +48,12 @@ class Way:
         return "127.0.0.1", machines.forward(self.vm_id, self.guest_port)
 
 
-def ways(cloud: Cloud) -> list[Way]:
-    """The ways that are open now: SSH by a rule for port 22 or the sandbox's SSH port, others by rules for one port."""
-    found = []
+def ways(cloud: Cloud) -> dict[tuple[str, int], Way]:
+    """The ways that are open now, by where they begin.
+
+    A rule for port 22 or for the sandbox's SSH port opens SSH; a rule that names one other port opens that.
+    """
+    found = {}
     for vm in cloud.store.all(Vm):
         public_ip = public_ip_of(cloud, vm)
         if vm.state not in ("pending", "running") or public_ip is None:
@@ -63,7 +66,8 @@ def ways(cloud: Cloud) -> list[Way]:
             sources = allowed_sources(groups, (port, SSH_PORT) if is_ssh else (port,))
             if _allows("127.0.0.1", sources) and not (is_ssh and trouble == "closed"):
                 inner = cloud.addresses.public_ip(vm.slot)
-                found.append(Way(vm.id, port, public_ip, inner, sources, silent=is_ssh and trouble == "silent"))
+                way = Way(vm.id, port, public_ip, inner, sources, silent=is_ssh and trouble == "silent")
+                found[way.address] = way
     return found
 
 
@@ -91,7 +95,7 @@ class Relay:
 
     def follow(self) -> None:
         """Open and close ways as the state now says."""
-        wanted = {way.address: way for way in ways(self._cloud)}
+        wanted = ways(self._cloud)
         with self._guard:
             if wanted != self._ways and not self._closed:
                 self._ways = wanted

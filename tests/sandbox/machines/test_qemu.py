@@ -149,6 +149,16 @@ def test_volumes_come_and_go_while_the_vm_runs(machines: QemuMachines, spec: Mac
         machines.detach_volume("i-1", ROOT)
 
 
+def test_a_port_of_the_guest_is_on_this_machine_while_the_vm_runs(machines: QemuMachines, spec: MachineSpec) -> None:
+    machines.start_vm(spec, NOTHING)
+    port = machines.forward("i-1", 80)
+    assert port == machines.forward("i-1", 80) != machines.forward("i-1", 443)
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    machines.stop_vm("i-1", force=True)
+    with pytest.raises(MachineError, match="VM i-1 does not run"):
+        machines.forward("i-1", 80)
+
+
 def test_a_running_vms_volume_can_be_frozen(machines: QemuMachines, spec: MachineSpec) -> None:
     machines.start_vm(spec, NOTHING)
     machines.create_snapshot("snap-1", ROOT.volume_id)
