@@ -76,7 +76,9 @@ def launch(settings: Settings, given: argparse.Namespace) -> int:
         raise ServerError(f"--port {wrong[0]} is not between 1 and 65535")
     account = _account_with(settings, "Image", given.omi)
     if account is None:
-        raise ServerError(f"no account may launch an OMI {given.omi}; `python -m sandbox status` lists those made here")
+        raise ServerError(
+            f"no account may launch an OMI with the id {given.omi}: `python -m sandbox status` lists those made here"
+        )
     _ensure_key(account)
     ports = sorted({GUEST_SSH_PORT, *given.port})
     made = account.call(
