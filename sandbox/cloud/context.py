@@ -13,7 +13,7 @@ from typing import TypeVar
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.faults import Faults, Whose
 from sandbox.cloud.ids import check_id, new_id
-from sandbox.cloud.model import Account, PublicIp, Resource, Vm
+from sandbox.cloud.model import Account, PublicIp, Resource, Vm, now
 from sandbox.cloud.objects import ObjectStore
 from sandbox.cloud.quotas import Quotas, RequestLimit
 from sandbox.cloud.store import Store
@@ -160,6 +160,11 @@ class Cloud:
             key = new_id(kind.prefix)
             if self.store.get(kind, key) is None:
                 return key
+
+    def make(self, kind: type[R], owner: Resource, **what: object) -> R:
+        """A new resource, stored, of the account and Region that the owner has."""
+        common = {"id": self.fresh_id(kind), "account_id": owner.account_id, "region": owner.region, "created": now()}
+        return self.store.put(kind.model_validate(common | what))
 
     def region(self, caller: Account) -> Region:
         return next(each for each in REGIONS if each.name == caller.region)

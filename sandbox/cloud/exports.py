@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.images import imported_image
-from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping, Snapshot, now
+from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping, Snapshot
 from sandbox.cloud.objects import ObjectStore
 from sandbox.cloud.request import CreateImageRequest
-from sandbox.cloud.snapshots import new_snapshot, take_snapshot
+from sandbox.cloud.snapshots import put_snapshot, take_snapshot
 from sandbox.machines.protocol import MachineError
 from sandbox.problem import first_problem
 
@@ -65,7 +65,7 @@ def create_export(
     cloud: Cloud, caller: Account, store: ObjectStore, *, image_id: str, bucket: str, prefix: str, kind: str
 ) -> ImageExportTask:
     """Begin to export one of the caller's own images into one of its buckets."""
-    with cloud.transaction() as kept:
+    with cloud.transaction():
         image = cloud.own(caller, Image, image_id, Fail.NO_IMAGE)
         if image.state != "available":
             raise CloudError(Fail.IMAGE_STATE, f"The image {image_id} is {image.state}, not available.")
@@ -74,20 +74,17 @@ def create_export(
         if not store.owns(caller.id, bucket):
             raise CloudError(Fail.NO_BUCKET, f"The bucket '{bucket}' does not exist.")
         key = cloud.fresh_id(ImageExportTask)
-        task = kept.put(
-            ImageExportTask(
-                id=key,
-                account_id=caller.id,
-                region=caller.region,
-                created=now(),
-                image_id=image_id,
-                bucket=bucket,
-                prefix_of_keys=prefix,
-                format=kind,
-                manifest=f"{prefix}{key}/manifest.json",
-                state="pending/queued",
-                progress=0,
-            )
+        task = cloud.make(
+            ImageExportTask,
+            caller,
+            id=key,
+            image_id=image_id,
+            bucket=bucket,
+            prefix_of_keys=prefix,
+            format=kind,
+            manifest=f"{prefix}{key}/manifest.json",
+            state="pending/queued",
+            progress=0,
         )
         cloud.later(f"export {key}", lambda: run_export(cloud, caller, store, key))
         return task
@@ -170,11 +167,11 @@ def import_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> 
     except ValidationError as error:
         raise CloudError(Fail.BAD_LOCATION, f"The file is no manifest: {first_problem(error)}.") from None
     name = request.image_name or manifest.name
-    with cloud.transaction() as store:
+    with cloud.transaction():
         mappings = []
         for disk in manifest.snapshots:
             size = -(-disk.size // GIB)
-            snapshot = store.put(new_snapshot(cloud, caller, f"Imported for {name}", size))
+            snapshot = put_snapshot(cloud, caller, f"Imported for {name}", size)
             cloud.later(f"import {snapshot.id}", _importing(cloud, fetch, snapshot, disk.url))
             mappings.append(
                 ImageMapping(

@@ -10,7 +10,7 @@ from sandbox.cloud.context import Cloud
 from sandbox.cloud.devices import check_device_name, check_root_device, check_volume
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.ids import check_id
-from sandbox.cloud.model import Account, Image, ImageMapping, Permissions, Snapshot, Vm, now
+from sandbox.cloud.model import Account, Image, ImageMapping, Permissions, Snapshot, Vm
 from sandbox.cloud.request import CreateImageRequest, DevicePart
 from sandbox.cloud.snapshots import changed_permissions, create_snapshot, start_copy, usable_snapshot
 
@@ -197,19 +197,8 @@ def _check(cloud: Cloud, caller: Account, name: str, description: str, architect
 
 
 def _put(cloud: Cloud, caller: Account, **what: object) -> Image:
-    with cloud.transaction() as store:
-        image = store.put(
-            Image.model_validate(
-                {
-                    "id": cloud.fresh_id(Image),
-                    "account_id": caller.id,
-                    "region": caller.region,
-                    "created": now(),
-                    "state": "pending",
-                    **what,
-                }
-            )
-        )
+    with cloud.transaction():
+        image = cloud.make(Image, caller, state="pending", **what)
         cloud.later(f"image {image.id}", lambda: complete_image(cloud, image.id))
         return image
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
-from sandbox.cloud.model import Account, Keypair, now
+from sandbox.cloud.model import Account, Keypair
 
 MAX_NAME = 255
 RSA_BITS = 2048
@@ -31,22 +31,14 @@ def create_keypair(cloud: Cloud, caller: Account, *, name: str, public_key: str 
     """Import `public_key` (OpenSSH format, plain or base64-encoded) or make an RSA pair."""
     if not 1 <= len(name) <= MAX_NAME or not name.isascii() or not name.isprintable():
         raise CloudError(Fail.BAD_KEYPAIR_NAME, f"The keypair name '{name}' is not valid: 1 to 255 ASCII characters.")
-    with cloud.transaction() as store:
+    with cloud.transaction():
         if any(each.name == name for each in cloud.owned(caller, Keypair)):
             raise CloudError(Fail.DUPLICATE_KEYPAIR, f"The keypair '{name}' already exists.")
         private_key, line = (None, _decoded(public_key)) if public_key else _generate()
         kind, blob = _parts(line)
-        keypair = Keypair(
-            id=cloud.fresh_id(Keypair),
-            account_id=caller.id,
-            region=caller.region,
-            created=now(),
-            name=name,
-            type=kind,
-            public_key=line,
-            fingerprint=_fingerprint(blob),
-        )
-        return NewKeypair(store.put(keypair), private_key)
+        fingerprint = _fingerprint(blob)
+        keypair = cloud.make(Keypair, caller, name=name, type=kind, public_key=line, fingerprint=fingerprint)
+        return NewKeypair(keypair, private_key)
 
 
 def find_keypair(cloud: Cloud, caller: Account, *, name: str | None = None, keypair_id: str | None = None) -> Keypair:

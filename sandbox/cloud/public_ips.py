@@ -8,21 +8,13 @@ from sandbox.cloud import metadata
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.ids import new_id
-from sandbox.cloud.model import Account, PublicIp, Vm, now
+from sandbox.cloud.model import Account, PublicIp, Vm
 
 
 def allocate(cloud: Cloud, caller: Account) -> PublicIp:
     """A new address (a loopback one)."""
-    with cloud.transaction() as store:
-        return store.put(
-            PublicIp(
-                id=cloud.fresh_id(PublicIp),
-                account_id=caller.id,
-                region=caller.region,
-                created=now(),
-                slot=cloud.free_slot(),
-            )
-        )
+    with cloud.transaction():
+        return cloud.make(PublicIp, caller, slot=cloud.free_slot())
 
 
 def find(cloud: Cloud, caller: Account, *, address_id: str | None = None, ip: str | None = None) -> PublicIp:

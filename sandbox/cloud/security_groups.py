@@ -21,19 +21,10 @@ def create_group(cloud: Cloud, caller: Account, *, name: str, description: str) 
     for label, value in (("SecurityGroupName", name), ("Description", description)):
         if not 1 <= len(value) <= 255:
             raise CloudError(Fail.BAD_LENGTH, f"The {label} must have 1 to 255 characters.")
-    with cloud.transaction() as store:
+    with cloud.transaction():
         if any(each.name == name for each in cloud.owned(caller, SecurityGroup)):
             raise CloudError(Fail.DUPLICATE_SECURITY_GROUP, f"The security group '{name}' already exists.")
-        return store.put(
-            SecurityGroup(
-                id=cloud.fresh_id(SecurityGroup),
-                account_id=caller.id,
-                region=caller.region,
-                created=now(),
-                name=name,
-                description=description,
-            )
-        )
+        return cloud.make(SecurityGroup, caller, name=name, description=description)
 
 
 def find_group(cloud: Cloud, caller: Account, *, group_id: str | None = None, name: str | None = None) -> SecurityGroup:

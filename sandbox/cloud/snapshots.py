@@ -11,7 +11,7 @@ from pathlib import Path
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.errors import CloudError, Fail
 from sandbox.cloud.ids import check_id
-from sandbox.cloud.model import Account, Image, Permissions, Snapshot, Volume, now
+from sandbox.cloud.model import Account, Image, Permissions, Snapshot, Volume
 from sandbox.machines.protocol import MachineError
 
 log = logging.getLogger("sandbox")
@@ -39,11 +39,11 @@ def usable_snapshot(cloud: Cloud, caller: Account, snapshot_id: str) -> Snapshot
 
 def create_snapshot(cloud: Cloud, caller: Account, *, volume_id: str, description: str) -> Snapshot:
     """A snapshot of one of the caller's volumes; it is born in-queue with progress 0."""
-    with cloud.transaction() as store:
+    with cloud.transaction():
         volume = cloud.own(caller, Volume, volume_id, Fail.NO_VOLUME)
         if volume.state not in ("available", "in-use"):
             raise CloudError(Fail.VOLUME_STATE, f"The volume {volume_id} is {volume.state}.")
-        snapshot = store.put(new_snapshot(cloud, caller, description, volume.size, volume_id=volume_id))
+        snapshot = put_snapshot(cloud, caller, description, volume.size, volume_id=volume_id)
         cloud.later(f"snapshot {snapshot.id}", lambda: make_snapshot(cloud, snapshot.id))
         return snapshot
 
@@ -57,13 +57,13 @@ def copy_snapshot(cloud: Cloud, caller: Account, *, source_id: str, description:
 
 def start_copy(cloud: Cloud, caller: Account, source: Snapshot, description: str) -> Snapshot:
     """As copy_snapshot, of a snapshot whose right to be copied was settled before (an image that may be launched)."""
-    with cloud.transaction() as store:
-        snapshot = store.put(new_snapshot(cloud, caller, description, source.size, source_id=source.id))
+    with cloud.transaction():
+        snapshot = put_snapshot(cloud, caller, description, source.size, source_id=source.id)
         cloud.later(f"copy {snapshot.id}", lambda: make_snapshot(cloud, snapshot.id))
         return snapshot
 
 
-def new_snapshot(
+def put_snapshot(
     cloud: Cloud,
     caller: Account,
     description: str,
@@ -71,14 +71,12 @@ def new_snapshot(
     volume_id: str | None = None,
     source_id: str | None = None,
 ) -> Snapshot:
-    """One that is not stored yet, of a volume, of another snapshot, or (neither) of a file."""
+    """A new one of a volume, of another snapshot, or (neither) of a file."""
     if len(description) > MAX_DESCRIPTION:
         raise CloudError(Fail.BAD_LENGTH, f"The description has more than {MAX_DESCRIPTION} characters.")
-    return Snapshot(
-        id=cloud.fresh_id(Snapshot),
-        account_id=caller.id,
-        region=caller.region,
-        created=now(),
+    return cloud.make(
+        Snapshot,
+        caller,
         description=description,
         volume_id=volume_id,
         source_id=source_id,

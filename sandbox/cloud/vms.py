@@ -220,20 +220,16 @@ def _put_volume(cloud: Cloud, vm: Vm, device: ImageMapping) -> None:
         state="attaching",
         linked=now(),
     )
-    cloud.store.put(
-        Volume(
-            id=cloud.fresh_id(Volume),
-            account_id=vm.account_id,
-            region=vm.region,
-            created=now(),
-            size=device.size,
-            type=device.type,
-            iops=device.iops,
-            snapshot_id=device.snapshot_id or None,
-            subregion=vm.subregion,
-            state="creating",
-            link=link,
-        )
+    cloud.make(
+        Volume,
+        vm,
+        size=device.size,
+        type=device.type,
+        iops=device.iops,
+        snapshot_id=device.snapshot_id or None,
+        subregion=vm.subregion,
+        state="creating",
+        link=link,
     )
 
 

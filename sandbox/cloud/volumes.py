@@ -32,24 +32,20 @@ def create_volume(
     """A new volume of its own, empty or from a snapshot that the caller may use."""
     if subregion not in cloud.region(caller).subregions:
         raise CloudError(Fail.NO_SUBREGION, f"The Subregion '{subregion}' does not exist in {caller.region}.")
-    with cloud.transaction() as store:
+    with cloud.transaction():
         least = usable_snapshot(cloud, caller, snapshot_id).size if snapshot_id else None
         if size is None and least is None:
             raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'Size' is required without a snapshot.")
         gib, kind, ops = check_volume(size, volume_type, iops, least)
-        volume = store.put(
-            Volume(
-                id=cloud.fresh_id(Volume),
-                account_id=caller.id,
-                region=caller.region,
-                created=now(),
-                size=gib,
-                type=kind,
-                iops=ops,
-                snapshot_id=snapshot_id,
-                subregion=subregion,
-                state="creating",
-            )
+        volume = cloud.make(
+            Volume,
+            caller,
+            size=gib,
+            type=kind,
+            iops=ops,
+            snapshot_id=snapshot_id,
+            subregion=subregion,
+            state="creating",
         )
         cloud.later(f"make {volume.id}", lambda: make_volume(cloud, volume.id))
         return volume
