@@ -20,7 +20,7 @@ with clean_errors():
     connecting = connect(settings)
     held = read_state(stack_resources(), pulumi.get_project(), pulumi.get_stack(), settings.recovered_id)
     seen = survey_stack(settings, held, connecting)
-    plan = plan_stack(settings, held.ledger, seen)
+    plan = plan_stack(settings, seen)
     for text in (render_table(plan), *unheld_lines(settings, held.ledger)):
         pulumi.log.info(text)
     for why in seen.unreached.values():

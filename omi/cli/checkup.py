@@ -253,7 +253,7 @@ class Checkup:
         for region in settings.all_regions:
             connected[region] = Future()
             connected[region].set_result(self._cloud(region))
-        self.plan = plan_stack(settings, held.ledger, survey_stack(settings, held, connected))
+        self.plan = plan_stack(settings, survey_stack(settings, held, connected))
         if self.plan.refused:
             raise Doubt(f"{totals(self.plan)}; refused: {'; '.join(self.plan.refused)}")
         return totals(self.plan)

@@ -34,7 +34,7 @@ def rebuild(
             f"build {build.name}: `revision: {build.revision}` pins it; take that out of the profile first"
         )
     again = {**settings.again, build.name: settings.again.get(build.name, 0) + 1}
-    plan = plan_stack(settings.model_copy(update={"again": again}), held.ledger, seen)
+    plan = plan_stack(settings.model_copy(update={"again": again}), seen)
     configure(stack, "again", {f'["{build.name}"]': again[build.name]})
     print(f"again: {build.name} is {again[build.name]} in the stack's config now; `pulumi up -s {stack}` then:")
     for step in plan.steps:

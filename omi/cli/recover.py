@@ -40,7 +40,7 @@ def recover(
     owner = Owner(held.owner.project, held.owner.stack, asked.stack_id)
     settings = settings.model_copy(update={"recover": asked})
     seen = survey_stack(settings, Held(owner, held.ledger, held.memory))
-    plan = plan_stack(settings, held.ledger, seen)
+    plan = plan_stack(settings, seen)
     found = {step.name for step in plan.of(Action.RECOVER)}
     missing = sorted(set(images or ()) - found)
     if missing or not found:

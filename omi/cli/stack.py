@@ -49,7 +49,7 @@ def releases(
 def plan(stack: Stack, as_json: Json = False) -> None:
     """Show what `pulumi preview` would plan, without the engine; exit code 9 if the guard refuses a part of it."""
     settings, held = read_stack(stack)
-    made = plan_stack(settings, held.ledger, survey_stack(settings, held))
+    made = plan_stack(settings, survey_stack(settings, held))
     print(plan_json(made) if as_json else "\n".join([render_table(made), *unheld_lines(settings, held.ledger)]))
     if made.refused:
         raise typer.Exit(PlanError.exit_code)

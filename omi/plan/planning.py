@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from omi.config.regions import Region, regions_of, told_of
+from omi.config.regions import Region, told_of
 from omi.config.settings import Settings
 from omi.plan import Action, Plan, PlanInput, PlannedImage, Step, make_plan
 from omi.plan.adoption import as_adoptions, dropped, joined, newcomers
 from omi.plan.carry import carried, pinned, sources_of
 from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
-from omi.plan.keys import trust_keys
 from omi.plan.recovery import as_recovered, lost_images, warnings_of
 from omi.plan.survey import Survey
 from omi.profile.digest import image_digest
@@ -21,16 +20,16 @@ from omi.state.ledger import Ledger, LedgerImage
 from omi.support.places import GUEST, TEMPLATE
 
 
-def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
+def plan_stack(settings: Settings, seen: Survey) -> Plan:
     """The plan for the survey's day. Reads the guest's files for the digests and nothing else; raises an OmiError."""
-    trusted = trust_keys(seen.profile.builds, seen.upstream, ledger, seen.today)
-    builds = tuple(build.model_copy(update={"again": settings.again.get(build.name, 0)}) for build in trusted.builds)
+    again = settings.again
+    builds = tuple(build.model_copy(update={"again": again.get(build.name, 0)}) for build in seen.profile.builds)
     seen = replace(seen, profile=replace(seen.profile, builds=builds))
-    regions = regions_of(settings, ledger)
     plans: list[Plan] = []
-    known = frozenset(image.build for image in ledger.images)
-    for region in regions:
-        with told_of(region, regions):
+    images = [image for region in seen.regions for image in region.ledger.images]
+    known = frozenset(image.build for image in images)
+    for region in seen.regions:
+        with told_of(region, seen.regions):
             further = settings.regions.get(region.name)
             if region.name in seen.unreached:
                 plans.append(_wait(region, seen.unreached[region.name]))
@@ -40,11 +39,11 @@ def plan_stack(settings: Settings, ledger: Ledger, seen: Survey) -> Plan:
                 plans.append(_plan_region(settings, region, seen, known))
     plan = join_plans(plans)
     needless = [*needless_names(plan.steps, settings.retention), *_needless(settings, plan)]
-    needless += warnings_of(settings, seen, plan, is_empty=not ledger.images)
-    versions = {build.version for build in trusted.builds} | {image.version for image in ledger.images}
+    needless += warnings_of(settings, seen, plan, is_empty=not images)
+    versions = {build.version for build in builds} | {image.version for image in images}
     memory = seen.memory.today(seen.upstream, versions, seen.today)
     memory = memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
-    return replace(plan, warnings=(*plan.warnings, *trusted.warnings, *needless), memory=memory)
+    return replace(plan, warnings=(*plan.warnings, *seen.warnings, *needless), memory=memory)
 
 
 def _needless(settings: Settings, plan: Plan) -> Iterator[str]:

@@ -36,10 +36,12 @@ class Survey:
     """All of it as of one day."""
 
     profile: Profile
-    """With the builds that `discover` adds."""
+    """With the builds that `discover` adds, each with those of its signing keys that still count."""
     upstream: Upstream
+    regions: tuple[Region, ...]
+    """Those of the config, the home one first, and those that the ledger has images in."""
     accounts: Mapping[str, AccountView]
-    """By Region: those of the config, and those that the ledger has images in, but for the unreached."""
+    """By Region, but for the unreached."""
     today: date
     """In UTC."""
     owner: Owner
@@ -49,6 +51,8 @@ class Survey:
     """What earlier updates left."""
     unreached: Mapping[str, str] = field(default_factory=dict)
     """Regions beside the home one whose cloud doesn't answer as it should, and why: they wait for another run."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know of the signing keys."""
 
 
 def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:
@@ -74,8 +78,8 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
         asked = [other.submit(_account, connections[each.name], each, owner) for each in regions]
         staying = Ledger.of(image for each in regions if each.is_wanted for image in each.ledger.images)
         expanded, upstream = discover_builds(profile, settings, staying, today)
-        trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
-        offers, warnings = _offers(settings, trusted)
+        trusted = trust_keys(expanded.builds, upstream, ledger, today)
+        offers, warnings = _offers(settings, trusted.builds)
         upstream = replace(upstream, warnings=(*upstream.warnings, *warnings))
         accounts, unreached = {}, {}
         for each, account in zip(regions, asked, strict=True):
@@ -85,7 +89,9 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
                 if each.is_home:
                     raise
                 unreached[each.name] = str(error)
-        return Survey(expanded, upstream, accounts, today, owner, offers, held.memory, unreached)
+        profile = replace(expanded, builds=trusted.builds)
+        memory = held.memory
+        return Survey(profile, upstream, regions, accounts, today, owner, offers, memory, unreached, trusted.warnings)
 
 
 def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from omi.cli.main import main
+from omi.config.regions import regions_of
 from omi.config.settings import Recovery, Settings
 from omi.plan.held import Held
 from omi.plan.survey import Survey
@@ -52,9 +53,16 @@ class Desk:
     def _patch(self, name: str, function: Callable[..., object]) -> None:
         self.monkeypatch.setattr(name, function)
 
-    def _survey(self, _: Settings, known: Held) -> Survey:
+    def _survey(self, settings: Settings, known: Held) -> Survey:
         accounts = {"eu-west-2": AccountView()}
-        return Survey(Profile("alpine", self.builds), upstream("3.23.6"), accounts, TODAY, known.owner)
+        return Survey(
+            Profile("alpine", self.builds),
+            upstream("3.23.6"),
+            regions_of(settings, known.ledger),
+            accounts,
+            TODAY,
+            known.owner,
+        )
 
     def _configure(self, stack: str, key: str, values: Mapping[str, object]) -> None:
         self.done.append((stack, key, dict(values)))

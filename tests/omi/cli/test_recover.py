@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from omi.cli.main import main
+from omi.config.regions import regions_of
 from omi.config.settings import Settings
 from omi.plan.held import Held, read_state
 from omi.plan.survey import Survey
@@ -55,10 +56,17 @@ class Person:
         seen = self.capsys.readouterr()
         return code, seen.out + seen.err
 
-    def _survey(self, _: Settings, known: Held) -> Survey:
+    def _survey(self, settings: Settings, known: Held) -> Survey:
         images = [replace(each, managed=known.owner.owns(each.tags)) for each in self.images]
         accounts = {"eu-west-2": AccountView.of(images, "123456789012")}
-        return Survey(Profile("alpine", (BUILD,)), upstream("3.23.6"), accounts, TODAY, known.owner)
+        return Survey(
+            Profile("alpine", (BUILD,)),
+            upstream("3.23.6"),
+            regions_of(settings, known.ledger),
+            accounts,
+            TODAY,
+            known.owner,
+        )
 
     def _configure(self, stack: str, key: str, values: Mapping[str, object]) -> None:
         self.written = {f"{key}{path}": value for path, value in values.items()}

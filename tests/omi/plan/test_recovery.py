@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from omi.config.regions import regions_of
 from omi.config.settings import FurtherRegion, Level, Recovery, Retention, Settings
 from omi.plan import Action, Plan
 from omi.plan.planning import plan_stack
@@ -62,8 +63,8 @@ def plan(
     regions = {} if there is None else further
     settings = Settings(region=HOME, regions=regions, retention=retention or Retention(), recover=recover)
     accounts = {HOME: AccountView.of(images, "123456789012"), OTHER: AccountView.of(there or (), "123456789012")}
-    seen = Survey(Profile("alpine", builds), UP6, accounts, TODAY, OWNER)
-    return plan_stack(settings, Ledger.of(ledger), seen)
+    seen = Survey(Profile("alpine", builds), UP6, regions_of(settings, Ledger.of(ledger)), accounts, TODAY, OWNER)
+    return plan_stack(settings, seen)
 
 
 def kept(image: LedgerImage) -> object:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 
+from omi.config.regions import regions_of
 from omi.config.settings import FurtherRegion, Retention, Settings, SharedDays, Stages
 from omi.plan import Action, Plan, PlannedImage, Step
 from omi.plan.planning import plan_stack
@@ -56,9 +57,9 @@ def plan_regions(case: Case, there: Case, *, regions: dict[str, FurtherRegion] |
     ledger = Ledger.of([*case.images, *(in_region(image, OTHER) for image in there.images)])
     accounts = {name: part.account or account(*part.images) for name, part in ((HOME, case), (OTHER, there))}
     profile = Profile("alpine", case.builds)
-    seen = Survey(profile, case.upstream, accounts, case.today, OWNER, case.offers)
+    seen = Survey(profile, case.upstream, regions_of(config, ledger), accounts, case.today, OWNER, case.offers)
     try:
-        return plan_stack(config, ledger, seen)
+        return plan_stack(config, seen)
     except UpstreamError:
         reject()  # a build without any known release, which is the same in every Region
 
@@ -154,8 +155,9 @@ def test_a_region_that_can_not_be_reached_keeps_what_it_has_and_the_others_go_on
     profile = Profile("alpine", case.builds[:1])
     accounts = {HOME: AccountView()}
     why = {OTHER: f"Region {OTHER}: no answer"}
-    seen = Survey(profile, case.upstream, accounts, case.today, OWNER, unreached=why)
-    plan = plan_stack(config, Ledger.of(images), seen)
+    regions = regions_of(config, Ledger.of(images))
+    seen = Survey(profile, case.upstream, regions, accounts, case.today, OWNER, unreached=why)
+    plan = plan_stack(config, seen)
     assert [(step.name, step.action) for step in plan.steps if step.region == HOME] == [
         ("alpine-a-3.23.6-x86_64-r0", Action.BUILD)
     ]
