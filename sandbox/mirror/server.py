@@ -209,6 +209,8 @@ class MirrorServer:
             return Response("not found\n", HTTPStatus.NOT_FOUND)
         response = send_file(found.path, request.environ, conditional=False, etag=False, last_modified=found.modified)
         response.headers["ETag"] = found.etag
+        # By its name's ending: a client would unpack the index, which is to come as it is stored and signed.
+        response.headers.pop("Content-Encoding", None)
         return response.make_conditional(request)
 
 

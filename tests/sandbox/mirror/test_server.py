@@ -57,6 +57,7 @@ def test_what_is_asked_for_is_served(server: MirrorServer) -> None:
     assert status == 200
     assert headers["Content-Length"] == str(len(body))
     assert get(server, "/releases.json")[1]["Content-Type"] == "application/json"
+    assert "Content-Encoding" not in get(server, INDEX)[1], "a client would unpack what is signed"
     assert get(server, "/alpine/latest-stable/main/x86_64/APKINDEX.tar.gz")[2] == get(server, INDEX)[2]
 
 
