@@ -89,15 +89,18 @@ class RunFolder:
 
     @property
     def elsewhere(self) -> Path:
-        """A link to Packer's home where that can't be in here, so that the run after one that was killed finds it."""
+        """Names Packer's home where that can't be in here, so that the run after one that was killed finds it.
+
+        A file: a link would be refused by that run, since a build follows none.
+        """
         return self.path / "packer-home"
 
     def tidy(self) -> None:
         """Remove what only a run in progress needs: private keys, what was uploaded, Packer's home."""
         for key in self.path.glob("alpine-omi-*"):
             key.unlink(missing_ok=True)
-        if self.elsewhere.is_symlink():
-            _remove_own(self.elsewhere.readlink())
+        if self.elsewhere.is_file():
+            _remove_own(Path(os.fsdecode(self.elsewhere.read_bytes())))
             self.elsewhere.unlink()
         for leftover in (self.upload, *self.path.glob("packer-*")):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -117,8 +120,7 @@ def temporary_folder(folder: RunFolder) -> Iterator[Path]:
     """
     with _make_home(folder.path) as path:
         if path.parent != folder.path:
-            folder.elsewhere.unlink(missing_ok=True)
-            folder.elsewhere.symlink_to(path)
+            folder.elsewhere.write_bytes(os.fsencode(path))
         yield path
     folder.elsewhere.unlink(missing_ok=True)
 
