@@ -89,8 +89,8 @@ class Store:
         return found if isinstance(found, kind) else None
 
     def all(self, kind: type[R]) -> list[R]:
-        """Every resource of a kind, oldest first."""
-        return [each for each in self._objects[kind.kind].values() if isinstance(each, kind)]
+        """Every resource of a kind, oldest first; another thread may add and remove some meanwhile."""
+        return [each for each in tuple(self._objects[kind.kind].values()) if isinstance(each, kind)]
 
     def put(self, resource: R) -> R:
         """Add or replace; returns what was put."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,26 @@ def test_a_full_disk_refuses_the_call_and_changes_nothing(sandbox: Sandbox, oapi
     assert {each[1:] for each in answers} == {(500, True)}
     listed = {each["KeypairName"] for each in oapi.call("ReadKeypairs")["Keypairs"]}
     assert listed == {f"k{number}" for number in range(40)} - {f"k{number}" for number, *_ in answers}
+
+
+def test_it_may_be_listed_while_another_thread_adds(tmp_path: Path) -> None:
+    store, seen = Store(tmp_path / "state"), []
+    usual = sys.getswitchinterval()
+
+    def add() -> None:
+        with store.transaction():
+            for number in range(3000):
+                store.put(keypair(str(number)))
+
+    adding = threading.Thread(target=add)
+    sys.setswitchinterval(1e-6)
+    try:
+        adding.start()
+        while adding.is_alive():
+            seen.append(len(store.all(Keypair)))
+    finally:
+        sys.setswitchinterval(usual)
+        adding.join()
+    assert seen == sorted(seen)
+    assert len(store.all(Keypair)) == 3000
+    store.close()
