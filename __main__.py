@@ -4,6 +4,7 @@ import pulumi
 
 from components import ProfileBuild, StackConfig, clean_errors, keep_memory, keep_stack_id, stack_resources
 from omi.build.preflight import check_before_building
+from omi.config.one_off import asked
 from omi.config.settings import Settings
 from omi.outscale.connecting import connect
 from omi.plan.held import read_state
@@ -20,7 +21,7 @@ with clean_errors():
     connecting = connect(settings)
     held = read_state(stack_resources(), pulumi.get_project(), pulumi.get_stack(), settings.recovered_id)
     seen = survey_stack(settings, held, connecting)
-    plan = plan_stack(settings, seen)
+    plan = plan_stack(settings, seen, asked())
     for text in (render_table(plan), *unheld_lines(settings, held.ledger)):
         pulumi.log.info(text)
     for why in seen.unreached.values():

@@ -116,7 +116,7 @@ class Lifecycle:
         """Record an OMI of this very content that an earlier run verified; nothing is booted, nobody loses it."""
         job, omi = self.job, product.omi
         job.narrator.say(f"{omi.omi_id} was verified by an earlier run: taken up as it is, not built again")
-        job.narrator.say(f"for a new revision, run `python -m omi rebuild -s STACK {job.spec.build}`")
+        job.narrator.say(f"for a new revision, run `python -m omi build -s STACK {job.spec.build} --again --yes`")
         documents = self.maker.document(product)
         self._clean(omi, (), product.output.volumes)
         put_tags(job.cloud, [omi.omi_id], {VERIFIED: "yes"})

@@ -14,7 +14,7 @@ from omi.cli.doctor import doctor
 from omi.cli.fork import fork
 from omi.cli.import_old import import_old
 from omi.cli.migrate import migrate_profiles
-from omi.cli.rebuild import rebuild
+from omi.cli.one_off import build, prune
 from omi.cli.recover import recover
 from omi.cli.site import site
 from omi.cli.stack import images, plan, releases
@@ -23,6 +23,7 @@ from omi.support.errors import InputError
 from omi.support.running import run
 
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "build": (build, "build -s alpine v3_23-x86_64 --again --yes"),
     "claim": (claim, "claim -s alpine alpine-3.23.6-x86_64-r0"),
     "doctor": (doctor, "doctor -s alpine"),
     "fork": (fork, "fork -s copy --yes"),
@@ -30,7 +31,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "import": (import_old, "import -s alpine ../old/releases/alpine.yaml"),
     "migrate": (migrate_profiles, "migrate ../old"),
     "plan": (plan, "plan -s alpine --json"),
-    "rebuild": (rebuild, "rebuild -s alpine v3_23"),
+    "prune": (prune, "prune -s alpine --level end-of-life --yes"),
     "recover": (recover, "recover -s alpine --yes"),
     "releases": (releases, "releases -s alpine"),
     "site": (site, "site --output public"),

@@ -193,7 +193,7 @@ class Settings(_Settings):
     retention: Retention = Retention()
     again: dict[str, Annotated[int, Field(ge=1)]] = {}
     """How often each build was asked for again, by name: another number makes another revision. Written by
-    `python -m omi rebuild`."""
+    `python -m omi build --again`."""
     adopt: tuple[Adoption, ...] = ()
     """Written by `python -m omi import`; what the ledger holds already has no effect here any more."""
     recover: Recovery | None = None

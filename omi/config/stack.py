@@ -21,6 +21,7 @@ STACKS = Path("stacks")
 """Where their files lie (`stackConfigDir` in Pulumi.yaml)."""
 _LONGEST = 1024 * 1024
 """Characters of a stack's file; a thousand adoptions have about a tenth."""
+_NO_PULUMI = "pulumi is not on PATH; run `. toolchain/env.sh` first"
 EXPORT_LIMIT = 120
 """Seconds that `pulumi stack export` may take; a thousand images take about two."""
 
@@ -114,6 +115,18 @@ def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:
         raise SettingsError(f"stack {stack!r}: {key} not written: {_error_of(done)}")
 
 
+def update(stack: str, environment: Mapping[str, str]) -> int:
+    """Run `pulumi up` of the stack with these variables besides the process's own; returns its exit code.
+
+    It shows its own progress and has no limit here: each of its commands has one. Raises ToolError.
+    """
+    try:
+        command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", stack]
+        return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+    except FileNotFoundError as error:
+        raise ToolError(_NO_PULUMI) from error
+
+
 def empty_state(stack: str) -> None:
     """Take every resource out of the stack's state, protected ones too, by Pulumi itself; nothing else is deleted.
 
@@ -172,7 +185,7 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
             check=False,
         )
     except FileNotFoundError as error:
-        raise ToolError("pulumi is not on PATH; run `. toolchain/env.sh` first") from error
+        raise ToolError(_NO_PULUMI) from error
     except subprocess.TimeoutExpired as error:
         shown = " ".join(command[:3])
         raise ToolError(f"`{shown}` took over {EXPORT_LIMIT} s; is the state's backend reachable?") from error

@@ -176,10 +176,10 @@ def check_twice(builds: Iterable[str]) -> None:
         raise ProfileError(f"two builds are named {twice[0]}; a build's name must be its own")
 
 
-def check_only(only: Collection[str], known: Collection[str]) -> None:
-    """SettingsError if the setting `builds` names what neither the profile nor the ledger has."""
+def check_only(only: Collection[str], known: Collection[str], where: str = "stack config: builds") -> None:
+    """SettingsError if the builds named at `where` are in neither the profile nor the ledger."""
     for name in sorted(only):
         if name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
-            raise SettingsError(f"stack config: builds: {name!r} is not a build of the profile or the ledger; {hint}")
+            raise SettingsError(f"{where}: {name!r} is not a build of the profile or the ledger; {hint}")

@@ -154,10 +154,14 @@ class _Planner:
             if image is outcome.current:
                 yield self._keep(image, build.access, outcome.reason)
                 continue
-            # no level may take the newest, whatever it says
-            verdict = None if image is newest else found.get(image.name)
+            # no level of a stack's config may take the newest, whatever it says; one that keeps none is asked for once
+            verdict = found.get(image.name) if image is not newest or self._keeps_none else None
             reason, why = self._idle_reason(image, newest, last_day), self._why(image, newest, build, last_day)
             yield self._withdrawn(image, build.access, reason, why, verdict)
+
+    @property
+    def _keeps_none(self) -> bool:
+        return self._retention.end_of_life is not None and self._retention.end_of_life.keep == 0
 
     def _why(self, image: LedgerImage, newest: LedgerImage | None, build: Target, last_day: date | None) -> Why | None:
         """What speaks against an image that isn't current."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from omi.config.one_off import OneOff
 from omi.config.regions import Region, told_of
 from omi.config.settings import Settings
 from omi.plan import Action, Plan, PlanInput, PlannedImage, Step, make_plan
@@ -12,6 +13,7 @@ from omi.plan.adoption import as_adoptions, dropped, joined, newcomers
 from omi.plan.carry import carried, pinned, sources_of
 from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
+from omi.plan.narrow import narrowed
 from omi.plan.recovery import as_recovered, lost_images, warnings_of
 from omi.plan.survey import Survey
 from omi.profile.digest import image_digest
@@ -20,8 +22,13 @@ from omi.state.ledger import Ledger, LedgerImage
 from omi.support.places import GUEST, TEMPLATE
 
 
-def plan_stack(settings: Settings, seen: Survey) -> Plan:
-    """The plan for the survey's day. Reads the guest's files for the digests and nothing else; raises an OmiError."""
+def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) -> Plan:
+    """The plan for the survey's day, of a one-off run if that is asked for.
+
+    Reads the guest's files for the digests and nothing else; raises an OmiError.
+    """
+    if one_off is not None:
+        settings = one_off.over(settings)
     again = settings.again
     builds = tuple(build.model_copy(update={"again": again.get(build.name, 0)}) for build in seen.profile.builds)
     seen = replace(seen, profile=replace(seen.profile, builds=builds))
@@ -38,12 +45,13 @@ def plan_stack(settings: Settings, seen: Survey) -> Plan:
             else:
                 plans.append(_plan_region(settings, region, seen, known))
     plan = join_plans(plans)
-    needless = [*needless_names(plan.steps, settings.retention), *_needless(settings, plan)]
+    needless = [] if one_off else [*needless_names(plan.steps, settings.retention), *_needless(settings, plan)]
     needless += warnings_of(settings, seen, plan, is_empty=not images)
     versions = {build.version for build in builds} | {image.version for image in images}
     memory = seen.memory.today(seen.upstream, versions, seen.today)
     memory = memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
-    return replace(plan, warnings=(*plan.warnings, *seen.warnings, *needless), memory=memory)
+    plan = replace(plan, warnings=(*plan.warnings, *seen.warnings, *needless), memory=memory)
+    return narrowed(plan, images, one_off) if one_off else plan
 
 
 def _needless(settings: Settings, plan: Plan) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which stack holds an image, decided by a person with real pulumi on stub VMs: rebuild, claim, copy, fork.
+"""Which stack holds an image, decided by a person with real pulumi on stub VMs: build and prune by hand, claim, copy, fork.
 
 The tests of this module are one story and run in their order.
 """
@@ -70,12 +70,9 @@ def is_settled(project: Project) -> bool:
     return project.pulumi("preview", "--expect-no-changes", "-s", "e2e").code == 0
 
 
-def test_rebuild_makes_the_next_revision_of_the_same_content(project: Project) -> None:
-    said = person(project, "rebuild", BUILD)
-    assert f"build {R1}: revision r1: asked for again (1)" in said
+def test_a_build_by_hand_makes_the_next_revision_of_the_same_content(project: Project) -> None:
+    assert "revision r1: asked for again (1)" in person(project, "build", BUILD, "--again", "--yes")
     assert project.configured("again") == {BUILD: 1}
-    done = project.up()
-    assert done.code == 0, done.text
     assert project.outputs()["latest"][BUILD]["name"] == R1
     assert is_settled(project)
 
@@ -84,7 +81,7 @@ def test_a_replace_says_that_nothing_was_rebuilt_and_how_to(project: Project) ->
     done = project.up("--replace", urn(project, R1))
     assert done.code == 0, done.text
     assert "taken up as it is, not built again" in done.text
-    assert f"for a new revision, run `python -m omi rebuild -s STACK {BUILD}`" in done.text
+    assert f"for a new revision, run `python -m omi build -s STACK {BUILD} --again --yes`" in done.text
 
 
 def test_what_a_copy_of_the_state_took_up_is_claimed_back_by_command(project: Project) -> None:
@@ -175,3 +172,16 @@ def test_a_lost_state_is_recovered_with_all_its_images_and_nothing_is_booted(pro
         assert is_settled(project)
     assert (own(project.inventory()), deletions(project)) == (before, deleted)
     assert sum(call["action"] == "CreateVms" for call in project.control("calls")) == launched
+
+
+def test_a_prune_by_hand_takes_what_was_asked_for_and_saves_no_setting(project: Project) -> None:
+    config = (project.folder / "stacks" / "Pulumi.e2e.yaml").read_text(encoding="utf-8")
+    for image in (R0, R1):  # which the test before took up into a state that is gone
+        person(project, "claim", image)
+    assert "Nothing is done yet" in person(project, "prune", BUILD, "--level", "revision")
+    assert R0 in project.plan()
+    person(project, "prune", BUILD, "--level", "revision", "--yes")
+    assert {name: step["action"] for name, step in project.plan().items()} == {R1: "keep"}
+    assert len(own(project.inventory())["image"]) == 1
+    assert is_settled(project)
+    assert (project.folder / "stacks" / "Pulumi.e2e.yaml").read_text(encoding="utf-8") == config

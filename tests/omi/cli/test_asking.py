@@ -1,22 +1,25 @@
-"""`rebuild` and `fork`: what a person asks of a stack, and what is refused."""
+"""`build`, `prune` and `fork`: what a person asks of a stack, and what is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
 from omi.cli.main import main
+from omi.config.one_off import OneOff, PruneLevel, asked
 from omi.config.regions import regions_of
-from omi.config.settings import Recovery, Settings
+from omi.config.settings import Level, Recovery, Retention, Settings
 from omi.plan.held import Held
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
-from omi.profile.model import Target
+from omi.profile.model import Access, Target
 from omi.state.account import AccountView
 from omi.state.ledger import Ledger
-from tests.omi.plan.make import TODAY, build, held, upstream
+from omi.support.errors import SettingsError
+from tests.omi.plan.make import TODAY, build, held, seen, upstream
 from tests.omi.specs import OWNER
 
 BUILD = build()
@@ -40,10 +43,11 @@ class Desk:
 
     def run(self, command: str, *arguments: str) -> tuple[int, str]:
         known = Held(OWNER, self.ledger)
-        for module in ("rebuild", "fork"):
+        for module in ("one_off", "fork"):
             self._patch(f"omi.cli.{module}.read_stack", lambda _: (self.settings, known))
-        self._patch("omi.cli.rebuild.survey_stack", self._survey)
-        self._patch("omi.cli.rebuild.configure", self._configure)
+        self._patch("omi.cli.one_off.survey_stack", self._survey)
+        self._patch("omi.cli.one_off.configure", self._configure)
+        self._patch("omi.cli.one_off.update", self._update)
         self._patch("omi.cli.fork.empty_state", self.done.append)
         self._patch("omi.plan.planning._digest", digest)
         code = main([command, "-s", "test", *arguments])
@@ -54,7 +58,7 @@ class Desk:
         self.monkeypatch.setattr(name, function)
 
     def _survey(self, settings: Settings, known: Held) -> Survey:
-        accounts = {"eu-west-2": AccountView()}
+        accounts = {"eu-west-2": AccountView.of([seen(image) for image in self.ledger.images])}
         return Survey(
             Profile("alpine", self.builds),
             upstream("3.23.6"),
@@ -63,6 +67,10 @@ class Desk:
             TODAY,
             known.owner,
         )
+
+    def _update(self, stack: str, environment: Mapping[str, str]) -> int:
+        self.done.append((stack, asked(environment)))
+        return 0
 
     def _configure(self, stack: str, key: str, values: Mapping[str, object]) -> None:
         self.done.append((stack, key, dict(values)))
@@ -73,23 +81,80 @@ def desk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return Desk(monkeypatch, capsys)
 
 
-def test_rebuild_counts_up_and_says_which_revision_comes(desk: Desk) -> None:
-    code, said = desk.run("rebuild", "v3_23")
-    assert code == 0, said
-    assert desk.done == [("test", "again", {'["v3_23"]': 1})]
-    assert f"build {BUILD.image_name('3.23.6', 1)}: revision r1: asked for again (1)" in said
+def test_another_revision_is_shown_first_and_counted_only_when_it_is_built(desk: Desk) -> None:
+    code, said = desk.run("build", "v3_23", "--again")
+    assert (code, desk.done) == (0, [])
+    assert "revision r1: asked for again (1)" in said
+    assert "Nothing is done yet" in said
     desk.settings = Settings(region="eu-west-2", again={"v3_23": 4, "other": 2})
-    desk.run("rebuild", "v3_23")
-    assert desk.done[1:] == [("test", "again", {'["v3_23"]': 5})]
+    code, said = desk.run("build", "v3_23", "--again", "--yes")
+    assert code == 0, said
+    assert desk.done == [("test", "again", {'["v3_23"]': 5}), ("test", OneOff(action="build", builds=("v3_23",)))]
 
 
-def test_rebuild_of_an_unknown_or_pinned_build_is_refused(desk: Desk) -> None:
-    code, said = desk.run("rebuild", "v3_24")
-    assert (code, "build 'v3_24': is none of the profile's; there are: v3_23" in said) == (2, True)
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["v3_24"], "build: 'v3_24' is not a build of the profile or the ledger; did you mean v3_23?"),
+        (["v3_24", "--again"], "build 'v3_24': is none of the profile's; there are: v3_23"),
+        (["--again"], "--again: name the builds; there are: v3_23"),
+    ],
+)
+def test_a_build_that_is_none_is_refused(desk: Desk, arguments: list[str], said: str) -> None:
+    code, shown = desk.run("build", *arguments, "--yes")
+    assert (code, desk.done) == (2, [])
+    assert said in shown
+
+
+def test_another_revision_of_a_pinned_build_is_refused(desk: Desk) -> None:
     desk.builds = (BUILD.model_copy(update={"revision": 0}),)
-    code, said = desk.run("rebuild", "v3_23")
-    assert (code, "`revision: 0` pins it" in said) == (2, True)
-    assert desk.done == []
+    code, said = desk.run("build", "v3_23", "--again", "--yes")
+    assert (code, desk.done, "`revision: 0` pins it" in said) == (2, [], True)
+
+
+def test_a_build_of_one_leaves_all_others_as_they_are(desk: Desk) -> None:
+    desk.settings = Settings(region="eu-west-2", retention=Retention(revision=Level(), release=Level()))
+    desk.builds = (BUILD, build(name="b", prefix="b-"), build(name="c", prefix="c-"))
+    desk.ledger = Ledger.of([held(BUILD, "3.23.5"), NEW])
+    code, said = desk.run("build", "b", "--yes")
+    assert code == 0, said
+    assert [line.split()[:2] for line in said.splitlines() if line[0] in "+-~"] == [["+", "b"]]
+    assert desk.done == [("test", OneOff(action="build", builds=("b",)))]
+
+
+def test_a_prune_by_level_goes_through_at_once_and_builds_nothing(desk: Desk) -> None:
+    shared = build(access=Access(public=True))
+    desk.builds = (shared, build(name="new", prefix="new-"))
+    desk.ledger = Ledger.of([held(shared, "3.23.5"), held(shared, "3.23.6")])
+    code, said = desk.run("prune", "--level", "release")
+    assert (code, desk.done) == (0, [])
+    (line,) = (line for line in said.splitlines() if line[0] in "+-~")
+    assert line.startswith("-")
+    assert "release: the newest release of version 3.23 is kept" in line
+    desk.run("prune", "v3_23", "--level", "release", "--yes")
+    assert desk.done == [("test", OneOff(action="prune", builds=("v3_23",), level=PruneLevel.RELEASE))]
+
+
+def test_an_end_of_life_by_hand_takes_the_newest_too_but_what_is_protected(desk: Desk) -> None:
+    old = build(name="old", prefix="old-", version="3.19", end_of_life=TODAY - timedelta(days=30))
+    images = [held(old, "3.19.1"), held(old, "3.19.2")]
+    desk.builds, desk.ledger = (BUILD, old), Ledger.of([*images, NEW])
+    desk.settings = Settings(region="eu-west-2", retention=Retention(protect=(images[0].name,)))
+    code, said = desk.run("prune", "--level", "end-of-life")
+    assert code == 0, said
+    (line,) = (line for line in said.splitlines() if line[0] in "+-~")
+    assert images[1].name in line
+    code, said = desk.run("prune", "--level", "revision", "--yes")
+    assert (code, desk.done) == (0, [])
+    assert "There is nothing to do." in said
+
+
+def test_a_request_that_no_command_makes_is_refused() -> None:
+    assert asked({}) is None
+    request = OneOff(action="prune", level=PruneLevel.END_OF_LIFE)
+    assert asked(request.environment) == request
+    with pytest.raises(SettingsError, match=r"^ALPINE_OMI_ONE_OFF: action: .*; unset it$"):
+        asked({"ALPINE_OMI_ONE_OFF": '{"action": "all"}'})
 
 
 def test_fork_lists_and_empties_the_state_only_with_yes(desk: Desk) -> None:

@@ -1,0 +1,92 @@
+"""`build` and `prune`: one run of the stack for just that; all other images stay as state holds them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from omi.cli.stack import Stack, read_stack
+from omi.config.one_off import OneOff, PruneLevel
+from omi.config.settings import Settings
+from omi.config.stack import configure, update
+from omi.plan.planning import plan_stack
+from omi.plan.report import render_table
+from omi.plan.survey import Survey, survey_stack
+from omi.support.errors import InputError
+
+Builds = Annotated[list[str] | None, typer.Argument(metavar="BUILD", help="only these builds (default: all)")]
+Yes = Annotated[bool, typer.Option("--yes", help="run `pulumi up` for it, instead of only showing the plan")]
+
+
+def build(
+    stack: Stack,
+    builds: Builds = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="another revision, though the content is the same; recorded in the config")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Build what the profile wants and the stack lacks, and prune nothing; with --yes, do it.
+
+    Raises InputError where `--again` names no build, or one that is pinned to a revision, and what survey_stack and
+    plan_stack raise.
+    """
+    settings, held = read_stack(stack)
+    seen, one_off = survey_stack(settings, held), OneOff(action="build", builds=tuple(builds or ()))
+    counts = _counted(settings, seen, one_off.builds) if again else {}
+    settings = settings.model_copy(update={"again": {**settings.again, **counts}})
+    if _show(settings, seen, one_off, yes):
+        if counts:
+            configure(stack, "again", {f'["{name}"]': count for name, count in counts.items()})
+        _update(stack, one_off)
+
+
+def prune(
+    stack: Stack,
+    builds: Builds = None,
+    level: Annotated[
+        PruneLevel | None, typer.Option(help="the level to apply (default: what the stack's retention says)")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Prune at once, shared images too, and build nothing; with --yes, do it.
+
+    `--level end-of-life` removes every image of a version past its end, the newest included. `retention.protect` holds,
+    and so does what a VM runs from. Raises what survey_stack and plan_stack raise.
+    """
+    settings, held = read_stack(stack)
+    seen, one_off = survey_stack(settings, held), OneOff(action="prune", builds=tuple(builds or ()), level=level)
+    if _show(settings, seen, one_off, yes):
+        _update(stack, one_off)
+
+
+def _counted(settings: Settings, seen: Survey, names: tuple[str, ...]) -> dict[str, int]:
+    """The next count of each build that is asked for again."""
+    targets = {target.name: target for target in seen.profile.builds}
+    if not names:
+        raise InputError(f"--again: name the builds; there are: {', '.join(targets) or 'none'}")
+    for name in names:
+        if name not in targets:
+            raise InputError(f"build {name!r}: is none of the profile's; there are: {', '.join(targets) or 'none'}")
+        if targets[name].revision is not None:
+            raise InputError(
+                f"build {name}: `revision: {targets[name].revision}` pins it; take that out of the profile first"
+            )
+    return {name: settings.again.get(name, 0) + 1 for name in names}
+
+
+def _show(settings: Settings, seen: Survey, one_off: OneOff, yes: bool) -> bool:
+    """Print the plan; returns whether it is to be done."""
+    plan = plan_stack(settings, seen, one_off)
+    print(render_table(plan))
+    if not plan.changes:
+        print("There is nothing to do.")
+    elif not yes:
+        print("Nothing is done yet: --yes runs `pulumi up` for just this.")
+    return plan.changes and yes
+
+
+def _update(stack: str, one_off: OneOff) -> None:
+    if code := update(stack, one_off.environment):
+        raise typer.Exit(code)

@@ -1,0 +1,38 @@
+"""A plan narrowed to what a one-off run is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from omi.config.one_off import OneOff
+from omi.plan.guard import check_only
+from omi.plan.model import Action, Plan, Step
+from omi.state.ledger import LedgerImage
+
+_ACTIONS = {
+    "build": frozenset((Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER)),
+    "prune": frozenset((Action.PRUNE,)),
+}
+
+
+def narrowed(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Plan:
+    """The plan with the steps that were asked for; all other images stay as state holds them, which are `images`.
+
+    Raises SettingsError for a build that neither the profile nor the ledger has.
+    """
+    check_only(one_off.builds, plan.builds, one_off.action)
+    return replace(plan, steps=tuple(_steps(plan, images, one_off)))
+
+
+def _steps(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Iterator[Step]:
+    held = {(image.region, image.name): image for image in images}
+    about = f"the {one_off.action} of {', '.join(one_off.builds) or 'all builds'}"
+    for step in plan.steps:
+        image = held.get((step.image.region or plan.regions[0], step.name))
+        is_meant = step.action in _ACTIONS[one_off.action] and one_off.level in (None, step.level)
+        if is_meant and (not one_off.builds or step.build in one_off.builds):
+            yield step
+        elif image is not None:
+            reason = f"not in this run, which is about {about}"
+            yield replace(step, image=image, action=Action.KEEP, reason=reason, level=None, changes=())
