@@ -161,7 +161,8 @@ class _Planner:
 
     @property
     def _keeps_none(self) -> bool:
-        return self._retention.end_of_life is not None and self._retention.end_of_life.keep == 0
+        level = self.given.retention.end_of_life
+        return level is not None and level.keep == 0
 
     def _why(self, image: LedgerImage, newest: LedgerImage | None, build: Target, last_day: date | None) -> Why | None:
         """What speaks against an image that isn't current."""

@@ -1,4 +1,4 @@
-"""Which stack holds an image, decided by a person with real pulumi on stub VMs: build and prune by hand, claim, copy, fork.
+"""Which stack holds an image, by a person with real pulumi on stub VMs: build, prune, claim, copy, fork.
 
 The tests of this module are one story and run in their order.
 """
