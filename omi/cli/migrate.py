@@ -13,9 +13,9 @@ import yaml
 
 from omi.profile.hocon import is_target, read_old_profile
 from omi.profile.load import load_profile
-from omi.profile.merge import kept, merge_tables
+from omi.profile.merge import kept, merge
 from omi.profile.migrate import Migration, migrate
-from omi.profile.tree import Leaf, Node, Table, read_tree
+from omi.profile.tree import read_tree
 from omi.support.atomic import write_atomically
 from omi.support.errors import InputError, ProfileError
 
@@ -59,14 +59,7 @@ def _check(done: Migration, trial: Path) -> None:
 def _our_layers() -> Mapping[str, Any]:
     if not ROOT.is_dir():
         raise InputError(f"{ROOT}: no such folder; run this from the project's top")
-    merged = merge_tables([read_tree(ROOT / name) for name in ("base/1.yaml", "arch/x86_64.yaml")])
-    return {key: _value(node) for key, node in kept(merged).items()}
-
-
-def _value(node: Node) -> Any:
-    if isinstance(node, Table):
-        return {key: _value(each) for key, each in kept(node).items()}
-    return node.value if isinstance(node, Leaf) else None
+    return kept(merge(*(read_tree(ROOT / name) for name in ("base/1.yaml", "arch/x86_64.yaml"))).values)
 
 
 def _targets(folder: Path, names: Sequence[str]) -> list[Path]:

@@ -12,16 +12,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from omi.profile.model import Layer
-from omi.profile.tree import Leaf, Node, Source, Table, leaves, plain
+from omi.profile.tree import Place, Tree
 from omi.support.errors import ProfileError, why_wrong
 
 L = TypeVar("L", bound=Layer)
 
 
-def check(tree: Table, schema: type[L]) -> L:
+def check(tree: Tree, schema: type[L]) -> L:
     """The tree as its schema's value; raises ProfileError for the first line that is wrong."""
     try:
-        return schema.model_validate(plain(tree))
+        return schema.model_validate(tree.values)
     except ValidationError as error:
         problems = [_explain(tree, schema, detail) for detail in error.errors()]
         raise min(problems, key=lambda found: found[0])[1] from error
@@ -33,57 +33,57 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def shown(node: Node) -> str:
+def shown(tree: Tree, path: tuple[str, ...]) -> str:
     """A value as it is shown in an error, cut where it is long."""
-    text = node.text if isinstance(node, Leaf) else str(plain(node))
+    text = tree.place(*path).text or str(_at(tree.values, path))
     text = " ".join(text.split()) if text.strip() else repr(text)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _explain(tree: Table, schema: type[Layer], detail: ErrorDetails) -> tuple[int, ProfileError]:
+def _explain(tree: Tree, schema: type[Layer], detail: ErrorDetails) -> tuple[int, ProfileError]:
     of_key = bool(detail["loc"]) and detail["loc"][-1] == "[key]"
-    keys = [str(part) for part in detail["loc"] if part != "[key]"]
-    node, depth = _find(tree, keys)
-    source = node.source
-    path = ".".join(keys)
+    path = tuple(str(part) for part in detail["loc"] if part != "[key]")
+    place = tree.place(*path)
     match detail["type"]:
         case "extra_forbidden":
-            problem = _unknown(keys[-1], known_keys(schema, keys[:-1]))
+            problem = _unknown(path[-1], known_keys(schema, list(path[:-1])))
         case "missing":
             problem = "is missing"
-            source = Source(source.file, 1) if depth == 0 else source
+            place = Place(place.file, 1) if len(path) == 1 else place
         case "rule":
-            problem = _not_allowed(node, keys[-1] if of_key else None, detail["ctx"])
+            problem = _not_allowed(tree, path, of_key, detail["ctx"])
         case "dict_type" | "model_type":
-            problem = f"{shown(node)} is not allowed; allowed: a map of keys to values"
+            problem = f"{shown(tree, path)} is not allowed; allowed: a map of keys to values"
         case _:
-            problem = f"{shown(node)} is not allowed: {why_wrong(detail)}"
-    return source.line, source.error(path, problem)
+            problem = f"{shown(tree, path)} is not allowed: {why_wrong(detail)}"
+    return place.line, place.error(".".join(path), problem)
 
 
-def _find(tree: Table, keys: list[str]) -> tuple[Node, int]:
-    """The node at a key path, or the last one on the way to it, and how deep it lies."""
-    node: Node = tree
-    for depth, key in enumerate(keys):
-        inner = node.get(key) if isinstance(node, Table) else None
-        if inner is None:
-            return node, depth
-        node = inner
-    return node, len(keys)
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return value
 
 
 def _unknown(key: str, known: list[str]) -> str:
     return f"unknown key{nearest(key, known) or '; known here: ' + ', '.join(known)}"
 
 
-def _not_allowed(node: Node, key: str | None, context: dict[str, Any]) -> str:
-    if key is not None:
-        return f"the key {key!r} is not allowed; allowed: {context['allowed']}"
-    hint = ""
-    if context["text"]:
-        numbers = [leaf for leaf in leaves(node) if not isinstance(leaf.value, str | bool | None)]
-        hint = f'; it was read as a number or date, quote it ("{numbers[0].text}")' if numbers else ""
-    return f"{shown(node)} is not allowed; allowed: {context['allowed']}{hint}"
+def _not_allowed(tree: Tree, path: tuple[str, ...], of_key: bool, context: dict[str, Any]) -> str:
+    if of_key:
+        return f"the key {path[-1]!r} is not allowed; allowed: {context['allowed']}"
+    number = _number(tree, path) if context["text"] else None
+    hint = f'; it was read as a number or date, quote it ("{number}")' if number else ""
+    return f"{shown(tree, path)} is not allowed; allowed: {context['allowed']}{hint}"
+
+
+def _number(tree: Tree, path: tuple[str, ...]) -> str | None:
+    """The first number or date in a value, as it was written."""
+    value = _at(tree.values, path)
+    if isinstance(value, list):
+        found = (_number(tree, (*path, str(i))) for i in range(len(value)))
+        return next((text for text in found if text), None)
+    return None if isinstance(value, str | bool | dict | None) else tree.place(*path).text
 
 
 def known_keys(schema: type[BaseModel], path: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from omi.profile.model import SetupFile
-from omi.profile.tree import Table
+from omi.profile.tree import Tree
 from omi.support.version import EDGE, version_key
 
 
@@ -17,7 +17,7 @@ class Branch:
 
     base: str
     """`base/1`."""
-    table: Table
+    tree: Tree
     release: str | None = None
     """As last detected."""
     end_of_life: date | None = None
@@ -29,13 +29,13 @@ class Layers:
     """Everything builds of one profile are made of; every file behind it was read and checked."""
 
     profile: str
-    target: Table
+    target: Tree
     """The target profile without `builds` and `discover`."""
-    bases: Mapping[str, Table]
+    bases: Mapping[str, Tree]
     """By name: `base/1`."""
     branches: Mapping[str, Branch]
     """By version: `3.23`."""
-    archs: Mapping[str, Table]
+    archs: Mapping[str, Tree]
     setup_files: Mapping[str, SetupFile]
     """By path relative to the folder of profiles."""
     keys: Mapping[str, str]
@@ -47,4 +47,4 @@ class Layers:
         if known is not None:
             return known
         newest = self.branches[max(self.branches.keys() - {EDGE}, key=version_key, default=EDGE)]
-        return Branch(newest.base, Table({}, newest.table.source))
+        return Branch(newest.base, Tree({}, {(): newest.tree.place()}))

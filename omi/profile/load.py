@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from omi.profile.check import check, nearest
 from omi.profile.layers import Branch, Layers
+from omi.profile.merge import removes
 from omi.profile.model import SetupFile, Target
 from omi.profile.resolve import resolve
-from omi.profile.schema import CommonKeys, Discover, TargetFile, VersionFile
+from omi.profile.schema import CommonKeys, Discover, TargetFile, VersionFile, VersionKeys
 from omi.profile.signing import read_public_key
-from omi.profile.tree import Leaf, Node, Source, Table, read_tree
+from omi.profile.tree import Place, Tree, read_tree
 from omi.support.errors import ProfileError
 from omi.support.version import version_key
 
@@ -44,12 +45,10 @@ def load_profile(name: str, root: Path = Path("profiles")) -> Profile:
     target = _read_target(name, root)
     values = check(target, TargetFile)
     files = _Files(root)
-    builds, rest = target.get("builds"), files.taken(target.without("builds", "discover"))
-    entries = builds.entries if isinstance(builds, Table) else {}
-    inline = {key: files.taken(node) for key, node in sorted(entries.items()) if isinstance(node, Table)}
-    layers = _read_layers(name, rest, root, files)
-    if not isinstance(builds, Table) and values.discover is None:
-        raise target.source.error("builds", "is missing; name the builds here, or add `discover: {}`")
+    layers = _read_layers(name, files.taken(target.without("builds", "discover")), root, files)
+    inline = {key: files.taken(target.below("builds", key)) for key in sorted(target.entries("builds"))}
+    if not isinstance(target.values.get("builds"), dict) and values.discover is None:
+        raise target.place().error("builds", "is missing; name the builds here, or add `discover: {}`")
     found = tuple(resolve(layers, key, entry) for key, entry in inline.items())
     _check_distinct(found, inline)
     return Profile(name, found, values.discover, layers)
@@ -61,7 +60,7 @@ def _as_shown(root: Path) -> Path:
     return root.relative_to(here) if root.is_absolute() and root.is_relative_to(here) else root
 
 
-def _read_target(name: str, root: Path) -> Table:
+def _read_target(name: str, root: Path) -> Tree:
     if not root.is_dir():
         raise ProfileError(f"{root}: no such folder; run this from the project's top")
     path = root / f"{name}.yaml"
@@ -70,20 +69,19 @@ def _read_target(name: str, root: Path) -> Table:
         there = ", ".join(known) or "none"
         raise ProfileError(f"{root}: there is no profile {name!r}{nearest(name, known)}; there are: {there}")
     tree = read_tree(path)
-    builds = tree.get("builds")
-    if isinstance(builds, Table):  # a build that is switched off is as good as absent
-        left = {key: node for key, node in builds.entries.items() if not (isinstance(node, Leaf) and node.removes)}
-        tree = replace(tree, entries={**tree.entries, "builds": replace(builds, entries=left)})
+    if isinstance(builds := tree.values.get("builds"), dict):  # a build that is switched off is as good as absent
+        left = {key: value for key, value in builds.items() if not removes(value)}
+        tree = replace(tree, values={**tree.values, "builds": left})
     return tree
 
 
-def _read_layers(name: str, target: Table, root: Path, files: _Files) -> Layers:
-    bases: dict[str, Table] = {}
+def _read_layers(name: str, target: Tree, root: Path, files: _Files) -> Layers:
+    bases: dict[str, Tree] = {}
     for path in _yaml(root / "base"):
         tree = read_tree(path)
         check(tree, CommonKeys)
         bases[f"base/{path.stem}"] = files.taken(tree)
-    archs: dict[str, Table] = {}
+    archs: dict[str, Tree] = {}
     for path in _yaml(root / "arch"):
         tree = read_tree(path)
         check(tree, CommonKeys)
@@ -97,19 +95,17 @@ def _read_layers(name: str, target: Table, root: Path, files: _Files) -> Layers:
     return Layers(name, target, bases, ordered, archs, files.setup, files.keys)
 
 
-def _read_branch(path: Path, bases: dict[str, Table], files: _Files) -> tuple[str, Branch]:
+def _read_branch(path: Path, bases: dict[str, Tree], files: _Files) -> tuple[str, Branch]:
     if not _VERSION.fullmatch(path.stem):
         raise ProfileError(f"{path}: is not named after a version: 3.23.yaml, or edge.yaml")
     tree = read_tree(path)
     values = check(tree, VersionFile)
     if values.base not in bases:
-        source = (tree.get("base") or tree).source
-        raise source.error("base", f"there is no {values.base}; there are: {', '.join(bases)}")
-    release = tree.get("release")
-    if values.release and release and not values.release.startswith(path.stem + "."):
-        raise release.source.error("release", f"{values.release} is no release of {path.stem}")
-    table = files.taken(tree.without("base", "release", "end_of_life"))
-    return path.stem, Branch(values.base, table, values.release, values.end_of_life)
+        raise tree.place("base").error("base", f"there is no {values.base}; there are: {', '.join(bases)}")
+    if values.release and not values.release.startswith(path.stem + "."):
+        raise tree.place("release").error("release", f"{values.release} is no release of {path.stem}")
+    rest = files.taken(tree.without(*VersionKeys.model_fields))
+    return path.stem, Branch(values.base, rest, values.release, values.end_of_life)
 
 
 def _yaml(folder: Path) -> Iterator[Path]:
@@ -131,13 +127,13 @@ def image_names(build: Target) -> _ImageNames:
     return _ImageNames(build.prefix, build.version, build.release, build.arch, build.suffix)
 
 
-def _check_distinct(builds: tuple[Target, ...], inline: dict[str, Table]) -> None:
+def _check_distinct(builds: tuple[Target, ...], inline: dict[str, Tree]) -> None:
     seen: dict[_ImageNames, Target] = {}
     for build in builds:
         first = seen.setdefault(image_names(build), build)
         if first is not build:
             problem = f"makes the same OMI names as builds.{first.name}; give one of them a prefix or suffix of its own"
-            raise inline[build.name].source.error(f"builds.{build.name}", problem)
+            raise inline[build.name].place().error(f"builds.{build.name}", problem)
 
 
 class _Files:
@@ -148,44 +144,43 @@ class _Files:
         self.setup: dict[str, SetupFile] = {}
         self.keys: dict[str, str] = {}
 
-    def taken(self, table: Table) -> Table:
+    def taken(self, layer: Tree) -> Tree:
         """The layer with its paths made relative to the root, after its files were read."""
-        entries = dict(table.entries)
-        if isinstance(keys := table.get("keys"), Table):
-            for name, node in keys.entries.items():
-                if isinstance(node, Leaf) and node.value is True:
-                    self.keys[name] = self._key(name, node.source)
-        if script := entries.get("setup_script"):
-            entries["setup_script"] = self._anchored(script, "setup_script")
+        for name, value in layer.entries("keys").items():
+            if value is True:
+                self.keys[name] = self._key(name, layer.place("keys", name))
+        values = dict(layer.values)
+        if "setup_script" in values:
+            values["setup_script"] = self._anchored(layer, "setup_script")
         for key in ("setup_copy", "tests"):
-            if isinstance(named := entries.get(key), Table):
-                anchored = {name: self._anchored(node, f"{key}.{name}") for name, node in named.entries.items()}
-                entries[key] = replace(named, entries=anchored)
-        return replace(table, entries=entries)
+            if isinstance(values.get(key), dict):
+                values[key] = {name: self._anchored(layer, key, name) for name in layer.entries(key)}
+        return replace(layer, values=values)
 
-    def _anchored(self, node: Node, path: str) -> Node:
-        if not isinstance(node, Leaf) or not isinstance(node.value, str):
-            return node
-        folder = Path(node.source.file).parent
-        file = folder / node.value
+    def _anchored(self, layer: Tree, *path: str) -> Any:
+        value, place, shown = layer.entries(*path[:-1])[path[-1]], layer.place(*path), ".".join(path)
+        if not isinstance(value, str):
+            return value
+        folder = Path(place.file).parent
+        file = folder / value
         if not file.resolve().is_relative_to(folder.resolve()):
-            raise node.source.error(path, f"{node.value} leads out of {folder}")
+            raise place.error(shown, f"{value} leads out of {folder}")
         if not file.is_file():
-            raise node.source.error(path, f"{file} is {'not a file' if file.exists() else 'not there'}")
+            raise place.error(shown, f"{file} is {'not a file' if file.exists() else 'not there'}")
         try:
             content = file.read_bytes()
         except OSError as error:
-            raise node.source.error(path, f"{file} cannot be read: {error.strerror}") from error
+            raise place.error(shown, f"{file} cannot be read: {error.strerror}") from error
         relative = file.relative_to(self.root).as_posix()
         executable = bool(file.stat().st_mode & 0o100)
         self.setup[relative] = SetupFile(sha256=hashlib.sha256(content).hexdigest(), executable=executable)
-        return replace(node, value=relative)
+        return relative
 
-    def _key(self, name: str, source: Source) -> str:
+    def _key(self, name: str, place: Place) -> str:
         file = self.root / "keys" / name
         try:
             return read_public_key(file)
         except OSError as error:
-            raise source.error(f"keys.{name}", f"{file} cannot be read: {error.strerror}") from error
+            raise place.error(f"keys.{name}", f"{file} cannot be read: {error.strerror}") from error
         except ValueError as error:
-            raise source.error(f"keys.{name}", f"{file} {error}") from error
+            raise place.error(f"keys.{name}", f"{file} {error}") from error

@@ -1,42 +1,39 @@
 """How layers become one: later wins, maps merge by key, null or false takes an entry away.
 
-Removed entries stay in the tree as null or false until it is read (omi.profile.resolve), and a map over something that
-was taken away is marked fresh, so that merging is associative: layers may be merged in any grouping.
+Removed entries stay as null or false until all layers are merged, so that nothing of a map shows through that a layer
+between took away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from functools import reduce
+from collections.abc import Mapping
+from typing import Any
 
-from omi.profile.tree import Leaf, Node, Table
-
-
-def merge(below: Node, above: Node) -> Node:
-    """`above` over `below`."""
-    if not isinstance(above, Table):
-        return above
-    if not isinstance(below, Table):
-        return replace(above, fresh=True)
-    if above.fresh:
-        return above
-    entries = dict(below.entries)
-    for key, node in above.entries.items():
-        entries[key] = merge(entries[key], node) if key in entries else node
-    return Table(entries, above.source, below.fresh)
+from omi.profile.tree import Tree
 
 
-def merge_tables(layers: Iterable[Table]) -> Table:
-    """All layers, the lowest first; there is at least one."""
-
-    def over(below: Table, above: Table) -> Table:
-        merged = merge(below, above)
-        return merged if isinstance(merged, Table) else above
-
-    return reduce(over, layers)
+def merge(*layers: Tree) -> Tree:
+    """All layers, the lowest first."""
+    below, *others = layers
+    for above in others:
+        below = Tree(_over(below.values, above.values), {**below.places, **above.places})
+    return below
 
 
-def kept(table: Table) -> dict[str, Node]:
-    """The entries that were not taken away, sorted by key."""
-    return {key: node for key, node in sorted(table.entries.items()) if not (isinstance(node, Leaf) and node.removes)}
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def removes(value: object) -> bool:
+    """Whether it takes an entry away."""
+    return value is None or value is False
+
+
+def kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that were not taken away, sorted by key; a map in it that is left empty goes as well."""
+    left = {key: kept(value) if isinstance(value, dict) else value for key, value in sorted(values.items())}
+    return {key: value for key, value in left.items() if not removes(value) and value != {}}

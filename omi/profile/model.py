@@ -81,6 +81,10 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """What a profile writes as a map of switches, without those that are off."""
 
 
+def _number(revision: object) -> object:
+    return int(revision.removeprefix("r")) if isinstance(revision, str) and revision[1:].isdigit() else revision
+
+
 class Access(_Model):
     """Who may launch an image besides its owner."""
 
@@ -161,7 +165,7 @@ class Target(_Model):
     """The architecture."""
     release: Annotated[str | None, Key("3.23.5", Release, decides=False, of_build=True)] = None
     """A point release to stay at."""
-    revision: Annotated[int | None, Key("r2", Revision, decides=False, of_build=True)] = None
+    revision: Annotated[int | None, BeforeValidator(_number), Key("r2", Revision, decides=False, of_build=True)] = None
     """A revision to stay at."""
     end_of_life: date | None = None
     """The branch's, as last detected."""

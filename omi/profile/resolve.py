@@ -7,9 +7,9 @@ from typing import Any
 
 from omi.profile.forms import COMMENTED, OMI_CHARACTERS
 from omi.profile.layers import Layers
-from omi.profile.merge import kept, merge_tables
-from omi.profile.model import Firmware, Runlevel, SetupFile, Target, profile_keys
-from omi.profile.tree import Leaf, Node, Source, Table
+from omi.profile.merge import kept, merge, removes
+from omi.profile.model import Firmware, Runlevel, SetupFile, Target
+from omi.profile.tree import Tree
 from omi.support.version import EDGE, version_key, version_of
 
 OMI_NAME = re.compile(rf"[{OMI_CHARACTERS}]{{3,128}}")
@@ -25,150 +25,115 @@ TIME_SERVICES = ("ntpd", "chronyd")
 """Those that `ntp_servers` are written for: busybox's and chrony's."""
 
 
-def resolve(layers: Layers, name: str, entry: Table, *, discovered: bool = False) -> Target:
+def resolve(layers: Layers, name: str, entry: Tree, *, discovered: bool = False) -> Target:
     """The build `name`, whose own keys are `entry`; raises ProfileError naming the file that holds the wrong value.
 
     A discovered build may be of a version that has no core profile yet.
     """
-    own = merge_tables([layers.target, entry])
-    version = _version(layers, name, own, entry.source)
+    own = merge(layers.target, entry)
+    version = _version(layers, name, own, entry)
     if version not in layers.branches and not discovered:
-        source = (own.get("version") or entry).source
         known = ", ".join(layers.branches)
-        raise source.error(f"builds.{name}.version", f"{version} has no profile in version/; there are: {known}")
-    arch = _text(own, "arch") or "x86_64"
-    branch = layers.branch(version)
-    merged = merge_tables([layers.bases[branch.base], branch.table, layers.archs[arch], own])
-    values = {key: _held(merged.get(key)) for key, _, _ in profile_keys() if key in merged.entries} | {
+        problem = f"{version} has no profile in version/; there are: {known}"
+        raise own.place("version").error(f"builds.{name}.version", problem)
+    branch, arch = layers.branch(version), layers.archs[own.values.get("arch") or "x86_64"]
+    merged = merge(layers.bases[branch.base], branch.tree, arch, layers.target, entry)
+    values = {key: kept(value) if isinstance(value, dict) else value for key, value in merged.values.items()}
+    values |= {
+        "profile": layers.profile,
+        "name": name,
         "release": _release(own, version),
-        "revision": _revision(own),
+        "end_of_life": branch.end_of_life,
+        "recorded_release": branch.release,
         "repos": _repos(merged, version),
-        "keys": {key: layers.keys[key] for key in _kept(merged, "keys")},
+        "keys": {key: layers.keys[key] for key in kept(merged.entries("keys"))},
         "setup_files": _setup_files(merged, layers),
     }
-    build = Target(
-        profile=layers.profile,
-        name=name,
-        end_of_life=branch.end_of_life,
-        recorded_release=branch.release,
-        **{key: value for key, value in values.items() if value is not None},
-    )
+    build = Target.model_validate({key: value for key, value in values.items() if value is not None})
     _check_release(build, own)
-    _check_name(build, merged, entry.source)
-    _check_packages(build, merged, entry.source)
+    _check_name(build, merged)
+    _check_packages(build, merged)
     _check_services(build, merged)
     return build
 
 
-def _version(layers: Layers, name: str, own: Table, source: Source) -> str:
-    node = own.get("version")
-    if not isinstance(node, Leaf) or node.value is None:
+def _version(layers: Layers, name: str, own: Tree, entry: Tree) -> str:
+    version = own.values.get("version")
+    if version is None:
         known = ", ".join(layers.branches)
-        raise source.error(f"builds.{name}.version", f"is missing; name a branch: one of {known}")
-    return str(node.value)
+        raise entry.place().error(f"builds.{name}.version", f"is missing; name a branch: one of {known}")
+    return str(version)
 
 
-def _held(node: Node | None) -> Any:
-    """A value in plain form, without what was taken away; a map in a map that is empty then goes as well."""
-    if isinstance(node, Table):
-        return {name: held for name, each in kept(node).items() if (held := _held(each)) != {}}
-    return node.value if isinstance(node, Leaf) else None
-
-
-def _text(table: Table, key: str) -> Any:
-    node = table.get(key)
-    return node.value if isinstance(node, Leaf) else None
-
-
-def _kept(table: Table, *path: str) -> dict[str, Node]:
-    node = table.get(*path)
-    return kept(node) if isinstance(node, Table) else {}
-
-
-def _value(node: Node) -> bool | str:
-    return node.value if isinstance(node, Leaf) and isinstance(node.value, bool | str) else True
-
-
-def _release(own: Table, version: str) -> str | None:
+def _release(own: Tree, version: str) -> Any:
     """A day of edge becomes the name that an image built on that day has."""
-    text = _text(own, "release")
-    return f"{EDGE}-{text}" if version == EDGE and text is not None and text.isdigit() else text
+    release = own.values.get("release")
+    return f"{EDGE}-{release}" if version == EDGE and str(release).isdigit() else release
 
 
-def _revision(own: Table) -> int | None:
-    text = _text(own, "revision")
-    return int(text.removeprefix("r")) if text is not None else None
-
-
-def _repos(merged: Table, version: str) -> dict[str, bool | str]:
-    branch = version if version == "edge" else f"v{version}"
+def _repos(merged: Tree, version: str) -> dict[str, bool | str]:
+    branch = version if version == EDGE else f"v{version}"
     repos: dict[str, bool | str] = {}
-    for url, node in _kept(merged, "repos").items():
-        value = _value(node)
+    for url, value in kept(merged.entries("repos")).items():
         whole = url.replace("{branch}", branch).replace("{version}", version)
         if set("{}") & set(whole):
-            raise node.source.error(f"repos.{url}", "only {branch} and {version} can be filled in")
+            raise merged.place("repos", url).error(f"repos.{url}", "only {branch} and {version} can be filled in")
         repos[whole] = False if value == COMMENTED else value
     return repos
 
 
-def _setup_files(merged: Table, layers: Layers) -> dict[str, SetupFile]:
-    copies, tests = _kept(merged, "setup_copy"), _kept(merged, "tests")
+def _setup_files(merged: Tree, layers: Layers) -> dict[str, SetupFile]:
+    copies, tests = kept(merged.entries("setup_copy")), kept(merged.entries("tests"))
     for target in copies:
-        for inner, node in copies.items():
+        for inner in copies:
             if inner.startswith(target + "/"):
-                raise node.source.error(f"setup_copy.{inner}", f"lies below {target}, which is a file")
-    script = _text(merged, "setup_script")
-    named = {str(_value(node)) for node in (*copies.values(), *tests.values())} | ({script} if script else set())
+                place = merged.place("setup_copy", inner)
+                raise place.error(f"setup_copy.{inner}", f"lies below {target}, which is a file")
+    named = {*copies.values(), *tests.values(), merged.values.get("setup_script")} - {None}
     return {path: layers.setup_files[path] for path in sorted(named)}
 
 
-def _check_release(build: Target, own: Table) -> None:
-    node = own.get("release")
-    if build.release is None or node is None:
-        return
-    if version_of(build.release) != build.version:
+def _check_release(build: Target, own: Tree) -> None:
+    if build.release is not None and version_of(build.release) != build.version:
         wanted = "a date, YYYYMMDD" if build.version == EDGE else f"one of {build.version}.N"
-        raise node.source.error("release", f"{build.release} is no release of {build.version} ({build.name}): {wanted}")
+        problem = f"{build.release} is no release of {build.version} ({build.name}): {wanted}"
+        raise own.place("release").error("release", problem)
 
 
-def _check_name(build: Target, merged: Table, source: Source) -> None:
+def _check_name(build: Target, merged: Tree) -> None:
     longest = build.release or (f"{EDGE}-20991231" if build.version == EDGE else f"{build.version}.99_rc9")
     name = build.image_name(longest, _LONGEST_REVISION if build.revision is None else build.revision)
     if OMI_NAME.fullmatch(name):
         return
     key = "suffix" if len(build.suffix) > len(build.prefix) else "prefix"
-    node = merged.get(key)
-    where = node.source if node else source
     problem = (
         f"makes OMI names like {name!r}, {len(name)} characters; OUTSCALE allows 3 to 128 of A-Z a-z 0-9 _ ( ) / . -"
     )
-    raise where.error(key, problem + " and space")
+    raise merged.place(key).error(key, problem + " and space")
 
 
-def _check_packages(build: Target, merged: Table, source: Source) -> None:
+def _check_packages(build: Target, merged: Tree) -> None:
     tags = sorted({value for value in build.repos.values() if isinstance(value, str)})
-    for name, node in _kept(merged, "packages").items():
-        tag = _value(node)
+    for name, tag in build.packages.items():
         if isinstance(tag, str) and tag not in tags:
             there = f"there are: {', '.join(tags)}" if tags else "no repo has a tag"
-            raise node.source.error(f"packages.{name}", f"the tag {tag!r} belongs to no repo; {there}")
+            raise merged.place("packages", name).error(
+                f"packages.{name}", f"the tag {tag!r} belongs to no repo; {there}"
+            )
     for name in essential_packages(build):
-        taken = merged.get("packages", name)
-        if isinstance(taken, Leaf) and taken.removes:
+        if removes(merged.entries("packages").get(name, True)):
             problem = (
                 "can't be taken away: the image needs it "
                 "(it follows from kernel_flavor, firmware, privileges or bootstrap)"
             )
-            raise taken.source.error(f"packages.{name}", problem)
+            raise merged.place("packages", name).error(f"packages.{name}", problem)
     for key, left in (("repos", any(value is True for value in build.repos.values())), ("keys", bool(build.keys))):
         if not left:
-            raise source.error(
-                f"builds.{build.name}", f"nothing is left in {key}; the build needs at least one untagged"
-            )
+            problem = f"nothing is left in {key}; the build needs at least one untagged"
+            raise merged.place().error(f"builds.{build.name}", problem)
 
 
-def _check_services(build: Target, merged: Table) -> None:
+def _check_services(build: Target, merged: Tree) -> None:
     """Settings that a service puts into effect are of no use without it."""
     wanted = {
         "sysctl": (build.sysctl, ("sysctl",), "add it to services.boot"),
@@ -177,8 +142,8 @@ def _check_services(build: Target, merged: Table) -> None:
     named = {service for level in build.services.values() for service in level}
     for key, (settings, services, cure) in wanted.items():
         if settings and not named.intersection(services):
-            source = (merged.get(key) or merged).source
-            raise source.error(key, f"is put into effect by the service {' or '.join(services)}, which is gone; {cure}")
+            problem = f"is put into effect by the service {' or '.join(services)}, which is gone; {cure}"
+            raise merged.place(key).error(key, problem)
 
 
 def essential_packages(build: Target) -> tuple[str, ...]:

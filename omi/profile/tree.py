@@ -1,4 +1,4 @@
-"""A profile file's YAML as a tree in which every value knows its file and line.
+"""A profile file's YAML as plain values, with a table of where each was written.
 
 Read stricter than YAML 1.1: what a person can mistake (`3.20`, `no`, an empty value, a key given twice, an alias) is
 refused with a hint instead of being guessed at.
@@ -7,7 +7,7 @@ refused with a hint instead of being guessed at.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -25,11 +25,12 @@ Scalar = str | int | float | bool | date | None
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a value was written; `file` is the path as it is shown to people."""
+class Place:
+    """Where a value was written; `file` is the path as it is shown to people, `text` a scalar as written."""
 
     file: str
     line: int
+    text: str = ""
 
     def error(self, path: str, problem: str) -> ProfileError:
         """The error for the value at the key path `path`."""
@@ -37,75 +38,35 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Leaf:
-    """A scalar, with its text as written."""
+class Tree:
+    """A map of plain values; `places` has one for each key path in it, and one for the whole."""
 
-    value: Scalar
-    text: str
-    source: Source
+    values: Mapping[str, Any]
+    places: Mapping[tuple[str, ...], Place]
 
-    @property
-    def removes(self) -> bool:
-        """Whether it takes an entry away."""
-        return self.value is None or self.value is False
-
-
-@dataclass(frozen=True)
-class Items:
-    """A list."""
-
-    values: tuple[Node, ...]
-    source: Source
-
-
-@dataclass(frozen=True)
-class Table:
-    """A map; `fresh` means that it starts anew: nothing of the layers below shows through."""
-
-    entries: Mapping[str, Node]
-    source: Source
-    fresh: bool = False
-
-    def get(self, *path: str) -> Node | None:
-        """What is at a key path, or None."""
-        node: Node | None = self
+    def entries(self, *path: str) -> Mapping[str, Any]:
+        """The map at a key path; an empty one where there is none."""
+        value: Any = self.values
         for key in path:
-            node = node.entries.get(key) if isinstance(node, Table) else None
-        return node
+            value = value.get(key) if isinstance(value, dict) else None
+        return value if isinstance(value, dict) else {}
 
-    def without(self, *keys: str) -> Table:
+    def place(self, *path: str) -> Place:
+        """Where the value at a key path was written, or the map that would hold it."""
+        return self.places.get(path) or self.place(*path[:-1])
+
+    def without(self, *keys: str) -> Tree:
         """The same without some keys."""
-        return Table({key: node for key, node in self.entries.items() if key not in keys}, self.source, self.fresh)
+        return Tree({key: value for key, value in self.values.items() if key not in keys}, self.places)
+
+    def below(self, *path: str) -> Tree:
+        """The map at a key path as a tree of its own."""
+        depth = len(path)
+        places = {key[depth:]: place for key, place in self.places.items() if key[:depth] == path}
+        return Tree(self.entries(*path), places)
 
 
-Node = Leaf | Items | Table
-
-
-def plain(node: Node) -> Any:
-    """The bare values of a tree."""
-    match node:
-        case Leaf():
-            return node.value
-        case Items():
-            return [plain(value) for value in node.values]
-        case Table():
-            return {key: plain(value) for key, value in node.entries.items()}
-
-
-def leaves(node: Node) -> Iterator[Leaf]:
-    """Every scalar of a tree, in the order in which they are written."""
-    match node:
-        case Leaf():
-            yield node
-        case Items():
-            for value in node.values:
-                yield from leaves(value)
-        case Table():
-            for value in node.entries.values():
-                yield from leaves(value)
-
-
-def read_tree(path: Path) -> Table:
+def read_tree(path: Path) -> Tree:
     """The map in one YAML file; raises ProfileError with file and line for whatever is not clear in it."""
     try:
         return parse_tree(path.read_text(encoding="utf-8"), str(path))
@@ -115,7 +76,7 @@ def read_tree(path: Path) -> Table:
         raise ProfileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
 
 
-def parse_tree(text: str, file: str) -> Table:
+def parse_tree(text: str, file: str) -> Tree:
     """The map in a YAML text; `file` is what errors call it."""
     try:
         node = compose(text, _LONGEST, aliases=False)
@@ -123,11 +84,12 @@ def parse_tree(text: str, file: str) -> Table:
         where = f"{file}:{error.line}" if error.line else file
         raise ProfileError(f"{where}: {error.problem}") from error
     if node is None:
-        return Table({}, Source(file, 1))
-    tree = _convert(node, file, _line(node), "")
-    if not isinstance(tree, Table):
-        raise ProfileError(f"{file}:{tree.source.line}: must hold a map of keys to values")
-    return tree
+        return Tree({}, {(): Place(file, 1)})
+    reader = _Reader(file)
+    values = reader.convert(node, _line(node), ())
+    if not isinstance(values, dict):
+        raise ProfileError(f"{file}:{_line(node)}: must hold a map of keys to values")
+    return Tree(values, reader.places)
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -141,28 +103,31 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _convert(node: yaml.Node, file: str, line: int, path: str) -> Node:
-    source = Source(file, line)
-    if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
-        return _table(node, source, path)
-    if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
-        return Items(tuple(_convert(value, file, _line(value), path) for value in node.value), source)
-    if isinstance(node, yaml.ScalarNode):
-        return Leaf(_scalar(node, source, path), node.value, source)
-    raise source.error(path or "the whole file", f"the tag {node.tag!r} is not understood here")
+class _Reader:
+    """Turns the nodes of one file into plain values and notes where they were."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.places: dict[tuple[str, ...], Place] = {}
+
+    def convert(self, node: yaml.Node, line: int, path: tuple[str, ...]) -> Any:
+        place = Place(self.file, line, node.value if isinstance(node, yaml.ScalarNode) else "")
+        self.places[path] = place
+        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+            return dict(self._entry(key, value, path) for key, value in node.value)
+        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+            return [self.convert(each, _line(each), (*path, str(i))) for i, each in enumerate(node.value)]
+        shown = ".".join(path)
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node, place, shown)
+        raise place.error(shown or "the whole file", f"the tag {node.tag!r} is not understood here")
+
+    def _entry(self, key: yaml.Node, value: yaml.Node, path: tuple[str, ...]) -> tuple[str, Any]:
+        name = _key(key, Place(self.file, _line(key)), ".".join(path))
+        return name, self.convert(value, _line(key), (*path, name))
 
 
-def _table(node: yaml.MappingNode, source: Source, path: str) -> Table:
-    entries: dict[str, Node] = {}
-    for key_node, value_node in node.value:
-        where = Source(source.file, _line(key_node))
-        key = _key(key_node, where, path)
-        inner = f"{path}.{key}" if path else key
-        entries[key] = _convert(value_node, source.file, where.line, inner)
-    return Table(entries, source)
-
-
-def _key(node: yaml.Node, where: Source, path: str) -> str:
+def _key(node: yaml.Node, where: Place, path: str) -> str:
     if isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "str":
         return str(node.value)
     if isinstance(node, yaml.ScalarNode) and node.tag != _TAG + "merge":
@@ -177,14 +142,14 @@ def _float(text: str) -> float | str:
         return text
 
 
-def _scalar(node: yaml.ScalarNode, source: Source, path: str) -> Scalar:
+def _scalar(node: yaml.ScalarNode, place: Place, path: str) -> Scalar:
     text = str(node.value)
     kind = node.tag.removeprefix(_TAG)
     if node.style or kind in ("str", "value"):
         return text
     match kind:
         case "null" | "bool":
-            return _word(text, source, path)
+            return _word(text, place, path)
         case "int":
             return int(text) if _INT.fullmatch(text) else text
         case "float":
@@ -192,17 +157,17 @@ def _scalar(node: yaml.ScalarNode, source: Source, path: str) -> Scalar:
         case "timestamp":
             return _date(text)
         case "merge":
-            raise source.error(path, "merge keys (<<) are not understood here; say it once in a lower layer")
+            raise place.error(path, "merge keys (<<) are not understood here; say it once in a lower layer")
         case _:
-            raise source.error(path, f"the tag {node.tag!r} is not understood here")
+            raise place.error(path, f"the tag {node.tag!r} is not understood here")
 
 
-def _word(text: str, source: Source, path: str) -> bool | None:
+def _word(text: str, place: Place, path: str) -> bool | None:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if not text:
-        raise source.error(path, "has no value; write null to take it away, or {} for an empty map")
-    raise source.error(path, f'{text} may be read as true or false; write true or false, or quote it ("{text}")')
+        raise place.error(path, "has no value; write null to take it away, or {} for an empty map")
+    raise place.error(path, f'{text} may be read as true or false; write true or false, or quote it ("{text}")')
 
 
 def _date(text: str) -> date | str:

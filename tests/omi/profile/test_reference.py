@@ -14,7 +14,7 @@ from omi.profile import load_profile
 from omi.profile.model import AccessKeys, Layer
 from omi.profile.reference import editor_schema, renew, renewed
 from omi.profile.schema import Discover, TargetFile, VersionFile
-from omi.profile.tree import parse_tree, plain
+from omi.profile.tree import parse_tree
 from tests.omi.conftest import TOP
 
 README = TOP / "profiles" / "README.md"
@@ -45,7 +45,7 @@ def test_every_example_is_allowed(schema: type[Layer]) -> None:
     required = {key: (field.examples or [None])[0] for key, field in schema.model_fields.items() if field.is_required()}
     for key, field in schema.model_fields.items():
         for example in field.examples or []:
-            values = plain(parse_tree(f"{key}: {example}\n", "example"))
+            values = parse_tree(f"{key}: {example}\n", "example").values
             assert schema.model_validate({**required, **values}), f"{schema.__name__}.{key}"
 
 
