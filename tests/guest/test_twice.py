@@ -54,11 +54,8 @@ class Made:
 def may_differ() -> tuple[set[str], set[str]]:
     """Files, and fields of the superblock."""
     page = (GUEST.parent / "docs/image-files.md").read_text().partition("## Two builds of the same")[2]
-    places = re.findall(r"^\| (.*?) \|", page, re.MULTILINE)
-    return (
-        {place.strip("`/") for place in places if place.startswith("`/")},
-        {place.removeprefix("ext4: ").strip("`") for place in places if place.startswith("ext4: `")},
-    )
+    files, fields = (set(re.findall(rf"^\| {kind}: `/?(.*?)` \|", page, re.MULTILINE)) for kind in ("file", "ext4"))
+    return files, fields
 
 
 def look(root: Path) -> dict[str, Seen]:
