@@ -9,6 +9,7 @@ from omi.config.regions import Region
 from omi.config.settings import Adoption, Settings
 from omi.plan import Action, Plan, PlannedImage, Step
 from omi.plan.input import Digest
+from omi.plan.reasons import Because
 from omi.plan.survey import Survey
 from omi.profile.model import Target
 from omi.state.account import AccountImage
@@ -95,5 +96,5 @@ def as_adoptions(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
 
 def _adoption(step: Step, image: LedgerImage) -> Step:
     """As it is found: what is to change of it is for the next update."""
-    reason = f"{image.record.omi} is named in `adopt`: {step.reason}"
-    return replace(step, image=image, action=Action.ADOPT, reason=reason, changes=())
+    why = Because.NAMED_IN_ADOPT(omi=image.record.omi, then=step.why)
+    return replace(step, image=image, action=Action.ADOPT, why=why, changes=())

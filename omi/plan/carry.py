@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from omi.plan.model import Action, Plan, PlannedImage, Step
+from omi.plan.reasons import Because
 from omi.profile.model import Target
 from omi.state.image import CloudAccess
 from omi.state.ledger import LedgerImage
@@ -56,10 +57,9 @@ def _carried(
     source, build = sources.get(step.build), own.get(step.build)
     if source is None or build is None:
         return step
-    there = f"revision r{source.revision}"
-    reason = step.reason.replace(f", pinned to {there}", f", as in {home.region}")
+    why = step.why.replacing(Because.CURRENT_PINNED_REVISION, Because.CURRENT_AS_IN(region=home.region))
     if not isinstance(step.image, PlannedImage):
-        return replace(step, reason=reason)
+        return replace(step, why=why)
     pins = {"release": build.release, "revision": build.revision}
     image = replace(
         step.image,
@@ -68,5 +68,5 @@ def _carried(
         copy_from=home,
     )
     if step.action in (Action.BUILD, Action.REBUILD):
-        reason = f"{there} of {home.region} is copied to {region}"
-    return replace(step, image=image, reason=reason)
+        why = Because.COPIED(revision=source.revision, home=home.region, region=region)
+    return replace(step, image=image, why=why)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from omi.plan.model import Action, PlannedImage, Step
+from omi.plan.reasons import Because, Reason
 from omi.state.ledger import LedgerImage
 
 
-def holding(digest: str | None, wanted: str) -> str:
+def holding(digest: str | None, wanted: str) -> Reason:
     """Compare what an external OMI holds, by its tag, with what is wanted."""
     if digest is None:
-        return "its tags don't name its content"
-    return "it holds this very content" if digest == wanted else f"it holds other content ({digest})"
+        return Because.HOLDS_UNKNOWN()
+    return Because.HOLDS_SAME() if digest == wanted else Because.HOLDS_OTHER(digest=digest)
 
 
 def differing(steps: Sequence[Step]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from omi.config.settings import Retention
 from omi.plan.model import Action, ChangeKind, PlannedImage, Step
+from omi.plan.reasons import Because
 from omi.profile.resolve import OMI_NAME
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.withdrawal import Stage
@@ -62,14 +63,15 @@ def replaced_first(
     if not first:
         return tuple(steps)
     held = {image.name: image for image in ledger.images}
-    reason = f"waits until {', '.join(first)} {'has a verified image' if len(first) == 1 else 'have verified images'}"
+    awaits = Because.AWAITS_IMAGE if len(first) == 1 else Because.AWAITS_IMAGES
 
     def waits(step: Step) -> bool:
         removed = _goes(step) and step.level != "gone" and _build_of(step.image) not in live
         return removed and not _allowed(step, retention)
 
     return tuple(
-        Step(held[step.name], Action.KEEP, f"{reason}: {step.reason}") if waits(step) else step for step in steps
+        Step(held[step.name], Action.KEEP, awaits(builds=tuple(first), then=step.why)) if waits(step) else step
+        for step in steps
     )
 
 
@@ -131,7 +133,7 @@ def too_many(going: int, retention: Retention, images: int, least: int = _HALF_F
 
 
 def _waits(step: Step, image: LedgerImage) -> Step:
-    return Step(image, Action.KEEP, f"waits, since too many would go at once: {step.reason}")
+    return Step(image, Action.KEEP, Because.TOO_MANY(then=step.why))
 
 
 def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]:

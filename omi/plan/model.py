@@ -9,6 +9,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from omi.plan.memory import Memory
+from omi.plan.reasons import Reason
 from omi.profile.model import Target
 from omi.state.account import AccountImage
 from omi.state.image import BuildVm, CloudAccess, ImageSpec, Recipe
@@ -57,7 +58,12 @@ class Change:
     """One of them, with its reason and what it means."""
 
     kind: ChangeKind
-    reason: str
+    why: Reason
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+        return str(self.why)
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ class Step:
 
     image: PlannedImage | LedgerImage
     action: Action
-    reason: str
+    why: Reason
     level: str | None = None
     """Of a prune: end-of-life, release, edge, revision; `profile` or `region` if removed from the profile or with its
     Region from the config; `gone` from the account."""
@@ -127,6 +133,11 @@ class Step:
     """Whether the engine is to refuse its deletion, too."""
     unprotects: bool = False
     """Whether this update takes that protection off."""
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+        return str(self.why)
 
     @property
     def updates(self) -> bool:

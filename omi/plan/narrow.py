@@ -8,6 +8,7 @@ from dataclasses import replace
 from omi.config.one_off import OneOff
 from omi.plan.guard import check_only
 from omi.plan.model import Action, Plan, Step
+from omi.plan.reasons import Because
 from omi.state.ledger import LedgerImage
 
 _ACTIONS = {
@@ -27,12 +28,12 @@ def narrowed(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Plan
 
 def _steps(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Iterator[Step]:
     held = {(image.region, image.name): image for image in images}
-    about = f"the {one_off.action} of {', '.join(one_off.builds) or 'all builds'}"
+    builds = one_off.builds or "all builds"
+    why = Because.NOT_IN_ONE_OFF(action=one_off.action, builds=builds)
     for step in plan.steps:
         image = held.get((step.image.region or plan.regions[0], step.name))
         is_meant = step.action in _ACTIONS[one_off.action] and one_off.level in (None, step.level)
         if is_meant and (not one_off.builds or step.build in one_off.builds):
             yield step
         elif image is not None:
-            reason = f"not in this run, which is about {about}"
-            yield replace(step, image=image, action=Action.KEEP, reason=reason, level=None, changes=())
+            yield replace(step, image=image, action=Action.KEEP, why=why, level=None, changes=())

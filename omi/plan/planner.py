@@ -15,9 +15,10 @@ from omi.plan.keys import require_key
 from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
 from omi.plan.packages import countable
 from omi.plan.publishing import changes_of, share_of_new
-from omi.plan.retention import Verdict, verdicts
+from omi.plan.reasons import Because, Reason
+from omi.plan.retention import Prune, prunes
 from omi.plan.settle import Settler
-from omi.plan.stages import told, withdraw
+from omi.plan.stages import stage_reason, withdraw
 from omi.plan.wanted import Request, Wish, wish
 from omi.profile.model import Access, Target
 from omi.state.account import AccountView
@@ -111,18 +112,17 @@ class _Planner:
         """An image whose build the profile doesn't name, or of which nothing is wanted here, or not in this run."""
         given = self.given
         if not given.may_change(image.build):
-            return Step(image, Action.KEEP, f"not in this run, which is about {', '.join(sorted(given.only))}")
+            return Step(image, Action.KEEP, Because.NOT_IN_RUN(builds=tuple(sorted(given.only))))
         if given.is_missing(image):
             return self._without(image)
         day = given.last_day_of(image)
         past = day is not None and given.today > day
-        verdict = Verdict("profile", "removed from profile")
+        prune = Prune("profile", Because.REMOVED_FROM_PROFILE())
         if given.left is not None:
-            verdict = Verdict("region", f"Region {given.left} was removed from the stack's config")
+            prune = Prune("region", Because.REGION_REMOVED(region=given.left))
         if past:
-            words = f"{verdict.reason}; version {image.version} is past its end of life ({day})"
-            verdict = Verdict(verdict.level, words)
-        return self._withdrawn(image, image.spec.access, verdict.reason, "end of life" if past else "removed", verdict)
+            prune = prune.also(Because.PAST_END_OF_LIFE(version=image.version, day=day))
+        return self._withdrawn(image, image.spec.access, prune.why, "end of life" if past else "removed", prune)
 
     def _wanted_release(
         self, build: Target, last_day: date | None, has_images: bool
@@ -141,7 +141,7 @@ class _Planner:
     def _kept_or_pruned(
         self, build: Target, images: Sequence[LedgerImage], outcome: Wish, last_day: date | None
     ) -> Iterator[Step]:
-        found = verdicts(
+        found = prunes(
             images,
             self.given.retention,
             self.given.today,
@@ -152,19 +152,21 @@ class _Planner:
         newest = next((image for image in reversed(images) if self.given.is_proved(image)), None)
         for image in images:
             if image is outcome.current:
-                yield self._keep(image, build.access, outcome.reason)
+                yield self._keep(image, build.access, outcome.why)
                 continue
             # no level of a stack's config may take the newest, whatever it says; one that keeps none is asked for once
-            verdict = found.get(image.name) if image is not newest or self._keeps_none else None
-            reason, why = self._idle_reason(image, newest, last_day), self._why(image, newest, build, last_day)
-            yield self._withdrawn(image, build.access, reason, why, verdict)
+            prune = found.get(image.name) if image is not newest or self._keeps_none else None
+            why, cause = self._idle_reason(image, newest, last_day), self._cause(image, newest, build, last_day)
+            yield self._withdrawn(image, build.access, why, cause, prune)
 
     @property
     def _keeps_none(self) -> bool:
         level = self.given.retention.end_of_life
         return level is not None and level.keep == 0
 
-    def _why(self, image: LedgerImage, newest: LedgerImage | None, build: Target, last_day: date | None) -> Why | None:
+    def _cause(
+        self, image: LedgerImage, newest: LedgerImage | None, build: Target, last_day: date | None
+    ) -> Why | None:
         """What speaks against an image that isn't current."""
         day = self._support_of(build, last_day)(image)
         if day is not None and self.given.today > day:
@@ -172,45 +174,43 @@ class _Planner:
         return "superseded" if newest is not None and image.order < newest.order else None
 
     def _withdrawn(
-        self, image: LedgerImage, access: Access, reason: str, why: Why | None, verdict: Verdict | None
+        self, image: LedgerImage, access: Access, why: Reason, cause: Why | None, prune: Prune | None
     ) -> Step:
         """An image that isn't current: kept, in its stage, or pruned after the last.
 
-        `reason` is why it is kept where no verdict lets it go.
+        `why` it is kept where nothing lets it go; `cause` is what speaks against it.
         """
         spared = self._spared(image)
-        if verdict is not None:
-            reason = _spared_reason(verdict, spared) if spared else verdict.reason
+        if prune is not None:
+            why = _spared_reason(prune, spared) if spared else prune.why
         if image.record.adopted:
-            return self._keep(image, access, reason) if verdict is None or spared else _prune(image, verdict)
+            return self._keep(image, access, why) if prune is None or spared else _prune(image, prune)
         old, owner, stages = image.spec.withdrawal, image.record.account, self.given.retention.stages
-        stays = access if verdict is None or spared else Access()
+        stays = access if prune is None or spared else Access()
         shared = (old is not None and old.shared) or image.spec.access.launchers(owner) or stays.launchers(owner)
         days = stages.shared if shared else stages.private
-        due = verdict is not None and not self.given.is_protected(image)
-        progress = withdraw(old, why, due, bool(shared), days, self.given.today)
-        if verdict is not None and progress.over and not spared:
-            return _prune(image, verdict, f"; {told(old, days)}" if old else "")
+        due = prune is not None and not self.given.is_protected(image)
+        progress = withdraw(old, cause, due, bool(shared), days, self.given.today)
+        if prune is not None and progress.over and not spared:
+            return _prune(image, prune.also(stage_reason(old, days)) if old else prune)
         if progress.withdrawal is not None:
-            reason = f"{reason}; {told(progress.withdrawal, days)}"
-        return self._keep(image, access, reason, progress.withdrawal)
+            why = why.also(stage_reason(progress.withdrawal, days))
+        return self._keep(image, access, why, progress.withdrawal)
 
-    def _idle_reason(self, image: LedgerImage, newest: LedgerImage | None, last_day: date | None) -> str:
+    def _idle_reason(self, image: LedgerImage, newest: LedgerImage | None, last_day: date | None) -> Reason:
         if image is newest and last_day is not None and self.given.today > last_day:
-            return f"version {image.version} is past its end of life ({last_day}): no new images"
-        if image is newest:
-            return "the newest verified image of its build"
-        return "superseded; no retention level prunes it"
+            return Because.NO_NEW_IMAGES(version=image.version, day=last_day)
+        return Because.NEWEST_VERIFIED() if image is newest else Because.SUPERSEDED()
 
-    def _keep(self, image: LedgerImage, access: Access, reason: str, withdrawal: Withdrawal | None = None) -> Step:
+    def _keep(self, image: LedgerImage, access: Access, why: Reason, withdrawal: Withdrawal | None = None) -> Step:
         if image.record.adopted:
-            return Step(image, Action.KEEP, f"{reason}; made by {image.record.maker}, so never changed")
+            return Step(image, Action.KEEP, why.also(Because.MADE_BY_KEPT(maker=image.record.maker)))
         kept = image.published(access, withdrawal)
-        changes = tuple(changes_of(image, kept, self.given.seen(image), reason, self.given.said_by))
+        changes = tuple(changes_of(image, kept, self.given.seen(image), why, self.given.said_by))
         if changes and kept is image:
             kept = image.touched()
-        news = [change.reason.removeprefix(f"{reason}; ") for change in changes if change.reason != reason]
-        return Step(kept, Action.KEEP, "; ".join([reason, *news]), changes=changes)
+        news = [part for change in changes for part in change.why.parts if part not in why.parts]
+        return Step(kept, Action.KEEP, why.also(*news), changes=changes)
 
     def _new(self, step: Step) -> Step:
         """With the share that comes after its verify; what someone else made is never changed."""
@@ -231,25 +231,26 @@ class _Planner:
         """An image that the account lacks: one update marks it, a later one forgets it."""
         omi, since = image.record.omi, image.record.missing
         if since is not None:
-            return _prune(image, Verdict("gone", f"{omi} is missing since {since}: forgotten, and nothing is deleted"))
-        change = Change(ChangeKind.MARK_MISSING, f"{omi} is missing from the account: the next update forgets it")
-        return Step(image.touched(), Action.KEEP, change.reason, changes=(change,))
+            return _prune(image, Prune("gone", Because.FORGOTTEN(omi=omi, since=since)))
+        change = Change(ChangeKind.MARK_MISSING, Because.MISSING(omi=omi))
+        return Step(image.touched(), Action.KEEP, change.why, changes=(change,))
 
-    def _spared(self, image: LedgerImage) -> str | None:
+    def _spared(self, image: LedgerImage) -> Reason | None:
         if self.given.is_protected(image):
-            return "protected by retention.protect"
+            return Because.PROTECTED()
         seen = self.given.seen(image)
-        return f"in use by {', '.join(seen.used_by)}" if seen is not None and seen.used_by else None
+        return Because.IN_USE(vms=tuple(seen.used_by)) if seen is not None and seen.used_by else None
 
 
-def _prune(image: LedgerImage, verdict: Verdict, after: str = "") -> Step:
-    made_elsewhere = f"; made by {image.record.maker}, so only forgotten" if image.record.adopted else ""
-    return Step(image, Action.PRUNE, verdict.reason + after + made_elsewhere, level=verdict.level)
+def _prune(image: LedgerImage, prune: Prune) -> Step:
+    if image.record.adopted:
+        prune = prune.also(Because.MADE_BY_FORGOTTEN(maker=image.record.maker))
+    return Step(image, Action.PRUNE, prune.why, level=prune.level)
 
 
-def _spared_reason(verdict: Verdict, spared: str) -> str:
-    removed = verdict.level in ("profile", "region")
-    return f"{verdict.reason}, but {spared}" if removed else f"{spared} ({verdict.reason})"
+def _spared_reason(prune: Prune, spared: Reason) -> Reason:
+    removed = prune.level in ("profile", "region")
+    return (Because.REMOVED_BUT_SPARED if removed else Because.SPARED)(removed=prune.why, spared=spared)
 
 
 def _in_order(steps: Iterable[Step], names: Sequence[str]) -> tuple[Step, ...]:

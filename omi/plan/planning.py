@@ -14,6 +14,7 @@ from omi.plan.carry import carried, pinned, sources_of
 from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
 from omi.plan.narrow import narrowed
+from omi.plan.reasons import Because
 from omi.plan.recovery import as_recovered, lost_images, warnings_of
 from omi.plan.survey import Survey
 from omi.profile.digest import image_digest
@@ -80,9 +81,7 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozen
 
 def _wait(region: Region, why: str) -> Plan:
     """Of a Region that can't be looked at: all stays as it is."""
-    steps = tuple(
-        Step(image, Action.KEEP, f"not in this run: {region.name} can't be reached") for image in _newest_first(region)
-    )
+    steps = tuple(Step(image, Action.KEEP, Because.UNREACHED(region=region.name)) for image in _newest_first(region))
     warning = f"nothing is done there in this run, the next one makes up for it: {why}"
     return Plan(steps, tuple(dict.fromkeys(step.build for step in steps)), (warning,), (region.name,))
 

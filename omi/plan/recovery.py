@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from omi.config.regions import Region
 from omi.config.settings import Settings
 from omi.plan import Action, Plan, Step
+from omi.plan.reasons import Because
 from omi.plan.survey import Survey
 from omi.profile.model import Access
 from omi.state.account import AccountImage
@@ -94,12 +95,10 @@ def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
 
     def settled(step: Step) -> Step:
         if (image := by_name.get(step.name)) is not None:
-            why = f"{image.record.omi} is this stack's own and verified, by its tags, but not in its state"
-            return replace(step, image=image, action=Action.RECOVER, reason=why, level=None, changes=())
+            why = Because.LOST(omi=image.record.omi)
+            return replace(step, image=image, action=Action.RECOVER, why=why, level=None, changes=())
         if step.action is Action.PRUNE and step.build in builds:
-            return replace(
-                step, action=Action.KEEP, reason=f"waits for those that are recovered: {step.reason}", level=None
-            )
+            return replace(step, action=Action.KEEP, why=Because.AWAITS_RECOVERED(then=step.why), level=None)
         return step
 
     return replace(plan, steps=tuple(map(settled, plan.steps))) if images else plan

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 
 from omi.config.settings import Retention
+from omi.plan.reasons import Because, Reason
 from omi.state.ledger import LedgerImage
 from omi.support.version import EDGE
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Why a level lets an image go."""
+class Prune:
+    """Why an image is to go."""
 
     level: str
-    """end-of-life, release, edge or revision."""
-    reason: str
+    """As in a Step."""
+    why: Reason
+
+    def also(self, reason: Reason) -> Prune:
+        """With a further reason."""
+        return replace(self, why=self.why.also(reason))
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,11 @@ class _Rule:
     keep: int
     group: Callable[[LedgerImage], Hashable]
     unit: Callable[[LedgerImage], Hashable]
-    reason: Callable[[LedgerImage], str | None]
+    why: Callable[[LedgerImage], Reason | None]
     """None where the level has nothing to say of the image."""
 
 
-def verdicts(
+def prunes(
     images: Sequence[LedgerImage],
     retention: Retention,
     today: date,
@@ -40,29 +46,29 @@ def verdicts(
     end_of_life: Callable[[LedgerImage], date | None],
     proved: Callable[[LedgerImage], bool],
     edge_keep: int | None = None,
-) -> dict[str, Verdict]:
-    """The images of one build, given oldest first, that a level lets go: OMI name to verdict.
+) -> dict[str, Prune]:
+    """The images of one build, given oldest first, that a level lets go: by OMI name.
 
     Only images that are `proved` (verified, and still there) count as kept ones, so an image never goes for the sake of
     one that isn't. `edge_keep` is how many images of edge stay, None all. Where several levels match, the first of
     end-of-life, release, edge, revision is told.
     """
-    found: dict[str, Verdict] = {}
+    found: dict[str, Prune] = {}
     if images:
         for rule in _rules(images[0].build, retention, today, end_of_life, edge_keep):
-            for image, reason in _matches(rule, images, proved):
-                found.setdefault(image.name, Verdict(rule.level, reason))
+            for image, why in _matches(rule, images, proved):
+                found.setdefault(image.name, Prune(rule.level, why))
     return found
 
 
 def _matches(
     rule: _Rule, images: Sequence[LedgerImage], proved: Callable[[LedgerImage], bool]
-) -> Iterator[tuple[LedgerImage, str]]:
+) -> Iterator[tuple[LedgerImage, Reason]]:
     newer: dict[Hashable, set[Hashable]] = {}
     for image in reversed(images):
         units, own = newer.setdefault(rule.group(image), set()), rule.unit(image)
-        if len(units) - (own in units) >= rule.keep and (reason := rule.reason(image)) is not None:
-            yield image, reason
+        if len(units) - (own in units) >= rule.keep and (why := rule.why(image)) is not None:
+            yield image, why
         if proved(image):
             units.add(own)
 
@@ -74,26 +80,21 @@ def _rules(
     end_of_life: Callable[[LedgerImage], date | None],
     edge_keep: int | None,
 ) -> Iterator[_Rule]:
-    def past_support(image: LedgerImage) -> str | None:
+    def past_support(image: LedgerImage) -> Reason | None:
         day = end_of_life(image)
         if day is None or level is None or today <= day + timedelta(days=level.grace_days):
             return None
-        grace = f" and the grace of {level.grace_days} days" if level.grace_days else ""
-        return f"end-of-life: version {image.version} is past {day}{grace}"
+        if level.grace_days:
+            return Because.LEVEL_END_OF_LIFE_GRACE(version=image.version, day=day, days=level.grace_days)
+        return Because.LEVEL_END_OF_LIFE(version=image.version, day=day)
 
     if (level := retention.end_of_life) and _holds(level.builds, build):
         yield _Rule("end-of-life", level.keep, lambda _: None, lambda i: i.name, past_support)
     if (by_release := retention.release) and _holds(by_release.builds, build):
-        keep = by_release.keep
-        yield _Rule(
-            "release",
-            keep,
-            lambda i: i.version,
-            lambda i: i.release,
-            lambda i: f"release: {_newest(keep, 'release')} of version {i.version} {_stays(keep)}",
-        )
+        keep, newest = by_release.keep, _one_or_more(by_release.keep, Because.LEVEL_RELEASE, Because.LEVEL_RELEASES)
+        yield _Rule("release", keep, lambda i: i.version, lambda i: i.release, lambda i: newest(of=i.version))
     if edge_keep is not None:
-        of_edge = f"edge: {_newest(edge_keep, 'image')} {_stays(edge_keep)}"
+        of_edge = _one_or_more(edge_keep, Because.LEVEL_EDGE, Because.LEVEL_EDGES)()
         yield _Rule(
             "edge",
             edge_keep,
@@ -103,12 +104,13 @@ def _rules(
         )
     if (by_revision := retention.revision) and _holds(by_revision.builds, build):
         number = by_revision.keep
+        newest_of = _one_or_more(number, Because.LEVEL_REVISION, Because.LEVEL_REVISIONS)
         yield _Rule(
             "revision",
             number,
             lambda i: (i.version, i.release),
             lambda i: i.name,
-            lambda i: f"revision: {_newest(number, 'revision')} of release {i.release} {_stays(number)}",
+            lambda i: newest_of(of=i.release),
         )
 
 
@@ -116,9 +118,5 @@ def _holds(builds: Sequence[str], build: str) -> bool:
     return not builds or build in builds
 
 
-def _newest(keep: int, what: str) -> str:
-    return f"the newest {what}" if keep == 1 else f"the newest {keep} {what}s"
-
-
-def _stays(keep: int) -> str:
-    return "is kept" if keep == 1 else "are kept"
+def _one_or_more(keep: int, one: Because, more: Because) -> Callable[..., Reason]:
+    return one if keep == 1 else partial(more, keep=keep)

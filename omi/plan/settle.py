@@ -8,6 +8,7 @@ from functools import cached_property
 
 from omi.plan.input import PlanInput
 from omi.plan.model import Action, Change, ChangeKind, Step
+from omi.plan.reasons import Because
 from omi.state.ledger import LedgerImage
 from omi.state.owner import CLAIM, taking_back
 
@@ -30,15 +31,14 @@ class Settler:
             return replace(step, protected=step.name in self.given.retention.protect)
         protected = self.given.is_protected(image)
         if self._is_doubtful(image):
-            reason = f"left as it is: the account's answers differ on whether {image.record.omi} is there"
-            return Step(image, Action.KEEP, reason, protected=protected)
+            return Step(image, Action.KEEP, Because.DOUBTFUL(omi=image.record.omi), protected=protected)
         if step.action is Action.KEEP and (claim := self._foreign_claim(image)) is not None:
-            omi, own = image.record.omi, image.record.claim
-            reason = f"left as it is: another record holds {omi} (claim {claim} instead of {own})"
-            return Step(image, Action.KEEP, f"{reason}; {taking_back(image.name)}", protected=protected)
+            record, cure = image.record, taking_back(image.name)
+            why = Because.FOREIGN_CLAIM(omi=record.omi, claim=claim, own=record.claim, cure=cure)
+            return Step(image, Action.KEEP, why, protected=protected)
         held_back = self._held_back(step, image)
         if held_back is not None:
-            step = Step(image, Action.KEEP, f"{held_back}; then: {step.reason}")
+            step = Step(image, Action.KEEP, held_back(then=step.why))
         unprotects = not protected and self._was_protected(image)
         step = self._found(self._connected(step, image), image)
         return replace(step, protected=protected, unprotects=unprotects)
@@ -57,13 +57,13 @@ class Settler:
         found = seen.tags.get(CLAIM) if seen is not None else None
         return None if image.record.adopted or found == image.record.claim else found
 
-    def _held_back(self, step: Step, image: LedgerImage) -> str | None:
+    def _held_back(self, step: Step, image: LedgerImage) -> Because | None:
         if step.action is not Action.PRUNE:
             return None
         if self._was_protected(image):
-            return "protected until this update has run"
+            return Because.STILL_PROTECTED
         if self._differing(image) and not step.forgets:
-            return "waits for one update by the new connection"
+            return Because.AWAITS_CONNECTION
         return None
 
     def _found(self, step: Step, image: LedgerImage) -> Step:
@@ -71,7 +71,7 @@ class Settler:
         if step.action is not Action.KEEP or image.record.missing is None or self.given.seen(image) is None:
             return step
         kept = image.touched() if step.image is image else step.image
-        change = Change(ChangeKind.FOUND, f"{image.record.omi} is in the account again")
+        change = Change(ChangeKind.FOUND, Because.THERE_AGAIN(omi=image.record.omi))
         return replace(step, image=kept, changes=(*step.changes, change))
 
     def _connected(self, step: Step, image: LedgerImage) -> Step:
@@ -81,8 +81,8 @@ class Settler:
             return step
         if step.action is not Action.KEEP or not self.given.may_change(step.build):
             return step
-        keys = ", ".join(f"cloud.{key}" for key in differing)
-        change = Change(ChangeKind.CONNECT, f"the account is reached by other settings now: {keys}")
+        keys = tuple(f"cloud.{key}" for key in differing)
+        change = Change(ChangeKind.CONNECT, Because.CONNECTED_ANEW(keys=keys))
         return replace(step, image=kept.reached_by(connection), changes=(*step.changes, change))
 
     def _differing(self, image: LedgerImage) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from omi.config.settings import StageDays
+from omi.plan.reasons import Because, Reason
 from omi.state.withdrawal import Stage, Why, Withdrawal
 
 
@@ -53,13 +54,15 @@ def withdraw(
     return Progress(told, over=today >= removal)
 
 
-def told(withdrawal: Withdrawal, days: StageDays) -> str:
+def stage_reason(withdrawal: Withdrawal, days: StageDays) -> Reason:
     """Its present stage and those to come, each with its day."""
+    removal = withdrawal.removal
     if withdrawal.stage is Stage.PRIVATE:
-        return f"private since {withdrawal.private}, is deregistered from {withdrawal.removal} on"
-    since = f"deprecated since {withdrawal.deprecated}"
+        return Because.PRIVATE(since=withdrawal.private, removal=removal)
+    since = withdrawal.deprecated
     if withdrawal.due is None:
-        return since
-    ends = withdrawal.due + timedelta(days=days.deprecated_days)
-    private = f"becomes private on {ends}, " if days.private_days else ""
-    return f"{since}, {private}is deregistered from {withdrawal.removal} on"
+        return Because.DEPRECATED(since=since)
+    if not days.private_days:
+        return Because.DEPRECATED_THEN_GONE(since=since, removal=removal)
+    private = withdrawal.due + timedelta(days=days.deprecated_days)
+    return Because.DEPRECATED_THEN_PRIVATE(since=since, private=private, removal=removal)

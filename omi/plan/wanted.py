@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
 from omi.plan.external import holding
 from omi.plan.model import Action, PlannedImage, Step
 from omi.plan.packages import named, newer_packages, tried_next
+from omi.plan.reasons import Because, Reason
 from omi.profile.content import content
 from omi.profile.model import Target
 from omi.state.account import AccountImage, AccountView
@@ -27,7 +28,7 @@ class Wish:
 
     current: LedgerImage | None = None
     step: Step | None = None
-    reason: str = "current"
+    why: Reason = field(default_factory=Because.CURRENT)
     """Why `current` stays, or why nothing is built."""
 
 
@@ -73,19 +74,20 @@ def wish(request: Request) -> Wish:
     """Keep what is current, else adopt what is there, else build the next revision."""
     build, release = request.build, request.release
     if newer := _newer_release(request):
-        return Wish(newer, None, f"current: upstream offers only {release}, which is older")
+        return Wish(newer, None, Because.CURRENT_OLDER_UPSTREAM(release=release))
     same = [image for image in request.images if _is_of_release(image, request) and not _is_anothers(image, build)]
     if build.revision is not None:
         return _pinned_revision(request, same, build.revision)
     if same and same[-1].spec.digest == request.digest and not newer_packages(same[-1], request.offer):
-        return Wish(same[-1], None, f"current, pinned to release {release}" if build.release else "current")
+        current = Because.CURRENT_PINNED_RELEASE(release=release) if build.release else Because.CURRENT()
+        return Wish(same[-1], None, current)
     revisions = tuple(_of_account(request))
     if found := _adoptable(request, same, revisions):
-        return Wish(same[-1] if same else None, _adopt(request, *found), "current until its successor is there")
+        return Wish(same[-1] if same else None, _adopt(request, *found), Because.CURRENT_UNTIL_SUCCESSOR())
     number = _next_revision(request, same, revisions)
     action, why = _why(request, same, number)
     step = Step(request.new_image(number), action, why)
-    return Wish(same[-1] if same else None, step, "current until its successor is there")
+    return Wish(same[-1] if same else None, step, Because.CURRENT_UNTIL_SUCCESSOR())
 
 
 def _newer_release(request: Request) -> LedgerImage | None:
@@ -103,15 +105,15 @@ def _newer_release(request: Request) -> LedgerImage | None:
 def _pinned_revision(request: Request, same: Sequence[LedgerImage], revision: int) -> Wish:
     build, release = request.build, request.release
     if held := next((image for image in same if image.revision == revision), None):
-        return Wish(held, None, f"current, pinned to revision r{revision}")
+        return Wish(held, None, Because.CURRENT_PINNED_REVISION(revision=revision))
     before = same[-1] if same else None
     name = build.image_name(release, revision)
     if name in request.taken:
-        return Wish(before, None, f"current: the next update can make r{revision}, once its name is free")
+        return Wish(before, None, Because.CURRENT_NAME_TAKEN(revision=revision))
     if existing := request.account.by_name.get(name):
-        return Wish(before, _adopt(request, revision, existing), "current until its successor is there")
-    reason = f"pinned to revision r{revision}"
-    return Wish(before, Step(request.new_image(revision), Action.BUILD, reason), "current until its successor is there")
+        return Wish(before, _adopt(request, revision, existing), Because.CURRENT_UNTIL_SUCCESSOR())
+    step = Step(request.new_image(revision), Action.BUILD, Because.PINNED_REVISION(revision=revision))
+    return Wish(before, step, Because.CURRENT_UNTIL_SUCCESSOR())
 
 
 def _of_account(request: Request) -> Iterator[tuple[int, AccountImage]]:
@@ -139,14 +141,11 @@ def _adoptable(
 
 def _adopt(request: Request, revision: int, existing: AccountImage) -> Step:
     if existing.managed:
-        whose = "this stack's own, from an interrupted run"
+        why = Because.FOUND_INTERRUPTED(omi=existing.omi)
     else:
-        whose = f"made by {existing.maker}, whose it stays; {holding(existing.digest, request.digest)}"
-    return Step(
-        request.adopted_image(revision, existing),
-        Action.ADOPT,
-        f"{existing.omi} of that name is in the account, {whose}",
-    )
+        found = Because.FOUND_EXTERNAL(omi=existing.omi, maker=existing.maker)
+        why = found.also(holding(existing.digest, request.digest))
+    return Step(request.adopted_image(revision, existing), Action.ADOPT, why)
 
 
 def _next_revision(request: Request, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]) -> int:
@@ -173,31 +172,35 @@ def _is_anothers(image: LedgerImage, build: Target) -> bool:
     return (was.prefix, was.suffix) != (build.prefix, build.suffix)
 
 
-def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Action, str]:
+def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Action, Reason]:
     build, release = request.build, request.release
     missing = _gone_of_release(request)
     newest = same[-1] if same else None
     if missing and (newest is None or missing[-1].revision > newest.revision):
-        return Action.REBUILD, f"revision r{number}: {missing[-1].record.omi} (r{missing[-1].revision}) is missing"
+        gone = Because.IS_MISSING(omi=missing[-1].record.omi, revision=missing[-1].revision)
+        return Action.REBUILD, Because.NEXT_REVISION(revision=number, changes=gone)
     if newest is not None:
-        return Action.BUILD, f"revision r{number}: {_changes(request, newest)}"
+        return Action.BUILD, Because.NEXT_REVISION(revision=number, changes=_changes(request, newest))
     before = request.before
     if before is None:
-        return Action.BUILD, f"first image of {build.name}"
+        return Action.BUILD, Because.FIRST_IMAGE(build=build.name)
     if _is_of_release(before, request):
-        return Action.BUILD, f"an image of one's own instead of {before.name}, which someone else made"
-    pinned = "pinned to" if build.release else "new"
-    return Action.BUILD, f"{pinned} release {release} (was {before.release})"
+        return Action.BUILD, Because.OWN_INSTEAD(name=before.name)
+    because = Because.PINNED_RELEASE if build.release else Because.NEW_RELEASE
+    return Action.BUILD, because(release=release, before=before.release)
 
 
-def _changes(request: Request, newest: LedgerImage) -> str:
+def _changes(request: Request, newest: LedgerImage) -> Reason:
     recipe, same = newest.spec.recipe, newest.spec.digest == request.digest
-    changed = changed_content(recipe.build, request.build) if recipe else "other content than the profile's"
-    content = [] if same else [changed]
-    return "; ".join([*content, *filter(None, [named(newer_packages(newest, request.offer))])])
+    packages = newer_packages(newest, request.offer)
+    newer = [Because.NEWER_PACKAGES(packages=named(packages))] if packages else []
+    if same and newer:
+        return newer[0]
+    changed = changed_content(recipe.build, request.build) if recipe else (Because.OTHER_CONTENT(),)
+    return Because.CONTENT(changes=changed).also(*newer)
 
 
-def changed_content(before: Target, after: Target) -> str:
+def changed_content(before: Target, after: Target) -> tuple[Reason, ...]:
     """What of the profile differs, and which of its keys upstream has given up since.
 
     Where nothing does, it must be the files that all builds have in common.
@@ -207,12 +210,12 @@ def changed_content(before: Target, after: Target) -> str:
     old["keys"] = {name: text for name, text in before.keys.items() if name not in given_up}
     again = old.pop("again") != new.pop("again")
     differing = [key for key in new if key not in before.unread and old[key] != new[key]]
-    told = [_difference(key, old[key], new[key], after) for key in differing]
-    said = [f"{', '.join(told)} changed in the profile"] if told else []
-    said += [f"{', '.join(before.unread)} can't be read as its record has it"] if before.unread else []
-    said += [f"the key {name} is deprecated by Alpine since {day}" for name, day in given_up.items()]
-    said += [f"asked for again ({after.again})"] if again else []
-    return ", ".join(said) or "guest files or template changed"
+    keys = tuple(_difference(key, old[key], new[key], after) for key in differing)
+    changes = [Because.KEYS_CHANGED(keys=keys)] if keys else []
+    changes += [Because.KEYS_UNREAD(keys=tuple(before.unread))] if before.unread else []
+    changes += [Because.KEY_DEPRECATED(name=name, day=day) for name, day in given_up.items()]
+    changes += [Because.ASKED_AGAIN(number=after.again)] if again else []
+    return tuple(changes) or (Because.FILES_CHANGED(),)
 
 
 def _difference(key: str, old: object, new: object, after: Target) -> str:

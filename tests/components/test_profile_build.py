@@ -16,6 +16,7 @@ from pulumi.runtime.stack import ResourceRegistrationFailed
 
 from omi.config.settings import Endpoints, FurtherRegion, Settings
 from omi.plan import Action, PlannedImage, Step
+from omi.plan.reasons import Because
 from omi.profile.model import Target
 from omi.publish.outputs import Outputs
 from omi.state.image import ImageRecord, ImageSpec
@@ -51,14 +52,14 @@ def record_of(name: str, region: str = "eu-west-2") -> ImageRecord:
 
 def planned(revision: int) -> Step:
     image = PlannedImage(BUILD, "3.23.6", revision, "sha256:new", date(2027, 11, 1))
-    return Step(image, Action.BUILD, "first image")
+    return Step(image, Action.BUILD, Because.FIRST_IMAGE(build=BUILD.name))
 
 
 def kept(revision: int) -> Step:
     name = BUILD.image_name("3.23.6", revision)
     spec = make_spec(name=name, revision=revision, digest="sha256:old", build=BUILD)
     stored = StoredCommand("an older create", "an older update", "an older delete", spec.to_json())
-    return Step(LedgerImage(spec.name, spec, record_of(spec.name), stored), Action.KEEP, "superseded")
+    return Step(LedgerImage(spec.name, spec, record_of(spec.name), stored), Action.KEEP, Because.SUPERSEDED())
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from omi.config.settings import Retention
 from omi.plan import Action, Step
 from omi.plan.guard import guard, needless_names, too_many
 from omi.plan.model import Change, ChangeKind
+from omi.plan.reasons import Because
 from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Withdrawal
 from tests.omi.plan.make import TODAY, build, held, ledger
@@ -18,11 +19,11 @@ IMAGES = [held(build(f"b{number}"), "3.23.6") for number in range(4)]
 
 
 def prune(image: LedgerImage, level: str = "profile") -> Step:
-    return Step(image, Action.PRUNE, "", level)
+    return Step(image, Action.PRUNE, Because.SUPERSEDED(), level)
 
 
 def keep(image: LedgerImage, *changes: Change) -> Step:
-    return Step(image, Action.KEEP, "", changes=changes)
+    return Step(image, Action.KEEP, Because.SUPERSEDED(), changes=changes)
 
 
 def waits(steps: list[Step], retention: Retention, *, proved: bool = True) -> list[str]:
@@ -71,7 +72,7 @@ def test_only_a_newer_proved_image_of_the_same_build_that_stays_public_replaces_
 
 
 def test_to_be_made_private_counts_as_a_loss() -> None:
-    change = Change(ChangeKind.MAKE_PRIVATE, "")
+    change = Change(ChangeKind.MAKE_PRIVATE, Because.SUPERSEDED())
     assert waits([keep(IMAGES[0], change)], Retention(max_prunes=0)) == [IMAGES[0].name]
     assert waits([keep(IMAGES[0], replace(change, kind=ChangeKind.DEPRECATE))], Retention(max_prunes=0)) == []
 
@@ -90,7 +91,7 @@ def test_a_region_that_leaves_waits_however_few_its_images_are() -> None:
 
 def test_names_that_match_nothing_are_warned_of_and_others_not() -> None:
     first, second, third, _ = IMAGES
-    steps = [prune(first), keep(second), keep(third, Change(ChangeKind.MAKE_PRIVATE, ""))]
+    steps = [prune(first), keep(second), keep(third, Change(ChangeKind.MAKE_PRIVATE, Because.SUPERSEDED()))]
     retention = Retention(
         protect=(first.name, second.record.omi, "nobody"),
         allow_mass_prune=("all", first.name, "b0", third.name, second.name, "b1"),

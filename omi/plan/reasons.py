@@ -1,0 +1,140 @@
+"""Why a plan does what it does: reasons as data, and all of their words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, unique
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason with its values, which may be reasons themselves, and with further ones."""
+
+    because: Because
+    values: tuple[tuple[str, object], ...] = ()
+    """By name; the words have a place for each. A tuple is a list of them."""
+    more: tuple[Reason, ...] = ()
+
+    def __str__(self) -> str:
+        """As a person reads it."""
+        values = {name: _listed(value) for name, value in self.values}
+        return "; ".join([self.because.value.format(**values), *map(str, self.more)])
+
+    @property
+    def parts(self) -> tuple[Reason, ...]:
+        """Each of them on its own."""
+        return (replace(self, more=()), *self.more)
+
+    def also(self, *others: Reason) -> Reason:
+        """With further reasons."""
+        return replace(self, more=(*self.more, *(part for other in others for part in other.parts)))
+
+    def replacing(self, because: Because, other: Reason) -> Reason:
+        """With `other` in the place of each reason of this kind."""
+        more = tuple(part.replacing(because, other) for part in self.more)
+        if self.because is because:
+            return replace(other, more=(*other.more, *more))
+        values = tuple(
+            (name, value.replacing(because, other) if isinstance(value, Reason) else value)
+            for name, value in self.values
+        )
+        return replace(self, values=values, more=more)
+
+
+def _listed(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+@unique
+class Because(Enum):
+    """Each kind of reason; called with the values that its words name, a member makes a Reason."""
+
+    CURRENT = "current"
+    CURRENT_OLDER_UPSTREAM = "current: upstream offers only {release}, which is older"
+    CURRENT_PINNED_RELEASE = "current, pinned to release {release}"
+    CURRENT_PINNED_REVISION = "current, pinned to revision r{revision}"
+    CURRENT_AS_IN = "current, as in {region}"
+    CURRENT_UNTIL_SUCCESSOR = "current until its successor is there"
+    CURRENT_NAME_TAKEN = "current: the next update can make r{revision}, once its name is free"
+    NEWEST_VERIFIED = "the newest verified image of its build"
+    NO_NEW_IMAGES = "version {version} is past its end of life ({day}): no new images"
+    SUPERSEDED = "superseded; no retention level prunes it"
+    MADE_BY_KEPT = "made by {maker}, so never changed"
+
+    FIRST_IMAGE = "first image of {build}"
+    OWN_INSTEAD = "an image of one's own instead of {name}, which someone else made"
+    NEW_RELEASE = "new release {release} (was {before})"
+    PINNED_RELEASE = "pinned to release {release} (was {before})"
+    PINNED_REVISION = "pinned to revision r{revision}"
+    NEXT_REVISION = "revision r{revision}: {changes}"
+    IS_MISSING = "{omi} (r{revision}) is missing"
+    CONTENT = "{changes}"
+    KEYS_CHANGED = "{keys} changed in the profile"
+    KEYS_UNREAD = "{keys} can't be read as its record has it"
+    KEY_DEPRECATED = "the key {name} is deprecated by Alpine since {day}"
+    ASKED_AGAIN = "asked for again ({number})"
+    FILES_CHANGED = "guest files or template changed"
+    OTHER_CONTENT = "other content than the profile's"
+    NEWER_PACKAGES = "{packages}"
+    COPIED = "revision r{revision} of {home} is copied to {region}"
+
+    FOUND_INTERRUPTED = "{omi} of that name is in the account, this stack's own, from an interrupted run"
+    FOUND_EXTERNAL = "{omi} of that name is in the account, made by {maker}, whose it stays"
+    HOLDS_UNKNOWN = "its tags don't name its content"
+    HOLDS_SAME = "it holds this very content"
+    HOLDS_OTHER = "it holds other content ({digest})"
+    NAMED_IN_ADOPT = "{omi} is named in `adopt`: {then}"
+    LOST = "{omi} is this stack's own and verified, by its tags, but not in its state"
+
+    NOT_IN_RUN = "not in this run, which is about {builds}"
+    NOT_IN_ONE_OFF = "not in this run, which is about the {action} of {builds}"
+    UNREACHED = "not in this run: {region} can't be reached"
+
+    REMOVED_FROM_PROFILE = "removed from profile"
+    REGION_REMOVED = "Region {region} was removed from the stack's config"
+    PAST_END_OF_LIFE = "version {version} is past its end of life ({day})"
+    LEVEL_END_OF_LIFE = "end-of-life: version {version} is past {day}"
+    LEVEL_END_OF_LIFE_GRACE = "end-of-life: version {version} is past {day} and the grace of {days} days"
+    LEVEL_RELEASE = "release: the newest release of version {of} is kept"
+    LEVEL_RELEASES = "release: the newest {keep} releases of version {of} are kept"
+    LEVEL_EDGE = "edge: the newest image is kept"
+    LEVEL_EDGES = "edge: the newest {keep} images are kept"
+    LEVEL_REVISION = "revision: the newest revision of release {of} is kept"
+    LEVEL_REVISIONS = "revision: the newest {keep} revisions of release {of} are kept"
+    MADE_BY_FORGOTTEN = "made by {maker}, so only forgotten"
+    FORGOTTEN = "{omi} is missing since {since}: forgotten, and nothing is deleted"
+
+    PROTECTED = "protected by retention.protect"
+    IN_USE = "in use by {vms}"
+    SPARED = "{spared} ({removed})"
+    REMOVED_BUT_SPARED = "{removed}, but {spared}"
+
+    STILL_PROTECTED = "protected until this update has run; then: {then}"
+    AWAITS_CONNECTION = "waits for one update by the new connection; then: {then}"
+    AWAITS_RECOVERED = "waits for those that are recovered: {then}"
+    AWAITS_IMAGE = "waits until {builds} has a verified image: {then}"
+    AWAITS_IMAGES = "waits until {builds} have verified images: {then}"
+    TOO_MANY = "waits, since too many would go at once: {then}"
+    DOUBTFUL = "left as it is: the account's answers differ on whether {omi} is there"
+    FOREIGN_CLAIM = "left as it is: another record holds {omi} (claim {claim} instead of {own}); {cure}"
+
+    DEPRECATED = "deprecated since {since}"
+    DEPRECATED_THEN_GONE = "deprecated since {since}, is deregistered from {removal} on"
+    DEPRECATED_THEN_PRIVATE = (
+        "deprecated since {since}, becomes private on {private}, is deregistered from {removal} on"
+    )
+    PRIVATE = "private since {since}, is deregistered from {removal} on"
+
+    SHARED_ONCE_VERIFIED = "{who} may launch it once it is verified: {said_by}"
+    SHARED = "{who} may launch it: {said_by}"
+    SHARED_AGAIN = "{who} may launch it again"
+    REVOKED = "{who} may launch it no more: {said_by}"
+    PUT_BACK_ACCESS = "launch permissions were changed outside and are put back ({signs})"
+    PUT_BACK_SNAPSHOTS = "others may use {snapshots}, which is put back: snapshots stay private"
+    MISSING = "{omi} is missing from the account: the next update forgets it"
+    THERE_AGAIN = "{omi} is in the account again"
+    CONNECTED_ANEW = "the account is reached by other settings now: {keys}"
+
+    def __call__(self, **values: object) -> Reason:
+        """A reason of this kind."""
+        return Reason(self, tuple(values.items()))
