@@ -144,6 +144,8 @@ class Key:
     """Whether it is content, so that a change of it makes a new revision."""
     guest: str | None = None
     """Its name in `image.env`, if not its own in capitals; empty where the guest is given it in another form."""
+    files: tuple[str, ...] = ()
+    """Files of the image, as apk names them, that are not as their package brought them because of it."""
     of_build: bool = False
     """Whether target profiles and their builds alone may set it."""
 
@@ -153,6 +155,8 @@ class Target(_Model):
 
     A profile's keys are declared here and nowhere else: files are checked against them, and the names of `image.env`,
     the content, the tables of the READMEs and the editor's schema come from them.
+
+    A new key is a field here, the guest's step that puts it into effect, its check and a line in profiles/test.yaml.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -188,7 +192,12 @@ class Target(_Model):
     # URLs are filled in; false is a repository that is kept as a comment
     repos: Annotated[
         dict[str, bool | str],
-        Key("{https://dl-cdn.alpinelinux.org/alpine/edge/testing: testing}", dict[RepoUrl, RepoValue], guest=""),
+        Key(
+            "{https://dl-cdn.alpinelinux.org/alpine/edge/testing: testing}",
+            dict[RepoUrl, RepoValue],
+            guest="",
+            files=("etc/apk/repositories",),
+        ),
     ] = {}
     """Package repositories of the image. What lies below `https://dl-cdn.alpinelinux.org/alpine` is fetched from the
     stack's own mirror while building."""
@@ -204,19 +213,24 @@ class Target(_Model):
             "{default: {nginx: true}, boot: {acpid: false}}",
             dict[_RunlevelName, dict[ServiceName, Switch] | None],
             guest="",
+            files=("etc/runlevels/*/*",),
         ),
     ] = {}
     """OpenRC services by runlevel."""
-    motd: Annotated[str | None, Key("Welcome.", Motd)] = None
+    motd: Annotated[str | None, Key("Welcome.", Motd, files=("etc/motd",))] = None
     """What a login shows: `/etc/motd`, instead of Alpine's."""
-    timezone: Annotated[str | None, Key("Europe/Paris", TimeZone)] = None
+    timezone: Annotated[str | None, Key("Europe/Paris", TimeZone, files=("etc/localtime", "etc/zoneinfo/*"))] = None
     """The local time, instead of UTC; this zone's file alone is put into the image."""
     ntp_servers: Annotated[Names, Key("{ntp.example.org: true}", dict[NtpServer, Switch])] = ()
     """Where the time comes from, instead of DHCP's servers and `pool.ntp.org`; for the service `ntpd` (busybox's) or
     `chronyd`, whichever `services` names."""
     sysctl: Annotated[
         dict[str, Annotated[str, Field(coerce_numbers_to_str=True)]],
-        Key("{net.ipv4.ip_forward: 1, net.ipv4.tcp_rmem: 4096 131072 6291456}", dict[SysctlName, SysctlValue]),
+        Key(
+            "{net.ipv4.ip_forward: 1, net.ipv4.tcp_rmem: 4096 131072 6291456}",
+            dict[SysctlName, SysctlValue],
+            files=("etc/sysctl.d/90-omi.conf",),
+        ),
     ] = {}
     """Kernel parameters, set by the service `sysctl` at boot."""
     ports: Annotated[Names, Key("{80/tcp: true, 443/tcp: true}", dict[Port, Switch], decides=False)] = ()

@@ -25,7 +25,7 @@ _SECTIONS: tuple[tuple[str, type[Layer], type[Layer]], ...] = (
     ("Keys of `discover`", Discover, Layer),
 )
 """Heading, the model with the keys, and one whose keys are documented elsewhere."""
-_BEGIN, _END = "<!-- keys: begin (python -m omi.profile.reference) -->", "<!-- keys: end -->"
+_MARKED = re.compile("(<!-- table: begin [^\n]*\n).*(\n<!-- table: end -->)", re.DOTALL)
 
 
 def reference() -> str:
@@ -62,12 +62,11 @@ def _for_editors(value: Any) -> Any:
     return closed | {_for_editors(key): _for_editors(each) for key, each in kept.items()}
 
 
-def renew(text: str, tables: str) -> str:
-    """A README with its tables renewed; raises ValueError when the markers aren't there."""
-    pattern = re.compile(re.escape(_BEGIN) + ".*" + re.escape(_END), re.DOTALL)
-    renewed, count = pattern.subn(lambda _: f"{_BEGIN}\n{tables}\n{_END}", text)
+def renew(text: str, table: str) -> str:
+    """A page with its table renewed; raises ValueError when the markers around it aren't there."""
+    renewed, count = _MARKED.subn(lambda found: f"{found[1]}{table}{found[2]}", text)
     if count != 1:
-        message = f"expected one pair of markers: {_BEGIN} … {_END}"
+        message = "expected one pair of markers: <!-- table: begin … --> and <!-- table: end -->"
         raise ValueError(message)
     return renewed
 

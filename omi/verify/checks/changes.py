@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+from omi.profile.model import profile_keys
 from omi.verify.facts import Expected, Facts
 
 OURS: tuple[tuple[str, str], ...] = (
@@ -14,7 +15,6 @@ OURS: tuple[tuple[str, str], ...] = (
     ("etc/apk/arch", "apk's own"),
     ("etc/apk/world", "apk's own: the profile's `packages`"),
     ("etc/apk/keys/*.rsa.pub", "the profile's `keys`; others that alpine-keys brings are taken out"),
-    ("etc/apk/repositories", "the profile's `repos`"),
     ("etc/chrony/chrony.conf", "the profile's `ntp_servers`, and `makestep`, so that a clock that is hours off is set"),
     ("etc/cloud/cloud.cfg.d/90_outscale.cfg", "OUTSCALE's metadata service for cloud-init"),
     ("etc/conf.d/ntpd", "has ntpd read /etc/ntp.conf"),
@@ -32,15 +32,12 @@ OURS: tuple[tuple[str, str], ...] = (
     ("etc/hostname", "the profile's, then the instance's"),
     ("etc/hosts", "the profile's host name, then the instance's"),
     ("etc/inittab", "a login on the serial console, none on tty1 to tty6"),
-    ("etc/localtime", "the profile's `timezone`"),
     ("etc/mkinitfs/mkinitfs.conf", "the profile's `initfs_features`; with Alpine's defaults it is the package's"),
-    ("etc/motd", "the profile's `motd`"),
     ("etc/network/interfaces", "eth0 by DHCP, without a wait for the test of its IPv6 address"),
     ("etc/ntp.conf", "the profile's `ntp_servers`, else pool.ntp.org and DHCP's"),
     ("etc/passwd", "the user"),
     ("etc/rc.conf.d/omi.conf", "acpid, ntpd, chronyd and dmesg start after sshd (`rc_NAME_after`)"),
     ("etc/resolv.conf", "DHCP's name servers, at the first boot"),
-    ("etc/runlevels/*/*", "the profile's `services`"),
     ("etc/shadow", "nobody has a password"),
     ("etc/ssh/ssh_host_*_key", "the instance's host key, at the first boot"),
     ("etc/ssh/ssh_host_*_key.pub", "the instance's host key, at the first boot"),
@@ -48,14 +45,14 @@ OURS: tuple[tuple[str, str], ...] = (
     ("etc/ssh/sshd_config.d/00-omi.conf", "keys only, root never"),
     ("etc/ssh/sshd_config.d/50-cloud-init.conf", "cloud-init's, at the first boot; 00-omi.conf goes before it"),
     ("etc/sudoers.d/wheel", "the group wheel becomes root; the profile's `privileges`"),
-    ("etc/sysctl.d/90-omi.conf", "the profile's `sysctl`"),
     ("etc/tiny-cloud.conf", "names the provider outscale and the user"),
     ("etc/update-extlinux.conf", "root by UUID, serial console; the profile's `kernel_options` and `kernel_modules`"),
-    ("etc/zoneinfo/*", "the file of the profile's `timezone`, where tzdata is not installed"),
     ("lib/tiny-cloud/cloud/outscale/*", "tiny-cloud's provider for OUTSCALE"),
     ("usr/lib/tiny-cloud/cloud/outscale/*", "the same on a root whose /lib is merged into /usr"),
+    *((path, f"the profile's `{key}`") for key, declared, _ in profile_keys() for path in declared.files),
 )
-"""Files, as apk names them, that differ from their packages', and why: the table of docs/image-files.md."""
+"""Files, as apk names them, that differ from their packages', and why: the table of docs/image-files.md, which
+`python -m omi.verify.reference` renews."""
 _SHOWN = 8
 
 

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from omi.profile.model import Target
+from omi.profile.reference import renew
 from omi.verify.checks import failed_checks
-from omi.verify.checks.changes import OURS, changed_by_profile
+from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts
+from omi.verify.reference import PAGE, image_files
+from tests.omi.conftest import TOP
 
 KEY = "ssh-ed25519 AAAAC3Nz"
 SERVICES = {"boot": ("networking",), "default": ("sshd", "acpid"), "shutdown": ("killprocs",)}
@@ -345,9 +347,9 @@ def test_a_user_who_cannot_become_root_sees_what_the_boot_time_tells() -> None:
 
 
 def test_the_page_lists_every_file_that_differs_from_its_package() -> None:
-    page = (Path(__file__).parents[3] / "docs/image-files.md").read_text(encoding="utf-8")
-    rows = [line for line in page.splitlines() if line.startswith("| `")]
-    assert rows == [f"| `/{path}` | {why} |" for path, why in OURS]
+    page = (TOP / PAGE).read_text(encoding="utf-8")
+    assert renew(page, image_files()) == page, "run `python -m omi.verify.reference`"
+    assert "| `/etc/motd` | the profile's `motd` |" in page
 
 
 def test_what_the_profile_changed_is_what_the_build_saw() -> None:
