@@ -24,7 +24,7 @@ def doctor(stack: Stack, as_json: Json = False) -> None:
     for finding in Checkup(stack).run():
         found.append(finding)
         if not as_json:
-            print(_line(finding), flush=True)
+            print(line_of(finding), flush=True)
     levels = Counter(finding.level for finding in found)
     if as_json:
         value = {"format": 1, "ok": not levels[Level.ERROR], "findings": [asdict(finding) for finding in found]}
@@ -35,7 +35,8 @@ def doctor(stack: Stack, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _line(finding: Finding) -> str:
+def line_of(finding: Finding) -> str:
+    """A finding as a line of the table."""
     level, check = (cell.ljust(width) for cell, width in zip((finding.level, finding.check), _WIDTHS, strict=True))
     where = f"{finding.region}: " if finding.region else ""
     return f"{level}  {check}  {where}{finding.text}"

@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from omi.cli.claim import claim
 from omi.cli.doctor import doctor
 from omi.cli.fork import fork
+from omi.cli.health import health
 from omi.cli.import_old import import_old
 from omi.cli.migrate import migrate_profiles
 from omi.cli.one_off import build, prune
@@ -27,6 +28,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "claim": (claim, "claim -s alpine alpine-3.23.6-x86_64-r0"),
     "doctor": (doctor, "doctor -s alpine"),
     "fork": (fork, "fork -s copy --yes"),
+    "health": (health, "health -s alpine --format openmetrics"),
     "images": (images, "images -s alpine"),
     "import": (import_old, "import -s alpine ../old/releases/alpine.yaml"),
     "migrate": (migrate_profiles, "migrate ../old"),

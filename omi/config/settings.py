@@ -177,6 +177,17 @@ def _over(base: _M, changes: _M) -> _M:
     return base.model_copy(update={key: getattr(changes, key) for key in changes.model_fields_set})
 
 
+class Health(_Settings):
+    """From where on `python -m omi health` calls something an error or a warning; in days."""
+
+    max_age_days: int = Field(default=45, ge=1)
+    """Of a build's newest verified image."""
+    max_run_days: int = Field(default=8, ge=1)
+    """Since the last update that succeeded."""
+    end_of_life_days: int = Field(default=60, ge=0)
+    """Of support left: fewer is a warning."""
+
+
 class Settings(_Settings):
     """Everything a stack may set."""
 
@@ -199,6 +210,7 @@ class Settings(_Settings):
     recover: Recovery | None = None
     """Written by `python -m omi recover`."""
     releases_dir: str = "releases"
+    health: Health = Health()
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
     """Who may launch the images, instead of what the profile says; None leaves it to the profile."""
     regions: dict[str, FurtherRegion] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,19 @@ def exported_state(stack: str) -> dict[str, Any]:
     if done.returncode:
         raise StateError(f"stack {stack!r}: {_error_of(done)}")
     return deployment_of(done.stdout, stack)
+
+
+def last_update(stack: str) -> datetime | None:
+    """When the last update of the stack that succeeded ended, in UTC; None if none has. ToolError or StateError."""
+    done = _run(["pulumi", "stack", "history", "--stack", stack, "--output", "json"])
+    if done.returncode:
+        raise StateError(f"stack {stack!r}: {_error_of(done)}")
+    try:
+        updates = [each for each in read_json(done.stdout or "[]") if each["kind"] == "update"]
+        ended = [datetime.fromisoformat(each["endTime"]) for each in updates if each["result"] == "succeeded"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError(f"stack {stack!r}: its history can't be read: {error}") from error
+    return max(ended, default=None)
 
 
 def backend_url() -> str:

@@ -75,6 +75,7 @@ def test_a_build_by_hand_makes_the_next_revision_of_the_same_content(project: Pr
     assert project.configured("again") == {BUILD: 1}
     assert project.outputs()["latest"][BUILD]["name"] == R1
     assert is_settled(project)
+    assert person(project, "health").endswith("0 warning, 0 error\n")
 
 
 def test_a_replace_says_that_nothing_was_rebuilt_and_how_to(project: Project) -> None:

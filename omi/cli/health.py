@@ -1,0 +1,169 @@
+"""`health`: how a stack's images are doing, for a person or a monitor."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from omi.cli.doctor import line_of
+from omi.cli.findings import Finding, Level
+from omi.cli.stack import Stack, read_stack
+from omi.cli.sweep import find_leftovers
+from omi.config.settings import Health
+from omi.config.stack import last_update
+from omi.plan import Action, Plan, Step
+from omi.plan.model import ChangeKind
+from omi.plan.planning import plan_stack
+from omi.plan.survey import Survey, survey_stack
+from omi.state.ledger import LedgerImage
+
+_MAKING = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER)
+
+
+class Form(StrEnum):
+    """How the findings are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    OPENMETRICS = "openmetrics"
+
+
+def health(
+    stack: Stack,
+    form: Annotated[Form, typer.Option("--format", help="for people, programs or Prometheus")] = Form.TEXT,
+) -> None:
+    """Show how old the images are, what isn't built, what is missing, changed or left over, and the last update.
+
+    Exit code 1 if any finding is an error, else 0; the thresholds are the stack's setting `health`.
+    """
+    settings, held = read_stack(stack)
+    seen = survey_stack(settings, held)
+    plan = plan_stack(settings, seen)
+    leftovers = sum(len(each.things) for each in find_leftovers(settings, held, stack))
+    found = [
+        *_run(last_update(stack), settings.health, datetime.now(UTC)),
+        *judge(plan, seen, settings.health),
+        Finding("leftovers", None, Level.WARNING if leftovers else Level.GOOD, _left(leftovers)),
+    ]
+    print(_shown(found, plan, seen, form))
+    if any(finding.level is Level.ERROR for finding in found):
+        raise typer.Exit(1)
+
+
+def judge(plan: Plan, seen: Survey, limits: Health) -> Iterator[Finding]:
+    """The findings about a plan: of each build in each Region, and of the Regions themselves."""
+    for region, why in seen.unreached.items():
+        yield Finding("account", region, Level.ERROR, why)
+    for refusal in plan.refused:
+        yield Finding("prunes", None, Level.ERROR, f"wait for a person: {refusal}")
+    live = {build.name for build in seen.profile.builds}
+    for name, steps in plan.by_build():
+        for region in (region for region in plan.regions if region not in seen.unreached):
+            here = [step for step in steps if (step.region or plan.regions[0]) == region]
+            if name in live or here:
+                yield from _of_build(name, region, here, seen.today, limits, wanted=name in live)
+
+
+def _of_build(
+    name: str, region: str, steps: Sequence[Step], today: date, limits: Health, *, wanted: bool
+) -> Iterator[Finding]:
+    for step in steps:
+        if step.action in _MAKING:
+            yield Finding(name, region, Level.WARNING, f"{step.name} is not there yet: {step.reason}")
+        for change in step.changes:
+            if change.kind is ChangeKind.MARK_MISSING:
+                yield Finding(name, region, Level.ERROR, f"{step.name}: {change.reason}")
+            elif change.kind is ChangeKind.PUT_BACK:
+                yield Finding(name, region, Level.WARNING, f"{step.name} was changed by others: {change.reason}")
+    newest = newest_of(steps)
+    if newest is None:
+        if wanted:
+            yield Finding(name, region, Level.ERROR, "has no verified image; `pulumi up` builds one")
+        return
+    yield _age(name, region, newest, today, limits)
+    if newest.spec.end_of_life is not None:
+        yield _end(name, region, newest, newest.spec.end_of_life, today, limits)
+
+
+def newest_of(steps: Sequence[Step]) -> LedgerImage | None:
+    """The newest image that is verified, there and stays."""
+    kept = [step.image for step in steps if isinstance(step.image, LedgerImage) and step.action is not Action.PRUNE]
+    good = [image for image in kept if image.record.verified and image.record.missing is None]
+    return max(good, key=lambda image: image.order, default=None)
+
+
+def _age(name: str, region: str, newest: LedgerImage, today: date, limits: Health) -> Finding:
+    days = age_of(newest, today)
+    level = Level.ERROR if days > limits.max_age_days else Level.GOOD
+    more = f", more than the {limits.max_age_days} of health.max_age_days" if level is Level.ERROR else ""
+    return Finding(name, region, level, f"{newest.name} is {days} days old{more}")
+
+
+def age_of(image: LedgerImage, today: date) -> int:
+    """Days since the cloud made it."""
+    return (today - image.record.created.astimezone(UTC).date()).days
+
+
+def _end(name: str, region: str, newest: LedgerImage, end: date, today: date, limits: Health) -> Finding:
+    left = (end - today).days
+    if left < 0:
+        return Finding(name, region, Level.ERROR, f"version {newest.version} is past its end of life ({end})")
+    level = Level.WARNING if left < limits.end_of_life_days else Level.GOOD
+    return Finding(name, region, level, f"version {newest.version} is supported for {left} more days, until {end}")
+
+
+def _run(last: datetime | None, limits: Health, now: datetime) -> Iterator[Finding]:
+    if last is None:
+        yield Finding("update", None, Level.ERROR, "no `pulumi up` of this stack has succeeded yet")
+        return
+    late = now - last > timedelta(days=limits.max_run_days)
+    more = f", longer ago than the {limits.max_run_days} days of health.max_run_days" if late else ""
+    text = f"the last `pulumi up` that succeeded ended on {last:%Y-%m-%d %H:%M} UTC{more}"
+    yield Finding("update", None, Level.ERROR if late else Level.GOOD, text)
+
+
+def _left(count: int) -> str:
+    return f"{count} things are left over: `python -m omi sweep` lists them" if count else "nothing is left over"
+
+
+def _shown(found: Sequence[Finding], plan: Plan, seen: Survey, form: Form) -> str:
+    levels = Counter(finding.level for finding in found)
+    match form:
+        case Form.JSON:
+            value = {"format": 1, "ok": not levels[Level.ERROR], "findings": [asdict(finding) for finding in found]}
+            return json.dumps(value, indent=2, ensure_ascii=False)
+        case Form.OPENMETRICS:
+            return "\n".join([*_metrics(levels, plan, seen), "# EOF"])
+        case Form.TEXT:
+            return "\n".join([*map(line_of, found), ", ".join(f"{levels[level]} {level}" for level in Level)])
+
+
+def _metrics(levels: Counter[Level], plan: Plan, seen: Survey) -> Iterator[str]:
+    """OpenMetrics, the text form 1.0.0."""
+    yield "# TYPE alpine_omi_findings gauge"
+    yield from (f'alpine_omi_findings{{level="{level}"}} {levels[level]}' for level in Level)
+    newest = [
+        (name, region, image)
+        for name, steps in plan.by_build()
+        for region in plan.regions
+        if (image := newest_of([step for step in steps if (step.region or plan.regions[0]) == region])) is not None
+    ]
+    yield "# TYPE alpine_omi_image_age_seconds gauge\n# UNIT alpine_omi_image_age_seconds seconds"
+    for name, region, image in newest:
+        yield f"alpine_omi_image_age_seconds{_labels(name, region)} {age_of(image, seen.today) * 86400}"
+    yield "# TYPE alpine_omi_support_left_seconds gauge\n# UNIT alpine_omi_support_left_seconds seconds"
+    for name, region, image in newest:
+        if image.spec.end_of_life is not None:
+            left = (image.spec.end_of_life - seen.today).days * 86400
+            yield f"alpine_omi_support_left_seconds{_labels(name, region)} {left}"
+
+
+def _labels(build: str, region: str) -> str:
+    return f'{{build="{build}",region="{region}"}}'

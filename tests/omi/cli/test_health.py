@@ -1,0 +1,154 @@
+"""`health`: what is good, a warning or an error, in the three forms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from omi.cli.main import main
+from omi.config.regions import regions_of
+from omi.config.settings import Health, Settings
+from omi.plan.held import Held
+from omi.plan.survey import Survey
+from omi.profile.load import Profile
+from omi.profile.model import Access, Target
+from omi.state.account import AccountImage, AccountView
+from omi.state.ledger import Ledger, LedgerImage
+from tests.omi.plan.make import TODAY, build, digest, held, seen, upstream
+from tests.omi.specs import OWNER
+
+BUILD = build()
+
+
+def made(days_ago: int, release: str = "3.23.6", *, verified: bool = True) -> LedgerImage:
+    """An image of BUILD that the cloud made so many days ago."""
+    created = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC) - timedelta(days=days_ago)
+    image = held(BUILD, release, verified=verified)
+    return replace(image, record=image.record.model_copy(update={"created": created}))
+
+
+@dataclass
+class Ward:
+    """A stack whose health is asked."""
+
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+    images: Sequence[LedgerImage] = (made(3),)
+    builds: tuple[Target, ...] = (BUILD,)
+    account: Sequence[AccountImage] | None = None
+    """None: every image as the ledger has it."""
+    last: datetime | None = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=1))
+    leftovers: int = 0
+    settings: Settings = field(default_factory=lambda: Settings(region="eu-west-2"))
+
+    def health(self, *arguments: str) -> tuple[int, str]:
+        ledger = Ledger.of(self.images)
+        left = [type("Found", (), {"things": range(self.leftovers)})]
+        patches = {
+            "read_stack": lambda _: (self.settings, Held(OWNER, ledger)),
+            "survey_stack": self._survey,
+            "last_update": lambda _: self.last,
+            "find_leftovers": lambda *_: left,
+        }
+        for name, function in patches.items():
+            self.monkeypatch.setattr(f"omi.cli.health.{name}", function)
+        self.monkeypatch.setattr("omi.plan.planning._digest", digest)
+        code = main(["health", "-s", "test", *arguments])
+        shown = self.capsys.readouterr()
+        return code, shown.out + shown.err
+
+    def _survey(self, settings: Settings, known: Held) -> Survey:
+        there = [seen(image) for image in self.images] if self.account is None else self.account
+        missing = {image.record.omi for image in self.images} - {image.omi for image in there}
+        accounts = {"eu-west-2": AccountView.of(there, None, missing)}
+        regions = regions_of(settings, known.ledger)
+        return Survey(Profile("alpine", self.builds), upstream("3.23.6"), regions, accounts, TODAY, known.owner)
+
+
+@pytest.fixture
+def ward(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ward:
+    return Ward(monkeypatch, capsys)
+
+
+def test_all_is_well(ward: Ward) -> None:
+    code, said = ward.health()
+    assert code == 0, said
+    assert f"good     v3_23         eu-west-2: {made(3).name} is 3 days old" in said
+    assert "nothing is left over" in said
+    assert said.endswith("0 warning, 0 error\n")
+
+
+def test_an_image_that_is_too_old_is_an_error(ward: Ward) -> None:
+    ward.images = (made(46),)
+    code, said = ward.health()
+    assert (code, "is 46 days old, more than the 45 of health.max_age_days" in said) == (1, True)
+    ward.settings = Settings(region="eu-west-2", health=Health(max_age_days=46))
+    assert ward.health()[0] == 0
+
+
+def test_a_build_without_a_verified_image_is_an_error(ward: Ward) -> None:
+    ward.images = ()
+    code, said = ward.health()
+    assert code == 1
+    assert "has no verified image; `pulumi up` builds one" in said
+    ward.images = (made(3, verified=False),)
+    assert ward.health()[0] == 1
+
+
+def test_a_release_that_is_not_built_yet_is_a_warning(ward: Ward) -> None:
+    ward.images = (made(3, "3.23.5"),)
+    code, said = ward.health()
+    assert code == 0
+    assert "warning  v3_23         eu-west-2: alpine-v3_23-3.23.6-x86_64-r0 is not there yet" in said
+
+
+def test_a_missing_image_is_an_error(ward: Ward) -> None:
+    ward.account = ()
+    code, said = ward.health()
+    assert code == 1
+    assert f"error    v3_23         eu-west-2: {made(3).name}: " in said
+
+
+def test_an_image_that_others_changed_is_a_warning(ward: Ward) -> None:
+    ward.account = [seen(made(3), access=Access(public=True))]
+    code, said = ward.health()
+    assert (code, f"{made(3).name} was changed by others: " in said) == (0, True)
+
+
+@pytest.mark.parametrize(("left", "level", "code"), [(61, "good", 0), (59, "warning", 0), (-1, "error", 1)])
+def test_support_that_ends_is_told_in_time(ward: Ward, left: int, level: str, code: int) -> None:
+    end = TODAY + timedelta(days=left)
+    image = made(3)
+    ward.images = (replace(image, spec=image.spec.model_copy(update={"end_of_life": end})),)
+    ward.builds = (build(end_of_life=end),)
+    got, said = ward.health()
+    (line,) = (line for line in said.splitlines() if "version 3.23" in line and str(end) in line)
+    assert (line.split()[0], got) == (level, code)
+
+
+def test_an_update_long_ago_or_none_is_an_error_and_a_leftover_a_warning(ward: Ward) -> None:
+    ward.leftovers = 2
+    code, said = ward.health()
+    assert (code, "2 things are left over: `python -m omi sweep` lists them" in said) == (0, True)
+    ward.last = datetime.now(UTC) - timedelta(days=9)
+    code, said = ward.health()
+    assert (code, "longer ago than the 8 days of health.max_run_days" in said) == (1, True)
+    ward.last = None
+    assert ward.health()[0] == 1
+
+
+def test_programs_read_json_and_prometheus_openmetrics(ward: Ward) -> None:
+    code, said = ward.health("--format", "json")
+    found = json.loads(said)
+    assert (code, found["ok"]) == (0, True)
+    assert {finding["check"] for finding in found["findings"]} == {"update", "v3_23", "leftovers"}
+    ward.images = (made(46),)
+    code, said = ward.health("--format", "openmetrics")
+    lines = said.splitlines()
+    assert (code, lines[-1]) == (1, "# EOF")
+    assert 'alpine_omi_findings{level="error"} 1' in lines
+    assert f'alpine_omi_image_age_seconds{{build="v3_23",region="eu-west-2"}} {46 * 86400}' in lines
