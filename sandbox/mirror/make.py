@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox.mirror import apk
-from sandbox.mirror.base import fetch_wheel, unpack_root
+from sandbox.mirror.base import PIN, fetch_wheel, unpack_root
 from sandbox.mirror.catalogue import REPOSITORIES, Branch, Catalogue, latest_releases_yaml, releases_json
 from sandbox.mirror.debian import fetch_debs, unpack_debs
 from sandbox.mirror.installed import read_installed
@@ -45,12 +45,14 @@ class Pool:
         return next(self.folder.glob(f"{RELEASE_PACKAGE}-*.apk"))
 
 
-def make_pool(folder: Path, downloads: Path, scratch: Path, key: SigningKey, progress: Progress) -> Pool:
-    """Fetch, unpack, re-create, sign: every package into `folder`. Takes about 10 s on two cores."""
+def make_pool(
+    folder: Path, downloads: Path, scratch: Path, key: SigningKey, progress: Progress, pin: Path = PIN
+) -> Pool:
+    """Fetch, unpack, re-create, sign: every package of `pin`'s root into `folder`. Takes about 10 s on two cores."""
     progress("fetching the pinned Alpine root and the Debian packages that it lacks")
     with ThreadPoolExecutor(2) as threads:
         waiting_debs = threads.submit(fetch_debs, downloads / "debs")
-        wheel = fetch_wheel(downloads)
+        wheel = fetch_wheel(downloads, pin)
         root = unpack_root(wheel, scratch)
         debian = unpack_debs(waiting_debs.result(), scratch / "debian")
     progress("re-creating the packages")

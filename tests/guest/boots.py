@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,11 +24,17 @@ exit 1
 
 
 @contextmanager
-def machines_with_image(folder: Path, mirror: Path, **values: str) -> Iterator[QemuMachines]:
-    """Machines that have the snapshot IMAGE of an image, which is built in `folder`; see `build`."""
+def machines_with_image(
+    folder: Path, mirror: Path, values: Mapping[str, str], change: Callable[[Path], None] = lambda _: None
+) -> Iterator[QemuMachines]:
+    """Machines that have the snapshot IMAGE of an image, which is built in `folder`; see `build`.
+
+    `change` does something to the finished disk.
+    """
     with loop_device(folder / "disk") as device:
         done = build(folder, device, mirror, **values)
         assert done.returncode == 0, done.stdout + done.stderr
+        change(device)
     machines = QemuMachines(folder / "home")
     try:
         machines.import_snapshot(IMAGE, str(folder / "disk"))

@@ -25,7 +25,7 @@ tiny-cloud final
 
 
 class Instance:
-    """An image's root, the metadata that its next boot is told, and that boot."""
+    """An image's root, the metadata that its next boot finds, and that boot."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self.folder = root, folder

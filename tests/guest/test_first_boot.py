@@ -42,7 +42,7 @@ runcmd:
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QemuMachines]:
     """Machines that have the image's snapshot."""
     values = {"SERVICES_BOOT": SERVICES_BOOT.replace(" ", "\n")}
-    with machines_with_image(tmp_path_factory.mktemp("image"), ensure(default_cache()), **values) as machines:
+    with machines_with_image(tmp_path_factory.mktemp("image"), ensure(default_cache()), values) as machines:
         yield machines
 
 

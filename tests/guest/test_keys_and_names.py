@@ -75,7 +75,7 @@ def test_a_host_name_that_is_none_is_not_taken_and_reported(instance: Instance, 
     instance.metadata["meta-data/local-hostname"] = name
     before = instance.text("etc/hostname"), instance.text("etc/hosts")
     said = instance.boot()
-    assert "the metadata service tells a host name that is none" in said
+    assert "the metadata service has a host name that is not valid" in said
     assert instance.complete()
     assert (instance.text("etc/hostname"), instance.text("etc/hosts")) == before
     assert not (instance.root / "owned").exists()

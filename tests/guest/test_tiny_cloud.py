@@ -87,7 +87,7 @@ def test_a_late_service_is_waited_for(instance: Instance) -> None:
 def test_a_silent_service_leaves_it_for_the_next_boot(instance: Instance) -> None:
     instance.metadata["user-data"] = script("echo ran >> /ran")
     said = instance.boot(Trouble(silent_s=60), patience=1)
-    assert "the metadata service did not tell meta-data/instance-id" in said
+    assert "the metadata service did not give meta-data/instance-id" in said
     assert not instance.complete()
     assert instance.text("ran") == ""
     assert "PRIVATE KEY" in instance.text("etc/ssh/ssh_host_ed25519_key")

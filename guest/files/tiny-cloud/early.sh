@@ -3,7 +3,7 @@
 # before that starts.
 #
 # Notices that this is an instance that was not set up yet, for tiny-cloud keeps no account of which instance it set up:
-# an image made of a running instance would stay what that one was. Makes the one SSH host key. What fails is told and
+# an image made of a running instance would stay what that one was. Makes the one SSH host key. What fails is reported and
 # keeps nothing else from starting. A service of its own would take twenty processes more.
 
 : "${omi_known:=/var/lib/cloud/instance-id}"
@@ -12,7 +12,7 @@
 
 start_pre() {
 	if ! omi_id=$(omi_instance_id); then
-		eerror "the metadata service tells no instance id; the next boot asks again"
+		eerror "the metadata service has no instance id; the next boot asks again"
 		# whatever else it says then, such as that there is no key, is not taken at its word
 		echo meta-data/instance-id >> "$omi_unanswered"
 	elif [ "$omi_id" != "$(omi_known_id)" ]; then

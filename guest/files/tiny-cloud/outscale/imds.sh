@@ -67,7 +67,7 @@ _outscale_host_name() {
 	*[!A-Za-z0-9.-]* | -* | .*) _outscale_short= ;;
 	esac
 	if [ -z "$_outscale_short" ] || [ "${#_outscale_short}" -gt 63 ]; then
-		echo "the metadata service tells a host name that is none" >&2
+		echo "the metadata service has a host name that is not valid" >&2
 		return 1
 	fi
 	printf '%s\n' "$_outscale_name"

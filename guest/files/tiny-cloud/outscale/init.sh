@@ -61,7 +61,7 @@ init__outscale_final() {
 		_outscale_complete 0
 	else
 		_outscale_missing=$(sort -u "$OUTSCALE_UNANSWERED" 2> /dev/null | tr '\n' ' ')
-		log -i err "the metadata service did not tell ${_outscale_missing:-anything: is there a network? }" \
+		log -i err "the metadata service did not give ${_outscale_missing:-anything: is there a network? }" \
 			"(the next boot asks again)"
 		return 1
 	fi
