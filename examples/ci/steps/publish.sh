@@ -26,7 +26,7 @@ fi
 git -c user.name='Image updates' -c user.email=images@localhost commit --quiet \
 	--message 'Record releases and published images' --message '[skip ci]'
 tries=3
-until with_token pull --quiet --rebase origin "$branch" && with_token push --quiet origin "HEAD:$branch"; do
+until with_token pull --quiet --rebase --autostash origin "$branch" && with_token push --quiet origin "HEAD:$branch"; do
 	tries=$((tries - 1))
 	[ "$tries" -gt 0 ] || {
 		echo "ci: $branch can't be pushed: may the CI push to it? docs/ci.md says how it may" >&2
