@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox import launch
 from sandbox.__main__ import main
 from sandbox.config import STUB_MACHINES, STUB_SOURCE
 from tests.sandbox.client import LIMIT, Sandbox, settings_for, source_image, wait_state
@@ -107,6 +108,24 @@ def test_the_omi_may_be_of_any_account(line: Line) -> None:
 def test_what_is_not_there_is_one_line(line: Line, words: tuple[str, ...], said: str) -> None:
     shown = line.run(*words, code=1)
     assert said in shown
+    assert shown.count("\n") == 1
+
+
+def test_an_image_with_a_user_of_its_own_is_said(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "USERS", ("nobody", "somebody"))
+    monkeypatch.setattr(launch, "DENIED_LIMIT", 0.0)
+    shown = line.run("launch", source_image(line.sandbox.oapi()))
+    assert " USER@127." in shown
+    assert "USER is the image's own: it lets in none of nobody, somebody\n" in shown
+
+
+def test_a_vm_that_never_answers_is_one_line_with_the_way_to_its_console(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "BOOT_LIMIT", 0.5)
+    line.sandbox.control("POST", "faults", {"resource": "ssh", "state": "closed"})
+    shown = line.run("launch", source_image(line.sandbox.oapi()), code=1)
+    assert re.search(r"its SSH did not answer within 0 s; see: python -m sandbox --home \S+ console i-\w+\n$", shown)
     assert shown.count("\n") == 1
 
 
