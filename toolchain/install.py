@@ -16,7 +16,7 @@ from toolchain.tools import TOOLCHAIN, TOOLS
 
 
 def main(link: Path = TOOLCHAIN.parent / ".venv" / "toolchain") -> int:
-    """Exit status: 0 all tools are in place, 1 they are not (one line says why)."""
+    """Exit status: 0 all tools are in place, 1 they are not (one line says why), 130 interrupted."""
     try:
         _link(link, Setup(Store(cache_folder()), _say, TOOLS).settle())
     except ToolchainError as error:
@@ -25,6 +25,9 @@ def main(link: Path = TOOLCHAIN.parent / ".venv" / "toolchain") -> int:
     except OSError as error:
         print(f"toolchain: error: {error.filename or cache_folder()}: {error.strerror or error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("toolchain: interrupted; the next `make tools` goes on with what is there", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -348,6 +348,21 @@ def test_what_an_interrupted_run_left_is_removed(machine: Machine) -> None:
     assert not half.exists()
 
 
+def test_an_interrupt_is_one_line_and_leaves_nothing_half_made(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    write_go(machine.bin)
+    monkeypatch.setenv("ALPINE_OMI_CACHE", str(machine.folder / "cache"))
+    monkeypatch.setattr("toolchain.install.TOOLS", machine.tools)
+    monkeypatch.setattr("toolchain.sources.compile_tool", interrupted)
+    assert install.main(machine.folder / "toolchain") == 130
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not machine.left_over()
+
+
 def test_a_second_set_up_waits_and_gives_up(machine: Machine) -> None:
     with (
         machine.store.lock(machine.said.append),
