@@ -146,6 +146,8 @@ class Key:
     """Its name in `image.env`, if not its own in capitals; empty where the guest is given it in another form."""
     files: tuple[str, ...] = ()
     """Files of the image, as apk names them, that are not as their package brought them because of it."""
+    seen: bool = False
+    """Whether a look prints it as `setting=KEY VALUE`, which then has to be the profile's value."""
     of_build: bool = False
     """Whether target profiles and their builds alone may set it."""
 
@@ -156,7 +158,8 @@ class Target(_Model):
     A profile's keys are declared here and nowhere else: files are checked against them, and the names of `image.env`,
     the content, the tables of the READMEs and the editor's schema come from them.
 
-    A new key is a field here, the guest's step that puts it into effect, its check and a line in profiles/test.yaml.
+    A new key is a field here, the guest's step that puts it into effect, a look that sees it (omi/verify), and a line
+    in profiles/test.yaml, which the tests build and check.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -219,7 +222,9 @@ class Target(_Model):
     """OpenRC services by runlevel."""
     motd: Annotated[str | None, Key("Welcome.", Motd, files=("etc/motd",))] = None
     """What a login shows: `/etc/motd`, instead of Alpine's."""
-    timezone: Annotated[str | None, Key("Europe/Paris", TimeZone, files=("etc/localtime", "etc/zoneinfo/*"))] = None
+    timezone: Annotated[
+        str | None, Key("Europe/Paris", TimeZone, files=("etc/localtime", "etc/zoneinfo/*"), seen=True)
+    ] = None
     """The local time, instead of UTC; this zone's file alone is put into the image."""
     ntp_servers: Annotated[Names, Key("{ntp.example.org: true}", dict[NtpServer, Switch])] = ()
     """Where the time comes from, instead of DHCP's servers and `pool.ntp.org`; for the service `ntpd` (busybox's) or

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from omi.profile.model import guest_names
+
 GUEST = Path(__file__).parents[2] / "guest"
 PARTS = (
     "lib/report.sh",
@@ -18,13 +20,16 @@ PARTS = (
 
 
 def run_functions(text: str, folder: Path, **values: str) -> subprocess.CompletedProcess[str]:
-    """Run `text` by sh after sourcing all parts; `folder`/bin comes first on the PATH, `values` are assigned."""
+    """Run `text` by sh after sourcing all parts; `folder`/bin comes first on the PATH, `values` are assigned.
+
+    The profile's keys are empty where `values` don't say otherwise.
+    """
     sources = "\n".join(f'. "$GUEST/{part}"' for part in PARTS)
     script = f"set -eu\nWORK={folder}\n{sources}\n{text}\n"
     environment = {**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}", "GUEST": str(GUEST), "LC_ALL": "C"}
     return subprocess.run(
         ["sh", "-c", script],
-        env={**environment, **values},
+        env={**environment, **{name: "" for name, _ in guest_names()}, **values},
         cwd=folder,
         capture_output=True,
         text=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from omi.profile import load_profile
+from omi.profile.model import profile_keys
 from omi.verify.checks.apk import check_apk
 from omi.verify.checks.kernel import check_kernel
 from omi.verify.checks.packages import check_packages
@@ -48,7 +49,7 @@ GOOD = "\n".join(
         "groups=tester wheel",
         "becomes_root=sudo",
         f"motd_digest={hashlib.sha256((BUILD.motd or '').encode()).hexdigest()}",
-        "localtime=/etc/zoneinfo/Europe/Paris",
+        *(f"setting={name} {getattr(BUILD, name)}" for name, key, _ in profile_keys() if key.seen),
         "local_clock=1700000000 +0100",
         "sysctl=net.ipv4.ip_forward 1",
         "sysctl=net.ipv4.tcp_rmem 4096\t131072\t6291456",
@@ -82,7 +83,11 @@ FAULTS = {
     "root rights by another": ("becomes_root=sudo", "becomes_root=sudo\nbecomes_root=doas", "becomes root by doas"),
     "not in wheel": ("groups=tester wheel", "groups=tester", "not in the group wheel"),
     "another text": ("motd_digest=", "motd_digest=0", "/etc/motd is not the profile's"),
-    "another zone": ("zoneinfo/Europe/Paris", "zoneinfo/Europe/Rome", "leads to '/etc/zoneinfo/Europe/Rome' instead"),
+    "another zone": (
+        "timezone Europe/Paris",
+        "timezone Europe/Rome",
+        "timezone is 'Europe/Rome' instead of 'Europe/Paris'",
+    ),
     "no zone's file": (
         "local_clock=1700000000 +0100",
         "local_clock=1700000000 +0000",
