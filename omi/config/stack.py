@@ -123,7 +123,8 @@ def update(stack: str, environment: Mapping[str, str]) -> int:
     """
     try:
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", stack]
-        return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+        needed = without(os.environ, *environment)  # the account's key and the backend's, as where a person runs it
+        return subprocess.run(command, env={**needed, **environment}, check=False).returncode
     except FileNotFoundError as error:
         raise ToolError(_NO_PULUMI) from error
 
