@@ -1,0 +1,97 @@
+"""The guides for a profile of one's own and for launching a VM, line by line as the documentation has them.
+
+Real pulumi and Packer on stub VMs; the tests are one story in their order.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.e2e.project import TOP, Project, Result
+
+pytestmark = pytest.mark.slow
+
+PROFILE = 'suffix: -web\nbuilds:\n  v3_23-x86_64: {version: "3.23"}\n'
+"""As the guide's, without packages that stub VMs don't have."""
+
+
+@pytest.fixture(scope="module")
+def project(stub_project: Project) -> Project:
+    (stub_project.folder / "profiles" / "web.yaml").write_text(PROFILE, encoding="utf-8")
+    stub_project.configure("releases_dir", "releases")
+    return stub_project
+
+
+def blocks(page: str, language: str = "sh") -> list[str]:
+    """The code blocks of a page of docs."""
+    text = (TOP / "docs" / page).read_text(encoding="utf-8")
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [script for name, script in found if name == language]
+
+
+def block(page: str, part: str) -> str:
+    """The one that has this part."""
+    (found,) = (each for each in blocks(page) if part in each)
+    return found
+
+
+def shell(project: Project, script: str) -> Result:
+    """Run it with the project's sandbox, and `pulumi up` without its question."""
+    sandbox = f"python -m sandbox --home {project.home} --base-port {project.base_port}"
+    script = script.replace("pulumi up", "pulumi up --yes --skip-preview").replace("python -m sandbox", sandbox)
+    client = {"HOME": str(project.home), "REQUESTS_CA_BUNDLE": str(project.home / "ca.pem"), "PAGER": "cat"}
+    done = project.run("sh", "-ec", script, changed=client)
+    assert done.code == 0, done.text
+    return done
+
+
+def test_a_profile_of_ones_own_gets_a_stack_and_is_built(project: Project) -> None:
+    stack = block("profiles.md", "cp stacks/Pulumi.alpine.yaml")
+    shell(project, stack.replace("Pulumi.alpine.yaml", "Pulumi.e2e.yaml"))
+    assert project.run("pulumi", "stack", "--show-name").text.strip() == "web"
+    shown = shell(project, block("profiles.md", "pulumi preview\n")).text
+    (table,) = blocks("profiles.md", "")
+    assert [line for line in table.splitlines() if line.strip() not in shown] == []
+    shell(project, block("profiles.md", "pulumi up\n"))
+
+
+def test_an_unchanged_image_is_rebuilt_and_compared(project: Project) -> None:
+    done = shell(project, block("profiles.md", "--again"))
+    assert "asked for again (1)" in done.text
+    shell(project, block("profiles.md", "diff alpine-"))
+
+
+def test_a_vm_is_launched_by_osc_cli(project: Project) -> None:
+    known = json.loads((project.home / "osc.json").read_text(encoding="utf-8"))["main"]
+    profile = {key: known[key] for key in ("access_key", "secret_key", "region")}
+    (project.home / ".osc").mkdir()
+    endpoint = {"endpoint": f"https://127.0.0.1:{project.base_port}"}
+    (project.home / ".osc" / "config.json").write_text(json.dumps({"default": profile | endpoint}), encoding="utf-8")
+    newest = project.images()[-1]["id"]
+    shell(project, block("launch.md", "pulumi stack output latest").replace("STACK", "web"))
+    script = block("launch.md", "CreateVms").replace("ami-1a2b3c4d", newest).replace("198.51.100.7", "127.0.0.1")
+    script = re.sub(r"(?m)^ssh .*\n", "", script)
+    assert re.search(r"^(pending|running)$", shell(project, script).text, re.MULTILINE)
+
+
+def test_a_vm_is_launched_in_the_local_cloud(project: Project) -> None:
+    newest = project.images()[-1]["id"]
+    status, launch, *rest = block("launch.md", "python -m sandbox launch").splitlines()
+    assert newest in shell(project, status).text
+    shown = shell(project, launch.replace("ami-1a2b3c4d", newest)).text
+    (vm,) = re.findall(r"^(i-\w+) starts", shown, re.MULTILINE)
+    for line in rest:
+        shell(project, line.replace("i-5e6f7a8b", vm).replace("--follow", ""))
+
+
+def test_all_of_it_goes_again(project: Project) -> None:
+    assert "pulumi destroy" in (TOP / "docs" / "profiles.md").read_text(encoding="utf-8")
+    for vm in project.inventory()["main"]["resources"]["vm"]:
+        project.oapi().call("DeleteVms", VmIds=[vm["id"]])
+    assert project.pulumi("destroy", "--yes", "-s", "web").code == 0
+    assert project.images() == []
+    assert project.pulumi("stack", "rm", "--yes", "web").code == 0
+    assert not (project.folder / "stacks" / "Pulumi.web.yaml").exists()
