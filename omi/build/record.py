@@ -36,6 +36,11 @@ def own_record(job: Job, omi: Omi, claim: str, **known: Any) -> ImageRecord:
     return _record(job, omi, verified=True, adopted=False, claim=claim, **own, **known)
 
 
+def taken_over_record(job: Job, omi: Omi, claim: str, **known: Any) -> ImageRecord:
+    """Of an OMI of this stack that was made elsewhere."""
+    return _record(job, omi, adopted=False, claim=claim, digest=omi.tags.get("digest"), **known)
+
+
 def external_record(job: Job, omi: Omi) -> ImageRecord:
     """Of an OMI that someone else made."""
     return _record(job, omi, adopted=True, digest=omi.tags.get("digest"), made_by=maker_of(omi.tags))

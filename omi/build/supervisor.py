@@ -26,6 +26,7 @@ from omi.build.maker import Maker
 from omi.build.packer.inputs import run_folder
 from omi.build.packer.maker import TRIES, PackerMaker
 from omi.build.packer.runner import GRACE
+from omi.build.taking_over import TakingOver
 from omi.outscale.cloud import Cloud
 from omi.state.identity import Identity
 from omi.state.image import ImageRecord, ImageSpec
@@ -135,15 +136,15 @@ def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) 
 
 
 @contextmanager
-def _alone(spec: ImageSpec, stop: threading.Event, environ: Mapping[str, str]) -> Iterator[Lifecycle]:
-    """The image's lifecycle, while nobody else works on it."""
+def _alone(spec: ImageSpec, stop: threading.Event, environ: Mapping[str, str]) -> Iterator[Lifecycle | TakingOver]:
+    """The image's lifecycle, or its taking over, while nobody else works on it."""
     folder = run_folder(PROJECT / BUILD, spec)
     with hold_alone(folder.path, spec.name, stop, tell) as lock:
         narrator = Narrator(sys.stderr, folder.build_log)
         with narrated(narrator):
             job = Job(Identity(spec), Cloud.connect(spec.cloud, environ), folder, narrator, stop, environ)
             maker: Maker = PackerMaker(job, lock=lock) if spec.copy_from is None else CopyMaker(job, spec.copy_from)
-            yield Lifecycle(job, maker)
+            yield TakingOver(job, spec.take_over) if spec.take_over is not None else Lifecycle(job, maker)
 
 
 def _watch(front: int, stop: threading.Event) -> None:

@@ -37,6 +37,9 @@ class Row:
 def import_old(
     stack: Stack,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a releases YAML of the old tool, of either layout")],
+    own: Annotated[
+        bool, typer.Option("--own", help="make the stack their owner, once each has booted: it prunes them, too")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="put them on the stack's list, for `pulumi up` to adopt")] = False,
 ) -> None:
     """Show which OMIs of an old releases file would be adopted; with --yes, write them into the stack's config.
@@ -48,24 +51,34 @@ def import_old(
     seen, ledger = survey_stack(settings, held), held.ledger
     if seen.unreached:
         raise CloudError(next(iter(seen.unreached.values())))
-    rows = [row for region in settings.all_regions for row in judge(old, settings, region, ledger, seen)]
+    rows = [row for region in settings.all_regions for row in judge(old, settings, region, ledger, seen, own=own)]
     cells = [(row.image.name, row.omi or "-", row.build or "-", row.what) for row in rows]
     print(render_columns([("NAME", "OMI", "BUILD", "WHAT"), *cells]))
     wanted = [row.adoption for row in rows if row.adoption is not None]
     if not wanted:
         print("There is nothing to adopt.")
     elif yes:
-        add_to_list(stack, "adopt", len(settings.adopt), [one.model_dump(exclude_none=True) for one in wanted])
+        add_to_list(stack, "adopt", len(settings.adopt), [_entry(one) for one in wanted])
         print(f"{len(wanted)} to adopt are in the stack's config now: `pulumi up -s {stack}` takes them in.")
     else:
         print(f"{len(wanted)} would be adopted: --yes puts them on the stack's list.")
 
 
-def judge(old: Sequence[OldImage], settings: Settings, region: str, ledger: Ledger, seen: Survey) -> Iterator[Row]:
-    """What becomes of each image of the file in one Region of the stack."""
-    images = [image for image in ledger.images if image.region == region]
+def _entry(adoption: Adoption) -> dict[str, str | int]:
+    return adoption.model_dump(exclude_none=True, exclude_unset=True)
+
+
+def judge(
+    old: Sequence[OldImage], settings: Settings, region: str, ledger: Ledger, seen: Survey, *, own: bool = False
+) -> Iterator[Row]:
+    """What becomes of each image of the file in one Region of the stack; `own` is whether that is to own them.
+
+    It may own those, too, that it holds or lists as someone else's.
+    """
+    images = [image for image in ledger.images if image.region == region and not (own and image.record.adopted)]
     held = {image.name for image in images} | {image.record.omi for image in images}
-    listed = {entry.name for entry in settings.adopt if (entry.region or settings.region) == region}
+    entries = [entry for entry in settings.adopt if (entry.region or settings.region) == region]
+    listed = {entry.name for entry in entries if entry.own or not own}
     further = None if region == settings.region else region
     for image in old:
         omi = image.artifacts.get(region, "")
@@ -86,8 +99,12 @@ def judge(old: Sequence[OldImage], settings: Settings, region: str, ledger: Ledg
         else:
             listed.add(image.name)
             what = {"build": build.name, "release": image.release, "revision": image.revision}
-            entry = Adoption(name=image.name, omi=omi, region=further, **what)
-            yield Row(image, omi, name, f"adopt: {whose(there, seen)}", entry)
+            if own and not there.managed:
+                entry = Adoption(name=image.name, omi=omi, region=further, own=True, **what)
+                yield Row(image, omi, name, f"take over: made by {there.maker}", entry)
+            else:
+                entry = Adoption(name=image.name, omi=omi, region=further, **what)
+                yield Row(image, omi, name, f"adopt: {whose(there, seen)}", entry)
 
 
 def _build_for(image: OldImage, builds: Sequence[Target]) -> Target | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from omi.build.supervisor import run_supervised
 from omi.commands.wire import export, give_record, read_spec
 from omi.outscale.claims import take_up
 from omi.outscale.cloud import Cloud
@@ -19,10 +20,14 @@ from omi.support.errors import CloudError
 def adopt(_: Sequence[str]) -> int:
     """Print the record of the account's OMI of the spec's name, and change nothing about it but the claim.
 
+    One that is to be taken over becomes the stack's own first (omi.build.taking_over).
+
     It counts as made here only if it carries this stack's tags; then the releases files know more of it, where they
     are there. Raises CloudError if it isn't there.
     """
     spec = read_spec()
+    if spec.take_over is not None:
+        return run_supervised(spec)
     cloud = Cloud.connect(spec.cloud)
     omi = find_own(cloud, spec.name)
     if omi is not None and omi.state == "pending":  # another stack registers it right now

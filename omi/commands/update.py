@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from omi.build.supervisor import run_supervised
 from omi.commands.wire import export, give_record, read_record, read_spec
 from omi.outscale.claims import find_held, is_held
 from omi.outscale.cloud import Cloud
@@ -22,7 +23,8 @@ from omi.support.narration import tell
 def update(_: Sequence[str]) -> int:
     """Make launch permissions, tags and what is said of the OMI's stage be those of the spec; print the record again.
 
-    An OMI that is missing is marked in its record, for a later plan to forget. Raises CloudError if the answers on it
+    An external OMI that is to be taken over becomes the stack's own, and nothing else of it is changed yet. An OMI that
+    is missing is marked in its record, for a later plan to forget. Raises CloudError if the answers on it
     differ, or if another record holds it.
     """
     spec, record = read_spec(), read_record(os.environ)
@@ -38,6 +40,8 @@ def update(_: Sequence[str]) -> int:
             f"{record.omi} ({record.name}) bears another claim, so another record holds it; it is left as it is: "
             f"forget this one with `pulumi state delete`; or {taking_back(record.name)}"
         )
+    if record.adopted and spec.take_over is not None:
+        return run_supervised(spec)
     if record.adopted:
         tell(f"{record.omi} was not made here: left as it is")
     else:

@@ -115,7 +115,10 @@ class Retention(_Settings):
 
 
 class Adoption(_Settings):
-    """An OMI made elsewhere that the stack takes in; it is never changed and never deregistered."""
+    """An OMI made elsewhere that the stack takes in; unless it is to be its `own`, it is never changed or deregistered.
+
+    `verify` and `user` are about the check that comes before the stack owns it.
+    """
 
     name: str
     omi: str
@@ -125,6 +128,12 @@ class Adoption(_Settings):
     revision: int = Field(default=0, ge=0)
     region: str | None = None
     """The Region that it is in; None is the home Region."""
+    own: bool = False
+    """Whether the stack becomes its owner: then it is shared, withdrawn and deregistered as the stack's others are."""
+    verify: bool = True
+    """Whether it is booted first; one that isn't stays unverified."""
+    user: str | None = None
+    """Who logs in to check it; None is the user of its build in the profile."""
 
 
 def _as_stack_id(value: object) -> str:
@@ -294,12 +303,21 @@ class Settings(_Settings):
         for name, further in settings.regions.items():
             _check_further(settings, name, further)
         for entry in settings.adopt:
+            _check_adoption(entry)
             if entry.region not in (None, *settings.all_regions):
                 raise SettingsError(
                     f"stack config: adopt: {entry.name}: {entry.region!r} is no Region of the stack; "
                     f"it has: {', '.join(settings.all_regions)}"
                 )
         return settings
+
+
+def _check_adoption(entry: Adoption) -> None:
+    where = f"stack config: adopt: {entry.name}"
+    if given := sorted({"verify", "user"} & entry.model_fields_set) if not entry.own else []:
+        raise SettingsError(f"{where}: {given[0]} is only for an image with `own: true`; take it out, or set that")
+    if entry.user is not None and not _SYSTEM_USER.fullmatch(entry.user):
+        raise SettingsError(f"{where}: user: {entry.user!r} is no user's name")
 
 
 def _check_further(settings: Settings, name: str, further: FurtherRegion) -> None:

@@ -1,21 +1,26 @@
-"""OMIs made elsewhere that the stack's config names: they join the ledger as they are and are never deregistered."""
+"""OMIs made elsewhere that the stack's config names: they join the ledger as they are.
+
+They are never deregistered, but for those that the config says are to be the stack's own: these it takes over, by a
+command of the update, and only a later plan may change or prune them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from omi.config.regions import Region
 from omi.config.settings import Adoption, Settings
 from omi.plan import Action, Plan, PlannedImage, Step
 from omi.plan.input import Digest
+from omi.plan.model import Change, ChangeKind
 from omi.plan.reasons import Because
 from omi.plan.survey import Survey
-from omi.profile.model import Target
+from omi.profile.model import Access, Target
 from omi.state.account import AccountImage
-from omi.state.image import ImageRecord
+from omi.state.image import BuildVm, ImageRecord, ImageSpec, TakeOver
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
-from omi.state.owner import maker_of
+from omi.state.owner import STANDS_FOR, maker_of
 from omi.support.version import version_of
 
 
@@ -28,7 +33,7 @@ def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) 
     builds = {build.name: build for build in seen.profile.builds}
     held = {name for image in region.ledger.images for name in (image.name, image.record.omi)}
     account = seen.accounts[region.name]
-    for entry in settings.adopt:
+    for entry in sorted(settings.adopt, key=lambda entry: not entry.own):
         if (entry.region or settings.region) != region.name:
             continue
         if {entry.name, entry.omi} & held or (settings.builds and entry.build not in settings.builds):
@@ -66,11 +71,82 @@ def _as_held(
     )
     spec = planned.to_spec(seen.owner, region.access, region.vm, settings.releases_dir)
     spec = spec.model_copy(update={"name": entry.name})
+    external = not image.managed
+    # an interrupted update may have taken it over already
+    if entry.own and (external or STANDS_FOR in image.tags):
+        spec, external = _taken_over(spec, entry, image, build.user, region.vm), False
     account, maker = seen.accounts[region.name].account or "", None if image.managed else maker_of(image.tags)
     record = ImageRecord.found(
-        entry.name, entry.omi, account, region.name, adopted=not image.managed, digest=image.digest, made_by=maker
+        entry.name, entry.omi, account, region.name, adopted=external, digest=image.digest, made_by=maker
     )
     return LedgerImage(resource, spec, record, StoredCommand.of("adopt", spec))
+
+
+def _taken_over(spec: ImageSpec, entry: Adoption, image: AccountImage, login: str, vm: BuildVm) -> ImageSpec:
+    """The spec of an external image as one of the stack's own, of which nothing is said but what the account knows."""
+    check = TakeOver(omi=entry.omi, login=(entry.user or login) if entry.verify else None, vm=vm)
+    known = {"description": image.description, "access": image.access or Access()}
+    return spec.model_copy(update={**known, "bootstrap": None, "offered": (), "recipe": None, "take_over": check})
+
+
+@dataclass(frozen=True)
+class TakeOvers:
+    """The images of one Region that the stack is to own after this update."""
+
+    entries: Mapping[str, Adoption]
+    """By name: what the config says of those that the ledger holds or will hold as external."""
+    region: Region
+    seen: Survey
+
+    @classmethod
+    def of(cls, settings: Settings, region: Region, seen: Survey, new: Sequence[LedgerImage]) -> TakeOvers:
+        """Of the images that the ledger holds, and of the `new` ones."""
+        wanted = {
+            (entry.name, entry.omi): entry
+            for entry in settings.adopt
+            if entry.own and (entry.region or settings.region) == region.name
+        }
+        missing = seen.accounts[region.name].missing
+        held = [
+            image
+            for image in region.ledger.images
+            if image.record.adopted
+            and image.record.omi not in missing
+            and (not settings.builds or image.build in settings.builds)
+        ]
+        joining = [image for image in new if image.spec.take_over is not None]
+        images = [image for image in (*held, *joining) if (image.name, image.record.omi) in wanted]
+        return cls({image.name: wanted[image.name, image.record.omi] for image in images}, region, seen)
+
+    def spared(self, settings: Settings) -> Settings:
+        """With these protected: what is not the stack's own yet is not pruned."""
+        protect = (*settings.retention.protect, *self.entries)
+        return settings.model_copy(update={"retention": settings.retention.model_copy(update={"protect": protect})})
+
+    def planned(self, plan: Plan, settings: Settings) -> Plan:
+        """The plan for the spared images, as one that takes them over."""
+        return replace(plan, steps=tuple(self._step(step, settings) for step in plan.steps)) if self.entries else plan
+
+    def _step(self, step: Step, settings: Settings) -> Step:
+        entry, image = self.entries.get(step.name), step.image
+        if entry is None or not isinstance(image, LedgerImage):
+            return step
+        step = replace(step, protected=not {step.name, entry.omi}.isdisjoint(settings.retention.protect))
+        found = self.seen.accounts[self.region.name].by_omi.get(entry.omi)
+        if found is None or step.action not in (Action.KEEP, Action.ADOPT):
+            return step
+        if (check := image.spec.take_over) is None:
+            login = next((each.user for each in self.seen.profile.builds if each.name == image.build), None)
+            spec = _taken_over(image.spec, entry, found, login or Target.model_fields["user"].default, self.region.vm)
+            check, image = spec.take_over, replace(image, spec=spec, command=StoredCommand.of("adopt", spec))
+        if check is not None and check.login:
+            why = Because.OWN_ONCE_CHECKED(omi=entry.omi, maker=found.maker, login=check.login)
+        else:
+            why = Because.OWN_UNVERIFIED(omi=entry.omi, maker=found.maker)
+        if step.action is Action.ADOPT:
+            return replace(step, why=why)
+        changes = (*step.changes, Change(ChangeKind.TAKE_OVER, why))
+        return replace(step, image=image, why=why, changes=changes)
 
 
 def joined(ledger: Ledger, images: Sequence[LedgerImage]) -> Ledger:

@@ -26,7 +26,8 @@ def sources_of(home: Plan) -> Mapping[str, Source]:
     found: dict[str, Source] = {}
     for build, steps in home.declared():
         image = steps[0].image
-        if isinstance(image, LedgerImage) and not image.record.adopted and image.record.verified:
+        made_elsewhere = isinstance(image, LedgerImage) and (image.record.adopted or image.spec.take_over is not None)
+        if isinstance(image, LedgerImage) and not made_elsewhere and image.record.verified:
             found[build] = Source(image.release, image.revision, image.spec.digest)
         elif isinstance(image, PlannedImage) and (image.existing is None or image.existing.managed):
             found[build] = Source(image.release, image.revision, image.digest)

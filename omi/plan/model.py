@@ -36,6 +36,8 @@ class Action(StrEnum):
 class ChangeKind(StrEnum):
     """What changes in what others see of an image; its deregistering is the action prune."""
 
+    TAKE_OVER = "take over"
+    """An external image becomes the stack's own."""
     SHARE = "share"
     REVOKE = "revoke"
     PUT_BACK = "put back"
@@ -114,6 +116,7 @@ class PlannedImage:
             releases_dir=releases_dir,
             resource=self.resource,
             recipe=Recipe(build=self.build, vm=vm, copy_from=self.copy_from),
+            take_over=None,
         )
 
 

@@ -9,7 +9,7 @@ from omi.config.one_off import OneOff
 from omi.config.regions import Region, told_of
 from omi.config.settings import Settings
 from omi.plan import Action, Plan, PlanInput, PlannedImage, Step, make_plan
-from omi.plan.adoption import as_adoptions, dropped, joined, newcomers
+from omi.plan.adoption import TakeOvers, as_adoptions, dropped, joined, newcomers
 from omi.plan.carry import carried, pinned, sources_of
 from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
@@ -66,6 +66,8 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozen
     ledger = joined(region.ledger, lost)
     wanted, more = newcomers(settings, replace(region, ledger=ledger), seen, _digest)
     warnings += more
+    takes = TakeOvers.of(settings, region, seen, wanted)
+    asked, settings = settings, takes.spared(settings)
     if wanted:
         everything = settings.retention.model_copy(update={"allow_mass_prune": ("all",)})
         trial = settings.model_copy(update={"retention": everything})
@@ -74,7 +76,7 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozen
         warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
         wanted = [image for image in wanted if image.name not in left]
     plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, known), wanted)
-    plan = as_recovered(plan, lost)
+    plan = as_recovered(takes.planned(plan, asked), lost)
     steps = tuple(_placed(step, region) for step in plan.steps)
     return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))
 

@@ -84,6 +84,8 @@ class Because(Enum):
     HOLDS_SAME = "it holds this very content"
     HOLDS_OTHER = "it holds other content ({digest})"
     NAMED_IN_ADOPT = "{omi} is named in `adopt`: {then}"
+    OWN_ONCE_CHECKED = "{omi}, made by {maker}, becomes this stack's own, once {login} could log in to it"
+    OWN_UNVERIFIED = "{omi}, made by {maker}, becomes this stack's own, unverified, as `adopt` says"
     LOST = "{omi} is this stack's own and verified, by its tags, but not in its state"
 
     NOT_IN_RUN = "not in this run, which is about {builds}"

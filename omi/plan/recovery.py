@@ -15,9 +15,9 @@ from omi.plan.reasons import Because
 from omi.plan.survey import Survey
 from omi.profile.model import Access
 from omi.state.account import AccountImage
-from omi.state.image import CloudAccess, ImageRecord, ImageSpec
+from omi.state.image import ImageRecord, ImageSpec, TakeOver
 from omi.state.ledger import LedgerImage, StoredCommand
-from omi.state.owner import STACK_ID, Owner, build_id_of
+from omi.state.owner import STACK_ID, STANDS_FOR, Owner, build_id_of
 from omi.state.withdrawal import Stage, Withdrawal
 from omi.support.errors import first_problem
 
@@ -53,36 +53,45 @@ def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[
 def _as_held(image: AccountImage, account: str, region: Region, settings: Settings) -> LedgerImage:
     resource = region.resource_of(image.name)
     own = None if resource == image.name else resource
-    spec = _spec(image, region.access, settings.releases_dir, own)
+    spec = _spec(image, region, settings.releases_dir, own)
     record = ImageRecord.found(image.name, image.omi, account, region.name, verified=True, adopted=False)
     return LedgerImage(resource, spec, record, StoredCommand.of("adopt", spec))
 
 
-def _spec(image: AccountImage, cloud: CloudAccess, releases_dir: str, resource: str | None) -> ImageSpec:
+def _spec(image: AccountImage, region: Region, releases_dir: str, resource: str | None) -> ImageSpec:
     """The spec that keeps it, of its tags; ValidationError if one is missing or wrong."""
     tags = image.tags
     given = {key: tags[key] for key in Withdrawal.model_fields if key in tags}
     withdrawal = Withdrawal.model_validate(given) if "stage" in tags else None
     is_private = withdrawal is not None and withdrawal.stage is Stage.PRIVATE
+    taken_over = STANDS_FOR in tags
     needed = ("project", "stack", "profile", "build", "arch", "release", "revision", "digest")
     owner = Owner(tags.get("project", ""), tags.get("stack", ""), tags[STACK_ID])
     return ImageSpec.model_validate(
         {
             **{key: tags[key] for key in needed if key in tags},
+            **({"digest": tags[STANDS_FOR]} if taken_over else {}),
             "stack_id": owner.stack_id,
             "name": image.name,
-            "description": image.description.partition(f" ({build_id_of(owner, image.name)}")[0] or image.name,
+            "description": _described(image, owner, withdrawal),
             "end_of_life": tags.get("end-of-life"),
             "offered": tuple(tags.get("offered", "").split()),
             "bootstrap": tags.get("bootstrap"),
             "access": Access.of(tags.get("access", "private")) if is_private else image.access or Access(),
             "withdrawal": withdrawal,
-            "cloud": cloud,
+            "cloud": region.access,
             "releases_dir": releases_dir,
             "resource": resource,
             "recipe": None,
+            "take_over": TakeOver(omi=image.omi, login=None, vm=region.vm) if taken_over else None,
         }
     )
+
+
+def _described(image: AccountImage, owner: Owner, withdrawal: Withdrawal | None) -> str:
+    """Its description without what the stack adds; its name where it has none."""
+    told = image.description.partition(f" ({build_id_of(owner, image.name)}")[0]
+    return told.removesuffix(f"; {withdrawal}") or image.name
 
 
 def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:

@@ -101,7 +101,7 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
     created, known = record.created, record.is_of(spec)
     return Entry(
         name=spec.name,
-        description=f"{spec.name}, made by {record.maker}" if record.adopted else spec.description,
+        description=f"{spec.name}, made by {record.maker}" if record.adopted else spec.description or spec.name,
         profile=spec.profile,
         profile_build=spec.build,
         version=spec.version,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omi.publish.entry import HEADER
 from omi.support.errors import InputError, first_problem
 from omi.support.safe_yaml import YamlError, read_texts
+from omi.support.version import EDGE, edge_release
 
 _OWN_KEY = "boot_modes"
 """What every entry has that this program writes."""
@@ -26,10 +29,13 @@ class OldImage:
     name: str
     build: str
     release: str
+    """Of edge with the day of its build, as ours are, `edge-20210831`."""
     revision: int
-    """The N of rN; 0 where the old tool took the time of the build for a revision."""
+    """The N of rN; of edge its place among the images of that day; 0 where the old tool took the time of the build."""
+    built: int
+    """Seconds since 1970."""
     arch: str
-    artifacts: Mapping[str, str]
+    artifacts: Mapping[str, str] = field(hash=False)
     """Region to OMI id."""
 
 
@@ -40,6 +46,7 @@ class _Leaf(BaseModel):
     release: str
     revision: str = "r0"
     arch: str
+    build_time: int = Field(ge=0, lt=2**35)
     artifacts: dict[str, str]
 
 
@@ -57,7 +64,19 @@ def read_old_releases(path: Path) -> list[OldImage]:
         raise InputError(f"{path}: cannot be read ({reason}); give a releases YAML of the old tool") from error
     except YamlError as error:
         raise InputError(f"{path}: {error}; give a releases YAML of the old tool") from error
-    return [_image(name, leaf, f"{path}: {where}") for where, name, leaf in _leaves(path, tree)]
+    return _with_days([_image(name, leaf, f"{path}: {where}") for where, name, leaf in _leaves(path, tree)])
+
+
+def _with_days(images: Sequence[OldImage]) -> list[OldImage]:
+    """The images, those of edge in the order of their builds; the old tool gave them no release of their own."""
+    of_day: Counter[tuple[str, str]] = Counter()
+    found = {}
+    for image in sorted(images, key=lambda image: (image.built, image.name)):
+        if image.release == EDGE:
+            release = edge_release(datetime.fromtimestamp(image.built, UTC).date())
+            found[image] = replace(image, release=release, revision=of_day[image.build, release])
+            of_day[image.build, release] += 1
+    return [found.get(image, image) for image in images]
 
 
 def is_old(text: str) -> bool:
@@ -97,4 +116,4 @@ def _image(name: str, leaf: object, where: str) -> OldImage:
         ) from error
     revision = _REVISION.fullmatch(read.revision)
     number = int(revision[1]) if revision else 0
-    return OldImage(name, read.profile_build, read.release, number, read.arch, read.artifacts)
+    return OldImage(name, read.profile_build, read.release, number, read.build_time, read.arch, read.artifacts)

@@ -59,13 +59,13 @@ class ImageOutput(_Told):
     volume_size: int = Field(description="GiB.")
     used_bytes: int | None = Field(description="What its root filesystem holds after the build.")
     digest: str | None = Field(
-        description="Of all that decides its content; for an external OMI, the one in its own tags."
+        description="Of all that decides its content; for one made elsewhere, the one in its own tags."
     )
     stage: Stage = Field(description="current, or how far its withdrawal is: deprecated, private.")
     access: LaunchAccess | None = Field(description="As of this stage; null for an external OMI, whose maker decides.")
     removal: date | None = Field(description="The first day on which it may be deregistered, where that is known.")
     made_by: str | None = Field(
-        description="The stack that made an external OMI, by its tags, or `unknown`; null for an image of this stack.",
+        description="The stack that made an OMI which this one has adopted, by its tags, or `unknown`; else null.",
     )
     regions: dict[str, RegionOutput] | None = Field(
         description="By Region, the one above included; null where the stack has one alone.",
@@ -106,7 +106,7 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
         digest=record.digest_by(spec),
         stage=spec.stage,
         access=None if record.adopted else LaunchAccess(public=access.public, accounts=access.accounts),
-        made_by=(record.made_by or "unknown") if record.adopted else None,
+        made_by=(record.made_by or "unknown") if record.adopted or spec.take_over else None,
         removal=withdrawal.removal if withdrawal else None,
         regions=None,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from omi.state.image import ImageSpec
-from omi.state.owner import VERIFIED_MARK, build_id_of
+from omi.state.owner import STANDS_FOR, VERIFIED_MARK, build_id_of
 from omi.state.withdrawal import Stage
 
 MAX_DESCRIPTION = 255
@@ -56,10 +56,11 @@ class Identity:
     def described(self, *, verified: bool) -> str:
         """The OMI's description; that it was verified is known by it even where its tags were taken off.
 
-        Of a withdrawn one it ends with how far that is, since it is all that other accounts see of it.
+        Of a withdrawn one it ends with how far that is, since it is all that other accounts see of it. One that was
+        taken over bears no build id: without its tags nothing is to take it for a leftover.
         """
         spec = self.spec
-        end = f" ({self.build_id}{VERIFIED_MARK if verified else ''})"
+        end = "" if spec.take_over else f" ({self.build_id}{VERIFIED_MARK if verified else ''})"
         end += f"; {spec.withdrawal}" if spec.withdrawal else ""
         return spec.description[: MAX_DESCRIPTION - len(end)] + end
 
@@ -91,7 +92,7 @@ class Identity:
             "release": spec.release,
             "arch": spec.arch,
             "revision": str(spec.revision),
-            "digest": spec.digest,
+            STANDS_FOR if spec.take_over else "digest": spec.digest,
             **({"bootstrap": spec.bootstrap} if spec.bootstrap else {}),
             **({"end-of-life": spec.end_of_life.isoformat()} if spec.end_of_life else {}),
             **_fitting({"offered": " ".join(spec.offered)} if spec.offered else {}),

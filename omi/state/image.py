@@ -124,6 +124,16 @@ class Recipe(_Wire):
     """The home Region, of an image that is copied from there instead of being built."""
 
 
+class TakeOver(_Wire):
+    """How an OMI made elsewhere becomes the stack's own; nothing but that reads it."""
+
+    omi: str
+    """The id that its owner has named."""
+    login: str | None
+    """The user who logs in to check it; None takes it over unverified."""
+    vm: BuildVm
+
+
 class ImageSpec(_Wire):
     """Standard input of an image's command: what keeps one OMI and, of one that this state has made, how."""
 
@@ -159,7 +169,9 @@ class ImageSpec(_Wire):
     resource: str | None
     """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home."""
     recipe: Recipe | None
-    """None of a recovered image, and of a superseded one: keeping it needs none."""
+    """None of a recovered image, of one that was taken over, and of a superseded one: keeping it needs none."""
+    take_over: TakeOver | None
+    """Of an OMI made elsewhere that is the stack's own since its adoption. Its digest is then of what it stands for."""
 
     @property
     def version(self) -> str:
@@ -173,8 +185,8 @@ class ImageSpec(_Wire):
 
     @property
     def vm(self) -> BuildVm:
-        """The VMs that make it; StateError where only what keeps it is known."""
-        return self._recipe.vm
+        """The VMs that make or check it; StateError where only what keeps it is known."""
+        return self.take_over.vm if self.take_over else self._recipe.vm
 
     @property
     def copy_from(self) -> CloudAccess | None:
@@ -248,9 +260,10 @@ class ImageRecord(_Wire):
     adopted: bool
     """Whether it is external: not made by this stack."""
     digest: str | None
-    """Of its content, by an adopted OMI's own tags; None if they have none, and of a built OMI, whose spec has it."""
+    """Of its content, by the own tags of an OMI made elsewhere; None if they have none, and of a built OMI, whose spec
+    has it."""
     made_by: str | None
-    """The maker that an external OMI's tags name; None if they name none."""
+    """The maker that the tags of an OMI made elsewhere name; None if they name none."""
     claim: str | None
     """Random, and in a tag of the OMI, too: another value there means that another record holds it by now. None of an
     external OMI."""
@@ -259,12 +272,12 @@ class ImageRecord(_Wire):
 
     @property
     def maker(self) -> str:
-        """An external OMI's maker, as reasons name it."""
+        """The maker of an OMI made elsewhere, as reasons name it."""
         return self.made_by or SOMEONE
 
     def is_of(self, spec: ImageSpec) -> bool:
-        """Whether it holds the spec's content; of an adopted OMI only its own tags prove that."""
-        return self.digest == spec.digest if self.adopted or self.digest else True
+        """Whether it holds the spec's content; of an OMI made elsewhere only its own tags prove that."""
+        return self.digest == spec.digest if self.adopted or spec.take_over or self.digest else True
 
     def digest_by(self, spec: ImageSpec) -> str | None:
         """The digest of its content, None where nobody knows it."""

@@ -17,6 +17,11 @@ VERIFIED = "verified"
 VERIFIED_MARK = ", verified"
 """The same after the build id in its description."""
 
+STANDS_FOR = "stands-for"
+"""Key of the tag of an OMI that was taken over, in the place of its digest: of the content that it counts as."""
+MADE_BY = "made-by"
+"""Key of the tag with its maker, where that was known."""
+
 GOING = "going"
 """Key of the tag of a snapshot or volume that is to follow its OMI or VM: its value is good for that thing alone."""
 

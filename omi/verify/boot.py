@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
@@ -21,7 +23,7 @@ from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, look_script, root_key_script
 from omi.verify.size import Size
-from omi.verify.ssh import STUB, Answer, Door, public_key, wait_for_banner
+from omi.verify.ssh import STUB, Door, public_key, wait_for_banner
 from omi.verify.timing import Timing
 
 CONSOLE_LINES = 15
@@ -50,113 +52,102 @@ class Verified:
 
 
 @dataclass(frozen=True)
-class Verification:
-    """One OMI's check: where its keys may lie, who is told (`show`: a log's last lines), and what ends it early.
+class Guest:
+    """A VM of the OMI that has booted."""
 
-    `finished` is what the build found in the root before its first boot; None if nobody knows any more.
+    vm: Vm
+    door: Door
+    seconds: float
+    """From its start to its SSH banner."""
+    is_stub: bool
+    boot_mode: str | None
+    """What it was to start by, where the OMI has several."""
+
+
+@dataclass(frozen=True)
+class Boot(ABC):
+    """One OMI's boot in a VM of its own: where its key may lie, who is told (`show`: a log's last lines), and what ends
+    it early.
     """
 
     cloud: Cloud
     identity: Identity
     group_id: str
-    finished: Facts | None
     folder: Path
     say: Callable[[str], None]
     show: Callable[[Sequence[str]], None]
     note: Callable[[str], None]
     stop: threading.Event
-    tests: Mapping[str, str]
-    """The profile's own checks: name to a script for sh."""
 
-    def run(self, omi: Omi) -> Verified:
-        """Boot the OMI on a larger disk, once in each of its boot modes, and check it.
+    fate: ClassVar[str]
+    """What becomes of an OMI that failed its check."""
 
-        Raises VerifyError naming every check that failed. The time of the first boot counts, the one that a VM is
-        given by default.
+    @property
+    @abstractmethod
+    def user(self) -> str:
+        """Who logs in."""
+
+    @abstractmethod
+    def examine(self, guest: Guest) -> tuple[Facts, list[str]]:
+        """What the booted image says of itself, and all that isn't as it must be."""
+
+    def boot(self, omi: Omi, boot_mode: str | None = None) -> Verified:
+        """Boot the OMI on a larger disk, by one of its modes or as it boots by itself, and examine it.
+
+        Raises VerifyError naming every check that failed.
         """
-        first, *others = reversed(self.identity.spec.target.boot_modes)
-        verified = self._boot(omi, first)
-        for boot_mode in others:
-            self._boot(omi, boot_mode)
-        self.say("verified")
-        return verified
-
-    def _boot(self, omi: Omi, boot_mode: str) -> Verified:
-        spec = self.identity.spec
-        end = time.monotonic() + spec.vm.verify_timeout
+        vm = self.identity.spec.vm
+        by = f" by {boot_mode}" if boot_mode else ""
+        end = time.monotonic() + vm.verify_timeout
         with temporary_key(self.cloud, self.identity.verify_key, self.folder) as key:
-            self.say(f"booting a VM from {omi.omi_id} to verify it{self._by(boot_mode)}")
+            self.say(f"booting a VM from {omi.omi_id} to verify it{by}")
             start = time.monotonic()
             vm_id = launch_vm(self.cloud, self._launch(omi, boot_mode))
             try:
-                vm = wait_running(self.cloud, vm_id, end - time.monotonic(), self.stop)
-                return self._look(vm, key, start, end, boot_mode)
+                running = wait_running(self.cloud, vm_id, end - time.monotonic(), self.stop)
+                return self._judge(self._enter(running, key, start, end, boot_mode))
             except (InterruptedBuildError, CredentialsError):
                 raise
             except OmiError as error:
                 self._show_console(vm_id)
-                raise VerifyError(
-                    f"{omi.omi_id} ({omi.name}) failed its check{self._by(boot_mode)}: {error}; it is removed again"
-                ) from error
+                raise VerifyError(f"{omi.omi_id} ({omi.name}) failed its check{by}: {error}; {self.fate}") from error
             finally:
                 terminate_vms(self.cloud, [vm_id])
 
-    def _by(self, boot_mode: str) -> str:
-        return f" by {boot_mode}" if len(self.identity.spec.target.boot_modes) > 1 else ""
-
-    def _launch(self, omi: Omi, boot_mode: str) -> Launch:
+    def _launch(self, omi: Omi, boot_mode: str | None) -> Launch:
+        vm = self.identity.spec.vm
         return Launch(
             omi_id=omi.omi_id,
-            vm_type=self.identity.spec.vm.verify_vm_type,
+            vm_type=vm.verify_vm_type,
             key_name=self.identity.verify_key,
             group_id=self.group_id,
             root_device=omi.root_device,
             root_size=verify_size(omi.volume_size),
             tags={**self.identity.run_tags, "Name": f"{omi.name} verify"},
-            boot_mode=boot_mode if len(self.identity.spec.target.boot_modes) > 1 else None,
-            subregion=self.identity.spec.vm.subregion,
+            boot_mode=boot_mode,
+            subregion=vm.subregion,
         )
 
-    def _look(self, vm: Vm, key: Path, start: float, end: float, boot_mode: str) -> Verified:
-        spec = self.identity.spec
-        console = EmptyConsole(self.cloud, vm.vm_id)
-        limit_s = end - time.monotonic()
-        greeting = wait_for_banner(vm.public_ip, spec.vm.ssh_port, limit_s, self.stop, console.reason)
+    def _enter(self, running: Vm, key: Path, start: float, end: float, boot_mode: str | None) -> Guest:
+        vm, limit_s = self.identity.spec.vm, end - time.monotonic()
+        console = EmptyConsole(self.cloud, running.vm_id)
+        greeting = wait_for_banner(running.public_ip, vm.ssh_port, limit_s, self.stop, console.reason)
         if not greeting:
-            limit = f"{spec.vm.verify_timeout} s (vm.verify_timeout)"
-            raise VerifyError(f"no SSH at {vm.public_ip} port {spec.vm.ssh_port} within {limit}")
+            limit = f"{vm.verify_timeout} s (vm.verify_timeout)"
+            raise VerifyError(f"no SSH at {running.public_ip} port {vm.ssh_port} within {limit}")
         is_stub = self._is_stub(greeting)
         took = time.monotonic() - start
         self.say(f"booted in {took:.0f} s, checking it")
         known_hosts = self.folder / "known_hosts"
         known_hosts.unlink(missing_ok=True)
-        door = Door(vm.public_ip, spec.vm.ssh_port, spec.target.user, key, known_hosts)
-        facts = Facts.parse(self._enter(door).output)
-        expected = self._expected(key, boot_mode)
-        before = failed_checks(self.finished, expected) if self.finished else []
-        if boot_mode == self.identity.spec.target.boot_modes[-1]:
-            self._write_timing(Timing.of(facts, took))
-        size = Size.of(facts)
-        failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
-        failed += [] if is_stub else self.run_own_tests(door)
-        self.say("pressing the power button")
-        power_off = self.cloud.limits.power_off
-        if not stop_vm(self.cloud, vm.vm_id, power_off, self.stop):
-            failed.append(f"the power button did not end it within {power_off} s (cloud.limits.power_off)")
+        door = Door(running.public_ip, vm.ssh_port, self.user, key, known_hosts)
+        return Guest(running, door, took, is_stub, boot_mode)
+
+    def _judge(self, guest: Guest) -> Verified:
+        facts, failed = self.examine(guest)
         if failed:
             raise VerifyError("; ".join(dict.fromkeys(failed)))
-        return Verified(round(took), size, facts.installed)
-
-    def run_own_tests(self, door: Door) -> Iterator[str]:
-        """Run the profile's own checks one after the other; yields why, of each that failed."""
-        for name, script in sorted(self.tests.items()):
-            self.say(f"running the profile's test {name}")
-            answer = door.run(script, self.cloud.limits.command)
-            text = answer.output + answer.errors
-            self.note(f"test {name}: exit code {answer.exit_code}\n{text}")
-            if answer.exit_code:
-                last = " | ".join(line.strip() for line in text.splitlines()[-_TEST_LINES:] if line.strip())
-                yield f"the profile's test {name} failed with exit code {answer.exit_code}: {last or 'no output'}"
+        return Verified(round(guest.seconds), Size.of(facts), facts.installed)
 
     def _is_stub(self, greeting: str) -> bool:
         """A stub answers what was recorded of another image, so nothing that it says counts."""
@@ -170,6 +161,88 @@ class Verification:
         self.say("a stub VM: nothing of the image itself is checked (vm.accept_stubs)")
         return True
 
+    def look(self, door: Door, script: str) -> Facts:
+        """Run the looks; the key may come a moment after sshd, so a refusal is tried again."""
+        answer = door.run(script, self.cloud.limits.command)
+        for _ in range(_LOGIN_TRIES - 1):
+            if answer.exit_code != 255 or self.stop.wait(3):
+                break
+            answer = door.run(script, self.cloud.limits.command)
+        self.note(answer.output + answer.errors)
+        if answer.exit_code == 255:
+            raise VerifyError(
+                f"{door.user} cannot log in by the key that the metadata service told it: {answer.errors}"
+            )
+        return Facts.parse(answer.output)
+
+    def _show_console(self, vm_id: str) -> None:
+        try:
+            tail = console_tail(self.cloud, vm_id, CONSOLE_LINES)
+        except OmiError as error:
+            tail = f"not readable: {error}"
+        self.show([f"console | {line}" for line in tail.splitlines() or ["nothing on it"]])
+
+
+@dataclass(frozen=True)
+class Verification(Boot):
+    """The check of an OMI that was built.
+
+    `finished` is what the build found in the root before its first boot; None if nobody knows any more.
+    """
+
+    finished: Facts | None
+    tests: Mapping[str, str]
+    """The profile's own checks: name to a script for sh."""
+
+    fate = "it is removed again"
+
+    @property
+    def user(self) -> str:
+        """The one of its build."""
+        return self.identity.spec.target.user
+
+    def run(self, omi: Omi) -> Verified:
+        """Boot the OMI once in each of its boot modes, and check it.
+
+        Raises VerifyError naming every check that failed. The time of the first boot counts, the one that a VM is
+        given by default.
+        """
+        modes = self.identity.spec.target.boot_modes
+        first, *others = reversed(modes)
+        verified = self.boot(omi, first if others else None)
+        for boot_mode in others:
+            self.boot(omi, boot_mode)
+        self.say("verified")
+        return verified
+
+    def examine(self, guest: Guest) -> tuple[Facts, list[str]]:
+        """By every check, from outside and inside, and its power button at last."""
+        default = self.identity.spec.target.boot_modes[-1]
+        boot_mode, door = guest.boot_mode or default, guest.door
+        facts = self.look(door, look_script() + root_key_script())
+        expected = self._expected(door.key, boot_mode)
+        before = failed_checks(self.finished, expected) if self.finished else []
+        if boot_mode == default:
+            self._write_timing(Timing.of(facts, guest.seconds))
+        failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
+        failed += [] if guest.is_stub else self.run_own_tests(door)
+        self.say("pressing the power button")
+        power_off = self.cloud.limits.power_off
+        if not stop_vm(self.cloud, guest.vm.vm_id, power_off, self.stop):
+            failed.append(f"the power button did not end it within {power_off} s (cloud.limits.power_off)")
+        return facts, failed
+
+    def run_own_tests(self, door: Door) -> Iterator[str]:
+        """Run the profile's own checks one after the other; yields why, of each that failed."""
+        for name, script in sorted(self.tests.items()):
+            self.say(f"running the profile's test {name}")
+            answer = door.run(script, self.cloud.limits.command)
+            text = answer.output + answer.errors
+            self.note(f"test {name}: exit code {answer.exit_code}\n{text}")
+            if answer.exit_code:
+                last = " | ".join(line.strip() for line in text.splitlines()[-_TEST_LINES:] if line.strip())
+                yield f"the profile's test {name} failed with exit code {answer.exit_code}: {last or 'no output'}"
+
     def _write_timing(self, timing: Timing) -> None:
         """A report for people, beside the logs; nothing depends on it."""
         with contextlib.suppress(OSError):
@@ -182,21 +255,6 @@ class Verification:
             spec.release, spec.target, spec.name, spec.revision, spec.digest, public_key(key), changed, boot_mode
         )
 
-    def _enter(self, door: Door) -> Answer:
-        """Run the looks, then give root the key; the key may come a moment after sshd, so a refusal is tried again."""
-        script = look_script() + root_key_script()
-        answer = door.run(script, self.cloud.limits.command)
-        for _ in range(_LOGIN_TRIES - 1):
-            if answer.exit_code != 255 or self.stop.wait(3):
-                break
-            answer = door.run(script, self.cloud.limits.command)
-        self.note(answer.output + answer.errors)
-        if answer.exit_code == 255:
-            raise VerifyError(
-                f"{door.user} cannot log in by the key that the metadata service told it: {answer.errors}"
-            )
-        return answer
-
     def _refusals(self, door: Door) -> list[str]:
         """Checks from outside: only keys are asked for, and root is not let in by a key that it has for this."""
         failed = []
@@ -208,10 +266,3 @@ class Verification:
         if door.refusal("root", self.cloud.limits.command) is None:
             failed.append("a login as root was not refused")
         return failed
-
-    def _show_console(self, vm_id: str) -> None:
-        try:
-            tail = console_tail(self.cloud, vm_id, CONSOLE_LINES)
-        except OmiError as error:
-            tail = f"not readable: {error}"
-        self.show([f"console | {line}" for line in tail.splitlines() or ["nothing on it"]])

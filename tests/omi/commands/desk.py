@@ -17,14 +17,14 @@ from tests.omi.specs import make_record
 class Desk:
     """Runs a command as Pulumi's plugin does: spec on standard input, the last record in the environment."""
 
-    def __init__(self, account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.account, self.monkeypatch, self.capsys = account, monkeypatch, capsys
+    def __init__(self, account: Account, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+        self.account, self.monkeypatch, self.capfd = account, monkeypatch, capfd
 
     def run(self, command: str, spec: ImageSpec, record: ImageRecord | None) -> tuple[int, str, str]:
         self.monkeypatch.setattr("sys.stdin", io.StringIO(spec.to_json()))
         self.monkeypatch.setenv("PULUMI_COMMAND_STDOUT", record.to_json() if record else "")
         code = main([command])
-        seen = self.capsys.readouterr()
+        seen = self.capfd.readouterr()
         return code, seen.out, seen.err
 
     def own_image(self, spec: ImageSpec) -> ImageRecord:
@@ -45,6 +45,6 @@ class Desk:
 
 
 @pytest.fixture
-def desk(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+def desk(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Desk:
     monkeypatch.chdir(tmp_path)
-    return Desk(account, monkeypatch, capsys)
+    return Desk(account, monkeypatch, capfd)

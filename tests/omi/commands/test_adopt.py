@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ import pytest
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own, read_omi
 from omi.outscale.shapes import Omi
+from omi.profile.model import Access
 from omi.publish import record as write_releases
 from omi.publish.documents.kinds import file_name
+from omi.publish.feed import Feed
 from omi.state.identity import DISK, Identity
-from omi.state.image import ImageRecord
+from omi.state.image import ImageRecord, ImageSpec, TakeOver
 from omi.state.owner import CLAIM, VERIFIED
+from omi.state.withdrawal import Withdrawal
 from tests.omi.commands.desk import Desk, desk
 from tests.omi.specs import make_record
 
@@ -98,3 +102,58 @@ def test_adopt_of_what_is_gone_builds_nothing(desk: Desk) -> None:
     assert (code, out) == (5, "")
     assert "take it out of `adopt`" in err
     assert desk.account.left() == {}
+
+
+def taken_over(desk: Desk, omi: str, login: str | None = None) -> ImageSpec:
+    spec = desk.account.spec(name="old", bootstrap=None, description="of old")
+    check = TakeOver(omi=omi, login=login, vm=spec.vm)
+    return spec.model_copy(update={"recipe": None, "take_over": check, "releases_dir": str(Path("releases").resolve())})
+
+
+def test_one_that_is_taken_over_is_the_stacks_own_listed_as_what_it_is_and_pruned_by_its_claim(desk: Desk) -> None:
+    omi = desk.account.register("old", "of old")
+    spec = taken_over(desk, omi)
+    code, out, err = desk.run("adopt", spec, None)
+    assert code == 0, err
+    record = ImageRecord.from_json(out, "standard output")
+    assert (record.adopted, record.verified, record.claim) == (False, False, desk.account.tags(omi)[CLAIM])
+    (listed,) = Feed.read(Path("releases/alpine.json")).images
+    assert (listed.description, listed.verified, listed.digest, listed.bootstrap) == ("of old", (), None, None)
+    assert Feed.read(Path("releases/alpine.json")).latest.overall == {}
+    desk.account.oapi.call("CreateTags", ResourceIds=[omi], Tags=[{"Key": CLAIM, "Value": "another"}])
+    desk.run("delete", spec, record)
+    assert desk.account.image(omi)
+    desk.account.oapi.call("CreateTags", ResourceIds=[omi], Tags=[{"Key": CLAIM, "Value": record.claim}])
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert desk.account.left() == {}
+
+
+def test_an_external_one_in_state_is_taken_over_by_its_update_and_the_next_ones_keep_it(desk: Desk) -> None:
+    omi = desk.account.register("old", "of old")
+    spec = taken_over(desk, omi)
+    external = desk.record(spec, omi, adopted=True)
+    code, out, err = desk.run("update", spec, external)
+    assert code == 0, err
+    record = ImageRecord.from_json(out, "standard output")
+    assert (record.adopted, record.claim) == (False, desk.account.tags(omi)[CLAIM])
+    before = desk.account.image(omi)
+    code, out, err = desk.run("update", spec, record)
+    assert (code, ImageRecord.from_json(out, "standard output")) == (0, record), err
+    assert desk.account.image(omi) == before
+    gone = Withdrawal(why="superseded", shared=True, deprecated=date(2026, 11, 1))
+    desk.run("update", spec.model_copy(update={"withdrawal": gone, "access": Access(public=True)}), record)
+    assert desk.account.image(omi)["Description"] == "of old; deprecated since 2026-11-01 (superseded)"
+    assert desk.account.launchers(omi) == {"all"}
+
+
+def test_one_whose_check_cannot_begin_stays_as_it_is_and_out_of_state(desk: Desk) -> None:
+    omi = desk.account.register("old", "of old")
+    before = desk.account.image(omi)
+    spec = taken_over(desk, omi, "alpine")
+    assert spec.take_over is not None
+    nowhere = spec.take_over.model_copy(update={"vm": spec.vm.model_copy(update={"ssh_source": "somewhere"})})
+    code, out, err = desk.run("adopt", spec.model_copy(update={"take_over": nowhere}), None)
+    assert (code != 0, out) == (True, ""), err
+    assert "Traceback" not in err
+    assert desk.account.image(omi) == before

@@ -90,3 +90,23 @@ def test_wrong_days_are_one_line(wrong: Any, says: str) -> None:
         Settings.load(Source(retention={"stages": wrong}))
     assert str(raised.value).startswith(f"stack config: {says}")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"verify": False}, "adopt: old: verify is only for an image with `own: true`; take it out, or set that"),
+        ({"user": "root"}, "adopt: old: user is only for an image with `own: true`; take it out, or set that"),
+        ({"own": True, "user": "a b"}, "adopt: old: user: 'a b' is no user's name"),
+        ({"own": "perhaps"}, "adopt.0.own: 'perhaps' is not allowed: "),
+        ({"owns": True}, "adopt.0.owns: unknown setting (did you mean 'own'?)"),
+    ],
+)
+def test_how_an_adopted_image_is_checked_is_only_for_one_that_the_stack_owns(entry: dict[str, Any], says: str) -> None:
+    old = {"name": "old", "omi": "ami-1", "build": "b", "release": "3.23.6"}
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(Source(adopt=[{**old, **entry}]))
+    assert str(raised.value).startswith(f"stack config: {says}")
+    (read,) = Settings.load(Source(adopt=[{**old, "own": True, "verify": False, "user": "ec2-user"}])).adopt
+    assert (read.own, read.verify, read.user) == (True, False, "ec2-user")
+    assert not Settings.load(Source(adopt=[old])).adopt[0].own

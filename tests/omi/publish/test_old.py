@@ -10,6 +10,7 @@ from omi.publish import record
 from omi.publish.entry import HEADER
 from omi.publish.old import OldImage, is_old, read_old_releases
 from omi.support.errors import InputError
+from tests.omi.ancestor import DATA
 from tests.omi.publish.test_releases import image
 
 LEAF = """\
@@ -40,12 +41,44 @@ def read(tmp_path: Path, text: str) -> list[OldImage]:
 def test_both_layouts_say_the_same(tmp_path: Path, text: str) -> None:
     artifacts = {"eu-west-2": "ami-0000000a", "us-east-2": "ami-0000000b"}
     (image,) = read(tmp_path, text)
-    assert image == OldImage("old-3.20.10-x86_64-r12", "v3_20-x86_64", "3.20.10", 12, "x86_64", artifacts)
+    assert image == OldImage("old-3.20.10-x86_64-r12", "v3_20-x86_64", "3.20.10", 12, 1630478686, "x86_64", artifacts)
 
 
 def test_a_time_for_a_revision_counts_as_the_first(tmp_path: Path) -> None:
     (image,) = read(tmp_path, BY_BUILD.replace("revision: r12", "revision: '20210831223706'"))
     assert image.revision == 0
+
+
+def test_images_of_edge_come_in_the_order_of_their_builds(tmp_path: Path) -> None:
+    """Their names need not say it, and one day may have several."""
+    times = {"z": 1630478686, "y": 1630478600, "x": 1630592000, "w": 1561007140}
+    leaf = LEAF.replace("3.20.10", "edge").format(revision="'20210831223706'")
+    images = "".join(f"    {name}:\n{leaf.replace('1630478686', str(at))}" for name, at in times.items())
+    read_images = read(tmp_path, f"edge:\n  edge-x86_64:\n{images}")
+    told = {image.name: (image.release, image.revision) for image in read_images}
+    assert told == {
+        "z": ("edge-20210901", 1),
+        "y": ("edge-20210901", 0),
+        "x": ("edge-20210902", 0),
+        "w": ("edge-20190620", 0),
+    }
+
+
+@pytest.mark.parametrize("name", ["2019-07-build-release.yaml", "2021-08-release-build.yaml", "alpine.yaml"])
+def test_the_old_tools_own_files_are_read_whatever_their_layout(name: str) -> None:
+    file = DATA / "releases" / name
+    if not file.exists():
+        pytest.skip(f"{file} is not here")
+    images = read_old_releases(file)
+    assert {image.release.partition("-")[0] for image in images} >= {"edge"}
+    assert all(image.artifacts and image.built > 1.5e9 for image in images)
+    assert is_old(file.read_text())
+
+
+@pytest.mark.parametrize("time", ["-1", "99999999999999", "soon"])
+def test_a_time_that_is_none_is_refused(tmp_path: Path, time: str) -> None:
+    with pytest.raises(InputError, match="build_time: "):
+        read(tmp_path, BY_BUILD.replace("1630478686", time))
 
 
 def test_what_looks_like_a_number_stays_text(tmp_path: Path) -> None:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import logging
-import sys
 from argparse import Namespace
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 import yaml
 from packaging.version import Version
 
 from omi.publish import record
+from tests.omi.ancestor import old_script, where_it_is_here
 from tests.omi.publish.test_releases import image
 
-GENERATOR = Path(__file__).resolve().parents[4] / "shared" / "data" / "ancestor" / "scripts" / "builder.py"
-"""The old tool's own script, which is not part of this repository."""
-_SCRIPT_BEGINS = "# Below here is the real script\n"
-"""Before it, the script makes an environment of its own."""
 RELEASES = ("3.22.9", "3.23.6", "3.23.10", "3.24.0_rc1", "edge-20261123", "edge-20261124")
 
 
@@ -48,14 +42,9 @@ def test_it_has_the_old_layout_and_what_the_old_tools_programs_read(folder: Path
                 assert f"-{told['release']}-" in name
 
 
-@pytest.mark.skipif(not GENERATOR.exists(), reason=f"{GENERATOR} is not here")
+@where_it_is_here
 def test_the_old_tools_own_readme_generator_works_on_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    versions = ModuleType("distutils.version")
-    versions.__dict__["StrictVersion"] = Version
-    monkeypatch.setitem(sys.modules, "distutils", ModuleType("distutils"))
-    monkeypatch.setitem(sys.modules, "distutils.version", versions)
-    script: dict[str, Any] = {"__name__": "builder"}
-    exec(GENERATOR.read_text(encoding="utf-8").partition(_SCRIPT_BEGINS)[2], script)  # noqa: S102 - what users have
+    script = old_script(monkeypatch)
     (folder / "README_alpine.md").write_text("# Ours\n\n## AMIs\nold\n")
     script["ReleasesReadme"]().run(Namespace(profile="alpine"), str(folder.parent), logging.getLogger())
     readme = (folder / "README_alpine.md").read_text()

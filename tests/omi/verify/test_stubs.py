@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,9 +25,11 @@ from omi.outscale.shapes import Omi
 from omi.profile.discover import expand_discovered
 from omi.profile.load import load_profile
 from omi.state.identity import Identity
-from omi.state.image import BuildVm, ImageSpec
+from omi.state.image import BuildVm, ImageSpec, TakeOver
 from omi.support.errors import VerifyError
-from omi.verify.boot import Verification
+from omi.verify.adopted import AdoptionCheck
+from omi.verify.boot import Guest, Verification
+from omi.verify.facts import Facts
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
 from tests.omi.outscale.conftest import access_of
 from tests.omi.specs import make_spec
@@ -95,3 +98,54 @@ def test_no_stack_of_the_project_takes_stubs() -> None:
     stacks = {path.name: yaml.safe_load(path.read_text())["config"] for path in (TOP / "stacks").glob("*.yaml")}
     assert {"Pulumi.alpine.yaml", "Pulumi.sandbox.yaml"} <= set(stacks)
     assert not [name for name, config in stacks.items() if config.get("alpine-omi:vm", {}).get("accept_stubs")]
+
+
+@pytest.mark.parametrize("login", ["alpine", "nobody-here"])
+def test_the_check_of_an_adoption_boots_it_and_logs_in_as_its_user(
+    sandbox: Sandbox, tmp_path: Path, login: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omi.verify.boot._LOGIN_TRIES", 1)
+    spec = spec_for(sandbox, f"old-{login}", accept_stubs=True)
+    omi = stub_omi(sandbox, spec)
+    was = sandbox.oapi().call("ReadImages", Filters={"ImageIds": [omi]})
+    spec = spec.model_copy(update={"recipe": None, "take_over": TakeOver(omi=omi, login=login, vm=spec.vm)})
+    cloud, identity, said = Cloud.connect(spec.cloud), Identity(spec), list[str]()
+    group = open_group(cloud, f"{identity.group}-{spec.name}", spec.vm.ssh_port, "127.0.0.1/32")
+    found = find_own(cloud, spec.name)
+    assert isinstance(found, Omi)
+    check = AdoptionCheck(
+        cloud=cloud, identity=identity, group_id=group, folder=tmp_path, say=said.append, show=said.extend,
+        note=said.append, stop=threading.Event(), login=login,
+    )  # fmt: skip
+    if login == "alpine":
+        assert check.boot(found).installed
+    else:
+        told = "failed its check: nobody-here cannot log in by the key .*; it is left as it is, and not taken over"
+        with pytest.raises(VerifyError, match=told):
+            check.boot(found)
+    assert sandbox.oapi().call("ReadImages", Filters={"ImageIds": [omi]}) == was
+
+
+@pytest.mark.parametrize(
+    ("release", "said", "failed"),
+    [
+        ("3.12.3", "3.12.3", []),
+        ("3.12.3", "3.12.1", ["/etc/alpine-release says '3.12.1' instead of '3.12.3'"]),
+        ("3.12.3", "", ["/etc/alpine-release says '' instead of '3.12.3'"]),
+        ("edge-20210901", "3.15.0_alpha20210804", []),
+        ("edge-20210901", "", ["/etc/alpine-release says '' instead of 'edge-20210901'"]),
+    ],
+)
+def test_the_check_of_an_adoption_knows_the_release(
+    release: str, said: str, failed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is expected of it, since how it was made isn't known."""
+    facts = Facts.parse(f"release={said}\nuser=ec2-user\n")
+    monkeypatch.setattr(AdoptionCheck, "look", lambda self, door, script: facts)
+    nothing: Any = None
+    check = AdoptionCheck(
+        cloud=nothing, identity=Identity(make_spec(release=release)), group_id="", folder=Path(), say=nothing,
+        show=nothing, note=nothing, stop=nothing, login="alpine",
+    )  # fmt: skip
+    guest = Guest(nothing, nothing, 1.0, is_stub=False, boot_mode=None)
+    assert check.examine(guest) == (facts, failed)

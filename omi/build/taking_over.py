@@ -1,0 +1,98 @@
+"""An OMI made elsewhere becomes the stack's own: it is checked, then claimed; a failure changes nothing about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from omi.build.job import Job
+from omi.build.leftovers import Leftovers
+from omi.build.record import taken_over_record
+from omi.outscale.entry import open_group, ssh_source
+from omi.outscale.images import complete_tags, find_own, put_tags, wait_available
+from omi.outscale.shapes import Omi
+from omi.outscale.waiting import InterruptedBuildError
+from omi.publish.recorded import recorded
+from omi.state.image import ImageRecord, TakeOver
+from omi.state.owner import CLAIM, MADE_BY, VERIFIED, maker_of, new_claim
+from omi.support.errors import CloudError, OmiError
+from omi.verify.adopted import AdoptionCheck
+from omi.verify.boot import Verified
+
+
+@dataclass(frozen=True)
+class TakingOver:
+    """One run for one image, which is in the account and stays as it is."""
+
+    job: Job
+    wanted: TakeOver
+
+    def run(self) -> ImageRecord:
+        """Check the OMI, unless its owner wants none or an earlier run did, then make it the stack's own.
+
+        One call puts the stack's tags and the claim on it, so that no interruption makes it look like a leftover.
+        Raises CloudError if the OMI isn't there, ToolError, and VerifyError.
+        """
+        job, omi = self.job, self._find()
+        own = job.spec.owner.owns(omi.tags)
+        was_verified, check = own and omi.verified, None
+        if self.wanted.login is not None and not was_verified:
+            check = self._check(omi, self.wanted.login)
+        is_verified = was_verified or check is not None
+        known = recorded(job.spec, omi.omi_id) if own else {}
+        maker = omi.tags.get(MADE_BY) if own else maker_of(omi.tags)
+        claim = new_claim()
+        marks = {CLAIM: claim} | ({VERIFIED: "yes"} if check else {}) | ({MADE_BY: maker} if maker else {})
+        put_tags(job.cloud, [omi.omi_id], {**job.identity.tags, **marks})
+        complete_tags(job.cloud, omi, job.identity.tags)
+        job.narrator.say(f"{omi.omi_id} is this stack's own now{'' if is_verified else ', unverified'}")
+        known |= _facts(check) if check else {}
+        return taken_over_record(job, omi, claim, verified=is_verified, made_by=maker, **known)
+
+    def clean_up(self) -> None:
+        """Remove what a killed run's check left; the OMI stays."""
+        Leftovers(self.job).clean(find_own(self.job.cloud, self.job.spec.name), (), ())
+
+    def _find(self) -> Omi:
+        """The OMI that `adopt` names, which its maker may not have finished yet."""
+        job, wanted = self.job, self.wanted.omi
+        omi = find_own(job.cloud, job.spec.name)
+        if omi is None or omi.omi_id != wanted:
+            state = "is not in the account" if omi is None else f"is {omi.omi_id} in the account, not {wanted}"
+            raise CloudError(f"{job.spec.name} {state}, so it is not taken over; correct its entry of `adopt`")
+        return wait_available(job.cloud, omi.omi_id, job.stop)
+
+    def _check(self, omi: Omi, login: str) -> Verified:
+        job, left = self.job, Leftovers(self.job)
+        source = ssh_source(self.wanted.vm.ssh_source, job.spec.cloud.api)
+        try:
+            left.sweep(omi.snapshots, ())
+            check = AdoptionCheck(
+                cloud=job.cloud,
+                identity=job.identity,
+                group_id=open_group(job.cloud, job.identity.group, self.wanted.vm.ssh_port, source),
+                folder=job.folder.path,
+                say=job.narrator.say,
+                show=job.narrator.show,
+                note=job.narrator.note,
+                stop=job.stop,
+                login=login,
+            )
+            return check.boot(omi)
+        except OmiError as error:
+            if job.stop.is_set():
+                raise InterruptedBuildError(f"{job.spec.name}: interrupted; {omi.omi_id} is left as it is") from error
+            raise
+        finally:
+            left.clean(omi, (), ())
+
+
+def _facts(check: Verified) -> dict[str, Any]:
+    """What the check saw, as a record has it."""
+    return {
+        "boot_seconds": check.boot_seconds,
+        "used_bytes": check.size.used,
+        "installed_bytes": check.size.installed,
+        "installed": check.installed or None,
+        "packages": len(check.installed) or None,
+    }

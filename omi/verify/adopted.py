@@ -1,0 +1,32 @@
+"""The check of an OMI made elsewhere, before the stack takes it over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omi.support.version import EDGE
+from omi.verify.boot import Boot, Guest
+from omi.verify.facts import Facts, look_script
+
+
+@dataclass(frozen=True)
+class AdoptionCheck(Boot):
+    """It boots, lets its user in by a key, and is the Alpine release that the stack's config says."""
+
+    login: str
+
+    fate = "it is left as it is, and not taken over; `verify: false` in its entry of `adopt` takes it over unverified"
+
+    @property
+    def user(self) -> str:
+        """The one that the stack's config names."""
+        return self.login
+
+    def examine(self, guest: Guest) -> tuple[Facts, list[str]]:
+        """By its release alone: how it was made is not known, so nothing else is expected of it."""
+        facts, spec = self.look(guest.door, look_script()), self.identity.spec
+        release = facts.one("release")
+        right = bool(release) if spec.version == EDGE else release == spec.release
+        if right or guest.is_stub:
+            return facts, []
+        return facts, [f"/etc/alpine-release says {release!r} instead of {spec.release!r}"]

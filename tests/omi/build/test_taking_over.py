@@ -1,0 +1,188 @@
+"""An OMI made elsewhere becomes the stack's own: what that changes about it, and what a failure doesn't."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omi.build.job import Job
+from omi.build.packer.inputs import RunFolder
+from omi.build.taking_over import TakingOver
+from omi.outscale.images import Ours, delete_omi, read_omi
+from omi.outscale.shapes import Omi
+from omi.outscale.sweep import Builds, Search
+from omi.outscale.waiting import InterruptedBuildError
+from omi.state.identity import Identity
+from omi.state.image import ImageRecord, ImageSpec, TakeOver
+from omi.state.owner import CLAIM, MADE_BY, STACK_ID, STANDS_FOR, VERIFIED
+from omi.support.errors import CloudError, VerifyError
+from omi.support.narration import Narrator, narrated
+from omi.verify.adopted import AdoptionCheck
+from omi.verify.boot import Verified
+from omi.verify.size import Size
+from tests.omi.conftest import Account
+
+NAME = "old-3.23.4-x86_64-r0"
+BOOTED = Verified(9, Size(95000000, 83000000), ("busybox=1.37.0-r30", "musl=1.2.5-r23"))
+
+
+class Taking:
+    """Takes OMIs of one account over; booting them is answered by `boot`."""
+
+    def __init__(self, account: Account, folder: Path) -> None:
+        self.account, self.folder, self.said, self.stop = account, folder, io.StringIO(), threading.Event()
+        self.logins: list[str] = []
+        self.before: list[dict[str, Any]] = []
+        """Each OMI while it is checked."""
+        self.then: Callable[[], object] = lambda: None
+
+    def boot(self, check: AdoptionCheck, omi: Omi) -> Verified:
+        self.logins.append(check.user)
+        self.before.append(self.account.image(omi.omi_id))
+        self.then()
+        return BOOTED
+
+    def spec(self, omi: str, login: str | None = "ec2-user", **changes: Any) -> ImageSpec:
+        spec = self.account.spec(name=NAME, release="3.23.4", description="of old", bootstrap=None, **changes)
+        check = TakeOver(omi=omi, login=login, vm=spec.vm)
+        return spec.model_copy(update={"recipe": None, "take_over": check})
+
+    def run(self, spec: ImageSpec) -> ImageRecord:
+        folder = RunFolder(self.folder / spec.name)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        narrator = Narrator(self.said, folder.build_log)
+        assert spec.take_over is not None
+        with narrated(narrator):
+            job = Job(Identity(spec), self.account.cloud, folder, narrator, self.stop, {})
+            return TakingOver(job, spec.take_over).run()
+
+
+@pytest.fixture
+def taking(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Taking:
+    monkeypatch.chdir(tmp_path)
+    made = Taking(account, tmp_path / "run")
+
+    def boot(self: AdoptionCheck, omi: Omi) -> Verified:
+        return made.boot(self, omi)
+
+    monkeypatch.setattr(AdoptionCheck, "boot", boot)
+    return made
+
+
+def test_it_is_checked_as_it_is_and_then_bears_the_stacks_tags_and_claim(taking: Taking) -> None:
+    omi = taking.account.register(NAME, "of old", {"Name": "mine", "keep": "this"}, boot_modes=("uefi", "legacy"))
+    was, spec = taking.account.image(omi), taking.spec(omi)
+    record = taking.run(spec)
+    assert (taking.logins, taking.before) == (["ec2-user"], [was])
+    assert (record.omi, record.adopted, record.verified, record.claim) == (
+        omi,
+        False,
+        True,
+        taking.account.tags(omi)[CLAIM],
+    )
+    assert (record.boot_seconds, record.used_bytes, record.packages) == (9, 95000000, 2)
+    assert (record.digest, record.made_by, record.documents) == (None, None, None)
+    assert record.boot_modes == ("legacy", "uefi")
+    tags = taking.account.tags(omi)
+    assert tags | dict(Identity(spec).tags) == tags
+    assert (tags["keep"], tags[VERIFIED], tags[STANDS_FOR]) == ("this", "yes", spec.digest)
+    assert "digest" not in tags
+    assert taking.account.image(omi)["Description"] == "of old"
+    assert record.snapshots
+    assert taking.account.left() == {"image": [omi]}
+
+
+def test_without_a_check_it_is_unverified(taking: Taking) -> None:
+    omi = taking.account.register(NAME)
+    record = taking.run(taking.spec(omi, login=None))
+    assert (record.verified, taking.logins, VERIFIED in taking.account.tags(omi)) == (False, [], False)
+    assert record.boot_seconds is None
+    assert "is this stack's own now, unverified" in taking.said.getvalue()
+
+
+def test_another_stacks_keeps_what_its_tags_say_and_that_stack_leaves_it_alone_from_then_on(taking: Taking) -> None:
+    theirs = taking.spec("").model_copy(update={"stack_id": "5" * 16, "stack": "other", "take_over": None})
+    tags = {**Identity(theirs).tags, CLAIM: "theirs", "digest": "sha256:theirs"}
+    omi = taking.account.register(NAME, tags=tags)
+    record = taking.run(taking.spec(omi))
+    maker = f"stack other (id {'5' * 16})"
+    assert (record.digest, record.made_by) == ("sha256:theirs", maker)
+    now = taking.account.tags(omi)
+    assert (now[STACK_ID], now[MADE_BY]) == (taking.spec(omi).stack_id, maker)
+    assert now[CLAIM] == record.claim != "theirs"
+
+
+def test_a_check_that_fails_changes_nothing_about_it_and_leaves_nothing(taking: Taking) -> None:
+    omi = taking.account.register(NAME, "of old", {"keep": "this"})
+    was = taking.account.image(omi)
+
+    def fail() -> None:
+        raise VerifyError("no SSH")
+
+    taking.then = fail
+    with pytest.raises(VerifyError, match="no SSH"):
+        taking.run(taking.spec(omi))
+    assert taking.account.image(omi) == was
+    assert taking.account.left() == {"image": [omi]}
+
+
+def test_an_interruption_is_told_and_changes_nothing_about_it(taking: Taking) -> None:
+    omi = taking.account.register(NAME)
+
+    def interrupt() -> None:
+        taking.stop.set()
+        raise VerifyError("the VM went")
+
+    taking.then = interrupt
+    with pytest.raises(InterruptedBuildError, match=f"{NAME}: interrupted; {omi} is left as it is"):
+        taking.run(taking.spec(omi))
+    assert taking.account.tags(omi) == {}
+
+
+def test_a_run_that_did_not_record_it_is_made_up_for_without_another_boot(taking: Taking) -> None:
+    omi = taking.account.register(NAME, tags={STACK_ID: "5" * 16, "stack": "other"})
+    first = taking.run(taking.spec(omi))
+    again = taking.run(taking.spec(omi))
+    assert taking.logins == ["ec2-user"]
+    assert (again.verified, again.made_by) == (True, first.made_by)
+    assert again.claim == taking.account.tags(omi)[CLAIM] != first.claim
+
+
+def test_only_the_very_omi_that_its_owner_named_is_taken(taking: Taking) -> None:
+    omi = taking.account.register(NAME)
+    with pytest.raises(
+        CloudError,
+        match=f"{NAME} is {omi} in the account, not ami-named, so it is not taken over; correct its entry of `adopt`",
+    ):
+        taking.run(taking.spec("ami-named"))
+    assert taking.account.tags(omi) == {}
+    taking.account.oapi.call("DeleteImage", ImageId=omi)
+    with pytest.raises(CloudError, match="is not in the account, so it is not taken over"):
+        taking.run(taking.spec(omi))
+
+
+@pytest.mark.parametrize("login", ["alpine", None])
+def test_no_sweep_takes_it_for_a_leftover_whatever_becomes_of_state_and_tags(taking: Taking, login: str | None) -> None:
+    omi = taking.account.register(NAME, "of old")
+    spec = taking.spec(omi, login=login)
+    taking.run(spec)
+    for without in ((), ("build-id",), (VERIFIED,), (STANDS_FOR, CLAIM, VERIFIED, STACK_ID, "build-id", "Name")):
+        pairs = [{"Key": key, "Value": value} for key, value in taking.account.tags(omi).items() if key in without]
+        if pairs:
+            taking.account.oapi.call("DeleteTags", ResourceIds=[omi], Tags=pairs)
+        search = Search(taking.account.cloud, Builds(spec.owner, frozenset({NAME})))
+        assert not [left for find in search.kinds for left in find() if not left.stays], without
+
+
+def test_a_prune_by_the_claim_deregisters_it_with_its_snapshot_and_no_other_image_loses_its_own(taking: Taking) -> None:
+    account = taking.account
+    omi = account.register(NAME)
+    record = taking.run(taking.spec(omi))
+    found, said = read_omi(account.cloud, omi), list[str]()
+    delete_omi(account.cloud, found, record.snapshots, Ours(taking.spec(omi).owner.proof), said.append)
+    assert account.left() == {}
