@@ -37,7 +37,7 @@ def omis(held: HeldProject) -> list[str]:
         release = name.split("-x86_64")[0].rpartition("-")[2]
         leaf = {
             "profile_build": "v3_23-x86_64", "release": release, "revision": revision, "arch": "x86_64",
-            "version": "3.23", "artifacts": {"eu-west-2": omi, "us-west-2": "ami-elsewhere"},
+            "version": "3.23", "build_time": 1630478686, "artifacts": {"eu-west-2": omi, "us-west-2": "ami-elsewhere"},
         }  # fmt: skip
         old.setdefault(release, {}).setdefault("v3_23-x86_64", {})[name] = leaf
     (held.project.folder / "old.yaml").write_text(yaml.safe_dump(old), encoding="utf-8")

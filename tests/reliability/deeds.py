@@ -179,7 +179,7 @@ def _import(at: Round) -> None:
     volume = empty_volume(at.oapi)
     mine = register(at.oapi, "two-3.23.8-x86_64-r0", taken := snapshot(at.oapi, volume))
     at.adopt([mine, taken, volume])
-    leaf = {"profile_build": "two", "release": "3.23.8", "revision": "r0", "arch": "x86_64"}
+    leaf = {"profile_build": "two", "release": "3.23.8", "revision": "r0", "arch": "x86_64", "build_time": "1630478686"}
     old = {"two": {"3.23.8": {"two-3.23.8-x86_64-r0": {**leaf, "artifacts": {"eu-west-2": mine}}}}}
     (at.project.folder / "old.yaml").write_text(yaml.safe_dump(old), encoding="utf-8")
     at.omi("import", "old.yaml", "--yes")

@@ -34,6 +34,7 @@ class ImportRunner(Runner):
             name, release = f"alpine-ami-3.23.{number}-x86_64-r0", f"3.23.{number}"
             artifacts = {region: register(account, name, taken)}
             what = {"profile_build": "v3_23-x86_64", "release": release, "revision": "r0", "arch": "x86_64"}
+            what["build_time"] = "1630478686"
             old[release] = {"v3_23-x86_64": {name: {**what, "artifacts": artifacts}}}
         folder = self.arena.project.folder
         (folder / "old.yaml").write_text(yaml.safe_dump(old), encoding="utf-8")

@@ -274,7 +274,7 @@ def test_delete_of_a_record_that_is_marked_missing_calls_no_delete(desk: Desk) -
 def test_bad_input_is_one_line(desk: Desk, arguments: list[str], code: int, said: str) -> None:
     desk.monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"format": 9})))
     assert main(arguments) == code
-    err = desk.capsys.readouterr().err
+    err = desk.capfd.readouterr().err
     assert err.count("\n") == 1
     assert err.startswith("error: ")
     assert said in err
