@@ -323,6 +323,7 @@ _OLD = {
                 "profile_build": "b",
                 "release": "3.12.0",
                 "revision": "r1",
+                "build_time": 1630478686,
                 "arch": "x86_64",
                 "artifacts": {"eu-west-2": "ami-1"},
             }
