@@ -29,6 +29,8 @@ _PROGRAM_PACKAGES = (
     "grub2-common",
     "libpam-modules",
     "mtools",
+    "nginx",
+    "nginx-common",
     "opendoas",
     "openssh-client",
     "openssh-server",

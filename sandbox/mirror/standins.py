@@ -36,6 +36,7 @@ _GRUB_SCRIPTS = ("usr/sbin/grub-mkconfig", "usr/sbin/grub-reboot", "usr/sbin/gru
 _GRUB_MENU = ("etc/grub.d/00_header", "etc/grub.d/30_uefi-firmware", "etc/grub.d/40_custom")
 _GRUB_EFI = "usr/lib/grub/x86_64-efi"
 _CHRONYD = "usr/sbin/chronyd"
+_NGINX = "usr/sbin/nginx"
 _DOAS, _PAM_PERMIT = "usr/bin/doas", f"{MULTIARCH}/security/pam_permit.so"
 _OFTEN_THERE = (_EXTLINUX, _MTOOLS, *_GRUB_PROGRAMS, _SSHD, _KEYGEN, _SSH, _SFTP, _DOAS, _PAM_PERMIT)
 _ZONES = "usr/share/zoneinfo"
@@ -55,6 +56,7 @@ def stand_ins(root: Path, installed: tuple[Package, ...], debian: DebianRoot) ->
         *_openssh(debian),
         _doas(debian),
         _chrony(debian),
+        _nginx(debian),
         _tzdata(debian),
         *_tiny_cloud(),
     )
@@ -158,6 +160,12 @@ def _apk_members(root: Path) -> dict[str, Path]:
 def _libraries(debian: DebianRoot, programs: tuple[str, ...]) -> tuple[File, ...]:
     libraries = debian.libraries(programs)
     return tuple(File(f"{MULTIARCH}/{name}", data, 0o755) for name, data in libraries.items())
+
+
+def _own_libraries(debian: DebianRoot, program: str) -> tuple[File, ...]:
+    """Those that no other program of this mirror needs."""
+    own = set(_libraries(debian, (program,))) - set(_libraries(debian, _OFTEN_THERE))
+    return tuple(sorted(own, key=lambda file: file.path))
 
 
 def _debian_libraries(debian: DebianRoot) -> Package:
@@ -286,16 +294,14 @@ def _doas(debian: DebianRoot) -> Package:
 
 
 def _chrony(debian: DebianRoot) -> Package:
-    """With its libraries, which no other program of this mirror needs."""
     owner = Owner(100, 101, "chrony", "chrony")  # by name; apk looks the numbers up in the image
-    own = set(_libraries(debian, (_CHRONYD,))) - set(_libraries(debian, _OFTEN_THERE))
     return _stand_in(
         "chrony",
         "4.3-r99",
         "NTP client and server programs (fixture stand-in: Debian's daemon)",
         files=(
             _program(debian, _CHRONYD),
-            *sorted(own, key=lambda file: file.path),
+            *_own_libraries(debian, _CHRONYD),
             File("etc/init.d/chronyd", _text("chronyd.initd"), 0o755),
             File("etc/chrony/chrony.conf", _text("chrony.conf")),
             Directory("var/lib/chrony", 0o755, owner),
@@ -303,6 +309,29 @@ def _chrony(debian: DebianRoot) -> Package:
         ),
         depends=(LIBRARIES,),
         scripts={"pre-install": _text("chrony.pre-install")},
+    )
+
+
+def _nginx(debian: DebianRoot) -> Package:
+    """Debian's program in the layout of Alpine's package: sites in http.d, a user and a group nginx."""
+    owner = Owner(100, 101, "nginx", "nginx")  # by name, as above
+    return _stand_in(
+        "nginx",
+        "1.22.1-r99",
+        "HTTP and reverse proxy server (fixture stand-in: Debian's program)",
+        files=(
+            _program(debian, _NGINX),
+            *_own_libraries(debian, _NGINX),
+            File("etc/init.d/nginx", _text("nginx.initd"), 0o755),
+            File("etc/nginx/nginx.conf", _text("nginx.conf")),
+            File("etc/nginx/http.d/default.conf", _text("nginx-default.conf")),
+            File("etc/nginx/mime.types", debian.read("etc/nginx/mime.types")),
+            Directory("var/lib/nginx", 0o750, owner),
+            Directory("var/log/nginx", 0o755, owner),
+            Directory("var/www/localhost/htdocs"),
+        ),
+        depends=(LIBRARIES,),
+        scripts={"pre-install": _text("nginx.pre-install")},
     )
 
 

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Puts the gateway's service and its rules into the image. No key is in it.
+set -eu
+install -D -m 755 service "$TARGET/etc/init.d/wg-gateway"
+install -D -m 644 settings "$TARGET/etc/conf.d/wg-gateway"
+install -D -m 644 nat "$TARGET/etc/wireguard/nat.nft"
+install -m 600 /dev/null "$TARGET/etc/wireguard/peers.conf"
+chmod 700 "$TARGET/etc/wireguard"

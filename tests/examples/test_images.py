@@ -1,0 +1,81 @@
+"""The images of examples/images: each profile is whole; each is built and booted where its packages can be had."""
+
+from __future__ import annotations
+
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from omi.profile.load import load_profile
+from tests.e2e.conftest import running_project
+from tests.e2e.project import TOP, Project
+
+IMAGES = TOP / "examples" / "images"
+NAMES = sorted(path.stem for path in IMAGES.glob("*.yaml"))
+CDN = "https://dl-cdn.alpinelinux.org/alpine/latest-stable/main/x86_64/APKINDEX.tar.gz"
+AT_HAND = {"web"}
+"""Those whose packages the fixture mirror has."""
+
+
+def copy_into(profiles: Path) -> None:
+    """Put all of them into a folder of profiles, as their README says."""
+    for path in IMAGES.glob("*.yaml"):
+        shutil.copy2(path, profiles)
+    shutil.copytree(IMAGES / "setup", profiles / "setup", dirs_exist_ok=True)
+
+
+@pytest.fixture
+def profiles(tmp_path: Path) -> Path:
+    shutil.copytree(TOP / "profiles", tmp_path / "profiles")
+    copy_into(tmp_path / "profiles")
+    return tmp_path / "profiles"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_profile_is_whole_and_has_a_check_of_its_own(name: str, profiles: Path) -> None:
+    for target in load_profile(name, profiles).builds:
+        assert target.tests
+        assert target.suffix == f"-{name}", "its images need names of their own"
+
+
+def test_no_file_is_left_over_and_the_readme_lists_each() -> None:
+    given = "".join(path.read_text(encoding="utf-8") for path in IMAGES.glob("*.yaml"))
+    assert [path.name for path in (IMAGES / "setup").iterdir() if f"setup/{path.name}" not in given] == []
+    readme = (IMAGES / "README.md").read_text(encoding="utf-8")
+    assert [name for name in NAMES if f"[{name}.yaml]({name}.yaml)" not in readme] == []
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    with running_project() as made:
+        yield made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(NAMES, key=lambda name: name not in AT_HAND))
+def test_it_is_built_and_its_own_check_passes_in_the_booted_image(name: str, project: Project) -> None:
+    if name not in AT_HAND:
+        require_cdn()
+        assert project.sandbox("stop").code == 0
+        assert project.sandbox("start", "--mirror", "cdn").code == 0
+    copy_into(project.folder / "profiles")
+    project.configure("profile", name)
+    project.configure("retention", {"allow_mass_prune": ["all"]})
+    assert project.pulumi("stack", "select", "--create", "e2e").code == 0
+    done = project.up()
+    assert done.code == 0, done.text
+    (log,) = (project.folder / "build").rglob(f"*-{name}/build.log")
+    assert f"{name}: all is as it should be" in log.read_text(encoding="utf-8")
+
+
+def require_cdn() -> None:
+    """Skip the test where Alpine's CDN can't be reached."""
+    try:
+        with urllib.request.urlopen(CDN, timeout=10):
+            return
+    except (urllib.error.URLError, OSError) as error:
+        pytest.skip(f"its packages are at Alpine's CDN alone, which can't be reached: {error}")
