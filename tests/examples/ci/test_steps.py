@@ -84,7 +84,7 @@ def test_a_preview_needs_no_more_than_its_policy(team: Team) -> None:
 def test_the_account_as_the_state_has_it_is_no_drift(team: Team) -> None:
     done = team.step("drift")
     assert done.code == 0, done.text
-    assert "2 to keep" in (team.folder / "build" / "ci" / "drift.md").read_text(encoding="utf-8")
+    assert "nothing is left over" in (team.folder / "build" / "ci" / "drift.md").read_text(encoding="utf-8")
 
 
 def test_a_run_whose_runner_was_lost_is_cleaned_up_once_none_can_run_any_more(team: Team) -> None:
@@ -133,7 +133,7 @@ def test_what_others_changed_is_drift(team: Team) -> None:
     team.project.oapi().call("UpdateImage", ImageId=image, PermissionsToLaunch=public)
     done = team.step("drift")
     assert done.code == 1
-    assert "put back" in (team.folder / "build" / "ci" / "drift.md").read_text(encoding="utf-8")
+    assert "was changed by others" in (team.folder / "build" / "ci" / "drift.md").read_text(encoding="utf-8")
 
 
 def test_a_variable_that_is_missing_is_one_line(team: Team) -> None:
