@@ -6,8 +6,10 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from functools import reduce
+from typing import Any, TypeVar, cast
 
+import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -20,11 +22,27 @@ L = TypeVar("L", bound=Layer)
 
 def check(tree: Tree, schema: type[L]) -> L:
     """The tree as its schema's value; raises ProfileError for the first line that is wrong."""
+    value, details = None, []
     try:
-        return schema.model_validate(tree.values)
+        value = schema.model_validate(tree.values)
     except ValidationError as error:
-        problems = [_explain(tree, schema, detail) for detail in error.errors()]
-        raise min(problems, key=lambda found: found[0])[1] from error
+        details = error.errors()
+    problems = [_explain(tree, schema, detail) for detail in details]
+    wrong = {_path(detail) for detail in details}
+    problems += [_quote(tree, path) for path in tree.unquoted if path not in wrong]
+    if value is None or problems:
+        raise min(problems, key=lambda found: found[0])[1]
+    return value
+
+
+def _path(detail: ErrorDetails) -> tuple[str, ...]:
+    return tuple(str(part) for part in detail["loc"] if part != "[key]")
+
+
+def _quote(tree: Tree, path: tuple[str, ...]) -> tuple[int, ProfileError]:
+    place, key = tree.place(*path), path[-1]
+    shown = ".".join(path[:-1]) or "the key"
+    return place.line, place.error(shown, f'the key {key} is not read as text; quote it ("{key}")')
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -42,7 +60,7 @@ def shown(tree: Tree, path: tuple[str, ...]) -> str:
 
 def _explain(tree: Tree, schema: type[Layer], detail: ErrorDetails) -> tuple[int, ProfileError]:
     of_key = bool(detail["loc"]) and detail["loc"][-1] == "[key]"
-    path = tuple(str(part) for part in detail["loc"] if part != "[key]")
+    path = _path(detail)
     place = tree.place(*path)
     match detail["type"]:
         case "extra_forbidden":
@@ -53,7 +71,8 @@ def _explain(tree: Tree, schema: type[Layer], detail: ErrorDetails) -> tuple[int
         case "rule":
             problem = _not_allowed(tree, path, of_key, detail["ctx"])
         case "dict_type" | "model_type":
-            problem = f"{shown(tree, path)} is not allowed; allowed: a map of keys to values"
+            allowed = f"a map of keys to values, such as {_map_like(schema, path, _at(tree.values, path))}"
+            problem = f"{shown(tree, path)} is not allowed; allowed: {allowed}"
         case _:
             problem = f"{shown(tree, path)} is not allowed: {why_wrong(detail)}"
     return place.line, place.error(".".join(path), problem)
@@ -70,11 +89,12 @@ def _unknown(key: str, known: list[str]) -> str:
 
 
 def _not_allowed(tree: Tree, path: tuple[str, ...], of_key: bool, context: dict[str, Any]) -> str:
+    near = f"; did you mean {context['near']}?" if context["near"] else ""
     if of_key:
-        return f"the key {path[-1]!r} is not allowed; allowed: {context['allowed']}"
+        return f"the key {path[-1]!r} is not allowed; allowed: {context['allowed']}{near}"
     number = _number(tree, path) if context["text"] else None
     hint = f'; it was read as a number or date, quote it ("{number}")' if number else ""
-    return f"{shown(tree, path)} is not allowed; allowed: {context['allowed']}{hint}"
+    return f"{shown(tree, path)} is not allowed; allowed: {context['allowed']}{near}{hint}"
 
 
 def _number(tree: Tree, path: tuple[str, ...]) -> str | None:
@@ -84,6 +104,20 @@ def _number(tree: Tree, path: tuple[str, ...]) -> str | None:
         found = (_number(tree, (*path, str(i))) for i in range(len(value)))
         return next((text for text in found if text), None)
     return None if isinstance(value, str | bool | dict | None) else tree.place(*path).text
+
+
+def _map_like(schema: type[Layer], path: tuple[str, ...], value: Any) -> str:
+    """A map that may stand in place of a value: of what a list holds, else the key's example."""
+    made: dict[str, Any] = {}
+    for each in value if isinstance(value, list) else [value]:
+        made |= each if isinstance(each, dict) else {str(each): True}
+    whole: Any = reduce(lambda inner, key: {key: inner}, reversed(path), cast(Any, made))
+    try:
+        schema.model_validate(whole)
+    except ValidationError as error:
+        if any(_path(detail)[: len(path)] == path for detail in error.errors()):
+            return str((schema.model_fields[path[0]].examples or ["{}"])[0])
+    return yaml.safe_dump(made, default_flow_style=True, sort_keys=False, width=1 << 20).strip()
 
 
 def known_keys(schema: type[BaseModel], path: list[str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -36,6 +38,8 @@ class Rule:
 
     allowed: str
     text: bool = False
+    near: Callable[[str], str] | None = None
+    """Makes the value that was probably meant of a wrong one."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._check, handler(source))
@@ -47,7 +51,17 @@ class Rule:
         try:
             return handler(value)
         except ValidationError as error:
-            raise PydanticCustomError("rule", "{allowed}", {"allowed": self.allowed, "text": self.text}) from error
+            context = {"allowed": self.allowed, "text": self.text, "near": self._near(value, handler)}
+            raise PydanticCustomError("rule", "{allowed}", context) from error
+
+    def _near(self, value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> str:
+        """The allowed value that was probably meant; empty where nobody can tell."""
+        if self.near is None or not isinstance(value, str):
+            return ""
+        try:
+            return str(handler(self.near(value)))
+        except ValidationError:
+            return ""
 
 
 def _as_date(value: Any) -> Any:
@@ -65,6 +79,10 @@ def _known_zone(name: str) -> str:
     if known and name not in known:
         raise ValueError(name)
     return name
+
+
+def _near_zone(name: str) -> str:
+    return next(iter(difflib.get_close_matches(name, available_timezones(), n=1)), "")
 
 
 def _no_aws_time(server: str) -> str:
@@ -97,17 +115,17 @@ UserName = Annotated[
     AfterValidator(_not_root),
     Rule("a user name: a-z, 0-9, _ and -, not first a digit or -, at most 32, and not root", text=True),
 ]
-Version = Annotated[str, _pattern(r"edge|[0-9]+\.[0-9]+"), Rule('a branch as text: "3.23", or edge', text=True)]
+Version = Annotated[str, _pattern(r"edge|[0-9]+\.[0-9]+"), Rule('a branch as text, such as "3.23", or edge', text=True)]
 BranchName = Annotated[str, _pattern(r"[0-9]+\.[0-9]+")]
 Release = Annotated[
     str,
     _pattern(r"[0-9]+\.[0-9]+\.[0-9]+(_(alpha|beta|rc)[0-9]+)?|[0-9]{8}"),
-    Rule("a point release as text: 3.23.6 (edge: its date, YYYYMMDD)", text=True),
+    Rule("a point release as text, such as 3.23.6 (edge: its date, YYYYMMDD)", text=True),
 ]
-BranchRelease = Annotated[Release, Rule("a point release as text: 3.23.6", text=True)]
+BranchRelease = Annotated[Release, Rule("a point release as text, such as 3.23.6", text=True)]
 Revision = Annotated[str, _pattern(r"r(0|[1-9][0-9]{0,3})"), Rule("a revision: r0, r1, … r9999", text=True)]
-Day = Annotated[date, BeforeValidator(_as_date), Rule("a date: 2027-11-01, or absent")]
-BaseName = Annotated[str, _pattern(r"base/[A-Za-z0-9_.-]+"), Rule("the base profile's name: base/1", text=True)]
+Day = Annotated[date, BeforeValidator(_as_date), Rule("a date, such as 2027-11-01, or absent")]
+BaseName = Annotated[str, _pattern(r"base/[A-Za-z0-9_.-]+"), Rule("the base profile's name, such as base/1", text=True)]
 BuildName = Annotated[
     str,
     _pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"),
@@ -116,7 +134,7 @@ BuildName = Annotated[
 PackageName = Annotated[
     str,
     _pattern(_APK_NAME + r"([<>=~]{1,2}[A-Za-z0-9_.+-]+)?"),
-    Rule("a package's name, with a version if need be (openssl, openssl~3.5)", text=True),
+    Rule("a package's name, with a version if need be, such as openssl or openssl~3.5", text=True),
 ]
 PackageValue = Annotated[
     bool | Annotated[str, _pattern(_TAG)] | None,
@@ -149,15 +167,17 @@ TimeZone = Annotated[
     str,
     _pattern(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}"),
     AfterValidator(_known_zone),
-    Rule("a time zone of the IANA database: Europe/Paris, UTC", text=True),
+    Rule("a time zone of the IANA database, such as Europe/Paris", text=True, near=_near_zone),
 ]
 Port = Annotated[
-    str, _pattern(r"[1-9][0-9]{0,4}/(tcp|udp)"), Rule("a port with its protocol: 80/tcp or 53/udp", text=True)
+    str,
+    _pattern(r"[1-9][0-9]{0,4}/(tcp|udp)"),
+    Rule("a port with its protocol, such as 80/tcp or 53/udp", text=True, near="{}/tcp".format),
 ]
 SysctlName = Annotated[
     str,
     _pattern(r"[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)+"),
-    Rule("a kernel parameter as sysctl names it: net.ipv4.ip_forward", text=True),
+    Rule("a kernel parameter as sysctl names it, such as net.ipv4.ip_forward", text=True),
 ]
 SysctlValue = Annotated[
     Annotated[int, Field(strict=True)] | Annotated[str, _pattern(r"[!-~]+([ \t][!-~]+)*")] | Literal[False] | None,

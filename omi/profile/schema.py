@@ -30,7 +30,7 @@ class Discover(Layer):
 
     versions: Annotated[
         Literal["supported"] | Annotated[list[BranchName], Field(min_length=1)],
-        Rule('supported, or a list of branches as text: ["3.23", "3.24"]', text=True),
+        Rule('supported, or a list of branches as text, such as ["3.23", "3.24"]', text=True),
     ] = Field(
         "supported", description="Which branches; those past their end of life are left out.", examples=["supported"]
     )

@@ -43,6 +43,8 @@ class Tree:
 
     values: Mapping[str, Any]
     places: Mapping[tuple[str, ...], Place]
+    unquoted: tuple[tuple[str, ...], ...] = ()
+    """Key paths that end in a key which YAML reads as a number, a date, true, false or null."""
 
     def entries(self, *path: str) -> Mapping[str, Any]:
         """The map at a key path; an empty one where there is none."""
@@ -89,7 +91,7 @@ def parse_tree(text: str, file: str) -> Tree:
     values = reader.convert(node, _line(node), ())
     if not isinstance(values, dict):
         raise ProfileError(f"{file}:{_line(node)}: must hold a map of keys to values")
-    return Tree(values, reader.places)
+    return Tree(values, reader.places, tuple(reader.unquoted))
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -109,6 +111,7 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self.file = file
         self.places: dict[tuple[str, ...], Place] = {}
+        self.unquoted: list[tuple[str, ...]] = []
 
     def convert(self, node: yaml.Node, line: int, path: tuple[str, ...]) -> Any:
         place = Place(self.file, line, node.value if isinstance(node, yaml.ScalarNode) else "")
@@ -123,16 +126,11 @@ class _Reader:
         raise place.error(shown or "the whole file", f"the tag {node.tag!r} is not understood here")
 
     def _entry(self, key: yaml.Node, value: yaml.Node, path: tuple[str, ...]) -> tuple[str, Any]:
-        name = _key(key, Place(self.file, _line(key)), ".".join(path))
-        return name, self.convert(value, _line(key), (*path, name))
-
-
-def _key(node: yaml.Node, where: Place, path: str) -> str:
-    if isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "str":
-        return str(node.value)
-    if isinstance(node, yaml.ScalarNode) and node.tag != _TAG + "merge":
-        raise where.error(path or "the key", f'the key {node.value} is not read as text; quote it ("{node.value}")')
-    raise where.error(path or "the key", "a key must be plain text")
+        if not isinstance(key, yaml.ScalarNode) or key.tag == _TAG + "merge":
+            raise Place(self.file, _line(key)).error(".".join(path) or "the key", "a key must be plain text")
+        if key.tag != _TAG + "str":
+            self.unquoted.append((*path, key.value))
+        return key.value, self.convert(value, _line(key), (*path, key.value))
 
 
 def _float(text: str) -> float | str:

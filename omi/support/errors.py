@@ -12,6 +12,21 @@ LONGEST = 10_000
 """Characters of one error; it names a few hundred images at most."""
 
 
+_KINDS = {
+    "bool": "true or false",
+    "date": "a date, such as 2027-11-01",
+    "datetime": "a time, such as 2027-11-01T12:00:00Z",
+    "dict": "a map of keys to values",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "model": "a map of keys to values",
+    "string": "text",
+    "tuple": "a list",
+}
+"""What pydantic's kinds of value are called here."""
+
+
 def one_line(text: str, limit: int = LONGEST) -> str:
     """Foreign text as one printable line of at most `limit` characters; what steers a terminal is left out."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
@@ -33,6 +48,14 @@ def why_wrong(detail: ErrorDetails) -> str:
             return "is not a known key"
         case "json_invalid":
             return f"is not JSON ({detail['msg'].removeprefix('Invalid JSON: ')})"
+        case "literal_error":
+            return f"must be {detail['ctx']['expected']}"
+        case "greater_than_equal":
+            return f"must be at least {detail['ctx']['ge']}"
+        case "less_than_equal":
+            return f"must be at most {detail['ctx']['le']}"
+        case kind if (wanted := _KINDS.get(kind.partition("_")[0])) and kind.endswith(("_type", "_parsing")):
+            return f"must be {wanted}"
         case _:
             return detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
 

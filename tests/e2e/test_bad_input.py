@@ -66,17 +66,17 @@ CASES = {
         ("retention: 'much' is not allowed; allowed: a map of ", "max_prunes"), config={"retention": "much"}
     ),
     "wrong type in vm": Case(
-        ("vm.ssh_port: 'many' is not allowed: ", "valid integer"), config={"vm": {"ssh_port": "many"}}
+        ("vm.ssh_port: 'many' is not allowed: ", "must be a whole number"), config={"vm": {"ssh_port": "many"}}
     ),
     "wrong type in cloud": Case(
-        ("cloud.osc_profile: ['main'] is not allowed: ", "valid string"), config={"cloud": {"osc_profile": ["main"]}}
+        ("cloud.osc_profile: ['main'] is not allowed: ", "must be text"), config={"cloud": {"osc_profile": ["main"]}}
     ),
     "wrong type in retention": Case(
         ("retention.max_prunes: -1 is not allowed: ", "greater than or equal to 0"),
         config={"retention": {"max_prunes": -1}},
     ),
     "wrong type in upstream": Case(
-        ("upstream.mirror: 5 is not allowed: ", "valid string"), config={"upstream": {"mirror": 5}}
+        ("upstream.mirror: 5 is not allowed: ", "must be text"), config={"upstream": {"mirror": 5}}
     ),
     "no credentials": Case(
         ("credentials: none found", "set OSC_ACCESS_KEY and OSC_SECRET_KEY"),

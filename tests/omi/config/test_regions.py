@@ -77,7 +77,7 @@ def test_access_is_per_region() -> None:
         ({"regions": {"us-east-2": {**US, "clod": {}}}}, "regions.us-east-2.clod: unknown setting (did you mean 'clou"),
         (
             {"regions": {"us-east-2": {**US, "images": "move"}}},
-            "regions.us-east-2.images: 'move' is not allowed: should be 'build' or 'copy'",
+            "regions.us-east-2.images: 'move' is not allowed: must be 'build' or 'copy'",
         ),
         ({"regions": ["us-east-2"]}, "regions: ['us-east-2'] is not allowed"),
         ({"regions": {"us-east-2": {**US, "vm": {"mirror": "x"}}}}, "regions.us-east-2.vm.mirror: 'x' is no https URL"),

@@ -163,7 +163,24 @@ ERRORS = {
     ),
     "out of range": ("volume_size: 0", "allowed: a whole number of GiB from 1 to 14901"),
     "a switch is no number": ("volume_size: true", "web.yaml:1: volume_size: true is not allowed"),
-    "list for a map": ("packages: [nginx]", "web.yaml:1: packages: ['nginx'] is not allowed; allowed: a map"),
+    "list for a map": (
+        "packages: [nginx, curl~8]",
+        "['nginx', 'curl~8'] is not allowed; allowed: a map of keys to values, such as {nginx: true, curl~8: true}",
+    ),
+    "word for a map": ("kernel_modules: loop", "allowed: a map of keys to values, such as {loop: true}"),
+    "list of lists": ("packages: [[nginx]]", "such as {nginx: true, foot: testing, curl: false}"),
+    "list for an inner map": (
+        "services: {default: [crond]}",
+        "services.default: ['crond'] is not allowed; allowed: a map",
+    ),
+    "list for an inner map, mended": ("services: {default: [crond]}", "to values, such as {crond: true}"),
+    "list of maps": (
+        "packages: [{foot: testing}, {nginx: true}, curl]",
+        "such as {foot: testing, nginx: true, curl: true}",
+    ),
+    "word for another map": ("access: public", "such as {public: true}"),
+    "list of builds": ("builds: [a]", 'such as {v3_23-x86_64: {version: "3.23"}}'),
+    "number for a name": ("packages: [7]", "such as {'7': true}"),
     "version as a number": (
         "builds:\n  a:\n    version: 3.20",
         'or edge; it was read as a number or date, quote it ("3.20")',
@@ -189,7 +206,24 @@ ERRORS = {
         "services: {bot: {a: true}}",
         "web.yaml:1: services.bot: the key 'bot' is not allowed; allowed: one of the runlevels sysinit, boot, default",
     ),
-    "port": ("ports: {'80': true}", "allowed: a port with its protocol: 80/tcp or 53/udp"),
+    "port": (
+        "ports: {'8080': true}",
+        "'8080' is not allowed; allowed: a port with its protocol, such as 80/tcp or 53/udp; did you mean 8080/tcp?",
+    ),
+    "port as a number": (
+        "ports:\n  22/tcp: true\n  80: true",
+        "web.yaml:3: ports.80: the key '80' is not allowed; allowed: a port",
+    ),
+    "port as a number, mended": ("ports: {80: true}", "such as 80/tcp or 53/udp; did you mean 80/tcp?"),
+    "number at the top": ("80: true", "web.yaml:1: 80: unknown key"),
+    "number as a name": (
+        "user: a\nkernel_modules: {1: true}",
+        'web.yaml:2: kernel_modules: the key 1 is not read as text; quote it ("1")',
+    ),
+    "the first of several": (
+        "packages: {no: true}\nuser: root",
+        "web.yaml:1: packages: the key no is not read as text",
+    ),
     "account": ("access: {accounts: {'123': true}}", "allowed: an account id: 12 digits, quoted"),
     "http repo": ("repos: {'http://example.org/x': true}", "allowed: an https URL"),
     "repo placeholder": (

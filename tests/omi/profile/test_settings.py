@@ -66,7 +66,11 @@ ERRORS = {
     "empty text": ('motd: ""', "motd: '' is not allowed; allowed: text of one or more lines, at most 4000 characters"),
     "long text": (f"motd: {'x' * 4001}", "at most 4000 characters"),
     "control characters": ('motd: "a\\e[31mb"', "motd: "),
-    "unknown zone": ("timezone: Europe/Pari", "timezone: Europe/Pari is not allowed; allowed: a time zone of the IANA"),
+    "unknown zone": (
+        "timezone: Europe/Pari",
+        "allowed: a time zone of the IANA database, such as Europe/Paris; did you mean Europe/Paris?",
+    ),
+    "no zone at all": ("timezone: Xyzzy", "allowed: a time zone of the IANA database, such as Europe/Paris"),
     "zone by path": ("timezone: ../../etc/passwd", "timezone: ../../etc/passwd is not allowed"),
     "AWS's time": (
         "ntp_servers: {169.254.169.123: true}",

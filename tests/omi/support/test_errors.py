@@ -19,8 +19,8 @@ class Thing(BaseModel):
     [
         ("{}", "name: is missing"),
         ('{"name": "a", "nmae": "b"}', "nmae: is not a known key"),
-        ('{"name": "a", "sizes": [1, "x"]}', "sizes.1: should be a valid integer, unable to parse"),
-        ("[]", "the file: should be an object"),
+        ('{"name": "a", "sizes": [1, "x"]}', "sizes.1: must be a whole number"),
+        ("[]", "the file: must be a map of keys to values"),
         ("{", "the file: is not JSON (EOF while parsing"),
     ],
 )
