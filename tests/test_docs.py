@@ -12,6 +12,8 @@ import typer
 
 from omi.cli.main import _app
 from omi.commands.__main__ import COMMANDS as PULUMIS
+from omi.config.settings import Level, Retention, Settings, SharedDays
+from omi.state.image import BuildVm, Limits
 from sandbox.__main__ import _parser
 
 TOP = Path(__file__).resolve().parents[1]
@@ -89,3 +91,26 @@ def test_its_links_lead_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+def rows(page: str) -> dict[str, str]:
+    """Each name in the first column of a page's tables, and the rest of its row."""
+    lines = re.findall(r"^\| (`.*?) \| (.*) \|$", (TOP / "docs" / page).read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: rest for first, rest in lines for name in re.findall(r"`([^`]+)`", first)}
+
+
+def test_every_setting_is_explained_with_its_default() -> None:
+    listed = rows("settings.md")
+    text = " ".join((TOP / "docs" / "settings.md").read_text(encoding="utf-8").split())
+    assert set(Settings.model_fields) <= set(listed)
+    levels = {f"{level}.{key}" for level in ("revision", "release") for key in ("keep", "builds")}
+    levels |= {f"end_of_life.{key}" for key in Level.model_fields}
+    stages = {f"stages.{access}.{key}" for access in ("shared", "private") for key in SharedDays.model_fields}
+    plain = set(Retention.model_fields) - {"revision", "release", "end_of_life", "stages"}
+    assert levels | stages | plain <= set(listed)
+    for_tests = {"accept_stubs"}
+    assert set(BuildVm.model_fields) - for_tests <= set(listed)
+    assert {f"`{key}` ({value})" for key, value in Limits()} <= set(re.findall(r"`\w+` \(\d+\)", text))
+    assert f"| {Retention().max_prunes} |" in f"| {listed['max_prunes']}"
+    for key, days in SharedDays():
+        assert listed[f"stages.shared.{key}"].startswith(f"{days} |")
