@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     building = dict.fromkeys(
         item.path
         for item in items
-        if "project" in getattr(item, "fixturenames", ())
+        if {"project", "machines"}.intersection(getattr(item, "fixturenames", ()))
         or (item.path.parent == BENCHES and item.get_closest_marker("slow"))
     )
     waiting = dict.fromkeys(item.path for item in items if RELIABILITY in item.path.parents)
