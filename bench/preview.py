@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.stacks import BareProgram, EmptyProgram, ImageProgram, Seconds, Side, sandbox_project
+from bench.stacks import BareProgram, EmptyProgram, ImageProgram, RunSeconds, Side, sandbox_project
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Comparison:
     """Medians of both sides' runs."""
 
     name: str
-    ours: Seconds
-    other: Seconds
+    ours: RunSeconds
+    other: RunSeconds
     runs: int
 
     def __str__(self) -> str:
@@ -38,14 +38,14 @@ class Comparison:
         )
 
 
-def compare(name: str, runs: int, ours: Callable[[], Seconds], other: Callable[[], Seconds]) -> Comparison:
+def compare(name: str, runs: int, ours: Callable[[], RunSeconds], other: Callable[[], RunSeconds]) -> Comparison:
     """Run both in turn, once unmeasured."""
     mine, theirs = zip(*[(ours(), other()) for _ in range(runs + 1)][1:], strict=True)
     return Comparison(name, _median(mine), _median(theirs), runs)
 
 
-def _median(runs: Sequence[Seconds]) -> Seconds:
-    return Seconds(statistics.median(run.wall for run in runs), statistics.median(run.cpu for run in runs))
+def _median(runs: Sequence[RunSeconds]) -> RunSeconds:
+    return RunSeconds(statistics.median(run.wall for run in runs), statistics.median(run.cpu for run in runs))
 
 
 def held(ours: ImageProgram, folder: Path, runs: int, builds: int = 10, revisions: int = 3) -> Iterator[Comparison]:
@@ -71,7 +71,7 @@ def new(ours: ImageProgram, folder: Path, runs: int, builds: int = 300) -> Itera
     commands = ours.plan_new("new", builds)
     bare = BareProgram(folder / "bare-new", ours, commands)
 
-    def run(side: Side, stack: str) -> Seconds:
+    def run(side: Side, stack: str) -> RunSeconds:
         side.forget(stack)
         return side.up(stack, changes=True)
 

@@ -51,7 +51,7 @@ def write_stub(folder: Path) -> None:
     (folder / "record.json").write_text(make_record(name="NAME").to_json() + "\n", encoding="utf-8")
 
 
-class Seconds(NamedTuple):
+class RunSeconds(NamedTuple):
     """What one run took."""
 
     wall: float
@@ -88,11 +88,11 @@ class Side:
             raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
         return done.stdout
 
-    def preview(self, stack: str) -> Seconds:
+    def preview(self, stack: str) -> RunSeconds:
         """Measure a preview that finds nothing to do."""
         return self._measured("preview", "--stack", stack, "--expect-no-changes")
 
-    def up(self, stack: str, *, changes: bool = False) -> Seconds:
+    def up(self, stack: str, *, changes: bool = False) -> RunSeconds:
         """Measure an update; one without `changes` must find nothing to do."""
         expected = () if changes else ("--expect-no-changes",)
         return self._measured("up", "--yes", "--skip-preview", "--stack", stack, *expected)
@@ -140,10 +140,10 @@ class Side:
         file.write_text(json.dumps(exported), encoding="utf-8")
         self.pulumi("stack", "import", "--stack", stack, "--file", str(file))
 
-    def _measured(self, *arguments: str) -> Seconds:
+    def _measured(self, *arguments: str) -> RunSeconds:
         cpu, begun = _cpu(), time.monotonic()
         self.pulumi(*arguments)
-        return Seconds(time.monotonic() - begun, _cpu() - cpu)
+        return RunSeconds(time.monotonic() - begun, _cpu() - cpu)
 
 
 def _cpu() -> float:

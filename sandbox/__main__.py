@@ -14,8 +14,8 @@ from sandbox.config import (
     STUB_MACHINES,
     STUB_SOURCE,
     Addresses,
-    Settings,
-    Timing,
+    SandboxSettings,
+    SandboxTiming,
     default_cache,
     default_home,
 )
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--answers", type=Path, help="recorded answers of stub VMs, a folder (default: its own)")
         command.add_argument("--source", help="maker of the source OMI, module:function (default: what fits the VMs)")
-        command.add_argument("--mirror", default=Settings.mirror, choices=("auto", "cdn", "fixture", "off"))
+        command.add_argument("--mirror", default=SandboxSettings.mirror, choices=("auto", "cdn", "fixture", "off"))
         command.add_argument(
             "--step", type=float, help="seconds of each state change (default: about one; none for stubs)"
         )
@@ -118,27 +118,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings(given: argparse.Namespace) -> Settings:
+def _settings(given: argparse.Namespace) -> SandboxSettings:
     if not 1024 <= given.base_port <= LAST_BASE_PORT:
         raise ServerError(f"--base-port {given.base_port} is not between 1024 and {LAST_BASE_PORT}")
     home = given.home.expanduser().absolute()
     addresses = Addresses(given.base_port)
     if "machines" not in given:
-        return Settings(home=home, addresses=addresses)
+        return SandboxSettings(home=home, addresses=addresses)
     accelerator = given.accelerator or default_accelerator()
     if accelerator not in ACCELERATORS:
         raise ServerError(f"{VARIABLE} is {accelerator!r}; allowed are {', '.join(ACCELERATORS)}")
     stubs = given.machines == "stub"
-    usual = Timing.of_stubs() if stubs else Timing()
-    return Settings(
+    usual = SandboxTiming.of_stubs() if stubs else SandboxTiming()
+    return SandboxSettings(
         home=home,
         addresses=addresses,
         cache=given.cache.expanduser().absolute(),
-        timing=usual if given.step is None else Timing.uniform(given.step),
-        machines={"qemu": Settings.machines, "stub": STUB_MACHINES}.get(given.machines, given.machines),
+        timing=usual if given.step is None else SandboxTiming.uniform(given.step),
+        machines={"qemu": SandboxSettings.machines, "stub": STUB_MACHINES}.get(given.machines, given.machines),
         accelerator=accelerator,
         answers=given.answers.expanduser().absolute() if given.answers else None,
-        source=given.source or (STUB_SOURCE if stubs else Settings.source),
+        source=given.source or (STUB_SOURCE if stubs else SandboxSettings.source),
         requests_per_second=given.requests_per_second,
         extra_accounts=given.accounts,
         mirror=given.mirror,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.errors import Fail, RefusedError
 
 WRONG_BEFORE_LOCK = 4
 DATE_SKEW = 900.0
@@ -35,7 +35,7 @@ _AUTHORIZATION = re.compile(
 
 
 @dataclass(frozen=True)
-class Key:
+class AccessKey:
     """An access key of an account and the Region that its signatures must name."""
 
     access_key: str
@@ -65,7 +65,9 @@ class HttpRequest:
 class Verifier:
     """Checks signatures and locks a key for a while after four wrong ones in a row."""
 
-    def __init__(self, keys: Mapping[str, Key], *, lockout: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, keys: Mapping[str, AccessKey], *, lockout: float, clock: Callable[[], float] = time.time
+    ) -> None:
         """`lockout` is in seconds."""
         self._keys = keys
         self._lockout = lockout
@@ -74,22 +76,22 @@ class Verifier:
         self._wrong: dict[str, int] = {}
         self._locked_until: dict[str, float] = {}
 
-    def key_of(self, profile: str) -> Key:
+    def key_of(self, profile: str) -> AccessKey:
         """The key of an account."""
         return next(key for key in self._keys.values() if key.profile == profile)
 
-    def verify(self, request: HttpRequest) -> Key:
+    def verify(self, request: HttpRequest) -> AccessKey:
         """The key that signed `request`; raises CloudError (HTTP 401) when it is not signed by a known one."""
         match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", "").strip())
         if match is None:
-            raise CloudError(Fail.AUTHENTICATION, "The request carries no AWS4 or OSC4 signature.")
+            raise RefusedError(Fail.AUTHENTICATION, "The request carries no AWS4 or OSC4 signature.")
         access_key = match["credential"].partition("/")[0]
         with self._guard:
             if self._locked_until.get(access_key, 0.0) > self._clock():
-                raise CloudError(Fail.LOCKED, "Too many failed attempts; the access key is locked for a minute.")
+                raise RefusedError(Fail.LOCKED, "Too many failed attempts; the access key is locked for a minute.")
         try:
             key = self._check(request, match, access_key)
-        except CloudError:
+        except RefusedError:
             self._count_wrong(access_key)
             raise
         with self._guard:
@@ -103,21 +105,21 @@ class Verifier:
             if wrong >= WRONG_BEFORE_LOCK:
                 self._locked_until[access_key] = self._clock() + self._lockout
 
-    def _check(self, request: HttpRequest, match: re.Match[str], access_key: str) -> Key:
+    def _check(self, request: HttpRequest, match: re.Match[str], access_key: str) -> AccessKey:
         word, terminator, date_header = _FORMS[match["algorithm"]]
         scope = match["credential"].split("/")[1:]
         key = self._keys.get(access_key)
         if key is None or len(scope) != 4 or scope[3] != terminator:
-            raise CloudError(Fail.AUTHENTICATION, "The access key is unknown.")
+            raise RefusedError(Fail.AUTHENTICATION, "The access key is unknown.")
         day, region, service, _ = scope
         # The Go SDK 1 writes the Region eu-west-2 whatever its client asks for; it is known by its service name.
         if region != key.region and service != "oapi":
-            raise CloudError(Fail.AUTHENTICATION, f"The account has no access to the Region {region}.")
+            raise RefusedError(Fail.AUTHENTICATION, f"The account has no access to the Region {region}.")
         stamp = request.headers.get(date_header, "")
         self._check_date(stamp, day)
         names = match["headers"].split(";")
         if not {"host", date_header} <= set(names):
-            raise CloudError(Fail.AUTHENTICATION, f"The signature must cover host and {date_header}.")
+            raise RefusedError(Fail.AUTHENTICATION, f"The signature must cover host and {date_header}.")
         for seen in _as_seen(request):
             expected = sign(
                 word + key.secret_key,
@@ -126,9 +128,9 @@ class Verifier:
             )
             if secrets.compare_digest(expected, match["signature"]):
                 return key
-        raise CloudError(Fail.AUTHENTICATION, "The signature does not match.")
+        raise RefusedError(Fail.AUTHENTICATION, "The signature does not match.")
 
-    def verify_presigned(self, request: HttpRequest) -> Key:
+    def verify_presigned(self, request: HttpRequest) -> AccessKey:
         """The key that signed a URL (SigV4 in its query), while it lasts: at most seven days, as on OUTSCALE."""
         given = dict(parse_qsl(request.query, keep_blank_values=True))
         signature = given.pop("X-Amz-Signature", "")
@@ -139,30 +141,30 @@ class Verifier:
             given.get("X-Amz-SignedHeaders", ""),
         )
         if key is None or len(scope) != 4 or scope[2:] != ["s3", "aws4_request"] or scope[1] != key.region:
-            raise CloudError(Fail.AUTHENTICATION, "The URL names no known access key of this Region.")
+            raise RefusedError(Fail.AUTHENTICATION, "The URL names no known access key of this Region.")
         headers = "".join(f"{name}:{request.headers.get(name, '').strip()}\n" for name in names.split(";"))
         parts = (request.method, quote(request.path, safe="/-_.~"), _query(given), headers, names, UNSIGNED)
         canonical = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{'/'.join(scope)}\n{canonical}"
         if not secrets.compare_digest(sign("AWS4" + key.secret_key, scope, text), signature):
-            raise CloudError(Fail.AUTHENTICATION, "The signature does not match.")
+            raise RefusedError(Fail.AUTHENTICATION, "The signature does not match.")
         try:
             begins = dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC).timestamp()
             lasts = int(given.get("X-Amz-Expires", ""))
         except ValueError:
-            raise CloudError(Fail.AUTHENTICATION, "The URL names no time.") from None
+            raise RefusedError(Fail.AUTHENTICATION, "The URL names no time.") from None
         if not 0 < lasts <= LONGEST_URL or self._clock() > begins + lasts:
-            raise CloudError(Fail.EXPIRED, "Request has expired.")
+            raise RefusedError(Fail.EXPIRED, "Request has expired.")
         return key
 
     def _check_date(self, stamp: str, day: str) -> None:
         try:
             signed_at = dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
         except ValueError:
-            raise CloudError(Fail.AUTHENTICATION, "The request carries no signature date.") from None
+            raise RefusedError(Fail.AUTHENTICATION, "The request carries no signature date.") from None
         too_far = abs(signed_at.timestamp() - self._clock()) > DATE_SKEW
         if too_far or not stamp.startswith(day):
-            raise CloudError(Fail.AUTHENTICATION, "The signature has expired or is not yet valid.")
+            raise RefusedError(Fail.AUTHENTICATION, "The signature has expired or is not yet valid.")
 
 
 def _as_seen(request: HttpRequest) -> Iterator[HttpRequest]:
@@ -191,9 +193,9 @@ def _canonical_hash(request: HttpRequest, names: list[str], service: str) -> str
     if service == "s3" and request.headers.get("x-amz-content-sha256") == UNSIGNED:
         body_hash = UNSIGNED  # TLS has it safe, so S3's clients save the time
     if request.headers.get("x-amz-content-sha256", body_hash) != body_hash:
-        raise CloudError(Fail.AUTHENTICATION, "The content hash does not match the content.")
+        raise RefusedError(Fail.AUTHENTICATION, "The content hash does not match the content.")
     if any(name not in request.headers for name in names):
-        raise CloudError(Fail.AUTHENTICATION, "A signed header is missing from the request.")
+        raise RefusedError(Fail.AUTHENTICATION, "A signed header is missing from the request.")
     headers = "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names)
     query = "&".join(
         f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"

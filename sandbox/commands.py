@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sandbox.config import GUEST_SSH_PORT, Settings
+from sandbox.config import GUEST_SSH_PORT, SandboxSettings
 from sandbox.environment import SERVER, TERMINAL, plain
 from sandbox.home import ServerError, running_pid
 from sandbox.launch import NAME, login_options
@@ -51,7 +51,7 @@ OWNED = (
 """All that the sandbox puts into its home; reset deletes these and nothing else."""
 
 
-def serve_here(settings: Settings, given: argparse.Namespace) -> int:
+def serve_here(settings: SandboxSettings, given: argparse.Namespace) -> int:
     """Run the server in the foreground; with --report-fd it reports its progress to `start`."""
     from sandbox.server import serve
 
@@ -79,7 +79,7 @@ def _reporter(descriptor: int | None) -> Iterator[Any]:
         yield report
 
 
-def start(settings: Settings, given: argparse.Namespace) -> int:
+def start(settings: SandboxSettings, given: argparse.Namespace) -> int:
     """Start the server in a session of its own and wait until it answers; harmless when it runs already."""
     if running_pid(settings) is not None:
         facts = _wait_answer(settings)
@@ -108,7 +108,7 @@ def start(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
-def _wait_answer(settings: Settings) -> dict[str, Any]:
+def _wait_answer(settings: SandboxSettings) -> dict[str, Any]:
     """The status of a server that another start launched, once it answers."""
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline and running_pid(settings) is not None:
@@ -119,7 +119,7 @@ def _wait_answer(settings: Settings) -> dict[str, Any]:
     raise ServerError(f"the server that runs from {settings.home} does not answer; see {settings.log_file}")
 
 
-def _arguments(settings: Settings, given: argparse.Namespace) -> list[str]:
+def _arguments(settings: SandboxSettings, given: argparse.Namespace) -> list[str]:
     arguments = ["--home", str(settings.home), "--base-port", str(settings.addresses.base_port), "serve"]
     arguments += ["--cache", str(settings.cache), "--machines", given.machines, "--source", settings.source]
     arguments += ["--accelerator", settings.accelerator]
@@ -132,7 +132,7 @@ def _arguments(settings: Settings, given: argparse.Namespace) -> list[str]:
     return arguments
 
 
-def _wait_ready(child: subprocess.Popen[bytes], reading: int, settings: Settings) -> None:
+def _wait_ready(child: subprocess.Popen[bytes], reading: int, settings: SandboxSettings) -> None:
     """Follow the child's reports; it is ended when it isn't ready within START_LIMIT."""
     late = False
 
@@ -163,7 +163,7 @@ def _wait_ready(child: subprocess.Popen[bytes], reading: int, settings: Settings
     raise ServerError(f"the server ended while it started; see {settings.log_file}")
 
 
-def stop(settings: Settings, given: argparse.Namespace) -> int:
+def stop(settings: SandboxSettings, given: argparse.Namespace) -> int:
     """End the server and its VMs gracefully, after a limit at once."""
     pid = running_pid(settings)
     if pid is None:
@@ -182,7 +182,7 @@ def stop(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
-def _ended(settings: Settings, limit: float) -> bool:
+def _ended(settings: SandboxSettings, limit: float) -> bool:
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         if running_pid(settings) is None:
@@ -191,7 +191,7 @@ def _ended(settings: Settings, limit: float) -> bool:
     return False
 
 
-def status(settings: Settings, given: argparse.Namespace) -> int:
+def status(settings: SandboxSettings, given: argparse.Namespace) -> int:
     """Tell whether it runs, where, and what is in it."""
     pid = running_pid(settings)
     if pid is None:
@@ -226,7 +226,7 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items() if count) or "nothing"
 
 
-def _status(settings: Settings) -> dict[str, Any] | None:
+def _status(settings: SandboxSettings) -> dict[str, Any] | None:
     """The server's status if this home's server answers; it knows its own ports, whatever --base-port says now."""
     if running_pid(settings) is None:
         return None
@@ -237,7 +237,7 @@ def _status(settings: Settings) -> dict[str, Any] | None:
     return facts if facts.get("home") == str(settings.home) else None
 
 
-def _port(settings: Settings) -> int:
+def _port(settings: SandboxSettings) -> int:
     """The plain port of the server that runs from this home: osc.json has it."""
     try:
         profiles = json.loads(settings.profiles_file.read_text())
@@ -246,7 +246,7 @@ def _port(settings: Settings) -> int:
         return settings.addresses.plain_port
 
 
-def _ask(settings: Settings, path: str) -> dict[str, Any]:
+def _ask(settings: SandboxSettings, path: str) -> dict[str, Any]:
     connection = http.client.HTTPConnection(settings.addresses.host, _port(settings), timeout=10)
     try:
         connection.request("GET", f"/_sandbox/{path}")
@@ -262,7 +262,7 @@ def _ask(settings: Settings, path: str) -> dict[str, Any]:
     return found
 
 
-def reset(settings: Settings, given: argparse.Namespace) -> int:
+def reset(settings: SandboxSettings, given: argparse.Namespace) -> int:
     """Stop the server and delete its state."""
     if not given.yes:
         raise ServerError(f"reset deletes all state in {settings.home}; say it again with --yes")
@@ -280,7 +280,7 @@ def reset(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
-def console(settings: Settings, given: argparse.Namespace) -> int:
+def console(settings: SandboxSettings, given: argparse.Namespace) -> int:
     """Show the last 64 KiB of a VM's console, and with --follow what comes."""
     shown = ""
     hinted = False
@@ -304,7 +304,7 @@ def _news(before: str, after: str) -> str:
     return after if place < 0 else after[place + len(tail) :]
 
 
-def ssh(settings: Settings, given: argparse.Namespace) -> int:
+def ssh(settings: SandboxSettings, given: argparse.Namespace) -> int:
     """Become the system's ssh, at the VM's address."""
     vms = _ask(settings, "status")["vms"]
     vm = next((each for each in reversed(vms) if given.vm in (each["id"], each["name"])), None)

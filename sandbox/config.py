@@ -32,7 +32,7 @@ def outer_port(guest_port: int) -> int:
 
 
 @dataclass(frozen=True)
-class Region:
+class SandboxRegion:
     """One Region with its Subregions; an account belongs to exactly one Region."""
 
     name: str
@@ -44,9 +44,9 @@ class Region:
         return f"api.{self.name}.outscale.com"
 
 
-REGIONS: tuple[Region, ...] = (
-    Region("eu-west-2", ("eu-west-2a", "eu-west-2b", "eu-west-2c")),
-    Region("us-east-2", ("us-east-2a", "us-east-2b")),
+REGIONS: tuple[SandboxRegion, ...] = (
+    SandboxRegion("eu-west-2", ("eu-west-2a", "eu-west-2b", "eu-west-2c")),
+    SandboxRegion("us-east-2", ("us-east-2a", "us-east-2b")),
 )
 
 PROFILES: dict[str, str] = {
@@ -61,7 +61,7 @@ EXTRA_REGIONS: dict[str, str] = {"": "eu-west-2", "-us": "us-east-2"}
 
 
 @dataclass(frozen=True)
-class Timing:
+class SandboxTiming:
     """How long each step takes, in seconds; the real cloud takes longer, a test may take less."""
 
     vm_start: float = 1.0
@@ -86,12 +86,12 @@ class Timing:
     """A key is refused this long after four wrong signatures in a row."""
 
     @classmethod
-    def of_stubs(cls) -> Timing:
+    def of_stubs(cls) -> SandboxTiming:
         """The pace for stub VMs: at once, so that whoever polls needs no second look."""
         return cls.uniform(0.0)
 
     @classmethod
-    def uniform(cls, step: float) -> Timing:
+    def uniform(cls, step: float) -> SandboxTiming:
         """Every step takes `step` seconds; what is kept, locked or gone at once keeps its usual duration."""
         kept = {"terminated_kept", "lockout", "snapshot_delete"}
         steps = {each.name: step for each in fields(cls) if each.name not in kept}
@@ -156,13 +156,13 @@ def default_home() -> Path:
 
 
 @dataclass(frozen=True)
-class Settings:
+class SandboxSettings:
     """Everything that one server process needs to know."""
 
     home: Path
     addresses: Addresses = field(default_factory=Addresses)
     cache: Path = field(default_factory=default_cache)
-    timing: Timing = field(default_factory=Timing)
+    timing: SandboxTiming = field(default_factory=SandboxTiming)
     machines: str = "sandbox.machines.qemu:QemuMachines"
     """`module:factory` of the machine driver; the factory takes the home folder, and `answers` if these are given."""
     accelerator: str = field(default_factory=default_accelerator)

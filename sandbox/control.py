@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 
 from pydantic import TypeAdapter, ValidationError
 
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.faults import Fault
 from sandbox.cloud.model import (
     Account,
@@ -83,7 +83,7 @@ class CallLog:
 class Control:
     """Answers below `/_sandbox/`. `extras` adds paths (name -> handler of method and body)."""
 
-    def __init__(self, cloud: Cloud, accounts: Mapping[str, Account], facts: Callable[[], Json]) -> None:
+    def __init__(self, cloud: LocalCloud, accounts: Mapping[str, Account], facts: Callable[[], Json]) -> None:
         self.calls = CallLog()
         self.users = Users()
         self.extras: dict[str, Callable[[str, bytes], Json]] = {}

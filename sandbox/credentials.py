@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.auth import Key
+from sandbox.auth import AccessKey
 from sandbox.config import Addresses
 
 _ALPHABET = string.ascii_uppercase + string.digits
 
 
-def ensure_profiles(path: Path, addresses: Addresses, wanted: Mapping[str, str]) -> dict[str, Key]:
+def ensure_profiles(path: Path, addresses: Addresses, wanted: Mapping[str, str]) -> dict[str, AccessKey]:
     """Read `path`, making random keys for those of the `wanted` profiles (name -> Region) that lack them.
 
     The endpoints are renewed. Returns the keys by access key. The file is replaced in one step and only its owner can
@@ -27,7 +27,7 @@ def ensure_profiles(path: Path, addresses: Addresses, wanted: Mapping[str, str])
     if profiles != known:
         _write(path, profiles)
     return {
-        each["access_key"]: Key(each["access_key"], each["secret_key"], name, each["region"])
+        each["access_key"]: AccessKey(each["access_key"], each["secret_key"], name, each["region"])
         for name, each in profiles.items()
     }
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.errors import Fail, RefusedError
 
 SERVICES = {"oapi": "api", "oos": "s3"}
 """A face's code in a policy; that of OOS was chosen after S3's own policies."""
@@ -88,4 +88,4 @@ class Users:
         """
         policy = self.current().get(profile)
         if policy is not None and not policy.allows(f"{SERVICES[face]}:{action}"):
-            raise CloudError(Fail.DENIED, "The user is not authorized to perform this action.")
+            raise RefusedError(Fail.DENIED, "The user is not authorized to perform this action.")

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox.config import Settings
+from sandbox.config import SandboxSettings
 
 
 class ServerError(Exception):
     """The server can't run; the message is one line and names the thing and the cure."""
 
 
-def running_pid(settings: Settings) -> int | None:
+def running_pid(settings: SandboxSettings) -> int | None:
     """The pid of the server that holds this home, if one does."""
     try:
         with settings.lock_file.open("r+") as stream:
@@ -29,7 +29,7 @@ def running_pid(settings: Settings) -> int | None:
     return None
 
 
-def only_one_kind(settings: Settings) -> None:
+def only_one_kind(settings: SandboxSettings) -> None:
     """Note which machine driver made this home's disks; ServerError where another one did."""
     known = settings.machines_file.read_text().strip() if settings.machines_file.exists() else None
     if known not in (None, settings.machines):

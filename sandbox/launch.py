@@ -18,7 +18,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox.config import GUEST_SSH_PORT, Settings, default_home, outer_port
+from sandbox.config import GUEST_SSH_PORT, SandboxSettings, default_home, outer_port
 from sandbox.environment import TERMINAL, plain
 from sandbox.home import ServerError
 
@@ -34,10 +34,10 @@ _HERE = "127.0.0.1/32"
 _SSH_OPTIONS = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
 
 
-class Account:
+class AccountClient:
     """One of the sandbox's accounts, by its OAPI."""
 
-    def __init__(self, settings: Settings, profile: str, record: dict[str, Any]) -> None:
+    def __init__(self, settings: SandboxSettings, profile: str, record: dict[str, Any]) -> None:
         self.profile = profile
         self.key_file = settings.home / NAME / f"{profile}.pem"
         self._record = record
@@ -70,7 +70,7 @@ class Account:
         return found[0] if found else None
 
 
-def launch(settings: Settings, given: argparse.Namespace) -> int:
+def launch(settings: SandboxSettings, given: argparse.Namespace) -> int:
     """Start a VM of an OMI and wait until it lets somebody in; print how."""
     if wrong := [port for port in given.port if not 1 <= port <= 65535]:
         raise ServerError(f"--port {wrong[0]} is not between 1 and 65535")
@@ -101,7 +101,7 @@ def launch(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
-def terminate(settings: Settings, given: argparse.Namespace) -> int:
+def terminate(settings: SandboxSettings, given: argparse.Namespace) -> int:
     """Delete a VM for good."""
     account = _account_with(settings, "Vm", given.vm)
     if account is None:
@@ -111,23 +111,23 @@ def terminate(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
-def login_options(settings: Settings) -> list[str]:
+def login_options(settings: SandboxSettings) -> list[str]:
     """Options of ssh for a way into a VM, with the keys of those that were launched here."""
     keys = sorted((settings.home / NAME).glob("*.pem"))
     return [*_SSH_OPTIONS, *(word for key in keys for word in ("-i", str(key)))]
 
 
-def _account_with(settings: Settings, kind: str, resource_id: str) -> Account | None:
+def _account_with(settings: SandboxSettings, kind: str, resource_id: str) -> AccountClient | None:
     """The first account that sees the resource."""
     try:
         profiles = json.loads(settings.profiles_file.read_text())
     except FileNotFoundError:
         raise ServerError("the sandbox never ran here; start it with: python -m sandbox start") from None
-    accounts = (Account(settings, name, record) for name, record in profiles.items())
+    accounts = (AccountClient(settings, name, record) for name, record in profiles.items())
     return next((each for each in accounts if each.one(kind, f"{kind}Ids", resource_id)), None)
 
 
-def _ensure_key(account: Account) -> None:
+def _ensure_key(account: AccountClient) -> None:
     """The account's keypair, whose private key lies in the sandbox's home."""
     known = account.one("Keypair", "KeypairNames", NAME)
     if known and account.key_file.exists():
@@ -141,7 +141,7 @@ def _ensure_key(account: Account) -> None:
         stream.write(private)
 
 
-def _ensure_group(account: Account, ports: Sequence[int]) -> str:
+def _ensure_group(account: AccountClient, ports: Sequence[int]) -> str:
     """Id of the security group that opens these ports to this machine."""
     name = "-".join([NAME, *map(str, ports)])
     group = account.one("SecurityGroup", "SecurityGroupNames", name)
@@ -156,7 +156,7 @@ def _ensure_group(account: Account, ports: Sequence[int]) -> str:
     return group_id
 
 
-def _wait_running(account: Account, vm_id: str) -> str:
+def _wait_running(account: AccountClient, vm_id: str) -> str:
     """The VM's address once it runs."""
     deadline = time.monotonic() + CALL_LIMIT
     while time.monotonic() < deadline:

@@ -10,7 +10,7 @@ import socket
 import threading
 from dataclasses import dataclass
 
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.model import SecurityGroup, Vm
 from sandbox.cloud.public_ips import public_ip_of
 from sandbox.cloud.security_groups import allowed_sources, single_ports
@@ -48,7 +48,7 @@ class Way:
         return "127.0.0.1", machines.forward(self.vm_id, self.guest_port)
 
 
-def ways(cloud: Cloud) -> dict[tuple[str, int], Way]:
+def ways(cloud: LocalCloud) -> dict[tuple[str, int], Way]:
     """The ways that are open now, by where they begin.
 
     A rule for port 22 or for the sandbox's SSH port opens SSH; a rule that names one other port opens that.
@@ -78,7 +78,7 @@ def _allows(address: str, sources: tuple[str, ...]) -> bool:
 class Relay:
     """Listens on the public addresses of VMs and passes connections on to their guests."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: LocalCloud) -> None:
         self._cloud = cloud
         self._selector = selectors.DefaultSelector()
         self._guard = threading.Lock()

@@ -21,11 +21,11 @@ from typing import Any
 from sandbox import tls
 from sandbox.auth import Verifier
 from sandbox.cloud import recovery, seeds, vmwork
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.model import Account
-from sandbox.cloud.seeds import Source
-from sandbox.cloud.store import Store, StoreError
-from sandbox.config import Settings
+from sandbox.cloud.seeds import SeedDisk
+from sandbox.cloud.store import ResourceStore, StoreError
+from sandbox.config import SandboxSettings
 from sandbox.control import Control
 from sandbox.credentials import ensure_profiles
 from sandbox.home import ServerError, only_one, only_one_kind
@@ -46,13 +46,13 @@ NEEDED_TOOLS = {
     "socat": "socat",
 }
 """Program -> the Debian package that has it, for the QEMU machine driver."""
-DEFAULT_MACHINES = Settings.machines
+DEFAULT_MACHINES = SandboxSettings.machines
 
 
 class Server:
     """A running sandbox in this process. `close` ends it; everything that it answered is on disk."""
 
-    def __init__(self, settings: Settings, progress: Progress) -> None:
+    def __init__(self, settings: SandboxSettings, progress: Progress) -> None:
         self.settings = settings
         self._parts = ExitStack()
         self._webs: list[WebServer] = []
@@ -78,9 +78,9 @@ class Server:
         only_one_kind(settings)
         recorded = [settings.answers] if settings.answers else []
         machines: Machines = _load(settings.machines)(settings.home, *recorded)
-        store = Store(settings.database)
+        store = ResourceStore(settings.database)
         self._parts.callback(store.close)
-        self.cloud = Cloud(store, machines, settings.timing, settings.addresses)
+        self.cloud = LocalCloud(store, machines, settings.timing, settings.addresses)
         self.cloud.requests.each_second = settings.requests_per_second
         self._parts.callback(recovery.stop_all, self.cloud)
         # The machines end before their VMs are marked as stopped, and after the background work.
@@ -127,10 +127,10 @@ class Server:
             return
         seeds.ensure_images(self.cloud, self._source(progress), progress)
 
-    def _source(self, progress: Progress) -> Source:
+    def _source(self, progress: Progress) -> SeedDisk:
         self.settings.cache.mkdir(parents=True, exist_ok=True)
         disk = _load(self.settings.source)(self.settings.cache, progress)
-        return Source(path=Path(disk.path), size=disk.size_gib, name=disk.name, created=disk.created)
+        return SeedDisk(path=Path(disk.path), size=disk.size_gib, name=disk.name, created=disk.created)
 
     def _start_relay(self) -> None:
         relay = Relay(self.cloud)
@@ -141,7 +141,7 @@ class Server:
     def _start_mirror(self, control: Control, progress: Progress) -> None:
         from sandbox import mirror
 
-        chosen = mirror.MirrorSettings(source=mirror.Source(self.settings.mirror))
+        chosen = mirror.MirrorSettings(source=mirror.MirrorSource(self.settings.mirror))
         address = (self.settings.addresses.host, self.settings.addresses.mirror_port)
         try:
             running = mirror.serve(address, self.settings.cache, chosen, progress)
@@ -157,7 +157,7 @@ class Server:
             if method == "POST":
                 wanted = json.loads(body)
                 if "fault" in wanted:
-                    running.set_fault(None if wanted["fault"] is None else mirror.Fault(wanted["fault"]))
+                    running.set_fault(None if wanted["fault"] is None else mirror.MirrorFault(wanted["fault"]))
                 try:
                     if "publish" in wanted:
                         running.publish(wanted["publish"]["branch"], wanted["publish"]["release"])
@@ -215,7 +215,7 @@ class Server:
         self._parts.close()
 
 
-def serve(settings: Settings, progress: Progress, ready: Callable[[], None]) -> None:
+def serve(settings: SandboxSettings, progress: Progress, ready: Callable[[], None]) -> None:
     """Run until SIGTERM or SIGINT; `ready` is called once everything answers. Raises ServerError."""
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -259,7 +259,7 @@ def _port_error(port: int) -> ServerError:
     )
 
 
-def _in_one_line(error: BaseException, settings: Settings) -> ServerError | None:
+def _in_one_line(error: BaseException, settings: SandboxSettings) -> ServerError | None:
     """Expected failures as a ServerError; None for anything else."""
     if isinstance(error, (MachineError, StoreError, SourceOmiError)):
         return ServerError(str(error))

@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
 from sandbox import oapi
-from sandbox.auth import HttpRequest, Key, Verifier
-from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.auth import AccessKey, HttpRequest, Verifier
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.faults import Fault, Whose
 from sandbox.cloud.model import Account, now
 from sandbox.cloud.store import StoreError
@@ -52,7 +52,9 @@ NOBODY = Account(id="", account_id="", region=REGIONS[0].name, created=now())
 class Api:
     """Answers OAPI's calls and, on the plain port, what tests ask for; safe for threads."""
 
-    def __init__(self, cloud: Cloud, verifier: Verifier, accounts: Mapping[str, Account], control: Control) -> None:
+    def __init__(
+        self, cloud: LocalCloud, verifier: Verifier, accounts: Mapping[str, Account], control: Control
+    ) -> None:
         self._cloud = cloud
         self._verifier = verifier
         self._accounts = accounts
@@ -72,19 +74,19 @@ class Api:
             )
             return HttpAnswer(status, body)
         action, started = _action(request.path), time.monotonic()
-        key: Key | None = None
+        key: AccessKey | None = None
         try:
             if "authorization" in request.headers or oapi.needs_signature(action):
                 key = self._verifier.verify(request)
             answer = self._run(action, request, self._accounts[key.profile] if key else NOBODY)
-        except CloudError as error:
+        except RefusedError as error:
             answer = _refusal(error)
         except StoreError as error:
             log.warning("%s", error)
-            answer = _refusal(CloudError(Fail.INTERNAL, str(error)))
+            answer = _refusal(RefusedError(Fail.INTERNAL, str(error)))
         except Exception:
             log.exception("%s failed", action)
-            answer = _refusal(CloudError(Fail.INTERNAL, "An internal error; see the sandbox's server.log."))
+            answer = _refusal(RefusedError(Fail.INTERNAL, "An internal error; see the sandbox's server.log."))
         self.calls.add("oapi", action, key.profile if key else None, answer.status, started, oapi.shown(request.body))
         return answer
 
@@ -102,14 +104,14 @@ class Api:
 
     def _done(self, action: str, request: HttpRequest, caller: Account, whose: Whose) -> HttpAnswer:
         if request.method != "POST":
-            raise CloudError(Fail.BAD_METHOD, f"{request.method} is not allowed, a call is a POST.")
+            raise RefusedError(Fail.BAD_METHOD, f"{request.method} is not allowed, a call is a POST.")
         done = oapi.handle(self._cloud, caller, action, request.body)
         omitted = self._cloud.faults.omitted(action, whose, partial(oapi.held, done))
         return HttpAnswer(200, oapi.answer(oapi.without(done, omitted)))
 
 
 def with_faults(
-    cloud: Cloud,
+    cloud: LocalCloud,
     whose: Whose,
     struck: Sequence[Fault],
     do: Callable[[], HttpAnswer],
@@ -142,10 +144,10 @@ def _action(path: str) -> str:
 def _of_fault(fault: Fault) -> HttpAnswer:
     if fault.body is not None:
         return HttpAnswer(200, fault.body.encode())
-    return _refusal(CloudError(_fail_of(fault), fault.details), fault)
+    return _refusal(RefusedError(_fail_of(fault), fault.details), fault)
 
 
-def _refusal(error: CloudError, fault: Fault | None = None) -> HttpAnswer:
+def _refusal(error: RefusedError, fault: Fault | None = None) -> HttpAnswer:
     """As the table of refusals has it, or as the fault says that caused it."""
     if fault is None or fault.status is None:
         return HttpAnswer(error.fail.value.status, oapi.refusal(error))
@@ -178,7 +180,7 @@ class WebServer(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.api: Face | None = None
-        super().__init__(address, _Handler)
+        super().__init__(address, _WebHandler)
 
     @property
     def plain(self) -> bool:
@@ -201,7 +203,7 @@ class WebServer(ThreadingHTTPServer):
         log.debug("connection from %s ended badly", client_address, exc_info=True)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _WebHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "sandbox"
     sys_version = ""

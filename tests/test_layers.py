@@ -106,3 +106,12 @@ def test_the_program_only_wires() -> None:
     program = TOP / "__main__.py"
     assert len(program.read_text(encoding="utf-8").splitlines()) <= 60
     assert set(imported(program)) <= {"pulumi", "components", "omi", "atexit", "gc"}
+
+
+def test_one_class_name_stands_for_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for path in sorted(path for top in FORBIDDEN for path in (TOP / top).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(TOP)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

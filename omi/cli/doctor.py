@@ -9,7 +9,7 @@ from dataclasses import asdict
 import typer
 
 from omi.cli.checkup import Checkup
-from omi.cli.findings import Finding, Level
+from omi.cli.findings import Finding, Severity
 from omi.cli.stack import Json, Stack
 
 _WIDTHS = (7, 12)
@@ -27,11 +27,11 @@ def doctor(stack: Stack, as_json: Json = False) -> None:
             print(line_of(finding), flush=True)
     levels = Counter(finding.level for finding in found)
     if as_json:
-        value = {"format": 1, "ok": not levels[Level.ERROR], "findings": [asdict(finding) for finding in found]}
+        value = {"format": 1, "ok": not levels[Severity.ERROR], "findings": [asdict(finding) for finding in found]}
         print(json.dumps(value, indent=2, ensure_ascii=False))
     else:
-        print(", ".join(f"{levels[level]} {level}" for level in Level))
-    if levels[Level.ERROR]:
+        print(", ".join(f"{levels[level]} {level}" for level in Severity))
+    if levels[Severity.ERROR]:
         raise typer.Exit(1)
 
 

@@ -16,7 +16,7 @@ _LOGIN = re.compile(r"//[^@/\s]*@")
 """User and password in a URL; a mirror's or a backend's may hold them."""
 
 
-class Level(StrEnum):
+class Severity(StrEnum):
     """How good it is."""
 
     GOOD = "good"
@@ -30,7 +30,7 @@ class Finding:
 
     check: str
     region: str | None
-    level: Level
+    level: Severity
     text: str
 
 
@@ -47,11 +47,11 @@ class NotChecked(Doubt):
 
 def find(check: str, region: str | None, limit: float, work: Callable[[], str]) -> Finding:
     """Run `work` for at most `limit` seconds: the text that it returns is good, an error that it raises is not."""
-    level = Level.ERROR
+    level = Severity.ERROR
     try:
-        text, level = within(limit, work), Level.GOOD
+        text, level = within(limit, work), Severity.GOOD
     except Doubt as doubt:
-        text, level = str(doubt), Level.WARNING
+        text, level = str(doubt), Severity.WARNING
     except OmiError as error:
         text = str(error)
     except TooLateError:

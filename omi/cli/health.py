@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from omi.cli.doctor import line_of
-from omi.cli.findings import Finding, Level
+from omi.cli.findings import Finding, Severity
 from omi.cli.stack import Stack, read_stack
 from omi.cli.sweep import find_leftovers
 from omi.config.settings import Health
@@ -50,19 +50,19 @@ def health(
     found = [
         *_run(last_update(stack), settings.health, datetime.now(UTC)),
         *judge(plan, seen, settings.health),
-        Finding("leftovers", None, Level.WARNING if leftovers else Level.GOOD, _left(leftovers)),
+        Finding("leftovers", None, Severity.WARNING if leftovers else Severity.GOOD, _left(leftovers)),
     ]
     print(_shown(found, plan, seen, form))
-    if any(finding.level is Level.ERROR for finding in found):
+    if any(finding.level is Severity.ERROR for finding in found):
         raise typer.Exit(1)
 
 
 def judge(plan: Plan, seen: Survey, limits: Health) -> Iterator[Finding]:
     """The findings about a plan: of each build in each Region, and of the Regions themselves."""
     for region, why in seen.unreached.items():
-        yield Finding("account", region, Level.ERROR, why)
+        yield Finding("account", region, Severity.ERROR, why)
     for refusal in plan.refused:
-        yield Finding("prunes", None, Level.ERROR, f"wait for a person: {refusal}")
+        yield Finding("prunes", None, Severity.ERROR, f"wait for a person: {refusal}")
     live = {build.name for build in seen.profile.builds}
     for name, steps in plan.by_build():
         for region in (region for region in plan.regions if region not in seen.unreached):
@@ -76,16 +76,16 @@ def _of_build(
 ) -> Iterator[Finding]:
     for step in steps:
         if step.action in _MAKING:
-            yield Finding(name, region, Level.WARNING, f"{step.name} is not there yet: {step.reason}")
+            yield Finding(name, region, Severity.WARNING, f"{step.name} is not there yet: {step.reason}")
         for change in step.changes:
             if change.kind is ChangeKind.MARK_MISSING:
-                yield Finding(name, region, Level.ERROR, f"{step.name}: {change.reason}")
+                yield Finding(name, region, Severity.ERROR, f"{step.name}: {change.reason}")
             elif change.kind is ChangeKind.PUT_BACK:
-                yield Finding(name, region, Level.WARNING, f"{step.name} was changed by others: {change.reason}")
+                yield Finding(name, region, Severity.WARNING, f"{step.name} was changed by others: {change.reason}")
     newest = newest_of(steps)
     if newest is None:
         if wanted:
-            yield Finding(name, region, Level.ERROR, "has no verified image; `pulumi up` builds one")
+            yield Finding(name, region, Severity.ERROR, "has no verified image; `pulumi up` builds one")
         return
     yield _age(name, region, newest, today, limits)
     if newest.spec.end_of_life is not None:
@@ -101,8 +101,8 @@ def newest_of(steps: Sequence[Step]) -> LedgerImage | None:
 
 def _age(name: str, region: str, newest: LedgerImage, today: date, limits: Health) -> Finding:
     days = age_of(newest, today)
-    level = Level.ERROR if days > limits.max_age_days else Level.GOOD
-    more = f", more than the {limits.max_age_days} of health.max_age_days" if level is Level.ERROR else ""
+    level = Severity.ERROR if days > limits.max_age_days else Severity.GOOD
+    more = f", more than the {limits.max_age_days} of health.max_age_days" if level is Severity.ERROR else ""
     return Finding(name, region, level, f"{newest.name} is {days} days old{more}")
 
 
@@ -114,19 +114,19 @@ def age_of(image: LedgerImage, today: date) -> int:
 def _end(name: str, region: str, newest: LedgerImage, end: date, today: date, limits: Health) -> Finding:
     left = (end - today).days
     if left < 0:
-        return Finding(name, region, Level.ERROR, f"version {newest.version} is past its end of life ({end})")
-    level = Level.WARNING if left < limits.end_of_life_days else Level.GOOD
+        return Finding(name, region, Severity.ERROR, f"version {newest.version} is past its end of life ({end})")
+    level = Severity.WARNING if left < limits.end_of_life_days else Severity.GOOD
     return Finding(name, region, level, f"version {newest.version} is supported for {left} more days, until {end}")
 
 
 def _run(last: datetime | None, limits: Health, now: datetime) -> Iterator[Finding]:
     if last is None:
-        yield Finding("update", None, Level.ERROR, "no `pulumi up` of this stack has succeeded yet")
+        yield Finding("update", None, Severity.ERROR, "no `pulumi up` of this stack has succeeded yet")
         return
     late = now - last > timedelta(days=limits.max_run_days)
     more = f", longer ago than the {limits.max_run_days} days of health.max_run_days" if late else ""
     text = f"the last `pulumi up` that succeeded ended on {last:%Y-%m-%d %H:%M} UTC{more}"
-    yield Finding("update", None, Level.ERROR if late else Level.GOOD, text)
+    yield Finding("update", None, Severity.ERROR if late else Severity.GOOD, text)
 
 
 def _left(count: int) -> str:
@@ -137,18 +137,18 @@ def _shown(found: Sequence[Finding], plan: Plan, seen: Survey, form: Form) -> st
     levels = Counter(finding.level for finding in found)
     match form:
         case Form.JSON:
-            value = {"format": 1, "ok": not levels[Level.ERROR], "findings": [asdict(finding) for finding in found]}
+            value = {"format": 1, "ok": not levels[Severity.ERROR], "findings": [asdict(finding) for finding in found]}
             return json.dumps(value, indent=2, ensure_ascii=False)
         case Form.OPENMETRICS:
             return "\n".join([*_metrics(levels, plan, seen), "# EOF"])
         case Form.TEXT:
-            return "\n".join([*map(line_of, found), ", ".join(f"{levels[level]} {level}" for level in Level)])
+            return "\n".join([*map(line_of, found), ", ".join(f"{levels[level]} {level}" for level in Severity)])
 
 
-def _metrics(levels: Counter[Level], plan: Plan, seen: Survey) -> Iterator[str]:
+def _metrics(levels: Counter[Severity], plan: Plan, seen: Survey) -> Iterator[str]:
     """OpenMetrics, the text form 1.0.0."""
     yield "# TYPE alpine_omi_findings gauge"
-    yield from (f'alpine_omi_findings{{level="{level}"}} {levels[level]}' for level in Level)
+    yield from (f'alpine_omi_findings{{level="{level}"}} {levels[level]}' for level in Severity)
     newest = [
         (name, region, image)
         for name, steps in plan.by_build()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from omi.outscale.quotas import Quota
+from omi.outscale.quotas import CloudQuota
 from omi.plan import Action, Plan, PlannedImage
 from omi.verify.boot import verify_size
 
@@ -38,7 +38,7 @@ def _gib(image: PlannedImage, source_size: int) -> int:
     return verify_size(size) if image.copy_from else max(verify_size(size), size + source_size)
 
 
-def lacking(wanted: Mapping[str, int], quotas: Sequence[Quota]) -> list[str]:
+def lacking(wanted: Mapping[str, int], quotas: Sequence[CloudQuota]) -> list[str]:
     """The quotas that don't hold what is needed, in words."""
     return [
         f"{quota} has room for {quota.left} more, {wanted[quota.name]} are needed"

@@ -31,7 +31,7 @@ from omi.support.places import BUILD, file_name_of, image_of, in_region, name_of
 
 
 @dataclass(frozen=True)
-class Found:
+class SweepFindings:
     """The leftovers of one Region."""
 
     region: Region
@@ -96,7 +96,7 @@ def _read(stack: str, stack_id: str | None, *, pending: bool = True) -> Held:
     return replace(held, owner=replace(held.owner, stack_id=stack_id))
 
 
-def find_leftovers(settings: Settings, held: Held, stack: str) -> list[Found]:
+def find_leftovers(settings: Settings, held: Held, stack: str) -> list[SweepFindings]:
     """Find them in every Region of the stack; nothing is changed."""
     ledger, found = held.ledger, []
     regions, folders = regions_of(settings, ledger), _folders(stack)
@@ -120,11 +120,11 @@ def find_leftovers(settings: Settings, held: Held, stack: str) -> list[Found]:
             if region.is_home and (settings.copies or any(image.record.copied_from for image in ledger.images)):
                 store = ObjectStore(cloud.access, cloud.credentials)
                 things += find_buckets(store, held.owner, runs)
-            found.append(Found(region, search, store, tuple(things)))
+            found.append(SweepFindings(region, search, store, tuple(things)))
     return found
 
 
-def _show(found: Sequence[Found]) -> None:
+def _show(found: Sequence[SweepFindings]) -> None:
     rows = [("REGION", "KIND", "ID", "NAME", "WHY")]
     rows += [
         (each.region.name, left.kind, left.id, left.name, left.why + ("; stays" if left.stays else ""))
@@ -134,14 +134,14 @@ def _show(found: Sequence[Found]) -> None:
     print(render_columns([row[0 if len(found) > 1 else 1 :] for row in rows]))
 
 
-def _only(found: Found, listed: set[tuple[str, str, str]]) -> Found:
+def _only(found: SweepFindings, listed: set[tuple[str, str, str]]) -> SweepFindings:
     """The Region with those of its things alone that were listed before, too."""
     return replace(
         found, things=tuple(left for left in found.going if (found.region.name, left.kind, left.id) in listed)
     )
 
 
-def _remove(found: Sequence[Found], retention: Retention) -> None:
+def _remove(found: Sequence[SweepFindings], retention: Retention) -> None:
     for each in found:
         _guard(each, retention)
     regions = [each.region for each in found]
@@ -150,7 +150,7 @@ def _remove(found: Sequence[Found], retention: Retention) -> None:
             remove_leftovers(each.search, each.going, tell, each.store)
 
 
-def _guard(found: Found, retention: Retention) -> None:
+def _guard(found: SweepFindings, retention: Retention) -> None:
     allowed = {*retention.allow_mass_prune} & {"all", found.region.name}
     images = [left for left in found.going if left.kind == "image"]
     counted = [left for left in images if not allowed and left.name not in retention.allow_mass_prune]
@@ -169,7 +169,7 @@ def _folders(stack: str) -> list[Path]:
 
 
 @contextmanager
-def _builds_held(stack: str, found: Sequence[Found]) -> Iterator[None]:
+def _builds_held(stack: str, found: Sequence[SweepFindings]) -> Iterator[None]:
     """Hold the run folders that are there and those of what was found, so that no build begins meanwhile."""
     names = {(each.region.name, left.name) for each in found for left in each.going if left.name}
     runs = {run for region, name in names for run in (name, in_region(name, region))}

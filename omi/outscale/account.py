@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from omi.outscale.claims import bearing_tags
 from omi.outscale.cloud import Cloud
-from omi.outscale.shapes import Omi, Snapshot, Vm, listed
+from omi.outscale.shapes import CloudSnapshot, CloudVm, Omi, listed
 from omi.profile.model import Access
 from omi.state.account import AccountImage, AccountView
 from omi.state.owner import Owner, build_id_of
@@ -43,14 +43,14 @@ def read_account(
 
 def _vms_by_omi(cloud: Cloud) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for vm in listed(cloud, Vm):
+    for vm in listed(cloud, CloudVm):
         if vm.state not in _ENDED:
             found.setdefault(vm.omi, []).append(vm.vm_id)
     return found
 
 
 def _open_snapshots(cloud: Cloud, account: str, wanted: Collection[str]) -> frozenset[str]:
-    found = listed(cloud, Snapshot, SnapshotIds=wanted)
+    found = listed(cloud, CloudSnapshot, SnapshotIds=wanted)
     return frozenset(each.snapshot_id for each in found if each.permissions.names(account))
 
 

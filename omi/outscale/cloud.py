@@ -57,7 +57,7 @@ _AT_ONCE: Any = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]  # the session's s
 """A call's body follows its head without waiting for the other side to confirm that, which takes 40 ms."""
 
 
-class _Answer(NamedTuple):
+class _ApiAnswer(NamedTuple):
     status: int
     body: bytes
 
@@ -190,7 +190,7 @@ class Cloud:
             raise not_the_api(action, self.access.api, "no JSON object")
         return answer.status, answer.body
 
-    def _send(self, action: str, parameters: Mapping[str, Any], tries: int = _TRIES) -> _Answer:
+    def _send(self, action: str, parameters: Mapping[str, Any], tries: int = _TRIES) -> _ApiAnswer:
         repeatable = _is_repeatable(action, parameters)
         for number in range(1, tries + 1):
             answer = self._try(action, parameters)
@@ -208,7 +208,7 @@ class Cloud:
             raise self._translated(answer, action) from answer
         return answer
 
-    def _try(self, action: str, parameters: Mapping[str, Any]) -> _Answer | BotoCoreError:
+    def _try(self, action: str, parameters: Mapping[str, Any]) -> _ApiAnswer | BotoCoreError:
         try:
             answer = self._post(action, parameters)
         except BotoCoreError as error:
@@ -216,7 +216,7 @@ class Cloud:
         self._answered = True
         return answer
 
-    def _post(self, action: str, parameters: Mapping[str, Any]) -> _Answer:
+    def _post(self, action: str, parameters: Mapping[str, Any]) -> _ApiAnswer:
         url = f"{self.access.api.rstrip('/')}/{action}"
         data = json.dumps(parameters).encode()
         headers = {"Content-Type": "application/json"}
@@ -231,7 +231,7 @@ class Cloud:
             self.pace.slow_down()
         if reply.status == HTTPStatus.UNAUTHORIZED and (wrong := clock_error(self.access.api, reply.headers)):
             raise wrong
-        return _Answer(reply.status, reply.body)
+        return _ApiAnswer(reply.status, reply.body)
 
     def _translated(self, error: BotoCoreError, action: str) -> OmiError:
         return translate(error, action, self.access.api, self.access)
@@ -245,7 +245,7 @@ class Cloud:
         proxies = get_environ_proxies(self.access.api)
         return URLLib3Session(verify=verify, proxies=proxies, timeout=timeout, socket_options=_AT_ONCE)
 
-    def _content(self, action: str, answer: _Answer) -> dict[str, Any]:
+    def _content(self, action: str, answer: _ApiAnswer) -> dict[str, Any]:
         content = answer.content
         if answer.status != _OK:
             raise refusal(answer.status, content, action, self.access, self.credentials.source)

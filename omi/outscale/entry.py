@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.deadline import TooLateError, within
-from omi.outscale.shapes import Group, Keypair, listed, parsed
+from omi.outscale.shapes import CloudKeypair, Group, listed, parsed
 from omi.support.errors import BuildError, CloudError
 
 _LOOKUP = 30.0
@@ -76,7 +76,7 @@ def open_group(cloud: Cloud, name: str, port: int, source: str) -> str:
 
 def delete_key(cloud: Cloud, name: str) -> bool:
     """Delete a keypair; False if there was none."""
-    if not any(pair.name == name for pair in listed(cloud, Keypair, KeypairNames=[name])):
+    if not any(pair.name == name for pair in listed(cloud, CloudKeypair, KeypairNames=[name])):
         return False
     return remove(partial(cloud.call, "DeleteKeypair", {"KeypairName": name}), cloud.limits.in_use)
 

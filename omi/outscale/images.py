@@ -11,7 +11,7 @@ from typing import Any
 
 from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
-from omi.outscale.shapes import Omi, Snapshot, listed
+from omi.outscale.shapes import CloudSnapshot, Omi, listed
 from omi.outscale.waiting import wait_until
 from omi.state.owner import GOING, STACK_ID, going_mark
 from omi.support.errors import CloudError
@@ -76,15 +76,15 @@ def own_omis(cloud: Cloud, tags: Mapping[str, str]) -> list[Omi]:
     return [omi for omi in found if omi.owner == cloud.account and omi.bears(tags)]
 
 
-def read_snapshots(cloud: Cloud, snapshot_ids: Iterable[str]) -> list[Snapshot]:
+def read_snapshots(cloud: Cloud, snapshot_ids: Iterable[str]) -> list[CloudSnapshot]:
     """Those of the ids that exist."""
     wanted = set(snapshot_ids)
-    return [each for each in listed(cloud, Snapshot, SnapshotIds=wanted) if each.snapshot_id in wanted]
+    return [each for each in listed(cloud, CloudSnapshot, SnapshotIds=wanted) if each.snapshot_id in wanted]
 
 
-def snapshots_of(cloud: Cloud, volume_ids: Collection[str]) -> list[Snapshot]:
+def snapshots_of(cloud: Cloud, volume_ids: Collection[str]) -> list[CloudSnapshot]:
     """The account's own snapshots of these volumes."""
-    found = listed(cloud, Snapshot, AccountIds=[cloud.account], VolumeIds=volume_ids)
+    found = listed(cloud, CloudSnapshot, AccountIds=[cloud.account], VolumeIds=volume_ids)
     return [each for each in found if each.volume_id in volume_ids and each.owner == cloud.account]
 
 
@@ -201,7 +201,7 @@ def delete_omi(
         say(f"left snapshot {each.snapshot_id}: {why}" if why else f"deleted snapshot {each.snapshot_id}")
 
 
-def _staying(cloud: Cloud, omi: Omi | None, snapshots: Sequence[Snapshot], ours: Ours) -> dict[str, str]:
+def _staying(cloud: Cloud, omi: Omi | None, snapshots: Sequence[CloudSnapshot], ours: Ours) -> dict[str, str]:
     """Why snapshots stay, by their ids."""
     made_of = omi.snapshots if omi is not None else ()
     staying = {

@@ -9,7 +9,7 @@ from omi.outscale.shapes import Shape, parsed
 from omi.support.errors import OmiError
 
 
-class Quota(Shape):
+class CloudQuota(Shape):
     """One of them; 0 at most means that there is no limit (OAPI's reference, schema Quota)."""
 
     name: str = Field(default="", alias="Name")
@@ -29,10 +29,10 @@ class _Kind(Shape):
     """Those of one resource, or of the whole account."""
 
     of: str = Field(default="", alias="QuotaType")
-    quotas: tuple[Quota, ...] = Field(default=(), alias="Quotas")
+    quotas: tuple[CloudQuota, ...] = Field(default=(), alias="Quotas")
 
 
-def read_quotas(cloud: Cloud) -> list[Quota]:
+def read_quotas(cloud: Cloud) -> list[CloudQuota]:
     """Those of the whole account. Raises CredentialsError or CloudError."""
     kinds = cloud.read_all("ReadQuotas", "QuotaTypes")
     read = [parsed(_Kind, each, "ReadQuotas", cloud) for each in kinds]

@@ -61,7 +61,7 @@ class Tagged(Shape):
         return all(self.tags.get(key) == value for key, value in tags.items())
 
 
-class Permissions(Shape):
+class CloudPermissions(Shape):
     """Who besides the owner may use a thing."""
 
     accounts: tuple[str, ...] = Field(default=(), alias="AccountIds")
@@ -103,7 +103,7 @@ class Omi(Tagged):
     root_device: str = Field(default="/dev/sda1", alias="RootDeviceName")
     devices: tuple[Device, ...] = Field(default=(), alias="BlockDeviceMappings")
     modes: tuple[str, ...] = Field(default=(), alias="BootModes")
-    permissions: Permissions | None = Field(default=None, alias="PermissionsToLaunch")
+    permissions: CloudPermissions | None = Field(default=None, alias="PermissionsToLaunch")
 
     @property
     def verified(self) -> bool:
@@ -126,7 +126,7 @@ class Omi(Tagged):
         return tuple(sorted(self.modes)) or (LEGACY,)
 
 
-class Snapshot(Tagged):
+class CloudSnapshot(Tagged):
     """A snapshot; `progress` in percent."""
 
     snapshot_id: str = Field(alias="SnapshotId")
@@ -134,10 +134,10 @@ class Snapshot(Tagged):
     state: str = Field(default="", alias="State")
     progress: int = Field(default=0, alias="Progress")
     volume_id: str = Field(default="", alias="VolumeId")
-    permissions: Permissions = Field(default=Permissions(), alias="PermissionsToCreateVolume")
+    permissions: CloudPermissions = Field(default=CloudPermissions(), alias="PermissionsToCreateVolume")
 
 
-class Vm(Tagged):
+class CloudVm(Tagged):
     """A VM; `public_ip` is empty until it has one."""
 
     vm_id: str = Field(alias="VmId")
@@ -158,19 +158,19 @@ class Vm(Tagged):
         return self.state in {"terminated", "shutting-down", "quarantine"}
 
 
-class Volume(Tagged):
+class CloudVolume(Tagged):
     """A volume."""
 
     volume_id: str = Field(alias="VolumeId")
 
 
-class Keypair(Shape):
+class CloudKeypair(Shape):
     """A keypair."""
 
     name: str = Field(alias="KeypairName")
 
 
-class Rule(Shape):
+class GroupRule(Shape):
     """What a security group lets in."""
 
     first: int = Field(default=0, alias="FromPortRange")
@@ -182,7 +182,7 @@ class Group(Shape):
 
     group_id: str = Field(alias="SecurityGroupId")
     name: str = Field(default="", alias="SecurityGroupName")
-    rules: tuple[Rule, ...] = Field(default=(), alias="InboundRules")
+    rules: tuple[GroupRule, ...] = Field(default=(), alias="InboundRules")
 
 
 class Tag(Shape):
@@ -193,10 +193,10 @@ class Tag(Shape):
 
 _LISTS: Mapping[type[Shape], tuple[str, str]] = {
     Omi: ("ReadImages", "Images"),
-    Snapshot: ("ReadSnapshots", "Snapshots"),
-    Vm: ("ReadVms", "Vms"),
-    Volume: ("ReadVolumes", "Volumes"),
-    Keypair: ("ReadKeypairs", "Keypairs"),
+    CloudSnapshot: ("ReadSnapshots", "Snapshots"),
+    CloudVm: ("ReadVms", "Vms"),
+    CloudVolume: ("ReadVolumes", "Volumes"),
+    CloudKeypair: ("ReadKeypairs", "Keypairs"),
     Group: ("ReadSecurityGroups", "SecurityGroups"),
     Tag: ("ReadTags", "Tags"),
 }

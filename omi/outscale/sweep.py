@@ -13,7 +13,7 @@ from omi.outscale.entry import delete_group, delete_key
 from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis, read_omi
 from omi.outscale.oos import ObjectStore, prefix_of
 from omi.outscale.refused import RefusedKeyError
-from omi.outscale.shapes import Group, Keypair, Omi, Snapshot, Tagged, Vm, Volume, listed
+from omi.outscale.shapes import CloudKeypair, CloudSnapshot, CloudVm, CloudVolume, Group, Omi, Tagged, listed
 from omi.outscale.vms import delete_volume, end_vm
 from omi.state.owner import CLAIM, GOING, Owner, build_id_of, going_mark, working_name
 from omi.support.errors import CloudError, OmiError
@@ -76,16 +76,16 @@ class Search:
         yield from (self._find_groups,) if self.groups else ()
 
     @cached_property
-    def _vms(self) -> list[Vm]:
-        return [vm for vm in listed(self.cloud, Vm) if vm.state != "terminated"]
+    def _vms(self) -> list[CloudVm]:
+        return [vm for vm in listed(self.cloud, CloudVm) if vm.state != "terminated"]
 
     @cached_property
     def _omis(self) -> list[Omi]:
         return own_omis(self.cloud, {})
 
     @cached_property
-    def _snapshots(self) -> list[Snapshot]:
-        found = listed(self.cloud, Snapshot, AccountIds=[self.cloud.account])
+    def _snapshots(self) -> list[CloudSnapshot]:
+        found = listed(self.cloud, CloudSnapshot, AccountIds=[self.cloud.account])
         return [each for each in found if each.owner == self.cloud.account and each.state != "deleting"]
 
     @cached_property
@@ -107,7 +107,7 @@ class Search:
         match = _NAMED.fullmatch(called)
         return self._by_id.get(match[1]) if match and match[2] in suffixes else None
 
-    def _is_left(self, vm: Vm) -> bool:
+    def _is_left(self, vm: CloudVm) -> bool:
         """Whether a build launched it: it bears the build's keypair and, to anyone else, its tags."""
         name = self._of_entry(vm.key_name, _KEYS)
         if name is None or self._protected(name):
@@ -156,7 +156,7 @@ class Search:
         unused = [each for each in self._snapshots if each.snapshot_id not in used]
         return [left for each in unused if (left := self._snapshot(each, volumes)) is not None]
 
-    def _snapshot(self, each: Snapshot, volumes: Collection[str]) -> Leftover | None:
+    def _snapshot(self, each: CloudSnapshot, volumes: Collection[str]) -> Leftover | None:
         """It goes if it is of a build's volume, or if its OMI was deregistered and it was to follow."""
         owner, name = self.builds.owner, self._name_of(each.tags)
         going = self._is_going(each.tags, each.snapshot_id)
@@ -181,7 +181,7 @@ class Search:
     def _find_vms(self) -> list[Leftover]:
         return [left for vm in self._vms if (left := self._vm(vm)) is not None]
 
-    def _vm(self, vm: Vm) -> Leftover | None:
+    def _vm(self, vm: CloudVm) -> Leftover | None:
         named = vm.tags.get("Name", "")
         if self._is_left(vm):
             return Leftover("VM", vm.vm_id, self._of_entry(vm.key_name, _KEYS) or named, "left by a build or its check")
@@ -196,7 +196,7 @@ class Search:
         """Those of VMs that are left go with them."""
         held = {each for vm in self._vms for each in vm.volumes}
         found = []
-        for each in listed(self.cloud, Volume):
+        for each in listed(self.cloud, CloudVolume):
             if each.volume_id in held or not self.builds.owner.owns(each.tags):
                 continue
             name = self._name_of(each.tags)
@@ -208,7 +208,9 @@ class Search:
         return found
 
     def _find_keypairs(self) -> list[Leftover]:
-        return [left for pair in listed(self.cloud, Keypair) for left in self._entry("keypair", pair.name, pair.name)]
+        return [
+            left for pair in listed(self.cloud, CloudKeypair) for left in self._entry("keypair", pair.name, pair.name)
+        ]
 
     def _find_groups(self) -> list[Leftover]:
         return [left for each in listed(self.cloud, Group) for left in self._entry("group", each.group_id, each.name)]

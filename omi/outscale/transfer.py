@@ -30,16 +30,16 @@ _MARGIN = 3600
 """Seconds that URLs last beyond the time that the import may take."""
 
 
-class _Part(BaseModel):
+class _DiskPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class _Export(_Part):
+class _Export(_DiskPart):
     bucket: str = Field(default="", alias="OsuBucket")
     manifest: str = Field(default="", alias="OsuManifestUrl")
 
 
-class _Task(_Part):
+class _Task(_DiskPart):
     """An export task (OAPI's reference, schema ImageExportTask)."""
 
     task: str = Field(alias="TaskId")
@@ -48,7 +48,7 @@ class _Task(_Part):
     export: _Export = Field(default=_Export(), alias="OsuExport")
 
 
-class _Disk(_Part):
+class _Disk(_DiskPart):
     """A snapshot of a manifest (OUTSCALE's guide, Manifest File Reference)."""
 
     device: str = Field(alias="Device")
@@ -56,11 +56,11 @@ class _Disk(_Part):
     size: int = Field(alias="Size", gt=0)
 
 
-class _Image(_Part):
+class _Image(_DiskPart):
     disks: tuple[_Disk, ...] = Field(alias="Snapshots", min_length=1, max_length=1)
 
 
-class _Manifest(_Part):
+class _Manifest(_DiskPart):
     image: _Image = Field(alias="Image")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags
-from omi.outscale.shapes import Vm, Volume, listed, parsed
+from omi.outscale.shapes import CloudVm, CloudVolume, listed, parsed
 from omi.outscale.waiting import NotInTimeError, wait_until
 from omi.state.owner import GOING, STACK_ID, going_mark
 from omi.support.errors import CloudError
@@ -57,15 +57,15 @@ def launch_vm(cloud: Cloud, wanted: Launch) -> str:
     if wanted.subregion:
         parameters["Placement"] = {"SubregionName": wanted.subregion}
     vms = cloud.call("CreateVms", parameters)["Vms"]
-    vm = parsed(Vm, vms[0] if isinstance(vms, list) and vms else None, "CreateVms", cloud)
+    vm = parsed(CloudVm, vms[0] if isinstance(vms, list) and vms else None, "CreateVms", cloud)
     put_tags(cloud, [vm.vm_id], wanted.tags)
     return vm.vm_id
 
 
-def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEVER) -> Vm:
+def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEVER) -> CloudVm:
     """Wait until the VM runs and has a public address; CloudError if it ends instead."""
 
-    def seen() -> Vm:
+    def seen() -> CloudVm:
         vm = read_vm(cloud, vm_id)
         if vm is None or vm.is_lost or vm.state in {"stopping", "stopped"}:
             raise CloudError(
@@ -84,9 +84,9 @@ def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event =
     )
 
 
-def read_vm(cloud: Cloud, vm_id: str) -> Vm | None:
+def read_vm(cloud: Cloud, vm_id: str) -> CloudVm | None:
     """The VM of this id, or None."""
-    return next((vm for vm in listed(cloud, Vm, VmIds=[vm_id]) if vm.vm_id == vm_id), None)
+    return next((vm for vm in listed(cloud, CloudVm, VmIds=[vm_id]) if vm.vm_id == vm_id), None)
 
 
 def stop_vm(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEVER) -> bool:
@@ -130,7 +130,7 @@ def end_vm(cloud: Cloud, vm_id: str, stack_id: str) -> None:
     hung = vm.volumes if vm else ()
     own = [
         each.volume_id
-        for each in listed(cloud, Volume, VolumeIds=hung)
+        for each in listed(cloud, CloudVolume, VolumeIds=hung)
         if each.volume_id in hung and each.bears({STACK_ID: stack_id})
     ]
     for volume in own:

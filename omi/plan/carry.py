@@ -13,7 +13,7 @@ from omi.state.ledger import LedgerImage
 
 
 @dataclass(frozen=True)
-class Source:
+class HomeImage:
     """The image of one build that others are to have, too."""
 
     release: str
@@ -21,20 +21,20 @@ class Source:
     digest: str
 
 
-def sources_of(home: Plan) -> Mapping[str, Source]:
+def sources_of(home: Plan) -> Mapping[str, HomeImage]:
     """By build: the newest image that the home Region has or is to have, but for those that someone else made."""
-    found: dict[str, Source] = {}
+    found: dict[str, HomeImage] = {}
     for build, steps in home.declared():
         image = steps[0].image
         made_elsewhere = isinstance(image, LedgerImage) and (image.record.adopted or image.spec.take_over is not None)
         if isinstance(image, LedgerImage) and not made_elsewhere and image.record.verified:
-            found[build] = Source(image.release, image.revision, image.spec.digest)
+            found[build] = HomeImage(image.release, image.revision, image.spec.digest)
         elif isinstance(image, PlannedImage) and (image.existing is None or image.existing.managed):
-            found[build] = Source(image.release, image.revision, image.digest)
+            found[build] = HomeImage(image.release, image.revision, image.digest)
     return found
 
 
-def pinned(builds: Sequence[Target], sources: Mapping[str, Source]) -> list[Target]:
+def pinned(builds: Sequence[Target], sources: Mapping[str, HomeImage]) -> list[Target]:
     """The builds, each asking for the very image that the home Region has."""
     return [
         build.model_copy(update={"release": source.release, "revision": source.revision})
@@ -45,7 +45,7 @@ def pinned(builds: Sequence[Target], sources: Mapping[str, Source]) -> list[Targ
 
 
 def carried(
-    plan: Plan, builds: Sequence[Target], sources: Mapping[str, Source], region: str, home: CloudAccess
+    plan: Plan, builds: Sequence[Target], sources: Mapping[str, HomeImage], region: str, home: CloudAccess
 ) -> Plan:
     """The plan for `pinned` builds as one of carrying over, with what the profile itself says of the builds."""
     own = {build.name: build for build in builds}
@@ -53,7 +53,7 @@ def carried(
 
 
 def _carried(
-    step: Step, own: Mapping[str, Target], sources: Mapping[str, Source], region: str, home: CloudAccess
+    step: Step, own: Mapping[str, Target], sources: Mapping[str, HomeImage], region: str, home: CloudAccess
 ) -> Step:
     source, build = sources.get(step.build), own.get(step.build)
     if source is None or build is None:

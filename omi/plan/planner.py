@@ -19,7 +19,7 @@ from omi.plan.reasons import Because, Reason
 from omi.plan.retention import Prune, prunes
 from omi.plan.settle import Settler
 from omi.plan.stages import stage_reason, withdraw
-from omi.plan.wanted import Request, Wish, wish
+from omi.plan.wanted import Wish, WishInput, wish
 from omi.profile.model import Access, Target
 from omi.state.account import AccountView
 from omi.state.ledger import LedgerImage
@@ -100,7 +100,7 @@ class _Planner:
             require_key(build)
             account = given.account or AccountView()
             offer = countable(given.offers.get(build.name), build, release)
-            asked = Request(build, release, last_day, images, missing, self._names, account, given.digests, offer)
+            asked = WishInput(build, release, last_day, images, missing, self._names, account, given.digests, offer)
             outcome = wish(asked)
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)

@@ -33,7 +33,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Request:
+class WishInput:
     """What decides it: the build, its release, and the images of it that the ledger holds and the account still has."""
 
     build: Target
@@ -70,7 +70,7 @@ class Request:
         return PlannedImage(self.build, self.release, revision, self.digest, self.end_of_life, existing)
 
 
-def wish(request: Request) -> Wish:
+def wish(request: WishInput) -> Wish:
     """Keep what is current, else adopt what is there, else build the next revision."""
     build, release = request.build, request.release
     if newer := _newer_release(request):
@@ -90,7 +90,7 @@ def wish(request: Request) -> Wish:
     return Wish(same[-1] if same else None, step, Because.CURRENT_UNTIL_SUCCESSOR())
 
 
-def _newer_release(request: Request) -> LedgerImage | None:
+def _newer_release(request: WishInput) -> LedgerImage | None:
     """The newest image, if its release is newer than the one that upstream offers: then nothing is built."""
     newest = max(
         (image for image in request.images if image.version == request.build.version),
@@ -102,7 +102,7 @@ def _newer_release(request: Request) -> LedgerImage | None:
     return newest if release_key(newest.release) > release_key(request.release) else None
 
 
-def _pinned_revision(request: Request, same: Sequence[LedgerImage], revision: int) -> Wish:
+def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: int) -> Wish:
     build, release = request.build, request.release
     if held := next((image for image in same if image.revision == revision), None):
         return Wish(held, None, Because.CURRENT_PINNED_REVISION(revision=revision))
@@ -116,7 +116,7 @@ def _pinned_revision(request: Request, same: Sequence[LedgerImage], revision: in
     return Wish(before, step, Because.CURRENT_UNTIL_SUCCESSOR())
 
 
-def _of_account(request: Request) -> Iterator[tuple[int, AccountImage]]:
+def _of_account(request: WishInput) -> Iterator[tuple[int, AccountImage]]:
     """The release's images in the account that the ledger doesn't hold, oldest revision first."""
     held = {image.record.omi for image in request.images}
     first = request.build.image_name(request.release, 0)
@@ -126,7 +126,7 @@ def _of_account(request: Request) -> Iterator[tuple[int, AccountImage]]:
 
 
 def _adoptable(
-    request: Request, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]
+    request: WishInput, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]
 ) -> tuple[int, AccountImage] | None:
     """The newest own image of the very content (an interrupted run's), else, for a first image, the newest of all.
 
@@ -139,7 +139,7 @@ def _adoptable(
     return next(reversed(own or foreign), None)
 
 
-def _adopt(request: Request, revision: int, existing: AccountImage) -> Step:
+def _adopt(request: WishInput, revision: int, existing: AccountImage) -> Step:
     if existing.managed:
         why = Because.FOUND_INTERRUPTED(omi=existing.omi)
     else:
@@ -148,7 +148,7 @@ def _adopt(request: Request, revision: int, existing: AccountImage) -> Step:
     return Step(request.adopted_image(revision, existing), Action.ADOPT, why)
 
 
-def _next_revision(request: Request, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]) -> int:
+def _next_revision(request: WishInput, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]) -> int:
     used = [image.revision for image in (*same, *_gone_of_release(request))] + [revision for revision, _ in found]
     number = max(used, default=-1) + 1
     while request.build.image_name(request.release, number) in request.taken:
@@ -156,11 +156,11 @@ def _next_revision(request: Request, same: Sequence[LedgerImage], found: Sequenc
     return number
 
 
-def _gone_of_release(request: Request) -> list[LedgerImage]:
+def _gone_of_release(request: WishInput) -> list[LedgerImage]:
     return [image for image in request.gone if _is_of_release(image, request)]
 
 
-def _is_of_release(image: LedgerImage, request: Request) -> bool:
+def _is_of_release(image: LedgerImage, request: WishInput) -> bool:
     return image.release == request.release and image.version == request.build.version
 
 
@@ -172,7 +172,7 @@ def _is_anothers(image: LedgerImage, build: Target) -> bool:
     return (was.prefix, was.suffix) != (build.prefix, build.suffix)
 
 
-def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Action, Reason]:
+def _why(request: WishInput, same: Sequence[LedgerImage], number: int) -> tuple[Action, Reason]:
     build, release = request.build, request.release
     missing = _gone_of_release(request)
     newest = same[-1] if same else None
@@ -190,7 +190,7 @@ def _why(request: Request, same: Sequence[LedgerImage], number: int) -> tuple[Ac
     return Action.BUILD, because(release=release, before=before.release)
 
 
-def _changes(request: Request, newest: LedgerImage) -> Reason:
+def _changes(request: WishInput, newest: LedgerImage) -> Reason:
     recipe, same = newest.spec.recipe, newest.spec.digest == request.digest
     packages = newer_packages(newest, request.offer)
     newer = [Because.NEWER_PACKAGES(packages=named(packages))] if packages else []

@@ -33,7 +33,7 @@ _LONGEST_MOTD = 4000  # characters: some fifty lines, more than anybody reads at
 
 
 @dataclass(frozen=True)
-class Rule:
+class Allowed:
     """Says in words what is allowed, so that an error can; `text` means that the value is text (quoting may help)."""
 
     allowed: str
@@ -101,107 +101,118 @@ def _pattern(pattern: str) -> StringConstraints:
     return StringConstraints(strict=True, pattern=rf"\A(?:{pattern})\z")
 
 
-Switch = Annotated[bool | None, Rule("true, or false or null to take it away")]
+Switch = Annotated[bool | None, Allowed("true, or false or null to take it away")]
 OmiText = Annotated[
     str,
     _pattern(rf"[{OMI_CHARACTERS}]{{0,100}}"),
-    Rule("letters, digits, _ space ( ) / . - (OUTSCALE's rule for OMI names), at most 100", text=True),
+    Allowed("letters, digits, _ space ( ) / . - (OUTSCALE's rule for OMI names), at most 100", text=True),
 ]
-Line = Annotated[str, _pattern(r"[^\x00-\x1f\x7f]{1,200}"), Rule("one line of text, at most 200 characters", text=True)]
-Gibibytes = Annotated[int, Field(ge=1, le=14901), Rule("a whole number of GiB from 1 to 14901")]
+Line = Annotated[
+    str, _pattern(r"[^\x00-\x1f\x7f]{1,200}"), Allowed("one line of text, at most 200 characters", text=True)
+]
+Gibibytes = Annotated[int, Field(ge=1, le=14901), Allowed("a whole number of GiB from 1 to 14901")]
 UserName = Annotated[
     str,
     _pattern(r"[a-z_][a-z0-9_-]{0,31}"),
     AfterValidator(_not_root),
-    Rule("a user name: a-z, 0-9, _ and -, not first a digit or -, at most 32, and not root", text=True),
+    Allowed("a user name: a-z, 0-9, _ and -, not first a digit or -, at most 32, and not root", text=True),
 ]
-Version = Annotated[str, _pattern(r"edge|[0-9]+\.[0-9]+"), Rule('a branch as text, such as "3.23", or edge', text=True)]
+Version = Annotated[
+    str, _pattern(r"edge|[0-9]+\.[0-9]+"), Allowed('a branch as text, such as "3.23", or edge', text=True)
+]
 BranchName = Annotated[str, _pattern(r"[0-9]+\.[0-9]+")]
 Release = Annotated[
     str,
     _pattern(r"[0-9]+\.[0-9]+\.[0-9]+(_(alpha|beta|rc)[0-9]+)?|[0-9]{8}"),
-    Rule("a point release as text, such as 3.23.6 (edge: its date, YYYYMMDD)", text=True),
+    Allowed("a point release as text, such as 3.23.6 (edge: its date, YYYYMMDD)", text=True),
 ]
-BranchRelease = Annotated[Release, Rule("a point release as text, such as 3.23.6", text=True)]
-Revision = Annotated[str, _pattern(r"r(0|[1-9][0-9]{0,3})"), Rule("a revision: r0, r1, … r9999", text=True)]
-Day = Annotated[date, BeforeValidator(_as_date), Rule("a date, such as 2027-11-01, or absent")]
-BaseName = Annotated[str, _pattern(r"base/[A-Za-z0-9_.-]+"), Rule("the base profile's name, such as base/1", text=True)]
+BranchRelease = Annotated[Release, Allowed("a point release as text, such as 3.23.6", text=True)]
+Revision = Annotated[str, _pattern(r"r(0|[1-9][0-9]{0,3})"), Allowed("a revision: r0, r1, … r9999", text=True)]
+Day = Annotated[date, BeforeValidator(_as_date), Allowed("a date, such as 2027-11-01, or absent")]
+BaseName = Annotated[
+    str, _pattern(r"base/[A-Za-z0-9_.-]+"), Allowed("the base profile's name, such as base/1", text=True)
+]
 BuildName = Annotated[
     str,
     _pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"),
-    Rule("a build's name: letters, digits, _ . -, at most 64", text=True),
+    Allowed("a build's name: letters, digits, _ . -, at most 64", text=True),
 ]
 PackageName = Annotated[
     str,
     _pattern(_APK_NAME + r"([<>=~]{1,2}[A-Za-z0-9_.+-]+)?"),
-    Rule("a package's name, with a version if need be, such as openssl or openssl~3.5", text=True),
+    Allowed("a package's name, with a version if need be, such as openssl or openssl~3.5", text=True),
 ]
 PackageValue = Annotated[
     bool | Annotated[str, _pattern(_TAG)] | None,
-    Rule("true, a repo's tag, or false or null to take it away"),
+    Allowed("true, a repo's tag, or false or null to take it away"),
 ]
 RepoUrl = Annotated[
     str,
     _pattern(r"https://[A-Za-z0-9_.~:@%+{}-]+(/[A-Za-z0-9_.~:@%+{}-]*)*"),
-    Rule("an https URL; {branch} stands for v3.23 or edge, {version} for 3.23 or edge", text=True),
+    Allowed("an https URL; {branch} stands for v3.23 or edge, {version} for 3.23 or edge", text=True),
 ]
 RepoValue = Annotated[
     bool | Annotated[str, _pattern(_TAG)] | None,
-    Rule(f"true, a tag, {COMMENTED} to keep it as a comment, or false or null to take it away"),
+    Allowed(f"true, a tag, {COMMENTED} to keep it as a comment, or false or null to take it away"),
 ]
 KernelOption = Annotated[
     str,
     _pattern(r"[!#%&()*+,./:;<=>?@A-Z\[\]^_a-z{|}~0-9-]+"),
-    Rule("one kernel option without spaces or quotes", text=True),
+    Allowed("one kernel option without spaces or quotes", text=True),
 ]
-ModuleName = Annotated[str, _pattern(r"[A-Za-z0-9_-]+"), Rule("a kernel module's name", text=True)]
-FeatureName = Annotated[str, _pattern(r"[A-Za-z0-9_-]+"), Rule("a feature of mkinitfs", text=True)]
-ServiceName = Annotated[str, _pattern(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*"), Rule("an OpenRC service's name", text=True)]
+ModuleName = Annotated[str, _pattern(r"[A-Za-z0-9_-]+"), Allowed("a kernel module's name", text=True)]
+FeatureName = Annotated[str, _pattern(r"[A-Za-z0-9_-]+"), Allowed("a feature of mkinitfs", text=True)]
+ServiceName = Annotated[str, _pattern(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*"), Allowed("an OpenRC service's name", text=True)]
 Motd = Annotated[
     str,
     _pattern(r"[^\x00-\x08\x0b-\x1f\x7f]+"),
     Field(max_length=_LONGEST_MOTD),
-    Rule(f"text of one or more lines, at most {_LONGEST_MOTD} characters", text=True),
+    Allowed(f"text of one or more lines, at most {_LONGEST_MOTD} characters", text=True),
 ]
 TimeZone = Annotated[
     str,
     _pattern(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}"),
     AfterValidator(_known_zone),
-    Rule("a time zone of the IANA database, such as Europe/Paris", text=True, near=_near_zone),
+    Allowed("a time zone of the IANA database, such as Europe/Paris", text=True, near=_near_zone),
 ]
 Port = Annotated[
     str,
     _pattern(r"[1-9][0-9]{0,4}/(tcp|udp)"),
-    Rule("a port with its protocol, such as 80/tcp or 53/udp", text=True, near="{}/tcp".format),
+    Allowed("a port with its protocol, such as 80/tcp or 53/udp", text=True, near="{}/tcp".format),
 ]
 SysctlName = Annotated[
     str,
     _pattern(r"[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)+"),
-    Rule("a kernel parameter as sysctl names it, such as net.ipv4.ip_forward", text=True),
+    Allowed("a kernel parameter as sysctl names it, such as net.ipv4.ip_forward", text=True),
 ]
 SysctlValue = Annotated[
     Annotated[int, Field(strict=True)] | Annotated[str, _pattern(r"[!-~]+([ \t][!-~]+)*")] | Literal[False] | None,
-    Rule("a number, text on one line, or false or null to take it away"),
+    Allowed("a number, text on one line, or false or null to take it away"),
 ]
 NtpServer = Annotated[
     str,
     _pattern(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252})"),
     AfterValidator(_no_aws_time),
-    Rule(f"a time server's name or address, and not {AWS_TIME}, which only AWS has", text=True),
+    Allowed(f"a time server's name or address, and not {AWS_TIME}, which only AWS has", text=True),
 ]
 KeyFile = Annotated[
-    str, _pattern(r"[A-Za-z0-9@_.+-]+\.rsa\.pub"), Rule("the name of a file NAME.rsa.pub in profiles/keys/", text=True)
+    str,
+    _pattern(r"[A-Za-z0-9@_.+-]+\.rsa\.pub"),
+    Allowed("the name of a file NAME.rsa.pub in profiles/keys/", text=True),
 ]
-AccountId = Annotated[str, _pattern(r"[0-9]{12}"), Rule("an account id: 12 digits, quoted", text=True)]
+AccountId = Annotated[str, _pattern(r"[0-9]{12}"), Allowed("an account id: 12 digits, quoted", text=True)]
 _Path = Annotated[str, _pattern(r"[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*"), AfterValidator(_inside)]
-FilePath = Annotated[_Path, Rule("a path below this file's folder (letters, digits, _ . + - and /, no ..)", text=True)]
+FilePath = Annotated[
+    _Path, Allowed("a path below this file's folder (letters, digits, _ . + - and /, no ..)", text=True)
+]
 CopyTarget = Annotated[
-    _Path, Rule("a path below the folder the setup script runs in (letters, digits, _ . + - and /, no ..)", text=True)
+    _Path,
+    Allowed("a path below the folder the setup script runs in (letters, digits, _ . + - and /, no ..)", text=True),
 ]
 CopySource = Annotated[
     _Path | Literal[False] | None,
-    Rule("a path below this file's folder (no ..), or false or null to take it away", text=True),
+    Allowed("a path below this file's folder (no ..), or false or null to take it away", text=True),
 ]
 TestName = Annotated[
-    str, _pattern(r"[A-Za-z0-9_.-]{1,64}"), Rule("a name: letters, digits, _ . -, at most 64", text=True)
+    str, _pattern(r"[A-Za-z0-9_.-]{1,64}"), Allowed("a name: letters, digits, _ . -, at most 64", text=True)
 ]

@@ -12,7 +12,7 @@ from omi.support.version import EDGE, version_key
 
 
 @dataclass(frozen=True)
-class Branch:
+class VersionLayer:
     """A core version profile."""
 
     base: str
@@ -33,7 +33,7 @@ class Layers:
     """The target profile without `builds` and `discover`."""
     bases: Mapping[str, Tree]
     """By name: `base/1`."""
-    branches: Mapping[str, Branch]
+    branches: Mapping[str, VersionLayer]
     """By version: `3.23`."""
     archs: Mapping[str, Tree]
     setup_files: Mapping[str, SetupFile]
@@ -41,10 +41,10 @@ class Layers:
     keys: Mapping[str, str]
     """PEM text by file name."""
 
-    def branch(self, version: str) -> Branch:
+    def branch(self, version: str) -> VersionLayer:
         """The version's core profile; for one that has none yet, the base of the newest version but edge."""
         known = self.branches.get(version)
         if known is not None:
             return known
         newest = self.branches[max(self.branches.keys() - {EDGE}, key=version_key, default=EDGE)]
-        return Branch(newest.base, Tree({}, {(): newest.tree.place()}))
+        return VersionLayer(newest.base, Tree({}, {(): newest.tree.place()}))

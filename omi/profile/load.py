@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from omi.profile.check import check, nearest
-from omi.profile.layers import Branch, Layers
+from omi.profile.layers import Layers, VersionLayer
 from omi.profile.merge import removes
 from omi.profile.model import SetupFile, Target
 from omi.profile.resolve import resolve
@@ -95,7 +95,7 @@ def _read_layers(name: str, target: Tree, root: Path, files: _Files) -> Layers:
     return Layers(name, target, bases, ordered, archs, files.setup, files.keys)
 
 
-def _read_branch(path: Path, bases: dict[str, Tree], files: _Files) -> tuple[str, Branch]:
+def _read_branch(path: Path, bases: dict[str, Tree], files: _Files) -> tuple[str, VersionLayer]:
     if not _VERSION.fullmatch(path.stem):
         raise ProfileError(f"{path}: is not named after a version: 3.23.yaml, or edge.yaml")
     tree = read_tree(path)
@@ -105,7 +105,7 @@ def _read_branch(path: Path, bases: dict[str, Tree], files: _Files) -> tuple[str
     if values.release and not values.release.startswith(path.stem + "."):
         raise tree.place("release").error("release", f"{values.release} is no release of {path.stem}")
     rest = files.taken(tree.without(*VersionKeys.model_fields))
-    return path.stem, Branch(values.base, rest, values.release, values.end_of_life)
+    return path.stem, VersionLayer(values.base, rest, values.release, values.end_of_life)
 
 
 def _yaml(folder: Path) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from omi.profile.forms import (
     AccountId,
+    Allowed,
     CopySource,
     CopyTarget,
     FeatureName,
@@ -31,7 +32,6 @@ from omi.profile.forms import (
     RepoUrl,
     RepoValue,
     Revision,
-    Rule,
     ServiceName,
     Switch,
     SysctlName,
@@ -46,7 +46,7 @@ Privileges = Literal["doas", "sudo", "none"]
 RebuildOn = Literal["content", "packages"]
 Runlevel = Literal["sysinit", "boot", "default", "shutdown"]
 RUNLEVELS: tuple[Runlevel, ...] = get_args(Runlevel)
-_RunlevelName = Annotated[Runlevel, Rule(f"one of the runlevels {', '.join(RUNLEVELS)}")]
+_RunlevelName = Annotated[Runlevel, Allowed(f"one of the runlevels {', '.join(RUNLEVELS)}")]
 Firmware = Literal["bios", "uefi", "hybrid"]
 BootMode = Literal["legacy", "uefi"]
 """OUTSCALE's words for what starts a VM's loader."""

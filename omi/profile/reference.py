@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from omi.profile.forms import Rule
+from omi.profile.forms import Allowed
 from omi.profile.model import AccessKeys, Layer, Target, guest_names
 from omi.profile.schema import BuildKeys, CommonKeys, Discover, TargetFile, VersionKeys
 
@@ -89,7 +89,7 @@ def _row(key: str, field: FieldInfo) -> str:
 
 def _kind(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """What is allowed, in words."""
-    if rules := [item for item in metadata if isinstance(item, Rule)]:
+    if rules := [item for item in metadata if isinstance(item, Allowed)]:
         return rules[-1].allowed
     if typing.get_origin(annotation) is typing.Annotated:
         return _kind(annotation.__origin__, annotation.__metadata__)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, create_model
 
-from omi.profile.forms import BaseName, BranchName, BranchRelease, BuildName, Day, Rule
+from omi.profile.forms import Allowed, BaseName, BranchName, BranchRelease, BuildName, Day
 from omi.profile.model import Key, Layer, profile_keys
 
 L = TypeVar("L", bound=Layer)
@@ -30,14 +30,14 @@ class Discover(Layer):
 
     versions: Annotated[
         Literal["supported"] | Annotated[list[BranchName], Field(min_length=1)],
-        Rule('supported, or a list of branches as text, such as ["3.23", "3.24"]', text=True),
+        Allowed('supported, or a list of branches as text, such as ["3.23", "3.24"]', text=True),
     ] = Field(
         "supported", description="Which branches; those past their end of life are left out.", examples=["supported"]
     )
     arch: Annotated[
-        Annotated[list[Literal["x86_64"]], Field(min_length=1)], Rule("a list of architectures: [x86_64]")
+        Annotated[list[Literal["x86_64"]], Field(min_length=1)], Allowed("a list of architectures: [x86_64]")
     ] = Field(["x86_64"], description="For which architectures.", examples=["[x86_64]"])
-    edge: Annotated[int | None, Field(ge=1, le=100), Rule("how many images of edge to keep, from 1 to 100")] = Field(
+    edge: Annotated[int | None, Field(ge=1, le=100), Allowed("how many images of edge to keep, from 1 to 100")] = Field(
         None, description="Build edge as well, and keep this many of its images.", examples=["2"]
     )
 
@@ -58,7 +58,7 @@ def _form(key: Key, annotation: Any) -> Any:
     if key.form is not None:
         return key.form
     *words, last = typing.get_args(annotation)
-    return Annotated[annotation, Rule(f"{', '.join(words)} or {last}" if words else last)]
+    return Annotated[annotation, Allowed(f"{', '.join(words)} or {last}" if words else last)]
 
 
 def _map(key: Any, value: Any) -> Any:

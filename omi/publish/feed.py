@@ -34,7 +34,7 @@ class Document(BaseModel):
     sha256: str = Field(description="SHA-256 of the file, 64 hex digits.", pattern="^[0-9a-f]{64}$")
 
 
-class Withdrawal(BaseModel):
+class FeedWithdrawal(BaseModel):
     """How far an OMI is withdrawn."""
 
     model_config = ConfigDict(frozen=True)
@@ -63,7 +63,7 @@ class FeedImage(BaseModel):
     created: datetime = Field(description="When its OMI was made, UTC.")
     end_of_life: date | None = Field(description="When Alpine stops to support its version.")
     state: str = Field(description="current, deprecated or private: where it is best off.")
-    withdrawal: dict[str, Withdrawal] = Field(description="By Region, of those where it is not current.")
+    withdrawal: dict[str, FeedWithdrawal] = Field(description="By Region, of those where it is not current.")
     verified: tuple[str, ...] = Field(description="The Regions whose OMI was booted and checked by this program.")
     size_gib: int | None = Field(description="Size of its volume.")
     used_bytes: int | None = Field(description="What its root filesystem holds after the build.")
@@ -142,7 +142,7 @@ def _image(entry: Entry) -> FeedImage:
         created=datetime.fromisoformat(entry.creation_date),
         end_of_life=date.fromisoformat(entry.end_of_life) if entry.end_of_life else None,
         state=min((entry.stage_in(region) for region, _ in entry.artifacts), key=_STAGES.index, default="current"),
-        withdrawal={region: Withdrawal.model_validate(dict(told)) for region, told in entry.withdrawal},
+        withdrawal={region: FeedWithdrawal.model_validate(dict(told)) for region, told in entry.withdrawal},
         verified=entry.verified,
         size_gib=entry.volume_size,
         used_bytes=entry.used_bytes,

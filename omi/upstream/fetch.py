@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from omi.support.version import EDGE
-from omi.upstream.http import Got, Store, get_all
+from omi.upstream.http import AnswerStore, Got, get_all
 from omi.upstream.model import Branch, MirrorRelease, Upstream
 from omi.upstream.read import branch_folder, read_latest, read_releases
 
@@ -36,7 +36,7 @@ def fetch_upstream(
     `discover` may name further versions and arches once the branches are known; they are asked for in the time left.
     Edge needs no mirror's answer: its release is the day.
     """
-    end, store = time.monotonic() + limit, Store(cache_dir)
+    end, store = time.monotonic() + limit, AnswerStore(cache_dir)
     urls = _mirror_urls(mirror, wanted)
     site: dict[str, Callable[[bytes], _Value]] = {releases: read_releases}
     got = get_all(site | _readers(urls), store, limit)

@@ -55,14 +55,14 @@ class Got(Generic[T]):
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _HttpAnswer:
     status: int
     body: bytes = b""
     etag: str | None = None
     last_modified: str | None = None
 
 
-class Store:
+class AnswerStore:
     """Earlier answers on disk, one file per URL; losing them costs nothing but time.
 
     None are kept in a folder that anyone on this machine may write to, since they may then be anyone's.
@@ -100,7 +100,7 @@ class Store:
 
 
 def get_all(
-    wanted: Mapping[str, Callable[[bytes], T]], store: Store, limit: float, max_body: int = MAX_BODY
+    wanted: Mapping[str, Callable[[bytes], T]], store: AnswerStore, limit: float, max_body: int = MAX_BODY
 ) -> dict[str, Got[T]]:
     """Get every URL and read its body with its reader (which raises UpstreamError for a wrong one).
 
@@ -108,14 +108,16 @@ def get_all(
     bytes. Nothing is raised: see Got.
     """
     cached = {url: store.load(url) for url in wanted}
-    answers: dict[str, _Answer | str] = dict(_answers(cached, limit, max_body))
+    answers: dict[str, _HttpAnswer | str] = dict(_answers(cached, limit, max_body))
     return {
         url: _judge(url, answers.get(url, f"no answer within {limit:g} s"), cached[url], read, store)
         for url, read in wanted.items()
     }
 
 
-def _judge(url: str, answer: _Answer | str, cached: Cached | None, read: Callable[[bytes], T], store: Store) -> Got[T]:
+def _judge(
+    url: str, answer: _HttpAnswer | str, cached: Cached | None, read: Callable[[bytes], T], store: AnswerStore
+) -> Got[T]:
     if isinstance(answer, str):
         return _fallback(cached, read, answer)
     if answer.status == 404:
@@ -142,9 +144,11 @@ def _fallback(cached: Cached | None, read: Callable[[bytes], T], problem: str | 
         return Got(problem=problem or "the earlier answer can't be read")
 
 
-def _answers(cached: Mapping[str, Cached | None], limit: float, max_body: int) -> Iterator[tuple[str, _Answer | str]]:
+def _answers(
+    cached: Mapping[str, Cached | None], limit: float, max_body: int
+) -> Iterator[tuple[str, _HttpAnswer | str]]:
     """Answers as they come. The threads are daemons: one that hangs (a name server, a slow drip) holds nobody up."""
-    arrived: queue.SimpleQueue[tuple[str, _Answer | str]] = queue.SimpleQueue()
+    arrived: queue.SimpleQueue[tuple[str, _HttpAnswer | str]] = queue.SimpleQueue()
     end = time.monotonic() + limit
     for url, earlier in cached.items():
         threading.Thread(target=_ask, args=(url, earlier, end, max_body, arrived), daemon=True).start()
@@ -158,7 +162,7 @@ def _ask(
     cached: Cached | None,
     end: float,
     max_body: int,
-    arrived: queue.SimpleQueue[tuple[str, _Answer | str]],
+    arrived: queue.SimpleQueue[tuple[str, _HttpAnswer | str]],
 ) -> None:
     try:
         arrived.put((url, _request(url, cached, end, max_body)))
@@ -172,7 +176,7 @@ def _ask(
         arrived.put((url, f"it can't be reached ({type(error).__name__})"))
 
 
-def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _Answer | str:
+def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _HttpAnswer | str:
     left = max(0.01, end - time.monotonic())
     response = _pool(url).request(
         "GET",
@@ -190,7 +194,7 @@ def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _Ans
             if len(body) > max_body or time.monotonic() > end:
                 return "the answer is too long"
         headers = response.headers
-        return _Answer(response.status, bytes(body), headers.get("ETag"), headers.get("Last-Modified"))
+        return _HttpAnswer(response.status, bytes(body), headers.get("ETag"), headers.get("Last-Modified"))
     finally:
         response.close()
 

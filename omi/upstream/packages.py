@@ -10,7 +10,7 @@ from omi.profile.content import install_repositories, package_lines
 from omi.profile.model import Target
 from omi.profile.signing import trusted_keys
 from omi.support.dependency import read_dependency
-from omi.upstream.http import Got, Store, get_all
+from omi.upstream.http import AnswerStore, Got, get_all
 from omi.upstream.index import Index, read_index
 from omi.upstream.offer import Offer
 from omi.upstream.signature import UntrustedError
@@ -49,7 +49,7 @@ def read_offered(
     keys = {build.name: {**build.keys, **trusted_keys(trusted, build.keys)} for build in builds}
     urls = {build.name: _index_urls(build, mirror) for build in builds}
     reading = _Reading((urls[build.name], keys[build.name]) for build in builds)
-    got = get_all(reading.readers(), Store(cache_dir), limit, MAX_INDEX)
+    got = get_all(reading.readers(), AnswerStore(cache_dir), limit, MAX_INDEX)
     if reading.refused:
         raise reading.refused[min(reading.refused)]
     offers, warnings = {}, list(_unreached(urls, got))

@@ -14,7 +14,7 @@ from typing import ClassVar
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import temporary_key
-from omi.outscale.shapes import Omi, Vm
+from omi.outscale.shapes import CloudVm, Omi
 from omi.outscale.vms import Launch, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
 from omi.outscale.waiting import InterruptedBuildError
 from omi.state.identity import Identity
@@ -24,7 +24,7 @@ from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, look_script, root_key_script
 from omi.verify.size import Size
 from omi.verify.ssh import STUB, Door, public_key, wait_for_banner
-from omi.verify.timing import Timing
+from omi.verify.timing import BootTiming
 
 CONSOLE_LINES = 15
 TIMING = "boot.txt"
@@ -55,7 +55,7 @@ class Verified:
 class Guest:
     """A VM of the OMI that has booted."""
 
-    vm: Vm
+    vm: CloudVm
     door: Door
     seconds: float
     """From its start to its SSH banner."""
@@ -128,7 +128,7 @@ class Boot(ABC):
             subregion=vm.subregion,
         )
 
-    def _enter(self, running: Vm, key: Path, start: float, end: float, boot_mode: str | None) -> Guest:
+    def _enter(self, running: CloudVm, key: Path, start: float, end: float, boot_mode: str | None) -> Guest:
         vm, limit_s = self.identity.spec.vm, end - time.monotonic()
         console = EmptyConsole(self.cloud, running.vm_id)
         greeting = wait_for_banner(running.public_ip, vm.ssh_port, limit_s, self.stop, console.reason)
@@ -223,7 +223,7 @@ class Verification(Boot):
         expected = self._expected(door.key, boot_mode)
         before = failed_checks(self.finished, expected) if self.finished else []
         if boot_mode == default:
-            self._write_timing(Timing.of(facts, guest.seconds))
+            self._write_timing(BootTiming.of(facts, guest.seconds))
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         failed += [] if guest.is_stub else self.run_own_tests(door)
         self.say("pressing the power button")
@@ -243,7 +243,7 @@ class Verification(Boot):
                 last = " | ".join(line.strip() for line in text.splitlines()[-_TEST_LINES:] if line.strip())
                 yield f"the profile's test {name} failed with exit code {answer.exit_code}: {last or 'no output'}"
 
-    def _write_timing(self, timing: Timing) -> None:
+    def _write_timing(self, timing: BootTiming) -> None:
         """A report for people, beside the logs; nothing depends on it."""
         with contextlib.suppress(OSError):
             (self.folder / TIMING).write_text(timing.table(), encoding="utf-8")

@@ -18,7 +18,7 @@ _MARK = re.compile(r"(\S+) (\d+) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)")
 
 
 @dataclass(frozen=True)
-class Stage:
+class BootStage:
     """One part of the boot; both in seconds, `ended` since the kernel began."""
 
     name: str
@@ -27,19 +27,19 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Timing:
+class BootTiming:
     """The stages in their order; `before` is what passed from the VM's start until the kernel began, if it is known."""
 
     before: float | None
-    stages: tuple[Stage, ...]
+    stages: tuple[BootStage, ...]
 
     @classmethod
-    def of(cls, facts: Facts, ssh_seconds: float | None = None) -> Timing:
+    def of(cls, facts: Facts, ssh_seconds: float | None = None) -> BootTiming:
         """From the looks at a booted image; `ssh_seconds` from the VM's start to its SSH banner."""
         ends = [*_kernel(facts.values.get("stage", ())), *_services(facts)]
         stages, last = [], 0.0
         for name, ended in ends:
-            stages.append(Stage(name, max(ended - last, 0.0), ended))
+            stages.append(BootStage(name, max(ended - last, 0.0), ended))
             last = max(ended, last)
         sshd = next((ended for name, ended in ends if name == "sshd"), None)
         before = None if ssh_seconds is None or sshd is None else max(ssh_seconds - sshd, 0.0)

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.faults import Faults, Whose
 from sandbox.cloud.ids import check_id, new_id
 from sandbox.cloud.model import Account, PublicIp, Resource, Vm, now
-from sandbox.cloud.objects import ObjectStore
+from sandbox.cloud.objects import ExportStore
 from sandbox.cloud.quotas import Quotas, RequestLimit
-from sandbox.cloud.store import Store
-from sandbox.config import REGIONS, Addresses, Region, Timing
+from sandbox.cloud.store import ResourceStore
+from sandbox.config import REGIONS, Addresses, SandboxRegion, SandboxTiming
 from sandbox.machines.protocol import MachineError, Machines
 
 log = logging.getLogger("sandbox")
@@ -30,10 +30,10 @@ class Closing(Exception):  # noqa: N818 - a signal, not an error
     """The server is ending; background work stops where it is and is taken up at the next start."""
 
 
-class Cloud:
+class LocalCloud:
     """One local OUTSCALE. Calls run inside `transaction`, which is short; what takes time runs in jobs outside it."""
 
-    def __init__(self, store: Store, machines: Machines, timing: Timing, addresses: Addresses) -> None:
+    def __init__(self, store: ResourceStore, machines: Machines, timing: SandboxTiming, addresses: Addresses) -> None:
         self.store = store
         self.machines = machines
         self.timing = timing
@@ -47,7 +47,7 @@ class Cloud:
         """VM id -> what is wrong with its SSH since it started (`closed`, `silent`)."""
         self.keyless: set[str] = set()
         """Ids of VMs whose metadata lack their key, as a fault says."""
-        self.object_store: ObjectStore | None = None
+        self.object_store: ExportStore | None = None
         """Put there by who starts the server."""
         self.quotas = Quotas(self.owned)
         self.requests = RequestLimit(None)
@@ -59,7 +59,7 @@ class Cloud:
         self._vm_locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
     @contextmanager
-    def transaction(self) -> Iterator[Store]:
+    def transaction(self) -> Iterator[ResourceStore]:
         """Hold the lock; what was changed is on disk when it ends, and only then the jobs start."""
         with self._lock:
             self._depth += 1
@@ -127,10 +127,10 @@ class Cloud:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     @property
-    def objects(self) -> ObjectStore:
+    def objects(self) -> ExportStore:
         """The object store."""
         if self.object_store is None:
-            raise CloudError(Fail.INTERNAL, "There is no object store.")
+            raise RefusedError(Fail.INTERNAL, "There is no object store.")
         return self.object_store
 
     def vm_lock(self, vm_id: str) -> threading.RLock:
@@ -144,7 +144,7 @@ class Cloud:
         """The caller's resource of that id; `fail` where it has none."""
         found = self.store.get(kind, check_id(kind, key))
         if found is None or found.account_id != caller.id:
-            raise CloudError(fail, f"The {kind.kind} '{key}' does not exist.")
+            raise RefusedError(fail, f"The {kind.kind} '{key}' does not exist.")
         return found
 
     def owned(self, caller: Account, kind: type[R]) -> list[R]:
@@ -166,7 +166,7 @@ class Cloud:
         common = {"id": self.fresh_id(kind), "account_id": owner.account_id, "region": owner.region, "created": now()}
         return self.store.put(kind.model_validate(common | what))
 
-    def region(self, caller: Account) -> Region:
+    def region(self, caller: Account) -> SandboxRegion:
         return next(each for each in REGIONS if each.name == caller.region)
 
     def free_slot(self) -> int:
@@ -176,7 +176,7 @@ class Cloud:
         for slot in range(self.addresses.FIRST_SLOT, self.addresses.LAST_SLOT + 1):
             if slot not in taken:
                 return slot
-        raise CloudError(Fail.NO_ADDRESS_LEFT, "No public address is left; delete VMs or public IPs.")
+        raise RefusedError(Fail.NO_ADDRESS_LEFT, "No public address is left; delete VMs or public IPs.")
 
     # --- changing things from background work ------------------------------------------------------------------
 

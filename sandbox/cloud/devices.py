@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.errors import Fail, RefusedError
 
 MAX_SIZE_GIB = 14901
 MAX_IOPS = 13000
@@ -21,18 +21,18 @@ _EXTRA_DEVICE = re.compile(r"/dev/(sd|xvd)[b-z][a-z]?[0-9]{0,2}")
 def check_device_name(name: str | None, *, root: str | None = None) -> str:
     """The name, if a device may bear it: the root's, or /dev/sdX, /dev/sdXX, /dev/xvdX, /dev/xvdXX (b to z)."""
     if not name:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'DeviceName' is required.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'DeviceName' is required.")
     if name == root or _EXTRA_DEVICE.fullmatch(name):
         return name
-    raise CloudError(Fail.BAD_DEVICE, f"The device name '{name}' is not valid: /dev/sd[b-z] or /dev/xvd[b-z].")
+    raise RefusedError(Fail.BAD_DEVICE, f"The device name '{name}' is not valid: /dev/sd[b-z] or /dev/xvd[b-z].")
 
 
 def check_root_device(name: str | None) -> str:
     """The name, if it may be an image's root device."""
     if not name:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'RootDeviceName' is required.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'RootDeviceName' is required.")
     if name not in ROOT_DEVICES and not _EXTRA_DEVICE.fullmatch(name):
-        raise CloudError(Fail.BAD_ROOT, f"The root device name '{name}' is not valid: /dev/sda1 is usual.")
+        raise RefusedError(Fail.BAD_ROOT, f"The root device name '{name}' is not valid: /dev/sda1 is usual.")
     return name
 
 
@@ -45,23 +45,23 @@ def check_volume(
     """
     kind = volume_type or "standard"
     if kind not in VOLUME_TYPES:
-        raise CloudError(Fail.BAD_VALUE, f"The volume type '{kind}' is not valid: {', '.join(VOLUME_TYPES)}.")
+        raise RefusedError(Fail.BAD_VALUE, f"The volume type '{kind}' is not valid: {', '.join(VOLUME_TYPES)}.")
     gib = size or least or 0
     if not 1 <= gib <= MAX_SIZE_GIB:
-        raise CloudError(Fail.BAD_PARAMETER, f"The volume size must be 1 to {MAX_SIZE_GIB} GiB, not {gib}.")
+        raise RefusedError(Fail.BAD_PARAMETER, f"The volume size must be 1 to {MAX_SIZE_GIB} GiB, not {gib}.")
     if least is not None and gib < least:
-        raise CloudError(
+        raise RefusedError(
             Fail.SMALLER_THAN_SNAPSHOT, f"The volume size {gib} is smaller than that of its snapshot, {least} GiB."
         )
     if kind != "io1":
         if iops:
-            raise CloudError(Fail.BAD_PARAMETER, f"Only io1 volumes take Iops, this one is {kind}.")
+            raise RefusedError(Fail.BAD_PARAMETER, f"Only io1 volumes take Iops, this one is {kind}.")
         return gib, kind, None
     if not iops:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'Iops' is required for io1 volumes.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'Iops' is required for io1 volumes.")
     if not 1 <= iops <= MAX_IOPS:
-        raise CloudError(Fail.BAD_IOPS, f"An io1 volume takes at most {MAX_IOPS} Iops, not {iops}.")
+        raise RefusedError(Fail.BAD_IOPS, f"An io1 volume takes at most {MAX_IOPS} Iops, not {iops}.")
     if iops > MAX_IOPS_PER_GIB * gib:
         most = MAX_IOPS_PER_GIB * gib
-        raise CloudError(Fail.BAD_VALUE, f"An io1 volume of {gib} GiB takes at most {most} Iops, not {iops}.")
+        raise RefusedError(Fail.BAD_VALUE, f"An io1 volume of {gib} GiB takes at most {most} Iops, not {iops}.")
     return gib, kind, iops

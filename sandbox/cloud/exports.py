@@ -13,11 +13,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.images import imported_image
 from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping, Snapshot
-from sandbox.cloud.objects import ObjectStore
+from sandbox.cloud.objects import ExportStore
 from sandbox.cloud.request import CreateImageRequest
 from sandbox.cloud.snapshots import put_snapshot, take_snapshot
 from sandbox.machines.protocol import MachineError
@@ -62,17 +62,17 @@ class Manifest(_Part):
 
 
 def create_export(
-    cloud: Cloud, caller: Account, store: ObjectStore, *, image_id: str, bucket: str, prefix: str, kind: str
+    cloud: LocalCloud, caller: Account, store: ExportStore, *, image_id: str, bucket: str, prefix: str, kind: str
 ) -> ImageExportTask:
     """Begin to export one of the caller's own images into one of its buckets."""
     with cloud.transaction():
         image = cloud.own(caller, Image, image_id, Fail.NO_IMAGE)
         if image.state != "available":
-            raise CloudError(Fail.IMAGE_STATE, f"The image {image_id} is {image.state}, not available.")
+            raise RefusedError(Fail.IMAGE_STATE, f"The image {image_id} is {image.state}, not available.")
         if kind not in FORMATS:
-            raise CloudError(Fail.BAD_VALUE, f"The disk image format '{kind}' is not valid: {', '.join(FORMATS)}.")
+            raise RefusedError(Fail.BAD_VALUE, f"The disk image format '{kind}' is not valid: {', '.join(FORMATS)}.")
         if not store.owns(caller.id, bucket):
-            raise CloudError(Fail.NO_BUCKET, f"The bucket '{bucket}' does not exist.")
+            raise RefusedError(Fail.NO_BUCKET, f"The bucket '{bucket}' does not exist.")
         key = cloud.fresh_id(ImageExportTask)
         task = cloud.make(
             ImageExportTask,
@@ -90,7 +90,7 @@ def create_export(
         return task
 
 
-def run_export(cloud: Cloud, caller: Account, store: ObjectStore, task_id: str) -> None:
+def run_export(cloud: LocalCloud, caller: Account, store: ExportStore, task_id: str) -> None:
     """Background: pending/queued, pending, completed or failed; a fault may have it stuck, failed or cancelled."""
     cloud.pause(cloud.timing.export_queue)
     task = cloud.store.get(ImageExportTask, task_id)
@@ -114,7 +114,7 @@ def run_export(cloud: Cloud, caller: Account, store: ObjectStore, task_id: str) 
     cloud.change(ImageExportTask, task_id, {"pending"}, **state)
 
 
-def _write_out(cloud: Cloud, caller: Account, store: ObjectStore, task: ImageExportTask) -> str | None:
+def _write_out(cloud: LocalCloud, caller: Account, store: ExportStore, task: ImageExportTask) -> str | None:
     """The disks, gzipped, and the manifest; returns what went wrong."""
     image = cloud.store.get(Image, task.image_id)
     if image is None:
@@ -159,13 +159,13 @@ def _write_out(cloud: Cloud, caller: Account, store: ObjectStore, task: ImageExp
     return None if store.put(caller.id, task.bucket, task.manifest, content) else "the bucket can't be written"
 
 
-def import_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Image:
+def import_image(cloud: LocalCloud, caller: Account, request: CreateImageRequest) -> Image:
     """An image of the disks that a manifest names; the manifest is read at once, its disks in the background."""
     fetch = cloud.objects.fetch
     try:
         manifest = Manifest.model_validate_json(fetch(request.file_location or "")).image
     except ValidationError as error:
-        raise CloudError(Fail.BAD_LOCATION, f"The file is no manifest: {first_problem(error)}.") from None
+        raise RefusedError(Fail.BAD_LOCATION, f"The file is no manifest: {first_problem(error)}.") from None
     name = request.image_name or manifest.name
     with cloud.transaction():
         mappings = []
@@ -193,7 +193,7 @@ def import_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> 
         )
 
 
-def _importing(cloud: Cloud, fetch: Callable[[str], bytes], snapshot: Snapshot, url: str) -> Callable[[], None]:
+def _importing(cloud: LocalCloud, fetch: Callable[[str], bytes], snapshot: Snapshot, url: str) -> Callable[[], None]:
     def work() -> None:
         take_snapshot(cloud, snapshot.id, lambda path: _unpack(fetch(url), path))
 

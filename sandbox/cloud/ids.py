@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.model import Keypair, Resource
 
 
@@ -24,4 +24,4 @@ def check_id(kind: type[Resource], value: str) -> str:
     if re.fullmatch(rf"{kind.prefix}-[0-9a-f]{{8,32}}", value):
         return value
     fail = Fail.BAD_ID if value.startswith(f"{kind.prefix}-") else Fail.BAD_PREFIX
-    raise CloudError(fail, f"The id '{value}' is malformed: '{kind.prefix}-' and 8 hexadecimal digits are expected.")
+    raise RefusedError(fail, f"The id '{value}' is malformed: '{kind.prefix}-' and 8 hexadecimal digits are expected.")

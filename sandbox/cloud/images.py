@@ -6,9 +6,9 @@ import logging
 import re
 
 from sandbox.cloud import vmdisks
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.devices import check_device_name, check_root_device, check_volume
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.ids import check_id
 from sandbox.cloud.model import Account, Image, ImageMapping, Permissions, Snapshot, Vm
 from sandbox.cloud.request import CreateImageRequest, DevicePart
@@ -30,17 +30,17 @@ def visible(caller: Account, image: Image) -> bool:
     return image.account_id == caller.id or image.permissions.allow(caller.id)
 
 
-def launchable_image(cloud: Cloud, caller: Account, image_id: str) -> Image:
+def launchable_image(cloud: LocalCloud, caller: Account, image_id: str) -> Image:
     """The available image of that id that the caller may launch."""
     found = cloud.store.get(Image, check_id(Image, image_id))
     if found is None or not visible(caller, found):
-        raise CloudError(Fail.NO_IMAGE, f"The image '{image_id}' does not exist.")
+        raise RefusedError(Fail.NO_IMAGE, f"The image '{image_id}' does not exist.")
     if found.state != "available":
-        raise CloudError(Fail.IMAGE_STATE, f"The image {image_id} is {found.state}, not available.")
+        raise RefusedError(Fail.IMAGE_STATE, f"The image {image_id} is {found.state}, not available.")
     return found
 
 
-def register_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Image:
+def register_image(cloud: LocalCloud, caller: Account, request: CreateImageRequest) -> Image:
     """An image over snapshots; legacy only, as on OUTSCALE."""
     name, description = _name(request, Fail.MISSING_PARAMETER), request.description or ""
     architecture = request.architecture or DEFAULT_ARCHITECTURE
@@ -50,9 +50,9 @@ def register_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -
         mappings = tuple(_mapping(cloud, caller, each, root) for each in request.block_device_mappings or [])
         names = [each.device_name for each in mappings]
         if len(set(names)) != len(names):
-            raise CloudError(Fail.BAD_MAPPING, "A device name occurs twice in the block device mappings.")
+            raise RefusedError(Fail.BAD_MAPPING, "A device name occurs twice in the block device mappings.")
         if root not in names:
-            raise CloudError(Fail.BAD_MAPPING, f"The root device {root} is not among the block device mappings.")
+            raise RefusedError(Fail.BAD_MAPPING, f"The root device {root} is not among the block device mappings.")
         return _put(
             cloud,
             caller,
@@ -65,7 +65,7 @@ def register_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -
 
 
 def imported_image(
-    cloud: Cloud,
+    cloud: LocalCloud,
     caller: Account,
     *,
     name: str,
@@ -87,10 +87,10 @@ def imported_image(
         )
 
 
-def _mapping(cloud: Cloud, caller: Account, device: DevicePart, root: str) -> ImageMapping:
+def _mapping(cloud: LocalCloud, caller: Account, device: DevicePart, root: str) -> ImageMapping:
     disk = device.disk
     if not disk.snapshot_id:
-        raise CloudError(Fail.NO_MAPPED_SNAPSHOT, f"The mapping of {device.device_name} names no snapshot.")
+        raise RefusedError(Fail.NO_MAPPED_SNAPSHOT, f"The mapping of {device.device_name} names no snapshot.")
     snapshot = usable_snapshot(cloud, caller, disk.snapshot_id)
     size, kind, iops = check_volume(disk.volume_size, disk.volume_type, disk.iops, snapshot.size)
     delete = disk.delete_on_vm_deletion
@@ -104,10 +104,10 @@ def _mapping(cloud: Cloud, caller: Account, device: DevicePart, root: str) -> Im
     )
 
 
-def copy_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Image:
+def copy_image(cloud: LocalCloud, caller: Account, request: CreateImageRequest) -> Image:
     """A copy, owned by the caller, of an image that it may launch, and as public; only within the Region."""
     if request.source_region_name != caller.region:
-        raise CloudError(Fail.OTHER_REGION, f"An image is copied within its Region only: {caller.region}.")
+        raise RefusedError(Fail.OTHER_REGION, f"An image is copied within its Region only: {caller.region}.")
     with cloud.transaction():
         source = launchable_image(cloud, caller, request.source_image_id or "")
         wanted = request.image_name or _copy_name(cloud, caller, source.name)
@@ -117,7 +117,7 @@ def copy_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Im
         for mapping in source.mappings:
             snapshot = cloud.store.get(Snapshot, mapping.snapshot_id)
             if snapshot is None:
-                raise CloudError(Fail.NO_SNAPSHOT, f"The snapshot '{mapping.snapshot_id}' does not exist.")
+                raise RefusedError(Fail.NO_SNAPSHOT, f"The snapshot '{mapping.snapshot_id}' does not exist.")
             copy = start_copy(cloud, caller, snapshot, f"Copied for {source.id}")
             mappings.append(mapping.model_copy(update={"snapshot_id": copy.id}))
         return _put(
@@ -135,19 +135,19 @@ def copy_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Im
         )
 
 
-def _copy_name(cloud: Cloud, caller: Account, base: str) -> str:
+def _copy_name(cloud: LocalCloud, caller: Account, base: str) -> str:
     taken = {each.name for each in cloud.owned(caller, Image)}
     number = next(number for number in range(1, 1000) if f"{base}-copy{number}" not in taken)
     return f"{base}-copy{number}"
 
 
-def image_of_vm(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Image:
+def image_of_vm(cloud: LocalCloud, caller: Account, request: CreateImageRequest) -> Image:
     """An image of a VM's volumes as they are now."""
     name, description = _name(request, Fail.BAD_COMBINATION), request.description or ""
     with cloud.transaction():
         vm = cloud.own(caller, Vm, request.vm_id or "", Fail.NO_VM)
         if vm.state not in ("running", "stopped"):
-            raise CloudError(Fail.STATE, f"The VM {vm.id} is {vm.state}, not running or stopped.")
+            raise RefusedError(Fail.STATE, f"The VM {vm.id} is {vm.state}, not running or stopped.")
         _check(cloud, caller, name, description, vm.architecture)
         mappings = []
         for volume in vmdisks.volumes_of(cloud, vm.id):
@@ -179,31 +179,33 @@ def image_of_vm(cloud: Cloud, caller: Account, request: CreateImageRequest) -> I
 
 def _name(request: CreateImageRequest, fail: Fail) -> str:
     if not request.image_name:
-        raise CloudError(fail, "The parameter 'ImageName' is required.")
+        raise RefusedError(fail, "The parameter 'ImageName' is required.")
     return request.image_name
 
 
-def _check(cloud: Cloud, caller: Account, name: str, description: str, architecture: str) -> None:
+def _check(cloud: LocalCloud, caller: Account, name: str, description: str, architecture: str) -> None:
     if not NAME.fullmatch(name):
-        raise CloudError(
+        raise RefusedError(
             Fail.BAD_IMAGE_NAME, f"The image name '{name}' is not valid: 3 to 128 of a-z A-Z 0-9 _ ( ) / . - and space."
         )
     if any(each.name == name for each in cloud.owned(caller, Image)):
-        raise CloudError(Fail.DUPLICATE_IMAGE_NAME, f"The image name '{name}' is already used by your account.")
+        raise RefusedError(Fail.DUPLICATE_IMAGE_NAME, f"The image name '{name}' is already used by your account.")
     if architecture not in ARCHITECTURES:
-        raise CloudError(Fail.BAD_VALUE, f"The architecture '{architecture}' is not valid: {', '.join(ARCHITECTURES)}.")
+        raise RefusedError(
+            Fail.BAD_VALUE, f"The architecture '{architecture}' is not valid: {', '.join(ARCHITECTURES)}."
+        )
     if len(description) > MAX_DESCRIPTION:
-        raise CloudError(Fail.BAD_LENGTH, f"The description has more than {MAX_DESCRIPTION} characters.")
+        raise RefusedError(Fail.BAD_LENGTH, f"The description has more than {MAX_DESCRIPTION} characters.")
 
 
-def _put(cloud: Cloud, caller: Account, **what: object) -> Image:
+def _put(cloud: LocalCloud, caller: Account, **what: object) -> Image:
     with cloud.transaction():
         image = cloud.make(Image, caller, state="pending", **what)
         cloud.later(f"image {image.id}", lambda: complete_image(cloud, image.id))
         return image
 
 
-def complete_image(cloud: Cloud, image_id: str) -> None:
+def complete_image(cloud: LocalCloud, image_id: str) -> None:
     """Background: pending until its snapshots are completed, then available (or failed)."""
     cloud.pause(cloud.timing.image_create)
     image = cloud.store.get(Image, image_id)
@@ -227,7 +229,7 @@ def complete_image(cloud: Cloud, image_id: str) -> None:
 
 
 def update_image(
-    cloud: Cloud,
+    cloud: LocalCloud,
     caller: Account,
     image_id: str,
     *,
@@ -242,7 +244,7 @@ def update_image(
         update: dict[str, object] = {}
         if description is not None:
             if len(description) > MAX_DESCRIPTION:
-                raise CloudError(Fail.BAD_LENGTH, f"The description has more than {MAX_DESCRIPTION} characters.")
+                raise RefusedError(Fail.BAD_LENGTH, f"The description has more than {MAX_DESCRIPTION} characters.")
             update["description"] = description
         if product_codes is not None:
             update["product_codes"] = product_codes
@@ -251,10 +253,10 @@ def update_image(
         return store.put(image.model_copy(update=update))
 
 
-def deregister_image(cloud: Cloud, caller: Account, image_id: str) -> None:
+def deregister_image(cloud: LocalCloud, caller: Account, image_id: str) -> None:
     """Remove an own image; its snapshots and the VMs that were launched from it stay."""
     with cloud.transaction() as store:
         found = store.get(Image, check_id(Image, image_id))
         if found is not None and found.account_id != caller.id and visible(caller, found):
-            raise CloudError(Fail.DENIED, f"The image {image_id} belongs to another account.")
+            raise RefusedError(Fail.DENIED, f"The image {image_id} belongs to another account.")
         store.delete(cloud.own(caller, Image, image_id, Fail.NO_IMAGE))

@@ -11,8 +11,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.model import Account, Keypair
 
 MAX_NAME = 255
@@ -27,13 +27,13 @@ class NewKeypair:
     private_key: str | None
 
 
-def create_keypair(cloud: Cloud, caller: Account, *, name: str, public_key: str | None) -> NewKeypair:
+def create_keypair(cloud: LocalCloud, caller: Account, *, name: str, public_key: str | None) -> NewKeypair:
     """Import `public_key` (OpenSSH format, plain or base64-encoded) or make an RSA pair."""
     if not 1 <= len(name) <= MAX_NAME or not name.isascii() or not name.isprintable():
-        raise CloudError(Fail.BAD_KEYPAIR_NAME, f"The keypair name '{name}' is not valid: 1 to 255 ASCII characters.")
+        raise RefusedError(Fail.BAD_KEYPAIR_NAME, f"The keypair name '{name}' is not valid: 1 to 255 ASCII characters.")
     with cloud.transaction():
         if any(each.name == name for each in cloud.owned(caller, Keypair)):
-            raise CloudError(Fail.DUPLICATE_KEYPAIR, f"The keypair '{name}' already exists.")
+            raise RefusedError(Fail.DUPLICATE_KEYPAIR, f"The keypair '{name}' already exists.")
         private_key, line = (None, _decoded(public_key)) if public_key else _generate()
         kind, blob = _parts(line)
         fingerprint = _fingerprint(blob)
@@ -41,18 +41,20 @@ def create_keypair(cloud: Cloud, caller: Account, *, name: str, public_key: str 
         return NewKeypair(keypair, private_key)
 
 
-def find_keypair(cloud: Cloud, caller: Account, *, name: str | None = None, keypair_id: str | None = None) -> Keypair:
+def find_keypair(
+    cloud: LocalCloud, caller: Account, *, name: str | None = None, keypair_id: str | None = None
+) -> Keypair:
     """The caller's keypair of that name or id."""
     for each in cloud.owned(caller, Keypair):
         if each.name == name or each.id == keypair_id:
             return each
-    raise CloudError(Fail.NO_KEYPAIR, f"The keypair '{name or keypair_id}' does not exist.")
+    raise RefusedError(Fail.NO_KEYPAIR, f"The keypair '{name or keypair_id}' does not exist.")
 
 
-def delete_keypair(cloud: Cloud, caller: Account, *, name: str | None, keypair_id: str | None) -> None:
+def delete_keypair(cloud: LocalCloud, caller: Account, *, name: str | None, keypair_id: str | None) -> None:
     """Delete a keypair; VMs that were launched with it keep its public key."""
     if not name and not keypair_id:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'KeypairName' or 'KeypairId' is required.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'KeypairName' or 'KeypairId' is required.")
     with cloud.transaction() as store:
         store.delete(find_keypair(cloud, caller, name=name, keypair_id=keypair_id))
 
@@ -73,11 +75,11 @@ def _decoded(text: str) -> str:
         try:
             line = base64.b64decode(line, validate=True).decode().strip()
         except (binascii.Error, UnicodeDecodeError):
-            raise CloudError(Fail.BAD_KEY, "The public key is not in OpenSSH format.") from None
+            raise RefusedError(Fail.BAD_KEY, "The public key is not in OpenSSH format.") from None
     try:
         serialization.load_ssh_public_key(line.encode())
     except (ValueError, UnsupportedAlgorithm):
-        raise CloudError(Fail.BAD_KEY, "The public key is not in OpenSSH format.") from None
+        raise RefusedError(Fail.BAD_KEY, "The public key is not in OpenSSH format.") from None
     return line
 
 

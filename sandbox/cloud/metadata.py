@@ -6,14 +6,14 @@ import base64
 import logging
 
 from sandbox.cloud import vmdisks
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.model import PublicIp, SecurityGroup, Vm
 from sandbox.machines.protocol import MachineError, Metadata
 
 log = logging.getLogger("sandbox")
 
 
-def of_vm(cloud: Cloud, vm: Vm, public_ip: str | None) -> Metadata:
+def of_vm(cloud: LocalCloud, vm: Vm, public_ip: str | None) -> Metadata:
     """The entries below `/latest/` for one VM."""
     groups = [cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids]
     texts = {
@@ -50,13 +50,13 @@ def public_dns_name(ip: str, region: str) -> str:
     return f"ows-{ip.replace('.', '-')}.{region}.compute.outscale.com"
 
 
-def current(cloud: Cloud, vm: Vm) -> Metadata:
+def current(cloud: LocalCloud, vm: Vm) -> Metadata:
     """The metadata of a VM as things stand."""
     held = next((each for each in cloud.store.all(PublicIp) if each.vm_id == vm.id), None)
     return of_vm(cloud, vm, cloud.addresses.public_ip(held.slot if held else vm.slot))
 
 
-def refresh_later(cloud: Cloud, vm_id: str) -> None:
+def refresh_later(cloud: LocalCloud, vm_id: str) -> None:
     """Tell a running VM's metadata service what changed."""
 
     def refresh() -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from sandbox.cloud.model import Account
 
 
-class ObjectStore(Protocol):
+class ExportStore(Protocol):
     """An object store to export to and import from."""
 
     def owns(self, account_id: str, bucket: str) -> bool:

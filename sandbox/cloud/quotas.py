@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.model import Account, Image, Keypair, PublicIp, Resource, SecurityGroup, Snapshot, Vm, Volume
 
 
 @dataclass(frozen=True)
-class Quota:
+class QuotaRule:
     """One that ReadQuotas shows: its name and collection there, what it counts, its usual value, how it is refused."""
 
     name: str
@@ -26,14 +26,14 @@ class Quota:
 
 
 QUOTAS = (
-    Quota("vm_limit", "VM", "Compute", Vm, 100, Fail.VM_QUOTA),
-    Quota("image_limit", "OMI", "Compute", Image, 1000, Fail.OTHER_QUOTA),
-    Quota("keypair_limit", "Keypair", "Compute", Keypair, 100, Fail.OTHER_QUOTA),
-    Quota("volume_limit", "Volume", "Storage", Volume, 1000, Fail.VOLUME_QUOTA),
-    Quota("volume_size_limit", "Volume size", "Storage", Volume, 100000, Fail.VOLUME_SIZE_QUOTA),
-    Quota("snapshot_limit", "Snapshot", "Storage", Snapshot, 1000, Fail.SNAPSHOT_QUOTA),
-    Quota("sg_limit", "Security group", "Network", SecurityGroup, 100, Fail.GROUP_QUOTA),
-    Quota("eip_limit", "Public IP", "Network", PublicIp, 50, Fail.NO_ADDRESS_LEFT),
+    QuotaRule("vm_limit", "VM", "Compute", Vm, 100, Fail.VM_QUOTA),
+    QuotaRule("image_limit", "OMI", "Compute", Image, 1000, Fail.OTHER_QUOTA),
+    QuotaRule("keypair_limit", "Keypair", "Compute", Keypair, 100, Fail.OTHER_QUOTA),
+    QuotaRule("volume_limit", "Volume", "Storage", Volume, 1000, Fail.VOLUME_QUOTA),
+    QuotaRule("volume_size_limit", "Volume size", "Storage", Volume, 100000, Fail.VOLUME_SIZE_QUOTA),
+    QuotaRule("snapshot_limit", "Snapshot", "Storage", Snapshot, 1000, Fail.SNAPSHOT_QUOTA),
+    QuotaRule("sg_limit", "Security group", "Network", SecurityGroup, 100, Fail.GROUP_QUOTA),
+    QuotaRule("eip_limit", "Public IP", "Network", PublicIp, 50, Fail.NO_ADDRESS_LEFT),
 )
 NAMES = frozenset(each.name for each in QUOTAS)
 
@@ -47,11 +47,11 @@ class Quotas:
         self.values: dict[str, int] = {}
         self._owned = owned
 
-    def value(self, quota: Quota) -> int:
+    def value(self, quota: QuotaRule) -> int:
         """The limit; 0 is none (OAPI's reference, schema Quota)."""
         return self.values.get(quota.name, quota.usual)
 
-    def used(self, caller: Account, quota: Quota) -> int:
+    def used(self, caller: Account, quota: QuotaRule) -> int:
         """The number there is, or of GiB; a terminated VM counts no more."""
         if quota.fail is Fail.VOLUME_SIZE_QUOTA:
             return sum(each.size for each in self._owned(caller, Volume) if isinstance(each, Volume))
@@ -64,7 +64,7 @@ class Quotas:
         yield
         for quota, count in before.items():
             if self.used(caller, quota) > max(count, self.value(quota)):
-                raise CloudError(quota.fail, f"The quota {quota.name} of {self.value(quota)} is reached.")
+                raise RefusedError(quota.fail, f"The quota {quota.name} of {self.value(quota)} is reached.")
 
 
 class RequestLimit:
@@ -86,5 +86,5 @@ class RequestLimit:
                 latest.popleft()
             if len(latest) >= self.each_second:
                 self.refused[caller.profile or caller.id] += 1
-                raise CloudError(Fail.THROTTLED_ACCOUNT, "The account sends too many requests, try again later.")
+                raise RefusedError(Fail.THROTTLED_ACCOUNT, "The account sends too many requests, try again later.")
             latest.append(now)

@@ -11,7 +11,7 @@ import logging
 from functools import partial
 
 from sandbox.cloud import vmwork
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.images import complete_image
 from sandbox.cloud.model import Image, ImageExportTask, Snapshot, Vm, Volume
 from sandbox.cloud.snapshots import complete_snapshot, remove_snapshot
@@ -22,7 +22,7 @@ log = logging.getLogger("sandbox")
 SERVER_ENDED = "Server.HostStopped: the sandbox was stopped"
 
 
-def recover(cloud: Cloud) -> None:
+def recover(cloud: LocalCloud) -> None:
     """Bring every resource into a state that is true now; what takes time goes on in the background."""
     with cloud.transaction():
         _recover_vms(cloud)
@@ -36,7 +36,7 @@ def recover(cloud: Cloud) -> None:
                 cloud.store.put(task.model_copy(update={"state": "failed", "comment": "the sandbox was stopped"}))
 
 
-def stop_all(cloud: Cloud) -> None:
+def stop_all(cloud: LocalCloud) -> None:
     """As the machines were ended: no VM runs any more."""
     with cloud.transaction() as store:
         for vm in store.all(Vm):
@@ -44,7 +44,7 @@ def stop_all(cloud: Cloud) -> None:
                 store.put(vm.model_copy(update={"state": "stopped", "state_reason": SERVER_ENDED}))
 
 
-def _recover_vms(cloud: Cloud) -> None:
+def _recover_vms(cloud: LocalCloud) -> None:
     for vm in cloud.store.all(Vm):
         if vm.state in ("pending", "running", "stopping"):
             log.info("VM %s was %s, it is stopped now", vm.id, vm.state)
@@ -53,7 +53,7 @@ def _recover_vms(cloud: Cloud) -> None:
             cloud.later(f"delete {vm.id}", partial(vmwork.delete_vm, cloud, vm.id))
 
 
-def _recover_volumes(cloud: Cloud) -> None:
+def _recover_volumes(cloud: LocalCloud) -> None:
     for volume in cloud.store.all(Volume):
         if volume.state == "creating":
             work = partial(make_volume, cloud, volume.id)
@@ -71,12 +71,12 @@ def _recover_volumes(cloud: Cloud) -> None:
                 cloud.store.put(volume.model_copy(update={"state": "available", "link": None}))
 
 
-def _make_linked(cloud: Cloud, vm_id: str) -> None:
+def _make_linked(cloud: LocalCloud, vm_id: str) -> None:
     with cloud.vm_lock(vm_id):
         vmwork.make_volumes(cloud, vm_id)
 
 
-def _recover_snapshots(cloud: Cloud) -> None:
+def _recover_snapshots(cloud: LocalCloud) -> None:
     for snapshot in cloud.store.all(Snapshot):
         if snapshot.state == "deleting":
             cloud.store.put(snapshot.model_copy(update={"copied": True}))

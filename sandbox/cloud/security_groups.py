@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 
-from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.ids import new_id
 from sandbox.cloud.model import Account, Rule, SecurityGroup, Vm, now
 from sandbox.cloud.request import MemberPart, RulePart
@@ -16,30 +16,32 @@ PROTOCOLS = {"tcp": "tcp", "udp": "udp", "icmp": "icmp", "-1": "-1", "6": "tcp",
 INBOUND, OUTBOUND = "Inbound", "Outbound"
 
 
-def create_group(cloud: Cloud, caller: Account, *, name: str, description: str) -> SecurityGroup:
+def create_group(cloud: LocalCloud, caller: Account, *, name: str, description: str) -> SecurityGroup:
     """A group without rules; its name is unique in the account."""
     for label, value in (("SecurityGroupName", name), ("Description", description)):
         if not 1 <= len(value) <= 255:
-            raise CloudError(Fail.BAD_LENGTH, f"The {label} must have 1 to 255 characters.")
+            raise RefusedError(Fail.BAD_LENGTH, f"The {label} must have 1 to 255 characters.")
     with cloud.transaction():
         if any(each.name == name for each in cloud.owned(caller, SecurityGroup)):
-            raise CloudError(Fail.DUPLICATE_SECURITY_GROUP, f"The security group '{name}' already exists.")
+            raise RefusedError(Fail.DUPLICATE_SECURITY_GROUP, f"The security group '{name}' already exists.")
         return cloud.make(SecurityGroup, caller, name=name, description=description)
 
 
-def find_group(cloud: Cloud, caller: Account, *, group_id: str | None = None, name: str | None = None) -> SecurityGroup:
+def find_group(
+    cloud: LocalCloud, caller: Account, *, group_id: str | None = None, name: str | None = None
+) -> SecurityGroup:
     """The caller's group of that id or name."""
     if group_id:
         return cloud.own(caller, SecurityGroup, group_id, Fail.NO_SECURITY_GROUP)
     if not name:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'SecurityGroupId' is required.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'SecurityGroupId' is required.")
     for each in cloud.owned(caller, SecurityGroup):
         if each.name == name:
             return each
-    raise CloudError(Fail.NO_SECURITY_GROUP, f"The security group '{name}' does not exist.")
+    raise RefusedError(Fail.NO_SECURITY_GROUP, f"The security group '{name}' does not exist.")
 
 
-def default_group(cloud: Cloud, caller: Account) -> SecurityGroup:
+def default_group(cloud: LocalCloud, caller: Account) -> SecurityGroup:
     """The group that a VM gets when none is asked for; every account has it."""
     with cloud.transaction():
         for each in cloud.owned(caller, SecurityGroup):
@@ -48,23 +50,25 @@ def default_group(cloud: Cloud, caller: Account) -> SecurityGroup:
         return create_group(cloud, caller, name=DEFAULT_NAME, description="default group")
 
 
-def add_rules(cloud: Cloud, caller: Account, group: SecurityGroup, flow: str, parts: list[RulePart]) -> SecurityGroup:
+def add_rules(
+    cloud: LocalCloud, caller: Account, group: SecurityGroup, flow: str, parts: list[RulePart]
+) -> SecurityGroup:
     """Add inbound rules; a rule that is there already is refused."""
     if not parts:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'Rules' is required.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'Rules' is required.")
     with cloud.transaction() as store:
         _check_flow(flow)
         rules = group.inbound
         for part in parts:
             rule = _rule(cloud, caller, part)
             if any(each.same_traffic(rule) for each in rules):
-                raise CloudError(Fail.DUPLICATE_RULE, "The rule already exists.")
+                raise RefusedError(Fail.DUPLICATE_RULE, "The rule already exists.")
             rules = (*rules, rule)
         return store.put(group.model_copy(update={"inbound": rules}))
 
 
 def remove_rules(
-    cloud: Cloud, caller: Account, group: SecurityGroup, flow: str, parts: list[RulePart]
+    cloud: LocalCloud, caller: Account, group: SecurityGroup, flow: str, parts: list[RulePart]
 ) -> SecurityGroup:
     """Remove rules by what they let through or by id; one that is not there is refused."""
     with cloud.transaction() as store:
@@ -81,37 +85,37 @@ def remove_rules(
 
 def _take(rules: list[Rule], found: list[Rule]) -> None:
     if not found:
-        raise CloudError(Fail.NO_RULE, "The rule does not exist.")
+        raise RefusedError(Fail.NO_RULE, "The rule does not exist.")
     rules.remove(found[0])
 
 
 def _check_flow(flow: str) -> None:
     if flow not in (INBOUND, OUTBOUND):
-        raise CloudError(Fail.BAD_VALUE, f"The flow '{flow}' is not valid: Inbound or Outbound.")
+        raise RefusedError(Fail.BAD_VALUE, f"The flow '{flow}' is not valid: Inbound or Outbound.")
     if flow == OUTBOUND:
-        raise CloudError(Fail.NOT_IN_PUBLIC_CLOUD, "Only security groups of a Net have outbound rules.")
+        raise RefusedError(Fail.NOT_IN_PUBLIC_CLOUD, "Only security groups of a Net have outbound rules.")
 
 
-def _rule(cloud: Cloud, caller: Account, part: RulePart) -> Rule:
+def _rule(cloud: LocalCloud, caller: Account, part: RulePart) -> Rule:
     """The rule that a part means; ports of None or -1 are any."""
     if part.ip_protocol is None:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'IpProtocol' is required.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'IpProtocol' is required.")
     named = part.security_groups_members or []
     members = [(each.account_id or caller.id, _member_id(cloud, caller, each)) for each in named]
     protocol = PROTOCOLS.get(part.ip_protocol.lower())
     if protocol is None:
-        raise CloudError(Fail.BAD_PARAMETER, f"The protocol '{part.ip_protocol}' is not valid: tcp, udp, icmp or -1.")
+        raise RefusedError(Fail.BAD_PARAMETER, f"The protocol '{part.ip_protocol}' is not valid: tcp, udp, icmp or -1.")
     first = -1 if part.from_port_range is None else part.from_port_range
     last = first if part.to_port_range is None else part.to_port_range
     if not -1 <= first <= last <= 65535 or ((first == -1) != (last == -1) and protocol != "icmp"):
-        raise CloudError(Fail.BAD_VALUE, f"The ports {first} to {last} are not valid.")
+        raise RefusedError(Fail.BAD_VALUE, f"The ports {first} to {last} are not valid.")
     if not part.ip_ranges and not members:
-        raise CloudError(Fail.BAD_COMBINATION, "The rule needs an IpRange or SecurityGroupsMembers.")
+        raise RefusedError(Fail.BAD_COMBINATION, "The rule needs an IpRange or SecurityGroupsMembers.")
     for cidr in part.ip_ranges or ():
         try:
             ipaddress.ip_network(cidr, strict=False)
         except ValueError:
-            raise CloudError(Fail.BAD_VALUE, f"The IP range '{cidr}' is not valid.") from None
+            raise RefusedError(Fail.BAD_VALUE, f"The IP range '{cidr}' is not valid.") from None
     for account, group_id in members:
         if account == caller.id:
             cloud.own(caller, SecurityGroup, group_id, Fail.NO_MEMBER)
@@ -125,37 +129,37 @@ def _rule(cloud: Cloud, caller: Account, part: RulePart) -> Rule:
     )
 
 
-def _member_id(cloud: Cloud, caller: Account, member: MemberPart) -> str:
+def _member_id(cloud: LocalCloud, caller: Account, member: MemberPart) -> str:
     if member.security_group_id and member.security_group_name:
-        raise CloudError(Fail.BAD_COMBINATION, "A member has a SecurityGroupId or a SecurityGroupName, not both.")
+        raise RefusedError(Fail.BAD_COMBINATION, "A member has a SecurityGroupId or a SecurityGroupName, not both.")
     if member.security_group_id:
         return member.security_group_id
     if not member.security_group_name:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'SecurityGroupId' of a member is required.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'SecurityGroupId' of a member is required.")
     for each in cloud.owned(caller, SecurityGroup):
         if each.name == member.security_group_name:
             return each.id
-    raise CloudError(Fail.NO_MEMBER, f"The security group '{member.security_group_name}' does not exist.")
+    raise RefusedError(Fail.NO_MEMBER, f"The security group '{member.security_group_name}' does not exist.")
 
 
-def delete_group(cloud: Cloud, caller: Account, group: SecurityGroup) -> None:
+def delete_group(cloud: LocalCloud, caller: Account, group: SecurityGroup) -> None:
     """Delete a group that no VM holds, nor held until a moment ago, and that no other group's rule names."""
     with cloud.transaction() as store:
         if group.name == DEFAULT_NAME:
-            raise CloudError(Fail.RESERVED_SECURITY_GROUP, "The default security group can't be deleted.")
+            raise RefusedError(Fail.RESERVED_SECURITY_GROUP, "The default security group can't be deleted.")
         holder = next((vm for vm in store.all(Vm) if group.id in vm.security_group_ids and _holds(cloud, vm)), None)
         if holder is not None:
-            raise CloudError(Fail.SECURITY_GROUP_IN_USE, f"The security group {group.id} is in use by {holder.id}.")
+            raise RefusedError(Fail.SECURITY_GROUP_IN_USE, f"The security group {group.id} is in use by {holder.id}.")
         for other in cloud.owned(caller, SecurityGroup):
             named = any(group.id == member for rule in other.inbound for _, member in rule.members)
             if other.id != group.id and named:
-                raise CloudError(
+                raise RefusedError(
                     Fail.SECURITY_GROUP_IN_USE, f"A rule of {other.id} names the security group {group.id}."
                 )
         store.delete(group)
 
 
-def _holds(cloud: Cloud, vm: Vm) -> bool:
+def _holds(cloud: LocalCloud, vm: Vm) -> bool:
     if vm.alive or vm.ended is None:
         return True
     return now() - vm.ended < dt.timedelta(seconds=cloud.timing.security_group_hold)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.ids import new_account_id
 from sandbox.cloud.model import Account, Image, ImageMapping, Permissions, Snapshot, now
 from sandbox.cloud.security_groups import default_group
@@ -25,7 +25,7 @@ ROOT_DEVICE = "/dev/sda1"
 
 
 @dataclass(frozen=True)
-class Source:
+class SeedDisk:
     """The disk of the official OMI: a qcow2 file, its size in GiB, its name and when it was made."""
 
     path: Path
@@ -34,7 +34,7 @@ class Source:
     created: dt.datetime
 
 
-def ensure_accounts(cloud: Cloud, profiles: Mapping[str, str]) -> dict[str, Account]:
+def ensure_accounts(cloud: LocalCloud, profiles: Mapping[str, str]) -> dict[str, Account]:
     """The account of every profile (name -> Region), made at first start; returns them by profile name."""
     with cloud.transaction() as store:
         known = {each.profile: each for each in store.all(Account) if each.profile}
@@ -46,13 +46,13 @@ def ensure_accounts(cloud: Cloud, profiles: Mapping[str, str]) -> dict[str, Acco
         return known
 
 
-def seeded(cloud: Cloud) -> bool:
+def seeded(cloud: LocalCloud) -> bool:
     """Whether all public OMIs are there, so that their disk needs not be made."""
     found = Counter(each.region for each in cloud.store.all(Image) if each.account_id in PUBLISHED)
     return all(found[region.name] >= sum(PUBLISHED.values()) for region in REGIONS)
 
 
-def ensure_images(cloud: Cloud, source: Source, progress: Callable[[str], None]) -> None:
+def ensure_images(cloud: LocalCloud, source: SeedDisk, progress: Callable[[str], None]) -> None:
     """Put the public OMIs into every Region that lacks them.
 
     These are the official Debian-12, an older official one, a foreign OMI of the official one's name that is
@@ -80,7 +80,7 @@ def ensure_images(cloud: Cloud, source: Source, progress: Callable[[str], None])
 
 
 def _register(
-    cloud: Cloud, source: Source, snapshot_id: str, region: str, account: str, name: str, created: dt.datetime
+    cloud: LocalCloud, source: SeedDisk, snapshot_id: str, region: str, account: str, name: str, created: dt.datetime
 ) -> None:
     image_id = cloud.fresh_id(Image)
     snapshot = Snapshot(

@@ -21,7 +21,7 @@ class StoreError(Exception):
     """The state can't be read or written; the message names the file and the cure."""
 
 
-class Store:
+class ResourceStore:
     """All resources by kind and id. Not safe for threads by itself: the cloud's lock guards it.
 
     A transaction that ends without an exception is in the file, so that a killed process loses nothing that it

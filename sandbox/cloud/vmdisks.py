@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import time
 
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.model import Snapshot, Volume
 from sandbox.machines.protocol import MachineError
 
 log = logging.getLogger("sandbox")
 
 
-def volumes_of(cloud: Cloud, vm_id: str) -> list[Volume]:
+def volumes_of(cloud: LocalCloud, vm_id: str) -> list[Volume]:
     """The volumes linked to a VM, in the order they were linked."""
     return [each for each in cloud.store.all(Volume) if each.link is not None and each.link.vm_id == vm_id]
 
 
-def write_disk(cloud: Cloud, volume: Volume) -> bool:
+def write_disk(cloud: LocalCloud, volume: Volume) -> bool:
     """Make the disk of a volume; on failure the volume is in `error` and the reason in the log."""
     try:
         cloud.machines.create_volume(volume.id, volume.size, volume.snapshot_id)
@@ -28,7 +28,7 @@ def write_disk(cloud: Cloud, volume: Volume) -> bool:
     return True
 
 
-def wait_for_copies(cloud: Cloud, volume_id: str, limit: float) -> None:
+def wait_for_copies(cloud: LocalCloud, volume_id: str, limit: float) -> None:
     """Wait (at most `limit` seconds) while a snapshot is still being read from a volume."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:

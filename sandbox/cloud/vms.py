@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 
 from sandbox.cloud import vmdisks, vmwork
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.devices import DEFAULT_SIZE_GIB, check_device_name, check_volume
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.ids import new_id
 from sandbox.cloud.images import launchable_image
 from sandbox.cloud.keypairs import find_keypair
@@ -36,7 +36,7 @@ class StateChange:
     after: str
 
 
-def launch(cloud: Cloud, caller: Account, request: CreateVmsRequest) -> list[Vm]:
+def launch(cloud: LocalCloud, caller: Account, request: CreateVmsRequest) -> list[Vm]:
     """Launch VMs from an image; the same client token again answers with the same VMs."""
     _check_nets(request)
     least = 1 if request.min_vms_count is None else request.min_vms_count
@@ -45,7 +45,7 @@ def launch(cloud: Cloud, caller: Account, request: CreateVmsRequest) -> list[Vm]
         if known := cloud.made_before(caller, Vm, request.client_token):
             return known
         if not 1 <= least <= most:
-            raise CloudError(Fail.BAD_COUNT, f"MinVmsCount {least} and MaxVmsCount {most} are not valid.")
+            raise RefusedError(Fail.BAD_COUNT, f"MinVmsCount {least} and MaxVmsCount {most} are not valid.")
         image = launchable_image(cloud, caller, request.image_id)
         devices = _devices(cloud, caller, image, request.block_device_mappings or [])
         template = _template(cloud, caller, image, request)
@@ -65,26 +65,26 @@ def _check_nets(request: CreateVmsRequest) -> None:
     """There are none, so nothing in one exists."""
     nics = request.nics or []
     if nics and (request.subnet_id or request.security_group_ids):
-        raise CloudError(Fail.BAD_COMBINATION, "Nics can't be given with SubnetId or SecurityGroupIds.")
+        raise RefusedError(Fail.BAD_COMBINATION, "Nics can't be given with SubnetId or SecurityGroupIds.")
     for nic in nics:
         if nic.nic_id:
-            raise CloudError(Fail.NO_NIC, f"The NIC '{nic.nic_id}' does not exist.")
+            raise RefusedError(Fail.NO_NIC, f"The NIC '{nic.nic_id}' does not exist.")
     for subnet_id in (request.subnet_id, *(nic.subnet_id for nic in nics)):
         if subnet_id:
-            raise CloudError(Fail.NO_SUBNET, f"The Subnet '{subnet_id}' does not exist.")
+            raise RefusedError(Fail.NO_SUBNET, f"The Subnet '{subnet_id}' does not exist.")
 
 
-def _launcher(cloud: Cloud, vm_id: str, boot: bool) -> vmwork.Job:
+def _launcher(cloud: LocalCloud, vm_id: str, boot: bool) -> vmwork.Job:
     return lambda: vmwork.launch_vm(cloud, vm_id, boot=boot)
 
 
-def _template(cloud: Cloud, caller: Account, image: Image, request: CreateVmsRequest) -> Vm:
+def _template(cloud: LocalCloud, caller: Account, image: Image, request: CreateVmsRequest) -> Vm:
     region = cloud.region(caller)
     placement = request.placement or PlacementPart()
     shutdown = request.shutdown_behavior_configuration or ShutdownPart()
     subregion = placement.subregion_name or region.subregions[0]
     if subregion not in region.subregions:
-        raise CloudError(Fail.NO_SUBREGION, f"The Subregion '{subregion}' does not exist in {region.name}.")
+        raise RefusedError(Fail.NO_SUBREGION, f"The Subregion '{subregion}' does not exist in {region.name}.")
     keypair = find_keypair(cloud, caller, name=request.keypair_name) if request.keypair_name else None
     groups = [find_group(cloud, caller, group_id=each) for each in request.security_group_ids or ()]
     groups += [find_group(cloud, caller, name=each) for each in request.security_groups or ()]
@@ -126,14 +126,14 @@ def _boot_mode(image: Image, wanted: BootMode | None) -> str:
         return "uefi" if "uefi" in image.boot_modes else "legacy"
     if wanted not in image.boot_modes:
         modes = ", ".join(image.boot_modes)
-        raise CloudError(Fail.BAD_VALUE, f"The image {image.id} does not support the boot mode {wanted}: {modes}.")
+        raise RefusedError(Fail.BAD_VALUE, f"The image {image.id} does not support the boot mode {wanted}: {modes}.")
     return wanted
 
 
 def check_type(value: str) -> str:
     """A VM type by its form: tinavW.cXrYpZ or an AWS name."""
     if not (_TINA_TYPE.fullmatch(value) or _AWS_TYPE.fullmatch(value)):
-        raise CloudError(Fail.NO_VM_TYPE, f"The VM type '{value}' does not exist: tinavW.cXrYpZ is expected.")
+        raise RefusedError(Fail.NO_VM_TYPE, f"The VM type '{value}' does not exist: tinavW.cXrYpZ is expected.")
     return value
 
 
@@ -143,7 +143,7 @@ def check_shutdown_behavior(value: str) -> str:
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
-        raise CloudError(Fail.BAD_VALUE, f"The {name} '{value}' is not valid: {', '.join(allowed)}.")
+        raise RefusedError(Fail.BAD_VALUE, f"The {name} '{value}' is not valid: {', '.join(allowed)}.")
     return value
 
 
@@ -151,13 +151,13 @@ def check_user_data(text: str) -> str:
     try:
         base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise CloudError(Fail.BAD_VALUE, "The UserData is not base64.") from None
+        raise RefusedError(Fail.BAD_VALUE, "The UserData is not base64.") from None
     if len(text) > MAX_USER_DATA:
-        raise CloudError(Fail.BAD_LENGTH, f"The UserData has more than {MAX_USER_DATA // 1024} KiB.")
+        raise RefusedError(Fail.BAD_LENGTH, f"The UserData has more than {MAX_USER_DATA // 1024} KiB.")
     return text
 
 
-def _devices(cloud: Cloud, caller: Account, image: Image, requests: list[VmDevicePart]) -> list[ImageMapping]:
+def _devices(cloud: LocalCloud, caller: Account, image: Image, requests: list[VmDevicePart]) -> list[ImageMapping]:
     """The image's devices with what the launch changes or adds; the root comes first.
 
     A snapshot id of "" in the result means an empty volume.
@@ -166,7 +166,7 @@ def _devices(cloud: Cloud, caller: Account, image: Image, requests: list[VmDevic
     for request in requests:
         name = check_device_name(request.device_name, root=image.root_device)
         if name in wanted:
-            raise CloudError(Fail.BAD_MAPPING, f"The device name {name} occurs twice in the block device mappings.")
+            raise RefusedError(Fail.BAD_MAPPING, f"The device name {name} occurs twice in the block device mappings.")
         wanted[name] = request
     devices = []
     ordered = sorted(image.mappings, key=lambda each: each.device_name != image.root_device)
@@ -178,10 +178,10 @@ def _devices(cloud: Cloud, caller: Account, image: Image, requests: list[VmDevic
     return devices + [_extra(cloud, caller, request) for request in wanted.values() if request.no_device is None]
 
 
-def _override(cloud: Cloud, mapping: ImageMapping, request: VmDevicePart) -> ImageMapping:
+def _override(cloud: LocalCloud, mapping: ImageMapping, request: VmDevicePart) -> ImageMapping:
     disk = request.disk
     if disk.snapshot_id and disk.snapshot_id != mapping.snapshot_id:
-        raise CloudError(Fail.BAD_MAPPING, f"The snapshot of {mapping.device_name} is set by the image.")
+        raise RefusedError(Fail.BAD_MAPPING, f"The snapshot of {mapping.device_name} is set by the image.")
     snapshot = cloud.store.get(Snapshot, mapping.snapshot_id)
     kind = disk.volume_type or mapping.type
     iops = disk.iops or (mapping.iops if kind == "io1" else None)
@@ -198,7 +198,7 @@ def _override(cloud: Cloud, mapping: ImageMapping, request: VmDevicePart) -> Ima
     )
 
 
-def _extra(cloud: Cloud, caller: Account, request: VmDevicePart) -> ImageMapping:
+def _extra(cloud: LocalCloud, caller: Account, request: VmDevicePart) -> ImageMapping:
     disk = request.disk
     least = usable_snapshot(cloud, caller, disk.snapshot_id).size if disk.snapshot_id else None
     size, kind, iops = check_volume(disk.volume_size or least or DEFAULT_SIZE_GIB, disk.volume_type, disk.iops, least)
@@ -212,7 +212,7 @@ def _extra(cloud: Cloud, caller: Account, request: VmDevicePart) -> ImageMapping
     )
 
 
-def _put_volume(cloud: Cloud, vm: Vm, device: ImageMapping) -> None:
+def _put_volume(cloud: LocalCloud, vm: Vm, device: ImageMapping) -> None:
     link = VolumeLink(
         vm_id=vm.id,
         device_name=device.device_name,
@@ -233,30 +233,30 @@ def _put_volume(cloud: Cloud, vm: Vm, device: ImageMapping) -> None:
     )
 
 
-def start(cloud: Cloud, caller: Account, vm_ids: list[str]) -> list[StateChange]:
+def start(cloud: LocalCloud, caller: Account, vm_ids: list[str]) -> list[StateChange]:
     """Start stopped VMs; those that run already stay as they are."""
     return _each(
         cloud, caller, vm_ids, {"stopped": "pending", "running": "running", "pending": "pending"}, vmwork.start_vm
     )
 
 
-def stop(cloud: Cloud, caller: Account, vm_ids: list[str], *, force: bool) -> list[StateChange]:
+def stop(cloud: LocalCloud, caller: Account, vm_ids: list[str], *, force: bool) -> list[StateChange]:
     """Stop running VMs: the power button, or with `force` the plug."""
     goal = {"running": "stopping", "stopping": "stopping", "stopped": "stopped", "pending": "stopping"}
     return _each(cloud, caller, vm_ids, goal, lambda one, vm_id: vmwork.stop_vm(one, vm_id, force=force), again=force)
 
 
-def reboot(cloud: Cloud, caller: Account, vm_ids: list[str]) -> list[StateChange]:
+def reboot(cloud: LocalCloud, caller: Account, vm_ids: list[str]) -> list[StateChange]:
     """Restart running VMs; they stay in the state running."""
     return _each(cloud, caller, vm_ids, {"running": "running"}, vmwork.reboot_vm, again=True)
 
 
-def delete(cloud: Cloud, caller: Account, vm_ids: list[str]) -> list[StateChange]:
+def delete(cloud: LocalCloud, caller: Account, vm_ids: list[str]) -> list[StateChange]:
     """Delete VMs in any state, with the volumes that are set to go with them."""
     with cloud.transaction() as store:
         for each in vm_ids:
             if cloud.own(caller, Vm, each, Fail.NO_VM).deletion_protection:
-                raise CloudError(Fail.VM_PROTECTED, f"The VM {each} is protected against deletion.")
+                raise RefusedError(Fail.VM_PROTECTED, f"The VM {each} is protected against deletion.")
         states = ("pending", "running", "stopping", "stopped", "quarantine")
         goal = dict.fromkeys(states, "shutting-down") | {"shutting-down": "shutting-down", "terminated": "terminated"}
         changes = _each(cloud, caller, vm_ids, goal, vmwork.delete_vm)
@@ -269,7 +269,7 @@ def delete(cloud: Cloud, caller: Account, vm_ids: list[str]) -> list[StateChange
 
 
 def _each(
-    cloud: Cloud,
+    cloud: LocalCloud,
     caller: Account,
     vm_ids: list[str],
     goals: dict[str, str],
@@ -282,12 +282,12 @@ def _each(
     All VMs are checked before any is changed; `again` starts the work also where the state stays.
     """
     if not vm_ids:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'VmIds' is required.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'VmIds' is required.")
     with cloud.transaction() as store:
         vms = [cloud.own(caller, Vm, each, Fail.NO_VM) for each in dict.fromkeys(vm_ids)]
         for vm in vms:
             if vm.state not in goals:
-                raise CloudError(Fail.STATE, f"The VM {vm.id} is {vm.state}: allowed is {', '.join(goals)}.")
+                raise RefusedError(Fail.STATE, f"The VM {vm.id} is {vm.state}: allowed is {', '.join(goals)}.")
         changes = []
         for vm in vms:
             goal = goals[vm.state]
@@ -299,12 +299,12 @@ def _each(
         return changes
 
 
-def _bound(work: vmwork.Work, cloud: Cloud, vm_id: str) -> vmwork.Job:
+def _bound(work: vmwork.Work, cloud: LocalCloud, vm_id: str) -> vmwork.Job:
     return lambda: work(cloud, vm_id)
 
 
 def update(
-    cloud: Cloud,
+    cloud: LocalCloud,
     caller: Account,
     vm_id: str,
     *,
@@ -318,7 +318,7 @@ def update(
         changes: dict[str, object] = dict(any_time or {})
         if stopped_only:
             if vm.state != "stopped":
-                raise CloudError(Fail.STATE, f"The VM {vm_id} is {vm.state}; that changes only when it is stopped.")
+                raise RefusedError(Fail.STATE, f"The VM {vm_id} is {vm.state}; that changes only when it is stopped.")
             changes |= stopped_only
         if security_group_ids:
             groups = [cloud.own(caller, SecurityGroup, each, Fail.NO_SECURITY_GROUP) for each in security_group_ids]

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 
 from sandbox.cloud import metadata, vmdisks
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.model import PublicIp, Vm, Volume, now
 from sandbox.config import INNER_SSH_PORT
 from sandbox.machines.protocol import ROOT_BUSES, Disk, MachineError, MachineSpec
@@ -19,11 +19,11 @@ from sandbox.machines.protocol import ROOT_BUSES, Disk, MachineError, MachineSpe
 log = logging.getLogger("sandbox")
 
 Job = Callable[[], None]
-Work = Callable[[Cloud, str], None]
+Work = Callable[[LocalCloud, str], None]
 GUEST_SHUTDOWN = "Client.InstanceInitiatedShutdown: the VM powered itself off"
 
 
-def launch_vm(cloud: Cloud, vm_id: str, *, boot: bool) -> None:
+def launch_vm(cloud: LocalCloud, vm_id: str, *, boot: bool) -> None:
     """pending → running (or stopped, where it is not to boot): make the volumes, start the machine."""
     with cloud.vm_lock(vm_id):
         if not make_volumes(cloud, vm_id):
@@ -36,7 +36,7 @@ def launch_vm(cloud: Cloud, vm_id: str, *, boot: bool) -> None:
         cloud.change(Vm, vm_id, {"pending"}, state="stopped")
 
 
-def make_volumes(cloud: Cloud, vm_id: str) -> bool:
+def make_volumes(cloud: LocalCloud, vm_id: str) -> bool:
     """Make those of a VM's volumes that are still `creating` (under its lock); whether that went well."""
     for volume in vmdisks.volumes_of(cloud, vm_id):
         if volume.state != "creating":
@@ -52,14 +52,14 @@ def make_volumes(cloud: Cloud, vm_id: str) -> bool:
     return True
 
 
-def start_vm(cloud: Cloud, vm_id: str) -> None:
+def start_vm(cloud: LocalCloud, vm_id: str) -> None:
     """stopped → pending → running."""
     with cloud.vm_lock(vm_id):
         make_volumes(cloud, vm_id)
         _start(cloud, vm_id, on_failure="stopped")
 
 
-def _start(cloud: Cloud, vm_id: str, *, on_failure: str) -> None:
+def _start(cloud: LocalCloud, vm_id: str, *, on_failure: str) -> None:
     vm = cloud.store.get(Vm, vm_id)
     if vm is None or vm.state != "pending":
         return
@@ -92,7 +92,7 @@ def _start(cloud: Cloud, vm_id: str, *, on_failure: str) -> None:
         cloud.change(Vm, vm_id, {"pending"}, state="running", state_reason="")
 
 
-def _trouble_ssh(cloud: Cloud, vm: Vm) -> None:
+def _trouble_ssh(cloud: LocalCloud, vm: Vm) -> None:
     """Note what a fault has wrong with the VM's SSH from this start on; the relay follows it."""
     fault = cloud.fault_of(vm, "ssh", "closed", "silent")
     cloud.ssh_faults.pop(vm.id, None)
@@ -100,7 +100,7 @@ def _trouble_ssh(cloud: Cloud, vm: Vm) -> None:
         cloud.ssh_faults[vm.id] = fault
 
 
-def _keep_key_back(cloud: Cloud, vm: Vm) -> None:
+def _keep_key_back(cloud: LocalCloud, vm: Vm) -> None:
     """Have the metadata lack the VM's key from this start on, for good or for now, if a fault says so."""
     fault = cloud.faults.for_state("metadata", {"no-key", "late"}, cloud.whose(vm))
     cloud.keyless.discard(vm.id)
@@ -118,12 +118,12 @@ def _keep_key_back(cloud: Cloud, vm: Vm) -> None:
             cloud.later(f"metadata {vm.id}", refresh)
 
 
-def _fail_launch(cloud: Cloud, vm_id: str, reason: str) -> None:
+def _fail_launch(cloud: LocalCloud, vm_id: str, reason: str) -> None:
     cloud.change(Vm, vm_id, {"pending"}, state="shutting-down", state_reason=f"Server.InternalError: {reason}")
     _remove(cloud, vm_id)
 
 
-def _spec(cloud: Cloud, vm: Vm) -> MachineSpec:
+def _spec(cloud: LocalCloud, vm: Vm) -> MachineSpec:
     volumes = vmdisks.volumes_of(cloud, vm.id)
     disks = [Disk(each.id, each.link.device_name) for each in volumes if each.link is not None]
     disks.sort(key=lambda disk: disk.device_name != vm.root_device)
@@ -137,7 +137,7 @@ def _spec(cloud: Cloud, vm: Vm) -> MachineSpec:
     )
 
 
-def stop_vm(cloud: Cloud, vm_id: str, *, force: bool) -> None:
+def stop_vm(cloud: LocalCloud, vm_id: str, *, force: bool) -> None:
     """stopping → stopped: the power button and in the end the plug; `force` pulls it even while another stop waits."""
     if force:
         _pull_plug(cloud, vm_id)
@@ -155,14 +155,14 @@ def stop_vm(cloud: Cloud, vm_id: str, *, force: bool) -> None:
             cloud.change(Vm, vm_id, {"stopping"}, state="stopped", state_reason="Client.UserInitiatedShutdown")
 
 
-def _pull_plug(cloud: Cloud, vm_id: str) -> None:
+def _pull_plug(cloud: LocalCloud, vm_id: str) -> None:
     try:
         cloud.machines.stop_vm(vm_id, force=True)
     except MachineError as error:
         log.warning("VM %s: %s", vm_id, error)
 
 
-def reboot_vm(cloud: Cloud, vm_id: str) -> None:
+def reboot_vm(cloud: LocalCloud, vm_id: str) -> None:
     """Stop and start the machine of a VM that stays `running`."""
     with cloud.vm_lock(vm_id):
         vm = cloud.store.get(Vm, vm_id)
@@ -176,14 +176,14 @@ def reboot_vm(cloud: Cloud, vm_id: str) -> None:
             cloud.change(Vm, vm_id, {"running"}, state="stopped", state_reason=f"Server.InternalError: {error}")
 
 
-def delete_vm(cloud: Cloud, vm_id: str) -> None:
+def delete_vm(cloud: LocalCloud, vm_id: str) -> None:
     """shutting-down → terminated. The machine is ended before the lock is taken: a slow stop doesn't hold it up."""
     _end_machine(cloud, vm_id)
     with cloud.vm_lock(vm_id):
         _remove(cloud, vm_id)
 
 
-def _remove(cloud: Cloud, vm_id: str) -> None:
+def _remove(cloud: LocalCloud, vm_id: str) -> None:
     vm = cloud.store.get(Vm, vm_id)
     if vm is None or vm.state != "shutting-down":
         return
@@ -215,14 +215,14 @@ def _remove(cloud: Cloud, vm_id: str) -> None:
         cloud.change(Vm, vm_id, {"shutting-down"}, state="terminated", state_reason=reason, ended=now())
 
 
-def _end_machine(cloud: Cloud, vm_id: str) -> None:
+def _end_machine(cloud: LocalCloud, vm_id: str) -> None:
     try:
         cloud.machines.delete_vm(vm_id)
     except MachineError as error:
         log.warning("deleting VM %s: %s", vm_id, error)
 
 
-def watch(cloud: Cloud) -> None:
+def watch(cloud: LocalCloud) -> None:
     """For ever: notice VMs that powered themselves off, and forget those that ended long ago."""
     while True:
         cloud.pause(cloud.timing.vm_poll)
@@ -234,7 +234,7 @@ def watch(cloud: Cloud) -> None:
                     store.delete(vm)
 
 
-def _notice_power_off(cloud: Cloud, vm_id: str) -> None:
+def _notice_power_off(cloud: LocalCloud, vm_id: str) -> None:
     lock = cloud.vm_lock(vm_id)
     if not lock.acquire(blocking=False):
         return

@@ -23,7 +23,7 @@ from sandbox.environment import plain
 from sandbox.machines.accelerator import AUTO, QEMU, Accelerator, Choice
 from sandbox.machines.disks import make_overlay
 from sandbox.machines.protocol import Disk, MachineError, MachineSpec, Metadata
-from sandbox.machines.vm import Vm
+from sandbox.machines.vm import Machine
 
 log = logging.getLogger("sandbox")
 
@@ -38,29 +38,29 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Answer:
+class KvmAnswer:
     """Whether KVM runs the source OMI, and why not."""
 
     works: bool
     why: str = ""
 
 
-class Memory:
+class AnswerCache:
     """The answers of this machine in a cache folder: another processor, kernel or QEMU is asked anew."""
 
     def __init__(self, cache: Path) -> None:
         digest = hashlib.sha256("\n".join(_machine()).encode()).hexdigest()[:16]
         self._file = cache / "kvm" / f"{digest}.json"
 
-    def read(self) -> Answer | None:
+    def read(self) -> KvmAnswer | None:
         """What was found last time; None where nobody asked yet or it can't be read."""
         try:
             known = json.loads(self._file.read_text(encoding="utf-8"))
-            return Answer(bool(known["works"]), str(known["why"]))
+            return KvmAnswer(bool(known["works"]), str(known["why"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def write(self, answer: Answer) -> None:
+    def write(self, answer: KvmAnswer) -> None:
         """Keep it, whole or not at all; where it can't be kept, the next start asks again."""
         new = self._file.with_suffix(f".{os.getpid()}")
         content = {"works": answer.works, "why": answer.why, "machine": _machine()}
@@ -84,7 +84,7 @@ def choose(wanted: str, cache: Path, disk: Callable[[], Path], progress: Progres
     """
     if wanted == Accelerator.TCG.value:
         return Choice(Accelerator.TCG, "as --accelerator says")
-    memory = Memory(cache)
+    memory = AnswerCache(cache)
     unusable = why_unusable(device)
     if unusable and wanted != AUTO:
         raise MachineError(f"--accelerator {wanted}: {unusable}, or give --accelerator auto or tcg")
@@ -92,7 +92,7 @@ def choose(wanted: str, cache: Path, disk: Callable[[], Path], progress: Progres
         return Choice(Accelerator.TCG, unusable)
 
     def remember(why: str) -> None:
-        memory.write(Answer(works=False, why=why))
+        memory.write(KvmAnswer(works=False, why=why))
 
     if wanted != AUTO:
         return Choice(Accelerator.KVM, "as --accelerator says", remember)
@@ -106,27 +106,27 @@ def choose(wanted: str, cache: Path, disk: Callable[[], Path], progress: Progres
     return Choice(Accelerator.TCG, f"{answer.why}; delete {memory.file} to have KVM tried again")
 
 
-def ask(disk: Path) -> Answer:
+def ask(disk: Path) -> KvmAnswer:
     """Start a VM of this disk (which isn't written to) under KVM and wait until its system is on the console."""
     with tempfile.TemporaryDirectory(prefix="kvm-") as name, _started(disk, Path(name)) as (vm, choice):
         end = time.monotonic() + PROBE_LIMIT_S
         while choice.current is Accelerator.KVM and vm.running() and time.monotonic() < end:
             if _SYSTEM in vm.console():
-                return Answer(works=True)
+                return KvmAnswer(works=True)
             time.sleep(_EVERY_S)
         if choice.current is not Accelerator.KVM:
-            return Answer(works=False, why=choice.why)
+            return KvmAnswer(works=False, why=choice.why)
         if not vm.running():
-            return Answer(works=False, why="the source OMI's VM ended under KVM before its system was up")
+            return KvmAnswer(works=False, why="the source OMI's VM ended under KVM before its system was up")
         seen = "only its boot loader" if vm.console() else "nothing"
-        return Answer(works=False, why=f"under KVM the source OMI's console had {seen} after {PROBE_LIMIT_S:.0f} s")
+        return KvmAnswer(works=False, why=f"under KVM the source OMI's console had {seen} after {PROBE_LIMIT_S:.0f} s")
 
 
 @contextmanager
-def _started(disk: Path, folder: Path) -> Iterator[tuple[Vm, Choice]]:
+def _started(disk: Path, folder: Path) -> Iterator[tuple[Machine, Choice]]:
     overlay = folder / "disk.qcow2"
     make_overlay(disk, overlay)
-    choice, vm = Choice(Accelerator.KVM), Vm("kvm-probe", folder / "vm")
+    choice, vm = Choice(Accelerator.KVM), Machine("kvm-probe", folder / "vm")
     try:
         root = Disk("root", "/dev/sda1")
         vm.start(MachineSpec(vm.vm_id, "", 0, (root,)), Metadata({}), {root.volume_id: overlay}, choice)

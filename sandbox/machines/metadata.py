@@ -38,7 +38,7 @@ class MetadataService:
         self._metadata = metadata
         self._trouble = trouble or Trouble()
         self._born = time.monotonic()
-        self._server = _Server(self)
+        self._server = _MetadataServer(self)
         self.port: int = self._server.server_address[1]
         serve = partial(self._server.serve_forever, poll_interval=0.05)  # what close() waits for
         threading.Thread(target=serve, name=f"metadata-{self.port}", daemon=True).start()
@@ -89,12 +89,12 @@ def listing(entries: dict[str, bytes], folder: str) -> bytes | None:
     return "\n".join(sorted({name.split("/")[0] + ("/" if "/" in name else "") for name in below})).encode()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _MetadataHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "metadata"
     sys_version = ""
     timeout = REQUEST_LIMIT_S
-    server: _Server
+    server: _MetadataServer
 
     def do_GET(self) -> None:
         self._reply(with_body=True)
@@ -130,12 +130,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-class _Server(ThreadingHTTPServer):
+class _MetadataServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, service: MetadataService) -> None:
         self.service = service
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), _MetadataHandler)
 
     def handle_error(self, *_arguments: object) -> None:
         """A VM that was unplugged in the middle of an answer is no error of the server's."""

@@ -13,7 +13,7 @@ from sandbox.machines.accelerator import Accelerator, Choice
 from sandbox.machines.disks import DiskStore
 from sandbox.machines.metadata import Trouble
 from sandbox.machines.protocol import Disk, MachineError, MachineSpec, Metadata
-from sandbox.machines.vm import Vm
+from sandbox.machines.vm import Machine
 
 POWER_OFF_LIMIT_S = 300.0
 CLOSE_LIMIT_S = 15.0
@@ -30,7 +30,7 @@ class QemuMachines:
         """What VMs run with from now on."""
         self._folder = home / "vms"
         self._disks = DiskStore(home)
-        self._vms: dict[str, Vm] = {}
+        self._vms: dict[str, Machine] = {}
         self._guard = threading.Lock()
         self._disk_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._closed = False
@@ -113,7 +113,7 @@ class QemuMachines:
     def delete_vm(self, vm_id: str) -> None:
         """See the protocol."""
         with self._guard:
-            vm = self._vms.pop(vm_id, None) or Vm(vm_id, self._folder / vm_id)
+            vm = self._vms.pop(vm_id, None) or Machine(vm_id, self._folder / vm_id)
         vm.delete()
 
     def vm_running(self, vm_id: str) -> bool:
@@ -141,7 +141,7 @@ class QemuMachines:
 
     def console(self, vm_id: str) -> bytes:
         """See the protocol; empty for a VM that never ran."""
-        return (self._known(vm_id) or Vm(vm_id, self._folder / vm_id)).console()
+        return (self._known(vm_id) or Machine(vm_id, self._folder / vm_id)).console()
 
     def close(self) -> None:
         """See the protocol; the limit is CLOSE_LIMIT_S."""
@@ -153,20 +153,20 @@ class QemuMachines:
         for vm in vms:
             vm.close()
 
-    def _vm(self, vm_id: str) -> Vm:
+    def _vm(self, vm_id: str) -> Machine:
         with self._guard:
-            return self._vms.setdefault(vm_id, Vm(vm_id, self._folder / vm_id))
+            return self._vms.setdefault(vm_id, Machine(vm_id, self._folder / vm_id))
 
-    def _known(self, vm_id: str) -> Vm | None:
+    def _known(self, vm_id: str) -> Machine | None:
         with self._guard:
             return self._vms.get(vm_id)
 
-    def _holder(self, volume_id: str) -> Vm | None:
+    def _holder(self, volume_id: str) -> Machine | None:
         with self._guard:
             vms = list(self._vms.values())
         return next((vm for vm in vms if vm.holds(volume_id)), None)
 
-    def _require_free(self, volume_id: str, but_for: Vm | None = None) -> None:
+    def _require_free(self, volume_id: str, but_for: Machine | None = None) -> None:
         holder = self._holder(volume_id)
         if holder is not None and holder is not but_for:
             raise MachineError(f"volume {volume_id} is in use by the running VM {holder.vm_id}: detach it first")
@@ -183,7 +183,7 @@ class QemuMachines:
 
 
 @contextmanager
-def _standing_still(vm: Vm | None) -> Iterator[None]:
+def _standing_still(vm: Machine | None) -> Iterator[None]:
     if vm is None:
         yield
         return

@@ -84,7 +84,7 @@ class _Running:
         return replace(self.spec, disks=(root, *(plug.disk for plug in self.plugged.values())))
 
 
-class Vm:
+class Machine:
     """A VM by its id, running or not. `lock` is held by whoever changes it."""
 
     def __init__(self, vm_id: str, folder: Path) -> None:

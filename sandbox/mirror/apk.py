@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.mirror.errors import MirrorError
-from sandbox.mirror.package import ARCH, Directory, Entry, File, Owner, Package, Symlink
+from sandbox.mirror.package import ARCH, Directory, Entry, FileOwner, Package, PackageFile, Symlink
 from sandbox.mirror.signing import SigningKey
 
 COMPRESSION = 6
@@ -60,7 +60,7 @@ class ApkFile:
 def write_package(package: Package, key: SigningKey) -> bytes:
     """The signed package file; the same package and key give the same bytes."""
     data = _gzip(_tar(_tar_entries(package.entries, package.build_date)) + _END_OF_ARCHIVE)
-    installed_size = sum(len(entry.data) for entry in package.entries if isinstance(entry, File))
+    installed_size = sum(len(entry.data) for entry in package.entries if isinstance(entry, PackageFile))
     info = "".join(f"{name} = {value}\n" for name, value in _pkginfo(package, installed_size, data))
     members = [_member(".PKGINFO", info.encode(), package.build_date)]
     members += [
@@ -123,14 +123,14 @@ def read_files(path: Path) -> tuple[Entry, ...]:
     entries: list[Entry] = []
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:
         for info in archive:
-            owner = Owner(info.uid, info.gid, info.uname, info.gname)
+            owner = FileOwner(info.uid, info.gid, info.uname, info.gname)
             if info.isdir():
                 entries.append(Directory(info.name, info.mode, owner))
             elif info.issym():
                 entries.append(Symlink(info.name, info.linkname))
             else:
                 member = archive.extractfile(info)
-                entries.append(File(info.name, member.read() if member else b"", info.mode, owner))
+                entries.append(PackageFile(info.name, member.read() if member else b"", info.mode, owner))
     return tuple(entries)
 
 
@@ -189,7 +189,7 @@ def _tar_entries(entries: Iterable[Entry], build_date: int) -> list[tuple[tarfil
             )
         if isinstance(entry, Directory):
             info.type = tarfile.DIRTYPE
-        elif isinstance(entry, File):
+        elif isinstance(entry, PackageFile):
             data, info.size = entry.data, len(entry.data)
             info.pax_headers = {CHECKSUM: _sha1(entry.data)}
         members.append((info, data))

@@ -35,7 +35,7 @@ class PointRelease:
 
 
 @dataclass(frozen=True)
-class Branch:
+class CatalogueBranch:
     """One branch, e.g. v3.23. `releases` are newest first; edge has none, and no dates; a branch just cut has none yet.
 
     `packaged` is the release whose packages the mirror holds, where that is not the newest one listed (a CDN may lag
@@ -62,10 +62,10 @@ class Branch:
 class Catalogue:
     """The branches a mirror offers, newest first, edge before all others."""
 
-    branches: tuple[Branch, ...]
+    branches: tuple[CatalogueBranch, ...]
     latest_stable: str
 
-    def branch(self, name: str) -> Branch:
+    def branch(self, name: str) -> CatalogueBranch:
         """A branch by its name, e.g. v3.23; MirrorError where there is none."""
         for branch in self.branches:
             if branch.name == name:
@@ -73,7 +73,7 @@ class Catalogue:
         known = ", ".join(branch.name for branch in self.branches)
         raise MirrorError(f"the mirror has no branch {name}: it has {known}")
 
-    def with_branch(self, branch: Branch) -> Catalogue:
+    def with_branch(self, branch: CatalogueBranch) -> Catalogue:
         """The same with `branch` in the place of the one of that name, or as the newest after edge."""
         names = [known.name for known in self.branches]
         if branch.name in names:
@@ -107,20 +107,20 @@ def _releases(*rows: tuple[str, str]) -> tuple[PointRelease, ...]:
 DEFAULT_CATALOGUE = Catalogue(
     latest_stable="v3.23",
     branches=(
-        Branch(EDGE, packaged="3.24_alpha20261001"),
-        Branch(
+        CatalogueBranch(EDGE, packaged="3.24_alpha20261001"),
+        CatalogueBranch(
             "v3.23",
             released=date(2025, 12, 3),
             end_of_life=date(2027, 11, 1),
             releases=_releases(("3.23.6", "2026-09-17"), ("3.23.5", "2026-07-02"), ("3.23.0", "2025-12-03")),
         ),
-        Branch(
+        CatalogueBranch(
             "v3.22",
             released=date(2025, 5, 30),
             end_of_life=date(2027, 5, 1),
             releases=_releases(("3.22.6", "2026-09-17"), ("3.22.0", "2025-05-30")),
         ),
-        Branch(
+        CatalogueBranch(
             "v3.20",
             released=date(2024, 5, 22),
             end_of_life=date(2026, 4, 1),
@@ -140,7 +140,7 @@ def releases_json(catalogue: Catalogue, key_url: str) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _branch_entry(branch: Branch, key_url: str) -> dict[str, object]:
+def _branch_entry(branch: CatalogueBranch, key_url: str) -> dict[str, object]:
     entry: dict[str, object] = {
         "arches": [ARCH],
         "git_branch": "master" if branch.name == EDGE else f"{branch.name.removeprefix('v')}-stable",
@@ -159,7 +159,7 @@ def _branch_entry(branch: Branch, key_url: str) -> dict[str, object]:
     return entry
 
 
-def _key_entries(branch: Branch, key_url: str) -> list[dict[str, str]]:
+def _key_entries(branch: CatalogueBranch, key_url: str) -> list[dict[str, str]]:
     """The mirror's own key, and those of upstream's site that are deprecated."""
     own, _, file = key_url.rpartition("/")
     days = {file: None, **{name: day.isoformat() for name, day in branch.deprecated_keys}}
@@ -169,7 +169,7 @@ def _key_entries(branch: Branch, key_url: str) -> list[dict[str, str]]:
     ]
 
 
-def _repository(branch: Branch, name: str) -> dict[str, str]:
+def _repository(branch: CatalogueBranch, name: str) -> dict[str, str]:
     return {"name": name} | ({"eol_date": branch.end_of_life.isoformat()} if branch.end_of_life else {})
 
 
@@ -180,7 +180,7 @@ class _PlainDumper(yaml.SafeDumper):
         return True
 
 
-def latest_releases_yaml(branch: Branch, version: str) -> str:
+def latest_releases_yaml(branch: CatalogueBranch, version: str) -> str:
     """The text of latest-releases.yaml for one branch; the media it names are not served, and it says so."""
     days = {release.version: release.day for release in branch.releases}
     day = days.get(version, date(2026, 10, 1))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.mirror.errors import MirrorError
-from sandbox.mirror.package import ARCH, Directory, Entry, File, Owner, Package, Symlink, in_archive_order
+from sandbox.mirror.package import ARCH, Directory, Entry, FileOwner, Package, PackageFile, Symlink, in_archive_order
 
 DATABASE = "lib/apk/db"
 # accounts that the maker of the image, or a package's script, added to the packaged files
@@ -34,8 +34,8 @@ class _Accounts:
     users: dict[int, str]
     groups: dict[int, str]
 
-    def owner(self, uid: int, gid: int) -> Owner:
-        return Owner(uid, gid, self.users.get(uid, str(uid)), self.groups.get(gid, str(gid)))
+    def owner(self, uid: int, gid: int) -> FileOwner:
+        return FileOwner(uid, gid, self.users.get(uid, str(uid)), self.groups.get(gid, str(gid)))
 
 
 def read_installed(root: Path) -> tuple[Package, ...]:
@@ -136,7 +136,7 @@ def _package(root: Path, record: _Record, accounts: _Accounts, scripts: dict[str
     )
 
 
-def _entry(root: Path, path: str, mode: int, owner: Owner, checksum: bytes) -> Entry:
+def _entry(root: Path, path: str, mode: int, owner: FileOwner, checksum: bytes) -> Entry:
     place = root / path
     if place.is_symlink():
         for target in (str(place.readlink()), "../proc/mounts"):
@@ -145,10 +145,10 @@ def _entry(root: Path, path: str, mode: int, owner: Owner, checksum: bytes) -> E
         raise MirrorError(f"/{path} of the pinned image points elsewhere than its package says")
     data = place.read_bytes()
     if _matches(data, checksum):
-        return File(path, data, mode, owner)
+        return PackageFile(path, data, mode, owner)
     for candidate in _packaged_texts(path, data.decode(errors="replace")):
         if _matches(candidate.encode(), checksum):
-            return File(path, candidate.encode(), mode, owner)
+            return PackageFile(path, candidate.encode(), mode, owner)
     raise MirrorError(f"/{path} of the pinned image can't be brought back to its packaged text")
 
 

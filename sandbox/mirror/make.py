@@ -18,10 +18,10 @@ from pathlib import Path
 
 from sandbox.mirror import apk
 from sandbox.mirror.base import PIN, fetch_wheel, unpack_root
-from sandbox.mirror.catalogue import REPOSITORIES, Branch, Catalogue, latest_releases_yaml, releases_json
+from sandbox.mirror.catalogue import REPOSITORIES, Catalogue, CatalogueBranch, latest_releases_yaml, releases_json
 from sandbox.mirror.debian import fetch_debs, unpack_debs
 from sandbox.mirror.installed import read_installed
-from sandbox.mirror.package import ARCH, Entry, File, Package
+from sandbox.mirror.package import ARCH, Entry, Package, PackageFile
 from sandbox.mirror.signing import SigningKey
 from sandbox.mirror.standins import BUILD_DATE, alpine_base, stand_ins
 
@@ -108,7 +108,7 @@ def release_packages(template: Path, branch: str, release: str) -> tuple[Package
 
 def _lay_branch(
     folder: Path,
-    branch: Branch,
+    branch: CatalogueBranch,
     release: str,
     shared: list[tuple[Path, str]],
     template: Path,
@@ -143,11 +143,11 @@ def _store(package: Package, folder: Path, key: SigningKey) -> Path:
 
 
 def _size(package: Package) -> int:
-    return sum(len(entry.data) for entry in package.entries if isinstance(entry, File))
+    return sum(len(entry.data) for entry in package.entries if isinstance(entry, PackageFile))
 
 
 def _renamed(entry: Entry, old: str, new: str, branch: str) -> Entry:
-    if not isinstance(entry, File):
+    if not isinstance(entry, PackageFile):
         return entry
     text = entry.data.decode().replace(old, new)
     old_branch, new_branch = old.rpartition(".")[0], branch.removeprefix("v")

@@ -9,7 +9,7 @@ ARCH = "x86_64"
 
 
 @dataclass(frozen=True)
-class Owner:
+class FileOwner:
     """Who owns a path; Alpine's packages name the owner as text and as a number."""
 
     uid: int = 0
@@ -18,17 +18,17 @@ class Owner:
     group: str = "root"
 
 
-ROOT = Owner()
+ROOT = FileOwner()
 
 
 @dataclass(frozen=True)
-class File:
+class PackageFile:
     """A regular file; `path` is relative to the root, `mode` are its permission bits."""
 
     path: str
     data: bytes = field(repr=False)
     mode: int = 0o644
-    owner: Owner = ROOT
+    owner: FileOwner = ROOT
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Directory:
 
     path: str
     mode: int = 0o755
-    owner: Owner = ROOT
+    owner: FileOwner = ROOT
 
 
-Entry = File | Symlink | Directory
+Entry = PackageFile | Symlink | Directory
 
 
 @dataclass(frozen=True)

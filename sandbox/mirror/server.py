@@ -23,13 +23,13 @@ from sandbox.mirror.errors import MirrorError
 from sandbox.mirror.make import Progress
 from sandbox.mirror.package import ARCH
 from sandbox.mirror.renew import renew_packages
-from sandbox.mirror.upstream import Served, Upstream
+from sandbox.mirror.upstream import CachedCdn, Served
 
 _GARBAGE = b"\xff\x00 this is not what was asked for\n" * 64
 _IDLE_SECONDS = 30.0
 
 
-class Source(StrEnum):
+class MirrorSource(StrEnum):
     """Where what is served comes from; AUTO takes the CDN where it answers, else the fixture."""
 
     AUTO = "auto"
@@ -37,7 +37,7 @@ class Source(StrEnum):
     FIXTURE = "fixture"
 
 
-class Fault(StrEnum):
+class MirrorFault(StrEnum):
     """How the mirror misbehaves while it is told to."""
 
     DOWN = "down"
@@ -48,7 +48,7 @@ class Fault(StrEnum):
 class MirrorSettings:
     """`probe_seconds` limits each of the two requests that tell whether the CDN can be reached."""
 
-    source: Source = Source.AUTO
+    source: MirrorSource = MirrorSource.AUTO
     catalogue: Catalogue = DEFAULT_CATALOGUE
     probe_seconds: float = 3.0
 
@@ -62,10 +62,10 @@ class MirrorStatus:
     """
 
     url: str
-    source: Source
+    source: MirrorSource
     current: dict[str, str]
     keys: Path | None
-    fault: Fault | None
+    fault: MirrorFault | None
 
 
 class MirrorServer:
@@ -76,7 +76,7 @@ class MirrorServer:
         self._cache = cache
         self._full = settings.catalogue
         self._catalogue = settings.catalogue
-        self._fault: Fault | None = None
+        self._fault: MirrorFault | None = None
         self._lock = threading.Lock()
         self._keys: Path | None = None
         self._renewed: dict[tuple[str, str], str] = {}
@@ -104,11 +104,11 @@ class MirrorServer:
     def status(self) -> MirrorStatus:
         """What is served now."""
         if self._upstream is not None:
-            return MirrorStatus(self.url, Source.CDN, {}, None, self._fault)
+            return MirrorStatus(self.url, MirrorSource.CDN, {}, None, self._fault)
         current = {branch.name: branch.current for branch in self._catalogue.branches if branch.current}
-        return MirrorStatus(self.url, Source.FIXTURE, current, self._keys, self._fault)
+        return MirrorStatus(self.url, MirrorSource.FIXTURE, current, self._keys, self._fault)
 
-    def set_fault(self, fault: Fault | None) -> None:
+    def set_fault(self, fault: MirrorFault | None) -> None:
         """Misbehave from now on, or stop doing so."""
         self._fault = fault
 
@@ -197,9 +197,9 @@ class MirrorServer:
         """The answer to a request; a file that the client has already is not sent again."""
         if request.method not in ("GET", "HEAD"):
             return Response("read only\n", HTTPStatus.METHOD_NOT_ALLOWED)
-        if self._fault is Fault.DOWN:
+        if self._fault is MirrorFault.DOWN:
             return Response("the mirror is down, as it was asked to be\n", HTTPStatus.SERVICE_UNAVAILABLE)
-        if self._fault is Fault.GARBAGE:
+        if self._fault is MirrorFault.GARBAGE:
             return Response(_GARBAGE)
         try:
             found = self.find(request.path)
@@ -227,7 +227,7 @@ def serve(
     return MirrorServer(address, cache, settings, progress)
 
 
-class _Handler(WSGIRequestHandler):
+class _MirrorHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_SECONDS
 
@@ -249,15 +249,15 @@ def _bind(address: tuple[str, int], mirror: MirrorServer) -> BaseWSGIServer:
         raise MirrorError(f"the mirror can't listen on {host}:{port} ({error.strerror}): choose another port") from None
     with listener:
         app = Request.application(mirror.answer)
-        return make_server(host, port, app, threaded=True, request_handler=_Handler, fd=listener.fileno())
+        return make_server(host, port, app, threaded=True, request_handler=_MirrorHandler, fd=listener.fileno())
 
 
-def _choose(cache: Path, settings: MirrorSettings, progress: Progress) -> Upstream | None:
-    if settings.source is Source.FIXTURE:
+def _choose(cache: Path, settings: MirrorSettings, progress: Progress) -> CachedCdn | None:
+    if settings.source is MirrorSource.FIXTURE:
         return None
-    upstream = Upstream(cache / "mirror" / "cdn")
+    upstream = CachedCdn(cache / "mirror" / "cdn")
     reachable = upstream.reachable(settings.probe_seconds)
-    if not reachable and settings.source is Source.CDN:
+    if not reachable and settings.source is MirrorSource.CDN:
         raise MirrorError("Alpine's CDN can't be reached over HTTPS: check the network, or use the source `fixture`")
     progress("passing Alpine's CDN through" if reachable else "Alpine's CDN can't be reached: serving the fixture")
     return upstream if reachable else None

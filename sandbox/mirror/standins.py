@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox.mirror.debian import LOADER, LOADER_PLACE, MULTIARCH, DebianRoot
 from sandbox.mirror.errors import MirrorError
-from sandbox.mirror.package import Directory, Entry, File, Owner, Package, Symlink, with_parents
+from sandbox.mirror.package import Directory, Entry, FileOwner, Package, PackageFile, Symlink, with_parents
 from sandbox.mirror.tinycloud import NOTE, VERSION, core_files, service_files, yx_files
 
 FILES = Path(__file__).with_name("files")
@@ -122,7 +122,7 @@ def _mdev(busybox: str) -> Package:
         "busybox-mdev-openrc",
         busybox,
         "busybox mdev OpenRC service (fixture stand-in, not Alpine's)",
-        files=(File("etc/init.d/mdev", _text("mdev.initd"), 0o755),),
+        files=(PackageFile("etc/init.d/mdev", _text("mdev.initd"), 0o755),),
         depends=("mdev-conf", "openrc"),
         origin="busybox",
     )
@@ -140,7 +140,9 @@ def _apk_static(root: Path, version: str) -> Package:
         "apk-tools-static",
         version,
         "Alpine Package Keeper - static binary (fixture stand-in: a self-unpacking file)",
-        files=(File("sbin/apk.static", _text("apk.static.sh") + gzip.compress(buffer.getvalue(), mtime=0), 0o755),),
+        files=(
+            PackageFile("sbin/apk.static", _text("apk.static.sh") + gzip.compress(buffer.getvalue(), mtime=0), 0o755),
+        ),
         origin="apk-tools",
     )
 
@@ -157,12 +159,12 @@ def _apk_members(root: Path) -> dict[str, Path]:
     return members
 
 
-def _libraries(debian: DebianRoot, programs: tuple[str, ...]) -> tuple[File, ...]:
+def _libraries(debian: DebianRoot, programs: tuple[str, ...]) -> tuple[PackageFile, ...]:
     libraries = debian.libraries(programs)
-    return tuple(File(f"{MULTIARCH}/{name}", data, 0o755) for name, data in libraries.items())
+    return tuple(PackageFile(f"{MULTIARCH}/{name}", data, 0o755) for name, data in libraries.items())
 
 
-def _own_libraries(debian: DebianRoot, program: str) -> tuple[File, ...]:
+def _own_libraries(debian: DebianRoot, program: str) -> tuple[PackageFile, ...]:
     """Those that no other program of this mirror needs."""
     own = set(_libraries(debian, (program,))) - set(_libraries(debian, _OFTEN_THERE))
     return tuple(sorted(own, key=lambda file: file.path))
@@ -174,13 +176,13 @@ def _debian_libraries(debian: DebianRoot) -> Package:
         LIBRARIES,
         "12-r0",
         "glibc's loader and the libraries of the Debian programs in this fixture mirror",
-        files=(File(LOADER_PLACE, debian.read(LOADER), 0o755), *files),
+        files=(PackageFile(LOADER_PLACE, debian.read(LOADER), 0o755), *files),
     )
 
 
 def _syslinux(debian: DebianRoot) -> Package:
     modules = tuple(
-        File(f"usr/share/syslinux/{name}", debian.read(f"usr/lib/syslinux/modules/bios/{name}"))
+        PackageFile(f"usr/share/syslinux/{name}", debian.read(f"usr/lib/syslinux/modules/bios/{name}"))
         for name in _MENU_MODULES
     )
     return _stand_in(
@@ -188,11 +190,11 @@ def _syslinux(debian: DebianRoot) -> Package:
         "6.04_pre1-r99",
         "Boot loader for ext4 disks (fixture stand-in: Debian's extlinux)",
         files=(
-            File("sbin/extlinux", debian.read(_EXTLINUX), 0o755),
-            File("sbin/update-extlinux", _text("update-extlinux.sh"), 0o755),
-            File("etc/update-extlinux.conf", _text("update-extlinux.conf")),
+            PackageFile("sbin/extlinux", debian.read(_EXTLINUX), 0o755),
+            PackageFile("sbin/update-extlinux", _text("update-extlinux.sh"), 0o755),
+            PackageFile("etc/update-extlinux.conf", _text("update-extlinux.conf")),
             Directory("etc/update-extlinux.d"),
-            File("usr/share/syslinux/gptmbr.bin", debian.read("usr/lib/syslinux/mbr/gptmbr.bin")),
+            PackageFile("usr/share/syslinux/gptmbr.bin", debian.read("usr/lib/syslinux/mbr/gptmbr.bin")),
             *modules,
         ),
         depends=(LIBRARIES, "mkinitfs"),
@@ -210,10 +212,10 @@ def _grub(debian: DebianRoot) -> tuple[Package, ...]:
         f"Bootloader with support for Linux, Multiboot and more {note}",
         files=(
             *(_program(debian, path) for path in (*_GRUB_PROGRAMS, *_GRUB_SCRIPTS, *_GRUB_MENU)),
-            File("etc/grub.d/10_linux", _text("grub-linux.sh"), 0o755),
-            File("etc/default/grub", _text("grub.default")),
-            File("usr/sbin/update-grub", _text("update-grub.sh"), 0o755),
-            File("usr/share/grub/grub-mkconfig_lib", debian.read("usr/share/grub/grub-mkconfig_lib")),
+            PackageFile("etc/grub.d/10_linux", _text("grub-linux.sh"), 0o755),
+            PackageFile("etc/default/grub", _text("grub.default")),
+            PackageFile("usr/sbin/update-grub", _text("update-grub.sh"), 0o755),
+            PackageFile("usr/share/grub/grub-mkconfig_lib", debian.read("usr/share/grub/grub-mkconfig_lib")),
         ),
         depends=(LIBRARIES, "mkinitfs"),
         triggers="/boot",
@@ -223,7 +225,9 @@ def _grub(debian: DebianRoot) -> tuple[Package, ...]:
         "grub-efi",
         version,
         f"Bootloader with support for Linux, Multiboot and more (EFI version) {note}",
-        files=tuple(File(path, debian.read(path)) for path in debian.list(_GRUB_EFI, (".mod", ".lst", ".img", ".sh"))),
+        files=tuple(
+            PackageFile(path, debian.read(path)) for path in debian.list(_GRUB_EFI, (".mod", ".lst", ".img", ".sh"))
+        ),
         depends=("grub",),
         origin="grub",
     )
@@ -239,8 +243,8 @@ def _mtools(debian: DebianRoot) -> Package:
         files=(
             _program(debian, _MTOOLS),
             *links,
-            File(f"{_GCONV}/IBM850.so", debian.read(f"{_GCONV}/IBM850.so"), 0o755),
-            File(f"{_GCONV}/gconv-modules", _text("gconv-modules")),
+            PackageFile(f"{_GCONV}/IBM850.so", debian.read(f"{_GCONV}/IBM850.so"), 0o755),
+            PackageFile(f"{_GCONV}/gconv-modules", _text("gconv-modules")),
         ),
         depends=(LIBRARIES,),
     )
@@ -258,16 +262,16 @@ def _openssh(debian: DebianRoot) -> tuple[Package, ...]:
         part(
             "openssh-sftp-server",
             "ssh sftp-server module",
-            (File("usr/lib/ssh/sftp-server", debian.read(_SFTP), 0o755),),
+            (PackageFile("usr/lib/ssh/sftp-server", debian.read(_SFTP), 0o755),),
         ),
         part(
             "openssh-server",
             "OpenSSH server",
             (
                 _program(debian, _SSHD),
-                File("etc/init.d/sshd", _text("sshd.initd"), 0o755),
-                File("etc/conf.d/sshd", _text("sshd.confd")),
-                File("etc/ssh/sshd_config", _text("sshd_config")),
+                PackageFile("etc/init.d/sshd", _text("sshd.initd"), 0o755),
+                PackageFile("etc/conf.d/sshd", _text("sshd.confd")),
+                PackageFile("etc/ssh/sshd_config", _text("sshd_config")),
                 Directory("etc/ssh/sshd_config.d"),
             ),
             "openssh-keygen",
@@ -283,9 +287,9 @@ def _doas(debian: DebianRoot) -> Package:
         "6.8.2-r99",
         "OpenBSD's doas (fixture stand-in: Debian's, which reads no file of /etc/doas.d but wheel.conf)",
         files=(
-            File(_DOAS, debian.read(_DOAS), 0o4755),
-            File(_PAM_PERMIT, debian.read(_PAM_PERMIT), 0o755),
-            File("etc/pam.d/doas", _text("doas.pam")),
+            PackageFile(_DOAS, debian.read(_DOAS), 0o4755),
+            PackageFile(_PAM_PERMIT, debian.read(_PAM_PERMIT), 0o755),
+            PackageFile("etc/pam.d/doas", _text("doas.pam")),
             Directory("etc/doas.d", 0o750),
             Symlink("etc/doas.conf", "doas.d/wheel.conf"),
         ),
@@ -294,7 +298,7 @@ def _doas(debian: DebianRoot) -> Package:
 
 
 def _chrony(debian: DebianRoot) -> Package:
-    owner = Owner(100, 101, "chrony", "chrony")  # by name; apk looks the numbers up in the image
+    owner = FileOwner(100, 101, "chrony", "chrony")  # by name; apk looks the numbers up in the image
     return _stand_in(
         "chrony",
         "4.3-r99",
@@ -302,8 +306,8 @@ def _chrony(debian: DebianRoot) -> Package:
         files=(
             _program(debian, _CHRONYD),
             *_own_libraries(debian, _CHRONYD),
-            File("etc/init.d/chronyd", _text("chronyd.initd"), 0o755),
-            File("etc/chrony/chrony.conf", _text("chrony.conf")),
+            PackageFile("etc/init.d/chronyd", _text("chronyd.initd"), 0o755),
+            PackageFile("etc/chrony/chrony.conf", _text("chrony.conf")),
             Directory("var/lib/chrony", 0o755, owner),
             Directory("var/log/chrony", 0o755, owner),
         ),
@@ -314,7 +318,7 @@ def _chrony(debian: DebianRoot) -> Package:
 
 def _nginx(debian: DebianRoot) -> Package:
     """Debian's program in the layout of Alpine's package: sites in http.d, a user and a group nginx."""
-    owner = Owner(100, 101, "nginx", "nginx")  # by name, as above
+    owner = FileOwner(100, 101, "nginx", "nginx")  # by name, as above
     return _stand_in(
         "nginx",
         "1.22.1-r99",
@@ -322,10 +326,10 @@ def _nginx(debian: DebianRoot) -> Package:
         files=(
             _program(debian, _NGINX),
             *_own_libraries(debian, _NGINX),
-            File("etc/init.d/nginx", _text("nginx.initd"), 0o755),
-            File("etc/nginx/nginx.conf", _text("nginx.conf")),
-            File("etc/nginx/http.d/default.conf", _text("nginx-default.conf")),
-            File("etc/nginx/mime.types", debian.read("etc/nginx/mime.types")),
+            PackageFile("etc/init.d/nginx", _text("nginx.initd"), 0o755),
+            PackageFile("etc/nginx/nginx.conf", _text("nginx.conf")),
+            PackageFile("etc/nginx/http.d/default.conf", _text("nginx-default.conf")),
+            PackageFile("etc/nginx/mime.types", debian.read("etc/nginx/mime.types")),
             Directory("var/lib/nginx", 0o750, owner),
             Directory("var/log/nginx", 0o755, owner),
             Directory("var/www/localhost/htdocs"),
@@ -342,7 +346,7 @@ def _tzdata(debian: DebianRoot) -> Package:
         "2026-r99",
         "Timezone data (fixture stand-in: Debian's)",
         files=tuple(
-            File(f"{_ZONES}/{name}", data) for name, data in zones.items() if not name.startswith(_OTHER_ZONES)
+            PackageFile(f"{_ZONES}/{name}", data) for name, data in zones.items() if not name.startswith(_OTHER_ZONES)
         ),
     )
 
@@ -372,5 +376,5 @@ def _tiny_cloud() -> tuple[Package, ...]:
     )
 
 
-def _program(debian: DebianRoot, path: str) -> File:
-    return File(path, debian.read(path), 0o755)
+def _program(debian: DebianRoot, path: str) -> PackageFile:
+    return PackageFile(path, debian.read(path), 0o755)

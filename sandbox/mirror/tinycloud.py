@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sandbox.mirror.package import File
+from sandbox.mirror.package import PackageFile
 
 FILES = Path(__file__).with_name("files") / "tiny-cloud"
 VERSION = "3.4.2-r99"
@@ -18,7 +18,7 @@ _HANDLERS = ("alpine-config", "cloud-config", "missing", "script", "unknown")
 _PHASES = ("boot", "early", "main", "final")
 
 
-def core_files() -> tuple[File, ...]:
+def core_files() -> tuple[PackageFile, ...]:
     """What the package tiny-cloud holds."""
     handlers = tuple(_file(f"{_LIBRARY}/user-data/{name}", f"{name}.sh") for name in _HANDLERS)
     return (
@@ -31,15 +31,15 @@ def core_files() -> tuple[File, ...]:
     )
 
 
-def service_files() -> tuple[File, ...]:
+def service_files() -> tuple[PackageFile, ...]:
     """What the package tiny-cloud-openrc holds."""
     return tuple(_file(f"etc/init.d/tiny-cloud-{phase}", f"tiny-cloud-{phase}.initd", 0o755) for phase in _PHASES)
 
 
-def yx_files() -> tuple[File, ...]:
+def yx_files() -> tuple[PackageFile, ...]:
     """What the package yx holds."""
     return (_file("usr/bin/yx", "yx.sh", 0o755),)
 
 
-def _file(place: str, name: str, mode: int = 0o644) -> File:
-    return File(place, (FILES / name).read_bytes(), mode)
+def _file(place: str, name: str, mode: int = 0o644) -> PackageFile:
+    return PackageFile(place, (FILES / name).read_bytes(), mode)

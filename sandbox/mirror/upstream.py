@@ -36,7 +36,7 @@ class Served:
 
 
 @dataclass(frozen=True)
-class Answer:
+class CdnAnswer:
     """What a server said: status, headers (lower-case names) and the body to read."""
 
     status: int
@@ -44,23 +44,23 @@ class Answer:
     body: IO[bytes]
 
 
-Fetch = Callable[[str, Mapping[str, str], float], AbstractContextManager[Answer]]
+Fetch = Callable[[str, Mapping[str, str], float], AbstractContextManager[CdnAnswer]]
 
 
 @contextmanager
-def fetch_https(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[Answer]:
+def fetch_https(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[CdnAnswer]:
     """GET over verified TLS; OSError or HTTPException where the server can't be reached or spoken with."""
     request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - CDN and SITE are https
     try:
         response = urllib.request.urlopen(request, timeout=seconds)  # noqa: S310
     except urllib.error.HTTPError as error:
         with error:
-            yield Answer(error.code, {}, error.fp)
+            yield CdnAnswer(error.code, {}, error.fp)
         return
     with response:
         if not response.url.startswith("https://"):
             raise OSError(f"{url} led to {response.url}, which is not encrypted")
-        yield Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, response)
+        yield CdnAnswer(response.status, {k.lower(): v for k, v in response.headers.items()}, response)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _Facts:
     checked: float
 
 
-class Upstream:
+class CachedCdn:
     """Alpine's CDN behind a folder of what was fetched before."""
 
     def __init__(self, folder: Path, fetch: Fetch = fetch_https) -> None:

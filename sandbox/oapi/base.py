@@ -15,8 +15,8 @@ from pydantic import Field, ValidationError
 from pydantic.alias_generators import to_pascal
 from pydantic_core import ErrorDetails
 
-from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.filters import Getter, select, text
 from sandbox.cloud.ids import check_id
 from sandbox.cloud.model import Account, Resource, Vm
@@ -45,11 +45,11 @@ class ReadRequest(FilteredRequest, PagedRequest):
 
 
 Q = TypeVar("Q", bound=Request)
-Handler = Callable[[Cloud, Account, Any], Json]
+Handler = Callable[[LocalCloud, Account, Any], Json]
 
 
 @dataclass(frozen=True)
-class Action:
+class ApiAction:
     """One registered action."""
 
     name: str
@@ -59,18 +59,18 @@ class Action:
     """Whether a call needs a signature."""
 
 
-ACTIONS: dict[str, Action] = {}
+ACTIONS: dict[str, ApiAction] = {}
 
 
 def action(
     name: str, request: type[Q], *, signed: bool = True
-) -> Callable[[Callable[[Cloud, Account, Q], Json]], Handler]:
+) -> Callable[[Callable[[LocalCloud, Account, Q], Json]], Handler]:
     """Register the handler of an action, which has but one."""
 
-    def register(handler: Callable[[Cloud, Account, Q], Json]) -> Handler:
+    def register(handler: Callable[[LocalCloud, Account, Q], Json]) -> Handler:
         if name in ACTIONS:
             raise RuntimeError(f"{name} has two handlers: {ACTIONS[name].handler} and {handler}")
-        ACTIONS[name] = Action(name, request, handler, signed)
+        ACTIONS[name] = ApiAction(name, request, handler, signed)
         return handler
 
     return register
@@ -82,11 +82,11 @@ def needs_signature(name: str) -> bool:
     return known is None or known.signed
 
 
-def handle(cloud: Cloud, caller: Account, name: str, body: bytes) -> Json:
+def handle(cloud: LocalCloud, caller: Account, name: str, body: bytes) -> Json:
     """Do one call; raises CloudError where it is refused."""
     called = ACTIONS.get(name)
     if called is None:
-        raise CloudError(Fail.UNKNOWN_CALL, f"The call '{name}' is not served.")
+        raise RefusedError(Fail.UNKNOWN_CALL, f"The call '{name}' is not served.")
     request = parse(called, body)
     if request.dry_run:
         return {}
@@ -94,7 +94,7 @@ def handle(cloud: Cloud, caller: Account, name: str, body: bytes) -> Json:
         return called.handler(cloud, caller, request)
 
 
-def parse(called: Action, body: bytes) -> Request:
+def parse(called: ApiAction, body: bytes) -> Request:
     """The request of a body (an empty one is an empty request)."""
     try:
         return called.request.model_validate_json(body.strip() or b"{}")
@@ -115,26 +115,26 @@ def mode_of(request: Request, modes: Mapping[str, frozenset[str]]) -> str:
     fitting = [mode for mode, others in modes.items() if given <= {mode, *others}]
     if not fitting:
         names = ", ".join(to_pascal(name) for name in sorted(given))
-        raise CloudError(Fail.BAD_COMBINATION, f"These parameters can't be given at once: {names}.")
+        raise RefusedError(Fail.BAD_COMBINATION, f"These parameters can't be given at once: {names}.")
     for mode in fitting:
         if mode in given:
             return mode
     names = ", ".join(map(to_pascal, modes))
-    raise CloudError(Fail.MISSING_PARAMETER, f"One of these parameters is required: {names}.")
+    raise RefusedError(Fail.MISSING_PARAMETER, f"One of these parameters is required: {names}.")
 
 
-def _refusal(name: str, error: ErrorDetails) -> CloudError:
+def _refusal(name: str, error: ErrorDetails) -> RefusedError:
     where = ".".join(str(each) for each in error["loc"])
     kind = error["type"]
     if kind == "extra_forbidden":
-        return CloudError(Fail.UNKNOWN_PARAMETER, f"'{where}' is not a parameter of {name}.")
+        return RefusedError(Fail.UNKNOWN_PARAMETER, f"'{where}' is not a parameter of {name}.")
     if kind == "missing":
-        return CloudError(Fail.MISSING_PARAMETER, f"The parameter '{where}' is required.")
+        return RefusedError(Fail.MISSING_PARAMETER, f"The parameter '{where}' is required.")
     if kind.startswith("json"):
-        return CloudError(Fail.BAD_SYNTAX, "The body is not a JSON object.")
+        return RefusedError(Fail.BAD_SYNTAX, "The body is not a JSON object.")
     if kind in ("greater_than_equal", "less_than_equal", "literal_error"):
-        return CloudError(Fail.BAD_VALUE, f"The parameter '{where}': {error['msg']}.")
-    return CloudError(Fail.BAD_TYPE, f"The parameter '{where}' has the wrong type: {error['msg']}.")
+        return RefusedError(Fail.BAD_VALUE, f"The parameter '{where}': {error['msg']}.")
+    return RefusedError(Fail.BAD_TYPE, f"The parameter '{where}' has the wrong type: {error['msg']}.")
 
 
 def answer(body: Json) -> bytes:
@@ -142,7 +142,7 @@ def answer(body: Json) -> bytes:
     return json.dumps({**body, "ResponseContext": _context()}).encode()
 
 
-def refusal(error: CloudError, *, code: str | None = None, kind: str | None = None) -> bytes:
+def refusal(error: RefusedError, *, code: str | None = None, kind: str | None = None) -> bytes:
     """The bytes of a refusal, in OUTSCALE's form."""
     known = error.fail.value
     entry = {"Code": code or known.code, "Details": error.details, "Type": kind or known.type}
@@ -179,16 +179,16 @@ def filtered(request: FilteredRequest, things: Iterable[T], getters: Mapping[str
     wanted: dict[str, list[str]] = {}
     for name, value in (request.filters or {}).items():
         if name not in getters:
-            raise CloudError(Fail.UNKNOWN_PARAMETER, f"'Filters.{name}' is not a parameter of this call.")
+            raise RefusedError(Fail.UNKNOWN_PARAMETER, f"'Filters.{name}' is not a parameter of this call.")
         if value is None or value == []:
             continue
         values = [value] if name in _FLAGS else value
         if not isinstance(values, list) or not all(_fits(name, each) for each in values):
-            raise CloudError(Fail.BAD_TYPE, f"The parameter 'Filters.{name}' has the wrong type.")
+            raise RefusedError(Fail.BAD_TYPE, f"The parameter 'Filters.{name}' has the wrong type.")
         if name == "VmIds":  # recorded; what can't be the id of a security group finds nothing
             values = [check_id(Vm, each) for each in values]
         if name == "BootModes" and not set(values) <= set(get_args(BootMode)):
-            raise CloudError(Fail.BAD_VALUE, f"The parameter 'Filters.{name}' is none of {get_args(BootMode)}.")
+            raise RefusedError(Fail.BAD_VALUE, f"The parameter 'Filters.{name}' is none of {get_args(BootMode)}.")
         wanted[name] = [text(each) for each in values]
     return select(things, getters, wanted)
 
@@ -221,7 +221,7 @@ def _offset(token: str | None) -> int:
     except (binascii.Error, UnicodeDecodeError):
         word, number = "", ""
     if word != "offset" or not number.isdecimal():
-        raise CloudError(Fail.BAD_VALUE, "The NextPageToken is not valid.")
+        raise RefusedError(Fail.BAD_VALUE, "The NextPageToken is not valid.")
     return int(number)
 
 

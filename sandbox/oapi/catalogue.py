@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account
 from sandbox.cloud.quotas import QUOTAS
@@ -23,7 +23,7 @@ _PUBLIC_RANGE = "127.0.0.0/8"
 
 
 @action("ReadAccounts", Request)
-def read_accounts(cloud: Cloud, caller: Account, request: Request) -> Json:
+def read_accounts(cloud: LocalCloud, caller: Account, request: Request) -> Json:
     account = {
         "AccountId": caller.id,
         "AdditionalEmails": [],
@@ -46,18 +46,18 @@ def read_accounts(cloud: Cloud, caller: Account, request: Request) -> Json:
 
 
 @action("ReadRegions", Request, signed=False)
-def read_regions(cloud: Cloud, caller: Account, request: Request) -> Json:
+def read_regions(cloud: LocalCloud, caller: Account, request: Request) -> Json:
     return {"Regions": [{"Endpoint": each.endpoint, "RegionName": each.name} for each in REGIONS]}
 
 
 @action("ReadLocations", PagedRequest, signed=False)
-def read_locations(cloud: Cloud, caller: Account, request: PagedRequest) -> Json:
+def read_locations(cloud: LocalCloud, caller: Account, request: PagedRequest) -> Json:
     codes = range(1, 1 + max(len(each.subregions) for each in REGIONS))
     return paged(request, "Locations", [{"Code": f"LOCAL{each}", "Name": "This machine"} for each in codes])
 
 
 @action("ReadSubregions", ReadRequest)
-def read_subregions(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_subregions(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     region = cloud.region(caller)
     views = [
         {"LocationCode": f"LOCAL{number}", "RegionName": region.name, "State": "available", "SubregionName": name}
@@ -72,7 +72,7 @@ def read_subregions(cloud: Cloud, caller: Account, request: ReadRequest) -> Json
 
 
 @action("ReadVmTypes", ReadRequest, signed=False)
-def read_vm_types(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_vm_types(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     views = [_type_view(name, cores, memory) for name, (cores, memory) in _AWS_TYPES.items()]
     views += [
         _type_view(f"tinav{generation}.c{cores}r{memory}p{level}", cores, float(memory))
@@ -100,7 +100,7 @@ def _type_view(name: str, cores: int, memory: float) -> Json:
 
 
 @action("ReadPublicIpRanges", PagedRequest, signed=False)
-def read_public_ip_ranges(cloud: Cloud, caller: Account, request: PagedRequest) -> Json:
+def read_public_ip_ranges(cloud: LocalCloud, caller: Account, request: PagedRequest) -> Json:
     return {"PublicIps": [_PUBLIC_RANGE]}
 
 
@@ -129,7 +129,7 @@ def _read_none(name: str, filters: str) -> None:
     getters: dict[str, Getter[Json]] = {each: lambda one: [] for each in filters.split()}
 
     @action(f"Read{name}", FilteredRequest if name == "LoadBalancers" else ReadRequest)
-    def read(cloud: Cloud, caller: Account, request: FilteredRequest) -> Json:
+    def read(cloud: LocalCloud, caller: Account, request: FilteredRequest) -> Json:
         return {name: filtered(request, [], getters)}
 
 
@@ -138,7 +138,7 @@ for _name, _filters in NONE_OF.items():
 
 
 @action("ReadQuotas", ReadRequest)
-def read_quotas(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_quotas(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     """The quotas that are in force."""
     views = [
         {

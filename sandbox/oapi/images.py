@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sandbox.cloud import exports, images
-from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.filters import Getter, maybe
 from sandbox.cloud.model import Account, Image, ImageExportTask, ImageMapping, Permissions
 from sandbox.cloud.request import CreateImageRequest, Part, Request
@@ -113,13 +113,13 @@ FILTERS: dict[str, Getter[Image]] = {
 
 
 @action("ReadImages", ReadRequest)
-def read_images(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_images(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     seen = [each for each in cloud.store.all(Image) if images.visible(caller, each)]
     return paged(request, "Images", [image_view(each) for each in filtered(request, seen, FILTERS)])
 
 
 @action("CreateImage", CreateImageRequest)
-def create_image(cloud: Cloud, caller: Account, request: CreateImageRequest) -> Json:
+def create_image(cloud: LocalCloud, caller: Account, request: CreateImageRequest) -> Json:
     image = MAKERS[mode_of(request, MODES)](cloud, caller, request)
     given: dict[str, object] = {}
     if request.boot_modes:
@@ -139,14 +139,14 @@ class UpdateImageRequest(Request):
 
 
 @action("UpdateImage", UpdateImageRequest)
-def update_image(cloud: Cloud, caller: Account, request: UpdateImageRequest) -> Json:
+def update_image(cloud: LocalCloud, caller: Account, request: UpdateImageRequest) -> Json:
     change = request.permissions_to_launch or PermissionsPart()
     if (
         request.description is None
         and not request.product_codes
         and change.added() == change.removed() == Permissions()
     ):
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'PermissionsToLaunch' is required.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'PermissionsToLaunch' is required.")
     image = images.update_image(
         cloud,
         caller,
@@ -177,7 +177,7 @@ class CreateImageExportTaskRequest(Request):
     osu_export: ExportPart
 
 
-def task_view(cloud: Cloud, task: ImageExportTask) -> Json:
+def task_view(cloud: LocalCloud, task: ImageExportTask) -> Json:
     """A task as OAPI shows it."""
     export = {
         "DiskImageFormat": task.format,
@@ -197,10 +197,10 @@ def task_view(cloud: Cloud, task: ImageExportTask) -> Json:
 
 
 @action("CreateImageExportTask", CreateImageExportTaskRequest)
-def create_image_export_task(cloud: Cloud, caller: Account, request: CreateImageExportTaskRequest) -> Json:
+def create_image_export_task(cloud: LocalCloud, caller: Account, request: CreateImageExportTaskRequest) -> Json:
     wanted = request.osu_export
     if wanted.osu_api_key is not None:
-        raise CloudError(Fail.BAD_VALUE, "The sandbox exports with the rights of the account itself.")
+        raise RefusedError(Fail.BAD_VALUE, "The sandbox exports with the rights of the account itself.")
     task = exports.create_export(
         cloud,
         caller,
@@ -220,7 +220,7 @@ TASK_FILTERS: dict[str, Getter[ImageExportTask]] = {
 
 
 @action("ReadImageExportTasks", ReadRequest)
-def read_image_export_tasks(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_image_export_tasks(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     own = cloud.owned(caller, ImageExportTask)
     return paged(request, "ImageExportTasks", [task_view(cloud, each) for each in filtered(request, own, TASK_FILTERS)])
 
@@ -230,6 +230,6 @@ class DeleteImageRequest(Request):
 
 
 @action("DeleteImage", DeleteImageRequest)
-def delete_image(cloud: Cloud, caller: Account, request: DeleteImageRequest) -> Json:
+def delete_image(cloud: LocalCloud, caller: Account, request: DeleteImageRequest) -> Json:
     images.deregister_image(cloud, caller, request.image_id)
     return {}

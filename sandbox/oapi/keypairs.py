@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.cloud import keypairs
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account, Keypair
 from sandbox.cloud.request import Request
@@ -30,7 +30,7 @@ FILTERS: dict[str, Getter[Keypair]] = {
 
 
 @action("ReadKeypairs", ReadRequest)
-def read_keypairs(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_keypairs(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     found = filtered(request, cloud.owned(caller, Keypair), FILTERS)
     return paged(request, "Keypairs", [keypair_view(each) for each in found])
 
@@ -41,7 +41,7 @@ class CreateKeypairRequest(Request):
 
 
 @action("CreateKeypair", CreateKeypairRequest)
-def create_keypair(cloud: Cloud, caller: Account, request: CreateKeypairRequest) -> Json:
+def create_keypair(cloud: LocalCloud, caller: Account, request: CreateKeypairRequest) -> Json:
     made = keypairs.create_keypair(cloud, caller, name=request.keypair_name, public_key=request.public_key)
     view = keypair_view(made.keypair)
     return {"Keypair": view if made.private_key is None else {**view, "PrivateKey": made.private_key}}
@@ -53,6 +53,6 @@ class DeleteKeypairRequest(Request):
 
 
 @action("DeleteKeypair", DeleteKeypairRequest)
-def delete_keypair(cloud: Cloud, caller: Account, request: DeleteKeypairRequest) -> Json:
+def delete_keypair(cloud: LocalCloud, caller: Account, request: DeleteKeypairRequest) -> Json:
     keypairs.delete_keypair(cloud, caller, name=request.keypair_name, keypair_id=request.keypair_id)
     return {}

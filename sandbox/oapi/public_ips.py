@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from sandbox.cloud import public_ips
-from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.filters import Getter, maybe
 from sandbox.cloud.model import Account, PublicIp, Vm
 from sandbox.cloud.request import Request
 from sandbox.oapi.base import Json, ReadRequest, action, filtered, paged, tag_getters, tag_views, without_none
 
 
-def address_view(cloud: Cloud, address: PublicIp) -> Json:
+def address_view(cloud: LocalCloud, address: PublicIp) -> Json:
     vm = cloud.store.get(Vm, address.vm_id) if address.vm_id else None
     return without_none(
         {
@@ -25,7 +25,7 @@ def address_view(cloud: Cloud, address: PublicIp) -> Json:
     )
 
 
-def _filters(cloud: Cloud) -> dict[str, Getter[PublicIp]]:
+def _filters(cloud: LocalCloud) -> dict[str, Getter[PublicIp]]:
     return {
         "LinkPublicIpIds": lambda one: maybe(one.link_id),
         "Placements": lambda one: ["standard"],
@@ -37,13 +37,13 @@ def _filters(cloud: Cloud) -> dict[str, Getter[PublicIp]]:
 
 
 @action("ReadPublicIps", ReadRequest)
-def read_addresses(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_addresses(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     found = filtered(request, cloud.owned(caller, PublicIp), _filters(cloud))
     return paged(request, "PublicIps", [address_view(cloud, each) for each in found])
 
 
 @action("CreatePublicIp", Request)
-def create_address(cloud: Cloud, caller: Account, request: Request) -> Json:
+def create_address(cloud: LocalCloud, caller: Account, request: Request) -> Json:
     return {"PublicIp": address_view(cloud, public_ips.allocate(cloud, caller))}
 
 
@@ -53,7 +53,7 @@ class DeletePublicIpRequest(Request):
 
 
 @action("DeletePublicIp", DeletePublicIpRequest)
-def delete_address(cloud: Cloud, caller: Account, request: DeletePublicIpRequest) -> Json:
+def delete_address(cloud: LocalCloud, caller: Account, request: DeletePublicIpRequest) -> Json:
     address = public_ips.find(cloud, caller, address_id=request.public_ip_id, ip=request.public_ip)
     public_ips.release(cloud, address)
     return {}
@@ -69,9 +69,9 @@ class LinkPublicIpRequest(Request):
 
 
 @action("LinkPublicIp", LinkPublicIpRequest)
-def link_address(cloud: Cloud, caller: Account, request: LinkPublicIpRequest) -> Json:
+def link_address(cloud: LocalCloud, caller: Account, request: LinkPublicIpRequest) -> Json:
     if not request.vm_id:
-        raise CloudError(Fail.MISSING_PARAMETER, "The parameter 'VmId' is required.")
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'VmId' is required.")
     cloud.own(caller, Vm, request.vm_id, Fail.NO_VM)
     address = public_ips.find(cloud, caller, address_id=request.public_ip_id, ip=request.public_ip)
     linked = public_ips.link(cloud, caller, address, request.vm_id, allow_relink=bool(request.allow_relink))
@@ -84,6 +84,6 @@ class UnlinkPublicIpRequest(Request):
 
 
 @action("UnlinkPublicIp", UnlinkPublicIpRequest)
-def unlink_address(cloud: Cloud, caller: Account, request: UnlinkPublicIpRequest) -> Json:
+def unlink_address(cloud: LocalCloud, caller: Account, request: UnlinkPublicIpRequest) -> Json:
     public_ips.unlink(cloud, caller, link_id=request.link_public_ip_id, ip=request.public_ip)
     return {}

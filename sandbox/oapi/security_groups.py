@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sandbox.cloud import security_groups
-from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account, Rule, SecurityGroup
 from sandbox.cloud.request import MemberPart, Request, RulePart
@@ -55,7 +55,7 @@ FILTERS: dict[str, Getter[SecurityGroup]] = {
 
 
 @action("ReadSecurityGroups", ReadRequest)
-def read_groups(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_groups(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     found = filtered(request, cloud.owned(caller, SecurityGroup), FILTERS)
     return paged(request, "SecurityGroups", [group_view(each) for each in found])
 
@@ -67,9 +67,9 @@ class CreateSecurityGroupRequest(Request):
 
 
 @action("CreateSecurityGroup", CreateSecurityGroupRequest)
-def create_group(cloud: Cloud, caller: Account, request: CreateSecurityGroupRequest) -> Json:
+def create_group(cloud: LocalCloud, caller: Account, request: CreateSecurityGroupRequest) -> Json:
     if request.net_id:
-        raise CloudError(Fail.NO_NET, f"The Net '{request.net_id}' does not exist.")
+        raise RefusedError(Fail.NO_NET, f"The Net '{request.net_id}' does not exist.")
     group = security_groups.create_group(
         cloud, caller, name=request.security_group_name, description=request.description
     )
@@ -82,7 +82,7 @@ class DeleteSecurityGroupRequest(Request):
 
 
 @action("DeleteSecurityGroup", DeleteSecurityGroupRequest)
-def delete_group(cloud: Cloud, caller: Account, request: DeleteSecurityGroupRequest) -> Json:
+def delete_group(cloud: LocalCloud, caller: Account, request: DeleteSecurityGroupRequest) -> Json:
     group = security_groups.find_group(
         cloud, caller, group_id=request.security_group_id, name=request.security_group_name
     )
@@ -126,7 +126,7 @@ class DeleteRuleRequest(RuleChangeRequest):
 
 
 @action("CreateSecurityGroupRule", CreateRuleRequest)
-def create_rule(cloud: Cloud, caller: Account, request: CreateRuleRequest) -> Json:
+def create_rule(cloud: LocalCloud, caller: Account, request: CreateRuleRequest) -> Json:
     group = security_groups.find_group(cloud, caller, group_id=request.security_group_id)
     linked = MemberPart(
         AccountId=request.security_group_account_id_to_link, SecurityGroupName=request.security_group_name_to_link
@@ -136,7 +136,7 @@ def create_rule(cloud: Cloud, caller: Account, request: CreateRuleRequest) -> Js
 
 
 @action("DeleteSecurityGroupRule", DeleteRuleRequest)
-def delete_rule(cloud: Cloud, caller: Account, request: DeleteRuleRequest) -> Json:
+def delete_rule(cloud: LocalCloud, caller: Account, request: DeleteRuleRequest) -> Json:
     group = security_groups.find_group(cloud, caller, group_id=request.security_group_id)
     linked = MemberPart(
         AccountId=request.security_group_account_id_to_unlink, SecurityGroupName=request.security_group_name_to_unlink

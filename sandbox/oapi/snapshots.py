@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from sandbox.cloud import snapshots
-from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.filters import Getter, maybe
 from sandbox.cloud.model import Account, Snapshot
 from sandbox.cloud.request import Request
@@ -66,7 +66,7 @@ FILTERS: dict[str, Getter[Snapshot]] = {
 
 
 @action("ReadSnapshots", ReadRequest)
-def read_snapshots(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_snapshots(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     filters = dict(request.filters or {})
     earliest, latest = _date(filters.pop("FromCreationDate", None)), _date(filters.pop("ToCreationDate", None))
     seen = [
@@ -84,11 +84,11 @@ def _date(value: object) -> dt.datetime | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise CloudError(Fail.BAD_TYPE, "A date has the wrong type.")
+        raise RefusedError(Fail.BAD_TYPE, "A date has the wrong type.")
     try:
         parsed = dt.datetime.fromisoformat(value)
     except ValueError:
-        raise CloudError(Fail.BAD_VALUE, f"'{value}' is not a date in ISO 8601.") from None
+        raise RefusedError(Fail.BAD_VALUE, f"'{value}' is not a date in ISO 8601.") from None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.UTC)
 
 
@@ -111,18 +111,18 @@ class CreateSnapshotRequest(Request):
 
 
 @action("CreateSnapshot", CreateSnapshotRequest)
-def create_snapshot(cloud: Cloud, caller: Account, request: CreateSnapshotRequest) -> Json:
+def create_snapshot(cloud: LocalCloud, caller: Account, request: CreateSnapshotRequest) -> Json:
     if made := cloud.made_before(caller, Snapshot, request.client_token):
         return {"Snapshot": snapshot_view(made[0])}
     mode = mode_of(request, MODES)
     if mode == "source_snapshot_id":
         if request.source_region_name != caller.region:
-            raise CloudError(Fail.OTHER_REGION, f"A snapshot is copied within its Region only: {caller.region}.")
+            raise RefusedError(Fail.OTHER_REGION, f"A snapshot is copied within its Region only: {caller.region}.")
         snapshot = snapshots.copy_snapshot(
             cloud, caller, source_id=request.source_snapshot_id or "", description=request.description
         )
     elif mode == "file_location":
-        raise CloudError(Fail.BAD_LOCATION, "The sandbox imports no snapshot from a file.")
+        raise RefusedError(Fail.BAD_LOCATION, "The sandbox imports no snapshot from a file.")
     else:
         snapshot = snapshots.create_snapshot(
             cloud, caller, volume_id=request.volume_id or "", description=request.description or ""
@@ -137,7 +137,7 @@ class UpdateSnapshotRequest(Request):
 
 
 @action("UpdateSnapshot", UpdateSnapshotRequest)
-def update_snapshot(cloud: Cloud, caller: Account, request: UpdateSnapshotRequest) -> Json:
+def update_snapshot(cloud: LocalCloud, caller: Account, request: UpdateSnapshotRequest) -> Json:
     change = request.permissions_to_create_volume
     snapshot = snapshots.update_permissions(
         cloud, caller, request.snapshot_id, add=change.added(), remove=change.removed()
@@ -150,6 +150,6 @@ class DeleteSnapshotRequest(Request):
 
 
 @action("DeleteSnapshot", DeleteSnapshotRequest)
-def delete_snapshot(cloud: Cloud, caller: Account, request: DeleteSnapshotRequest) -> Json:
+def delete_snapshot(cloud: LocalCloud, caller: Account, request: DeleteSnapshotRequest) -> Json:
     snapshots.delete_snapshot(cloud, caller, request.snapshot_id)
     return {}

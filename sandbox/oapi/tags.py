@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.cloud import tags
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account
 from sandbox.cloud.request import Part, Request
@@ -33,13 +33,13 @@ class TagsRequest(Request):
 
 
 @action("CreateTags", TagsRequest)
-def create_tags(cloud: Cloud, caller: Account, request: TagsRequest) -> Json:
+def create_tags(cloud: LocalCloud, caller: Account, request: TagsRequest) -> Json:
     tags.set_tags(cloud, caller, request.resource_ids, {each.key: each.value for each in request.tags})
     return {}
 
 
 @action("DeleteTags", TagsRequest)
-def delete_tags(cloud: Cloud, caller: Account, request: TagsRequest) -> Json:
+def delete_tags(cloud: LocalCloud, caller: Account, request: TagsRequest) -> Json:
     tags.remove_tags(cloud, caller, request.resource_ids, {each.key: each.value for each in request.tags})
     return {}
 
@@ -53,7 +53,7 @@ FILTERS: dict[str, Getter[Json]] = {
 
 
 @action("ReadTags", ReadRequest)
-def read_tags(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_tags(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     views = [
         {"Key": key, "ResourceId": each.id, "ResourceType": RESOURCE_TYPES[each.kind], "Value": value}
         for each in tags.tagged_resources(cloud, caller)

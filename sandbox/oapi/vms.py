@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from sandbox.cloud import vmdisks, vms
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.errors import Fail
 from sandbox.cloud.filters import Getter, maybe, text
 from sandbox.cloud.keypairs import find_keypair
@@ -29,7 +29,7 @@ from sandbox.oapi.base import (
 ENDED = ("shutting-down", "terminated")
 
 
-def vm_view(cloud: Cloud, vm: Vm) -> Json:
+def vm_view(cloud: LocalCloud, vm: Vm) -> Json:
     """A VM outside of a Net as OAPI shows it (recorded field by field); one that ended has no addresses or disks."""
     view = {
         "ActionsOnNextBoot": {} if vm.state == "terminated" else {"SecureBoot": "none"},
@@ -70,7 +70,7 @@ def vm_view(cloud: Cloud, vm: Vm) -> Json:
     return without_none(view)
 
 
-def _while_alive(cloud: Cloud, vm: Vm) -> Json:
+def _while_alive(cloud: LocalCloud, vm: Vm) -> Json:
     public_ip = public_ip_of(cloud, vm)
     groups = [cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids]
     return {
@@ -86,7 +86,7 @@ def _while_alive(cloud: Cloud, vm: Vm) -> Json:
     }
 
 
-def ordered_volumes(cloud: Cloud, vm: Vm) -> list[Volume]:
+def ordered_volumes(cloud: LocalCloud, vm: Vm) -> list[Volume]:
     """A VM's volumes, the root first."""
     found = vmdisks.volumes_of(cloud, vm.id)
     return sorted(found, key=lambda each: each.link is None or each.link.device_name != vm.root_device)
@@ -104,7 +104,7 @@ def _device_view(volume: Volume) -> Json:
     return {"Bsu": bsu, "DeviceName": volume.link.device_name}
 
 
-def _filters(cloud: Cloud) -> dict[str, Getter[Vm]]:
+def _filters(cloud: LocalCloud) -> dict[str, Getter[Vm]]:
     def links(vm: Vm) -> list[Volume]:
         return vmdisks.volumes_of(cloud, vm.id)
 
@@ -143,7 +143,7 @@ def _filters(cloud: Cloud) -> dict[str, Getter[Vm]]:
 
 
 @action("ReadVms", ReadRequest)
-def read_vms(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_vms(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     found = filtered(request, cloud.owned(caller, Vm), _filters(cloud))
     return paged(request, "Vms", [vm_view(cloud, each) for each in found])
 
@@ -153,7 +153,7 @@ class ReadVmsStateRequest(ReadRequest):
 
 
 @action("ReadVmsState", ReadVmsStateRequest)
-def read_vms_state(cloud: Cloud, caller: Account, request: ReadVmsStateRequest) -> Json:
+def read_vms_state(cloud: LocalCloud, caller: Account, request: ReadVmsStateRequest) -> Json:
     """Only running VMs, unless all are asked for (recorded: a stopped one is not listed)."""
     getters: dict[str, Getter[Vm]] = {
         "SubregionNames": lambda one: [one.subregion],
@@ -175,7 +175,7 @@ def read_vms_state(cloud: Cloud, caller: Account, request: ReadVmsStateRequest) 
 
 
 @action("CreateVms", CreateVmsRequest)
-def create_vms(cloud: Cloud, caller: Account, request: CreateVmsRequest) -> Json:
+def create_vms(cloud: LocalCloud, caller: Account, request: CreateVmsRequest) -> Json:
     return {"Vms": [vm_view(cloud, each) for each in vms.launch(cloud, caller, request)]}
 
 
@@ -192,23 +192,23 @@ def _changes(changes: list[vms.StateChange]) -> Json:
 
 
 @action("StartVms", VmsRequest)
-def start_vms(cloud: Cloud, caller: Account, request: VmsRequest) -> Json:
+def start_vms(cloud: LocalCloud, caller: Account, request: VmsRequest) -> Json:
     return _changes(vms.start(cloud, caller, request.vm_ids))
 
 
 @action("StopVms", StopVmsRequest)
-def stop_vms(cloud: Cloud, caller: Account, request: StopVmsRequest) -> Json:
+def stop_vms(cloud: LocalCloud, caller: Account, request: StopVmsRequest) -> Json:
     return _changes(vms.stop(cloud, caller, request.vm_ids, force=bool(request.force_stop)))
 
 
 @action("RebootVms", VmsRequest)
-def reboot_vms(cloud: Cloud, caller: Account, request: VmsRequest) -> Json:
+def reboot_vms(cloud: LocalCloud, caller: Account, request: VmsRequest) -> Json:
     vms.reboot(cloud, caller, request.vm_ids)
     return {}
 
 
 @action("DeleteVms", VmsRequest)
-def delete_vms(cloud: Cloud, caller: Account, request: VmsRequest) -> Json:
+def delete_vms(cloud: LocalCloud, caller: Account, request: VmsRequest) -> Json:
     return _changes(vms.delete(cloud, caller, request.vm_ids))
 
 
@@ -225,7 +225,7 @@ class UpdateVmRequest(Request):
 
 
 @action("UpdateVm", UpdateVmRequest)
-def update_vm(cloud: Cloud, caller: Account, request: UpdateVmRequest) -> Json:
+def update_vm(cloud: LocalCloud, caller: Account, request: UpdateVmRequest) -> Json:
     cloud.own(caller, Vm, request.vm_id, Fail.NO_VM)
     stopped: dict[str, object] = {}
     if request.vm_type:
@@ -260,12 +260,12 @@ class ReadConsoleOutputRequest(Request):
 
 
 @action("ReadConsoleOutput", ReadConsoleOutputRequest)
-def read_console_output(cloud: Cloud, caller: Account, request: ReadConsoleOutputRequest) -> Json:
+def read_console_output(cloud: LocalCloud, caller: Account, request: ReadConsoleOutputRequest) -> Json:
     vm = cloud.own(caller, Vm, request.vm_id, Fail.NO_VM)
     return {"ConsoleOutput": base64.b64encode(console_of(cloud, vm)).decode(), "VmId": vm.id}
 
 
-def console_of(cloud: Cloud, vm: Vm) -> bytes:
+def console_of(cloud: LocalCloud, vm: Vm) -> bytes:
     """The last 64 KiB of a VM's console; nothing where it has none yet."""
     try:
         return cloud.machines.console(vm.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.cloud import volumes
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.filters import Getter, maybe, text
 from sandbox.cloud.model import Account, Volume, VolumeLink
 from sandbox.cloud.request import Request
@@ -58,7 +58,7 @@ FILTERS: dict[str, Getter[Volume]] = {
 
 
 @action("ReadVolumes", ReadRequest)
-def read_volumes(cloud: Cloud, caller: Account, request: ReadRequest) -> Json:
+def read_volumes(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
     found = filtered(request, cloud.owned(caller, Volume), FILTERS)
     return paged(request, "Volumes", [volume_view(each) for each in found])
 
@@ -73,7 +73,7 @@ class CreateVolumeRequest(Request):
 
 
 @action("CreateVolume", CreateVolumeRequest)
-def create_volume(cloud: Cloud, caller: Account, request: CreateVolumeRequest) -> Json:
+def create_volume(cloud: LocalCloud, caller: Account, request: CreateVolumeRequest) -> Json:
     if made := cloud.made_before(caller, Volume, request.client_token):
         return {"Volume": volume_view(made[0])}
     volume = volumes.create_volume(
@@ -94,7 +94,7 @@ class VolumeRequest(Request):
 
 
 @action("DeleteVolume", VolumeRequest)
-def delete_volume(cloud: Cloud, caller: Account, request: VolumeRequest) -> Json:
+def delete_volume(cloud: LocalCloud, caller: Account, request: VolumeRequest) -> Json:
     volumes.delete_volume(cloud, caller, request.volume_id)
     return {}
 
@@ -106,7 +106,7 @@ class LinkVolumeRequest(Request):
 
 
 @action("LinkVolume", LinkVolumeRequest)
-def link_volume(cloud: Cloud, caller: Account, request: LinkVolumeRequest) -> Json:
+def link_volume(cloud: LocalCloud, caller: Account, request: LinkVolumeRequest) -> Json:
     volumes.link_volume(
         cloud, caller, volume_id=request.volume_id, vm_id=request.vm_id, device_name=request.device_name
     )
@@ -119,6 +119,6 @@ class UnlinkVolumeRequest(Request):
 
 
 @action("UnlinkVolume", UnlinkVolumeRequest)
-def unlink_volume(cloud: Cloud, caller: Account, request: UnlinkVolumeRequest) -> Json:
+def unlink_volume(cloud: LocalCloud, caller: Account, request: UnlinkVolumeRequest) -> Json:
     volumes.unlink_volume(cloud, caller, request.volume_id)
     return {}

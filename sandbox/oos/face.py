@@ -12,9 +12,9 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox.auth import LONGEST_URL, HttpRequest, Key, Verifier
-from sandbox.cloud.context import Cloud
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.auth import LONGEST_URL, AccessKey, HttpRequest, Verifier
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.faults import Fault, Whose
 from sandbox.cloud.model import Account
 from sandbox.control import Control
@@ -42,7 +42,7 @@ class Oos:
     """Answers every request of the object store's port."""
 
     def __init__(
-        self, cloud: Cloud, objects: Objects, verifier: Verifier, accounts: Mapping[str, Account], control: Control
+        self, cloud: LocalCloud, objects: Objects, verifier: Verifier, accounts: Mapping[str, Account], control: Control
     ) -> None:
         self._cloud, self._objects, self._verifier = cloud, objects, verifier
         self._accounts, self._control = accounts, control
@@ -59,7 +59,7 @@ class Oos:
             presigned = "X-Amz-Signature" in parse_qs(request.query)
             key = self._verifier.verify_presigned(request) if presigned else self._verifier.verify(request)
             answer = self._run(action, request, key, patience)
-        except CloudError as error:
+        except RefusedError as error:
             status, code = _CODES.get(error.fail, (500, "InternalError"))
             answer = _refusal(status, code, error.details)
         except Exception:
@@ -69,7 +69,7 @@ class Oos:
         self._control.calls.add("oos", action, profile, answer.status, started, {"path": request.path})
         return answer
 
-    def _run(self, action: str, request: HttpRequest, key: Key, patience: float) -> HttpAnswer:
+    def _run(self, action: str, request: HttpRequest, key: AccessKey, patience: float) -> HttpAnswer:
         caller = self._accounts[key.profile]
         self._control.users.require(key.profile, "oos", action)
         whose = Whose(caller.profile, caller.region)
@@ -103,12 +103,12 @@ class Oos:
         """The object that the cloud itself reads by a pre-signed URL of this store; raises CloudError."""
         parts = urlsplit(url)
         if f"{parts.scheme}://{parts.netloc}" != self._cloud.addresses.oos_endpoint:
-            raise CloudError(Fail.BAD_LOCATION, "The sandbox reads from its own object store only.")
+            raise RefusedError(Fail.BAD_LOCATION, "The sandbox reads from its own object store only.")
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         # it doesn't wait for a store that hangs, since all of the cloud would wait for it meanwhile
         answer = self._answer(HttpRequest("GET", target, {"host": parts.netloc}, b""), 0)
         if answer.status != 200:
-            raise CloudError(Fail.NO_OBJECT, f"The object at {parts.path} can't be read (HTTP {answer.status}).")
+            raise RefusedError(Fail.NO_OBJECT, f"The object at {parts.path} can't be read (HTTP {answer.status}).")
         return answer.body
 
 

@@ -14,7 +14,7 @@ _PASSED_ON = ("content-type", "content-md5", "range", "if-match", "if-none-match
 
 
 @dataclass(frozen=True)
-class Answer:
+class S3Answer:
     """One answer of S3's API; header names are lower case."""
 
     status: int
@@ -43,7 +43,7 @@ class Objects:
         query: str = "",
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
-    ) -> Answer:
+    ) -> S3Answer:
         """One request of this account, whose right to it was checked."""
         from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -63,7 +63,7 @@ class Objects:
             )
             found, status, given = run_wsgi_app(self._app, builder.get_environ(), buffered=True)
             answer = b"".join(found)
-        return Answer(int(status.partition(" ")[0]), {name.lower(): value for name, value in given.items()}, answer)
+        return S3Answer(int(status.partition(" ")[0]), {name.lower(): value for name, value in given.items()}, answer)
 
     def owns(self, account_id: str, bucket: str) -> bool:
         """Whether the account has a bucket of this name."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.config import default_cache
-from sandbox.mirror import Fault, MirrorServer, MirrorSettings, Source, serve
+from sandbox.mirror import MirrorFault, MirrorServer, MirrorSettings, MirrorSource, serve
 from tests.e2e.held import HeldProject, held_project
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ INSTALLED = ["alpine-base=3.23.6-r0", "libcrypto3=3.5.8-r0"]
 
 @pytest.fixture(scope="module")
 def mirror() -> Iterator[MirrorServer]:
-    running = serve(("127.0.0.1", 0), default_cache(), MirrorSettings(Source.FIXTURE))
+    running = serve(("127.0.0.1", 0), default_cache(), MirrorSettings(MirrorSource.FIXTURE))
     yield running
     running.close()
 
@@ -64,7 +64,7 @@ def test_a_fixed_package_makes_the_next_revision_and_is_named(held: HeldProject,
 
 
 def test_without_the_mirror_nothing_is_built(held: HeldProject, mirror: MirrorServer) -> None:
-    mirror.set_fault(Fault.DOWN)
+    mirror.set_fault(MirrorFault.DOWN)
     try:
         told = json.loads(held.omi("plan", "-s", "e2e", "--json"))
     finally:

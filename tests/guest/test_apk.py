@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from sandbox.mirror import apk
-from sandbox.mirror.package import File, Package, with_parents
+from sandbox.mirror.package import Package, PackageFile, with_parents
 from sandbox.mirror.signing import SigningKey, new_key
 from tests.guest.shell import run_functions
 
@@ -29,7 +29,9 @@ PACKAGE = Package(
     origin="apk-tools",
     maintainer="",
     build_date=0,
-    entries=with_parents((File("sbin/apk.static", PROGRAM, 0o755), File("sbin/filler", bytes(range(256)) * 400))),
+    entries=with_parents(
+        (PackageFile("sbin/apk.static", PROGRAM, 0o755), PackageFile("sbin/filler", bytes(range(256)) * 400))
+    ),
 )
 MUSL = replace(PACKAGE, name="musl", version="1.2.5-r23")
 
@@ -113,7 +115,7 @@ def older_package(mirror: Mirror) -> None:
 
 
 def other_files(mirror: Mirror) -> None:
-    evil = replace(PACKAGE, entries=with_parents((File("sbin/apk.static", b"#!/bin/sh\necho evil\n", 0o755),)))
+    evil = replace(PACKAGE, entries=with_parents((PackageFile("sbin/apk.static", b"#!/bin/sh\necho evil\n", 0o755),)))
     content, others = mirror.package.read_bytes(), apk.write_package(evil, mirror.key)
     signature, rest = apk.split_member(content)
     control, _ = apk.split_member(rest)

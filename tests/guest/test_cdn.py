@@ -19,7 +19,7 @@ from omi.build.origin import Origin
 from omi.profile.load import load_profile
 from omi.state.image import BuildVm
 from sandbox.config import default_cache
-from sandbox.mirror.upstream import CDN, Upstream
+from sandbox.mirror.upstream import CDN, CachedCdn
 from tests.guest.boots import IMAGE, WAIT, machines_with_image, start
 from tests.guest.test_upgrade import STATE, finish_upgrade
 from tests.omi.specs import make_spec
@@ -34,15 +34,15 @@ RAN = "for i in $(seq 110); do [ ! -e /var/lib/ran ] || exec cat /var/lib/ran; s
 
 
 @pytest.fixture(scope="module")
-def cdn() -> Upstream:
+def cdn() -> CachedCdn:
     """Alpine's CDN."""
-    upstream = Upstream(default_cache() / "mirror/cdn")
+    upstream = CachedCdn(default_cache() / "mirror/cdn")
     if not upstream.reachable(3):
         pytest.skip("Alpine's CDN can't be reached from here: not seen with the real packages")
     return upstream
 
 
-def newest_release(cdn: Upstream, version: str) -> str:
+def newest_release(cdn: CachedCdn, version: str) -> str:
     """The newest release of a branch, by the CDN's list."""
     served = cdn.get(f"/alpine/v{version}/releases/x86_64/latest-releases.yaml")
     assert served is not None
@@ -50,7 +50,7 @@ def newest_release(cdn: Upstream, version: str) -> str:
 
 
 @contextmanager
-def booted(cdn: Upstream, folder: Path, version: str, bootstrap: str) -> Iterator[Guest]:
+def booted(cdn: CachedCdn, folder: Path, version: str, bootstrap: str) -> Iterator[Guest]:
     """An instance of what the base profile makes of a branch."""
     profiles = folder / "profiles"
     shutil.copytree(PROFILES, profiles)
@@ -73,7 +73,7 @@ def booted(cdn: Upstream, folder: Path, version: str, bootstrap: str) -> Iterato
 
 
 @pytest.mark.parametrize("bootstrap", ["tiny-cloud", "cloud-init"])
-def test_an_instance_gets_key_name_user_data_and_size(cdn: Upstream, tmp_path: Path, bootstrap: str) -> None:
+def test_an_instance_gets_key_name_user_data_and_size(cdn: CachedCdn, tmp_path: Path, bootstrap: str) -> None:
     with booted(cdn, tmp_path, "3.23", bootstrap) as guest:
         assert guest.run(RAN) == "ran\n"
         assert guest.run("hostname; doas -n id -un").split() == [NAME, "root"]
@@ -85,7 +85,7 @@ def test_an_instance_gets_key_name_user_data_and_size(cdn: Upstream, tmp_path: P
         assert guest.run(RAN) == "ran\n"
 
 
-def test_an_image_is_upgraded_to_the_next_branch(cdn: Upstream, tmp_path: Path) -> None:
+def test_an_image_is_upgraded_to_the_next_branch(cdn: CachedCdn, tmp_path: Path) -> None:
     with booted(cdn, tmp_path, "3.22", "tiny-cloud") as guest:
         guest.run(WAIT)
         before = guest.run(STATE)

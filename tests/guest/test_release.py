@@ -12,14 +12,14 @@ import pytest
 
 from omi.state.release_file import read_indexes, read_release
 from sandbox.mirror import apk
-from sandbox.mirror.package import File, Package, with_parents
+from sandbox.mirror.package import Package, PackageFile, with_parents
 from sandbox.mirror.signing import SigningKey, new_key
 from tests.guest.shell import GUEST, run_functions, write_program
 from tests.guest.test_steps import SETTINGS
 
 MUSL = Package(
     name="musl", version="1.2.5-r23", description="libc", url="", license="", origin="musl", maintainer="",
-    build_date=1_790_000_000, entries=with_parents((File("lib/libc.so", b"libc", 0o755),)),
+    build_date=1_790_000_000, entries=with_parents((PackageFile("lib/libc.so", b"libc", 0o755),)),
 )  # fmt: skip
 
 

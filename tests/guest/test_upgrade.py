@@ -15,7 +15,7 @@ import pytest
 
 from sandbox.config import default_cache
 from sandbox.machines.qemu import QemuMachines
-from sandbox.mirror import Branch, Catalogue, MirrorSettings, PointRelease, Source, ensure, serve
+from sandbox.mirror import Catalogue, CatalogueBranch, MirrorSettings, MirrorSource, PointRelease, ensure, serve
 from sandbox.mirror.cache import signing_key, silent
 from sandbox.mirror.make import make_pool, make_tree
 from tests.guest.boots import IMAGE, WAIT, machines_with_image, start
@@ -41,7 +41,9 @@ def older_mirror(folder: Path) -> Path:
     cache, key = default_cache(), signing_key(default_cache())
     pool = make_pool(folder / "pool", cache / "mirror/downloads", folder / "scratch", key, silent, OLDER)
     day = date(2026, 4, 15)
-    branch = Branch("v3.23", released=day, end_of_life=date(2027, 11, 1), releases=(PointRelease("3.23.4", day),))
+    branch = CatalogueBranch(
+        "v3.23", released=day, end_of_life=date(2027, 11, 1), releases=(PointRelease("3.23.4", day),)
+    )
     make_tree(folder / "mirror", Catalogue((branch,), "v3.23"), pool)
     return folder / "mirror"
 
@@ -60,7 +62,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def machines(older: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QemuMachines]:
     """Machines that have an image of the older release for both firmwares, with the newer one in its repositories."""
-    newer = serve(("127.0.0.1", 0), default_cache(), MirrorSettings(Source.FIXTURE))
+    newer = serve(("127.0.0.1", 0), default_cache(), MirrorSettings(MirrorSource.FIXTURE))
     try:
         values = {
             **older_release(),

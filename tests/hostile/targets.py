@@ -24,12 +24,12 @@ from omi.build.packer.progress import PackerOutput
 from omi.config.settings import Settings
 from omi.config.stack import StackFile
 from omi.outscale.account import read_account
-from omi.outscale.cloud import Cloud, _Answer
+from omi.outscale.cloud import Cloud, _ApiAnswer
 from omi.outscale.credentials import Credentials, read_profile
 from omi.outscale.entry import find_groups, open_group
 from omi.outscale.images import find_own, read_omi, read_snapshots, register_from, snapshots_of
 from omi.outscale.publishing import close_snapshots, share
-from omi.outscale.shapes import Omi, Volume, listed
+from omi.outscale.shapes import CloudVolume, Omi, listed
 from omi.outscale.sweep import Builds, Search, clean_up
 from omi.outscale.vms import Launch, console_tail, launch_vm, read_vm
 from omi.profile.load import load_profile
@@ -46,7 +46,7 @@ from omi.state.ledger import StoredCommand, ledger_of_export, read_ledger
 from omi.state.release_file import read_indexes, read_release
 from omi.support.dependency import read_dependency
 from omi.support.errors import OmiError
-from omi.upstream.http import Store
+from omi.upstream.http import AnswerStore
 from omi.upstream.index import read_index
 from omi.upstream.offer import Offer
 from omi.upstream.read import read_latest, read_releases
@@ -153,7 +153,7 @@ def _index_records(data: bytes) -> object:
     return [Offer([(None, index)], asked).newest(name) for name in ("nginx", "openssl", "vlan")]
 
 
-def _cloud(answers: Callable[[str], _Answer]) -> Cloud:
+def _cloud(answers: Callable[[str], _ApiAnswer]) -> Cloud:
     cloud = Cloud(ACCESS, KEYS)
     cloud._post = lambda action, _: answers(action)  # type: ignore[method-assign, assignment]
     return cloud
@@ -169,7 +169,7 @@ _CALLS: tuple[Callable[[Cloud], object], ...] = (
     lambda cloud: share(cloud, "ami-12345678", make_spec().access),
     lambda cloud: close_snapshots(cloud, ["snap-12345678"]),
     lambda cloud: read_vm(cloud, "i-12345678"),
-    lambda cloud: listed(cloud, Volume, VolumeIds=("vol-12345678",)),
+    lambda cloud: listed(cloud, CloudVolume, VolumeIds=("vol-12345678",)),
     lambda cloud: console_tail(cloud, "i-12345678", 5),
     lambda cloud: find_groups(cloud, "alpine-omi-b-0123456789abcdef"),
     lambda cloud: open_group(cloud, "alpine-omi-b-0123456789abcdef", 22, "127.0.0.1/32"),
@@ -188,7 +188,7 @@ def _answered(data: bytes) -> object:
 
             def run(call: Callable[[Cloud], object] = call, known: bool = known) -> object:
                 return call(
-                    _cloud(lambda action: _Answer(200, _ACCOUNT if known and action == "ReadAccounts" else data))
+                    _cloud(lambda action: _ApiAnswer(200, _ACCOUNT if known and action == "ReadAccounts" else data))
                 )
 
             with_error(run, kept)
@@ -200,7 +200,7 @@ def _refused(data: bytes) -> object:
     for status in (400, 401, 409, 404, 200, 302):
 
         def call(status: int = status) -> object:
-            return _cloud(lambda _: _Answer(status, data)).call("ReadVms")
+            return _cloud(lambda _: _ApiAnswer(status, data)).call("ReadVms")
 
         with_error(call, kept)
     return kept
@@ -263,7 +263,7 @@ def _release(data: bytes) -> object:
 
 def _cache(data: bytes) -> object:
     """What lies in the cache of Alpine's answers."""
-    store = Store(scratch() / "cache")
+    store = AnswerStore(scratch() / "cache")
     path = store._path("https://example.org/releases.json")
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from omi.build.guest_data import env_text, guest_values
 from omi.build.origin import Origin
 from omi.build.packer.gateway import Gateway
-from omi.build.packer.inputs import Entry as Door
-from omi.build.packer.inputs import RunFolder, write_variables
+from omi.build.packer.inputs import PackerVm, RunFolder, write_variables
 from omi.build.packer.tools import PackerTools
 from omi.outscale.credentials import Credentials
 from omi.profile.load import load_profile
@@ -104,7 +103,7 @@ def test_packers_variables_hold_only_templates_of_two_braces(
     spec = make_spec(description=description)
     tools = PackerTools("packer", "plugins", (1, 0, 2))
     gateway = Gateway("https://127.0.0.1:9/api/v1", Credentials("AKTEST", "hushhush"), Path("gateway.pem"))
-    door = Door(Path("key"), "pair", "sg-1", "ami-00000001")
+    door = PackerVm(Path("key"), "pair", "sg-1", "ami-00000001")
     write_variables(folder, Identity(spec), tools, door, gateway, spec.name)
     written = json.loads(folder.variables.read_text(encoding="utf-8"))["omi_description"]
     pieces = written.split("{{`{{`}}")

@@ -17,7 +17,7 @@ from omi.outscale import cloud, exchange
 from omi.outscale.credentials import Credentials
 from omi.state.image import Limits
 from omi.support.errors import CloudError
-from omi.upstream.http import Got, Store, get_all
+from omi.upstream.http import AnswerStore, Got, get_all
 from tests.omi.specs import make_access
 
 LIMIT = 1.0  # seconds
@@ -134,7 +134,7 @@ def server() -> Iterator[Server]:
 
 
 def fetch(url: str, folder: Path) -> Got[bytes]:
-    return get_all({url: bytes}, Store(folder), LIMIT, ROOM)[url]
+    return get_all({url: bytes}, AnswerStore(folder), LIMIT, ROOM)[url]
 
 
 @pytest.mark.parametrize("talk", [endless, chunks, slow_head, long_head, slow_body, packed, nothing, garbage])

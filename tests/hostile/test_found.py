@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from omi.outscale.cloud import _Answer
+from omi.outscale.cloud import _ApiAnswer
 from omi.publish.entry import to_yaml
 from omi.support.errors import CloudError
 from tests.hostile.strategies import LONG_NUMBER
@@ -80,8 +80,8 @@ FOUND = [
 def test_a_list_whose_pages_never_end_is_left() -> None:
     tokens = itertools.count()
 
-    def answer(_: str) -> _Answer:
-        return _Answer(200, json.dumps({"Vms": [], "NextPageToken": f"{next(tokens)}"}).encode())
+    def answer(_: str) -> _ApiAnswer:
+        return _ApiAnswer(200, json.dumps({"Vms": [], "NextPageToken": f"{next(tokens)}"}).encode())
 
     with pytest.raises(CloudError, match="its list has no end"):
         list(_cloud(answer).read_all("ReadVms", "Vms", {}))

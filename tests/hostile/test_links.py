@@ -13,7 +13,7 @@ from omi.build.packer.inputs import run_folder
 from omi.publish.beside import place_documents, remove_documents
 from omi.publish.store import record
 from omi.support.errors import BuildError
-from omi.upstream.http import Cached, Store
+from omi.upstream.http import AnswerStore, Cached
 from tests.omi.publish.test_releases import image
 from tests.omi.specs import make_spec
 
@@ -140,7 +140,7 @@ def test_the_releases_folder_itself_may_be_a_link(tmp_path: Path) -> None:
 
 
 def test_a_cache_that_anyone_may_write_to_is_not_believed(tmp_path: Path) -> None:
-    store = Store(tmp_path / "cache")
+    store = AnswerStore(tmp_path / "cache")
     store.save(Cached(URL, b"{}"))
     assert store.load(URL) == Cached(URL, b"{}")
     (tmp_path / "cache").chmod(0o777)
@@ -151,7 +151,7 @@ def test_a_cache_that_anyone_may_write_to_is_not_believed(tmp_path: Path) -> Non
 
 
 def test_a_link_in_the_cache_is_replaced_and_not_written_through(tmp_path: Path, elsewhere: Path) -> None:
-    store = Store(tmp_path / "cache")
+    store = AnswerStore(tmp_path / "cache")
     (tmp_path / "cache").mkdir(mode=0o700)
     store._path(URL).symlink_to(elsewhere / "packer.log")
     assert store.load(URL) is None

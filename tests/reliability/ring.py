@@ -24,7 +24,7 @@ import yaml
 from omi.state.identity import Identity
 from omi.state.ledger import Ledger, ledger_of_export
 from omi.state.owner import CLAIM, STACK_ID, VERIFIED
-from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
+from sandbox.config import STUB_MACHINES, STUB_SOURCE, SandboxTiming
 from tests.e2e.held import STACK, HeldProject
 from tests.e2e.project import Project, Result
 from tests.omi.upstream.site import Site, branch, listing, serving
@@ -379,7 +379,9 @@ def _steady(resource: dict[str, Any]) -> dict[str, Any]:
 def ring(folder: Path, rounds: int) -> Iterator[Ring]:
     """A ring for so many rounds, which is gone afterwards."""
     plain = settings_for(folder / "c")
-    stubs = replace(plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=Timing.of_stubs(), extra_accounts=rounds)
+    stubs = replace(
+        plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=SandboxTiming.of_stubs(), extra_accounts=rounds
+    )
     sandbox = Sandbox(stubs)
     try:
         made = Ring(sandbox, folder)

@@ -34,7 +34,7 @@ from omi.state.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits
 from omi.state.owner import build_id_of
 from omi.support.places import BUILD, in_region
 from sandbox.cloud.faults import Fault
-from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
+from sandbox.config import STUB_MACHINES, STUB_SOURCE, SandboxTiming
 from tests.omi.outscale.conftest import access_of
 from tests.omi.specs import make_record, make_spec, remade
 from tests.reliability.warm import warm_python
@@ -87,7 +87,7 @@ class Stage:
             shutil.copytree(TOP / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         plain = settings_for(folder / "cloud")
         settings = replace(
-            plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=Timing.of_stubs(), extra_accounts=workers
+            plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=SandboxTiming.of_stubs(), extra_accounts=workers
         )
         self.sandbox = Sandbox(settings)
         self._parts = ExitStack()

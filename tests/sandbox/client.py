@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sandbox.config import Addresses, Settings, Timing
+from sandbox.config import Addresses, SandboxSettings, SandboxTiming
 from tests.sandbox.fakes import FakeMachines
 from tests.sandbox.ports import free_base_port
 
@@ -138,7 +138,7 @@ def without_nulls(value: Any) -> Any:
 class Sandbox:
     """A sandbox in this process, on free ports, with the fake machines."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SandboxSettings) -> None:
         from sandbox.server import Server  # not for those who only want the client, as the fake Packer does
 
         self.settings = settings
@@ -173,14 +173,14 @@ class Sandbox:
         self.server.close()
 
 
-def settings_for(home: Path, step: float = 0.02, base_port: int | None = None) -> Settings:
+def settings_for(home: Path, step: float = 0.02, base_port: int | None = None) -> SandboxSettings:
     """Settings of a quick sandbox below `home`."""
     home.mkdir(exist_ok=True)
-    return Settings(
+    return SandboxSettings(
         home=home,
         addresses=Addresses(base_port or free_base_port()),
         cache=home,
-        timing=Timing.uniform(step),
+        timing=SandboxTiming.uniform(step),
         machines="tests.sandbox.fakes:FakeMachines",
         source="tests.sandbox.fakes:fake_source",
         mirror="off",

@@ -13,13 +13,13 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox.auth import HttpRequest, Key, Verifier
-from sandbox.cloud.errors import CloudError, Fail
+from sandbox.auth import AccessKey, HttpRequest, Verifier
+from sandbox.cloud.errors import Fail, RefusedError
 from tests.sandbox.client import Oapi, Refused, Sandbox, osc4_headers
 
 HOST = "127.0.0.1:7440"
 PATH = "/api/v1/ReadVms"
-KEY = Key("AK", "SK", "main", "eu-west-2")
+KEY = AccessKey("AK", "SK", "main", "eu-west-2")
 PROFILE = {"access_key": "AK", "secret_key": "SK", "region": "eu-west-2"}
 NOW = dt.datetime(2026, 11, 23, 12, 0, 0, tzinfo=dt.UTC)
 
@@ -45,7 +45,7 @@ def osc4(when: dt.datetime = NOW, **profile: Any) -> HttpRequest:
 
 
 def failure(check: Verifier, request: HttpRequest) -> Fail:
-    with pytest.raises(CloudError) as refused:
+    with pytest.raises(RefusedError) as refused:
         check.verify(request)
     return refused.value.fail
 
@@ -133,7 +133,7 @@ def test_aws4_with_a_wrong_content_hash_is_refused() -> None:
 
 
 def test_the_go_sdk_may_name_its_fixed_region() -> None:
-    elsewhere = Verifier({"AK": Key("AK", "SK", "main-us", "us-east-2")}, lockout=60.0)
+    elsewhere = Verifier({"AK": AccessKey("AK", "SK", "main-us", "us-east-2")}, lockout=60.0)
     assert elsewhere.verify(aws4(f"https://{HOST}{PATH}", b"{}", "oapi")).profile == "main-us"
     assert failure(elsewhere, aws4(f"https://{HOST}{PATH}", b"{}", "api")) is Fail.AUTHENTICATION
 

@@ -31,7 +31,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 def test_disks_and_vms(recorder: Recorder, tmp_path: Path) -> None:
     disks._qemu_img("info")
-    kvm.Memory(tmp_path / "cache")  # which asks for QEMU's version
+    kvm.AnswerCache(tmp_path / "cache")  # which asks for QEMU's version
     processes.start(["qemu-system-x86_64"], tmp_path / "log").wait(30)
     assert recorder.marked("qemu-img") == recorder.marked("qemu-system-x86_64") == set()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.config import SSH_PORT, Timing
+from sandbox.config import SSH_PORT, SandboxTiming
 from tests.sandbox.client import (
     Oapi,
     Refused,
@@ -44,7 +44,7 @@ def states(oapi: Oapi, resource_id: str, last: str) -> list[str]:
 @pytest.fixture
 def slow(sandbox: Sandbox) -> Sandbox:
     """Steps long enough for every state to be seen."""
-    sandbox.server.cloud.timing = Timing.uniform(0.3)
+    sandbox.server.cloud.timing = SandboxTiming.uniform(0.3)
     return sandbox
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.config import Addresses, Settings, Timing
+from sandbox.config import Addresses, SandboxSettings, SandboxTiming
 from tests.sandbox.client import (
     Oapi,
     empty_volume,
@@ -258,6 +258,6 @@ def test_certificates_and_keys_outlive_a_restart(process: Process) -> None:
 
 
 def test_settings_have_a_pace_for_demos_and_one_for_tests(tmp_path: Path) -> None:
-    assert Settings(home=tmp_path).timing == Timing()
+    assert SandboxSettings(home=tmp_path).timing == SandboxTiming()
     quick = settings_for(tmp_path / "home", step=0.05).timing
-    assert (quick.vm_start, quick.lockout) == (0.05, Timing().lockout)
+    assert (quick.vm_start, quick.lockout) == (0.05, SandboxTiming().lockout)

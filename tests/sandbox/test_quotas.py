@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from sandbox.cloud.errors import CloudError
+from sandbox.cloud.errors import RefusedError
 from sandbox.cloud.model import Account
 from sandbox.cloud.quotas import RequestLimit
 from tests.sandbox.client import Oapi, Refused, Sandbox, empty_volume, launch, source_image
@@ -49,7 +49,7 @@ def test_requests_count_for_one_second(sandbox: Sandbox) -> None:
     limit, account = RequestLimit(2, clock=lambda: next(moments)), sandbox.server.cloud.store.all(Account)[0]
     admitted = []
     for number in range(6):
-        with suppress(CloudError):
+        with suppress(RefusedError):
             limit.admit(account)
             admitted.append(number)
     assert admitted == [0, 1, 3, 5]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from sandbox import oapi as face
-from sandbox.config import Timing
+from sandbox.config import SandboxTiming
 from tests.sandbox.client import Oapi, Refused, Sandbox, source_image, wait_for
 
 Json = dict[str, Any]
@@ -178,7 +178,7 @@ def _kind(value: Any) -> str:
 
 def test_the_lifecycle_comes_back_in_the_same_shape(sandbox: Sandbox) -> None:
     calls = records("oapi-lifecycle.jsonl")
-    quick = Timing.uniform(0.01)
+    quick = SandboxTiming.uniform(0.01)
     sandbox.server.cloud.timing = dataclasses.replace(quick, volume_delete=3.0, snapshot_delete=0.0)
     replay = Replay(sandbox)
     for record in calls:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.request import Request
 from sandbox.oapi import (
     ACTIONS,
@@ -88,12 +88,12 @@ def test_a_request_has_no_parameter_that_the_specification_lacks(name: str) -> N
 FILTERS: dict[str, Any] = {
     "Image": images.FILTERS,
     "Keypair": keypairs.FILTERS,
-    "PublicIp": public_ips._filters(Cloud.__new__(Cloud)),
+    "PublicIp": public_ips._filters(LocalCloud.__new__(LocalCloud)),
     "ReadImageExportTask": images.TASK_FILTERS,
     "SecurityGroup": security_groups.FILTERS,
     "Snapshot": snapshots.FILTERS,
     "Tag": tags.FILTERS,
-    "Vm": vms._filters(Cloud.__new__(Cloud)),
+    "Vm": vms._filters(LocalCloud.__new__(LocalCloud)),
     "Volume": volumes.FILTERS,
 } | {name.removesuffix("s"): filters.split() for name, filters in catalogue.NONE_OF.items()}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.cloud.model import Keypair, now
-from sandbox.cloud.store import Store, StoreError
+from sandbox.cloud.store import ResourceStore, StoreError
 from tests.sandbox.client import Oapi, Refused, Sandbox
 
 
@@ -28,7 +28,7 @@ def keypair(name: str) -> Keypair:
 
 
 def test_a_transaction_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state")
+    store = ResourceStore(tmp_path / "state")
     with store.transaction():
         kept = store.put(keypair("kept"))
         store.put(keypair("gone"))
@@ -46,13 +46,13 @@ def test_a_transaction_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
         store.delete(keypair("gone"))
     assert store.all(Keypair) == [kept]
     store.close()
-    again = Store(tmp_path / "state")
+    again = ResourceStore(tmp_path / "state")
     assert again.all(Keypair) == [kept]
     again.close()
 
 
 def test_a_change_outside_of_a_transaction_is_refused(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state")
+    store = ResourceStore(tmp_path / "state")
     with pytest.raises(RuntimeError):
         store.put(keypair("lost"))
     store.close()
@@ -62,19 +62,19 @@ def test_a_file_that_is_no_state_is_named_with_the_cure(tmp_path: Path) -> None:
     path = tmp_path / "state"
     path.write_bytes(b"no database" * 100)
     with pytest.raises(StoreError, match=r"reset --yes"):
-        Store(path)
+        ResourceStore(path)
     for kind, body in (("image", '{"id": "ami-1"}'), ("gone", "{}")):
         other = tmp_path / kind
-        Store(other).close()
+        ResourceStore(other).close()
         with sqlite3.connect(other) as database:
             database.execute("INSERT INTO resource VALUES (?, 'ami-1', ?)", (kind, body))
         with pytest.raises(StoreError, match=rf"^the state .* \({kind} ami-1 is of another version of the sandbox\)"):
-            Store(other)
+            ResourceStore(other)
     newer = tmp_path / "newer"
     with sqlite3.connect(newer) as database:
         database.execute("PRAGMA user_version=99")
     with pytest.raises(StoreError, match="version 99"):
-        Store(newer)
+        ResourceStore(newer)
 
 
 def test_a_full_disk_refuses_the_call_and_changes_nothing(sandbox: Sandbox, oapi: Oapi) -> None:
@@ -95,7 +95,7 @@ def test_a_full_disk_refuses_the_call_and_changes_nothing(sandbox: Sandbox, oapi
 
 
 def test_it_may_be_listed_while_another_thread_adds(tmp_path: Path) -> None:
-    store, seen = Store(tmp_path / "state"), []
+    store, seen = ResourceStore(tmp_path / "state"), []
     usual = sys.getswitchinterval()
 
     def add() -> None:

@@ -75,7 +75,7 @@ def open_gateway(cloud: Cloud, folder: Path, say: Callable[[str], None]) -> Iter
     keys = Credentials(secrets.token_hex(10).upper(), secrets.token_hex(20))
     certificate = folder / "alpine-omi-gateway.pem"
     refusals: list[Refusal] = []
-    server = _Server(cloud, keys, say, refusals)
+    server = _GatewayServer(cloud, keys, say, refusals)
     server.socket = _context(certificate).wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="gateway", daemon=True)
     thread.start()
@@ -88,14 +88,14 @@ def open_gateway(cloud: Cloud, folder: Path, say: Callable[[str], None]) -> Iter
         certificate.unlink(missing_ok=True)
 
 
-class _Server(ThreadingHTTPServer):
+class _GatewayServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
     def __init__(self, cloud: Cloud, keys: Credentials, say: Callable[[str], None], refusals: list[Refusal]) -> None:
         self.cloud, self.keys, self.say, self.refusals = cloud, keys, say, refusals
         self._said: set[str] = set()
-        super().__init__((_HOST, 0), _Handler)
+        super().__init__((_HOST, 0), _GatewayHandler)
 
     def say_once(self, text: str) -> None:
         """Report it unless it was before: whoever calls without end shan't fill the build's log."""
@@ -107,11 +107,11 @@ class _Server(ThreadingHTTPServer):
         """A client that goes away, or speaks no TLS, is Packer's end or nobody's concern."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _GatewayHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = _IDLE
     disable_nagle_algorithm = True
-    server: _Server
+    server: _GatewayServer
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")

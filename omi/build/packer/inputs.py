@@ -30,7 +30,7 @@ _SHORT_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - a private folder is made i
 
 
 @dataclass(frozen=True)
-class Entry:
+class PackerVm:
     """Packer's VM: how it is entered (the private key's file, the keypair's name, the security group's id), and the id
     of the OMI that it runs.
     """
@@ -157,7 +157,7 @@ def _remove_own(home: Path) -> None:
 
 
 def write_variables(
-    folder: RunFolder, identity: Identity, tools: PackerTools, entry: Entry, gateway: Gateway, omi_name: str
+    folder: RunFolder, identity: Identity, tools: PackerTools, entry: PackerVm, gateway: Gateway, omi_name: str
 ) -> None:
     """Write the template's variables, readable by the owner only."""
     spec = identity.spec

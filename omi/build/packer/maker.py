@@ -16,7 +16,7 @@ from omi.build.maker import Product
 from omi.build.origin import read_origin
 from omi.build.packer.attempt import Attempt, BusyCloudError, artifact
 from omi.build.packer.gateway import open_gateway
-from omi.build.packer.inputs import Entry, stage_guest, write_template, write_variables
+from omi.build.packer.inputs import PackerVm, stage_guest, write_template, write_variables
 from omi.build.packer.runner import GRACE, PackerRun, read_output
 from omi.build.packer.tools import PackerTools, find_tools
 from omi.outscale.entry import temporary_key
@@ -41,7 +41,7 @@ TRIES = 3
 AGAIN_AFTER = 10.0
 """Seconds before it begins again, about; more each time."""
 
-Enter = Callable[[Path, str], Entry]
+Enter = Callable[[Path, str], PackerVm]
 """Packer's VM, given the private key's file and the keypair's name."""
 
 
@@ -63,7 +63,7 @@ class PackerMaker:
         name = self._name_for_packer(tools)
 
         def make(group_id: str) -> Product:
-            enter = partial(Entry, security_group_id=group_id, source_omi=source.omi_id)
+            enter = partial(PackerVm, security_group_id=group_id, source_omi=source.omi_id)
             return self._pack_patiently(tools, enter, name)
 
         return make
@@ -122,7 +122,7 @@ class PackerMaker:
         Leftovers(job).sweep(omi.snapshots, packed.output.volumes, group=False)
         return Product(self._settle_name(omi), packed.output, packed=True)
 
-    def _run(self, tools: PackerTools, entry: Entry, name: str) -> PackerRun:
+    def _run(self, tools: PackerTools, entry: PackerVm, name: str) -> PackerRun:
         job = self.job
         with open_gateway(job.cloud, job.folder.path, job.narrator.say) as gateway:
             write_variables(job.folder, job.identity, tools, entry, gateway, name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Package:
+class ListedPackage:
     """One line of the list (omi.publish.documents.installed, `packages_text`)."""
 
     name: str
@@ -21,9 +21,9 @@ class Package:
 class Changes:
     """From an image to the next one of its build; each sorted by name."""
 
-    added: tuple[Package, ...]
-    removed: tuple[Package, ...]
-    changed: tuple[tuple[Package, Package], ...]
+    added: tuple[ListedPackage, ...]
+    removed: tuple[ListedPackage, ...]
+    changed: tuple[tuple[ListedPackage, ListedPackage], ...]
     """Before and after."""
 
     @property
@@ -32,15 +32,15 @@ class Changes:
         return len(self.added) + len(self.removed) + len(self.changed)
 
 
-def read_packages(text: str) -> tuple[Package, ...]:
+def read_packages(text: str) -> tuple[ListedPackage, ...]:
     """The packages in the list's order; lines that are none are passed over."""
     rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
     return tuple(
-        Package(row[0], row[1], int(row[4]) if row[4].isdecimal() else 0, row[6]) for row in rows if len(row) >= 7
+        ListedPackage(row[0], row[1], int(row[4]) if row[4].isdecimal() else 0, row[6]) for row in rows if len(row) >= 7
     )
 
 
-def changes_between(before: Sequence[Package], after: Sequence[Package]) -> Changes:
+def changes_between(before: Sequence[ListedPackage], after: Sequence[ListedPackage]) -> Changes:
     """What was added, removed and changed in its version."""
     old = {package.name: package for package in before}
     new = {package.name: package for package in after}

@@ -10,10 +10,10 @@ from functools import cached_property
 from itertools import pairwise
 from urllib.parse import quote
 
-from omi.publish.feed import Feed, FeedImage, Withdrawal
+from omi.publish.feed import Feed, FeedImage, FeedWithdrawal
 from omi.publish.site.charts import Chart, Reading, draw
 from omi.publish.site.launch import launch_lines
-from omi.publish.site.packages import Changes, Package, changes_between, read_packages
+from omi.publish.site.packages import Changes, ListedPackage, changes_between, read_packages
 from omi.support.version import EDGE, release_key, revision_key, version_key
 
 CHART_IMAGES = 20
@@ -24,14 +24,14 @@ ReadDocument = Callable[[str, str], str | None]
 
 
 @dataclass(frozen=True)
-class Place:
+class RegionalOmi:
     """An OMI of an image in one Region."""
 
     region: str
     omi: str
     lines: dict[str, str]
     """What launches it, by tool."""
-    withdrawal: Withdrawal | None
+    withdrawal: FeedWithdrawal | None
     documents: dict[str, tuple[str, str]]
     """Kind to path from the site's top and SHA-256, of those that are there."""
 
@@ -44,10 +44,10 @@ class Page:
     image: FeedImage
     path: str
     """From the site's top, as a URL."""
-    places: tuple[Place, ...]
+    places: tuple[RegionalOmi, ...]
     latest: str
     """That it is the latest of its version, and where if it isn't so everywhere; else empty."""
-    packages: tuple[Package, ...] = ()
+    packages: tuple[ListedPackage, ...] = ()
     previous: Page | None = None
     following: Page | None = None
     history: tuple[Page, ...] = ()
@@ -83,7 +83,7 @@ class LatestVersion:
     profile: str
     version: str
     arch: str
-    rows: list[tuple[Page, Place]]
+    rows: list[tuple[Page, RegionalOmi]]
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _page(feed: Feed, image: FeedImage, taken: set[str], read: ReadDocument) -> 
             if text is not None:
                 documents[kind] = (document.href, document.sha256)
                 packages = packages or (text if kind == "packages" else "")
-        places.append(Place(region, omi, launch_lines(omi), image.withdrawal.get(region), documents))
+        places.append(RegionalOmi(region, omi, launch_lines(omi), image.withdrawal.get(region), documents))
     return Page(
         profile=feed.profile,
         image=image,

@@ -38,7 +38,7 @@ class Installs(_Data):
     device: str
 
 
-class Rule(_Data):
+class StubAnswer(_Data):
     """One answer: `command` and `input` (standard input, or the uploaded script that the command runs) are searched
     for these patterns; `leaves` are files that a download then finds, by path.
     """
@@ -64,7 +64,7 @@ class Recording(_Data):
     """`rules.yaml`."""
 
     systems: dict[System, Systems]
-    rules: tuple[Rule, ...]
+    rules: tuple[StubAnswer, ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Answers:
         )
         return cls(folder, recording, templates)
 
-    def rules(self, system: System, command: str) -> list[Rule]:
+    def rules(self, system: System, command: str) -> list[StubAnswer]:
         """The rules that a command may be answered by, before its input is known."""
         return [each for each in self.recording.rules if each.system == system and re.search(each.command, command)]
 

@@ -13,7 +13,7 @@ from typing import Any
 import asyncssh
 
 from sandbox.machines.protocol import MachineError, MachineSpec, Metadata
-from sandbox.machines.stub.answers import Answers, Rule, System, settings_of
+from sandbox.machines.stub.answers import Answers, StubAnswer, System, settings_of
 from sandbox.machines.stub.disks import StubDisks
 
 GREETING = "sandbox_stub"
@@ -130,7 +130,7 @@ class StubGuest:
         process.stderr.write(f"stub VM: no answer was recorded for: {command}\n".encode())
         return _UNKNOWN
 
-    async def _follow(self, rule: Rule, process: asyncssh.SSHServerProcess[bytes]) -> int:
+    async def _follow(self, rule: StubAnswer, process: asyncssh.SSHServerProcess[bytes]) -> int:
         known = self._known()
         if rule.installs is not None:
             settings = self._uploaded(rule.installs.settings)

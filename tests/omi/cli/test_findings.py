@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from omi.cli.findings import Doubt, Level, find, known
+from omi.cli.findings import Doubt, Severity, find, known
 from omi.cli.needs import lacking, needs
-from omi.outscale.quotas import Quota
+from omi.outscale.quotas import CloudQuota
 from omi.plan import PlannedImage
 from omi.support.errors import CloudError
 from tests.omi.specs import make_spec
@@ -18,15 +18,15 @@ def raising(error: Exception) -> str:
 
 def test_whatever_a_check_raises_is_one_line_without_a_login() -> None:
     finding = find("mirror", None, 5, lambda: raising(RuntimeError("http://me:hush@host/\nfailed")))
-    assert (finding.level, finding.text) == (Level.ERROR, "unexpected RuntimeError: http://host/ failed")
-    assert find("a", None, 5, lambda: raising(CloudError("no way"))).level is Level.ERROR
-    assert find("a", None, 5, lambda: raising(Doubt("perhaps"))).level is Level.WARNING
+    assert (finding.level, finding.text) == (Severity.ERROR, "unexpected RuntimeError: http://host/ failed")
+    assert find("a", None, 5, lambda: raising(CloudError("no way"))).level is Severity.ERROR
+    assert find("a", None, 5, lambda: raising(Doubt("perhaps"))).level is Severity.WARNING
     assert find("a", None, 5, lambda: known(None, "plan")).text == "not checked: see plan"
 
 
 def test_a_check_that_hangs_is_given_up() -> None:
     finding = find("rights", "eu-west-2", 0.05, lambda: str(threading.Event().wait(2)))
-    assert finding.level is Level.ERROR
+    assert finding.level is Severity.ERROR
     assert finding.text.startswith("no result within 0 s; check the network")
 
 
@@ -45,6 +45,10 @@ def test_a_plan_needs_as_much_as_it_makes_at_once() -> None:
 
 
 def test_only_a_quota_without_enough_room_is_named() -> None:
-    quotas = [Quota(name="vm_limit", used=4, most=5), Quota(name="image_limit"), Quota(name="lb_limit", used=1, most=1)]
+    quotas = [
+        CloudQuota(name="vm_limit", used=4, most=5),
+        CloudQuota(name="image_limit"),
+        CloudQuota(name="lb_limit", used=1, most=1),
+    ]
     assert lacking({"vm_limit": 1, "image_limit": 9}, quotas) == []
     assert lacking({"vm_limit": 2}, quotas) == ["vm_limit (4 of 5) has room for 1 more, 2 are needed"]

@@ -12,7 +12,7 @@ import pytest
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import find_groups, open_group, temporary_key
 from omi.outscale.images import create_omi, delete_snapshot, put_tags, read_snapshots
-from omi.outscale.shapes import Omi, Snapshot, listed
+from omi.outscale.shapes import CloudSnapshot, Omi, listed
 from omi.outscale.vms import Launch, launch_vm, terminate_vms
 from omi.state.image import CloudAccess, Limits
 from omi.support.errors import CloudError
@@ -103,7 +103,7 @@ def test_what_does_no_more_the_second_time_is_done_again(
 
 def test_a_filter_without_values_finds_nothing_rather_than_everything(cloud: Cloud, client: Oapi) -> None:
     snapshot(client, empty_volume(client))
-    assert list(listed(cloud, Snapshot, SnapshotIds=[])) == []
+    assert list(listed(cloud, CloudSnapshot, SnapshotIds=[])) == []
     assert read_snapshots(cloud, []) == []
 
 

@@ -30,7 +30,7 @@ from omi.support.errors import VerifyError
 from omi.verify.adopted import AdoptionCheck
 from omi.verify.boot import Guest, Verification
 from omi.verify.facts import Facts
-from sandbox.config import STUB_MACHINES, STUB_SOURCE, Timing
+from sandbox.config import STUB_MACHINES, STUB_SOURCE, SandboxTiming
 from tests.omi.outscale.conftest import access_of
 from tests.omi.specs import make_spec
 from tests.sandbox.client import Sandbox, empty_volume, register, settings_for, snapshot
@@ -41,7 +41,7 @@ TOP = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     settings = settings_for(tmp_path_factory.mktemp("stubs"))
-    stubs = replace(settings, machines=STUB_MACHINES, source=STUB_SOURCE, timing=Timing.of_stubs())
+    stubs = replace(settings, machines=STUB_MACHINES, source=STUB_SOURCE, timing=SandboxTiming.of_stubs())
     made = Sandbox(stubs)
     yield made
     made.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from omi.verify.facts import Facts
-from omi.verify.timing import Stage, Timing
+from omi.verify.timing import BootStage, BootTiming
 
 FACTS = """\
 uptime=29.93
@@ -22,7 +22,7 @@ mark=syslog 1795547895 2026-11-24 19:01:35.699000193
 
 
 def test_each_stage_gets_the_seconds_that_passed_since_the_one_before() -> None:
-    timing = Timing.of(Facts.parse(FACTS), 29.2)
+    timing = BootTiming.of(Facts.parse(FACTS), 29.2)
     names = [stage.name for stage in timing.stages]
     assert names == ["kernel", "initramfs", "devfs", "dmesg", "networking", "syslog", "acpid", "sshd"]
     seconds = {stage.name: round(stage.seconds, 2) for stage in timing.stages}
@@ -34,7 +34,7 @@ def test_each_stage_gets_the_seconds_that_passed_since_the_one_before() -> None:
 
 
 def test_the_report_names_every_stage_once() -> None:
-    lines = Timing.of(Facts.parse(FACTS), 29.2).table().splitlines()
+    lines = BootTiming.of(Facts.parse(FACTS), 29.2).table().splitlines()
     assert lines[1].split()[:1] == ["1.64"]
     assert lines[3].split() == ["5.06", "7.00", "initramfs"]
     assert lines[-1].split() == ["2.53", "27.56", "sshd"]
@@ -42,12 +42,12 @@ def test_the_report_names_every_stage_once() -> None:
 
 
 def test_a_clock_that_was_set_meanwhile_gives_no_negative_times() -> None:
-    stages = Timing.of(Facts.parse(FACTS.replace("=devfs 1795547881", "=devfs 1795547871"))).stages
+    stages = BootTiming.of(Facts.parse(FACTS.replace("=devfs 1795547881", "=devfs 1795547871"))).stages
     assert "devfs" in [stage.name for stage in stages]
     assert min(stage.seconds for stage in stages) >= 0
 
 
 def test_what_is_not_told_is_left_out() -> None:
-    assert Timing.of(Facts.parse("uptime=3.0\n"), 9.0).table() == ""
-    kernel = Timing.of(Facts.parse("stage=kernel [    1.5] Run /init as init process\n"))
-    assert kernel == Timing(None, (Stage("kernel", 1.5, 1.5),))
+    assert BootTiming.of(Facts.parse("uptime=3.0\n"), 9.0).table() == ""
+    kernel = BootTiming.of(Facts.parse("stage=kernel [    1.5] Run /init as init process\n"))
+    assert kernel == BootTiming(None, (BootStage("kernel", 1.5, 1.5),))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.mirror import apk
-from sandbox.mirror.catalogue import Branch, Catalogue, PointRelease
+from sandbox.mirror.catalogue import Catalogue, CatalogueBranch, PointRelease
 from sandbox.mirror.make import Pool
-from sandbox.mirror.package import File, Package, Symlink, with_parents
+from sandbox.mirror.package import Package, PackageFile, Symlink, with_parents
 from sandbox.mirror.signing import SigningKey, new_key
 
 
@@ -33,7 +33,7 @@ def package() -> Package:
         depends=("musl", "so:libc.musl-x86_64.so.1"),
         provides=("cmd:hello=1.2-r3",),
         scripts={"post-install": b"#!/bin/sh\nexit 0\n"},
-        entries=with_parents((File("usr/bin/hello", b"#!/bin/sh\n", 0o755), Symlink("usr/bin/hi", "hello"))),
+        entries=with_parents((PackageFile("usr/bin/hello", b"#!/bin/sh\n", 0o755), Symlink("usr/bin/hi", "hello"))),
     )
 
 
@@ -52,9 +52,9 @@ def release_package() -> Package:
         replaces=("alpine-baselayout",),
         entries=with_parents(
             (
-                File("etc/alpine-release", b"3.23.6\n"),
-                File("etc/issue", b"Welcome to Alpine Linux 3.23\n"),
-                File("usr/lib/os-release", b'VERSION_ID=3.23.6\nPRETTY_NAME="Alpine Linux v3.23"\n'),
+                PackageFile("etc/alpine-release", b"3.23.6\n"),
+                PackageFile("etc/issue", b"Welcome to Alpine Linux 3.23\n"),
+                PackageFile("usr/lib/os-release", b'VERSION_ID=3.23.6\nPRETTY_NAME="Alpine Linux v3.23"\n'),
             )
         ),
     )
@@ -74,8 +74,8 @@ def catalogue() -> Catalogue:
     return Catalogue(
         latest_stable="v3.23",
         branches=(
-            Branch("edge", packaged="3.24_alpha20261001"),
-            Branch(
+            CatalogueBranch("edge", packaged="3.24_alpha20261001"),
+            CatalogueBranch(
                 "v3.23",
                 released=date(2025, 12, 3),
                 end_of_life=date(2027, 11, 1),

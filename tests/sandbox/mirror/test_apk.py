@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from sandbox.mirror import apk
 from sandbox.mirror.errors import MirrorError
-from sandbox.mirror.package import Directory, File, Package, Symlink, in_archive_order, with_parents
+from sandbox.mirror.package import Directory, Package, PackageFile, Symlink, in_archive_order, with_parents
 from sandbox.mirror.signing import SigningKey, load_or_make_key, new_key
 
 
@@ -122,7 +122,7 @@ def test_what_is_no_package_is_one_clear_line(content: bytes, tmp_path: Path) ->
 
 
 def test_folders_stand_before_what_they_hold() -> None:
-    entries = with_parents((File("a/b/c", b""), Symlink("a-b", "x"), Directory("a/b", 0o700)))
+    entries = with_parents((PackageFile("a/b/c", b""), Symlink("a-b", "x"), Directory("a/b", 0o700)))
     assert [entry.path for entry in entries] == ["a", "a/b", "a/b/c", "a-b"]
     assert next(entry for entry in entries if entry.path == "a/b") == Directory("a/b", 0o700)
     assert in_archive_order(tuple(reversed(entries))) == entries

@@ -11,8 +11,8 @@ import yaml
 
 from sandbox.mirror.catalogue import (
     DEFAULT_CATALOGUE,
-    Branch,
     Catalogue,
+    CatalogueBranch,
     latest_releases_yaml,
     releases_json,
 )
@@ -55,7 +55,7 @@ def test_edge_has_no_releases_and_no_dates() -> None:
 
 
 def test_a_branch_just_cut_has_an_empty_list(catalogue: Catalogue) -> None:
-    cut = catalogue.with_branch(Branch("v3.24", released=date(2026, 11, 20), end_of_life=date(2028, 11, 1)))
+    cut = catalogue.with_branch(CatalogueBranch("v3.24", released=date(2026, 11, 20), end_of_life=date(2028, 11, 1)))
     branches = json.loads(releases_json(cut, ""))["release_branches"]
     assert [branch["rel_branch"] for branch in branches] == ["edge", "v3.24", "v3.23"]
     assert branches[1]["releases"] == []

@@ -15,7 +15,7 @@ from sandbox.mirror.catalogue import Catalogue
 from sandbox.mirror.errors import MirrorError
 from sandbox.mirror.installed import read_installed
 from sandbox.mirror.make import Pool, make_tree
-from sandbox.mirror.package import Directory, File, Owner, Symlink
+from sandbox.mirror.package import Directory, FileOwner, PackageFile, Symlink
 
 
 def index_of(tree: Path, branch: str, repository: str = "main") -> str:
@@ -113,8 +113,8 @@ def test_an_installed_package_comes_back_as_it_was(root: Path) -> None:
     assert package.triggers == "/lib/modules/*"
     assert package.scripts == {"trigger": b"#!"}
     assert package.entries == (
-        Directory("etc", 0o750, Owner(0, 123, "root", "ntp")),
-        File("etc/hostname", b"localhost\n", 0o600, Owner(123, 0, "ntp", "root")),
+        Directory("etc", 0o750, FileOwner(0, 123, "root", "ntp")),
+        PackageFile("etc/hostname", b"localhost\n", 0o600, FileOwner(123, 0, "ntp", "root")),
         Symlink("etc/mtab", "../proc/mounts"),
     ), "the packaged text and link, not the changed ones"
 

@@ -18,8 +18,8 @@ from sandbox.mirror import cache as mirror_cache
 from sandbox.mirror.catalogue import Catalogue
 from sandbox.mirror.errors import MirrorError
 from sandbox.mirror.make import Pool, make_tree
-from sandbox.mirror.server import Fault, MirrorServer, MirrorSettings, Source, serve
-from sandbox.mirror.upstream import Answer, Upstream, upstream_url
+from sandbox.mirror.server import MirrorFault, MirrorServer, MirrorSettings, MirrorSource, serve
+from sandbox.mirror.upstream import CachedCdn, CdnAnswer, upstream_url
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def cache(tmp_path: Path, pool: Pool, catalogue: Catalogue, monkeypatch: pytest.
 
 @pytest.fixture
 def server(cache: Path, catalogue: Catalogue) -> Iterator[MirrorServer]:
-    running = serve(("127.0.0.1", 0), cache, MirrorSettings(Source.FIXTURE, catalogue))
+    running = serve(("127.0.0.1", 0), cache, MirrorSettings(MirrorSource.FIXTURE, catalogue))
     yield running
     running.close()
 
@@ -105,9 +105,9 @@ def test_a_release_of_today_can_be_published(server: MirrorServer) -> None:
 
 
 def test_faults_come_and_go(server: MirrorServer) -> None:
-    server.set_fault(Fault.DOWN)
+    server.set_fault(MirrorFault.DOWN)
     assert get(server, "/releases.json")[0] == 503
-    server.set_fault(Fault.GARBAGE)
+    server.set_fault(MirrorFault.GARBAGE)
     status, _, body = get(server, "/releases.json")
     assert status == 200
     assert b"latest_stable" not in body
@@ -117,7 +117,7 @@ def test_faults_come_and_go(server: MirrorServer) -> None:
 
 def test_closing_leaves_nothing_behind(cache: Path, catalogue: Catalogue) -> None:
     before = sorted(path.name for path in (cache / "mirror").iterdir())
-    running = serve(("127.0.0.1", 0), cache, MirrorSettings(Source.FIXTURE, catalogue))
+    running = serve(("127.0.0.1", 0), cache, MirrorSettings(MirrorSource.FIXTURE, catalogue))
     running.publish("v3.23", "3.23.9")
     running.close()
     running.close()
@@ -127,13 +127,13 @@ def test_closing_leaves_nothing_behind(cache: Path, catalogue: Catalogue) -> Non
 def test_a_port_in_use_is_one_clear_line(server: MirrorServer, cache: Path) -> None:
     port = int(server.url.rpartition(":")[2])
     with pytest.raises(MirrorError, match=rf"can't listen on 127\.0\.0\.1:{port} .*choose another port"):
-        serve(("127.0.0.1", port), cache, MirrorSettings(Source.FIXTURE))
+        serve(("127.0.0.1", port), cache, MirrorSettings(MirrorSource.FIXTURE))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "localhost"])  # noqa: S104 - must be refused
 def test_only_loopback_is_listened_on(host: str, cache: Path) -> None:
     with pytest.raises(MirrorError, match="loopback"):
-        serve((host, 0), cache, MirrorSettings(Source.FIXTURE))
+        serve((host, 0), cache, MirrorSettings(MirrorSource.FIXTURE))
 
 
 class FakeCdn:
@@ -144,18 +144,18 @@ class FakeCdn:
         self.asked: list[tuple[str, Mapping[str, str]]] = []
         self.down = False
 
-    def __call__(self, url: str, headers: Mapping[str, str], seconds: float) -> AbstractContextManager[Answer]:
+    def __call__(self, url: str, headers: Mapping[str, str], seconds: float) -> AbstractContextManager[CdnAnswer]:
         self.asked.append((url, headers))
         if self.down:
             raise OSError("unreachable")
         if url not in self.pages:
-            return nullcontext(Answer(404, {}, io.BytesIO()))
+            return nullcontext(CdnAnswer(404, {}, io.BytesIO()))
         body = self.pages[url]
         etag = f'"{hash(body):x}"'
         if headers.get("If-None-Match") == etag:
-            return nullcontext(Answer(304, {}, io.BytesIO()))
+            return nullcontext(CdnAnswer(304, {}, io.BytesIO()))
         known = {"etag": etag, "content-length": str(len(body)), "last-modified": "Thu, 17 Sep 2026 12:00:00 GMT"}
-        return nullcontext(Answer(200, known, io.BytesIO(body)))
+        return nullcontext(CdnAnswer(200, known, io.BytesIO(body)))
 
 
 @contextmanager
@@ -179,7 +179,7 @@ def test_where_upstream_has_what_the_mirror_serves() -> None:
 
 def test_the_cdn_is_asked_again_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cdn = FakeCdn({CDN_INDEX: b"one"})
-    upstream = Upstream(tmp_path, cdn)
+    upstream = CachedCdn(tmp_path, cdn)
     first = upstream.get(INDEX)
     assert first is not None
     assert first.path.read_bytes() == b"one"
@@ -199,7 +199,7 @@ def test_the_cdn_is_asked_again_after_a_while(tmp_path: Path, monkeypatch: pytes
 
 def test_a_package_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cdn = FakeCdn({CDN_PACKAGE: b"package"})
-    upstream = Upstream(tmp_path, cdn)
+    upstream = CachedCdn(tmp_path, cdn)
     for later in (0, 1e6):
         with clock_at(monkeypatch, later):
             assert upstream.get("/alpine/v3.23/main/x86_64/musl-1.2.5-r23.apk") is not None
@@ -208,7 +208,7 @@ def test_a_package_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_what_was_fetched_outlives_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cdn = FakeCdn({CDN_INDEX: b"one"})
-    upstream = Upstream(tmp_path, cdn)
+    upstream = CachedCdn(tmp_path, cdn)
     upstream.get(INDEX)
     cdn.down = True
     with clock_at(monkeypatch, 1e6):
@@ -221,11 +221,11 @@ def test_what_was_fetched_outlives_the_network(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_cut_answer_is_not_kept(tmp_path: Path) -> None:
-    def cut(url: str, headers: Mapping[str, str], seconds: float) -> AbstractContextManager[Answer]:
-        return nullcontext(Answer(200, {"content-length": "9"}, io.BytesIO(b"short")))
+    def cut(url: str, headers: Mapping[str, str], seconds: float) -> AbstractContextManager[CdnAnswer]:
+        return nullcontext(CdnAnswer(200, {"content-length": "9"}, io.BytesIO(b"short")))
 
     with pytest.raises(MirrorError, match="cut short"):
-        Upstream(tmp_path, cut).get(INDEX)
+        CachedCdn(tmp_path, cut).get(INDEX)
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
 
 
@@ -233,11 +233,11 @@ def test_a_cut_answer_is_not_kept(tmp_path: Path) -> None:
 def test_the_source_follows_what_can_be_reached(
     cache: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, *, down: bool
 ) -> None:
-    monkeypatch.setattr(Upstream, "reachable", lambda _self, _seconds: not down)
-    running = serve(("127.0.0.1", 0), cache, MirrorSettings(Source.AUTO, catalogue))
+    monkeypatch.setattr(CachedCdn, "reachable", lambda _self, _seconds: not down)
+    running = serve(("127.0.0.1", 0), cache, MirrorSettings(MirrorSource.AUTO, catalogue))
     try:
         status = running.status()
-        assert status.source is (Source.FIXTURE if down else Source.CDN)
+        assert status.source is (MirrorSource.FIXTURE if down else MirrorSource.CDN)
         assert (status.keys is None) is (not down)
         if not down:
             with pytest.raises(MirrorError, match="passes Alpine's CDN through"):
@@ -247,18 +247,18 @@ def test_the_source_follows_what_can_be_reached(
 
 
 def test_the_cdn_can_be_insisted_on(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Upstream, "reachable", lambda _self, _seconds: False)
+    monkeypatch.setattr(CachedCdn, "reachable", lambda _self, _seconds: False)
     with pytest.raises(MirrorError, match="CDN can't be reached"):
-        serve(("127.0.0.1", 0), cache, MirrorSettings(Source.CDN))
+        serve(("127.0.0.1", 0), cache, MirrorSettings(MirrorSource.CDN))
 
 
 def test_reachable_means_both_hosts_answer(tmp_path: Path) -> None:
     both = {"https://dl-cdn.alpinelinux.org/alpine/last-updated": b"1", "https://alpinelinux.org/releases.json": b"{}"}
-    assert Upstream(tmp_path, FakeCdn(both)).reachable(1)
-    assert not Upstream(tmp_path, FakeCdn({})).reachable(1)
+    assert CachedCdn(tmp_path, FakeCdn(both)).reachable(1)
+    assert not CachedCdn(tmp_path, FakeCdn({})).reachable(1)
     silent = FakeCdn(both)
     silent.down = True
-    assert not Upstream(tmp_path, silent).reachable(1)
+    assert not CachedCdn(tmp_path, silent).reachable(1)
 
 
 class TestAnotherVersionOfAPackage:

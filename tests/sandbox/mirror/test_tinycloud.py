@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.config import default_cache
-from sandbox.mirror import MirrorSettings, Source, serve
+from sandbox.mirror import MirrorSettings, MirrorSource, serve
 from sandbox.mirror.tinycloud import FILES, NOTE, core_files, service_files, yx_files
-from sandbox.mirror.upstream import Upstream
+from sandbox.mirror.upstream import CachedCdn
 from tests.sandbox.mirror.test_server import INDEX, get
 
 REAL = {
@@ -38,9 +38,9 @@ def test_it_has_the_files_of_the_real_one_and_no_provider() -> None:
 
 @pytest.mark.slow
 def test_it_is_not_used_where_alpines_own_is_reached() -> None:
-    if not Upstream(default_cache() / "mirror/cdn").reachable(3):
+    if not CachedCdn(default_cache() / "mirror/cdn").reachable(3):
         pytest.skip("Alpine's CDN can't be reached here, so the stand-in for tiny-cloud serves")
-    running = serve(("127.0.0.1", 0), default_cache(), MirrorSettings(Source.AUTO))
+    running = serve(("127.0.0.1", 0), default_cache(), MirrorSettings(MirrorSource.AUTO))
     try:
         with tarfile.open(fileobj=BytesIO(get(running, INDEX)[2])) as index:
             member = index.extractfile("APKINDEX")

@@ -17,7 +17,7 @@ from omi.build.alone import hold_alone
 from omi.build.packer import inputs
 from omi.build.packer.gateway import Gateway
 from omi.build.packer.inputs import (
-    Entry,
+    PackerVm,
     RunFolder,
     packer_environment,
     stage_guest,
@@ -41,7 +41,7 @@ def test_variables_hold_no_secret_and_are_the_owners_alone(tmp_path: Path) -> No
         folder,
         Identity(make_spec()),
         TOOLS,
-        Entry(tmp_path / "key", "pair", "sg-1", "ami-00000001"),
+        PackerVm(tmp_path / "key", "pair", "sg-1", "ami-00000001"),
         GATEWAY,
         "alpine-test",
     )
@@ -90,7 +90,7 @@ def validate_templates(folder: RunFolder, volume_types: tuple[str, ...]) -> None
         spec = make_spec()
         spec = remade(spec, vm=spec.vm.model_copy(update={"volume_type": volume_type}))
         write_variables(
-            folder, Identity(spec), tools, Entry(key, "pair", "sg-00000001", "ami-00000001"), GATEWAY, spec.name
+            folder, Identity(spec), tools, PackerVm(key, "pair", "sg-00000001", "ami-00000001"), GATEWAY, spec.name
         )
         write_template(folder, tools)
         with temporary_folder(folder) as home:
@@ -111,7 +111,7 @@ def validate_templates(folder: RunFolder, volume_types: tuple[str, ...]) -> None
 def test_boot_modes_reach_the_plugins_that_know_them(tmp_path: Path, firmware: str, modes: list[str]) -> None:
     spec = make_spec()
     spec = remade(spec, firmware=firmware)
-    folder, entry = RunFolder(tmp_path), Entry(tmp_path / "key", "pair", "sg-1", "ami-00000001")
+    folder, entry = RunFolder(tmp_path), PackerVm(tmp_path / "key", "pair", "sg-1", "ami-00000001")
     write_variables(folder, Identity(spec), TOOLS, entry, GATEWAY, spec.name)
     assert json.loads(folder.variables.read_text())["boot_modes"] == modes
     option = "\n  omi_boot_modes = var.boot_modes\n"

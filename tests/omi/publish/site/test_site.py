@@ -14,7 +14,7 @@ from omi.cli.main import main
 from omi.publish.feed import Feed
 from omi.publish.site import build_site
 from omi.publish.site.launch import launch_lines
-from omi.publish.site.packages import Package, changes_between, read_packages
+from omi.publish.site.packages import ListedPackage, changes_between, read_packages
 from omi.publish.site.write import MARK
 from tests.omi.publish.site.html import broken_links, read_html
 from tests.omi.publish.site.made import PACKAGES, everyday, made, with_documents, write
@@ -232,8 +232,8 @@ def test_lines_to_paste_hold_whatever_the_id_holds() -> None:
 
 def test_packages_are_read_and_compared() -> None:
     before = read_packages("# name\nmusl\t1\tx86_64\tQ1\t10\tmusl\tMIT\ngone\t1\tx86_64\tQ1\tx\tgone\tMIT\nno line\n")
-    after = (Package("musl", "2", 10, "MIT"), Package("new", "1", 0, "MIT"))
-    assert before == (Package("musl", "1", 10, "MIT"), Package("gone", "1", 0, "MIT"))
+    after = (ListedPackage("musl", "2", 10, "MIT"), ListedPackage("new", "1", 0, "MIT"))
+    assert before == (ListedPackage("musl", "1", 10, "MIT"), ListedPackage("gone", "1", 0, "MIT"))
     changes = changes_between(before, after)
     assert (changes.added, changes.removed) == ((after[1],), (before[1],))
     assert changes.changed == ((before[0], after[0]),)
