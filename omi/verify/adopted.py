@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omi.support.version import EDGE
 from omi.verify.boot import Boot, Guest
+from omi.verify.checks.system import wrong_release
 from omi.verify.facts import Facts, look_script
 
 
@@ -25,8 +25,4 @@ class AdoptionCheck(Boot):
     def examine(self, guest: Guest) -> tuple[Facts, list[str]]:
         """By its release alone: how it was made is not known, so nothing else is expected of it."""
         facts, spec = self.look(guest.door, look_script()), self.identity.spec
-        release = facts.one("release")
-        right = bool(release) if spec.version == EDGE else release == spec.release
-        if right or guest.is_stub:
-            return facts, []
-        return facts, [f"/etc/alpine-release says {release!r} instead of {spec.release!r}"]
+        return facts, [] if guest.is_stub else list(wrong_release(facts, spec.release, spec.version))

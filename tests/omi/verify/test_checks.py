@@ -129,6 +129,16 @@ def test_a_good_image_fails_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("found", "said"),
+    [("3.25_alpha20261001", []), ("", ["/etc/alpine-release says '' instead of 'edge-20261128'"])],
+)
+def test_edge_is_called_by_the_day_of_its_build_and_may_have_any_release(found: str, said: list[str]) -> None:
+    edge = replace(EXPECTED, release="edge-20261128", build=BUILD.model_copy(update={"version": "edge"}))
+    text = GOOD.replace("release=3.23.6", f"release={found}", 1).replace('RELEASE="3.23.6"', 'RELEASE="edge-20261128"')
+    assert failed_checks(Facts.parse(text), edge) == said
+
+
+@pytest.mark.parametrize(
     ("good", "bad", "said"),
     [
         ("release=3.23.6", "release=3.23.5", "/etc/alpine-release says '3.23.5' instead of '3.23.6'"),
