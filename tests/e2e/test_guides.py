@@ -1,4 +1,4 @@
-"""The guides for a profile of one's own and for launching a VM, line by line as the documentation has them.
+"""The guides for a profile of one's own, a VM and a lost state, line by line as the documentation has them.
 
 Real pulumi and Packer on stub VMs; the tests are one story in their order.
 """
@@ -85,6 +85,14 @@ def test_a_vm_is_launched_in_the_local_cloud(project: Project) -> None:
     (vm,) = re.findall(r"^(i-\w+) starts", shown, re.MULTILINE)
     for line in rest:
         shell(project, line.replace("i-5e6f7a8b", vm).replace("--follow", ""))
+
+
+def test_a_lost_state_is_recovered(project: Project) -> None:
+    before = project.images()
+    assert project.pulumi("stack", "rm", "--force", "--preserve-config", "--yes", "web").code == 0
+    shell(project, block("recovery.md", "python -m omi recover").replace("STACK", "web"))
+    shown = project.run("python", "-m", "omi", "images", "-s", "web").text
+    assert [image["id"] for image in before if image["id"] not in shown] == []
 
 
 def test_all_of_it_goes_again(project: Project) -> None:
