@@ -53,7 +53,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def shown(tree: Tree, path: tuple[str, ...]) -> str:
     """A value as it is shown in an error, cut where it is long."""
-    text = tree.place(*path).text or str(_at(tree.values, path))
+    value = _at(tree.values, path)
+    text = _flow(value) if isinstance(value, list | dict) else tree.place(*path).text
     text = " ".join(text.split()) if text.strip() else repr(text)
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -110,18 +111,39 @@ def _map_like(schema: type[Layer], path: tuple[str, ...], value: Any) -> str:
     """A map that may stand in place of a value: of what a list holds, else the key's example."""
     made: dict[str, Any] = {}
     for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, bool) or not isinstance(each, dict | str | int):
+            return _example(schema, path)
         made |= each if isinstance(each, dict) else {str(each): True}
     whole: Any = reduce(lambda inner, key: {key: inner}, reversed(path), cast(Any, made))
     try:
         schema.model_validate(whole)
     except ValidationError as error:
         if any(_path(detail)[: len(path)] == path for detail in error.errors()):
-            return str((schema.model_fields[path[0]].examples or ["{}"])[0])
-    return yaml.safe_dump(made, default_flow_style=True, sort_keys=False, width=1 << 20).strip()
+            return _example(schema, path)
+    return _flow(made) if made else _example(schema, path)
+
+
+def _example(schema: type[Layer], path: tuple[str, ...]) -> str:
+    """The example of a key, or the part of it for a map in the key's map."""
+    depth = next(n for n in range(len(path) - 1, -1, -1) if path[n] in known_keys(schema, list(path[:n])))
+    model = _model_at(schema, path[:depth])
+    example: Any = yaml.safe_load(model.model_fields[path[depth]].examples[0])
+    for _ in path[depth + 1 :]:
+        example = next(iter(example.values()))
+    return _flow(example)
+
+
+def _flow(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1 << 20, allow_unicode=True).strip()
 
 
 def known_keys(schema: type[BaseModel], path: list[str]) -> list[str]:
     """The keys that are known at a key path of a schema."""
+    model = _model_at(schema, path)
+    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _model_at(schema: type[BaseModel], path: Iterable[str]) -> Any:
     model: Any = schema
     for key in path:
         if isinstance(model, type) and issubclass(model, BaseModel):
@@ -129,7 +151,7 @@ def known_keys(schema: type[BaseModel], path: list[str]) -> list[str]:
         else:
             key_or_item, *values = typing.get_args(model)
             model = _unwrap(values[0] if typing.get_origin(model) is dict else key_or_item)
-    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    return model
 
 
 def _unwrap(annotation: Any) -> Any:

@@ -165,21 +165,30 @@ ERRORS = {
     "a switch is no number": ("volume_size: true", "web.yaml:1: volume_size: true is not allowed"),
     "list for a map": (
         "packages: [nginx, curl~8]",
-        "['nginx', 'curl~8'] is not allowed; allowed: a map of keys to values, such as {nginx: true, curl~8: true}",
+        "[nginx, curl~8] is not allowed; allowed: a map of keys to values, such as {nginx: true, curl~8: true}",
     ),
     "word for a map": ("kernel_modules: loop", "allowed: a map of keys to values, such as {loop: true}"),
     "list of lists": ("packages: [[nginx]]", "such as {nginx: true, foot: testing, curl: false}"),
     "list for an inner map": (
         "services: {default: [crond]}",
-        "services.default: ['crond'] is not allowed; allowed: a map",
+        "services.default: [crond] is not allowed; allowed: a map",
     ),
     "list for an inner map, mended": ("services: {default: [crond]}", "to values, such as {crond: true}"),
     "list of maps": (
         "packages: [{foot: testing}, {nginx: true}, curl]",
         "such as {foot: testing, nginx: true, curl: true}",
     ),
+    "empty list in a list": ("tests: [{}]", "such as {web: setup/web-test.sh}"),
+    "list for a build": (
+        "builds: {a: [nginx]}",
+        "builds.a: [nginx] is not allowed; allowed: a map of keys to values, such as",
+    ),
+    "list for a build, mended": ("builds: {a: [1]}", "such as {version: '3.23'}"),
+    "list for a runlevel": ("builds: {a: {services: {boot: [[]]}}}", "builds.a.services.boot: [[]] is not allowed"),
+    "switch for a map": ("builds: {a: {version: '3.23', access: true}}", "such as {public: true}"),
+    "accounts as a list": ("access: {accounts: ['012345678901']}", "such as {012345678901: true}"),
     "word for another map": ("access: public", "such as {public: true}"),
-    "list of builds": ("builds: [a]", 'such as {v3_23-x86_64: {version: "3.23"}}'),
+    "list of builds": ("builds: [a]", "such as {v3_23-x86_64: {version: '3.23'}}"),
     "number for a name": ("packages: [7]", "such as {'7': true}"),
     "version as a number": (
         "builds:\n  a:\n    version: 3.20",
