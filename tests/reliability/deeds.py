@@ -175,6 +175,21 @@ def _adopt(at: Round) -> None:
     at.up()
 
 
+def _own(at: Round) -> None:
+    """Take an image over and let retention prune it; another of one's own and what belongs to it stay."""
+    volume = empty_volume(at.oapi)
+    mine = register(at.oapi, "by hand", other := snapshot(at.oapi, volume))
+    at.adopt([mine, other, volume])
+    old = register(at.oapi, "two-3.23.8-x86_64-r0", snapshot(at.oapi, volume))
+    entry = {"name": "two-3.23.8-x86_64-r0", "omi": old, "build": "two", "release": "3.23.8", "own": True}
+    _configure(at, "adopt", [{**entry, "verify": False}])
+    at.up()
+    _configure(at, "retention", {"release": {"keep": 1}})
+    at.up()
+    if at.image(old) is not None:
+        raise AssertionError(old)
+
+
 def _import(at: Round) -> None:
     volume = empty_volume(at.oapi)
     mine = register(at.oapi, "two-3.23.8-x86_64-r0", taken := snapshot(at.oapi, volume))
@@ -229,6 +244,7 @@ PERSON: dict[str, Deed] = {
     "take its claim off, up": _untag(CLAIM),
     "take stack id and verified off, up": _untag(STACK_ID, VERIFIED),
     "adopt, no longer adopt, keep: 1, up": _adopt,
+    "own another's, keep: 1, up": _own,
     "import, up": _import,
     "another account's key, up": _another_key("up", "--yes", "--skip-preview"),
     "another account's key, sweep --yes": _another_key("sweep", "--yes"),

@@ -9,17 +9,18 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from omi.profile.model import Access
-from omi.state.identity import DISK
+from omi.state.identity import DISK, Identity
 from omi.state.image import ImageRecord
 from omi.state.withdrawal import Withdrawal
 from tests.reliability.stage import HERE, HOME, Booth, Ended, Resources
 
-Command = Literal["build", "verify", "adopt", "update", "prune", "copy"]
-COMMANDS: tuple[Command, ...] = ("build", "verify", "adopt", "update", "prune", "copy")
+Command = Literal["build", "verify", "adopt", "take over", "update", "prune", "copy"]
+COMMANDS: tuple[Command, ...] = ("build", "verify", "adopt", "take over", "update", "prune", "copy")
 VERBS: dict[Command, str] = {
     "build": "build",
     "verify": "build",  # of an image that a run made and could not record
     "adopt": "adopt",
+    "take over": "adopt",  # of someone else's image that is to be the stack's own
     "update": "update",
     "prune": "delete",
     "copy": "build",  # of an image that another Region has
@@ -67,6 +68,7 @@ STATES: dict[Command, tuple[tuple[str, str, int], ...]] = {
         *(("volume", "error", number) for number in (0, 1, 2)),
     ),
     "verify": _VERIFY,
+    "take over": _VERIFY,
     "copy": (*_VERIFY, *((kind, state, 0) for kind, state in _MADE)),
     "adopt": (), "update": (), "prune": (),
 }  # fmt: skip
@@ -173,10 +175,9 @@ def prepare(booth: Booth, command: Command) -> Prepared:
         booth.forget_digest()
     if command in ("build", "copy"):
         return Prepared()
-    tags = {} if command == "adopt" else dict(booth.identity.tags)
-    omi, taken = booth.make_image(
-        booth.spec.name, tags, "by hand" if command == "adopt" else booth.identity.description
-    )
+    foreign = command in ("adopt", "take over")
+    tags, description = ({}, "by hand") if foreign else (dict(booth.identity.tags), booth.identity.description)
+    omi, taken = booth.make_image(booth.spec.name, tags, description)
     return Prepared(omi, taken, booth.record_of(omi, (taken,)))
 
 
@@ -184,6 +185,8 @@ def perform(booth: Booth, command: Command, prepared: Prepared, withdrawal: With
     """Run the command."""
     if command == "copy":
         return booth.run(VERBS[command], booth.copied_by(prepared.store))
+    if command == "take over":
+        return booth.run(VERBS[command], booth.taking_over(prepared.omi))
     spec = booth.spec.model_copy(update={"withdrawal": withdrawal})
     if command == "update":
         spec = spec.model_copy(update={"access": Access(public=True)})
@@ -241,7 +244,7 @@ def _wrong(booth: Booth, command: Command, prepared: Prepared, ended: Ended) -> 
     """What the command should have brought about and did not."""
     now = booth.resources()
     if ended.code != 0:
-        lost = command in ("adopt", "update") and prepared.omi not in now["image"]
+        lost = command in ("adopt", "take over", "update") and prepared.omi not in now["image"]
         return [f"{prepared.omi} is gone"] if lost else []
     if command == "prune":
         return [f"{each} is still there" for each in (prepared.omi, prepared.snapshot) if each in _keys(now)]
@@ -253,12 +256,14 @@ def _wrong(booth: Booth, command: Command, prepared: Prepared, ended: Ended) -> 
         return [f"{record.omi} is {image}"]
     if command == "adopt":
         return [] if record.adopted and not image["tags"] else [f"an adopted image: {image}"]
-    wrong = list(_lacking(booth, record, now))
+    own = Identity(booth.taking_over(record.omi) if command == "take over" else booth.spec)
+    wrong = list(_lacking(own, record, now))
     if command == "copy":
         wrong += _not_the_same(booth, record)
     shared = booth.permissions(record.omi)
     public = command == "update"
-    wanted = {"AccountIds": [] if public else ["210987654321"], "GlobalPermission": public}
+    accounts = [] if command in ("update", "take over") else ["210987654321"]
+    wanted = {"AccountIds": accounts, "GlobalPermission": public}
     if {key: shared.get(key) for key in wanted} != wanted:
         wrong.append(f"launch permissions are {shared}")
     if not record.verified:
@@ -266,11 +271,11 @@ def _wrong(booth: Booth, command: Command, prepared: Prepared, ended: Ended) -> 
     return wrong
 
 
-def _lacking(booth: Booth, record: ImageRecord, now: Resources) -> Iterator[str]:
+def _lacking(own: Identity, record: ImageRecord, now: Resources) -> Iterator[str]:
     """Tags that an image or its snapshot should bear."""
     for key in (record.omi, *record.snapshots):
         tags = {**now["image"], **now["snapshot"]}.get(key, {}).get("tags", {})
-        lacking = sorted(name for name, value in booth.identity.tags.items() if tags.get(name) != value)
+        lacking = sorted(name for name, value in own.tags.items() if tags.get(name) != value)
         if lacking:
             yield f"{key} lacks the tags {', '.join(lacking)}"
 

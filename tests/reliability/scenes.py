@@ -107,6 +107,12 @@ def adopt_one(booth: Booth, go: Go) -> None:
     go.must(lambda: perform(booth, "adopt", prepared))
 
 
+def take_over_one(booth: Booth, go: Go) -> None:
+    """Someone else's image that is to be the stack's own, once it has booted."""
+    prepared = prepare(booth, "take over")
+    go.must(lambda: perform(booth, "take over", prepared))
+
+
 def share_and_withdraw(booth: Booth, go: Go) -> None:
     """An update that shares an image, puts back what others changed and calls it deprecated; one that takes it back."""
     prepared = prepare(booth, "update")
@@ -239,6 +245,7 @@ SCENES: Mapping[str, Callable[[Booth, Go], None]] = {
     "build": build_one,
     "take up": take_up,
     "adopt": adopt_one,
+    "take over": take_over_one,
     "update": share_and_withdraw,
     "missing": mark_missing,
     "prune": prune_one,

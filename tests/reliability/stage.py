@@ -30,7 +30,7 @@ from omi.profile.discover import expand_discovered
 from omi.profile.load import load_profile
 from omi.profile.model import Access
 from omi.state.identity import DISK, Identity
-from omi.state.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits
+from omi.state.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits, TakeOver
 from omi.state.owner import build_id_of
 from omi.support.places import BUILD, in_region
 from sandbox.cloud.faults import Fault
@@ -212,6 +212,13 @@ class Booth:
         if store is None or self.copied.copy_from is None:
             return self.copied
         return remade(self.copied, copy_from=self.copied.copy_from.model_copy(update={"oos": store}))
+
+    def taking_over(self, omi: str) -> ImageSpec:
+        """The spec of someone else's image that is to be the stack's own."""
+        check = TakeOver(omi=omi, login="alpine", vm=self.spec.vm)
+        return self.spec.model_copy(
+            update={"description": "by hand", "bootstrap": None, "recipe": None, "take_over": check}
+        )
 
     def disk_of(self, snapshot: str) -> bytes:
         """What the sandbox's own store holds of a snapshot."""

@@ -6,6 +6,7 @@ profile `alpine` with real VMs, then `python -m sandbox.machines.stub.record bui
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,10 @@ import pytest
 import yaml
 
 from omi.build.guest_data import env_text, guest_values
+from omi.build.job import Job
 from omi.build.origin import Origin
+from omi.build.packer.inputs import RunFolder
+from omi.build.taking_over import TakingOver
 from omi.outscale.cloud import Cloud
 from omi.outscale.entry import open_group
 from omi.outscale.images import find_own
@@ -27,6 +31,7 @@ from omi.profile.load import load_profile
 from omi.state.identity import Identity
 from omi.state.image import BuildVm, ImageSpec, TakeOver
 from omi.support.errors import VerifyError
+from omi.support.narration import Narrator
 from omi.verify.adopted import AdoptionCheck
 from omi.verify.boot import Guest, Verification
 from omi.verify.facts import Facts
@@ -101,29 +106,30 @@ def test_no_stack_of_the_project_takes_stubs() -> None:
 
 
 @pytest.mark.parametrize("login", ["alpine", "nobody-here"])
-def test_the_check_of_an_adoption_boots_it_and_logs_in_as_its_user(
+def test_an_old_image_is_taken_over_once_it_has_booted_and_let_its_user_in(
     sandbox: Sandbox, tmp_path: Path, login: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("omi.verify.boot._LOGIN_TRIES", 1)
     spec = spec_for(sandbox, f"old-{login}", accept_stubs=True)
-    omi = stub_omi(sandbox, spec)
-    was = sandbox.oapi().call("ReadImages", Filters={"ImageIds": [omi]})
-    spec = spec.model_copy(update={"recipe": None, "take_over": TakeOver(omi=omi, login=login, vm=spec.vm)})
-    cloud, identity, said = Cloud.connect(spec.cloud), Identity(spec), list[str]()
-    group = open_group(cloud, f"{identity.group}-{spec.name}", spec.vm.ssh_port, "127.0.0.1/32")
-    found = find_own(cloud, spec.name)
-    assert isinstance(found, Omi)
-    check = AdoptionCheck(
-        cloud=cloud, identity=identity, group_id=group, folder=tmp_path, say=said.append, show=said.extend,
-        note=said.append, stop=threading.Event(), login=login,
-    )  # fmt: skip
+    omi, oapi, said = stub_omi(sandbox, spec), sandbox.oapi(), io.StringIO()
+    (was,) = oapi.call("ReadImages", Filters={"ImageIds": [omi]})["Images"]
+    wanted = TakeOver(omi=omi, login=login, vm=spec.vm)
+    spec = spec.model_copy(update={"recipe": None, "take_over": wanted})
+    folder, cloud = RunFolder(tmp_path), Cloud.connect(spec.cloud)
+    job = Job(Identity(spec), cloud, folder, Narrator(said, folder.build_log), threading.Event(), {})
     if login == "alpine":
-        assert check.boot(found).installed
+        record = TakingOver(job, wanted).run()
+        assert (record.verified, record.adopted, bool(record.installed)) == (True, False, True)
+        assert "a stub VM: nothing of the image itself is checked (vm.accept_stubs)" in said.getvalue()
     else:
         told = "failed its check: nobody-here cannot log in by the key .*; it is left as it is, and not taken over"
         with pytest.raises(VerifyError, match=told):
-            check.boot(found)
-    assert sandbox.oapi().call("ReadImages", Filters={"ImageIds": [omi]}) == was
+            TakingOver(job, wanted).run()
+        assert oapi.call("ReadImages", Filters={"ImageIds": [omi]})["Images"] == [was]
+    left = sandbox.control("GET", "inventory")["main"]["resources"]
+    assert not [each for each in left["vm"] if each["state"] not in ("shutting-down", "terminated")]
+    names = [each["name"] for kind in ("keypair", "security-group") for each in left[kind]]
+    assert not [name for name in names if job.identity.build_id in name]
 
 
 @pytest.mark.parametrize(
