@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "fork": (fork, "fork -s copy --yes"),
     "health": (health, "health -s alpine --format openmetrics"),
     "images": (images, "images -s alpine"),
-    "import": (import_old, "import -s alpine ../old/releases/alpine.yaml"),
+    "import": (import_old, "import -s alpine ../old/releases/alpine.yaml --own"),
     "migrate": (migrate_profiles, "migrate ../old"),
     "plan": (plan, "plan -s alpine --json"),
     "prune": (prune, "prune -s alpine --level end-of-life --yes"),

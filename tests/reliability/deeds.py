@@ -178,7 +178,7 @@ def _adopt(at: Round) -> None:
 def _own(at: Round) -> None:
     """Take an image over and let retention prune it; another of one's own and what belongs to it stay."""
     volume = empty_volume(at.oapi)
-    mine = register(at.oapi, "by hand", other := snapshot(at.oapi, volume))
+    mine = register(at.oapi, "two-3.23.8-x86_64-r9", other := snapshot(at.oapi, volume))
     at.adopt([mine, other, volume])
     old = register(at.oapi, "two-3.23.8-x86_64-r0", snapshot(at.oapi, volume))
     entry = {"name": "two-3.23.8-x86_64-r0", "omi": old, "build": "two", "release": "3.23.8", "own": True}
