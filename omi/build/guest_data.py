@@ -25,7 +25,7 @@ from omi.support.errors import BuildError, ProfileError
 from omi.verify.facts import look_script_at_rest
 
 DISK_DEVICE = "/dev/xvdf"
-"""What the build's volume is attached as (OUTSCALE's naming); the guest finds the disk behind it."""
+"""The device name of the build's volume (OUTSCALE's naming); the guest finds the disk behind it."""
 METADATA_URL = "http://169.254.169.254/latest"
 """OUTSCALE's metadata service, EC2-shaped and without tokens."""
 

@@ -108,7 +108,7 @@ def _number(tree: Tree, path: tuple[str, ...]) -> str | None:
 
 
 def _map_like(schema: type[Layer], path: tuple[str, ...], value: Any) -> str:
-    """A map that may stand in place of a value: of what a list holds, else the key's example."""
+    """A map to write instead of a value: made of the list's items if they fit, else the key's example."""
     made: dict[str, Any] = {}
     for each in value if isinstance(value, list) else [value]:
         if isinstance(each, bool) or not isinstance(each, dict | str | int):

@@ -1,4 +1,4 @@
-"""What of a build decides the content of its images; a change of it makes a new revision."""
+"""The part of a build that decides the content of its images; a change of it makes a new revision."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from omi.profile.model import Target, profile_keys
 from omi.profile.resolve import essential_packages
 
 ALPINE_CDN = "https://dl-cdn.alpinelinux.org/alpine"
-"""What a stack's own mirror stands in for."""
+"""The repositories that a stack's own mirror replaces."""
 ROOT_LABEL = "alpine-root"
 """Label of the root filesystem."""
 HOSTNAME = "alpine"
-"""Until the metadata service tells another."""
+"""Used until the metadata service gives another."""
 
 
 def content(build: Target) -> dict[str, Any]:
-    """Canonical, JSON-able, order-free: what ends up inside the image.
+    """The content of the image as JSON-able values, whatever the order of keys in the profile.
 
-    Left out is what names it or belongs to its surroundings (`decides` in omi.profile.model).
+    Keys that only name the image, or belong to its surroundings, are left out (`decides` in omi.profile.model).
     """
     decided = {key: _plain(getattr(build, key)) for key, declared, _ in profile_keys() if declared.decides}
     return {
@@ -46,7 +46,7 @@ def _file(build: Target, path: str | None) -> dict[str, Any] | None:
 
 
 def package_lines(build: Target) -> list[str]:
-    """What apk is told to install, sorted: `nginx`, `openssl~3.5`, `foot@testing`."""
+    """The packages that apk installs, sorted: `nginx`, `openssl~3.5`, `foot@testing`."""
     wanted: dict[str, bool | str] = {**dict.fromkeys(essential_packages(build), True), **build.packages}
     return sorted(_tagged(name, value) if isinstance(value, str) else name for name, value in wanted.items())
 
@@ -70,7 +70,7 @@ def repository_line(url: str, value: bool | str) -> str:
 
 
 def install_repositories(build: Target, mirror: str) -> dict[str, bool | str]:
-    """Where packages come from while building, sorted as apk is told: URL to true or to the repository's tag.
+    """Where packages come from while building, sorted: URL to true or to the repository's tag.
 
     `mirror` stands in for Alpine's CDN. Repositories that the image only keeps as a comment are left out.
     """

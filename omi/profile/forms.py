@@ -55,7 +55,7 @@ class Allowed:
             raise PydanticCustomError("rule", "{allowed}", context) from error
 
     def _near(self, value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> str:
-        """The allowed value that was probably meant; empty where nobody can tell."""
+        """The allowed value that was probably meant; empty if there is none."""
         if self.near is None or not isinstance(value, str):
             return ""
         try:

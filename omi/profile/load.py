@@ -113,7 +113,7 @@ def _yaml(folder: Path) -> Iterator[Path]:
 
 
 class _ImageNames(NamedTuple):
-    """What the names of a build's OMIs are made of, besides the revision."""
+    """The parts of a build's OMI names, besides the revision."""
 
     prefix: str
     version: str

@@ -66,7 +66,7 @@ def firmware_of(boot_modes: Collection[str]) -> Firmware | None:
 
 
 EVERYONE = "everyone"
-"""How it is told, beside account ids, that every account may launch an image."""
+"""Stands beside account ids where every account may launch an image."""
 
 
 class _Model(BaseModel):
@@ -78,7 +78,7 @@ def _names(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-"""What a profile writes as a map of switches, without those that are off."""
+"""Names that a profile writes as a map of switches, without those that are off."""
 
 
 def _number(revision: object) -> object:
@@ -283,7 +283,7 @@ class Target(_Model):
     """Keys that the profile names but upstream had deprecated, by file name, with the first day of that; they are not
     in `keys`."""
     unread: tuple[str, ...] = ()
-    """Keys of a build in state that are none any more, or whose value can't be read; each is as if it weren't there."""
+    """Keys of a build in state that no longer exist, or whose value can't be read; each is as if it weren't there."""
 
     @classmethod
     def of_state(cls, value: object) -> Self:

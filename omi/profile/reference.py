@@ -1,4 +1,4 @@
-"""What the READMEs and editors say of the keys, made from the model: `python -m omi.profile.reference` renews it."""
+"""The documentation of the keys, made from the model: `python -m omi.profile.reference` renews it in its files."""
 
 from __future__ import annotations
 

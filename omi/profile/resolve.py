@@ -15,7 +15,7 @@ from omi.support.version import EDGE, version_key, version_of
 OMI_NAME = re.compile(rf"[{OMI_CHARACTERS}]{{3,128}}")
 _LONGEST_REVISION = 9999
 _ROOT_GROWTH = ("partx", "sfdisk")
-"""What makes the root's partition larger at first boot; a root on the raw disk needs neither."""
+"""They make the root's partition larger at first boot; a root on the raw disk needs neither."""
 _LOADERS: dict[Firmware, tuple[str, ...]] = {
     "bios": ("syslinux",),
     "uefi": ("grub-efi", *_ROOT_GROWTH),
@@ -180,7 +180,7 @@ _SPLIT_DATASOURCES = version_key("3.23")
 
 
 def bootstrap_packages(build: Target) -> tuple[str, ...]:
-    """What sets up a new instance; e2fsprogs-extra grows its root filesystem."""
+    """The packages that set up a new instance; e2fsprogs-extra grows its root filesystem."""
     if build.bootstrap == "tiny-cloud":
         return ("e2fsprogs-extra", "tiny-cloud", "tiny-cloud-openrc")
     split = version_key(build.version) >= _SPLIT_DATASOURCES

@@ -1,7 +1,7 @@
 """A profile file's YAML as plain values, with a table of where each was written.
 
-Read stricter than YAML 1.1: what a person can mistake (`3.20`, `no`, an empty value, a key given twice, an alias) is
-refused with a hint instead of being guessed at.
+Stricter than YAML 1.1: a value that people easily misread (`3.20`, `no`, an empty value, a key given twice, an alias)
+is refused with a hint.
 """
 
 from __future__ import annotations
