@@ -36,7 +36,7 @@ def hold_alone(folder: Path, name: str, stop: Event, say: Callable[[str], None],
     set.
     """
     with _open(folder) as lock:
-        end, told = time.monotonic() + limit, False
+        end, said = time.monotonic() + limit, False
         while not _take(lock):
             if time.monotonic() >= end:
                 file = folder / "lock"
@@ -44,10 +44,10 @@ def hold_alone(folder: Path, name: str, stop: Event, say: Callable[[str], None],
                     f"{name}: another process is still building it after {limit:.0f} s; {holder_of(file)} began it, "
                     f"and `fuser -v {shown(file)}` lists all who hold it: end them, then run again"
                 )
-            if not told:
+            if not said:
                 holder = holder_of(folder / "lock")
                 say(f"an earlier run of {name} is still ending ({holder}): waiting for it, at most {limit:.0f} s")
-                told = True
+                said = True
             pause(min(_EVERY, limit), stop)
         handle = fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, _BEYOND)
         try:

@@ -124,7 +124,7 @@ def _wait(process: subprocess.Popen[str], spec: ImageSpec, limit: _Limit) -> Non
 
 
 def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) -> ImageRecord:
-    """The supervisor's part: build one image, and end cleanly when told to or when the process `front` has gone."""
+    """The supervisor's part: build one image, and end cleanly on a signal or when the process `front` has gone."""
     stop = threading.Event()
     for number in _SIGNALS:
         signal.signal(number, lambda *_: stop.set())

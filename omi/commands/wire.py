@@ -37,7 +37,7 @@ def give_record(record: ImageRecord) -> None:
 
 
 def export(change: str, spec: ImageSpec, record: ImageRecord) -> None:
-    """Bring the releases files up to date; they are only an export, so a failure is told and stops nothing."""
+    """Bring the releases files up to date; they are only an export, so a failure gets a line and stops nothing."""
     try:
         for line in (releases.record if change == "record" else releases.forget)(spec, record):
             tell(line)

@@ -272,7 +272,7 @@ def _needless(given: PlanInput) -> Iterator[str]:
 
 
 def _unknown_levels(retention: Retention, names: Sequence[str]) -> Iterator[str]:
-    """A level that names a build which isn't there is told, not refused: the build may have been removed since."""
+    """Warn of a level that names a build which isn't there: it may have been removed since."""
     levels: Mapping[str, Collection[str]] = {
         key: level.builds
         for key in ("revision", "release", "end_of_life")

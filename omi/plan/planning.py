@@ -10,7 +10,7 @@ from omi.config.regions import Region, told_of
 from omi.config.settings import Settings
 from omi.plan import Action, Plan, PlanInput, PlannedImage, Step, make_plan
 from omi.plan.adoption import TakeOvers, as_adoptions, dropped, joined, newcomers
-from omi.plan.carry import carried, pinned, sources_of
+from omi.plan.copies import as_copies, pinned, sources_of
 from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
 from omi.plan.narrow import narrowed
@@ -97,7 +97,7 @@ def _plan_copies(settings: Settings, region: Region, seen: Survey, known: frozen
     builds, sources = seen.profile.builds, sources_of(home)
     seen = replace(seen, profile=replace(seen.profile, builds=tuple(pinned(builds, sources))))
     plan = _plan_region(settings, region, seen, known)
-    return carried(plan, builds, sources, region.name, settings.cloud_access())
+    return as_copies(plan, builds, sources, region.name, settings.cloud_access())
 
 
 def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, known: frozenset[str]) -> Plan:

@@ -55,7 +55,7 @@ _END = 10.0
 """Seconds for the server to stop; the threads of calls that still wait for the cloud are left behind."""
 _LIFE = dt.timedelta(days=30)
 _NO_ANSWER = 503
-"""What Packer is told where none came from the cloud: the plugin gives up, what it made is swept, it begins again."""
+"""Packer's answer where none came from the cloud: the plugin gives up, what it made is swept, it begins again."""
 
 
 @dataclass(frozen=True)

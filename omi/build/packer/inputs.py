@@ -79,7 +79,7 @@ class RunFolder:
 
     @property
     def output(self) -> Path:
-        """What the guest scripts told of the image, a new folder in each run."""
+        """What the guest scripts wrote of the image, a new folder in each run."""
         return self.path / "output"
 
     @property

@@ -76,7 +76,7 @@ class PackerOutput:
         if source := _SOURCE.search(text):
             self.source = source[1]
         if ended := _ERRORED.match(text):
-            if not _LIST.match(ended[1]):  # whose items were told before
+            if not _LIST.match(ended[1]):  # whose items came before
                 self.errors.append(ended[1])
             return None
         match = _LINE.match(text)
@@ -119,9 +119,9 @@ class PackerOutput:
 
     @property
     def reason(self) -> str:
-        """Why it failed, as exactly as can be told: the guest's own words, else Packer's."""
-        told = self.guest_errors[:1] or self.errors[-1:]
-        return told[0] if told else "Packer gave no reason"
+        """Why it failed, as exactly as is known: the guest's own words, else Packer's."""
+        reasons = self.guest_errors[:1] or self.errors[-1:]
+        return reasons[0] if reasons else "Packer gave no reason"
 
 
 def _result(text: str) -> GuestResult:

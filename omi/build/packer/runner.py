@@ -45,7 +45,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who is told each progress line (`say`), and who looks into the cloud now and then while Packer waits (`look`)."""
+    """Gets each progress line (`say`), and asks the cloud now and then while Packer waits (`look`)."""
 
     say: Callable[[str], None]
     look: Callable[[PackerOutput], Look] = lambda _: Look()
@@ -74,7 +74,7 @@ def run_packer(
     timed_out = False
     try:
         while process.poll() is None:
-            # once it is told to end it terminates its VM itself, as at every failure of its own
+            # on SIGTERM it terminates its VM itself, as at every failure of its own
             follower.step(look=told_at is None)
             now = time.monotonic()
             if told_at is None and (stop.is_set() or follower.broken or now - start > limit):

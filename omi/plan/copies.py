@@ -44,15 +44,15 @@ def pinned(builds: Sequence[Target], sources: Mapping[str, HomeImage]) -> list[T
     ]
 
 
-def carried(
+def as_copies(
     plan: Plan, builds: Sequence[Target], sources: Mapping[str, HomeImage], region: str, home: CloudAccess
 ) -> Plan:
-    """The plan for `pinned` builds as one of carrying over, with what the profile itself says of the builds."""
+    """The plan for `pinned` builds as one that copies them, with the pins that the profile itself has."""
     own = {build.name: build for build in builds}
-    return replace(plan, steps=tuple(_carried(step, own, sources, region, home) for step in plan.steps))
+    return replace(plan, steps=tuple(_as_copy(step, own, sources, region, home) for step in plan.steps))
 
 
-def _carried(
+def _as_copy(
     step: Step, own: Mapping[str, Target], sources: Mapping[str, HomeImage], region: str, home: CloudAccess
 ) -> Step:
     source, build = sources.get(step.build), own.get(step.build)
