@@ -5,7 +5,9 @@ from __future__ import annotations
 import typing
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, create_model
+from pydantic import Field, GetJsonSchemaHandler, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from omi.profile.forms import Allowed, BaseName, BranchName, BranchRelease, BuildName, Day
 from omi.profile.model import Key, Layer, profile_keys
@@ -83,10 +85,22 @@ class TargetKeys(Layer):
     )
 
 
+class _OrTakenAway:
+    """Has the editor's schema allow null and false, which are taken out of a profile before it is checked."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), {"enum": [False, None]}]}
+
+
 _BUILDS = Field(
     None,
     description="The builds by name, each a map of what holds for it alone; `{}` for none.",
     examples=['{v3_23-x86_64: {version: "3.23"}}'],
 )
-TargetFile = _file("TargetFile", TargetKeys, of_build=True, builds=(_map(BuildName, BuildKeys) | None, _BUILDS))
+TargetFile = _file(
+    "TargetFile",
+    TargetKeys,
+    of_build=True,
+    builds=(_map(BuildName, Annotated[BuildKeys, _OrTakenAway()]) | None, _BUILDS),
+)
 """`profiles/NAME.yaml`."""

@@ -29,6 +29,7 @@ def test_an_editor_takes_the_projects_profiles_and_refuses_what_a_preview_would(
     for path in (TOP / "profiles").glob("*.yaml"):
         assert "profile.schema.json" in path.read_text().splitlines()[0]
         assert not list(validator.iter_errors(yaml.safe_load(path.read_text()))), path
+    assert not list(validator.iter_errors({"builds": {"gone": False, "a": {"motd": None}}}))
     wrong: list[dict[str, Any]] = [
         {"pakages": {}},
         {"packages": ["curl"]},
