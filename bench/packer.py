@@ -21,8 +21,8 @@ from pathlib import Path
 from bench.stacks import LIMIT, ImageProgram, sandbox_project
 
 OWN_GOAL, VERIFY_GOAL = 5.0, 20.0
-STAGES = ("booting a VM from", "booted in", "pressing the power button", "verified")
-"""Beginnings of the program's lines when the OMI is registered, answers, was probed, and is off again."""
+STAGES = ("booting a VM from", "booted in", "pressing the power button", "off in", "verified")
+"""Beginnings of the program's lines when the OMI is registered, answers, was probed, is off, and its VM is gone."""
 WRAPPER = """\
 #!/bin/sh
 # Notes when Packer's build begins and ends, in seconds of the epoch.
@@ -49,6 +49,8 @@ class Parts:
     boot: float
     probes: float
     power_off: float
+    end: float
+    """Until the VM is terminated."""
     rest: float
     """Until the command ends: tags, clean-up, documents."""
 
@@ -60,7 +62,7 @@ class Parts:
     @property
     def verify(self) -> float:
         """The verify's besides the boot."""
-        return self.probes + self.power_off
+        return self.probes + self.power_off + self.end
 
     @property
     def total(self) -> float:
@@ -123,7 +125,8 @@ def report(parts: Parts) -> str:
         f"(goal {OWN_GOAL:.0f}; {parts.before:.1f} before, {parts.read_back:.1f} after), "
         f"ratio {(parts.own + parts.packer) / parts.packer:.2f}\n"
         f"verify: boot {parts.boot:.1f} s, besides {parts.verify:.1f} s "
-        f"(goal {VERIFY_GOAL:.0f}; probes {parts.probes:.1f}, power-off {parts.power_off:.1f}), "
+        f"(goal {VERIFY_GOAL:.0f}; probes {parts.probes:.1f}, power-off {parts.power_off:.1f}, "
+        f"the VM's end {parts.end:.1f}), "
         f"ratio {(parts.boot + parts.verify) / parts.boot:.2f}\n"
         f"after it: {parts.rest:.1f} s"
     )

@@ -227,8 +227,10 @@ class Verification(Boot):
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         failed += [] if guest.is_stub else self.run_own_tests(door)
         self.say("pressing the power button")
-        power_off = self.cloud.limits.power_off
-        if not stop_vm(self.cloud, guest.vm.vm_id, power_off, self.stop):
+        power_off, pressed = self.cloud.limits.power_off, time.monotonic()
+        if stop_vm(self.cloud, guest.vm.vm_id, power_off, self.stop):
+            self.say(f"off in {time.monotonic() - pressed:.0f} s")
+        else:
             failed.append(f"the power button did not end it within {power_off} s (cloud.limits.power_off)")
         return facts, failed
 
