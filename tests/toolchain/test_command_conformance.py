@@ -61,15 +61,12 @@ def first_commands(folder: Path) -> dict[str, Command]:
     log = folder / "log"
     fifo = folder / "meeting"
     os.mkfifo(fifo)
-    (folder / "elsewhere").mkdir()
     return {
         "plain": Command({"create": f"echo ran >> {log}-plain; printf 'one\\ntwo\\n\\n'; echo oops >&2"}),
         "fed": Command({"create": "cat", "stdin": "line 1\nline 2"}),
         "unfed": Command({"create": "cat"}),
         "told": Command({"create": 'echo "$GREETING $AMBIENT"', "environment": {"GREETING": "hello"}}),
         "here": Command({"create": "pwd"}),
-        "there": Command({"create": "pwd", "dir": str(folder / "elsewhere")}),
-        "python": Command({"create": "print(6 * 7)", "interpreter": ["/usr/bin/env", "python3", "-c"]}),
         "changing": Command(
             {
                 "create": "echo made; echo noise >&2",
@@ -81,14 +78,6 @@ def first_commands(folder: Path) -> dict[str, Command]:
         ),
         "without-update": Command(
             {"create": f"echo ran >> {log}-without-update; wc -l < {log}-without-update", "environment": {"N": "1"}}
-        ),
-        "forgetful": Command(
-            {
-                "create": "echo made",
-                "update": 'echo "[${PULUMI_COMMAND_STDOUT-unset}]"',
-                "environment": {"N": "1"},
-                "add_previous_output_in_env": False,
-            }
         ),
         "replaced": Command(
             {
@@ -113,8 +102,6 @@ def first_commands(folder: Path) -> dict[str, Command]:
         ),
         "meets-a": Command({"create": f"timeout 60 sh -c 'echo met > {fifo}'"}),
         "meets-b": Command({"create": f"timeout 60 cat {fifo}"}),
-        "silent": Command({"create": "echo not shown", "logging": "none"}),
-        "half-silent": Command({"create": "echo shown; echo hidden >&2", "logging": "stdout"}),
         "stubborn": Command({"create": "echo made", "delete": f"echo cannot >&2; test -e {folder}/may-go"}),
     }
 
@@ -129,7 +116,6 @@ def changed_commands(first: dict[str, Command], folder: Path) -> dict[str, Comma
         **first,
         "changing": edit("changing", environment={"LEVEL": "2"}),
         "without-update": edit("without-update", environment={"N": "2"}),
-        "forgetful": edit("forgetful", environment={"N": "2"}),
         "replaced": edit("replaced", triggers=["b"], environment={"LETTER": "b"}),
         "delete-edited": edit("delete-edited", delete=f"echo new >> {folder}/log-edited"),
     }
@@ -238,13 +224,8 @@ def test_environment_is_added_to_the_callers(story: Story) -> None:
     assert story.first["told"] == "hello world"
 
 
-def test_dir_and_the_folder_without_it(story: Story) -> None:
-    assert story.first["there"] == str(story.folder / "elsewhere")
+def test_it_runs_in_the_programs_folder(story: Story) -> None:
     assert story.first["here"] == str(story.project.folder)
-
-
-def test_interpreter_gets_the_command_as_its_last_argument(story: Story) -> None:
-    assert story.first["python"] == "42"
 
 
 def test_commands_run_in_parallel(story: Story) -> None:
@@ -258,10 +239,6 @@ def test_update_gets_the_last_output_and_replaces_it(story: Story) -> None:
 
 def test_update_runs_create_again_where_there_is_no_update(story: Story) -> None:
     assert (story.first["without-update"].strip(), story.changed["without-update"].strip()) == ("1", "2")
-
-
-def test_last_output_is_left_out_on_demand(story: Story) -> None:
-    assert story.changed["forgetful"] == "[unset]"
 
 
 def test_an_edited_delete_command_is_an_update(story: Story) -> None:
@@ -313,11 +290,8 @@ def test_secrets_reach_the_command_but_never_the_state_in_the_clear(story: Story
     assert "ciphertext" in story.first["secret-output"]
 
 
-def test_output_is_logged_as_status_where_it_is_wanted(story: Story) -> None:
-    shown = {name: story.first_up.messages(ephemeral=True, name=name) for name in story.first}
-    assert sorted(shown["plain"]) == ["", "one", "oops", "two"]
-    assert shown["silent"] == []
-    assert shown["half-silent"] == ["shown"]
+def test_output_is_logged_as_status(story: Story) -> None:
+    assert sorted(story.first_up.messages(ephemeral=True, name="plain")) == ["", "one", "oops", "two"]
 
 
 def test_the_stand_in_says_once_that_it_serves(story: Story, genuine: bool) -> None:

@@ -37,16 +37,16 @@ class Running:
             for child in self._children:
                 child.kill()
 
-    def start(self, arguments: Sequence[str], folder: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    def start(self, arguments: Sequence[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
         """Start a child; CommandFailedError where it can't be started or a cancel came before."""
         with self._lock:
             if self._cancelled:
                 raise CommandFailedError("context canceled")
             pipe = subprocess.PIPE
             try:
-                child = subprocess.Popen(arguments, cwd=folder, env=env, stdin=pipe, stdout=pipe, stderr=pipe)
+                child = subprocess.Popen(arguments, env=env, stdin=pipe, stdout=pipe, stderr=pipe)
             except OSError as error:
-                raise CommandFailedError(f"{error.filename or arguments[0]}: {error.strerror}") from error
+                raise CommandFailedError(f"{arguments[0]}: {error.strerror}") from error
             self._children.add(child)
             return child
 
@@ -61,20 +61,17 @@ def run_command(
 ) -> tuple[str, str]:
     """Run `command` and wait for it and for all who hold its output; gives back both outputs.
 
-    `log` gets each line while it runs, as the input `logging` says. `timeout` is in seconds, 0 for none: then the child
-    gets SIGKILL. CommandFailedError when it fails.
+    `log` gets each line while it runs. `timeout` is in seconds, 0 for none: then the child gets SIGKILL.
+    CommandFailedError when it fails.
     """
-    arguments = [*(inputs.get("interpreter") or ("/bin/sh", "-c")), command]
-    child = running.start(arguments, inputs.get("dir") or ".", _environment(inputs, previous))
+    last = {f"PULUMI_COMMAND_{name.upper()}": previous[name] for name in ("stdout", "stderr") if previous.get(name)}
+    env = {**os.environ, **inputs.get("environment", {}), **last}
+    child = running.start(["/bin/sh", "-c", command], env)
     timer = threading.Timer(timeout or threading.TIMEOUT_MAX, child.kill)
     timer.daemon = True
     timer.start()
     written: list[bytes] = []
-    logging = inputs.get("logging") or "stdoutAndStderr"
-    streams = (
-        _Stream(child.stdout, written, log if logging.startswith("stdout") else None),
-        _Stream(child.stderr, written, log if logging.lower().endswith("stderr") else None),
-    )
+    streams = [_Stream(pipe, written, log) for pipe in (child.stdout, child.stderr)]
     try:
         _feed(child.stdin, inputs.get("stdin") or "")
         status = child.wait()
@@ -90,13 +87,6 @@ def run_command(
     return stdout, stderr
 
 
-def _environment(inputs: Properties, previous: Properties) -> dict[str, str]:
-    env = {**os.environ, **inputs.get("environment", {})}
-    if inputs.get("addPreviousOutputInEnv") is not False:
-        env |= {f"PULUMI_COMMAND_{name.upper()}": previous[name] for name in ("stdout", "stderr") if previous.get(name)}
-    return env
-
-
 def _feed(pipe: IO[bytes] | None, text: str) -> None:
     try:
         if pipe:
@@ -109,7 +99,7 @@ def _feed(pipe: IO[bytes] | None, text: str) -> None:
 class _Stream:
     """One output of the child, read to its end by a thread of its own; `written` gets what comes, too."""
 
-    def __init__(self, pipe: IO[bytes] | None, written: list[bytes], log: Callable[[str], None] | None) -> None:
+    def __init__(self, pipe: IO[bytes] | None, written: list[bytes], log: Callable[[str], None]) -> None:
         self._pipe, self._written, self._log = pipe, written, log
         self._lines: list[bytes] = []
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -119,8 +109,7 @@ class _Stream:
         """All that came, once the last holder of the pipe has closed it, or after so long; one newline is cut off."""
         self._thread.join(QUIET_SECONDS)
         if self._thread.is_alive():
-            if self._log:
-                self._log("waiting for processes that the command left behind and that hold its output")
+            self._log("waiting for processes that the command left behind and that hold its output")
             self._thread.join(HELD_SECONDS)
         return b"".join(self._lines.copy()).decode("utf-8", "replace").removesuffix("\n")
 
@@ -128,5 +117,4 @@ class _Stream:
         for line in self._pipe or ():
             self._lines.append(line)
             self._written.append(line)
-            if self._log:
-                self._log(line.rstrip(b"\r\n")[:LOGGED_LINE_BYTES].decode("utf-8", "replace"))
+            self._log(line.rstrip(b"\r\n")[:LOGGED_LINE_BYTES].decode("utf-8", "replace"))

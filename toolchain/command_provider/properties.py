@@ -13,14 +13,9 @@ _SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
 _SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 (names a kind of value, hides nothing)
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
-_TYPES: dict[str, tuple[type, str]] = {
-    **dict.fromkeys(("create", "update", "delete", "stdin", "dir", "logging"), (str, "a string")),
-    "interpreter": (list, "a list of strings"),
-    "environment": (dict, "a map of names to strings"),
-    "addPreviousOutputInEnv": (bool, "true or false"),
-    "triggers": (list, "a list"),
-}
-_NOT_SERVED = ("assetPaths", "archivePaths")
+_STRINGS = ("create", "update", "delete", "stdin")
+_INPUTS = (*_STRINGS, "environment", "triggers")
+_NOT_SERVED = ("addPreviousOutputInEnv", "archivePaths", "assetPaths", "dir", "interpreter", "logging")
 
 
 def is_secret(value: object) -> bool:
@@ -39,7 +34,7 @@ def plain(value: Any) -> Any:
 
 def inputs_of(properties: Properties) -> Properties:
     """The Command's inputs among the properties, without nulls and what the engine adds for itself."""
-    return {name: value for name, value in properties.items() if name in _TYPES and value is not None}
+    return {name: value for name, value in properties.items() if name in _INPUTS and value is not None}
 
 
 def keep_ignored(inputs: Properties, state: Properties, ignored: Iterable[str]) -> Properties:
@@ -55,11 +50,15 @@ def changed(old: Properties, new: Properties) -> list[str]:
 def faults(inputs: Properties) -> Iterator[tuple[str, str]]:
     """Each input that can't be used, and why; an unknown value (in a preview) may be of any type."""
     for name, value in plain(inputs).items():
+        if value in (None, UNKNOWN):
+            continue
         if name in _NOT_SERVED:
             yield name, f"{name} is not served by the stand-in for the command plugin"
-        elif name in _TYPES and value not in (None, UNKNOWN):
-            kind, shown = _TYPES[name]
-            items = value.values() if isinstance(value, dict) else value
-            strings = shown.endswith("strings")
-            if not isinstance(value, kind) or (strings and not all(isinstance(item, str) for item in items)):
-                yield name, f"{name} must be {shown}"
+        elif name in _STRINGS and not isinstance(value, str):
+            yield name, f"{name} must be a string"
+        elif name == "environment" and not _maps_to_strings(value):
+            yield name, f"{name} must be a map of names to strings"
+
+
+def _maps_to_strings(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
