@@ -14,7 +14,7 @@ from omi.outscale.shapes import Omi
 from omi.outscale.waiting import InterruptedBuildError
 from omi.publish.recorded import recorded
 from omi.state.image import ImageRecord, TakeOver
-from omi.state.owner import CLAIM, MADE_BY, VERIFIED, maker_of, new_claim
+from omi.state.owner import ANOTHERS, CLAIM, VERIFIED, maker_of, new_claim
 from omi.support.errors import CloudError, OmiError
 from omi.verify.adopted import AdoptionCheck
 from omi.verify.boot import Verified
@@ -35,19 +35,20 @@ class TakingOver:
         """
         job, omi = self.job, self._find()
         own = job.spec.owner.owns(omi.tags)
+        if not own and (maker := maker_of(omi.tags)):
+            raise CloudError(f"{omi.omi_id} ({omi.name}) is made by {maker}, so it is not taken over; {ANOTHERS}")
         was_verified, check = own and omi.verified, None
         if self.wanted.login is not None and not was_verified:
             check = self._check(omi, self.wanted.login)
         is_verified = was_verified or check is not None
         known = recorded(job.spec, omi.omi_id) if own else {}
-        maker = omi.tags.get(MADE_BY) if own else maker_of(omi.tags)
         claim = new_claim()
-        marks = {CLAIM: claim} | ({VERIFIED: "yes"} if check else {}) | ({MADE_BY: maker} if maker else {})
+        marks = {CLAIM: claim} | ({VERIFIED: "yes"} if check else {})
         put_tags(job.cloud, [omi.omi_id], {**job.identity.tags, **marks})
         complete_tags(job.cloud, omi, job.identity.tags)
         job.narrator.say(f"{omi.omi_id} is this stack's own now{'' if is_verified else ', unverified'}")
         known |= _facts(check) if check else {}
-        return taken_over_record(job, omi, claim, verified=is_verified, made_by=maker, **known)
+        return taken_over_record(job, omi, claim, verified=is_verified, **known)
 
     def clean_up(self) -> None:
         """Remove what a killed run's check left; the OMI stays."""

@@ -20,7 +20,7 @@ from omi.profile.model import Access, Target
 from omi.state.account import AccountImage
 from omi.state.image import BuildVm, ImageRecord, ImageSpec, TakeOver
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
-from omi.state.owner import STANDS_FOR, maker_of
+from omi.state.owner import ANOTHERS, STANDS_FOR, maker_of
 from omi.support.version import version_of
 
 
@@ -33,9 +33,15 @@ def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) 
     builds = {build.name: build for build in seen.profile.builds}
     held = {name for image in region.ledger.images for name in (image.name, image.record.omi)}
     account = seen.accounts[region.name]
-    for entry in sorted(settings.adopt, key=lambda entry: not entry.own):
-        if (entry.region or settings.region) != region.name:
+    for named in sorted(settings.adopt, key=lambda entry: not entry.own):
+        if (named.region or settings.region) != region.name:
             continue
+        maker = _stack_of(account.by_omi.get(named.omi)) if named.own else None
+        entry = named if maker is None else named.model_copy(update={"own": False})
+        if maker is not None:
+            warnings.append(
+                f"adopt: {named.omi} ({named.name}) is made by {maker}, so it is not taken over: {ANOTHERS}"
+            )
         if {entry.name, entry.omi} & held or (settings.builds and entry.build not in settings.builds):
             continue
         build, image = builds.get(entry.build), account.by_omi.get(entry.omi)
@@ -82,6 +88,11 @@ def _as_held(
     return LedgerImage(resource, spec, record, StoredCommand.of("adopt", spec))
 
 
+def _stack_of(image: AccountImage | None) -> str | None:
+    """The other stack whose id an OMI bears; it may live on, whatever a copied config says."""
+    return None if image is None or image.managed else maker_of(image.tags)
+
+
 def _taken_over(spec: ImageSpec, entry: Adoption, image: AccountImage, login: str, vm: BuildVm) -> ImageSpec:
     """The spec of an external image as one of the stack's own, of which nothing is said but what the account knows."""
     check = TakeOver(omi=entry.omi, login=(entry.user or login) if entry.verify else None, vm=vm)
@@ -106,12 +117,13 @@ class TakeOvers:
             for entry in settings.adopt
             if entry.own and (entry.region or settings.region) == region.name
         }
-        missing = seen.accounts[region.name].missing
+        account = seen.accounts[region.name]
         held = [
             image
             for image in region.ledger.images
             if image.record.adopted
-            and image.record.omi not in missing
+            and image.record.omi not in account.missing
+            and not _stack_of(account.by_omi.get(image.record.omi))
             and (not settings.builds or image.build in settings.builds)
         ]
         joining = [image for image in new if image.spec.take_over is not None]

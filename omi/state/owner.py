@@ -19,8 +19,6 @@ VERIFIED_MARK = ", verified"
 
 STANDS_FOR = "stands-for"
 """Key of the tag of an OMI that was taken over, in the place of its digest: of the content that it counts as."""
-MADE_BY = "made-by"
-"""Key of the tag with its maker, where that was known."""
 
 GOING = "going"
 """Key of the tag of a snapshot or volume that is to follow its OMI or VM: its value is good for that thing alone."""
@@ -71,6 +69,10 @@ class Owner:
 
 SOMEONE = "someone else"
 """The maker of an external OMI whose tags name none."""
+
+
+ANOTHERS = f"take `own` out of its entry of `adopt`, or its tag {STACK_ID} off once no stack holds it"
+"""The cure for an entry that would take an OMI over from another stack."""
 
 
 def maker_of(tags: Mapping[str, str]) -> str | None:

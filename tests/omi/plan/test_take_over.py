@@ -20,7 +20,7 @@ from omi.state.account import AccountImage, AccountView
 from omi.state.identity import Identity
 from omi.state.image import TakeOver
 from omi.state.ledger import Ledger, LedgerImage
-from omi.state.owner import CLAIM, MADE_BY, STANDS_FOR, VERIFIED
+from omi.state.owner import CLAIM, STACK_ID, STANDS_FOR, VERIFIED
 from tests.omi.plan.make import TODAY, build, digest, held, outcome, step_of, upstream
 from tests.omi.specs import OWNER
 
@@ -221,9 +221,23 @@ def test_without_own_it_is_only_forgotten_and_another_id_or_region_or_build_is_n
     assert (waits.action, waits.changes) == (Action.KEEP, ())
 
 
+def test_another_stacks_image_is_not_taken_over_whatever_a_copied_config_says() -> None:
+    theirs = replace(OLD, tags={STACK_ID: "5", "stack": "other", CLAIM: "theirs", VERIFIED: "yes"})
+    told = (
+        "adopt: ami-old (old-3.23.4-x86_64-r0) is made by stack other (id 5), so it is not taken over: take `own` out"
+    )
+    first = plan(theirs)
+    assert [told in warning for warning in first.warnings] == [True]
+    image = images_of(first)[OLD.name]
+    assert (image.record.adopted, image.spec.take_over, step_of(first, OLD.name).action) == (True, None, Action.ADOPT)
+    later = plan(theirs, ledger=(image,))
+    assert [told in warning for warning in later.warnings] == [True]
+    assert (step_of(later, OLD.name).action, step_of(later, OLD.name).changes) == (Action.KEEP, ())
+
+
 def test_an_interrupted_take_over_is_found_by_its_tags_and_done_again() -> None:
     image = images_of(plan(OLD))[OLD.name]
-    half = taken(OLD, image, **{MADE_BY: "stack other (id 5)"})
+    half = taken(OLD, image)
     assert STANDS_FOR in half.tags
     again = images_of(plan(half, adopt=(entry(OLD),)))[OLD.name]
     assert isinstance(again.spec.take_over, TakeOver)
