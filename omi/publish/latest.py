@@ -84,7 +84,8 @@ def _newest(entries: Sequence[Entry]) -> Entry:
     level = [entry for entry in entries if _rank(entry) == first]
     build = min(entry.profile_build for entry in level)
     of_build = [entry for entry in level if entry.profile_build == build]
-    return max(of_build, key=lambda entry: (revision_key(entry.revision), entry.build_time, entry.name))
+    # one made elsewhere counts its revisions by itself
+    return max(of_build, key=lambda e: (e.digest is not None, revision_key(e.revision), e.build_time, e.name))
 
 
 def _rank(entry: Entry) -> tuple[bool, ReleaseKey, bool]:

@@ -83,11 +83,11 @@ class LedgerImage:
 
     @cached_property
     def order(self) -> tuple[ReleaseKey, ReleaseKey, bool, int, str]:
-        """Sort key, oldest first: version, release, external ones before the stack's own, revision; then the name, so
-        that the order is total.
+        """Sort key, oldest first: version, release, those made elsewhere before the stack's, revision; then the name,
+        so that the order is total.
         """
-        own = not self.record.adopted
-        return (version_key(self.version), release_key(self.release), own, self.revision, self.name)
+        made_here = not self.record.adopted and self.spec.take_over is None
+        return (version_key(self.version), release_key(self.release), made_here, self.revision, self.name)
 
     @property
     def next_name(self) -> str:

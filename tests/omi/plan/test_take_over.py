@@ -15,6 +15,7 @@ from omi.plan.survey import Survey
 from omi.profile.load import Profile
 from omi.profile.model import Access
 from omi.publish.entry import entry_of
+from omi.publish.latest import latest_of
 from omi.publish.outputs import output_of
 from omi.state.account import AccountImage, AccountView
 from omi.state.identity import Identity
@@ -138,6 +139,19 @@ def test_it_stands_for_the_profile_of_its_day_so_that_only_a_change_builds() -> 
     changed = replace(image, spec=image.spec.model_copy(update={"digest": "sha256:other"}))
     planned = plan(there, ledger=(changed,))
     assert outcome(planned) == {V23.image_name("3.23.6", 1): "build", LATEST.name: "keep"}
+
+
+def test_one_made_here_of_the_same_release_is_newer_whatever_revision_the_old_tool_gave() -> None:
+    mine = held(V23, "3.23.6")
+    seen = AccountImage(mine.name, mine.record.omi, {CLAIM: ""}, managed=True, access=Access(public=True))
+    mine = replace(mine, record=mine.record.model_copy(update={"claim": ""}))
+    first = plan(seen, LATEST, adopt=(entry(LATEST, revision=4),), ledger=(mine,))
+    image = done(images_of(first)[LATEST.name])
+    later = plan(seen, taken(LATEST, image), adopt=(), ledger=(mine, image))
+    assert [step.name for step in later.steps] == [mine.name, LATEST.name]
+    assert step_of(later, mine.name).reason == "current"
+    newest = latest_of([entry_of(each.spec, each.record) for each in (mine, image)])
+    assert newest.build[V23.name][HOME].name == mine.name
 
 
 @pytest.mark.parametrize("verified", [True, False])
