@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The image's root while it is being made.
-# Needs: ROOT (empty before it is mounted). Leaves: enter_root, leave_programs, leave_root, in_root, has_program,
-# put_file, is_full, root_mib, uuid_of.
+# Needs: ROOT (empty before it is mounted), DIGEST, IMAGE_NAME. Leaves: enter_root, leave_programs, leave_root, in_root,
+# has_program, put_file, is_full, root_mib, uuid_of.
 
 # Mounts what programs in the root want to see.
 enter_root() {

@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Where the root filesystem goes: onto the disk itself for BIOS, else into the second of two partitions.
-# Needs: FIRMWARE, DISK. Leaves: ROOT_DEVICE; ESP_DEVICE, the EFI system partition, empty without UEFI.
+# Needs: FIRMWARE, DISK, DIGEST, IMAGE_NAME, WORK. Leaves: ROOT_DEVICE; ESP_DEVICE, the EFI system
+# partition, empty without UEFI.
 #
 # UEFI wants a GPT and an EFI system partition. For hybrid the root partition bears GPT's mark for a BIOS's loader too.
 

@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Makes the root filesystem and mounts it.
-# Needs: ROOT_DEVICE, ROOT_LABEL, SOURCE_DATE_EPOCH, WORK. Leaves: ROOT, mounted with dev, proc and sys; ROOT_UUID.
+# Needs: ROOT_DEVICE, ROOT_LABEL, DIGEST, IMAGE_NAME, SOURCE_DATE_EPOCH, WORK. Leaves: ROOT, mounted with dev,
+# proc and sys; ROOT_UUID.
 
 make_filesystem() {
 	say_step "making the root filesystem"
