@@ -95,7 +95,7 @@ def _of_build(
 def newest_of(steps: Sequence[Step]) -> LedgerImage | None:
     """The newest image that is verified, there and stays."""
     kept = [step.image for step in steps if isinstance(step.image, LedgerImage) and step.action is not Action.PRUNE]
-    good = [image for image in kept if image.record.verified and image.record.missing is None]
+    good = [image for image in kept if image.record.verified and not image.record.missing and not image.is_revoked]
     return max(good, key=lambda image: image.order, default=None)
 
 

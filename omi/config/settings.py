@@ -21,6 +21,8 @@ REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-e
 
 
 MAX_DAYS = 3650
+MAX_REASON = 120
+"""Characters of why an image is revoked: its OMI's description has room for no more."""
 """Of a stage; more is a slip of the pen."""
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
@@ -216,6 +218,8 @@ class Settings(_Settings):
     `python -m omi build --again`."""
     adopt: tuple[Adoption, ...] = ()
     """Written by `python -m omi import`; what the ledger holds already has no effect here any more."""
+    revoked: dict[str, Annotated[str, Field(min_length=1, max_length=MAX_REASON)]] = {}
+    """Images that must not be launched, by OMI name or id, each with its reason."""
     recover: Recovery | None = None
     """Written by `python -m omi recover`."""
     releases_dir: str = "releases"

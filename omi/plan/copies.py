@@ -27,7 +27,7 @@ def sources_of(home: Plan) -> Mapping[str, HomeImage]:
     for build, steps in home.declared():
         image = steps[0].image
         made_elsewhere = isinstance(image, LedgerImage) and (image.record.adopted or image.spec.take_over is not None)
-        if isinstance(image, LedgerImage) and not made_elsewhere and image.record.verified:
+        if isinstance(image, LedgerImage) and not made_elsewhere and image.record.verified and not image.is_revoked:
             found[build] = HomeImage(image.release, image.revision, image.spec.digest)
         elif isinstance(image, PlannedImage) and (image.existing is None or image.existing.managed):
             found[build] = HomeImage(image.release, image.revision, image.digest)

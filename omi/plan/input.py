@@ -42,6 +42,8 @@ class PlanInput:
     """Who may launch the images, whatever the builds say; None leaves it to them."""
     left: str | None = None
     """The Region, where it left the config: then no image is wanted here any more, whatever the builds say."""
+    revoked: Mapping[str, str] = field(default_factory=dict)
+    """Images that must not be launched, by name or id, each with its reason."""
     elsewhere: Collection[str] = ()
     """Builds that the stack has images of in other Regions."""
     memory: Memory = field(default_factory=Memory)
@@ -95,8 +97,13 @@ class PlanInput:
         return self.account is not None and image.record.omi in self.account.missing
 
     def is_proved(self, image: LedgerImage) -> bool:
-        """Whether the image was verified and is seen in the account, so that it may stand for an older one."""
-        return image.record.verified and (self.account is None or self.seen(image) is not None)
+        """Whether the image was verified, isn't revoked and is seen in the account: it may stand for an older one."""
+        good = image.record.verified and self.revocation(image) is None
+        return good and (self.account is None or self.seen(image) is not None)
+
+    def revocation(self, image: LedgerImage) -> str | None:
+        """Why a person has revoked the image; None if nobody has."""
+        return self.revoked.get(image.name) or self.revoked.get(image.record.omi)
 
     def is_protected(self, image: LedgerImage) -> bool:
         """Whether the retention protects it by name or id."""

@@ -18,7 +18,7 @@ from omi.plan.publishing import changes_of, share_of_new
 from omi.plan.reasons import Because, Reason
 from omi.plan.retention import Prune, prunes
 from omi.plan.settle import Settler
-from omi.plan.stages import stage_reason, withdraw
+from omi.plan.stages import revoke, stage_reason, withdraw
 from omi.plan.wanted import Wish, WishInput, wish
 from omi.profile.model import Access, Target
 from omi.state.account import AccountView
@@ -186,6 +186,8 @@ class _Planner:
         if image.record.adopted:
             return self._keep(image, access, why) if prune is None or spared else _prune(image, prune)
         old, owner, stages = image.spec.withdrawal, image.record.account, self.given.retention.stages
+        if old is not None and old.why == "revoked" and self.given.revocation(image) is None:
+            old = None
         stays = access if prune is None or spared else Access()
         shared = (old is not None and old.shared) or image.spec.access.launchers(owner) or stays.launchers(owner)
         days = stages.shared if shared else stages.private
@@ -205,6 +207,10 @@ class _Planner:
     def _keep(self, image: LedgerImage, access: Access, why: Reason, withdrawal: Withdrawal | None = None) -> Step:
         if image.record.adopted:
             return Step(image, Action.KEEP, why.also(Because.MADE_BY_KEPT(maker=image.record.maker)))
+        if (reason := self.given.revocation(image)) is not None:
+            why, old = Because.REVOKED_BY_HAND(reason=reason), image.spec.withdrawal
+            shared = old.shared if old is not None else bool(image.spec.access.launchers(image.record.account))
+            withdrawal = revoke(old, shared, reason, self.given.today)
         kept = image.published(access, withdrawal)
         changes = tuple(changes_of(image, kept, self.given.seen(image), why, self.given.said_by))
         if changes and kept is image:

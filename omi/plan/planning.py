@@ -58,6 +58,9 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
 def _needless(settings: Settings, plan: Plan) -> Iterator[str]:
     for name in sorted(settings.again.keys() - set(plan.builds)):
         yield f"again names {name}, which is no build of the profile or the ledger: take it out"
+    images = [step.image for step in plan.steps if isinstance(step.image, LedgerImage)]
+    for name in sorted(settings.revoked.keys() - {name for image in images for name in (image.name, image.record.omi)}):
+        yield f"revoked names {name}, which is no image of the stack: take it out"
 
 
 def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozenset[str]) -> Plan:
@@ -115,6 +118,7 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, know
             edge_keep=discover.edge if discover is not None else None,
             offers=seen.offers,
             access=settings.access_in(region.name),
+            revoked=settings.revoked,
             memory=seen.memory,
             connection=region.access if region.is_wanted else None,
             left=None if region.is_wanted else region.name,

@@ -125,6 +125,7 @@ class Because(Enum):
     DEPRECATED_THEN_PRIVATE = (
         "deprecated since {since}, becomes private on {private}, is deregistered from {removal} on"
     )
+    REVOKED_BY_HAND = "revoked: {reason}"
     PRIVATE = "private since {since}, is deregistered from {removal} on"
 
     SHARED_ONCE_VERIFIED = "{who} may launch it once it is verified: {said_by}"

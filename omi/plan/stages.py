@@ -54,6 +54,12 @@ def withdraw(
     return Progress(told, over=today >= removal)
 
 
+def revoke(old: Withdrawal | None, shared: bool, reason: str, today: date) -> Withdrawal:
+    """Of an image that must not be launched: private from today on, or from the day on which it was already."""
+    private = (old.private if old else None) or today
+    return Withdrawal(why="revoked", shared=shared, private=private, reason=reason)
+
+
 def stage_reason(withdrawal: Withdrawal, days: StageDays) -> Reason:
     """Its present stage and those to come, each with its day."""
     removal = withdrawal.removal

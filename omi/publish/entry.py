@@ -80,7 +80,7 @@ class Entry:
     verified: tuple[str, ...] = ()
     """The Regions whose OMI was booted and checked before it was shared, sorted; an adopted one never was."""
     withdrawal: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
-    """Region and how far its OMI is withdrawn (`stage`, `why`, `removal`), sorted; without those that are current."""
+    """Region and how far its OMI is withdrawn (`stage`, `why`, `reason`, `removal`), sorted; none that is current."""
     documents: tuple[tuple[str, Documents], ...] = ()
     """Region and the digests of its OMI's documents, sorted; Regions without any are left out."""
 
@@ -130,7 +130,8 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
 
 def _told(withdrawal: Withdrawal) -> tuple[tuple[str, str], ...]:
     removal = {"removal": withdrawal.removal.isoformat()} if withdrawal.removal else {}
-    return _sorted({"stage": withdrawal.stage.value, "why": withdrawal.why, **removal})
+    reason = {"reason": withdrawal.reason} if withdrawal.reason else {}
+    return _sorted({"stage": withdrawal.stage.value, "why": withdrawal.why, **reason, **removal})
 
 
 def with_entries(entries: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:

@@ -40,7 +40,8 @@ class FeedWithdrawal(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     stage: str = Field(description="deprecated (it still launches) or private.")
-    why: str | None = Field(None, description="superseded, end of life or removed.")
+    why: str | None = Field(None, description="superseded, end of life, removed or revoked.")
+    reason: str | None = Field(None, description="Why it was revoked.")
     removal: date | None = Field(None, description="From this day on it may be deregistered, where that is known.")
 
 

@@ -64,6 +64,7 @@ class ImageOutput(_Told):
     stage: Stage = Field(description="current, or how far its withdrawal is: deprecated, private.")
     access: LaunchAccess | None = Field(description="As of this stage; null for an external OMI, whose maker decides.")
     removal: date | None = Field(description="The first day on which it may be deregistered, where that is known.")
+    revoked: str | None = Field(description="Why it must not be launched; null if it may. It is never the latest.")
     made_by: str | None = Field(
         description="The stack that made an OMI which this one has adopted, by its tags, or `unknown`; else null.",
     )
@@ -108,6 +109,7 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
         access=None if record.adopted else LaunchAccess(public=access.public, accounts=access.accounts),
         made_by=(record.made_by or "unknown") if record.adopted or spec.take_over else None,
         removal=withdrawal.removal if withdrawal else None,
+        revoked=withdrawal.reason if withdrawal else None,
         regions=None,
     )
     more = {key: value for key in _BY_REGION if (value := getattr(record, key)) is not None}
@@ -130,7 +132,11 @@ def by_release(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[st
 
 
 def newest(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, Any] | None:
-    """The newest image (LatestOutput) of a build's, which come by Region, the home one first, and newest first."""
+    """The newest image (LatestOutput) of a build's, which come by Region, the home one first, and newest first.
+
+    None if there is none but revoked ones.
+    """
+    images = [image for image in images if image["revoked"] is None]
     if not images:
         return None
     told = {key: value for key, value in images[0].items() if key not in _BY_REGION}

@@ -14,7 +14,7 @@ MAX_DESCRIPTION = 255
 """Characters of an OMI's description that EC2 allows; OUTSCALE's reference names no limit."""
 MAX_TAG = 255
 """Characters of a tag's value that OUTSCALE allows."""
-STAGE_TAGS = ("stage", "why", "shared", "deprecated", "due", "private", "removal", "access")
+STAGE_TAGS = ("stage", "why", "shared", "deprecated", "due", "private", "reason", "removal", "access")
 """All keys that `stage_tags` may have."""
 DISK = "disk"
 """Key of the tag with the digest of an OMI's disk, once that was read."""
@@ -72,7 +72,7 @@ class Identity:
         told = self.spec.withdrawal.model_dump(mode="json", exclude_none=True)
         told["shared"] = str(told["shared"]).lower()
         access = {"access": str(self.spec.access)} if self.spec.stage is Stage.PRIVATE else {}
-        return {"stage": self.spec.stage.value, **told, **_fitting(access)}
+        return {"stage": self.spec.stage.value, **_fitting({**told, **access})}
 
     @property
     def run_tags(self) -> Mapping[str, str]:

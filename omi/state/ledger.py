@@ -81,6 +81,11 @@ class LedgerImage:
         """The N of rN."""
         return self.spec.revision
 
+    @property
+    def is_revoked(self) -> bool:
+        """Whether a person has said that it must not be launched."""
+        return self.spec.withdrawal is not None and self.spec.withdrawal.why == "revoked"
+
     @cached_property
     def order(self) -> tuple[ReleaseKey, ReleaseKey, bool, int, str]:
         """Sort key, oldest first: version, release, those made elsewhere before the stack's, revision; then the name,

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Why = Literal["superseded", "end of life", "removed"]
-"""By a newer image of its build; of its version; its build from the profile."""
+Why = Literal["superseded", "end of life", "removed", "revoked"]
+"""By a newer image of its build; of its version; its build from the profile; by a person, for good or not."""
 
 
 class Stage(StrEnum):
@@ -36,6 +36,8 @@ class Withdrawal(BaseModel):
     """The day on which retention first wanted it gone; None where it is merely not the newest."""
     private: date | None = None
     """The day on which it was made private."""
+    reason: str | None = None
+    """Why a person has revoked it."""
     removal: date | None = None
     """The first day on which it may be deregistered, as it is told."""
 
@@ -47,4 +49,5 @@ class Withdrawal(BaseModel):
     def __str__(self) -> str:
         since = f"deprecated since {self.deprecated}" if self.private is None else f"private since {self.private}"
         removal = f", to be removed on {self.removal}" if self.removal else ""
-        return f"{since} ({self.why}){removal}"
+        why = f"{self.why}: {self.reason}" if self.reason else self.why
+        return f"{since} ({why}){removal}"

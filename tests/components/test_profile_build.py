@@ -154,6 +154,7 @@ def test_outputs_tell_each_image_by_release_and_name_and_the_newest_alone(engine
         "stage": "current",
         "access": {"public": False, "accounts": []},
         "removal": None,
+        "revoked": None,
         "made_by": None,
         "regions": None,
     }

@@ -171,7 +171,9 @@ def test_an_image_on_its_way_out_says_so_and_when_it_goes() -> None:
     (both,) = with_entries([entry()], [entry(region=US)])
     told = validate(feed_of("alpine", [withdrawn(both, "deprecated", US)]).to_json())["images"][0]
     assert told["state"] == "current"
-    assert told["withdrawal"] == {US: {"stage": "deprecated", "why": "superseded", "removal": "2026-12-24"}}
+    assert told["withdrawal"] == {
+        US: {"stage": "deprecated", "why": "superseded", "reason": None, "removal": "2026-12-24"}
+    }
     assert feed_of("alpine", [withdrawn(both, "private", EU, US)]).images[0].state == "private"
 
 

@@ -1,0 +1,86 @@
+"""Images that must not be launched: private at once, behind no pointer, and taken back the same way."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from omi.config.settings import Level, Retention
+from omi.plan import Action
+from omi.plan.model import ChangeKind, Plan
+from omi.profile.model import Access
+from omi.publish.outputs import newest, output_of
+from omi.state.ledger import LedgerImage
+from omi.state.withdrawal import Stage
+from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, seen, step_of, upstream
+
+PUBLIC = build(access=Access(public=True))
+OLD, NEW = held(PUBLIC, "3.23.5"), held(PUBLIC, "3.23.6")
+UP6 = upstream("3.23.6")
+WHY = "its sshd takes any key"
+
+
+def revoked(name: str = NEW.name, today: date = TODAY, images: tuple[LedgerImage, ...] = (OLD, NEW)) -> Plan:
+    return plan_of([PUBLIC], UP6, ledger(*images), Retention(), revoked={name: WHY}, today=today)
+
+
+def kept(plan: Plan) -> tuple[LedgerImage, ...]:
+    return tuple(step.image for step in plan.steps if isinstance(step.image, LedgerImage))
+
+
+@pytest.mark.parametrize("name", [NEW.name, NEW.record.omi])
+def test_it_becomes_private_at_once_with_its_reason(name: str) -> None:
+    step = step_of(revoked(name), NEW.name)
+    assert [change.kind for change in step.changes] == [ChangeKind.MAKE_PRIVATE]
+    assert step.reason == f"revoked: {WHY}"
+    assert isinstance(step.image, LedgerImage)
+    assert (step.image.spec.stage, step.image.is_revoked) == (Stage.PRIVATE, True)
+    assert step.image.spec.launch_access == Access()
+
+
+def test_nothing_is_built_for_it_and_a_later_run_changes_nothing() -> None:
+    first = revoked()
+    assert not first.of(Action.BUILD)
+    assert not revoked(images=kept(first), today=TODAY + timedelta(days=40)).changes
+
+
+def test_the_image_before_it_is_the_latest_and_goes_for_no_revoked_one() -> None:
+    images = ledger(OLD, NEW)
+    plan = plan_of([PUBLIC], UP6, images, Retention(release=Level()), revoked={NEW.name: WHY})
+    assert step_of(plan, OLD.name).action is Action.KEEP
+    assert step_of(plan, OLD.name).stage is Stage.CURRENT
+    told = [output_of(image.spec, image.record) for image in reversed(kept(plan))]
+    told.sort(key=lambda each: str(each["name"]), reverse=True)
+    assert told[0]["revoked"] == WHY
+    latest = newest(told, several=False)
+    assert latest is not None
+    assert latest["name"] == OLD.name
+    assert newest(told[:1], several=False) is None
+
+
+def test_taken_back_it_is_shared_again() -> None:
+    images = ledger(*kept(revoked()))
+    back = plan_of(
+        [PUBLIC],
+        UP6,
+        images,
+        Retention(),
+        account=account(*(seen(each, access=each.spec.launch_access) for each in images.images)),
+    )
+    assert [change.kind for change in step_of(back, NEW.name).changes] == [ChangeKind.RESTORE]
+    assert step_of(back, NEW.name).stage is Stage.CURRENT
+    again = plan_of([PUBLIC], UP6, after(back), Retention())
+    assert not step_of(again, NEW.name).changes
+
+
+def test_a_revoked_superseded_image_taken_back_is_deprecated_from_then_on() -> None:
+    images = ledger(*kept(revoked(OLD.name)))
+    back = plan_of([PUBLIC], UP6, images, Retention())
+    assert step_of(back, OLD.name).stage is Stage.DEPRECATED
+
+
+def test_an_image_of_someone_else_is_left_alone() -> None:
+    theirs = held(PUBLIC, "3.23.6", adopted=True)
+    plan = plan_of([PUBLIC], UP6, ledger(theirs), Retention(), revoked={theirs.name: WHY})
+    assert not step_of(plan, theirs.name).changes
