@@ -95,6 +95,27 @@ def test_the_stacks_list_shares_images_and_changes_nothing_else(held: HeldProjec
     assert held.plan()[NEW]["changes"] == []
 
 
+def test_a_revoked_image_is_private_at_once_and_taken_back_the_same_way(
+    held: HeldProject, omis: dict[str, str]
+) -> None:
+    held.pulumi("config", "set", "--path", f'revoked["{NEW}"]', "its sshd takes any key")
+    assert (
+        row(held.pulumi("preview"), NEW, "make private") == f"~ one {NEW} make private revoked: its sshd takes any key"
+    )
+    up(held)
+    assert [may_launch(held, omis[name]) for name in (OLD, NEW)] == [True, False]
+    assert held.project.outputs()["latest"]["one"]["name"] == OLD
+    assert listed(held, NEW)["withdrawal"]["eu-west-2"]["reason"] == "its sshd takes any key"
+    image = held.image(omis[NEW])
+    assert image is not None
+    assert "(revoked: its sshd takes any key)" in image["Description"]
+    assert held.plan()[NEW]["changes"] == []
+    held.pulumi("config", "rm", "--path", f'revoked["{NEW}"]')
+    up(held)
+    assert [may_launch(held, omi) for omi in omis.values()] == [True, True]
+    assert held.project.outputs()["latest"]["one"]["name"] == NEW
+
+
 def test_outputs_are_what_is_promised_and_tell_access(held: HeldProject, omis: dict[str, str]) -> None:
     outputs = held.project.outputs()
     assert Outputs.model_validate(outputs).model_dump(mode="json") == outputs
