@@ -110,7 +110,8 @@ def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:
 
     Raises ToolError or SettingsError.
     """
-    pairs = [word for path, value in values.items() for word in ("--plaintext", f"{PROJECT}:{key}{path}={value}")]
+    texts = {path: str(value).lower() if isinstance(value, bool) else value for path, value in values.items()}
+    pairs = [word for path, text in texts.items() for word in ("--plaintext", f"{PROJECT}:{key}{path}={text}")]
     done = _run(["pulumi", "config", "set-all", "--stack", stack, "--path", *pairs])
     if done.returncode:
         raise SettingsError(f"stack {stack!r}: {key} not written: {_error_of(done)}")

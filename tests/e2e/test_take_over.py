@@ -14,7 +14,7 @@ import yaml
 from omi.build.guest_data import env_text, guest_values
 from omi.build.origin import Origin
 from omi.profile.load import load_profile
-from tests.e2e.project import TOP, Project
+from tests.e2e.project import Project
 from tests.omi.specs import make_spec
 from tests.sandbox.client import empty_volume, register, snapshot
 
@@ -32,7 +32,7 @@ def project(stub_project: Project) -> Project:
 @pytest.fixture(scope="module")
 def omis(project: Project) -> dict[str, str]:
     """The old images, as a stub VM can boot them, and the file that has them."""
-    build = next(each for each in load_profile("alpine", TOP / "profiles").builds if each.version == "3.23")
+    build = next(each for each in load_profile("alpine", project.folder / "profiles").builds if each.name == BUILD)
     oapi, made, old = project.oapi(), {}, dict[str, Any]()
     for name, release, revision in ((OLD, "3.23.5", "r0"), (LATEST, "3.23.6", "r4")):
         volume = empty_volume(oapi)
