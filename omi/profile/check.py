@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from omi.profile.model import Layer
 from omi.profile.tree import Place, Tree
 from omi.support.errors import ProfileError, why_wrong
+from omi.support.safe_yaml import read_values
 
 L = TypeVar("L", bound=Layer)
 
@@ -127,7 +128,7 @@ def _example(schema: type[Layer], path: tuple[str, ...]) -> str:
     """The example of a key, or the part of it for a map in the key's map."""
     depth = next(n for n in range(len(path) - 1, -1, -1) if path[n] in known_keys(schema, list(path[:n])))
     model = _model_at(schema, path[:depth])
-    example: Any = yaml.safe_load(model.model_fields[path[depth]].examples[0])
+    example: Any = read_values(model.model_fields[path[depth]].examples[0])
     for _ in path[depth + 1 :]:
         example = next(iter(example.values()))
     return _flow(example)
