@@ -144,6 +144,8 @@ def test_an_end_of_life_by_hand_takes_the_newest_too_but_what_is_protected(desk:
     assert code == 0, said
     (line,) = (line for line in said.splitlines() if line[0] in "+-~")
     assert images[1].name in line
+    (kept,) = (line for line in said.splitlines() if images[0].name in line)
+    assert "retention.protect" in kept
     code, said = desk.run("prune", "--level", "revision", "--yes")
     assert (code, desk.done) == (0, [])
     assert "There is nothing to do." in said
