@@ -85,11 +85,18 @@ def _of_build(
     newest = newest_of(steps)
     if newest is None:
         if wanted:
-            yield Finding(name, region, Severity.ERROR, "has no verified image; `pulumi up` builds one")
+            yield Finding(name, region, Severity.ERROR, _without(steps))
         return
     yield _age(name, region, newest, today, limits)
     if newest.spec.end_of_life is not None:
         yield _end(name, region, newest, newest.spec.end_of_life, today, limits)
+
+
+def _without(steps: Sequence[Step]) -> str:
+    if any(isinstance(step.image, LedgerImage) and step.image.is_revoked for step in steps):
+        cure = "change the profile, or `python -m omi build -s STACK BUILD --again --yes`"
+        return f"its only verified image is revoked: {cure}"
+    return "has no verified image; `pulumi up` builds one"
 
 
 def newest_of(steps: Sequence[Step]) -> LedgerImage | None:

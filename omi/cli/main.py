@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "sweep": (sweep, "sweep -s alpine --yes"),
 }
 """Each with an example of its arguments."""
-PURPOSE = "Look after a stack's images beside pulumi, which builds and prunes them."
+PURPOSE = "Manage a stack's images beside pulumi, which builds and prunes them."
 EXIT_CODES = """\
 Exit codes: 0 done; 1 a check failed, or a fault of the program; 2 profile, setting or argument; 3 credentials;
 4 Alpine's release data; 5 OUTSCALE; 6 build; 7 verify; 8 the stack's state; 9 the plan is refused; 10 a tool is

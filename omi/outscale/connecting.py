@@ -42,7 +42,7 @@ def connected(connecting: Future[Cloud], access: CloudAccess) -> Cloud:
         tell(f"waiting for {access.api}, at most {_LIMIT:.0f} s")
         done, _ = wait([connecting], timeout=_LIMIT)
     if not done:
-        raise CloudError(f"{access.api}: did not tell the account within {_LIMIT:.0f} s; run again")
+        raise CloudError(f"{access.api}: did not answer which account the key is of within {_LIMIT:.0f} s; run again")
     return connecting.result()
 
 

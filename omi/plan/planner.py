@@ -180,6 +180,8 @@ class _Planner:
 
         `why` it is kept where nothing lets it go; `cause` is what speaks against it.
         """
+        if self.given.revocation(image) is not None:
+            return self._keep(image, access, why)
         spared = self._spared(image)
         if prune is not None:
             why = _spared_reason(prune, spared) if spared else prune.why
@@ -208,7 +210,7 @@ class _Planner:
         if image.record.adopted:
             return Step(image, Action.KEEP, why.also(Because.MADE_BY_KEPT(maker=image.record.maker)))
         if (reason := self.given.revocation(image)) is not None:
-            why, old = Because.REVOKED_BY_HAND(reason=reason), image.spec.withdrawal
+            why, old = Because.REVOKED(reason=reason), image.spec.withdrawal
             shared = old.shared if old is not None else bool(image.spec.access.launchers(image.record.account))
             withdrawal = revoke(old, shared, reason, self.given.today)
         kept = image.published(access, withdrawal)

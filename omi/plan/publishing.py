@@ -30,13 +30,13 @@ def changes_of(
     elif was is not becomes:
         yield Change(_REACHED[becomes], stage)
     elif before.spec.withdrawal != after.spec.withdrawal:
-        yield Change(ChangeKind.TELL, stage)
+        yield Change(ChangeKind.ANNOUNCE, stage)
     if Stage.PRIVATE not in (was, becomes):
         had = before.spec.access.launchers(owner)
         if access - had:
             yield Change(ChangeKind.SHARE, Because.SHARED(who=_names(access - had), said_by=said_by))
         if had - access:
-            yield Change(ChangeKind.REVOKE, Because.REVOKED(who=_names(had - access), said_by=said_by))
+            yield Change(ChangeKind.UNSHARE, Because.UNSHARED(who=_names(had - access), said_by=said_by))
     yield from _put_back(before, seen)
 
 

@@ -181,7 +181,7 @@ def test_a_superseded_shared_image_is_deprecated_with_its_days(held: HeldProject
     held.project.configure("retention", {"release": {"keep": 1}})
     today = datetime.now(UTC).date()
     private, removal = today + timedelta(30), today + timedelta(60)
-    shown = row(held.pulumi("preview"), OLD, "tell")
+    shown = row(held.pulumi("preview"), OLD, "announce")
     assert f"becomes private on {private}, is deregistered from {removal} on" in shown
     up(held)
     assert may_launch(held, omis[OLD])

@@ -99,6 +99,13 @@ def test_a_build_without_a_verified_image_is_an_error(ward: Ward) -> None:
     assert ward.health()[0] == 1
 
 
+def test_a_build_whose_only_image_is_revoked_says_what_to_do(ward: Ward) -> None:
+    ward.settings = Settings(region="eu-west-2", revoked={made(3).name: "its sshd takes any key"})
+    code, said = ward.health()
+    assert code == 1
+    assert "its only verified image is revoked: change the profile, or `python -m omi build" in said
+
+
 def test_a_release_that_is_not_built_yet_is_a_warning(ward: Ward) -> None:
     ward.images = (made(3, "3.23.5"),)
     code, said = ward.health()

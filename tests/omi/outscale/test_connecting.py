@@ -36,6 +36,8 @@ def test_one_that_never_comes_is_told_and_left(
 ) -> None:
     monkeypatch.setattr("omi.outscale.connecting.QUIET", 0.05)
     monkeypatch.setattr("omi.outscale.connecting._LIMIT", 0.05)
-    with pytest.raises(CloudError, match=f"{re.escape(ACCESS.api)}: did not tell the account within 0 s; run again"):
+    with pytest.raises(
+        CloudError, match=f"{re.escape(ACCESS.api)}: did not answer which account the key is of within 0 s; run again"
+    ):
         connected(Future(), ACCESS)
     assert capsys.readouterr().err == f"waiting for {ACCESS.api}, at most 0 s\n"

@@ -45,16 +45,16 @@ def test_what_comes_and_what_goes_are_changes_of_their_own() -> None:
     plan = plan_of([build(access=Access(accounts=(TWO,)))], UP6, ledger(image))
     assert changes(plan, image.name) == [
         ("share", f"{TWO} may launch it: {PROFILE}"),
-        ("revoke", f"{ONE} may launch it no more: {PROFILE}"),
+        ("unshare", f"{ONE} may launch it no more: {PROFILE}"),
     ]
-    assert render_table(plan).splitlines()[-1] == "1 to share, 1 to revoke"
+    assert render_table(plan).splitlines()[-1] == "1 to share, 1 to unshare"
     assert not plan_of([build(access=Access(accounts=(TWO,)))], UP6, after(plan)).changes
 
 
 @pytest.mark.parametrize(
     ("profile", "stack", "told"),
     [
-        (Access(public=True), Access(), [("revoke", f"{ONE} may launch it no more: {STACK}")]),
+        (Access(public=True), Access(), [("unshare", f"{ONE} may launch it no more: {STACK}")]),
         (Access(), Access(public=True, accounts=(ONE,)), [("share", f"everyone may launch it: {STACK}")]),
         (Access(), ONE_MAY, []),
         (ONE_MAY, None, []),
@@ -85,7 +85,7 @@ def test_what_drifted_is_told_beside_what_changes() -> None:
     image = held(build(access=ONE_MAY), "3.23.6")
     view = account(seen(image, access=Access(public=True), open_snapshots=("snap-1",)))
     plan = plan_of([build(access=Access())], UP6, ledger(image), account=view)
-    assert [kind for kind, _ in changes(plan, image.name)] == ["revoke", "put back", "put back"]
+    assert [kind for kind, _ in changes(plan, image.name)] == ["unshare", "put back", "put back"]
     drifted = f"launch permissions were changed outside and are put back (+everyone -{ONE})"
     assert changes(plan, image.name)[1:] == [
         ("put back", drifted),

@@ -153,7 +153,7 @@ def test_an_edit_of_what_surrounds_an_image_builds_nothing(key: str, layer: str,
         plan = edited(before, after)
         assert {step.action for step in plan.steps} == {Action.KEEP}
         shared = {change.kind for step in plan.steps for change in step.changes}
-        assert bool(shared & {ChangeKind.SHARE, ChangeKind.REVOKE}) == (before.access != after.access)
+        assert bool(shared & {ChangeKind.SHARE, ChangeKind.UNSHARE}) == (before.access != after.access)
 
 
 @pytest.mark.parametrize("key", PINS)

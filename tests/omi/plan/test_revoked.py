@@ -84,3 +84,15 @@ def test_an_image_of_someone_else_is_left_alone() -> None:
     theirs = held(PUBLIC, "3.23.6", adopted=True)
     plan = plan_of([PUBLIC], UP6, ledger(theirs), Retention(), revoked={theirs.name: WHY})
     assert not step_of(plan, theirs.name).changes
+
+
+def test_no_retention_prunes_it_while_it_is_revoked() -> None:
+    images: tuple[LedgerImage, ...] = (OLD, NEW)
+    for days in (0, 10, 100):
+        plan = plan_of(
+            [PUBLIC], UP6, ledger(*images), Retention(release=Level()),
+            revoked={OLD.name: WHY}, today=TODAY + timedelta(days=days),
+        )  # fmt: skip
+        assert step_of(plan, OLD.name).action is Action.KEEP
+        assert step_of(plan, OLD.name).reason == f"revoked: {WHY}"
+        images = kept(plan)

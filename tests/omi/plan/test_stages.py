@@ -95,7 +95,7 @@ class TestWay:
         assert isinstance(image, LedgerImage)
         assert image.spec.withdrawal == Withdrawal(why="superseded", shared=True, deprecated=TODAY)
         later = plan_of([PUBLIC], UP6, after(plan), BY_RELEASE, today=day(100))
-        assert kinds(later, OLD.name) == [ChangeKind.TELL]
+        assert kinds(later, OLD.name) == [ChangeKind.ANNOUNCE]
         assert "deprecated since 2026-11-23, becomes private on 2027-04-02" in step_of(later, OLD.name).reason
 
     def test_the_newest_of_a_version_past_its_end_is_deprecated_and_stays(self) -> None:
