@@ -26,9 +26,8 @@ from sandbox.machines.accelerator import ACCELERATORS, VARIABLE, default_acceler
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; exit codes: 0 done, 1 an error (one line on stderr), 2 usage, 3 not running (status)."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
     try:
+        given = _parser().parse_args(arguments)
         settings = _settings(given)
         code: int = given.run(settings, given)
         sys.stdout.flush()

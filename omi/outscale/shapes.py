@@ -162,6 +162,7 @@ class CloudVolume(Tagged):
     """A volume."""
 
     volume_id: str = Field(alias="VolumeId")
+    state: str = Field(alias="State")
 
 
 class CloudKeypair(Shape):

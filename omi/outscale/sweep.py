@@ -197,7 +197,7 @@ class Search:
         held = {each for vm in self._vms for each in vm.volumes}
         found = []
         for each in listed(self.cloud, CloudVolume):
-            if each.volume_id in held or not self.builds.owner.owns(each.tags):
+            if each.volume_id in held or each.state == "deleting" or not self.builds.owner.owns(each.tags):
                 continue
             name = self._name_of(each.tags)
             logged = each.volume_id in self.builds.volumes and name is not None

@@ -104,6 +104,9 @@ def _goes(step: Step) -> bool:
 
 
 def _goes_private(step: Step) -> bool:
+    """By retention, that is: a person has named what is revoked, and nothing of it is lost."""
+    if isinstance(step.image, LedgerImage) and step.image.is_revoked:
+        return False
     return any(change.kind is ChangeKind.MAKE_PRIVATE for change in step.changes)
 
 

@@ -72,7 +72,7 @@ CASES = {
         ("cloud.osc_profile: ['main'] is not allowed: ", "must be text"), config={"cloud": {"osc_profile": ["main"]}}
     ),
     "wrong type in retention": Case(
-        ("retention.max_prunes: -1 is not allowed: ", "greater than or equal to 0"),
+        ("retention.max_prunes: -1 is not allowed: ", "must be at least 0"),
         config={"retention": {"max_prunes": -1}},
     ),
     "wrong type in upstream": Case(

@@ -23,7 +23,7 @@ def make_root(folder: Path, *packages: str) -> Path:
     mirror = ensure(default_cache())
     (static,) = (mirror / "alpine/v3.23/main/x86_64").glob("apk-tools-static-*.apk")
     with tarfile.open(static) as archive:
-        archive.extract("sbin/apk.static", folder, filter="data")
+        archive.extract("sbin/apk.static", folder)
     root = folder / "root"
     root.mkdir()
     command = [str(folder / "sbin/apk.static"), "add", "--root", str(root), "--initdb", "--keys-dir"]

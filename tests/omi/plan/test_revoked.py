@@ -96,3 +96,12 @@ def test_no_retention_prunes_it_while_it_is_revoked() -> None:
         assert step_of(plan, OLD.name).action is Action.KEEP
         assert step_of(plan, OLD.name).reason == f"revoked: {WHY}"
         images = kept(plan)
+
+
+def test_the_guard_holds_no_revocation_back() -> None:
+    builds = [build(name=name, prefix=f"{name}-", access=Access(public=True)) for name in "abcd"]
+    images = [held(each, "3.23.6") for each in builds]
+    reasons = {image.name: WHY for image in images}
+    plan = plan_of(builds, UP6, ledger(*images), Retention(), revoked=reasons)
+    assert not plan.refused
+    assert {step.stage for step in plan.steps} == {Stage.PRIVATE}

@@ -21,7 +21,7 @@ def program(tmp_path: Path) -> Path:
     """The fixture mirror's own apk."""
     (static,) = (ensure(default_cache()) / "alpine/v3.23/main/x86_64").glob("apk-tools-static-*.apk")
     with tarfile.open(static) as archive:
-        archive.extract("sbin/apk.static", tmp_path, filter="data")
+        archive.extract("sbin/apk.static", tmp_path)
     (tmp_path / "sbin/apk.static").chmod(0o755)
     return tmp_path / "sbin/apk.static"
 

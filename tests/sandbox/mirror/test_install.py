@@ -28,7 +28,7 @@ def apk(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("apk")
     (package,) = (mirror / "alpine/v3.23/main/x86_64").glob("apk-tools-static-*.apk")
     with tarfile.open(package) as archive:
-        archive.extract("sbin/apk.static", folder, filter="data")
+        archive.extract("sbin/apk.static", folder)
     (folder / "sbin/apk.static").chmod(0o755)
     return folder / "sbin/apk.static"
 
