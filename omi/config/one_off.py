@@ -32,7 +32,7 @@ class OneOff(BaseModel):
     builds: tuple[str, ...] = ()
     """Builds, by name; none named means all."""
     level: PruneLevel | None = None
-    """What a prune applies; None is what the stack's config says."""
+    """The only one that a prune applies, as the stack's config has it; None is all that the config has."""
 
     def over(self, settings: Settings) -> Settings:
         """The stack's settings for this run: a build prunes nothing, and a prune goes through at once."""
@@ -42,13 +42,17 @@ class OneOff(BaseModel):
         if self.action == "build":
             return ours.model_copy(update={"revision": None, "release": None, "end_of_life": None})
         at_once = Stages(shared=SharedDays(deprecated_days=0, private_days=0))
-        all_of_ours = ours.model_copy(update={"stages": at_once, "allow_mass_prune": ("all",)})
+        allowed = (*ours.allow_mass_prune, *self.builds)
+        all_of_ours = ours.model_copy(update={"stages": at_once, "allow_mass_prune": allowed})
         if self.level is None:
             return all_of_ours
-        # a keep of none, which no config may have: the newest goes, too
-        level = Level.model_construct(keep=0) if self.level is PruneLevel.END_OF_LIFE else Level()
-        levels = {"revision": None, "release": None, "end_of_life": None, self.level.value.replace("-", "_"): level}
-        return all_of_ours.model_copy(update=levels)
+        key = self.level.value.replace("-", "_")
+        level: Level = getattr(ours, key) or Level()
+        if self.builds:
+            level = level.model_copy(update={"builds": ()})
+        if self.level is PruneLevel.END_OF_LIFE:  # a keep of none, which no config may have: the newest goes, too
+            level = level.model_copy(update={"keep": 0})
+        return all_of_ours.model_copy(update={"revision": None, "release": None, "end_of_life": None, key: level})
 
     @property
     def environment(self) -> dict[str, str]:

@@ -25,13 +25,17 @@ def sources_of(home: Plan) -> Mapping[str, HomeImage]:
     """By build: the newest image that the home Region has or is to have, but for those that someone else made."""
     found: dict[str, HomeImage] = {}
     for build, steps in home.declared():
-        image = steps[0].image
+        image = next((step.image for step in steps if not _is_revoked(step.image)), steps[0].image)
         made_elsewhere = isinstance(image, LedgerImage) and (image.record.adopted or image.spec.take_over is not None)
-        if isinstance(image, LedgerImage) and not made_elsewhere and image.record.verified and not image.is_revoked:
+        if isinstance(image, LedgerImage) and not made_elsewhere and image.record.verified and not _is_revoked(image):
             found[build] = HomeImage(image.release, image.revision, image.spec.digest)
         elif isinstance(image, PlannedImage) and (image.existing is None or image.existing.managed):
             found[build] = HomeImage(image.release, image.revision, image.digest)
     return found
+
+
+def _is_revoked(image: PlannedImage | LedgerImage) -> bool:
+    return isinstance(image, LedgerImage) and image.is_revoked
 
 
 def pinned(builds: Sequence[Target], sources: Mapping[str, HomeImage]) -> list[Target]:
@@ -65,7 +69,6 @@ def _as_copy(
     image = replace(
         step.image,
         build=step.image.build.model_copy(update=pins),
-        digest=source.digest,
         copy_from=home,
     )
     if step.action in (Action.BUILD, Action.REBUILD):

@@ -8,9 +8,9 @@ from difflib import get_close_matches
 
 from omi.config.settings import Retention
 from omi.plan.model import Action, ChangeKind, PlannedImage, Step
-from omi.plan.reasons import Because
+from omi.plan.reasons import Because, Reason
 from omi.profile.resolve import OMI_NAME
-from omi.state.ledger import Ledger, LedgerImage
+from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Stage
 from omi.support.errors import PlanError, ProfileError, SettingsError
 
@@ -20,59 +20,49 @@ _HALF_FROM = 4
 ALLOW = "pulumi config set --path 'retention.allow_mass_prune[0]' NAME"
 
 
-def guard(
-    steps: Sequence[Step], retention: Retention, ledger: Ledger, proved: Callable[[LedgerImage], bool]
-) -> tuple[tuple[Step, ...], tuple[str, ...]]:
-    """Have losses wait if more come at once than the retention allows: the steps then, and what is refused.
+def too_many_losses(
+    steps: Sequence[Step], retention: Retention, images: int, proved: Callable[[LedgerImage], bool]
+) -> tuple[dict[str, Reason], tuple[str, ...]]:
+    """Losses that come in greater numbers than the retention allows: why each waits, by name, and what is refused.
 
-    A loss is an image that goes, or is made private, though no newer image of its build stays that is `proved`:
-    verified, and seen in the account. Superseded images go in any number. `ledger` is that of one Region.
+    A loss is an image that goes, or is made private, though no newer image of its build stays that is `proved`.
+    Superseded images go in any number. All is of one Region, whose ledger holds so many `images`.
     """
     losses = _losses(steps, proved)
     pruned = [step for step in losses if step.action is Action.PRUNE]
     gone = [step for step in pruned if step.level == "gone"]
     # One image that is missing is only forgotten, be it the only one; many may mean that something else is wrong.
     counted = [step for step in pruned if len(gone) > 1 or step not in gone]
-    waiting: dict[str, str] = {}
+    waiting: dict[str, Reason] = {}
+    refused = []
     for done, found in (("pruned", counted), ("made private", [step for step in losses if _goes_private(step)])):
-        named = [step for step in found if not _allowed(step, retention)]
-        if refusal := _refusal(named, done, retention, len(ledger.images)):
-            waiting |= dict.fromkeys((step.name for step in named), refusal)
-    held = {image.name: image for image in ledger.images}
-    guarded = tuple(_waits(step, held[step.name]) if step.name in waiting else step for step in steps)
-    return guarded, tuple(dict.fromkeys(waiting.values()))
+        named = [step for step in found if not _is_allowed(step, retention)]
+        if refusal := _refusal(named, done, retention, images):
+            refused.append(refusal)
+            waiting |= {step.name: Because.TOO_MANY(then=step.why) for step in named}
+    return waiting, tuple(refused)
 
 
-def replaced_first(
+def unreplaced(
     steps: Sequence[Step],
     live: Collection[tuple[str, str]],
     retention: Retention,
-    ledger: Ledger,
-    proved: Callable[[LedgerImage], bool],
-) -> tuple[Step, ...]:
-    """Have images of removed builds wait while a build of the profile has images, but in the ledger none to rely on.
+    good: Callable[[LedgerImage], bool],
+) -> dict[str, Reason]:
+    """Images of removed builds that go while a build of the profile has none to rely on: why each waits, by name.
 
     A renamed build is such a pair, and its new image may fail in this very update. `live` are profile and name of the
-    profile's builds. An image is relied on if it is `proved`, or if someone else made it. What the retention allows by
-    name doesn't wait.
+    profile's builds; `good` says whether an image can be relied on. What the retention allows by name
+    doesn't wait.
     """
-    held_images = [step.image for step in steps if isinstance(step.image, LedgerImage)]
-    have = {_build_of(image) for image in held_images if proved(image) or image.record.adopted}
+    have = {_build_of(step.image) for step in steps if isinstance(step.image, LedgerImage) and good(step.image)}
     lack = {(_build_of(step.image), step.build) for step in steps if _build_of(step.image) not in have}
-    first = sorted({name for build, name in lack if build in live})
+    first = tuple(sorted({name for build, name in lack if build in live}))
     if not first:
-        return tuple(steps)
-    held = {image.name: image for image in ledger.images}
+        return {}
     awaits = Because.AWAITS_IMAGE if len(first) == 1 else Because.AWAITS_IMAGES
-
-    def waits(step: Step) -> bool:
-        removed = _goes(step) and step.level != "gone" and _build_of(step.image) not in live
-        return removed and not _allowed(step, retention)
-
-    return tuple(
-        Step(held[step.name], Action.KEEP, awaits(builds=tuple(first), then=step.why)) if waits(step) else step
-        for step in steps
-    )
+    going = [step for step in steps if _goes(step) and step.level != "gone" and _build_of(step.image) not in live]
+    return {step.name: awaits(builds=first, then=step.why) for step in going if not _is_allowed(step, retention)}
 
 
 def _build_of(image: PlannedImage | LedgerImage) -> tuple[str, str]:
@@ -110,7 +100,7 @@ def _goes_private(step: Step) -> bool:
     return any(change.kind is ChangeKind.MAKE_PRIVATE for change in step.changes)
 
 
-def _allowed(step: Step, retention: Retention) -> bool:
+def _is_allowed(step: Step, retention: Retention) -> bool:
     return bool({"all", step.name, step.build, step.region or ""} & frozenset(retention.allow_mass_prune))
 
 
@@ -133,10 +123,6 @@ def too_many(going: int, retention: Retention, images: int, least: int = _HALF_F
     if going > retention.max_prunes:
         return f"{retention.max_prunes} (retention.max_prunes)"
     return "half of them" if images >= least and 2 * going > images else None
-
-
-def _waits(step: Step, image: LedgerImage) -> Step:
-    return Step(image, Action.KEEP, Because.TOO_MANY(then=step.why))
 
 
 def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]:

@@ -12,6 +12,7 @@ from omi.profile.model import Access, Target
 from omi.state.account import AccountImage, AccountView
 from omi.state.image import CloudAccess
 from omi.state.ledger import Ledger, LedgerImage
+from omi.state.owner import CLAIM
 from omi.upstream.model import Upstream
 from omi.upstream.offer import Offer
 
@@ -42,8 +43,14 @@ class PlanInput:
     """Who may launch the images, whatever the builds say; None leaves it to them."""
     left: str | None = None
     """The Region, where it left the config: then no image is wanted here any more, whatever the builds say."""
+    joining: Collection[str] = ()
+    """Names of the ledger's images that this very update takes in: it may fail to."""
     revoked: Mapping[str, str] = field(default_factory=dict)
     """Images that must not be launched, by name or id, each with its reason."""
+    revoked_content: Collection[str] = ()
+    """Digests of those that the stack has made, in any Region: nothing of this content is built."""
+    is_asked_for: bool = False
+    """Whether a person has asked for this very run: then no number of losses is too many."""
     elsewhere: Collection[str] = ()
     """Builds that the stack has images of in other Regions."""
     memory: Memory = field(default_factory=Memory)
@@ -97,9 +104,23 @@ class PlanInput:
         return self.account is not None and image.record.omi in self.account.missing
 
     def is_proved(self, image: LedgerImage) -> bool:
-        """Whether the image was verified, isn't revoked and is seen in the account: it may stand for an older one."""
+        """Whether the image may stand for an older one.
+
+        It was verified, isn't revoked, is seen in the account, and no other record holds it.
+        """
         good = image.record.verified and self.revocation(image) is None
-        return good and (self.account is None or self.seen(image) is not None)
+        there = self.account is None or self.seen(image) is not None
+        return good and there and (image.record.claim is None or self.foreign_claim(image) is None)
+
+    def is_reliable(self, image: LedgerImage) -> bool:
+        """Whether its build has an image by it: one that is proved, or external, and in state before this update."""
+        return image.name not in self.joining and (self.is_proved(image) or image.record.adopted)
+
+    def foreign_claim(self, image: LedgerImage) -> str | None:
+        """The claim in the OMI's tag, if it is another record's."""
+        seen = self.seen(image)
+        found = seen.tags.get(CLAIM) if seen is not None else None
+        return None if image.record.adopted or found == image.record.claim else found
 
     def revocation(self, image: LedgerImage) -> str | None:
         """Why a person has revoked the image; None if nobody has."""

@@ -23,7 +23,8 @@ def narrowed(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Plan
     Raises SettingsError for a build that neither the profile nor the ledger has.
     """
     check_only(one_off.builds, plan.builds, one_off.action)
-    return replace(plan, steps=tuple(_steps(plan, images, one_off)))
+    refused = () if one_off.action == "build" else plan.refused
+    return replace(plan, steps=tuple(_steps(plan, images, one_off)), refused=refused)
 
 
 def _steps(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Iterator[Step]:

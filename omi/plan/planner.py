@@ -9,7 +9,7 @@ from functools import cached_property
 
 from omi.config.settings import Retention
 from omi.plan.external import differing
-from omi.plan.guard import check_clash, check_names, check_only, check_twice, guard, replaced_first
+from omi.plan.guard import check_clash, check_names, check_only, check_twice, too_many_losses, unreplaced
 from omi.plan.input import PlanInput
 from omi.plan.keys import require_key
 from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
@@ -48,11 +48,23 @@ def make_plan(given: PlanInput) -> Plan:
     rest = [planner.rest(image) for image in ledger.images if image.name in left]
     names = [build.name for build in live]
     names += sorted(given.known - set(names))
-    steps = _in_order(map(Settler(given).settle, [*made, *rest]), names)
+    settler = Settler(given, planner.stays)
+    steps = _in_order(map(settler.settle, [*made, *rest]), names)
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
-    steps, refused = guard(steps, retention, ledger, given.is_proved)
-    steps = replaced_first(steps, {(build.profile, build.name) for build in live}, retention, ledger, given.is_proved)
+    held = {image.name: image for image in ledger.images}
+
+    def after(waiting: Mapping[str, Reason]) -> tuple[Step, ...]:
+        return tuple(
+            settler.settle(planner.stays(held[step.name], waiting[step.name])) if step.name in waiting else step
+            for step in steps
+        )
+
+    refused: tuple[str, ...] = ()
+    if not given.is_asked_for:
+        waiting, refused = too_many_losses(steps, retention, len(ledger.images), given.is_proved)
+        steps = after(waiting)
+    steps = after(unreplaced(steps, {(build.profile, build.name) for build in live}, retention, given.is_reliable))
     warnings = [*given.upstream.warnings, *_unknown_levels(retention, names), *_needless(given), *differing(steps)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
     return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=refused, memory=given.memory)
@@ -100,8 +112,21 @@ class _Planner:
             require_key(build)
             account = given.account or AccountView()
             offer = countable(given.offers.get(build.name), build, release)
-            asked = WishInput(build, release, last_day, images, missing, self._names, account, given.digests, offer)
+            asked = WishInput(
+                build,
+                release,
+                last_day,
+                images,
+                missing,
+                self._names,
+                account,
+                given.digests,
+                given.revoked_content,
+                offer,
+            )
             outcome = wish(asked)
+            if outcome.why.because is Because.CONTENT_REVOKED:
+                notes = (*notes, f"{build.name}: {outcome.why}")
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
         steps += [self._without(image) for image in missing]
@@ -219,6 +244,10 @@ class _Planner:
             kept = image.touched()
         news = [part for change in changes for part in change.why.parts if part not in why.parts]
         return Step(kept, Action.KEEP, why.also(*news), changes=changes)
+
+    def stays(self, image: LedgerImage, why: Reason) -> Step:
+        """An image that stays as state holds it, with what others have changed put back."""
+        return self._keep(image, image.spec.access, why, image.spec.withdrawal)
 
     def _new(self, step: Step) -> Step:
         """With the share that comes after its verify; what someone else made is never changed."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from omi.config.one_off import OneOff
 from omi.config.regions import Region, told_of
@@ -20,6 +20,7 @@ from omi.plan.survey import Survey
 from omi.profile.digest import image_digest
 from omi.profile.model import Target
 from omi.state.ledger import Ledger, LedgerImage
+from omi.state.withdrawal import Stage
 from omi.support.places import GUEST, TEMPLATE
 
 
@@ -35,16 +36,16 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     seen = replace(seen, profile=replace(seen.profile, builds=builds))
     plans: list[Plan] = []
     images = [image for region in seen.regions for image in region.ledger.images]
-    known = frozenset(image.build for image in images)
+    whole = _Whole.of(images, settings, is_asked_for=one_off is not None)
     for region in seen.regions:
         with told_of(region, seen.regions):
             further = settings.regions.get(region.name)
             if region.name in seen.unreached:
                 plans.append(_wait(region, seen.unreached[region.name]))
             elif further is not None and further.images == "copy":
-                plans.append(_plan_copies(settings, region, seen, known, plans[0]))
+                plans.append(_plan_copies(settings, region, seen, whole, plans[0]))
             else:
-                plans.append(_plan_region(settings, region, seen, known))
+                plans.append(_plan_region(settings, region, seen, whole))
     plan = join_plans(plans)
     needless = [] if one_off else [*needless_names(plan.steps, settings.retention), *_needless(settings, plan)]
     needless += warnings_of(settings, seen, plan, is_empty=not images)
@@ -55,16 +56,45 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     return narrowed(plan, images, one_off) if one_off else plan
 
 
+@dataclass(frozen=True)
+class _Whole:
+    """What the plan of each Region knows of the others."""
+
+    builds: frozenset[str]
+    """Those that the stack has images of."""
+    revoked: frozenset[str]
+    """Digests of the revoked images that it has made."""
+    is_asked_for: bool
+    copied: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the home Region's images that this Region is to have copies of, by build."""
+
+    def digest(self, build: Target, release: str) -> str:
+        """The digest of what the Region is to have."""
+        return self.copied.get(build.name) or _digest(build, release)
+
+    @classmethod
+    def of(cls, images: Sequence[LedgerImage], settings: Settings, *, is_asked_for: bool) -> _Whole:
+        """From the images of all Regions."""
+        own = [image for image in images if not image.record.adopted and image.spec.take_over is None]
+        revoked = [image for image in own if not settings.revoked.keys().isdisjoint((image.name, image.record.omi))]
+        builds = frozenset(image.build for image in images)
+        return cls(builds, frozenset(image.spec.digest for image in revoked), is_asked_for)
+
+
 def _needless(settings: Settings, plan: Plan) -> Iterator[str]:
     for name in sorted(settings.again.keys() - set(plan.builds)):
         yield f"again names {name}, which is no build of the profile or the ledger: take it out"
     images = [step.image for step in plan.steps if isinstance(step.image, LedgerImage)]
     for name in sorted(settings.revoked.keys() - {name for image in images for name in (image.name, image.record.omi)}):
         yield f"revoked names {name}, which is no image of the stack: take it out"
+    for step in plan.steps:
+        named = isinstance(step.image, LedgerImage) and {step.name, step.image.record.omi} & settings.revoked.keys()
+        if named and step.action is Action.KEEP and step.stage is not Stage.PRIVATE:
+            yield f"revoked: {step.name} can't be made private by this stack: {step.reason}"
 
 
-def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozenset[str]) -> Plan:
-    """Of one Region; `known` are the builds that the stack has images of, in whatever Region."""
+def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole) -> Plan:
+    """Of one Region."""
     lost, warnings = lost_images(settings, region, seen)
     ledger = joined(region.ledger, lost)
     wanted, more = newcomers(settings, replace(region, ledger=ledger), seen, _digest)
@@ -74,11 +104,11 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, known: frozen
     if wanted:
         everything = settings.retention.model_copy(update={"allow_mass_prune": ("all",)})
         trial = settings.model_copy(update={"retention": everything})
-        tried = _plan(trial, region, joined(ledger, wanted), seen, known)
+        tried = _plan(trial, region, joined(ledger, wanted), seen, whole)
         left = {step.name: step.reason for step in dropped(tried, wanted)}
         warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
         wanted = [image for image in wanted if image.name not in left]
-    plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, known), wanted)
+    plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, whole), wanted)
     plan = as_recovered(takes.planned(plan, asked), lost)
     steps = tuple(_placed(step, region) for step in plan.steps)
     return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))
@@ -95,15 +125,16 @@ def _newest_first(region: Region) -> list[LedgerImage]:
     return sorted(region.ledger.images, key=lambda image: image.order, reverse=True)
 
 
-def _plan_copies(settings: Settings, region: Region, seen: Survey, known: frozenset[str], home: Plan) -> Plan:
+def _plan_copies(settings: Settings, region: Region, seen: Survey, whole: _Whole, home: Plan) -> Plan:
     """Of a Region whose images are copied from the home Region."""
     builds, sources = seen.profile.builds, sources_of(home)
     seen = replace(seen, profile=replace(seen.profile, builds=tuple(pinned(builds, sources))))
-    plan = _plan_region(settings, region, seen, known)
+    whole = replace(whole, copied={name: source.digest for name, source in sources.items()})
+    plan = _plan_region(settings, region, seen, whole)
     return as_copies(plan, builds, sources, region.name, settings.cloud_access())
 
 
-def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, known: frozenset[str]) -> Plan:
+def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whole: _Whole) -> Plan:
     discover = seen.profile.discover
     return make_plan(
         PlanInput(
@@ -112,7 +143,7 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, know
             ledger,
             settings.retention,
             seen.today,
-            _digest,
+            whole.digest,
             account=seen.accounts[region.name],
             only=settings.builds,
             edge_keep=discover.edge if discover is not None else None,
@@ -122,7 +153,10 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, know
             memory=seen.memory,
             connection=region.access if region.is_wanted else None,
             left=None if region.is_wanted else region.name,
-            elsewhere=known,
+            elsewhere=whole.builds,
+            revoked_content=whole.revoked,
+            is_asked_for=whole.is_asked_for,
+            joining={image.name for image in ledger.images} - {image.name for image in region.ledger.images},
         )
     )
 

@@ -112,6 +112,7 @@ class Because(Enum):
     REMOVED_BUT_SPARED = "{removed}, but {spared}"
 
     STILL_PROTECTED = "protected until this update has run; then: {then}"
+    AWAITS_FOUND = "waits for one update that takes the mark of missing off; then: {then}"
     AWAITS_CONNECTION = "waits for one update by the new connection; then: {then}"
     AWAITS_RECOVERED = "waits for those that are recovered: {then}"
     AWAITS_IMAGE = "waits until {builds} has a verified image: {then}"
@@ -125,6 +126,7 @@ class Because(Enum):
     DEPRECATED_THEN_PRIVATE = (
         "deprecated since {since}, becomes private on {private}, is deregistered from {removal} on"
     )
+    CONTENT_REVOKED = "its content is that of a revoked image, so nothing is built of it; change it, or build it again"
     REVOKED = "revoked: {reason}"
     PRIVATE = "private since {since}, is deregistered from {removal} on"
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from omi.plan.input import PlanInput
 from omi.plan.model import Action, Change, ChangeKind, Step
-from omi.plan.reasons import Because
+from omi.plan.reasons import Because, Reason
 from omi.state.ledger import LedgerImage
-from omi.state.owner import CLAIM, taking_back
+from omi.state.owner import taking_back
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Settler:
     """What holds steps back in one Region."""
 
     given: PlanInput
+    stays: Callable[[LedgerImage, Reason], Step]
+    """The step of an image that stays as state holds it, with what others have changed put back."""
 
     @cached_property
     def _held(self) -> Mapping[str, LedgerImage]:
@@ -32,13 +34,13 @@ class Settler:
         protected = self.given.is_protected(image)
         if self._is_doubtful(image):
             return Step(image, Action.KEEP, Because.DOUBTFUL(omi=image.record.omi), protected=protected)
-        if step.action is Action.KEEP and (claim := self._foreign_claim(image)) is not None:
+        if step.action is Action.KEEP and (claim := self.given.foreign_claim(image)) is not None:
             record, cure = image.record, taking_back(image.name)
             why = Because.FOREIGN_CLAIM(omi=record.omi, claim=claim, own=record.claim, cure=cure)
             return Step(image, Action.KEEP, why, protected=protected)
         held_back = self._held_back(step, image)
         if held_back is not None:
-            step = Step(image, Action.KEEP, held_back(then=step.why))
+            step = self.stays(image, held_back(then=step.why))
         unprotects = not protected and self._was_protected(image)
         step = self._found(self._connected(step, image), image)
         return replace(step, protected=protected, unprotects=unprotects)
@@ -51,17 +53,13 @@ class Settler:
         """Whether the last update protected it."""
         return not {image.name, image.record.omi}.isdisjoint(self.given.memory.protected)
 
-    def _foreign_claim(self, image: LedgerImage) -> str | None:
-        """The claim in the OMI's tag, if it is another record's."""
-        seen = self.given.seen(image)
-        found = seen.tags.get(CLAIM) if seen is not None else None
-        return None if image.record.adopted or found == image.record.claim else found
-
     def _held_back(self, step: Step, image: LedgerImage) -> Because | None:
         if step.action is not Action.PRUNE:
             return None
         if self._was_protected(image):
             return Because.STILL_PROTECTED
+        if image.record.missing is not None and self.given.seen(image) is not None:
+            return Because.AWAITS_FOUND
         if self._differing(image) and not step.forgets:
             return Because.AWAITS_CONNECTION
         return None

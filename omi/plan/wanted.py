@@ -47,6 +47,8 @@ class WishInput:
     """OMI names that the ledger holds, of whatever build, so that no second resource may have them."""
     account: AccountView
     content_digest: Callable[[Target, str], str]
+    revoked: Collection[str] = ()
+    """Digests of which nothing is built, since a person has revoked an image of that content."""
     offer: Offer | None = None
     """What the build's repositories offer, where that counts and is known."""
 
@@ -84,6 +86,8 @@ def wish(request: WishInput) -> Wish:
     revisions = tuple(_of_account(request))
     if found := _adoptable(request, same, revisions):
         return Wish(same[-1] if same else None, _adopt(request, *found), Because.CURRENT_UNTIL_SUCCESSOR())
+    if request.digest in request.revoked and not (same and newer_packages(same[-1], request.offer)):
+        return Wish(same[-1] if same else None, None, Because.CONTENT_REVOKED())
     number = _next_revision(request, same, revisions)
     action, why = _why(request, same, number)
     step = Step(request.new_image(number), action, why)
@@ -112,6 +116,8 @@ def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: 
         return Wish(before, None, Because.CURRENT_NAME_TAKEN(revision=revision))
     if existing := request.account.by_name.get(name):
         return Wish(before, _adopt(request, revision, existing), Because.CURRENT_UNTIL_SUCCESSOR())
+    if request.digest in request.revoked:
+        return Wish(before, None, Because.CONTENT_REVOKED())
     step = Step(request.new_image(revision), Action.BUILD, Because.PINNED_REVISION(revision=revision))
     return Wish(before, step, Because.CURRENT_UNTIL_SUCCESSOR())
 

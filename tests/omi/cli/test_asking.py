@@ -151,6 +151,46 @@ def test_an_end_of_life_by_hand_takes_the_newest_too_but_what_is_protected(desk:
     assert "There is nothing to do." in said
 
 
+def changed(said: str) -> list[str]:
+    """Names of the images that the plan's rows change."""
+    return [line.split()[2] for line in said.splitlines() if line[0] in "+-~"]
+
+
+def test_a_prune_of_all_leaves_what_a_renamed_build_still_needs(desk: Desk) -> None:
+    old = held(build(name="old", prefix="old-"), "3.23.6")
+    desk.builds, desk.ledger = (build(name="new", prefix="new-"),), Ledger.of([old])
+    code, said = desk.run("prune")
+    assert (code, changed(said)) == (0, [])
+    assert "waits until new has a verified image" in said
+    code, said = desk.run("prune", "old")
+    assert (code, changed(said)) == (0, [old.name])
+
+
+def test_a_prune_of_all_is_not_held_back_by_its_number(desk: Desk) -> None:
+    gone = [held(build(name=f"b{number}", prefix=f"b{number}-"), "3.23.6") for number in range(9)]
+    desk.ledger = Ledger.of([NEW, *gone])
+    code, said = desk.run("prune")
+    assert (code, changed(said)) == (0, [image.name for image in gone])
+
+
+def test_a_level_by_hand_is_that_of_the_config(desk: Desk) -> None:
+    desk.settings = Settings(region="eu-west-2", retention=Retention(revision=Level(keep=3, builds=("other",))))
+    images = [held(BUILD, "3.23.6", number) for number in range(5)]
+    desk.ledger = Ledger.of(images)
+    code, said = desk.run("prune", "--level", "revision")
+    assert (code, changed(said)) == (0, [])
+    code, said = desk.run("prune", "v3_23", "--level", "revision")
+    assert (code, sorted(changed(said))) == (0, [image.name for image in images[:2]])
+
+
+def test_a_build_by_hand_does_not_fail_for_prunes_that_it_leaves(desk: Desk) -> None:
+    gone = [held(build(name=f"b{number}", prefix=f"b{number}-"), "3.23.6") for number in range(9)]
+    desk.ledger, desk.builds = Ledger.of([held(BUILD, "3.23.5"), *gone]), (BUILD,)
+    code, said = desk.run("build", "v3_23")
+    assert (code, changed(said)) == (0, [NEW.name])
+    assert "refused" not in said
+
+
 def test_a_request_that_no_command_makes_is_refused() -> None:
     assert asked({}) is None
     request = OneOff(action="prune", level=PruneLevel.END_OF_LIFE)

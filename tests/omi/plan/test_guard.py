@@ -8,7 +8,7 @@ import pytest
 
 from omi.config.settings import Retention
 from omi.plan import Action, Step
-from omi.plan.guard import guard, needless_names, too_many
+from omi.plan.guard import needless_names, too_many, too_many_losses
 from omi.plan.model import Change, ChangeKind
 from omi.plan.reasons import Because
 from omi.state.ledger import LedgerImage
@@ -29,11 +29,10 @@ def keep(image: LedgerImage, *changes: Change) -> Step:
 def waits(steps: list[Step], retention: Retention, *, proved: bool = True) -> list[str]:
     """Names of the images that wait."""
     known = ledger(*(step.image for step in steps if isinstance(step.image, LedgerImage)))
-    guarded, refused = guard(steps, retention, known, lambda _: proved)
-    held_back = [step.name for step in guarded if step.reason.startswith("waits")]
-    assert bool(held_back) == bool(refused)
-    assert all(step.action is Action.KEEP for step in guarded if step.name in held_back)
-    return held_back
+    waiting, refused = too_many_losses(steps, retention, len(known.images), lambda _: proved)
+    assert bool(waiting) == bool(refused)
+    assert all(str(why).startswith("waits") for why in waiting.values())
+    return [step.name for step in steps if step.name in waiting]
 
 
 def test_one_missing_image_is_forgotten_beyond_any_limit_but_two_are_counted() -> None:

@@ -44,7 +44,9 @@ def digests() -> Iterator[None]:
         yield
 
 
-def plan_regions(case: Case, there: Case, *, regions: dict[str, FurtherRegion] | None = None) -> Plan:
+def plan_regions(
+    case: Case, there: Case, *, regions: dict[str, FurtherRegion] | None = None, revoked: dict[str, str] | None = None
+) -> Plan:
     """The stack with the first case's images at home and the second's in the other Region."""
     builds = {one.name for one in case.builds}
     only = tuple(name for name in case.only if name in builds)
@@ -53,6 +55,7 @@ def plan_regions(case: Case, there: Case, *, regions: dict[str, FurtherRegion] |
         regions={OTHER: FURTHER} if regions is None else regions,
         retention=case.retention,
         builds=only,
+        revoked=revoked or {},
     )
     ledger = Ledger.of([*case.images, *(in_region(image, OTHER) for image in there.images)])
     accounts = {name: part.account or account(*part.images) for name, part in ((HOME, case), (OTHER, there))}
@@ -207,6 +210,29 @@ def test_a_region_that_copies_wants_the_very_image_that_the_home_region_has() ->
     again = copies(case, replace(case, images=tuple(carried_over(plan).values())))
     assert not again.changes
     assert [step.reason for step in of_other(again)] == [f"current, as in {HOME}"]
+
+
+@pytest.mark.parametrize("further", [COPIED, FURTHER])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_no_region_gets_content_that_is_revoked_at_home(further: FurtherRegion, by_name: bool) -> None:
+    (one,) = simple(1).builds
+    bad = held(one, "3.23.6", 1)
+    revoked = {bad.name if by_name else bad.record.omi: "its sshd takes any key"}
+    case = replace(simple(1), images=(bad,))
+    plan = plan_regions(case, replace(case, images=()), regions={OTHER: further}, revoked=revoked)
+    assert of_other(plan) == []
+    assert any("so nothing is built of it" in warning for warning in plan.warnings)
+
+
+def test_a_region_that_copies_takes_the_newest_image_that_is_not_revoked() -> None:
+    (one,) = simple(1).builds
+    good, bad = held(build("a", user="admin"), "3.23.6"), held(one, "3.23.6", 1)
+    case = replace(simple(1), images=(good, bad))
+    revoked = {bad.name: "its sshd takes any key"}
+    (step,) = of_other(plan_regions(case, replace(case, images=()), regions={OTHER: COPIED}, revoked=revoked))
+    assert isinstance(step.image, PlannedImage)
+    assert (step.name, step.image.digest) == (good.name, good.spec.digest)
+    assert step.image.copy_from is not None
 
 
 def test_what_is_to_be_built_at_home_is_carried_over_in_the_same_update() -> None:

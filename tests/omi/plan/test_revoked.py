@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from omi.config.settings import Level, Retention
-from omi.plan import Action
+from omi.plan import Action, PlannedImage
 from omi.plan.model import ChangeKind, Plan
 from omi.profile.model import Access
 from omi.publish.outputs import newest, output_of
@@ -105,3 +105,23 @@ def test_the_guard_holds_no_revocation_back() -> None:
     plan = plan_of(builds, UP6, ledger(*images), Retention(), revoked=reasons)
     assert not plan.refused
     assert {step.stage for step in plan.steps} == {Stage.PRIVATE}
+
+
+def test_no_removed_build_that_waits_holds_a_revocation_back() -> None:
+    old = held(build("old", access=Access(public=True)), "3.23.6")
+    plan = plan_of([build("new")], UP6, ledger(old), Retention(), account=account(old), revoked={old.name: WHY})
+    assert step_of(plan, old.name).stage is Stage.PRIVATE
+
+
+def test_nothing_is_built_of_revoked_content() -> None:
+    image = kept(revoked(images=(NEW,)))[0]
+    content = {NEW.spec.digest}
+    asked = {"revoked": {NEW.name: WHY}, "revoked_content": content}
+    gone = plan_of([PUBLIC], UP6, ledger(image), Retention(), account=account(missing=[image]), **asked)
+    assert not [step for step in gone.steps if isinstance(step.image, PlannedImage)]
+    assert any("so nothing is built of it" in warning for warning in gone.warnings)
+    empty = plan_of([PUBLIC], UP6, ledger(), Retention(), **asked)
+    assert not empty.steps
+    changed = PUBLIC.model_copy(update={"user": "other"})
+    plan = plan_of([changed], UP6, ledger(image), Retention(), **asked)
+    assert [step.action for step in plan.steps if isinstance(step.image, PlannedImage)] == [Action.BUILD]
