@@ -207,7 +207,7 @@ class Server:
 
     def close(self) -> None:
         """Stop answering, end the VMs gracefully (they are `stopped` afterwards), close the state."""
-        with ThreadPoolExecutor() as side_by_side:  # each is heard at the next look of its thread
+        with ThreadPoolExecutor() as side_by_side:  # each is heard when its thread checks next
             list(side_by_side.map(WebServer.shutdown, self._webs))
         for web in self._webs:
             web.server_close()

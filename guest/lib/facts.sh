@@ -2,11 +2,11 @@
 # What the verify is told of the finished root, before its first boot can cover anything up.
 # Needs: DATA, ROOT, WORK. Leaves: tell_facts, begin_changes, tell_changes.
 
-# The looks that the program put beside image.env, at the root as it is now; it judges what they find.
+# The probes that the program put beside image.env, at the root as it is now; it judges what they find.
 tell_facts() {
-	[ -f "$DATA/look.sh" ] || return 0
-	say_step "looking over the finished root"
-	TOP=$ROOT APK="chroot $ROOT apk" sh "$DATA/look.sh" | sed 's/^/guest: FACT /'
+	[ -f "$DATA/probe.sh" ] || return 0
+	say_step "probing the finished root"
+	TOP=$ROOT APK="chroot $ROOT apk" sh "$DATA/probe.sh" | sed 's/^/guest: FACT /'
 }
 
 # begin_changes: what is there before any package is ours, and in no package's name.

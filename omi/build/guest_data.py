@@ -22,7 +22,7 @@ from omi.profile.model import RUNLEVELS, guest_names
 from omi.profile.signing import check_public_key, trusted_keys
 from omi.state.image import ImageSpec
 from omi.support.errors import BuildError, ProfileError
-from omi.verify.facts import look_script_at_rest
+from omi.verify.facts import probe_script_at_rest
 
 DISK_DEVICE = "/dev/xvdf"
 """The device name of the build's volume (OUTSCALE's naming); the guest finds the disk behind it."""
@@ -35,7 +35,7 @@ def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, targe
 
     - `image.env`: assignments for sh, each value quoted, lists one item a line
     - `keys/NAME.rsa.pub`: who may sign packages
-    - `look.sh`: what omi.verify wants to know of the finished root
+    - `probe.sh`: what omi.verify wants to know of the finished root
     - `setup_script`, `setup/`: the profile's script and the files it is run among
 
     Raises SettingsError for a trusted key that isn't there, ProfileError for a key that is none and for a setup file
@@ -51,7 +51,7 @@ def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, targe
     try:
         _empty(target)
         (target / "image.env").write_text(env_text(guest_values(spec, origin)), encoding="utf-8")
-        (target / "look.sh").write_text(look_script_at_rest(), encoding="utf-8")
+        (target / "probe.sh").write_text(probe_script_at_rest(), encoding="utf-8")
         for name, text in keys.items():
             (target / "keys" / name).write_text(text, encoding="ascii")
         if spec.target.setup_script is not None:

@@ -36,7 +36,7 @@ from omi.support.narration import Narrator, narrated, tell
 from omi.support.places import BUILD
 
 _EVERY = 60.0
-"""Seconds between two looks at how long the supervisor may still take."""
+"""Seconds between two reads of how long the supervisor may still take."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 

@@ -13,7 +13,7 @@ from omi.outscale.waiting import InterruptedBuildError
 
 T = TypeVar("T")
 _EVERY = 0.2
-"""Seconds between two looks at `stop`."""
+"""Seconds between two checks of `stop`."""
 
 
 class TooLateError(Exception):

@@ -22,7 +22,7 @@ FORMAT = "raw"
 """Of the disk, since its bytes are then the exported object's, unpacked, and their digest that of the disk."""
 _MANIFEST = "carried/manifest.json"
 EVERY = 2.0
-"""Seconds between two looks at an export, which takes minutes."""
+"""Seconds between two queries of an export, which takes minutes."""
 _GOES_ON = frozenset({"pending/queued", "pending", "active"})
 _SIGNED = re.compile(r"\S*X-Amz-\S*")
 """A pre-signed URL, however much of it a server tells."""

@@ -147,7 +147,7 @@ class Key:
     files: tuple[str, ...] = ()
     """Files of the image, as apk names them, that are not as their package brought them because of it."""
     seen: bool = False
-    """Whether a look prints it as `setting=KEY VALUE`, which then has to be the profile's value."""
+    """Whether a probe prints it as `setting=KEY VALUE`, which then has to be the profile's value."""
     of_build: bool = False
     """Whether target profiles and their builds alone may set it."""
 
@@ -158,7 +158,7 @@ class Target(_Model):
     A profile's keys are declared here and nowhere else: files are checked against them, and the names of `image.env`,
     the content, the tables of the READMEs and the editor's schema come from them.
 
-    A new key is a field here, the guest's step that puts it into effect, a look that sees it (omi/verify), and a line
+    A new key is a field here, the guest's step that puts it into effect, a probe that sees it (omi/verify), and a line
     in profiles/test.yaml, which the tests build and check.
     """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from omi.verify.boot import Boot, Guest
 from omi.verify.checks.system import wrong_release
-from omi.verify.facts import Facts, look_script
+from omi.verify.facts import Facts, probe_script
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,5 @@ class AdoptionCheck(Boot):
 
     def examine(self, guest: Guest) -> tuple[Facts, list[str]]:
         """By its release alone: how it was made is not known, so nothing else is expected of it."""
-        facts, spec = self.look(guest.door, look_script()), self.identity.spec
+        facts, spec = self.probe(guest.door, probe_script()), self.identity.spec
         return facts, [] if guest.is_stub else list(wrong_release(facts, spec.release, spec.version))

@@ -21,7 +21,7 @@ from omi.state.identity import Identity
 from omi.support.errors import CredentialsError, OmiError, VerifyError
 from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
-from omi.verify.facts import Expected, Facts, look_script, root_key_script
+from omi.verify.facts import Expected, Facts, probe_script, root_key_script
 from omi.verify.size import Size
 from omi.verify.ssh import STUB, Door, public_key, wait_for_banner
 from omi.verify.timing import BootTiming
@@ -161,8 +161,8 @@ class Boot(ABC):
         self.say("a stub VM: nothing of the image itself is checked (vm.accept_stubs)")
         return True
 
-    def look(self, door: Door, script: str) -> Facts:
-        """Run the looks; the key may come a moment after sshd, so a refusal is tried again."""
+    def probe(self, door: Door, script: str) -> Facts:
+        """Run the probes; the key may come a moment after sshd, so a refusal is tried again."""
         answer = door.run(script, self.cloud.limits.command)
         for _ in range(_LOGIN_TRIES - 1):
             if answer.exit_code != 255 or self.stop.wait(3):
@@ -219,7 +219,7 @@ class Verification(Boot):
         """By every check, from outside and inside, and its power button at last."""
         default = self.identity.spec.target.boot_modes[-1]
         boot_mode, door = guest.boot_mode or default, guest.door
-        facts = self.look(door, look_script() + root_key_script())
+        facts = self.probe(door, probe_script() + root_key_script())
         expected = self._expected(door.key, boot_mode)
         before = failed_checks(self.finished, expected) if self.finished else []
         if boot_mode == default:

@@ -1,4 +1,4 @@
-"""What the looks at a booted image found, and what it must be. Values in, values out."""
+"""What the probes of a booted image found, and what it must be. Values in, values out."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from pathlib import Path
 
 from omi.profile.model import Target
 
-_LOOKS = Path(__file__).with_name("look")
+_PROBES = Path(__file__).with_name("probe")
 
 
-_ROOT_KEY = _LOOKS.parent / "try" / "root-key.sh"
+_ROOT_KEY = _PROBES.parent / "try" / "root-key.sh"
 _AT_REST = ("00-begin.sh", "60-files.sh", "61-accounts.sh", "62-packages.sh", "63-time.sh", "99-end.sh")
 
 
-def look_script() -> str:
-    """The POSIX sh script that prints the facts of the running system: all looks, in their order."""
-    return "".join(path.read_text(encoding="utf-8") for path in sorted(_LOOKS.glob("*.sh")))
+def probe_script() -> str:
+    """The POSIX sh script that prints the facts of the running system: all probes, in their order."""
+    return "".join(path.read_text(encoding="utf-8") for path in sorted(_PROBES.glob("*.sh")))
 
 
 def root_key_script() -> str:
-    """What comes behind the looks: it gives root the user's own key."""
+    """What comes behind the probes: it gives root the user's own key."""
     return _ROOT_KEY.read_text(encoding="utf-8")
 
 
-def look_script_at_rest() -> str:
-    """The looks at a root that is not booted: TOP says where it lies, APK the command that is its apk."""
-    return "".join((_LOOKS / name).read_text(encoding="utf-8") for name in _AT_REST)
+def probe_script_at_rest() -> str:
+    """The probes of a root that is not booted: TOP says where it lies, APK the command that is its apk."""
+    return "".join((_PROBES / name).read_text(encoding="utf-8") for name in _AT_REST)
 
 
 _LONGEST_NUMBER = 18  # digits: a size in bytes has fewer

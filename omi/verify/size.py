@@ -16,5 +16,5 @@ class Size:
 
     @classmethod
     def of(cls, facts: Facts) -> Size:
-        """As the look at a booted image found it."""
+        """As the probe of a booted image found it."""
         return cls(facts.number("used_bytes") or None, facts.number("installed_bytes") or None)

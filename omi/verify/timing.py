@@ -35,7 +35,7 @@ class BootTiming:
 
     @classmethod
     def of(cls, facts: Facts, ssh_seconds: float | None = None) -> BootTiming:
-        """From the looks at a booted image; `ssh_seconds` from the VM's start to its SSH banner."""
+        """From the probes of a booted image; `ssh_seconds` from the VM's start to its SSH banner."""
         ends = [*_kernel(facts.values.get("stage", ())), *_services(facts)]
         stages, last = [], 0.0
         for name, ended in ends:

@@ -16,7 +16,7 @@ import pytest
 from omi.profile.model import Target
 from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
-from omi.verify.facts import Expected, Facts, look_script_at_rest
+from omi.verify.facts import Expected, Facts, probe_script_at_rest
 from sandbox.config import default_cache
 from sandbox.mirror import ensure
 from tests.guest.shell import GUEST, image_env
@@ -83,7 +83,7 @@ def write_data(folder: Path, mirror: Path, **values: str) -> None:
         **values,
     }
     (folder / "image.env").write_text(image_env(settings))
-    (folder / "look.sh").write_text(look_script_at_rest())
+    (folder / "probe.sh").write_text(probe_script_at_rest())
 
 
 def build(folder: Path, device: Path, mirror: Path, **values: str) -> subprocess.CompletedProcess[str]:

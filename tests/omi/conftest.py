@@ -115,7 +115,7 @@ def specified(monkeypatch: pytest.MonkeyPatch) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried or looked at again is so at once; the sandbox and the fake Packer need no longer."""
     monkeypatch.setattr("omi.build.packer.runner.EVERY", 0.02)
-    monkeypatch.setattr("omi.build.packer.runner.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("omi.build.packer.runner.ASK_EVERY", 0.05)
     monkeypatch.setattr("omi.outscale.busy.EVERY", 0.02)
     monkeypatch.setattr("omi.outscale.cloud.FIRST_PAUSE", 0.01)
     monkeypatch.setattr("omi.outscale.transfer.EVERY", 0.02)

@@ -15,7 +15,7 @@ from omi.build.packer.gateway import Gateway
 from omi.build.packer.inputs import RunFolder, packer_environment, temporary_folder
 from omi.build.packer.progress import PackerOutput
 from omi.build.packer.refusals import Refusal, cause_of
-from omi.build.packer.runner import Look, PackerRun, Watcher, run_packer
+from omi.build.packer.runner import CloudNews, PackerRun, Watcher, run_packer
 from omi.build.packer.tools import PackerTools
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
@@ -63,7 +63,7 @@ class Attempt:
             f"-var-file={self.folder.variables}",
             str(self.folder.template),
         ]
-        watcher = Watcher(self.narrator.say, partial(self._look, {}))
+        watcher = Watcher(self.narrator.say, partial(self._ask_cloud, {}))
         limit = self.spec.vm.timeout
         with temporary_folder(self.folder) as home:
             environment = packer_environment(self.environ, home, tools, gateway)
@@ -100,16 +100,18 @@ class Attempt:
         parts = (f"{output.reason} ({refused})", f"used up: {', '.join(full)}" if full else "", refused.cure)
         return "; ".join(filter(None, parts))
 
-    def _look(self, consoles: dict[str, EmptyConsole], output: PackerOutput) -> Look:
+    def _ask_cloud(self, consoles: dict[str, EmptyConsole], output: PackerOutput) -> CloudNews:
         """What Packer waits for; older plugins wait for ever for a VM or snapshot that has failed."""
         try:
             if output.phase == "boot":
-                return Look(broken=self._boot_in_vain(consoles, output.vm) if output.vm else None)
+                return CloudNews(broken=self._boot_in_vain(consoles, output.vm) if output.vm else None)
             taken = [each for each in snapshots_of(self.cloud, output.volumes) if each.state != "completed"]
             failed = [f"the snapshot {each.snapshot_id} has failed" for each in taken if each.state == "error"]
-            return Look(say=f"snapshot {taken[0].progress} %" if taken else None, broken=failed[0] if failed else None)
+            return CloudNews(
+                say=f"snapshot {taken[0].progress} %" if taken else None, broken=failed[0] if failed else None
+            )
         except OmiError:
-            return Look()  # what Packer itself sees decides
+            return CloudNews()  # what Packer itself sees decides
 
     def _boot_in_vain(self, consoles: dict[str, EmptyConsole], vm_id: str) -> str | None:
         vm = read_vm(self.cloud, vm_id)

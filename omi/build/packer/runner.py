@@ -18,9 +18,9 @@ from omi.support.errors import ToolError
 GRACE = 45.0
 """Seconds between SIGTERM and the end of the whole process group; plugin 1.0.2 may ignore SIGTERM for minutes."""
 EVERY = 0.5
-"""Seconds between two looks at Packer's log."""
-LOOK_EVERY = 4.0
-"""Seconds between two looks into the cloud while Packer waits for it."""
+"""Seconds between two reads of Packer's log."""
+ASK_EVERY = 4.0
+"""Seconds between two questions to the cloud while Packer waits for it."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class PackerRun:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the cloud says while Packer waits: something to tell, or why waiting is in vain."""
+class CloudNews:
+    """What the cloud says while Packer waits: news for a person, or why waiting is in vain."""
 
     say: str | None = None
     broken: str | None = None
@@ -45,10 +45,10 @@ class Look:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Gets each progress line (`say`), and asks the cloud now and then while Packer waits (`look`)."""
+    """Gets each progress line (`say`), and asks the cloud now and then while Packer waits (`ask`)."""
 
     say: Callable[[str], None]
-    look: Callable[[PackerOutput], Look] = lambda _: Look()
+    ask: Callable[[PackerOutput], CloudNews] = lambda _: CloudNews()
 
 
 def run_packer(
@@ -75,7 +75,7 @@ def run_packer(
     try:
         while process.poll() is None:
             # on SIGTERM it terminates its VM itself, as at every failure of its own
-            follower.step(look=told_at is None)
+            follower.step(ask=told_at is None)
             now = time.monotonic()
             if told_at is None and (stop.is_set() or follower.broken or now - start > limit):
                 timed_out, told_at = not (stop.is_set() or follower.broken), now
@@ -86,7 +86,7 @@ def run_packer(
             time.sleep(EVERY) if stop.is_set() else stop.wait(EVERY)
     finally:
         _end_group(process)
-    follower.step(look=False)
+    follower.step(ask=False)
     return PackerRun(process.returncode, time.monotonic() - start, timed_out, follower.broken, follower.output)
 
 
@@ -94,7 +94,7 @@ def read_output(log: Path) -> PackerOutput:
     """What an earlier run's log tells; nothing if there is none."""
     follower = _Follower(log, Watcher(say=lambda _: None))
     if log.is_file():
-        follower.step(look=False)
+        follower.step(ask=False)
     return follower.output
 
 
@@ -135,11 +135,11 @@ class _Follower:
         self._offset = 0
         self._rest = b""
         self.broken: str | None = None
-        self._next_look = 0.0
+        self._next_ask = 0.0
         self._last = ""
 
-    def step(self, *, look: bool) -> None:
-        """Read on; with `look` the watcher is asked whether waiting is in vain."""
+    def step(self, *, ask: bool) -> None:
+        """Read on; with `ask` the watcher is asked whether waiting is in vain."""
         with self._log.open("rb") as file:
             file.seek(self._offset)
             new = file.read()
@@ -147,9 +147,9 @@ class _Follower:
         *lines, self._rest = (self._rest + new).split(b"\n")
         for line in lines:
             self._tell(self.output.feed(line.decode("utf-8", "replace")))
-        if look and self.output.phase and not self.broken and time.monotonic() >= self._next_look:
-            seen = self._watcher.look(self.output)
-            self._next_look = time.monotonic() + LOOK_EVERY
+        if ask and self.output.phase and not self.broken and time.monotonic() >= self._next_ask:
+            seen = self._watcher.ask(self.output)
+            self._next_ask = time.monotonic() + ASK_EVERY
             self.broken = seen.broken
             self._tell(seen.say)
 

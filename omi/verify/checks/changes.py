@@ -67,7 +67,7 @@ def check_changes(facts: Facts, expected: Expected) -> Iterator[str]:
     wanted = {"backup"} if facts.is_booted else {"backup", "full"}
     if not changes or not wanted <= set(facts.values.get("audited", ())):
         yield "apk could not say what is not as its package brought it"
-    # e: the user may not read it; the finished root was looked at by root
+    # e: the user may not read it; root probed the finished root
     seen = [line for line in changes if not (line.startswith("e ") and facts.one("become") == "nobody")]
     strange = [line for line in seen if not _is_ours(line.partition(" ")[2], expected)]
     if strange:

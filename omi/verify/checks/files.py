@@ -40,7 +40,7 @@ LEFTOVERS: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class File:
-    """One that a look found: `packaged` is the mode that its package gives it, None outside of packages."""
+    """One that a probe found: `packaged` is the mode that its package gives it, None outside of packages."""
 
     kind: str
     mode: int

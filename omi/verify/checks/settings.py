@@ -12,7 +12,7 @@ from omi.verify.facts import Expected, Facts
 
 
 def check_settings(facts: Facts, expected: Expected) -> Iterator[str]:
-    """A login's text, the local time, kernel parameters, and what else the looks see of the profile's keys."""
+    """A login's text, the local time, kernel parameters, and what else the probes see of the profile's keys."""
     build = expected.build
     seen = dict(line.partition(" ")[::2] for line in facts.values.get("setting", ()))
     for name, key, _ in profile_keys():

@@ -2,7 +2,7 @@
 
     python -m sandbox.machines.stub.record build/<stack>/<image>
 
-Run it whenever the guest's scripts or the verify's looks change, on a build of the profile `alpine` by real VMs. What
+Run it whenever the guest's scripts or the verify's probes change, on a build of the profile `alpine` by real VMs. What
 differs from image to image or from VM to VM becomes a template's expression; the rest is kept as it was.
 """
 
@@ -41,7 +41,7 @@ def main(build: Path, target: Path = RECORDED) -> None:
     packer = (build / "packer.log").read_text(encoding="utf-8").splitlines()
     narrated = (build / "build.log").read_text(encoding="utf-8").splitlines()
     _write(image, target / "build.txt", _between(packer, "Provisioning with shell script", "Downloading "))
-    _write(image, target / "look.txt", _looks(narrated))
+    _write(image, target / "probe.txt", _probes(narrated))
     for name in ("alpine-omi-release", "packages", "files"):
         lines = (build / "output" / name).read_text(encoding="utf-8").splitlines()
         _write(image, target / name, lines[:_FILES] if name == "files" else lines)
@@ -57,7 +57,7 @@ def _between(lines: Iterable[str], first: str, last: str) -> Iterator[str]:
         inside = inside or line.startswith(first)
 
 
-def _looks(lines: list[str]) -> Iterator[str]:
+def _probes(lines: list[str]) -> Iterator[str]:
     """The last of those in the log."""
     start = max(number for number, line in enumerate(lines) if line.startswith("become="))
     for line in lines[start:]:

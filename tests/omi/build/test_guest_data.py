@@ -83,7 +83,7 @@ def test_the_guest_reads_the_spec(build: Target, tmp_path: Path) -> None:
     assert (read["COMMIT"], read["TOOLS"]) == ("1" * 40, "pulumi 3.259.0, packer 1.16.0")
     assert (read["PROFILE"], read["BUILD"], read["REVISION"]) == ("alpine", "v3_23-x86_64", "r0")
     assert sorted(file.name for file in (tmp_path / "data" / "keys").iterdir()) == sorted(build.keys)
-    assert "end=yes" in (tmp_path / "data" / "look.sh").read_text(), "the looks at the finished root"
+    assert "end=yes" in (tmp_path / "data" / "probe.sh").read_text(), "the probes of the finished root"
 
 
 def test_the_guest_reads_what_the_profile_sets(build: Target, tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ from omi.verify.facts import Facts
 from omi.verify.size import Size
 
 MIB = 2**20
-LOOKS = Path(omi.verify.__file__).parent / "look"
+PROBES = Path(omi.verify.__file__).parent / "probe"
 
 
 def test_what_apk_counts_is_added_up(tmp_path: Path) -> None:
     database = tmp_path / "installed"
     database.write_text("C:Q1x\nP:musl\nI:666216\nT:the musl libc\n\nP:linux-virt\nS:1\nI:49375094\nF:boot\n\n")
-    looks = (LOOKS / name for name in ("00-begin.sh", "12-size.sh"))
-    script = "".join(look.read_text() for look in looks).replace("/lib/apk/db/installed", str(database), 1)
+    probes = (PROBES / name for name in ("00-begin.sh", "12-size.sh"))
+    script = "".join(probe.read_text() for probe in probes).replace("/lib/apk/db/installed", str(database), 1)
     done = subprocess.run(["sh", "-s"], input=script, capture_output=True, text=True, timeout=60, check=False)
     size = Size.of(Facts.parse(done.stdout))
     assert size.installed == 666216 + 49375094

@@ -1,6 +1,6 @@
 """The real verify against the sandbox's stub VMs: good enough to be let through, and never taken for real ones.
 
-Where these fail because the guest's scripts or the looks have changed, record the stubs' answers anew: build the
+Where these fail because the guest's scripts or the probes have changed, record the stubs' answers anew: build the
 profile `alpine` with real VMs, then `python -m sandbox.machines.stub.record build/<stack>/<image>`.
 """
 
@@ -147,7 +147,7 @@ def test_the_check_of_an_adoption_knows_the_release(
 ) -> None:
     """Nothing else is expected of it, since how it was made isn't known."""
     facts = Facts.parse(f"release={said}\nuser=ec2-user\n")
-    monkeypatch.setattr(AdoptionCheck, "look", lambda self, door, script: facts)
+    monkeypatch.setattr(AdoptionCheck, "probe", lambda self, door, script: facts)
     nothing: Any = None
     check = AdoptionCheck(
         cloud=nothing, identity=Identity(make_spec(release=release)), group_id="", folder=Path(), say=nothing,

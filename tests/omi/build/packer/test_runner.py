@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from omi.build.packer import runner
-from omi.build.packer.runner import Look, PackerRun, Watcher, read_output, run_packer
+from omi.build.packer.runner import CloudNews, PackerRun, Watcher, read_output, run_packer
 
 PREFIX = "outscale-bsusurrogate.alpine: "
 BOOTING = f"echo '==> {PREFIX}Launching a source OUTSCALE vm...'"
@@ -70,14 +70,14 @@ def test_what_ignores_sigterm_is_killed_with_its_children(run: Run) -> None:
 )
 def test_that_its_vm_is_gone_is_no_reason_once_it_ends(run: Run, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     """It terminates the VM itself then, whether it failed by its own or was told to end."""
-    monkeypatch.setattr(runner, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(runner, "ASK_EVERY", 0.0)
     gone = run.log.parent / "gone"
 
-    def look(_: object) -> Look:
-        return Look(broken="the build VM is terminated" if gone.exists() else None)
+    def ask(_: object) -> CloudNews:
+        return CloudNews(broken="the build VM is terminated" if gone.exists() else None)
 
     script = ["sh", "-c", f"{BOOTING}; sleep 0.7; {end}"]
-    watcher = Watcher(run.say, look)
+    watcher = Watcher(run.say, ask)
     done = run_packer(script, {"PATH": os.environ["PATH"]}, run.log, 2.0, run.stop, watcher, 30)
     assert (done.exit_code, done.broken) == (1, None)
     assert gone.exists()

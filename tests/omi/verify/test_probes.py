@@ -1,4 +1,4 @@
-"""The looks themselves, on this machine: whole on its own root, and those at rest on a root of a few files."""
+"""The probes themselves, on this machine: whole on its own root, and those at rest on a root of a few files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from omi.profile.content import package_lines
 from omi.profile.model import Target
 from omi.verify.checks import failed_checks
 from omi.verify.checks.services import check_services
-from omi.verify.facts import Expected, Facts, look_script, look_script_at_rest
+from omi.verify.facts import Expected, Facts, probe_script, probe_script_at_rest
 
-LOOKS = Path(__file__).parents[3] / "omi/verify/look"
+PROBES = Path(__file__).parents[3] / "omi/verify/probe"
 BUILD = Target(profile="alpine", name="a", version="3.23")
 CHANGED = frozenset({"etc/motd", "etc/own/a b", "bin/busybox", "lib/own/file"})
 EXPECTED = Expected("3.23.6", BUILD, "alpine-3.23.6-x86_64-r0", 0, "sha256:0", changed=CHANGED)
@@ -71,7 +71,7 @@ def test_packages_with_a_tag_can_be_told(root: Path) -> None:
         f'#!/bin/sh\ncase "$*" in\n*--simulate*) set -- $*; {asked} ;;\naudit*) echo "U etc/motd" ;;\nesac\n',
         0o755,
     )
-    facts = look(root)
+    facts = probe(root)
     assert facts.one("solved") == "yes"
     assert failed_checks(facts, EXPECTED) == []
     assert [path.name for path in (root / "tmp").iterdir()] == [".keep"], "nothing is left of it"
@@ -84,10 +84,10 @@ def put(root: Path, name: str, text: str, mode: int = 0o644) -> None:
     path.chmod(mode)
 
 
-def look(root: Path) -> Facts:
+def probe(root: Path) -> Facts:
     done = subprocess.run(
         ["sh", "-s"],
-        input=look_script_at_rest(),
+        input=probe_script_at_rest(),
         env={**os.environ, "TOP": str(root), "APK": str(root.parent / "apk")},
         capture_output=True,
         text=True,
@@ -98,7 +98,7 @@ def look(root: Path) -> Facts:
 
 
 def test_a_clean_root_fails_nothing(root: Path) -> None:
-    facts = look(root)
+    facts = probe(root)
     assert failed_checks(facts, EXPECTED) == []
     assert facts.values["change"] == ("U etc/motd", "A etc/own/a b", "U bin/busybox", "A lib/own/file")
     assert [line.rpartition(" ")[2] for line in facts.values["file"] if "/bin/" in line] == ["/bin/bbsuid"]
@@ -132,7 +132,7 @@ def test_a_clean_root_fails_nothing(root: Path) -> None:
 )
 def test_each_sin_is_named(root: Path, name: str, mode: int, said: str) -> None:
     put(root, name, "x", mode)
-    (clause,) = failed_checks(look(root), EXPECTED)
+    (clause,) = failed_checks(probe(root), EXPECTED)
     assert clause.startswith(said)
     assert clause.endswith(f"/{name}")
 
@@ -140,16 +140,16 @@ def test_each_sin_is_named(root: Path, name: str, mode: int, said: str) -> None:
 def test_a_folder_that_anyone_may_write_is_named_unless_it_is_sticky(root: Path) -> None:
     (root / "srv").mkdir()
     (root / "srv").chmod(0o1777)
-    assert failed_checks(look(root), EXPECTED) == []
+    assert failed_checks(probe(root), EXPECTED) == []
     (root / "srv").chmod(0o777)
-    assert failed_checks(look(root), EXPECTED) == ["anyone may write to: /srv"]
+    assert failed_checks(probe(root), EXPECTED) == ["anyone may write to: /srv"]
 
 
 def test_long_logs_are_named(root: Path) -> None:
     put(root, "var/log/build/setup.log", "x" * (1 << 20))
-    assert failed_checks(look(root), EXPECTED) == []
+    assert failed_checks(probe(root), EXPECTED) == []
     put(root, "var/log/messages", "x")
-    (clause,) = failed_checks(look(root), EXPECTED)
+    (clause,) = failed_checks(probe(root), EXPECTED)
     assert clause.endswith("the largest is /var/log/build/setup.log")
 
 
@@ -163,7 +163,7 @@ def test_long_logs_are_named(root: Path) -> None:
 )
 def test_passwords_are_told_by_kind_only(root: Path, shadow: str, said: str) -> None:
     put(root, "etc/shadow", f"root:*::0:::::\n{shadow}\n", 0o600)
-    facts = look(root)
+    facts = probe(root)
     (clause,) = failed_checks(facts, EXPECTED)
     assert clause.startswith(said)
     assert "hash" not in str(facts)
@@ -171,13 +171,13 @@ def test_passwords_are_told_by_kind_only(root: Path, shadow: str, said: str) -> 
 
 def test_a_password_in_passwd_is_one_too(root: Path) -> None:
     put(root, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\ntoor::0:0::/root:/bin/sh\n")
-    assert failed_checks(look(root), EXPECTED) == ["the password of toor is empty: anyone may log in"]
+    assert failed_checks(probe(root), EXPECTED) == ["the password of toor is empty: anyone may log in"]
 
 
 def test_who_may_log_in_is_told(root: Path) -> None:
     put(root, "home/alpine/.ssh/authorized_keys", "# comment\nssh-ed25519 AAAA me\n", 0o600)
     put(root, "root/.ssh/authorized_keys2", 'command="true" ssh-rsa BBBB\n', 0o600)
-    assert look(root).values["authorized_key"] == (
+    assert probe(root).values["authorized_key"] == (
         "/home/alpine/.ssh/authorized_keys:ssh-ed25519 AAAA me",
         '/root/.ssh/authorized_keys2:command="true" ssh-rsa BBBB',
     )
@@ -194,27 +194,27 @@ def test_who_may_log_in_is_told(root: Path) -> None:
 )
 def test_the_clock_is_set_by_no_server_of_another_cloud(root: Path, file: str, text: str) -> None:
     put(root, file, text)
-    facts = look(root)
+    facts = probe(root)
     assert facts.values["time_server"] == (f"169.254.169.123 /{file}",)
     assert failed_checks(facts, EXPECTED) == [f"/{file} sets the clock by 169.254.169.123, which only AWS has"]
 
 
 def test_what_apk_would_purge_is_not_needed(root: Path) -> None:
     put(root.parent, "apk", APK.replace('"OK: 8', '"(1/1) Purging htop (3.4.1-r1)\nOK: 8'), 0o755)
-    assert failed_checks(look(root), EXPECTED) == [
+    assert failed_checks(probe(root), EXPECTED) == [
         "the package htop is installed, but neither asked for nor needed",
     ]
 
 
 def test_an_apk_that_fails_is_not_taken_for_a_clean_image(root: Path) -> None:
     put(root.parent, "apk", "#!/bin/sh\necho ERROR: broken; exit 1\n", 0o755)
-    assert "apk can't tell which packages are needed: ERROR: broken" in failed_checks(look(root), EXPECTED)
+    assert "apk can't tell which packages are needed: ERROR: broken" in failed_checks(probe(root), EXPECTED)
 
 
-def test_all_looks_print_facts_on_any_linux(root: Path) -> None:
+def test_all_probes_print_facts_on_any_linux(root: Path) -> None:
     done = subprocess.run(
         ["sh", "-s"],
-        input=look_script(),
+        input=probe_script(),
         env={**os.environ, "TOP": str(root), "APK": str(root.parent / "apk")},
         capture_output=True,
         text=True,
@@ -227,24 +227,24 @@ def test_all_looks_print_facts_on_any_linux(root: Path) -> None:
     assert facts.one("kernel")
 
 
-def test_no_two_looks_call_a_fact_alike() -> None:
+def test_no_two_probes_call_a_fact_alike() -> None:
     printed: dict[str, set[str]] = {}
-    for path in LOOKS.glob("*.sh"):
+    for path in PROBES.glob("*.sh"):
         code = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
         for key in re.findall(r'["/|]([a-z_]+)=', code):
             printed.setdefault(key, set()).add(path.name)
     assert len(printed) > 40
-    assert {key: looks for key, looks in printed.items() if len(looks) > 1} == {}
+    assert {key: probes for key, probes in printed.items() if len(probes) > 1} == {}
 
 
 def services(tmp_path: Path, *, ends: bool) -> Facts:
-    """The look at services while OpenRC starts `local`; `ends`: it is done a second later."""
+    """The probe of services while OpenRC starts `local`; `ends`: it is done a second later."""
     for name in ("softlevel", "rc.starting/x", "started/sshd", "starting/local"):
         put(tmp_path, f"rc/{name}", "default\n")
     done = f'rm -r "{tmp_path}/rc/rc.starting"; mv "{tmp_path}/rc/starting/local" "{tmp_path}/rc/started/"'
     put(tmp_path, "bin/sleep", f"#!/bin/sh\n{done if ends else ':'}\n", 0o755)
     found = subprocess.run(
-        ["sh", "-c", f'. "{LOOKS}/46-services.sh"; echo "state=$(ls "$RC/started" | tr "\\n" " ")"'],
+        ["sh", "-c", f'. "{PROBES}/46-services.sh"; echo "state=$(ls "$RC/started" | tr "\\n" " ")"'],
         env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "RC": f"{tmp_path}/rc", "BECOME": "nobody"},
         capture_output=True,
         text=True,
@@ -254,7 +254,7 @@ def services(tmp_path: Path, *, ends: bool) -> Facts:
     return Facts.parse(found.stdout)
 
 
-def test_services_are_looked_at_once_openrc_has_started_all_of_them(tmp_path: Path) -> None:
+def test_services_are_probed_once_openrc_has_started_all_of_them(tmp_path: Path) -> None:
     facts = services(tmp_path, ends=True)
     assert (facts.one("settled"), facts.one("state")) == ("yes", "local sshd")
 
@@ -265,7 +265,7 @@ def test_the_wait_for_services_has_a_limit(tmp_path: Path) -> None:
     assert "OpenRC has not started the whole runlevel default after 90 s" in check_services(facts, EXPECTED)
 
 
-def test_services_are_looked_at_once_the_bootstrap_is_complete() -> None:
+def test_services_are_probed_once_the_bootstrap_is_complete() -> None:
     """SSH opens before all of them have started; the bootstrap's last phase comes after all others."""
-    script = look_script()
+    script = probe_script()
     assert script.index('echo "bootstrap_status=') < script.index("for link in /etc/runlevels/*/*")

@@ -8,7 +8,7 @@ set --
 tags=$(sed -n 's/^@\([^ ]*\) .*/\1/p' "$TOP/etc/apk/repositories" 2> /dev/null)
 empty=
 if [ -n "$tags" ]; then
-	empty=$(mktemp -d "$TOP/tmp/look.XXXXXX")
+	empty=$(mktemp -d "$TOP/tmp/probe.XXXXXX")
 	mkdir "$empty/x86_64"
 	(cd "$empty/x86_64" && : > APKINDEX && tar -czf APKINDEX.tar.gz APKINDEX)
 	set -- --allow-untrusted

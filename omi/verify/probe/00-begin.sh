@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The looks at an image, joined in the order of their numbers. They change nothing and print facts, one `key=value` a
+# The probes of an image, joined in the order of their numbers. They change nothing and print facts, one `key=value` a
 # line, for omi.verify.checks. Each stands alone but for what is set here. In a freshly booted image its user runs all
 # of them; the root of a finished image that is not booted yet gets those that need no running system: TOP is where it
 # lies, APK the command that is its apk.
