@@ -1,10 +1,12 @@
-"""Findings of the doctor: a line each, whatever happens while it is found."""
+"""Findings of `doctor` and `health`: a line each, whatever happens while it is found."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TypeVar
 
@@ -14,6 +16,7 @@ from omi.support.errors import OmiError, one_line
 T = TypeVar("T")
 _LOGIN = re.compile(r"//[^@/\s]*@")
 """User and password in a URL; a mirror's or a backend's may hold them."""
+_WIDTHS = (7, 12)
 
 
 class Severity(StrEnum):
@@ -32,6 +35,30 @@ class Finding:
     region: str | None
     level: Severity
     text: str
+
+
+def line_of(finding: Finding) -> str:
+    """A finding as a line of the table."""
+    level, check = (cell.ljust(width) for cell, width in zip((finding.level, finding.check), _WIDTHS, strict=True))
+    where = f"{finding.region}: " if finding.region else ""
+    return f"{level}  {check}  {where}{finding.text}"
+
+
+def levels_of(found: Sequence[Finding]) -> Counter[Severity]:
+    """How many findings there are of each level."""
+    return Counter(finding.level for finding in found)
+
+
+def summary(found: Sequence[Finding]) -> str:
+    """The table's last line."""
+    levels = levels_of(found)
+    return ", ".join(f"{levels[level]} {level}" for level in Severity)
+
+
+def findings_json(found: Sequence[Finding]) -> str:
+    """The findings for programs."""
+    value = {"format": 1, "ok": not levels_of(found)[Severity.ERROR], "findings": [asdict(each) for each in found]}
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 class Doubt(OmiError):  # noqa: N818 - it is a warning

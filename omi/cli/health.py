@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from omi.cli.doctor import line_of
-from omi.cli.findings import Finding, Severity
-from omi.cli.stack import Stack, read_stack
+from omi.cli.findings import Finding, Severity, findings_json, levels_of, line_of, summary
+from omi.cli.stack import Json, Stack, read_stack
 from omi.cli.sweep import find_leftovers
 from omi.config.settings import Health
 from omi.config.stack import last_update
@@ -23,26 +18,22 @@ from omi.plan.model import ChangeKind
 from omi.plan.planning import plan_stack
 from omi.plan.survey import Survey, survey_stack
 from omi.state.ledger import LedgerImage
+from omi.support.errors import InputError
 
 _MAKING = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER)
 
 
-class Form(StrEnum):
-    """How the findings are printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    OPENMETRICS = "openmetrics"
-
-
 def health(
     stack: Stack,
-    form: Annotated[Form, typer.Option("--format", help="for people, programs or Prometheus")] = Form.TEXT,
+    as_json: Json = False,
+    as_metrics: Annotated[bool, typer.Option("--openmetrics", help="for Prometheus")] = False,
 ) -> None:
     """Show how old the images are, what isn't built, what is missing, changed or left over, and the last update.
 
     Exit code 1 if any finding is an error, else 0; the thresholds are the stack's setting `health`.
     """
+    if as_json and as_metrics:
+        raise InputError("--json, --openmetrics: give one of them")
     settings, held = read_stack(stack)
     seen = survey_stack(settings, held)
     plan = plan_stack(settings, seen)
@@ -52,8 +43,13 @@ def health(
         *judge(plan, seen, settings.health),
         Finding("leftovers", None, Severity.WARNING if leftovers else Severity.GOOD, _left(leftovers)),
     ]
-    print(_shown(found, plan, seen, form))
-    if any(finding.level is Severity.ERROR for finding in found):
+    if as_json:
+        print(findings_json(found))
+    elif as_metrics:
+        print("\n".join([*_metrics(found, plan, seen), "# EOF"]))
+    else:
+        print("\n".join([*map(line_of, found), summary(found)]))
+    if levels_of(found)[Severity.ERROR]:
         raise typer.Exit(1)
 
 
@@ -140,20 +136,9 @@ def _left(count: int) -> str:
     return f"{count} things are left over: `python -m omi sweep` lists them" if count else "nothing is left over"
 
 
-def _shown(found: Sequence[Finding], plan: Plan, seen: Survey, form: Form) -> str:
-    levels = Counter(finding.level for finding in found)
-    match form:
-        case Form.JSON:
-            value = {"format": 1, "ok": not levels[Severity.ERROR], "findings": [asdict(finding) for finding in found]}
-            return json.dumps(value, indent=2, ensure_ascii=False)
-        case Form.OPENMETRICS:
-            return "\n".join([*_metrics(levels, plan, seen), "# EOF"])
-        case Form.TEXT:
-            return "\n".join([*map(line_of, found), ", ".join(f"{levels[level]} {level}" for level in Severity)])
-
-
-def _metrics(levels: Counter[Severity], plan: Plan, seen: Survey) -> Iterator[str]:
+def _metrics(found: Sequence[Finding], plan: Plan, seen: Survey) -> Iterator[str]:
     """OpenMetrics, the text form 1.0.0."""
+    levels = levels_of(found)
     yield "# TYPE alpine_omi_findings gauge"
     yield from (f'alpine_omi_findings{{level="{level}"}} {levels[level]}' for level in Severity)
     newest = [

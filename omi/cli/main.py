@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "claim": (claim, "claim -s alpine alpine-3.23.6-x86_64-r0"),
     "doctor": (doctor, "doctor -s alpine"),
     "fork": (fork, "fork -s copy --yes"),
-    "health": (health, "health -s alpine --format openmetrics"),
+    "health": (health, "health -s alpine --openmetrics"),
     "images": (images, "images -s alpine"),
     "import": (import_old, "import -s alpine ../old/releases/alpine.yaml --own"),
     "migrate": (migrate_profiles, "migrate ../old"),

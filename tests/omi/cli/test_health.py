@@ -149,13 +149,17 @@ def test_an_update_long_ago_or_none_is_an_error_and_a_leftover_a_warning(ward: W
 
 
 def test_programs_read_json_and_prometheus_openmetrics(ward: Ward) -> None:
-    code, said = ward.health("--format", "json")
+    code, said = ward.health("--json")
     found = json.loads(said)
     assert (code, found["ok"]) == (0, True)
     assert {finding["check"] for finding in found["findings"]} == {"update", "v3_23", "leftovers"}
     ward.images = (made(46),)
-    code, said = ward.health("--format", "openmetrics")
+    code, said = ward.health("--openmetrics")
     lines = said.splitlines()
     assert (code, lines[-1]) == (1, "# EOF")
     assert 'alpine_omi_findings{level="error"} 1' in lines
     assert f'alpine_omi_image_age_seconds{{build="v3_23",region="eu-west-2"}} {46 * 86400}' in lines
+
+
+def test_one_form_alone_is_printed(ward: Ward) -> None:
+    assert ward.health("--json", "--openmetrics")[0] == 2
