@@ -26,7 +26,8 @@ class Leftovers:
     def include(self, omi: Omi) -> bool:
         """Whether the OMI is this build's own, was never verified or held, and is shared with nobody: it may go."""
         private = omi.permissions is not None and not omi.permissions.names(self.job.cloud.account)
-        return self.job.ours.recognises(omi) and private and not omi.verified and CLAIM not in omi.tags
+        held = omi.verified_by(self.job.spec.owner) or CLAIM in omi.tags
+        return self.job.ours.recognises(omi) and private and not held
 
     def delete(self, omi: Omi) -> None:
         """Delete the OMI with its snapshots."""

@@ -24,7 +24,7 @@ from omi.outscale.waiting import InterruptedBuildError
 from omi.profile.model import Access
 from omi.publish.recorded import recorded
 from omi.state.image import ImageRecord
-from omi.state.owner import SOMEONE, VERIFIED, maker_of
+from omi.state.owner import SOMEONE, STANDS_FOR, VERIFIED, maker_of
 from omi.support.errors import BuildError, OmiError, VerifyError
 from omi.support.narration import shown
 from omi.verify.boot import Verification, Verified
@@ -53,7 +53,7 @@ class Lifecycle:
             job.narrator.say(f"{existing.omi_id} bears the name already, made by {maker}: adopted, not built")
             return self._adopt(existing)
         job.folder.tidy()
-        if existing is not None and existing.verified:
+        if existing is not None and existing.verified_by(job.spec.owner):
             return self._take_up(Product(existing, earlier))
         if existing is not None:
             job.narrator.say(f"{existing.omi_id} was built by a run that did not record it: verifying it")
@@ -142,9 +142,9 @@ class Lifecycle:
         return omi
 
     def _is_wanted(self, omi: Omi) -> bool:
-        """Whether it is this stack's own and of the same content, so that it may be verified and managed."""
-        spec = self.job.spec
-        return omi.state == "available" and omi.bears({**spec.owner.proof, "digest": spec.digest})
+        """Whether it is made by this stack and of the same content, so that it may be verified and managed."""
+        spec, is_made = self.job.spec, STANDS_FOR not in omi.tags
+        return is_made and omi.state == "available" and omi.bears({**spec.owner.proof, "digest": spec.digest})
 
     def _taken(self) -> Omi | None:
         """The OMI that someone else, such as another stack's build in this account, made of the wanted name."""

@@ -9,7 +9,7 @@ from omi.build.job import Job
 from omi.build.leftovers import Leftovers
 from omi.build.record import taken_over_record
 from omi.outscale.entry import open_group, ssh_source
-from omi.outscale.images import complete_tags, find_own, put_tags, wait_available
+from omi.outscale.images import complete_tags, delete_tags, find_own, put_tags, wait_available
 from omi.outscale.shapes import Omi
 from omi.outscale.waiting import InterruptedBuildError
 from omi.publish.recorded import recorded
@@ -30,21 +30,23 @@ class TakingOver:
     def run(self) -> ImageRecord:
         """Check the OMI, unless its owner wants none or an earlier run did, then make it the stack's own.
 
-        One call puts the stack's tags and the claim on it, so that no interruption makes it look like a leftover.
-        Raises CloudError if the OMI isn't there, ToolError, and VerifyError.
+        One call puts the stack's tags and the claim on it, so that no interruption makes it look like a leftover, or
+        like verified by what its maker's tags say.
+        Raises CloudError if the OMI isn't there or is another stack's, ToolError, and VerifyError.
         """
         job, omi = self.job, self._find()
-        own = job.spec.owner.owns(omi.tags)
-        if not own and (maker := maker_of(omi.tags)):
-            raise CloudError(f"{omi.omi_id} ({omi.name}) is made by {maker}, so it is not taken over; {ANOTHERS}")
-        was_verified, check = own and omi.verified, None
+        owner, check = job.spec.owner, None
+        was_verified = owner.owns(omi.tags) and omi.verified_by(owner)
         if self.wanted.login is not None and not was_verified:
             check = self._check(omi, self.wanted.login)
+            omi = self._find()  # another stack may have taken it over during the boot
         is_verified = was_verified or check is not None
-        known = recorded(job.spec, omi.omi_id) if own else {}
-        claim = new_claim()
-        marks = {CLAIM: claim} | ({VERIFIED: "yes"} if check else {})
+        known = recorded(job.spec, omi.omi_id) if owner.owns(omi.tags) else {}
+        claim, says_so = new_claim(), {VERIFIED: "yes" if is_verified else "no"}
+        marks = {CLAIM: claim} | (says_so if is_verified or VERIFIED in omi.tags else {})
         put_tags(job.cloud, [omi.omi_id], {**job.identity.tags, **marks})
+        if not is_verified and VERIFIED in omi.tags:
+            delete_tags(job.cloud, omi.omi_id, says_so)
         complete_tags(job.cloud, omi, job.identity.tags)
         job.narrator.say(f"{omi.omi_id} is this stack's own now{'' if is_verified else ', unverified'}")
         known |= _facts(check) if check else {}
@@ -55,13 +57,16 @@ class TakingOver:
         Leftovers(self.job).clean(find_own(self.job.cloud, self.job.spec.name), (), ())
 
     def _find(self) -> Omi:
-        """The OMI that `adopt` names, which its maker may not have finished yet."""
+        """The OMI that `adopt` names, which its maker may not have finished yet; CloudError if another stack has it."""
         job, wanted = self.job, self.wanted.omi
         omi = find_own(job.cloud, job.spec.name)
         if omi is None or omi.omi_id != wanted:
             state = "is not in the account" if omi is None else f"is {omi.omi_id} in the account, not {wanted}"
             raise CloudError(f"{job.spec.name} {state}, so it is not taken over; correct its entry of `adopt`")
-        return wait_available(job.cloud, omi.omi_id, job.stop)
+        omi = wait_available(job.cloud, omi.omi_id, job.stop)
+        if not job.spec.owner.owns(omi.tags) and (maker := maker_of(omi.tags)):
+            raise CloudError(f"{omi.omi_id} ({omi.name}) is made by {maker}, so it is not taken over; {ANOTHERS}")
+        return omi
 
     def _check(self, omi: Omi, login: str) -> Verified:
         job, left = self.job, Leftovers(self.job)

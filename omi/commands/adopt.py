@@ -13,7 +13,7 @@ from omi.outscale.images import find_own, wait_available
 from omi.publish.recorded import recorded
 from omi.state.identity import COPIED_FROM, DISK
 from omi.state.image import ImageRecord
-from omi.state.owner import maker_of
+from omi.state.owner import STANDS_FOR, maker_of
 from omi.support.errors import CloudError
 
 
@@ -37,11 +37,20 @@ def adopt(_: Sequence[str]) -> int:
         raise CloudError(
             f"{spec.name} {state}, so it is not taken in; preview again, or take it out of `adopt` in the config"
         )
+    if spec.owner.has_taken_over(omi.tags):
+        raise CloudError(
+            f"{omi.omi_id} ({spec.name}) was taken over by this stack, as its tag {STANDS_FOR} shows, so it is not "
+            "taken in as an image built here; preview again, and the plan takes it in as what it is"
+        )
     own, digest = spec.owner.owns(omi.tags), omi.tags.get("digest")
     known: dict[str, Any] = {"made_by": maker_of(omi.tags), "digest": digest}
     if own:
         known = {"digest": None if digest == spec.digest else digest, **recorded(spec, omi.omi_id)}
-        known |= {"verified": omi.verified, "disk": omi.tags.get(DISK), "copied_from": omi.tags.get(COPIED_FROM)}
+        known |= {
+            "verified": omi.verified_by(spec.owner),
+            "disk": omi.tags.get(DISK),
+            "copied_from": omi.tags.get(COPIED_FROM),
+        }
         known |= {"claim": take_up(cloud, omi)}
     record = ImageRecord.found(
         omi.name,

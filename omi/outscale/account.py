@@ -10,7 +10,7 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.shapes import CloudSnapshot, CloudVm, Omi, listed
 from omi.profile.model import Access
 from omi.state.account import AccountImage, AccountView
-from omi.state.owner import Owner, build_id_of
+from omi.state.owner import CLAIM, Owner, build_id_of
 
 _ENDED = frozenset({"shutting-down", "terminated"})
 
@@ -56,7 +56,7 @@ def _open_snapshots(cloud: Cloud, account: str, wanted: Collection[str]) -> froz
 
 def _view(image: Omi, owner: Owner, vms: list[str], opened: Collection[str]) -> AccountImage:
     digest = image.tags.get("digest")
-    unfinished = image.state != "available" or digest is None
+    unfinished = (image.state != "available" or digest is None) and CLAIM not in image.tags
     permissions = image.permissions
     return AccountImage(
         name=image.name,
@@ -64,7 +64,7 @@ def _view(image: Omi, owner: Owner, vms: list[str], opened: Collection[str]) -> 
         tags=image.tags,
         description=image.description,
         managed=owner.owns(image.tags),
-        half_made=unfinished and not image.verified and build_id_of(owner, image.name) in image.description,
+        half_made=unfinished and not image.verified_by(owner) and build_id_of(owner, image.name) in image.description,
         digest=digest,
         access=Access(public=permissions.public, accounts=tuple(sorted(permissions.accounts))) if permissions else None,
         used_by=tuple(sorted(vms)),

@@ -118,6 +118,12 @@ def put_tags(cloud: Cloud, resource_ids: Sequence[str], tags: Mapping[str, str])
         cloud.call("CreateTags", {"ResourceIds": list(resource_ids), "Tags": pairs})
 
 
+def delete_tags(cloud: Cloud, resource_id: str, tags: Mapping[str, str]) -> None:
+    """Take these tags off, where they have these values."""
+    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+    cloud.call("DeleteTags", {"ResourceIds": [resource_id], "Tags": pairs})
+
+
 def complete_tags(cloud: Cloud, omi: Omi, tags: Mapping[str, str]) -> tuple[str, ...]:
     """Put what is missing of `tags` on the OMI and its snapshots; returns the ids that lacked some."""
     snapshots = read_snapshots(cloud, omi.snapshots)

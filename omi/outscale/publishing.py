@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import put_tags, read_omi, read_snapshots
+from omi.outscale.images import delete_tags, put_tags, read_omi, read_snapshots
 from omi.outscale.shapes import Omi
 from omi.profile.model import EVERYONE, Access
 from omi.state.identity import STAGE_TAGS, Identity
-from omi.state.owner import VERIFIED_MARK
 from omi.support.errors import CloudError
 
 
@@ -51,19 +50,18 @@ def close_snapshots(cloud: Cloud, snapshot_ids: Sequence[str]) -> tuple[str, ...
 
 def describe_verified(cloud: Cloud, omi: Omi, identity: Identity) -> None:
     """Say in the description, too, that the OMI was verified, since tags are easily lost."""
-    if VERIFIED_MARK not in omi.description:
-        _update(cloud, omi.omi_id, Description=identity.described(verified=True))
+    if omi.description != (described := identity.described(verified=True)):
+        _update(cloud, omi.omi_id, Description=described)
 
 
 def tell_stage(cloud: Cloud, omi: Omi, identity: Identity) -> None:
     """Make description and tags say how far the OMI's withdrawal is, and nothing of it where it is current."""
     tags = identity.stage_tags
-    if stale := [key for key in STAGE_TAGS if key in omi.tags and key not in tags]:
-        pairs = [{"Key": key, "Value": omi.tags[key]} for key in stale]
-        cloud.call("DeleteTags", {"ResourceIds": [omi.omi_id], "Tags": pairs})
+    if stale := {key: omi.tags[key] for key in STAGE_TAGS if key in omi.tags and key not in tags}:
+        delete_tags(cloud, omi.omi_id, stale)
     if not omi.bears(tags):
         put_tags(cloud, [omi.omi_id], tags)
-    if omi.description != (described := identity.described(verified=omi.verified)):
+    if omi.description != (described := identity.described(verified=omi.verified_by(identity.spec.owner))):
         _update(cloud, omi.omi_id, Description=described)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from omi.outscale.cloud import Cloud
 from omi.profile.model import EVERYONE
-from omi.state.owner import is_verified
+from omi.state.owner import Owner
 from omi.support.errors import CloudError, first_problem
 
 LEGACY = "legacy"
@@ -105,10 +105,9 @@ class Omi(Tagged):
     modes: tuple[str, ...] = Field(default=(), alias="BootModes")
     permissions: CloudPermissions | None = Field(default=None, alias="PermissionsToLaunch")
 
-    @property
-    def verified(self) -> bool:
-        """Whether it was verified once."""
-        return is_verified(self.tags, self.description)
+    def verified_by(self, owner: Owner) -> bool:
+        """Whether this stack verified it once."""
+        return owner.has_verified(self.name, self.tags, self.description)
 
     @property
     def snapshots(self) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ class Search:
             why = f"bears tags of this stack that are not of its name: {_BY_HAND}"
         elif self._protected(name, omi.name, omi.omi_id):
             why = "no state holds it, but it is protected"
-        elif omi.verified or CLAIM in omi.tags:
+        elif omi.verified_by(self.builds.owner) or CLAIM in omi.tags:
             why = f"no state holds it, but it was verified: `python -m omi recover` takes it in, or {_BY_HAND}"
         elif omi.permissions is None or omi.permissions.names(self.cloud.account):
             why = f"no state holds it, but it is shared: {_BY_HAND}"

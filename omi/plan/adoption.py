@@ -20,7 +20,7 @@ from omi.profile.model import Access, Target
 from omi.state.account import AccountImage
 from omi.state.image import BuildVm, ImageRecord, ImageSpec, TakeOver
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
-from omi.state.owner import ANOTHERS, STANDS_FOR, maker_of
+from omi.state.owner import ANOTHERS, maker_of
 from omi.support.version import version_of
 
 
@@ -36,9 +36,8 @@ def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) 
     for named in sorted(settings.adopt, key=lambda entry: not entry.own):
         if (named.region or settings.region) != region.name:
             continue
-        maker = _stack_of(account.by_omi.get(named.omi)) if named.own else None
-        entry = named if maker is None else named.model_copy(update={"own": False})
-        if maker is not None:
+        entry, maker = _as_tagged(named, seen, region), _stack_of(account.by_omi.get(named.omi))
+        if named.own and maker is not None:
             warnings.append(
                 f"adopt: {named.omi} ({named.name}) is made by {maker}, so it is not taken over: {ANOTHERS}"
             )
@@ -78,8 +77,7 @@ def _as_held(
     spec = planned.to_spec(seen.owner, region.access, region.vm, settings.releases_dir)
     spec = spec.model_copy(update={"name": entry.name})
     external = not image.managed
-    # an interrupted update may have taken it over already
-    if entry.own and (external or STANDS_FOR in image.tags):
+    if entry.own and (external or seen.owner.has_taken_over(image.tags)):
         spec, external = _taken_over(spec, entry, image, build.user, region.vm), False
     account, maker = seen.accounts[region.name].account or "", None if image.managed else maker_of(image.tags)
     record = ImageRecord.found(
@@ -91,6 +89,19 @@ def _as_held(
 def _stack_of(image: AccountImage | None) -> str | None:
     """The other stack whose id an OMI bears; it may live on, whatever a copied config says."""
     return None if image is None or image.managed else maker_of(image.tags)
+
+
+def _as_tagged(entry: Adoption, seen: Survey, region: Region) -> Adoption:
+    """The entry, but that the OMI's tags decide who owns it: another stack, or this one by an interrupted update."""
+    image = seen.accounts[region.name].by_omi.get(entry.omi)
+    if image is not None and seen.owner.has_taken_over(image.tags) and not entry.own:
+        return entry.model_copy(update={"own": True, "verify": False})
+    return entry.model_copy(update={"own": False}) if entry.own and _stack_of(image) else entry
+
+
+def _entry_of(image: LedgerImage) -> Adoption:
+    """An external image as an entry of `adopt` names it."""
+    return Adoption(name=image.name, omi=image.record.omi, build=image.build, release=image.release)
 
 
 def _taken_over(spec: ImageSpec, entry: Adoption, image: AccountImage, login: str, vm: BuildVm) -> ImageSpec:
@@ -105,17 +116,17 @@ class TakeOvers:
     """The images of one Region that the stack is to own after this update."""
 
     entries: Mapping[str, Adoption]
-    """By name: what the config says of those that the ledger holds or will hold as external."""
+    """By name: of those that the ledger holds as external, and of the new ones."""
     region: Region
     seen: Survey
 
     @classmethod
     def of(cls, settings: Settings, region: Region, seen: Survey, new: Sequence[LedgerImage]) -> TakeOvers:
         """Of the images that the ledger holds, and of the `new` ones."""
-        wanted = {
+        named = {
             (entry.name, entry.omi): entry
-            for entry in settings.adopt
-            if entry.own and (entry.region or settings.region) == region.name
+            for entry in sorted(settings.adopt, key=lambda entry: entry.own)
+            if (entry.region or settings.region) == region.name
         }
         account = seen.accounts[region.name]
         held = [
@@ -123,12 +134,14 @@ class TakeOvers:
             for image in region.ledger.images
             if image.record.adopted
             and image.record.omi not in account.missing
-            and not _stack_of(account.by_omi.get(image.record.omi))
             and (not settings.builds or image.build in settings.builds)
         ]
         joining = [image for image in new if image.spec.take_over is not None]
-        images = [image for image in (*held, *joining) if (image.name, image.record.omi) in wanted]
-        return cls({image.name: wanted[image.name, image.record.omi] for image in images}, region, seen)
+        entries = [
+            _as_tagged(named.get((image.name, image.record.omi)) or _entry_of(image), seen, region)
+            for image in (*held, *joining)
+        ]
+        return cls({entry.name: entry for entry in entries if entry.own}, region, seen)
 
     def spared(self, settings: Settings) -> Settings:
         """With these protected: what is not the stack's own yet is not pruned."""
@@ -151,7 +164,10 @@ class TakeOvers:
             login = next((each.user for each in self.seen.profile.builds if each.name == image.build), None)
             spec = _taken_over(image.spec, entry, found, login or Target.model_fields["user"].default, self.region.vm)
             check, image = spec.take_over, replace(image, spec=spec, command=StoredCommand.of("adopt", spec))
-        if check is not None and check.login:
+        owner = self.seen.owner
+        if check is not None and owner.has_taken_over(found.tags) and (found.verified_by(owner) or not check.login):
+            why = Because.OWN_ALREADY(omi=entry.omi)
+        elif check is not None and check.login:
             why = Because.OWN_ONCE_CHECKED(omi=entry.omi, maker=found.maker, login=check.login)
         else:
             why = Because.OWN_UNVERIFIED(omi=entry.omi, maker=found.maker)

@@ -36,7 +36,7 @@ def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[
         if image.tags.get("build-id") != build_id_of(seen.owner, image.name):
             warnings.append(f"recover: {image.omi} ({image.name}) is left: its build id is not the one of its name")
             continue
-        if not image.verified:
+        if not image.verified_by(seen.owner):
             warnings.append(
                 f"recover: {image.omi} ({image.name}) is left: neither tag nor description marks it as verified"
             )
@@ -136,6 +136,6 @@ def lost_stacks(seen: Survey) -> dict[str, int]:
         for image in account.images
         if image.tags.get("project") == own.project
         and image.tags.get("stack") == own.stack
-        and image.verified
         and image.tags.get(STACK_ID, own.stack_id) != own.stack_id
+        and image.verified_by(replace(own, stack_id=image.tags[STACK_ID]))
     )

@@ -15,6 +15,7 @@ from omi.profile.content import content
 from omi.profile.model import Target
 from omi.state.account import AccountImage, AccountView
 from omi.state.ledger import LedgerImage
+from omi.state.owner import STANDS_FOR
 from omi.support.version import release_key
 from omi.upstream.offer import Offer
 
@@ -140,7 +141,8 @@ def _adoptable(
     """
     beyond = same[-1].revision if same else -1
     free = [item for item in found if item[0] > beyond and item[1].name not in request.taken]
-    own = [item for item in free if item[1].managed and item[1].digest == request.digest]
+    made = [item for item in free if item[1].managed and STANDS_FOR not in item[1].tags]
+    own = [item for item in made if item[1].digest == request.digest]
     foreign = [item for item in free if not item[1].managed] if not same else []
     return next(reversed(own or foreign), None)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from omi.profile.model import Access
-from omi.state.owner import SOMEONE, is_verified, maker_of
+from omi.state.owner import SOMEONE, Owner, maker_of
 
 _REVISION = re.compile(r"-r(?=(\d{1,9})(?!\d))")
 
@@ -34,10 +34,9 @@ class AccountImage:
     open_snapshots: tuple[str, ...] = ()
     """Ids of those of its snapshots, as far as they were asked for, that others may make volumes of."""
 
-    @property
-    def verified(self) -> bool:
-        """Whether it was verified once."""
-        return is_verified(self.tags, self.description)
+    def verified_by(self, owner: Owner) -> bool:
+        """Whether this stack verified it once."""
+        return owner.has_verified(self.name, self.tags, self.description)
 
     @property
     def maker(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from omi.state.image import ImageSpec
-from omi.state.owner import STANDS_FOR, VERIFIED_MARK, build_id_of
+from omi.state.owner import STANDS_FOR, build_id_of, build_mark
 from omi.state.withdrawal import Stage
 
 MAX_DESCRIPTION = 255
@@ -60,7 +60,7 @@ class Identity:
         taken over bears no build id: without its tags nothing is to take it for a leftover.
         """
         spec = self.spec
-        end = "" if spec.take_over else f" ({self.build_id}{VERIFIED_MARK if verified else ''})"
+        end = "" if spec.take_over else build_mark(self.build_id, verified=verified)
         end += f"; {spec.withdrawal}" if spec.withdrawal else ""
         return spec.description[: MAX_DESCRIPTION - len(end)] + end
 

@@ -13,20 +13,16 @@ STACK_ID = "stack-id"
 CLAIM = "claim"
 """Key of the OMI's tag with the random value of the record that holds it; the record has the same one."""
 VERIFIED = "verified"
-"""Key of the tag of an OMI that was verified once: no failure of a later run deletes it or narrows its access."""
+"""Key of the tag of an OMI that was verified once; its value is `yes`. No failure of a later run deletes that OMI or
+narrows its access."""
 VERIFIED_MARK = ", verified"
-"""The same after the build id in its description."""
+"""The same after the build id in the description of one that was made here."""
 
 STANDS_FOR = "stands-for"
 """Key of the tag of an OMI that was taken over, in the place of its digest: of the content that it counts as."""
 
 GOING = "going"
 """Key of the tag of a snapshot or volume that is to follow its OMI or VM: its value is good for that thing alone."""
-
-
-def is_verified(tags: Mapping[str, str], description: str) -> bool:
-    """Whether an OMI was verified once, by its tag or its description."""
-    return VERIFIED in tags or VERIFIED_MARK in description
 
 
 def new_claim() -> str:
@@ -66,6 +62,21 @@ class Owner:
         """Whether something with these tags was made by the stack."""
         return tags.get(STACK_ID) == self.stack_id
 
+    def has_taken_over(self, tags: Mapping[str, str]) -> bool:
+        """Whether an OMI with these tags was made elsewhere and became the stack's own."""
+        return self.owns(tags) and STANDS_FOR in tags
+
+    def has_verified(self, name: str, tags: Mapping[str, str], description: str) -> bool:
+        """Whether an OMI was verified once, by its tag or by the end that the stack itself gave its description.
+
+        Of one that was taken over the tag alone counts: its description is its maker's.
+        """
+        is_tagged = tags.get(VERIFIED) == "yes"
+        if is_tagged or STANDS_FOR in tags:
+            return is_tagged
+        mark = build_mark(build_id_of(self, name), verified=True)
+        return description.endswith(mark) or f"{mark}; " in description
+
 
 SOMEONE = "someone else"
 """The maker of an external OMI whose tags name none."""
@@ -83,6 +94,11 @@ def maker_of(tags: Mapping[str, str]) -> str | None:
 def build_id_of(owner: Owner, name: str) -> str:
     """The id of the stack's build of an OMI of this name."""
     return "b-" + hashlib.sha256(f"{owner.stack_id}\0{name}".encode()).hexdigest()[:16]
+
+
+def build_mark(build_id: str, *, verified: bool) -> str:
+    """What follows the text in the description of an OMI that was made here."""
+    return f" ({build_id}{VERIFIED_MARK if verified else ''})"
 
 
 def working_name(name: str, build_id: str) -> str:

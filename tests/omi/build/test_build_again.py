@@ -20,7 +20,7 @@ from omi.profile.model import Access
 from omi.publish import record as write_releases
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
-from omi.state.owner import CLAIM, VERIFIED
+from omi.state.owner import CLAIM, STANDS_FOR, VERIFIED
 from omi.support.errors import BuildError, VerifyError
 from omi.verify.facts import Facts
 from tests.omi.build.parts import PUBLIC, Bench, bench
@@ -154,6 +154,20 @@ def test_what_another_hand_made_is_adopted_and_left_alone(bench: Bench, tags: di
     assert record.digest_by(spec) == tags.get("digest")
     assert bench.booted == []
     assert bench.account.left() == {"image": [theirs]}
+
+
+def test_what_the_stack_took_over_is_not_taken_for_its_build_whatever_digest_it_bears(bench: Bench) -> None:
+    spec = bench.account.spec()
+    tags = {**Identity(spec).tags, STANDS_FOR: spec.digest, CLAIM: "1", VERIFIED: "yes"}
+    old = bench.account.register(spec.name, "of old", tags)
+    record = bench.build(spec)
+    assert (record.omi, record.adopted, record.verified, bench.booted) == (old, True, False, [])
+    assert bench.account.tags(old) == tags
+
+
+def test_a_description_that_speaks_of_verified_gets_its_mark_all_the_same(bench: Bench) -> None:
+    record = bench.build(spec := bench.account.spec(description="Alpine, verified by QA"))
+    assert bench.account.image(record.omi)["Description"] == Identity(spec).described(verified=True)
 
 
 def test_a_failure_never_removes_an_image_of_another_stack(bench: Bench) -> None:

@@ -13,7 +13,8 @@ import pytest
 from omi.build.job import Job
 from omi.build.packer.inputs import RunFolder
 from omi.build.taking_over import TakingOver
-from omi.outscale.images import Ours, delete_omi, read_omi
+from omi.outscale.account import read_account
+from omi.outscale.images import Ours, delete_omi, put_tags, read_omi
 from omi.outscale.shapes import Omi
 from omi.outscale.sweep import Builds, Search
 from omi.outscale.waiting import InterruptedBuildError
@@ -103,6 +104,57 @@ def test_without_a_check_it_is_unverified(taking: Taking) -> None:
     assert (record.verified, taking.logins, VERIFIED in taking.account.tags(omi)) == (False, [], False)
     assert record.boot_seconds is None
     assert "is this stack's own now, unverified" in taking.said.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("description", "tags"),
+    [("Alpine 3.23, verified by QA", {}), ("of old", {VERIFIED: "no"}), ("of old", {VERIFIED: "yes"})],
+)
+def test_its_makers_words_do_not_make_it_verified_not_even_after_an_interrupted_run(
+    taking: Taking, description: str, tags: dict[str, str]
+) -> None:
+    omi = taking.account.register(NAME, description, tags)
+    spec = taking.spec(omi, login=None)
+    for _ in range(2):
+        assert not taking.run(spec).verified
+        assert VERIFIED not in taking.account.tags(omi)
+    (image,) = read_account(taking.account.cloud, spec.owner).images
+    assert not image.verified_by(spec.owner)
+    assert (taking.run(taking.spec(omi)).verified, taking.logins) == (True, ["ec2-user"])
+
+
+def test_its_makers_tag_is_no_proof_at_any_moment(taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    omi = taking.account.register(NAME, tags={VERIFIED: "yes"})
+
+    def refused(*_: object) -> None:
+        raise CloudError("refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("omi.build.taking_over.delete_tags", refused)
+        with pytest.raises(CloudError, match="refused"):
+            taking.run(taking.spec(omi, login=None))
+    assert STANDS_FOR in taking.account.tags(omi)
+    assert not taking.run(taking.spec(omi, login=None)).verified
+    assert VERIFIED not in taking.account.tags(omi)
+
+
+def test_one_that_this_stack_made_and_then_gave_away_counts_by_its_tag_alone(taking: Taking) -> None:
+    made = taking.account.spec(name=NAME, release="3.23.4")
+    omi = taking.account.register(NAME, Identity(made).described(verified=True))
+    spec = taking.spec(omi, login=None)
+    assert [taking.run(spec).verified for _ in range(2)] == [False, False]
+    assert NAME in read_account(taking.account.cloud, spec.owner).by_name, "it holds its name"
+
+
+def test_one_that_another_stack_takes_over_during_the_boot_stays_that_stacks(taking: Taking) -> None:
+    omi = taking.account.register(NAME)
+    theirs = Identity(taking.spec(omi).model_copy(update={"stack_id": "5" * 16, "stack": "other"}))
+    marks = {**theirs.tags, CLAIM: "theirs", VERIFIED: "yes"}
+    taking.then = lambda: put_tags(taking.account.cloud, [omi], marks)
+    with pytest.raises(CloudError, match=r"made by stack other \(id 5{16}\), so it is not taken over; take `own` out"):
+        taking.run(taking.spec(omi))
+    assert taking.account.tags(omi) == marks
+    assert taking.account.left() == {"image": [omi]}
 
 
 def test_another_stacks_stays_that_stacks(taking: Taking) -> None:

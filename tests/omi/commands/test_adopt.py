@@ -129,6 +129,18 @@ def test_one_that_is_taken_over_is_the_stacks_own_listed_as_what_it_is_and_prune
     assert desk.account.left() == {}
 
 
+def test_one_that_was_taken_over_is_not_taken_in_as_built_here(desk: Desk) -> None:
+    omi = desk.account.register("old", "of old")
+    spec = taken_over(desk, omi)
+    desk.run("adopt", spec, None)
+    was = desk.account.image(omi)
+    code, out, err = desk.run("adopt", desk.account.spec(name="old"), None)
+    assert (code, out, len(err.splitlines())) == (5, "", 1)
+    assert f"{omi} (old) was taken over by this stack, as its tag stands-for shows" in err
+    assert "preview again" in err
+    assert desk.account.image(omi) == was
+
+
 def test_an_external_one_in_state_is_taken_over_by_its_update_and_the_next_ones_keep_it(desk: Desk) -> None:
     omi = desk.account.register("old", "of old")
     spec = taken_over(desk, omi)

@@ -135,6 +135,12 @@ def test_an_image_stays(sandbox: Sandbox, cloud: Cloud, client: Oapi, make: Call
     stays(sandbox, cloud, make(client), why)
 
 
+def test_words_of_the_profile_do_not_make_an_image_verified(cloud: Cloud, client: Oapi) -> None:
+    identity = Identity(make_spec(description="Alpine, verified by QA"))
+    omi, _ = image(client, NAME, {**TAGS, "verified": "no"}, identity.description)
+    assert [(left.id, left.stays) for left in found(cloud)] == [(omi, False)]
+
+
 @pytest.mark.parametrize("name", [NAME, working_name(NAME, IDENTITY.build_id)])
 def test_a_half_made_image_goes_by_its_description_and_none_of_another_stack_or_name(
     sandbox: Sandbox, cloud: Cloud, client: Oapi, name: str

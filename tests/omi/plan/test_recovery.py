@@ -124,6 +124,16 @@ def test_an_unverified_image_is_named_and_left() -> None:
     assert any(said in each for each in lost.warnings)
 
 
+def test_words_of_the_profile_or_another_value_of_the_tag_do_not_make_it_verified() -> None:
+    told = "Alpine, verified by QA"
+    spec = NEW.spec.model_copy(update={"description": told})
+    image = replace(in_account(NEW, verified="no"), description=Identity(spec).description)
+    assert "recover" not in outcome(plan(image)).values()
+    theirs = replace(image, tags={**image.tags, "stack-id": "fedcba9876543210"}, managed=False)
+    assert not any("recover" in each for each in plan(theirs, recover=None).warnings)
+    assert outcome(plan(replace(image, description=Identity(spec).described(verified=True)))) == {NEW.name: "recover"}
+
+
 def test_an_image_without_a_needed_tag_is_named_and_left() -> None:
     image = in_account(NEW)
     tags = {key: value for key, value in image.tags.items() if key != "revision"}

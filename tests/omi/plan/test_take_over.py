@@ -258,6 +258,43 @@ def test_an_interrupted_take_over_is_found_by_its_tags_and_done_again() -> None:
     assert again.spec.recipe is None
 
 
+@pytest.mark.parametrize("verified", ["yes", ""])
+@pytest.mark.parametrize("there", [False, True])
+def test_an_interrupted_take_over_stays_one_though_own_is_taken_out_of_its_entry(there: bool, verified: str) -> None:
+    held_before = (external(OLD, "3.23.4"),) if there else ()
+    first = plan(OLD, LATEST, ledger=held_before)
+    half = [taken(each, images_of(first)[each.name], **{VERIFIED: verified}) for each in (OLD, LATEST)]
+    plain = (entry(OLD, own=False), entry(LATEST))
+    planned = plan(*half, adopt=plain, ledger=held_before, retention=ONE)
+    step, spec = step_of(planned, OLD.name), images_of(planned)[OLD.name].spec
+    assert (step.action, step.changes != ()) == ((Action.KEEP, True) if there else (Action.ADOPT, False))
+    assert step.reason == (
+        "ami-old was taken over by this stack, as its tag stands-for shows, and is taken in as what it is"
+    )
+    assert spec.take_over is not None
+    assert (spec.take_over.login, spec.recipe, spec.description) == (None, None, OLD.description)
+    assert images_of(planned)[OLD.name].record.adopted is there, "its command has yet to run"
+    assert STANDS_FOR in Identity(spec).tags
+    assert not planned.warnings
+
+
+def test_an_interrupted_take_over_in_state_stays_one_though_its_entry_is_gone() -> None:
+    there = external(OLD, "3.23.4")
+    half = taken(OLD, images_of(plan(OLD, ledger=(there,)))[OLD.name])
+    planned = plan(half, adopt=(), ledger=(there,))
+    assert [change.kind.value for change in step_of(planned, OLD.name).changes] == ["take over"]
+    theirs = replace(half, tags={**half.tags, STACK_ID: "5"}, managed=False)
+    assert not step_of(plan(theirs, adopt=(), ledger=(there,)), OLD.name).changes
+
+
+def test_no_build_takes_it_for_its_own_by_the_digest_that_its_maker_gave_it() -> None:
+    made = held(V23, "3.23.6")
+    image = AccountImage(made.name, "ami-made", {"digest": made.spec.digest}, digest=made.spec.digest, access=Access())
+    half = taken(image, images_of(plan(image, adopt=(entry(image, release="3.23.6"),)))[image.name])
+    half = replace(half, tags={**half.tags, "digest": made.spec.digest}, digest=made.spec.digest)
+    assert outcome(plan(half, adopt=())) == {V23.image_name("3.23.6", 1): "build"}
+
+
 def test_it_is_recovered_from_its_tags_as_what_it_is() -> None:
     image = images_of(plan(OLD))[OLD.name]
     recovered = plan(taken(OLD, image), adopt=(), recover={"stack_id": OWNER.stack_id})

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from datetime import date
+
 from omi.state.identity import Identity
+from omi.state.owner import STANDS_FOR, VERIFIED
+from omi.state.withdrawal import Withdrawal
 from tests.omi.specs import make_spec
 
 
@@ -15,6 +19,24 @@ def test_a_renamed_stack_keeps_its_builds_and_another_of_its_name_has_others() -
     own = Identity(make_spec()).build_id
     assert Identity(make_spec(project="p", stack="renamed")).build_id == own
     assert Identity(make_spec(stack_id="fedcba9876543210")).build_id != own
+
+
+def test_only_the_tag_and_the_end_that_this_stack_gives_a_description_say_that_it_was_verified() -> None:
+    spec = make_spec(description="Alpine, verified by QA (b-0123456789abcdef, verified)")
+    gone = Withdrawal(why="revoked", shared=True, deprecated=date(2026, 11, 1), reason="not, verified")
+    other = make_spec(stack_id="fedcba9876543210")
+
+    def is_verified(description: str, tags: dict[str, str] | None = None) -> bool:
+        return spec.owner.has_verified(spec.name, tags or {}, description)
+
+    for withdrawal in (None, gone):
+        identity = Identity(spec.model_copy(update={"withdrawal": withdrawal}))
+        assert is_verified(identity.described(verified=True))
+        assert not is_verified(identity.description)
+        assert not is_verified(identity.described(verified=True), {STANDS_FOR: "sha256:1"})
+    assert not is_verified(Identity(other).described(verified=True))
+    assert [is_verified("", {VERIFIED: value}) for value in ("yes", "no", "")] == [True, False, False]
+    assert is_verified("", {VERIFIED: "yes", STANDS_FOR: "sha256:1"})
 
 
 def test_tags_keep_within_what_the_cloud_allows() -> None:
