@@ -52,19 +52,12 @@ def make_plan(given: PlanInput) -> Plan:
     steps = _in_order(map(settler.settle, [*made, *rest]), names)
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
-    held = {image.name: image for image in ledger.images}
-
-    def after(waiting: Mapping[str, Reason]) -> tuple[Step, ...]:
-        return tuple(
-            settler.settle(planner.stays(held[step.name], waiting[step.name])) if step.name in waiting else step
-            for step in steps
-        )
-
     refused: tuple[str, ...] = ()
     if not given.is_asked_for:
         waiting, refused = too_many_losses(steps, retention, len(ledger.images), given.is_proved)
-        steps = after(waiting)
-    steps = after(unreplaced(steps, {(build.profile, build.name) for build in live}, retention, given.is_reliable))
+        steps = settler.waiting(steps, waiting)
+    of_profile = {(build.profile, build.name) for build in live}
+    steps = settler.waiting(steps, unreplaced(steps, of_profile, retention, given.is_reliable))
     warnings = [*given.upstream.warnings, *_unknown_levels(retention, names), *_needless(given), *differing(steps)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
     return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=refused, memory=given.memory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -44,6 +44,13 @@ class Settler:
         unprotects = not protected and self._was_protected(image)
         step = self._found(self._connected(step, image), image)
         return replace(step, protected=protected, unprotects=unprotects)
+
+    def waiting(self, steps: Iterable[Step], why: Mapping[str, Reason]) -> tuple[Step, ...]:
+        """The steps, of which those that `why` names wait: their images stay for now."""
+        return tuple(
+            self.settle(self.stays(self._held[step.name], why[step.name])) if step.name in why else step
+            for step in steps
+        )
 
     def _is_doubtful(self, image: LedgerImage) -> bool:
         given = self.given
