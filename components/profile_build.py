@@ -22,7 +22,7 @@ class ProfileBuild(pulumi.ComponentResource):
     """
 
     images: pulumi.Output[dict[str, dict[str, Any]]]
-    """Release to OMI name to what is told of it (omi.publish.outputs.ImageOutput)."""
+    """Release to OMI name to the image (omi.publish.outputs.ImageOutput)."""
     latest: pulumi.Output[dict[str, Any] | None]
     """The newest image (omi.publish.outputs.LatestOutput); None if its first build failed."""
     unprotected: list[pulumi.Resource]

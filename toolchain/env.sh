@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The project's environment, for any POSIX shell:  . toolchain/env.sh
-# Only variables are set; sourcing it again changes nothing. A shell that can't tell where a sourced file lies
+# Only variables are set; sourcing it again changes nothing. A shell that doesn't know where a sourced file lies
 # (dash, for one) must be in the project's top folder.
 
 alpine_omi_env() {
@@ -13,7 +13,7 @@ alpine_omi_env() {
 	fi
 	alpine_omi_top=$(CDPATH='' cd -- "$(dirname -- "$alpine_omi_here")/.." 2>/dev/null && pwd -P) || alpine_omi_top=
 	if [ -z "$alpine_omi_top" ] || [ ! -f "$alpine_omi_top/toolchain/env.sh" ]; then
-		echo 'toolchain/env.sh: this shell does not tell where the file lies: cd to the top of the project first' >&2
+		echo 'toolchain/env.sh: this shell does not know where the file lies: cd to the top of the project first' >&2
 		return 1
 	fi
 	alpine_omi_tools=$(readlink -- "$alpine_omi_top/.venv/toolchain") || alpine_omi_tools=

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What the verify is told of the finished root, before its first boot can cover anything up.
+# The facts of the finished root for the verify, before its first boot can cover anything up.
 # Needs: DATA, ROOT, WORK. Leaves: tell_facts, begin_changes, tell_changes.
 
 # The probes that the program put beside image.env, at the root as it is now; it judges what they find.

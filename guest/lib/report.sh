@@ -2,7 +2,7 @@
 # What the scripts tell. Needs is_full and root_mib; leaves say_step, note, fail, run and report_end.
 
 current_step="starting"
-told=
+reported=
 
 # Progress for people: what is being done now.
 say_step() {
@@ -21,7 +21,7 @@ fail() {
 		set -- "the root volume of $(root_mib) MiB is full: $1" "raise volume_size in the profile"
 	fi
 	echo "guest: ERROR: $1 ($2)" >&2
-	told=yes
+	reported=yes
 	exit 1
 }
 
@@ -32,9 +32,9 @@ run() {
 	[ "$result" -eq 0 ] || fail "$current_step: '$*' ended with exit code $result" "the lines above say why"
 }
 
-# The end of the whole with an exit code: a failure that nobody told of is told here.
+# The end of the whole with an exit code: a failure that nothing has reported is reported here.
 report_end() {
-	if [ "$1" -ne 0 ] && [ -z "$told" ]; then
+	if [ "$1" -ne 0 ] && [ -z "$reported" ]; then
 		echo "guest: ERROR: $current_step ended with exit code $1 (the lines above say why)" >&2
 	fi
 }

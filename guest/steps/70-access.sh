@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The user and SSH.
-# Needs: ROOT, USER_NAME, PRIVILEGES, BOOTSTRAP. Leaves: an image into which only a key that the cloud tells it gives access.
+# Needs: ROOT, USER_NAME, PRIVILEGES, BOOTSTRAP. Leaves: an image into which only a key from the cloud gives access.
 
 set_up_access() {
 	say_step "setting up the user $USER_NAME and SSH"

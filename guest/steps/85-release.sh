@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Writes into the image what it is and where it comes from, and tells the program what went in.
+# Writes into the image what it is and where it comes from, and reports to the program what went in.
 # Needs: ROOT, APK, WORK, DATA, the settings. Leaves: /etc/alpine-omi-release; in $DATA/out, which the program fetches,
 # the same file and `packages`, apk's records of what is installed without their lists of files.
 

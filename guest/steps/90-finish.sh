@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Takes away what belongs to the build, gives unused blocks back, unmounts and checks.
 # Needs: DATA, ROOT, ROOT_DEVICE, WORK, APK, SOURCE_DATE_EPOCH. Leaves: the finished disk; $DATA/out/files, all that is
-# on it; tells the result.
+# on it; reports the result.
 
 # folders below which nothing is kept
 PASSING="tmp var/tmp var/cache/apk run"

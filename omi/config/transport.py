@@ -16,7 +16,7 @@ _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SWITCHES = re.compile(
     r"(OSC|OUTSCALE|AWS|PACKER|PKR_VAR)_\w*(INSECURE|SKIP_(TLS|SSL)|(TLS|SSL)_SKIP|NO_VERIFY)\w*", re.I
 )
-"""Variables by which tools are told not to verify certificates."""
+"""Variables that have tools verify no certificates."""
 _OFF = frozenset({"", "0", "false", "no", "off"})
 
 

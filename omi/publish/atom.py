@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET  # only written, never parsed
 from omi.publish.feed import Feed, FeedImage, FeedWithdrawal
 
 NEWEST = 50
-"""So many images are told: readers ask for the whole feed each time, and what is older they have seen."""
+"""Images in the feed, the newest: readers ask for all of it each time, and have seen what is older."""
 
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -59,14 +59,14 @@ def _content(image: FeedImage) -> str:
     ids = [f"{region}: {omi}" for region, omi in image.ids.items()]
     used = [f"used: {image.used_bytes / 2**20:.0f} MiB"] if image.used_bytes else []
     ends = [f"end of life: {image.end_of_life}"] if image.end_of_life else []
-    state = [_state(region, told) for region, told in image.withdrawal.items()]
+    state = [_state(region, withdrawal) for region, withdrawal in image.withdrawal.items()]
     return "\n".join([image.description, *ids, *used, *ends, *state])
 
 
-def _state(region: str, told: FeedWithdrawal) -> str:
-    reason = f", revoked: {told.reason}" if told.reason else ""
-    removal = f", to be removed on {told.removal}" if told.removal else ""
-    return f"{told.stage} in {region}{reason}{removal}"
+def _state(region: str, withdrawal: FeedWithdrawal) -> str:
+    reason = f", revoked: {withdrawal.reason}" if withdrawal.reason else ""
+    removal = f", to be removed on {withdrawal.removal}" if withdrawal.removal else ""
+    return f"{withdrawal.stage} in {region}{reason}{removal}"
 
 
 def _id(*parts: str) -> str:

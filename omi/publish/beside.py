@@ -13,10 +13,8 @@ from pathlib import Path
 from omi.publish.documents.kinds import SUFFIXES, file_name
 from omi.publish.entry import Entry
 from omi.support.atomic import write_atomically
+from omi.support.errors import few
 from omi.support.places import BUILD, file_name_of, in_region
-
-_TOLD = 3
-"""More names than this are counted, not told."""
 
 
 def document_files(entries: Iterable[Entry]) -> dict[str, tuple[str, str]]:
@@ -24,8 +22,8 @@ def document_files(entries: Iterable[Entry]) -> dict[str, tuple[str, str]]:
     return {
         f"{entry.profile}/{region}/{file_name(entry.name, kind)}": (entry.name, digest)
         for entry in entries
-        for region, told in entry.documents
-        for kind, digest in told
+        for region, digests in entry.documents
+        for kind, digest in digests
         if kind in SUFFIXES
     }
 
@@ -55,9 +53,8 @@ def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: P
             missing[image] = None
     if not missing:
         return []
-    names = ", ".join(list(missing)[:_TOLD]) + (f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else "")
     where = "they are where the image was built (build/STACK/IMAGE/documents): copy them from there"
-    return [f"{folder}: documents of {names} are missing; {where}"]
+    return [f"{folder}: documents of {few(list(missing))} are missing; {where}"]
 
 
 def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list[str]:

@@ -44,7 +44,7 @@ Documents = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Entry:
-    """One OMI as the releases file tells it; the keys are those of the tool whose job this takes over.
+    """One OMI as the releases file has it; the keys are those of the tool whose job this takes over.
 
     `creation_date` is ISO 8601 in UTC, `build_time` the same in seconds since 1970, `end_of_life` a date or empty.
     """
@@ -69,7 +69,7 @@ class Entry:
     trimmed_bytes: int | None = None
     installed_bytes: int | None = None
     boot_seconds: int | None = None
-    """These four as in ImageRecord; what is not known is not told."""
+    """These four as in ImageRecord."""
     firmware: str | None = None
     bootstrap: str | None = None
     digest: str | None = None
@@ -123,12 +123,12 @@ def entry_of(spec: ImageSpec, record: ImageRecord) -> Entry:
         volume_size=record.volume_size,
         packages=record.packages,
         verified=(record.region,) if record.verified else (),
-        withdrawal=((record.region, _told(spec.withdrawal)),) if spec.withdrawal else (),
+        withdrawal=((record.region, _withdrawal(spec.withdrawal)),) if spec.withdrawal else (),
         documents=((record.region, tuple(sorted(record.documents.items()))),) if record.documents else (),
     )
 
 
-def _told(withdrawal: Withdrawal) -> tuple[tuple[str, str], ...]:
+def _withdrawal(withdrawal: Withdrawal) -> tuple[tuple[str, str], ...]:
     removal = {"removal": withdrawal.removal.isoformat()} if withdrawal.removal else {}
     reason = {"reason": withdrawal.reason} if withdrawal.reason else {}
     return _sorted({"stage": withdrawal.stage.value, "why": withdrawal.why, **reason, **removal})
@@ -140,11 +140,11 @@ def with_entries(entries: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
     An OMI never changes, so what was known of it stays where the new entry doesn't know. What was measured may differ
     between Regions: the first by name counts, so that the entry is the same whichever stack wrote last.
     """
-    told = {_key(entry): entry for entry in entries}
+    known = {_key(entry): entry for entry in entries}
     for entry in new:
-        old = told.pop(_key(entry), None)
-        told[_key(entry)] = _joined(old, entry) if old else entry
-    return list(told.values())
+        old = known.pop(_key(entry), None)
+        known[_key(entry)] = _joined(old, entry) if old else entry
+    return list(known.values())
 
 
 def _joined(old: Entry, new: Entry) -> Entry:
@@ -160,8 +160,8 @@ def _joined(old: Entry, new: Entry) -> Entry:
     return replace(
         facts,
         artifacts=_sorted(before | here),
-        documents=_sorted({r: told for r, told in old.documents if r in stays} | dict(new.documents)),
-        withdrawal=_sorted({r: told for r, told in old.withdrawal if r in elsewhere} | dict(new.withdrawal)),
+        documents=_sorted({r: each for r, each in old.documents if r in stays} | dict(new.documents)),
+        withdrawal=_sorted({r: each for r, each in old.withdrawal if r in elsewhere} | dict(new.withdrawal)),
         verified=tuple(sorted(stays & set(old.verified) | set(new.verified))),
     )
 
@@ -175,8 +175,8 @@ def without_artifact(entries: Iterable[Entry], region: str, omi: str) -> list[En
             rest = replace(
                 entry,
                 artifacts=_sorted(left),
-                documents=tuple((where, told) for where, told in entry.documents if where in left),
-                withdrawal=tuple((where, told) for where, told in entry.withdrawal if where in left),
+                documents=tuple((where, each) for where, each in entry.documents if where in left),
+                withdrawal=tuple((where, each) for where, each in entry.withdrawal if where in left),
                 verified=tuple(where for where in entry.verified if where in left),
             )
             kept.append(rest)
@@ -211,13 +211,13 @@ def to_yaml(entries: Iterable[Entry]) -> str:
     """The releases file: release → build → OMI name → details; the same entries give the same bytes."""
     tree: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in in_order(entries):
-        told = {key: value for key, value in vars(entry).items() if key not in ("name", *_BY_REGION)}
-        details = {key: value for key, value in told.items() if value is not None}
+        plain = {key: value for key, value in vars(entry).items() if key not in ("name", *_BY_REGION)}
+        details = {key: value for key, value in plain.items() if value is not None}
         details |= {"artifacts": dict(entry.artifacts), "boot_modes": list(entry.boot_modes)}
         details["verified"] = list(entry.verified)
         for key in _BY_REGION:
-            if told_of := getattr(entry, key):
-                details[key] = {region: dict(values) for region, values in told_of}
+            if regions := getattr(entry, key):
+                details[key] = {region: dict(values) for region, values in regions}
         tree.setdefault(_heading(entry), {}).setdefault(entry.profile_build, {})[entry.name] = details
     return HEADER + yaml.dump(tree, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
 

@@ -1,7 +1,7 @@
 """The JSON feed of a profile's images, for programs: as values, as a pure function of the releases' entries, as text.
 
 Its form is a promise (`feed.schema.json`, printed by `python -m omi.publish`): within a format keys are only
-added. What can't be told is null, so that every image has every key.
+added. What isn't known is null, so that every image has every key.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCHEMA_FILE = "feed.schema.json"
 
 
 class Document(BaseModel):
-    """A file that tells what is in an image."""
+    """A file about an image's content."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -143,7 +143,7 @@ def _image(entry: Entry) -> FeedImage:
         created=datetime.fromisoformat(entry.creation_date),
         end_of_life=date.fromisoformat(entry.end_of_life) if entry.end_of_life else None,
         state=min((entry.stage_in(region) for region, _ in entry.artifacts), key=_STAGES.index, default="current"),
-        withdrawal={region: FeedWithdrawal.model_validate(dict(told)) for region, told in entry.withdrawal},
+        withdrawal={region: FeedWithdrawal.model_validate(dict(each)) for region, each in entry.withdrawal},
         verified=entry.verified,
         size_gib=entry.volume_size,
         used_bytes=entry.used_bytes,
@@ -152,14 +152,14 @@ def _image(entry: Entry) -> FeedImage:
         packages=entry.packages,
         boot_seconds=entry.boot_seconds,
         digest=entry.digest,
-        documents={region: _documents(entry, region, told) for region, told in entry.documents},
+        documents={region: _documents(entry, region, digests) for region, digests in entry.documents},
     )
 
 
-def _documents(entry: Entry, region: str, told: Sequence[tuple[str, str]]) -> dict[str, Document]:
+def _documents(entry: Entry, region: str, digests: Sequence[tuple[str, str]]) -> dict[str, Document]:
     folder = f"{entry.profile}/{region}"
     return {
         kind: Document(href=quote(f"{folder}/{file_name(entry.name, kind)}"), sha256=digest.removeprefix("sha256:"))
-        for kind, digest in told
+        for kind, digest in digests
         if kind in SUFFIXES
     }

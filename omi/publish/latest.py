@@ -32,7 +32,7 @@ class Pointer(BaseModel):
 
 
 class Latest(BaseModel):
-    """The latest images; each is told by Region, since one may be made or shared later than another.
+    """The latest images, each by Region, since one may be made or shared later than another.
 
     An image gets here only after it was verified and shared, and goes when it is made private. A newer release comes
     before an older one, a branch before edge and before candidates of a release; where builds have the same release,
@@ -120,5 +120,5 @@ def _group(pairs: Iterable[tuple[str, Entry]]) -> dict[str, list[Entry]]:
 
 
 def _filled(groups: dict[str, dict[str, _V]]) -> dict[str, dict[str, _V]]:
-    """Those that have any: what nobody verified points nowhere."""
+    """Those that have any: an image that wasn't verified is behind no pointer."""
     return {key: group for key, group in groups.items() if group}

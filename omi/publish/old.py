@@ -24,7 +24,7 @@ _REVISION = re.compile(r"r(\d{1,9})")
 
 @dataclass(frozen=True)
 class OldImage:
-    """One image as the file tells it."""
+    """One image as the file has it."""
 
     name: str
     build: str
@@ -53,8 +53,8 @@ class _Leaf(BaseModel):
 def read_old_releases(path: Path) -> list[OldImage]:
     """Its images, in the file's order; InputError names file and entry if it isn't such a file.
 
-    Of 2019 to 2020 it is build, release, name; of 2021 release, build, name. What the two outer levels say is in each
-    entry, too, so they need not be told apart.
+    The levels are build, release, name in files of 2019 and 2020, and release, build, name in those of 2021. Each entry
+    holds build and release itself, so the two outer levels aren't read.
     """
     try:
         # strings only, so that a release 3.20 stays one

@@ -18,21 +18,21 @@ from omi.state.withdrawal import Stage
 from omi.support.json_schema import schema_text
 
 
-class _Told(BaseModel):
+class _Output(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
 _BY_REGION = ("disk", "copied_from")
 
 
-class LaunchAccess(_Told):
+class LaunchAccess(_Output):
     """Who may launch an image besides its owner."""
 
     public: bool = Field(description="Whether every account of the Region may.")
     accounts: tuple[str, ...] = Field(description="Account ids, sorted.")
 
 
-class RegionOutput(_Told):
+class RegionOutput(_Output):
     """What an image is in one Region; the fields are those of the same names beside `regions`."""
 
     name: str
@@ -48,8 +48,8 @@ class RegionOutput(_Told):
     disk: str | None = Field(description="Digest of its disk's raw content, where images are copied.")
 
 
-class ImageOutput(_Told):
-    """One image, told under its release and its OMI's name."""
+class ImageOutput(_Output):
+    """One image; its release and its OMI's name are the keys above it."""
 
     omi: str = Field(description="The OMI's id.")
     snapshots: tuple[str, ...] = Field(description="Ids of the snapshots that it is made of.")
@@ -80,7 +80,7 @@ class LatestOutput(ImageOutput):
     release: str = Field(description="Alpine's release: 3.23.6, or edge-20261124.")
 
 
-class Outputs(_Told):
+class Outputs(_Output):
     """All outputs of a stack."""
 
     model_config = ConfigDict(title="Outputs of an alpine-omi stack")
@@ -94,7 +94,7 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
     outputs have by Region alone (_BY_REGION), if they are known.
     """
     access, withdrawal = spec.launch_access, spec.withdrawal
-    told = LatestOutput(
+    output = LatestOutput(
         name=spec.name,
         release=spec.release,
         omi=record.omi,
@@ -113,22 +113,22 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
         regions=None,
     )
     more = {key: value for key in _BY_REGION if (value := getattr(record, key)) is not None}
-    return told.model_dump(mode="json") | more
+    return output.model_dump(mode="json") | more
 
 
 def by_release(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, dict[str, Any]]:
-    """Release to OMI name to what is told of it (ImageOutput), of a build's images as output_of tells them.
+    """Release to OMI name to the image (ImageOutput), from the values that output_of gives of a build's images.
 
-    The first of a name is what is told beside `regions`, so those of the home Region come first. `several` is whether
+    The facts beside `regions` are those of the first of a name, so the home Region's come first. `several` is whether
     the stack has several Regions.
     """
-    told: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for image in images:
         facts = {key: value for key, value in image.items() if key not in ("name", "release", *_BY_REGION)}
-        named = told.setdefault(image["release"], {}).setdefault(image["name"], facts)
+        named = found.setdefault(image["release"], {}).setdefault(image["name"], facts)
         if several:
             named["regions"] = {**(named["regions"] or {}), image["region"]: _in_region(image, images)}
-    return told
+    return found
 
 
 def newest(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, Any] | None:
@@ -139,10 +139,10 @@ def newest(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, A
     images = [image for image in images if image["revoked"] is None]
     if not images:
         return None
-    told = {key: value for key, value in images[0].items() if key not in _BY_REGION}
+    latest = {key: value for key, value in images[0].items() if key not in _BY_REGION}
     if several:
-        told["regions"] = {image["region"]: _in_region(image, images) for image in reversed(images)}
-    return told
+        latest["regions"] = {image["region"]: _in_region(image, images) for image in reversed(images)}
+    return latest
 
 
 def _in_region(image: Mapping[str, Any], images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from omi.publish.beside import digest_of_file
+from omi.publish.documents.installed import read_packages
 from omi.publish.documents.kinds import file_name
 from omi.publish.entry import Entry, from_yaml
 from omi.state.image import ImageSpec
@@ -39,5 +40,4 @@ def _installed(folder: Path, entry: Entry, region: str, documents: dict[str, str
     path = folder / entry.profile / region / file_name(entry.name, "packages")
     if "packages" not in documents or digest_of_file(path) != documents["packages"]:
         return None
-    rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
-    return tuple(sorted(f"{name}={version}" for name, version, *_ in rows))
+    return tuple(sorted(f"{each.name}={each.version}" for each in read_packages(path.read_text(encoding="utf-8"))))

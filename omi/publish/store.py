@@ -17,15 +17,13 @@ from omi.publish.readme import render_readme
 from omi.state.image import ImageRecord, ImageSpec
 from omi.state.ledger import Ledger
 from omi.support.atomic import remove_halves, write_atomically
-from omi.support.errors import InputError, ToolError
+from omi.support.errors import InputError, ToolError, few
 from omi.support.locks import hold
 
 Files = Mapping[str, tuple[str, str]]
 README = "README.md"
 LOCK = ".lock"
 """Builds end side by side, in processes of their own: one at a time may change the folder."""
-_SHOWN = 3
-"""More names than this are counted, not listed."""
 
 
 class FeedSettings(Protocol):
@@ -70,12 +68,12 @@ def forget_unheld(stack: FeedSettings, ledger: Ledger, names: Collection[str]) -
             f"--forget {unknown[0]}: only an image that the files name and the stack's state lacks can be forgotten: "
             f"{', '.join(known) or 'there is none'}"
         )
-    told = []
+    lines = []
     for entry, region in unheld:
         if entry.name in names:
             gone = partial(without_artifact, region=region, omi=dict(entry.artifacts)[region])
-            told += _change(Path(stack.releases_dir), entry.profile, gone)
-    return told
+            lines += _change(Path(stack.releases_dir), entry.profile, gone)
+    return lines
 
 
 def export_ledger(stack: FeedSettings, ledger: Ledger) -> list[str]:
@@ -83,12 +81,12 @@ def export_ledger(stack: FeedSettings, ledger: Ledger) -> list[str]:
 
     Written are the stack's profile and every other that the state holds images of.
     """
-    folder, told = Path(stack.releases_dir), []
+    folder, lines = Path(stack.releases_dir), []
     for profile in _profiles(stack, ledger):
         made = [entry_of(image.spec, image.record) for image in ledger.images if image.profile == profile]
         if made or (folder / f"{profile}.yaml").exists():
-            told += _record_all(folder, profile, made)
-    return list(dict.fromkeys(told))
+            lines += _record_all(folder, profile, made)
+    return list(dict.fromkeys(lines))
 
 
 def unheld_lines(stack: FeedSettings, ledger: Ledger) -> list[str]:
@@ -96,10 +94,9 @@ def unheld_lines(stack: FeedSettings, ledger: Ledger) -> list[str]:
     names = sorted({entry.name for entry, _ in _unheld(stack, ledger)})
     if not names:
         return []
-    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     line = (
-        f"{stack.releases_dir}: stays as it is on {shown}, which the stack's state lacks; what is gone for good is "
-        "taken out by `python -m omi releases -s STACK --forget IMAGE`"
+        f"{stack.releases_dir}: stays as it is on {few(names)}, which the stack's state lacks; what is gone for good "
+        "is taken out by `python -m omi releases -s STACK --forget IMAGE`"
     )
     return [line]
 
@@ -143,36 +140,36 @@ def _change(
             for each in {folder, *((folder / file).parent for file in wanted)}:
                 if is_inside(folder, each):
                     remove_halves(each)
-            profiles, told = _read_all(folder)
+            profiles, lines = _read_all(folder)
             path = folder / f"{profile}.yaml"
             if profile not in profiles and path.exists():
-                return told
+                return lines
             before = profiles.get(profile, [])
             after = in_order(change(before))
             texts = _render(profile, after, {**profiles, profile: after}, _read_text(folder / README))
-            told += place_documents(folder, wanted)
+            lines += place_documents(folder, wanted)
             for name, text in texts.items():
                 _write(folder / name, text)
             named = document_files(after)
-            left = {file: told for file, told in {**document_files(before), **gone}.items() if file not in named}
-            return [*remove_documents(folder, left), *told]
+            left = {file: each for file, each in {**document_files(before), **gone}.items() if file not in named}
+            return [*remove_documents(folder, left), *lines]
     except OSError as error:
         raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
 
 
 def _read_all(folder: Path) -> tuple[dict[str, list[Entry]], list[str]]:
     """The entries by profile, and a line about each file of the old tool, which is none of them."""
-    profiles, told = {}, []
+    profiles, lines = {}, []
     for path in sorted(folder.glob("*.yaml")):
         entries = _read(path)
         if entries is None:
-            told.append(
+            lines.append(
                 f"{path}: is of the old tool, so it stays as it is: `python -m omi import -s STACK {path}` takes its "
                 "images in; then move it away"
             )
         else:
             profiles[path.stem] = entries
-    return profiles, told
+    return profiles, lines
 
 
 def _read(path: Path) -> list[Entry] | None:

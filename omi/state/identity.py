@@ -40,7 +40,7 @@ class Identity:
 
     @property
     def verify_key(self) -> str:
-        """Name of the keypair that the verify VM is told."""
+        """Name of the verify VM's keypair."""
         return f"alpine-omi-{self.build_id}-verify"
 
     @property
@@ -69,10 +69,10 @@ class Identity:
         """On the OMI alone, while it is being withdrawn."""
         if self.spec.withdrawal is None:
             return {}
-        told = self.spec.withdrawal.model_dump(mode="json", exclude_none=True)
-        told["shared"] = str(told["shared"]).lower()
+        facts = self.spec.withdrawal.model_dump(mode="json", exclude_none=True)
+        facts["shared"] = str(facts["shared"]).lower()
         access = {"access": str(self.spec.access)} if self.spec.stage is Stage.PRIVATE else {}
-        return {"stage": self.spec.stage.value, **_fitting({**told, **access})}
+        return {"stage": self.spec.stage.value, **_fitting({**facts, **access})}
 
     @property
     def run_tags(self) -> Mapping[str, str]:

@@ -200,7 +200,7 @@ def _image(urn: str, outputs: object) -> LedgerImage | None:
     stdin = outputs.get("stdin")
     if isinstance(stdin, Mapping):
         raise StateError(
-            f"{where}: its standard input is stored as a secret, so it can't be told whether it is an image; "
+            f"{where}: its standard input is stored as a secret, which hides whether it is an image; "
             f"take it out with `pulumi state delete '{urn}'` if it isn't"
         )
     if not isinstance(stdin, str) or not _is_image(stdin):

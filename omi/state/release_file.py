@@ -17,6 +17,6 @@ def read_release(lines: Iterable[str]) -> dict[str, str]:
 
 def read_indexes(release: Mapping[str, str]) -> list[tuple[str, str]]:
     """URL and digest (`sha256:` and 64 hex digits) of the package indexes, in apk's order; empty if one is no such."""
-    told = [value for key, value in release.items() if key.startswith("INDEX_")]
-    found = [match for value in told if (match := _INDEX.fullmatch(value))]
-    return [(match[2], match[1]) for match in found] if len(found) == len(told) else []
+    lines = [value for key, value in release.items() if key.startswith("INDEX_")]
+    found = [match for value in lines if (match := _INDEX.fullmatch(value))]
+    return [(match[2], match[1]) for match in found] if len(found) == len(lines) else []

@@ -39,7 +39,7 @@ class Withdrawal(BaseModel):
     reason: str | None = None
     """Why a person has revoked it."""
     removal: date | None = None
-    """The first day on which it may be deregistered, as it is told."""
+    """The first day on which it may be deregistered, as it was announced."""
 
     @property
     def stage(self) -> Stage:

@@ -39,8 +39,8 @@ def current_release(build: Target, upstream: Upstream, today: date) -> Current:
     if known:
         release = max(known, key=release_key)
         ahead = listed is not None and release_key(listed) > release_key(release)
-        told = f"; releases.json names {listed}, which the mirror may not have yet" if ahead else ""
-        return Current(release, f"{where}: the mirror can't be asked, so {release} counts as last known{told}")
+        ahead_of = f"; releases.json names {listed}, which the mirror may not have yet" if ahead else ""
+        return Current(release, f"{where}: the mirror can't be asked, so {release} counts as last known{ahead_of}")
     if listed is not None:
         return Current(listed, f"{where}: the mirror can't be asked, so {listed} counts as releases.json names it")
     raise UpstreamError(
@@ -53,8 +53,8 @@ def _by_mirror(build: Target, branch: Branch | None, release: str | None, where:
     listed = _listed(build, branch)
     if release is None:
         if build.recorded_release is not None:
-            told = f"so {build.recorded_release} counts as recorded in the profile"
-            return Current(build.recorded_release, f"{where}: the mirror has no release, {told}")
+            instead = f"so {build.recorded_release} counts as recorded in the profile"
+            return Current(build.recorded_release, f"{where}: the mirror has no release, {instead}")
         raise UpstreamError(
             f"{build.name}: {where} has no release on the mirror yet; "
             "take the build out of the profile until it has, or set upstream.mirror to another mirror"

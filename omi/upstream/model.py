@@ -19,7 +19,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Branch:
-    """One branch as releases.json tells it; a freshly cut one has no releases, edge never has any."""
+    """One branch as releases.json has it; a freshly cut one has no releases, edge never has any."""
 
     version: str
     """Without its `v`."""

@@ -29,13 +29,13 @@ class Detected:
 
 
 def record_releases(profile: Profile, upstream: Upstream, root: Path) -> list[str]:
-    """Bring `release` and `end_of_life` of the core profiles in `root` forward; returns what to tell, a line a file.
+    """Bring `release` and `end_of_life` of the core profiles in `root` forward; returns a line about each file.
 
     Only versions that the profile builds count, and only forward: an older release or an earlier end never replaces
     what is there. A version that has no core profile yet gets one on the base that its builds were made with, so that
-    a later base doesn't change them. A file that can't be written is told and stops nothing.
+    a later base doesn't change them. A file that can't be written is named and stops nothing.
     """
-    told = []
+    lines = []
     for detected in detect(profile, upstream):
         path = root / "version" / f"{detected.version}.yaml"
         try:
@@ -43,8 +43,8 @@ def record_releases(profile: Profile, upstream: Upstream, root: Path) -> list[st
         except OSError as error:
             changes = [f"not recorded: {error.strerror}"]
         if changes:
-            told.append(f"{path}: {', '.join(changes)}")
-    return told
+            lines.append(f"{path}: {', '.join(changes)}")
+    return lines
 
 
 def detect(profile: Profile, upstream: Upstream) -> Iterator[Detected]:
@@ -91,7 +91,7 @@ def _record(path: Path, detected: Detected, profile: Profile) -> list[str]:
 
 
 def _news(recorded: Mapping[str, Any], detected: Detected) -> list[tuple[str, str | date, str]]:
-    """Key, value and what to tell of each fact that goes forward."""
+    """Key, value and words of each fact that goes forward."""
     found: list[tuple[str, str | date, str]] = []
     old, new = recorded.get("release"), detected.release
     if new is not None and (old is None or release_key(new) > release_key(str(old))):

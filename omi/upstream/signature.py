@@ -59,7 +59,7 @@ def _verify(pem: str, digest: str, signature: bytes, signed: bytes, what: str) -
         key = load_pem_public_key(pem.encode("ascii"))
     except (ValueError, UnsupportedAlgorithm) as error:
         raise UntrustedError(f"{what}: the key can't be read; put the key's file right") from error
-    # apk's format v2 signs with SHA-1 where it isn't told otherwise (apk-v2(5))
+    # apk's format v2 signs with SHA-1 unless it is asked otherwise (apk-v2(5))
     algorithm = hashes.SHA256() if digest == "RSA256" else hashes.SHA1()  # noqa: S303
     cure = "the file is damaged or forged: set upstream.mirror to another mirror"
     if not isinstance(key, RSAPublicKey):

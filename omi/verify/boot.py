@@ -66,8 +66,8 @@ class Guest:
 
 @dataclass(frozen=True)
 class Boot(ABC):
-    """One OMI's boot in a VM of its own: where its key may lie, who is told (`show`: a log's last lines), and what ends
-    it early.
+    """One OMI's boot in a VM of its own: where its key may lie, who hears of it (`show`: a log's last lines), and what
+    ends it early.
     """
 
     cloud: Cloud
@@ -170,9 +170,7 @@ class Boot(ABC):
             answer = door.run(script, self.cloud.limits.command)
         self.note(answer.output + answer.errors)
         if answer.exit_code == 255:
-            raise VerifyError(
-                f"{door.user} cannot log in by the key that the metadata service told it: {answer.errors}"
-            )
+            raise VerifyError(f"{door.user} cannot log in by the key of the metadata service: {answer.errors}")
         return Facts.parse(answer.output)
 
     def _show_console(self, vm_id: str) -> None:

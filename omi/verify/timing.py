@@ -1,7 +1,7 @@
 """Where the seconds of a boot went: before the kernel, in it, in the initramfs, and in each service.
 
 The kernel's stages are from its own log. OpenRC starts one service after the other and marks each that is up with a
-link, whose time tells when; what lies between two marks is counted for the later one. Services that set the clock shift
+link, at that time; what lies between two marks is counted for the later one. Services that set the clock shift
 what came before them.
 """
 

@@ -35,7 +35,7 @@ class MachineSpec:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the metadata service tells one VM; `entries` maps a path below `/latest/` to its text or bytes.
+    """What the metadata service answers one VM; `entries` maps a path below `/latest/` to its text or bytes.
 
     Example: {"meta-data/instance-id": b"i-1", "meta-data/public-keys/0/openssh-key": b"ssh-..."}; also "user-data".
     Folders are listed from the entries below them. A path that is absent answers 404; PUT is never served (IMDSv1).

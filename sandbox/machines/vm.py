@@ -189,7 +189,7 @@ class Machine:
                 return
             deadline = time.monotonic() + limit_s
             while running.process.poll() is None and not running.fallen.is_set() and time.monotonic() < deadline:
-                # Refused when QEMU ends in this moment, or hangs: the wait tells which.
+                # Refused when QEMU ends in this moment, or hangs: the wait shows which.
                 with suppress(QmpError):
                     running.qmp.execute("system_powerdown")
                 _ended(running.process, min(BUTTON_EVERY_S, max(deadline - time.monotonic(), 0.1)))

@@ -253,5 +253,5 @@ def test_what_no_image_may_carry_is_named_before_its_first_boot_can_cover_it_up(
         assert done.returncode == 0, done.stdout + done.stderr
         *wrong, unsolved = found_wrong(done.stdout)
         assert wrong == NAMED.splitlines()
-        assert unsolved.startswith("apk can't tell which packages are needed: ")
+        assert unsolved.startswith("apk can't work out which packages are needed: ")
         assert "guest: FACT changed_by_setup=etc/own.d/conf\n" in done.stdout

@@ -1,4 +1,4 @@
-"""apk's records of what is installed, as the guest's scripts hand them out."""
+"""apk's records of what is installed, as the guest's scripts leave them."""
 
 from __future__ import annotations
 
@@ -72,3 +72,22 @@ def packages_text(packages: tuple[Installed, ...]) -> str:
     rows = [("# name", "version", "arch", "checksum", "bytes", "origin", "license")]
     rows += [(p.name, p.version, p.arch, p.checksum, str(p.size), p.origin, p.license) for p in packages]
     return "".join("\t".join(row) + "\n" for row in rows)
+
+
+@dataclass(frozen=True)
+class ListedPackage:
+    """One line of that text."""
+
+    name: str
+    version: str
+    size: int
+    """Bytes of its files."""
+    license: str
+
+
+def read_packages(text: str) -> tuple[ListedPackage, ...]:
+    """Read the text again; lines that name no package are passed over."""
+    rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+    return tuple(
+        ListedPackage(row[0], row[1], int(row[4]) if row[4].isdecimal() else 0, row[6]) for row in rows if len(row) >= 7
+    )

@@ -1,4 +1,4 @@
-"""An image as its documents tell of it."""
+"""An image as its documents describe it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from omi.state.image import ImageSpec
 
 @dataclass(frozen=True)
 class Made:
-    """What was built and what the build told. The only clock is the cloud's: the same image gives the same bytes."""
+    """The image and its build's facts. The only clock is the cloud's, so the same image gives the same bytes."""
 
     spec: ImageSpec
     omi: str
@@ -19,6 +19,6 @@ class Made:
     created: datetime
     """UTC, as the cloud says."""
     source: str | None
-    """Id of the OMI that the build VM ran, where Packer told it."""
+    """Id of the OMI that the build VM ran, where Packer named it."""
     release: Mapping[str, str] = field(default_factory=dict)
     """What /etc/alpine-omi-release says."""

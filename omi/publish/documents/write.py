@@ -1,4 +1,4 @@
-"""Writes an image's documents from what the guest's scripts handed out."""
+"""Writes an image's documents from the facts that the guest's scripts left."""
 
 from __future__ import annotations
 
@@ -27,11 +27,9 @@ def write_documents(folder: Path, output: Path, made: Made) -> dict[str, str]:
         files = (output / "files").read_text(encoding="utf-8")
         release = read_release((output / "alpine-omi-release").read_text(encoding="utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:
-        raise BuildError(
-            f"{output}: what the build VM tells of the image can't be read: {error}; build again"
-        ) from error
+        raise BuildError(f"{output}: the build VM's facts of the image can't be read: {error}; build again") from error
     if (release.get("NAME"), release.get("DIGEST")) != (made.spec.name, made.spec.digest):
-        raise BuildError(f"{output}: tells of {release.get('NAME')}, not of {made.spec.name}; build again")
+        raise BuildError(f"{output}: is of the image {release.get('NAME')}, not of {made.spec.name}; build again")
     made = replace(made, release=release)
     texts = {"files": files, "packages": packages_text(packages), "sbom": sbom_text(made, packages)}
     texts["provenance"] = provenance_text(made, {kind: _digest(text) for kind, text in sorted(texts.items())})

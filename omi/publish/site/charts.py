@@ -64,7 +64,7 @@ class Chart:
         return max(dot.value for dot in self.dots)
 
     @property
-    def told(self) -> str:
+    def words(self) -> str:
         """The same in words."""
         values = [dot.value for dot in self.dots]
         return (

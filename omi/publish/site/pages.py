@@ -10,10 +10,11 @@ from functools import cached_property
 from itertools import pairwise
 from urllib.parse import quote
 
+from omi.publish.documents.installed import ListedPackage, read_packages
 from omi.publish.feed import Feed, FeedImage, FeedWithdrawal
+from omi.publish.site.changes import Changes, changes_between
 from omi.publish.site.charts import Chart, Reading, draw
 from omi.publish.site.launch import launch_lines
-from omi.publish.site.packages import Changes, ListedPackage, changes_between, read_packages
 from omi.support.version import EDGE, release_key, revision_key, version_key
 
 CHART_IMAGES = 20
@@ -53,7 +54,7 @@ class Page:
     history: tuple[Page, ...] = ()
     """The build's images up to the newest, oldest first."""
     changes: Changes | None = None
-    """Since `previous`, where both tell their packages."""
+    """Since `previous`, where both have their list of packages."""
     charts: tuple[Chart, ...] = field(default=())
 
     @cached_property
@@ -139,8 +140,8 @@ def _page(feed: Feed, image: FeedImage, taken: set[str], read: ReadDocument) -> 
     places, packages = [], ""
     for region, omi in image.ids.items():
         documents = {}
-        told = image.documents.get(region, {})
-        for kind, document in sorted(told.items(), key=lambda item: (item[0] != "sbom", item[0])):
+        files = image.documents.get(region, {})
+        for kind, document in sorted(files.items(), key=lambda item: (item[0] != "sbom", item[0])):
             text = read(document.href, document.sha256)
             if text is not None:
                 documents[kind] = (document.href, document.sha256)
@@ -166,7 +167,7 @@ def _latest(feed: Feed, image: FeedImage) -> str:
 
 
 def _file_name(name: str, rest: Iterable[str], taken: set[str]) -> str:
-    """A name that is safe as a file's, different also where upper and lower case are not told apart."""
+    """A name that is safe as a file's, different also where upper and lower case are the same."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")
     if plain != name or plain.lower() in taken:
         plain = f"{plain[:100]}-{hashlib.sha256(chr(0).join((name, *rest)).encode()).hexdigest()[:8]}"
@@ -175,7 +176,7 @@ def _file_name(name: str, rest: Iterable[str], taken: set[str]) -> str:
 
 
 def _connect(build: list[Page]) -> None:
-    """Tell each image of a build which was before it, and what changed and was measured since."""
+    """Give each image of a build the one before it, what changed since, and what was measured."""
     build.sort(key=lambda p: (release_key(p.image.release), revision_key(p.image.revision), p.image.created))
     for before, after in pairwise(build):
         before.following, after.previous = after, before

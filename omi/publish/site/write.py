@@ -20,7 +20,7 @@ _ASSETS = Path(__file__).with_name("assets")
 
 
 def build_site(releases: Path, output: Path) -> list[str]:
-    """Write the site of the feeds in `releases` into `output`; what is returned is what to tell, a line each.
+    """Write the site of the feeds in `releases` into `output`; returns lines for people.
 
     InputError if there is no such folder, a feed can't be read, or `output` holds anything but an earlier site.
     """
@@ -39,12 +39,12 @@ def build_site(releases: Path, output: Path) -> list[str]:
             site.rename(output)
     except OSError as error:
         raise ToolError(f"{output}: the site can't be written: {error.strerror}; make it writable") from error
-    told = [f"{output}: {len(pages.images)} images; open {output / 'index.html'}"]
+    lines = [f"{output}: {len(pages.images)} images; open {output / 'index.html'}"]
     if documents.missing:
-        told.insert(
+        lines.insert(
             0, f"{releases}: documents that are missing or changed: {documents.missing}; the pages do without them"
         )
-    return told
+    return lines
 
 
 def _feeds(releases: Path) -> list[Feed]:

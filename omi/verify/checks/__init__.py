@@ -52,6 +52,6 @@ CHECKS_AT_REST: tuple[Check, ...] = (check_files, check_accounts, check_packages
 def failed_checks(facts: Facts, expected: Expected) -> list[str]:
     """What is not as it must be; empty if the image is good."""
     if facts.one("end") != "yes":
-        return ["the probes did not run to their end"]
+        return ["the probes of the image did not run to their end"]
     checks = CHECKS if facts.is_booted else CHECKS_AT_REST
     return [clause for check in checks for clause in check(facts, expected)]

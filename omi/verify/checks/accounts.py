@@ -8,7 +8,7 @@ from omi.verify.facts import Expected, Facts
 
 
 def check_accounts(facts: Facts, expected: Expected) -> Iterator[str]:
-    """No account has a password, and the only key is the one that the metadata service told."""
+    """No account has a password, and the only key is the metadata service's."""
     passwords = facts.values.get("password", ())
     if not passwords and facts.one("become") != "nobody":
         yield "the accounts' passwords could not be read"

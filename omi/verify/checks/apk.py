@@ -11,7 +11,7 @@ from omi.verify.facts import Expected, Facts
 
 
 def check_apk(facts: Facts, expected: Expected) -> Iterator[str]:
-    """apk is told what the profile says, line by line, and the packages are installed."""
+    """apk has the profile's repositories and keys, line by line, and the packages are installed."""
     build = expected.build
     repositories = list(facts.values.get("apk_repository", ()))
     if repositories != repository_lines(build):

@@ -16,13 +16,13 @@ def check_bootstrap(facts: Facts, expected: Expected) -> Iterator[str]:
         return
     if facts.one("bootstrap_status") != "complete":
         yield f"{wanted} has not completed its set-up of the instance"
-    told, known = facts.one("told_instance"), facts.one("known_instance")
-    if not told or known != told:
-        yield f"{wanted} set up the instance {known!r}, and this is {told!r}"
-    name, told_name = facts.one("known_host_name"), facts.one("told_host_name").partition(".")[0]
-    if not told_name:
+    given, known = facts.one("metadata_instance"), facts.one("known_instance")
+    if not given or known != given:
+        yield f"{wanted} set up the instance {known!r}, and this is {given!r}"
+    name, given_name = facts.one("known_host_name"), facts.one("metadata_host_name").partition(".")[0]
+    if not given_name:
         yield "the metadata service gives no host name"
-    elif name.partition(".")[0] != told_name:
-        yield f"the host name is {name!r} instead of {told_name!r}"
+    elif name.partition(".")[0] != given_name:
+        yield f"the host name is {name!r} instead of {given_name!r}"
     if facts.one("key_taken") != "yes":
         yield "the key that the metadata service gives is not among the user's authorized keys"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from omi.profile.model import profile_keys
+from omi.support.errors import few
 from omi.verify.facts import Expected, Facts
 
 OURS: tuple[tuple[str, str], ...] = (
@@ -71,8 +72,7 @@ def check_changes(facts: Facts, expected: Expected) -> Iterator[str]:
     seen = [line for line in changes if not (line.startswith("e ") and facts.one("become") == "nobody")]
     strange = [line for line in seen if not _is_ours(line.partition(" ")[2], expected)]
     if strange:
-        more = f" and {len(strange) - _SHOWN} more" if len(strange) > _SHOWN else ""
-        yield f"changed by neither the profile nor the guest scripts (apk audit): {', '.join(strange[:_SHOWN])}{more}"
+        yield f"changed by neither the profile nor the guest scripts (apk audit): {few(strange, _SHOWN)}"
 
 
 def _is_ours(path: str, expected: Expected) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from omi.support.errors import few
 from omi.verify.facts import Expected, Facts
 
 LOGS = 1024 * 1024
@@ -104,8 +105,7 @@ def _files(facts: Facts) -> Iterator[File]:
 def _named(what: str, files: Iterable[File]) -> Iterator[str]:
     paths = sorted(file.path for file in files)
     if paths:
-        more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-        yield f"{what}: {', '.join(paths[:_SHOWN])}{more}"
+        yield f"{what}: {few(paths, _SHOWN)}"
 
 
 def _logs(logs: list[File]) -> Iterator[str]:

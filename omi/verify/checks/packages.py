@@ -17,7 +17,8 @@ def check_packages(facts: Facts, expected: Expected) -> Iterator[str]:
     for line in sorted(wanted - world):
         yield f"the package {line} of the profile is not in /etc/apk/world"
     if facts.one("solved") != "yes":
-        yield f"apk can't tell which packages are needed: {' '.join(facts.values.get('solved', ('nothing was said',)))}"
+        why = " ".join(facts.values.get("solved", ("nothing was said",)))
+        yield f"apk can't work out which packages are needed: {why}"
     for name in facts.values.get("unneeded", ()):
         yield f"the package {name} is installed, but neither asked for nor needed"
 

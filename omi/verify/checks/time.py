@@ -21,9 +21,9 @@ def check_time(facts: Facts, expected: Expected) -> Iterator[str]:
         elif build.ntp_servers and service in services and name not in build.ntp_servers:
             yield f"{file} sets the clock by {name}, which is not among the profile's ntp_servers"
     if services.intersection(TIME_SERVICES):
-        told = {line.partition(" ")[0] for line in facts.values.get("time_server", ())}
+        used = {line.partition(" ")[0] for line in facts.values.get("time_server", ())}
         for name in build.ntp_servers:
-            if name not in told:
+            if name not in used:
                 yield f"the clock is not set by {name}, which is among the profile's ntp_servers"
-        if not told:
+        if not used:
             yield "the clock is set by no server"

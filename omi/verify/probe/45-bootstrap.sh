@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Whether this instance was set up: what the metadata service tells, and what the machine made of it. SSH opens before
+# Whether this instance was set up: what the metadata service says, and what the machine made of it. SSH opens before
 # the last phase has run, so its end is waited for: most of the drivers are loaded before it.
 if [ -e /etc/tiny-cloud.conf ]; then
 	bootstrap=tiny-cloud
@@ -14,8 +14,8 @@ else
 fi
 echo "bootstrap=$bootstrap"
 
-# told ENTRY: what the metadata service says, OUTSCALE's as EC2's
-told() {
+# metadata ENTRY: what the metadata service says, OUTSCALE's as EC2's
+metadata() {
 	wget -q -T 10 -O - "http://169.254.169.254/latest/meta-data/$1" 2> /dev/null
 }
 
@@ -27,10 +27,10 @@ if [ -n "$bootstrap" ]; then
 	done
 	echo "bootstrap_status=$(status)"
 	echo "known_instance=$(head -n 1 "$known" 2> /dev/null)"
-	echo "told_instance=$(told instance-id)"
+	echo "metadata_instance=$(metadata instance-id)"
 	echo "known_host_name=$(hostname)"
-	echo "told_host_name=$(told local-hostname)"
-	key=$(told public-keys/0/openssh-key | head -n 1 | cut -d' ' -f1,2)
+	echo "metadata_host_name=$(metadata local-hostname)"
+	key=$(metadata public-keys/0/openssh-key | head -n 1 | cut -d' ' -f1,2)
 	if [ -n "$key" ] && grep -qF "$key" ~/.ssh/authorized_keys 2> /dev/null; then
 		echo "key_taken=yes"
 	fi

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # When the boot's stages ended: by the kernel's own clock, and of each service by the time of OpenRC's mark.
 echo "uptime=$(cut -d' ' -f1 /proc/uptime)"
-# the folder of a process is made when it is looked at, so its time is the time now, finer than date tells it
+# the folder of a process is made when it is looked at, so its time is the time now, finer than date's
 echo "clock=$(stat -c '%Y %y' /proc/self/)"
 as_root dmesg 2> /dev/null | awk '
 	/Run \/init as init process/ && !init { init = 1; print "stage=kernel " $0 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# time_server=NAME FILE: where the clock is set from, as ntpd and chrony are told.
+# time_server=NAME FILE: where the clock is set from, by the settings of ntpd and chrony.
 {
 	for file in "$TOP/etc/ntp.conf" "$TOP/etc/ntpd.conf" "$TOP"/etc/chrony/*.conf "$TOP"/etc/chrony/*.d/*; do
 		[ -f "$file" ] || continue

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What apk is told: repositories, and keys with their digests; and the packages that are installed, NAME=VERSION.
+# apk's repositories, its keys with their digests, and the packages that are installed, NAME=VERSION.
 sed 's/^/apk_repository=/' /etc/apk/repositories
 for key in /etc/apk/keys/*; do
 	[ ! -e "$key" ] || echo "apk_key=${key##*/} $(sha256sum < "$key" | cut -d' ' -f1)"

@@ -22,8 +22,8 @@ _LISTS = {"world": "PACKAGES", "apk_repository": "REPOSITORIES"}
 _REPLACED = (
     (r"^(release=).*", r"\1{{ image.RELEASE }}"),
     (r"^(user=).*", r"\1{{ image.USER_NAME }}"),
-    (r"^((?:told|known)_instance=).*", r"\1{{ told['instance-id'] }}"),
-    (r"^((?:told|known)_host_name=).*", r"\1{{ told['local-hostname'] }}"),
+    (r"^((?:metadata|known)_instance=).*", r"\1{{ told['instance-id'] }}"),
+    (r"^((?:metadata|known)_host_name=).*", r"\1{{ told['local-hostname'] }}"),
     (r"^(authorized_key=/home/)[^/]+([^:]*:).*", r"\1{{ image.USER_NAME }}\2{{ told['public-keys/0/openssh-key'] }}"),
     (r'^((?:omi_release=)?NAME=").*"', r'\1{{ image.IMAGE_NAME }}"'),
     (r'^((?:omi_release=)?(PROFILE|BUILD|RELEASE|REVISION|DIGEST|COMMIT)=").*"', r'\1{{ image.\2 }}"'),

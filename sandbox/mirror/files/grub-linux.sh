@@ -8,7 +8,7 @@ set -e
 options=$GRUB_CMDLINE_LINUX_DEFAULT
 [ ! -f /etc/update-extlinux.conf ] || options="modules=$modules $default_kernel_opts $options"
 . "$pkgdatadir/grub-mkconfig_lib"
-# grub-probe can't tell it of a loop device, which has no geometry
+# grub-probe doesn't find it of a loop device, which has no geometry
 uuid=${GRUB_DEVICE_UUID:-$(blkid "$GRUB_DEVICE" | sed -n 's/.* UUID="\([^"]*\)".*/\1/p')}
 
 entry() {

@@ -63,9 +63,9 @@ host_key=ssh_host_ed25519_key.pub
 bootstrap=tiny-cloud
 bootstrap_status=complete
 known_instance=i-12345678
-told_instance=i-12345678
+metadata_instance=i-12345678
 known_host_name=ip-10-0-0-5
-told_host_name=ip-10-0-0-5.eu-west-2.compute.internal
+metadata_host_name=ip-10-0-0-5.eu-west-2.compute.internal
 key_taken=yes
 socket=tcp 00000000:0016 00000000:0000 0A
 socket=tcp 0F00FEA9:0016 0200FEA9:D431 01
@@ -217,7 +217,7 @@ def test_edge_is_called_by_the_day_of_its_build_and_may_have_any_release(found: 
         ("world=openssh", "world=openssh\nworld=.build-deps", "the package .build-deps is not the profile's"),
         ("world=openssh\n", "", "the package openssh of the profile is not in /etc/apk/world"),
         ("solved=yes", "solved=yes\nunneeded=htop", "the package htop is installed, but neither asked for nor needed"),
-        ("solved=yes", "solved=ERROR: no", "apk can't tell which packages are needed: ERROR: no"),
+        ("solved=yes", "solved=ERROR: no", "apk can't work out which packages are needed: ERROR: no"),
         ("U etc/issue", "U usr/sbin/sshd", "nor the guest scripts (apk audit): U usr/sbin/sshd"),
         (
             "=pool.ntp.org /etc",
@@ -227,7 +227,7 @@ def test_edge_is_called_by_the_day_of_its_build_and_may_have_any_release(found: 
         ("bootstrap=tiny-cloud", "bootstrap=", "set up by nothing instead of tiny-cloud"),
         ("bootstrap_status=complete", "bootstrap_status=incomplete", "has not completed its set-up"),
         ("known_instance=i-12345678", "known_instance=i-0", "set up the instance 'i-0', and this is 'i-12345678'"),
-        ("told_instance=i-12345678", "told_instance=", "and this is ''"),
+        ("metadata_instance=i-12345678", "metadata_instance=", "and this is ''"),
         ("known_host_name=ip-10-0-0-5", "known_host_name=alpine", "the host name is 'alpine' instead of 'ip-10-0-0-5'"),
         ("key_taken=yes", "", "is not among the user's authorized keys"),
         ("end=yes", "", "did not run to their end"),

@@ -208,7 +208,7 @@ def test_what_apk_would_purge_is_not_needed(root: Path) -> None:
 
 def test_an_apk_that_fails_is_not_taken_for_a_clean_image(root: Path) -> None:
     put(root.parent, "apk", "#!/bin/sh\necho ERROR: broken; exit 1\n", 0o755)
-    assert "apk can't tell which packages are needed: ERROR: broken" in failed_checks(probe(root), EXPECTED)
+    assert "apk can't work out which packages are needed: ERROR: broken" in failed_checks(probe(root), EXPECTED)
 
 
 def test_all_probes_print_facts_on_any_linux(root: Path) -> None:

@@ -4,16 +4,16 @@
 // At once, so that the page is laid out with its buttons from the start; the rest waits for the page.
 document.documentElement.classList.add("js");
 
-let toldUntil = 0;
+let noticeEnds = 0;
 
-function tell(text) {
-  const told = document.getElementById("told");
-  told.textContent = text;
-  told.classList.add("shown");
-  clearTimeout(toldUntil);
-  toldUntil = setTimeout(() => {
-    told.classList.remove("shown");
-    told.textContent = "";
+function show(text) {
+  const notice = document.getElementById("notice");
+  notice.textContent = text;
+  notice.classList.add("shown");
+  clearTimeout(noticeEnds);
+  noticeEnds = setTimeout(() => {
+    notice.classList.remove("shown");
+    notice.textContent = "";
   }, 4000);
 }
 
@@ -46,9 +46,9 @@ document.addEventListener("click", async (event) => {
   const text = button.dataset.copy;
   try {
     await copy(text);
-    tell(`Copied: ${text}`);
+    show(`Copied: ${text}`);
   } catch {
-    tell(`The browser does not let this page copy: ${text}`);
+    show(`The browser does not let this page copy: ${text}`);
   }
 });
 

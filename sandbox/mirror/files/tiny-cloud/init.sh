@@ -85,7 +85,7 @@ init__set_hostname() {
 init__set_ssh_keys() {
 	ssh_keys=$(imds @ssh-keys) || :
 	if [ -z "$ssh_keys" ]; then
-		log -i notice "no SSH key is told"
+		log -i notice "the instance has no SSH key"
 		return 0
 	fi
 	user_entry=$(getent passwd "$CLOUD_USER") || return 1

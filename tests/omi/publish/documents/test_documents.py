@@ -194,7 +194,7 @@ def test_the_same_image_gives_the_same_bytes_in_another_process(output: Path, tm
         ("packages", "", "names no package"),
         ("packages", "P:musl\n", "is not what apk records of packages"),
         ("packages", None, "can't be read"),
-        ("alpine-omi-release", RELEASE.replace(SPEC.name, "another"), f"tells of another, not of {SPEC.name}"),
+        ("alpine-omi-release", RELEASE.replace(SPEC.name, "another"), f"is of the image another, not of {SPEC.name}"),
         ("alpine-omi-release", RELEASE.replace("sha256:0", "sha256:1"), "build again"),
     ],
 )

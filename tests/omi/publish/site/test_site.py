@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from omi.cli.main import main
+from omi.publish.documents.installed import ListedPackage, read_packages
 from omi.publish.feed import Feed
 from omi.publish.site import build_site
+from omi.publish.site.changes import changes_between
 from omi.publish.site.launch import launch_lines
-from omi.publish.site.packages import ListedPackage, changes_between, read_packages
 from omi.publish.site.write import MARK
 from tests.omi.publish.site.html import broken_links, read_html
 from tests.omi.publish.site.made import PACKAGES, everyday, made, with_documents, write

@@ -1,20 +1,11 @@
-"""An image's packages as its list tells them, and what changed from one image to the next."""
+"""What changed in the packages from one image to the next."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class ListedPackage:
-    """One line of the list (omi.publish.documents.installed, `packages_text`)."""
-
-    name: str
-    version: str
-    size: int
-    """Bytes of its files."""
-    license: str
+from omi.publish.documents.installed import ListedPackage
 
 
 @dataclass(frozen=True)
@@ -30,14 +21,6 @@ class Changes:
     def count(self) -> int:
         """How many packages aren't as they were."""
         return len(self.added) + len(self.removed) + len(self.changed)
-
-
-def read_packages(text: str) -> tuple[ListedPackage, ...]:
-    """The packages in the list's order; lines that are none are passed over."""
-    rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
-    return tuple(
-        ListedPackage(row[0], row[1], int(row[4]) if row[4].isdecimal() else 0, row[6]) for row in rows if len(row) >= 7
-    )
 
 
 def changes_between(before: Sequence[ListedPackage], after: Sequence[ListedPackage]) -> Changes:
