@@ -52,7 +52,7 @@ test: setup browser lint ## every test, end to end included
 	@# tests/conftest.py has the order of the modules.
 	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-check: setup lint ## the quick tests, less than a minute
+check: setup lint ## the quick tests, a minute or two
 	@# Many of them wait for something: more workers than there are cores keep these busy.
 	@. toolchain/env.sh && python -m pytest -m 'not slow' -n $$(($$(nproc) * 2 + 1)) --dist worksteal
 

@@ -59,7 +59,9 @@ def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, targe
         for name, path in spec.target.setup_copy.items():
             _write(target / "setup" / name, files[path], executable=spec.target.setup_files[path].executable)
     except OSError as error:
-        raise BuildError(f"{error.filename or target}: cannot be written: {error.strerror}") from error
+        raise BuildError(
+            f"{error.filename or target}: cannot be written: {error.strerror}; make room or correct its owner"
+        ) from error
 
 
 def guest_values(spec: ImageSpec, origin: Origin) -> dict[str, str]:
@@ -112,7 +114,7 @@ def read_setup_file(spec: ImageSpec, root: Path, path: str) -> bytes:
     try:
         data = (root / path).read_bytes()
     except OSError as error:
-        raise ProfileError(f"{root / path}: cannot be read: {error.strerror}") from error
+        raise ProfileError(f"{root / path}: cannot be read: {error.strerror}; make it readable") from error
     if hashlib.sha256(data).hexdigest() != spec.target.setup_files[path].sha256:
         raise ProfileError(f"{root / path}: changed since {spec.name} was planned; run `pulumi up` again")
     return data

@@ -48,7 +48,8 @@ def hold_stack(stack: str) -> Iterator[bool]:
         _require_unlocked(folder, lock, stack)
         write_atomically(lock, json.dumps(content))
     except OSError as error:
-        raise StateError(f"stack {stack!r}: its lock {lock} cannot be written: {error.strerror}") from error
+        cure = "make room or correct the folder's owner"
+        raise StateError(f"stack {stack!r}: its lock {lock} cannot be written: {error.strerror}; {cure}") from error
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         _require_unlocked(folder, lock, stack)  # two that begin at once both see each other

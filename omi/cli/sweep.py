@@ -85,7 +85,9 @@ def _read(stack: str, stack_id: str | None, *, pending: bool = True) -> Held:
         )
     if held.ledger.images:
         if stack_id not in (None, held.owner.stack_id):
-            raise InputError(f"--stack-id {stack_id}: the state of {stack} has the id {held.owner.stack_id}")
+            raise InputError(
+                f"--stack-id {stack_id}: the state of {stack} has the id {held.owner.stack_id}; leave the option out"
+            )
         return held
     if stack_id is None:
         raise InputError(

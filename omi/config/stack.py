@@ -23,6 +23,7 @@ STACKS = Path("stacks")
 _LONGEST = 1024 * 1024
 """Characters of a stack's file; a thousand adoptions have about a tenth."""
 _NO_PULUMI = "pulumi is not on PATH; run `. toolchain/env.sh` first"
+_OTHER_PULUMI = "use the Pulumi that `. toolchain/env.sh` puts on PATH"
 EXPORT_LIMIT = 120
 """Seconds that `pulumi stack export` may take; a thousand images take about two."""
 
@@ -42,7 +43,7 @@ class StackFile:
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-            raise SettingsError(f"{path}: cannot be read: {reason}") from error
+            raise SettingsError(f"{path}: cannot be read: {reason}; make it readable, as UTF-8 text") from error
         except YamlError as error:
             raise SettingsError(f"{path}: {error}") from error
         self._values = _config(content, path)
@@ -157,7 +158,7 @@ def last_update(stack: str) -> datetime | None:
         updates = [each for each in read_json(done.stdout or "[]") if each["kind"] == "update"]
         ended = [datetime.fromisoformat(each["endTime"]) for each in updates if each["result"] == "succeeded"]
     except (ValueError, KeyError, TypeError) as error:
-        raise StateError(f"stack {stack!r}: its history can't be read: {error}") from error
+        raise StateError(f"stack {stack!r}: its history can't be read: {error}; {_OTHER_PULUMI}") from error
     return max(ended, default=None)
 
 
@@ -177,7 +178,7 @@ def deployment_of(text: str, stack: str) -> dict[str, Any]:
     try:
         content = read_json(text)
     except ValueError as error:
-        raise StateError(f"stack {stack!r}: its export is not JSON: {error}") from error
+        raise StateError(f"stack {stack!r}: its export is not JSON: {error}; {_OTHER_PULUMI}") from error
     deployment = content.get("deployment") or {} if isinstance(content, dict) else None
     if not isinstance(deployment, dict):
         raise StateError(f"stack {stack!r}: its export holds no deployment; was it written by another Pulumi?")

@@ -173,7 +173,7 @@ def create_omi(cloud: Cloud, made_of: Mapping[str, Any], name: str, description:
 
 def _id_of(image: Any) -> str:
     if not isinstance(image, dict) or not isinstance(image.get("ImageId"), str):
-        raise CloudError("CreateImage: its answer names no OMI")
+        raise CloudError("CreateImage: its answer names no OMI; run again")
     return str(image["ImageId"])
 
 

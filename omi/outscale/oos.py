@@ -106,7 +106,9 @@ class ObjectStore:
         except ClientError as error:
             raise refusal_of_store(error, action, url, self.access, self.credentials.source) from error
         except (ResponseParserError, ValueError, TypeError, AttributeError, LookupError) as error:
-            raise CloudError(f"{action} at {url}: its answer can't be read ({type(error).__name__})") from error
+            raise CloudError(
+                f"{action} at {url}: its answer can't be read ({type(error).__name__}); run again"
+            ) from error
 
     def create(self, run: str, mark: Mark) -> str:
         """A new bucket for this run; its name has 128 random bits."""

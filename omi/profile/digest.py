@@ -54,4 +54,4 @@ def _mark(path: Path) -> dict[str, Any]:
         executable = bool(path.stat().st_mode & 0o100)
         return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "executable": executable}
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{path}: cannot be read: {error.strerror}; make it readable") from error

@@ -95,9 +95,9 @@ def _read(path: Path) -> str:
             raise InputError(f"{path}: is larger than {_LARGEST} bytes, so no profile")
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text") from error
+        raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
 
 
 def _parse(path: Path, shown: Path) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def _read_layers(name: str, target: Tree, root: Path, files: _Files) -> Layers:
     for folder, there in (("base", bases), ("version", set(branches) - {"edge"}), ("arch", "x86_64" in archs)):
         if not there:
             wanted = "x86_64.yaml" if folder == "arch" else "at least one profile"
-            raise ProfileError(f"{root / folder}: {wanted} is missing")
+            raise ProfileError(f"{root / folder}: {wanted} is missing; bring it back from git")
     ordered = dict(sorted(branches.items(), key=lambda item: version_key(item[0])))
     return Layers(name, target, bases, ordered, archs, files.setup, files.keys)
 

@@ -73,9 +73,9 @@ def read_tree(path: Path) -> Tree:
     try:
         return parse_tree(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
-        raise ProfileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ProfileError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
     except UnicodeDecodeError as error:
-        raise ProfileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+        raise ProfileError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
 
 def parse_tree(text: str, file: str) -> Tree:

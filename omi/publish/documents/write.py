@@ -38,7 +38,8 @@ def write_documents(folder: Path, output: Path, made: Made) -> dict[str, str]:
         for kind, text in texts.items():
             write_atomically(folder / file_name(made.spec.name, kind), text)
     except OSError as error:
-        raise BuildError(f"{folder}: the image's documents can't be written: {error.strerror}") from error
+        cure = "make room or correct its owner, then build again"
+        raise BuildError(f"{folder}: the image's documents can't be written: {error.strerror}; {cure}") from error
     return {kind: _digest(text) for kind, text in sorted(texts.items())}
 
 

@@ -51,7 +51,7 @@ def test_adopt_of_a_verified_image_takes_from_tags_and_releases_files_what_is_kn
     omi = desk.account.register(
         spec.name, tags={**Identity(spec).tags, VERIFIED: "yes", DISK: "sha256:1", CLAIM: "lost"}
     )
-    packages = "# name\tversion\nzlib\t1.3.1-r2\nmusl\t1.2.5-r0\n"
+    packages = "".join(f"{line}\tx86_64\tQ1\t1\tmade\tMIT\n" for line in ("zlib\t1.3.1-r2", "musl\t1.2.5-r0"))
     path = Path("releases/alpine/eu-west-2") / file_name(spec.name, "packages")
     path.parent.mkdir(parents=True)
     path.write_text(packages, encoding="utf-8")
