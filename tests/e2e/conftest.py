@@ -22,7 +22,7 @@ def running_project(*, stubs: bool = False) -> Iterator[Project]:
         made = Project(Path(folder) / "project", Path(folder) / "cloud", free_base_port(), stubs=stubs)
         try:
             started = made.start_cloud()
-            assert started.code == 0, started.text
+            assert started.code == 0, started.end
             yield made
         finally:
             made.sandbox("stop")

@@ -51,13 +51,13 @@ class HeldProject:
     def pulumi(self, *arguments: str) -> str:
         """What a pulumi command on the stack prints; it must succeed."""
         done = self.project.pulumi(*arguments, "-s", STACK)
-        assert done.code == 0, done.text
+        assert done.code == 0, done.end
         return done.text
 
     def omi(self, *arguments: str) -> str:
         """What one of the project's own commands prints; it must succeed."""
         done = self.project.run("python3", "-m", "omi", *arguments)
-        assert done.code == 0, done.text
+        assert done.code == 0, done.end
         return done.text
 
     def plan(self) -> dict[str, dict[str, Any]]:

@@ -32,6 +32,11 @@ class Result:
     code: int
     text: str
 
+    @property
+    def end(self) -> str:
+        """The last 6,000 characters: Pulumi prints a minute of progress before it says what failed."""
+        return self.text[-6000:]
+
 
 def own(inventory: dict[str, Any]) -> dict[str, list[str]]:
     """Ids by kind of all that the project's account holds."""
@@ -120,7 +125,7 @@ class Project:
     def plan(self) -> dict[str, dict[str, Any]]:
         """The planned steps by image."""
         shown = self.run("python3", "-m", "omi", "plan", "-s", "e2e", "--json")
-        assert shown.code == 0, shown.text
+        assert shown.code == 0, shown.end
         return {step["image"]: step for step in json.loads(shown.text)["steps"]}
 
     def outputs(self) -> dict[str, Any]:

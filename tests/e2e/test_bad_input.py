@@ -167,7 +167,7 @@ def _merged(old: Json, new: Mapping[str, Any]) -> Json:
 
 def one_line(done: Result) -> str:
     """The one line of an error, for everything else is as it should be."""
-    assert done.code != 0, done.text
+    assert done.code != 0, done.end
     assert "Traceback" not in done.text
     # the progress shows the line, too
     lines = {line.partition("error: ")[2] for line in done.text.splitlines() if "error: " in line}
@@ -231,7 +231,7 @@ def nowhere() -> Json:
 def test_alpine_that_is_not_there_is_a_warning_and_the_recorded_release_counts(wrong: Wrong, tmp_path: Path) -> None:
     gone = nowhere()
     done = wrong.preview(Case((), config=gone), {"ALPINE_OMI_CACHE": str(tmp_path)})
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert f"{gone['upstream']['releases']}: it can't be reached" in done.text
     recorded = wrong.recorded_release("3.23")
     assert f"one-{recorded}-x86_64-r0" in done.text
@@ -258,7 +258,7 @@ def test_the_plan_without_the_engine_says_the_same(wrong: Wrong, name: str, code
     stack["config"]["alpine-omi:releases_dir"] = "releases/wrong"  # two stacks may not write into one folder
     (wrong.held.project.folder / "stacks" / "Pulumi.wrong.yaml").write_text(yaml.safe_dump(stack), encoding="utf-8")
     done = wrong.held.project.run("python3", "-m", "omi", "plan", "-s", "wrong", changed=wrong.home())
-    assert done.code == code, done.text
+    assert done.code == code, done.end
     assert len(done.text.strip().splitlines()) == 1, done.text
     for words in case.says:
         assert words in done.text

@@ -164,7 +164,7 @@ def test_killed_in_the_middle_and_carried_over_by_the_next_update(project: Proje
     assert project.pulumi("cancel", "--yes", "-s", "e2e").code == 0
     began = last_call(project)
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert f"deleted bucket {bucket}" in done.text
     assert project.left() == {}
     made = [call for call in calls(project, began) if call["action"] in ("CreateVms", "CreateSnapshot", "CreateImage")]
@@ -223,7 +223,7 @@ def test_a_new_revision_at_home_is_carried_over_as_the_same_revision(project: Pr
     plan = project.run("python3", "-m", "omi", "plan", "-s", "e2e").text
     assert f"revision r1 of {HOME} is copied to {OTHER}" in " ".join(plan.split())
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     newest = {account: sorted(each["name"] for each in project.images(account))[-1] for account in ("main", "main-us")}
     assert set(newest.values()) == {"alpine-3.23.6-x86_64-r1"}
     assert project.left() == {}

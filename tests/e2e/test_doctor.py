@@ -308,7 +308,7 @@ def test_a_stack_whose_state_is_in_a_bucket(doctor: Doctor) -> None:
     }
     assert f"`pulumi stack select --create {STACK}` makes it" in doctor.wrong()["backend"]
     done = doctor.held.project.run("pulumi", "stack", "init", STACK, changed=doctor.changed)
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert doctor.wrong() == {}
     lock = f"sub/.pulumi/locks/organization/alpine-omi/{STACK}/one.json"
     objects.put("state", lock, json.dumps(LOCK).encode())

@@ -49,7 +49,7 @@ def image(project: Project) -> dict[str, Any]:
     project.configure("profile", "test")
     assert project.pulumi("stack", "init", "e2e").code == 0
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     latest = project.outputs()["latest"]
     assert set(latest) == {BUILD}, "discover added nothing"
     made: dict[str, Any] = latest[BUILD]
@@ -172,4 +172,4 @@ def test_what_apk_installed_is_known_for_rebuilds(project: Project) -> None:
     plan = project.plan()
     assert plan[NAME]["action"] == "keep"
     shown = project.pulumi("preview", "-s", "e2e", "--expect-no-changes")
-    assert shown.code == 0, shown.text
+    assert shown.code == 0, shown.end

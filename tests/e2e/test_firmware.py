@@ -35,7 +35,7 @@ def test_up_builds_it_and_verifies_it_in_each_mode_on_virtio_scsi(project: Proje
     project.control("root-buses", {SCSI_TYPE: "virtio-scsi"}, "PUT")
     assert project.pulumi("stack", "init", "e2e").code == 0
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     (own,) = project.inventory()["main"]["resources"]["image"]  # what Packer registered under a working name is gone
     (image,) = project.oapi().call("ReadImages", Filters={"ImageIds": [own["id"]]})["Images"]
     assert (image["ImageName"], sorted(image["BootModes"])) == ("alpine-3.23.6-x86_64-r0-hybrid", MODES)
@@ -71,6 +71,6 @@ def test_the_releases_name_its_boot_modes(project: Project) -> None:
 
 def test_nothing_changes_by_itself_and_destroy_leaves_nothing(project: Project) -> None:
     shown = project.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "-s", "e2e")
-    assert shown.code == 0, shown.text
+    assert shown.code == 0, shown.end
     assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0
     assert project.inventory()["main"]["resources"]["image"] == []

@@ -44,7 +44,7 @@ def shell(project: Project, script: str) -> Result:
     script = script.replace("pulumi up", "pulumi up --yes --skip-preview").replace("python -m sandbox", sandbox)
     client = {"HOME": str(project.home), "REQUESTS_CA_BUNDLE": str(project.home / "ca.pem"), "PAGER": "cat"}
     done = project.run("sh", "-ec", script, changed=client)
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     return done
 
 

@@ -23,14 +23,14 @@ R0, R1 = "alpine-3.23.6-x86_64-r0", "alpine-3.23.6-x86_64-r1"
 @pytest.fixture(scope="module")
 def project(stub_project: Project) -> Project:
     done = stub_project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     return stub_project
 
 
 def person(project: Project, command: str, *arguments: str) -> str:
     """What `python -m omi` prints; it must succeed."""
     done = project.run("python3", "-m", "omi", command, "-s", "e2e", *arguments)
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     return done.text
 
 
@@ -80,7 +80,7 @@ def test_a_build_by_hand_makes_the_next_revision_of_the_same_content(project: Pr
 
 def test_a_replace_says_that_nothing_was_rebuilt_and_how_to(project: Project) -> None:
     done = project.up("--replace", urn(project, R1))
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert "taken up as it is, not built again" in done.text
     assert f"for a new revision, run `python -m omi build -s STACK {BUILD} --again --yes`" in done.text
 
@@ -104,7 +104,7 @@ def test_a_forked_copy_has_an_id_of_its_own_and_deletes_nothing(project: Project
         assert len(project.plan()) == 2
         assert "the OMIs stay" in person(project, "fork", "--yes")
         done = project.up()
-        assert done.code == 0, done.text
+        assert done.code == 0, done.end
         assert project.plan()[R1]["action"] == "keep"
         assert "made by stack e2e (id " in project.plan()[R1]["reason"]
         assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0
@@ -160,7 +160,7 @@ def test_a_lost_state_is_recovered_with_all_its_images_and_nothing_is_booted(pro
         assert {step["action"] for step in project.plan().values()} == {"recover"}
         assert "2 to recover" in project.pulumi("preview", "-s", "e2e").text
         done = project.up()
-        assert done.code == 0, done.text
+        assert done.code == 0, done.end
         assert is_settled(project)
         assert known(project) == said
         assert "take it out by `pulumi config rm recover`" in project.pulumi("preview", "-s", "e2e").text

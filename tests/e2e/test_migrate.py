@@ -34,11 +34,11 @@ def test_a_migrated_build_is_built_and_verified(project: Project, tmp_path: Path
     write(tmp_path / "profiles" / "web.conf", BUILD)
     write(tmp_path / "scripts" / "page.sh", SCRIPT)
     migrated = project.run("python", "-m", "omi", "migrate", str(tmp_path))
-    assert migrated.code == 0, migrated.text
+    assert migrated.code == 0, migrated.end
     project.configure("profile", "web")
     assert project.pulumi("stack", "init", "e2e").code == 0
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert project.outputs()["latest"]["v3_23-x86_64"]["name"] == "alpine-omi-3.23.6-x86_64-r0-old"
     (log,) = project.folder.glob("build/**/build.log")
     facts = Facts.parse(log.read_text(encoding="utf-8")).values

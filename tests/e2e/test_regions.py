@@ -87,7 +87,7 @@ def test_the_next_update_makes_only_what_is_missing(project: Project) -> None:
     project.control("faults", [], "PUT")
     began = project.control("calls")[-1]["number"]
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert project.images("main") == [before]
     (made,) = project.images("main-us")
     changing = [call for call in project.control(f"calls?since={began}") if call["action"].startswith("Create")]
@@ -146,7 +146,7 @@ def test_a_region_that_leaves_the_config_is_pruned_by_its_own_key_once_that_is_a
     stages = {"private": {"deprecated_days": 0, "private_days": 0}, "shared": {"deprecated_days": 0, "private_days": 0}}
     project.configure("retention", {"allow_mass_prune": [OTHER], "stages": stages})
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert project.images("main") == [home]
     assert project.images("main-us") == []
     assert states(project) == {"alpine-3.23.6-x86_64-r0": HOME}
@@ -160,7 +160,7 @@ def test_both_regions_are_built_at_the_same_time_and_destroyed_each_by_its_key(p
     add_region(project)
     began = project.control("calls")[-1]["number"]
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     spans = {}
     for account in ("main", "main-us"):
         calls = [call for call in project.control(f"calls?since={began}") if call["profile"] == account]
@@ -175,7 +175,7 @@ def test_both_regions_are_built_at_the_same_time_and_destroyed_each_by_its_key(p
 def test_a_region_whose_cloud_does_not_answer_holds_the_others_up_no_longer_than_its_limits(project: Project) -> None:
     project.control("faults", {"action": "*", "status": 503, "region": OTHER, "times": -1}, "PUT")
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert f"Region {OTHER}: ReadAccounts at " in done.text
     assert "nothing is done there in this run, the next one makes up for it" in done.text
     assert len(project.images("main")) == 1

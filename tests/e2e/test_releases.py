@@ -70,7 +70,7 @@ def recorded(project: Project) -> set[str]:
 
 def test_the_release_that_the_mirror_has_is_built(project: Project) -> None:
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert account(project)["image"] == [OLD]
 
 
@@ -80,7 +80,7 @@ def test_a_preview_shows_the_new_release_and_writes_nothing(project: Project) ->
     project.publish("v3.23", "3.23.6")
     before = files(project), account(project)
     shown = project.pulumi("preview", "-s", "e2e")
-    assert shown.code == 0, shown.text
+    assert shown.code == 0, shown.end
     assert "new release 3.23.6 (was 3.23.5)" in shown.text
     assert "1 to create" in shown.text
     assert "to delete" not in shown.text
@@ -117,7 +117,7 @@ def test_the_next_update_retries_just_the_failed_build_and_prunes_the_superseded
     assert plan[OLD]["level"] == "release"
     assert plan[OLD]["reason"] in shown.text
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert account(project)["image"] == [NEW, WEB]
     assert recorded(project) == {NEW, WEB}
 
@@ -141,7 +141,7 @@ def test_the_setting_builds_limits_a_run_to_one_build(project: Project) -> None:
     project.configure("builds", ["plain"])
     shown = project.pulumi("preview", "-s", "e2e")
     project.configure("builds", None)
-    assert shown.code == 0, shown.text
+    assert shown.code == 0, shown.end
     assert "1 to delete" in shown.text
     assert "to create" not in shown.text
     assert "not in this run, which is about plain" in shown.text
@@ -152,6 +152,6 @@ def test_a_target_limits_a_run_to_one_build_and_the_superseded_revision_goes(pro
     assert (plan[NEW]["action"], plan[NEW]["level"]) == ("prune", "revision")
     assert plan[WEB_CHANGED]["action"] == "build"
     done = project.up("--target", "**plain**", "--target-dependents")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert account(project)["image"] == [WEB, CHANGED]
     assert recorded(project) == {CHANGED, WEB}

@@ -85,7 +85,7 @@ def marked() -> Iterator[Marked]:
         write_keys(folder)
         try:
             started = project.start_cloud()
-            assert started.code == 0, started.text
+            assert started.code == 0, started.end
             project.edit_profile("v3_22-x86_64", None)
             project.control("policies", {"main": json.loads(POLICY.read_text(encoding="utf-8"))}, "PUT")
             assert project.pulumi("stack", "init", "e2e").code == 0
@@ -119,7 +119,7 @@ def put_faults(project: Project, *faults: dict[str, Any]) -> None:
 
 
 def good(done: Result) -> str:
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     return done.text
 
 

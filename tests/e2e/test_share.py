@@ -59,7 +59,7 @@ def test_the_next_update_shares_it_without_another_boot(project: Project) -> Non
     (left,) = images(project)
     before = project.control("calls")[-1]["number"]
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert project.outputs()["latest"][BUILD]["omi"] == left["ImageId"]
     assert images(project)[0]["PermissionsToLaunch"]["GlobalPermission"] is True
     for action in ("CreateVms", "CreateImage", "CreateSnapshot", "DeleteImage"):

@@ -31,7 +31,7 @@ def test_a_stack_that_was_not_told_of_stubs_takes_no_image_of_theirs(project: Pr
 
 def test_packer_its_plugin_and_the_verify_go_through_on_stubs(project: Project) -> None:
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert "a stub VM: nothing of the image itself is checked" in done.text
     latest = project.outputs()["latest"][BUILD]
     account = project.inventory()["main"]["resources"]
@@ -56,12 +56,12 @@ def test_a_replaced_or_forgotten_image_is_taken_up_and_nothing_is_booted_or_dele
     called = [calls(project, action) for action in ("CreateVms", "DeleteImage", "DeleteSnapshot")]
     (image,) = before["image"]
     replaced = project.up("--replace", image_urn(project))
-    assert replaced.code == 0, replaced.text
+    assert replaced.code == 0, replaced.end
     assert "was verified by an earlier run: taken up as it is, not built again" in replaced.text
     assert "bears another claim, so another record holds it: left as it is" in replaced.text
     assert project.pulumi("state", "delete", image_urn(project), "--yes", "-s", "e2e").code == 0
     forgotten = project.up()
-    assert forgotten.code == 0, forgotten.text
+    assert forgotten.code == 0, forgotten.end
     after = project.inventory()["main"]["resources"]
     assert [each["id"] for each in after["image"]] == [image["id"]]
     assert after["snapshot"] == before["snapshot"]

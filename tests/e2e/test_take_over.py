@@ -51,7 +51,7 @@ def omis(project: Project) -> dict[str, str]:
 
 def own_import(project: Project, *more: str) -> str:
     done = project.run("python3", "-m", "omi", "import", "-s", "e2e", "old.yaml", *more)
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     return done.text
 
 
@@ -95,7 +95,7 @@ def test_they_are_the_stacks_own_once_they_have_booted_and_nothing_is_built(
     reason = "becomes this stack's own, once alpine could log in to it"
     assert project.pulumi("preview", "-s", "e2e").text.count(reason) >= 2
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert {name: step["action"] for name, step in project.plan().items()} == dict.fromkeys(omis, "keep")
     assert project.pulumi("preview", "--expect-no-changes", "-s", "e2e").code == 0
     assert {each["id"] for each in project.images()} == set(omis.values())
@@ -116,7 +116,7 @@ def test_retention_prunes_them_with_their_snapshots(project: Project, omis: dict
     project.configure("retention", {"release": {"keep": 1}})
     assert project.plan()[OLD]["action"] == "prune"
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     account = project.inventory()["main"]["resources"]
     assert [each["id"] for each in account["image"]] == [omis[LATEST]]
     assert gone not in [each["id"] for each in account["snapshot"]]

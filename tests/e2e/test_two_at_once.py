@@ -35,7 +35,7 @@ def images(project: Project, account: str) -> list[str]:
 
 def latest(project: Project, stack: str) -> dict[str, Any]:
     shown = project.pulumi("stack", "output", "latest", "-s", stack, "--json")
-    assert shown.code == 0, shown.text
+    assert shown.code == 0, shown.end
     found: dict[str, Any] = yaml.safe_load(shown.text)[BUILD]
     return found
 

@@ -45,7 +45,7 @@ def test_a_preview_says_what_would_be_built_and_why_and_changes_nothing(
 ) -> None:
     assert project.pulumi("stack", "init", "e2e").code == 0
     shown = project.pulumi("preview", "-s", "e2e")
-    assert shown.code == 0, shown.text
+    assert shown.code == 0, shown.end
     for line in ("alpine-3.22.6-x86_64-r0", "alpine-3.23.6-x86_64-r0", f"first image of {NEW}"):
         assert line in shown.text
     assert own(project.inventory()) == before
@@ -75,7 +75,7 @@ def test_up_builds_and_verifies_two_images_side_by_side(project: Project, before
     """They boot from virtio-scsi here; one is verified on virtio-blk, too, below."""
     project.control("root-buses", {BuildVm().verify_vm_type: "virtio-scsi"}, "PUT")
     done = project.pulumi("up", "--yes", "--skip-preview", "-s", "e2e")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     latest = project.outputs()["latest"]
     assert set(latest) == {OLD, NEW}
     assert latest[NEW]["name"] == "alpine-3.23.6-x86_64-r0"
@@ -138,7 +138,7 @@ def test_regenerating_them_from_the_stack_gives_the_same_bytes(project: Project)
     for path in written:
         path.unlink()
     done = project.run("python3", "-m", "omi", "releases", "-s", "e2e")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == written
 
 
@@ -155,7 +155,7 @@ def test_a_second_up_changes_nothing_also_after_the_cloud_was_restarted(project:
     assert project.sandbox("stop").code == 0
     assert project.sandbox("start", "--mirror", "fixture").code == 0
     shown = project.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "-s", "e2e")
-    assert shown.code == 0, shown.text
+    assert shown.code == 0, shown.end
 
 
 def test_an_image_that_its_run_could_not_record_is_found_and_verified(project: Project) -> None:
@@ -173,7 +173,7 @@ def test_an_image_that_its_run_could_not_record_is_found_and_verified(project: P
     assert step["action"] == "adopt"
     assert "this stack's own, from an interrupted run" in step["reason"]
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert "was built by a run that did not record it: verifying it" in done.text
     assert root_devices(project)[before["name"]] == ("/dev/sda", "/dev/vda")
     assert project.outputs()["latest"][NEW]["omi"] == before["omi"]
@@ -184,11 +184,11 @@ def test_taking_a_build_out_shows_its_prune_and_prunes_it(project: Project) -> N
     gone = project.outputs()["latest"][OLD]
     project.edit_profile(OLD, None)
     shown = project.pulumi("preview", "-s", "e2e")
-    assert shown.code == 0, shown.text
+    assert shown.code == 0, shown.end
     assert "removed from profile" in shown.text
     assert gone["omi"] in own(project.inventory())["image"]
     done = project.pulumi("up", "--yes", "--skip-preview", "-s", "e2e")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     account = own(project.inventory())
     assert gone["omi"] not in account["image"]
     assert not set(gone["snapshots"]) & set(account["snapshot"])
@@ -200,5 +200,5 @@ def test_taking_a_build_out_shows_its_prune_and_prunes_it(project: Project) -> N
 
 def test_destroy_leaves_the_account_as_it_was(project: Project, before: dict[str, list[str]]) -> None:
     done = project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert own(project.inventory()) == before

@@ -67,7 +67,7 @@ def test_it_is_built_and_its_own_check_passes_in_the_booted_image(name: str, pro
     project.configure("retention", {"allow_mass_prune": ["all"]})
     assert project.pulumi("stack", "select", "--create", "e2e").code == 0
     done = project.up()
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     (log,) = (project.folder / "build").rglob(f"*-{name}/build.log")
     assert f"{name}: all is as it should be" in log.read_text(encoding="utf-8")
 

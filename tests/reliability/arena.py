@@ -88,7 +88,7 @@ class Arena:
     def start_cloud(self) -> None:
         """Start the sandbox; harmless if it runs."""
         started = self.project.start_cloud("--step", STEP)
-        assert started.code == 0, started.text
+        assert started.code == 0, started.end
 
     def close(self) -> None:
         """End the sandbox."""

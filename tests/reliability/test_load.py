@@ -54,7 +54,7 @@ def test_the_next_update_builds_and_none_is_lost_to_the_accounts_limit(project: 
     control(project, "quotas", {})
     before = control(project, "calls")[-1]["number"]
     done = update(project, BUILDS)
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert wrong(project, BUILDS) == []
     calls = control(project, f"calls?since={before}")
     assert sum(call["action"] == "CreateImage" for call in calls) == BUILDS  # none was begun again

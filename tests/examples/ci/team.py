@@ -181,7 +181,7 @@ def a_team() -> Iterator[Team]:
         lend_tools(team.folder)
         (Path(top) / "bin").mkdir()
         started = project.start_cloud()
-        assert started.code == 0, started.text
+        assert started.code == 0, started.end
         try:
             _begin(team)
             yield team
@@ -217,7 +217,7 @@ def _begin(team: Team) -> None:
     team.git("push", "--quiet", "--set-upstream", "origin", "main")
     team.git("remote", "set-head", "origin", "main")
     made = team.documented(0, team.folder)
-    assert made.code == 0, made.text
+    assert made.code == 0, made.end
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def team(project: Team) -> Team:
 def test_a_preview_shows_the_plan_and_makes_nothing(team: Team) -> None:
     before = team.project.inventory()
     done = team.step("preview")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     report = (team.folder / "build" / "ci" / "preview.md").read_text(encoding="utf-8")
     assert "2 to build" in report
     assert f"first image of {BUILD}" in report
@@ -44,12 +44,12 @@ def test_an_update_is_published_once_with_the_release_that_it_found(team: Team) 
     recorded.write_text(recorded.read_text(encoding="utf-8").replace("release: 3.23.6", "release: 3.23.5"))
     team.commit("Know an older release")
     done = team.step("update")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert f".pulumi/stacks/alpine-omi/{STACK}.json" in team.keys("/stacks/")
     assert team.keys("/locks/") == []
     for _ in range(2):
         published = team.step("publish", "main")
-        assert published.code == 0, published.text
+        assert published.code == 0, published.end
     assert "nothing new to publish" in published.text
     images = json.loads(team.published("releases/alpine.json"))["images"]
     assert {each["ids"]["eu-west-2"] for each in images} == {image["id"] for image in team.project.images()}
@@ -63,7 +63,7 @@ def test_a_second_person_sees_the_same_images(team: Team) -> None:
     team.git("clone", "--quiet", str(team.remote), str(clone))
     lend_tools(clone)
     done = team.documented(1, clone)
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert "2 to keep" in done.text
 
 
@@ -75,7 +75,7 @@ def test_a_preview_needs_no_more_than_its_policy(team: Team) -> None:
         refused = team.step("update")
     finally:
         team.project.control("policies", {}, method="PUT")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert "2 to keep" in done.text
     assert refused.code != 0
     assert len(team.project.images()) == 2
@@ -83,7 +83,7 @@ def test_a_preview_needs_no_more_than_its_policy(team: Team) -> None:
 
 def test_the_account_as_the_state_has_it_is_no_drift(team: Team) -> None:
     done = team.step("drift")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert "nothing is left over" in (team.folder / "build" / "ci" / "drift.md").read_text(encoding="utf-8")
 
 
@@ -97,7 +97,7 @@ def test_a_run_whose_runner_was_lost_is_cleaned_up_once_none_can_run_any_more(te
     assert "the stack is locked since 20" in refused.text
     assert len(team.keys("/locks/")) == 1
     done = team.step("update", LOCK_HOURS="0")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert "The lock of a run that ended" in done.text
     assert "Operations of a run that ended" in done.text
     assert set(team.project.left()) == {"buckets"}
@@ -109,7 +109,7 @@ def test_a_run_whose_runner_was_lost_is_cleaned_up_once_none_can_run_any_more(te
 def test_a_lock_that_is_older_than_any_run_is_broken_without_a_person(team: Team) -> None:
     team.lock((datetime.now(UTC) - timedelta(hours=8)).isoformat())
     done = team.step("update")
-    assert done.code == 0, done.text
+    assert done.code == 0, done.end
     assert team.keys("/locks/") == []
 
 
