@@ -46,7 +46,7 @@ def kept_image(
 def details(
     spec: ImageSpec, command: local.Command, held: ImageRecord | None = None
 ) -> pulumi.Output[dict[str, Any] | None]:
-    """What the stack's outputs say of one image; unknown until it is built.
+    """The stack outputs of one image; unknown until it is built.
 
     Where the command fails, they say what state holds of it (`held`), or nothing: the rest of the update goes on.
     """

@@ -1,4 +1,4 @@
-"""What can go wrong while the tools are put in place; each is one clear line."""
+"""Errors of the installer; each is one clear line."""
 
 
 class ToolchainError(Exception):

@@ -11,7 +11,7 @@ from toolchain.processes import run
 from toolchain.tools import Tool
 
 STAND_IN_MARK = "command_provider"
-"""What lies beside the stand-in for the command plugin: its code."""
+"""The folder beside the command plugin's stand-in that holds its code."""
 _VERSION = re.compile(r"v?(\d+\.\d+\.\d+)(?![-+.\w]*-)")
 
 

@@ -65,7 +65,7 @@ def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, targe
 
 
 def guest_values(spec: ImageSpec, origin: Origin) -> dict[str, str]:
-    """What `image.env` says, by name: the profile's keys as they are, and what follows from them."""
+    """The values of `image.env` by name: the profile's keys as they are, and values derived from them."""
     build = spec.target
     mirrored = install_repositories(build, spec.vm.mirror)
     return {

@@ -34,7 +34,7 @@ class Job:
 
     @property
     def spec(self) -> ImageSpec:
-        """What is built."""
+        """The image to build."""
         return self.identity.spec
 
     @property

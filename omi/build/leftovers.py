@@ -19,7 +19,7 @@ AGAIN_AFTER = 10.0
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What runs of one job leave in the account and in the run folder."""
+    """Leftovers of one job's runs, in the account and in the run folder."""
 
     job: Job
 

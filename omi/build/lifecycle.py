@@ -91,7 +91,7 @@ class Lifecycle:
         return verified_record(job, product, verified, claim, documents=documents, build_seconds=seconds)
 
     def _prepared(self, existing: Omi | None, earlier: PackerOutput) -> Callable[[str], Product]:
-        """What makes the OMI, given the security group: the maker, or nothing where it only has to be verified."""
+        """Return the function from security group to OMI: the maker, unless an OMI only awaits its check."""
         if existing is None:
             return self.maker.prepare()
         product = Product(existing, earlier)

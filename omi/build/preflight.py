@@ -1,4 +1,4 @@
-"""What can be found wrong before anything is built: asked in a preview too, and only when something would be built."""
+"""Checks before anything is built: a preview runs them too, and only when something would be built."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from omi.verify.boot import Verified
 
 
 def verified_record(job: Job, product: Product, verified: Verified, claim: str, **known: Any) -> ImageRecord:
-    """Of an OMI that this run verified; `known` are further fields."""
+    """The record of an OMI that this run verified; `known` are further fields."""
     measured, size = product.output.result, verified.size
     packed = {"trimmed_bytes": measured.trimmed_bytes, "packages": measured.packages} if product.packed else {}
     return own_record(
@@ -31,18 +31,18 @@ def verified_record(job: Job, product: Product, verified: Verified, claim: str, 
 
 
 def own_record(job: Job, omi: Omi, claim: str, **known: Any) -> ImageRecord:
-    """Of a verified OMI of this stack."""
+    """The record of a verified OMI of this stack."""
     own = {"disk": omi.tags.get(DISK), "copied_from": omi.tags.get(COPIED_FROM)}
     return _record(job, omi, verified=True, adopted=False, claim=claim, **own, **known)
 
 
 def taken_over_record(job: Job, omi: Omi, claim: str, **known: Any) -> ImageRecord:
-    """Of an OMI of this stack that was made elsewhere."""
+    """The record of an OMI of this stack that was made elsewhere."""
     return _record(job, omi, adopted=False, claim=claim, digest=omi.tags.get("digest"), **known)
 
 
 def external_record(job: Job, omi: Omi) -> ImageRecord:
-    """Of an OMI that someone else made."""
+    """The record of an OMI that someone else made."""
     return _record(job, omi, adopted=True, digest=omi.tags.get("digest"), made_by=maker_of(omi.tags))
 
 

@@ -94,7 +94,7 @@ class TakingOver:
 
 
 def _facts(check: Verified) -> dict[str, Any]:
-    """What the check saw, as a record has it."""
+    """The check's findings as fields of a record."""
     return {
         "boot_seconds": check.boot_seconds,
         "used_bytes": check.size.used,

@@ -1,4 +1,4 @@
-"""What the account holds, read for a plan in three calls, and one more for the snapshots, however many images."""
+"""Reads the account's contents for a plan: three calls, and one for the snapshots, for any number of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who holds an OMI, and what must be so before it counts as missing."""
+"""Claims on an OMI, and the conditions under which it counts as missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from omi.support.errors import CloudError
 
 
 def bearing_tags(cloud: Cloud, ids: Collection[str]) -> set[str]:
-    """Those of the ids that bear a tag. An OMI that one list lacks and that bears one is not missing."""
+    """The ids that bear a tag. An OMI that one list lacks but that bears a tag is not missing."""
     return {tag.resource for tag in listed(cloud, Tag, ResourceIds=ids)}.intersection(ids) if ids else set()
 
 

@@ -44,7 +44,7 @@ FIRST_PAUSE = 1.0
 """Seconds, give or take half, before the second try; twice as long before each further one."""
 _THROTTLED = frozenset({429})
 _BUSY = frozenset({429, 500, 502, 503, 504})
-"""What OUTSCALE says to try again after (its API-Retry-Strategy), and what a proxy before it says; never a 401, since
+"""Statuses to try again after: OUTSCALE's own (API-Retry-Strategy) and those of a proxy. Never a 401, since
 four of them lock the account."""
 _REPEATABLE = frozenset({"CreateTags", "StopVms", "UpdateImage", "UpdateSnapshot"})
 """Changes that do no more the second time, besides all Delete actions."""
@@ -129,8 +129,10 @@ class Cloud:
             )
 
     def call(self, action: str, parameters: Mapping[str, Any] = {}) -> dict[str, Any]:
-        """What an action answers. Where the cloud is busy or an answer got lost, an action that does no more the
-        second time is called again; any other only where it was refused before anything was done.
+        """Call an action; returns its answer.
+
+        Where the cloud is busy or an answer got lost, an action that does no more the second time is called again; any
+        other only where it was refused before anything was done.
         """
         return self._content(action, self._send(action, parameters))
 

@@ -1,4 +1,4 @@
-"""What to do about OUTSCALE's refusals, by the code and type that its API gives (docs.outscale.com, api-errors)."""
+"""Remedies for OUTSCALE's refusals, by the code and type that its API gives (docs.outscale.com, api-errors)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BY_CODE: Mapping[str, str] = {
 
 
 def cure_of(code: str, kind: str) -> str:
-    """What to do about a refusal of this code and type; empty where that isn't known."""
+    """The remedy for a refusal of this code and type; empty if none is known."""
     if kind.startswith("TooManyResources"):
         return QUOTA
     if kind.startswith("InsufficientCapacity"):

@@ -21,7 +21,7 @@ class TooLateError(Exception):
 
 
 def within(seconds: float, work: Callable[[], T], stop: threading.Event | None = None) -> T:
-    """What `work` returns or raises; TooLateError after so many seconds, InterruptedBuildError once `stop` is set.
+    """Run `work` and return its result; TooLateError after so many seconds, InterruptedBuildError once `stop` is set.
 
     It runs in a thread of its own, which is left behind then and keeps no program from ending.
     """

@@ -50,7 +50,7 @@ def _import_key(cloud: Cloud, name: str, public: bytes) -> None:
     wanted = {"KeypairName": name, "PublicKey": base64.b64encode(public).decode()}
 
     def not_made() -> None:
-        """What it made without a good answer goes: that it has this very key can't be seen."""
+        """Delete a keypair whose answer was lost: nobody can see whether it has this very key."""
         delete_key(cloud, name)
 
     cloud.create("CreateKeypair", wanted, lambda answer: True, not_made)

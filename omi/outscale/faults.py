@@ -1,4 +1,4 @@
-"""What the cloud's and the network's failures mean, as the project's one-line errors."""
+"""Turns failures of the cloud and the network into the project's one-line errors."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ ErrorUserNotAllowed. All are 401, like a wrong key."""
 _ELSEWHERE = frozenset({301, 302, 303, 307, 308, 404, 405})
 """Statuses of a server that has other things at this URL."""
 POLICY = "docs/eim-policy.json"
-"""What a key must be allowed to do."""
+"""The actions that a key must be allowed to call."""
 COPY_POLICY = "docs/eim-policy-copy.json"
 """The policy that the home Region's key needs besides, if images are copied from there."""
 _RIGHTS = {"ListBuckets": "ListAllMyBuckets", "ListObjectsV2": "ListBucket"}
-"""What policies call an operation of S3 where that is another name (S3's own policy actions)."""
+"""Names of S3's operations in policies, where they differ (S3's policy actions)."""
 
 
 def is_denied(code: str) -> bool:

@@ -22,14 +22,14 @@ _SNAPSHOT_IN_USE = "9002"
 
 @dataclass(frozen=True)
 class Ours:
-    """What proves that an OMI was made by this stack: its tags or, before it has any, a mark in its description."""
+    """Proof that this stack made an OMI: its tags or, before it has any, a mark in its description."""
 
     tags: Mapping[str, str]
     mark: str = ""
 
     @property
     def all_tags(self) -> Mapping[str, str]:
-        """What a sweep finds a thing of this stack by, and one of this build where the mark is its id."""
+        """The tags by which a sweep finds a thing of this stack, and of this build where the mark is its id."""
         return {**self.tags, "build-id": self.mark} if self.mark else self.tags
 
     def recognises(self, omi: Omi) -> bool:
@@ -77,7 +77,7 @@ def own_omis(cloud: Cloud, tags: Mapping[str, str]) -> list[Omi]:
 
 
 def read_snapshots(cloud: Cloud, snapshot_ids: Iterable[str]) -> list[CloudSnapshot]:
-    """Those of the ids that exist."""
+    """The snapshots of these ids that exist."""
     wanted = set(snapshot_ids)
     return [each for each in listed(cloud, CloudSnapshot, SnapshotIds=wanted) if each.snapshot_id in wanted]
 

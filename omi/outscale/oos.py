@@ -42,7 +42,7 @@ MARK = "alpine-omi.json"
 """The object that says whose a bucket is: OOS has no tags."""
 _TRIES = 4
 _PAGES = 1000
-"""Of a bucket's list, each of up to a thousand objects; a bucket of ours holds four."""
+"""The most pages of a bucket's list, each of up to a thousand objects; a bucket of ours holds four."""
 _NAMES = 3
 """How many names are tried: one that is taken would be a bucket of somebody who guessed 128 random bits."""
 _CHUNK = 1024 * 1024
@@ -56,7 +56,7 @@ _NEVER = threading.Event()
 
 
 class Mark(BaseModel):
-    """What MARK holds."""
+    """The content of MARK."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -264,7 +264,7 @@ def drop_buckets(store: ObjectStore, run: str, mark: Mark, say: Callable[[str], 
 
 
 def unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """What was gzipped, plain, in pieces of a MiB at most; what wasn't, as it is. CloudError where it can't be read.
+    """Unzip gzipped data in pieces of a MiB at most; other data stays as it is. CloudError where it can't be read.
 
     A disk that is mostly empty shrinks to a thousandth, so that without a limit one chunk would become all of it.
     """

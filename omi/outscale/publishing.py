@@ -1,4 +1,4 @@
-"""What others see of an OMI: who may launch it, that its snapshots are nobody else's, and what is said of its stage."""
+"""An OMI as others see it: who may launch it, that its snapshots stay private, and its stage in the description."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _update(cloud: Cloud, omi_id: str, **changes: Any) -> None:
 
 
 def _launchers(cloud: Cloud, omi_id: str) -> frozenset[str]:
-    """Who may launch it besides the owner, as Access.launchers has them."""
+    """The accounts that may launch it besides the owner, as in Access.launchers."""
     omi = read_omi(cloud, omi_id)
     if omi is None or omi.permissions is None:
         raise CloudError(f"{omi_id}: ReadImages at {cloud.access.api} doesn't show who may launch it; run again")

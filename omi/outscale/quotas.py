@@ -26,14 +26,14 @@ class CloudQuota(Shape):
 
 
 class _Kind(Shape):
-    """Those of one resource, or of the whole account."""
+    """The quotas of one resource, or of the whole account."""
 
     of: str = Field(default="", alias="QuotaType")
     quotas: tuple[CloudQuota, ...] = Field(default=(), alias="Quotas")
 
 
 def read_quotas(cloud: Cloud) -> list[CloudQuota]:
-    """Those of the whole account. Raises CredentialsError or CloudError."""
+    """The quotas of the whole account. Raises CredentialsError or CloudError."""
     kinds = cloud.read_all("ReadQuotas", "QuotaTypes")
     read = [parsed(_Kind, each, "ReadQuotas", cloud) for each in kinds]
     return [quota for kind in read if kind.of == "global" for quota in kind.quotas]

@@ -87,7 +87,7 @@ def clock_words(ahead: float) -> str:
 
 
 def _causes(error: BotoCoreError) -> Iterator[BaseException]:
-    """What it was raised for, outermost first."""
+    """The error's causes, outermost first."""
     cause: BaseException | None = error.kwargs.get("error")
     seen: set[int] = set()
     while isinstance(cause, BaseException) and id(cause) not in seen:

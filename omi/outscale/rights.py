@@ -46,7 +46,7 @@ CALLS: Calls = {
     "UpdateImage": {"ImageId": f"ami-{_NONE}", "Description": _NAME},
     "UpdateSnapshot": {"SnapshotId": f"snap-{_NONE}", "PermissionsToCreateVolume": {}},
 }
-"""Those of docs/eim-policy.json."""
+"""The actions of docs/eim-policy.json, each with parameters for a DryRun."""
 COPY_CALLS: Calls = {
     "CreateImageExportTask": {
         "ImageId": f"ami-{_NONE}",
@@ -54,11 +54,11 @@ COPY_CALLS: Calls = {
     },
     "ReadImageExportTasks": {},
 }
-"""Those of docs/eim-policy-copy.json that are OAPI's."""
+"""The OAPI actions of docs/eim-policy-copy.json."""
 
 
 def denied_calls(cloud: Cloud, calls: Calls) -> list[str]:
-    """Those of the calls that the key may not make, as policies name them: `api:CreateVms`.
+    """The calls that the key may not make, as policies name them: `api:CreateVms`.
 
     Asked by DryRun, which "checks whether you have the required permissions to perform the action" and does nothing
     (OUTSCALE API's reference). After each refusal a call is made that is known to be allowed, so that no row of them

@@ -1,4 +1,4 @@
-"""What the API answers with, as far as it is read here (OUTSCALE's reference, the schemas of these names)."""
+"""Shapes of the API's answers, as far as they are read here (OUTSCALE's reference, the schemas of these names)."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ class Tagged(Shape):
 
 
 class CloudPermissions(Shape):
-    """Who besides the owner may use a thing."""
+    """The accounts that may use a thing besides its owner."""
 
     accounts: tuple[str, ...] = Field(default=(), alias="AccountIds")
     public: bool = Field(default=False, alias="GlobalPermission")
 
     def names(self, owner: str) -> frozenset[str]:
-        """As Access.launchers has them."""
+        """The accounts as in Access.launchers."""
         return (frozenset(self.accounts) | ({EVERYONE} if self.public else set())) - {owner}
 
 
@@ -111,7 +111,7 @@ class Omi(Tagged):
 
     @property
     def snapshots(self) -> tuple[str, ...]:
-        """What it is made of."""
+        """The ids of its snapshots."""
         return tuple(device.bsu.snapshot for device in self.devices if device.bsu.snapshot)
 
     @property
@@ -171,7 +171,7 @@ class CloudKeypair(Shape):
 
 
 class GroupRule(Shape):
-    """What a security group lets in."""
+    """One rule of a security group."""
 
     first: int = Field(default=0, alias="FromPortRange")
     sources: tuple[str, ...] = Field(default=(), alias="IpRanges")

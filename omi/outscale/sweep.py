@@ -45,9 +45,9 @@ class Builds:
 
     owner: Owner
     names: frozenset[str]
-    """Of the OMIs that they were to make."""
+    """Names of the OMIs that they were to make."""
     volumes: frozenset[str] = frozenset()
-    """Those of which Packer's logs say that it took snapshots."""
+    """Ids of volumes that Packer took snapshots of, by its logs."""
     spare: frozenset[str] = frozenset()
     """Ids of OMIs and snapshots that stay: state or a build holds them."""
     protect: frozenset[str] = frozenset()
@@ -150,7 +150,7 @@ class Search:
         return next((name for name in names if build_id_of(self.builds.owner, name) in omi.description), None)
 
     def _find_snapshots(self) -> list[Leftover]:
-        """Those that no OMI is made of."""
+        """Find snapshots that no OMI uses."""
         used = {each for omi in self._omis for each in omi.snapshots} | self.builds.spare
         volumes = self.builds.volumes | {each for vm in self._vms if self._is_left(vm) for each in vm.volumes}
         unused = [each for each in self._snapshots if each.snapshot_id not in used]
@@ -193,7 +193,7 @@ class Search:
         return Leftover("VM", vm.vm_id, named, f"{why}: {_BY_HAND}", stays=True)
 
     def _find_volumes(self) -> list[Leftover]:
-        """Those of VMs that are left go with them."""
+        """Find volumes, but those of leftover VMs: they go with these."""
         held = {each for vm in self._vms for each in vm.volumes}
         found = []
         for each in listed(self.cloud, CloudVolume):

@@ -19,7 +19,7 @@ from omi.outscale.waiting import wait_until
 from omi.support.errors import CloudError, first_problem
 
 FORMAT = "raw"
-"""Of the disk, since its bytes are then the exported object's, unpacked, and their digest that of the disk."""
+"""The disk's format: the exported object unpacks to exactly the disk's bytes, so its digest is the disk's."""
 _MANIFEST = "carried/manifest.json"
 EVERY = 2.0
 """Seconds between two queries of an export, which takes minutes."""

@@ -24,7 +24,7 @@ _NEVER = threading.Event()
 
 @dataclass(frozen=True)
 class Launch:
-    """What to launch; `root_size` in GiB."""
+    """A VM to launch; `root_size` in GiB."""
 
     omi_id: str
     vm_type: str

@@ -18,7 +18,7 @@ _NEVER = threading.Event()
 
 
 class NotInTimeError(CloudError):
-    """What was waited for didn't come about within its limit, though the cloud answered."""
+    """The limit of a wait passed, though the cloud answered."""
 
 
 class InterruptedBuildError(BuildError):

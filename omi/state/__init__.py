@@ -1,1 +1,1 @@
-"""What a stack keeps: records of images, the ledger, who owns what."""
+"""The stack's memory: records of images, the ledger, ownership."""

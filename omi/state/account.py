@@ -1,4 +1,4 @@
-"""What the account holds, as far as a plan needs to know: values only, whoever asked the cloud for them."""
+"""The account's contents as far as a plan needs them: values only, whoever asked the cloud."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class AccountImage:
     half_made: bool = False
     """An interrupted run of this stack left it unfinished; the next build of its name removes it first."""
     digest: str | None = None
-    """Of its content, as its tags say."""
+    """The digest of its content, by its tags."""
     access: Access | None = None
-    """Who may launch it now; None if that wasn't asked."""
+    """Its launch permissions now; None if nobody asked."""
     used_by: tuple[str, ...] = ()
     """Ids of the account's VMs that run from it."""
     open_snapshots: tuple[str, ...] = ()

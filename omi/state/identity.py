@@ -1,4 +1,4 @@
-"""What marks the things of one image's build in the account, derived so that a later run finds an earlier orphan."""
+"""Names and tags of the resources of one image's build, derived so that a later run finds an earlier orphan."""
 
 from __future__ import annotations
 
@@ -100,5 +100,5 @@ class Identity:
 
 
 def _fitting(tags: Mapping[str, str]) -> Mapping[str, str]:
-    """Those whose value is no longer than OUTSCALE allows; the rest is known from the stack's state alone."""
+    """The tags whose value is no longer than OUTSCALE allows; the rest is known from the stack's state alone."""
     return {key: value for key, value in tags.items() if len(value) <= MAX_TAG}

@@ -145,7 +145,7 @@ class ImageSpec(_Wire):
     name: str
     """The OMI's name, unique in the account."""
     description: str
-    """Of the OMI, but for its build id and stage."""
+    """The OMI's description without its build id and stage."""
     profile: str
     build: str
     """The build's name in its profile."""
@@ -153,7 +153,7 @@ class ImageSpec(_Wire):
     release: str
     revision: int
     digest: str
-    """Of everything that decides the image's content; `sha256:` and 64 hex digits."""
+    """The digest of everything that decides the image's content; `sha256:` and 64 hex digits."""
     end_of_life: date | None
     offered: tuple[str, ...]
     """The packages that were newer than those of the image before it, `name=version`, sorted. None of these versions
@@ -161,9 +161,9 @@ class ImageSpec(_Wire):
     bootstrap: str | None
     """The program that sets up a new VM of it (omi.profile.model.Target); None if that isn't known."""
     access: Access
-    """Who may launch it while it isn't private by its withdrawal."""
+    """Its launch permissions while its withdrawal doesn't make it private."""
     withdrawal: Withdrawal | None
-    """Of an image that is not current."""
+    """Why and since when it isn't current; None for a current image."""
     cloud: CloudAccess
     releases_dir: str
     resource: str | None
@@ -171,7 +171,7 @@ class ImageSpec(_Wire):
     recipe: Recipe | None
     """None of a recovered image, of one that was taken over, and of a superseded one: keeping it needs none."""
     take_over: TakeOver | None
-    """Of an OMI made elsewhere that is the stack's own since its adoption. Its digest is then of what it stands for."""
+    """How an OMI made elsewhere became the stack's own. Its digest is then that of the content it stands for."""
 
     @property
     def version(self) -> str:
@@ -206,7 +206,7 @@ class ImageSpec(_Wire):
 
     @property
     def run(self) -> str:
-        """What its run folder is called after: the same OMI may be built in several Regions at once."""
+        """The name of its run folder: the same OMI may be built in several Regions at once."""
         return self.resource or self.name
 
     @property
@@ -216,7 +216,7 @@ class ImageSpec(_Wire):
 
     @property
     def launch_access(self) -> Access:
-        """Who may launch it now."""
+        """Its launch permissions now."""
         return Access() if self.stage is Stage.PRIVATE else self.access
 
 
@@ -234,12 +234,12 @@ class ImageRecord(_Wire):
     volume_size: int
     """GiB."""
     used_bytes: int | None
-    """Of the root filesystem after the build; where an earlier run built it, after its first boot."""
+    """Bytes in the root filesystem after the build; where an earlier run built it, after its first boot."""
     trimmed_bytes: int | None
-    """Of all blocks that stay when the root filesystem is trimmed, its own tables and journal among them: its snapshot
+    """Bytes of all blocks that stay when the root filesystem is trimmed, tables and journal included: its snapshot
     holds no more. The cloud's API doesn't have it."""
     installed_bytes: int | None
-    """Of the installed packages, by their own account."""
+    """Bytes of the installed packages, by their index."""
     packages: int | None
     installed: tuple[str, ...] | None
     """The packages that apk installed, `name=version`; None where nobody knows."""
@@ -260,8 +260,8 @@ class ImageRecord(_Wire):
     adopted: bool
     """Whether it is external: not made by this stack."""
     digest: str | None
-    """Of its content, by the own tags of an OMI made elsewhere; None if they have none, and of a built OMI, whose spec
-    has it."""
+    """The digest of its content, by the own tags of an OMI made elsewhere; None if they have none, and of a built OMI,
+    whose spec has it."""
     made_by: str | None
     """The maker that the tags of an OMI made elsewhere name; None if they name none."""
     claim: str | None
@@ -285,7 +285,7 @@ class ImageRecord(_Wire):
 
     @classmethod
     def found(cls, name: str, omi: str, account: str, region: str, **known: Any) -> Self:
-        """Of an OMI that was there already; what isn't `known` of it is empty, and it counts as unverified."""
+        """The record of an OMI that was there already; all that isn't `known` is empty, and it counts as unverified."""
         empty: dict[str, Any] = {
             "snapshots": (),
             "created": datetime.fromtimestamp(0, UTC),

@@ -97,7 +97,7 @@ def build_id_of(owner: Owner, name: str) -> str:
 
 
 def build_mark(build_id: str, *, verified: bool) -> str:
-    """What follows the text in the description of an OMI that was made here."""
+    """The mark behind the text in the description of an OMI that was made here."""
     return f" ({build_id}{VERIFIED_MARK if verified else ''})"
 
 

@@ -13,7 +13,7 @@ Why = Literal["superseded", "end of life", "removed", "revoked"]
 
 
 class Stage(StrEnum):
-    """What an image is to those who launch it; after the last it is deregistered."""
+    """An image's stage for those who launch it; after the last it is deregistered."""
 
     CURRENT = "current"
     DEPRECATED = "deprecated"

@@ -1,1 +1,1 @@
-"""What every room may use: errors, safe parsing, atomic files, locks, version order."""
+"""Open to every room: errors, safe parsing, atomic files, locks, version order."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _PART = ".part"
 _HALF = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
-"""What such a file is called until it is whole (tempfile's eight characters)."""
+"""The name of such a file until it is whole (tempfile's eight characters)."""
 NEW_FILE = 0o644
 """Permissions of a file that wasn't there before; one that was keeps its own."""
 

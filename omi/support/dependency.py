@@ -1,4 +1,4 @@
-"""What a package, or the list of those to install, asks of others: `nginx`, `openssl~3.5`, `!vlan`, `foot@testing`."""
+"""A dependency as packages and lists of packages write it: `nginx`, `openssl~3.5`, `!vlan`, `foot@testing`."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _KINDS = {
     "string": "text",
     "tuple": "a list",
 }
-"""What pydantic's kinds of value are called here."""
+"""Our names for pydantic's kinds of value."""
 
 
 def one_line(text: str, limit: int = LONGEST) -> str:

@@ -1,4 +1,4 @@
-"""What a person reads while a command runs: few short lines on stderr, all of them in a log file."""
+"""Progress of a command: few short lines on stderr, all of them in a log file."""
 
 from __future__ import annotations
 

@@ -36,12 +36,12 @@ def image_of(run: str) -> str:
 
 
 def in_region(image: str, region: str) -> str:
-    """What an image is called in a Region that isn't the stack's home; an OMI's own name has no `@`."""
+    """The image's name in a Region that isn't the stack's home; an OMI's own name has no `@`."""
     return f"{image}@{region}"
 
 
 def cache_folder() -> Path:
-    """What may be lost without harm: ALPINE_OMI_CACHE, else `alpine-omi` in the user's cache folder."""
+    """The folder of files that may be lost: ALPINE_OMI_CACHE, else `alpine-omi` in the user's cache folder."""
     if own := os.environ.get("ALPINE_OMI_CACHE"):
         return Path(own).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "alpine-omi"

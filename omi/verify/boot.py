@@ -61,7 +61,7 @@ class Guest:
     """From its start to its SSH banner."""
     is_stub: bool
     boot_mode: str | None
-    """What it was to start by, where the OMI has several."""
+    """The boot mode asked for, where the OMI has several."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,16 @@ class Boot(ABC):
     stop: threading.Event
 
     fate: ClassVar[str]
-    """What becomes of an OMI that failed its check."""
+    """What happens to an OMI that failed its check, as its error says."""
 
     @property
     @abstractmethod
     def user(self) -> str:
-        """Who logs in."""
+        """The user who logs in."""
 
     @abstractmethod
     def examine(self, guest: Guest) -> tuple[Facts, list[str]]:
-        """What the booted image says of itself, and all that isn't as it must be."""
+        """Probe the booted image; returns its facts and every failed check."""
 
     def boot(self, omi: Omi, boot_mode: str | None = None) -> Verified:
         """Boot the OMI on a larger disk, by one of its modes or as it boots by itself, and examine it.

@@ -1,4 +1,4 @@
-"""What the probes of a booted image found, and what it must be. Values in, values out."""
+"""Facts that the probes of a booted image found, and those that are expected. Values in, values out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def probe_script() -> str:
 
 
 def root_key_script() -> str:
-    """What comes behind the probes: it gives root the user's own key."""
+    """The script behind the probes: it gives root the user's own key."""
     return _ROOT_KEY.read_text(encoding="utf-8")
 
 
@@ -36,7 +36,7 @@ _LONGEST_NUMBER = 18  # digits: a size in bytes has fewer
 
 @dataclass(frozen=True)
 class Expected:
-    """What the image must be: of this Alpine release, as its build says, and called so."""
+    """The expected image: its Alpine release, the target of its build, and its name."""
 
     release: str
     build: Target
@@ -48,7 +48,7 @@ class Expected:
     changed: frozenset[str] = frozenset()
     """Files that the packages' own scripts and the profile's setup script changed, as the build saw it."""
     boot_mode: str = "legacy"
-    """What started this VM."""
+    """The boot mode of this VM."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Facts:
 
     @property
     def installed(self) -> tuple[str, ...]:
-        """What apk has installed, `name=version`, sorted."""
+        """The installed packages, `name=version`, sorted."""
         return tuple(sorted(self.values.get("apk_installed", ())))
 
     def number(self, key: str) -> int:

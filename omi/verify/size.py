@@ -16,5 +16,5 @@ class Size:
 
     @classmethod
     def of(cls, facts: Facts) -> Size:
-        """As the probe of a booted image found it."""
+        """Read the size from the facts of a booted image."""
         return cls(facts.number("used_bytes") or None, facts.number("installed_bytes") or None)

@@ -33,7 +33,7 @@ def public_key(private: Path) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command over SSH came to; exit code 255 is ssh's own failure."""
+    """The result of a command over SSH; exit code 255 is ssh's own failure."""
 
     exit_code: int
     output: str

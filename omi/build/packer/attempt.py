@@ -101,7 +101,7 @@ class Attempt:
         return "; ".join(filter(None, parts))
 
     def _ask_cloud(self, consoles: dict[str, EmptyConsole], output: PackerOutput) -> CloudNews:
-        """What Packer waits for; older plugins wait for ever for a VM or snapshot that has failed."""
+        """Ask for the state of what Packer waits for: older plugins wait for ever for a failed VM or snapshot."""
         try:
             if output.phase == "boot":
                 return CloudNews(broken=self._boot_in_vain(consoles, output.vm) if output.vm else None)

@@ -66,7 +66,7 @@ class Gateway:
     credentials: Credentials
     certificate: Path
     refusals: list[Refusal] = field(default_factory=list)
-    """What the cloud refused so far, oldest first."""
+    """The cloud's refusals so far, oldest first."""
 
 
 @contextmanager

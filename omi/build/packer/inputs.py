@@ -1,4 +1,4 @@
-"""What Packer is given: its variables (a file, no secret in it), its environment, and what it uploads."""
+"""Packer's inputs: its variables (a file without secrets), its environment, and its uploads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from omi.support.places import file_name_of
 
 TEMPLATE = Path(__file__).with_name("alpine.pkr.hcl")
 _COVERED = re.compile(r"^( *)#since 1\.6: ", re.MULTILINE)
-"""What hides a line of the template from plugins that would refuse it."""
+"""Hides a line of the template from plugins that would refuse it."""
 _SOCKET_ROOM = 60
 """Bytes of the path of a folder in which Packer's home may be: of the 107 that a socket's path may have, its name takes
 16 and that of a plugin's socket 25."""
@@ -54,7 +54,7 @@ class RunFolder:
 
     @property
     def build_log(self) -> Path:
-        """What was said, and what was too long to say."""
+        """The progress lines, and all output that is too long for these."""
         return self.path / "build.log"
 
     @property
@@ -74,17 +74,17 @@ class RunFolder:
 
     @property
     def upload(self) -> Path:
-        """What goes into the build VM; its name is known to the template."""
+        """The files for the build VM; the template knows this folder's name."""
         return self.path / "omi-build"
 
     @property
     def output(self) -> Path:
-        """What the guest scripts wrote of the image, a new folder in each run."""
+        """The guest scripts' results, a new folder in each run."""
         return self.path / "output"
 
     @property
     def documents(self) -> Path:
-        """What is written out of the image, until the releases folder has it."""
+        """The image's documents, until the releases folder has them."""
         return self.path / "documents"
 
     @property

@@ -1,4 +1,4 @@
-"""What Packer's output means: lines for a person, the guest scripts' own words, and the reason of a failure."""
+"""Reads Packer's output: lines for a person, the guest scripts' messages, and the reason of a failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SOURCE = re.compile(r"\bFound Image ID: (ami-[0-9a-f]{8,17})\b")
 _ERROR = re.compile(r"^(?:Error\b|error\b|Timeout\b|Couldn't|No OMI|no OMI|Script exited)")
 _LIST = re.compile(r"^\d+ errors? occurred:$")
 _ITEM = re.compile(r"^\t\* (.+)$")
-"""Of a list of errors, whose items tell no more than the cloud's answer (Go's hashicorp/go-multierror writes it so)."""
+"""An item in a list of errors as Go's hashicorp/go-multierror writes it; it adds nothing to the cloud's answer."""
 _BUSY = re.compile(r"\b(?:429 Too Many Requests|500 Internal Server Error|503 Service Unavailable)\b")
 _TEMPLATE_ERROR = re.compile(r"^(?:Error: |\* )(.*)$")
 _STEPS = (
@@ -40,7 +40,7 @@ _PHASES: dict[str, Literal["boot", "snapshot"]] = {"Launching a source": "boot",
 
 @dataclass(frozen=True)
 class GuestResult:
-    """What the guest scripts measured: bytes used in the root filesystem, bytes of the blocks that stay when it is
+    """The guest scripts' measurements: bytes used in the root filesystem, bytes of the blocks that stay when it is
     trimmed, number of packages."""
 
     used_bytes: int | None = None
@@ -64,7 +64,7 @@ class PackerOutput:
     """Whether Packer waits, without a limit of its own, for the build VM or for the snapshot."""
     result: GuestResult = GuestResult()
     facts: list[str] = field(default_factory=list)
-    """What the guest scripts found in the finished root, `key=value`: omi.verify judges it."""
+    """The guest scripts' findings in the finished root, `key=value`, for omi.verify to check."""
     _doing: str = "building"
 
     def feed(self, line: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What the cloud refused while Packer ran. Plugin 1.0.2 prints the HTTP status alone; the gateway sees the rest."""
+"""The cloud's refusals while Packer ran. Plugin 1.0.2 prints the HTTP status alone; the gateway sees the rest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Refusal:
 
     @property
     def cure(self) -> str:
-        """What to do about it; empty where that isn't known."""
+        """The remedy; empty if none is known."""
         return cure_of(self.code, self.kind)
 
     @property

@@ -37,7 +37,7 @@ class PackerRun:
 
 @dataclass(frozen=True)
 class CloudNews:
-    """What the cloud says while Packer waits: news for a person, or why waiting is in vain."""
+    """News from the cloud while Packer waits: a line for a person, or the reason why waiting is pointless."""
 
     say: str | None = None
     broken: str | None = None
@@ -91,7 +91,7 @@ def run_packer(
 
 
 def read_output(log: Path) -> PackerOutput:
-    """What an earlier run's log tells; nothing if there is none."""
+    """Read an earlier run's log; empty if there is none."""
     follower = _Follower(log, Watcher(say=lambda _: None))
     if log.is_file():
         follower.step(ask=False)

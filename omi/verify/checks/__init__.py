@@ -46,11 +46,11 @@ CHECKS: tuple[Check, ...] = (
 )
 """Each gives one clause for everything that is not as it must be."""
 CHECKS_AT_REST: tuple[Check, ...] = (check_files, check_accounts, check_packages, check_changes, check_time)
-"""Those that can also be made on the root of a finished image before its first boot."""
+"""Checks that also work on the root of a finished image before its first boot."""
 
 
 def failed_checks(facts: Facts, expected: Expected) -> list[str]:
-    """What is not as it must be; empty if the image is good."""
+    """Every failed check in words; empty if the image is good."""
     if facts.one("end") != "yes":
         return ["the probes of the image did not run to their end"]
     checks = CHECKS if facts.is_booted else CHECKS_AT_REST

@@ -1,4 +1,4 @@
-"""Who may log in, and by what."""
+"""Accounts: who may log in, and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not as its package brought it: `apk audit` finds it, and somebody must have had a reason."""
+"""Files that differ from their package: `apk audit` finds them, and each must be on the list."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _SHOWN = 8
 
 
 def changed_by_profile(finished: Facts) -> frozenset[str]:
-    """What the build saw the packages' own scripts and the setup script change, of the facts of the finished root."""
+    """Files that the packages' own scripts and the setup script changed, by the facts of the finished root."""
     return frozenset(path for who in ("packages", "setup") for path in finished.values.get(f"changed_by_{who}", ()))
 
 

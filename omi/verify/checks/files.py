@@ -1,4 +1,4 @@
-"""What lies in the root that no image may carry, and files that give rights away."""
+"""Files that no image may hold, such as keys and logs, and files that give rights away."""
 
 from __future__ import annotations
 

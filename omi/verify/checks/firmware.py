@@ -1,4 +1,4 @@
-"""What started the machine, and the disk as that firmware wants it."""
+"""The firmware that started the machine, and the disk layout that it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the image says of itself."""
+"""The image's own release file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from omi.state.release_file import RELEASE_FILE, read_indexes, read_release
 from omi.verify.facts import Expected, Facts
 
 _TOLD = ("COMMIT", "MIRROR", "TOOLS")
-"""What must be there, whatever it says."""
+"""Fields that must be there, with any value."""
 
 
 def check_release(facts: Facts, expected: Expected) -> Iterator[str]:

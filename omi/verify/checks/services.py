@@ -1,4 +1,4 @@
-"""What the image runs."""
+"""The image's services."""
 
 from __future__ import annotations
 

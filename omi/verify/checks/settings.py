@@ -1,4 +1,4 @@
-"""What the profile sets beyond packages and services."""
+"""Settings of the profile beyond packages and services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What listens."""
+"""Listening sockets."""
 
 from __future__ import annotations
 

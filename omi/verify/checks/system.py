@@ -1,4 +1,4 @@
-"""What the image is."""
+"""Release, kernel and user of the system."""
 
 from __future__ import annotations
 
