@@ -77,7 +77,7 @@ class SandboxTiming:
     image_create: float = 1.0
     export_queue: float = 0.5
     export_copy: float = 1.0
-    """Of an image to the object store; on OUTSCALE more than 40 minutes were seen."""
+    """Seconds of an image's export to the object store; on OUTSCALE more than 40 minutes were seen."""
     terminated_kept: float = 300.0
     """A terminated VM stays readable this long."""
     security_group_hold: float = 0.5

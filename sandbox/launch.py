@@ -23,9 +23,9 @@ from sandbox.environment import TERMINAL, plain
 from sandbox.home import ServerError
 
 NAME = "launch"
-"""Of the keypair and of the folder with its private keys; the security groups' names begin with it."""
+"""The name of the keypair and of the folder with its private keys; security groups' names begin with it."""
 USERS = ("outscale", "alpine", "root")
-"""Those that the official OMIs and Alpine's own images let in."""
+"""The users of the official OMIs and of Alpine's own images."""
 CALL_LIMIT = 60.0
 BOOT_LIMIT = 600.0
 DENIED_LIMIT = 60.0

@@ -148,7 +148,7 @@ def _of_fault(fault: Fault) -> HttpAnswer:
 
 
 def _refusal(error: RefusedError, fault: Fault | None = None) -> HttpAnswer:
-    """As the table of refusals has it, or as the fault says that caused it."""
+    """The answer by the table of refusals, or by the fault that caused it."""
     if fault is None or fault.status is None:
         return HttpAnswer(error.fail.value.status, oapi.refusal(error))
     return HttpAnswer(fault.status, oapi.refusal(error, code=fault.code, kind=fault.type))

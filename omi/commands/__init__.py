@@ -1,1 +1,1 @@
-"""What Pulumi runs behind a stack's resources: `python3 -m omi.commands NAME`."""
+"""Commands that Pulumi runs for a stack's resources: `python3 -m omi.commands NAME`."""

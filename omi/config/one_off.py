@@ -24,7 +24,7 @@ class PruneLevel(StrEnum):
 
 
 class OneOff(BaseModel):
-    """What the run is about; all other images stay as state holds them."""
+    """The images that one run is about; all others stay as state holds them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class OneOff(BaseModel):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a run's environment has besides its own."""
+        """The variables that a run's environment has besides its own."""
         return {VARIABLE: self.model_dump_json()}
 
 

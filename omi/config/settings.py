@@ -23,7 +23,7 @@ REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-e
 MAX_DAYS = 3650
 MAX_REASON = 120
 """Characters of why an image is revoked: its OMI's description has room for no more."""
-"""Of a stage; more is a slip of the pen."""
+"""The most days of a stage; more is a slip of the pen."""
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
@@ -101,7 +101,7 @@ class Stages(_Settings):
 
 
 class Retention(_Settings):
-    """What goes besides what the profile no longer names; an absent level prunes nothing."""
+    """The levels by which images go, besides builds that left the profile; an absent level prunes nothing."""
 
     revision: Level | None = None
     release: Level | None = None
@@ -113,7 +113,7 @@ class Retention(_Settings):
     allow_mass_prune: tuple[str, ...] = ()
     """Images, builds or Regions, by name, or `all`, that may be pruned beyond that."""
     stages: Stages = Stages()
-    """What lies between the day on which an image is to go and its prune."""
+    """The stages between the day on which an image is to go and its prune."""
 
 
 class Adoption(_Settings):
@@ -135,7 +135,7 @@ class Adoption(_Settings):
     verify: bool = True
     """Whether it is booted first; one that isn't stays unverified."""
     user: str | None = None
-    """Who logs in to check it; None is the user of its build in the profile."""
+    """The user who logs in to check it; None is the user of its build in the profile."""
 
 
 def _as_stack_id(value: object) -> str:
@@ -149,7 +149,7 @@ class Recovery(_Settings):
     """Images of the stack's own that its state has lost, for the next update to take in again."""
 
     stack_id: Annotated[str, BeforeValidator(_as_stack_id)]
-    """Of the state that was lost; one that has none yet takes it."""
+    """The stack id of the lost state; a state without one takes it."""
     images: tuple[str, ...] = ()
     """OMI names; none named means all that the account holds."""
 
@@ -171,11 +171,11 @@ class FurtherRegion(_Settings):
     cloud: Endpoints = Endpoints()
     """Endpoints follow from the Region where they are absent, all else but `osc_profile` from the home Region's."""
     vm: BuildVm = BuildVm()
-    """What is absent is as in the home Region, but for the Subregion."""
+    """Absent keys are as in the home Region, except the Subregion."""
     images: Literal["build", "copy"] = "build"
     """Whether they are built here, or copied from the home Region, with the same bytes."""
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
-    """Who may launch the images here, since accounts are per Region; None is as in the home Region."""
+    """The launch permissions here, since accounts are per Region; None is as in the home Region."""
     account: _AccountId = None
     """The account that this Region's key must be of; None is any."""
 
@@ -192,11 +192,11 @@ class Health(_Settings):
     """From where on `python -m omi health` calls something an error or a warning; in days."""
 
     max_age_days: int = Field(default=45, ge=1)
-    """Of a build's newest verified image."""
+    """The oldest that a build's newest verified image may be."""
     max_run_days: int = Field(default=8, ge=1)
     """Since the last update that succeeded."""
     end_of_life_days: int = Field(default=60, ge=0)
-    """Of support left: fewer is a warning."""
+    """Days of support left: fewer is a warning."""
 
 
 class Settings(_Settings):
@@ -225,7 +225,7 @@ class Settings(_Settings):
     releases_dir: str = "releases"
     health: Health = Health()
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
-    """Who may launch the images, instead of what the profile says; None leaves it to the profile."""
+    """The launch permissions, in place of the profile's; None leaves them to the profile."""
     regions: dict[str, FurtherRegion] = {}
     """Further Regions in which the same images are made, by name."""
 
@@ -273,7 +273,7 @@ class Settings(_Settings):
         )
 
     def access_in(self, region: str) -> Access | None:
-        """Who may launch the images of a Region; None leaves it to the profile."""
+        """The launch permissions of a Region's images; None leaves them to the profile."""
         further = self.regions.get(region)
         return self.access if further is None or further.access is None else further.access
 

@@ -45,7 +45,7 @@ class Cached:
 
 @dataclass(frozen=True)
 class Got(Generic[T]):
-    """What is in hand of one URL: `value` fresh or `stale` from an earlier run, or nothing; `problem` says why."""
+    """The answer of one URL: `value` fresh or `stale` from an earlier run, or nothing; `problem` says why."""
 
     value: T | None = None
     stale: bool = False

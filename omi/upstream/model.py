@@ -38,7 +38,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class MirrorRelease:
-    """What one arch's mirror has of a branch: its newest release, None where it has none yet."""
+    """A branch on one arch's mirror: its newest release, None where it has none yet."""
 
     release: str | None
     stale: bool = False

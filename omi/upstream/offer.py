@@ -1,4 +1,4 @@
-"""What a build's repositories offer, as a value."""
+"""The packages that a build's repositories offer, as a value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Offer:
     repositories: Sequence[tuple[str | None, Index]]
     """Each with its tag."""
     asked: Sequence[Dependency] = ()
-    """What the profile says of single packages."""
+    """The profile's demands on single packages."""
 
     def newest(self, name: str) -> str | None:
         """The newest version of a package that may be installed; None where there is none."""

@@ -27,7 +27,7 @@ _Indexes = dict[tuple[str, frozenset[tuple[str, str]]], Index]
 
 @dataclass(frozen=True)
 class Offered:
-    """What the indexes say now."""
+    """The offers by the indexes of now, and warnings about those that could not be had."""
 
     offers: Mapping[str, Offer] = field(default_factory=dict)
     """By build, but for those whose indexes couldn't be had."""
@@ -39,7 +39,7 @@ class Offered:
 def read_offered(
     builds: Sequence[Target], mirror: str, trusted: Sequence[str], cache_dir: Path, limit: float = LIMIT
 ) -> Offered:
-    """What the repositories of each of `builds` offer, by their indexes at `mirror`.
+    """Read the offers of each build's repositories from the indexes at `mirror`.
 
     All indexes are asked for at once, with validators from earlier runs. One that can't be had leaves its builds out,
     with a warning: an earlier answer would not do, since another machine may have seen a later one. Raises

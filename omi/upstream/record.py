@@ -21,7 +21,7 @@ _NEW_FILE = "# release and end_of_life are as last detected.\nbase: {base}\n"
 
 @dataclass(frozen=True)
 class Detected:
-    """What this run saw of a version itself; None where it saw nothing or only remembered it."""
+    """This run's own sight of a version; None where it saw nothing or only remembered it."""
 
     version: str
     release: str | None

@@ -28,7 +28,7 @@ class UntrustedError(UpstreamError):
 
 
 class UnreadableError(UpstreamError):
-    """What came is no index at all: a broken mirror, or something that answers in its place."""
+    """The answer is no index at all: a broken mirror, or something that answers in its place."""
 
 
 def signed_content(data: bytes, keys: Mapping[str, str], where: str) -> bytes:

@@ -41,7 +41,7 @@ Owned = Callable[[Account, type[Resource]], list[Resource]]
 
 
 class Quotas:
-    """Those of every account; `values` has what is not the usual, by name."""
+    """The quotas of every account; `values` has the unusual ones by name."""
 
     def __init__(self, owned: Owned) -> None:
         self.values: dict[str, int] = {}

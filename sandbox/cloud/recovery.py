@@ -37,7 +37,7 @@ def recover(cloud: LocalCloud) -> None:
 
 
 def stop_all(cloud: LocalCloud) -> None:
-    """As the machines were ended: no VM runs any more."""
+    """Mark every VM as stopped: the machines were ended."""
     with cloud.transaction() as store:
         for vm in store.all(Vm):
             if vm.state in ("running", "stopping"):

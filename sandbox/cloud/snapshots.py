@@ -56,7 +56,7 @@ def copy_snapshot(cloud: LocalCloud, caller: Account, *, source_id: str, descrip
 
 
 def start_copy(cloud: LocalCloud, caller: Account, source: Snapshot, description: str) -> Snapshot:
-    """As copy_snapshot, of a snapshot whose right to be copied was settled before (an image that may be launched)."""
+    """Copy a snapshot without asking for the right: an image that may be launched gave it."""
     with cloud.transaction():
         snapshot = put_snapshot(cloud, caller, description, source.size, source_id=source.id)
         cloud.later(f"copy {snapshot.id}", lambda: make_snapshot(cloud, snapshot.id))

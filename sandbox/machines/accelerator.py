@@ -13,7 +13,7 @@ log = logging.getLogger("sandbox")
 QEMU = "qemu-system-x86_64"
 AUTO = "auto"
 VARIABLE = "ALPINE_OMI_ACCELERATOR"
-"""What `--accelerator` is where it isn't given: for the tests, CI and `make demo`."""
+"""The default of `--accelerator`, for the tests, CI and `make demo`."""
 
 
 class Accelerator(Enum):
@@ -36,7 +36,7 @@ ACCELERATORS = (AUTO, *(each.value for each in Accelerator))
 
 
 def default_accelerator() -> str:
-    """What the environment asks for, else `auto`."""
+    """The environment's choice, else `auto`."""
     return os.environ.get(VARIABLE) or AUTO
 
 
@@ -51,7 +51,7 @@ class Choice:
 
     @property
     def current(self) -> Accelerator:
-        """What the next VM is started with."""
+        """The accelerator of the next VM."""
         return self._accelerator
 
     @property

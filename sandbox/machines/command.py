@@ -79,7 +79,7 @@ def scsi_device(plug: Attachment) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a VM's command line takes from this machine: files, the metadata service's port, QMP's inherited socket."""
+    """A VM's command line, the parts from this machine: files, the metadata service's port, QMP's inherited socket."""
 
     accelerator: Accelerator
     volumes: dict[str, Path]

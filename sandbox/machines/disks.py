@@ -125,7 +125,7 @@ class DiskStore:
             (self._snapshots / f"{_checked(snapshot_id)}.qcow2").unlink(missing_ok=True)
 
     def allocated_bytes(self, snapshot_id: str) -> int:
-        """What a snapshot takes on this machine's disk."""
+        """The bytes that a snapshot takes on this machine's disk."""
         return self.snapshot(snapshot_id).stat().st_blocks * 512
 
     def _base(self, volume_id: str) -> Path:

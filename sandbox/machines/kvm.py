@@ -53,7 +53,7 @@ class AnswerCache:
         self._file = cache / "kvm" / f"{digest}.json"
 
     def read(self) -> KvmAnswer | None:
-        """What was found last time; None where nobody asked yet or it can't be read."""
+        """The answer of last time; None where nobody asked yet or it can't be read."""
         try:
             known = json.loads(self._file.read_text(encoding="utf-8"))
             return KvmAnswer(bool(known["works"]), str(known["why"]))
@@ -149,7 +149,7 @@ def why_unusable(device: Path) -> str:
 
 
 def _way_in(device: Path) -> str:
-    """What gives a user the device."""
+    """The way to give a user the device."""
     status = device.stat()
     group = grp.getgrgid(status.st_gid).gr_name
     if status.st_gid and status.st_mode & 0o060 == 0o060:
@@ -158,7 +158,7 @@ def _way_in(device: Path) -> str:
 
 
 def _machine() -> tuple[str, str, str]:
-    """What an answer holds for: processor, kernel, QEMU."""
+    """The machine that an answer holds for: processor, kernel, QEMU."""
     cpu = next((line for line in _cpuinfo() if line.startswith("model name")), "").partition(":")[2].strip()
     try:
         done = subprocess.run([QEMU, "--version"], env=plain(), capture_output=True, text=True, timeout=30, check=False)

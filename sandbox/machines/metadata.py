@@ -23,7 +23,7 @@ REQUEST_LIMIT_S = 30.0
 
 @dataclass(frozen=True)
 class Trouble:
-    """What can be wrong with the service, for tests: it answers nothing for `silent_s` seconds after its start, and the
+    """Faults of the service, for tests: it answers nothing for `silent_s` seconds after its start, and the
     entries in `missing_s` (path below /latest/) are not there for so many seconds.
     """
 
@@ -76,7 +76,7 @@ class MetadataService:
 
 
 def listing(entries: dict[str, bytes], folder: str) -> bytes | None:
-    """What EC2's service lists for a folder, with or without its last slash: names, a slash after those of folders.
+    """List a folder as EC2's service does, with or without its last slash: names, a slash after those of folders.
 
     Keys are listed by number and name (`0=my-key`); the name is unknown here, so it is the number's.
     """

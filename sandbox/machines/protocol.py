@@ -1,4 +1,4 @@
-"""What the cloud model asks of the machine it runs on: disks, snapshots and virtual machines."""
+"""The machine as the cloud model needs it: disks, snapshots and virtual machines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 ROOT_BUSES = ("virtio-blk", "virtio-scsi")
-"""What a root disk may hang on; the first is the usual one."""
+"""The buses for a root disk; the first is the usual one."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class MachineSpec:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the metadata service answers one VM; `entries` maps a path below `/latest/` to its text or bytes.
+    """The metadata service's answers to one VM; `entries` maps a path below `/latest/` to its text or bytes.
 
     Example: {"meta-data/instance-id": b"i-1", "meta-data/public-keys/0/openssh-key": b"ssh-..."}; also "user-data".
     Folders are listed from the entries below them. A path that is absent answers 404; PUT is never served (IMDSv1).

@@ -27,7 +27,7 @@ class QemuMachines:
 
     def __init__(self, home: Path, accelerator: Accelerator = Accelerator.TCG) -> None:
         self.choice = Choice(accelerator)
-        """What VMs run with from now on."""
+        """The accelerator of all VMs from now on."""
         self._folder = home / "vms"
         self._disks = DiskStore(home)
         self._vms: dict[str, Machine] = {}

@@ -53,7 +53,7 @@ class Qmp:
         self.execute("qmp_capabilities")
 
     def execute(self, command: str, **arguments: object) -> Any:
-        """What the command returns. Raises QmpError with QEMU's words."""
+        """Run a command and return its answer. Raises QmpError with QEMU's words."""
         request = json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n"
         with self._turn, self._news:
             try:

@@ -1,4 +1,4 @@
-"""What a mirror offers: branches, their point releases, and the two files in which upstream lists them.
+"""The mirror's catalogue: branches, their point releases, and the two files in which upstream lists them.
 
 The shapes are those of https://alpinelinux.org/releases.json and of `<branch>/releases/<arch>/latest-releases.yaml`
 on Alpine's CDN.
@@ -84,7 +84,7 @@ class Catalogue:
         return replace(self, branches=(*edge, branch, *others))
 
     def at_release(self, branch_name: str, version: str) -> Catalogue:
-        """As upstream was when `version` was the newest release of its branch; MirrorError for one not listed."""
+        """Upstream at the time when `version` was the newest of its branch; MirrorError for a version not listed."""
         branch = self.branch(branch_name)
         for index, release in enumerate(branch.releases):
             if release.version == version:

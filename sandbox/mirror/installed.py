@@ -157,7 +157,7 @@ def _matches(data: bytes, checksum: bytes) -> bool:
 
 
 def _packaged_texts(path: str, text: str) -> tuple[str, ...]:
-    """What a changed configuration file may have been when it was installed."""
+    """The possible original texts of a changed configuration file."""
     lines = text.splitlines(keepends=True)
     match path:
         case "etc/passwd" | "etc/group" | "etc/shadow":

@@ -10,7 +10,7 @@ ARCH = "x86_64"
 
 @dataclass(frozen=True)
 class FileOwner:
-    """Who owns a path; Alpine's packages name the owner as text and as a number."""
+    """The owner of a path; Alpine's packages name it as text and as a number."""
 
     uid: int = 0
     gid: int = 0

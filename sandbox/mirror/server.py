@@ -30,7 +30,7 @@ _IDLE_SECONDS = 30.0
 
 
 class MirrorSource(StrEnum):
-    """Where what is served comes from; AUTO takes the CDN where it answers, else the fixture."""
+    """The source of the served files; AUTO takes the CDN where it answers, else the fixture."""
 
     AUTO = "auto"
     CDN = "cdn"
@@ -55,7 +55,7 @@ class MirrorSettings:
 
 @dataclass(frozen=True)
 class MirrorStatus:
-    """What a running mirror serves.
+    """The state of a running mirror.
 
     `current` maps each branch to its release (empty for the CDN). `keys` is the folder of the public keys to trust,
     which stays the same while the cache does; None for the CDN, whose packages Alpine's own keys sign.
@@ -102,7 +102,7 @@ class MirrorServer:
         return f"http://{host if isinstance(host, str) else host.decode()}:{port}"
 
     def status(self) -> MirrorStatus:
-        """What is served now."""
+        """The state now."""
         if self._upstream is not None:
             return MirrorStatus(self.url, MirrorSource.CDN, {}, None, self._fault)
         current = {branch.name: branch.current for branch in self._catalogue.branches if branch.current}
@@ -180,7 +180,7 @@ class MirrorServer:
             shutil.rmtree(self._tree, ignore_errors=True)
 
     def find(self, path: str) -> Served | None:
-        """What is served at a URL path, None where nothing is."""
+        """The file at a URL path, None where there is none."""
         if self._upstream is not None:
             return self._upstream.get(path)
         tree = self._tree

@@ -165,7 +165,7 @@ def _libraries(debian: DebianRoot, programs: tuple[str, ...]) -> tuple[PackageFi
 
 
 def _own_libraries(debian: DebianRoot, program: str) -> tuple[PackageFile, ...]:
-    """Those that no other program of this mirror needs."""
+    """The libraries that no other program of this mirror needs."""
     own = set(_libraries(debian, (program,))) - set(_libraries(debian, _OFTEN_THERE))
     return tuple(sorted(own, key=lambda file: file.path))
 

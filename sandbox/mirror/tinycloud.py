@@ -19,7 +19,7 @@ _PHASES = ("boot", "early", "main", "final")
 
 
 def core_files() -> tuple[PackageFile, ...]:
-    """What the package tiny-cloud holds."""
+    """The files of the package tiny-cloud."""
     handlers = tuple(_file(f"{_LIBRARY}/user-data/{name}", f"{name}.sh") for name in _HANDLERS)
     return (
         _file("bin/imds", "imds.sh", 0o755),
@@ -32,12 +32,12 @@ def core_files() -> tuple[PackageFile, ...]:
 
 
 def service_files() -> tuple[PackageFile, ...]:
-    """What the package tiny-cloud-openrc holds."""
+    """The files of the package tiny-cloud-openrc."""
     return tuple(_file(f"etc/init.d/tiny-cloud-{phase}", f"tiny-cloud-{phase}.initd", 0o755) for phase in _PHASES)
 
 
 def yx_files() -> tuple[PackageFile, ...]:
-    """What the package yx holds."""
+    """The files of the package yx."""
     return (_file("usr/bin/yx", "yx.sh", 0o755),)
 
 

@@ -37,7 +37,7 @@ class Served:
 
 @dataclass(frozen=True)
 class CdnAnswer:
-    """What a server said: status, headers (lower-case names) and the body to read."""
+    """A server's answer: status, headers (lower-case names) and the body to read."""
 
     status: int
     headers: Mapping[str, str]
@@ -65,7 +65,7 @@ def fetch_https(url: str, headers: Mapping[str, str], seconds: float) -> Iterato
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is known of a kept file; times are seconds since 1970."""
+    """The notes on a kept file; times are seconds since 1970."""
 
     etag: str
     modified: float

@@ -234,7 +234,7 @@ def without(body: Json, ids: Set[str]) -> Json:
 
 
 def held(body: Json, ids: Set[str]) -> set[str]:
-    """Those of these ids that entries of an answer's lists bear."""
+    """The ids among these that entries of an answer's lists bear."""
     return set().union(*(_borne(e, ids) for value in body.values() if isinstance(value, list) for e in value))
 
 

@@ -34,7 +34,7 @@ _CODES = {
     Fail.THROTTLED_ACCOUNT: (503, "SlowDown"),
 }
 _CODES_OF_FAULTS = {429: "SlowDown", 503: "SlowDown"}
-"""Of a fault that names no code; that of any other status is InternalError."""
+"""Codes of faults that name none; any other status gives InternalError."""
 _KEPT = ("etag", "last-modified", "content-range", "accept-ranges", "location")
 
 

@@ -1,4 +1,4 @@
-"""What stub VMs answer: recorded output as templates, and the rules that choose one. Values in, values out.
+"""The answers of stub VMs: recorded output as templates, and rules that choose one. Values in, values out.
 
 The folder of a recording has `rules.yaml` and the jinja2 templates that it names. A template knows
 - `image`: the settings (name to value) that the build uploaded, of the VM's own root or of the disk it installs
@@ -23,7 +23,7 @@ from sandbox.machines.protocol import MachineError
 from sandbox.problem import first_problem
 
 RECORDED = Path(__file__).with_name("recorded")
-"""Of the profile `alpine` on the sandbox's real VMs; sandbox/README.md says how to record them anew."""
+"""Recorded from the profile `alpine` on the sandbox's real VMs; sandbox/README.md has the command."""
 System = Literal["source", "image"]
 
 
@@ -54,7 +54,7 @@ class StubAnswer(_Data):
 
 
 class Systems(_Data):
-    """Who may log in, and the console's text, for a VM of one system; both are templates, the user's inline."""
+    """The user and the console's text of one system's VMs; both are templates, the user's inline."""
 
     user: str
     console: str
@@ -94,11 +94,11 @@ class Answers:
         return [each for each in self.recording.rules if each.system == system and re.search(each.command, command)]
 
     def user(self, system: System, known: Mapping[str, Any]) -> str:
-        """Who may log in."""
+        """The user who may log in."""
         return self._text(self.templates.from_string(self.recording.systems[system].user), known)
 
     def console(self, system: System, known: Mapping[str, Any]) -> str:
-        """What the VM wrote to its console."""
+        """The text on the VM's console."""
         return self.render(self.recording.systems[system].console, known)
 
     def render(self, name: str | None, known: Mapping[str, Any]) -> str:

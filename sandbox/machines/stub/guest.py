@@ -17,7 +17,7 @@ from sandbox.machines.stub.answers import Answers, StubAnswer, System, settings_
 from sandbox.machines.stub.disks import StubDisks
 
 GREETING = "sandbox_stub"
-"""What it calls itself in the SSH greeting (`SSH-2.0-sandbox_stub`), so that whoever asks a stub knows it."""
+"""Its name in the SSH greeting (`SSH-2.0-sandbox_stub`), so that callers know a stub."""
 _KEY = "meta-data/public-keys/0/openssh-key"
 _SCRIPT = re.compile(r"/tmp/script_\d+\.sh")  # noqa: S108 - where Packer's shell provisioner puts its script
 _UNKNOWN = 127
@@ -82,7 +82,7 @@ class StubGuest:
         await listener.wait_closed()
 
     def console(self) -> str:
-        """What a real one of this kind writes while it boots."""
+        """The console of a real VM of this kind while it boots."""
         return self._answers.console(self._system, self._known())
 
     @property
