@@ -56,6 +56,8 @@ class Limits(_Wire):
     """For the power button to end the system of an OMI that is verified; clouds pull the plug some time later."""
     console: int = Field(default=180, gt=0)
     """For something to come to the console of a VM that boots."""
+    settle: int = Field(default=90, gt=0)
+    """For a VM that verifies to finish its boot once SSH is open: its key, its bootstrap, its last runlevel."""
     command: int = Field(default=120, gt=0)
     """For one command over SSH in the VM that verifies."""
     transfer: int = Field(default=10800, gt=0)

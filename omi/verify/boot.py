@@ -16,7 +16,7 @@ from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import temporary_key
 from omi.outscale.shapes import CloudVm, Omi
 from omi.outscale.vms import Launch, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
-from omi.outscale.waiting import InterruptedBuildError
+from omi.outscale.waiting import InterruptedBuildError, pause
 from omi.state.identity import Identity
 from omi.support.errors import CredentialsError, OmiError, VerifyError
 from omi.verify.checks import failed_checks
@@ -29,7 +29,10 @@ from omi.verify.timing import BootTiming
 CONSOLE_LINES = 15
 TIMING = "boot.txt"
 """Where the seconds of the boot went, in the build's folder."""
-_LOGIN_TRIES = 3
+_LOGIN_PAUSE = 6.0
+"""Seconds between two logins: sshd shuts out who fails more often than every 5 s (sshd_config, PerSourcePenalties)."""
+_NO_LOGIN = 255
+"""The exit code of ssh's own failure."""
 _TEST_LINES = 5
 """How many of a failed test's last lines the error has; the log has all."""
 
@@ -162,15 +165,22 @@ class Boot(ABC):
         return True
 
     def probe(self, door: Door, script: str) -> Facts:
-        """Run the probes; the key may come a moment after sshd, so a refusal is tried again."""
-        answer = door.run(script, self.cloud.limits.command)
-        for _ in range(_LOGIN_TRIES - 1):
-            if answer.exit_code != 255 or self.stop.wait(3):
+        """Run the probes. The instance's key may come after sshd, so a refused login is tried again for a while."""
+        limits, script = self.cloud.limits, f"SETTLE={self.cloud.limits.settle}\n{script}"
+        end, waiting = time.monotonic() + limits.settle, False
+        while (answer := door.run(script, limits.settle + limits.command)).exit_code == _NO_LOGIN:
+            if time.monotonic() >= end:
                 break
-            answer = door.run(script, self.cloud.limits.command)
+            if not waiting:
+                self.say(f"waiting for the instance's key, at most {limits.settle} s (cloud.limits.settle)")
+                waiting = True
+            pause(_LOGIN_PAUSE, self.stop)
         self.note(answer.output + answer.errors)
-        if answer.exit_code == 255:
-            raise VerifyError(f"{door.user} cannot log in by the key of the metadata service: {answer.errors}")
+        if answer.exit_code == _NO_LOGIN:
+            limit = f"{limits.settle} s (cloud.limits.settle)"
+            raise VerifyError(
+                f"{door.user} cannot log in by the key of the metadata service within {limit}: {answer.errors}"
+            )
         return Facts.parse(answer.output)
 
     def _show_console(self, vm_id: str) -> None:

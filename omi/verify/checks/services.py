@@ -12,7 +12,8 @@ def check_services(facts: Facts, expected: Expected) -> Iterator[str]:
     """Every service of the profile runs, none has crashed, and there are no others."""
     settled, _, seconds = facts.one("settled").partition(" ")
     if settled != "yes":
-        yield f"OpenRC has not started the whole runlevel default after {seconds or 'an unknown number of'} s"
+        waited = f"{seconds or 'an unknown number of'} s (cloud.limits.settle)"
+        yield f"OpenRC has not started the whole runlevel default after {waited}"
     states: dict[tuple[str, str], str] = {}
     for line in facts.values.get("service", ()):
         level, _, rest = line.partition(" ")

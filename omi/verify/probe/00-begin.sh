@@ -2,11 +2,11 @@
 # The probes of an image, joined in the order of their numbers. They change nothing and print facts, one `key=value` a
 # line, for omi.verify.checks. Each stands alone but for what is set here. In a freshly booted image its user runs all
 # of them; the root of a finished image that is not booted yet gets those that need no running system: TOP is where it
-# lies, APK the command that is its apk.
-# Leaves: TOP, APK, as_root.
+# lies, APK the command that is its apk. SETTLE is the seconds that the rest of the boot may take after SSH opened.
+# Leaves: TOP, APK, SETTLE, as_root.
 set -u
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
-: "${TOP:=}" "${APK:=apk}"
+: "${TOP:=}" "${APK:=apk}" "${SETTLE:=90}"
 
 BECOME=nobody
 for program in doas sudo; do

@@ -21,7 +21,7 @@ metadata() {
 
 if [ -n "$bootstrap" ]; then
 	seconds=0
-	until [ "$(status)" = complete ] || [ "$seconds" -ge 90 ]; do
+	until [ "$(status)" = complete ] || [ "$seconds" -ge "$SETTLE" ]; do
 		sleep 1
 		seconds=$((seconds + 1))
 	done

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # What OpenRC says of every service of every runlevel, once it has started the last one: SSH opens before some of them.
 # OpenRC keeps a folder while it starts a runlevel; services that it starts by events (mdev) count as starting, too. The
-# wait goes on where 45-bootstrap's ended: both together have 90 seconds.
+# wait goes on where 45-bootstrap's ended: both together have $SETTLE seconds.
 RC=${RC:-/run/openrc}
 is_settled() {
 	[ -d "$RC" ] || return 0
@@ -9,7 +9,7 @@ is_settled() {
 		&& [ -z "$(ls "$RC/starting" 2> /dev/null)" ]
 }
 : "${seconds:=0}"
-until is_settled || [ "$seconds" -ge 90 ]; do
+until is_settled || [ "$seconds" -ge "$SETTLE" ]; do
 	sleep 1
 	seconds=$((seconds + 1))
 done

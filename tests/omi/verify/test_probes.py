@@ -245,7 +245,12 @@ def services(tmp_path: Path, *, ends: bool) -> Facts:
     put(tmp_path, "bin/sleep", f"#!/bin/sh\n{done if ends else ':'}\n", 0o755)
     found = subprocess.run(
         ["sh", "-c", f'. "{PROBES}/46-services.sh"; echo "state=$(ls "$RC/started" | tr "\\n" " ")"'],
-        env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "RC": f"{tmp_path}/rc", "BECOME": "nobody"},
+        env={
+            "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+            "RC": f"{tmp_path}/rc",
+            "BECOME": "nobody",
+            "SETTLE": "7",
+        },
         capture_output=True,
         text=True,
         timeout=60,
@@ -261,8 +266,9 @@ def test_services_are_probed_once_openrc_has_started_all_of_them(tmp_path: Path)
 
 def test_the_wait_for_services_has_a_limit(tmp_path: Path) -> None:
     facts = services(tmp_path, ends=False)
-    assert facts.one("settled") == "no 90"
-    assert "OpenRC has not started the whole runlevel default after 90 s" in check_services(facts, EXPECTED)
+    assert facts.one("settled") == "no 7"
+    failed = "OpenRC has not started the whole runlevel default after 7 s (cloud.limits.settle)"
+    assert failed in check_services(facts, EXPECTED)
 
 
 def test_services_are_probed_once_the_bootstrap_is_complete() -> None:

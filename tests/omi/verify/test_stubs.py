@@ -109,13 +109,14 @@ def test_no_stack_of_the_project_takes_stubs() -> None:
 def test_an_old_image_is_taken_over_once_it_has_booted_and_let_its_user_in(
     sandbox: Sandbox, tmp_path: Path, login: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omi.verify.boot._LOGIN_TRIES", 1)
+    monkeypatch.setattr("omi.verify.boot._LOGIN_PAUSE", 0.5)
     spec = spec_for(sandbox, f"old-{login}", accept_stubs=True)
     omi, oapi, said = stub_omi(sandbox, spec), sandbox.oapi(), io.StringIO()
     (was,) = oapi.call("ReadImages", Filters={"ImageIds": [omi]})["Images"]
     wanted = TakeOver(omi=omi, login=login, vm=spec.vm)
     spec = spec.model_copy(update={"recipe": None, "take_over": wanted})
-    folder, cloud = RunFolder(tmp_path), Cloud.connect(spec.cloud)
+    access = spec.cloud.model_copy(update={"limits": spec.cloud.limits.model_copy(update={"settle": 1})})
+    folder, cloud = RunFolder(tmp_path), Cloud.connect(access)
     job = Job(Identity(spec), cloud, folder, Narrator(said, folder.build_log), threading.Event(), {})
     if login == "alpine":
         record = TakingOver(job, wanted).run()
