@@ -8,8 +8,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
@@ -23,16 +24,16 @@ from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, probe_script, root_key_script
 from omi.verify.size import Size
-from omi.verify.ssh import STUB, Door, public_key, wait_for_banner
+from omi.verify.ssh import NO_LOGIN, STUB, Answer, Door, NoLoginError, public_key, wait_for_banner
 from omi.verify.timing import BootTiming
+
+T = TypeVar("T")
 
 CONSOLE_LINES = 15
 TIMING = "boot.txt"
 """Where the seconds of the boot went, in the build's folder."""
 _LOGIN_PAUSE = 6.0
 """Seconds between two logins: sshd shuts out who fails more often than every 5 s (sshd_config, PerSourcePenalties)."""
-_NO_LOGIN = 255
-"""The exit code of ssh's own failure."""
 _TEST_LINES = 5
 """How many of a failed test's last lines the error has; the log has all."""
 
@@ -165,23 +166,33 @@ class Boot(ABC):
         return True
 
     def probe(self, door: Door, script: str) -> Facts:
-        """Run the probes. The instance's key may come after sshd, so a refused login is tried again for a while."""
-        limits, script = self.cloud.limits, f"SETTLE={self.cloud.limits.settle}\n{script}"
-        end, waiting = time.monotonic() + limits.settle, False
-        while (answer := door.run(script, limits.settle + limits.command)).exit_code == _NO_LOGIN:
-            if time.monotonic() >= end:
-                break
+        """Run the probes as soon as the instance has its key, which may come after sshd."""
+        limits = self.cloud.limits
+
+        def ask() -> Answer:
+            answer = door.run(f"SETTLE={limits.settle}\n{script}", limits.settle + limits.command)
+            if answer.exit_code == NO_LOGIN:
+                raise NoLoginError(f"{door.user} cannot log in by the key of the metadata service: {answer.errors}")
+            return answer
+
+        answer = self._persist(ask)
+        self.note(answer.output + answer.errors)
+        return Facts.parse(answer.output)
+
+    def _persist(self, login: Callable[[], T]) -> T:
+        """Repeat a login that doesn't come about. Raises NoLoginError after the limit `settle`."""
+        limit, waiting = f"{self.cloud.limits.settle} s (cloud.limits.settle)", False
+        end = time.monotonic() + self.cloud.limits.settle
+        while True:
+            try:
+                return login()
+            except NoLoginError as error:
+                if time.monotonic() >= end:
+                    raise NoLoginError(f"{error} (tried for {limit})") from error
             if not waiting:
-                self.say(f"waiting for the instance's key, at most {limits.settle} s (cloud.limits.settle)")
+                self.say(f"waiting for a login by SSH, at most {limit}")
                 waiting = True
             pause(_LOGIN_PAUSE, self.stop)
-        self.note(answer.output + answer.errors)
-        if answer.exit_code == _NO_LOGIN:
-            limit = f"{limits.settle} s (cloud.limits.settle)"
-            raise VerifyError(
-                f"{door.user} cannot log in by the key of the metadata service within {limit}: {answer.errors}"
-            )
-        return Facts.parse(answer.output)
 
     def _show_console(self, vm_id: str) -> None:
         try:
@@ -268,11 +279,12 @@ class Verification(Boot):
     def _refusals(self, door: Door) -> list[str]:
         """Checks from outside: only keys are asked for, and root is not let in by a key that it has for this."""
         failed = []
-        methods = door.refusal(door.user, self.cloud.limits.command, "-o", "PubkeyAuthentication=no")
+        limit = self.cloud.limits.command
+        methods = self._persist(partial(door.refusal, door.user, limit, "-o", "PubkeyAuthentication=no"))
         if methods is None:
             failed.append("a login without a key was not refused")
         elif methods != "publickey":
             failed.append(f"sshd offers {methods} besides keys")
-        if door.refusal("root", self.cloud.limits.command) is None:
+        if self._persist(partial(door.refusal, "root", limit)) is None:
             failed.append("a login as root was not refused")
         return failed

@@ -18,6 +18,8 @@ from omi.outscale.waiting import pause
 from omi.support.errors import ToolError, VerifyError
 
 _METHODS = re.compile(r"Permission denied \(([^)]*)\)")
+NO_LOGIN = 255
+"""The exit code of ssh's own failure."""
 _NEVER = threading.Event()
 _GREETING = 255
 """The longest that SSH allows (RFC 4253, 4.2)."""
@@ -31,9 +33,13 @@ def public_key(private: Path) -> str:
     return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
 
 
+class NoLoginError(VerifyError):
+    """There was no way in by SSH, so nothing is known of the system behind it."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """The result of a command over SSH; exit code 255 is ssh's own failure."""
+    """The result of a command over SSH."""
 
     exit_code: int
     output: str
@@ -57,11 +63,14 @@ class Door:
     def refusal(self, user: str, limit: float, *options: str) -> str | None:
         """Try to enter as `user` with further options; the methods that the server offered when it refused.
 
-        None means that it let us in, or failed in another way than by refusing.
+        None means that it let us in. Raises NoLoginError where ssh failed in another way.
         """
         answer = self._ssh([*options, f"{user}@{self.address}", "true"], "", limit)
-        match = _METHODS.search(answer.errors)
-        return match[1] if match and answer.exit_code == 255 else None
+        if answer.exit_code != NO_LOGIN:
+            return None
+        if match := _METHODS.search(answer.errors):
+            return match[1]
+        raise NoLoginError(f"the login of {user} was neither taken nor refused: {answer.errors.strip()}")
 
     def _ssh(self, arguments: Sequence[str], text: str, limit: float) -> Answer:
         options = {
@@ -89,7 +98,7 @@ class Door:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Answer(255, "", f"no end after {limit:.0f} s")
+            return Answer(NO_LOGIN, "", f"no end after {limit:.0f} s")
         except OSError as error:
             raise ToolError(f"ssh: cannot be started ({error.strerror}); install the package openssh-client") from error
         return Answer(done.returncode, done.stdout, done.stderr)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -27,8 +28,7 @@ class GuardedDoor(Door):
 
     answers: Iterator[Answer]
 
-    def run(self, script: str, limit: float) -> Answer:
-        assert script.startswith(f"SETTLE={SETTLE}\n")
+    def _ssh(self, arguments: Sequence[str], text: str, limit: float) -> Answer:
         return next(self.answers)
 
 
@@ -53,38 +53,41 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def log_in(*answers: Answer, said: list[str] | None = None) -> Facts:
-    verification = Verification(
+def verification(said: list[str]) -> Verification:
+    return Verification(
         cloud=cast("Any", SimpleNamespace(limits=SimpleNamespace(command=120, settle=SETTLE))),
         identity=cast("Any", None),
         group_id="sg-1",
         finished=None,
         folder=Path(),
-        say=(said if said is not None else []).append,
+        say=said.append,
         show=lambda lines: None,
         note=lambda line: None,
         stop=threading.Event(),
         tests={},
     )
 
-    def forever() -> Iterator[Answer]:
-        yield from answers
-        while True:
-            yield answers[-1]
 
-    return verification.probe(GuardedDoor("vm", 22, "alpine", Path("key"), Path("known"), forever()), "echo end=yes\n")
+def door(*answers: Answer) -> GuardedDoor:
+    return GuardedDoor("vm", 22, "alpine", Path("key"), Path("known"), chain(answers, repeat(answers[-1])))
+
+
+def log_in(*answers: Answer, said: list[str] | None = None) -> Facts:
+    return verification([] if said is None else said).probe(door(*answers), "echo end=yes\n")
 
 
 def test_a_key_that_comes_late_is_waited_for(clock: Clock) -> None:
     said: list[str] = []
     facts = log_in(*[REFUSED] * 9, Answer(0, "end=yes\n", ""), said=said)
     assert facts.one("end") == "yes"
-    assert said == ["waiting for the instance's key, at most 90 s (cloud.limits.settle)"]
+    assert said == ["waiting for a login by SSH, at most 90 s (cloud.limits.settle)"]
     assert clock.now > 9 * 5, "sshd shuts out who fails more often than every 5 s"
 
 
 def test_a_key_that_never_comes_fails_the_image_with_the_limit_and_ssh_s_words(clock: Clock) -> None:
-    with pytest.raises(VerifyError, match=r"within 90 s \(cloud\.limits\.settle\): .*Permission denied"):
+    with pytest.raises(
+        VerifyError, match=r"Permission denied \(publickey\)\. \(tried for 90 s \(cloud\.limits\.settle\)\)"
+    ):
         log_in(REFUSED)
     assert SETTLE <= clock.now <= SETTLE + 6
 
@@ -93,3 +96,22 @@ def test_an_interrupted_build_waits_no_longer(clock: Clock) -> None:
     clock.stop_at = 12
     with pytest.raises(InterruptedBuildError):
         log_in(REFUSED)
+
+
+def test_a_refusal_counts_though_a_connection_failed_before_it(clock: Clock) -> None:
+    failed = Answer(255, "", "kex_exchange_identification: Connection reset by peer")
+    assert verification([])._refusals(door(failed, REFUSED, failed, REFUSED)) == []
+    assert clock.now == pytest.approx(12)
+
+
+def test_a_login_that_is_let_in_fails_the_image() -> None:
+    let_in = Answer(1, "This account is not available\n", "")
+    assert verification([])._refusals(door(let_in)) == [
+        "a login without a key was not refused",
+        "a login as root was not refused",
+    ]
+
+
+def test_a_refusal_that_nobody_saw_is_no_refusal(clock: Clock) -> None:
+    with pytest.raises(VerifyError, match="the login of alpine was neither taken nor refused: no end after 120 s"):
+        verification([])._refusals(door(Answer(255, "", "no end after 120 s")))
