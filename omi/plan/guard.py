@@ -143,7 +143,7 @@ def check_names(planned: Sequence[PlannedImage]) -> None:
         if not OMI_NAME.fullmatch(image.name):
             raise ProfileError(
                 f"profile {image.build.profile}, build {image.build.name}: the OMI name {image.name!r} is not allowed: "
-                "3 to 128 letters, digits, spaces and _()/.- ; change prefix or suffix"
+                "3 to 128 letters, digits, spaces and _()/.- ; change prefix, suffix or name_template"
             )
 
 
@@ -156,7 +156,7 @@ def check_clash(wanted: Iterable[tuple[str, str]]) -> None:
         if len(builds) > 1:
             raise PlanError(
                 f"the builds {' and '.join(sorted(builds))} would make OMIs of the same name, {name}; "
-                "give one of them another prefix or suffix"
+                "give one of them another prefix, suffix or name_template"
             )
 
 

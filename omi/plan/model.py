@@ -105,7 +105,7 @@ class PlannedImage:
             digest=self.digest,
             end_of_life=self.end_of_life,
             offered=self.offered,
-            description=f"{self.build.description} {self.release} {self.build.arch} r{self.revision}",
+            description=self.build.image_description(self.release, self.revision),
             profile=self.build.profile,
             build=self.build.name,
             arch=self.build.arch,

@@ -126,8 +126,7 @@ def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: 
 def _of_account(request: WishInput) -> Iterator[tuple[int, AccountImage]]:
     """The release's images in the account that the ledger doesn't hold, oldest revision first."""
     held = {image.record.omi for image in request.images}
-    first = request.build.image_name(request.release, 0)
-    for revision, image in request.account.revisions(first, request.build.suffix):
+    for revision, image in request.account.revisions(request.build.name_parts(request.release)):
         if image.omi not in held:
             yield revision, image
 
@@ -176,8 +175,7 @@ def _is_anothers(image: LedgerImage, build: Target) -> bool:
     """Whether it is an external OMI of a name that the build no longer asks for, since it is to have its own."""
     if image.spec.recipe is None or not image.record.adopted:
         return False
-    was = image.spec.recipe.build
-    return (was.prefix, was.suffix) != (build.prefix, build.suffix)
+    return image.spec.recipe.build.name_parts(image.release) != build.name_parts(image.release)
 
 
 def _why(request: WishInput, same: Sequence[LedgerImage], number: int) -> tuple[Action, Reason]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from omi.profile.model import Target, profile_keys
 from omi.profile.resolve import essential_packages
 
 ALPINE_CDN = "https://dl-cdn.alpinelinux.org/alpine"
-"""The repositories that a stack's own mirror replaces."""
+"""The repositories that a stack's own mirror replaces, by https or http."""
+_CDN = re.compile(rf"\A{re.escape(ALPINE_CDN).replace('https', 'https?')}(?=/)")
 ROOT_LABEL = "alpine-root"
 """Label of the root filesystem."""
 HOSTNAME = "alpine"
@@ -75,7 +77,7 @@ def install_repositories(build: Target, mirror: str) -> dict[str, bool | str]:
     `mirror` stands in for Alpine's CDN. Repositories that the image only keeps as a comment are left out.
     """
     return {
-        mirror.rstrip("/") + url.removeprefix(ALPINE_CDN) if url.startswith(ALPINE_CDN + "/") else url: value
+        _CDN.sub(lambda _: mirror.rstrip("/"), url): value
         for url, value in sorted(build.repos.items())
         if value is not False
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -27,6 +27,8 @@ AWS_TIME = "169.254.169.123"
 """AWS's time service, which other images bring along; on OUTSCALE nothing answers there."""
 OMI_CHARACTERS = "A-Za-z0-9_ ()/.-"
 """Those of an OMI's name, between the brackets of a pattern: OUTSCALE's rule (CreateImage, ImageName)."""
+_NAME_FIELDS = ("prefix", "suffix", "release", "version", "arch", "revision", "profile", "build")
+_DESCRIPTION_FIELDS = (*_NAME_FIELDS, "description", "description_suffix")
 _APK_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 _TAG = r"[a-z0-9][a-z0-9_.-]*"
 _LONGEST_MOTD = 4000  # characters: some fifty lines, more than anybody reads at a login
@@ -97,6 +99,21 @@ def _inside(path: str) -> str:
     return path
 
 
+def _tells_apart(template: str) -> str:
+    """A name that lacks either would stand for several images."""
+    if "{release}" not in template or template.count("{revision}") != 1:
+        raise ValueError(template)
+    return template
+
+
+def _template(characters: str, fields: Iterable[str]) -> StringConstraints:
+    return _pattern(rf"([{characters}]|\{{({'|'.join(fields)})\}}){{1,200}}")
+
+
+def _in_words(fields: Iterable[str]) -> str:
+    return " ".join(f"{{{name}}}" for name in fields)
+
+
 def _pattern(pattern: str) -> StringConstraints:
     return StringConstraints(strict=True, pattern=rf"\A(?:{pattern})\z")
 
@@ -109,6 +126,20 @@ OmiText = Annotated[
 ]
 Line = Annotated[
     str, _pattern(r"[^\x00-\x1f\x7f]{1,200}"), Allowed("one line of text, at most 200 characters", text=True)
+]
+NameTemplate = Annotated[
+    str,
+    _template(OMI_CHARACTERS, _NAME_FIELDS),
+    AfterValidator(_tells_apart),
+    Allowed(
+        f"letters, digits, _ space ( ) / . - and {_in_words(_NAME_FIELDS)}, with {{release}}, and {{revision}} once",
+        text=True,
+    ),
+]
+DescriptionTemplate = Annotated[
+    str,
+    _template(r"^\x00-\x1f\x7f{}", _DESCRIPTION_FIELDS),
+    Allowed(f"one line of text without braces but {_in_words(_DESCRIPTION_FIELDS)}", text=True),
 ]
 Gibibytes = Annotated[int, Field(ge=1, le=14901), Allowed("a whole number of GiB from 1 to 14901")]
 UserName = Annotated[
@@ -148,8 +179,8 @@ PackageValue = Annotated[
 ]
 RepoUrl = Annotated[
     str,
-    _pattern(r"https://[A-Za-z0-9_.~:@%+{}-]+(/[A-Za-z0-9_.~:@%+{}-]*)*"),
-    Allowed("an https URL; {branch} stands for v3.23 or edge, {version} for 3.23 or edge", text=True),
+    _pattern(r"https?://[A-Za-z0-9_.~:@%+{}-]+(/[A-Za-z0-9_.~:@%+{}-]*)*"),
+    Allowed("an https or http URL; {branch} stands for v3.23 or edge, {version} for 3.23 or edge", text=True),
 ]
 RepoValue = Annotated[
     bool | Annotated[str, _pattern(_TAG)] | None,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from omi.profile.check import check, nearest
+from omi.profile.files import Files
 from omi.profile.layers import Layers, VersionLayer
 from omi.profile.merge import removes
-from omi.profile.model import SetupFile, Target
+from omi.profile.model import Target
 from omi.profile.resolve import resolve
 from omi.profile.schema import CommonKeys, Discover, TargetFile, VersionFile, VersionKeys
-from omi.profile.signing import read_public_key
-from omi.profile.tree import Place, Tree, read_tree
+from omi.profile.tree import Tree, read_tree
 from omi.support.errors import ProfileError
 from omi.support.version import version_key
 
@@ -44,7 +42,7 @@ def load_profile(name: str, root: Path = Path("profiles")) -> Profile:
     root = _as_shown(root)
     target = _read_target(name, root)
     values = check(target, TargetFile)
-    files = _Files(root)
+    files = Files(root)
     layers = _read_layers(name, files.taken(target.without("builds", "discover")), root, files)
     inline = {key: files.taken(target.below("builds", key)) for key in sorted(target.entries("builds"))}
     if not isinstance(target.values.get("builds"), dict) and values.discover is None:
@@ -75,7 +73,7 @@ def _read_target(name: str, root: Path) -> Tree:
     return tree
 
 
-def _read_layers(name: str, target: Tree, root: Path, files: _Files) -> Layers:
+def _read_layers(name: str, target: Tree, root: Path, files: Files) -> Layers:
     bases: dict[str, Tree] = {}
     for path in _yaml(root / "base"):
         tree = read_tree(path)
@@ -95,7 +93,7 @@ def _read_layers(name: str, target: Tree, root: Path, files: _Files) -> Layers:
     return Layers(name, target, bases, ordered, archs, files.setup, files.keys)
 
 
-def _read_branch(path: Path, bases: dict[str, Tree], files: _Files) -> tuple[str, VersionLayer]:
+def _read_branch(path: Path, bases: dict[str, Tree], files: Files) -> tuple[str, VersionLayer]:
     if not _VERSION.fullmatch(path.stem):
         raise ProfileError(f"{path}: is not named after a version: 3.23.yaml, or edge.yaml")
     tree = read_tree(path)
@@ -112,75 +110,16 @@ def _yaml(folder: Path) -> Iterator[Path]:
     return iter(sorted(folder.glob("*.yaml")))
 
 
-class _ImageNames(NamedTuple):
-    """The parts of a build's OMI names, besides the revision."""
-
-    prefix: str
-    version: str
-    release: str | None
-    arch: str
-    suffix: str
-
-
-def image_names(build: Target) -> _ImageNames:
+def image_names(build: Target) -> tuple[str, str | None, tuple[str, str]]:
     """Equal for two builds whose OMIs would have the same names."""
-    return _ImageNames(build.prefix, build.version, build.release, build.arch, build.suffix)
+    return build.version, build.release, build.name_parts("{release}")
 
 
 def _check_distinct(builds: tuple[Target, ...], inline: dict[str, Tree]) -> None:
-    seen: dict[_ImageNames, Target] = {}
+    seen: dict[object, Target] = {}
     for build in builds:
         first = seen.setdefault(image_names(build), build)
         if first is not build:
-            problem = f"makes the same OMI names as builds.{first.name}; give one of them a prefix or suffix of its own"
+            cure = "give one of them a prefix, suffix or name_template of its own"
+            problem = f"makes the same OMI names as builds.{first.name}; {cure}"
             raise inline[build.name].place().error(f"builds.{build.name}", problem)
-
-
-class _Files:
-    """The files that layers name, read once: setup scripts, their copies, and signing keys."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.setup: dict[str, SetupFile] = {}
-        self.keys: dict[str, str] = {}
-
-    def taken(self, layer: Tree) -> Tree:
-        """The layer with its paths made relative to the root, after its files were read."""
-        for name, value in layer.entries("keys").items():
-            if value is True:
-                self.keys[name] = self._key(name, layer.place("keys", name))
-        values = dict(layer.values)
-        if "setup_script" in values:
-            values["setup_script"] = self._anchored(layer, "setup_script")
-        for key in ("setup_copy", "tests"):
-            if isinstance(values.get(key), dict):
-                values[key] = {name: self._anchored(layer, key, name) for name in layer.entries(key)}
-        return replace(layer, values=values)
-
-    def _anchored(self, layer: Tree, *path: str) -> Any:
-        value, place, shown = layer.entries(*path[:-1])[path[-1]], layer.place(*path), ".".join(path)
-        if not isinstance(value, str):
-            return value
-        folder = Path(place.file).parent
-        file = folder / value
-        if not file.resolve().is_relative_to(folder.resolve()):
-            raise place.error(shown, f"{value} leads out of {folder}")
-        if not file.is_file():
-            raise place.error(shown, f"{file} is {'not a file' if file.exists() else 'not there'}")
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise place.error(shown, f"{file} cannot be read: {error.strerror}") from error
-        relative = file.relative_to(self.root).as_posix()
-        executable = bool(file.stat().st_mode & 0o100)
-        self.setup[relative] = SetupFile(sha256=hashlib.sha256(content).hexdigest(), executable=executable)
-        return relative
-
-    def _key(self, name: str, place: Place) -> str:
-        file = self.root / "keys" / name
-        try:
-            return read_public_key(file)
-        except OSError as error:
-            raise place.error(f"keys.{name}", f"{file} cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise place.error(f"keys.{name}", f"{file} {error}") from error

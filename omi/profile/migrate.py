@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from omi.profile.forms import DescriptionTemplate, NameTemplate
 from omi.profile.hocon import OldBuild, OldProfile
+from omi.profile.model import Target
 from omi.support.errors import InputError
 
 _MIRROR = re.compile(r"https?://dl-cdn\.alpinelinux\.org/alpine/(?:v[0-9.]+|edge)(?=/)")
-_NAME_TEMPLATE = "{var.PREFIX}{var.release}-{var.arch}-{var.revision}{var.SUFFIX}"
-_DESCRIPTION_TEMPLATE = "{var.PREFIX}{var.release} {var.arch} {var.revision}{var.SUFFIX}"
+_FIELDS = {
+    **{name: f"{{{name}}}" for name in ("release", "version", "arch", "revision", "profile")},
+    "profile_build": "{build}",
+    "name_prefix": "{prefix}",
+    "name_suffix": "{suffix}",
+    "desc_suffix": "{description_suffix}",
+}
+"""What stands in our templates for the old tool's variables, without their ami_ or omi_."""
 _OLD_COPIES = "/tmp/setup-ami.d"  # noqa: S108 - where the old tool's scripts expect their files
 _FOLLOWS = {
     "alpine-base": "is always there",
@@ -147,23 +158,39 @@ class _Build:
         return pins
 
     def _scalars(self) -> dict[str, Any]:
-        suffix, size = self._take("desc_suffix"), self._take("volume_size")
+        size, begin = self._take("volume_size"), str(self._take("desc_prefix") or "")
+        description = begin.rstrip()
+        fields = {**_FIELDS, "desc_prefix": "{description}" + begin[len(description) :] if description else begin}
         wanted = {
             "prefix": self._take("name_prefix"),
             "suffix": self._take("name_suffix"),
-            "description": str(self._take("desc_prefix") or "").strip(),
+            "name_template": self._template("name", NameTemplate, fields),
+            "description": description or None,
+            "description_suffix": self._take("desc_suffix") or None,
+            "description_template": self._template("desc", DescriptionTemplate, fields),
             "volume_size": int(size) if str(size).isdigit() else None,
             "user": self._take("user"),
         }
-        if suffix:
-            self._note(f"description suffix {suffix!r}: our descriptions have none")
-        for key, usual in (("name", _NAME_TEMPLATE), ("desc", _DESCRIPTION_TEMPLATE)):
-            template = re.sub(
-                r"(ami|omi)_(name|desc)_(prefix|suffix)", lambda m: m[3].upper(), self._take(key) or usual
-            )
-            if template != usual:
-                self._note(f"template of {key}: names and descriptions are always built the same way")
-        return {key: value for key, value in wanted.items() if value and value != self.base.get(key)}
+        usual = {key: self.base.get(key, Target.model_fields[key].default) for key in wanted}
+        return {key: value for key, value in wanted.items() if value not in (None, usual[key])}
+
+    def _template(self, key: str, rule: Any, fields: Mapping[str, str]) -> str | None:
+        """An old template as ours, in which other variables stand by their values; None, with a note, if it can't be.
+
+        They were Python's format strings.
+        """
+        if not (old := self._take(key)):
+            return None
+
+        def field(found: re.Match[str]) -> str:
+            return fields.get(found[2]) or str(self.old.values.get(found[1]) or found[0])
+
+        made = re.sub(r"\{var\.((?:ami_|omi_)?(\w+))\}", field, str(old))
+        try:
+            return str(TypeAdapter(rule).validate_python(made))
+        except ValidationError as error:
+            self._note(f"template of {key} {old!r}: left out; allowed: {error.errors()[0]['msg']}")
+            return None
 
     def _packages(self) -> dict[str, Any]:
         return {name: value if isinstance(value, str) else True for name, value in self._enabled("pkgs").items()}
@@ -184,8 +211,7 @@ class _Build:
             branch = "edge" if self.values["version"] == "edge" else f"v{self.values['version']}"
             url_here = own if f"/{branch}/" in url else url.replace("http://dl-cdn", "https://dl-cdn")
             if url_here.startswith("http://"):
-                url_here = url_here.replace("http://", "https://", 1)
-                self._note(f"repository {url}: https now; check that its server speaks it")
+                self._note(f"repository {url}: stays http, by which others see what is fetched; try https")
             repos[url_here] = value if isinstance(value, str) else True
         return repos
 
@@ -219,19 +245,15 @@ class _Build:
         text = (self.folder / str(script)).read_text(encoding="utf-8", errors="replace")
         if _OLD_COPIES in text:
             self._note(f"{script}: uses {_OLD_COPIES}; its files are in the folder that it runs in now: ./NAME")
-        found = {name: path for target, source in copies.items() for name, path in self._copied(target, str(source))}
-        return {"setup_script": path, "setup_copy": found}
+        found = {target: self._copied(f"setup_copy.{target}", str(source)) for target, source in copies.items()}
+        return {"setup_script": path, "setup_copy": {target: path for target, path in found.items() if path}}
 
-    def _copied(self, target: str, source: str) -> Iterable[tuple[str, str]]:
-        """A file as it is; a folder as all the files in it."""
+    def _copied(self, key: str, source: str) -> str | None:
+        """Where a file, or a folder with all that it holds, goes below the folder of profiles."""
         place = self.folder / source
-        files = sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]
-        for file in files:
-            below = file.relative_to(place).as_posix() if place.is_dir() else ""
-            name = (PurePosixPath(target) / below).as_posix()
-            path = self._file(file.relative_to(self.folder).as_posix(), f"setup_copy.{target}")
-            if path is not None:
-                yield name, path
+        files = sorted(file for file in place.rglob("*") if file.is_file())
+        taken = [self._file(file.relative_to(self.folder).as_posix(), key) for file in files]
+        return self._place_of(source) if any(taken) else self._file(source, key)
 
     def _file(self, source: str, key: str) -> str | None:
         """Where a file of the old checkout goes below the folder of profiles; None, with a note, if it isn't there."""
@@ -239,9 +261,12 @@ class _Build:
         if not file.is_file() or not file.resolve().is_relative_to(self.folder.resolve()):
             self._note(f"{key} {source}: is no file of {self.folder}, so left out")
             return None
-        name = f"setup/{self.done.name}/{PurePosixPath(source).as_posix()}"
+        name = self._place_of(source)
         self.done.files[name] = file
         return name
+
+    def _place_of(self, source: str) -> str:
+        return f"setup/{self.done.name}/{posixpath.normpath(source)}"
 
     def _note_the_rest(self) -> None:
         silent = {"profile", "profile_build", "version", "end_of_life", "arch", "build_arch"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +16,7 @@ from omi.profile.forms import (
     Allowed,
     CopySource,
     CopyTarget,
+    DescriptionTemplate,
     FeatureName,
     FilePath,
     Gibibytes,
@@ -23,6 +25,7 @@ from omi.profile.forms import (
     Line,
     ModuleName,
     Motd,
+    NameTemplate,
     NtpServer,
     OmiText,
     PackageName,
@@ -182,8 +185,19 @@ class Target(_Model):
     """Begins the OMI's name."""
     suffix: Annotated[str, Key("-web", OmiText, decides=False)] = ""
     """Ends the OMI's name."""
+    name_template: Annotated[str, Key('"{prefix}{arch}-{release}-{revision}{suffix}"', NameTemplate, decides=False)] = (
+        "{prefix}{release}-{arch}-{revision}{suffix}"
+    )
+    """Makes the OMI's name; `{release}` and `{revision}`, which is `r` and a number, keep the names of all images of a
+    build apart."""
     description: Annotated[str, Key("Alpine Linux", Line, decides=False)] = "Alpine Linux"
     """Begins the OMI's description."""
+    description_suffix: Annotated[str, Key('" - https://example.org/"', Line, decides=False)] = ""
+    """Ends the OMI's description, but for the build id that follows it."""
+    description_template: Annotated[
+        str, Key('"{description} {version} ({release}-{revision})"', DescriptionTemplate, decides=False)
+    ] = "{description} {release} {arch} {revision}{description_suffix}"
+    """Makes the OMI's description."""
     volume_size: Annotated[int, Key("2", Gibibytes, guest=""), Field(ge=1, le=14901)] = 1
     """Size of the root volume, GiB."""
     user: Annotated[str, Key("alpine", UserName, guest="USER_NAME")] = "alpine"
@@ -203,7 +217,8 @@ class Target(_Model):
         ),
     ] = {}
     """Package repositories of the image. What lies below `https://dl-cdn.alpinelinux.org/alpine` is fetched from the
-    stack's own mirror while building."""
+    stack's own mirror while building. By `http` apk still checks every signature, but others on the way see what is
+    fetched, and can give an older state of the repository."""
     packages: Annotated[
         dict[str, bool | str],
         Key("{nginx: true, foot: testing, curl: false}", dict[PackageName, PackageValue], guest=""),
@@ -256,7 +271,8 @@ class Target(_Model):
     setup_copy: Annotated[
         dict[str, str], Key("{nginx.conf: setup/nginx.conf}", dict[CopyTarget, CopySource], guest="")
     ] = {}
-    """Files for the setup script: where it finds them, and where they are, beside this file or below."""
+    """Files and folders for the setup script: where it finds them, and where they are, beside this file or below. What
+    a folder holds is copied, executable files as such; links are refused."""
     tests: Annotated[dict[str, str], Key("{web: setup/web-test.sh}", dict[TestName, CopySource], decides=False)] = {}
     """Checks of the profile's own: POSIX sh scripts that run as the image's user in the VM that the image is verified
     in. One that fails fails the build. Changing them builds nothing."""
@@ -312,8 +328,24 @@ class Target(_Model):
         return _BOOT_MODES[self.firmware]
 
     def image_name(self, release: str, revision: int) -> str:
-        """The OMI's name: prefix, release, arch, revision, suffix."""
-        return f"{self.prefix}{release}-{self.arch}-r{revision}{self.suffix}"
+        """The OMI's name."""
+        return str(revision).join(self.name_parts(release))
+
+    def name_parts(self, release: str) -> tuple[str, str]:
+        """The texts before and after the revision's number in the names of a release's OMIs."""
+        head, revision, tail = self._filled(self.name_template, release=release).partition("{revision}")
+        return f"{head}{revision and 'r'}", tail
+
+    def image_description(self, release: str, revision: int) -> str:
+        """The OMI's description, but for its build id and stage."""
+        return self._filled(self.description_template, release=release, revision=f"r{revision}")
+
+    def _filled(self, template: str, **known: str) -> str:
+        """A template with the names in it replaced, but for those that aren't known."""
+        known = {"profile": self.profile, "build": self.name, **known}
+        keys = ("version", "arch", "prefix", "suffix", "description", "description_suffix")
+        known |= {key: getattr(self, key) for key in keys}
+        return re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], found[0]), template)
 
 
 def profile_keys() -> Iterator[tuple[str, Key, FieldInfo]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from omi.profile.forms import COMMENTED, OMI_CHARACTERS
@@ -47,8 +48,9 @@ def resolve(layers: Layers, name: str, entry: Tree, *, discovered: bool = False)
         "recorded_release": branch.release,
         "repos": _repos(merged, version),
         "keys": {key: layers.keys[key] for key in kept(merged.entries("keys"))},
-        "setup_files": _setup_files(merged, layers),
+        "setup_copy": _copied(merged, layers),
     }
+    values["setup_files"] = _setup_files(values, layers)
     build = Target.model_validate({key: value for key, value in values.items() if value is not None})
     _check_release(build, own)
     _check_name(build, merged)
@@ -82,15 +84,24 @@ def _repos(merged: Tree, version: str) -> dict[str, bool | str]:
     return repos
 
 
-def _setup_files(merged: Tree, layers: Layers) -> dict[str, SetupFile]:
-    copies, tests = kept(merged.entries("setup_copy")), kept(merged.entries("tests"))
-    for target in copies:
+def _copied(merged: Tree, layers: Layers) -> dict[str, str]:
+    """Where the setup script finds each file, those of a folder one by one, and where it is."""
+    copies = kept(merged.entries("setup_copy"))
+    found: dict[str, str] = {}
+    for target, source in copies.items():
         for inner in copies:
             if inner.startswith(target + "/"):
+                kind = "file" if source in layers.setup_files else "folder"
                 place = merged.place("setup_copy", inner)
-                raise place.error(f"setup_copy.{inner}", f"lies below {target}, which is a file")
-    named = {*copies.values(), *tests.values(), merged.values.get("setup_script")} - {None}
-    return {path: layers.setup_files[path] for path in sorted(named)}
+                raise place.error(f"setup_copy.{inner}", f"lies below {target}, which is a {kind} of its own")
+        below = [path for path in layers.setup_files if path == source or path.startswith(source + "/")]
+        found |= {target + path.removeprefix(source): path for path in below}
+    return dict(sorted(found.items()))
+
+
+def _setup_files(values: Mapping[str, Any], layers: Layers) -> dict[str, SetupFile]:
+    named = {*values["setup_copy"].values(), *(values.get("tests") or {}).values(), values.get("setup_script")}
+    return {path: layers.setup_files[path] for path in sorted(named - {None})}
 
 
 def _check_release(build: Target, own: Tree) -> None:
@@ -103,9 +114,14 @@ def _check_release(build: Target, own: Tree) -> None:
 def _check_name(build: Target, merged: Tree) -> None:
     longest = build.release or (f"{EDGE}-20991231" if build.version == EDGE else f"{build.version}.99_rc9")
     name = build.image_name(longest, _LONGEST_REVISION if build.revision is None else build.revision)
+    set_here = [key for key in ("prefix", "suffix", "name_template") if merged.values.get(key)] or ["prefix"]
+    if re.match("[0-9]", after := build.name_parts(longest)[1]):
+        key = "suffix" if build.suffix and after.startswith(build.suffix) else set_here[-1]
+        problem = f"makes OMI names like {name!r}, in which a digit follows the revision; put a sign between them"
+        raise merged.place(key).error(key, problem)
     if OMI_NAME.fullmatch(name):
         return
-    key = "suffix" if len(build.suffix) > len(build.prefix) else "prefix"
+    key = max(set_here, key=lambda key: len(getattr(build, key)))
     problem = (
         f"makes OMI names like {name!r}, {len(name)} characters; OUTSCALE allows 3 to 128 of A-Z a-z 0-9 _ ( ) / . -"
     )

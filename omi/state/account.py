@@ -10,7 +10,7 @@ from functools import cached_property
 from omi.profile.model import Access
 from omi.state.owner import SOMEONE, Owner, maker_of
 
-_REVISION = re.compile(r"-r(?=(\d{1,9})(?!\d))")
+_REVISION = re.compile(r"r(?=(\d{1,9})(?!\d))")
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,9 @@ class AccountView:
         """By name; a half-made one doesn't hold its name."""
         return {image.name: image for image in self.images if not image.half_made}
 
-    def revisions(self, first: str, suffix: str) -> Iterator[tuple[int, AccountImage]]:
-        """The revisions of one release, given the name of its r0 and the suffix in it; oldest first."""
-        head = first[: len(first) - len(suffix) - 1]
-        yield from sorted(self._revisions.get((head, suffix), ()), key=lambda found: found[0])
+    def revisions(self, parts: tuple[str, str]) -> Iterator[tuple[int, AccountImage]]:
+        """The revisions of one release, given the texts around the number in their names; oldest first."""
+        yield from sorted(self._revisions.get(parts, ()), key=lambda found: found[0])
 
     @cached_property
     def _revisions(self) -> Mapping[tuple[str, str], list[tuple[int, AccountImage]]]:

@@ -96,7 +96,9 @@ class LedgerImage:
 
     @property
     def next_name(self) -> str:
-        """The OMI's name of the next revision; its own where it isn't named by its revision."""
+        """The OMI's name of the next revision; its own if nobody knows how it was named."""
+        if self.spec.recipe is not None:
+            return self.spec.recipe.build.image_name(self.release, self.revision + 1)
         own, following = (f"{self.release}-{self.spec.arch}-r{number}" for number in (self.revision, self.revision + 1))
         return self.name.replace(own, following)
 

@@ -22,7 +22,7 @@ from tests.sandbox.client import Oapi
 
 pytestmark = pytest.mark.slow
 
-BUILD, NAME = "v3_23-x86_64", "linux-3.23.6-x86_64-r0-test"
+BUILD, NAME = "v3_23-x86_64", "linux-x86_64-3.23.6-r0-test"
 SHARED = "123456789012"
 CDN = "https://dl-cdn.alpinelinux.org/alpine"
 MOTD = """\
@@ -87,7 +87,7 @@ def test_name_description_and_size(project: Project, image: dict[str, Any]) -> N
     assert image["name"] == NAME
     assert image["volume_size"] == 2
     listed = yaml.safe_load((project.folder / "releases/sandbox/test.yaml").read_text(encoding="utf-8"))
-    assert listed["3.23.6"][BUILD][NAME]["description"] == "Alpine Linux, every key of a profile 3.23.6 x86_64 r0"
+    assert listed["3.23.6"][BUILD][NAME]["description"] == "Alpine Linux, every key of a profile: 3.23.6 r0, for tests"
 
 
 def test_access(project: Project, image: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ def test_text_zone_time_and_parameters(facts: Facts, disk: Path) -> None:
 
 
 def test_the_setup_script_ran_among_its_files(disk: Path) -> None:
-    assert read(disk, "/etc/omi-test-marker") == "profiles/setup/test.sh was here.\n"
+    assert read(disk, "/etc/omi-test-marker") == "profiles/setup/test.sh was here.\nand its folder, too.\n"
 
 
 def test_what_apk_installed_is_known_for_rebuilds(project: Project) -> None:

@@ -33,7 +33,7 @@ def make_spec(**changes: Any) -> ImageSpec:
         "stack": OWNER.stack,
         "stack_id": OWNER.stack_id,
         "name": "alpine-3.23.6-x86_64-r0",
-        "description": f"{build.description} {release} {build.arch} r{revision}",
+        "description": build.image_description(release, revision),
         "profile": build.profile,
         "build": build.name,
         "arch": build.arch,

@@ -49,7 +49,9 @@ class TestAdoption:
         assert held_by_now.warnings == plan.warnings
         assert f"{maker}, so never changed" in held_by_now.steps[0].reason
 
-    @pytest.mark.parametrize("name", [{"suffix": "-mine"}, {"prefix": "aaa-"}])
+    @pytest.mark.parametrize(
+        "name", [{"suffix": "-mine"}, {"prefix": "aaa-"}, {"name_template": "a {release}_{revision}"}]
+    )
     def test_another_suffix_gives_one_an_image_of_ones_own(self, name: dict[str, str]) -> None:
         theirs = AccountImage(NAME.format(6, 0), "ami-theirs", {"stack": "other", "stack-id": "5"}, digest="sha256:5")
         first = plan_of([V23], UP6, Ledger(), account=account(theirs))
@@ -66,6 +68,13 @@ class TestAdoption:
     def test_newest_revision_of_an_old_account_is_adopted(self) -> None:
         images = [AccountImage(NAME.format(6, number), f"ami-{number}") for number in (9, 10)]
         assert outcome(plan_of([V23], UP6, Ledger(), account=account(*images))) == {NAME.format(6, 10): "adopt"}
+
+    def test_newest_revision_is_found_by_any_template(self) -> None:
+        own = build(name_template="{release}{revision} of {build}")
+        names = [own.image_name("3.23.6", number) for number in (9, 10)]
+        others = ["3.23.6r010 of v3_23", "3.23.6r11 of v3", "r12", "3.23.6-r13 of v3_23"]
+        images = [AccountImage(name, f"ami-{place}") for place, name in enumerate([*names, *others])]
+        assert outcome(plan_of([own], UP6, Ledger(), account=account(*images))) == {"3.23.6r10 of v3_23": "adopt"}
 
     def test_adopted_image_is_current_and_its_access_untouched(self) -> None:
         first = plan_of([V23], UP6, Ledger(), account=account(self.FOREIGN))

@@ -210,6 +210,13 @@ class TestRefusals:
         with pytest.raises(PlanError, match=r"builds v3_23 and zwei would make OMIs of the same name"):
             plan_of([V23, build("zwei", prefix=V23.prefix)], UP6, Ledger())
 
+    def test_two_builds_whose_templates_make_one_name(self) -> None:
+        other = build("zwei", prefix="", name_template="alpine-v{version}_23-{release}-x86_64-{revision}")
+        same = other.model_copy(update={"name_template": f"{V23.prefix}{{release}}-x86_64-{{revision}}"})
+        assert len(plan_of([V23, other], UP6, Ledger()).of(Action.BUILD)) == 2
+        with pytest.raises(PlanError, match=r"builds v3_23 and zwei would make OMIs of the same name.*name_template"):
+            plan_of([V23, same], UP6, Ledger())
+
     def test_two_builds_of_one_name(self) -> None:
         with pytest.raises(ProfileError, match="two builds are named v3_23"):
             plan_of([V23, build(version="3.22")], UP6, Ledger())

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omi.profile import Target, content, load_profile
-from omi.profile.content import package_lines
+from omi.profile.content import install_repositories, package_lines, repository_lines
 from omi.profile.digest import image_digest
 from omi.support.errors import InputError
 from tests.omi.conftest import TOP
@@ -63,6 +63,9 @@ def test_how_the_yaml_is_written_does_not_show(random: Any, flow: bool, indent: 
         {"suffix": "-y"},
         {"prefix": "other-"},
         {"description": "Another"},
+        {"description_suffix": " of ours"},
+        {"description_template": "{release}"},
+        {"name_template": "{release}{revision}"},
         {"access": {"public": True}},
         {"release": "3.23.5"},
         {"revision": "r3"},
@@ -170,6 +173,19 @@ def test_the_digest_covers_release_scripts_and_template(tmp_path: Path) -> None:
     changed = digest()
     template.write_text("source { }\n")
     assert digest() != changed
+
+
+def test_alpines_own_server_is_replaced_by_the_mirror_and_no_other() -> None:
+    urls = [
+        "https://dl-cdn.alpinelinux.org/alpine/v3.23/main",
+        "http://dl-cdn.alpinelinux.org/alpine/v3.23/community",
+        "http://example.org/dl-cdn.alpinelinux.org/alpine/x",
+        "http://dl-cdn.alpinelinux.org/alpinex/y",
+    ]
+    wanted = build(PROFILE).model_copy(update={"repos": dict.fromkeys(urls, True)})
+    mirrored = install_repositories(wanted, "https://mirror.test/a/")
+    assert set(mirrored) == {"https://mirror.test/a/v3.23/main", "https://mirror.test/a/v3.23/community", *urls[2:]}
+    assert set(urls) <= set(repository_lines(wanted))
 
 
 def test_when_to_rebuild_is_no_content() -> None:

@@ -71,7 +71,65 @@ def test_the_setup_script_brings_files_and_folders(old: Path) -> None:
     build = migrated(old)["v3_23-x86_64"]
     assert build.setup_script == "setup/web/scripts/web.sh"
     assert set(build.setup_copy) == {"page/index.html", "page/css/main.css", "conf"}
+    assert "page: setup/web/pages\n" in Path("profiles/web.yaml").read_text(encoding="utf-8")
     assert Path("profiles", build.setup_copy["page/css/main.css"]).read_text(encoding="utf-8") == "p {}\n"
+
+
+BUILD = 'BUILDS { one { arch = "x86_64", version = "3.23", %s } }'
+
+
+@pytest.mark.parametrize(
+    ("old_keys", "name", "description"),
+    [
+        ("", "alpine-3.23.6-x86_64-r1", "Alpine Linux 3.23.6 x86_64 r1"),
+        ('omi_name_prefix = "", omi_desc_prefix = ""', "3.23.6-x86_64-r1", "Alpine Linux 3.23.6 x86_64 r1"),
+        (
+            """omi_desc_prefix = "My ", omi_desc_suffix = " - https://x.test"
+            omi_desc = "{var.omi_desc_prefix}{var.release} {var.arch} {var.revision}{var.omi_desc_suffix}\"""",
+            "alpine-3.23.6-x86_64-r1",
+            "My 3.23.6 x86_64 r1 - https://x.test",
+        ),
+        (
+            """ami_desc_prefix = "My-", ami_name_suffix = -x, ami_user = tester
+            ami_name = "{var.ami_name_prefix}{var.profile_build}/{var.release}-{var.revision}{var.ami_name_suffix}"
+            ami_desc = "{var.ami_desc_prefix}{var.version} of {var.ami_user}\"""",
+            "alpine-one/3.23.6-r1-x",
+            "My-3.23 of tester",
+        ),
+    ],
+)
+def test_names_and_descriptions_are_as_the_old_tool_made_them(
+    old: Path, old_keys: str, name: str, description: str
+) -> None:
+    write(old / "profiles" / "web.conf", BUILD % (old_keys or "release = null"))
+    build = migrated(old)["one"]
+    assert (build.image_name("3.23.6", 1), build.image_description("3.23.6", 1)) == (name, description)
+
+
+def test_only_what_differs_from_our_names_is_written(old: Path) -> None:
+    migrated(old)
+    text = Path("profiles/web.yaml").read_text(encoding="utf-8")
+    assert "template" not in text
+    assert "description" not in text
+
+
+@pytest.mark.parametrize("template", ["alpine-{var.release}", "{var.release:>9}-{var.revision}", "{var.nothing}{x}"])
+def test_a_template_that_tells_no_images_apart_is_reported(
+    old: Path, template: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(old / "profiles" / "web.conf", BUILD % f'omi_name = "{template}"')
+    assert migrated(old)["one"].image_name("3.23.6", 0) == "alpine-3.23.6-x86_64-r0"
+    assert f"one: template of name {template!r}: left out; allowed: letters, digits" in capsys.readouterr().out
+
+
+def test_a_repository_by_http_stays_one_with_a_note(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    urls = ('"http://apk.test/x" = x', '"http://dl-cdn.alpinelinux.org/alpine/v3.23/main" = true')
+    keys = f"repos {{ {', '.join(urls)} }}"
+    write(old / "profiles" / "web.conf", BUILD % keys)
+    repos = migrated(old)["one"].repos
+    assert repos["http://apk.test/x"] == "x"
+    assert repos["https://dl-cdn.alpinelinux.org/alpine/v3.23/main"] is True
+    assert "one: repository http://apk.test/x: stays http, by which others see" in capsys.readouterr().out
 
 
 def test_a_release_that_a_build_names_is_a_pin(old: Path) -> None:
@@ -143,5 +201,10 @@ def test_a_folder_without_old_profiles_is_refused(old: Path) -> None:
 @pytest.mark.skipif(not ANCESTOR.is_dir(), reason="the old tool's own profiles are not beside this checkout")
 def test_every_profile_of_the_old_tool_loads(old: Path) -> None:
     migrate_profiles(ANCESTOR)
-    assert len(load_profile("alpine").builds) == 5
+    builds = load_profile("alpine").builds
+    assert len(builds) == 5
+    assert {build.description_suffix for build in builds} == {
+        " - https://github.com/mcrute/alpine-ec2-ami",
+        "",  # where omi_desc_suffix, which is empty, counts beside the old key
+    }
     assert len(load_profile("test").builds) == 4

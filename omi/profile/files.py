@@ -1,0 +1,118 @@
+"""The files that a profile's layers name: setup scripts, what they need, checks, and signing keys."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omi.profile.model import SetupFile
+from omi.profile.signing import read_public_key
+from omi.profile.tree import Place, Tree
+from omi.support.errors import ProfileError
+
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of a file, or of all that a folder holds: a profile's files are uploaded to each build VM."""
+_MOST_FILES = 500
+"""Of a folder: state holds the digest of each."""
+_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
+
+_Error = Callable[[str], ProfileError]
+"""Makes the error of a problem."""
+
+
+class Files:
+    """All of them, each read once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.setup: dict[str, SetupFile] = {}
+        self.keys: dict[str, str] = {}
+
+    def taken(self, layer: Tree) -> Tree:
+        """The layer with its paths made relative to the root, after its files were read."""
+        for name, value in layer.entries("keys").items():
+            if value is True:
+                self.keys[name] = self._key(name, layer.place("keys", name))
+        values = dict(layer.values)
+        if "setup_script" in values:
+            values["setup_script"] = self._anchored(layer, "setup_script")
+        for key in ("setup_copy", "tests"):
+            if isinstance(values.get(key), dict):
+                values[key] = {name: self._anchored(layer, key, name) for name in layer.entries(key)}
+        return replace(layer, values=values)
+
+    def _anchored(self, layer: Tree, *path: str) -> Any:
+        value, place = layer.entries(*path[:-1])[path[-1]], layer.place(*path)
+        if not isinstance(value, str):
+            return value
+        folder, error = Path(place.file).parent, partial(place.error, ".".join(path))
+        file = folder / value
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise error(f"{value} leads out of {folder}")
+        if path[0] == "setup_copy" and file.is_dir():
+            self._take_folder(file, error)
+        else:
+            self._take(file, error)
+        return self._relative(file)
+
+    def _relative(self, file: Path) -> str:
+        return file.relative_to(self.root).as_posix()
+
+    def _take_folder(self, folder: Path, error: _Error) -> None:
+        left, count = _LARGEST, 0
+        for count, file in enumerate(_files_below(folder, error), 1):
+            if count > _MOST_FILES:
+                raise error(f"{folder} holds more than {_MOST_FILES} files; pack them into one, or into a package")
+            left -= self._take(file, error)
+            if left < 0:
+                raise error(f"{folder} holds more than {_LARGEST >> 20} MiB; put what is large into a package")
+        if not count:
+            raise error(f"{folder} holds no file")
+
+    def _take(self, file: Path, error: _Error) -> int:
+        """Take a file; returns its size in bytes."""
+        if not file.is_file():
+            raise error(f"{file} is {'not a file' if file.exists() else 'not there'}")
+        try:
+            with file.open("rb") as opened:
+                content = opened.read(_LARGEST + 1)
+        except OSError as failed:
+            raise error(f"{file} cannot be read: {failed.strerror}; make it readable") from failed
+        if len(content) > _LARGEST:
+            raise error(f"{file} is larger than {_LARGEST >> 20} MiB; put what is large into a package")
+        executable = bool(file.stat().st_mode & 0o100)
+        self.setup[self._relative(file)] = SetupFile(sha256=hashlib.sha256(content).hexdigest(), executable=executable)
+        return len(content)
+
+    def _key(self, name: str, place: Place) -> str:
+        file = self.root / "keys" / name
+        try:
+            return read_public_key(file)
+        except OSError as error:
+            raise place.error(f"keys.{name}", f"{file} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise place.error(f"keys.{name}", f"{file} {error}") from error
+
+
+def _files_below(folder: Path, error: _Error) -> Iterator[Path]:
+    """All files of a folder in an order that doesn't change; links and odd names are refused."""
+
+    def refuse(failed: OSError) -> None:
+        raise error(f"{failed.filename} cannot be read: {failed.strerror}; make it readable") from failed
+
+    for where, folders, names in os.walk(folder, onerror=refuse):
+        folders.sort()
+        for name in sorted((*folders, *names)):
+            path = Path(where, name)
+            if path.is_symlink():
+                raise error(f"{path} is a link; put the file itself there")
+            if not _NAME.fullmatch(name):
+                raise error(f"{str(path)!r}: allowed in a name are letters, digits, _ . + -; rename it")
+            if name in names:
+                yield path
