@@ -1,11 +1,12 @@
-"""Checks a tree against its schema; what is wrong first becomes one line that names file, line, key and value."""
+"""Checks a tree against its schema: each problem becomes one line that names file, line, key and value."""
 
 from __future__ import annotations
 
 import difflib
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import reduce
 from typing import Any, TypeVar, cast
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from omi.profile.model import Layer
+from omi.profile.problems import Problems
 from omi.profile.tree import Place, Tree
 from omi.support.errors import ProfileError, why_wrong
 from omi.support.safe_yaml import read_values
@@ -21,29 +23,44 @@ from omi.support.safe_yaml import read_values
 L = TypeVar("L", bound=Layer)
 
 
-def check(tree: Tree, schema: type[L]) -> L:
-    """The tree as its schema's value; raises ProfileError for the first line that is wrong."""
+def check(tree: Tree, schema: type[L], problems: Problems) -> tuple[Tree, L | None]:
+    """The tree without what its schema doesn't allow, and the schema's value of all of it; None if that isn't whole.
+
+    What isn't allowed is added to the problems, by line.
+    """
     value, details = None, []
     try:
         value = schema.model_validate(tree.values)
     except ValidationError as error:
         details = error.errors()
-    problems = [_explain(tree, schema, detail) for detail in details]
-    wrong = {_path(detail) for detail in details}
-    problems += [_quote(tree, path) for path in tree.unquoted if path not in wrong]
-    if value is None or problems:
-        raise min(problems, key=lambda found: found[0])[1]
-    return value
+    wrong = dict(tree.unread)
+    for detail in details:
+        if (path := _path(detail)) not in wrong or _is_of_key(detail):
+            wrong[path] = _explain(tree, schema, detail)
+    if not wrong:
+        return tree, value
+    problems.add(wrong[path] for path in sorted(wrong, key=lambda path: tree.place(*path).line))
+    return replace(tree, values=_without(tree.values, wrong)), None
 
 
 def _path(detail: ErrorDetails) -> tuple[str, ...]:
     return tuple(str(part) for part in detail["loc"] if part != "[key]")
 
 
-def _quote(tree: Tree, path: tuple[str, ...]) -> tuple[int, ProfileError]:
-    place, key = tree.place(*path), path[-1]
-    shown = ".".join(path[:-1]) or "the key"
-    return place.line, place.error(shown, f'the key {key} is not read as text; quote it ("{key}")')
+def _is_of_key(detail: ErrorDetails) -> bool:
+    return detail["type"] == "extra_forbidden" or detail["loc"][-1:] == ("[key]",)
+
+
+def _without(values: Mapping[str, Any], paths: Collection[tuple[str, ...]]) -> dict[str, Any]:
+    """The values without those at some paths; what is wrong in a list takes the list along."""
+    left: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = [path[1:] for path in paths if path[:1] == (key,)]
+        if not inner:
+            left[key] = value
+        elif isinstance(value, dict) and () not in inner:
+            left[key] = _without(value, inner)
+    return left
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -60,8 +77,7 @@ def shown(tree: Tree, path: tuple[str, ...]) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _explain(tree: Tree, schema: type[Layer], detail: ErrorDetails) -> tuple[int, ProfileError]:
-    of_key = bool(detail["loc"]) and detail["loc"][-1] == "[key]"
+def _explain(tree: Tree, schema: type[Layer], detail: ErrorDetails) -> ProfileError:
     path = _path(detail)
     place = tree.place(*path)
     match detail["type"]:
@@ -71,13 +87,13 @@ def _explain(tree: Tree, schema: type[Layer], detail: ErrorDetails) -> tuple[int
             problem = "is missing"
             place = Place(place.file, 1) if len(path) == 1 else place
         case "rule":
-            problem = _not_allowed(tree, path, of_key, detail["ctx"])
+            problem = _not_allowed(tree, path, _is_of_key(detail), detail["ctx"])
         case "dict_type" | "model_type":
             allowed = f"a map of keys to values, such as {_map_like(schema, path, _at(tree.values, path))}"
             problem = f"{shown(tree, path)} is not allowed; allowed: {allowed}"
         case _:
             problem = f"{shown(tree, path)} is not allowed: {why_wrong(detail)}"
-    return place.line, place.error(".".join(path), problem)
+    return place.error(".".join(path), problem)
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:

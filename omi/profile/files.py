@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omi.profile.model import SetupFile
+from omi.profile.problems import Problems
 from omi.profile.signing import read_public_key
-from omi.profile.tree import Place, Tree
+from omi.profile.tree import Tree
 from omi.support.errors import ProfileError
 
 _LARGEST = 64 * 1024 * 1024
@@ -29,23 +30,29 @@ _Error = Callable[[str], ProfileError]
 class Files:
     """All of them, each read once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, problems: Problems) -> None:
         self.root = root
+        self.problems = problems
         self.setup: dict[str, SetupFile] = {}
         self.keys: dict[str, str] = {}
 
     def taken(self, layer: Tree) -> Tree:
-        """The layer with its paths made relative to the root, after its files were read."""
-        for name, value in layer.entries("keys").items():
-            if value is True:
-                self.keys[name] = self._key(name, layer.place("keys", name))
+        """The layer with its paths made relative to the root, after its files were read, without those it lacks."""
         values = dict(layer.values)
         if "setup_script" in values:
-            values["setup_script"] = self._anchored(layer, "setup_script")
-        for key in ("setup_copy", "tests"):
+            values["setup_script"] = self._each(layer, ["setup_script"], self._anchored).get("setup_script")
+        for key, read in (("keys", self._key), ("setup_copy", self._anchored), ("tests", self._anchored)):
             if isinstance(values.get(key), dict):
-                values[key] = {name: self._anchored(layer, key, name) for name in layer.entries(key)}
+                values[key] = self._each(layer, layer.entries(key), read, key)
         return replace(layer, values=values)
+
+    def _each(self, layer: Tree, names: Iterable[str], read: Callable[..., Any], *path: str) -> dict[str, Any]:
+        """What `read` makes of the values by these names; one that it refuses is a problem and left out."""
+        made = {}
+        for name in names:
+            with self.problems.collected():
+                made[name] = read(layer, *path, name)
+        return made
 
     def _anchored(self, layer: Tree, *path: str) -> Any:
         value, place = layer.entries(*path[:-1])[path[-1]], layer.place(*path)
@@ -90,14 +97,17 @@ class Files:
         self.setup[self._relative(file)] = SetupFile(sha256=hashlib.sha256(content).hexdigest(), executable=executable)
         return len(content)
 
-    def _key(self, name: str, place: Place) -> str:
+    def _key(self, layer: Tree, *path: str) -> Any:
+        name, value, place = path[-1], layer.entries(*path[:-1])[path[-1]], layer.place(*path)
         file = self.root / "keys" / name
         try:
-            return read_public_key(file)
+            if value is True:
+                self.keys[name] = read_public_key(file)
         except OSError as error:
             raise place.error(f"keys.{name}", f"{file} cannot be read: {error.strerror}") from error
         except ValueError as error:
             raise place.error(f"keys.{name}", f"{file} {error}") from error
+        return value
 
 
 def _files_below(folder: Path, error: _Error) -> Iterator[Path]:

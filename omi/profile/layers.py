@@ -31,6 +31,8 @@ class Layers:
     profile: str
     target: Tree
     """The target profile without `builds` and `discover`."""
+    builds: Mapping[str, Tree]
+    """What the target profile says of each of its builds alone, by name."""
     bases: Mapping[str, Tree]
     """By name: `base/1`."""
     branches: Mapping[str, VersionLayer]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from omi.profile.files import Files
 from omi.profile.layers import Layers, VersionLayer
 from omi.profile.merge import removes
 from omi.profile.model import Target
+from omi.profile.problems import Problems
 from omi.profile.resolve import resolve
 from omi.profile.schema import CommonKeys, Discover, TargetFile, VersionFile, VersionKeys
 from omi.profile.tree import Tree, read_tree
@@ -37,19 +38,31 @@ class Profile:
 def load_profile(name: str, root: Path = Path("profiles")) -> Profile:
     """The profile `name` below `root`, whole and checked.
 
-    Raises ProfileError: one line that names the file, the line, the key, the value and what is allowed.
+    Raises ProfileError with all its problems: each is one line that names the file, the line, the key, the value and
+    what is allowed.
     """
-    root = _as_shown(root)
-    target = _read_target(name, root)
-    values = check(target, TargetFile)
-    files = Files(root)
-    layers = _read_layers(name, files.taken(target.without("builds", "discover")), root, files)
-    inline = {key: files.taken(target.below("builds", key)) for key in sorted(target.entries("builds"))}
-    if not isinstance(target.values.get("builds"), dict) and values.discover is None:
-        raise target.place().error("builds", "is missing; name the builds here, or add `discover: {}`")
-    found = tuple(resolve(layers, key, entry) for key, entry in inline.items())
-    _check_distinct(found, inline)
-    return Profile(name, found, values.discover, layers)
+    root, problems = _as_shown(root), Problems()
+    written = _read_target(name, root)
+    target, values = check(written, TargetFile, problems)
+    files = Files(root, problems)
+    if written.values.get("builds") is None and written.values.get("discover") is None:
+        problems.add([written.place().error("builds", "is missing; name the builds here, or add `discover: {}`")])
+    found: list[Target] = []
+    with problems.collected():
+        layers = _read_layers(name, target, root, files)
+        for key, entry in layers.builds.items():
+            if not _lost_version(written, target, key):
+                with problems.collected():
+                    found.append(resolve(layers, key, entry))
+        problems.add(_doubles(found, layers.builds))
+    problems.refuse()
+    return Profile(name, tuple(found), values.discover if values else None, layers)
+
+
+def _lost_version(written: Tree, target: Tree, build: str) -> bool:
+    """Whether the version or architecture of a build is among what wasn't allowed, so that the build can't be made."""
+    paths = [(*path, key) for path in ((), ("builds", build)) for key in ("version", "arch")]
+    return any(path[-1] in written.entries(*path[:-1]) and path[-1] not in target.entries(*path[:-1]) for path in paths)
 
 
 def _as_shown(root: Path) -> Path:
@@ -74,36 +87,40 @@ def _read_target(name: str, root: Path) -> Tree:
 
 
 def _read_layers(name: str, target: Tree, root: Path, files: Files) -> Layers:
-    bases: dict[str, Tree] = {}
-    for path in _yaml(root / "base"):
-        tree = read_tree(path)
-        check(tree, CommonKeys)
-        bases[f"base/{path.stem}"] = files.taken(tree)
-    archs: dict[str, Tree] = {}
-    for path in _yaml(root / "arch"):
-        tree = read_tree(path)
-        check(tree, CommonKeys)
-        archs[path.stem] = files.taken(tree)
+    own = files.taken(target.without("builds", "discover"))
+    inline = {key: files.taken(target.below("builds", key)) for key in sorted(target.entries("builds"))}
+    bases = {f"base/{path.stem}": _read_common(path, files) for path in _yaml(root / "base")}
+    archs = {path.stem: _read_common(path, files) for path in _yaml(root / "arch")}
     branches = dict(_read_branch(path, bases, files) for path in _yaml(root / "version"))
     for folder, there in (("base", bases), ("version", set(branches) - {"edge"}), ("arch", "x86_64" in archs)):
         if not there:
             wanted = "x86_64.yaml" if folder == "arch" else "at least one profile"
             raise ProfileError(f"{root / folder}: {wanted} is missing; bring it back from git")
     ordered = dict(sorted(branches.items(), key=lambda item: version_key(item[0])))
-    return Layers(name, target, bases, ordered, archs, files.setup, files.keys)
+    return Layers(name, own, inline, bases, ordered, archs, files.setup, files.keys)
+
+
+def _read_common(path: Path, files: Files) -> Tree:
+    """A base or architecture file."""
+    return files.taken(check(read_tree(path), CommonKeys, files.problems)[0])
 
 
 def _read_branch(path: Path, bases: dict[str, Tree], files: Files) -> tuple[str, VersionLayer]:
     if not _VERSION.fullmatch(path.stem):
         raise ProfileError(f"{path}: is not named after a version: 3.23.yaml, or edge.yaml")
-    tree = read_tree(path)
-    values = check(tree, VersionFile)
-    if values.base not in bases:
-        raise tree.place("base").error("base", f"there is no {values.base}; there are: {', '.join(bases)}")
-    if values.release and not values.release.startswith(path.stem + "."):
-        raise tree.place("release").error("release", f"{values.release} is no release of {path.stem}")
+    tree, values = check(read_tree(path), VersionFile, files.problems)
     rest = files.taken(tree.without(*VersionKeys.model_fields))
-    return path.stem, VersionLayer(values.base, rest, values.release, values.end_of_life)
+    if values is None:
+        return path.stem, VersionLayer(next(iter(bases)), rest)
+    base = values.base
+    if base not in bases:
+        known = ", ".join(bases)
+        files.problems.add([tree.place("base").error("base", f"there is no {base}; there are: {known}")])
+        base = next(iter(bases))
+    if values.release and not values.release.startswith(path.stem + "."):
+        problem = f"{values.release} is no release of {path.stem}"
+        files.problems.add([tree.place("release").error("release", problem)])
+    return path.stem, VersionLayer(base, rest, values.release, values.end_of_life)
 
 
 def _yaml(folder: Path) -> Iterator[Path]:
@@ -115,11 +132,11 @@ def image_names(build: Target) -> tuple[str, str | None, tuple[str, str]]:
     return build.version, build.release, build.name_parts("{release}")
 
 
-def _check_distinct(builds: tuple[Target, ...], inline: dict[str, Tree]) -> None:
+def _doubles(builds: Iterable[Target], inline: Mapping[str, Tree]) -> Iterator[ProfileError]:
     seen: dict[object, Target] = {}
     for build in builds:
         first = seen.setdefault(image_names(build), build)
         if first is not build:
             cure = "give one of them a prefix, suffix or name_template of its own"
             problem = f"makes the same OMI names as builds.{first.name}; {cure}"
-            raise inline[build.name].place().error(f"builds.{build.name}", problem)
+            yield inline[build.name].place().error(f"builds.{build.name}", problem)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omi.profile.forms import COMMENTED, OMI_CHARACTERS
 from omi.profile.layers import Layers
 from omi.profile.merge import kept, merge, removes
 from omi.profile.model import Firmware, Runlevel, SetupFile, Target
+from omi.profile.problems import Problems
 from omi.profile.tree import Tree
+from omi.support.errors import ProfileError
 from omi.support.version import EDGE, version_key, version_of
 
 OMI_NAME = re.compile(rf"[{OMI_CHARACTERS}]{{3,128}}")
@@ -27,7 +29,7 @@ TIME_SERVICES = ("ntpd", "chronyd")
 
 
 def resolve(layers: Layers, name: str, entry: Tree, *, discovered: bool = False) -> Target:
-    """The build `name`, whose own keys are `entry`; raises ProfileError naming the file that holds the wrong value.
+    """The build `name`, whose own keys are `entry`; raises ProfileError naming the files that hold wrong values.
 
     A discovered build may be of a version that has no core profile yet.
     """
@@ -37,8 +39,7 @@ def resolve(layers: Layers, name: str, entry: Tree, *, discovered: bool = False)
         known = ", ".join(layers.branches)
         problem = f"{version} has no profile in version/; there are: {known}"
         raise own.place("version").error(f"builds.{name}.version", problem)
-    branch, arch = layers.branch(version), layers.archs[own.values.get("arch") or "x86_64"]
-    merged = merge(layers.bases[branch.base], branch.tree, arch, layers.target, entry)
+    branch, merged = layers.branch(version), merged_layers(layers, entry)
     values = {key: kept(value) if isinstance(value, dict) else value for key, value in merged.values.items()}
     values |= {
         "profile": layers.profile,
@@ -52,11 +53,18 @@ def resolve(layers: Layers, name: str, entry: Tree, *, discovered: bool = False)
     }
     values["setup_files"] = _setup_files(values, layers)
     build = Target.model_validate({key: value for key, value in values.items() if value is not None})
-    _check_release(build, own)
-    _check_name(build, merged)
-    _check_packages(build, merged)
-    _check_services(build, merged)
+    problems = Problems()
+    for check in _CHECKS:
+        problems.add(check(build, merged))
+    problems.refuse()
     return build
+
+
+def merged_layers(layers: Layers, entry: Tree) -> Tree:
+    """All layers of a build of known version as one."""
+    own = merge(layers.target, entry).values
+    branch, arch = layers.branch(str(own["version"])), layers.archs[own.get("arch") or "x86_64"]
+    return merge(layers.bases[branch.base], branch.tree, arch, layers.target, entry)
 
 
 def _version(layers: Layers, name: str, own: Tree, entry: Tree) -> str:
@@ -75,13 +83,10 @@ def _release(own: Tree, version: str) -> Any:
 
 def _repos(merged: Tree, version: str) -> dict[str, bool | str]:
     branch = version if version == EDGE else f"v{version}"
-    repos: dict[str, bool | str] = {}
-    for url, value in kept(merged.entries("repos")).items():
-        whole = url.replace("{branch}", branch).replace("{version}", version)
-        if set("{}") & set(whole):
-            raise merged.place("repos", url).error(f"repos.{url}", "only {branch} and {version} can be filled in")
-        repos[whole] = False if value == COMMENTED else value
-    return repos
+    return {
+        url.replace("{branch}", branch).replace("{version}", version): False if value == COMMENTED else value
+        for url, value in kept(merged.entries("repos")).items()
+    }
 
 
 def _copied(merged: Tree, layers: Layers) -> dict[str, str]:
@@ -89,11 +94,6 @@ def _copied(merged: Tree, layers: Layers) -> dict[str, str]:
     copies = kept(merged.entries("setup_copy"))
     found: dict[str, str] = {}
     for target, source in copies.items():
-        for inner in copies:
-            if inner.startswith(target + "/"):
-                kind = "file" if source in layers.setup_files else "folder"
-                place = merged.place("setup_copy", inner)
-                raise place.error(f"setup_copy.{inner}", f"lies below {target}, which is a {kind} of its own")
         below = [path for path in layers.setup_files if path == source or path.startswith(source + "/")]
         found |= {target + path.removeprefix(source): path for path in below}
     return dict(sorted(found.items()))
@@ -104,36 +104,52 @@ def _setup_files(values: Mapping[str, Any], layers: Layers) -> dict[str, SetupFi
     return {path: layers.setup_files[path] for path in sorted(named - {None})}
 
 
-def _check_release(build: Target, own: Tree) -> None:
+def _check_repos(build: Target, merged: Tree) -> Iterator[ProfileError]:
+    for url in kept(merged.entries("repos")):
+        if set("{}") & set(url.replace("{branch}", "").replace("{version}", "")):
+            yield merged.place("repos", url).error(f"repos.{url}", "only {branch} and {version} can be filled in")
+
+
+def _check_copies(build: Target, merged: Tree) -> Iterator[ProfileError]:
+    copies = kept(merged.entries("setup_copy"))
+    for target, source in copies.items():
+        for inner in copies:
+            if inner.startswith(target + "/"):
+                kind = "file" if source in build.setup_files else "folder"
+                place = merged.place("setup_copy", inner)
+                yield place.error(f"setup_copy.{inner}", f"lies below {target}, which is a {kind} of its own")
+
+
+def _check_release(build: Target, merged: Tree) -> Iterator[ProfileError]:
     if build.release is not None and version_of(build.release) != build.version:
         wanted = "a date, YYYYMMDD" if build.version == EDGE else f"one of {build.version}.N"
         problem = f"{build.release} is no release of {build.version} ({build.name}): {wanted}"
-        raise own.place("release").error("release", problem)
+        yield merged.place("release").error("release", problem)
 
 
-def _check_name(build: Target, merged: Tree) -> None:
+def _check_name(build: Target, merged: Tree) -> Iterator[ProfileError]:
     longest = build.release or (f"{EDGE}-20991231" if build.version == EDGE else f"{build.version}.99_rc9")
     name = build.image_name(longest, _LONGEST_REVISION if build.revision is None else build.revision)
     set_here = [key for key in ("prefix", "suffix", "name_template") if merged.values.get(key)] or ["prefix"]
     if re.match("[0-9]", after := build.name_parts(longest)[1]):
         key = "suffix" if build.suffix and after.startswith(build.suffix) else set_here[-1]
         problem = f"makes OMI names like {name!r}, in which a digit follows the revision; put a sign between them"
-        raise merged.place(key).error(key, problem)
+        yield merged.place(key).error(key, problem)
     if OMI_NAME.fullmatch(name):
         return
     key = max(set_here, key=lambda key: len(getattr(build, key)))
     problem = (
         f"makes OMI names like {name!r}, {len(name)} characters; OUTSCALE allows 3 to 128 of A-Z a-z 0-9 _ ( ) / . -"
     )
-    raise merged.place(key).error(key, problem + " and space")
+    yield merged.place(key).error(key, problem + " and space")
 
 
-def _check_packages(build: Target, merged: Tree) -> None:
+def _check_packages(build: Target, merged: Tree) -> Iterator[ProfileError]:
     tags = sorted({value for value in build.repos.values() if isinstance(value, str)})
     for name, tag in build.packages.items():
         if isinstance(tag, str) and tag not in tags:
             there = f"there are: {', '.join(tags)}" if tags else "no repo has a tag"
-            raise merged.place("packages", name).error(
+            yield merged.place("packages", name).error(
                 f"packages.{name}", f"the tag {tag!r} belongs to no repo; {there}"
             )
     for name in essential_packages(build):
@@ -142,14 +158,14 @@ def _check_packages(build: Target, merged: Tree) -> None:
                 "can't be taken away: the image needs it "
                 "(it follows from kernel_flavor, firmware, privileges or bootstrap)"
             )
-            raise merged.place("packages", name).error(f"packages.{name}", problem)
+            yield merged.place("packages", name).error(f"packages.{name}", problem)
     for key, left in (("repos", any(value is True for value in build.repos.values())), ("keys", bool(build.keys))):
         if not left:
             problem = f"nothing is left in {key}; the build needs at least one untagged"
-            raise merged.place().error(f"builds.{build.name}", problem)
+            yield merged.place().error(f"builds.{build.name}", problem)
 
 
-def _check_services(build: Target, merged: Tree) -> None:
+def _check_services(build: Target, merged: Tree) -> Iterator[ProfileError]:
     """Settings that a service puts into effect are of no use without it."""
     wanted = {
         "sysctl": (build.sysctl, ("sysctl",), "add it to services.boot"),
@@ -159,7 +175,11 @@ def _check_services(build: Target, merged: Tree) -> None:
     for key, (settings, services, cure) in wanted.items():
         if settings and not named.intersection(services):
             problem = f"is put into effect by the service {' or '.join(services)}, which is gone; {cure}"
-            raise merged.place(key).error(key, problem)
+            yield merged.place(key).error(key, problem)
+
+
+_CHECKS = (_check_release, _check_name, _check_repos, _check_copies, _check_packages, _check_services)
+"""Each yields what only the whole can show."""
 
 
 def essential_packages(build: Target) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,8 @@ class Tree:
 
     values: Mapping[str, Any]
     places: Mapping[tuple[str, ...], Place]
-    unquoted: tuple[tuple[str, ...], ...] = ()
-    """Key paths that end in a key which YAML reads as a number, a date, true, false or null."""
+    unread: Mapping[tuple[str, ...], ProfileError] = field(default_factory=dict)
+    """By key path, why a key or value isn't read: YAML may mean something else by it than who wrote it."""
 
     def entries(self, *path: str) -> Mapping[str, Any]:
         """The map at a key path; an empty one where there is none."""
@@ -91,7 +91,7 @@ def parse_tree(text: str, file: str) -> Tree:
     values = reader.convert(node, _line(node), ())
     if not isinstance(values, dict):
         raise ProfileError(f"{file}:{_line(node)}: must hold a map of keys to values")
-    return Tree(values, reader.places, tuple(reader.unquoted))
+    return Tree(values, reader.places, reader.unread)
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -111,7 +111,7 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self.file = file
         self.places: dict[tuple[str, ...], Place] = {}
-        self.unquoted: list[tuple[str, ...]] = []
+        self.unread: dict[tuple[str, ...], ProfileError] = {}
 
     def convert(self, node: yaml.Node, line: int, path: tuple[str, ...]) -> Any:
         place = Place(self.file, line, node.value if isinstance(node, yaml.ScalarNode) else "")
@@ -122,15 +122,21 @@ class _Reader:
             return [self.convert(each, _line(each), (*path, str(i))) for i, each in enumerate(node.value)]
         shown = ".".join(path)
         if isinstance(node, yaml.ScalarNode):
-            return _scalar(node, place, shown)
+            try:
+                return _scalar(node, place, shown)
+            except ProfileError as error:
+                self.unread[path] = error
+                return None
         raise place.error(shown or "the whole file", f"the tag {node.tag!r} is not understood here")
 
     def _entry(self, key: yaml.Node, value: yaml.Node, path: tuple[str, ...]) -> tuple[str, Any]:
         if not isinstance(key, yaml.ScalarNode) or key.tag == _TAG + "merge":
             raise Place(self.file, _line(key)).error(".".join(path) or "the key", "a key must be plain text")
+        made = self.convert(value, _line(key), (*path, key.value))
         if key.tag != _TAG + "str":
-            self.unquoted.append((*path, key.value))
-        return key.value, self.convert(value, _line(key), (*path, key.value))
+            problem = f'the key {key.value} is not read as text; quote it ("{key.value}")'
+            self.unread[*path, key.value] = Place(self.file, _line(key)).error(".".join(path) or "the key", problem)
+        return key.value, made
 
 
 def _float(text: str) -> float | str:

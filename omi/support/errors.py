@@ -89,7 +89,11 @@ class InputError(OmiError):
 
 
 class ProfileError(InputError):
-    """A profile is wrong; the message names file, key, value and what is allowed."""
+    """A profile is wrong; the message names file, line, key, value and what is allowed, of its first problem."""
+
+    def __init__(self, message: str, *more: str) -> None:
+        super().__init__(message)
+        self.problems = (str(self), *map(one_line, more))
 
 
 class SettingsError(InputError):
