@@ -51,11 +51,14 @@ def wrong(module: str, words: list[str]) -> str | None:
     options = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"}
     names = [word for word in words if re.fullmatch(r"[a-z]+", word)]
     if module == "omi" and names:
-        known = getattr(typer.main.get_command(_app()), "commands", {})
-        if names[0] not in known:
-            return f"omi {names[0]}"
-        own = {"--help"}.union(*(param.opts for param in known[names[0]].params))
-        return next((f"omi {names[0]} {each}" for each in options - own), None)
+        found, path = typer.main.get_command(_app()), "omi"
+        while known := getattr(found, "commands", {}):
+            path += f" {(name := names.pop(0) if names else '')}"
+            if name not in known:
+                return path
+            found = known[name]
+        own = {"--help"}.union(*(param.opts for param in found.params))
+        return next((f"{path} {each}" for each in options - own), None)
     if module == "sandbox" and names:
         whole = _parser()
         known = next(dict(action.choices) for action in whole._actions if isinstance(action.choices, dict))

@@ -15,7 +15,9 @@ from omi.cli.fork import fork
 from omi.cli.health import health
 from omi.cli.import_old import import_old
 from omi.cli.migrate import migrate_profiles
+from omi.cli.new_stack import new_stack
 from omi.cli.one_off import build, prune
+from omi.cli.profile import check_profiles, diff_build, new_profile, show_build
 from omi.cli.recover import recover
 from omi.cli.site import site
 from omi.cli.stack import images, plan, releases
@@ -33,13 +35,20 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "import": (import_old, "import -s alpine ../old/releases/alpine.yaml --own"),
     "migrate": (migrate_profiles, "migrate ../old"),
     "plan": (plan, "plan -s alpine --json"),
+    "profile check": (check_profiles, "profile check web"),
+    "profile diff": (diff_build, "profile diff v3_23-x86_64 -s web"),
+    "profile new": (new_profile, "profile new web"),
+    "profile show": (show_build, "profile show v3_23-x86_64 --profile web"),
     "prune": (prune, "prune -s alpine --level end-of-life --yes"),
     "recover": (recover, "recover -s alpine --yes"),
     "releases": (releases, "releases -s alpine"),
     "site": (site, "site --output public"),
+    "stack new": (new_stack, "stack new web --profile web --local"),
     "sweep": (sweep, "sweep -s alpine --yes"),
 }
 """Each with an example of its arguments."""
+GROUPS = {"profile": "Write, check and compare profiles.", "stack": "Make a stack's configuration."}
+"""The first words of commands that have two."""
 PURPOSE = "Manage a stack's images beside pulumi, which builds and prunes them."
 EXIT_CODES = """\
 Exit codes: 0 done; 1 a check failed, or a fault of the program; 2 profile, setting or argument; 3 credentials;
@@ -73,7 +82,12 @@ def _run(arguments: Sequence[str]) -> int:
 def _app() -> typer.Typer:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
     app.callback(help=PURPOSE, epilog=EXIT_CODES)(lambda: None)
+    groups = {"": app}
     for name, (function, example) in COMMANDS.items():
+        first, _, last = name.rpartition(" ")
+        if first not in groups:
+            groups[first] = typer.Typer(rich_markup_mode="rich")
+            app.add_typer(groups[first], name=first, help=GROUPS[first])
         purpose = (inspect.getdoc(function) or name).partition("\n\n")[0]
-        app.command(name, help=purpose, epilog=f"Example: python -m omi {example}")(function)
+        groups[first].command(last, help=purpose, epilog=f"Example: python -m omi {example}")(function)
     return app

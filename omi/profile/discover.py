@@ -10,7 +10,6 @@ from omi.profile.load import Profile, image_names
 from omi.profile.model import Target
 from omi.profile.resolve import resolve
 from omi.profile.schema import Discover
-from omi.profile.tree import Tree
 from omi.support.version import version_key
 
 
@@ -42,5 +41,4 @@ def _wanted(discover: Discover, supported: Iterable[str]) -> list[str]:
 
 def _discovered(layers: Layers, version: str, arch: str) -> Target:
     name = f"{'edge' if version == 'edge' else 'v' + version.replace('.', '_')}-{arch}"
-    own = Tree({"version": version, "arch": arch}, {(): layers.target.place()})
-    return resolve(layers, name, own, discovered=True)
+    return resolve(layers, name, layers.discovered(version, arch), discovered=True)

@@ -43,6 +43,11 @@ class Layers:
     keys: Mapping[str, str]
     """PEM text by file name."""
 
+    def discovered(self, version: str, arch: str) -> Tree:
+        """What a discovered build says of its own."""
+        place = self.target.place("discover")
+        return Tree({"version": version, "arch": arch}, {(): place})
+
     def branch(self, version: str) -> VersionLayer:
         """The version's core profile; for one that has none yet, the base of the newest version but edge."""
         known = self.branches.get(version)

@@ -19,7 +19,7 @@ from omi.profile.tree import Tree, read_tree
 from omi.support.errors import ProfileError
 from omi.support.version import version_key
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"edge|[0-9]+\.[0-9]+")
 
 
@@ -65,6 +65,11 @@ def _lost_version(written: Tree, target: Tree, build: str) -> bool:
     return any(path[-1] in written.entries(*path[:-1]) and path[-1] not in target.entries(*path[:-1]) for path in paths)
 
 
+def profile_names(root: Path) -> list[str]:
+    """The target profiles of a folder, sorted."""
+    return sorted(file.stem for file in root.glob("*.yaml"))
+
+
 def _as_shown(root: Path) -> Path:
     """The folder as errors should name it: from where the person stands, if it lies below."""
     here = Path.cwd()
@@ -75,8 +80,8 @@ def _read_target(name: str, root: Path) -> Tree:
     if not root.is_dir():
         raise ProfileError(f"{root}: no such folder; run this from the project's top")
     path = root / f"{name}.yaml"
-    if not _NAME.fullmatch(name) or not path.is_file():
-        known = sorted(file.stem for file in root.glob("*.yaml"))
+    if not PROFILE_NAME.fullmatch(name) or not path.is_file():
+        known = profile_names(root)
         there = ", ".join(known) or "none"
         raise ProfileError(f"{root}: there is no profile {name!r}{nearest(name, known)}; there are: {there}")
     tree = read_tree(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -20,8 +21,8 @@ PROFILE = 'suffix: -web\nbuilds:\n  v3_23-x86_64: {version: "3.23"}\n'
 
 @pytest.fixture(scope="module")
 def project(stub_project: Project) -> Project:
-    (stub_project.folder / "profiles" / "web.yaml").write_text(PROFILE, encoding="utf-8")
-    stub_project.configure("releases_dir", "releases")
+    stacks = stub_project.folder / "stacks"
+    shutil.copy(stacks / "Pulumi.e2e.yaml", stacks / "Pulumi.sandbox.yaml")  # with this sandbox's ports
     return stub_project
 
 
@@ -49,8 +50,10 @@ def shell(project: Project, script: str) -> Result:
 
 
 def test_a_profile_of_ones_own_gets_a_stack_and_is_built(project: Project) -> None:
-    stack = block("profiles.md", "cp stacks/Pulumi.alpine.yaml")
-    shell(project, stack.replace("Pulumi.alpine.yaml", "Pulumi.e2e.yaml"))
+    shell(project, block("profiles.md", "profile new"))
+    (project.folder / "profiles" / "web.yaml").write_text(PROFILE, encoding="utf-8")
+    shell(project, block("profiles.md", "profile check"))
+    shell(project, block("profiles.md", "--local"))
     assert project.run("pulumi", "stack", "--show-name").text.strip() == "web"
     shown = shell(project, block("profiles.md", "pulumi preview\n")).text
     (table,) = blocks("profiles.md", "")
@@ -61,7 +64,8 @@ def test_a_profile_of_ones_own_gets_a_stack_and_is_built(project: Project) -> No
 def test_an_unchanged_image_is_rebuilt_and_compared(project: Project) -> None:
     done = shell(project, block("profiles.md", "--again"))
     assert "asked for again (1)" in done.text
-    shell(project, block("profiles.md", "diff alpine-"))
+    assert "nothing differs from" in shell(project, block("profiles.md", "profile diff")).text
+    shell(project, block("profiles.md", "diff alpine-").replace("releases/web", "releases/sandbox/web"))
 
 
 def test_a_vm_is_launched_by_osc_cli(project: Project) -> None:

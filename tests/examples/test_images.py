@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from omi.cli.main import main
 from omi.profile.load import load_profile
 from tests.e2e.conftest import running_project
 from tests.e2e.project import TOP, Project
@@ -36,8 +37,12 @@ def profiles(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_profile_is_whole_and_has_a_check_of_its_own(name: str, profiles: Path) -> None:
-    for target in load_profile(name, profiles).builds:
+def test_each_profile_is_whole_and_has_a_check_of_its_own(
+    name: str, profiles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(profiles.parent)
+    assert main(["profile", "check", name]) == 0
+    for target in load_profile(name).builds:
         assert target.tests
         assert target.suffix == f"-{name}", "its images need names of their own"
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi.cli.main import COMMANDS, EXIT_CODES, main
+from omi.cli.main import COMMANDS, EXIT_CODES, GROUPS, main
 from omi.publish.documents.kinds import SUFFIXES, file_name
 from omi.support.errors import OmiError
 from omi.support.places import file_name_of, name_of_file
@@ -91,7 +91,11 @@ def test_documents_of_similar_names_lie_apart(kind: str) -> None:
 def test_help_names_every_command_with_what_it_does_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    assert all(f" {name} " in shown for name in COMMANDS)
+    assert all(f" {name.split()[0]} " in shown for name in COMMANDS)
+    for group in GROUPS:
+        assert main([group, "--help"]) == 0
+        inner = capsys.readouterr().out
+        assert all(f" {name.split()[1]} " in inner for name in COMMANDS if name.startswith(f"{group} "))
     assert not any(f"│ {name} " in shown for name in ("supervise", "update", "delete", "adopt"))
     errors = {OmiError.exit_code, *(error.exit_code for error in every_error(OmiError))}
     told = {int(code) for code in re.findall(r"(?:: |; ?\n? ?)(\d+) ", EXIT_CODES.replace("\n", " "))}
@@ -106,7 +110,7 @@ def every_error(above: type[OmiError]) -> Iterator[type[OmiError]]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_a_command_has_an_example_that_it_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([name, "--help"]) == 0
+    assert main([*name.split(), "--help"]) == 0
     shown = capsys.readouterr().out
     (example,) = (line.strip() for line in shown.splitlines() if line.strip().startswith("Example: "))
     assert example == f"Example: python -m omi {COMMANDS[name][1]}"

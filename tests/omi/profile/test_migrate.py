@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from omi.cli.main import main
 from omi.cli.migrate import migrate_profiles
 from omi.profile.load import load_profile
 from omi.profile.model import Target
@@ -208,3 +209,4 @@ def test_every_profile_of_the_old_tool_loads(old: Path) -> None:
         "",  # where omi_desc_suffix, which is empty, counts beside the old key
     }
     assert len(load_profile("test").builds) == 4
+    assert main(["profile", "check"]) == 0

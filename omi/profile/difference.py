@@ -1,0 +1,63 @@
+"""What of a build differs between the profile of today and the one that an image was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from omi.profile.model import Target, profile_keys
+
+ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One value by key path, as it was and as it is, and whether that makes a new revision."""
+
+    key: str
+    before: str
+    after: str
+    decides: bool
+
+
+def differences(before: Target, after: Target) -> tuple[Difference, ...]:
+    """All that differs, in the order in which the keys are documented; what `before` can't say is left out."""
+    return tuple(_differences(before, after))
+
+
+def _differences(before: Target, after: Target) -> Iterator[Difference]:
+    for key, declared, _ in profile_keys():
+        old, new = _values(before, key), _values(after, key)
+        for name in sorted({*old, *new} if key not in before.unread else ()):
+            if old.get(name) != new.get(name):
+                yield Difference(name, _shown(old.get(name)), _shown(new.get(name)), declared.decides)
+    for path in sorted({*before.setup_files} & {*after.setup_files}):
+        if before.setup_files[path] != after.setup_files[path]:
+            yield Difference(f"the file {path}", "as built", "changed", path not in after.tests.values())
+    if before.again != after.again:
+        yield Difference("again", str(before.again), str(after.again), decides=True)
+
+
+def _values(build: Target, key: str) -> dict[str, Any]:
+    """The values of a key by path: a map's entries, else its own."""
+    value = getattr(build, key)
+    if key == "keys":  # those that upstream has given up since are no change of the profile
+        return {f"keys.{name}": True for name in {*value, *build.dropped_keys}}
+    if key == "access":
+        value = {"public": value.public or None, "accounts": value.accounts}
+    if isinstance(value, tuple):
+        return {f"{key}.{name}": True for name in value}
+    if not isinstance(value, dict):
+        return {key: value}
+    found: dict[str, Any] = {}
+    for name, each in value.items():
+        found |= {f"{key}.{name}.{item}": True for item in each} if isinstance(each, tuple) else {f"{key}.{name}": each}
+    return found
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ABSENT
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if text.isprintable() else repr(text)

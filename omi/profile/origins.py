@@ -1,0 +1,65 @@
+"""Where each value of a merged build was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from omi.profile.load import Profile
+from omi.profile.merge import removes
+from omi.profile.model import Target, profile_keys
+from omi.profile.resolve import bootstrap_services, essential_packages, merged_layers
+from omi.profile.tree import Tree
+from omi.support.errors import ProfileError
+
+DEFAULT = "default"
+FOLLOWS = "follows"
+"""Of packages and services that the image needs for its kernel_flavor, firmware, privileges and bootstrap."""
+
+
+@dataclass(frozen=True)
+class MergedValue:
+    """One value of a build, by key path, and the file and line that it comes from."""
+
+    key: str
+    value: str
+    where: str
+
+
+def origins(profile: Profile, build: Target) -> tuple[MergedValue, ...]:
+    """Every value of a build in the order in which the keys are documented; also what a layer took away."""
+    if profile.layers is None:
+        raise ProfileError(f"{profile.name}: its files weren't read, so nobody knows where its values are written")
+    entry = profile.layers.builds.get(build.name) or profile.layers.discovered(build.version, build.arch)
+    return tuple(_origins(merged_layers(profile.layers, entry), build))
+
+
+def _origins(merged: Tree, build: Target) -> Iterator[MergedValue]:
+    for key, _, field in profile_keys():
+        value = merged.values.get(key)
+        if isinstance(value, dict):
+            yield from _entries(merged, (key,))
+        elif value is not None:
+            yield _origin(merged, (key,), value)
+        elif isinstance(field.default, str | int) and field.default != "":
+            yield MergedValue(key, str(field.default), DEFAULT)
+        if key == "packages":
+            yield from (MergedValue(f"packages.{name}", "true", FOLLOWS) for name in essential_packages(build))
+        if key == "services":
+            named = (f"services.{level}.{name}" for level, name in bootstrap_services(build))
+            yield from (MergedValue(name, "true", FOLLOWS) for name in named)
+
+
+def _entries(merged: Tree, path: tuple[str, ...]) -> Iterator[MergedValue]:
+    for name, value in sorted(merged.entries(*path).items()):
+        if isinstance(value, dict):
+            yield from _entries(merged, (*path, name))
+        else:
+            yield _origin(merged, (*path, name), value)
+
+
+def _origin(merged: Tree, path: tuple[str, ...], value: Any) -> MergedValue:
+    place = merged.place(*path)
+    text = "true" if value is True else "taken away" if removes(value) else str(value)
+    return MergedValue(".".join(path), text if text.isprintable() else repr(text), f"{place.file}:{place.line}")
