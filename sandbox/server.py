@@ -152,7 +152,8 @@ class Server:
 
         def answer(method: str, body: bytes) -> dict[str, Any]:
             """GET names what is served; POST {"publish": {"branch", "release"}}, {"publish_package": {"branch", "name",
-            "version"}}, {"deprecate_key": {"branch", "key", "since"}} or {"fault": "down"|"garbage"|null}.
+            "version", "fixes": [id]}},
+            {"deprecate_key": {"branch", "key", "since"}} or {"fault": "down"|"garbage"|null}.
             """
             if method == "POST":
                 wanted = json.loads(body)
@@ -163,7 +164,8 @@ class Server:
                         running.publish(wanted["publish"]["branch"], wanted["publish"]["release"])
                     if "publish_package" in wanted:
                         package = wanted["publish_package"]
-                        running.publish_package(package["branch"], package["name"], package["version"])
+                        fixes = package.get("fixes", ())
+                        running.publish_package(package["branch"], package["name"], package["version"], fixes)
                     if "deprecate_key" in wanted:
                         key = wanted["deprecate_key"]
                         running.deprecate_key(key["branch"], key["key"], date.fromisoformat(key["since"]))

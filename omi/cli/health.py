@@ -83,7 +83,8 @@ def _of_build(
         if wanted:
             yield Finding(name, region, Severity.ERROR, _without(steps))
         return
-    yield _age(name, region, newest, today, limits)
+    if (days := newest.age(today)) is not None:
+        yield _age(name, region, newest, days, limits)
     if newest.spec.end_of_life is not None:
         yield _end(name, region, newest, newest.spec.end_of_life, today, limits)
 
@@ -102,16 +103,10 @@ def newest_of(steps: Sequence[Step]) -> LedgerImage | None:
     return max(good, key=lambda image: image.order, default=None)
 
 
-def _age(name: str, region: str, newest: LedgerImage, today: date, limits: Health) -> Finding:
-    days = age_of(newest, today)
+def _age(name: str, region: str, newest: LedgerImage, days: int, limits: Health) -> Finding:
     level = Severity.ERROR if days > limits.max_age_days else Severity.GOOD
     more = f", more than the {limits.max_age_days} of health.max_age_days" if level is Severity.ERROR else ""
     return Finding(name, region, level, f"{newest.name} is {days} days old{more}")
-
-
-def age_of(image: LedgerImage, today: date) -> int:
-    """Days since the cloud made it."""
-    return (today - image.record.created.astimezone(UTC).date()).days
 
 
 def _end(name: str, region: str, newest: LedgerImage, end: date, today: date, limits: Health) -> Finding:
@@ -149,7 +144,8 @@ def _metrics(found: Sequence[Finding], plan: Plan, seen: Survey) -> Iterator[str
     ]
     yield "# TYPE alpine_omi_image_age_seconds gauge\n# UNIT alpine_omi_image_age_seconds seconds"
     for name, region, image in newest:
-        yield f"alpine_omi_image_age_seconds{_labels(name, region)} {age_of(image, seen.today) * 86400}"
+        if (days := image.age(seen.today)) is not None:
+            yield f"alpine_omi_image_age_seconds{_labels(name, region)} {days * 86400}"
     yield "# TYPE alpine_omi_support_left_seconds gauge\n# UNIT alpine_omi_support_left_seconds seconds"
     for name, region, image in newest:
         if image.spec.end_of_life is not None:

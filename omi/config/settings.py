@@ -69,6 +69,8 @@ class UpstreamSettings(_Settings):
 
     releases: str = "https://alpinelinux.org/releases.json"
     mirror: str = "https://dl-cdn.alpinelinux.org/alpine"
+    security: str = "https://secdb.alpinelinux.org"
+    """Which fixes there are, for builds with `rebuild_on: security`."""
 
 
 class Level(_Settings):
@@ -303,6 +305,7 @@ class Settings(_Settings):
         _check_texts(settings.model_dump(mode="json"), "")
         check_url("upstream.releases", settings.upstream.releases)
         check_url("upstream.mirror", settings.upstream.mirror, of_mirror=True)
+        check_url("upstream.security", settings.upstream.security)
         _check_vm("vm", settings.vm, settings.region)
         for name, further in settings.regions.items():
             _check_further(settings, name, further)

@@ -1,17 +1,18 @@
-"""Which of an image's packages are offered in a newer version, and how a reason names them."""
+"""Which of an image's packages are offered in a newer version, what that fixes, and how a reason names them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from omi.profile.model import Target
 from omi.state.ledger import LedgerImage
+from omi.support.errors import few
 from omi.support.version import EDGE, is_package_version, package_key
 from omi.upstream.offer import Offer
 
 _NAMED = 4
-"""More packages than this are counted, not named."""
+"""More packages, or names of one source's, than this are counted, not named."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,12 @@ class NewerPackage:
     name: str
     installed: str
     offered: str
+    fixed: tuple[str, ...] | None = None
+    """Ids of what that fixes; None where nobody asked."""
 
     def __str__(self) -> str:
-        return f"{self.name} {self.installed} → {self.offered}"
+        fixed = f" ({few(self.fixed)})" if self.fixed else ""
+        return f"{self.name} {self.installed} → {self.offered}{fixed}"
 
 
 def countable(offer: Offer | None, build: Target, release: str) -> Offer | None:
@@ -53,6 +57,18 @@ def newer_packages(image: LedgerImage, offer: Offer | None) -> tuple[NewerPackag
     )
 
 
+def stale_packages(image: LedgerImage, offer: Offer | None, build: Target) -> tuple[NewerPackage, ...]:
+    """Those of them that make a new revision by the build's rebuild_on.
+
+    A fix that nobody offers yet doesn't count, whatever the security data says: a build could not bring it in.
+    """
+    newer = newer_packages(image, offer)
+    if offer is None or build.rebuild_on != "security":
+        return newer
+    judged = (replace(each, fixed=offer.fixes(each.name, each.installed, each.offered)) for each in newer)
+    return tuple(each for each in judged if each.fixed is not None)
+
+
 def tried_next(before: LedgerImage, offer: Offer | None) -> tuple[str, ...]:
     """What the image after this one is made for, `name=version`: the newer packages, and those once tried in vain."""
     newer = {each.name: each.offered for each in newer_packages(before, offer)}
@@ -74,6 +90,11 @@ def _is_newer(one: str, other: str) -> bool:
 
 
 def named(packages: Sequence[NewerPackage]) -> str:
-    """The packages in words: `openssl 3.5.8-r0 → 3.5.9-r0, zlib 1-r0 → 1-r1`."""
-    more = len(packages) - _NAMED
-    return ", ".join(map(str, packages[:_NAMED])) + (f" and {more} more" if more > 0 else "")
+    """The packages in words: `openssl 3.5.8-r0 → 3.5.9-r0, zlib 1-r0 → 1-r1`.
+
+    Those in which the same is fixed are of one source and stand together: `libcrypto3/libssl3 … (CVE-2026-1)`.
+    """
+    alike: dict[NewerPackage, list[str]] = {}
+    for each in packages:
+        alike.setdefault(replace(each, name="") if each.fixed else each, []).append(each.name)
+    return few([str(replace(each, name=few(names, _NAMED, "/"))) for each, names in alike.items()], _NAMED)

@@ -114,8 +114,10 @@ class _Planner:
                 self._names,
                 account,
                 given.digests,
+                given.today,
                 given.revoked_content,
                 offer,
+                may_age=self._is_newest(build),
             )
             outcome = wish(asked)
             if outcome.why.because is Because.CONTENT_REVOKED:
@@ -141,6 +143,11 @@ class _Planner:
         if past:
             prune = prune.also(Because.PAST_END_OF_LIFE(version=image.version, day=day))
         return self._withdrawn(image, image.spec.access, prune.why, "end of life" if past else "removed", prune)
+
+    def _is_newest(self, build: Target) -> bool:
+        """Whether the mirror still has what the build is made from."""
+        mirror = self.given.upstream.mirror.get((build.version, build.arch))
+        return build.release is None or (mirror is not None and mirror.release == build.release)
 
     def _wanted_release(
         self, build: Target, last_day: date | None, has_images: bool

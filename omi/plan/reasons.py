@@ -56,6 +56,7 @@ class Because(Enum):
     CURRENT_AS_IN = "current, as in {region}"
     CURRENT_UNTIL_SUCCESSOR = "current until its successor is there"
     CURRENT_NAME_TAKEN = "current: the next update can make r{revision}, once its name is free"
+    CURRENT_WAITS = "current until {day}, by min_interval; then: {change}"
     NEWEST_VERIFIED = "the newest verified image of its build"
     NO_NEW_IMAGES = "version {version} is past its end of life ({day}): no new images"
     SUPERSEDED = "superseded; no retention level prunes it"
@@ -76,6 +77,7 @@ class Because(Enum):
     FILES_CHANGED = "guest files or template changed"
     OTHER_CONTENT = "other content than the profile's"
     NEWER_PACKAGES = "{packages}"
+    TOO_OLD = "{days} days old, max_age is {most}"
     COPIED = "revision r{revision} of {home} is copied to {region}"
 
     FOUND_INTERRUPTED = "{omi} of that name is in the account, this stack's own, from an interrupted run"

@@ -29,6 +29,7 @@ from omi.upstream.fetch import fetch_upstream
 from omi.upstream.model import Upstream
 from omi.upstream.offer import Offer
 from omi.upstream.packages import read_offered
+from omi.upstream.security import Security, read_security
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,16 @@ def _offers(settings: Settings, builds: Sequence[Target]) -> tuple[Mapping[str, 
     asking = [
         build
         for build in builds
-        if build.rebuild_on == "packages" and build.keys and (not settings.builds or build.name in settings.builds)
+        if build.rebuild_on != "content" and build.keys and (not settings.builds or build.name in settings.builds)
     ]
     if not asking:
         return {}, ()
-    offered = read_offered(asking, settings.upstream.mirror, settings.vm.trusted_keys, cache_folder() / "upstream")
-    return offered.offers, offered.warnings
+    upstream, cache = settings.upstream, cache_folder() / "upstream"
+    secured = [build for build in asking if build.rebuild_on == "security"]
+    security = read_security(secured, upstream.mirror, upstream.security, cache) if secured else Security()
+    trusted = settings.vm.trusted_keys
+    offered = read_offered(asking, upstream.mirror, trusted, cache, fixes=security.fixes)
+    return offered.offers, (*offered.warnings, *security.warnings)
 
 
 def _branches(profile: Profile) -> set[tuple[str, str]]:

@@ -8,15 +8,16 @@ from datetime import date
 from functools import cached_property
 
 from omi.plan.external import holding
+from omi.plan.fresh import Freshness, freshness, waits
 from omi.plan.model import Action, PlannedImage, Step
-from omi.plan.packages import named, newer_packages, tried_next
+from omi.plan.packages import tried_next
 from omi.plan.reasons import Because, Reason
 from omi.profile.content import content
 from omi.profile.model import Target
 from omi.state.account import AccountImage, AccountView
 from omi.state.ledger import LedgerImage
 from omi.state.owner import STANDS_FOR
-from omi.support.version import release_key
+from omi.support.version import EDGE, release_key
 from omi.upstream.offer import Offer
 
 _TOLD_ITEMS = 4
@@ -48,10 +49,14 @@ class WishInput:
     """OMI names that the ledger holds, of whatever build, so that no second resource may have them."""
     account: AccountView
     content_digest: Callable[[Target, str], str]
+    today: date
+    """In UTC."""
     revoked: Collection[str] = ()
     """Digests of which nothing is built, since a person has revoked an image of that content."""
     offer: Offer | None = None
     """What the build's repositories offer, where that counts and is known."""
+    may_age: bool = True
+    """Whether the release can be built anew at all: mirrors keep no earlier one than the newest."""
 
     @cached_property
     def digest(self) -> str:
@@ -62,6 +67,15 @@ class WishInput:
     def before(self) -> LedgerImage | None:
         """The newest image of the build, be it gone."""
         return max((*self.images, *self.gone), key=lambda image: image.order, default=None)
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether a person has revoked an image of the content."""
+        return self.digest in self.revoked
+
+    def freshness(self, image: LedgerImage) -> Freshness:
+        """What speaks for a successor of the release's newest image."""
+        return freshness(image, self.build, self.offer, self.today, is_revoked=self.is_revoked, may_age=self.may_age)
 
     def new_image(self, revision: int) -> PlannedImage:
         """An image that is to be built."""
@@ -81,13 +95,16 @@ def wish(request: WishInput) -> Wish:
     same = [image for image in request.images if _is_of_release(image, request) and not _is_anothers(image, build)]
     if build.revision is not None:
         return _pinned_revision(request, same, build.revision)
-    if same and same[-1].spec.digest == request.digest and not newer_packages(same[-1], request.offer):
+    if waiting := _young_edge(request):
+        return waiting
+    fresh = request.freshness(same[-1]) if same else Freshness()
+    if same and same[-1].spec.digest == request.digest and not fresh.due:
         current = Because.CURRENT_PINNED_RELEASE(release=release) if build.release else Because.CURRENT()
-        return Wish(same[-1], None, current)
+        return Wish(same[-1], None, fresh.waiting or current)
     revisions = tuple(_of_account(request))
     if found := _adoptable(request, same, revisions):
         return Wish(same[-1] if same else None, _adopt(request, *found), Because.CURRENT_UNTIL_SUCCESSOR())
-    if request.digest in request.revoked and not (same and newer_packages(same[-1], request.offer)):
+    if request.is_revoked and not fresh.packages:
         return Wish(same[-1] if same else None, None, Because.CONTENT_REVOKED())
     number = _next_revision(request, same, revisions)
     action, why = _why(request, same, number)
@@ -107,6 +124,18 @@ def _newer_release(request: WishInput) -> LedgerImage | None:
     return newest if release_key(newest.release) > release_key(request.release) else None
 
 
+def _young_edge(request: WishInput) -> Wish | None:
+    """Edge has a release each day: an image of the same content stays until its min_interval is over."""
+    build, newest = request.build, request.before
+    if build.version != EDGE or build.release is not None or newest not in request.images or newest is None:
+        return None
+    if newest.release == request.release or request.content_digest(build, newest.release) != newest.spec.digest:
+        return None
+    change = Because.NEW_RELEASE(release=request.release, before=newest.release)
+    why = waits(newest, build, request.today, change) if newest.spec.digest not in request.revoked else None
+    return Wish(newest, None, why) if why else None
+
+
 def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: int) -> Wish:
     build, release = request.build, request.release
     if held := next((image for image in same if image.revision == revision), None):
@@ -117,7 +146,7 @@ def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: 
         return Wish(before, None, Because.CURRENT_NAME_TAKEN(revision=revision))
     if existing := request.account.by_name.get(name):
         return Wish(before, _adopt(request, revision, existing), Because.CURRENT_UNTIL_SUCCESSOR())
-    if request.digest in request.revoked:
+    if request.is_revoked:
         return Wish(before, None, Because.CONTENT_REVOKED())
     step = Step(request.new_image(revision), Action.BUILD, Because.PINNED_REVISION(revision=revision))
     return Wish(before, step, Because.CURRENT_UNTIL_SUCCESSOR())
@@ -198,12 +227,11 @@ def _why(request: WishInput, same: Sequence[LedgerImage], number: int) -> tuple[
 
 def _changes(request: WishInput, newest: LedgerImage) -> Reason:
     recipe, same = newest.spec.recipe, newest.spec.digest == request.digest
-    packages = newer_packages(newest, request.offer)
-    newer = [Because.NEWER_PACKAGES(packages=named(packages))] if packages else []
-    if same and newer:
-        return newer[0]
+    due = request.freshness(newest).due
+    if same and due:
+        return due[0].also(*due[1:])
     changed = changed_content(recipe.build, request.build) if recipe else (Because.OTHER_CONTENT(),)
-    return Because.CONTENT(changes=changed).also(*newer)
+    return Because.CONTENT(changes=changed).also(*due)
 
 
 def changed_content(before: Target, after: Target) -> tuple[Reason, ...]:

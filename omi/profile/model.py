@@ -16,6 +16,7 @@ from omi.profile.forms import (
     Allowed,
     CopySource,
     CopyTarget,
+    Days,
     DescriptionTemplate,
     FeatureName,
     FilePath,
@@ -46,7 +47,7 @@ from omi.profile.forms import (
 )
 
 Privileges = Literal["doas", "sudo", "none"]
-RebuildOn = Literal["content", "packages"]
+RebuildOn = Literal["content", "packages", "security"]
 Runlevel = Literal["sysinit", "boot", "default", "shutdown"]
 RUNLEVELS: tuple[Runlevel, ...] = get_args(Runlevel)
 _RunlevelName = Annotated[Runlevel, Allowed(f"one of the runlevels {', '.join(RUNLEVELS)}")]
@@ -286,7 +287,11 @@ class Target(_Model):
     that boots both ways. OMIs have the boot modes that belong to it."""
     rebuild_on: Annotated[RebuildOn, Key("packages", decides=False)] = "content"
     """What makes a new revision: another `content`, as it is written here, or also newer versions of the installed
-    `packages`."""
+    `packages`, or only those that Alpine's `security` data names as fixes."""
+    max_age: Annotated[int | None, Key("30", Days, decides=False)] = None
+    """Days after which an image is built anew, whatever `rebuild_on` says."""
+    min_interval: Annotated[int | None, Key("7", Days, decides=False)] = None
+    """Days that an image stays before newer packages or fixes replace it."""
     again: int = 0
     """How many more revisions of the same content a person has asked for (the stack's setting `again`)."""
     # the PEM text of each

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, date
 from functools import cached_property
 from typing import Any, Literal
 
@@ -93,6 +94,11 @@ class LedgerImage:
         """
         made_here = not self.record.adopted and self.spec.take_over is None
         return (version_key(self.version), release_key(self.release), made_here, self.revision, self.name)
+
+    def age(self, today: date) -> int | None:
+        """Days since the cloud made it; None where nobody has asked the cloud yet."""
+        made = self.record.created.astimezone(UTC)
+        return (today - made.date()).days if made.timestamp() else None
 
     @property
     def next_name(self) -> str:

@@ -35,10 +35,10 @@ def one_line(text: str, limit: int = LONGEST) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
-def few(names: Sequence[str], most: int = 3) -> str:
+def few(names: Sequence[str], most: int = 3, between: str = ", ") -> str:
     """The first names of a list, and how many more there are."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+    return between.join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def first_problem(error: ValidationError, whole: str = "the whole text") -> str:

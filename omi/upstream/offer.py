@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from omi.support.dependency import Dependency
 from omi.support.version import is_package_version, package_key
+from omi.upstream.fixes import fixed_between
 from omi.upstream.index import Index
 
 
@@ -26,14 +27,14 @@ class Offer:
     def newest(self, name: str) -> str | None:
         """The newest version of a package that may be installed; None where there is none."""
         asked = [each for each in self.asked if each.name == name]
-        wanted = {each.tag for each in asked if each.tag}
-        versions = (
-            self._versions(name, wanted)
-            or self._versions(name, {None})
-            or self._versions(name, {tag for tag, _ in self.repositories})
-        )
+        versions = [version for index in self._indexes(name) for version in _versions(index, name)]
         allowed = [version for version in versions if all(each.accepts(version) for each in asked)]
         return max(allowed, key=package_key, default=None)
+
+    def fixes(self, name: str, installed: str, offered: str) -> tuple[str, ...] | None:
+        """Ids of what is fixed in a package by going from one version to another; None where no fix lies between."""
+        found = [index.fixes.get(index.origins.get(name, name), {}) for index in self._indexes(name)]
+        return fixed_between([fix for fixes in found for fix in fixes.items()], installed, offered)
 
     @property
     def release(self) -> str | None:
@@ -41,6 +42,14 @@ class Offer:
         version = self.newest("alpine-base")
         return version.partition("-r")[0] if version is not None else None
 
-    def _versions(self, name: str, tags: Collection[str | None]) -> list[str]:
-        indexes = (index for tag, index in self.repositories if tag in tags)
-        return [version for index in indexes for version in index.get(name, ()) if is_package_version(version)]
+    def _indexes(self, name: str) -> list[Index]:
+        """Those that the package comes from."""
+        wanted: set[str | None] = {each.tag for each in self.asked if each.name == name and each.tag}
+        for tags in (wanted, {None}, {tag for tag, _ in self.repositories}):
+            if found := [index for tag, index in self.repositories if tag in tags and _versions(index, name)]:
+                return found
+        return []
+
+
+def _versions(index: Index, name: str) -> list[str]:
+    return [version for version in index.versions.get(name, ()) if is_package_version(version)]

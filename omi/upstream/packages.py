@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from omi.profile.content import install_repositories, package_lines
 from omi.profile.model import Target
 from omi.profile.signing import trusted_keys
 from omi.support.dependency import read_dependency
+from omi.upstream.fixes import Fixes
 from omi.upstream.http import AnswerStore, Got, get_all
 from omi.upstream.index import Index, read_index
 from omi.upstream.offer import Offer
+from omi.upstream.security import place_of
 from omi.upstream.signature import UntrustedError
 
 LIMIT = 20.0
@@ -20,6 +23,7 @@ LIMIT = 20.0
 MAX_INDEX = 64 * 1024 * 1024
 """Bytes."""
 
+_INDEX = "APKINDEX.tar.gz"
 _Keys = Mapping[str, str]
 _Indexes = dict[tuple[str, frozenset[tuple[str, str]]], Index]
 """By URL and the keys that it was verified with."""
@@ -37,9 +41,14 @@ class Offered:
 
 
 def read_offered(
-    builds: Sequence[Target], mirror: str, trusted: Sequence[str], cache_dir: Path, limit: float = LIMIT
+    builds: Sequence[Target],
+    mirror: str,
+    trusted: Sequence[str],
+    cache_dir: Path,
+    limit: float = LIMIT,
+    fixes: Mapping[str, Fixes] = MappingProxyType({}),
 ) -> Offered:
-    """Read the offers of each build's repositories from the indexes at `mirror`.
+    """Read the offers of each build's repositories from the indexes at `mirror`, and put the `fixes` into them.
 
     All indexes are asked for at once, with validators from earlier runs. One that can't be had leaves its builds out,
     with a warning: an earlier answer would not do, since another machine may have seen a later one. Raises
@@ -55,7 +64,10 @@ def read_offered(
     offers, warnings = {}, list(_unreached(urls, got))
     for build in builds:
         if all(_is_fresh(got[url]) for url in urls[build.name]):
-            indexes = [(tag, reading.index(url, keys[build.name])) for url, tag in urls[build.name].items()]
+            indexes = [
+                (tag, replace(reading.index(url, keys[build.name]), fixes=fixes.get(_place(url, mirror), {})))
+                for url, tag in urls[build.name].items()
+            ]
             try:
                 offers[build.name] = Offer(indexes, tuple(map(read_dependency, package_lines(build))))
             except ValueError as error:
@@ -71,9 +83,14 @@ def _index_urls(build: Target, mirror: str) -> dict[str, str | None]:
     """Each repository's index with the repository's tag, in apk's order."""
     places = install_repositories(build, mirror)
     return {
-        f"{url.rstrip('/')}/{build.arch}/APKINDEX.tar.gz": value if isinstance(value, str) else None
+        f"{url.rstrip('/')}/{build.arch}/{_INDEX}": value if isinstance(value, str) else None
         for url, value in places.items()
     }
+
+
+def _place(index_url: str, mirror: str) -> str:
+    """The place of an index's repository, as its fixes are listed; empty for one that is not the mirror's."""
+    return place_of(index_url.removesuffix(f"/{_INDEX}").rpartition("/")[0], mirror) or ""
 
 
 def _is_fresh(answer: Got[None]) -> bool:

@@ -18,9 +18,9 @@ _SCRIPT_MARK = "."
 _INFO = ".PKGINFO"
 
 
-def renew_packages(repository: Path, name: str, version: str, key: SigningKey) -> tuple[str, ...]:
+def renew_packages(repository: Path, name: str, version: str, key: SigningKey) -> str:
     """Give a package of one repository (the folder with its index), and all others built from the same source in the
-    same version, another version; the index is signed anew. Returns their names.
+    same version, another version; the index is signed anew. Returns that source.
 
     MirrorError where the repository has no such package.
     """
@@ -37,7 +37,7 @@ def renew_packages(repository: Path, name: str, version: str, key: SigningKey) -
         made = [_renew(repository / f"{each}-{old}.apk", old, version, family, key) for each in family]
         text = "".join(f"{record}\n\n" for record in sorted([*kept, *map(apk.index_record, made)]))
         index.write_bytes(apk.write_index_text(text, f"{source} {version}", key))
-    return tuple(sorted(family))
+    return source
 
 
 def _renew(path: Path, old: str, new: str, family: Iterable[str], key: SigningKey) -> Path:

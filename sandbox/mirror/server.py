@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -23,10 +24,12 @@ from sandbox.mirror.errors import MirrorError
 from sandbox.mirror.make import Progress
 from sandbox.mirror.package import ARCH
 from sandbox.mirror.renew import renew_packages
+from sandbox.mirror.secdb import lay_secdb
 from sandbox.mirror.upstream import CachedCdn, Served
 
 _GARBAGE = b"\xff\x00 this is not what was asked for\n" * 64
 _IDLE_SECONDS = 30.0
+_SERVED = ("/alpine/", "/security/")
 
 
 class MirrorSource(StrEnum):
@@ -80,6 +83,7 @@ class MirrorServer:
         self._lock = threading.Lock()
         self._keys: Path | None = None
         self._renewed: dict[tuple[str, str], str] = {}
+        self._fixed: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
         self._trees = 0
         self._tree: Path | None = None
         self._http = _bind(address, self)
@@ -127,18 +131,21 @@ class MirrorServer:
         told = self._catalogue.branch(branch).deprecated_keys
         self.offer(self._catalogue.with_branch(replace(wanted, deprecated_keys=told)))
 
-    def publish_package(self, branch: str, name: str, version: str) -> None:
+    def publish_package(self, branch: str, name: str, version: str, fixes: Sequence[str] = ()) -> None:
         """Offer a package of `branch`'s main repository, and all of the same source, in another version from now on.
 
-        MirrorError for an unknown branch or package, or when the CDN is passed through.
+        `fixes` are ids of what the security data calls fixed in it. MirrorError for an unknown branch or package, or
+        when the CDN is passed through.
         """
         self._full.branch(branch)
-        before = dict(self._renewed)
+        before = dict(self._renewed), dict(self._fixed)
         self._renewed[branch, name] = version
+        if fixes:
+            self._fixed[branch, name] = {**self._fixed.get((branch, name), {}), version: tuple(fixes)}
         try:
             self.offer(self._catalogue)
         except MirrorError:
-            self._renewed = before
+            self._renewed, self._fixed = before
             raise
 
     def deprecate_key(self, branch: str, key: str, since: date) -> None:
@@ -160,9 +167,14 @@ class MirrorServer:
             self._trees += 1
             place = self._cache / "mirror" / f".served-{os.getpid()}-{id(self):x}-{self._trees}"
             made = make_mirror(self._cache, place, catalogue, self.url)
+            fixes: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
             try:
                 for (branch, name), version in self._renewed.items():
-                    renew_packages(made / "alpine" / branch / "main" / ARCH, name, version, signing_key(self._cache))
+                    main = made / "alpine" / branch / "main" / ARCH
+                    source = renew_packages(main, name, version, signing_key(self._cache))
+                    if fixed := self._fixed.get((branch, name)):
+                        fixes.setdefault(branch, {}).setdefault(source, {}).update(fixed)
+                lay_secdb(made / "security", catalogue, fixes)
             except MirrorError:
                 shutil.rmtree(made, ignore_errors=True)
                 raise
@@ -185,7 +197,7 @@ class MirrorServer:
             return self._upstream.get(path)
         tree = self._tree
         parts = PurePosixPath(path).parts[1:]
-        if tree is None or ".." in parts or not (path == "/releases.json" or path.startswith("/alpine/")):
+        if tree is None or ".." in parts or not (path == "/releases.json" or path.startswith(_SERVED)):
             return None
         place = tree.joinpath(*parts)
         if not place.is_file():

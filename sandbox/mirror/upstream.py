@@ -22,6 +22,7 @@ from sandbox.mirror.errors import MirrorError
 
 CDN = "https://dl-cdn.alpinelinux.org"
 SITE = "https://alpinelinux.org"
+SECDB = "https://secdb.alpinelinux.org"
 FRESH_SECONDS = 60.0
 FETCH_SECONDS = 60.0
 
@@ -50,7 +51,7 @@ Fetch = Callable[[str, Mapping[str, str], float], AbstractContextManager[CdnAnsw
 @contextmanager
 def fetch_https(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[CdnAnswer]:
     """GET over verified TLS; OSError or HTTPException where the server can't be reached or spoken with."""
-    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - CDN and SITE are https
+    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - CDN, SITE and SECDB are https
     try:
         response = urllib.request.urlopen(request, timeout=seconds)  # noqa: S310
     except urllib.error.HTTPError as error:
@@ -92,7 +93,9 @@ class CachedCdn:
         return True
 
     def get(self, path: str) -> Served | None:
-        """The file at `/alpine/...` or `/releases.json`, None where upstream has none; MirrorError where it fails.
+        """The file at `/alpine/...`, `/security/...` or `/releases.json`, None where upstream has none.
+
+        MirrorError where it fails.
 
         A package never changes once fetched; everything else is asked for again after FRESH_SECONDS.
         """
@@ -139,6 +142,8 @@ def upstream_url(path: str) -> str | None:
         return f"{SITE}{path}"
     if path.startswith("/alpine/keys/"):
         return f"{SITE}{path.removeprefix('/alpine')}"
+    if path.startswith("/security/"):
+        return f"{SECDB}{path.removeprefix('/security')}"
     if path.startswith("/alpine/"):
         return f"{CDN}{path}"
     return None

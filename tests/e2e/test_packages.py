@@ -32,7 +32,12 @@ def held(mirror: MirrorServer) -> Iterator[HeldProject]:
     """A stack with one image, whose Alpine is the fixture mirror, and whose packages count."""
     with held_project() as made:
         made.project.configure(
-            "upstream", {"releases": f"{mirror.url}/releases.json", "mirror": f"{mirror.url}/alpine"}
+            "upstream",
+            {
+                "releases": f"{mirror.url}/releases.json",
+                "mirror": f"{mirror.url}/alpine",
+                "security": f"{mirror.url}/security",
+            },
         )
         trust(made, str(mirror.status().keys))
         set_rebuild(made, "packages")
@@ -61,6 +66,16 @@ def test_a_fixed_package_makes_the_next_revision_and_is_named(held: HeldProject,
     assert (plan[R1]["action"], plan[R1]["reason"]) == ("build", FIXED)
     assert plan[R0]["reason"] == "current until its successor is there"
     assert FIXED in held.pulumi("preview")
+
+
+def test_fixes_alone_count_where_the_profile_asks_for_them(held: HeldProject, mirror: MirrorServer) -> None:
+    set_rebuild(held, "security")
+    assert held.plan().keys() == {R0}
+    mirror.publish_package("v3.23", "libcrypto3", "3.5.9-r1", ("CVE-2026-1", "CVE-2026-2"))
+    fixed = "revision r1: libcrypto3 3.5.8-r0 → 3.5.9-r1 (CVE-2026-1, CVE-2026-2)"
+    assert held.plan()[R1]["reason"] == fixed
+    assert fixed in held.pulumi("preview")
+    set_rebuild(held, "packages")
 
 
 def test_without_the_mirror_nothing_is_built(held: HeldProject, mirror: MirrorServer) -> None:

@@ -46,6 +46,7 @@ from omi.state.ledger import StoredCommand, ledger_of_export, read_ledger
 from omi.state.release_file import read_indexes, read_release
 from omi.support.dependency import read_dependency
 from omi.support.errors import OmiError
+from omi.upstream.fixes import fixed_between, read_fixes
 from omi.upstream.http import AnswerStore
 from omi.upstream.index import read_index
 from omi.upstream.offer import Offer
@@ -134,6 +135,11 @@ def _feed(data: bytes) -> str:
 
 def _latest(data: bytes) -> object:
     return read_latest(data, "3.23", "x86_64")
+
+
+def _fixes(data: bytes) -> object:
+    found = read_fixes(data, "v3.23/main")
+    return [fixed_between(fixes.items(), "1.2-r3") for fixes in found.values()]
 
 
 @cache
@@ -316,6 +322,11 @@ _RELEASES = {
         }
     ],
 }
+_SECDB = {
+    "distroversion": "v3.23",
+    "reponame": "main",
+    "packages": [{"pkg": {"name": "nginx", "secfixes": {"1.2-r4": ["CVE-2026-1"], "0": ["CVE-2026-2"]}}}],
+}
 _OLD = {
     "alpine": {
         "3.12.0": {
@@ -385,6 +396,7 @@ def _targets() -> dict[str, Target]:
         "latest-releases.yaml": Target(
             _latest, (b"---\n- {version: 3.23.6, arch: x86_64}\n", b'[{"version": "3.23.6", "arch": "x86_64"}]'), True
         ),
+        "security data": Target(_fixes, (json.dumps(_SECDB).encode(),), True),
         "APKINDEX archive": Target(_index, (signed(index, _key()),)),
         "APKINDEX records": Target(_index_records, (index.encode(),)),
         "old releases": Target(_old, (json.dumps(_OLD).encode(), yaml.safe_dump(_OLD).encode()), True),

@@ -128,6 +128,7 @@ class Given:
     [
         ({"upstream": {"releases": "http://alpinelinux.org/releases.json"}}, "upstream.releases.*not encrypted"),
         ({"upstream": {"releases": "file:///tmp/releases.json"}}, "upstream.releases"),
+        ({"upstream": {"security": "http://secdb.alpinelinux.org"}}, "upstream.security.*not encrypted"),
         ({"upstream": {"mirror": "file:///srv/alpine"}}, "upstream.mirror"),
         ({"vm": {"mirror": 'http://x/"; reboot #'}}, "vm.mirror"),
         ({"vm": {"mirror": "http://x/\n@evil http://y"}}, "vm.mirror"),

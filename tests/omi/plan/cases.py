@@ -16,6 +16,7 @@ from omi.state.account import AccountImage, AccountView
 from omi.state.ledger import Ledger, LedgerImage
 from omi.support.version import edge_release
 from omi.upstream import Branch, MirrorRelease, Release, Upstream
+from omi.upstream.index import Index
 from omi.upstream.offer import Offer
 from tests.omi.plan.make import TODAY, build, held, plan_of, seen
 
@@ -90,9 +91,16 @@ installs = st.fixed_dictionaries(
     {"openssl": st.sampled_from(("3.5.8-r0", "3.5.9-r0", "3.5.10-r0"))},
     optional={"zlib": st.just("1-r0"), "alpine-base": st.sampled_from(("3.23.9-r0", "3.23.10-r0"))},
 )
-offers = installs.map(lambda versions: Offer([(None, {name: (each,) for name, each in versions.items()})]))
+fixes = st.sampled_from(({}, {"openssl": {"3.5.9-r0": ("CVE-2026-1",), "3.5.11-r0": ("CVE-2026-2",)}}))
+offers = st.builds(
+    lambda versions, fixed: Offer([(None, Index({name: (each,) for name, each in versions.items()}, {}, fixed))]),
+    installs,
+    fixes,
+)
 past_installs = st.none() | installs
 past_offers = st.sampled_from(((), (), ("openssl=3.5.9-r0",), ("openssl=3.5.10-r0", "zlib=1-r0")))
+modes = st.sampled_from(("content", "packages", "security"))
+ages = st.none() | st.sampled_from((7, 22, 90))
 edge_keeps = st.none() | st.integers(1, 3)
 
 
@@ -108,6 +116,9 @@ def live_builds(draw: Callable[..., Any], name: str) -> Target:
         recorded_release=None if version == "edge" else draw(releases[version]),
         release=draw(pins[version]),
         revision=draw(revision_pins),
+        rebuild_on=draw(modes),
+        max_age=draw(ages),
+        min_interval=draw(ages),
     )
 
 

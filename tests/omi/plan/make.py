@@ -17,6 +17,7 @@ from omi.state.ledger import Ledger, LedgerImage, StoredCommand
 from omi.state.owner import maker_of
 from omi.support.version import version_of
 from omi.upstream import Branch, MirrorRelease, Release, Upstream
+from omi.upstream.index import Index
 from omi.upstream.offer import Offer
 from tests.omi.specs import OWNER, make_record
 
@@ -89,7 +90,7 @@ def omi_id(name: str) -> str:
 
 def offer(**versions: str) -> Offer:
     """One repository with these packages."""
-    return Offer([(None, {name.replace("_", "-"): (version,) for name, version in versions.items()})])
+    return Offer([(None, Index({name.replace("_", "-"): (version,) for name, version in versions.items()}))])
 
 
 def ledger(*images: LedgerImage) -> Ledger:

@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from omi.upstream import signature
-from omi.upstream.index import read_index
+from omi.upstream.index import Index, read_index
 from omi.upstream.signature import UnreadableError, UntrustedError
 from tests.omi.upstream.packages import Key, index_text, signed, tar
 
@@ -19,7 +19,7 @@ TEXT = index_text({"musl": "1.2.5-r23"})
 @pytest.mark.parametrize("kind", ["RSA", "RSA256"])
 def test_a_signed_index_is_read(kind: str) -> None:
     read = read_index(signed(TEXT, KEY, kind), KEY.trusted | OTHER.trusted, "x86_64", WHERE)
-    assert read == {"musl": ("1.2.5-r23",)}
+    assert read == Index({"musl": ("1.2.5-r23",)}, {"musl": "musl"})
 
 
 def test_a_key_that_is_not_trusted_is_named() -> None:
@@ -55,7 +55,7 @@ def test_an_index_without_a_signature_is_refused(files: dict[str, bytes]) -> Non
 
 def test_what_follows_the_signed_part_is_not_read() -> None:
     data = signed(TEXT, KEY) + gzip.compress(tar({"APKINDEX": b"P:evil\nV:1\n\n"}))
-    assert list(read_index(data, KEY.trusted, "x86_64", WHERE)) == ["musl"]
+    assert list(read_index(data, KEY.trusted, "x86_64", WHERE).versions) == ["musl"]
 
 
 def test_a_trusted_key_that_is_none_is_named() -> None:
@@ -96,11 +96,11 @@ def test_packages_of_another_architecture_are_passed_over_and_every_version_is_k
         )
     )  # fmt: skip
     read = read_index(signed(text, KEY), KEY.trusted, "x86_64", WHERE)
-    assert read == {"a": ("1-r0", "2-r0"), "c": ("1-r0",)}
+    assert read.versions == {"a": ("1-r0", "2-r0"), "c": ("1-r0",)}
 
 
 def test_an_empty_repository_is_fine() -> None:
-    assert read_index(signed("", KEY), KEY.trusted, "x86_64", WHERE) == {}
+    assert read_index(signed("", KEY), KEY.trusted, "x86_64", WHERE) == Index()
 
 
 def body(data: bytes) -> bytes:

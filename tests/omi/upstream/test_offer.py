@@ -9,14 +9,14 @@ from omi.upstream.offer import Offer
 
 def newest(name: str, *asked: str, plain: dict[str, str], tagged: dict[str, str] | None = None) -> str | None:
     repositories: list[tuple[str | None, Index]] = [
-        (None, {each: tuple(versions.split()) for each, versions in plain.items()}),
-        ("edge", {each: (version,) for each, version in (tagged or {}).items()}),
+        (None, Index({each: tuple(versions.split()) for each, versions in plain.items()})),
+        ("edge", Index({each: (version,) for each, version in (tagged or {}).items()})),
     ]
     return Offer(repositories, tuple(map(read_dependency, asked))).newest(name)
 
 
 def test_the_newest_of_all_repositories_counts_by_apks_order() -> None:
-    main, community = {"a": ("1.9-r0", "1.10_rc1-r0")}, {"a": ("1.10-r0", "1.2-r9", "not a version")}
+    main, community = Index({"a": ("1.9-r0", "1.10_rc1-r0")}), Index({"a": ("1.10-r0", "1.2-r9", "not a version")})
     assert Offer([(None, main), (None, community)]).newest("a") == "1.10-r0"
     assert newest("b", plain={"a": "1-r0"}) is None
 
@@ -36,5 +36,5 @@ def test_a_repository_with_a_tag_counts_where_it_is_asked_for_or_is_the_only_one
 
 
 def test_it_knows_the_release_that_it_makes_up() -> None:
-    assert Offer([(None, {"alpine-base": ("3.23.6-r1",)})]).release == "3.23.6"
+    assert Offer([(None, Index({"alpine-base": ("3.23.6-r1",)}))]).release == "3.23.6"
     assert Offer([]).release is None

@@ -174,6 +174,7 @@ def test_where_upstream_has_what_the_mirror_serves() -> None:
     assert upstream_url(INDEX) == CDN_INDEX
     assert upstream_url("/releases.json") == "https://alpinelinux.org/releases.json"
     assert upstream_url("/alpine/keys/a@b.rsa.pub") == "https://alpinelinux.org/keys/a@b.rsa.pub"
+    assert upstream_url("/security/v3.23/main.json") == "https://secdb.alpinelinux.org/v3.23/main.json"
     assert upstream_url("/etc/passwd") is None
 
 
@@ -274,6 +275,17 @@ class TestAnotherVersionOfAPackage:
         with tarfile.open(fileobj=io.BytesIO(package)) as archive:
             assert {".PKGINFO", ".post-install", "usr/bin/hello", "usr/bin/hi"} <= set(archive.getnames())
         assert get(server, "/alpine/v3.23/main/x86_64/hello-1.2-r3.apk")[0] == 404
+
+    def test_its_fixes_are_in_the_security_data_by_source_with_those_of_earlier_ones(
+        self, server: MirrorServer
+    ) -> None:
+        assert json.loads(get(server, "/security/edge/community.json")[2])["packages"] == []
+        server.publish_package("v3.23", "hello", "1.2-r4", ("CVE-2026-1",))
+        server.publish_package("v3.23", "hello", "1.2-r10", ("CVE-2026-2", "CVE-2026-3"))
+        told = json.loads(get(server, "/security/v3.23/main.json")[2])
+        fixes = {"1.2-r4": ["CVE-2026-1"], "1.2-r10": ["CVE-2026-2", "CVE-2026-3"]}
+        assert told["packages"] == [{"pkg": {"name": "hello", "secfixes": fixes}}]
+        assert (told["distroversion"], told["reponame"]) == ("v3.23", "main")
 
     def test_other_branches_keep_theirs(self, server: MirrorServer) -> None:
         server.publish_package("v3.23", "hello", "1.2-r10")

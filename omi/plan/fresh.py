@@ -1,0 +1,49 @@
+"""When an image is built anew though its profile says the same: for newer packages, for fixes, for its age."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from omi.plan.packages import named, stale_packages
+from omi.plan.reasons import Because, Reason
+from omi.profile.model import Target
+from omi.state.ledger import LedgerImage
+from omi.upstream.offer import Offer
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What speaks for the successor of an image."""
+
+    packages: Reason | None = None
+    """Newer packages, or fixes, that bring it about now."""
+    age: Reason | None = None
+    waiting: Reason | None = None
+    """Newer packages, or fixes, that don't yet, since the image is too young."""
+
+    @property
+    def due(self) -> tuple[Reason, ...]:
+        """What brings it about now."""
+        return tuple(reason for reason in (self.packages, self.age) if reason)
+
+
+def freshness(
+    image: LedgerImage, build: Target, offer: Offer | None, today: date, *, is_revoked: bool, may_age: bool
+) -> Freshness:
+    """Of the newest image of a build; one whose content is revoked waits for nothing, since nobody may launch it."""
+    packages, age = stale_packages(image, offer, build), image.age(today)
+    newer = Because.NEWER_PACKAGES(packages=named(packages)) if packages else None
+    waiting = waits(image, build, today, newer) if newer and not is_revoked else None
+    old = None
+    if may_age and age is not None and build.max_age is not None and age > build.max_age:
+        old = Because.TOO_OLD(days=age, most=build.max_age)
+    return Freshness(None if waiting else newer, old, waiting)
+
+
+def waits(image: LedgerImage, build: Target, today: date, change: Reason) -> Reason | None:
+    """Why an image stays in spite of a change, where it is younger than the build's min_interval."""
+    age = image.age(today)
+    if age is None or build.min_interval is None or age >= build.min_interval:
+        return None
+    return Because.CURRENT_WAITS(change=change, day=today + timedelta(days=build.min_interval - age))
