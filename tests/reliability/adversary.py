@@ -20,7 +20,7 @@ from threading import Lock
 
 from tests.reliability.cases import CASES, DESTROYS, Case
 from tests.reliability.deeds import ONE, ONE_OLD, PERSON, STATES, STRUCK
-from tests.reliability.ring import Place, Ring, Round, ring
+from tests.reliability.ring import Place, Ring, Round, ledger_in, ring
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- adversary: begin -->", "<!-- adversary: end -->"
@@ -59,7 +59,7 @@ def try_case(where: Place, case: Case) -> Found:
     at.clear_faults()
     found.wrong += _judge_end(at, case)
     _settle(at, case, found)
-    found.lost += _lost(at, case.prunes)
+    found.lost += [*_lost(at, case.prunes), *(_unheld(at, case.prunes) if case.recovers else ())]
     found.left += _left(at)
     found.harmed += _harmed(at)
     found.seconds, found.said = time.monotonic() - start, "\n".join(at.said)
@@ -100,6 +100,13 @@ def _lost(at: Round, prunes: set[str]) -> Iterator[str]:
             yield f"the snapshot of {name} is gone"
         if omi not in feed:
             yield f"{name} is no longer published"
+
+
+def _unheld(at: Round, prunes: set[str]) -> Iterator[str]:
+    """Images that the state in use does not hold as the stack's own."""
+    ledger = ledger_in(at.project.folder / at.backend, at.stack)
+    own = {image.record.omi for image in ledger.images if not image.record.adopted}
+    yield from (f"{name} is not in state" for name, omi in at.ids.items() if name not in prunes and omi not in own)
 
 
 def _left(at: Round) -> Iterator[str]:

@@ -19,11 +19,18 @@ PRUNED: dict[str, tuple[str, ...]] = {
     "own another's, keep: 1, up": (TWO_OLD,),
     "deregister one by hand, up": (TWO_OLD,),
     "rename a build, up": (TWO, TWO_OLD),
+    "recover --yes, destroy": ALL,
     "protect, destroy": (ONE, ONE_OLD, TWO_OLD),
     "take its tags off, destroy": (ONE, ONE_OLD, TWO_OLD),
 }
 """What a person means to go, whatever the state."""
-DESTROYS = ("destroy", "protect, destroy", "take its tags off, destroy")
+DESTROYS = (
+    "destroy",
+    "protect, destroy",
+    "take its tags off, destroy",
+    "fork --yes, releases_dir, up, destroy",
+    "recover --yes, destroy",
+)
 """After these the next command is a destroy, too."""
 
 
@@ -43,6 +50,11 @@ class Case:
         return f"{self.person} / {self.state} / {self.struck}"
 
     @property
+    def recovers(self) -> bool:
+        """Whether state holds every image as the stack's own in the end."""
+        return "recover --yes, up" in self.person and self.refused is None and self.struck not in _LIES
+
+    @property
     def prunes(self) -> set[str]:
         gone = {TWO_OLD} if self.state == "an image is missing" else set()
         return {*PRUNED.get(self.person, ()), *gone} - {*self.spares}
@@ -52,8 +64,8 @@ def _of(person: str, *states: str, **values: str | None) -> Iterator[Case]:
     yield from (Case(person, state, **values) for state in states)  # type: ignore[arg-type]
 
 
-def _struck(person: str, *strikes: str) -> Iterator[Case]:
-    yield from (Case(person, "whole", struck) for struck in strikes)
+def _struck(person: str, *strikes: str, state: str = "whole") -> Iterator[Case]:
+    yield from (Case(person, state, struck) for struck in strikes)
 
 
 _LIES = ("one list lacks an image", "one list lacks the newest", "one list lacks all", "no list has an image")
@@ -65,6 +77,7 @@ _DELETES = (
     "SIGKILL while it deletes",
     "SIGKILL between image and snapshot",
 )
+_CLAIMS = ("CreateTags refused", "SIGINT while it claims", "SIGKILL while it claims")
 _STATES = ("whole", "empty backend", "copied", "shrunken", "stack renamed", "foreign claim", "an image is missing")
 _ACCOUNT = "of account"
 
@@ -88,8 +101,23 @@ CASES = (
     *_of("state delete, up", "whole", "an image is missing"),
     *_of("stack rename, up", "whole", "an image is missing"),
     Case("export, import elsewhere, up in both"),
-    *_of("fork --yes, up", "copied"),
-    *_of("claim, keep: 1, up", "foreign claim"),
+    *_of("fork --yes, up", "whole", "copied", "shrunken", "stack renamed", "foreign claim", "an image is missing"),
+    *_struck("fork --yes, up", "one list lacks all", "503 at reads", state="copied"),
+    *_of("fork --yes, keep: 1, up", "copied"),
+    *_of("fork --yes, up, sweep --yes", "copied", "half-made build"),
+    *_of("fork --yes, releases_dir, up, destroy", "copied"),
+    *_of("fork --yes, recover --yes, up", "whole"),
+    *_of("claim, keep: 1, up", "whole", "foreign claim", "copied"),
+    *_struck("claim, keep: 1, up", "503 at reads", state="foreign claim"),
+    Case("claim, keep: 1, up", "foreign claim", "CreateTags refused", spares=(TWO_OLD,)),
+    Case("claim of an image that is missing", "an image is missing", refused="is not in the account"),
+    *_of("recover --yes, up", "empty backend", "shrunken"),
+    *_of("recover --yes, up", "whole", "copied", refused="holds no verified image"),
+    *_struck("recover --yes, up", *_LIES, *_CLAIMS, "503 at reads", state="empty backend"),
+    *_of("recover --yes, destroy", "empty backend"),
+    *_of("lose the state, recover --yes, up", "stack renamed", "foreign claim", "an image is missing"),
+    Case("recover --yes without an id", "empty backend", refused="give --stack-id"),
+    Case("recover elsewhere, keep: 1, up"),
     Case("keep: 1, up"),
     Case("keep: 1, up", "foreign claim", spares=(TWO_OLD,)),
     *_struck(
@@ -133,6 +161,7 @@ QUICK = (
     "keep: 1, up / foreign claim / -",
     "remove a build, up / whole / -",
     "state delete, up / whole / -",
+    "recover --yes, up / empty backend / -",
     "sweep --yes / shrunken / -",
     "copy its tags, sweep --yes, up / whole / -",
     "take its tags off, up / shrunken / -",

@@ -80,7 +80,7 @@ def _protect_then_not(at: Round) -> None:
 def _protect_and_destroy(at: Round) -> None:
     _configure(at, "retention", {"protect": [TWO]})
     at.up()
-    at.pulumi("destroy", "--yes", "--skip-preview")
+    _destroy(at)
 
 
 def _allow_all(at: Round) -> None:
@@ -100,15 +100,49 @@ def _state_delete(at: Round) -> None:
     at.up()
 
 
+def _then(*deeds: Deed) -> Deed:
+    """One after the other."""
+    return lambda at: [deed(at) for deed in deeds]
+
+
 def _fork(at: Round) -> None:
     at.omi("fork", "--yes")
-    at.up()
+
+
+def _publish_elsewhere(at: Round) -> None:
+    """Publish in a folder of its own, as the other stack has one."""
+    _configure(at, "releases_dir", "releases/forked")
 
 
 def _claim(at: Round) -> None:
     """Claim the image back that another record holds."""
     at.omi("claim", TWO_OLD)
     _keep_one(at)
+
+
+def _recover(at: Round) -> None:
+    """Recover; what strikes Pulumi strikes the update that does it."""
+    at.strike, strike = None, at.strike
+    lost = at.tags_of(at.ids[ONE])[STACK_ID]
+    if at.omi("recover", "--stack-id", lost, "--yes").code == 0:
+        at.strike = strike
+        at.up()
+
+
+def _lose_and_recover(at: Round) -> None:
+    _empty_backend(at)
+    _recover(at)
+
+
+def _recover_in_both(at: Round) -> None:
+    """Recover in a second backend although the first state lives on, which is then updated and pruned."""
+    _lose_and_recover(at)
+    at.backend = "backend"
+    _keep_one(at)
+
+
+def _destroy(at: Round) -> None:
+    at.pulumi("destroy", "--yes", "--skip-preview")
 
 
 def _stack_rename(at: Round) -> None:
@@ -160,7 +194,7 @@ def _untag(*keys: str) -> Deed:
 
 def _untag_and_destroy(at: Round) -> None:
     at.untag(at.ids[TWO])
-    at.pulumi("destroy", "--yes", "--skip-preview")
+    _destroy(at)
 
 
 def _adopt(at: Round) -> None:
@@ -220,7 +254,7 @@ PERSON: dict[str, Deed] = {
     "up": lambda at: at.up(),
     "up --target": _target,
     "up --replace": _replace,
-    "destroy": lambda at: at.pulumi("destroy", "--yes", "--skip-preview"),
+    "destroy": _destroy,
     "refresh": lambda at: at.pulumi("refresh", "--yes", "--skip-preview"),
     "state delete, up": _state_delete,
     "stack rename, up": _stack_rename,
@@ -248,8 +282,18 @@ PERSON: dict[str, Deed] = {
     "import, up": _import,
     "another account's key, up": _another_key("up", "--yes", "--skip-preview"),
     "another account's key, sweep --yes": _another_key("sweep", "--yes"),
-    "fork --yes, up": _fork,
+    "fork --yes, up": _then(_fork, Round.up),
+    "fork --yes, keep: 1, up": _then(_fork, _keep_one),
+    "fork --yes, up, sweep --yes": _then(_fork, Round.up, lambda at: at.omi("sweep", "--yes")),
+    "fork --yes, releases_dir, up, destroy": _then(_fork, _publish_elsewhere, Round.up, _destroy),
+    "fork --yes, recover --yes, up": _then(_fork, _recover),
     "claim, keep: 1, up": _claim,
+    "claim of an image that is missing": lambda at: at.omi("claim", TWO_OLD),
+    "recover --yes, up": _recover,
+    "recover --yes, destroy": _then(_recover, _destroy),
+    "lose the state, recover --yes, up": _lose_and_recover,
+    "recover --yes without an id": lambda at: at.omi("recover", "--yes"),
+    "recover elsewhere, keep: 1, up": _recover_in_both,
     "releases": lambda at: at.omi("releases"),
 }
 
@@ -348,6 +392,8 @@ STRUCK: dict[str, Deed] = {
     "SIGINT while it deletes": _strike(signal.SIGINT, "DeleteImage"),
     "SIGKILL while it deletes": _strike(signal.SIGKILL, "DeleteImage"),
     "SIGKILL between image and snapshot": _strike(signal.SIGKILL, "DeleteSnapshot"),
+    "SIGINT while it claims": _strike(signal.SIGINT, "CreateTags"),
+    "SIGKILL while it claims": _strike(signal.SIGKILL, "CreateTags"),
     "SIGINT while it builds": _strike(signal.SIGINT, "CreateSnapshot"),
     "SIGKILL while it builds": _strike(signal.SIGKILL, "CreateImage"),
 }
