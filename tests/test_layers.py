@@ -102,6 +102,34 @@ def test_boto3_is_used_in_one_place() -> None:
     assert users <= {("omi", "outscale")}
 
 
+MACHINE_TIME = {
+    "omi/build/packer/gateway.py": "whether a signature was just made",
+    "omi/cli/stack_lock.py": "the lock's age, for Pulumi",
+    "omi/outscale/pace.py": "the pace of requests",
+    "omi/outscale/reaching.py": "how far this machine's clock is off",
+    "omi/outscale/refused.py": "how long ago a key was refused",
+}
+"""What takes this machine's time besides the clock, since it concerns the machine and no image."""
+
+
+def takes_time(path: Path) -> bool:
+    """Whether a file names what gives the time of day: now, today or utcnow of a date, or time.time."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
+            of = node.value.id if isinstance(node.value, ast.Name) else node.value.attr
+            if (of in {"date", "datetime", "dt"} and node.attr in {"now", "today", "utcnow"}) or (
+                of == "time" and node.attr in {"time", "time_ns", "gmtime", "localtime"}
+            ):
+                return True
+    return False
+
+
+def test_the_date_is_taken_in_one_place() -> None:
+    files = [TOP / "__main__.py", *(path for top in ("omi", "components") for path in (TOP / top).rglob("*.py"))]
+    taking = {str(path.relative_to(TOP)) for path in files if takes_time(path)}
+    assert taking == {"omi/support/clock.py", *MACHINE_TIME}
+
+
 def test_the_program_only_wires() -> None:
     program = TOP / "__main__.py"
     assert len(program.read_text(encoding="utf-8").splitlines()) <= 60

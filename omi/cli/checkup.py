@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from omi.build.packer.tools import find_tools
 from omi.build.preflight import TOOLS
@@ -39,6 +38,7 @@ from omi.plan.survey import discover_builds, survey_stack
 from omi.profile.load import Profile, load_profile
 from omi.state.ledger import Ledger, resources_of_export
 from omi.state.owner import Owner
+from omi.support import clock
 from omi.support.errors import CloudError, CredentialsError, SettingsError, StateError, ToolError, UpstreamError
 from omi.support.places import PROFILES, cache_folder
 from omi.upstream.packages import read_offered
@@ -231,7 +231,7 @@ class Checkup:
     def _mirror(self) -> str:
         settings, profile = known(self.settings, "config"), known(self.profile, "profile")
         ledger = self.held.ledger if self.held else Ledger()
-        today = datetime.now(UTC).date()
+        today = clock.today()
         expanded, upstream = discover_builds(profile, settings, ledger, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
         builds = [build for build in trusted if build.keys and build.name in (settings.builds or (build.name,))]

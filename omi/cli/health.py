@@ -18,6 +18,7 @@ from omi.plan.model import ChangeKind
 from omi.plan.planning import plan_stack
 from omi.plan.survey import Survey, survey_stack
 from omi.state.ledger import LedgerImage
+from omi.support import clock
 from omi.support.errors import InputError
 
 _MAKING = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER)
@@ -39,7 +40,7 @@ def health(
     plan = plan_stack(settings, seen)
     leftovers = sum(len(each.things) for each in find_leftovers(settings, held, stack))
     found = [
-        *_run(last_update(stack), settings.health, datetime.now(UTC)),
+        *_run(last_update(stack), settings.health, clock.now()),
         *judge(plan, seen, settings.health),
         Finding("leftovers", None, Severity.WARNING if leftovers else Severity.GOOD, _left(leftovers)),
     ]

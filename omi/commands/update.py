@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from omi.build.supervisor import run_supervised
 from omi.commands.wire import export, give_record, read_record, read_spec
@@ -16,6 +15,7 @@ from omi.outscale.shapes import Omi
 from omi.state.identity import DISK, Identity
 from omi.state.image import ImageRecord, ImageSpec
 from omi.state.owner import taking_back
+from omi.support import clock
 from omi.support.errors import CloudError
 from omi.support.narration import tell
 
@@ -31,7 +31,7 @@ def update(_: Sequence[str]) -> int:
     cloud = Cloud.connect(spec.cloud)
     omi = find_held(cloud, record)
     if omi is None:
-        missing = record.missing or datetime.now(UTC).date()
+        missing = record.missing or clock.today()
         tell(f"{record.omi} ({record.name}) is missing from the account: marked, the next update forgets it")
         give_record(record.model_copy(update={"missing": missing}))
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 from omi.config.regions import Region, regions_of, told_of
 from omi.config.settings import Settings
@@ -23,6 +23,7 @@ from omi.profile.model import Target
 from omi.state.account import AccountView
 from omi.state.ledger import Ledger
 from omi.state.owner import Owner
+from omi.support import clock
 from omi.support.errors import CloudError
 from omi.support.places import PROFILES, cache_folder
 from omi.upstream.fetch import fetch_upstream
@@ -70,7 +71,7 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
     """
     ledger, owner = held.ledger, held.owner
     check_own_releases(settings, owner.stack)
-    today = datetime.now(UTC).date()
+    today = clock.today()
     profile = load_profile(settings.profile, PROFILES)
     regions = regions_of(settings, ledger)
     known = connecting or connect(settings)
