@@ -56,7 +56,7 @@ check: setup lint ## the quick tests, a minute or two
 	@# Many of them wait for something: more workers than there are cores keep these busy.
 	@. toolchain/env.sh && python -m pytest -m 'not slow' -n $$(($$(nproc) * 2 + 1)) --dist worksteal
 
-soak: setup ## faults and interruptions by SEED=N (else a new one, which it prints) for SECONDS=1800
+soak: setup ## simulated years, faults and interruptions by SEED=N (else a new one, which it prints) for SECONDS=1800
 	@. toolchain/env.sh && python -m tests.reliability.soak --seconds "$${SECONDS:-1800}" $${SEED:+--seed "$$SEED"}
 
 # Not among the requirements: no test needs it, and there is no wheel of it for every Python.

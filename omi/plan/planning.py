@@ -15,7 +15,7 @@ from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
 from omi.plan.narrow import narrowed
 from omi.plan.reasons import Because
-from omi.plan.recovery import as_recovered, lost_images, warnings_of
+from omi.plan.recovery import as_recovered, interrupted_images, lost_images, warnings_of
 from omi.plan.survey import Survey
 from omi.profile.digest import image_digest
 from omi.profile.model import Target
@@ -109,6 +109,11 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
         warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
         wanted = [image for image in wanted if image.name not in left]
     plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, whole), wanted)
+    interrupted, more = interrupted_images(settings, region, seen, plan)
+    if interrupted:
+        ledger, lost = joined(ledger, interrupted), [*lost, *interrupted]
+        plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, whole), wanted)
+    warnings += more
     plan = as_recovered(takes.planned(plan, asked), lost)
     steps = tuple(_placed(step, region) for step in plan.steps)
     return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -17,7 +18,7 @@ from omi.profile.model import Access
 from omi.state.account import AccountImage
 from omi.state.image import ImageRecord, ImageSpec, TakeOver
 from omi.state.ledger import LedgerImage, StoredCommand
-from omi.state.owner import STACK_ID, STANDS_FOR, Owner, build_id_of
+from omi.state.owner import CLAIM, STACK_ID, STANDS_FOR, Owner, build_id_of
 from omi.state.withdrawal import Stage, Withdrawal
 from omi.support.errors import first_problem
 
@@ -47,6 +48,35 @@ def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[
             warnings.append(
                 f"recover: {image.omi} ({image.name}) is left: its tags lack what keeps it: {first_problem(error)}"
             )
+    return found, warnings
+
+
+def interrupted_images(
+    settings: Settings, region: Region, seen: Survey, plan: Plan
+) -> tuple[list[LedgerImage], list[str]]:
+    """Verified images of the stack's own that neither ledger nor plan has, of which no record can hold the claim.
+
+    A run was killed before it wrote one, and the plan wants another image by now. What bears a claim may be another
+    record's: of that the warnings tell.
+    """
+    if settings.recover is not None or not region.is_wanted:
+        return [], []
+    found, warnings = [], []
+    planned = {step.name for step in plan.steps}
+    account = seen.accounts[region.name]
+    for image in account.images:
+        is_own = image.managed and image.verified_by(seen.owner) and STANDS_FOR not in image.tags
+        is_lost = image.name not in planned and image.tags.get("build-id") == build_id_of(seen.owner, image.name)
+        if not is_own or not is_lost or (settings.builds and image.tags.get("build") not in settings.builds):
+            continue
+        if CLAIM in image.tags:
+            warnings.append(
+                f"{image.omi} ({image.name}) is this stack's own and verified, but not in its state: if no other state "
+                f"holds it, run `python -m omi recover -s {seen.owner.stack} {image.name}`"
+            )
+            continue
+        with suppress(ValidationError):  # its tags lack what keeps it
+            found.append(_as_held(image, account.account or "", region, settings))
     return found, warnings
 
 

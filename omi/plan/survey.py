@@ -100,11 +100,7 @@ def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today:
     """The profile with the builds that `discover` adds, given the images that stay, and Alpine's releases."""
 
     def expand(upstream: Upstream) -> Profile:
-        if profile.discover is None:
-            return profile
-        asked = (upstream, ledger, settings.retention, today, profile.name)
-        versions = {version for arch in profile.discover.arch for version in versions_to_discover(*asked, arch)}
-        return expand_discovered(profile, versions)
+        return expand_profile(profile, settings, ledger, today, upstream)
 
     upstream = fetch_upstream(
         settings.upstream.releases,
@@ -117,6 +113,15 @@ def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today:
     waiting = _branches(expand(replace(upstream, mirror={}))) - _branches(found)
     told = (f"Alpine {version} for {arch} has no release on the mirror yet: not built" for version, arch in waiting)
     return found, replace(upstream, warnings=(*upstream.warnings, *sorted(told)))
+
+
+def expand_profile(profile: Profile, settings: Settings, ledger: Ledger, today: date, upstream: Upstream) -> Profile:
+    """The profile with the builds that `discover` adds by what upstream says, given the images that stay."""
+    if profile.discover is None:
+        return profile
+    asked = (upstream, ledger, settings.retention, today, profile.name)
+    versions = {version for arch in profile.discover.arch for version in versions_to_discover(*asked, arch)}
+    return expand_discovered(profile, versions)
 
 
 def _offers(settings: Settings, builds: Sequence[Target]) -> tuple[Mapping[str, Offer], tuple[str, ...]]:

@@ -27,22 +27,17 @@ pending() { # prints how many operations the state holds for unfinished
 }
 
 report update
-killed=
 section Doctor python -m omi doctor -s "$STACK" || echo 'ci: the update is tried all the same'
 since=$(locked_since)
 if [ -n "$since" ]; then
 	is_old "$since" || fail "the stack is locked since $since: wait for that update; if none runs, run this with LOCK_HOURS=0"
 	section 'The lock of a run that ended' in_stack cancel --yes
-	killed=yes
 fi
 unfinished=$(pending)
 if [ "$unfinished" -gt 0 ]; then
 	section 'Operations of a run that ended' in_stack refresh --yes --skip-preview --clear-pending-creates
-	killed=yes
 fi
 code=0
 section "Update of $STACK" in_stack up --yes --skip-preview || code=$?
-if [ -n "$killed" ]; then
-	section 'Leftovers of a run that ended' python -m omi sweep -s "$STACK" --yes || code=$?
-fi
+section 'Leftovers of runs that ended' python -m omi sweep -s "$STACK" --yes || code=$?
 exit "$code"

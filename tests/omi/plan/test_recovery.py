@@ -58,10 +58,12 @@ def plan(
     recover: Recovery | None = ALL,
     retention: Retention | None = None,
     builds: tuple[Target, ...] = (V23,),
+    only: tuple[str, ...] = (),
 ) -> Plan:
     further = {OTHER: FurtherRegion.model_validate({"cloud": {"osc_profile": OTHER}})}
     regions = {} if there is None else further
-    settings = Settings(region=HOME, regions=regions, retention=retention or Retention(), recover=recover)
+    retention = retention or Retention()
+    settings = Settings(region=HOME, regions=regions, retention=retention, recover=recover, builds=only)
     accounts = {HOME: AccountView.of(images, "123456789012"), OTHER: AccountView.of(there or (), "123456789012")}
     seen = Survey(Profile("alpine", builds), UP6, regions_of(settings, Ledger.of(ledger)), accounts, TODAY, OWNER)
     return plan_stack(settings, seen)
@@ -113,6 +115,41 @@ def test_no_older_image_goes_before_the_recovered_one_is_in_state() -> None:
     lost = plan(in_account(old), in_account(NEW), ledger=(old,), retention=retention)
     assert outcome(lost) == {OLD.name: "keep", NEW.name: "recover"}
     assert "waits for those that are recovered" in next(step for step in lost.steps if step.name == OLD.name).reason
+
+
+def unclaimed(image: AccountImage) -> AccountImage:
+    """As a run leaves it that is killed between the verify and the record."""
+    return replace(image, tags={key: value for key, value in image.tags.items() if key != "claim"})
+
+
+def test_an_image_that_no_record_ever_held_is_taken_in_though_its_release_is_not_the_newest_any_more() -> None:
+    known = in_account(NEW)
+    found = plan(unclaimed(in_account(OLDER)), known, ledger=(NEW,), recover=None)
+    assert outcome(found) == {OLDER.name: "recover", NEW.name: "keep"}
+    again = after(found)
+    one = Retention(release=Level())
+    settled = plan(unclaimed(in_account(OLDER)), known, ledger=again.images, recover=None, retention=one)
+    step = next(step for step in settled.steps if step.name == OLDER.name)
+    assert "release: the newest release of version 3.23 is kept; deprecated since" in step.reason
+
+
+def test_an_image_that_another_record_may_hold_is_left_unless_it_is_asked_for() -> None:
+    found = plan(in_account(OLDER), in_account(NEW), ledger=(NEW,), recover=None)
+    assert outcome(found) == {NEW.name: "keep"}
+    assert any(f"{OLDER.record.omi} ({OLDER.name})" in each and "omi recover" in each for each in found.warnings)
+
+
+def test_an_image_of_the_very_content_that_is_wanted_is_adopted_not_recovered() -> None:
+    found = plan(unclaimed(in_account(NEW)), in_account(OLDER), ledger=(OLDER,), recover=None)
+    assert outcome(found) == {OLDER.name: "keep", NEW.name: "adopt"}
+
+
+def test_a_run_about_another_build_takes_in_nothing_else() -> None:
+    other = build("other")
+    mine = held(other, "3.23.6")
+    images = [unclaimed(in_account(OLDER)), in_account(NEW), in_account(mine)]
+    found = plan(*images, ledger=(NEW, mine), recover=None, builds=(V23, other), only=("other",))
+    assert set(outcome(found).values()) == {"keep"}
 
 
 def test_an_unverified_image_is_named_and_left() -> None:

@@ -1,0 +1,55 @@
+"""Two simulated years keep every promise, whatever goes wrong; `make soak` goes on by seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from omi.profile.model import Access
+from tests.reliability.years.calendar import Calendar
+from tests.reliability.years.lives import MADE_UP, REAL, live, world_of
+from tests.reliability.years.promises import Promises
+
+
+@pytest.mark.parametrize("seed", [None, 1, 3])
+def test_made_up_years_keep_every_promise(seed: int | None) -> None:
+    found = live(Calendar.made_up(MADE_UP), MADE_UP, seed)
+    assert found.broken == []
+    assert found.refused == []
+    assert found.stopped == []
+
+
+@pytest.mark.parametrize(("start", "seed"), [(REAL[0], None), (REAL[-1], 6)])
+def test_years_of_alpines_own_calendar_keep_every_promise(start: date, seed: int | None) -> None:
+    found = live(Calendar.read(), start, seed)
+    assert found.broken == []
+    assert found.refused == []
+
+
+def test_in_fair_weather_no_release_is_older_than_a_week_when_its_image_is_there() -> None:
+    assert live(Calendar.read(), REAL[3], None).days_behind == 0
+
+
+def test_the_same_seed_makes_the_same_years() -> None:
+    assert str(live(Calendar.read(), REAL[1], 5, weeks=30)) == str(live(Calendar.read(), REAL[1], 5, weeks=30))
+
+
+def test_what_is_lost_left_or_withdrawn_too_soon_is_noticed() -> None:
+    world = world_of(Calendar.made_up(MADE_UP), MADE_UP, None, 6)
+    promises = Promises(world)
+    for run in world.runs():
+        newest = promises.newest()
+        if run.number == 4:
+            lost, private = (world.account[newest[build].record.omi] for build in ("v3_33-x86_64", "v3_34-x86_64"))
+            del world.account[lost.omi]
+            world.account[private.omi] = replace(private, access=Access())
+            world.account["ami-1"] = replace(lost, omi="ami-1", name="alpine-3.33.99-x86_64-r0")
+            world.left.add("alpine-edge-20270101-x86_64-r0")
+        promises.check(run)
+    said = " ".join(promises.broken)
+    assert f"lost: {lost.name} is gone, and nothing replaces it" in said
+    assert f"private too soon: {private.name}" in said
+    assert "left: alpine-3.33.99-x86_64-r0, verified and in no state" in said
+    assert "left: a VM or keypair of alpine-edge-20270101-x86_64-r0" in said
