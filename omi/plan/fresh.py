@@ -34,11 +34,23 @@ def freshness(
     """Of the newest image of a build; one whose content is revoked waits for nothing, since nobody may launch it."""
     packages, age = stale_packages(image, offer, build), image.age(today)
     newer = Because.NEWER_PACKAGES(packages=named(packages)) if packages else None
+    if offer is not None and build.rebuild_on != "content" and _has_unknown_packages(image):
+        newer = Because.UNKNOWN_PACKAGES()
     waiting = waits(image, build, today, newer) if newer and not is_revoked else None
     old = None
     if may_age and age is not None and build.max_age is not None and age > build.max_age:
         old = Because.TOO_OLD(days=age, most=build.max_age)
     return Freshness(None if waiting else newer, old, waiting)
+
+
+def _has_unknown_packages(image: LedgerImage) -> bool:
+    """Whether the run that made it was killed, or its state lost, and with it what is installed.
+
+    An image that its own build could say nothing of doesn't count: its successor would say no more.
+    """
+    record = image.record
+    is_made = not record.adopted and image.spec.take_over is None and record.copied_from is None
+    return is_made and record.installed is None and record.build_seconds is None
 
 
 def waits(image: LedgerImage, build: Target, today: date, change: Reason) -> Reason | None:

@@ -77,6 +77,7 @@ class Because(Enum):
     FILES_CHANGED = "guest files or template changed"
     OTHER_CONTENT = "other content than the profile's"
     NEWER_PACKAGES = "{packages}"
+    UNKNOWN_PACKAGES = "its packages are not known, since it was taken up"
     TOO_OLD = "{days} days old, max_age is {most}"
     COPIED = "revision r{revision} of {home} is copied to {region}"
 

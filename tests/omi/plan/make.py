@@ -67,6 +67,7 @@ def applied(
         omi=omi,
         snapshots=(omi.replace("ami", "snap"),),
         created=datetime(2026, 11, 1, tzinfo=UTC),
+        build_seconds=None if planned.existing else 60,
         verified=verified,
         adopted=adopted,
         installed=tuple(f"{name}={version}" for name, version in installed.items()) if installed else None,

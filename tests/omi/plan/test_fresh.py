@@ -219,3 +219,22 @@ def test_whatever_the_security_data_says_a_signed_offer_is_built_once_and_nothin
             lines = tuple(f"{name}={version}" for name, version in installed.items())
             now = replace(made, record=made.record.model_copy(update={"installed": lines}))
     assert builds <= 1
+
+
+def taken_up(**record: Any) -> LedgerImage:
+    """An image that a killed run made, of which the next one knows no packages."""
+    made = image(installed=None)
+    return replace(made, record=made.record.model_copy(update={"build_seconds": None, **record}))
+
+
+@pytest.mark.parametrize("mode", ["packages", "security"])
+def test_an_image_whose_packages_nobody_knows_since_its_run_was_killed_is_built_anew_once(mode: str) -> None:
+    of = with_keys(rebuild_on=mode)
+    assert reason(taken_up(), of=of) == "revision r1: its packages are not known, since it was taken up"
+    rebuilt = taken_up(build_seconds=600)
+    assert reason(rebuilt, of=of) is None, "a build that can't say what is installed is not built again and again"
+
+
+def test_nobody_knows_the_packages_of_what_others_made_or_what_is_taken_over_and_that_is_no_reason() -> None:
+    assert reason(taken_up(adopted=True)) is None
+    assert reason(taken_up(), of=with_keys(rebuild_on="content"), known=UP, versions={}) is None

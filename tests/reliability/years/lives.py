@@ -16,6 +16,8 @@ from tests.reliability.years.world import SETTINGS, World, write_profiles
 
 WEEKS = 104
 MADE_UP = date(2027, 1, 4)
+FRESH = ({"rebuild_on": "packages"}, {"rebuild_on": "security", "max_age": 30})
+"""What makes a new revision."""
 REAL = [date(2021, 2, 1) + timedelta(weeks=13 * number) for number in range(14)]
 """Mondays from which two of Alpine's years are replayed."""
 
@@ -25,7 +27,7 @@ def world_of(calendar: Calendar, start: date, seed: int | None, weeks: int = WEE
     versions = [branch.version for branch in calendar.on(start + timedelta(weeks=weeks))]
     weather = Weather.fair(weeks) if seed is None else Weather.drawn(seed, weeks, versions)
     with tempfile.TemporaryDirectory() as folder:
-        profile = write_profiles(Path(folder) / "profiles", versions[0])
+        profile = write_profiles(Path(folder) / "profiles", versions[0], FRESH[(seed or 0) % 2])
     return World(calendar, weather, start, profile, seed or 0, settings=settings_of(seed or 0))
 
 

@@ -51,6 +51,8 @@ class Promises:
     """Images that a run was about to take in when it was killed, after it wrote its claim: the plan names them."""
     lives: dict[str, Life] = field(default_factory=dict)
     """By OMI id."""
+    unknown: set[str] = field(default_factory=set)
+    """Images that were taken up, so that nobody knows their packages: the next good run builds them anew."""
     waits: dict[str, int] = field(default_factory=dict)
     """For how many good runs each image has waited."""
     builds: int = 0
@@ -107,8 +109,10 @@ class Promises:
                 self.days_behind = max(self.days_behind, (run.day - line.releases[wanted]).days)
                 if run.week.is_good:
                     yield f"{version}: {wanted} is out, and {found.name if found else 'no image'} is the newest"
-            elif run.week.is_good and found.record.installed not in (None, (f"openssl={self.world.fixed()}",)):
-                yield f"{found.name} has {found.record.installed}, and {self.world.fixed()} is out"
+            elif run.week.is_good and found.record.installed != (f"openssl={self.world.fixed()}",):
+                if found.record.installed or found.name in self.unknown:
+                    yield f"{found.name} has {found.record.installed}, and {self.world.fixed()} is out"
+                self.unknown.add(found.name)  # taken up in this very run
         edge = newest.get("edge-x86_64")
         if run.week.is_good and (edge is None or edge.release != edge_release(run.day)):
             yield f"edge: {edge.name if edge else 'no image'} is the newest"

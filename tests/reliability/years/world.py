@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -33,6 +33,7 @@ from omi.state.owner import CLAIM, VERIFIED
 from omi.support.errors import OmiError
 from omi.support.places import PROFILES
 from omi.support.version import EDGE, release_key
+from omi.upstream.index import Index
 from omi.upstream.model import MirrorRelease, Upstream
 from omi.upstream.offer import Offer
 from omi.upstream.record import detect
@@ -51,14 +52,14 @@ SETTINGS = Settings.model_validate(
 )
 
 
-def write_profiles(folder: Path, first: str) -> Profile:
-    """The profile of the years: all supported branches and edge, rebuilt for newer packages; none is recorded yet."""
+def write_profiles(folder: Path, first: str, keys: Mapping[str, object]) -> Profile:
+    """The profile of the years: all supported branches and edge, by these keys; no release is recorded yet."""
     for name in ("arch", "base", "keys"):
         shutil.copytree(PROFILES / name, folder / name)
     (folder / "version").mkdir()
     for version in (first, EDGE):
         (folder / "version" / f"{version}.yaml").write_text("base: base/1\n", encoding="utf-8")
-    target = {"discover": {"versions": "supported", "edge": 2}, "rebuild_on": "packages"}
+    target = {"discover": {"versions": "supported", "edge": 2}, **keys}
     (folder / "alpine.yaml").write_text(yaml.safe_dump(target), encoding="utf-8")
     return load_profile("alpine", folder)
 
@@ -200,7 +201,8 @@ class World:
     def _offer(self, build: Target, day: date) -> Offer:
         release = self.newest(build.version, day)
         index = {"openssl": (self.fixed(),)} | ({"alpine-base": (f"{release}-r0",)} if release else {})
-        return Offer([(None, index)])
+        fixes = {f"3.5.{number}-r0": (f"CVE-2030-{number}",) for number in range(1, self.fixes + 1)}
+        return Offer([(None, Index(index, fixes={"openssl": fixes}))])
 
     def _record(self, survey: Survey) -> None:
         """What is written into the core profiles and committed."""
