@@ -9,7 +9,8 @@ from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree as ET  # only written, never parsed
 
-from omi.publish.feed import Feed, FeedImage, FeedWithdrawal
+from omi.publish.feed import Feed, FeedImage
+from omi.publish.model import Withdrawn
 
 NEWEST = 50
 """Images in the feed, the newest: readers ask for all of it each time, and have seen what is older."""
@@ -63,7 +64,7 @@ def _content(image: FeedImage) -> str:
     return "\n".join([image.description, *ids, *used, *ends, *state])
 
 
-def _state(region: str, withdrawal: FeedWithdrawal) -> str:
+def _state(region: str, withdrawal: Withdrawn) -> str:
     reason = f", revoked: {withdrawal.reason}" if withdrawal.reason else ""
     removal = f", to be removed on {withdrawal.removal}" if withdrawal.removal else ""
     return f"{withdrawal.stage} in {region}{reason}{removal}"

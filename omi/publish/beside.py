@@ -11,19 +11,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from omi.publish.documents.kinds import SUFFIXES, file_name
-from omi.publish.entry import Entry
+from omi.publish.model import PublishedImage
 from omi.support.atomic import write_atomically
 from omi.support.errors import few
 from omi.support.places import BUILD, file_name_of, in_region
 
 
-def document_files(entries: Iterable[Entry]) -> dict[str, tuple[str, str]]:
+def document_files(images: Iterable[PublishedImage]) -> dict[str, tuple[str, str]]:
     """Path in the releases folder, PROFILE/REGION/IMAGE.ENDING, to the image's name and the file's digest."""
     return {
-        f"{entry.profile}/{region}/{file_name(entry.name, kind)}": (entry.name, digest)
-        for entry in entries
-        for region, digests in entry.documents
-        for kind, digest in digests
+        f"{image.profile}/{region}/{file_name(image.name, kind)}": (image.name, digest)
+        for image in images
+        for region, digests in image.documents.items()
+        for kind, digest in digests.items()
         if kind in SUFFIXES
     }
 

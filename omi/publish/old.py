@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from omi.publish.entry import HEADER
+from omi.publish.releases import HEADER
 from omi.support.errors import InputError, first_problem
 from omi.support.safe_yaml import YamlError, read_texts
 from omi.support.version import EDGE, edge_release

@@ -11,76 +11,69 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from omi.publish.model import Projection, same_named
 from omi.state.image import ImageRecord, ImageSpec
 from omi.state.withdrawal import Stage
 from omi.support.json_schema import schema_text
 
-
-class _Output(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
 _BY_REGION = ("disk", "copied_from")
 
 
-class LaunchAccess(_Output):
+class LaunchAccess(Projection):
     """Who may launch an image besides its owner."""
 
     public: bool = Field(description="Whether every account of the Region may.")
     accounts: tuple[str, ...] = Field(description="Account ids, sorted.")
 
 
-class RegionOutput(_Output):
-    """What an image is in one Region; the fields are those of the same names beside `regions`."""
-
-    name: str
-    omi: str
-    snapshots: tuple[str, ...]
-    release: str
-    revision: str
-    created: datetime
-    digest: str | None
-    stage: Stage
-    access: LaunchAccess | None
-    removal: date | None
-    disk: str | None = Field(description="Digest of its disk's raw content, where images are copied.")
-
-
-class ImageOutput(_Output):
-    """One image; its release and its OMI's name are the keys above it."""
+class _InRegion(Projection):
+    """An image in one Region."""
 
     omi: str = Field(description="The OMI's id.")
     snapshots: tuple[str, ...] = Field(description="Ids of the snapshots that it is made of.")
-    region: str = Field(description="The stack's home Region, or the first other one where the image isn't there.")
     revision: str = Field(description="r0 is the first image of a release; later ones hold other content.")
     created: datetime = Field(description="UTC.")
-    volume_size: int = Field(description="GiB.")
-    used_bytes: int | None = Field(description="What its root filesystem holds after the build.")
     digest: str | None = Field(
         description="Of all that decides its content; for one made elsewhere, the one in its own tags."
     )
     stage: Stage = Field(description="current, or how far its withdrawal is: deprecated, private.")
     access: LaunchAccess | None = Field(description="As of this stage; null for an external OMI, whose maker decides.")
     removal: date | None = Field(description="The first day on which it may be deregistered, where that is known.")
+
+
+class _Named(Projection):
+    name: str = Field(description="The OMI's name.")
+    release: str = Field(description="Alpine's release: 3.23.6, or edge-20261124.")
+
+
+class RegionOutput(_InRegion, _Named):
+    """What an image is in one Region; the fields are those of the same names beside `regions`."""
+
+    disk: str | None = Field(description="Digest of its disk's raw content, where images are copied.")
+
+
+class ImageOutput(_InRegion):
+    """One image; its release and its OMI's name are the keys above it."""
+
+    region: str = Field(description="The stack's home Region, or the first other one where the image isn't there.")
+    volume_size: int = Field(description="GiB.")
+    used_bytes: int | None = Field(description="What its root filesystem holds after the build.")
     revoked: str | None = Field(description="Why it must not be launched; null if it may. It is never the latest.")
     made_by: str | None = Field(
         description="The stack that made an OMI which this one has adopted, by its tags, or `unknown`; else null.",
     )
     regions: dict[str, RegionOutput] | None = Field(
-        description="By Region, the one above included; null where the stack has one alone.",
+        None, description="By Region, the one above included; null where the stack has one alone."
     )
 
 
-class LatestOutput(ImageOutput):
+class LatestOutput(ImageOutput, _Named):
     """The newest image of a build."""
 
-    name: str = Field(description="The OMI's name.")
-    release: str = Field(description="Alpine's release: 3.23.6, or edge-20261124.")
 
-
-class Outputs(_Output):
+class Outputs(Projection):
     """All outputs of a stack."""
 
     model_config = ConfigDict(title="Outputs of an alpine-omi stack")
@@ -93,24 +86,17 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
     """One image in its Region as JSON: the fields of LatestOutput (`regions` is null), and those of the record that
     outputs have by Region alone (_BY_REGION), if they are known.
     """
-    access, withdrawal = spec.launch_access, spec.withdrawal
-    output = LatestOutput(
-        name=spec.name,
-        release=spec.release,
-        omi=record.omi,
-        snapshots=record.snapshots,
-        region=record.region,
-        revision=f"r{spec.revision}",
-        created=record.created,
-        volume_size=record.volume_size,
-        used_bytes=record.used_bytes,
-        digest=record.digest_by(spec),
-        stage=spec.stage,
-        access=None if record.adopted else LaunchAccess(public=access.public, accounts=access.accounts),
-        made_by=(record.made_by or "unknown") if record.adopted or spec.take_over else None,
-        removal=withdrawal.removal if withdrawal else None,
-        revoked=withdrawal.reason if withdrawal else None,
-        regions=None,
+    withdrawal = spec.withdrawal
+    output = LatestOutput.model_validate(
+        {
+            **same_named(LatestOutput, spec, record),
+            "revision": f"r{spec.revision}",
+            "digest": record.digest_by(spec),
+            "access": None if record.adopted else dict(spec.launch_access),
+            "made_by": (record.made_by or "unknown") if record.adopted or spec.take_over else None,
+            "removal": withdrawal.removal if withdrawal else None,
+            "revoked": withdrawal.reason if withdrawal else None,
+        }
     )
     more = {key: value for key in _BY_REGION if (value := getattr(record, key)) is not None}
     return output.model_dump(mode="json") | more

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from omi.publish.documents.kinds import SUFFIXES, file_name
-from omi.publish.entry import Entry, newest_first
+from omi.publish.model import PublishedImage
+from omi.publish.releases import newest_first
 from omi.support.errors import one_line
 from omi.support.version import EDGE, is_prerelease
 
@@ -17,16 +18,16 @@ MARKER = "<!-- images -->"
 """Above it people write, below it the program."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Row:
     """An image in one Region."""
 
-    entry: Entry
+    image: PublishedImage
     region: str
     omi: str
 
 
-def render_readme(profiles: Mapping[str, Sequence[Entry]], before: str | None = None) -> str:
+def render_readme(profiles: Mapping[str, Sequence[PublishedImage]], before: str | None = None) -> str:
     """Markdown: the part of `before` (the file as it is) above the marker, then the images of each profile: first the
     newest of each version, build and Region.
 
@@ -42,7 +43,7 @@ def render_readme(profiles: Mapping[str, Sequence[Entry]], before: str | None = 
         finalize=_escaped,
     )
     environment.globals["documents"] = _links
-    tables = [table for name, entries in sorted(profiles.items()) for table in _tables(name, entries)]
+    tables = [table for name, images in sorted(profiles.items()) for table in _tables(name, images)]
     above = None if before is None else _Markdown(_above(before))
     return environment.get_template("README.md.j2").render(tables=tables, above=above, marker=_Markdown(MARKER))
 
@@ -53,16 +54,16 @@ def _above(text: str) -> str:
     return above if marker or not above.strip() else above.rstrip() + "\n\n"
 
 
-def _tables(profile: str, entries: Sequence[Entry]) -> Iterator[tuple[str, list[_Row], bool]]:
+def _tables(profile: str, images: Sequence[PublishedImage]) -> Iterator[tuple[str, list[_Row], bool]]:
     """The profile, rows in order, and whether they are the newest: of these one that is private comes last.
 
     Branches come before edge and before candidates of a release, as in `latest`.
     """
-    ordered = sorted(newest_first(entries), key=lambda e: e.version == EDGE or is_prerelease(e.release))
-    rows = [_Row(entry, region, omi) for entry in ordered for region, omi in entry.artifacts]
+    ordered = sorted(newest_first(images), key=lambda e: e.version == EDGE or is_prerelease(e.release))
+    rows = [_Row(image, region, omi) for image in ordered for region, omi in image.ids.items()]
     newest: dict[tuple[str, str, str], _Row] = {}
-    for row in sorted(rows, key=lambda row: row.entry.stage_in(row.region) == "private"):
-        newest.setdefault((row.entry.version, row.entry.profile_build, row.region), row)
+    for row in sorted(rows, key=lambda row: row.image.stage_in(row.region) == "private"):
+        newest.setdefault((row.image.version, row.image.build, row.region), row)
     shown = set(newest.values())
     for first in (True, False):
         if chosen := [row for row in rows if (row in shown) is first]:
@@ -83,8 +84,8 @@ def _escaped(value: object) -> str:
     return value if isinstance(value, _Markdown) else one_line(str(value)).translate(_ESCAPES)
 
 
-def _links(profile: str, entry: Entry, region: str) -> _Markdown:
+def _links(profile: str, image: PublishedImage, region: str) -> _Markdown:
     """Markdown links to an OMI's documents."""
-    kinds = [kind for kind, _ in dict(entry.documents).get(region, ()) if kind in SUFFIXES]
-    files = {kind: quote(f"{profile}/{region}/{file_name(entry.name, kind)}") for kind in kinds}
+    kinds = [kind for kind in image.documents.get(region, ()) if kind in SUFFIXES]
+    files = {kind: quote(f"{profile}/{region}/{file_name(image.name, kind)}") for kind in kinds}
     return _Markdown(", ".join(f"[{'SBOM' if kind == 'sbom' else kind}]({file})" for kind, file in files.items()))

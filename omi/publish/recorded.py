@@ -8,12 +8,11 @@ from typing import Any
 from omi.publish.beside import digest_of_file
 from omi.publish.documents.installed import read_packages
 from omi.publish.documents.kinds import file_name
-from omi.publish.entry import Entry, from_yaml
+from omi.publish.model import Measured, PublishedImage
+from omi.publish.releases import from_yaml
 from omi.state.image import ImageSpec
 from omi.support.errors import OmiError
 from omi.support.narration import tell
-
-_MEASURED = ("used_bytes", "trimmed_bytes", "installed_bytes", "packages", "boot_seconds")
 
 
 def recorded(spec: ImageSpec, omi: str) -> dict[str, Any]:
@@ -21,23 +20,23 @@ def recorded(spec: ImageSpec, omi: str) -> dict[str, Any]:
     folder, region = Path(spec.releases_dir), spec.cloud.region
     path = folder / f"{spec.profile}.yaml"
     try:
-        entries = from_yaml(path.read_text(encoding="utf-8"), str(path))
+        images = from_yaml(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
         return {}
     except (OmiError, OSError, UnicodeDecodeError) as error:
         tell(f"{path}: nothing is taken from it: {error}")
         return {}
-    entry = next((each for each in entries if each.name == spec.name and (region, omi) in each.artifacts), None)
-    if entry is None:
+    image = next((each for each in images if each.name == spec.name and each.ids.get(region) == omi), None)
+    if image is None:
         return {}
-    documents = dict(dict(entry.documents).get(region, ()))
-    measured = {key: getattr(entry, key) for key in _MEASURED}
-    return {**measured, "documents": documents or None, "installed": _installed(folder, entry, region, documents)}
+    documents = image.documents.get(region, {})
+    measured = {key: getattr(image, key) for key in Measured.model_fields}
+    return {**measured, "documents": documents or None, "installed": _installed(folder, image, region, documents)}
 
 
-def _installed(folder: Path, entry: Entry, region: str, documents: dict[str, str]) -> tuple[str, ...] | None:
+def _installed(folder: Path, image: PublishedImage, region: str, documents: dict[str, str]) -> tuple[str, ...] | None:
     """The packages of its document, if that is the one that was written."""
-    path = folder / entry.profile / region / file_name(entry.name, "packages")
+    path = folder / image.profile / region / file_name(image.name, "packages")
     if "packages" not in documents or digest_of_file(path) != documents["packages"]:
         return None
     return tuple(sorted(f"{each.name}={each.version}" for each in read_packages(path.read_text(encoding="utf-8"))))

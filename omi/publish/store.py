@@ -10,10 +10,11 @@ from typing import Protocol
 
 from omi.publish.atom import render_atom
 from omi.publish.beside import document_files, is_inside, place_documents, remove_documents
-from omi.publish.entry import Entry, entry_of, from_yaml, in_order, to_yaml, with_entries, without_artifact
 from omi.publish.feed import SCHEMA_FILE, feed_of
+from omi.publish.model import PublishedImage, published, with_images, without_omi
 from omi.publish.old import is_old
 from omi.publish.readme import render_readme
+from omi.publish.releases import from_yaml, in_order, to_yaml
 from omi.state.image import ImageRecord, ImageSpec
 from omi.state.ledger import Ledger
 from omi.support.atomic import remove_halves, write_atomically
@@ -47,7 +48,7 @@ def record(spec: ImageSpec, image: ImageRecord) -> list[str]:
 
     This and the functions below return lines for people: which documents are missing, which files stay as they are.
     """
-    return _record_all(Path(spec.releases_dir), spec.profile, [entry_of(spec, image)])
+    return _record_all(Path(spec.releases_dir), spec.profile, [published(spec, image)])
 
 
 def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
@@ -55,24 +56,24 @@ def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
     folder = Path(spec.releases_dir)
     if not folder.is_dir():
         return []
-    gone = document_files([entry_of(spec, image)])
-    return _change(folder, spec.profile, lambda old: without_artifact(old, image.region, image.omi), gone=gone)
+    gone = document_files([published(spec, image)])
+    return _change(folder, spec.profile, lambda old: without_omi(old, image.region, image.omi), gone=gone)
 
 
 def forget_unheld(stack: FeedSettings, ledger: Ledger, names: Collection[str]) -> list[str]:
     """Take images out by name that the stack's state doesn't hold; InputError for any other name."""
     unheld = _unheld(stack, ledger)
-    known = sorted({entry.name for entry, _ in unheld})
+    known = sorted({image.name for image, _ in unheld})
     if unknown := sorted(set(names) - set(known)):
         raise InputError(
             f"--forget {unknown[0]}: only an image that the files name and the stack's state lacks can be forgotten: "
             f"{', '.join(known) or 'there is none'}"
         )
     lines = []
-    for entry, region in unheld:
-        if entry.name in names:
-            gone = partial(without_artifact, region=region, omi=dict(entry.artifacts)[region])
-            lines += _change(Path(stack.releases_dir), entry.profile, gone)
+    for image, region in unheld:
+        if image.name in names:
+            gone = partial(without_omi, region=region, omi=image.ids[region])
+            lines += _change(Path(stack.releases_dir), image.profile, gone)
     return lines
 
 
@@ -83,7 +84,7 @@ def export_ledger(stack: FeedSettings, ledger: Ledger) -> list[str]:
     """
     folder, lines = Path(stack.releases_dir), []
     for profile in _profiles(stack, ledger):
-        made = [entry_of(image.spec, image.record) for image in ledger.images if image.profile == profile]
+        made = [published(image.spec, image.record) for image in ledger.images if image.profile == profile]
         if made or (folder / f"{profile}.yaml").exists():
             lines += _record_all(folder, profile, made)
     return list(dict.fromkeys(lines))
@@ -91,7 +92,7 @@ def export_ledger(stack: FeedSettings, ledger: Ledger) -> list[str]:
 
 def unheld_lines(stack: FeedSettings, ledger: Ledger) -> list[str]:
     """A line about the images that the files name and the stack's state lacks; none where there is no such image."""
-    names = sorted({entry.name for entry, _ in _unheld(stack, ledger)})
+    names = sorted({image.name for image, _ in _unheld(stack, ledger)})
     if not names:
         return []
     line = (
@@ -101,15 +102,15 @@ def unheld_lines(stack: FeedSettings, ledger: Ledger) -> list[str]:
     return [line]
 
 
-def _unheld(stack: FeedSettings, ledger: Ledger) -> list[tuple[Entry, str]]:
-    """Entries with the Region whose OMI the ledger doesn't hold; other stacks' Regions are left out."""
+def _unheld(stack: FeedSettings, ledger: Ledger) -> list[tuple[PublishedImage, str]]:
+    """Images with the Region whose OMI the ledger doesn't hold; other stacks' Regions are left out."""
     held = {(image.region, image.record.omi) for image in ledger.images}
     regions = {*stack.all_regions, *ledger.by_region()}
     return [
-        (entry, region)
+        (image, region)
         for profile in _profiles(stack, ledger)
-        for entry in _read(Path(stack.releases_dir) / f"{profile}.yaml") or ()
-        for region, omi in entry.artifacts
+        for image in _read(Path(stack.releases_dir) / f"{profile}.yaml") or ()
+        for region, omi in image.ids.items()
         if region in regions and (region, omi) not in held
     ]
 
@@ -118,18 +119,18 @@ def _profiles(stack: FeedSettings, ledger: Ledger) -> list[str]:
     return sorted({stack.profile, *(image.profile for image in ledger.images)})
 
 
-def _record_all(folder: Path, profile: str, made: Sequence[Entry]) -> list[str]:
-    return _change(folder, profile, lambda old: with_entries(old, made), document_files(made))
+def _record_all(folder: Path, profile: str, made: Sequence[PublishedImage]) -> list[str]:
+    return _change(folder, profile, lambda old: with_images(old, made), document_files(made))
 
 
 def _change(
     folder: Path,
     profile: str,
-    change: Callable[[list[Entry]], list[Entry]],
+    change: Callable[[list[PublishedImage]], list[PublishedImage]],
     wanted: Files = MappingProxyType({}),
     gone: Files = MappingProxyType({}),
 ) -> list[str]:
-    """Change the entries; bring the `wanted` documents, and remove those that were named before and aren't any more.
+    """Change the images; bring the `wanted` documents, and remove those that were named before and aren't any more.
 
     Nothing is written before all is read and rendered. Whatever a file names is there before the file is, and goes
     after it. A file of the old tool stays as it is, and nothing is written in its place.
@@ -157,23 +158,23 @@ def _change(
         raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
 
 
-def _read_all(folder: Path) -> tuple[dict[str, list[Entry]], list[str]]:
-    """The entries by profile, and a line about each file of the old tool, which is none of them."""
+def _read_all(folder: Path) -> tuple[dict[str, list[PublishedImage]], list[str]]:
+    """The images by profile, and a line about each file of the old tool, which is none of them."""
     profiles, lines = {}, []
     for path in sorted(folder.glob("*.yaml")):
-        entries = _read(path)
-        if entries is None:
+        images = _read(path)
+        if images is None:
             lines.append(
                 f"{path}: is of the old tool, so it stays as it is: `python -m omi import -s STACK {path}` takes its "
                 "images in; then move it away"
             )
         else:
-            profiles[path.stem] = entries
+            profiles[path.stem] = images
     return profiles, lines
 
 
-def _read(path: Path) -> list[Entry] | None:
-    """The entries of a releases file, none where it isn't there; None if it is of the old tool."""
+def _read(path: Path) -> list[PublishedImage] | None:
+    """The images of a releases file, none where it isn't there; None if it is of the old tool."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -194,12 +195,12 @@ def _read_text(path: Path) -> str | None:
 
 
 def _render(
-    profile: str, entries: list[Entry], profiles: Mapping[str, list[Entry]], readme: str | None
+    profile: str, images: list[PublishedImage], profiles: Mapping[str, list[PublishedImage]], readme: str | None
 ) -> dict[str, str]:
     """The files' texts by name, in the order in which they are written; `readme` is the one that is there."""
-    feed = feed_of(profile, entries)
+    feed = feed_of(profile, images)
     return {
-        f"{profile}.yaml": to_yaml(entries),
+        f"{profile}.yaml": to_yaml(images),
         README: render_readme(profiles, readme),
         SCHEMA_FILE: Path(__file__).with_name(SCHEMA_FILE).read_text(encoding="utf-8"),
         f"{profile}.atom.xml": render_atom(feed),

@@ -35,10 +35,11 @@ from omi.outscale.vms import Launch, console_tail, launch_vm, read_vm
 from omi.profile.load import load_profile
 from omi.publish.atom import render_atom
 from omi.publish.documents.installed import packages_text, read_installed
-from omi.publish.entry import entry_of, from_yaml, to_yaml, with_entries
 from omi.publish.feed import Feed, feed_of
+from omi.publish.model import published, with_images
 from omi.publish.old import read_old_releases
 from omi.publish.readme import render_readme
+from omi.publish.releases import from_yaml, to_yaml
 from omi.publish.site.pages import pages_of
 from omi.publish.site.render import render_pages
 from omi.state.image import ImageRecord
@@ -120,7 +121,7 @@ def _old(data: bytes) -> object:
 
 def _releases_file(data: bytes) -> str:
     entries = from_yaml(_text(data), "releases/alpine.yaml")
-    entries = with_entries(entries, [_entry()])
+    entries = with_images(entries, [_entry()])
     feed = feed_of("alpine", entries)
     return to_yaml(entries) + render_readme({"alpine": entries}) + render_atom(feed) + feed.to_json()
 
@@ -282,7 +283,7 @@ def _record() -> ImageRecord:
 
 
 def _entry() -> Any:
-    return entry_of(make_spec(), _record())
+    return published(make_spec(), _record())
 
 
 def _outputs() -> dict[str, str]:

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,9 @@ from omi.build.packer.inputs import PackerVm, RunFolder, write_variables
 from omi.build.packer.tools import PackerTools
 from omi.outscale.credentials import Credentials
 from omi.profile.load import load_profile
-from omi.publish.entry import Entry, from_yaml, to_yaml
+from omi.publish.model import PublishedImage
 from omi.publish.readme import render_readme
+from omi.publish.releases import from_yaml, to_yaml
 from omi.state.identity import Identity
 from omi.support.errors import OmiError
 from tests.hostile.strategies import BREAKERS
@@ -111,7 +111,7 @@ def test_packers_variables_hold_only_templates_of_two_braces(
     assert not any("{{" in piece for piece in pieces)
 
 
-TEXTS = ("profile_build", "release", "name", "creation_date", "end_of_life")
+TEXTS = ("build", "release", "name")
 
 
 @many
@@ -119,7 +119,7 @@ TEXTS = ("profile_build", "release", "name", "creation_date", "end_of_life")
 def test_markdown_shows_values_and_does_nothing_for_them(
     field: str, text: str, region: str, omi: str, profile: str
 ) -> None:
-    entry: Entry = replace(_entry(), **{field: text, "artifacts": ((region, omi),)})
+    entry: PublishedImage = _entry().changed(**{field: text, "ids": {region: omi}})
     shown = render_readme({profile: [entry]}).splitlines()
     plain = render_readme({"p": [_entry()]}).splitlines()
     assert len(shown) == len(plain)
@@ -134,7 +134,7 @@ def test_markdown_shows_values_and_does_nothing_for_them(
 @many
 @given(field=st.sampled_from(TEXTS), text=lines)
 def test_a_releases_file_gives_back_what_was_put_in(field: str, text: str) -> None:
-    entry: Entry = replace(_entry(), **{field: text})
+    entry: PublishedImage = _entry().changed(**{field: text})
     try:
         (read,) = from_yaml(to_yaml([entry]), "x")
     except OmiError:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from omi.outscale.cloud import _ApiAnswer
-from omi.publish.entry import to_yaml
+from omi.publish.releases import to_yaml
 from omi.support.errors import CloudError
 from tests.hostile.strategies import LONG_NUMBER
 from tests.hostile.targets import ACCOUNT, TARGETS, _cloud, _entry, _outputs, check

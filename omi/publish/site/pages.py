@@ -11,7 +11,8 @@ from itertools import pairwise
 from urllib.parse import quote
 
 from omi.publish.documents.installed import ListedPackage, read_packages
-from omi.publish.feed import Feed, FeedImage, FeedWithdrawal
+from omi.publish.feed import Feed, FeedImage
+from omi.publish.model import Withdrawn
 from omi.publish.site.changes import Changes, changes_between
 from omi.publish.site.charts import Chart, Reading, draw
 from omi.publish.site.launch import launch_lines
@@ -32,7 +33,7 @@ class RegionalOmi:
     omi: str
     lines: dict[str, str]
     """What launches it, by tool."""
-    withdrawal: FeedWithdrawal | None
+    withdrawal: Withdrawn | None
     documents: dict[str, tuple[str, str]]
     """Kind to path from the site's top and SHA-256, of those that are there."""
 

@@ -14,8 +14,8 @@ from omi.plan.planning import plan_stack
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
 from omi.profile.model import Access
-from omi.publish.entry import entry_of
 from omi.publish.latest import latest_of
+from omi.publish.model import published
 from omi.publish.outputs import output_of
 from omi.state.account import AccountImage, AccountView
 from omi.state.identity import Identity
@@ -102,7 +102,7 @@ def test_it_is_booted_with_the_builds_user_and_nothing_of_the_profile_is_stated_
     assert (image.spec.take_over.omi, image.spec.take_over.login) == ("ami-old", "builder")
     assert (image.spec.recipe, image.spec.bootstrap, image.spec.offered) == (None, None, ())
     assert (image.spec.access, image.spec.description) == (OLD.access, OLD.description)
-    listed = entry_of(image.spec, done(image).record)
+    listed = published(image.spec, done(image).record)
     assert (listed.description, listed.digest, listed.firmware, listed.bootstrap) == (OLD.description, None, None, None)
     assert (listed.packages, listed.used_bytes, listed.verified) == (None, None, (HOME,))
     told = output_of(image.spec, done(image).record)
@@ -150,7 +150,7 @@ def test_one_made_here_of_the_same_release_is_newer_whatever_revision_the_old_to
     later = plan(seen, taken(LATEST, image), adopt=(), ledger=(mine, image))
     assert [step.name for step in later.steps] == [mine.name, LATEST.name]
     assert step_of(later, mine.name).reason == "current"
-    newest = latest_of([entry_of(each.spec, each.record) for each in (mine, image)])
+    newest = latest_of([published(each.spec, each.record) for each in (mine, image)])
     assert newest.build[V23.name][HOME].name == mine.name
 
 

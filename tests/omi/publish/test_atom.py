@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from uuid import UUID
 from xml.etree import ElementTree as ET
 
 from omi.publish.atom import NEWEST, render_atom
-from omi.publish.entry import Entry, with_entries
 from omi.publish.feed import feed_of
+from omi.publish.model import PublishedImage, with_images
 from tests.omi.publish.test_feed import US, entry
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
 
-def rendered(*entries: Entry) -> ET.Element:
+def rendered(*entries: PublishedImage) -> ET.Element:
     return ET.fromstring(render_atom(feed_of("alpine", entries)))  # noqa: S314 - our own text
 
 
@@ -27,7 +26,7 @@ def text(element: ET.Element, name: str) -> str:
 
 
 def test_feed_and_entries_have_what_the_standard_wants() -> None:
-    documents = (("eu-west-2", (("sbom", f"sha256:{1:064x}"),)),)
+    documents = {"eu-west-2": {"sbom": f"sha256:{1:064x}"}}
     feed = rendered(entry(documents=documents), entry("3.22.2"))
     entries = feed.findall(f"{ATOM}entry")
     assert feed.tag == f"{ATOM}feed"
@@ -45,14 +44,16 @@ def test_feed_and_entries_have_what_the_standard_wants() -> None:
 
 
 def test_the_newest_come_first_and_old_ones_are_left_to_the_json() -> None:
-    made = [entry(revision=revision, build_time=1000 + revision) for revision in range(NEWEST + 5)]
+    made = [
+        entry(revision=revision, created=datetime.fromtimestamp(1000 + revision, UTC)) for revision in range(NEWEST + 5)
+    ]
     titles = [text(each, "title") for each in rendered(*made).findall(f"{ATOM}entry")]
     assert titles == [f"alpine-3.23.6-x86_64-r{revision}" for revision in range(NEWEST + 4, 4, -1)]
 
 
 def test_an_entry_keeps_its_id_when_the_image_comes_to_another_region() -> None:
     one = rendered(entry()).find(f"{ATOM}entry")
-    two = rendered(*with_entries([entry()], [entry(region=US)])).find(f"{ATOM}entry")
+    two = rendered(*with_images([entry()], [entry(region=US)])).find(f"{ATOM}entry")
     other = rendered(entry(revision=1)).find(f"{ATOM}entry")
     assert one is not None
     assert two is not None
@@ -69,7 +70,7 @@ def test_without_images_it_is_still_a_feed() -> None:
 
 def test_hostile_text_is_text_and_what_xml_cannot_hold_is_replaced() -> None:
     hostile = "<script>alert(1)</script> ]]> &amp; \u0001\ufffe"
-    (found,) = rendered(replace(entry(), name=hostile)).findall(f"{ATOM}entry")
+    (found,) = rendered(entry(name=hostile)).findall(f"{ATOM}entry")
     assert text(found, "title") == f"<script>alert(1)</script> ]]> &amp; {2 * chr(0xFFFD)}"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from omi.publish import export_ledger, forget, record
 from omi.publish.documents.kinds import SUFFIXES, file_name
-from omi.publish.entry import from_yaml
+from omi.publish.releases import from_yaml
 from omi.publish.site import build_site
 from tests.omi.publish.test_releases import Pair, image, ledger_of, stack_of, texts_in
 
@@ -53,7 +53,7 @@ def test_a_built_image_has_its_documents_beside_it_and_is_linked_to_them() -> No
     assert record(*pair) == []
     assert beside() == names(pair)
     (entry,) = from_yaml(Path("releases/alpine.yaml").read_text(), "here")
-    assert dict(dict(entry.documents)["eu-west-2"]) == pair[1].documents
+    assert entry.documents["eu-west-2"] == pair[1].documents
     readme = Path("releases/README.md").read_text()
     assert "[SBOM](alpine/eu-west-2/alpine-3.23.6-x86_64-r0.cdx.json)" in readme
 
@@ -168,7 +168,7 @@ def test_each_region_has_its_own() -> None:
     assert beside("eu-west-2") == []
     assert beside("us-east-2") == names(there)
     (entry,) = from_yaml(Path("releases/alpine.yaml").read_text(), "here")
-    assert [region for region, _ in entry.documents] == ["us-east-2"]
+    assert list(entry.documents) == ["us-east-2"]
 
 
 def test_what_a_killed_run_had_half_written_is_removed_by_the_next() -> None:

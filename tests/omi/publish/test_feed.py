@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import jsonschema
 import pytest
 
 from omi.publish import record
-from omi.publish.entry import Entry, entry_of, from_yaml, to_yaml, with_entries, without_artifact
 from omi.publish.feed import SCHEMA_FILE, Feed, feed_of
 from omi.publish.latest import latest_of
+from omi.publish.model import PublishedImage, published, with_images, without_omi
+from omi.publish.releases import from_yaml, to_yaml
 from omi.support.errors import InputError
 from omi.support.json_schema import schema_text
 from tests.omi.publish.test_releases import image
@@ -23,14 +24,16 @@ SCHEMA = Path(__file__).resolve().parents[3] / "omi" / "publish" / SCHEMA_FILE
 EU, US = "eu-west-2", "us-east-2"
 
 
-def entry(release: str = "3.23.6", build: str = "", revision: int = 0, region: str = EU, **changes: Any) -> Entry:
+def entry(
+    release: str = "3.23.6", build: str = "", revision: int = 0, region: str = EU, **changes: Any
+) -> PublishedImage:
     version = "edge" if release.startswith("edge") else ".".join(release.split("_")[0].split(".")[:2])
     name = build or f"v{version.replace('.', '_')}-x86_64"
-    made = entry_of(*image(Path("releases"), build=name, release=release, revision=revision, region=region))
-    return replace(made, **{"version": version, **changes})
+    made = published(*image(Path("releases"), build=name, release=release, revision=revision, region=region))
+    return made.changed(**{"version": version, **changes})
 
 
-def overall(*entries: Entry, region: str = EU) -> str | None:
+def overall(*entries: PublishedImage, region: str = EU) -> str | None:
     found = latest_of(entries).overall.get(region)
     return found.name if found else None
 
@@ -87,7 +90,8 @@ def test_an_image_is_told_with_all_that_a_program_may_ask(tmp_path: Path) -> Non
 
 
 def test_what_an_older_version_wrote_of_an_image_has_every_key_too() -> None:
-    old = replace(entry(), firmware=None, bootstrap=None, digest=None, volume_size=None, verified=(), end_of_life="")
+    unknown = dict.fromkeys(("firmware", "bootstrap", "digest", "size_gib", "end_of_life"))
+    old = entry().changed(verified=(), **unknown)
     told = validate(feed_of("alpine", [old]).to_json())
     new = validate(feed_of("alpine", [entry()]).to_json())
     assert told["images"][0].keys() == new["images"][0].keys()
@@ -115,7 +119,9 @@ def test_the_schema_refuses_what_is_no_feed() -> None:
 
 
 def test_images_come_newest_first_in_any_order_of_the_entries() -> None:
-    made = [entry(revision=revision, build_time=1000 + revision // 2) for revision in range(12)]
+    made = [
+        entry(revision=revision, created=datetime.fromtimestamp(1000 + revision // 2, UTC)) for revision in range(12)
+    ]
     texts = set()
     for seed in range(5):
         random.Random(seed).shuffle(made)  # noqa: S311 - no secret
@@ -137,7 +143,9 @@ def test_images_come_newest_first_in_any_order_of_the_entries() -> None:
         (entry(build="v3_23-x86_64-web", revision=7, name="alpine-3.23.6-x86_64-r7-web"), entry()),
     ],
 )
-def test_the_latest_of_all_is_the_newest_release_of_the_plainest_build(older: Entry, newer: Entry) -> None:
+def test_the_latest_of_all_is_the_newest_release_of_the_plainest_build(
+    older: PublishedImage, newer: PublishedImage
+) -> None:
     assert overall(older, newer) == overall(newer, older) == newer.name
 
 
@@ -156,19 +164,19 @@ def test_the_latest_is_told_for_each_version_build_and_arch() -> None:
 
 def test_the_latest_moves_in_a_region_only_when_the_image_is_verified_there() -> None:
     old, new = entry("3.23.5"), entry("3.23.6")
-    both = with_entries([new], [entry("3.23.6", region=US, verified=())])
+    both = with_images([new], [entry("3.23.6", region=US, verified=())])
     assert overall(old, *both) == new.name
     assert overall(old, *both, region=US) is None
-    assert overall(old, replace(new, verified=())) == old.name
+    assert overall(old, new.changed(verified=())) == old.name
 
 
-def withdrawn(entry: Entry, stage: str, *regions: str) -> Entry:
-    told = (("removal", "2026-12-24"), ("stage", stage), ("why", "superseded"))
-    return replace(entry, withdrawal=tuple((region, told) for region in regions))
+def withdrawn(entry: PublishedImage, stage: str, *regions: str) -> PublishedImage:
+    told = {"removal": "2026-12-24", "stage": stage, "why": "superseded"}
+    return entry.changed(withdrawal=dict.fromkeys(regions, told))
 
 
 def test_an_image_on_its_way_out_says_so_and_when_it_goes() -> None:
-    (both,) = with_entries([entry()], [entry(region=US)])
+    (both,) = with_images([entry()], [entry(region=US)])
     told = validate(feed_of("alpine", [withdrawn(both, "deprecated", US)]).to_json())["images"][0]
     assert told["state"] == "current"
     assert told["withdrawal"] == {
@@ -189,11 +197,11 @@ def test_how_far_an_image_is_withdrawn_is_kept_in_the_file_for_each_region() -> 
     gone = withdrawn(entry(), "deprecated", EU)
     (read,) = from_yaml(to_yaml([gone]), "here")
     assert read == gone
-    (both,) = with_entries([read], [entry(region=US)])
+    (both,) = with_images([read], [entry(region=US)])
     assert (both.stage_in(EU), both.stage_in(US)) == ("deprecated", "current")
-    (again,) = with_entries([both], [entry()])
-    assert again.withdrawal == ()
-    assert without_artifact([both], EU, dict(both.artifacts)[EU])[0].withdrawal == ()
+    (again,) = with_images([both], [entry()])
+    assert again.withdrawal == {}
+    assert without_omi([both], EU, both.ids[EU])[0].withdrawal == {}
 
 
 def test_a_feed_is_read_back_and_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -211,13 +219,13 @@ def test_a_feed_is_read_back_and_another_file_is_refused_in_one_line(tmp_path: P
 def test_an_external_omi_is_described_by_its_own_tags_and_never_by_the_profile() -> None:
     spec, made = image(Path("releases"))
     external = {"verified": False, "adopted": True}
-    (nothing,) = feed_of("alpine", [entry_of(spec, made.model_copy(update=external))]).images
+    (nothing,) = feed_of("alpine", [published(spec, made.model_copy(update=external))]).images
     assert (nothing.digest, nothing.firmware, nothing.bootstrap, nothing.verified) == (None, None, None, ())
     assert nothing.description == f"{spec.name}, made by someone else"
     other = {**external, "digest": "sha256:other", "made_by": "stack other (id 5)"}
-    (theirs,) = feed_of("alpine", [entry_of(spec, made.model_copy(update=other))]).images
+    (theirs,) = feed_of("alpine", [published(spec, made.model_copy(update=other))]).images
     assert (theirs.digest, theirs.firmware) == ("sha256:other", None)
     assert theirs.description == f"{spec.name}, made by stack other (id 5)"
     same = {**other, "digest": spec.digest}
-    (alike,) = feed_of("alpine", [entry_of(spec, made.model_copy(update=same))]).images
+    (alike,) = feed_of("alpine", [published(spec, made.model_copy(update=same))]).images
     assert (alike.digest, alike.firmware) == (spec.digest, spec.target.firmware)

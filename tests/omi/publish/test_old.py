@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from omi.publish import record
-from omi.publish.entry import HEADER
 from omi.publish.old import OldImage, is_old, read_old_releases
+from omi.publish.releases import HEADER
 from omi.support.errors import InputError
 from tests.omi.ancestor import DATA
 from tests.omi.publish.test_releases import image

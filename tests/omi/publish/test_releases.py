@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from omi.config.settings import Settings
 from omi.profile.model import Target
 from omi.publish import export_ledger, forget, forget_unheld, record, unheld_lines
-from omi.publish.entry import from_yaml
 from omi.publish.readme import MARKER, render_readme
+from omi.publish.releases import from_yaml
 from omi.publish.store import LOCK
 from omi.state.image import ImageRecord, ImageSpec
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand

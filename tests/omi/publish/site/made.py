@@ -12,8 +12,8 @@ from typing import Any
 from omi.profile.model import Target
 from omi.publish import record as record_one
 from omi.publish.documents.kinds import SUFFIXES, file_name
-from omi.publish.entry import entry_of, with_entries
 from omi.publish.feed import feed_of
+from omi.publish.model import published, with_images
 from omi.state.image import ImageRecord, ImageSpec
 from tests.omi.specs import make_access, make_record, make_spec
 
@@ -116,7 +116,7 @@ def many(folder: Path, count: int) -> Path:
         for number in range(count)
         for region in ("eu-west-2", "us-east-2")
     ]
-    entries = with_entries([], (entry_of(*pair) for pair in pairs))
+    entries = with_images([], (published(*pair) for pair in pairs))
     folder.mkdir()
     (folder / "alpine.json").write_text(feed_of("alpine", entries).to_json(), encoding="utf-8")
     return folder

@@ -1,0 +1,162 @@
+"""The published image, of which YAML, JSON, Atom, README, site and stack outputs are projections.
+
+A field of an image's record or spec is published by declaring it here, under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from omi.profile.model import firmware_of
+from omi.state.image import ImageRecord, ImageSpec
+
+_T = TypeVar("_T", dict[str, Any], tuple[str, ...])
+
+
+class Projection(BaseModel):
+    """A part of what is published; the JSON schemas say that every key is there."""
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+
+
+class Identified(Projection):
+    """What tells an image from others."""
+
+    name: str = Field(description="Name of its OMIs.")
+    build: str = Field(description="The build of the profile that it is of.")
+    version: str = Field(description="Alpine's branch: 3.23, or edge.")
+    release: str = Field(description="Alpine's release: 3.23.6, or edge-20261124.")
+    revision: str = Field(description="r0 is the first image of a release; later ones hold other content.")
+    arch: str = Field(description="x86_64")
+    created: AwareDatetime = Field(description="When its OMI was made, UTC.")
+    end_of_life: Annotated[date | None, BeforeValidator(lambda day: day or None)] = Field(
+        None, description="When Alpine stops to support its version."
+    )
+
+
+class Measured(Projection):
+    """What was measured of an image; each is null where nobody knows."""
+
+    used_bytes: int | None = Field(None, description="What its root filesystem holds after the build.")
+    trimmed_bytes: int | None = Field(None, description="What its snapshot holds at most.")
+    installed_bytes: int | None = Field(None, description="What its packages say that they take.")
+    packages: int | None = Field(None, description="How many packages it has.")
+    boot_seconds: int | None = Field(None, description="From the VM's start to its SSH when it was verified.")
+
+
+class Withdrawn(Projection):
+    """How far an OMI is withdrawn."""
+
+    stage: str = Field(description="deprecated (it still launches) or private.", pattern="^(deprecated|private)$")
+    why: str | None = Field(None, description="superseded, end of life, removed or revoked.")
+    reason: str | None = Field(None, description="Why it was revoked.")
+    removal: date | None = Field(None, description="From this day on it may be deregistered, where that is known.")
+
+
+_WITHDRAWN = partial(Withdrawn.model_validate, from_attributes=True)
+
+
+class Described(Measured, Identified):
+    """All that the releases file and the feed have of an image alike."""
+
+    description: str
+    ids: dict[str, str] = Field(description="OMI id by Region.")
+    boot_modes: tuple[str, ...] = Field(description="OUTSCALE's words for what starts VMs of it: legacy, uefi.")
+    firmware: str | None = Field(None, description="What starts its boot loader: bios, uefi or hybrid (both).")
+    bootstrap: str | None = Field(None, description="What sets up a new instance: tiny-cloud or cloud-init.")
+    digest: str | None = Field(None, description="Of all that decides its content; sha256: and 64 hex digits.")
+    size_gib: int | None = Field(None, description="Size of its volume.")
+    verified: tuple[str, ...] = Field((), description="The Regions whose OMI was booted and checked by this program.")
+    withdrawal: dict[str, Withdrawn] = Field({}, description="By Region, of those where it is not current.")
+
+    @field_validator("ids", "verified", "withdrawal", "documents", check_fields=False)
+    @classmethod
+    def _by_region(cls, value: _T, info: ValidationInfo) -> _T:
+        """Sorted by Region, and without Regions that have no OMI."""
+        regions = sorted(each for each in value if each in info.data.get("ids", value))
+        return {region: value[region] for region in regions} if isinstance(value, dict) else tuple(regions)
+
+    def stage_in(self, region: str) -> str:
+        """`current`, or how far its OMI in this Region is withdrawn."""
+        return self.withdrawal[region].stage if region in self.withdrawal else "current"
+
+
+class PublishedImage(Described):
+    """One image as the releases file has it: an OMI of one name in one or more Regions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    profile: str
+    documents: dict[str, dict[str, Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]]] = {}
+    """The digests of its documents (omi.publish.documents.kinds) by Region and kind."""
+
+    def changed(self, **changes: object) -> PublishedImage:
+        """The same with these fields."""
+        return PublishedImage.model_validate({**dict(self), **changes})
+
+
+def same_named(model: type[BaseModel], spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
+    """The fields of a model that the record, or else the spec, has by the same name."""
+    sources = {key: record if hasattr(record, key) else spec for key in model.model_fields}
+    return {key: getattr(source, key) for key, source in sources.items() if hasattr(source, key)}
+
+
+def published(spec: ImageSpec, record: ImageRecord) -> PublishedImage:
+    """One image as its command knows it."""
+    region, known = record.region, record.is_of(spec)
+    return PublishedImage.model_validate(
+        {
+            **same_named(PublishedImage, spec, record),
+            "description": f"{spec.name}, made by {record.maker}" if record.adopted else spec.description or spec.name,
+            "revision": f"r{spec.revision}",
+            "created": record.created.replace(microsecond=0),
+            "ids": {region: record.omi},
+            "firmware": firmware_of(record.boot_modes) if known else None,
+            "bootstrap": spec.bootstrap if known else None,
+            "digest": record.digest_by(spec),
+            "size_gib": record.volume_size,
+            "verified": (region,) if record.verified else (),
+            "withdrawal": {region: _WITHDRAWN(spec.withdrawal)} if spec.withdrawal else {},
+            "documents": {region: dict(sorted(record.documents.items()))} if record.documents else {},
+        }
+    )
+
+
+def with_images(images: Iterable[PublishedImage], new: Iterable[PublishedImage]) -> list[PublishedImage]:
+    """The images with the new ones put in; one of the same build and name keeps its OMIs in other Regions.
+
+    An OMI never changes, so what was known of it stays where the new one doesn't know. What was measured may differ
+    between Regions: the first by name counts, so that the image is the same whichever stack wrote last.
+    """
+    known = {(image.build, image.name): image for image in images}
+    for image in new:
+        old = known.pop((image.build, image.name), None)
+        known[image.build, image.name] = _joined(old, image) if old else image
+    return list(known.values())
+
+
+def _joined(old: PublishedImage, new: PublishedImage) -> PublishedImage:
+    elsewhere = old.ids.keys() - new.ids.keys()
+    same = {region for region, omi in new.ids.items() if old.ids.get(region) == omi}
+    stays = elsewhere | same
+    if elsewhere and min(elsewhere) < min(new.ids):
+        facts = old
+    else:
+        facts = new.changed(**{key: value for key, value in old if same and getattr(new, key) is None})
+    return facts.changed(
+        ids=old.ids | new.ids,
+        documents={region: each for region, each in old.documents.items() if region in stays} | new.documents,
+        withdrawal={region: each for region, each in old.withdrawal.items() if region in elsewhere} | new.withdrawal,
+        verified=stays & set(old.verified) | set(new.verified),
+    )
+
+
+def without_omi(images: Iterable[PublishedImage], region: str, omi: str) -> list[PublishedImage]:
+    """The images without one OMI of a Region; one without any OMI goes."""
+    left = [(image, {place: of for place, of in image.ids.items() if (place, of) != (region, omi)}) for image in images]
+    return [image.changed(ids=ids) for image, ids in left if ids]
