@@ -155,7 +155,7 @@ class Lifecycle:
 
     def _adopt(self, omi: Omi) -> ImageRecord:
         """The record of an external OMI, which its maker may not have finished yet."""
-        return external_record(self.job, wait_available(self.job.cloud, omi.omi_id, self.job.stop))
+        return external_record(self.job.cloud, wait_available(self.job.cloud, omi.omi_id, self.job.stop))
 
     def _require_readable(self) -> None:
         """BuildError where state holds the build's content in a form that this version can't read."""

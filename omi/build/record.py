@@ -6,6 +6,7 @@ from typing import Any
 
 from omi.build.job import Job
 from omi.build.maker import Product
+from omi.outscale.cloud import Cloud
 from omi.outscale.shapes import Omi
 from omi.state.identity import COPIED_FROM, DISK
 from omi.state.image import ImageRecord
@@ -32,26 +33,31 @@ def verified_record(job: Job, product: Product, verified: Verified, claim: str, 
 
 def own_record(job: Job, omi: Omi, claim: str, **known: Any) -> ImageRecord:
     """The record of a verified OMI of this stack."""
-    own = {"disk": omi.tags.get(DISK), "copied_from": omi.tags.get(COPIED_FROM)}
-    return _record(job, omi, verified=True, adopted=False, claim=claim, **own, **known)
+    return record_of(job.cloud, omi, verified=True, adopted=False, claim=claim, **copy_facts(omi), **known)
 
 
 def taken_over_record(job: Job, omi: Omi, claim: str, **known: Any) -> ImageRecord:
     """The record of an OMI of this stack that was made elsewhere."""
-    return _record(job, omi, adopted=False, claim=claim, digest=omi.tags.get("digest"), **known)
+    return record_of(job.cloud, omi, adopted=False, claim=claim, digest=omi.tags.get("digest"), **known)
 
 
-def external_record(job: Job, omi: Omi) -> ImageRecord:
+def external_record(cloud: Cloud, omi: Omi) -> ImageRecord:
     """The record of an OMI that someone else made."""
-    return _record(job, omi, adopted=True, digest=omi.tags.get("digest"), made_by=maker_of(omi.tags))
+    return record_of(cloud, omi, adopted=True, digest=omi.tags.get("digest"), made_by=maker_of(omi.tags))
 
 
-def _record(job: Job, omi: Omi, **known: Any) -> ImageRecord:
+def copy_facts(omi: Omi) -> dict[str, str | None]:
+    """Fields about the disk of an OMI that is a copy, or has copies."""
+    return {"disk": omi.tags.get(DISK), "copied_from": omi.tags.get(COPIED_FROM)}
+
+
+def record_of(cloud: Cloud, omi: Omi, **known: Any) -> ImageRecord:
+    """The record of an OMI in this Region, of which more may be known."""
     return ImageRecord.found(
         omi.name,
         omi.omi_id,
-        job.cloud.account,
-        job.spec.cloud.region,
+        cloud.account,
+        cloud.access.region,
         snapshots=omi.snapshots,
         created=omi.created,
         volume_size=omi.volume_size,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from omi.build.record import copy_facts, external_record, record_of
 from omi.build.supervisor import run_supervised
 from omi.commands.wire import export, give_record, read_spec
 from omi.outscale.claims import take_up
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_own, wait_available
 from omi.publish.recorded import recorded
-from omi.state.identity import COPIED_FROM, DISK
-from omi.state.image import ImageRecord
-from omi.state.owner import STANDS_FOR, maker_of
+from omi.state.owner import STANDS_FOR
 from omi.support.errors import CloudError
 
 
@@ -42,28 +40,13 @@ def adopt(_: Sequence[str]) -> int:
             f"{omi.omi_id} ({spec.name}) was taken over by this stack, as its tag {STANDS_FOR} shows, so it is not "
             "taken in as an image built here; preview again, and the plan takes it in as what it is"
         )
-    own, digest = spec.owner.owns(omi.tags), omi.tags.get("digest")
-    known: dict[str, Any] = {"made_by": maker_of(omi.tags), "digest": digest}
-    if own:
-        known = {"digest": None if digest == spec.digest else digest, **recorded(spec, omi.omi_id)}
-        known |= {
-            "verified": omi.verified_by(spec.owner),
-            "disk": omi.tags.get(DISK),
-            "copied_from": omi.tags.get(COPIED_FROM),
-        }
-        known |= {"claim": take_up(cloud, omi)}
-    record = ImageRecord.found(
-        omi.name,
-        omi.omi_id,
-        cloud.account,
-        spec.cloud.region,
-        snapshots=omi.snapshots,
-        created=omi.created,
-        volume_size=omi.volume_size,
-        boot_modes=omi.boot_modes,
-        adopted=not own,
-        **known,
-    )
+    if spec.owner.owns(omi.tags):
+        digest = omi.tags.get("digest")
+        known = {"digest": None if digest == spec.digest else digest, **copy_facts(omi), **recorded(spec, omi.omi_id)}
+        verified, claim = omi.verified_by(spec.owner), take_up(cloud, omi)
+        record = record_of(cloud, omi, adopted=False, verified=verified, claim=claim, **known)
+    else:
+        record = external_record(cloud, omi)
     export("record", spec, record)
     give_record(record)
     return 0

@@ -73,6 +73,9 @@ class OmiError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    def __init_subclass__(cls, exit_code: int | None = None) -> None:
+        cls.exit_code = exit_code or cls.exit_code
+
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
 
@@ -82,10 +85,8 @@ class OmiError(Exception):
             self.args = (one_line(f"{where}: {self}{more}"),)
 
 
-class InputError(OmiError):
+class InputError(OmiError, exit_code=2):
     """Something that was given is wrong: a profile, a setting, an argument."""
-
-    exit_code = 2
 
 
 class ProfileError(InputError):
@@ -100,53 +101,37 @@ class SettingsError(InputError):
     """The stack's configuration is wrong; the message names the key, the value and what is allowed."""
 
 
-class CredentialsError(OmiError):
+class CredentialsError(OmiError, exit_code=3):
     """Credentials are missing or were refused; never retried, since four wrong tries lock the account."""
 
-    exit_code = 3
 
-
-class UpstreamError(OmiError):
+class UpstreamError(OmiError, exit_code=4):
     """Alpine's release data could not be reached or understood."""
 
-    exit_code = 4
 
-
-class CloudError(OmiError):
+class CloudError(OmiError, exit_code=5):
     """OUTSCALE refused or failed; `code` is its error code where there is one (`InvalidAMIID.NotFound`)."""
-
-    exit_code = 5
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
         self.code = code
 
 
-class BuildError(OmiError):
+class BuildError(OmiError, exit_code=6):
     """Packer or the guest scripts failed; the message holds the reason and names the log."""
 
-    exit_code = 6
 
-
-class VerifyError(OmiError):
+class VerifyError(OmiError, exit_code=7):
     """The built OMI does not do what it must; the message names the checks that failed."""
 
-    exit_code = 7
 
-
-class StateError(OmiError):
+class StateError(OmiError, exit_code=8):
     """The stack's state holds something this version can't read."""
 
-    exit_code = 8
 
-
-class PlanError(OmiError):
+class PlanError(OmiError, exit_code=9):
     """The plan may not be carried out as it is; the message names the images and the setting that allows it."""
 
-    exit_code = 9
 
-
-class ToolError(OmiError):
+class ToolError(OmiError, exit_code=10):
     """A program this needs is missing or failed; the message names the package or the command to run."""
-
-    exit_code = 10
