@@ -130,8 +130,12 @@ def test_setup_files_arrive_as_they_were_and_replace_older_ones(build: Target, t
     (root / "setup" / "web.sh").write_text("#!/bin/sh\n")
     (root / "setup" / "tool").write_text("tool")
     (root / "setup" / "tool").chmod(0o755)
+    (root / "tools" / "more").mkdir(parents=True)
+    (root / "tools" / "run").write_text("run")
+    (root / "tools" / "run").chmod(0o755)
+    (root / "tools" / "more" / "plain").write_text("plain")
     (root / "web.yaml").write_text(
-        "setup_script: setup/web.sh\nsetup_copy: {bin/tool: setup/tool, conf: setup/web.sh}\n"
+        "setup_script: setup/web.sh\nsetup_copy: {bin/tool: setup/tool, conf: setup/web.sh, all: tools}\n"
         'builds: {a: {version: "3.23"}}\n'
     )
     web = load_profile("web", root).builds[0]
@@ -142,8 +146,9 @@ def test_setup_files_arrive_as_they_were_and_replace_older_ones(build: Target, t
     assert (data / "setup_script").read_text() == "#!/bin/sh\n"
     assert sourced(data / "image.env", ["SETUP_SCRIPT"]) == {"SETUP_SCRIPT": "setup_script"}
     found = {file.relative_to(data).as_posix() for file in (data / "setup").rglob("*") if file.is_file()}
-    assert found == {"setup/bin/tool", "setup/conf"}
-    assert stat.S_IMODE((data / "setup" / "bin" / "tool").stat().st_mode) == 0o755
+    assert found == {"setup/bin/tool", "setup/conf", "setup/all/run", "setup/all/more/plain"}
+    for file, mode in (("bin/tool", 0o755), ("all/run", 0o755), ("all/more/plain", 0o644)):
+        assert stat.S_IMODE((data / "setup" / file).stat().st_mode) == mode
     (root / "setup" / "tool").write_text("changed")
     with pytest.raises(ProfileError, match=r"setup/tool: changed since alpine-3\.23\.6-x86_64-r0 was planned"):
         write_guest_data(spec(web), ORIGIN, root, data)
