@@ -59,7 +59,7 @@ def judge(plan: Plan, seen: Survey, limits: Health) -> Iterator[Finding]:
     for region, why in seen.unreached.items():
         yield Finding("account", region, Severity.ERROR, why)
     for refusal in plan.refused:
-        yield Finding("prunes", None, Severity.ERROR, f"wait for a person: {refusal}")
+        yield Finding("plan", None, Severity.ERROR, f"waits for a person: {refusal}")
     live = {build.name for build in seen.profile.builds}
     for name, steps in plan.by_build():
         for region in (region for region in plan.regions if region not in seen.unreached):

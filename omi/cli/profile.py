@@ -14,7 +14,7 @@ from omi.plan.packages import countable, newer_packages
 from omi.profile.difference import differences
 from omi.profile.discover import expand_discovered
 from omi.profile.load import PROFILE_NAME, Profile, load_profile, profile_names
-from omi.profile.model import Target
+from omi.profile.model import RebuildOn, Target
 from omi.profile.origins import origins
 from omi.profile.problems import Problems
 from omi.profile.start import start_of_profile
@@ -25,6 +25,10 @@ from omi.support.places import PROFILES, cache_folder
 from omi.upstream.packages import read_offered
 
 Build = Annotated[str, typer.Argument(metavar="BUILD", help="a build's name, such as v3_23-x86_64")]
+
+
+_BY_PACKAGES: dict[RebuildOn, str] = {"content": "no", "packages": "yes", "security": "if it fixes something"}
+"""Whether a newer package makes a new revision."""
 
 
 def new_profile(
@@ -111,8 +115,7 @@ def _changed_packages(image: LedgerImage, target: Target, settings: Settings) ->
         print(f"which packages are newer is not known: {url}: {why}")
     offer = countable(offered.offers.get(target.name), target, image.release)
     for package in newer_packages(image, offer):
-        makes_one = "yes" if target.rebuild_on == "packages" else "no"
-        yield f"package {package.name}", package.installed, package.offered, makes_one
+        yield f"package {package.name}", package.installed, package.offered, _BY_PACKAGES[target.rebuild_on]
 
 
 def _place(problem: str) -> tuple[str, int]:

@@ -39,6 +39,8 @@ class PlanInput:
     """How many images of each edge build stay (the profile's `discover.edge`), None all."""
     offers: Mapping[str, Offer] = field(default_factory=dict)
     """What the repositories offer, by build; for a build without, the content alone decides."""
+    lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By build: what of its packages doesn't exist, a line for each. Nothing is built of it."""
     access: Access | None = None
     """Who may launch the images, whatever the builds say; None leaves it to them."""
     left: str | None = None

@@ -188,7 +188,7 @@ class Plan:
     regions: tuple[str, ...] = ()
     """Those of the stack, the home one first."""
     refused: tuple[str, ...] = ()
-    """What the guard has wait, and how to allow it: the run does all else, and then ends with an error."""
+    """What waits for a person, and the cure: the run does all else, and then ends with an error."""
     memory: Memory = field(default_factory=Memory)
     """What the next plan is to know."""
 

@@ -52,15 +52,15 @@ def make_plan(given: PlanInput) -> Plan:
     steps = _in_order(map(settler.settle, [*made, *rest]), names)
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
-    refused: tuple[str, ...] = ()
+    refused = [line for outcome in outcomes for line in outcome.refused]
     if not given.is_asked_for:
-        waiting, refused = too_many_losses(steps, retention, len(ledger.images), given.is_proved)
-        steps = settler.waiting(steps, waiting)
+        waiting, losses = too_many_losses(steps, retention, len(ledger.images), given.is_proved)
+        steps, refused = settler.waiting(steps, waiting), [*refused, *losses]
     of_profile = {(build.profile, build.name) for build in live}
     steps = settler.waiting(steps, unreplaced(steps, of_profile, retention, given.is_reliable))
     warnings = [*given.upstream.warnings, *_unknown_levels(retention, names), *_needless(given), *differing(steps)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
-    return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=refused, memory=given.memory)
+    return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=tuple(refused), memory=given.memory)
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class _Outcome:
     """What the r0 of the wanted release is called; None where none is wanted."""
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    """Why nothing can be built of it."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class _Planner:
         last_day = given.last_day(build.version, [build.end_of_life, *recorded])
         release, notes = self._wanted_release(build, last_day, bool(held))
         outcome: Wish
+        refused: tuple[str, ...] = ()
         if release is None:
             outcome = Wish(None, None)
         else:
@@ -116,17 +119,20 @@ class _Planner:
                 given.digests,
                 given.today,
                 given.revoked_content,
+                given.lacking.get(build.name, ()),
                 offer,
                 may_age=self._is_newest(build),
             )
             outcome = wish(asked)
             if outcome.why.because is Because.CONTENT_REVOKED:
                 notes = (*notes, f"{build.name}: {outcome.why}")
+            if outcome.why.because is Because.PACKAGES_LACKING:
+                refused = tuple(given.lacking[build.name])
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
         steps += [self._without(image) for image in missing]
         first = build.image_name(release, 0) if release is not None else None
-        return _Outcome(build.name, first, tuple(steps), notes)
+        return _Outcome(build.name, first, tuple(steps), notes, refused)
 
     def rest(self, image: LedgerImage) -> Step:
         """An image whose build the profile doesn't name, or of which nothing is wanted here, or not in this run."""

@@ -13,6 +13,7 @@ from omi.plan.adoption import TakeOvers, as_adoptions, dropped, joined, newcomer
 from omi.plan.copies import as_copies, pinned, sources_of
 from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
+from omi.plan.lacking import Stock
 from omi.plan.narrow import narrowed
 from omi.plan.reasons import Because
 from omi.plan.recovery import as_recovered, interrupted_images, lost_images, warnings_of
@@ -36,7 +37,9 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     seen = replace(seen, profile=replace(seen.profile, builds=builds))
     plans: list[Plan] = []
     images = [image for region in seen.regions for image in region.ledger.images]
-    whole = _Whole.of(images, settings, is_asked_for=one_off is not None)
+    stocks = [Stock(build, seen.stocks[build.name]) for build in builds if build.name in seen.stocks]
+    lacking = {stock.build.name: lines for stock in stocks if (lines := tuple(stock.missing()))}
+    whole = _Whole.of(images, settings, lacking, is_asked_for=one_off is not None)
     for region in seen.regions:
         with told_of(region, seen.regions):
             further = settings.regions.get(region.name)
@@ -48,6 +51,7 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
                 plans.append(_plan_region(settings, region, seen, whole))
     plan = join_plans(plans)
     needless = [] if one_off else [*needless_names(plan.steps, settings.retention), *_needless(settings, plan)]
+    needless += [line for stock in stocks for line in stock.unbrought()]
     needless += warnings_of(settings, seen, plan, is_empty=not images)
     versions = {build.version for build in builds} | {image.version for image in images}
     memory = seen.memory.today(seen.upstream, versions, seen.today)
@@ -64,6 +68,8 @@ class _Whole:
     """Those that the stack has images of."""
     revoked: frozenset[str]
     """Digests of the revoked images that it has made."""
+    lacking: Mapping[str, Sequence[str]]
+    """What builds ask for that doesn't exist."""
     is_asked_for: bool
     copied: Mapping[str, str] = field(default_factory=dict)
     """Digests of the home Region's images that this Region is to have copies of, by build."""
@@ -73,12 +79,19 @@ class _Whole:
         return self.copied.get(build.name) or _digest(build, release)
 
     @classmethod
-    def of(cls, images: Sequence[LedgerImage], settings: Settings, *, is_asked_for: bool) -> _Whole:
+    def of(
+        cls,
+        images: Sequence[LedgerImage],
+        settings: Settings,
+        lacking: Mapping[str, Sequence[str]],
+        *,
+        is_asked_for: bool,
+    ) -> _Whole:
         """From the images of all Regions."""
         own = [image for image in images if not image.record.adopted and image.spec.take_over is None]
         revoked = [image for image in own if not settings.revoked.keys().isdisjoint((image.name, image.record.omi))]
         builds = frozenset(image.build for image in images)
-        return cls(builds, frozenset(image.spec.digest for image in revoked), is_asked_for)
+        return cls(builds, frozenset(image.spec.digest for image in revoked), lacking, is_asked_for)
 
 
 def _needless(settings: Settings, plan: Plan) -> Iterator[str]:
@@ -153,6 +166,7 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whol
             only=settings.builds,
             edge_keep=discover.edge if discover is not None else None,
             offers=seen.offers,
+            lacking={} if whole.copied else whole.lacking,
             access=settings.access_in(region.name),
             revoked=settings.revoked,
             memory=seen.memory,

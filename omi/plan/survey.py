@@ -16,6 +16,7 @@ from omi.outscale.connecting import Connections, connect, connect_to, connected
 from omi.plan.discover import versions_to_discover
 from omi.plan.held import Held
 from omi.plan.keys import trust_keys
+from omi.plan.lacking import was_built
 from omi.plan.memory import Memory
 from omi.profile.discover import expand_discovered
 from omi.profile.load import Profile, load_profile
@@ -55,6 +56,8 @@ class Survey:
     """Regions beside the home one whose cloud doesn't answer as it should, and why: they wait for another run."""
     warnings: tuple[str, ...] = ()
     """What a person should know of the signing keys."""
+    stocks: Mapping[str, Offer] = field(default_factory=dict)
+    """As `offers`, and of builds whose packages no image has shown to be there."""
 
 
 def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:
@@ -81,7 +84,9 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
         staying = Ledger.of(image for each in regions if each.is_wanted for image in each.ledger.images)
         expanded, upstream = discover_builds(profile, settings, staying, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today)
-        offers, warnings = _offers(settings, trusted.builds)
+        stocks, warnings = _stocks(settings, trusted.builds, staying)
+        deciding = {build.name for build in trusted.builds if build.rebuild_on != "content"}
+        offers = {name: offer for name, offer in stocks.items() if name in deciding}
         upstream = replace(upstream, warnings=(*upstream.warnings, *warnings))
         accounts, unreached = {}, {}
         for each, account in zip(regions, asked, strict=True):
@@ -93,7 +98,9 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
                 unreached[each.name] = str(error)
         profile = replace(expanded, builds=trusted.builds)
         memory = held.memory
-        return Survey(profile, upstream, regions, accounts, today, owner, offers, memory, unreached, trusted.warnings)
+        return Survey(
+            profile, upstream, regions, accounts, today, owner, offers, memory, unreached, trusted.warnings, stocks
+        )
 
 
 def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
@@ -124,11 +131,15 @@ def expand_profile(profile: Profile, settings: Settings, ledger: Ledger, today: 
     return expand_discovered(profile, versions)
 
 
-def _offers(settings: Settings, builds: Sequence[Target]) -> tuple[Mapping[str, Offer], tuple[str, ...]]:
+def _stocks(
+    settings: Settings, builds: Sequence[Target], ledger: Ledger
+) -> tuple[Mapping[str, Offer], tuple[str, ...]]:
     asking = [
         build
         for build in builds
-        if build.rebuild_on != "content" and build.keys and (not settings.builds or build.name in settings.builds)
+        if build.keys
+        and (not settings.builds or build.name in settings.builds)
+        and (build.rebuild_on != "content" or not was_built(build, ledger.images))
     ]
     if not asking:
         return {}, ()

@@ -53,6 +53,8 @@ class WishInput:
     """In UTC."""
     revoked: Collection[str] = ()
     """Digests of which nothing is built, since a person has revoked an image of that content."""
+    lacking: Sequence[str] = ()
+    """What of its packages doesn't exist, so that nothing can be built."""
     offer: Offer | None = None
     """What the build's repositories offer, where that counts and is known."""
     may_age: bool = True
@@ -106,6 +108,8 @@ def wish(request: WishInput) -> Wish:
         return Wish(same[-1] if same else None, _adopt(request, *found), Because.CURRENT_UNTIL_SUCCESSOR())
     if request.is_revoked and not fresh.packages:
         return Wish(same[-1] if same else None, None, Because.CONTENT_REVOKED())
+    if request.lacking:
+        return Wish(same[-1] if same else None, None, Because.PACKAGES_LACKING())
     number = _next_revision(request, same, revisions)
     action, why = _why(request, same, number)
     step = Step(request.new_image(number), action, why)
@@ -148,6 +152,8 @@ def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: 
         return Wish(before, _adopt(request, revision, existing), Because.CURRENT_UNTIL_SUCCESSOR())
     if request.is_revoked:
         return Wish(before, None, Because.CONTENT_REVOKED())
+    if request.lacking:
+        return Wish(before, None, Because.PACKAGES_LACKING())
     step = Step(request.new_image(revision), Action.BUILD, Because.PINNED_REVISION(revision=revision))
     return Wish(before, step, Because.CURRENT_UNTIL_SUCCESSOR())
 

@@ -24,6 +24,7 @@ _LOADERS: dict[Firmware, tuple[str, ...]] = {
     "uefi": ("grub-efi", *_ROOT_GROWTH),
     "hybrid": ("grub-efi", "syslinux", *_ROOT_GROWTH),
 }
+FOLLOWS = "follows from kernel_flavor, firmware, privileges or bootstrap"
 TIME_SERVICES = ("ntpd", "chronyd")
 """Those that `ntp_servers` are written for: busybox's and chrony's."""
 
@@ -154,10 +155,7 @@ def _check_packages(build: Target, merged: Tree) -> Iterator[ProfileError]:
             )
     for name in essential_packages(build):
         if removes(merged.entries("packages").get(name, True)):
-            problem = (
-                "can't be taken away: the image needs it "
-                "(it follows from kernel_flavor, firmware, privileges or bootstrap)"
-            )
+            problem = f"can't be taken away: the image needs it (it {FOLLOWS})"
             yield merged.place("packages", name).error(f"packages.{name}", problem)
     for key, left in (("repos", any(value is True for value in build.repos.values())), ("keys", bool(build.keys))):
         if not left:

@@ -1,4 +1,4 @@
-"""Asks the mirror which packages it offers to builds that are rebuilt when packages change."""
+"""Asks the mirror which packages it offers to builds."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def read_offered(
     """Read the offers of each build's repositories from the indexes at `mirror`, and put the `fixes` into them.
 
     All indexes are asked for at once, with validators from earlier runs. One that can't be had leaves its builds out,
-    with a warning: an earlier answer would not do, since another machine may have seen a later one. Raises
-    UntrustedError (an UpstreamError) for one that isn't signed by a key of the build's profile or of those `trusted`,
-    by file or folder (vm.trusted_keys).
+    with a warning where its packages decide: an earlier answer would not do, since another machine may have seen a
+    later one. Raises UntrustedError (an UpstreamError) for one that isn't signed by a key of the build's profile or of
+    those `trusted`, by file or folder (vm.trusted_keys).
     """
     keys = {build.name: {**build.keys, **trusted_keys(trusted, build.keys)} for build in builds}
     urls = {build.name: _index_urls(build, mirror) for build in builds}
@@ -61,7 +61,8 @@ def read_offered(
     got = get_all(reading.readers(), AnswerStore(cache_dir), limit, MAX_INDEX)
     if reading.refused:
         raise reading.refused[min(reading.refused)]
-    offers, warnings = {}, list(_unreached(urls, got))
+    deciding = {build.name for build in builds if build.rebuild_on != "content"}
+    offers, warnings = {}, list(_unreached({name: urls[name] for name in deciding}, got))
     for build in builds:
         if all(_is_fresh(got[url]) for url in urls[build.name]):
             indexes = [
@@ -71,7 +72,7 @@ def read_offered(
             try:
                 offers[build.name] = Offer(indexes, tuple(map(read_dependency, package_lines(build))))
             except ValueError as error:
-                warnings.append(f"{build.name}: {_UNKNOWN}: {error}")
+                warnings += [f"{build.name}: {_UNKNOWN}: {error}"] if build.name in deciding else []
     unreached = {url: answer.problem for url, answer in got.items() if answer.problem is not None}
     return Offered(offers, tuple(warnings), unreached)
 
@@ -99,8 +100,8 @@ def _is_fresh(answer: Got[None]) -> bool:
 
 def _unreached(urls: Mapping[str, Mapping[str, str | None]], got: Mapping[str, Got[None]]) -> Iterable[str]:
     for url, answer in sorted(got.items()):
-        if not _is_fresh(answer):
-            names = ", ".join(sorted(name for name, wanted in urls.items() if url in wanted))
+        names = ", ".join(sorted(name for name, wanted in urls.items() if url in wanted))
+        if names and not _is_fresh(answer):
             yield f"{url}: {answer.problem}; {names}: {_UNKNOWN}"
 
 

@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from omi.upstream import signature
-from omi.upstream.index import Index, read_index
+from omi.upstream.index import Index, Packaged, names_in, read_index
 from omi.upstream.signature import UnreadableError, UntrustedError
 from tests.omi.upstream.packages import Key, index_text, signed, tar
 
@@ -97,6 +97,13 @@ def test_packages_of_another_architecture_are_passed_over_and_every_version_is_k
     )  # fmt: skip
     read = read_index(signed(text, KEY), KEY.trusted, "x86_64", WHERE)
     assert read.versions == {"a": ("1-r0", "2-r0"), "c": ("1-r0",)}
+
+
+def test_what_packages_need_and_bring_is_read() -> None:
+    text = "P:nginx-openrc\nV:1-r0\nA:x86_64\no:nginx\nD:openrc !old>1\np:cmd:x=1\ni:nginx=1-r0 openrc\n\n"
+    (package,) = read_index(signed(text, KEY), KEY.trusted, "x86_64", WHERE).packages
+    assert package == Packaged("nginx-openrc", "1-r0", "nginx", "openrc !old>1", "cmd:x=1", "nginx=1-r0 openrc")
+    assert [names_in(text) for text in package[3:]] == [["openrc"], ["cmd:x"], ["nginx", "openrc"]]
 
 
 def test_an_empty_repository_is_fine() -> None:
