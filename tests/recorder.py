@@ -16,6 +16,7 @@ KEYS = {
     "PACKER_GITHUB_API_TOKEN": "marked-8",
     "HOMEBREW_GITHUB_API_TOKEN": "marked-9",
     "SOME_PASSWORD": "marked-10",
+    "ALPINE_OMI_SIGNING_KEY": "marked-12",
 }
 """What the environment of a command may hold that is nobody else's."""
 PROXY = {"https_proxy": "http://user:marked-11@127.0.0.1:9"}

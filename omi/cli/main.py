@@ -18,9 +18,10 @@ from omi.cli.migrate import migrate_profiles
 from omi.cli.new_stack import new_stack
 from omi.cli.one_off import build, prune
 from omi.cli.profile import check_profiles, diff_build, new_profile, show_build
+from omi.cli.publish import publish
 from omi.cli.recover import recover
 from omi.cli.site import site
-from omi.cli.stack import images, plan, releases
+from omi.cli.stack import images, plan
 from omi.cli.sweep import sweep
 from omi.support.errors import InputError
 from omi.support.running import run
@@ -40,8 +41,8 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "profile new": (new_profile, "profile new web"),
     "profile show": (show_build, "profile show v3_23-x86_64 --profile web"),
     "prune": (prune, "prune -s alpine --level end-of-life --yes"),
+    "publish": (publish, "publish -s alpine --key ~/.ssh/images"),
     "recover": (recover, "recover -s alpine --yes"),
-    "releases": (releases, "releases -s alpine"),
     "site": (site, "site --output public"),
     "stack new": (new_stack, "stack new web --profile web --local"),
     "sweep": (sweep, "sweep -s alpine --yes"),

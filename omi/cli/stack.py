@@ -1,4 +1,4 @@
-"""What a person asks of a stack without running the engine: its images, its releases files, its plan."""
+"""What a person asks of a stack without running the engine: its images, its plan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from omi.plan.held import Held, read_state
 from omi.plan.planning import plan_stack
 from omi.plan.report import plan_json, render_table
 from omi.plan.survey import survey_stack
-from omi.publish import export_ledger, forget_unheld, unheld_lines
+from omi.publish import unheld_lines
 from omi.state.ledger import resources_of_export
 from omi.state.show import render_images
 from omi.support.errors import PlanError
@@ -25,25 +25,6 @@ def images(stack: Stack) -> None:
     """Show a table of the images that the stack's state holds."""
     _, held = read_stack(stack)
     print(render_images(held.ledger))
-
-
-def releases(
-    stack: Stack,
-    forget: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="IMAGE",
-            help="take an image out that the state lacks (may be repeated); without it nothing is taken out",
-        ),
-    ] = None,
-) -> None:
-    """Bring the stack's state into the releases files."""
-    settings, held = read_stack(stack)
-    ledger = held.ledger
-    lines = forget_unheld(settings, ledger, forget or ()) + export_ledger(settings, ledger)
-    for line in (*lines, *unheld_lines(settings, ledger)):
-        print(line)
-    print(f"{settings.releases_dir}: {len(ledger.images)} images written")
 
 
 def plan(stack: Stack, as_json: Json = False) -> None:

@@ -42,4 +42,4 @@ def export(change: str, spec: ImageSpec, record: ImageRecord) -> None:
         for line in (releases.record if change == "record" else releases.forget)(spec, record):
             tell(line)
     except (OmiError, OSError) as error:
-        tell(f"releases files not written: {error}; run `python -m omi releases` to write them from the stack")
+        tell(f"releases files not written: {error}; run `python -m omi publish` to write them from the stack")

@@ -61,7 +61,7 @@ class Feed(BaseModel):
     @classmethod
     def read(cls, path: Path) -> Feed:
         """Read a feed's file; InputError names it if it isn't one."""
-        cure = "write it again by `python -m omi releases -s STACK`"
+        cure = "write it again by `python -m omi publish -s STACK`"
         try:
             feed = cls.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:

@@ -81,7 +81,7 @@ def from_yaml(text: str, where: str) -> list[PublishedImage]:
     except (YamlError, ValidationError, AttributeError) as error:
         raise StateError(
             f"{where}: is not a releases file of this program ({_problem(error)}); "
-            "correct it, or move it away and run `python -m omi releases -s STACK`"
+            "correct it, or move it away and run `python -m omi publish -s STACK`"
         ) from error
 
 

@@ -97,7 +97,7 @@ def unheld_lines(stack: FeedSettings, ledger: Ledger) -> list[str]:
         return []
     line = (
         f"{stack.releases_dir}: stays as it is on {few(names)}, which the stack's state lacks; what is gone for good "
-        "is taken out by `python -m omi releases -s STACK --forget IMAGE`"
+        "is taken out by `python -m omi publish -s STACK --forget IMAGE`"
     )
     return [line]
 
@@ -141,16 +141,16 @@ def _change(
             for each in {folder, *((folder / file).parent for file in wanted)}:
                 if is_inside(folder, each):
                     remove_halves(each)
-            profiles, lines = _read_all(folder)
+            profiles, lines = read_all(folder)
             path = folder / f"{profile}.yaml"
             if profile not in profiles and path.exists():
                 return lines
             before = profiles.get(profile, [])
             after = in_order(change(before))
-            texts = _render(profile, after, {**profiles, profile: after}, _read_text(folder / README))
+            texts = render(profile, after, {**profiles, profile: after}, read_text(folder / README))
             lines += place_documents(folder, wanted)
             for name, text in texts.items():
-                _write(folder / name, text)
+                write_changed(folder / name, text)
             named = document_files(after)
             left = {file: each for file, each in {**document_files(before), **gone}.items() if file not in named}
             return [*remove_documents(folder, left), *lines]
@@ -158,7 +158,7 @@ def _change(
         raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
 
 
-def _read_all(folder: Path) -> tuple[dict[str, list[PublishedImage]], list[str]]:
+def read_all(folder: Path) -> tuple[dict[str, list[PublishedImage]], list[str]]:
     """The images by profile, and a line about each file of the old tool, which is none of them."""
     profiles, lines = {}, []
     for path in sorted(folder.glob("*.yaml")):
@@ -184,7 +184,7 @@ def _read(path: Path) -> list[PublishedImage] | None:
     return None if is_old(text) else from_yaml(text, str(path))
 
 
-def _read_text(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
     """A file of people's, as it is; None where there is none."""
     try:
         return path.read_bytes().decode("utf-8")
@@ -194,7 +194,7 @@ def _read_text(path: Path) -> str | None:
         raise ToolError(f"{path}: is no UTF-8 text; save it as UTF-8, or move it away") from error
 
 
-def _render(
+def render(
     profile: str, images: list[PublishedImage], profiles: Mapping[str, list[PublishedImage]], readme: str | None
 ) -> dict[str, str]:
     """The files' texts by name, in the order in which they are written; `readme` is the one that is there."""
@@ -208,6 +208,6 @@ def _render(
     }
 
 
-def _write(path: Path, text: str) -> None:
+def write_changed(path: Path, text: str) -> None:
     if not path.exists() or path.read_bytes() != text.encode("utf-8"):
         write_atomically(path, text)

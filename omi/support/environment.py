@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
+SIGNING_KEY = "ALPINE_OMI_SIGNING_KEY"
+"""The text of the private key that signs what is published; only this program itself reads it."""
 _ANY = ("HOME", "LANG", "LANGUAGE", "LC_*", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER", "XDG_*")
 """Variables that any program may have, as patterns of the shell."""
 
@@ -15,8 +17,8 @@ def without_keys(environ: Mapping[str, str], *more: str) -> dict[str, str]:
 
 
 def without(environ: Mapping[str, str], *patterns: str) -> dict[str, str]:
-    """All variables but these: for a program that needs the other keys."""
-    return {name: value for name, value in environ.items() if not _is_one(name, patterns)}
+    """All variables but these and SIGNING_KEY: for a program that needs the other keys."""
+    return {name: value for name, value in environ.items() if not _is_one(name, (*patterns, SIGNING_KEY))}
 
 
 def _is_one(name: str, patterns: Iterable[str]) -> bool:

@@ -118,7 +118,7 @@ def test_the_commands_know_both_regions(project: Project) -> None:
     folder = project.folder / "releases" / "sandbox"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     (folder / "alpine.yaml").unlink()
-    assert project.run("python3", "-m", "omi", "releases", "-s", "e2e").code == 0
+    assert project.run("python3", "-m", "omi", "publish", "-s", "e2e").code == 0
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert "Nothing is left over." in project.run("python3", "-m", "omi", "sweep", "-s", "e2e").text
 

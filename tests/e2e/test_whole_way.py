@@ -137,7 +137,7 @@ def test_regenerating_them_from_the_stack_gives_the_same_bytes(project: Project)
     written = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for path in written:
         path.unlink()
-    done = project.run("python3", "-m", "omi", "releases", "-s", "e2e")
+    done = project.run("python3", "-m", "omi", "publish", "-s", "e2e")
     assert done.code == 0, done.end
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == written
 

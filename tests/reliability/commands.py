@@ -21,7 +21,7 @@ COMMANDS: Mapping[Phase, tuple[str, ...]] = {
     "refresh": (*_PULUMI, "refresh", "--yes", "--skip-preview", "-s", STACK),
     "preview": (*_PULUMI, "preview", "-s", STACK),
     "sweep": ("python3", "-m", "omi", "sweep", "-s", STACK, "--yes"),
-    "releases": ("python3", "-m", "omi", "releases", "-s", STACK),
+    "releases": ("python3", "-m", "omi", "publish", "-s", STACK),
 }
 
 

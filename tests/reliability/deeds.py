@@ -294,7 +294,7 @@ PERSON: dict[str, Deed] = {
     "lose the state, recover --yes, up": _lose_and_recover,
     "recover --yes without an id": lambda at: at.omi("recover", "--yes"),
     "recover elsewhere, keep: 1, up": _recover_in_both,
-    "releases": lambda at: at.omi("releases"),
+    "releases": lambda at: at.omi("publish"),
 }
 
 

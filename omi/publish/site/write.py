@@ -52,7 +52,7 @@ def _feeds(releases: Path) -> list[Feed]:
         raise InputError(f"{releases}: is no folder; give one with releases files: --releases FOLDER")
     for path in sorted(releases.glob("*.yaml")):
         if not path.with_suffix(".json").exists() and not is_old(path.read_text(encoding="utf-8", errors="replace")):
-            cure = "write it by `python -m omi releases -s STACK`"
+            cure = "write it by `python -m omi publish -s STACK`"
             raise InputError(f"{path.with_suffix('.json')}: is missing beside {path.name}; {cure}")
     return [Feed.read(path) for path in sorted(releases.glob("*.json")) if path.name != SCHEMA_FILE]
 

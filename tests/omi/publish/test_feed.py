@@ -210,7 +210,7 @@ def test_a_feed_is_read_back_and_another_file_is_refused_in_one_line(tmp_path: P
     assert Feed.read(path) == feed
     for text in (feed.to_json().replace('"alpine"', '"../alpine"'), "{}", "[", '{"format": 2}', "\udcff"):
         path.write_bytes(text.encode(errors="surrogateescape"))
-        with pytest.raises(InputError, match=r"alpine\.json.*python -m omi releases"):
+        with pytest.raises(InputError, match=r"alpine\.json.*python -m omi publish"):
             Feed.read(path)
     with pytest.raises(InputError, match="No such file"):
         Feed.read(tmp_path / "none.json")

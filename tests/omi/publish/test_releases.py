@@ -259,7 +259,7 @@ def test_builds_that_end_at_the_same_time_are_all_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_something_else_is_refused_with_the_cure(tmp_path: Path) -> None:
     (tmp_path / "alpine.yaml").write_text("- just\n- a list\n")
-    with pytest.raises(StateError, match=r"alpine\.yaml.*python -m omi releases"):
+    with pytest.raises(StateError, match=r"alpine\.yaml.*python -m omi publish"):
         record(*image(tmp_path))
     assert (tmp_path / "alpine.yaml").read_text() == "- just\n- a list\n"
 
@@ -268,7 +268,7 @@ def test_a_file_with_what_no_image_has_is_refused_with_the_cure(tmp_path: Path) 
     record(*image(tmp_path))
     text = (tmp_path / "alpine.yaml").read_text().replace("2027-11-01", "soon")
     (tmp_path / "alpine.yaml").write_text(text)
-    with pytest.raises(StateError, match=r"alpine\.yaml.*python -m omi releases"):
+    with pytest.raises(StateError, match=r"alpine\.yaml.*python -m omi publish"):
         record(*image(tmp_path, revision=1))
 
 

@@ -56,7 +56,11 @@ def test_pulumi_gets_the_keys_of_its_backend_and_not_the_clouds(
     recorder = Recorder(tmp_path / "bin", "pulumi", says=json.dumps({"deployment": {}}))
     monkeypatch.setenv("PATH", recorder.path)
     exported_state("one")
-    assert {name for name in KEYS if name not in recorder.marked("pulumi")} == {"OSC_ACCESS_KEY", "OSC_SECRET_KEY"}
+    assert {name for name in KEYS if name not in recorder.marked("pulumi")} == {
+        "ALPINE_OMI_SIGNING_KEY",
+        "OSC_ACCESS_KEY",
+        "OSC_SECRET_KEY",
+    }
 
 
 def test_a_builds_supervisor_gets_the_clouds_keys_and_not_pulumis(
@@ -68,6 +72,7 @@ def test_a_builds_supervisor_gets_the_clouds_keys_and_not_pulumis(
     monkeypatch.setattr("omi.build.supervisor._when_ended", lambda *_: None)
     run_supervised(make_spec())
     assert {name for name in KEYS if name not in recorder.marked("python3")} == {
+        "ALPINE_OMI_SIGNING_KEY",
         "PULUMI_ACCESS_TOKEN",
         "PULUMI_CONFIG_PASSPHRASE",
     }

@@ -1,0 +1,60 @@
+"""`publish`: the releases files from the stack's state, signed where a key is given."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from omi.cli.stack import Stack, read_stack
+from omi.publish import export_ledger, forget_unheld, unheld_lines
+from omi.publish.manifest import SIGNERS, PublishedManifest
+from omi.publish.signature import PublishingKey
+from omi.publish.signed import allowed_signers, publish_signed, require_unsigned
+from omi.support.environment import SIGNING_KEY
+
+
+def publish(
+    stack: Stack,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="SSH key to sign with: a private key, or the public one of a key in your agent; without it the text "
+            f"of a private key in {SIGNING_KEY}",
+        ),
+    ] = None,
+    forget: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="IMAGE",
+            help="take an image out that the state lacks (may be repeated); without it nothing is taken out",
+        ),
+    ] = None,
+) -> None:
+    """Bring the stack's state into the releases files, and sign them.
+
+    Without a key they are written unsigned; a folder that was signed once needs a key from then on.
+    """
+    signing = PublishingKey.find(key, os.environ)
+    settings, held = read_stack(stack)
+    folder, ledger = Path(settings.releases_dir), held.ledger
+    if signing is None:
+        require_unsigned(folder)
+        lines = [*forget_unheld(settings, ledger, forget or ()), *export_ledger(settings, ledger)]
+        lines += unheld_lines(settings, ledger)
+        done = f"written, not signed: for that give a key by --key FILE or in {SIGNING_KEY}"
+    else:
+        first = not (folder / SIGNERS).exists()
+        signers = allowed_signers(folder, stack, signing)
+        lines = forget_unheld(settings, ledger, forget or ())
+        lines += publish_signed(settings, PublishedManifest(stack, int(time.time()), {}), ledger, signing, signers)
+        if first:
+            lines.append(f"{folder / SIGNERS}: is new; give it to all who check, by another way than these files")
+        done = "written and signed"
+    for line in lines:
+        print(line)
+    print(f"{folder}: {len(ledger.images)} images {done}")

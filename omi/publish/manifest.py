@@ -1,0 +1,60 @@
+"""The manifest: every published file with its SHA-256, in the form of `sha256sum`, which one signature covers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from omi.support.errors import InputError
+
+MANIFEST = "manifest.txt"
+SIGNATURE = "manifest.txt.sig"
+SIGNERS = "allowed_signers"
+"""Whose signatures count, in OpenSSH's form (ssh-keygen(1), ALLOWED SIGNERS)."""
+STACK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+"""Names that mean nothing else in allowed_signers; Pulumi allows no others."""
+_HEADER = re.compile(rf"# alpine-omi manifest 1\n# stack: ({STACK_NAME.pattern})\n# signed: (\d{{1,11}}) \S+\n\n")
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)\n")
+
+
+@dataclass(frozen=True)
+class PublishedManifest:
+    """What a stack published, and when."""
+
+    stack: str
+    signed: int
+    """Seconds since 1970: a later manifest has more, so that an older one is noticed."""
+    files: Mapping[str, str]
+    """Path in the releases folder to SHA-256."""
+
+    @property
+    def time(self) -> datetime:
+        """When it was signed, UTC."""
+        return datetime.fromtimestamp(self.signed, UTC)
+
+    def to_text(self) -> str:
+        """Three lines that begin with `#`, an empty one, and a line a file, sorted by path."""
+        head = (
+            f"# alpine-omi manifest 1\n# stack: {self.stack}\n# signed: {self.signed} {self.time:%Y-%m-%dT%H:%M:%SZ}\n"
+        )
+        return "\n".join([head, *(f"{digest}  {path}" for path, digest in sorted(self.files.items()))]) + "\n"
+
+    @classmethod
+    def read(cls, folder: Path) -> PublishedManifest | None:
+        """The manifest in a folder, whoever signed it; None where there is none, InputError if it is something else."""
+        file = folder / MANIFEST
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read: {error.strerror}; make it readable") from error
+        head = _HEADER.match(text)
+        lines = _LINE.findall(text, head.end()) if head else []
+        made = cls(head[1], int(head[2]), {path: digest for digest, path in lines}) if head else None
+        if made is None or made.to_text() != text:
+            raise InputError(f"{file}: is no manifest of this program; move it away, then publish again")
+        return made

@@ -1,0 +1,148 @@
+"""A signed releases folder: its files follow from the stack's state alone, and a signed manifest lists them all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from omi.publish.beside import digest_of_file, document_files, is_inside, place_documents
+from omi.publish.manifest import MANIFEST, SIGNATURE, SIGNERS, STACK_NAME, PublishedManifest
+from omi.publish.model import PublishedImage, published, with_images
+from omi.publish.releases import in_order
+from omi.publish.signature import NAMESPACE, PublishingKey
+from omi.publish.store import LOCK, README, FeedSettings, read_all, read_text, render, write_changed
+from omi.state.ledger import Ledger
+from omi.support.atomic import remove_halves
+from omi.support.environment import SIGNING_KEY
+from omi.support.errors import InputError, StateError, ToolError, few
+from omi.support.locks import hold
+
+
+def require_unsigned(folder: Path) -> None:
+    """Raise InputError if the folder is signed: files that were written without a signature would pass for tampered."""
+    if (folder / SIGNERS).exists():
+        raise InputError(
+            f"{folder}: is signed, as {SIGNERS} in it says: give the key by --key FILE or in {SIGNING_KEY}; to sign it "
+            f"no more, remove {SIGNERS}, {MANIFEST} and {SIGNATURE}"
+        )
+
+
+def allowed_signers(folder: Path, stack: str, key: PublishingKey) -> str:
+    """The text of allowed_signers to publish: the folder's, or a first one that allows this key.
+
+    InputError if the key can't sign, or the folder's doesn't allow it now.
+    """
+    if not STACK_NAME.fullmatch(stack):
+        raise InputError(f"stack {stack!r}: a signature needs a name of letters, digits and ._- alone")
+    tried = key.sign("")
+    line = f'{stack} namespaces="{NAMESPACE}" {tried.public_key}'
+    path = folder / SIGNERS
+    present = read_text(path)
+    if present is None:
+        return f"{line}\n"
+    if problem := tried.problem(path, stack, ""):
+        raise InputError(
+            f"{key.where}: is not allowed by {path} now ({problem}); sign by a key that it allows, or add the line "
+            f"`{line}` and give the file to all who check"
+        )
+    return present
+
+
+def publish_signed(
+    stack: FeedSettings, manifest: PublishedManifest, ledger: Ledger, key: PublishingKey, signers: str
+) -> list[str]:
+    """Write the files, `signers` among them, and sign them; returns lines for people. `manifest` has no files yet.
+
+    Nothing is written before all is read, rendered and signed. A folder that names an image which the state lacks, or
+    holds a changed document, is refused: whoever changed it would have it signed.
+    """
+    folder = Path(stack.releases_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with hold(folder / LOCK, f"{folder}: signing the releases"):
+            remove_halves(folder)
+            found, old = read_all(folder)
+            if old:
+                raise InputError(old[0])
+            _require_held(folder, found, ledger)
+            _require_later(folder, manifest.time)
+            texts, documents = _from_state(stack.profile, found, ledger, read_text(folder / README))
+            texts[SIGNERS] = signers
+            lines = place_documents(folder, documents)
+            sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+            sums |= _sums(folder, documents)
+            content = PublishedManifest(manifest.stack, manifest.signed, sums).to_text()
+            signature = key.sign(content)
+            for name, text in {**texts, MANIFEST: content, SIGNATURE: signature.text}.items():
+                write_changed(folder / name, text)
+            return [*lines, *_unsigned(folder, {*sums, MANIFEST, SIGNATURE, LOCK})]
+    except OSError as error:
+        raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
+
+
+def _require_held(folder: Path, found: Mapping[str, Iterable[PublishedImage]], ledger: Ledger) -> None:
+    held = {(image.profile, image.region, image.record.omi) for image in ledger.images}
+    unheld = {
+        f"{image.name} ({omi} in {region})"
+        for profile, images in found.items()
+        for image in images
+        for region, omi in image.ids.items()
+        if (profile, region, omi) not in held
+    }
+    if unheld:
+        raise StateError(
+            f"{folder}: names {few(sorted(unheld))}, which the stack's state lacks, so nothing is signed: take it out "
+            "by `python -m omi publish -s STACK --forget IMAGE`; if another stack made it, give each stack a "
+            "releases_dir of its own"
+        )
+
+
+def _require_later(folder: Path, now: datetime) -> None:
+    before = PublishedManifest.read(folder)
+    if before is not None and before.time > now:
+        raise InputError(
+            f"{folder / MANIFEST}: was signed at {before.time:%Y-%m-%d %H:%M:%S} UTC, which is later than this "
+            "machine's clock; set the clock, or remove the file if its time is wrong"
+        )
+
+
+def _from_state(
+    profile: str, found: Iterable[str], ledger: Ledger, readme: str | None
+) -> tuple[dict[str, str], Mapping[str, tuple[str, str]]]:
+    """The files' texts by name, and the documents."""
+    names = sorted({profile, *found, *(image.profile for image in ledger.images)})
+    images = {
+        name: in_order(with_images([], (published(i.spec, i.record) for i in ledger.images if i.profile == name)))
+        for name in names
+    }
+    texts: dict[str, str] = {}
+    for name, own in images.items():
+        texts |= render(name, own, images, readme)
+    return texts, document_files(image for own in images.values() for image in own)
+
+
+def _sums(folder: Path, documents: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """The digests of the documents that are there; a missing one is none of the published files."""
+    sums = {}
+    for path, (image, digest) in documents.items():
+        place = folder / path
+        if not is_inside(folder, place) or not place.is_file():
+            continue
+        if digest_of_file(place) != digest:
+            raise StateError(
+                f"{place}: isn't what the stack's state says of {image}, so nothing is signed: remove it, then publish "
+                "again, which restores it from where it was built"
+            )
+        sums[path] = digest.removeprefix("sha256:")
+    return sums
+
+
+def _unsigned(folder: Path, signed: Iterable[str]) -> list[str]:
+    there = {os.path.relpath(Path(top) / name, folder) for top, _, names in os.walk(folder) for name in names}
+    other = sorted(there - set(signed))
+    if not other:
+        return []
+    return [f"{folder}: {few(other)} are not signed, since this program did not write them: don't publish them"]
