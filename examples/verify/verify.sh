@@ -85,7 +85,7 @@ days=$((($(date +%s) - signed) / 86400))
 [ -z "${MAX_DAYS:-}" ] || [ "$days" -le "$MAX_DAYS" ] || bad "$folder: was signed $days days ago, MAX_DAYS is $MAX_DAYS"
 
 code=0
-sed '1,/^$/d' "$work/manifest.txt" >"$work/lines"
+sed 1,3d "$work/manifest.txt" >"$work/lines"
 if [ $# -gt 0 ]; then
 	for name; do
 		sum=$(sum_of "$name")

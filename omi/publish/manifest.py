@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ SIGNERS = "allowed_signers"
 """Whose signatures count, in OpenSSH's form (ssh-keygen(1), ALLOWED SIGNERS)."""
 STACK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 """Names that mean nothing else in allowed_signers; Pulumi allows no others."""
-_HEADER = re.compile(rf"# alpine-omi manifest 1\n# stack: ({STACK_NAME.pattern})\n# signed: (\d{{1,11}}) \S+\n\n")
+_HEADER = re.compile(rf"# alpine-omi manifest 1\n# stack: ({STACK_NAME.pattern})\n# signed: (\d{{1,11}}) \S+\n")
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)\n")
 
 
@@ -36,11 +37,18 @@ class PublishedManifest:
         return datetime.fromtimestamp(self.signed, UTC)
 
     def to_text(self) -> str:
-        """Three lines that begin with `#`, an empty one, and a line a file, sorted by path."""
+        """Three lines that begin with `#`, which sha256sum ignores, and a line a file, sorted by path."""
         head = (
-            f"# alpine-omi manifest 1\n# stack: {self.stack}\n# signed: {self.signed} {self.time:%Y-%m-%dT%H:%M:%SZ}\n"
+            "alpine-omi manifest 1",
+            f"stack: {self.stack}",
+            f"signed: {self.signed} {self.time:%Y-%m-%dT%H:%M:%SZ}",
         )
-        return "\n".join([head, *(f"{digest}  {path}" for path, digest in sorted(self.files.items()))]) + "\n"
+        files = (f"{digest}  {path}" for path, digest in sorted(self.files.items()))
+        return "".join(f"{line}\n" for line in (*(f"# {line}" for line in head), *files))
+
+    def holds(self, files: Mapping[str, bytes]) -> bool:
+        """Whether it lists each of these files, with this content."""
+        return all(self.files.get(path) == hashlib.sha256(content).hexdigest() for path, content in files.items())
 
     @classmethod
     def read(cls, folder: Path) -> PublishedManifest | None:

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from omi.publish import record
 from omi.publish.outputs import output_of
+from tests.omi.publish.signing import Publisher, publisher
 from tests.omi.publish.test_releases import image
+
+__all__ = ["publisher"]
 
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLES = TOP / "examples"
@@ -28,12 +30,14 @@ LIMIT = 120
 
 
 @pytest.fixture
-def releases(tmp_path: Path) -> Path:
-    """A releases folder with two images; the older one was built last."""
-    folder = tmp_path / "releases"
-    for release in ("3.23.6", "3.22.2"):
-        record(*image(folder, build=f"v{release[:4].replace('.', '_')}-x86_64", release=release))
-    return folder
+def releases(publisher: Publisher) -> Path:
+    """A signed releases folder with two images, which a consumer trusts; the older one was built last."""
+    shutil.rmtree(publisher.releases)
+    builds = [(f"v{release[:4].replace('.', '_')}-x86_64", release) for release in ("3.23.6", "3.22.2")]
+    publisher.hold(image(publisher.releases, build=build, release=release) for build, release in builds)
+    assert publisher.publish()[0] == 0
+    publisher.trust()
+    return publisher.releases
 
 
 @pytest.fixture
@@ -64,21 +68,32 @@ def run(*command: str | Path, cwd: Path | None = None, changed: Mapping[str, str
     )  # fmt: skip
 
 
-def test_curl_and_jq_find_the_latest_of_all_and_of_a_version(address: str) -> None:
-    script, feed = EXAMPLES / "curl-jq" / "latest-omi.sh", f"{address}/alpine.json"
-    assert run(script, feed, "eu-west-2").stdout.strip() == omi("3.23.6")
-    assert run(script, feed, "eu-west-2", "3.22").stdout.strip() == omi("3.22.2")
+def latest(publisher: Publisher, *arguments: str) -> Done:
+    return run(EXAMPLES / "curl-jq" / "latest-omi.sh", publisher.signers, *arguments)
 
 
-def test_curl_and_jq_say_what_there_is_not(address: str) -> None:
-    script = EXAMPLES / "curl-jq" / "latest-omi.sh"
+def test_curl_and_jq_find_the_latest_of_all_and_of_a_version(publisher: Publisher, address: str) -> None:
+    feed = f"{address}/alpine.json"
+    assert latest(publisher, feed, "eu-west-2").stdout.strip() == omi("3.23.6")
+    assert latest(publisher, feed, "eu-west-2", "3.22").stdout.strip() == omi("3.22.2")
+
+
+def test_curl_and_jq_say_what_there_is_not(publisher: Publisher, address: str) -> None:
     for arguments in (("us-east-2",), ("eu-west-2", "3.9"), ("eu-west-2", "3.23", "aarch64")):
-        done = run(script, f"{address}/alpine.json", *arguments)
+        done = latest(publisher, f"{address}/alpine.json", *arguments)
         assert (done.returncode, done.stdout) != (0, "")
         assert "no image of" in done.stderr
         assert done.stdout == ""
-    assert run(script, f"{address}/none.json", "eu-west-2").returncode != 0
-    assert run(script).returncode == 2
+    assert latest(publisher, f"{address}/none.json", "eu-west-2").returncode != 0
+    assert run(EXAMPLES / "curl-jq" / "latest-omi.sh").returncode == 2
+
+
+def test_curl_and_jq_print_no_id_of_a_feed_that_was_changed(publisher: Publisher, address: str) -> None:
+    feed = publisher.releases / "alpine.json"
+    feed.write_text(feed.read_text(encoding="utf-8").replace(omi("3.23.6"), "ami-0badbad0"), encoding="utf-8")
+    done = latest(publisher, f"{address}/alpine.json", "eu-west-2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "alpine.json: is not what was signed" in done.stderr
 
 
 def test_the_lines_of_the_readme_find_it_too(address: str) -> None:
@@ -90,20 +105,33 @@ def test_the_lines_of_the_readme_find_it_too(address: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not TOFU, reason="neither tofu nor terraform is on PATH")
-def test_opentofu_or_terraform_finds_it(releases: Path, tmp_path: Path) -> None:
+def test_opentofu_or_terraform_finds_it(publisher: Publisher, releases: Path, tmp_path: Path) -> None:
     assert TOFU
-    shutil.copytree(EXAMPLES / "opentofu", tmp_path / "tofu")
+    for name in ("opentofu", "verify"):
+        shutil.copytree(EXAMPLES / name, tmp_path / "examples" / name)
+    place, feed = tmp_path / "examples" / "opentofu", releases / "alpine.json"
     options = {"TF_IN_AUTOMATION": "1", "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}
-    for key, value in {"feed": str(releases / "alpine.json"), "region": "eu-west-2", "alpine": "3.22"}.items():
-        options[f"TF_VAR_{key}"] = value
+    variables = {"feed": feed, "signers": publisher.signers, "region": "eu-west-2", "alpine": "3.22"}
+    options |= {f"TF_VAR_{key}": str(value) for key, value in variables.items()}
     for arguments in (("init", "-input=false"), ("apply", "-input=false", "-auto-approve")):
-        done = run(TOFU, *arguments, "-no-color", cwd=tmp_path / "tofu", changed=options)
+        done = run(TOFU, *arguments, "-no-color", cwd=place, changed=options)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert run(TOFU, "output", "-raw", "omi", cwd=tmp_path / "tofu", changed=options).stdout == omi("3.22.2")
+    assert run(TOFU, "output", "-raw", "omi", cwd=place, changed=options).stdout == omi("3.22.2")
+    feed.write_text(feed.read_text(encoding="utf-8").replace(omi("3.22.2"), "ami-0badbad0"), encoding="utf-8")
+    assert run(TOFU, "apply", "-input=false", "-auto-approve", cwd=place, changed=options).returncode != 0
     blocks = re.findall(r"```hcl\n(.*?)```", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     for block in (*blocks, (EXAMPLES / "opentofu" / "main.tf").read_text(encoding="utf-8")):
         (tmp_path / "block.tf").write_text(block, encoding="utf-8")
         assert run(TOFU, "fmt", "-check", tmp_path / "block.tf", changed=options).returncode == 0
+
+
+def test_opentofu_is_given_the_id_by_what_runs_the_check_alone() -> None:
+    """Read as text, since OpenTofu isn't everywhere."""
+    text = (EXAMPLES / "opentofu" / "main.tf").read_text(encoding="utf-8")
+    (command,) = re.findall(r'command = "(.*)"$', text, re.MULTILINE)
+    check = command.replace('\\"', '"').replace("${path.module}", str(EXAMPLES / "opentofu"))
+    assert run("sh", "-c", check).returncode == 2
+    assert text.rstrip().endswith('output "omi" {\n  value = terraform_data.verified.output\n}')
 
 
 @pytest.mark.slow

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Commits what an update wrote for others (releases files, recorded releases) and pushes it to the branch.
+# Commits what an update and sign.sh wrote for others (releases files, recorded releases) and pushes it to the branch.
 #
 #   publish.sh BRANCH
 #

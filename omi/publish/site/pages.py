@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from omi.publish.documents.installed import ListedPackage, read_packages
 from omi.publish.feed import Feed, FeedImage
+from omi.publish.manifest import PublishedManifest
 from omi.publish.model import Withdrawn
 from omi.publish.site.changes import Changes, changes_between
 from omi.publish.site.charts import Chart, Reading, draw
@@ -95,6 +96,8 @@ class Pages:
     feeds: tuple[Feed, ...]
     images: tuple[Page, ...]
     """Newest first."""
+    manifest: PublishedManifest | None = None
+    """The signed one of the feeds and documents, if they are still what was signed."""
 
     @property
     def filters(self) -> dict[str, tuple[str, list[str]]]:

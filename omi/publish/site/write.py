@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 from omi.publish.feed import SCHEMA_FILE, Feed
+from omi.publish.manifest import MANIFEST, SIGNATURE, SIGNERS, PublishedManifest
 from omi.publish.old import is_old
 from omi.publish.site.pages import Pages, pages_of
 from omi.publish.site.render import render_pages
@@ -28,12 +30,17 @@ def build_site(releases: Path, output: Path) -> list[str]:
     _require_replaceable(output, releases)
     documents = _Documents(releases)
     pages = pages_of(feeds, documents.read)
+    files = {**_data_files(releases, feeds), **documents.found}
+    signed = PublishedManifest.read(releases)
+    whole = all((releases / name).is_file() for name in (SIGNATURE, SIGNERS))
+    if signed and whole and signed.holds(files):
+        pages = replace(pages, manifest=signed)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as made:
             site = Path(made) / "new"
             site.mkdir()
-            _fill(site, releases, pages, documents)
+            _fill(site, releases, pages, files)
             if output.exists():
                 output.rename(Path(made) / "old")
             site.rename(output)
@@ -43,6 +50,12 @@ def build_site(releases: Path, output: Path) -> list[str]:
     if documents.missing:
         lines.insert(
             0, f"{releases}: documents that are missing or changed: {documents.missing}; the pages do without them"
+        )
+    if signed and not pages.manifest:
+        lines.insert(
+            0,
+            f"{releases}: {MANIFEST} is older than the files, so the site has no signature; "
+            "sign them by `python -m omi publish -s STACK`",
         )
     return lines
 
@@ -88,13 +101,17 @@ class _Documents:
         return None
 
 
-def _fill(site: Path, releases: Path, pages: Pages, documents: _Documents) -> None:
-    for path, content in documents.found.items():
+def _data_files(releases: Path, feeds: Iterable[Feed]) -> dict[str, bytes]:
+    """The files for programs, by name."""
+    names = (f"{feed.profile}.{ending}" for feed in feeds for ending in ("json", "yaml"))
+    return {name: (releases / name).read_bytes() for name in names if (releases / name).is_file()}
+
+
+def _fill(site: Path, releases: Path, pages: Pages, files: Mapping[str, bytes]) -> None:
+    for path, content in files.items():
         _put(site / path, content)
-    for feed in pages.feeds:
-        for name in (f"{feed.profile}.json", f"{feed.profile}.yaml"):
-            if (releases / name).is_file():
-                _put(site / name, (releases / name).read_bytes())
+    for name in (MANIFEST, SIGNATURE, SIGNERS) if pages.manifest else ():
+        _put(site / name, (releases / name).read_bytes())
     _put(site / SCHEMA_FILE, (_ASSETS.parents[1] / SCHEMA_FILE).read_bytes())
     for asset in _assets():
         _put(site / "assets" / asset.name, asset.read_bytes())

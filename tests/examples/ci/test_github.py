@@ -17,6 +17,7 @@ import yaml
 from tests.examples.ci.team import BUILD, STACK, Team, a_team
 from tests.examples.ci.tools import actionlint
 from tests.examples.ci.workflow import Job, Workflow
+from tests.omi.publish.signing import make_key
 
 FILE = Path("examples/ci/github/images.yml")
 TOP = Path(__file__).resolve().parents[3]
@@ -43,7 +44,8 @@ def test_the_keys_of_the_cloud_are_given_to_the_steps_that_need_them_alone() -> 
             given = re.findall(r"secrets\.(\w+)", str(step))
             assert not (given and "uses" in step)
             if "OSC_SECRET_KEY" in given:
-                assert step["name"] in ("Preview", "Update", "Drift")
+                assert step["name"] in ("Preview", "Update", "Sign", "Drift")
+            assert ("ALPINE_OMI_SIGNING_KEY" in given) is (step.get("name") == "Sign")
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +54,17 @@ def project() -> Iterator[Team]:
         gh = team.folder.parent / "bin" / "gh"
         gh.write_text(GH, encoding="utf-8")
         gh.chmod(0o755)
+        make_key(team.folder.parent / "signing")
         yield team
 
 
 def run(team: Team, job: str, *, unlock: bool = False) -> Job:
     """Run a job as GitHub does; each expression of the file has its value here."""
+    signing = (team.folder.parent / "signing").read_text(encoding="utf-8")
     values = {
         **{f"secrets.{name}": value for name, value in team.secrets.items()},
         "vars.PULUMI_BACKEND_URL": team.backend,
+        "secrets.ALPINE_OMI_SIGNING_KEY": signing,
         "github.token": "token",
         "github.event.pull_request.number": "12",
         "inputs.unlock && '0' || '7'": "0" if unlock else "7",
@@ -73,7 +78,8 @@ def run(team: Team, job: str, *, unlock: bool = False) -> Job:
     }
     Path(of_github["GITHUB_STEP_SUMMARY"]).unlink(missing_ok=True)
     done = Workflow(team.folder / FILE, values).run(job, team.folder, {**team.environment(), **of_github})
-    assert team.secrets["OSC_SECRET_KEY"] not in done.text
+    for secret in (team.secrets["OSC_SECRET_KEY"], signing.splitlines()[2]):
+        assert secret not in done.text
     return done
 
 
@@ -95,8 +101,15 @@ def test_a_pull_request_gets_the_preview_as_a_comment(project: Team) -> None:
 def test_an_update_builds_and_publishes_and_the_site_is_made(project: Team) -> None:
     done = run(project, "update")
     assert not done.failed, done.text
-    assert done.steps == ["Tools", "Update", "Publish"]
+    assert done.steps == ["Tools", "Update", "Sign", "Publish"]
     assert BUILD in project.published("releases/alpine.json")
+    trusted = project.folder.parent / "trusted"
+    trusted.mkdir()
+    (trusted / "allowed_signers").write_text(project.published("releases/allowed_signers"), encoding="utf-8")
+    command = ["examples/verify/verify.sh", trusted / "allowed_signers", "releases"]
+    checked = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, timeout=120, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert project.git("status", "--porcelain") == ""
     site = run(project, "site")
     assert not site.failed, site.text
     assert (project.folder / "site" / "index.html").is_file()
@@ -113,7 +126,7 @@ def test_a_locked_stack_is_a_red_run_that_the_chat_hears_of_until_a_person_unloc
     project.lock(datetime.now(UTC).isoformat())
     refused = run(project, "update")
     assert refused.failed
-    assert refused.steps == ["Tools", "Update", "Publish", "Notify"]
+    assert refused.steps == ["Tools", "Update", "Sign", "Publish", "Notify"]
     assert project.said[-1].endswith("failed: https://github.example/team/images/actions/runs/34")
     unlocked = run(project, "update", unlock=True)
     assert not unlocked.failed, unlocked.text

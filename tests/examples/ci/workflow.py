@@ -13,22 +13,29 @@ import yaml
 
 _LIMIT = 900.0
 """Seconds that one step may take."""
-_WHEN: dict[str | None, Callable[[bool], bool]] = {
-    None: lambda failed: not failed,
-    "always()": lambda failed: True,
-    "!success()": lambda failed: failed,
-    "!cancelled() && hashFiles('build/ci/preview.md') != ''": lambda failed: True,
-}
-"""Whether a step runs, by its `if` and whether one before it failed."""
 
 
 @dataclass
 class Job:
-    """A job that ran: whether it is red, the steps that ran, and what they printed."""
+    """A job that ran: the steps that ran, those that failed, and what they printed."""
 
-    failed: bool = False
     steps: list[str] = field(default_factory=list)
+    red: list[str] = field(default_factory=list)
     text: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.red)
+
+
+_WHEN: dict[str | None, Callable[[Job], bool]] = {
+    None: lambda job: not job.failed,
+    "always()": lambda job: True,
+    "always() && steps.sign.outcome == 'success'": lambda job: "Sign" not in job.red,
+    "!success()": lambda job: job.failed,
+    "!cancelled() && hashFiles('build/ci/preview.md') != ''": lambda job: True,
+}
+"""Whether a step runs, by its `if` and the steps before it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Workflow:
         common = {**self._given(content.get("env", {})), **self._given(content["jobs"][job].get("env", {}))}
         done = Job()
         for step in self._shell_steps(content["jobs"][job]["steps"]):
-            if not _WHEN[_condition(step)](done.failed):
+            if not _WHEN[_condition(step)](done):
                 continue
             ended = subprocess.run(
                 ["bash", "-e", "-c", step["run"]], cwd=folder, stdin=subprocess.DEVNULL, text=True,
@@ -53,7 +60,7 @@ class Workflow:
             )  # fmt: skip
             done.steps.append(step["name"])
             done.text += ended.stdout
-            done.failed = done.failed or ended.returncode != 0
+            done.red += [step["name"]] if ended.returncode else []
         return done
 
     def _shell_steps(self, steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

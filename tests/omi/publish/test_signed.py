@@ -43,8 +43,7 @@ def load(key: Path, passphrase: str) -> None:
 
 
 def lines_of(manifest: str) -> dict[str, str]:
-    body = manifest.partition("\n\n")[2]
-    return {line[66:]: line[:64] for line in body.splitlines()}
+    return {line[66:]: line[:64] for line in manifest.splitlines()[3:]}
 
 
 def test_every_published_file_is_in_the_manifest_in_a_stable_order(publisher: Publisher) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,11 @@ from omi.publish.site import build_site
 from omi.publish.site.changes import changes_between
 from omi.publish.site.launch import launch_lines
 from omi.publish.site.write import MARK
+from tests.omi.publish.signing import Publisher, publisher
 from tests.omi.publish.site.html import broken_links, read_html
 from tests.omi.publish.site.made import PACKAGES, everyday, made, with_documents, write
+
+__all__ = ["publisher"]
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>${7*7}{{7*7}} javascript:alert(1)"
 
@@ -222,6 +226,40 @@ def test_what_is_no_releases_folder_is_told_in_one_line(tmp_path: Path, capsys: 
     assert "alpine.json" in capsys.readouterr().err
     assert main(["site", "--wrong"]) == 2
     assert not (tmp_path / "site").exists()
+
+
+def test_a_signed_folder_s_site_shows_lines_that_check_what_was_downloaded_from_it(publisher: Publisher) -> None:
+    publisher.publish()
+    publisher.trust()
+    site = publisher.top / "site"
+    assert len(build_site(publisher.releases, site)) == 1
+    html = read_html(site / "index.html")
+    lines = [value for name, value in html.attributes if name == "data-copy" and ".txt" in value]
+    new = publisher.top / "new"
+    new.mkdir()
+    for name in ("alpine.json", "manifest.txt", "manifest.txt.sig"):
+        shutil.copy(site / name, new)
+    shutil.copy(publisher.signers, new)
+
+    def codes() -> list[int]:
+        runs = (subprocess.run(["sh", "-c", line], cwd=new, capture_output=True, check=False) for line in lines)
+        return [done.returncode for done in runs]
+
+    assert codes() == [0, 0]
+    (new / "alpine.json").write_text("{}", encoding="utf-8")
+    assert codes() == [0, 1]
+    (new / "manifest.txt").write_text("", encoding="utf-8")
+    assert codes()[0] == 255
+
+
+def test_a_signature_that_is_older_than_the_files_is_left_out(publisher: Publisher) -> None:
+    publisher.publish()
+    write(publisher.releases, [made(3, "eu-west-2", "3.23.7")])
+    site = publisher.top / "site"
+    said, _ = build_site(publisher.releases, site)
+    assert "manifest.txt is older than the files, so the site has no signature; sign them by" in said
+    assert not (site / "manifest.txt").exists()
+    assert "Check what you launch" not in words(site / "index.html")
 
 
 def test_lines_to_paste_hold_whatever_the_id_holds() -> None:
