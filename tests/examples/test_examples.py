@@ -103,6 +103,17 @@ def test_the_lines_of_the_readme_find_it_too(address: str) -> None:
     assert run("sh", "-c", any_image.replace("hybrid", "bios")).stdout.strip() == omi("3.23.6")
 
 
+def test_the_lines_of_the_page_about_signing_find_it_once_it_is_checked(publisher: Publisher, address: str) -> None:
+    page = (TOP / "docs" / "signing.md").read_text(encoding="utf-8")
+    lines = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)[-1].replace("https://example.com/releases", address)
+    path = {"PATH": f"{EXAMPLES / 'verify'}{os.pathsep}{os.environ['PATH']}"}
+    for shell in ("sh", "bash"):
+        done = run(shell, "-c", lines, cwd=publisher.top, changed=path)
+        assert done.stdout.splitlines()[1:] == [omi("3.23.6")], done.stderr
+    (publisher.releases / "manifest.txt").write_text("", encoding="utf-8")
+    assert "ami-" not in run("sh", "-c", lines, cwd=publisher.top, changed=path).stdout
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not TOFU, reason="neither tofu nor terraform is on PATH")
 def test_opentofu_or_terraform_finds_it(publisher: Publisher, releases: Path, tmp_path: Path) -> None:
