@@ -58,7 +58,7 @@ def sign(publisher: Publisher, key: Path, namespace: str = "alpine-omi") -> None
     """Sign the manifest as it is by ssh-keygen itself."""
     manifest = publisher.releases / "manifest.txt"
     (publisher.releases / "manifest.txt.sig").unlink(missing_ok=True)
-    command = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", key, manifest]
+    command = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key), str(manifest)]
     subprocess.run(command, check=True, timeout=LIMIT, stderr=subprocess.DEVNULL)
 
 

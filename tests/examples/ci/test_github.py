@@ -106,7 +106,7 @@ def test_an_update_builds_and_publishes_and_the_site_is_made(project: Team) -> N
     trusted = project.folder.parent / "trusted"
     trusted.mkdir()
     (trusted / "allowed_signers").write_text(project.published("releases/allowed_signers"), encoding="utf-8")
-    command = ["examples/verify/verify.sh", trusted / "allowed_signers", "releases"]
+    command = ["examples/verify/verify.sh", str(trusted / "allowed_signers"), "releases"]
     checked = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, timeout=120, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert project.git("status", "--porcelain") == ""
