@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from omi.publish import export_ledger, forget_unheld, unheld_lines
 from omi.publish.manifest import SIGNERS, PublishedManifest
 from omi.publish.signature import PublishingKey
 from omi.publish.signed import allowed_signers, publish_signed, require_unsigned
+from omi.support import clock
 from omi.support.environment import SIGNING_KEY
 
 
@@ -51,7 +51,9 @@ def publish(
         first = not (folder / SIGNERS).exists()
         signers = allowed_signers(folder, stack, signing)
         lines = forget_unheld(settings, ledger, forget or ())
-        lines += publish_signed(settings, PublishedManifest(stack, int(time.time()), {}), ledger, signing, signers)
+        lines += publish_signed(
+            settings, PublishedManifest(stack, int(clock.now().timestamp()), {}), ledger, signing, signers
+        )
         if first:
             lines.append(f"{folder / SIGNERS}: is new; give it to all who check, by another way than these files")
         done = "written and signed"

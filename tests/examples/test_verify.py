@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,7 @@ def test_older_files_that_are_put_back_are_noticed(signed: Publisher, monkeypatc
     assert verify(signed)[0] == 0
     old = signed.top / "old"
     shutil.copytree(signed.releases, old)
-    monkeypatch.setattr("omi.cli.publish.time.time", lambda: 4_000_000_000.0)
+    monkeypatch.setattr("omi.support.clock.now", lambda: datetime.fromtimestamp(4_000_000_000, UTC))
     assert signed.publish()[0] == 0
     assert verify(signed, "alpine.json")[0] == 0
     shutil.rmtree(signed.releases)
@@ -178,7 +179,7 @@ def test_files_that_are_too_old_are_noticed_by_who_saw_no_newer_ones(
 ) -> None:
     shutil.rmtree(signed.releases / "alpine")
     (signed.releases / "manifest.txt").unlink()
-    monkeypatch.setattr("omi.cli.publish.time.time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("omi.support.clock.now", lambda: datetime.fromtimestamp(1_700_000_000, UTC))
     assert signed.publish()[0] == 0
     assert verify(signed)[0] == 0
     code, text = verify(signed, MAX_DAYS="14")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -253,7 +254,7 @@ def test_no_ssh_keygen_is_one_line_with_the_cure(publisher: Publisher) -> None:
 def test_a_clock_that_went_back_signs_nothing(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     publisher.publish()
     before = publisher.files()
-    monkeypatch.setattr("omi.cli.publish.time.time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("omi.support.clock.now", lambda: datetime.fromtimestamp(1_700_000_000, UTC))
     code, text = publisher.publish()
     assert code == 2
     assert "which is later than this machine's clock; set the clock" in text
