@@ -106,8 +106,9 @@ def _entry_of(image: LedgerImage) -> Adoption:
 
 def _taken_over(spec: ImageSpec, entry: Adoption, image: AccountImage, login: str, vm: BuildVm) -> ImageSpec:
     """The spec of an external image as one of the stack's own, of which nothing is said but what the account knows."""
-    check = TakeOver(omi=entry.omi, login=(entry.user or login) if entry.verify else None, vm=vm)
-    known = {"description": image.description, "access": image.access or Access()}
+    user = (entry.user or login) if entry.verify else entry.user
+    check = TakeOver(omi=entry.omi, login=user if entry.verify else None, vm=vm)
+    known = {"description": image.description, "access": image.access or Access(), "user": user}
     return spec.model_copy(update={**known, "bootstrap": None, "offered": (), "recipe": None, "take_over": check})
 
 

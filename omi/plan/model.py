@@ -110,6 +110,7 @@ class PlannedImage:
             build=self.build.name,
             arch=self.build.arch,
             bootstrap=self.build.bootstrap,
+            user=self.build.user,
             access=self.build.access,
             withdrawal=None,
             cloud=cloud,

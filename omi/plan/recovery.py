@@ -107,6 +107,7 @@ def _spec(image: AccountImage, region: Region, releases_dir: str, resource: str 
             "end_of_life": tags.get("end-of-life"),
             "offered": tuple(tags.get("offered", "").split()),
             "bootstrap": tags.get("bootstrap"),
+            "user": tags.get("user"),
             "access": Access.of(tags.get("access", "private")) if is_private else image.access or Access(),
             "withdrawal": withdrawal,
             "cloud": region.access,

@@ -69,6 +69,7 @@ class Described(Measured, Identified):
     boot_modes: tuple[str, ...] = Field(description="OUTSCALE's words for what starts VMs of it: legacy, uefi.")
     firmware: str | None = Field(None, description="What starts its boot loader: bios, uefi or hybrid (both).")
     bootstrap: str | None = Field(None, description="What sets up a new instance: tiny-cloud or cloud-init.")
+    user: str | None = Field(None, description="Who logs in to an instance, by SSH with its keypair.")
     digest: str | None = Field(None, description="Of all that decides its content; sha256: and 64 hex digits.")
     size_gib: int | None = Field(None, description="Size of its volume.")
     verified: tuple[str, ...] = Field((), description="The Regions whose OMI was booted and checked by this program.")
@@ -118,6 +119,7 @@ def published(spec: ImageSpec, record: ImageRecord) -> PublishedImage:
             "ids": {region: record.omi},
             "firmware": firmware_of(record.boot_modes) if known else None,
             "bootstrap": spec.bootstrap if known else None,
+            "user": None if record.adopted else spec.user,
             "digest": record.digest_by(spec),
             "size_gib": record.volume_size,
             "verified": (region,) if record.verified else (),

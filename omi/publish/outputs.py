@@ -58,6 +58,7 @@ class ImageOutput(_InRegion):
     """One image; its release and its OMI's name are the keys above it."""
 
     region: str = Field(description="The stack's home Region, or the first other one where the image isn't there.")
+    user: str | None = Field(description="Who logs in to an instance; null for an external OMI.")
     volume_size: int = Field(description="GiB.")
     used_bytes: int | None = Field(description="What its root filesystem holds after the build.")
     revoked: str | None = Field(description="Why it must not be launched; null if it may. It is never the latest.")
@@ -92,6 +93,7 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
             **same_named(LatestOutput, spec, record),
             "revision": f"r{spec.revision}",
             "digest": record.digest_by(spec),
+            "user": None if record.adopted else spec.user,
             "access": None if record.adopted else dict(spec.launch_access),
             "made_by": (record.made_by or "unknown") if record.adopted or spec.take_over else None,
             "removal": withdrawal.removal if withdrawal else None,

@@ -94,6 +94,7 @@ class Identity:
             "revision": str(spec.revision),
             STANDS_FOR if spec.take_over else "digest": spec.digest,
             **({"bootstrap": spec.bootstrap} if spec.bootstrap else {}),
+            **({"user": spec.user} if spec.user else {}),
             **({"end-of-life": spec.end_of_life.isoformat()} if spec.end_of_life else {}),
             **_fitting({"offered": " ".join(spec.offered)} if spec.offered else {}),
         }

@@ -162,6 +162,8 @@ class ImageSpec(_Wire):
     makes it stale, even if apk doesn't install them."""
     bootstrap: str | None
     """The program that sets up a new VM of it (omi.profile.model.Target); None if that isn't known."""
+    user: str | None
+    """The user who logs in to a VM of it; None if that isn't known."""
     access: Access
     """Its launch permissions while its withdrawal doesn't make it private."""
     withdrawal: Withdrawal | None

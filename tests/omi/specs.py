@@ -42,6 +42,7 @@ def make_spec(**changes: Any) -> ImageSpec:
         "digest": DIGEST,
         "offered": (),
         "bootstrap": build.bootstrap,
+        "user": build.user,
         "access": Access(),
         "cloud": make_access(),
         "releases_dir": "releases",

@@ -217,7 +217,7 @@ class Booth:
         """The spec of someone else's image that is to be the stack's own."""
         check = TakeOver(omi=omi, login="alpine", vm=self.spec.vm)
         return self.spec.model_copy(
-            update={"description": "by hand", "bootstrap": None, "recipe": None, "take_over": check}
+            update={"description": "by hand", "bootstrap": None, "user": None, "recipe": None, "take_over": check}
         )
 
     def disk_of(self, snapshot: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The lines that launch an image by osc-cli, OpenTofu and Pulumi, each safe to paste whatever the id holds."""
+"""The lines that launch an image by osc-cli, OpenTofu and Pulumi and log in to it, safe to paste whatever they hold."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ import shlex
 
 VM_TYPE = "tinav6.c1r1p2"
 """The smallest VM that boots every image (omi.state.image, `BuildVm.verify_vm_type`)."""
+_HCL = """\
+resource "outscale_vm" "alpine" {{
+  image_id     = {omi}
+  vm_type      = "{vm_type}"
+  keypair_name = "KEYPAIR"
+}}"""
 
 
-def launch_lines(omi: str) -> dict[str, str]:
-    """One line by tool, in the order in which they are shown."""
+def launch_lines(omi: str, user: str | None) -> dict[str, str]:
+    """Text to paste by tool, in the order in which it is shown; the login by SSH where the user is known."""
     quoted = json.dumps(omi)
     # HCL's strings are JSON's but for templates, which begin with ${ or %{
     template_free = quoted.replace("${", "$${").replace("%{", "%%{")
-    return {
+    lines = {
         "osc-cli": f"osc-cli api CreateVms --ImageId {shlex.quote(omi)} --VmType {VM_TYPE} --KeypairName KEYPAIR",
-        "OpenTofu": f'resource "outscale_vm" "alpine" {{ image_id = {template_free} }}',
-        "Pulumi": f'vm = outscale.Vm("alpine", image_id={quoted})',
+        "OpenTofu": _HCL.format(omi=template_free, vm_type=VM_TYPE),
+        "Pulumi": f'vm = outscale.Vm("alpine", image_id={quoted}, vm_type="{VM_TYPE}", keypair_name="KEYPAIR")',
     }
+    return lines | ({"SSH": f"ssh -i KEYPAIR.pem {shlex.quote(f'{user}@ADDRESS')}"} if user else {})

@@ -33,7 +33,7 @@ class RegionalOmi:
     region: str
     omi: str
     lines: dict[str, str]
-    """What launches it, by tool."""
+    """The texts that launch it, by tool."""
     withdrawal: Withdrawn | None
     documents: dict[str, tuple[str, str]]
     """Kind to path from the site's top and SHA-256, of those that are there."""
@@ -150,7 +150,7 @@ def _page(feed: Feed, image: FeedImage, taken: set[str], read: ReadDocument) -> 
             if text is not None:
                 documents[kind] = (document.href, document.sha256)
                 packages = packages or (text if kind == "packages" else "")
-        places.append(RegionalOmi(region, omi, launch_lines(omi), image.withdrawal.get(region), documents))
+        places.append(RegionalOmi(region, omi, launch_lines(omi, image.user), image.withdrawal.get(region), documents))
     return Page(
         profile=feed.profile,
         image=image,

@@ -67,6 +67,7 @@ def test_an_image_is_told_with_all_that_a_program_may_ask(tmp_path: Path) -> Non
             "arch": "x86_64",
             "firmware": "bios",
             "bootstrap": "tiny-cloud",
+            "user": "alpine",
             "boot_modes": ["legacy"],
             "created": "2026-11-23T00:00:00Z",
             "end_of_life": "2027-11-01",

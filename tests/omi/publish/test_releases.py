@@ -90,6 +90,7 @@ def test_a_built_image_is_named_with_all_that_the_old_tool_told(tmp_path: Path) 
         "boot_modes": ["legacy"],
         "firmware": "bios",
         "bootstrap": "tiny-cloud",
+        "user": "alpine",
         "digest": f"sha256:{0:064x}",
         "volume_size": 1,
         "verified": ["eu-west-2"],

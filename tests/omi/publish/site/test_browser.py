@@ -29,6 +29,12 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no chromium on PATH: `make browser` installs it"),
 ]
 
+TOFU = """\
+resource "outscale_vm" "alpine" {
+  image_id     = "ami-392d0958"
+  vm_type      = "tinav6.c1r1p2"
+  keypair_name = "KEYPAIR"
+}"""
 IMAGE = "images/alpine/alpine-3.23.4-x86_64-r0.html"
 NO_CLIPBOARD = "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
 """As a page has it that came by plain HTTP from another machine."""
@@ -111,8 +117,10 @@ def test_each_button_copies_its_line_and_says_so(browser: Browser, web: str, bef
         for button, line in {
             "Copy id": "ami-392d0958",
             "osc-cli": "osc-cli api CreateVms --ImageId ami-392d0958 --VmType tinav6.c1r1p2 --KeypairName KEYPAIR",
-            "OpenTofu": 'resource "outscale_vm" "alpine" { image_id = "ami-392d0958" }',
-            "Pulumi": 'vm = outscale.Vm("alpine", image_id="ami-392d0958")',
+            "OpenTofu": TOFU,
+            "Pulumi": 'vm = outscale.Vm("alpine", image_id="ami-392d0958", vm_type="tinav6.c1r1p2", '
+            'keypair_name="KEYPAIR")',
+            "SSH": "ssh -i KEYPAIR.pem alpine@ADDRESS",
         }.items():
             group.get_by_role("button", name=button).click()
             expect(page.get_by_role("status")).to_have_text(f"Copied: {line}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -95,7 +96,8 @@ def test_an_image_s_page_has_its_figures_documents_and_lines(site: Path) -> None
     assert len(labels) == 3
     assert labels[2] == "Boot to SSH of 7 images, oldest first: from 21 to 27 s, lowest 20, highest 27"
     copied = [value for name, value in html.attributes if name == "data-copy"]
-    assert [line.split()[0] for line in copied[:4]] == ["ami-392d0958", "osc-cli", "resource", "vm"]
+    assert [line.split()[0] for line in copied[:5]] == ["ami-392d0958", "osc-cli", "resource", "vm", "ssh"]
+    assert "The user alpine logs in with that keypair alone." in text
 
 
 def test_an_image_on_its_way_out_says_so_and_when_it_goes(site: Path) -> None:
@@ -263,10 +265,14 @@ def test_a_signature_that_is_older_than_the_files_is_left_out(publisher: Publish
 
 
 def test_lines_to_paste_hold_whatever_the_id_holds() -> None:
-    lines = launch_lines("ami-1'\"; rm -rf $HOME ${path.module}")
+    lines = launch_lines("ami-1'\"; rm -rf $HOME ${path.module}", "me; rm -rf $HOME")
     assert shlex.split(lines["osc-cli"])[4] == "ami-1'\"; rm -rf $HOME ${path.module}"
     assert '"ami-1\'\\"; rm -rf $HOME $${path.module}"' in lines["OpenTofu"]
-    assert lines["Pulumi"].startswith("vm = outscale.Vm(")
+    call = ast.parse(lines["Pulumi"]).body[0]
+    assert isinstance(call, ast.Assign)
+    assert ast.unparse(call.targets[0]) == "vm"
+    assert shlex.split(lines["SSH"]) == ["ssh", "-i", "KEYPAIR.pem", "me; rm -rf $HOME@ADDRESS"]
+    assert "SSH" not in launch_lines("ami-1", None)
 
 
 def test_packages_are_read_and_compared() -> None:
