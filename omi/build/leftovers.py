@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from omi.build.job import Job
 from omi.build.packer.runner import read_output
-from omi.outscale.images import delete_omi, deregister, find_own
+from omi.outscale.images import delete_omi, find_own
 from omi.outscale.shapes import Omi
 from omi.outscale.sweep import Builds, Search, clean_up
 from omi.state.owner import CLAIM
@@ -38,14 +38,8 @@ class Leftovers:
 
         Its snapshot stays where an OMI of the real name was registered on it already.
         """
-        job = self.job
-        omi, final = find_own(job.cloud, name), find_own(job.cloud, job.spec.name)
-        if omi is None or not self.include(omi):
-            return
-        if final is not None and final.omi_id != omi.omi_id and set(final.snapshots) & set(omi.snapshots):
-            deregister(job.cloud, omi, job.ours)
-            job.narrator.say(f"deregistered {omi.omi_id} ({omi.name})")
-        else:
+        omi = find_own(self.job.cloud, name)
+        if omi is not None and self.include(omi):
             self.delete(omi)
 
     def sweep(
