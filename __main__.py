@@ -12,6 +12,7 @@ from omi.plan.planning import plan_stack
 from omi.plan.report import render_table
 from omi.plan.survey import survey_stack
 from omi.publish import export_ledger, unheld_lines
+from omi.publish.security import missing_in
 from omi.support.errors import PlanError
 from omi.support.places import PROFILES
 from omi.upstream.record import record_releases
@@ -28,7 +29,9 @@ with clean_errors():
         pulumi.log.warn(why)
     check_before_building(settings, plan.building, copying=plan.copying)
     if not pulumi.runtime.is_dry_run():
-        for line in (*export_ledger(settings, held.ledger), *record_releases(seen.profile, seen.upstream, PROFILES)):
+        known = (seen.profile.builds, seen.security, seen.offers)
+        lines = export_ledger(settings, held.ledger, missing_in(held.ledger, *known, settings.releases_dir, seen.today))
+        for line in (*lines, *record_releases(seen.profile, seen.upstream, PROFILES)):
             pulumi.log.info(line)
 
     stack_id = keep_stack_id(held.owner)

@@ -22,7 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "config": {"state", "profile"},
     "outscale": {"config", "state", "profile"},
     "verify": {"outscale", "profile"},
-    "publish": {"state", "profile"},
+    "publish": {"upstream", "state", "profile"},
     "build": {"verify", "publish", "outscale", "state", "profile"},
     "plan": {"outscale", "upstream", "config", "state", "profile"},
     "commands": {"build", "publish", "outscale", "state", "config"},

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
+from omi.build.fixes import check_fixes
 from omi.build.guest_data import read_setup_file
 from omi.build.job import Job
 from omi.build.leftovers import Leftovers
@@ -77,6 +78,7 @@ class Lifecycle:
             product = make(group_id)
             self._check_boot_modes(product.omi)
             documents = self.maker.document(product)
+            check_fixes(job)
             verified = self._verify(product, group_id)
             put_tags(job.cloud, [product.omi.omi_id], {VERIFIED: "yes"})
         except BaseException as error:

@@ -32,8 +32,16 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     """
     if one_off is not None:
         settings = one_off.over(settings)
-    again = settings.again
-    builds = tuple(build.model_copy(update={"again": again.get(build.name, 0)}) for build in seen.profile.builds)
+    again, site = settings.again, settings.upstream.security
+    builds = tuple(
+        build.model_copy(
+            update={
+                "again": again.get(build.name, 0),
+                "security": site if build.max_missing_fixes is not None else None,
+            }
+        )
+        for build in seen.profile.builds
+    )
     seen = replace(seen, profile=replace(seen.profile, builds=builds))
     plans: list[Plan] = []
     images = [image for region in seen.regions for image in region.ledger.images]

@@ -50,6 +50,8 @@ class Survey:
     owner: Owner
     offers: Mapping[str, Offer] = field(default_factory=dict)
     """What the repositories offer, by build: those whose profile asks for it and whose indexes could be had."""
+    security: Security = field(default_factory=Security)
+    """What Alpine's security data says of the builds whose profile asks for it."""
     memory: Memory = field(default_factory=Memory)
     """What earlier updates left."""
     unreached: Mapping[str, str] = field(default_factory=dict)
@@ -84,10 +86,11 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
         staying = Ledger.of(image for each in regions if each.is_wanted for image in each.ledger.images)
         expanded, upstream = discover_builds(profile, settings, staying, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today)
-        stocks, warnings = _stocks(settings, trusted.builds, staying)
+        security = _security(settings, trusted.builds)
+        stocks, warnings = _stocks(settings, trusted.builds, staying, security)
         deciding = {build.name for build in trusted.builds if build.rebuild_on != "content"}
         offers = {name: offer for name, offer in stocks.items() if name in deciding}
-        upstream = replace(upstream, warnings=(*upstream.warnings, *warnings))
+        upstream = replace(upstream, warnings=(*upstream.warnings, *security.warnings, *warnings))
         accounts, unreached = {}, {}
         for each, account in zip(regions, asked, strict=True):
             try:
@@ -99,7 +102,18 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
         profile = replace(expanded, builds=trusted.builds)
         memory = held.memory
         return Survey(
-            profile, upstream, regions, accounts, today, owner, offers, memory, unreached, trusted.warnings, stocks
+            profile,
+            upstream,
+            regions,
+            accounts,
+            today,
+            owner,
+            offers,
+            security,
+            memory,
+            unreached,
+            trusted.warnings,
+            stocks,
         )
 
 
@@ -131,24 +145,28 @@ def expand_profile(profile: Profile, settings: Settings, ledger: Ledger, today: 
     return expand_discovered(profile, versions)
 
 
+def _security(settings: Settings, builds: Sequence[Target]) -> Security:
+    asking = [build for build in _of_run(settings, builds) if build.asks_for_fixes]
+    return read_security(asking, settings.upstream.security, cache_folder() / "upstream") if asking else Security()
+
+
 def _stocks(
-    settings: Settings, builds: Sequence[Target], ledger: Ledger
+    settings: Settings, builds: Sequence[Target], ledger: Ledger, security: Security
 ) -> tuple[Mapping[str, Offer], tuple[str, ...]]:
     asking = [
         build
-        for build in builds
-        if build.keys
-        and (not settings.builds or build.name in settings.builds)
-        and (build.rebuild_on != "content" or not was_built(build, ledger.images))
+        for build in _of_run(settings, builds)
+        if build.keys and (build.rebuild_on != "content" or not was_built(build, ledger.images))
     ]
     if not asking:
         return {}, ()
-    upstream, cache = settings.upstream, cache_folder() / "upstream"
-    secured = [build for build in asking if build.rebuild_on == "security"]
-    security = read_security(secured, upstream.mirror, upstream.security, cache) if secured else Security()
-    trusted = settings.vm.trusted_keys
-    offered = read_offered(asking, upstream.mirror, trusted, cache, fixes=security.fixes)
-    return offered.offers, (*offered.warnings, *security.warnings)
+    mirror, trusted = settings.upstream.mirror, settings.vm.trusted_keys
+    offered = read_offered(asking, mirror, trusted, cache_folder() / "upstream", fixes=security.fixes)
+    return offered.offers, offered.warnings
+
+
+def _of_run(settings: Settings, builds: Sequence[Target]) -> list[Target]:
+    return [build for build in builds if not settings.builds or build.name in settings.builds]
 
 
 def _branches(profile: Profile) -> set[tuple[str, str]]:

@@ -142,6 +142,7 @@ DescriptionTemplate = Annotated[
     Allowed(f"one line of text without braces but {_in_words(_DESCRIPTION_FIELDS)}", text=True),
 ]
 Gibibytes = Annotated[int, Field(ge=1, le=14901), Allowed("a whole number of GiB from 1 to 14901")]
+Count = Annotated[int, Field(ge=0, le=9999), Allowed("a whole number from 0 to 9999")]
 Days = Annotated[int, Field(ge=1, le=3650), Allowed("a whole number of days from 1 to 3650")]
 UserName = Annotated[
     str,

@@ -16,6 +16,7 @@ from omi.profile.forms import (
     Allowed,
     CopySource,
     CopyTarget,
+    Count,
     Days,
     DescriptionTemplate,
     FeatureName,
@@ -290,8 +291,13 @@ class Target(_Model):
     `packages`, or only those that Alpine's `security` data names as fixes."""
     max_age: Annotated[int | None, Key("30", Days, decides=False)] = None
     """Days after which an image is built anew, whatever `rebuild_on` says."""
+    max_missing_fixes: Annotated[int | None, Key("0", Count, decides=False)] = None
+    """How many of the fixes that Alpine's security data lists an image may lack when it is built; more fail the
+    build."""
     min_interval: Annotated[int | None, Key("7", Days, decides=False)] = None
     """Days that an image stays before newer packages or fixes replace it."""
+    security: str | None = None
+    """URL of the security data that `max_missing_fixes` counts by."""
     again: int = 0
     """How many more revisions of the same content a person has asked for (the stack's setting `again`)."""
     # the PEM text of each
@@ -321,6 +327,11 @@ class Target(_Model):
                 raise
             read = cls.model_validate({key: each for key, each in value.items() if key not in wrong})
             return read.model_copy(update={"unread": tuple(sorted({*read.unread, *wrong}))})
+
+    @property
+    def asks_for_fixes(self) -> bool:
+        """Whether Alpine's security data is to be asked for."""
+        return self.rebuild_on == "security" or self.max_missing_fixes is not None
 
     @property
     def branch(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from omi.publish.documents.installed import ListedPackage, read_packages
 from omi.publish.documents.kinds import SUFFIXES, file_name
 from omi.publish.model import PublishedImage
 from omi.support.atomic import write_atomically
@@ -55,6 +56,16 @@ def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: P
         return []
     where = "they are where the image was built (build/STACK/IMAGE/documents): copy them from there"
     return [f"{folder}: documents of {few(list(missing))} are missing; {where}"]
+
+
+def listed_packages(
+    folder: Path, profile: str, region: str, image: str, digest: str
+) -> tuple[ListedPackage, ...] | None:
+    """The packages of an image's document, if that is there as it was written."""
+    path = folder / profile / region / file_name(image, "packages")
+    if not is_inside(folder, path) or digest_of_file(path) != digest:
+        return None
+    return read_packages(path.read_text(encoding="utf-8"))
 
 
 def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list[str]:

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from omi.profile.model import firmware_of
 from omi.state.image import ImageRecord, ImageSpec
+from omi.support.errors import few
 
 _T = TypeVar("_T", dict[str, Any], tuple[str, ...])
 
@@ -61,6 +62,28 @@ class Withdrawn(Projection):
 _WITHDRAWN = partial(Withdrawn.model_validate, from_attributes=True)
 
 
+class MissingFix(Projection):
+    """A source package of which an image has a version that a later one fixes."""
+
+    origin: str = Field(description="The source package.")
+    packages: tuple[str, ...] = Field(description="Those of it that are installed, sorted.")
+    installed: str = Field(description="Their version.")
+    fixed: str = Field(description="The first version in which all of it is fixed.")
+    ids: tuple[str, ...] = Field(description="What is fixed: CVE ids and others; empty where Alpine names none.")
+
+    def __str__(self) -> str:
+        ids = f" ({few(self.ids)})" if self.ids else ""
+        return f"{self.origin} {self.installed} → {self.fixed}{ids}"
+
+
+class MissingFixes(Projection):
+    """The fixes that an image lacks."""
+
+    day: date = Field(description="On which Alpine's security data said so, UTC.")
+    count: int = Field(description="How many ids there are, by source package; a fix without any counts as one.")
+    fixes: tuple[MissingFix, ...] = Field(description="By source package.")
+
+
 class Described(Measured, Identified):
     """All that the releases file and the feed have of an image alike."""
 
@@ -72,6 +95,9 @@ class Described(Measured, Identified):
     user: str | None = Field(None, description="Who logs in to an instance, by SSH with its keypair.")
     digest: str | None = Field(None, description="Of all that decides its content; sha256: and 64 hex digits.")
     size_gib: int | None = Field(None, description="Size of its volume.")
+    missing_fixes: MissingFixes | None = Field(
+        None, description="The fixes that it lacks, if its profile asks for Alpine's security data and that is known."
+    )
     verified: tuple[str, ...] = Field((), description="The Regions whose OMI was booted and checked by this program.")
     withdrawal: dict[str, Withdrawn] = Field({}, description="By Region, of those where it is not current.")
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omi.publish.beside import digest_of_file
-from omi.publish.documents.installed import read_packages
-from omi.publish.documents.kinds import file_name
+from omi.publish.beside import listed_packages
 from omi.publish.model import Measured, PublishedImage
 from omi.publish.releases import from_yaml
 from omi.state.image import ImageSpec
@@ -36,7 +34,7 @@ def recorded(spec: ImageSpec, omi: str) -> dict[str, Any]:
 
 def _installed(folder: Path, image: PublishedImage, region: str, documents: dict[str, str]) -> tuple[str, ...] | None:
     """The packages of its document, if that is the one that was written."""
-    path = folder / image.profile / region / file_name(image.name, "packages")
-    if "packages" not in documents or digest_of_file(path) != documents["packages"]:
+    if "packages" not in documents:
         return None
-    return tuple(sorted(f"{each.name}={each.version}" for each in read_packages(path.read_text(encoding="utf-8"))))
+    listed = listed_packages(folder, image.profile, region, image.name, documents["packages"])
+    return None if listed is None else tuple(sorted(f"{each.name}={each.version}" for each in listed))

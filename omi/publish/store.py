@@ -11,7 +11,7 @@ from typing import Protocol
 from omi.publish.atom import render_atom
 from omi.publish.beside import document_files, is_inside, place_documents, remove_documents
 from omi.publish.feed import SCHEMA_FILE, feed_of
-from omi.publish.model import PublishedImage, published, with_images, without_omi
+from omi.publish.model import MissingFixes, PublishedImage, published, with_images, without_omi
 from omi.publish.old import is_old
 from omi.publish.readme import render_readme
 from omi.publish.releases import from_yaml, in_order, to_yaml
@@ -77,14 +77,21 @@ def forget_unheld(stack: FeedSettings, ledger: Ledger, names: Collection[str]) -
     return lines
 
 
-def export_ledger(stack: FeedSettings, ledger: Ledger) -> list[str]:
+def export_ledger(
+    stack: FeedSettings, ledger: Ledger, missing: Mapping[str, MissingFixes] = MappingProxyType({})
+) -> list[str]:
     """Bring the images in the stack's state into the files; images that it lacks stay as they are.
 
+    `missing` are the fixes that images lack, by resource; of others the files keep what an earlier day knew.
     Written are the stack's profile and every other that the state holds images of.
     """
     folder, lines = Path(stack.releases_dir), []
     for profile in _profiles(stack, ledger):
-        made = [published(image.spec, image.record) for image in ledger.images if image.profile == profile]
+        made = [
+            published(image.spec, image.record).changed(missing_fixes=missing.get(image.resource))
+            for image in ledger.images
+            if image.profile == profile
+        ]
         if made or (folder / f"{profile}.yaml").exists():
             lines += _record_all(folder, profile, made)
     return list(dict.fromkeys(lines))

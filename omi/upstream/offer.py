@@ -33,8 +33,12 @@ class Offer:
 
     def fixes(self, name: str, installed: str, offered: str) -> tuple[str, ...] | None:
         """Ids of what is fixed in a package by going from one version to another; None where no fix lies between."""
-        found = [index.fixes.get(index.origins.get(name, name), {}) for index in self._indexes(name)]
+        found = [index.fixes.get(self.origin(name), {}) for index in self._indexes(name)]
         return fixed_between([fix for fixes in found for fix in fixes.items()], installed, offered)
+
+    def origin(self, name: str) -> str:
+        """The source that a package is built from; its own name where none of the repositories has it."""
+        return next((index.origins[name] for index in self._indexes(name) if name in index.origins), name)
 
     @property
     def release(self) -> str | None:

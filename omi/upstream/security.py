@@ -1,4 +1,4 @@
-"""Asks Alpine's site what is fixed in the repositories of builds that are rebuilt when fixes are out."""
+"""Asks Alpine's site what is fixed in the repositories of builds whose profile wants to know."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from omi.profile.content import install_repositories
+from omi.profile.content import ALPINE_CDN, install_repositories
 from omi.profile.model import Target
 from omi.support.errors import few
 from omi.upstream.fixes import Fixes, read_fixes
@@ -26,29 +26,43 @@ class Security:
 
     fixes: Mapping[str, Fixes] = field(default_factory=dict)
     """By the repository's place, `v3.23/main`; those of which nothing is known are absent."""
+    doubtful: frozenset[str] = frozenset()
+    """The places of which the site gave no good answer in this run."""
     warnings: tuple[str, ...] = ()
 
+    def knows(self, build: Target) -> bool:
+        """Whether the site has just said all that it has of the build's repositories, and has something."""
+        places = places_of(build).keys()
+        return bool(places & self.fixes.keys()) and not places & self.doubtful
 
-def read_security(builds: Sequence[Target], mirror: str, site: str, cache_dir: Path, limit: float = LIMIT) -> Security:
-    """The fixes of each repository of `builds` below `mirror`, as `site` lists them; raises nothing.
+
+def read_security(builds: Sequence[Target], site: str, cache_dir: Path, limit: float = LIMIT) -> Security:
+    """Read the fixes of each of Alpine's repositories of `builds`, as `site` lists them; raises nothing.
 
     What can't be had comes from the last good answer under `cache_dir`. That is safe: old data names fewer fixes.
     """
-    places = {build.name: _places(build, mirror) for build in builds}
+    places = {build.name: set(places_of(build)) for build in builds}
     urls = {place: f"{site.rstrip('/')}/{place}.json" for place in sorted(set().union(*places.values()))}
     got = get_all({url: partial(read_fixes, place=place) for place, url in urls.items()}, AnswerStore(cache_dir), limit)
     fixes = {place: value for place, url in urls.items() if (value := got[url].value) is not None}
-    return Security(fixes, (*_warnings(got), *_unknown(places, fixes, site)))
+    doubtful = {place for place, url in urls.items() if got[url].problem is not None and not got[url].missing}
+    warnings = (*_warnings(got), *_unknown(places, fixes, site))
+    return Security(fixes, frozenset(doubtful), warnings)
 
 
 def place_of(url: str, mirror: str) -> str | None:
-    """The place of a repository below `mirror`; None for another's, whose fixes Alpine doesn't list."""
+    """Find the place of a repository below `mirror`; None for another's, whose fixes Alpine doesn't list."""
     place = url.removeprefix(f"{mirror.rstrip('/')}/").strip("/")
     return place if _PLACE.fullmatch(place) else None
 
 
-def _places(build: Target, mirror: str) -> set[str]:
-    return {place for url in install_repositories(build, mirror) if (place := place_of(url, mirror))}
+def places_of(build: Target) -> Mapping[str, str | None]:
+    """The places of the Alpine repositories that a build installs from, each with its tag."""
+    return {
+        place: value if isinstance(value, str) else None
+        for url, value in install_repositories(build, ALPINE_CDN).items()
+        if (place := place_of(url, ALPINE_CDN))
+    }
 
 
 def _warnings(got: Mapping[str, Got[Fixes]]) -> Iterator[str]:
@@ -60,4 +74,4 @@ def _warnings(got: Mapping[str, Got[Fixes]]) -> Iterator[str]:
 
 def _unknown(places: Mapping[str, set[str]], fixes: Mapping[str, Fixes], site: str) -> Iterator[str]:
     if names := sorted(name for name, own in places.items() if not own & fixes.keys()):
-        yield f"{site}: has no security data for {few(names)}, so only the content decides"
+        yield f"{site}: has no security data for {few(names)}, so which fixes there are is not known"

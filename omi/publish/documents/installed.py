@@ -83,11 +83,15 @@ class ListedPackage:
     size: int
     """Bytes of its files."""
     license: str
+    origin: str
+    """The source package that it was built from."""
 
 
 def read_packages(text: str) -> tuple[ListedPackage, ...]:
     """Read the text again; lines that name no package are passed over."""
     rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
     return tuple(
-        ListedPackage(row[0], row[1], int(row[4]) if row[4].isdecimal() else 0, row[6]) for row in rows if len(row) >= 7
+        ListedPackage(row[0], row[1], int(row[4]) if row[4].isdecimal() else 0, row[6], row[5])
+        for row in rows
+        if len(row) >= 7
     )

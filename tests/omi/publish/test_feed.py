@@ -76,6 +76,7 @@ def test_an_image_is_told_with_all_that_a_program_may_ask(tmp_path: Path) -> Non
             "verified": [EU],
             "size_gib": 1,
             **measured,
+            "missing_fixes": None,
             "digest": f"sha256:{0:064x}",
             "documents": {
                 EU: {

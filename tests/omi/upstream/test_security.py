@@ -44,8 +44,7 @@ def site() -> Iterator[Site]:
 
 
 def ask(site: Site, cache: Path, *builds: Target, limit: float = 5.0) -> Security:
-    mirror = "https://mirror.example.org/alpine/"
-    return read_security(builds or (BUILD,), mirror, f"http://127.0.0.1:{site.port}/security/", cache, limit)
+    return read_security(builds or (BUILD,), f"http://127.0.0.1:{site.port}/security/", cache, limit)
 
 
 def test_each_repository_of_the_mirror_is_asked_for_once(site: Site, tmp_path: Path) -> None:
@@ -58,13 +57,15 @@ def test_each_repository_of_the_mirror_is_asked_for_once(site: Site, tmp_path: P
 
 def test_a_repository_that_upstream_has_no_data_of_is_no_news(site: Site, tmp_path: Path) -> None:
     """Such as edge's testing."""
-    assert ask(site, tmp_path).warnings == ()
+    found = ask(site, tmp_path)
+    assert found.warnings == ()
+    assert found.knows(BUILD)
 
 
 def test_a_build_without_any_data_is_named(site: Site, tmp_path: Path) -> None:
     edge = Target(profile="p", name="e", version="edge", repos={f"{ALPINE_CDN}/edge/main": True})
     (warning,) = ask(site, tmp_path, BUILD, edge).warnings
-    assert warning.endswith("/security/: has no security data for e, so only the content decides")
+    assert warning.endswith("/security/: has no security data for e, so which fixes there are is not known")
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,7 @@ def test_a_broken_file_is_one_warning_and_the_last_good_one_counts(
     site.pages["/security/v3.23/main.json"] = page
     found = ask(site, tmp_path, limit=1.0)
     assert found.fixes["v3.23/main"] == FIXED
+    assert not found.knows(BUILD)
     (warning,) = found.warnings
     assert "/security/v3.23/main.json: " in warning
     assert said in warning

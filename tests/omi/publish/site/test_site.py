@@ -277,8 +277,8 @@ def test_lines_to_paste_hold_whatever_the_id_holds() -> None:
 
 def test_packages_are_read_and_compared() -> None:
     before = read_packages("# name\nmusl\t1\tx86_64\tQ1\t10\tmusl\tMIT\ngone\t1\tx86_64\tQ1\tx\tgone\tMIT\nno line\n")
-    after = (ListedPackage("musl", "2", 10, "MIT"), ListedPackage("new", "1", 0, "MIT"))
-    assert before == (ListedPackage("musl", "1", 10, "MIT"), ListedPackage("gone", "1", 0, "MIT"))
+    after = (ListedPackage("musl", "2", 10, "MIT", "musl"), ListedPackage("new", "1", 0, "MIT", "new"))
+    assert before == (ListedPackage("musl", "1", 10, "MIT", "musl"), ListedPackage("gone", "1", 0, "MIT", "gone"))
     changes = changes_between(before, after)
     assert (changes.added, changes.removed) == ((after[1],), (before[1],))
     assert changes.changed == ((before[0], after[0]),)

@@ -1,0 +1,88 @@
+"""Which fixes images lack: what is in each, held against Alpine's security data of one day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+
+from omi.profile.content import package_lines
+from omi.profile.model import Target
+from omi.publish.beside import listed_packages
+from omi.publish.model import MissingFix, MissingFixes
+from omi.state.ledger import Ledger, LedgerImage
+from omi.support.dependency import read_dependency
+from omi.support.version import package_key
+from omi.upstream.fixes import fixed_between
+from omi.upstream.offer import Offer
+from omi.upstream.security import Security, places_of
+
+
+def missing_in(
+    ledger: Ledger,
+    builds: Sequence[Target],
+    security: Security,
+    offers: Mapping[str, Offer],
+    releases_dir: str,
+    today: date,
+) -> Mapping[str, MissingFixes]:
+    """By the images' resources: those of builds that ask for it, and of which the data and the packages are known."""
+    asking = {(build.profile, build.name): build for build in builds if build.asks_for_fixes and security.knows(build)}
+    found = {}
+    for image in ledger.images:
+        build = asking.get((image.profile, image.build))
+        if build is None or build.version != image.version:
+            continue
+        packages = _packages(image, offers.get(build.name), Path(releases_dir))
+        if packages is not None:
+            found[image.resource] = missing_fixes(build, packages, security, today)
+    return found
+
+
+def _packages(image: LedgerImage, offer: Offer | None, folder: Path) -> Iterable[tuple[str, str, str]] | None:
+    """Name, version and source package of what is installed; None where nobody knows.
+
+    The list that the build made knows all sources. Where it isn't here, the signed index does, but for packages that
+    were taken out of it since, which count as their own source.
+    """
+    record = image.record
+    digest = (record.documents or {}).get("packages")
+    if digest is not None and (listed := listed_packages(folder, image.profile, image.region, image.name, digest)):
+        return [(each.name, each.version, each.origin or each.name) for each in listed]
+    if record.installed is None:
+        return None
+    lines = (line.partition("=") for line in record.installed)
+    return [(name, version, offer.origin(name) if offer else name) for name, _, version in lines]
+
+
+def missing_fixes(
+    build: Target, packages: Iterable[tuple[str, str, str]], security: Security, day: date
+) -> MissingFixes:
+    """Of an image of the build, whose packages have a name, a version and a source package.
+
+    Of a package that the profile asks for by a repository's tag, that repository's data counts, else that of those
+    without a tag.
+    """
+    places, tags = places_of(build), dict(_asked_by_tag(build))
+    installed: dict[tuple[str, str, str | None], list[str]] = {}
+    for name, version, origin in packages:
+        installed.setdefault((origin, version, tags.get(name)), []).append(name)
+    found = []
+    for (origin, version, tag), names in installed.items():
+        known = [security.fixes.get(place, {}).get(origin, {}) for place, each in places.items() if each == tag]
+        fixes = [fix for by_version in known for fix in by_version.items()]
+        if (ids := fixed_between(fixes, version)) is not None:
+            fixed = max((each for each, _ in fixes), key=package_key)
+            of_it = tuple(sorted(names))
+            found.append(MissingFix(origin=origin, packages=of_it, installed=version, fixed=fixed, ids=ids))
+    found.sort(key=lambda fix: (fix.origin, fix.packages))
+    return MissingFixes(day=day, count=sum(len(fix.ids) or 1 for fix in found), fixes=tuple(found))
+
+
+def _asked_by_tag(build: Target) -> Iterator[tuple[str, str]]:
+    for line in package_lines(build):
+        with suppress(ValueError):
+            asked = read_dependency(line)
+            if asked.tag:
+                yield asked.name, asked.tag
