@@ -50,8 +50,6 @@ class Survey:
     owner: Owner
     offers: Mapping[str, Offer] = field(default_factory=dict)
     """What the repositories offer, by build: those whose profile asks for it and whose indexes could be had."""
-    security: Security = field(default_factory=Security)
-    """What Alpine's security data says of the builds whose profile asks for it."""
     memory: Memory = field(default_factory=Memory)
     """What earlier updates left."""
     unreached: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +58,8 @@ class Survey:
     """What a person should know of the signing keys."""
     stocks: Mapping[str, Offer] = field(default_factory=dict)
     """As `offers`, and of builds whose packages no image has shown to be there."""
+    security: Security = field(default_factory=Security)
+    """What Alpine's security data says of the builds whose profile asks for it."""
 
 
 def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:
@@ -109,11 +109,11 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
             today,
             owner,
             offers,
-            security,
             memory,
             unreached,
             trusted.warnings,
             stocks,
+            security,
         )
 
 
