@@ -1,1 +1,1 @@
-"""What is claimed about speed and memory, as ratios in one run. The tests run each of them once, small."""
+"""Claims about speed and memory, as ratios in one run. The tests run each of them once, small."""

@@ -1,4 +1,4 @@
-"""What this project's settings spare of a boot to SSH: an Alpine OMI against the same one with only upstream's.
+"""Compares boots to SSH: an Alpine OMI against the same one with only upstream's settings.
 
     . toolchain/env.sh; python -m bench.boot [--runs N] [IMAGE]
 

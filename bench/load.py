@@ -33,12 +33,12 @@ STACK = "e2e"
 BUSY = 429
 """How the account's limit is told."""
 QUOTAS = {"vm_limit": 40, "keypair_limit": 40, "sg_limit": 40, "volume_limit": 100, "image_limit": 100}
-"""What an account may have, tighter than the usual: a build has two keypairs, a group and a VM with two volumes."""
+"""The account's quotas, tighter than usual: a build has two keypairs, a group and a VM with two volumes."""
 
 
 @dataclass(frozen=True)
 class UpdateRun:
-    """What one update did."""
+    """The figures of one update."""
 
     seconds: float
     calls: Sequence[Mapping[str, Any]]
@@ -92,7 +92,7 @@ def build_all(place: Path, builds: int, each_second: float | None, quotas: Mappi
 
 
 def wrong(project: Project, builds: int) -> list[str]:
-    """What is wrong where the stack should hold so many images: images lost or unverified, or anything else left."""
+    """Find faults where the stack should hold so many images: images lost or unverified, or leftovers."""
     exported = json.loads(project.pulumi("stack", "export", "-s", STACK).text)
     ledger = ledger_of_export(exported["deployment"])
     account = project.inventory()["main"]["resources"]
@@ -107,7 +107,7 @@ def wrong(project: Project, builds: int) -> list[str]:
 
 
 def control(project: Project, path: str, body: Any = None) -> Any:
-    """What the sandbox's control face answers; a body replaces what is there."""
+    """Ask the sandbox's control face; a body replaces what is there."""
     url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
     asked = urllib.request.Request(url)
     if body is not None:
@@ -126,7 +126,7 @@ def measure(builds: int, each_second: float, quotas: Mapping[str, int]) -> tuple
 
 
 def report(builds: int, each_second: float, free: UpdateRun, limited: UpdateRun) -> str:
-    """What both did, as text."""
+    """The figures of both as text."""
     table = "\n".join(
         f"  {action:40} {free.served[action] / builds:5.1f} {limited.served[action] / builds:5.1f}"
         for action in sorted(free.served | limited.served)

@@ -1,4 +1,4 @@
-"""What previews and updates cost beside Pulumi's own part, in one run against programs that do nothing else.
+"""Compares previews and updates with programs that do nothing else, in one run.
 
     . toolchain/env.sh; python -m bench.preview [--runs N] [CASE...]
 

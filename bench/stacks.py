@@ -52,11 +52,11 @@ def write_stub(folder: Path) -> None:
 
 
 class RunSeconds(NamedTuple):
-    """What one run took."""
+    """The time of one run."""
 
     wall: float
     cpu: float
-    """Of all processes under it."""
+    """Seconds of all processes under it."""
 
 
 @dataclass(frozen=True)

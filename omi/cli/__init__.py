@@ -1,1 +1,1 @@
-"""What people run: `python -m omi COMMAND`."""
+"""Commands for people: `python -m omi COMMAND`."""

@@ -71,7 +71,7 @@ def _entry(adoption: Adoption) -> dict[str, str | int]:
 def judge(
     old: Sequence[OldImage], settings: Settings, region: str, ledger: Ledger, seen: Survey, *, own: bool = False
 ) -> Iterator[Row]:
-    """What becomes of each image of the file in one Region of the stack; `own` is whether that is to own them.
+    """Decide for each image of the file in one Region of the stack; `own` is whether that is to own them.
 
     It may own those, too, that it holds or lists as someone else's.
     """
@@ -116,7 +116,7 @@ def _build_for(image: OldImage, builds: Sequence[Target]) -> Target | None:
 
 
 def whose(image: AccountImage, seen: Survey) -> str:
-    """Who made it, and what follows for it."""
+    """Its maker, and the consequence for it."""
     if image.managed:
         return "this stack's own by its tags"
     theirs = image.tags.get("stack") if image.tags.get("project") == seen.owner.project else None

@@ -1,4 +1,4 @@
-"""What a person asks of a stack without running the engine: its images, its plan."""
+"""A stack without running the engine: its images, its plan."""
 
 from __future__ import annotations
 

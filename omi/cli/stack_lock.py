@@ -61,7 +61,7 @@ def hold_stack(stack: str) -> Iterator[bool]:
 
 
 def holders(backend: str, stack: str, environ: Mapping[str, str]) -> list[str] | None:
-    """Who holds the stack's lock, in words; None where that can't be seen in such a backend (a URL).
+    """The holders of the stack's lock, in words; None where such a backend (a URL) can't show them.
 
     Raises CredentialsError or CloudError where it could be.
     """

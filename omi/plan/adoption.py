@@ -123,7 +123,7 @@ class TakeOvers:
 
     @classmethod
     def of(cls, settings: Settings, region: Region, seen: Survey, new: Sequence[LedgerImage]) -> TakeOvers:
-        """Of the images that the ledger holds, and of the `new` ones."""
+        """The take-overs among the ledger's images and the `new` ones."""
         named = {
             (entry.name, entry.omi): entry
             for entry in sorted(settings.adopt, key=lambda entry: entry.own)
@@ -200,6 +200,6 @@ def as_adoptions(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
 
 
 def _adoption(step: Step, image: LedgerImage) -> Step:
-    """As it is found: what is to change of it is for the next update."""
+    """Adopt the image as it is; changes are for the next update."""
     why = Because.NAMED_IN_ADOPT(omi=image.record.omi, then=step.why)
     return replace(step, image=image, action=Action.ADOPT, why=why, changes=())

@@ -12,7 +12,7 @@ from omi.upstream.model import Upstream
 def versions_to_discover(
     upstream: Upstream, ledger: Ledger, retention: Retention, today: date, profile: str, arch: str
 ) -> frozenset[str]:
-    """What upstream supports and what the ledger holds of this profile, so that an outage takes no build away.
+    """The versions that upstream supports and those that the ledger holds, so that an outage takes no build away.
 
     A version leaves only when the retention's end-of-life level says so by the latest day that was ever said of it:
     then its builds count as removed. One that the mirror is known not to have yet waits, so that the day a branch comes

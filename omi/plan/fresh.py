@@ -14,7 +14,7 @@ from omi.upstream.offer import Offer
 
 @dataclass(frozen=True)
 class Freshness:
-    """What speaks for the successor of an image."""
+    """Reasons for an image's successor, and whether they count yet."""
 
     packages: Reason | None = None
     """Newer packages, or fixes, that bring it about now."""
@@ -24,14 +24,14 @@ class Freshness:
 
     @property
     def due(self) -> tuple[Reason, ...]:
-        """What brings it about now."""
+        """The reasons that count now."""
         return tuple(reason for reason in (self.packages, self.age) if reason)
 
 
 def freshness(
     image: LedgerImage, build: Target, offer: Offer | None, today: date, *, is_revoked: bool, may_age: bool
 ) -> Freshness:
-    """Of the newest image of a build; one whose content is revoked waits for nothing, since nobody may launch it."""
+    """Judge the newest image of a build; revoked content waits for nothing, since nobody may launch it."""
     packages, age = stale_packages(image, offer, build), image.age(today)
     newer = Because.NEWER_PACKAGES(packages=named(packages)) if packages else None
     if offer is not None and build.rebuild_on != "content" and _has_unknown_packages(image):

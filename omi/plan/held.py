@@ -1,4 +1,4 @@
-"""What a stack's state holds: its images, its id and what the plan remembers."""
+"""A stack's state: its images, its id and the plan's memory."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ Digest = Callable[[Target, str], str]
 
 @dataclass(frozen=True)
 class PlanInput:
-    """Of one Region. Nothing but these values decides, and their order doesn't matter."""
+    """All that decides the plan of one Region; the order of the values doesn't matter."""
 
     builds: Sequence[Target]
     upstream: Upstream
@@ -32,17 +32,17 @@ class PlanInput:
     """In UTC."""
     digests: Digest
     account: AccountView | None = None
-    """What the account holds, None where nobody looked: then nothing is known of adoption, drift and VMs."""
+    """The account's contents; None if nobody asked: then nothing is known of adoption, drift and VMs."""
     only: Collection[str] = ()
     """The builds that may change; the images of all others are kept as they are, access included. Empty: all."""
     edge_keep: int | None = None
     """How many images of each edge build stay (the profile's `discover.edge`), None all."""
     offers: Mapping[str, Offer] = field(default_factory=dict)
-    """What the repositories offer, by build; for a build without, the content alone decides."""
+    """The repositories' offers by build; for a build without one, the content alone decides."""
     lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By build: what of its packages doesn't exist, a line for each. Nothing is built of it."""
     access: Access | None = None
-    """Who may launch the images, whatever the builds say; None leaves it to them."""
+    """The launch permissions, whatever the builds say; None leaves them to the builds."""
     left: str | None = None
     """The Region, where it left the config: then no image is wanted here any more, whatever the builds say."""
     joining: Collection[str] = ()
@@ -56,7 +56,7 @@ class PlanInput:
     elsewhere: Collection[str] = ()
     """Builds that the stack has images of in other Regions."""
     memory: Memory = field(default_factory=Memory)
-    """What earlier updates left."""
+    """The memory of earlier updates."""
     connection: CloudAccess | None = None
     """How the config says that the account is reached now; None leaves that as it is."""
 

@@ -1,4 +1,4 @@
-"""What a build asks for that its repositories don't have, by their indexes: packages, and who brings its services."""
+"""Finds packages and services that a build asks for and that its repositories lack, by their indexes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BUSYBOX = frozenset(
 )
 """Services that busybox-openrc brings, though other packages may have some of the same name."""
 _NEAR = 3
-"""As many near names are named."""
+"""The most near names that a message lists."""
 
 
 def was_built(build: Target, images: Sequence[LedgerImage]) -> bool:

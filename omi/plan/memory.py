@@ -1,4 +1,4 @@
-"""What a plan remembers of earlier updates, kept in the stack's state beside the images."""
+"""The plan's memory of earlier updates, kept in the stack's state beside the images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Said(BaseModel):
 
 
 class Memory(BaseModel):
-    """What an update leaves for the next one."""
+    """Facts that one update leaves for the next."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

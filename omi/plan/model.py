@@ -19,7 +19,7 @@ from omi.state.withdrawal import Stage
 
 
 class Action(StrEnum):
-    """What happens to an image."""
+    """The action on an image."""
 
     KEEP = "keep"
     BUILD = "build"
@@ -34,14 +34,14 @@ class Action(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """What changes in what others see of an image; its deregistering is the action prune."""
+    """A change of an image as others see it; deregistering is the action prune."""
 
     TAKE_OVER = "take over"
     """An external image becomes the stack's own."""
     SHARE = "share"
     UNSHARE = "unshare"
     PUT_BACK = "put back"
-    """What others have changed in the account."""
+    """Drift: others changed it in the account."""
     DEPRECATE = "deprecate"
     MAKE_PRIVATE = "make private"
     RESTORE = "restore"
@@ -129,10 +129,10 @@ class Step:
     action: Action
     why: Reason
     level: str | None = None
-    """Of a prune: end-of-life, release, edge, revision; `profile` or `region` if removed from the profile or with its
-    Region from the config; `gone` from the account."""
+    """The level of a prune: end-of-life, release, edge, revision; `profile` or `region` if removed from the profile or
+    with its Region from the config; `gone` from the account."""
     changes: tuple[Change, ...] = ()
-    """What changes in what others see of it; of a keep, its command's update does that."""
+    """Changes of the image as others see it; on a keep, its command's update makes them."""
     protected: bool = False
     """Whether the engine is to refuse its deletion, too."""
     unprotects: bool = False
@@ -187,11 +187,11 @@ class Plan:
     """Every build of the profile or of any Region's ledger, in the order of the steps."""
     warnings: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
-    """Those of the stack, the home one first."""
+    """The stack's Regions, the home one first."""
     refused: tuple[str, ...] = ()
-    """What waits for a person, and the cure: the run does all else, and then ends with an error."""
+    """Steps that wait for a person, and the cure: the run does all else, and then ends with an error."""
     memory: Memory = field(default_factory=Memory)
-    """What the next plan is to know."""
+    """The memory for the next plan."""
 
     def by_build(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
         """Each build's name and steps: every build of the profile, even without a step, and every removed one."""
@@ -200,7 +200,7 @@ class Plan:
             yield name, steps.get(name, ())
 
     def declared(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
-        """What a program declares: each build that has images, with its steps but the prunes."""
+        """The images to declare: each build that has any, with its steps except prunes."""
         for name, steps in self.by_build():
             if rest := tuple(step for step in steps if step.action is not Action.PRUNE):
                 yield name, rest

@@ -58,7 +58,7 @@ def newer_packages(image: LedgerImage, offer: Offer | None) -> tuple[NewerPackag
 
 
 def stale_packages(image: LedgerImage, offer: Offer | None, build: Target) -> tuple[NewerPackage, ...]:
-    """Those of them that make a new revision by the build's rebuild_on.
+    """The newer packages that make a new revision by the build's rebuild_on.
 
     A fix that nobody offers yet doesn't count, whatever the security data says: a build could not bring it in.
     """
@@ -70,7 +70,7 @@ def stale_packages(image: LedgerImage, offer: Offer | None, build: Target) -> tu
 
 
 def tried_next(before: LedgerImage, offer: Offer | None) -> tuple[str, ...]:
-    """What the image after this one is made for, `name=version`: the newer packages, and those once tried in vain."""
+    """The packages that the next image is made for, `name=version`: the newer ones, and those once tried in vain."""
     newer = {each.name: each.offered for each in newer_packages(before, offer)}
     return tuple(f"{name}={version}" for name, version in sorted({**_tried_in_vain(before), **newer}.items()))
 

@@ -67,7 +67,7 @@ def make_plan(given: PlanInput) -> Plan:
 class _Outcome:
     build: str
     first_name: str | None = None
-    """What the r0 of the wanted release is called; None where none is wanted."""
+    """The name of the wanted release's r0; None where none is wanted."""
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -198,7 +198,7 @@ class _Planner:
     def _cause(
         self, image: LedgerImage, newest: LedgerImage | None, build: Target, last_day: date | None
     ) -> Why | None:
-        """What speaks against an image that isn't current."""
+        """The reason against an image that isn't current; None if it stays."""
         day = self._support_of(build, last_day)(image)
         if day is not None and self.given.today > day:
             return "end of life"

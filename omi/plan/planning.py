@@ -70,14 +70,14 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
 
 @dataclass(frozen=True)
 class _Whole:
-    """What the plan of each Region knows of the others."""
+    """Facts that the plans of all Regions share."""
 
     builds: frozenset[str]
-    """Those that the stack has images of."""
+    """Builds that the stack has images of."""
     revoked: frozenset[str]
     """Digests of the revoked images that it has made."""
     lacking: Mapping[str, Sequence[str]]
-    """What builds ask for that doesn't exist."""
+    """Packages that builds ask for and that don't exist."""
     is_asked_for: bool
     copied: Mapping[str, str] = field(default_factory=dict)
     """Digests of the home Region's images that this Region is to have copies of, by build."""
@@ -115,7 +115,7 @@ def _needless(settings: Settings, plan: Plan) -> Iterator[str]:
 
 
 def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole) -> Plan:
-    """Of one Region."""
+    """Plan one Region."""
     lost, warnings = lost_images(settings, region, seen)
     ledger = joined(region.ledger, lost)
     wanted, more = newcomers(settings, replace(region, ledger=ledger), seen, _digest)
@@ -141,7 +141,7 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
 
 
 def _wait(region: Region, why: str) -> Plan:
-    """Of a Region that can't be looked at: all stays as it is."""
+    """Plan a Region that can't be read: all stays as it is."""
     steps = tuple(Step(image, Action.KEEP, Because.UNREACHED(region=region.name)) for image in _newest_first(region))
     warning = f"nothing is done there in this run, the next one makes up for it: {why}"
     return Plan(steps, tuple(dict.fromkeys(step.build for step in steps)), (warning,), (region.name,))
@@ -152,7 +152,7 @@ def _newest_first(region: Region) -> list[LedgerImage]:
 
 
 def _plan_copies(settings: Settings, region: Region, seen: Survey, whole: _Whole, home: Plan) -> Plan:
-    """Of a Region whose images are copied from the home Region."""
+    """Plan a Region whose images are copied from the home Region."""
     builds, sources = seen.profile.builds, sources_of(home)
     seen = replace(seen, profile=replace(seen.profile, builds=tuple(pinned(builds, sources))))
     whole = replace(whole, copied={name: source.digest for name, source in sources.items()})

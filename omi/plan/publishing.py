@@ -1,4 +1,4 @@
-"""What changes in what others see of an image."""
+"""Plans changes of images as others see them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from omi.state.withdrawal import Stage
 
 
 def share_of_new(access: Access, owner: str, said_by: str) -> tuple[Change, ...]:
-    """Of an image that is to be made; `said_by` is where its access comes from, and `owner` the own account."""
+    """The sharing of an image that is to be made; `said_by` is the source of its access, `owner` the own account."""
     who = access.launchers(owner)
     return (Change(ChangeKind.SHARE, Because.SHARED_ONCE_VERIFIED(who=_names(who), said_by=said_by)),) if who else ()
 

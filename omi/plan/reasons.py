@@ -16,7 +16,7 @@ class Reason:
     more: tuple[Reason, ...] = ()
 
     def __str__(self) -> str:
-        """As a person reads it."""
+        """The reason in words."""
         values = {name: _listed(value) for name, value in self.values}
         return "; ".join([self.because.value.format(**values), *map(str, self.more)])
 

@@ -18,7 +18,7 @@ class Prune:
     """Why an image is to go."""
 
     level: str
-    """As in a Step."""
+    """The level as in a Step."""
     why: Reason
 
     def also(self, reason: Reason) -> Prune:

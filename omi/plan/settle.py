@@ -15,7 +15,7 @@ from omi.state.owner import taking_back
 
 @dataclass(frozen=True)
 class Settler:
-    """What holds steps back in one Region."""
+    """Holds steps back in one Region until they are safe."""
 
     given: PlanInput
     stays: Callable[[LedgerImage, Reason], Step]

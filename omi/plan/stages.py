@@ -12,7 +12,7 @@ from omi.state.withdrawal import Stage, Why, Withdrawal
 
 @dataclass(frozen=True)
 class Progress:
-    """What today makes of an image's withdrawal."""
+    """An image's withdrawal as of today."""
 
     withdrawal: Withdrawal | None = None
     """None where it is current."""
@@ -55,7 +55,7 @@ def withdraw(
 
 
 def revoke(old: Withdrawal | None, shared: bool, reason: str, today: date) -> Withdrawal:
-    """Of an image that must not be launched: private from today on, or from the day on which it was already."""
+    """Withdraw an image that must not be launched: private from today on, or since the day on which it was already."""
     private = (old.private if old else None) or today
     return Withdrawal(why="revoked", shared=shared, private=private, reason=reason)
 

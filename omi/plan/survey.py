@@ -1,4 +1,4 @@
-"""What a plan needs to know of the world, asked once: the profile's files, Alpine's releases, and the account."""
+"""Asks the world once for the facts of a plan: the profile's files, Alpine's releases, and the account."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ class Survey:
     """With the builds that `discover` adds, each with those of its signing keys that still count."""
     upstream: Upstream
     regions: tuple[Region, ...]
-    """Those of the config, the home one first, and those that the ledger has images in."""
+    """Regions of the config, the home one first, and those that the ledger has images in."""
     accounts: Mapping[str, AccountView]
     """By Region, but for the unreached."""
     today: date
     """In UTC."""
     owner: Owner
     offers: Mapping[str, Offer] = field(default_factory=dict)
-    """What the repositories offer, by build: those whose profile asks for it and whose indexes could be had."""
+    """The repositories' offers by build, where the profile asks for them and the indexes could be had."""
     memory: Memory = field(default_factory=Memory)
-    """What earlier updates left."""
+    """The memory of earlier updates."""
     unreached: Mapping[str, str] = field(default_factory=dict)
     """Regions beside the home one whose cloud doesn't answer as it should, and why: they wait for another run."""
     warnings: tuple[str, ...] = ()
-    """What a person should know of the signing keys."""
+    """Warnings for a person about the signing keys."""
     stocks: Mapping[str, Offer] = field(default_factory=dict)
-    """As `offers`, and of builds whose packages no image has shown to be there."""
+    """Offers of those builds, and of builds whose packages no image has shown to exist."""
     security: Security = field(default_factory=Security)
-    """What Alpine's security data says of the builds whose profile asks for it."""
+    """Alpine's security data for the builds whose profile asks for it."""
 
 
 def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:

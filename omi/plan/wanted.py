@@ -1,4 +1,4 @@
-"""What a live build wants: the image that should exist, and whether it is there, is to be built or to be adopted."""
+"""The image that a live build should have, and whether it is there, is to be built or to be adopted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class WishInput:
-    """What decides it: the build, its release, and the images of it that the ledger holds and the account still has."""
+    """All that decides it: the build, its release, and its images that the ledger holds and the account still has."""
 
     build: Target
     release: str
@@ -44,7 +44,7 @@ class WishInput:
     images: Sequence[LedgerImage]
     """Oldest first."""
     gone: Sequence[LedgerImage]
-    """Those that the ledger holds but the account doesn't any more."""
+    """Images that the ledger holds but the account no longer does."""
     taken: Collection[str]
     """OMI names that the ledger holds, of whatever build, so that no second resource may have them."""
     account: AccountView
@@ -54,9 +54,9 @@ class WishInput:
     revoked: Collection[str] = ()
     """Digests of which nothing is built, since a person has revoked an image of that content."""
     lacking: Sequence[str] = ()
-    """What of its packages doesn't exist, so that nothing can be built."""
+    """Its packages that don't exist, so that nothing can be built."""
     offer: Offer | None = None
-    """What the build's repositories offer, where that counts and is known."""
+    """The offer of the build's repositories, where that counts and is known."""
     may_age: bool = True
     """Whether the release can be built anew at all: mirrors keep no earlier one than the newest."""
 
@@ -76,7 +76,7 @@ class WishInput:
         return self.digest in self.revoked
 
     def freshness(self, image: LedgerImage) -> Freshness:
-        """What speaks for a successor of the release's newest image."""
+        """The reasons for a successor of the release's newest image."""
         return freshness(image, self.build, self.offer, self.today, is_revoked=self.is_revoked, may_age=self.may_age)
 
     def new_image(self, revision: int) -> PlannedImage:
@@ -241,7 +241,7 @@ def _changes(request: WishInput, newest: LedgerImage) -> Reason:
 
 
 def changed_content(before: Target, after: Target) -> tuple[Reason, ...]:
-    """What of the profile differs, and which of its keys upstream has given up since.
+    """The profile's changes, and its keys that upstream has given up since.
 
     Where nothing does, it must be the files that all builds have in common.
     """

@@ -172,7 +172,7 @@ def _model_at(schema: type[BaseModel], path: Iterable[str]) -> Any:
 
 
 def _unwrap(annotation: Any) -> Any:
-    """What an annotation is besides None."""
+    """The annotation without None."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return _unwrap(typing.get_args(annotation)[0])

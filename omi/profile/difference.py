@@ -1,4 +1,4 @@
-"""What of a build differs between the profile of today and the one that an image was made of."""
+"""Compares a build in today's profile with the one that an image was made of."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from omi.support.errors import ProfileError
 _LARGEST = 64 * 1024 * 1024
 """Bytes of a file, or of all that a folder holds: a profile's files are uploaded to each build VM."""
 _MOST_FILES = 500
-"""Of a folder: state holds the digest of each."""
+"""The most files of a folder: state holds the digest of each."""
 _NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 
 _Error = Callable[[str], ProfileError]
@@ -47,7 +47,7 @@ class Files:
         return replace(layer, values=values)
 
     def _each(self, layer: Tree, names: Iterable[str], read: Callable[..., Any], *path: str) -> dict[str, Any]:
-        """What `read` makes of the values by these names; one that it refuses is a problem and left out."""
+        """Read the values of these names; one that `read` refuses is a problem and left out."""
         made = {}
         for name in names:
             with self.problems.collected():

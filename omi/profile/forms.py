@@ -26,7 +26,7 @@ COMMENTED = "commented"
 AWS_TIME = "169.254.169.123"
 """AWS's time service, which other images bring along; on OUTSCALE nothing answers there."""
 OMI_CHARACTERS = "A-Za-z0-9_ ()/.-"
-"""Those of an OMI's name, between the brackets of a pattern: OUTSCALE's rule (CreateImage, ImageName)."""
+"""Characters of an OMI's name, between the brackets of a pattern: OUTSCALE's rule (CreateImage, ImageName)."""
 _NAME_FIELDS = ("prefix", "suffix", "release", "version", "arch", "revision", "profile", "build")
 _DESCRIPTION_FIELDS = (*_NAME_FIELDS, "description", "description_suffix")
 _APK_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"

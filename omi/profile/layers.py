@@ -19,9 +19,9 @@ class VersionLayer:
     """`base/1`."""
     tree: Tree
     release: str | None = None
-    """As last detected."""
+    """The newest release, as last detected."""
     end_of_life: date | None = None
-    """As last detected."""
+    """The last day of support, as last detected."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Layers:
     target: Tree
     """The target profile without `builds` and `discover`."""
     builds: Mapping[str, Tree]
-    """What the target profile says of each of its builds alone, by name."""
+    """The target profile's own keys of each build, by name."""
     bases: Mapping[str, Tree]
     """By name: `base/1`."""
     branches: Mapping[str, VersionLayer]
@@ -44,7 +44,7 @@ class Layers:
     """PEM text by file name."""
 
     def discovered(self, version: str, arch: str) -> Tree:
-        """What a discovered build says of its own."""
+        """The own keys of a discovered build."""
         place = self.target.place("discover")
         return Tree({"version": version, "arch": arch}, {(): place})
 

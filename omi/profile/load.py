@@ -32,7 +32,7 @@ class Profile:
     """Sorted by name."""
     discover: Discover | None = None
     layers: Layers | None = field(default=None, compare=False, repr=False)
-    """What further builds are made of; None where none can be added."""
+    """The layers for further builds; None where none can be added."""
 
 
 def load_profile(name: str, root: Path = Path("profiles")) -> Profile:

@@ -24,7 +24,7 @@ _FIELDS = {
     "name_suffix": "{suffix}",
     "desc_suffix": "{description_suffix}",
 }
-"""What stands in our templates for the old tool's variables, without their ami_ or omi_."""
+"""Our templates' variables by the old tool's, without their ami_ or omi_."""
 _OLD_COPIES = "/tmp/setup-ami.d"  # noqa: S108 - where the old tool's scripts expect their files
 _FOLLOWS = {
     "alpine-base": "is always there",
@@ -143,7 +143,7 @@ class _Build:
         return {name: value for name, value in sorted(entries.items()) if value not in (False, None)}
 
     def _new(self, key: str, entries: Mapping[str, Any]) -> dict[str, Any]:
-        """Those that our base doesn't have already."""
+        """The entries that our base doesn't have already."""
         there = self.base.get(key) or {}
         return {name: value for name, value in entries.items() if there.get(name) != value}
 

@@ -91,7 +91,7 @@ def _number(revision: object) -> object:
 
 
 class Access(_Model):
-    """Who may launch an image besides its owner."""
+    """The accounts that may launch an image besides its owner."""
 
     public: bool = False
     accounts: Names = ()
@@ -108,7 +108,7 @@ class Access(_Model):
         return cls(public=text == "public", accounts=accounts)
 
     def launchers(self, owner: str) -> frozenset[str]:
-        """Who may besides the owner, who always may and is listed by some clouds and not by others."""
+        """The accounts besides the owner, who always may and is listed by some clouds and not by others."""
         return frozenset(self.accounts) - {owner} | ({EVERYONE} if self.public else frozenset())
 
 
@@ -120,7 +120,7 @@ class Layer(BaseModel):
 
 
 class AccessKeys(Layer):
-    """Who may launch the images besides their owner, as a profile writes it; changing it never builds anything."""
+    """The launch permissions as a profile writes them; changing them never builds anything."""
 
     public: Switch = Field(None, description="Whether every account may launch the images.", examples=["true"])
     accounts: dict[AccountId, Switch] | None = Field(
@@ -207,7 +207,7 @@ class Target(_Model):
     privileges: Annotated[Privileges, Key("sudo")] = "doas"
     """How the user becomes root, without a password; the package follows. With `none` nobody can."""
     access: Annotated[Access, Key("{public: true}", AccessKeys, decides=False)] = Access()
-    """Who may launch the images besides their owner; the stack's setting `access` goes before it."""
+    """The accounts that may launch the images besides their owner; the stack's setting `access` goes before it."""
     # URLs are filled in; false is a repository that is kept as a comment
     repos: Annotated[
         dict[str, bool | str],
@@ -238,13 +238,13 @@ class Target(_Model):
     ] = {}
     """OpenRC services by runlevel."""
     motd: Annotated[str | None, Key("Welcome.", Motd, files=("etc/motd",))] = None
-    """What a login shows: `/etc/motd`, instead of Alpine's."""
+    """The message at login (`/etc/motd`), instead of Alpine's."""
     timezone: Annotated[
         str | None, Key("Europe/Paris", TimeZone, files=("etc/localtime", "etc/zoneinfo/*"), seen=True)
     ] = None
     """The local time, instead of UTC; this zone's file alone is put into the image."""
     ntp_servers: Annotated[Names, Key("{ntp.example.org: true}", dict[NtpServer, Switch])] = ()
-    """Where the time comes from, instead of DHCP's servers and `pool.ntp.org`; for the service `ntpd` (busybox's) or
+    """The time servers, instead of DHCP's and `pool.ntp.org`; for the service `ntpd` (busybox's) or
     `chronyd`, whichever `services` names."""
     sysctl: Annotated[
         dict[str, Annotated[str, Field(coerce_numbers_to_str=True)]],
@@ -256,16 +256,16 @@ class Target(_Model):
     ] = {}
     """Kernel parameters, set by the service `sysctl` at boot."""
     ports: Annotated[Names, Key("{80/tcp: true, 443/tcp: true}", dict[Port, Switch], decides=False)] = ()
-    """What may listen besides sshd; an image in which anything else does is refused when it is checked. Changing it
+    """Ports that may listen besides sshd's; an image in which any other does fails its check. Changing them
     builds nothing."""
     kernel_flavor: Annotated[Literal["virt", "lts"], Key("lts")] = "virt"
-    """Which of Alpine's kernels (`linux-virt`, `linux-lts`)."""
+    """The flavor of Alpine's kernel (`linux-virt`, `linux-lts`)."""
     kernel_modules: Annotated[Names, Key("{virtio_blk: true}", dict[ModuleName, Switch])] = ()
     """Modules loaded before the root filesystem is mounted."""
     kernel_options: Annotated[Names, Key("{'console=ttyS0,115200n8': true}", dict[KernelOption, Switch])] = ()
     """The kernel's command line, sorted by name."""
     initfs_features: Annotated[Names, Key("{nvme: true}", dict[FeatureName, Switch])] = ()
-    """What mkinitfs puts into the initramfs: names of `/etc/mkinitfs/features.d`."""
+    """Features of the initramfs: names of `/etc/mkinitfs/features.d`."""
     # paths here and below are relative to the folder of profiles
     setup_script: Annotated[str | None, Key("setup/web.sh", FilePath, guest="")] = None
     """POSIX sh script, run last (`sh -e`), with `TARGET` set to the image's root; may bring services. Beside this file
@@ -281,18 +281,18 @@ class Target(_Model):
     setup_files: dict[str, SetupFile] = {}
     """The files that these three name, by path."""
     bootstrap: Annotated[Literal["tiny-cloud", "cloud-init"], Key("cloud-init")] = "tiny-cloud"
-    """What sets up a new instance from the metadata service: SSH key, host name, user data, size of the root
-    filesystem. Its packages follow from it."""
+    """The program that sets up a new instance from the metadata service: SSH key, host name, user data, size of the
+    root filesystem. Its packages follow from it."""
     firmware: Annotated[Firmware, Key("uefi")] = "bios"
-    """What starts the boot loader: `bios` (ext4 on the raw disk, extlinux), `uefi` (GPT, GRUB) or `hybrid`, one disk
-    that boots both ways. OMIs have the boot modes that belong to it."""
+    """The firmware that starts the boot loader: `bios` (ext4 on the raw disk, extlinux), `uefi` (GPT, GRUB) or
+    `hybrid`, one disk that boots both ways. OMIs have the boot modes that belong to it."""
     rebuild_on: Annotated[RebuildOn, Key("packages", decides=False)] = "content"
-    """What makes a new revision: another `content`, as it is written here, or also newer versions of the installed
-    `packages`, or only those that Alpine's `security` data names as fixes."""
+    """When to make a new revision: for other `content`, as it is written here, or also for newer versions of the
+    installed `packages`, or only for those that Alpine's `security` data names as fixes."""
     max_age: Annotated[int | None, Key("30", Days, decides=False)] = None
     """Days after which an image is built anew, whatever `rebuild_on` says."""
     max_missing_fixes: Annotated[int | None, Key("0", Count, decides=False)] = None
-    """How many of the fixes that Alpine's security data lists an image may lack when it is built; more fail the
+    """The most fixes of Alpine's security data that a new image may lack; more fail the
     build."""
     min_interval: Annotated[int | None, Key("7", Days, decides=False)] = None
     """Days that an image stays before newer packages or fixes replace it."""
@@ -340,7 +340,7 @@ class Target(_Model):
 
     @property
     def boot_modes(self) -> tuple[BootMode, ...]:
-        """What OMIs of this firmware are registered with, sorted."""
+        """The boot modes of this firmware's OMIs, sorted."""
         return _BOOT_MODES[self.firmware]
 
     def image_name(self, release: str, revision: int) -> str:

@@ -15,7 +15,7 @@ from omi.support.errors import ProfileError
 
 DEFAULT = "default"
 FOLLOWS = "follows"
-"""Of packages and services that the image needs for its kernel_flavor, firmware, privileges and bootstrap."""
+"""The origin of packages and services that kernel_flavor, firmware, privileges and bootstrap need."""
 
 
 @dataclass(frozen=True)

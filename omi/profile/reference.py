@@ -88,7 +88,7 @@ def _row(key: str, field: FieldInfo) -> str:
 
 
 def _kind(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """What is allowed, in words."""
+    """The allowed values in words."""
     if rules := [item for item in metadata if isinstance(item, Allowed)]:
         return rules[-1].allowed
     if typing.get_origin(annotation) is typing.Annotated:

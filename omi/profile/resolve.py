@@ -26,7 +26,7 @@ _LOADERS: dict[Firmware, tuple[str, ...]] = {
 }
 FOLLOWS = "follows from kernel_flavor, firmware, privileges or bootstrap"
 TIME_SERVICES = ("ntpd", "chronyd")
-"""Those that `ntp_servers` are written for: busybox's and chrony's."""
+"""Services that `ntp_servers` are written for: busybox's and chrony's."""
 
 
 def resolve(layers: Layers, name: str, entry: Tree, *, discovered: bool = False) -> Target:
@@ -181,7 +181,7 @@ _CHECKS = (_check_release, _check_name, _check_repos, _check_copies, _check_pack
 
 
 def essential_packages(build: Target) -> tuple[str, ...]:
-    """What every image of this kind must hold, whatever its profile lists."""
+    """The packages that every image of this kind must hold, whatever its profile lists."""
     becoming = () if build.privileges == "none" else (build.privileges,)
     system = ("alpine-base", f"linux-{build.kernel_flavor}", *_LOADERS[build.firmware])
     return (*system, *becoming, *bootstrap_packages(build))

@@ -1,4 +1,4 @@
-"""What each kind of profile file may hold, key by key."""
+"""The keys of each kind of profile file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ L = TypeVar("L", bound=Layer)
 
 
 class VersionKeys(Layer):
-    """What `profiles/version/VERSION.yaml` holds besides."""
+    """Further keys of `profiles/version/VERSION.yaml`."""
 
     base: BaseName = Field(description="The base profile below this version.", examples=["base/1"])
     release: BranchRelease | None = Field(
@@ -68,7 +68,7 @@ def _map(key: Any, value: Any) -> Any:
 
 
 CommonKeys = _file("CommonKeys", Layer, of_build=False)
-"""What every kind of profile file may set: `profiles/base/NAME.yaml` and `profiles/arch/ARCH.yaml` nothing else."""
+"""Keys of every kind of profile file; `profiles/base/NAME.yaml` and `profiles/arch/ARCH.yaml` have no others."""
 VersionFile = _file("VersionFile", VersionKeys, of_build=False)
 """`profiles/version/VERSION.yaml`."""
 BuildKeys = _file("BuildKeys", Layer, of_build=True)
@@ -76,7 +76,7 @@ BuildKeys = _file("BuildKeys", Layer, of_build=True)
 
 
 class TargetKeys(Layer):
-    """What `profiles/NAME.yaml` holds besides."""
+    """Further keys of `profiles/NAME.yaml`."""
 
     discover: Discover | None = Field(
         None,

@@ -96,7 +96,7 @@ def parse_tree(text: str, file: str) -> Tree:
 
 _TAG = "tag:yaml.org,2002:"
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
-"""What is longer stays text, since no setting is that large."""
+"""Whole numbers; a longer one stays text, since no setting is that large."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _WORDS = {"true": True, "false": False, "null": None, "~": None}
 

@@ -17,7 +17,7 @@ NEWEST = 50
 
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write (its production Char)."""
+"""Characters that XML 1.0 has no way to write (its production Char)."""
 
 
 def render_atom(feed: Feed, page_of: Callable[[FeedImage], str] | None = None) -> str:

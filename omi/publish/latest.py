@@ -75,7 +75,7 @@ def _newest(images: Sequence[PublishedImage]) -> PublishedImage:
 
 
 def _rank(image: PublishedImage) -> tuple[bool, ReleaseKey, bool]:
-    """What is launched by someone who asks for no more than the latest."""
+    """Order images by how well they serve someone who asks for no more than the latest."""
     settled = image.version != EDGE and not is_prerelease(image.release)
     return settled, release_key(image.release), image.arch == _MAIN_ARCH
 

@@ -23,7 +23,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  (.+)\n")
 
 @dataclass(frozen=True)
 class PublishedManifest:
-    """What a stack published, and when."""
+    """The list of a stack's published files, with its time."""
 
     stack: str
     signed: int

@@ -26,7 +26,7 @@ class Projection(BaseModel):
 
 
 class Identified(Projection):
-    """What tells an image from others."""
+    """The identity of an image."""
 
     name: str = Field(description="Name of its OMIs.")
     build: str = Field(description="The build of the profile that it is of.")
@@ -41,12 +41,12 @@ class Identified(Projection):
 
 
 class Measured(Projection):
-    """What was measured of an image; each is null where nobody knows."""
+    """Measurements of an image; each is null where nobody knows."""
 
-    used_bytes: int | None = Field(None, description="What its root filesystem holds after the build.")
-    trimmed_bytes: int | None = Field(None, description="What its snapshot holds at most.")
-    installed_bytes: int | None = Field(None, description="What its packages say that they take.")
-    packages: int | None = Field(None, description="How many packages it has.")
+    used_bytes: int | None = Field(None, description="Bytes in its root filesystem after the build.")
+    trimmed_bytes: int | None = Field(None, description="The most bytes that its snapshot holds.")
+    installed_bytes: int | None = Field(None, description="Bytes of its packages, by their index.")
+    packages: int | None = Field(None, description="Number of its packages.")
     boot_seconds: int | None = Field(None, description="From the VM's start to its SSH when it was verified.")
 
 
@@ -69,7 +69,7 @@ class MissingFix(Projection):
     packages: tuple[str, ...] = Field(description="Those of it that are installed, sorted.")
     installed: str = Field(description="Their version.")
     fixed: str = Field(description="The first version in which all of it is fixed.")
-    ids: tuple[str, ...] = Field(description="What is fixed: CVE ids and others; empty where Alpine names none.")
+    ids: tuple[str, ...] = Field(description="CVE ids and others that are fixed; empty where Alpine names none.")
 
     def __str__(self) -> str:
         ids = f" ({few(self.ids)})" if self.ids else ""
@@ -80,7 +80,7 @@ class MissingFixes(Projection):
     """The fixes that an image lacks."""
 
     day: date = Field(description="On which Alpine's security data said so, UTC.")
-    count: int = Field(description="How many ids there are, by source package; a fix without any counts as one.")
+    count: int = Field(description="Number of ids, by source package; a fix without any counts as one.")
     fixes: tuple[MissingFix, ...] = Field(description="By source package.")
 
 
@@ -90,10 +90,10 @@ class Described(Measured, Identified):
     description: str
     ids: dict[str, str] = Field(description="OMI id by Region.")
     boot_modes: tuple[str, ...] = Field(description="OUTSCALE's words for what starts VMs of it: legacy, uefi.")
-    firmware: str | None = Field(None, description="What starts its boot loader: bios, uefi or hybrid (both).")
-    bootstrap: str | None = Field(None, description="What sets up a new instance: tiny-cloud or cloud-init.")
-    user: str | None = Field(None, description="Who logs in to an instance, by SSH with its keypair.")
-    digest: str | None = Field(None, description="Of all that decides its content; sha256: and 64 hex digits.")
+    firmware: str | None = Field(None, description="The firmware that starts it: bios, uefi or hybrid (both).")
+    bootstrap: str | None = Field(None, description="Sets up a new instance: tiny-cloud or cloud-init.")
+    user: str | None = Field(None, description="The user who logs in to an instance, by SSH with its keypair.")
+    digest: str | None = Field(None, description="Digest of all that decides its content; sha256: and 64 hex digits.")
     size_gib: int | None = Field(None, description="Size of its volume.")
     missing_fixes: MissingFixes | None = Field(
         None, description="The fixes that it lacks, if its profile asks for Alpine's security data and that is known."

@@ -18,7 +18,7 @@ from omi.support.safe_yaml import YamlError, read_texts
 from omi.support.version import EDGE, edge_release
 
 _OWN_KEY = "boot_modes"
-"""What every entry has that this program writes."""
+"""A key of every entry that this program writes."""
 _REVISION = re.compile(r"r(\d{1,9})")
 
 
@@ -29,7 +29,7 @@ class OldImage:
     name: str
     build: str
     release: str
-    """Of edge with the day of its build, as ours are, `edge-20210831`."""
+    """The release; edge has the day of its build, as ours have, `edge-20210831`."""
     revision: int
     """The N of rN; of edge its place among the images of that day; 0 where the old tool took the time of the build."""
     built: int

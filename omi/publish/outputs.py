@@ -22,7 +22,7 @@ _BY_REGION = ("disk", "copied_from")
 
 
 class LaunchAccess(Projection):
-    """Who may launch an image besides its owner."""
+    """The accounts that may launch an image besides its owner."""
 
     public: bool = Field(description="Whether every account of the Region may.")
     accounts: tuple[str, ...] = Field(description="Account ids, sorted.")
@@ -36,7 +36,7 @@ class _InRegion(Projection):
     revision: str = Field(description="r0 is the first image of a release; later ones hold other content.")
     created: datetime = Field(description="UTC.")
     digest: str | None = Field(
-        description="Of all that decides its content; for one made elsewhere, the one in its own tags."
+        description="Digest of all that decides its content; for one made elsewhere, the one in its own tags."
     )
     stage: Stage = Field(description="current, or how far its withdrawal is: deprecated, private.")
     access: LaunchAccess | None = Field(description="As of this stage; null for an external OMI, whose maker decides.")
@@ -49,7 +49,7 @@ class _Named(Projection):
 
 
 class RegionOutput(_InRegion, _Named):
-    """What an image is in one Region; the fields are those of the same names beside `regions`."""
+    """An image in one Region; the fields are those of the same names beside `regions`."""
 
     disk: str | None = Field(description="Digest of its disk's raw content, where images are copied.")
 
@@ -58,9 +58,9 @@ class ImageOutput(_InRegion):
     """One image; its release and its OMI's name are the keys above it."""
 
     region: str = Field(description="The stack's home Region, or the first other one where the image isn't there.")
-    user: str | None = Field(description="Who logs in to an instance; null for an external OMI.")
+    user: str | None = Field(description="The user who logs in to an instance; null for an external OMI.")
     volume_size: int = Field(description="GiB.")
-    used_bytes: int | None = Field(description="What its root filesystem holds after the build.")
+    used_bytes: int | None = Field(description="Bytes in its root filesystem after the build.")
     revoked: str | None = Field(description="Why it must not be launched; null if it may. It is never the latest.")
     made_by: str | None = Field(
         description="The stack that made an OMI which this one has adopted, by its tags, or `unknown`; else null.",

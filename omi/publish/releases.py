@@ -32,7 +32,7 @@ _OLD_KEYS = {
     "artifacts": "ids",
     "volume_size": "size_gib",
 }
-"""Those of the old tool, in its order, each with our field; `build_time` is `created` in seconds since 1970. Further
+"""The old tool's keys in its order, each with our field; `build_time` is `created` in seconds since 1970. Further
 ones are called as the fields."""
 
 
@@ -42,7 +42,7 @@ def newest_first(images: Iterable[PublishedImage]) -> list[PublishedImage]:
 
 
 def in_order(images: Iterable[PublishedImage]) -> list[PublishedImage]:
-    """As the releases file has them: newest release first, in it by build, each newest first."""
+    """Sort as the releases file does: newest release first, in it by build, each newest first."""
     by_build = sorted(newest_first(images), key=lambda e: e.build)
     return sorted(by_build, key=lambda e: release_key(_heading(e)), reverse=True)
 

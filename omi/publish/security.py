@@ -59,7 +59,7 @@ def _packages(image: LedgerImage, offer: Offer | None, folder: Path) -> Iterable
 def missing_fixes(
     build: Target, packages: Iterable[tuple[str, str, str]], security: Security, day: date
 ) -> MissingFixes:
-    """Of an image of the build, whose packages have a name, a version and a source package.
+    """Find the fixes that an image of the build lacks; its packages have a name, a version and a source package.
 
     Of a package that the profile asks for by a repository's tag, that repository's data counts, else that of those
     without a tag.

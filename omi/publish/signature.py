@@ -36,7 +36,7 @@ class PublishingKey:
     """A key that signs: a file of one, or the text of a private one."""
 
     where: str
-    """What errors call it."""
+    """Its name in errors."""
     path: Path | None = None
     text: str = field(default="", repr=False)
     private: bool = True

@@ -40,7 +40,7 @@ class Index:
     origins: Mapping[str, str] = field(default_factory=dict)
     """The source packages that they are built from, by the package's name."""
     fixes: Fixes = field(default_factory=dict)
-    """Of its source packages, where Alpine's security data was asked for."""
+    """The fixes of its source packages, where Alpine's security data was asked for."""
     packages: tuple[Packaged, ...] = field(default=(), compare=False, repr=False)
     """The records."""
 

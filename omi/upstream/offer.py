@@ -47,7 +47,7 @@ class Offer:
         return version.partition("-r")[0] if version is not None else None
 
     def _indexes(self, name: str) -> list[Index]:
-        """Those that the package comes from."""
+        """The indexes that the package comes from."""
         wanted: set[str | None] = {each.tag for each in self.asked if each.name == name and each.tag}
         for tags in (wanted, {None}, {tag for tag, _ in self.repositories}):
             if found := [index for tag, index in self.repositories if tag in tags and _versions(index, name)]:

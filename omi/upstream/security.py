@@ -17,12 +17,12 @@ from omi.upstream.http import AnswerStore, Got, get_all
 LIMIT = 10.0
 """Seconds of waiting in all; the larger file of a branch has about half a MiB."""
 _PLACE = re.compile(r"(v[0-9]{1,9}\.[0-9]{1,9}|edge)/[a-z]{1,32}")
-"""Of a repository on a mirror, as the site names its file."""
+"""The place of a repository on a mirror, as the site names its file."""
 
 
 @dataclass(frozen=True)
 class Security:
-    """What the site says now, or said to an earlier run."""
+    """The site's answers of now, or to an earlier run."""
 
     fixes: Mapping[str, Fixes] = field(default_factory=dict)
     """By the repository's place, `v3.23/main`; those of which nothing is known are absent."""

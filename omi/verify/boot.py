@@ -84,7 +84,7 @@ class Boot(ABC):
     stop: threading.Event
 
     fate: ClassVar[str]
-    """What happens to an OMI that failed its check, as its error says."""
+    """The fate of an OMI that failed its check, for its error."""
 
     @property
     @abstractmethod

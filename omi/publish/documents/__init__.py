@@ -1,1 +1,1 @@
-"""What went into an image, written out: its SBOM, its list of packages and where all of it came from."""
+"""An image's documents: its SBOM, its lists of packages and files, and its provenance."""

@@ -25,11 +25,11 @@ class Installed:
     description: str
     url: str
     commit: str
-    """Of aports, Alpine's package sources."""
+    """The commit of aports, Alpine's package sources."""
     depends: tuple[str, ...] = ()
-    """What it needs, in apk's notation (`D:`)."""
+    """Its dependencies, in apk's notation (`D:`)."""
     provides: tuple[str, ...] = ()
-    """What it offers besides its name, perhaps with a version (`p:`)."""
+    """Names that it provides besides its own, perhaps with a version (`p:`)."""
 
     @property
     def offers(self) -> Mapping[str, str | None]:

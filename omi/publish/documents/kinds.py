@@ -10,7 +10,7 @@ SUFFIXES = {
     "provenance": ".provenance.json",
     "sbom": ".cdx.json",
 }
-"""What the files of each kind end in."""
+"""The ending of each kind's files."""
 
 
 def file_name(image: str, kind: str) -> str:

@@ -21,4 +21,4 @@ class Made:
     source: str | None
     """Id of the OMI that the build VM ran, where Packer named it."""
     release: Mapping[str, str] = field(default_factory=dict)
-    """What /etc/alpine-omi-release says."""
+    """The fields of /etc/alpine-omi-release."""

@@ -23,7 +23,7 @@ class Needs:
         """The names of those that a package needs, sorted, by its own name."""
 
     def first(self, asked: Iterable[str]) -> tuple[str, ...]:
-        """What stands for itself: those that were `asked` for, in apk's notation, and those that nobody else needs."""
+        """The packages at the top: those that were `asked` for, in apk's notation, and those that no other needs."""
         needed = {name for names in self.of.values() for name in names}
         return tuple(sorted({*self._answers(asked), *(name for name in self._names if name not in needed)}))
 

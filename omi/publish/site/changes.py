@@ -1,4 +1,4 @@
-"""What changed in the packages from one image to the next."""
+"""Changes of the packages from one image to the next."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Changes:
 
 
 def changes_between(before: Sequence[ListedPackage], after: Sequence[ListedPackage]) -> Changes:
-    """What was added, removed and changed in its version."""
+    """Compare two lists of packages."""
     old = {package.name: package for package in before}
     new = {package.name: package for package in after}
     return Changes(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 320, 96
-"""Of the drawing, in its own units; the style sheet scales it."""
+"""The drawing's size in its own units; the style sheet scales it."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 4, 4, 10, 8
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was measured of one image."""
+    """One image's figure."""
 
     label: str
     value: float

@@ -1,4 +1,4 @@
-"""What the pages show, as values: each image with its place in the site, its documents, its changes and its charts."""
+"""The pages as values: each image with its place in the site, its documents, its changes and its charts."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ class Page:
 
     @cached_property
     def used(self) -> str:
-        """What the root filesystem holds, with its unit; here and below empty where it isn't known."""
+        """The bytes in the root filesystem, with unit; here and below empty if unknown."""
         return _mebibytes(self.image.used_bytes)
 
     @cached_property
     def trimmed(self) -> str:
-        """What the snapshot holds at most, with its unit."""
+        """The most bytes that the snapshot holds, with unit."""
         return _mebibytes(self.image.trimmed_bytes)
 
     @cached_property
