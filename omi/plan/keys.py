@@ -8,7 +8,6 @@ from datetime import date
 
 from omi.profile.model import Target
 from omi.state.ledger import Ledger
-from omi.support.errors import ProfileError
 from omi.upstream.model import Upstream
 
 
@@ -30,14 +29,16 @@ def trust_keys(builds: Sequence[Target], upstream: Upstream, ledger: Ledger, tod
     return Trusted(trusted, tuple(_warnings(trusted)))
 
 
-def require_key(build: Target) -> None:
-    """ProfileError if no key is left that may sign what the build installs."""
-    if not build.keys and build.dropped_keys:
-        raise ProfileError(
-            f"{build.name}: Alpine has deprecated every key of the profile ({_told(build.dropped_keys)}), so nothing "
-            f"could be trusted; put the key that signs Alpine {build.version} now into profiles/keys/ and name it "
-            "under `keys` (Alpine's own are at https://alpinelinux.org/keys/)"
-        )
+def keyless(build: Target) -> tuple[str, ...]:
+    """The problem and its cure, if no key is left that may sign what the build installs."""
+    if build.keys or not build.dropped_keys:
+        return ()
+    problem = (
+        f"{build.name}: Alpine has deprecated every key of the profile ({_told(build.dropped_keys)}), so nothing "
+        f"could be trusted; put the key that signs Alpine {build.version} now into profiles/keys/ and name it "
+        "under `keys` (Alpine's own are at https://alpinelinux.org/keys/)"
+    )
+    return (problem,)
 
 
 def _deprecated(build: Target, upstream: Upstream, ledger: Ledger, today: date) -> dict[str, date]:

@@ -11,7 +11,7 @@ from omi.config.settings import Retention
 from omi.plan.external import differing
 from omi.plan.guard import check_clash, check_names, check_only, check_twice, too_many_losses, unreplaced
 from omi.plan.input import PlanInput
-from omi.plan.keys import require_key
+from omi.plan.keys import keyless
 from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
 from omi.plan.packages import countable
 from omi.plan.publishing import changes_of, share_of_new
@@ -24,7 +24,7 @@ from omi.profile.model import Access, Target
 from omi.state.account import AccountView
 from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Why, Withdrawal
-from omi.support.errors import UpstreamError
+from omi.support.errors import ProfileError, UpstreamError
 from omi.support.version import version_key
 from omi.upstream.current import current_release
 
@@ -32,8 +32,8 @@ from omi.upstream.current import current_release
 def make_plan(given: PlanInput) -> Plan:
     """One step for every image of the Region.
 
-    Raises ProfileError (a build whose keys are all deprecated, say), SettingsError, UpstreamError (a build without any
-    known release) and PlanError (two builds of one image name).
+    Raises ProfileError (a build that was asked for and has no key left, say), SettingsError, UpstreamError (a build
+    without any known release) and PlanError (two builds of one image name).
     """
     check_twice(build.name for build in given.builds)
     check_only(given.only, given.known)
@@ -100,12 +100,10 @@ class _Planner:
         recorded = [image.spec.end_of_life for image in held if image.version == build.version]
         last_day = given.last_day(build.version, [build.end_of_life, *recorded])
         release, notes = self._wanted_release(build, last_day, bool(held))
-        outcome: Wish
-        refused: tuple[str, ...] = ()
-        if release is None:
-            outcome = Wish(None, None)
-        else:
-            require_key(build)
+        outcome, refused = Wish(None, None), keyless(build) if release is not None else ()
+        if refused and given.is_asked_for:
+            raise ProfileError(*refused)
+        if release is not None and not refused:
             account = given.account or AccountView()
             offer = countable(given.offers.get(build.name), build, release)
             asked = WishInput(

@@ -9,6 +9,7 @@ import subprocess
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ TOP = Path(__file__).resolve().parents[2]
 COPIED = ("__main__.py", "Pulumi.yaml", "components", "omi", "guest", "profiles", "sandbox", "toolchain")
 BUILDS = {f"v3_{minor}-x86_64": {"version": f"3.{minor}", "arch": "x86_64"} for minor in (22, 23)}
 """What its profile `alpine` builds; the project's own discovers branches, edge among them."""
+CLOCK = "omi/support/clock.py"
 STEP_LIMIT = 900
 """Seconds that one pulumi command may take: two builds under software emulation need about 200."""
 
@@ -173,6 +175,13 @@ class Project:
         """The end of what the commands printed, for a failed test's report."""
         log = self.folder / "e2e.log"
         return "\n".join(log.read_text(encoding="utf-8").splitlines()[-lines:]) if log.exists() else ""
+
+    def set_today(self, day: date) -> None:
+        """Put another clock in the place of the project's, whose one day this is."""
+        given = f"datetime({day.year}, {day.month}, {day.day}, 6, tzinfo=UTC)"
+        clock = (TOP / CLOCK).read_text(encoding="utf-8").replace("datetime.now(UTC)", given)
+        assert given in clock
+        (self.folder / CLOCK).write_text(clock, encoding="utf-8")
 
     def configured(self, key: str) -> Any:
         """What a key of the stack's config is set to."""

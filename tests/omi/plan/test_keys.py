@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -115,11 +116,25 @@ def test_what_upstream_takes_back_counts_again() -> None:
     assert trust_keys([BOTH], upstream("3.23.6"), images, TODAY).builds == (BOTH,)
 
 
-def test_with_no_key_left_nothing_is_planned_and_the_cure_is_said() -> None:
-    with pytest.raises(
-        ProfileError, match=rf"v3_23: Alpine has deprecated every key .*{OLD} since 2026-11-22.*put the"
-    ):
-        plan(told(YESTERDAY, OLD, NEW), ledger())
+NO_KEY = rf"v3_23: Alpine has deprecated every key .*{OLD} since 2026-11-22.*put the"
+
+
+def test_a_build_with_no_key_left_waits_with_the_cure_and_holds_no_other_up() -> None:
+    other = build("other", "3.24", prefix="other-", keys={"third.rsa.pub": "third"})
+    known, more = told(YESTERDAY, OLD, NEW), upstream("3.24.2")
+    known = replace(known, branches=(*known.branches, *more.branches), mirror={**known.mirror, **more.mirror})
+    trusted = trust_keys([BOTH, other], known, ledger(image(BOTH)), TODAY)
+    made = make_plan(PlanInput(trusted.builds, known, ledger(image(BOTH)), Retention(), TODAY, digest))
+    assert outcome(made) == {NAME: "keep", "other-3.24.2-x86_64-r0": "build"}
+    (refusal,) = made.refused
+    assert re.match(NO_KEY, refusal)
+
+
+def test_who_asks_for_a_build_with_no_key_left_is_told_at_once() -> None:
+    known = told(YESTERDAY, OLD, NEW)
+    trusted = trust_keys([BOTH], known, ledger(), TODAY)
+    with pytest.raises(ProfileError, match=NO_KEY):
+        make_plan(PlanInput(trusted.builds, known, ledger(), Retention(), TODAY, digest, is_asked_for=True))
 
 
 def test_a_version_past_its_end_of_life_needs_no_key() -> None:

@@ -99,10 +99,10 @@ class Promises:
         return found
 
     def _fresh(self, run: Run) -> Iterator[str]:
-        newest = self.newest()
+        newest, world = self.newest(), self.world
         for version, line in self.world.calendar.branches.items():
             wanted = self.world.newest(version, run.day)
-            if wanted is None or run.day > line.end_of_life:
+            if wanted is None or run.day > line.end_of_life or world.weather.lacks_key(version, run.number):
                 continue
             found = newest.get(f"v{version.replace('.', '_')}-x86_64")
             if found is None or release_key(found.release) < release_key(wanted):

@@ -32,6 +32,17 @@ def test_in_fair_weather_no_release_is_older_than_a_week_when_its_image_is_there
     assert live(Calendar.read(), REAL[3], None).days_behind == 0
 
 
+def test_a_branch_that_is_signed_by_another_key_waits_for_a_person_and_holds_no_other_up() -> None:
+    world = world_of(Calendar.made_up(MADE_UP), MADE_UP, None, 40)
+    world.weather = replace(world.weather, unsigned=("3.35", range(25, 33)))
+    promises = Promises(world)
+    for run in world.runs():
+        promises.check(run)
+    assert promises.broken == []
+    assert [int(line.split()[1].rstrip(":")) for line in promises.refused] == list(range(25, 33))
+    assert all("v3_35-x86_64: Alpine has deprecated every key" in line for line in promises.refused)
+
+
 def test_the_same_seed_makes_the_same_years() -> None:
     assert str(live(Calendar.read(), REAL[1], 5, weeks=30)) == str(live(Calendar.read(), REAL[1], 5, weeks=30))
 

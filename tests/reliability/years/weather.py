@@ -60,6 +60,13 @@ class Weather:
     key_gone: range
     """Weeks in which one of the three signing keys is deprecated; after the last, upstream takes that back."""
 
+    unsigned: tuple[str, range] = ("", range(0))
+    """A version, and the weeks in which upstream signs it by none of the profile's keys: then a person adds its key."""
+
+    def lacks_key(self, version: str, number: int) -> bool:
+        """Whether nothing of the version can be trusted in a week."""
+        return version == self.unsigned[0] and number in self.unsigned[1]
+
     @classmethod
     def drawn(cls, seed: int, weeks: int, versions: list[str]) -> Weather:
         """Trouble in one week of three, but for the first."""

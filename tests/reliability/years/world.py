@@ -181,6 +181,11 @@ class World:
         if number in self.weather.key_gone:
             gone = {ARCH: {min(self._keys()): self.start + self.weather.key_gone.start * A_WEEK}}
             branches = [replace(branch, deprecated_keys=gone) for branch in branches]
+        every = {ARCH: dict.fromkeys(self._keys(), self.start)}
+        branches = [
+            replace(each, deprecated_keys=every) if self.weather.lacks_key(each.version, number) else each
+            for each in branches
+        ]
         if week.wrong_end:
             year = timedelta(days=365)
             branches = [
