@@ -10,10 +10,8 @@ import typer
 
 from omi.cli.stack import Stack, read_stack
 from omi.publish import export_ledger, forget_unheld, unheld_lines
-from omi.publish.manifest import SIGNERS, PublishedManifest
 from omi.publish.signature import PublishingKey
-from omi.publish.signed import allowed_signers, publish_signed, require_unsigned
-from omi.support import clock
+from omi.publish.signed import publish_signed, require_unsigned
 from omi.support.environment import SIGNING_KEY
 
 
@@ -48,14 +46,7 @@ def publish(
         lines += unheld_lines(settings, ledger)
         done = f"written, not signed: for that give a key by --key FILE or in {SIGNING_KEY}"
     else:
-        first = not (folder / SIGNERS).exists()
-        signers = allowed_signers(folder, stack, signing)
-        lines = forget_unheld(settings, ledger, forget or ())
-        lines += publish_signed(
-            settings, PublishedManifest(stack, int(clock.now().timestamp()), {}), ledger, signing, signers
-        )
-        if first:
-            lines.append(f"{folder / SIGNERS}: is new; give it to all who check, by another way than these files")
+        lines = publish_signed(settings, stack, ledger, signing, forget or ())
         done = "written and signed"
     for line in lines:
         print(line)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from omi.publish.beside import digest_of_file, document_files, is_inside, place_documents
+from omi.publish.beside import digest_of_file, document_files, is_inside, place_documents, remove_documents
 from omi.publish.manifest import MANIFEST, SIGNATURE, SIGNERS, STACK_NAME, PublishedManifest
 from omi.publish.model import PublishedImage, published, with_images
 from omi.publish.releases import in_order
 from omi.publish.signature import NAMESPACE, PublishingKey
-from omi.publish.store import LOCK, README, FeedSettings, read_all, read_text, render, write_changed
+from omi.publish.store import LOCK, README, FeedSettings, read_all, read_text, render, unknown_to_forget, write_changed
 from omi.state.ledger import Ledger
+from omi.support import clock
 from omi.support.atomic import remove_halves
 from omi.support.environment import SIGNING_KEY
 from omi.support.errors import InputError, StateError, ToolError, few
@@ -30,8 +31,44 @@ def require_unsigned(folder: Path) -> None:
         )
 
 
-def allowed_signers(folder: Path, stack: str, key: PublishingKey) -> str:
-    """The text of allowed_signers to publish: the folder's, or a first one that allows this key.
+def publish_signed(
+    settings: FeedSettings, stack: str, ledger: Ledger, key: PublishingKey, forget: Collection[str]
+) -> list[str]:
+    """Write the files from the state and sign them; returns lines for people. Images in `forget` go.
+
+    Nothing is written before all is read, rendered and signed. A folder that names another image which the state lacks,
+    or holds a changed document, is refused: whoever changed it would have it signed.
+    """
+    folder = Path(settings.releases_dir)
+    signers, lines = _allowed_signers(folder, stack, key)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with hold(folder / LOCK, f"{folder}: signing the releases"):
+            now = clock.now()  # after the wait for whoever signed last
+            remove_halves(folder)
+            found, old = read_all(folder)
+            if old:
+                raise InputError(old[0])
+            _require_held(folder, found, ledger, forget)
+            _require_later(folder, now)
+            texts, documents = _from_state(settings.profile, found, ledger, read_text(folder / README))
+            texts[SIGNERS] = signers
+            lines += place_documents(folder, documents)
+            sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+            sums |= _sums(folder, documents)
+            content = PublishedManifest(stack, int(now.timestamp()), sums).to_text()
+            signature = key.sign(content)
+            for name, text in {**texts, MANIFEST: content, SIGNATURE: signature.text}.items():
+                write_changed(folder / name, text)
+            before = document_files(image for images in found.values() for image in images)
+            lines += remove_documents(folder, {path: each for path, each in before.items() if path not in documents})
+            return [*lines, *_unsigned(folder, {*sums, MANIFEST, SIGNATURE, LOCK})]
+    except OSError as error:
+        raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
+
+
+def _allowed_signers(folder: Path, stack: str, key: PublishingKey) -> tuple[str, list[str]]:
+    """The text of allowed_signers to publish, the folder's or a first one that allows this key, and lines for people.
 
     InputError if the key can't sign, or the folder's doesn't allow it now.
     """
@@ -42,60 +79,32 @@ def allowed_signers(folder: Path, stack: str, key: PublishingKey) -> str:
     path = folder / SIGNERS
     present = read_text(path)
     if present is None:
-        return f"{line}\n"
+        return f"{line}\n", [f"{path}: is new; give it to all who check, by another way than these files"]
     if problem := tried.problem(path, stack, ""):
         raise InputError(
             f"{key.where}: is not allowed by {path} now ({problem}); sign by a key that it allows, or add the line "
             f"`{line}` and give the file to all who check"
         )
-    return present
+    return present, []
 
 
-def publish_signed(
-    stack: FeedSettings, manifest: PublishedManifest, ledger: Ledger, key: PublishingKey, signers: str
-) -> list[str]:
-    """Write the files, `signers` among them, and sign them; returns lines for people. `manifest` has no files yet.
-
-    Nothing is written before all is read, rendered and signed. A folder that names an image which the state lacks, or
-    holds a changed document, is refused: whoever changed it would have it signed.
-    """
-    folder = Path(stack.releases_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with hold(folder / LOCK, f"{folder}: signing the releases"):
-            remove_halves(folder)
-            found, old = read_all(folder)
-            if old:
-                raise InputError(old[0])
-            _require_held(folder, found, ledger)
-            _require_later(folder, manifest.time)
-            texts, documents = _from_state(stack.profile, found, ledger, read_text(folder / README))
-            texts[SIGNERS] = signers
-            lines = place_documents(folder, documents)
-            sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-            sums |= _sums(folder, documents)
-            content = PublishedManifest(manifest.stack, manifest.signed, sums).to_text()
-            signature = key.sign(content)
-            for name, text in {**texts, MANIFEST: content, SIGNATURE: signature.text}.items():
-                write_changed(folder / name, text)
-            return [*lines, *_unsigned(folder, {*sums, MANIFEST, SIGNATURE, LOCK})]
-    except OSError as error:
-        raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
-
-
-def _require_held(folder: Path, found: Mapping[str, Iterable[PublishedImage]], ledger: Ledger) -> None:
+def _require_held(
+    folder: Path, found: Mapping[str, Iterable[PublishedImage]], ledger: Ledger, forget: Collection[str]
+) -> None:
     held = {(image.profile, image.region, image.record.omi) for image in ledger.images}
     unheld = {
-        f"{image.name} ({omi} in {region})"
+        (image.name, f"{omi} in {region}")
         for profile, images in found.items()
         for image in images
         for region, omi in image.ids.items()
         if (profile, region, omi) not in held
     }
-    if unheld:
+    if wrong := sorted(set(forget) - {name for name, _ in unheld}):
+        raise unknown_to_forget(wrong[0], {name for name, _ in unheld})
+    if left := [f"{name} ({where})" for name, where in sorted(unheld) if name not in forget]:
         raise StateError(
-            f"{folder}: names {few(sorted(unheld))}, which the stack's state lacks, so nothing is signed: take it out "
-            "by `python -m omi publish -s STACK --forget IMAGE`; if another stack made it, give each stack a "
+            f"{folder}: names {few(left)}, which the stack's state lacks, so nothing is signed: take it out by "
+            "`python -m omi publish -s STACK --forget IMAGE`; if another stack made it, give each stack a "
             "releases_dir of its own"
         )
 
@@ -110,14 +119,17 @@ def _require_later(folder: Path, now: datetime) -> None:
 
 
 def _from_state(
-    profile: str, found: Iterable[str], ledger: Ledger, readme: str | None
+    profile: str, found: Mapping[str, Iterable[PublishedImage]], ledger: Ledger, readme: str | None
 ) -> tuple[dict[str, str], Mapping[str, tuple[str, str]]]:
-    """The files' texts by name, and the documents."""
-    names = sorted({profile, *found, *(image.profile for image in ledger.images)})
-    images = {
-        name: in_order(with_images([], (published(i.spec, i.record) for i in ledger.images if i.profile == name)))
-        for name in names
+    """The files' texts by name, and the documents; only the fixes that images lack are as the last update wrote them."""
+    before = {
+        (image.profile, image.build, image.name): image.missing_fixes for each in found.values() for image in each
     }
+    made: dict[str, list[PublishedImage]] = {name: [] for name in (profile, *found)}
+    for held in ledger.images:
+        lacks = before.get((held.profile, held.spec.build, held.spec.name))
+        made.setdefault(held.profile, []).append(published(held.spec, held.record).changed(missing_fixes=lacks))
+    images = {name: in_order(with_images([], each)) for name, each in sorted(made.items())}
     texts: dict[str, str] = {}
     for name, own in images.items():
         texts |= render(name, own, images, readme)

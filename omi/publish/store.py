@@ -65,16 +65,21 @@ def forget_unheld(stack: FeedSettings, ledger: Ledger, names: Collection[str]) -
     unheld = _unheld(stack, ledger)
     known = sorted({image.name for image, _ in unheld})
     if unknown := sorted(set(names) - set(known)):
-        raise InputError(
-            f"--forget {unknown[0]}: only an image that the files name and the stack's state lacks can be forgotten: "
-            f"{', '.join(known) or 'there is none'}"
-        )
+        raise unknown_to_forget(unknown[0], known)
     lines = []
     for image, region in unheld:
         if image.name in names:
             gone = partial(without_omi, region=region, omi=image.ids[region])
             lines += _change(Path(stack.releases_dir), image.profile, gone)
     return lines
+
+
+def unknown_to_forget(name: str, known: Collection[str]) -> InputError:
+    """The error for a name that can't be forgotten; `known` are those that can."""
+    return InputError(
+        f"--forget {name}: only an image that the files name and the stack's state lacks can be forgotten: "
+        f"{', '.join(sorted(known)) or 'there is none'}"
+    )
 
 
 def export_ledger(

@@ -36,6 +36,7 @@ from omi.profile.load import load_profile
 from omi.publish.atom import render_atom
 from omi.publish.documents.installed import packages_text, read_installed
 from omi.publish.feed import Feed, feed_of
+from omi.publish.manifest import PublishedManifest
 from omi.publish.model import published, with_images
 from omi.publish.old import read_old_releases
 from omi.publish.readme import render_readme
@@ -117,6 +118,12 @@ def _old(data: bytes) -> object:
     path = scratch() / "old.yaml"
     path.write_bytes(data)
     return read_old_releases(path)
+
+
+def _manifest(data: bytes) -> str:
+    (scratch() / "manifest.txt").write_bytes(data)
+    read = PublishedManifest.read(scratch())
+    return read.to_text() if read else ""
 
 
 def _releases_file(data: bytes) -> str:
@@ -401,6 +408,7 @@ def _targets() -> dict[str, Target]:
         "APKINDEX archive": Target(_index, (signed(index, _key()),)),
         "APKINDEX records": Target(_index_records, (index.encode(),)),
         "old releases": Target(_old, (json.dumps(_OLD).encode(), yaml.safe_dump(_OLD).encode()), True),
+        "manifest": Target(_manifest, (PublishedManifest("one", 1_795_392_000, {"a b": "0" * 64}).to_text().encode(),)),
         "releases file": Target(_releases_file, (_as_json(to_yaml([_entry()])), to_yaml([_entry()]).encode()), True),
         "OAPI answer": Target(_answered, (json.dumps(_OAPI).encode(),), True),
         "OAPI refusal": Target(

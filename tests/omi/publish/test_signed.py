@@ -9,12 +9,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from omi.config.settings import Settings
+from omi.publish import export_ledger
 from omi.publish.feed import Feed
+from omi.publish.model import MissingFixes
+from omi.state.ledger import Ledger, LedgerImage, StoredCommand
 from tests.omi.publish.signing import LIMIT, STACK, Publisher, allows, make_key, public, publisher
 
 __all__ = ["publisher"]
@@ -92,6 +96,33 @@ def test_what_somebody_changed_in_the_files_is_not_signed(publisher: Publisher) 
     code, text = publisher.publish("--key", publisher.key, "--forget", "alpine-3.23.6-x86_64-r0")
     assert code == 0, text
     assert publisher.files()["alpine.json"] == before["alpine.json"]
+
+
+def test_the_fixes_that_an_image_lacks_stay_as_the_last_update_wrote_them(publisher: Publisher) -> None:
+    lacks = MissingFixes(day=date(2026, 11, 27), count=0, fixes=())
+    (spec, record), _ = publisher.images
+    state = Ledger.of([LedgerImage("one", spec, record, StoredCommand.of("build", spec))])
+    export_ledger(Settings(profile="alpine", region="eu-west-2"), state, {"one": lacks})
+    assert publisher.publish()[0] == 0
+    found = {image.name: image.missing_fixes for image in Feed.read(publisher.releases / "alpine.json").images}
+    assert found == {spec.name: lacks, publisher.images[1][0].name: None}
+
+
+def test_images_are_forgotten_all_or_none(publisher: Publisher) -> None:
+    old, full = publisher.images
+    publisher.publish()
+    before = publisher.files()
+    publisher.hold([])
+    code, text = publisher.publish("--key", publisher.key, "--forget", full[0].name)
+    assert (code, old[0].name in text) == (8, True), text
+    code, text = publisher.publish("--key", publisher.key, "--forget", "none")
+    assert code == 2
+    assert text.endswith(f"can be forgotten: {old[0].name}, {full[0].name}\n")
+    assert publisher.files() == before
+    code, text = publisher.publish("--key", publisher.key, "--forget", full[0].name, "--forget", old[0].name)
+    assert code == 0, text
+    assert not (publisher.releases / "alpine").exists()
+    assert Feed.read(publisher.releases / "alpine.json").images == ()
 
 
 def test_an_image_of_another_region_or_profile_is_not_signed_either(publisher: Publisher) -> None:
