@@ -127,7 +127,8 @@ def _from_state(
     }
     made: dict[str, list[PublishedImage]] = {name: [] for name in (profile, *found)}
     for held in ledger.images:
-        lacks = before.get((held.profile, held.spec.build, held.spec.name))
+        known = before.get((held.profile, held.spec.build, held.spec.name))
+        lacks = known.missing_fixes if known else None
         made.setdefault(held.profile, []).append(published(held.spec, held.record).changed(missing_fixes=lacks))
     images = {name: in_order(with_images([], each)) for name, each in sorted(made.items())}
     texts: dict[str, str] = {}
