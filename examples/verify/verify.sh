@@ -52,7 +52,7 @@ if [ ! -f "$signers" ] || [ ! -r "$signers" ]; then
 	cannot "$signers: can't be read; give the allowed_signers that you trust"
 fi
 [ -d "$folder" ] || cannot "$folder: is no folder"
-[ "$(cd "$(dirname "$signers")" && pwd -P)" != "$(cd "$folder" && pwd -P)" ] ||
+[ "$(cd "${signers%/*}/" && pwd -P)" != "$(cd "$folder" && pwd -P)" ] ||
 	cannot "$signers: comes with the files, so it proves nothing; keep the one that you trust elsewhere"
 case ${MAX_DAYS:-0} in *[!0-9]*) cannot "MAX_DAYS: $MAX_DAYS is no number of days" ;; esac
 
@@ -71,7 +71,7 @@ if [ "$(head -n 1 "$work/manifest.txt")" != '# alpine-omi manifest 1' ] || [ -z 
 fi
 if ! ssh-keygen -Y verify -f "$signers" -I "$stack" -n alpine-omi -s "$work/manifest.txt.sig" \
 	<"$work/manifest.txt" >/dev/null 2>"$work/errors"; then
-	why=$(tr -cd '[:print:]\n' <"$work/errors" | tail -n 1)
+	why=$(tr -cd '\040-\176\n' <"$work/errors" | tail -n 1)
 	bad "$folder: $signers allows no such signature of $stack (${why:-no line is for its key})"
 fi
 
@@ -81,7 +81,8 @@ if [ -e "$seen" ]; then
 	last=$(stack=$stack awk '$1 == ENVIRON["stack"] { print $2 }' "$seen" 2>/dev/null) || cannot "$seen: can't be read"
 fi
 [ "$signed" -ge "${last:-0}" ] || bad "$folder: is older than what $stack had signed before"
-days=$((($(date +%s) - signed) / 86400))
+now=$(date +%s)
+days=$(((now - signed) / 86400))
 [ -z "${MAX_DAYS:-}" ] || [ "$days" -le "$MAX_DAYS" ] || bad "$folder: was signed $days days ago, MAX_DAYS is $MAX_DAYS"
 
 code=0
@@ -95,15 +96,15 @@ else
 	while IFS= read -r line; do
 		check "${line#*  }" "${line%%  *}"
 	done <"$work/lines"
-	# What a publisher's program keeps there beside the manifest.
-	printf '%s\n' manifest.txt manifest.txt.sig .lock >"$work/known"
-	cut -c 67- "$work/lines" >>"$work/known"
-	sort -o "$work/known" "$work/known"
-	(cd "$folder" && find . ! -type d) | sed 's|^\./||' | sort >"$work/there"
-	comm -13 "$work/known" "$work/there" | tr -cd '[:print:]\n' >"$work/added"
+	# What a publisher's program keeps there beside the files.
+	printf './%s\n' manifest.txt manifest.txt.sig .lock >"$work/known"
+	awk '{ print "./" substr($0, 67) }' "$work/lines" >>"$work/known"
+	(cd "$folder" && find . ! -type d) >"$work/there" || cannot "$folder: can't be read as a whole"
+	awk 'NR == FNR { known[$0]; next } !($0 in known)' "$work/known" "$work/there" >"$work/added"
+	tr -cd '\040-\176\n' <"$work/added" >"$work/shown"
 	while IFS= read -r name; do
-		wrong "$folder/$name: is not in the manifest"
-	done <"$work/added"
+		wrong "$folder/${name#./}: is not in the manifest"
+	done <"$work/shown"
 fi
 [ "$code" -eq 0 ] || bad "$folder: is not what $stack signed"
 

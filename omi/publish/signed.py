@@ -121,10 +121,8 @@ def _require_later(folder: Path, now: datetime) -> None:
 def _from_state(
     profile: str, found: Mapping[str, Iterable[PublishedImage]], ledger: Ledger, readme: str | None
 ) -> tuple[dict[str, str], Mapping[str, tuple[str, str]]]:
-    """The files' texts by name, and the documents; only the fixes that images lack are as the last update wrote them."""
-    before = {
-        (image.profile, image.build, image.name): image.missing_fixes for each in found.values() for image in each
-    }
+    """The files' texts by name, and the documents; the fixes that images lack are as the last update wrote them."""
+    before = {(image.profile, image.build, image.name): image for each in found.values() for image in each}
     made: dict[str, list[PublishedImage]] = {name: [] for name in (profile, *found)}
     for held in ledger.images:
         known = before.get((held.profile, held.spec.build, held.spec.name))
