@@ -184,9 +184,7 @@ class Lifecycle:
             group_id=group_id,
             finished=Facts.parse("\n".join(facts)) if product.packed or facts else None,
             folder=job.folder.path,
-            say=job.narrator.say,
-            show=job.narrator.show,
-            note=job.narrator.note,
+            narrator=job.narrator,
             stop=job.stop,
             tests={
                 name: read_setup_file(job.spec, job.project / "profiles", path).decode("utf-8", "replace")

@@ -78,9 +78,7 @@ class TakingOver:
                 identity=job.identity,
                 group_id=open_group(job.cloud, job.identity.group, self.wanted.vm.ssh_port, source),
                 folder=job.folder.path,
-                say=job.narrator.say,
-                show=job.narrator.show,
-                note=job.narrator.note,
+                narrator=job.narrator,
                 stop=job.stop,
                 login=login,
             )

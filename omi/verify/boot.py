@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from omi.outscale.vms import Launch, console_tail, launch_vm, stop_vm, terminate
 from omi.outscale.waiting import InterruptedBuildError, pause
 from omi.state.identity import Identity
 from omi.support.errors import CredentialsError, OmiError, VerifyError
+from omi.support.narration import Narrator
 from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, probe_script, root_key_script
@@ -70,17 +71,13 @@ class Guest:
 
 @dataclass(frozen=True)
 class Boot(ABC):
-    """One OMI's boot in a VM of its own: where its key may lie, who hears of it (`show`: a log's last lines), and what
-    ends it early.
-    """
+    """One OMI's boot in a VM of its own: where its key may lie, who hears of it, and what ends it early."""
 
     cloud: Cloud
     identity: Identity
     group_id: str
     folder: Path
-    say: Callable[[str], None]
-    show: Callable[[Sequence[str]], None]
-    note: Callable[[str], None]
+    narrator: Narrator
     stop: threading.Event
 
     fate: ClassVar[str]
@@ -104,7 +101,7 @@ class Boot(ABC):
         by = f" by {boot_mode}" if boot_mode else ""
         end = time.monotonic() + vm.verify_timeout
         with temporary_key(self.cloud, self.identity.verify_key, self.folder) as key:
-            self.say(f"booting a VM from {omi.omi_id} to verify it{by}")
+            self.narrator.say(f"booting a VM from {omi.omi_id} to verify it{by}")
             start = time.monotonic()
             vm_id = launch_vm(self.cloud, self._launch(omi, boot_mode))
             try:
@@ -141,7 +138,7 @@ class Boot(ABC):
             raise VerifyError(f"no SSH at {running.public_ip} port {vm.ssh_port} within {limit}")
         is_stub = self._is_stub(greeting)
         took = time.monotonic() - start
-        self.say(f"booted in {took:.0f} s, checking it")
+        self.narrator.say(f"booted in {took:.0f} s, checking it")
         known_hosts = self.folder / "known_hosts"
         known_hosts.unlink(missing_ok=True)
         door = Door(running.public_ip, vm.ssh_port, self.user, key, known_hosts)
@@ -162,7 +159,7 @@ class Boot(ABC):
                 "the VM is one of the sandbox's stubs, which run no image; start the sandbox without `--machines stub`"
                 " (for tests of the program itself there is vm.accept_stubs)"
             )
-        self.say("a stub VM: nothing of the image itself is checked (vm.accept_stubs)")
+        self.narrator.say("a stub VM: nothing of the image itself is checked (vm.accept_stubs)")
         return True
 
     def probe(self, door: Door, script: str) -> Facts:
@@ -176,7 +173,7 @@ class Boot(ABC):
             return answer
 
         answer = self._persist(ask)
-        self.note(answer.output + answer.errors)
+        self.narrator.note(answer.output + answer.errors)
         return Facts.parse(answer.output)
 
     def _persist(self, login: Callable[[], T]) -> T:
@@ -190,7 +187,7 @@ class Boot(ABC):
                 if time.monotonic() >= end:
                     raise NoLoginError(f"{error} (tried for {limit})") from error
             if not waiting:
-                self.say(f"waiting for a login by SSH, at most {limit}")
+                self.narrator.say(f"waiting for a login by SSH, at most {limit}")
                 waiting = True
             pause(_LOGIN_PAUSE, self.stop)
 
@@ -199,7 +196,7 @@ class Boot(ABC):
             tail = console_tail(self.cloud, vm_id, CONSOLE_LINES)
         except OmiError as error:
             tail = f"not readable: {error}"
-        self.show([f"console | {line}" for line in tail.splitlines() or ["nothing on it"]])
+        self.narrator.show([f"console | {line}" for line in tail.splitlines() or ["nothing on it"]])
 
 
 @dataclass(frozen=True)
@@ -231,7 +228,7 @@ class Verification(Boot):
         verified = self.boot(omi, first if others else None)
         for boot_mode in others:
             self.boot(omi, boot_mode)
-        self.say("verified")
+        self.narrator.say("verified")
         return verified
 
     def examine(self, guest: Guest) -> tuple[Facts, list[str]]:
@@ -245,10 +242,10 @@ class Verification(Boot):
             self._write_timing(BootTiming.of(facts, guest.seconds))
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         failed += [] if guest.is_stub else self.run_own_tests(door)
-        self.say("pressing the power button")
+        self.narrator.say("pressing the power button")
         power_off, pressed = self.cloud.limits.power_off, time.monotonic()
         if stop_vm(self.cloud, guest.vm.vm_id, power_off, self.stop):
-            self.say(f"off in {time.monotonic() - pressed:.0f} s")
+            self.narrator.say(f"off in {time.monotonic() - pressed:.0f} s")
         else:
             failed.append(f"the power button did not end it within {power_off} s (cloud.limits.power_off)")
         return facts, failed
@@ -256,10 +253,10 @@ class Verification(Boot):
     def run_own_tests(self, door: Door) -> Iterator[str]:
         """Run the profile's own checks one after the other; yields why, of each that failed."""
         for name, script in sorted(self.tests.items()):
-            self.say(f"running the profile's test {name}")
+            self.narrator.say(f"running the profile's test {name}")
             answer = door.run(script, self.cloud.limits.command)
             text = answer.output + answer.errors
-            self.note(f"test {name}: exit code {answer.exit_code}\n{text}")
+            self.narrator.note(f"test {name}: exit code {answer.exit_code}\n{text}")
             if answer.exit_code:
                 last = " | ".join(line.strip() for line in text.splitlines()[-_TEST_LINES:] if line.strip())
                 yield f"the profile's test {name} failed with exit code {answer.exit_code}: {last or 'no output'}"

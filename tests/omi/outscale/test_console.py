@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -85,10 +86,9 @@ def verify(account: Account, spec: ImageSpec, folder: Path) -> None:
     omi = find_own(account.cloud, spec.name)
     assert isinstance(omi, Omi)
     group = open_group(account.cloud, identity.group, spec.vm.ssh_port, "127.0.0.1/32")
-    said: list[str] = []
     Verification(
-        cloud=account.cloud, identity=identity, group_id=group, finished=None, folder=folder, say=said.append,
-        show=said.extend, note=said.append, stop=threading.Event(), tests={},
+        cloud=account.cloud, identity=identity, group_id=group, finished=None, folder=folder,
+        narrator=Narrator(io.StringIO(), folder / "build.log"), stop=threading.Event(), tests={},
     ).run(omi)  # fmt: skip
 
 

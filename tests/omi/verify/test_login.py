@@ -60,9 +60,7 @@ def verification(said: list[str]) -> Verification:
         group_id="sg-1",
         finished=None,
         folder=Path(),
-        say=said.append,
-        show=lambda lines: None,
-        note=lambda line: None,
+        narrator=cast("Any", SimpleNamespace(say=said.append, note=lambda line: None)),
         stop=threading.Event(),
         tests={},
     )

@@ -35,9 +35,7 @@ def run(tests: dict[str, str], noted: list[str] | None = None) -> list[str]:
         group_id="sg-1",
         finished=None,
         folder=Path(),
-        say=lambda line: None,
-        show=lambda lines: None,
-        note=(noted if noted is not None else []).append,
+        narrator=cast("Any", SimpleNamespace(say=lambda line: None, note=[].append if noted is None else noted.append)),
         stop=threading.Event(),
         tests=tests,
     )

@@ -72,31 +72,31 @@ def stub_omi(sandbox: Sandbox, spec: ImageSpec) -> str:
     return register(oapi, spec.name, snapshot(oapi, volume))
 
 
-def verify(spec: ImageSpec, folder: Path, said: list[str]) -> None:
+def verify(spec: ImageSpec, folder: Path, said: io.StringIO) -> None:
     """The check that ends every build."""
     cloud, identity = Cloud.connect(spec.cloud), Identity(spec)
     group = open_group(cloud, f"{identity.group}-{spec.name}", spec.vm.ssh_port, "127.0.0.1/32")
     omi = find_own(cloud, spec.name)
     assert isinstance(omi, Omi)
     Verification(
-        cloud=cloud, identity=identity, group_id=group, finished=None, folder=folder, say=said.append,
-        show=said.extend, note=said.append, stop=threading.Event(), tests={},
+        cloud=cloud, identity=identity, group_id=group, finished=None, folder=folder,
+        narrator=Narrator(said, folder / "build.log"), stop=threading.Event(), tests={},
     ).run(omi)  # fmt: skip
 
 
 def test_a_stub_passes_every_check_where_the_stack_takes_stubs(sandbox: Sandbox, tmp_path: Path) -> None:
     spec = spec_for(sandbox, "taken", accept_stubs=True)
     stub_omi(sandbox, spec)
-    said: list[str] = []
+    said = io.StringIO()
     verify(spec, tmp_path, said)
-    assert "a stub VM: nothing of the image itself is checked (vm.accept_stubs)" in said
+    assert "a stub VM: nothing of the image itself is checked (vm.accept_stubs)" in said.getvalue()
 
 
 def test_a_stub_is_never_taken_for_a_real_vm(sandbox: Sandbox, tmp_path: Path) -> None:
     spec = spec_for(sandbox, "refused", accept_stubs=False)
     stub_omi(sandbox, spec)
     with pytest.raises(VerifyError, match="the VM is one of the sandbox's stubs, which run no image"):
-        verify(spec, tmp_path, [])
+        verify(spec, tmp_path, io.StringIO())
 
 
 def test_no_stack_of_the_project_takes_stubs() -> None:
@@ -151,8 +151,8 @@ def test_the_check_of_an_adoption_knows_the_release(
     monkeypatch.setattr(AdoptionCheck, "probe", lambda self, door, script: facts)
     nothing: Any = None
     check = AdoptionCheck(
-        cloud=nothing, identity=Identity(make_spec(release=release)), group_id="", folder=Path(), say=nothing,
-        show=nothing, note=nothing, stop=nothing, login="alpine",
+        cloud=nothing, identity=Identity(make_spec(release=release)), group_id="", folder=Path(), narrator=nothing,
+        stop=nothing, login="alpine",
     )  # fmt: skip
     guest = Guest(nothing, nothing, 1.0, is_stub=False, boot_mode=None)
     assert check.examine(guest) == (facts, failed)
