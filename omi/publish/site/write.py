@@ -46,18 +46,17 @@ def build_site(releases: Path, output: Path) -> list[str]:
             site.rename(output)
     except OSError as error:
         raise ToolError(f"{output}: the site can't be written: {error.strerror}; make it writable") from error
-    lines = [f"{output}: {len(pages.images)} images; open {output / 'index.html'}"]
+    lines = []
     if documents.missing:
-        lines.insert(
-            0, f"{releases}: documents that are missing or changed: {documents.missing}; the pages do without them"
+        lines.append(
+            f"{releases}: documents that are missing or changed: {documents.missing}; the pages do without them"
         )
     if signed and not pages.manifest:
-        lines.insert(
-            0,
-            f"{releases}: {MANIFEST} is older than the files, so the site has no signature; "
-            "sign them by `python -m omi publish -s STACK`",
+        lines.append(
+            f"{releases}: {MANIFEST} is older than the files, so the site has no signature; sign them by "
+            "`python -m omi publish -s STACK`"
         )
-    return lines
+    return [*lines, f"{output}: {len(pages.images)} images; open {output / 'index.html'}"]
 
 
 def _feeds(releases: Path) -> list[Feed]:

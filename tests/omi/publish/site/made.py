@@ -13,6 +13,7 @@ from omi.profile.model import Target
 from omi.publish import record as record_one
 from omi.publish.documents.kinds import SUFFIXES, file_name
 from omi.publish.feed import feed_of
+from omi.publish.manifest import MANIFEST, SIGNATURE, SIGNERS, PublishedManifest
 from omi.publish.model import published, with_images
 from omi.state.image import ImageRecord, ImageSpec
 from tests.omi.specs import make_access, make_record, make_spec
@@ -98,7 +99,17 @@ def everyday(folder: Path) -> Path:
     pairs.append(made(10, "eu-west-2", "edge-20261120", firmware="bios"))
     write(folder, pairs)
     _withdraw(folder / "alpine.json", "alpine-3.22.1-x86_64-r0")
+    _sign(folder)
     return folder
+
+
+def _sign(folder: Path) -> None:
+    """Put a manifest beside the files; its signature is none, since the site checks none."""
+    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    sums = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    (folder / MANIFEST).write_text(PublishedManifest("alpine", 1_795_392_000, sums).to_text(), encoding="utf-8")
+    for name in (SIGNATURE, SIGNERS):
+        (folder / name).touch()
 
 
 def _withdraw(feed: Path, name: str) -> None:
