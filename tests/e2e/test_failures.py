@@ -131,10 +131,6 @@ def failures(mirror: str) -> dict[str, Failure]:
             {"setup_script": "setup/sins.sh", "tests": {"web": "setup/web-test.sh"}},
             re.escape(f"it carries {NAMED[0]}"),
         ),
-        "package": Failure(
-            {"packages": {"no-such-package": True}},
-            re.escape("no repository has the package no-such-package (check packages and repos in the profile)"),
-        ),
         "service": Failure(
             {"services": {"default": {"nginx": True}}},
             re.escape(

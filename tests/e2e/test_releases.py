@@ -21,7 +21,8 @@ OLD, NEW, CHANGED = "alpine-3.23.5-x86_64-r0", "alpine-3.23.6-x86_64-r0", "alpin
 WEB, WEB_CHANGED = "alpine-3.23.6-x86_64-r0-web", "alpine-3.23.6-x86_64-r1-web"
 PLAIN: dict[str, Any] = {"version": "3.23"}
 SUFFIXED: dict[str, Any] = {"version": "3.23", "suffix": "-web"}
-BROKEN = SUFFIXED | {"packages": {"no-such-package": True}}
+BROKEN = SUFFIXED | {"services": {"default": {"nginx": True}}}
+MISSPELT = SUFFIXED | {"packages": {"ngnix": True}}
 CORE = """\
 # Written by hand.
 base: base/1
@@ -93,7 +94,7 @@ def test_a_build_that_fails_beside_it_loses_nothing_of_it(project: Project) -> N
     project.edit_profile("web", BROKEN)
     done = project.up()
     assert done.code != 0
-    assert "no-such-package" in done.text
+    assert "service nginx (default) is not in the runlevel" in done.text
     assert recorded(project) == {OLD, NEW}
     held = account(project)
     assert held["image"] == [OLD, NEW]
@@ -120,6 +121,16 @@ def test_the_next_update_retries_just_the_failed_build_and_prunes_the_superseded
     assert done.code == 0, done.end
     assert account(project)["image"] == [NEW, WEB]
     assert recorded(project) == {NEW, WEB}
+
+
+def test_a_package_that_does_not_exist_is_an_error_of_the_preview_and_nothing_is_built(project: Project) -> None:
+    project.edit_profile("web", MISSPELT)
+    shown = project.pulumi("preview", "-s", "e2e")
+    assert shown.code != 0
+    line = "web: packages.ngnix: there is no package ngnix in the repositories for Alpine 3.23; near it are: nginx"
+    assert f"error: {line}" in shown.text
+    assert f"refused: {line}" in shown.text
+    assert {name: step["action"] for name, step in project.plan(code=9).items()} == {NEW: "keep", WEB: "keep"}
 
 
 def test_nothing_goes_whose_replacement_is_not_there_yet_though_errors_are_passed_over(project: Project) -> None:

@@ -77,7 +77,7 @@ def test_a_second_stack_of_another_profile_and_the_same_names_tells_whose_image_
     config["config"] |= {"alpine-omi:profile": "mine", "alpine-omi:releases_dir": "releases/mine"}
     (stacks / "Pulumi.mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     profile = yaml.safe_load((profiles / "alpine.yaml").read_text(encoding="utf-8"))
-    profile["builds"][BUILD]["packages"] = {"htop-that-does-not-exist": True}
+    profile["builds"][BUILD]["packages"] = {"chrony": True}
     (profiles / "mine.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
     assert project.pulumi("stack", "init", "mine").code == 0
     shown = project.pulumi("preview", "-s", "mine")
