@@ -52,7 +52,7 @@ def _check(done: Migration, trial: Path) -> None:
     try:
         load_profile(done.name, trial)
     except ProfileError as error:
-        why = str(error).replace(f"{trial}", str(ROOT))
+        why = "; ".join(error.problems).replace(f"{trial}", str(ROOT))
         raise InputError(f"{done.name}.conf: what it sets isn't allowed here: {why}") from error
 
 

@@ -70,8 +70,8 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
 
     Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked,
     CredentialsError (none, refused, or of another account than the one that the ledger's images are in), CloudError (of
-    the home Region) and UpstreamError (a package index that no trusted key has signed, where a build wants to be
-    rebuilt for newer packages). Alpine that can't be reached is a warning in the answer, and another
+    the home Region) and UpstreamError (a package index that no trusted key has signed, of a build whose
+    packages decide or were not built yet). Alpine that can't be reached is a warning in the answer, and another
     Region that can't is in it, too.
     """
     ledger, owner = held.ledger, held.owner

@@ -93,8 +93,9 @@ class ProfileError(InputError):
     """A profile is wrong; the message names file, line, key, value and what is allowed, of its first problem."""
 
     def __init__(self, message: str, *more: str) -> None:
-        super().__init__(message)
-        self.problems = (str(self), *map(one_line, more))
+        also = f" (and {len(more)} more: `python -m omi profile check` shows all)" if more else ""
+        super().__init__(message + also)
+        self.problems = (one_line(message), *map(one_line, more))
 
 
 class SettingsError(InputError):

@@ -15,6 +15,7 @@ from omi.plan.held import Held
 from omi.profile.load import load_profile
 from omi.profile.model import Target
 from omi.state.ledger import LedgerImage
+from omi.support.errors import ProfileError
 from omi.upstream.packages import Offered
 from tests.omi.conftest import TOP
 from tests.omi.plan.make import held, ledger, offer
@@ -125,6 +126,13 @@ class TestCheck:
             (15, "release"),
             (16, "builds.f.version"),
         ]
+
+    def test_other_commands_show_the_first_and_how_many_more(self, root: Path, shown: Shown) -> None:
+        (root / "web.yaml").write_text("pakages: {}\nuser: root\nbuilds: {}\n")
+        with pytest.raises(
+            ProfileError, match=r"^profiles/web\.yaml:1: pakages: .* \(and 1 more: `python -m omi profile"
+        ):
+            load_profile("web")
 
     def test_every_profile_is_checked_where_none_is_named(self, root: Path, shown: Shown) -> None:
         (root / "good.yaml").write_text("builds: {}\n")
