@@ -21,12 +21,18 @@ ALLOW = "pulumi config set --path 'retention.allow_mass_prune[0]' NAME"
 
 
 def too_many_losses(
-    steps: Sequence[Step], retention: Retention, images: int, proved: Callable[[LedgerImage], bool]
+    steps: Sequence[Step],
+    retention: Retention,
+    images: int,
+    proved: Callable[[LedgerImage], bool],
+    ended: Callable[[LedgerImage], bool],
 ) -> tuple[dict[str, Reason], tuple[str, ...]]:
     """Losses that come in greater numbers than the retention allows: why each waits, by name, and what is refused.
 
     A loss is an image that goes, or is made private, though no newer image of its build stays that is `proved`.
-    Superseded images go in any number. All is of one Region, whose ledger holds so many `images`.
+    Superseded images go in any number. Those of a version that has `ended` are never refused, since that was to come:
+    as many as are allowed go in each update, the oldest first. All is of one Region, whose ledger holds so many
+    `images`.
     """
     losses = _losses(steps, proved)
     pruned = [step for step in losses if step.action is Action.PRUNE]
@@ -37,9 +43,15 @@ def too_many_losses(
     refused = []
     for done, found in (("pruned", counted), ("made private", [step for step in losses if _goes_private(step)])):
         named = [step for step in found if not _is_allowed(step, retention)]
+        most = _most(retention, images)
+        due = [step for step in named if most and isinstance(step.image, LedgerImage) and ended(step.image)]
+        named = [step for step in named if step not in due]
         if refusal := _refusal(named, done, retention, images):
             refused.append(refusal)
             waiting |= {step.name: Because.TOO_MANY(then=step.why) for step in named}
+            named = []
+        due.reverse()  # the steps have the newest image first
+        waiting |= {step.name: Because.IN_TURN(most=most, then=step.why) for step in due[max(0, most - len(named)) :]}
     return waiting, tuple(refused)
 
 
@@ -123,6 +135,11 @@ def too_many(going: int, retention: Retention, images: int, least: int = _HALF_F
     if going > retention.max_prunes:
         return f"{retention.max_prunes} (retention.max_prunes)"
     return "half of them" if images >= least and 2 * going > images else None
+
+
+def _most(retention: Retention, images: int) -> int:
+    """The number of losses that breaks no limit."""
+    return min(retention.max_prunes, images // 2 if images >= _HALF_FROM else images)
 
 
 def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]:

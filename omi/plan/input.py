@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 
 from omi.config.settings import Retention
 from omi.plan.memory import Memory
@@ -13,6 +13,7 @@ from omi.state.account import AccountImage, AccountView
 from omi.state.image import CloudAccess
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM
+from omi.support.version import EDGE, version_key
 from omi.upstream.model import Upstream
 from omi.upstream.offer import Offer
 
@@ -96,6 +97,25 @@ class PlanInput:
     def last_day_of(self, image: LedgerImage) -> date | None:
         """The last day of support of an image's version."""
         return self.last_day(image.version, [image.spec.end_of_life])
+
+    def has_ended(self, image: LedgerImage) -> bool:
+        """Whether its version's end and the grace are over, and a later version that is supported has a proved image.
+
+        Then it is to go by the retention's end-of-life level, as everyone could know long before.
+        """
+        level = self.retention.end_of_life
+        day = self.last_day_of(image)
+        if level is None or day is None or self.left is not None or (level.builds and image.build not in level.builds):
+            return False
+        if self.today <= day + timedelta(days=level.grace_days):
+            return False
+        return any(self._succeeds(other, image) for other in self.ledger.images)
+
+    def _succeeds(self, other: LedgerImage, image: LedgerImage) -> bool:
+        is_later = other.version != EDGE and version_key(other.version) > version_key(image.version)
+        alike = (other.profile, other.spec.arch) == (image.profile, image.spec.arch)
+        day = self.last_day_of(other)
+        return is_later and alike and self.is_proved(other) and (day is None or self.today <= day)
 
     def seen(self, image: LedgerImage) -> AccountImage | None:
         """The image as the account shows it."""

@@ -54,7 +54,7 @@ def make_plan(given: PlanInput) -> Plan:
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
     refused = [line for outcome in outcomes for line in outcome.refused]
     if not given.is_asked_for:
-        waiting, losses = too_many_losses(steps, retention, len(ledger.images), given.is_proved)
+        waiting, losses = too_many_losses(steps, retention, len(ledger.images), given.is_proved, given.has_ended)
         steps, refused = settler.waiting(steps, waiting), [*refused, *losses]
     of_profile = {(build.profile, build.name) for build in live}
     steps = settler.waiting(steps, unreplaced(steps, of_profile, retention, given.is_reliable))

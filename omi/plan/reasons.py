@@ -121,6 +121,7 @@ class Because(Enum):
     AWAITS_RECOVERED = "waits for those that are recovered: {then}"
     AWAITS_IMAGE = "waits until {builds} has a verified image: {then}"
     AWAITS_IMAGES = "waits until {builds} have verified images: {then}"
+    IN_TURN = "waits for its turn, since at most {most} go in one update: {then}"
     TOO_MANY = "waits, since too many would go at once: {then}"
     DOUBTFUL = "left as it is: the account's answers differ on whether {omi} is there"
     FOREIGN_CLAIM = "left as it is: another record holds {omi} (claim {claim} instead of {own}); {cure}"

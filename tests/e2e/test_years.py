@@ -33,6 +33,8 @@ pytestmark = pytest.mark.slow
 START = date(2024, 5, 6)
 GRACE, STAGE = 7, 14
 """Days after an end of life, and of each stage."""
+SLACK = 28
+"""Days by which a stage may come later: the run after a build's counts it as replaced, and one is killed."""
 KEYS = (3, 6)
 """The weeks between which a signing key counts as given up."""
 CALENDAR = Calendar.read()
@@ -86,10 +88,11 @@ class Weeks:
 
     def update(self) -> int:
         """What the CI does each week, as examples/ci/steps/update.sh has it; the update's exit code."""
-        code = self.project.up().code
+        done = self.project.up()
+        print(done.text[-6000:])
         swept = self.project.run("python3", "-m", "omi", "sweep", "-s", "e2e", "--yes")
         assert swept.code == 0, swept.text
-        return code
+        return done.code
 
     def images(self) -> dict[str, LedgerImage]:
         """What state holds, by OMI id."""
@@ -114,8 +117,10 @@ class Weeks:
                 self.replaced.setdefault(omi, self.today)
             days = (self.today - self.replaced.get(omi, self.today)).days
             if omi in there:
-                assert days <= 2 * STAGE, f"{image.name} stays"
-                assert is_public(self.project, omi) == (days < STAGE), f"{image.name} was replaced {days} days ago"
+                assert days < 2 * STAGE + SLACK, f"{image.name} stays"
+                public = is_public(self.project, omi)
+                assert public or days >= STAGE, f"{image.name} was replaced {days} days ago"
+                assert not public or days < STAGE + SLACK, f"{image.name} was replaced {days} days ago"
             else:
                 assert days >= 2 * STAGE, f"{image.name} was replaced {days} days ago"
         plan = self.project.run("python3", "-m", "omi", "plan", "-s", "e2e", "--json")
@@ -164,6 +169,10 @@ def test_a_week_without_upstream_changes_nothing(weeks: Weeks) -> None:
     assert weeks.update() == 0
     assert weeks.images() == before
     weeks.check()
+    weeks.begin(2)
+    assert weeks.update() == 0
+    assert weeks.images() == before
+    weeks.check()
 
 
 def test_a_used_up_quota_fails_the_week_of_a_new_branch_and_leaves_nothing(weeks: Weeks) -> None:
@@ -187,13 +196,22 @@ def test_the_next_week_makes_up_for_it_with_the_keys_that_count(weeks: Weeks) ->
     assert all(image.spec.recipe and gone not in image.spec.recipe.build.keys for image in live.values())
 
 
+def test_a_busy_cloud_holds_nothing_up(weeks: Weeks) -> None:
+    weeks.begin(5)
+    busy = [{"face": "oapi", "action": action, "status": 503, "times": 2} for action in ("ReadImages", "CreateTags")]
+    control(weeks.project, "faults", busy)
+    assert weeks.update() == 0
+    control(weeks.project, "faults", [])
+    weeks.check()
+
+
 def test_a_killed_run_is_made_up_for_by_the_next(weeks: Weeks) -> None:
-    weeks.begin(6)  # the key counts again, and four branches have a new release
+    weeks.begin(6)  # the key counts again, so each branch has a next revision
     begun = weeks.project.begin("pulumi", "--non-interactive", "up", "--yes", "--skip-preview", "-s", "e2e")
     wait_for(lambda: weeks.project.inventory()["main"]["resources"]["vm"], bool, 120)
     os.killpg(begun.pid, signal.SIGKILL)
     begun.wait(30)
-    weeks.begin(7)
+    weeks.begin(7)  # by now each has a new release instead
     assert weeks.project.pulumi("cancel", "--yes", "-s", "e2e").code == 0
     cleared = weeks.project.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates", "-s", "e2e")
     assert cleared.code == 0, cleared.text

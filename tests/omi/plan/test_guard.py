@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from omi.config.settings import Retention
+from omi.config.settings import Level, Retention
 from omi.plan import Action, Step
 from omi.plan.guard import needless_names, too_many, too_many_losses
 from omi.plan.model import Change, ChangeKind
 from omi.plan.reasons import Because
 from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Withdrawal
-from tests.omi.plan.make import TODAY, build, held, ledger
+from omi.upstream import Upstream
+from tests.omi.plan.make import TODAY, build, held, ledger, plan_of
 
 IMAGES = [held(build(f"b{number}"), "3.23.6") for number in range(4)]
 
@@ -26,11 +29,15 @@ def keep(image: LedgerImage, *changes: Change) -> Step:
     return Step(image, Action.KEEP, Because.SUPERSEDED(), changes=changes)
 
 
-def waits(steps: list[Step], retention: Retention, *, proved: bool = True) -> list[str]:
+def waits(
+    steps: list[Step], retention: Retention, *, proved: bool = True, ended: Collection[LedgerImage] = ()
+) -> list[str]:
     """Names of the images that wait."""
     known = ledger(*(step.image for step in steps if isinstance(step.image, LedgerImage)))
-    waiting, refused = too_many_losses(steps, retention, len(known.images), lambda _: proved)
-    assert bool(waiting) == bool(refused)
+    over = ended.__contains__
+    waiting, refused = too_many_losses(steps, retention, len(known.images), lambda _: proved, over)
+    in_turn = {step.name for step in steps if step.image in ended} if retention.max_prunes else set()
+    assert bool(waiting.keys() - in_turn) == bool(refused)
     assert all(str(why).startswith("waits") for why in waiting.values())
     return [step.name for step in steps if step.name in waiting]
 
@@ -74,6 +81,55 @@ def test_to_be_made_private_counts_as_a_loss() -> None:
     change = Change(ChangeKind.MAKE_PRIVATE, Because.SUPERSEDED())
     assert waits([keep(IMAGES[0], change)], Retention(max_prunes=0)) == [IMAGES[0].name]
     assert waits([keep(IMAGES[0], replace(change, kind=ChangeKind.DEPRECATE))], Retention(max_prunes=0)) == []
+
+
+def test_of_an_ended_version_as_many_as_are_allowed_go_at_once_the_oldest_first_and_nothing_is_refused() -> None:
+    of = build()
+    newest_first = [held(of, f"3.23.{number}") for number in (3, 2, 1)]
+    steps = [*map(prune, newest_first), *map(keep, IMAGES)]
+    names = [image.name for image in newest_first]
+    assert waits(steps, Retention(max_prunes=2), ended=newest_first) == names[:1]
+    assert waits(steps, Retention(max_prunes=3), ended=newest_first) == []
+    assert waits(steps, Retention(max_prunes=2)) == names
+    assert waits(steps, Retention(max_prunes=0), ended=newest_first) == names, "then only what is named may go"
+    few = [*map(prune, newest_first), keep(IMAGES[0])]
+    assert waits(few, Retention(), ended=newest_first) == names[:1], "at most half"
+
+
+PAST = TODAY - timedelta(days=1)
+OVER = Retention(end_of_life=Level(), max_prunes=2)
+
+
+@pytest.mark.parametrize(
+    ("later", "retention", "is_refused"),
+    [
+        (held(build("later", "3.24"), "3.24.0"), OVER, False),
+        (held(build("later", "3.24"), "3.24.0"), OVER.model_copy(update={"end_of_life": None}), True),
+        (held(build("later", "3.24"), "3.24.0"), Retention(end_of_life=Level(grace_days=1), max_prunes=2), True),
+        (held(build("later", "3.24"), "3.24.0", verified=False), OVER, True),
+        (held(build("later", "3.24", end_of_life=PAST), "3.24.0"), OVER, True),
+        (held(build("later", "3.22"), "3.22.0"), OVER, True),
+        (held(build("later", "edge"), "edge-20261122"), OVER, True),
+    ],
+    ids=["a later one", "no level", "in its grace", "unverified", "ended, too", "an earlier one", "edge"],
+)
+def test_a_version_has_ended_where_retention_says_so_and_a_later_supported_one_is_there(
+    later: LedgerImage, retention: Retention, is_refused: bool
+) -> None:
+    of = build(end_of_life=PAST)
+    images = [held(of, f"3.23.{number}") for number in range(6)]
+    live = later.spec.target.model_copy(update={"recorded_release": later.release})
+    made = plan_of([live], Upstream(), ledger(*images, later), retention)
+    assert bool(made.refused) == is_refused
+    going = {step.name for step in made.of(Action.PRUNE)}
+    assert going == (set() if is_refused else {image.name for image in images[:2]})
+
+
+def test_other_losses_count_among_those_that_go() -> None:
+    old = held(build(), "3.23.1")
+    steps = [prune(old), *map(prune, IMAGES[:2]), *map(keep, IMAGES[2:]), keep(held(build("b9"), "3.23.6"))]
+    assert waits(steps, Retention(max_prunes=2), ended=[old]) == [old.name]
+    assert waits(steps, Retention(max_prunes=1), ended=[old]) == [image.name for image in IMAGES[:2]]
 
 
 @pytest.mark.parametrize("allowed", ["all", "b0", IMAGES[0].name, "eu-west-2"])

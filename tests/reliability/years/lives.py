@@ -45,7 +45,7 @@ def settings_of(seed: int) -> Settings:
     random = Random(seed)  # noqa: S311 - the same draws by the same seed
     if seed % 3 == 0:
         return SETTINGS
-    keep = random.choice((1, 1, 2, 3))
+    keep = random.choice((1, 2, 3, 6))
     level, end = Level(keep=keep), Level(grace_days=random.choice((0, 30, 90)), keep=random.choice((1, keep)))
     retention = Retention(revision=random.choice((level, Level())), release=level, end_of_life=end)
     if random.random() < 0.3:

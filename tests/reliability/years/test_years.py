@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
+from omi.config.settings import Level, Retention
 from omi.profile.model import Access
 from tests.reliability.years.calendar import Calendar
 from tests.reliability.years.lives import MADE_UP, REAL, live, world_of
@@ -30,6 +31,17 @@ def test_years_of_alpines_own_calendar_keep_every_promise(start: date, seed: int
 
 def test_in_fair_weather_no_release_is_older_than_a_week_when_its_image_is_there() -> None:
     assert live(Calendar.read(), REAL[3], None).days_behind == 0
+
+
+def test_a_branch_of_which_many_images_are_kept_ends_without_a_hand() -> None:
+    world = world_of(Calendar.made_up(MADE_UP), MADE_UP, None, 60)
+    many = Retention(revision=Level(keep=3), release=Level(keep=3), end_of_life=Level(grace_days=30))
+    world.settings = world.settings.model_copy(update={"retention": many})
+    promises = Promises(world, keeps=timedelta(weeks=60))
+    for run in world.runs():
+        promises.check(run)
+    assert promises.broken == []
+    assert promises.refused == []
 
 
 def test_a_branch_that_is_signed_by_another_key_waits_for_a_person_and_holds_no_other_up() -> None:
