@@ -6,25 +6,26 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
-import yaml
 
 from omi.build.packer.inputs import RunFolder
-from omi.cli.main import main
-from omi.cli.sweep import _show
+from omi.cli.sweep import SweepFindings, _show, find_leftovers
 from omi.config.stack import PROJECT
+from omi.plan.held import MEMORY, STASH_TYPE
+from omi.plan.memory import Memory
 from omi.state.identity import Identity
-from omi.state.ledger import COMMAND_TYPE, StoredCommand
+from omi.state.ledger import COMMAND_TYPE
+from omi.support.locks import LockedError, hold
 from omi.support.places import BUILD, file_name_of
-from tests.omi.conftest import PROFILE, Account
-from tests.omi.specs import OWNER, make_record
+from tests.omi.cli.swept import STACK, Swept, swept
+from tests.omi.specs import OWNER
 from tests.sandbox.client import empty_volume, snapshot
 
-STACK = "test"
+__all__ = ["swept"]
+
 HOLD = """
 import fcntl, sys
 with open(sys.argv[1], "w") as lock:
@@ -32,89 +33,6 @@ with open(sys.argv[1], "w") as lock:
     print("held", flush=True)
     input()
 """
-
-
-@dataclass
-class Swept:
-    """A stack with one image in its state, and what its `sweep` says and does."""
-
-    account: Account
-    folder: Path
-    capsys: pytest.CaptureFixture[str]
-    held: str
-    """The image that state holds."""
-    lost: str
-    """One that a build left unverified."""
-    resources: list[dict[str, Any]]
-    backend: str = ""
-    pending: list[str] = field(default_factory=list)
-    exports: int = 0
-
-    def configure(self, **more: Any) -> None:
-        access = self.account.access
-        values = {"profile": "alpine", "region": access.region, "cloud": {"api": access.api, "ca_file": access.ca_file}}
-        config = {f"{PROJECT}:{key}": value for key, value in {**values, **more}.items()}
-        (self.folder / "stacks").mkdir(exist_ok=True)
-        (self.folder / "stacks" / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": config}))
-
-    def pulumi(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        if "whoami" in command:
-            return subprocess.CompletedProcess(command, 0, json.dumps({"user": "u", "url": self.backend}), "")
-        assert "export" in command
-        self.exports += 1
-        content = {"deployment": {"resources": self.resources, "pending_operations": self.pending}}
-        return subprocess.CompletedProcess(command, 0, json.dumps(content), "")
-
-    def run(self, *arguments: str) -> tuple[int, str]:
-        code = main(["sweep", "-s", STACK, *arguments])
-        seen = self.capsys.readouterr()
-        return code, seen.out + seen.err
-
-    @property
-    def inventory(self) -> Any:
-        """All that is there and stays."""
-        kinds = self.account.sandbox.control("GET", "inventory")[PROFILE]["resources"]
-        return {kind: [each for each in found if each.get("state") != "deleting"] for kind, found in kinds.items()}
-
-    def refuses(self, code: int, said: str, *arguments: str) -> str:
-        """It ends in one line, and nothing is changed, tags included."""
-        before = self.inventory
-        done, text = self.run(*arguments)
-        assert (done, self.inventory) == (code, before), text
-        (line,) = [line for line in text.splitlines() if line.startswith("error: ")]
-        assert said in line
-        return line
-
-    @property
-    def images(self) -> set[str]:
-        return {each["id"] for each in self.inventory["image"]}
-
-
-@pytest.fixture
-def swept(
-    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Swept:
-    monkeypatch.chdir(tmp_path)
-    spec = account.spec()
-    lost = Identity(account.spec(name="alpine-3.23.6-x86_64-r1", revision=1))
-    omi = account.register(spec.name, tags={**Identity(spec).tags, "verified": "yes"})
-    disk = account.image(omi)["BlockDeviceMappings"][0]["Bsu"]["SnapshotId"]
-    record = make_record(name=spec.name, omi=omi, snapshots=(disk,), account=account.id, region=spec.cloud.region)
-    outputs = {**StoredCommand.of("build", spec).__dict__, "stdout": record.to_json()}
-    urn = f"urn:pulumi:{STACK}::{PROJECT}::{COMMAND_TYPE}::{spec.name}"
-    left = account.register(lost.spec.name, tags=dict(lost.tags))
-    made = Swept(
-        account,
-        tmp_path,
-        capsys,
-        omi,
-        left,
-        [{"urn": urn, "type": COMMAND_TYPE, "outputs": outputs}],
-        f"file://{tmp_path}",
-    )
-    made.configure()
-    monkeypatch.setattr("omi.config.stack._run", made.pulumi)
-    return made
 
 
 @pytest.fixture
@@ -301,9 +219,22 @@ def test_another_stacks_id_is_refused(swept: Swept) -> None:
 def test_a_protected_image_stays(swept: Swept, by: str) -> None:
     swept.configure(retention={"protect": [swept.lost if by == "id" else "alpine-3.23.6-x86_64-r1"]})
     before = swept.inventory
+    code, text = swept.run()
+    assert (code, "--yes removes" in text) == (0, False), "nothing would go"
     code, text = swept.run("--yes")
     assert (code, swept.inventory) == (0, before)
     assert "is protected; stays" in text
+
+
+def test_a_region_without_leftovers_hides_none_of_another(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(*given: Any) -> list[SweepFindings]:
+        (found,) = find_leftovers(*given)
+        return [replace(found, things=()), found]
+
+    monkeypatch.setattr("omi.cli.sweep.find_leftovers", find)
+    code, text = swept.run("--yes")
+    assert code == 0
+    assert f"removed image {swept.lost}" in text
 
 
 @pytest.mark.parametrize("allowed", ["all", "eu-west-2", "alpine-3.23.6-x86_64-r1"])
@@ -327,3 +258,75 @@ def test_a_snapshot_that_packers_log_names_goes(swept: Swept) -> None:
     there = {each["id"] for each in swept.inventory["snapshot"]}
     assert other in there
     assert taken not in there
+
+
+def left_image(swept: Swept, revision: int) -> str:
+    """A further image that a build left unverified."""
+    identity = Identity(swept.account.spec(name=f"alpine-3.23.6-x86_64-r{revision}", revision=revision))
+    return swept.account.register(identity.spec.name, tags=dict(identity.tags))
+
+
+def test_the_guard_counts_images_alone_and_of_them_those_that_nobody_allowed(swept: Swept) -> None:
+    left_image(swept, 2)
+    swept.account.oapi.call("CreateKeypair", KeypairName=Identity(swept.account.spec()).build_key)
+    for allowed in ([], ["alpine-3.23.6-x86_64-r3", "us-east-2"]):
+        swept.configure(retention={"max_prunes": 1, "allow_mass_prune": allowed})
+        line = swept.refuses(9, "2 images would be removed at once, more than 1 (retention.max_prunes)", "--yes")
+        assert "alpine-3.23.6-x86_64-r1, alpine-3.23.6-x86_64-r2" in line
+    swept.configure(retention={"max_prunes": 1, "allow_mass_prune": ["alpine-3.23.6-x86_64-r2"]})
+    assert swept.run("--yes")[0] == 0
+    assert swept.images == {swept.held}
+    assert swept.inventory["keypair"] == []
+
+
+def test_more_than_half_is_of_the_images_that_state_holds_and_those_that_are_left(swept: Swept) -> None:
+    left_image(swept, 2)
+    left_image(swept, 3)
+    swept.refuses(9, "3 images would be removed at once, more than half of them", "--yes")
+    swept.account.oapi.call("DeleteImage", ImageId=swept.lost)
+    assert swept.run("--yes")[0] == 0, "two of three"
+    assert swept.images == {swept.held}
+
+
+def test_keypairs_go_whose_build_follows_from_state_or_a_run_folder_and_no_other(swept: Swept) -> None:
+    """They bear no tags: of an image that state holds, of its next revision, of one that was built here once."""
+    names = ("alpine-3.23.6-x86_64-r0", "alpine-3.23.6-x86_64-r1", "alpine-3.20.0-x86_64-r0", "alpine-3.19.0-x86_64-r0")
+    keys = [Identity(swept.account.spec(name=name)).build_key for name in names]
+    swept.account.oapi.call("DeleteImage", ImageId=swept.lost)
+    for key in keys:
+        swept.account.oapi.call("CreateKeypair", KeypairName=key)
+    (BUILD / STACK / file_name_of(names[2])).mkdir(parents=True)
+    (BUILD / STACK / "notes.txt").write_text("of a person")
+    code, text = swept.run("--yes")
+    assert code == 0, text
+    assert [each["name"] for each in swept.inventory["keypair"]] == [keys[3]]
+
+
+def test_what_the_last_update_protected_stays_until_the_next_one(swept: Swept) -> None:
+    kept = Memory(protected=("alpine-3.23.6-x86_64-r1",)).model_dump(mode="json")
+    urn = f"urn:pulumi:{STACK}::{PROJECT}::{STASH_TYPE}::{MEMORY}"
+    swept.resources.append({"urn": urn, "type": STASH_TYPE, "outputs": {"input": kept, "output": {}}})
+    before = swept.inventory
+    code, text = swept.run("--yes")
+    assert (code, swept.inventory) == (0, before)
+    assert "is protected; stays" in text
+
+
+def test_no_build_of_what_it_removes_can_begin_meanwhile(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def remove(*_: Any) -> None:
+        for run in ("alpine-3.23.6-x86_64-r1", "alpine-3.23.6-x86_64-r1@eu-west-2"):
+            with pytest.raises(LockedError), hold(BUILD / STACK / file_name_of(run) / "lock", "building", limit=0):
+                pass
+            tried.append(run)
+
+    monkeypatch.setattr("omi.cli.sweep.remove_leftovers", remove)
+    assert swept.run("--yes")[0] == 0
+    assert len(tried) == 2
+
+
+def test_a_run_folder_that_cannot_be_had_removes_nothing(swept: Swept) -> None:
+    (BUILD / STACK).mkdir(parents=True)
+    (BUILD / STACK / file_name_of("alpine-3.23.6-x86_64-r1")).write_text("in its place")
+    swept.refuses(6, "cannot be written", "--yes")
