@@ -14,6 +14,7 @@ import pytest
 from omi.build.packer.inputs import RunFolder
 from omi.cli.sweep import SweepFindings, _show, find_leftovers
 from omi.config.stack import PROJECT
+from omi.outscale.sweep import Leftover
 from omi.plan.held import MEMORY, STASH_TYPE
 from omi.plan.memory import Memory
 from omi.state.identity import Identity
@@ -55,6 +56,7 @@ def test_it_lists_what_is_left_and_changes_nothing_without_yes(swept: Swept, bys
     code, text = swept.run()
     assert (code, swept.inventory) == (0, before)
     rows = [line.split() for line in text.splitlines()]
+    assert rows[0] == ["KIND", "ID", "NAME", "WHY"]
     assert [swept.lost] == [row[1] for row in rows if row[0] == "image" and row[-1] != "stays"]
     assert len([row for row in rows if row[-1] == "stays"]) == 1, "the one with our tags and another name"
     assert swept.held not in text
@@ -330,3 +332,22 @@ def test_a_run_folder_that_cannot_be_had_removes_nothing(swept: Swept) -> None:
     (BUILD / STACK).mkdir(parents=True)
     (BUILD / STACK / file_name_of("alpine-3.23.6-x86_64-r1")).write_text("in its place")
     swept.refuses(6, "cannot be written", "--yes")
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_buckets_are_looked_for_only_where_an_image_was_copied(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch, *, copies: bool
+) -> None:
+    dropped: list[str] = []
+
+    class Store:
+        def drop(self, bucket: str, _: object) -> None:
+            dropped.append(bucket)
+
+    monkeypatch.setattr("omi.cli.sweep.ObjectStore", lambda *_: Store())
+    monkeypatch.setattr("omi.cli.sweep.find_buckets", lambda *_: [Leftover("bucket", "omi-left", "", "left")])
+    outputs = swept.resources[0]["outputs"]
+    record = json.loads(outputs["stdout"]) | {"copied_from": "us-east-2:ami-1" if copies else None}
+    outputs["stdout"] = json.dumps(record)
+    assert swept.run("--yes")[0] == 0
+    assert dropped == (["omi-left"] if copies else [])

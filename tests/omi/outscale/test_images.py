@@ -11,9 +11,11 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.images import (
     Ours,
     complete_tags,
+    delete_omi,
     deregister,
     find_own,
     own_omis,
+    put_tags,
     read_omi,
     read_snapshots,
     require_ours,
@@ -113,6 +115,31 @@ def test_tags_are_put_only_on_what_lacks_some(cloud: Cloud, monkeypatch: pytest.
     assert complete_tags(cloud, tagged, {"a": "1"}) == lacking
     assert complete_tags(cloud, plain, {"a": "1"}) == ("ami-other",)
     assert put == [(lacking, {"a": "1"}), (("ami-other",), {"a": "1"})]
+
+
+def test_without_tags_or_anything_to_tag_nothing_is_called(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[Any] = []
+    monkeypatch.setattr(Cloud, "call", lambda _, action, parameters: called.append((action, parameters)))
+    put_tags(cloud, [], {"a": "1"})
+    put_tags(cloud, ["ami-mine"], {})
+    assert called == []
+    put_tags(cloud, ["ami-mine"], {"a": "1"})
+    assert called == [("CreateTags", {"ResourceIds": ["ami-mine"], "Tags": [{"Key": "a", "Value": "1"}]})]
+
+
+def test_another_accounts_snapshot_is_neither_tagged_nor_deleted(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was shared with this account, which made an OMI of it and put its tags on."""
+    done: list[Any] = []
+    monkeypatch.setattr(Cloud, "call", lambda _, action, given: done.append((action, *map(str, given.values()))))
+    theirs, mine = f"snap-{THEIRS}-vol-1", f"snap-{MINE}-vol-1"
+    tags = [{"Key": "stack-id", "Value": OWNER.stack_id}]
+    devices = [{"Bsu": {"SnapshotId": each}} for each in (theirs, mine)]
+    omi = Omi.model_validate({**OMIS[2], "Tags": tags, "BlockDeviceMappings": devices, "State": "available"})
+    said: list[str] = []
+    delete_omi(cloud, omi, (), Ours(OWNER.proof), said.append)
+    assert [each[0] for each in done] == ["CreateTags", "DeleteImage", "DeleteSnapshot"]
+    assert not [each for each in done if theirs in "".join(each)]
+    assert f"left snapshot {theirs}: it does not carry the tags of this stack" in said
 
 
 @pytest.mark.parametrize("then", ["available", "failed", None])

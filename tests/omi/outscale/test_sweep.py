@@ -351,5 +351,7 @@ def test_the_snapshot_of_an_import_that_is_given_up_is_found_by_the_next_run(
         delete_omi(cloud, read_omi(cloud, omi), (), ours, said.append)
     if inventory(sandbox)["image"]:
         delete_omi(cloud, read_omi(cloud, omi), (), ours, said.append)
+    for left in found(cloud, protect=frozenset({NAME})):
+        assert (left.kind, left.name, left.stays) == ("snapshot", NAME, True), "it says whose it is"
     clean_up(search(cloud, alone=True), said.append)
     assert (inventory(sandbox)["image"], inventory(sandbox)["snapshot"]) == ([], [])
