@@ -94,7 +94,7 @@ class Search:
         owner, names = self.builds.owner, set(self.builds.names)
         if not self.builds.alone:
             things: list[Tagged] = [*self._omis, *self._snapshots, *self._vms]
-            tagged = {each.tags.get("Name", "") for each in things if owner.owns(each.tags)}
+            tagged = {each.tags.get("Name", "") for each in things}  # anyone's: the id is of this stack alone
             names |= {name.removesuffix(" build").removesuffix(" verify") for name in tagged}
         return {build_id_of(owner, name): name for name in names if name}
 

@@ -28,9 +28,9 @@ class Settler:
 
     def settle(self, step: Step) -> Step:
         """The step as it may be done in this update."""
-        image = self._held.get(step.name)
-        if image is None or not isinstance(step.image, LedgerImage):
+        if not isinstance(step.image, LedgerImage):
             return replace(step, protected=step.name in self.given.retention.protect)
+        image = self._held[step.name]
         protected = self.given.is_protected(image)
         if self._is_doubtful(image):
             return Step(image, Action.KEEP, Because.DOUBTFUL(omi=image.record.omi), protected=protected)

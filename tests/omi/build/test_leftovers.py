@@ -146,10 +146,12 @@ def test_after_a_failure_all_of_the_build_goes_but_what_is_kept(scene: Scene) ->
 
 def test_a_sweep_between_two_vms_leaves_the_group(scene: Scene) -> None:
     made = scene.account.oapi.call("CreateSecurityGroup", SecurityGroupName=scene.identity.group, Description="ours")
+    image = scene.image()
     scene.left.sweep((), (), group=False)
     assert scene.there("security-group") == {made["SecurityGroup"]["SecurityGroupId"]}
     scene.left.sweep((), ())
     assert scene.there("security-group") == set()
+    assert scene.there() == {image}, "what is there is verified, not removed"
 
 
 def test_snapshots_of_earlier_and_logged_volumes_go_but_not_those_of_images_that_stay(scene: Scene) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import Ours, delete_omi, read_omi
+from omi.outscale.shapes import CloudSnapshot, listed
 from omi.outscale.sweep import Builds, Leftover, Search, clean_up, remove_leftovers
 from omi.state.identity import Identity
 from omi.state.owner import build_id_of, going_mark, working_name
@@ -165,6 +166,47 @@ def test_a_protected_image_stays_with_all_of_its_build(sandbox: Sandbox, cloud: 
         client.call("DeleteImage", ImageId=omi)
         tag(client, disk, {"going": going_mark(OWNER.stack_id, disk)})
         stays(sandbox, cloud, disk, "protected image", protect=frozenset({NAME}))
+
+
+def test_of_a_protected_image_vm_volume_keypair_and_group_stay(sandbox: Sandbox, cloud: Cloud, client: Oapi) -> None:
+    client.call("CreateKeypair", KeypairName=IDENTITY.build_key)
+    client.call("CreateSecurityGroup", SecurityGroupName=IDENTITY.group, Description="ours")
+    vm = tag(client, launch(client, KeypairName=IDENTITY.build_key), RUN_TAGS)
+    volume = tag(client, empty_volume(client), RUN_TAGS)
+    given: dict[str, Any] = {"protect": frozenset({NAME}), "volumes": frozenset({volume})}
+    assert {each.kind for each in found(cloud, **given) if each.stays} == {"VM", "volume", "keypair", "group"}
+    stays(sandbox, cloud, vm, "is of a protected image", **given)
+    clean_up(search(cloud, volumes=frozenset({volume})), lambda _: None)
+    assert found(cloud) == []
+
+
+@pytest.mark.parametrize("traced", ["image", "snapshot", "VM"])
+def test_a_keypair_is_known_by_the_name_that_other_things_of_the_stack_bear(
+    cloud: Cloud, client: Oapi, traced: str
+) -> None:
+    other = Identity(make_spec(name="alpine-3.21.0-x86_64-r4"))
+    client.call("CreateKeypair", KeypairName=other.verify_key)
+    assert found(cloud) == []
+    if traced == "VM":
+        tag(client, launch(client), {**other.run_tags, "Name": f"{other.spec.name} verify"})
+    elif traced == "snapshot":
+        tag(client, snapshot(client, empty_volume(client)), dict(other.tags))
+    else:
+        tag(client, register(client, "any", snapshot(client, empty_volume(client))), dict(other.tags))
+    assert [each.id for each in found(cloud) if each.kind == "keypair"] == [other.verify_key]
+
+
+@pytest.mark.parametrize("wrong", [{"owner": "210987654321"}, {"state": "deleting"}])
+def test_a_list_that_holds_another_accounts_snapshots_and_dying_ones_is_sorted_out(
+    cloud: Cloud, client: Oapi, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]
+) -> None:
+    """Others may share a snapshot with this account, and copy what marks the stack's own."""
+    one = snapshot(client, empty_volume(client))
+    tag(client, one, {**TAGS, "going": going_mark(OWNER.stack_id, one)})
+    assert [each.id for each in found(cloud)] == [one]
+    taken = [each.model_copy(update=wrong) for each in listed(cloud, CloudSnapshot)]
+    monkeypatch.setattr("omi.outscale.sweep.listed", lambda _, kind, **__: taken if kind is CloudSnapshot else [])
+    assert found(cloud) == []
 
 
 def test_an_image_that_state_holds_is_not_even_listed(cloud: Cloud, client: Oapi) -> None:

@@ -69,14 +69,23 @@ def test_one_wrong_digit_of_upstream_takes_no_image() -> None:
     assert [step.name for step in plan.of(Action.PRUNE)] == [old.name], "the newest never goes because a date moved"
 
 
-def test_what_was_protected_goes_one_update_after_its_protection() -> None:
+def test_a_new_image_is_protected_by_the_name_that_it_will_have() -> None:
+    new = held(V23, "3.23.6")
+    assert not step_of(plan_of([V23], say(RIGHT), ledger()), new.name).protected
+    plan = plan_of([V23], say(RIGHT), ledger(), Retention(protect=(new.name,)))
+    assert (step_of(plan, new.name).action, step_of(plan, new.name).protected) == (Action.BUILD, True)
+
+
+@pytest.mark.parametrize("by", ["name", "id"])
+def test_what_was_protected_goes_one_update_after_its_protection(by: str) -> None:
     old, new = held(V23, "3.23.5"), held(V23, "3.23.6")
-    level = Retention(release=Level(), protect=(old.name,))
+    named = old.name if by == "name" else old.record.omi
+    level = Retention(release=Level(), protect=(named,))
     plan = plan_of([V23], say(RIGHT), ledger(old, new), level)
     assert step_of(plan, old.name).protected
     assert not step_of(plan, new.name).protected
     assert not any(step.unprotects for step in plan.steps)
-    memory = Memory(protected=(old.name,))
+    memory = Memory(protected=(named,))
     plan = plan_of([V23], say(RIGHT), ledger(old, new), Retention(release=Level()), memory=memory)
     step = step_of(plan, old.name)
     assert (step.action, step.protected) == (Action.KEEP, False)
@@ -96,6 +105,15 @@ def test_a_changed_connection_updates_every_kept_image_before_anything_is_pruned
     again = plan_of([V23], say(RIGHT), after(plan), level, account=account(old, new), connection=wanted)
     assert [step.name for step in again.of(Action.PRUNE)] == [old.name]
     assert not step_of(again, new.name).updates
+
+
+def test_an_image_that_is_only_forgotten_awaits_no_other_connection() -> None:
+    """Its delete command calls nothing, so it needs no way to reach the account."""
+    old, new = held(V23, "3.23.5", adopted=True), held(V23, "3.23.6")
+    wanted = new.spec.cloud.model_copy(update={"osc_profile": "another"})
+    level = Retention(release=Level())
+    plan = plan_of([V23], say(RIGHT), ledger(old, new), level, account=account(old, new), connection=wanted)
+    assert [(step.name, step.changes) for step in plan.of(Action.PRUNE)] == [(old.name, ())]
 
 
 def test_a_changed_connection_waits_for_the_builds_that_are_not_of_this_run() -> None:

@@ -8,6 +8,7 @@ from omi.config.settings import Retention
 from omi.plan import Action
 from omi.plan.model import ChangeKind
 from omi.profile.model import Access
+from omi.state.ledger import LedgerImage
 from tests.omi.plan.examples import LATEST_ONLY, NAME, R5, R6, UP6, V23
 from tests.omi.plan.make import TODAY, account, after, held, ledger, outcome, plan_of, seen, step_of
 
@@ -43,6 +44,24 @@ class TestMissing:
         plan = plan_of([V23], UP6, ledger(self.MARKED), account=account(R6))
         assert [change.kind for change in step_of(plan, R6.name).changes] == [ChangeKind.FOUND]
         assert not plan_of([V23], UP6, after(plan), account=account(R6)).changes
+
+    def test_what_is_there_again_is_updated_with_all_else_that_changes(self) -> None:
+        (step,) = plan_of([V23], UP6, ledger(self.MARKED), account=account(R6)).steps
+        assert isinstance(step.image, LedgerImage)
+        assert step.image.command.stdin != self.MARKED.command.stdin, "else Pulumi runs no update"
+        public = V23.model_copy(update={"access": Access(public=True)})
+        (step,) = plan_of([public], UP6, ledger(self.MARKED), account=account(R6)).steps
+        assert isinstance(step.image, LedgerImage)
+        assert step.image.spec.access.public
+        assert [change.kind for change in step.changes] == [ChangeKind.SHARE, ChangeKind.FOUND]
+
+    def test_several_that_wait_to_be_forgotten_are_not_there_again(self) -> None:
+        """Many that are missing at once may mean that something else is wrong: they wait, still marked."""
+        marked = [replace(each, record=each.record.model_copy(update={"missing": TODAY})) for each in (R5, R6)]
+        plan = plan_of([V23], UP6, ledger(*marked), Retention(max_prunes=1), account=account(missing=marked))
+        assert plan.refused
+        assert [step_of(plan, each.name).action for each in marked] == [Action.KEEP] * 2
+        assert not any(step_of(plan, each.name).updates for each in marked)
 
     def test_rebuild_counts_on_from_what_is_missing(self) -> None:
         gone = held(V23, "3.23.6", 5)
