@@ -11,15 +11,17 @@ from typing import Any, Literal
 from omi.profile.model import Access
 from omi.state.identity import DISK, Identity
 from omi.state.image import ImageRecord
+from omi.state.owner import CLAIM, VERIFIED
 from omi.state.withdrawal import Withdrawal
 from tests.reliability.stage import HERE, HOME, Booth, Ended, Resources
 
-Command = Literal["build", "verify", "adopt", "take over", "update", "prune", "copy"]
-COMMANDS: tuple[Command, ...] = ("build", "verify", "adopt", "take over", "update", "prune", "copy")
+Command = Literal["build", "verify", "adopt", "recover", "take over", "update", "prune", "copy"]
+COMMANDS: tuple[Command, ...] = ("build", "verify", "adopt", "recover", "take over", "update", "prune", "copy")
 VERBS: dict[Command, str] = {
     "build": "build",
     "verify": "build",  # of an image that a run made and could not record
     "adopt": "adopt",
+    "recover": "adopt",  # of an image of the stack's own that its state has lost
     "take over": "adopt",  # of someone else's image that is to be the stack's own
     "update": "update",
     "prune": "delete",
@@ -50,6 +52,8 @@ DOWN: dict[str, dict[str, Any]] = {
     "object store cut off from then on": {"cut": True, "times": 1000},
 }
 UNREACHED = "object store refuses connections"
+_CLAIM = "c1a1m0000000beef"
+"""What state holds of an image that is there."""
 NOWHERE = "https://127.0.0.1:1"
 """Nobody listens there."""
 _VMS = (
@@ -70,7 +74,7 @@ STATES: dict[Command, tuple[tuple[str, str, int], ...]] = {
     "verify": _VERIFY,
     "take over": _VERIFY,
     "copy": (*_VERIFY, *((kind, state, 0) for kind, state in _MADE)),
-    "adopt": (), "update": (), "prune": (),
+    "adopt": (), "recover": (), "update": (), "prune": (),
 }  # fmt: skip
 """Resource, state, and the how manieth such resource: of a build, 0 is what builds and 1 what verifies."""
 EXPORTS = ("pending/queued", "pending", "failed", "cancelled")
@@ -178,7 +182,9 @@ def prepare(booth: Booth, command: Command) -> Prepared:
     foreign = command in ("adopt", "take over")
     tags, description = ({}, "by hand") if foreign else (dict(booth.identity.tags), booth.identity.description)
     omi, taken = booth.make_image(booth.spec.name, tags, description)
-    return Prepared(omi, taken, booth.record_of(omi, (taken,)))
+    if command in ("recover", "update", "prune"):
+        booth.tag(omi, {CLAIM: _CLAIM, VERIFIED: "yes"})
+    return Prepared(omi, taken, booth.record_of(omi, (taken,), claim=_CLAIM))
 
 
 def perform(booth: Booth, command: Command, prepared: Prepared, withdrawal: Withdrawal | None = None) -> Ended:
@@ -187,6 +193,8 @@ def perform(booth: Booth, command: Command, prepared: Prepared, withdrawal: With
         return booth.run(VERBS[command], booth.copied_by(prepared.store))
     if command == "take over":
         return booth.run(VERBS[command], booth.taking_over(prepared.omi))
+    if command == "recover":
+        return booth.run(VERBS[command], booth.spec.model_copy(update={"recipe": None}))
     spec = booth.spec.model_copy(update={"withdrawal": withdrawal})
     if command == "update":
         spec = spec.model_copy(update={"access": Access(public=True)})
@@ -244,7 +252,7 @@ def _wrong(booth: Booth, command: Command, prepared: Prepared, ended: Ended) -> 
     """What the command should have brought about and did not."""
     now = booth.resources()
     if ended.code != 0:
-        lost = command in ("adopt", "take over", "update") and prepared.omi not in now["image"]
+        lost = command in ("adopt", "recover", "take over", "update") and prepared.omi not in now["image"]
         return [f"{prepared.omi} is gone"] if lost else []
     if command == "prune":
         return [f"{each} is still there" for each in (prepared.omi, prepared.snapshot) if each in _keys(now)]
@@ -260,15 +268,24 @@ def _wrong(booth: Booth, command: Command, prepared: Prepared, ended: Ended) -> 
     wrong = list(_lacking(own, record, now))
     if command == "copy":
         wrong += _not_the_same(booth, record)
+    wrong += _badly_held(command, record, image["tags"].get(CLAIM))
     shared = booth.permissions(record.omi)
     public = command == "update"
-    accounts = [] if command in ("update", "take over") else ["210987654321"]
+    accounts = [] if command in ("recover", "update", "take over") else ["210987654321"]
     wanted = {"AccountIds": accounts, "GlobalPermission": public}
     if {key: shared.get(key) for key in wanted} != wanted:
         wrong.append(f"launch permissions are {shared}")
     if not record.verified:
         wrong.append("recorded without being verified")
     return wrong
+
+
+def _badly_held(command: Command, record: ImageRecord, tag: str | None) -> Iterator[str]:
+    """How the record's claim isn't the one that keeps the image for it alone."""
+    if record.adopted or record.claim is None or record.claim != tag:
+        yield f"recorded with the claim {record.claim}, but its tag is {tag}"
+    if command == "recover" and record.claim == _CLAIM:
+        yield "the lost record's claim still holds it"
 
 
 def _lacking(own: Identity, record: ImageRecord, now: Resources) -> Iterator[str]:

@@ -347,12 +347,9 @@ class Booth:
             return Ended(-1, "", f"{said}\nno end after {COMMAND_LIMIT:.0f} s", time.monotonic() - start)
         return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - start)
 
-    def record_of(self, omi: str, snapshots: tuple[str, ...], *, adopted: bool = False) -> ImageRecord:
+    def record_of(self, omi: str, snapshots: tuple[str, ...], claim: str | None = None) -> ImageRecord:
         """What state would hold of it."""
-        return make_record(
-            name=self.spec.name, omi=omi, snapshots=snapshots, account=self.account,
-            verified=not adopted, adopted=adopted,
-        )  # fmt: skip
+        return make_record(name=self.spec.name, omi=omi, snapshots=snapshots, account=self.account, claim=claim)
 
 
 def _run_of(spec: ImageSpec) -> tuple[str, Mark]:

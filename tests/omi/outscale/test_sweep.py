@@ -197,15 +197,14 @@ def test_a_keypair_is_known_by_the_name_that_other_things_of_the_stack_bear(
 
 
 @pytest.mark.parametrize("wrong", [{"owner": "210987654321"}, {"state": "deleting"}])
-def test_a_list_that_holds_another_accounts_snapshots_and_dying_ones_is_sorted_out(
+def test_a_list_with_another_accounts_snapshots_and_dying_ones_is_sorted_out(
     cloud: Cloud, client: Oapi, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]
 ) -> None:
-    """Others may share a snapshot with this account, and copy what marks the stack's own."""
     one = snapshot(client, empty_volume(client))
     tag(client, one, {**TAGS, "going": going_mark(OWNER.stack_id, one)})
     assert [each.id for each in found(cloud)] == [one]
-    taken = [each.model_copy(update=wrong) for each in listed(cloud, CloudSnapshot)]
-    monkeypatch.setattr("omi.outscale.sweep.listed", lambda _, kind, **__: taken if kind is CloudSnapshot else [])
+    seen = {CloudSnapshot: [each.model_copy(update=wrong) for each in listed(cloud, CloudSnapshot)]}
+    monkeypatch.setattr("omi.outscale.sweep.listed", lambda _, kind, **__: seen.get(kind, []))
     assert found(cloud) == []
 
 
@@ -288,10 +287,12 @@ def test_a_volume_of_the_log_with_foreign_tags_stays_with_its_snapshots(
     sandbox: Sandbox, cloud: Cloud, client: Oapi
 ) -> None:
     volume = tag(client, empty_volume(client), {"owner": "somebody"})
+    half = tag(client, empty_volume(client), OWNER.proof)  # of which build?
+    tag(client, snapshot(client, half), OWNER.proof)
     tag(client, snapshot(client, volume), {"owner": "somebody"})
     tag(client, snapshot(client, volume), {**TAGS, "stack-id": "another"})
     before = inventory(sandbox)
-    clean_up(search(cloud, volumes=frozenset({volume})), pytest.fail)
+    clean_up(search(cloud, volumes=frozenset({volume, half})), pytest.fail)
     assert inventory(sandbox) == before
 
 

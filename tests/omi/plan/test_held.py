@@ -46,6 +46,9 @@ def test_an_id_that_was_lost_is_that_of_the_images() -> None:
 
 def test_a_fresh_stack_has_an_id_of_its_own() -> None:
     assert id_in() != id_in()
+    assert read_state({}, "p", "s").is_fresh
+    assert not read_state(ONE, "p", "s").is_fresh
+    assert not read_state(stash(STACK_ID, output="kept"), "p", "s").is_fresh
 
 
 def test_images_of_several_stacks_without_an_id_are_refused() -> None:

@@ -122,6 +122,21 @@ def unclaimed(image: AccountImage) -> AccountImage:
     return replace(image, tags={key: value for key, value in image.tags.items() if key != "claim"})
 
 
+def test_an_image_that_state_holds_is_not_taken_in_again_under_another_name_or_id() -> None:
+    renamed = replace(in_account(NEW), name=f"{NEW.name}-2")
+    second = replace(in_account(NEW), omi="ami-second")
+    for other in (renamed, second):
+        found = plan(other, in_account(OLD), ledger=(NEW,))
+        assert outcome(found) == {OLD.name: "recover", NEW.name: "keep"}
+        assert not [each for each in found.warnings if "is left" in each]
+
+
+def test_an_image_without_a_description_is_called_by_its_name() -> None:
+    (step,) = plan(replace(in_account(NEW), description="")).of(Action.RECOVER)
+    assert isinstance(step.image, LedgerImage)
+    assert step.image.spec.description == NEW.name
+
+
 def test_an_image_that_no_record_ever_held_is_taken_in_though_its_release_is_not_the_newest_any_more() -> None:
     known = in_account(NEW)
     found = plan(unclaimed(in_account(OLDER)), known, ledger=(NEW,), recover=None)
