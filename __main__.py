@@ -29,7 +29,7 @@ with clean_errors():
         pulumi.log.warn(why)
     check_before_building(settings, plan.building, copying=plan.copying)
     if not pulumi.runtime.is_dry_run():
-        known = (seen.profile.builds, seen.security, seen.offers)
+        known = (seen.profile.builds, seen.security, seen.stocks)
         lines = export_ledger(settings, held.ledger, missing_in(held.ledger, *known, settings.releases_dir, seen.today))
         for line in (*lines, *record_releases(seen.profile, seen.upstream, PROFILES)):
             pulumi.log.info(line)

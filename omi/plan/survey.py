@@ -57,7 +57,8 @@ class Survey:
     warnings: tuple[str, ...] = ()
     """Warnings for a person about the signing keys."""
     stocks: Mapping[str, Offer] = field(default_factory=dict)
-    """Offers of those builds, and of builds whose packages no image has shown to exist."""
+    """Offers of those builds, of builds that only limit missing fixes, and of those whose packages no image has shown
+    to exist."""
     security: Security = field(default_factory=Security)
     """Alpine's security data for the builds whose profile asks for it."""
 
@@ -156,7 +157,7 @@ def _stocks(
     asking = [
         build
         for build in _of_run(settings, builds)
-        if build.keys and (build.rebuild_on != "content" or not was_built(build, ledger.images))
+        if build.keys and (build.rebuild_on != "content" or build.asks_for_fixes or not was_built(build, ledger.images))
     ]
     if not asking:
         return {}, ()

@@ -50,10 +50,10 @@ def _packages(image: LedgerImage, offer: Offer | None, folder: Path) -> Iterable
     digest = (record.documents or {}).get("packages")
     if digest is not None and (listed := listed_packages(folder, image.profile, image.region, image.name, digest)):
         return [(each.name, each.version, each.origin or each.name) for each in listed]
-    if record.installed is None:
+    if record.installed is None or offer is None:
         return None
     lines = (line.partition("=") for line in record.installed)
-    return [(name, version, offer.origin(name) if offer else name) for name, _, version in lines]
+    return [(name, version, offer.origin(name)) for name, _, version in lines]
 
 
 def missing_fixes(

@@ -20,16 +20,9 @@ NEVER = "0"
 """The version under which the data lists what never affected a package."""
 _LONGEST = 128
 """Characters of a name or version."""
+_MOST = 5000
+"""Fixes of one source package."""
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9]*-[A-Za-z0-9][A-Za-z0-9_-]{0,60}", re.ASCII)
-
-
-class _Source(BaseModel):
-    name: str
-    secfixes: dict[str, Any] = {}
-
-
-class _Entry(BaseModel):
-    pkg: _Source
 
 
 class _File(BaseModel):
@@ -52,30 +45,33 @@ def read_fixes(text: bytes, place: str) -> Fixes:
     sources = [source for each in content.packages if (source := _source(each)) is not None]
     if content.packages and not sources:
         raise UpstreamError("names no package that can be read")
-    fixes: dict[str, dict[str, tuple[str, ...]]] = {}
-    for source in sources:
-        for version, ids in _fixes(source):
-            known = fixes.setdefault(source.name, {})
-            known[version] = tuple(dict.fromkeys((*known.get(version, ()), *ids)))
-    return fixes
+    fixes: dict[str, dict[str, dict[str, None]]] = {}
+    for name, secfixes in sources:
+        for version, words in _fixes(secfixes):
+            fixes.setdefault(name, {}).setdefault(version, {}).update(dict.fromkeys(words))
+    for name, versions in fixes.items():
+        if len(versions) + sum(map(len, versions.values())) > _MOST:
+            raise UpstreamError(f"names more than {_MOST} fixes of {name!r}")
+    return {name: {version: tuple(ids) for version, ids in versions.items()} for name, versions in fixes.items()}
 
 
-def _source(entry: object) -> _Source | None:
-    try:
-        source = _Entry.model_validate(entry).pkg
-    except ValidationError:
-        return None
-    return source if len(source.name) <= _LONGEST else None
+def _source(entry: object) -> tuple[str, dict[str, object]] | None:
+    """Name and fixes of an entry; None if it isn't one. Not by a model, whose errors take long if there are many."""
+    package = entry.get("pkg") if isinstance(entry, dict) else None
+    name, secfixes = (package.get("name"), package.get("secfixes", {})) if isinstance(package, dict) else (None, None)
+    if isinstance(name, str) and len(name) <= _LONGEST and isinstance(secfixes, dict):
+        return name, secfixes
+    return None
 
 
-def _fixes(source: _Source) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _fixes(secfixes: Mapping[str, object]) -> Iterator[tuple[str, Iterable[str]]]:
     """Version and ids; one text may hold several ids."""
-    for version, texts in source.secfixes.items():
+    for version, texts in secfixes.items():
         if version == NEVER or len(version) > _LONGEST or not is_package_version(version):
             continue
         if texts is None or isinstance(texts, list):
             words = (word for text in texts or () if isinstance(text, str) for word in text.split())
-            yield version, tuple(word for word in words if _ID.fullmatch(word))
+            yield version, filter(_ID.fullmatch, words)
 
 
 def fixed_between(

@@ -16,6 +16,8 @@ from omi.upstream.http import AnswerStore, Got, get_all
 
 LIMIT = 10.0
 """Seconds of waiting in all; the larger file of a branch has about half a MiB."""
+MAX_FILE = 4 * 1024 * 1024
+"""Bytes."""
 _PLACE = re.compile(r"(v[0-9]{1,9}\.[0-9]{1,9}|edge)/[a-z]{1,32}")
 """The place of a repository on a mirror, as the site names its file."""
 
@@ -43,7 +45,9 @@ def read_security(builds: Sequence[Target], site: str, cache_dir: Path, limit: f
     """
     places = {build.name: set(places_of(build)) for build in builds}
     urls = {place: f"{site.rstrip('/')}/{place}.json" for place in sorted(set().union(*places.values()))}
-    got = get_all({url: partial(read_fixes, place=place) for place, url in urls.items()}, AnswerStore(cache_dir), limit)
+    got = get_all(
+        {url: partial(read_fixes, place=place) for place, url in urls.items()}, AnswerStore(cache_dir), limit, MAX_FILE
+    )
     fixes = {place: value for place, url in urls.items() if (value := got[url].value) is not None}
     doubtful = {place for place, url in urls.items() if got[url].problem is not None and not got[url].missing}
     warnings = (*_warnings(got), *_unknown(places, fixes, site))

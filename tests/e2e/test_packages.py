@@ -52,7 +52,9 @@ def trust(held: HeldProject, *keys: str) -> None:
 
 def set_rebuild(held: HeldProject, on: str) -> None:
     base = held.project.folder / "profiles" / "base" / "1.yaml"
-    lines = [line for line in base.read_text(encoding="utf-8").splitlines() if not line.startswith("rebuild_on:")]
+    lines = [
+        line for line in base.read_text(encoding="utf-8").splitlines() if not line.startswith(("rebuild_on:", "max_"))
+    ]
     base.write_text("\n".join([*lines, f"rebuild_on: {on}", ""]), encoding="utf-8")
 
 
@@ -75,6 +77,20 @@ def test_fixes_alone_count_where_the_profile_asks_for_them(held: HeldProject, mi
     fixed = "revision r1: libcrypto3 3.5.8-r0 → 3.5.9-r1 (CVE-2026-1, CVE-2026-2)"
     assert held.plan()[R1]["reason"] == fixed
     assert fixed in held.pulumi("preview")
+    set_rebuild(held, "packages")
+
+
+def test_an_update_lists_the_fixes_that_an_image_lacks(held: HeldProject) -> None:
+    """Also of a build that only limits them; the sources are those of the signed index."""
+    set_rebuild(held, "content\nmax_missing_fixes: 9")
+    held.pulumi("up", "--yes", "--skip-preview")
+    feed = held.project.folder / "releases" / "sandbox" / "alpine.json"
+    (image,) = json.loads(feed.read_text(encoding="utf-8"))["images"]
+    missing = image["missing_fixes"]
+    assert missing["count"] == 2
+    assert [(fix["origin"], fix["packages"], fix["fixed"]) for fix in missing["fixes"]] == [
+        ("openssl", ["libcrypto3"], "3.5.9-r1")
+    ]
     set_rebuild(held, "packages")
 
 

@@ -7,6 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -14,6 +15,11 @@ from tests.hostile.targets import TOP
 
 MEMORY, SECONDS = 1024**3, 20
 _YAML = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 60))
+
+
+def _secdb(*sources: Mapping[str, object]) -> dict[str, object]:
+    packages = [{"pkg": {"name": name, "secfixes": fixes}} for each in sources for name, fixes in each.items()]
+    return {"distroversion": "v3.23", "reponame": "main", "packages": packages}
 
 
 def bombs() -> dict[str, list[bytes]]:
@@ -25,6 +31,11 @@ def bombs() -> dict[str, list[bytes]]:
         "releases file": [_YAML.encode(), b"? " * 100_000],
         "latest-releases.yaml": [_YAML.encode(), b"- {version: 3.23.6}\n" * 400_000],
         "releases.json": [b"[" * 1_000_000, b'{"release_branches": [' + b"{}," * 200_000 + b"{}]}"],
+        "security data": [
+            b'{"distroversion":"v3.23","reponame":"main","packages":[' + b"{}," * 1_300_000 + b"{}]}",
+            json.dumps(_secdb({"nginx": {f"1.{number}": [] for number in range(200_000)}})).encode(),
+            json.dumps(_secdb(*({"nginx": {"1": [f"CVE-1-{number}"]}} for number in range(60_000)))).encode(),
+        ],
         "OAPI answer": [b'{"a":' * 500_000, b'{"Images": [' + b"1," * 500_000 + b"1]}"],
         "ledger entry": [b"[" * 500_000],
         "stack export": [b"[" * 500_000],

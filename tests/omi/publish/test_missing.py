@@ -118,6 +118,8 @@ class TestPackages:
 
     def test_nobody_knows_of_some_images(self, tmp_path: Path) -> None:
         assert found_in(held(tmp_path, installed=None), tmp_path) == {}
+        made = held(tmp_path, installed=("openssl=3.5.8-r0",))
+        assert missing_in(Ledger((made,)), [BUILD], SECURITY, {}, str(tmp_path), DAY) == {}, "without an index"
 
 
 def digest_of(text: str) -> str:

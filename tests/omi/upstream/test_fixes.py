@@ -89,6 +89,7 @@ def test_what_is_no_id_is_never_shown_and_its_fix_counts(word: str) -> None:
         (file(branch="v3.22"), "is not the security data of v3.23/main, but of 'v3.22/main'"),
         (file(repository="community"), "is not the security data of v3.23/main, but of 'v3.23/community'"),
         (file(branch="\x1b[31m" + "x" * 1_000_000), "is not the security data of v3.23/main, but of '\\x1b[31mx"),
+        (file(source("a", v1=[f"CVE-2026-{number}" for number in range(5001)])), "names more than 5000 fixes of 'a'"),
         (file(7, None), "names no package that can be read"),
     ],
 )

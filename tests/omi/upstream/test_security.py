@@ -9,7 +9,7 @@ import pytest
 
 from omi.profile.content import ALPINE_CDN
 from omi.profile.model import Target
-from omi.upstream import http
+from omi.upstream import security
 from omi.upstream.packages import read_offered
 from omi.upstream.security import Security, place_of, read_security
 from tests.omi.upstream.packages import Key, index_text, signed
@@ -84,7 +84,7 @@ def test_a_broken_file_is_one_warning_and_the_last_good_one_counts(
     site: Site, tmp_path: Path, page: Page, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(site, tmp_path)
-    monkeypatch.setattr(http.get_all, "__defaults__", (50_000,))
+    monkeypatch.setattr(security, "MAX_FILE", 50_000)
     site.pages["/security/v3.23/main.json"] = page
     found = ask(site, tmp_path, limit=1.0)
     assert found.fixes["v3.23/main"] == FIXED
