@@ -177,21 +177,7 @@ class Lifecycle:
             )
 
     def _verify(self, product: Product, group_id: str) -> Verified:
-        job, facts = self.job, product.output.facts
-        verification = Verification(
-            cloud=job.cloud,
-            identity=job.identity,
-            group_id=group_id,
-            finished=Facts.parse("\n".join(facts)) if product.packed or facts else None,
-            folder=job.folder.path,
-            narrator=job.narrator,
-            stop=job.stop,
-            tests={
-                name: read_setup_file(job.spec, job.project / "profiles", path).decode("utf-8", "replace")
-                for name, path in job.spec.target.tests.items()
-            },
-        )
-        return verification.run(product.omi)
+        return verification_of(self.job, product, group_id).run(product.omi)
 
     def _share(self, omi: Omi) -> None:
         """Let others launch it, the last step; where the cloud refuses, nobody may."""
@@ -218,3 +204,21 @@ class Lifecycle:
         """Remove all that is left, but `keep`, here and where the maker worked. Returns whether all went well."""
         cleaned = self._leftovers.clean(keep, names, earlier)
         return self.maker.clean() and cleaned
+
+
+def verification_of(job: Job, product: Product, group_id: str) -> Verification:
+    """The check of an OMI that was built, in a VM of this security group."""
+    facts = product.output.facts
+    return Verification(
+        cloud=job.cloud,
+        identity=job.identity,
+        group_id=group_id,
+        finished=Facts.parse("\n".join(facts)) if product.packed or facts else None,
+        folder=job.folder.path,
+        narrator=job.narrator,
+        stop=job.stop,
+        tests={
+            name: read_setup_file(job.spec, job.project / "profiles", path).decode("utf-8", "replace")
+            for name, path in job.spec.target.tests.items()
+        },
+    )

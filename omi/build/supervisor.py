@@ -125,14 +125,20 @@ def _wait(process: subprocess.Popen[str], spec: ImageSpec, limit: _Limit) -> Non
 
 def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) -> ImageRecord:
     """The supervisor's part: build one image, and end cleanly on a signal or when the process `front` has gone."""
-    stop = threading.Event()
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: stop.set())
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    stop = stopped_by_signals()
     if front is not None:
         _watch(front, stop)
     with _alone(spec, stop, environ) as lifecycle:
         return lifecycle.run()
+
+
+def stopped_by_signals() -> threading.Event:
+    """An event that is set by whatever asks the process to end."""
+    stop = threading.Event()
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    return stop
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from omi.cli.recover import recover
 from omi.cli.site import site
 from omi.cli.stack import images, plan
 from omi.cli.sweep import sweep
+from omi.cli.trial import try_build
 from omi.support.errors import InputError
 from omi.support.running import run
 
@@ -46,6 +47,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "site": (site, "site --output public"),
     "stack new": (new_stack, "stack new web --profile web --local"),
     "sweep": (sweep, "sweep -s alpine --yes"),
+    "try": (try_build, "try v3_23-x86_64 --profile web"),
 }
 """Each with an example of its arguments."""
 GROUPS = {"profile": "Write, check and compare profiles.", "stack": "Make a stack's configuration."}

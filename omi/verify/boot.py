@@ -97,23 +97,37 @@ class Boot(ABC):
 
         Raises VerifyError naming every check that failed.
         """
+        with self.entered(omi, boot_mode) as guest:
+            facts, failed = self.examine(guest)
+            if failed:
+                raise VerifyError("; ".join(dict.fromkeys(failed)))
+            return Verified(round(guest.seconds), Size.of(facts), facts.installed)
+
+    @contextlib.contextmanager
+    def entered(self, omi: Omi, boot_mode: str | None = None, *, keep: bool = False) -> Iterator[Guest]:
+        """A VM of the OMI that has booted, for the block that examines it.
+
+        It is removed at the end. With `keep` it stays, without its key, if the block raises nothing.
+        """
         vm = self.identity.spec.vm
         by = f" by {boot_mode}" if boot_mode else ""
         end = time.monotonic() + vm.verify_timeout
         with temporary_key(self.cloud, self.identity.verify_key, self.folder) as key:
             self.narrator.say(f"booting a VM from {omi.omi_id} to verify it{by}")
-            start = time.monotonic()
+            start, stays = time.monotonic(), False
             vm_id = launch_vm(self.cloud, self._launch(omi, boot_mode))
             try:
                 running = wait_running(self.cloud, vm_id, end - time.monotonic(), self.stop)
-                return self._judge(self._enter(running, key, start, end, boot_mode))
+                yield self._enter(running, key, start, end, boot_mode)
+                stays = keep
             except (InterruptedBuildError, CredentialsError):
                 raise
             except OmiError as error:
                 self._show_console(vm_id)
                 raise VerifyError(f"{omi.omi_id} ({omi.name}) failed its check{by}: {error}; {self.fate}") from error
             finally:
-                terminate_vms(self.cloud, [vm_id])
+                if not stays:
+                    terminate_vms(self.cloud, [vm_id])
 
     def _launch(self, omi: Omi, boot_mode: str | None) -> Launch:
         vm = self.identity.spec.vm
@@ -143,12 +157,6 @@ class Boot(ABC):
         known_hosts.unlink(missing_ok=True)
         door = Door(running.public_ip, vm.ssh_port, self.user, key, known_hosts)
         return Guest(running, door, took, is_stub, boot_mode)
-
-    def _judge(self, guest: Guest) -> Verified:
-        facts, failed = self.examine(guest)
-        if failed:
-            raise VerifyError("; ".join(dict.fromkeys(failed)))
-        return Verified(round(guest.seconds), Size.of(facts), facts.installed)
 
     def _is_stub(self, greeting: str) -> bool:
         """A stub answers what was recorded of another image, so nothing that it says counts."""
@@ -233,6 +241,17 @@ class Verification(Boot):
 
     def examine(self, guest: Guest) -> tuple[Facts, list[str]]:
         """By every check, from outside and inside, and its power button at last."""
+        facts, failed = self.check(guest)
+        self.narrator.say("pressing the power button")
+        power_off, pressed = self.cloud.limits.power_off, time.monotonic()
+        if stop_vm(self.cloud, guest.vm.vm_id, power_off, self.stop):
+            self.narrator.say(f"off in {time.monotonic() - pressed:.0f} s")
+        else:
+            failed.append(f"the power button did not end it within {power_off} s (cloud.limits.power_off)")
+        return facts, failed
+
+    def check(self, guest: Guest) -> tuple[Facts, list[str]]:
+        """By all that leaves it running."""
         default = self.identity.spec.target.boot_modes[-1]
         boot_mode, door = guest.boot_mode or default, guest.door
         facts = self.probe(door, probe_script() + root_key_script())
@@ -242,12 +261,6 @@ class Verification(Boot):
             self._write_timing(BootTiming.of(facts, guest.seconds))
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         failed += [] if guest.is_stub else self.run_own_tests(door)
-        self.narrator.say("pressing the power button")
-        power_off, pressed = self.cloud.limits.power_off, time.monotonic()
-        if stop_vm(self.cloud, guest.vm.vm_id, power_off, self.stop):
-            self.narrator.say(f"off in {time.monotonic() - pressed:.0f} s")
-        else:
-            failed.append(f"the power button did not end it within {power_off} s (cloud.limits.power_off)")
         return facts, failed
 
     def run_own_tests(self, door: Door) -> Iterator[str]:

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -72,9 +73,47 @@ class Door:
             return match[1]
         raise NoLoginError(f"the login of {user} was neither taken nor refused: {answer.errors.strip()}")
 
+    def open(self, words: Sequence[str], stop: threading.Event) -> int:
+        """Let a person in until they leave or `stop` is set: to a command, or to a shell for no words; its exit code.
+
+        It has this program's own standard streams. There is no limit: it is a person who works there.
+        """
+        terminal = ["-t"] if sys.stdin.isatty() else []
+        arguments = self.command([*terminal, f"{self.user}@{self.address}", *words])
+        environment = self._environment | {key: os.environ[key] for key in ("TERM",) if key in os.environ}
+        try:
+            process = subprocess.Popen(arguments, env=environment)
+        except OSError as error:
+            raise _missing(error) from error
+
+        def end() -> None:
+            stop.wait()
+            process.terminate()
+
+        threading.Thread(target=end, name="end of ssh", daemon=True).start()
+        return process.wait()
+
     def _ssh(self, arguments: Sequence[str], text: str, limit: float) -> Answer:
+        try:
+            done = subprocess.run(
+                self.command(["-o", "BatchMode=yes", *arguments]),
+                input=text,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=limit,
+                env=self._environment,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return Answer(NO_LOGIN, "", f"no end after {limit:.0f} s")
+        except OSError as error:
+            raise _missing(error) from error
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def command(self, arguments: Sequence[str]) -> list[str]:
+        """The call of ssh, without its user's configuration."""
         options = {
-            "BatchMode": "yes",
             "ConnectTimeout": "30",
             "GlobalKnownHostsFile": "/dev/null",
             "IdentitiesOnly": "yes",
@@ -84,24 +123,15 @@ class Door:
             "UserKnownHostsFile": str(self.known_hosts),
         }
         flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
-        command = ["ssh", "-F", "/dev/null", "-i", str(self.key), "-p", str(self.port), *flags, *arguments]
-        environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(self.key.parent)}
-        try:
-            done = subprocess.run(
-                command,
-                input=text,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=limit,
-                env=environment,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return Answer(NO_LOGIN, "", f"no end after {limit:.0f} s")
-        except OSError as error:
-            raise ToolError(f"ssh: cannot be started ({error.strerror}); install the package openssh-client") from error
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return ["ssh", "-F", "/dev/null", "-i", str(self.key), "-p", str(self.port), *flags, *arguments]
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(self.key.parent)}
+
+
+def _missing(error: OSError) -> ToolError:
+    return ToolError(f"ssh: cannot be started ({error.strerror}); install the package openssh-client")
 
 
 def wait_for_banner(

@@ -1,0 +1,120 @@
+"""`try`: one build of a profile as a VM to log in to, beside what any stack holds."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from omi.build.alone import hold_alone
+from omi.build.job import Job
+from omi.build.packer.inputs import RunFolder
+from omi.build.packer.maker import PackerMaker
+from omi.build.preflight import check_before_building
+from omi.build.supervisor import stopped_by_signals
+from omi.build.trial import Trial
+from omi.cli.stack import Stack
+from omi.config.settings import Settings
+from omi.config.stack import PROJECT, StackFile
+from omi.outscale.cloud import Cloud
+from omi.outscale.waiting import InterruptedBuildError
+from omi.plan.keys import require_key, trust_keys
+from omi.plan.model import PlannedImage
+from omi.plan.survey import discover_builds
+from omi.profile.digest import image_digest
+from omi.profile.load import load_profile
+from omi.state.identity import Identity
+from omi.state.image import ImageSpec
+from omi.state.ledger import Ledger
+from omi.state.owner import Owner, new_stack_id
+from omi.support.atomic import write_atomically
+from omi.support.errors import InputError
+from omi.support.narration import Narrator, narrated, tell
+from omi.support.places import BUILD, GUEST, PROFILES, TEMPLATE, file_name_of
+from omi.support.running import INTERRUPTED
+from omi.upstream.current import current_release
+
+_ID = "stack-id"
+"""File of a run folder with the stack id of its tries, under which nothing else is ever made."""
+
+
+def try_build(
+    build: Annotated[str, typer.Argument(metavar="BUILD", help="its name in the profile")],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- COMMAND", help="run this in the VM instead of a shell")
+    ] = None,
+    stack: Stack = "sandbox",
+    profile: Annotated[str | None, typer.Option("--profile", "-p", help="another profile than the stack's")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="leave image and VM, and print how to log in")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="only remove what --keep left, or a kill")] = False,
+) -> None:
+    """Build an image, boot and check it, open SSH, and remove all of it at the end.
+
+    It works in the local cloud, or where the given stack does, and never touches the stack's images or its state. The
+    exit code is the command's. Raises InputError, and what a build raises.
+    """
+    if not command and not keep and not remove and not sys.stdin.isatty():
+        raise InputError("standard input: is no terminal, so no shell can be opened; give a command after `--`")
+    settings = Settings.load(StackFile(stack))
+    settings = settings if profile is None else settings.model_copy(update={"profile": profile})
+    image = _wanted(settings, build)
+    words = ["python", "-m", "omi", "try", "-s", stack, *(["--profile", profile] if profile else []), build, "--remove"]
+    if not remove:
+        check_before_building(settings, {None}, copying=False)
+    stop, code = stopped_by_signals(), 0
+    try:
+        with _job(stack, settings, image, stop) as (job, lock):
+            trial = Trial(job, PackerMaker(job, lock=lock), command or (), keep, shlex.join(words))
+            if remove:
+                trial.remove()
+                tell(f"nothing is left of a try of {build}")
+            else:
+                code = trial.run()
+    except InterruptedBuildError as error:
+        tell(str(error))
+        code = INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _wanted(settings: Settings, build: str) -> PlannedImage:
+    """The image that a fresh stack would build; no state is read."""
+    today = datetime.now(UTC).date()
+    expanded, upstream = discover_builds(load_profile(settings.profile, PROFILES), settings, Ledger(), today)
+    found = {target.name: target for target in trust_keys(expanded.builds, upstream, Ledger(), today).builds}
+    if build not in found:
+        raise InputError(f"build {build!r}: is none of the profile's; there are: {', '.join(found) or 'none'}")
+    require_key(target := found[build])
+    current = current_release(target, upstream, today)
+    for line in (*upstream.warnings, current.warning):
+        if line:
+            tell(line)
+    return PlannedImage(target, current.release, 0, image_digest(target, current.release, GUEST, TEMPLATE))
+
+
+@contextmanager
+def _job(stack: str, settings: Settings, image: PlannedImage, stop: Event) -> Iterator[tuple[Job, int]]:
+    """The work on the image while nobody else tries that build from here, and the lock of its folder."""
+    target = image.build
+    folder = RunFolder(BUILD.absolute() / f"{stack}+try" / file_name_of(f"{target.profile} {target.name}"))
+    with hold_alone(folder.path, f"a try of {target.name}", stop, tell) as lock:
+        spec = _spec(stack, settings, image, folder)
+        narrator = Narrator(sys.stderr, folder.build_log)
+        with narrated(narrator):
+            yield Job(Identity(spec), Cloud.connect(spec.cloud), folder, narrator, stop, os.environ), lock
+
+
+def _spec(stack: str, settings: Settings, image: PlannedImage, folder: RunFolder) -> ImageSpec:
+    """Under a stack id and a name of its own, by which a later try finds what a killed one left."""
+    own = folder.path / _ID
+    if not own.exists():
+        write_atomically(own, new_stack_id())
+    owner = Owner(PROJECT, f"{stack}+try", own.read_text(encoding="ascii"))
+    spec = image.to_spec(owner, settings.cloud_access(), settings.vm_in(), settings.releases_dir)
+    return spec.model_copy(update={"name": f"try-{spec.build[:80]}-{owner.stack_id}"})
