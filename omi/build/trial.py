@@ -28,7 +28,7 @@ class Trial:
     job: Job
     maker: Maker
     command: Sequence[str]
-    """Of the person, in the VM; none means a shell."""
+    """The person's, for the VM; an empty one means a shell."""
     keep: bool
     removing: str
     """The command that removes what was kept."""

@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from threading import Event
 from typing import Annotated
 
@@ -25,7 +24,8 @@ from omi.config.settings import Settings
 from omi.config.stack import PROJECT, StackFile
 from omi.outscale.cloud import Cloud
 from omi.outscale.waiting import InterruptedBuildError
-from omi.plan.keys import require_key, trust_keys
+from omi.plan.keys import keyless, trust_keys
+from omi.plan.lacking import Stock
 from omi.plan.model import PlannedImage
 from omi.plan.survey import discover_builds
 from omi.profile.digest import image_digest
@@ -34,12 +34,14 @@ from omi.state.identity import Identity
 from omi.state.image import ImageSpec
 from omi.state.ledger import Ledger
 from omi.state.owner import Owner, new_stack_id
+from omi.support import clock
 from omi.support.atomic import write_atomically
-from omi.support.errors import InputError
+from omi.support.errors import InputError, ProfileError
 from omi.support.narration import Narrator, narrated, tell
-from omi.support.places import BUILD, GUEST, PROFILES, TEMPLATE, file_name_of
+from omi.support.places import BUILD, GUEST, PROFILES, TEMPLATE, cache_folder, file_name_of
 from omi.support.running import INTERRUPTED
 from omi.upstream.current import current_release
+from omi.upstream.packages import read_offered
 
 _ID = "stack-id"
 """File of a run folder with the stack id of its tries, under which nothing else is ever made."""
@@ -84,17 +86,23 @@ def try_build(
 
 
 def _wanted(settings: Settings, build: str) -> PlannedImage:
-    """The image that a fresh stack would build; no state is read."""
-    today = datetime.now(UTC).date()
-    expanded, upstream = discover_builds(load_profile(settings.profile, PROFILES), settings, Ledger(), today)
+    """The image that a fresh stack would build; no state is read. ProfileError where nothing could be built."""
+    today, profile = clock.today(), load_profile(settings.profile, PROFILES)
+    expanded, upstream = discover_builds(profile, settings, Ledger(), today)
     found = {target.name: target for target in trust_keys(expanded.builds, upstream, Ledger(), today).builds}
     if build not in found:
         raise InputError(f"build {build!r}: is none of the profile's; there are: {', '.join(found) or 'none'}")
-    require_key(target := found[build])
+    target = found[build]
+    site = settings.upstream.security if target.max_missing_fixes is not None else None
+    target = target.model_copy(update={"security": site})
     current = current_release(target, upstream, today)
-    for line in (*upstream.warnings, current.warning):
-        if line:
-            tell(line)
+    mirror, trusted = settings.upstream.mirror, settings.vm.trusted_keys
+    offered = read_offered([target], mirror, trusted, cache_folder() / "upstream")
+    lacking = [line for offer in offered.offers.values() for line in Stock(target, offer).missing()]
+    if problems := [*keyless(target), *lacking]:
+        raise ProfileError("; ".join(problems))
+    for line in filter(None, (*upstream.warnings, *offered.warnings, current.warning)):
+        tell(line)
     return PlannedImage(target, current.release, 0, image_digest(target, current.release, GUEST, TEMPLATE))
 
 

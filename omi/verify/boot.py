@@ -251,7 +251,7 @@ class Verification(Boot):
         return facts, failed
 
     def check(self, guest: Guest) -> tuple[Facts, list[str]]:
-        """By all that leaves it running."""
+        """Examine it by all that leaves it running."""
         default = self.identity.spec.target.boot_modes[-1]
         boot_mode, door = guest.boot_mode or default, guest.door
         facts = self.probe(door, probe_script() + root_key_script())
