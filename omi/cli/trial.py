@@ -53,7 +53,7 @@ def try_build(
         list[str] | None, typer.Argument(metavar="-- COMMAND", help="run this in the VM instead of a shell")
     ] = None,
     stack: Stack = "sandbox",
-    profile: Annotated[str | None, typer.Option("--profile", "-p", help="another profile than the stack's")] = None,
+    profile: Annotated[str | None, typer.Option("--profile", help="another profile than the stack's")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="leave image and VM, and print how to log in")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="only remove what --keep left, or a kill")] = False,
 ) -> None:
