@@ -151,6 +151,7 @@ def test_outputs_tell_each_image_by_release_and_name_and_the_newest_alone(engine
         "volume_size": 1,
         "used_bytes": 94_000_000,
         "digest": "sha256:old",
+        "user": "alpine",
         "stage": "current",
         "access": {"public": False, "accounts": []},
         "removal": None,

@@ -92,7 +92,7 @@ def test_without_an_index_nothing_is_known_even_if_it_once_was(site: Site, tmp_p
     """An earlier answer may be older than what another machine built from."""
     ask(site, tmp_path)
     site.pages[COMMUNITY] = page
-    offered = ask(site, tmp_path, limit=1.0)
+    offered = ask(site, tmp_path, limit=4.0)
     assert offered.offers == {}
     (warning,) = offered.warnings
     assert warning.startswith(f"http://127.0.0.1:{site.port}{COMMUNITY}: ")
