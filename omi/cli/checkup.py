@@ -236,6 +236,8 @@ class Checkup:
         trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
         builds = [build for build in trusted if build.keys and build.name in (settings.builds or (build.name,))]
         offered = read_offered(builds, settings.upstream.mirror, settings.vm.trusted_keys, cache_folder() / "upstream")
+        if offered.untrusted:
+            raise UpstreamError("; ".join(dict.fromkeys(offered.untrusted.values())))
         if offered.unreached:
             url, why = min(offered.unreached.items())
             more = f" (and {len(offered.unreached) - 1} more)" if len(offered.unreached) > 1 else ""

@@ -40,6 +40,8 @@ class PlanInput:
     """How many images of each edge build stay (the profile's `discover.edge`), None all."""
     offers: Mapping[str, Offer] = field(default_factory=dict)
     """The repositories' offers by build; for a build without one, the content alone decides."""
+    untrusted: Mapping[str, str] = field(default_factory=dict)
+    """By build: why its packages can't be trusted. Nothing is built of it."""
     lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By build: what of its packages doesn't exist, a line for each. Nothing is built of it."""
     access: Access | None = None

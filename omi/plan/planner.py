@@ -100,7 +100,7 @@ class _Planner:
         recorded = [image.spec.end_of_life for image in held if image.version == build.version]
         last_day = given.last_day(build.version, [build.end_of_life, *recorded])
         release, notes = self._wanted_release(build, last_day, bool(held))
-        outcome, refused = Wish(None, None), keyless(build) if release is not None else ()
+        outcome, refused = Wish(None, None), self._distrusted(build) if release is not None else ()
         if refused and given.is_asked_for:
             raise ProfileError(*refused)
         if release is not None and not refused:
@@ -147,6 +147,10 @@ class _Planner:
         if past:
             prune = prune.also(Because.PAST_END_OF_LIFE(version=image.version, day=day))
         return self._withdrawn(image, image.spec.access, prune.why, "end of life" if past else "removed", prune)
+
+    def _distrusted(self, build: Target) -> tuple[str, ...]:
+        why = self.given.untrusted.get(build.name)
+        return keyless(build) or ((f"{build.name}: {why}",) if why else ())
 
     def _is_newest(self, build: Target) -> bool:
         """Whether the mirror still has what the build is made from."""

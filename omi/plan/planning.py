@@ -174,6 +174,7 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whol
             only=settings.builds,
             edge_keep=discover.edge if discover is not None else None,
             offers=seen.offers,
+            untrusted={} if whole.copied else seen.untrusted,
             lacking={} if whole.copied else whole.lacking,
             access=settings.access_in(region.name),
             revoked=settings.revoked,

@@ -30,7 +30,7 @@ from omi.support.places import PROFILES, cache_folder
 from omi.upstream.fetch import fetch_upstream
 from omi.upstream.model import Upstream
 from omi.upstream.offer import Offer
-from omi.upstream.packages import read_offered
+from omi.upstream.packages import Offered, read_offered
 from omi.upstream.security import Security, read_security
 
 
@@ -61,6 +61,8 @@ class Survey:
     to exist."""
     security: Security = field(default_factory=Security)
     """Alpine's security data for the builds whose profile asks for it."""
+    untrusted: Mapping[str, str] = field(default_factory=dict)
+    """Why nothing is built of some builds, by name: no trusted key has signed an index of their repositories."""
 
 
 def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:
@@ -70,10 +72,9 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
     caller has begun to make them.
 
     Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked,
-    CredentialsError (none, refused, or of another account than the one that the ledger's images are in), CloudError (of
-    the home Region) and UpstreamError (a package index that no trusted key has signed, of a build whose
-    packages decide or were not built yet). Alpine that can't be reached is a warning in the answer, and another
-    Region that can't is in it, too.
+    CredentialsError (none, refused, or of another account than the one that the ledger's images are in) and CloudError
+    (of the home Region). Alpine that can't be reached is a warning in the answer, and another Region that can't is in
+    it, too.
     """
     ledger, owner = held.ledger, held.owner
     check_own_releases(settings, owner.stack)
@@ -88,10 +89,11 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
         expanded, upstream = discover_builds(profile, settings, staying, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today)
         security = _security(settings, trusted.builds)
-        stocks, warnings = _stocks(settings, trusted.builds, staying, security)
+        offered = _offered(settings, trusted.builds, staying, security)
+        stocks = offered.offers
         deciding = {build.name for build in trusted.builds if build.rebuild_on != "content"}
         offers = {name: offer for name, offer in stocks.items() if name in deciding}
-        upstream = replace(upstream, warnings=(*upstream.warnings, *security.warnings, *warnings))
+        upstream = replace(upstream, warnings=(*upstream.warnings, *security.warnings, *offered.warnings))
         accounts, unreached = {}, {}
         for each, account in zip(regions, asked, strict=True):
             try:
@@ -115,6 +117,7 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
             trusted.warnings,
             stocks,
             security,
+            offered.untrusted,
         )
 
 
@@ -151,19 +154,16 @@ def _security(settings: Settings, builds: Sequence[Target]) -> Security:
     return read_security(asking, settings.upstream.security, cache_folder() / "upstream") if asking else Security()
 
 
-def _stocks(
-    settings: Settings, builds: Sequence[Target], ledger: Ledger, security: Security
-) -> tuple[Mapping[str, Offer], tuple[str, ...]]:
+def _offered(settings: Settings, builds: Sequence[Target], ledger: Ledger, security: Security) -> Offered:
     asking = [
         build
         for build in _of_run(settings, builds)
         if build.keys and (build.rebuild_on != "content" or build.asks_for_fixes or not was_built(build, ledger.images))
     ]
     if not asking:
-        return {}, ()
+        return Offered()
     mirror, trusted = settings.upstream.mirror, settings.vm.trusted_keys
-    offered = read_offered(asking, mirror, trusted, cache_folder() / "upstream", fixes=security.fixes)
-    return offered.offers, offered.warnings
+    return read_offered(asking, mirror, trusted, cache_folder() / "upstream", fixes=security.fixes)
 
 
 def _of_run(settings: Settings, builds: Sequence[Target]) -> list[Target]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -38,6 +38,8 @@ class Offered:
     warnings: tuple[str, ...] = ()
     unreached: Mapping[str, str] = field(default_factory=dict)
     """Why, of each index that couldn't be had, by URL."""
+    untrusted: Mapping[str, str] = field(default_factory=dict)
+    """By build: an index of its repositories that none of its keys has signed, and the cure."""
 
 
 def read_offered(
@@ -52,19 +54,26 @@ def read_offered(
 
     All indexes are asked for at once, with validators from earlier runs. One that can't be had leaves its builds out,
     with a warning where its packages decide: an earlier answer would not do, since another machine may have seen a
-    later one. Raises UntrustedError (an UpstreamError) for one that isn't signed by a key of the build's profile or of
-    those `trusted`, by file or folder (vm.trusted_keys).
+    later one. One that isn't signed by a key of the build's profile or of those `trusted`, by file or folder
+    (vm.trusted_keys), leaves the build out, too, as `untrusted`.
     """
     keys = {build.name: {**build.keys, **trusted_keys(trusted, build.keys)} for build in builds}
     urls = {build.name: _index_urls(build, mirror) for build in builds}
     reading = _Reading((urls[build.name], keys[build.name]) for build in builds)
     got = get_all(reading.readers(), AnswerStore(cache_dir), limit, MAX_INDEX)
-    if reading.refused:
-        raise reading.refused[min(reading.refused)]
+    untrusted = {
+        build.name: refusals[0]
+        for build in builds
+        if (refusals := [each for url in urls[build.name] if (each := reading.refusal(url, keys[build.name]))])
+    }
+    builds = [build for build in builds if build.name not in untrusted]
     deciding = {build.name for build in builds if build.rebuild_on != "content"}
-    offers, warnings = {}, list(_unreached({name: urls[name] for name in deciding}, got))
+    lacking = {
+        name: [url for url in urls[name] if not reading.is_fresh(url, keys[name], got[url])] for name in deciding
+    }
+    offers, warnings = {}, list(_unreached(lacking, got))
     for build in builds:
-        if all(_is_fresh(got[url]) for url in urls[build.name]):
+        if all(reading.is_fresh(url, keys[build.name], got[url]) for url in urls[build.name]):
             indexes = [
                 (tag, replace(reading.index(url, keys[build.name]), fixes=fixes.get(_place(url, mirror), {})))
                 for url, tag in urls[build.name].items()
@@ -74,7 +83,7 @@ def read_offered(
             except ValueError as error:
                 warnings += [f"{build.name}: {_UNKNOWN}: {error}"] if build.name in deciding else []
     unreached = {url: answer.problem for url, answer in got.items() if answer.problem is not None}
-    return Offered(offers, tuple(warnings), unreached)
+    return Offered(offers, tuple(warnings), unreached, untrusted)
 
 
 _UNKNOWN = "whether newer packages are offered is not known, so only its content decides"
@@ -94,22 +103,21 @@ def _place(index_url: str, mirror: str) -> str:
     return place_of(index_url.removesuffix(f"/{_INDEX}").rpartition("/")[0], mirror) or ""
 
 
-def _is_fresh(answer: Got[None]) -> bool:
-    return answer.problem is None
-
-
-def _unreached(urls: Mapping[str, Mapping[str, str | None]], got: Mapping[str, Got[None]]) -> Iterable[str]:
+def _unreached(lacking: Mapping[str, Collection[str]], got: Mapping[str, Got[None]]) -> Iterable[str]:
     for url, answer in sorted(got.items()):
-        names = ", ".join(sorted(name for name, wanted in urls.items() if url in wanted))
-        if names and not _is_fresh(answer):
+        if names := ", ".join(sorted(name for name, urls in lacking.items() if url in urls)):
             yield f"{url}: {answer.problem}; {names}: {_UNKNOWN}"
+
+
+def _frozen(keys: _Keys) -> frozenset[tuple[str, str]]:
+    return frozenset(keys.items())
 
 
 class _Reading:
     """Reads each index once for each set of keys that must vouch for it."""
 
     def __init__(self, builds: Iterable[tuple[Mapping[str, str | None], _Keys]]) -> None:
-        self.refused: dict[str, UntrustedError] = {}
+        self._refused: dict[str, dict[frozenset[tuple[str, str]], UntrustedError]] = {}
         self._indexes: _Indexes = {}
         self._keys: dict[str, list[_Keys]] = {}
         for urls, keys in builds:
@@ -124,17 +132,28 @@ class _Reading:
 
     def index(self, url: str, keys: _Keys) -> Index:
         """An index that was read."""
-        return self._indexes[url, frozenset(keys.items())]
+        return self._indexes[url, _frozen(keys)]
+
+    def refusal(self, url: str, keys: _Keys) -> str | None:
+        """Why an index is not trusted, None if it is or never came."""
+        refused = self._refused.get(url, {}).get(_frozen(keys))
+        return str(refused) if refused else None
+
+    def is_fresh(self, url: str, keys: _Keys, answer: Got[None]) -> bool:
+        """Whether an index is of now, even if others don't trust it."""
+        return answer.problem is None or (url in self._refused and (url, _frozen(keys)) in self._indexes)
 
     def _reader(self, url: str) -> Callable[[bytes], None]:
         arch = url.split("/")[-2]
 
         def read(data: bytes) -> None:
-            try:
+            if url not in self._refused:  # then an earlier answer is no better
                 for keys in self._keys[url]:
-                    self._indexes[url, frozenset(keys.items())] = read_index(data, keys, arch, url)
-            except UntrustedError as error:
-                self.refused[url] = error
-                raise
+                    try:
+                        self._indexes[url, _frozen(keys)] = read_index(data, keys, arch, url)
+                    except UntrustedError as error:
+                        self._refused.setdefault(url, {})[_frozen(keys)] = error
+            for refusal in self._refused.get(url, {}).values():
+                raise refusal  # so that the answer is not kept
 
         return read

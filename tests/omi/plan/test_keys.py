@@ -130,6 +130,17 @@ def test_a_build_with_no_key_left_waits_with_the_cure_and_holds_no_other_up() ->
     assert re.match(NO_KEY, refusal)
 
 
+def test_a_build_whose_index_nothing_vouches_for_waits_in_the_same_way() -> None:
+    of, other = build(end_of_life=FAR), build("other", "3.24", prefix="other-", end_of_life=FAR)
+    known, more = upstream("3.23.7"), upstream("3.24.2")
+    known = replace(known, branches=(*known.branches, *more.branches), mirror={**known.mirror, **more.mirror})
+    images = ledger(image(of))
+    why = {"v3_23": "https://a/APKINDEX.tar.gz: is signed by x, which is not trusted"}
+    made = make_plan(PlanInput([of, other], known, images, Retention(), TODAY, digest, untrusted=why))
+    assert outcome(made) == {of.image_name("3.23.6", 0): "keep", "other-3.24.2-x86_64-r0": "build"}
+    assert made.refused == (f"v3_23: {why['v3_23']}",)
+
+
 def test_who_asks_for_a_build_with_no_key_left_is_told_at_once() -> None:
     known = told(YESTERDAY, OLD, NEW)
     trusted = trust_keys([BOTH], known, ledger(), TODAY)
