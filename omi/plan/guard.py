@@ -83,6 +83,7 @@ def _build_of(image: PlannedImage | LedgerImage) -> tuple[str, str]:
 
 
 def _losses(steps: Sequence[Step], proved: Callable[[LedgerImage], bool]) -> list[Step]:
+    """Steps of images that no newer one replaces: each is a loss if it goes."""
     stays: dict[tuple[str, str], LedgerImage] = {}
     for step in steps:
         image = step.image
@@ -91,7 +92,7 @@ def _losses(steps: Sequence[Step], proved: Callable[[LedgerImage], bool]) -> lis
         of = image.profile, image.build
         if proved(image) and (of not in stays or image.order > stays[of].order):
             stays[of] = image
-    return [step for step in steps if _goes(step) and not _is_replaced(step.image, stays)]
+    return [step for step in steps if not _is_replaced(step.image, stays)]
 
 
 def _is_replaced(image: PlannedImage | LedgerImage, stays: Mapping[tuple[str, str], LedgerImage]) -> bool:

@@ -28,11 +28,11 @@ def narrowed(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Plan
 
 
 def _steps(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Iterator[Step]:
-    held = {(image.region, image.name): image for image in images}
+    held: dict[tuple[str | None, str], LedgerImage] = {(image.region, image.name): image for image in images}
     builds = one_off.builds or "all builds"
     elsewhere = Because.NOT_IN_ONE_OFF(action=one_off.action, builds=builds)
     for step in plan.steps:
-        image = held.get((step.image.region or plan.regions[0], step.name))
+        image = held.get((step.image.region, step.name))
         is_of_them = not one_off.builds or step.build in one_off.builds
         if is_of_them and step.action in _ACTIONS[one_off.action] and one_off.level in (None, step.level):
             yield step

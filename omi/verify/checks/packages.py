@@ -25,7 +25,7 @@ def check_packages(facts: Facts, expected: Expected) -> Iterator[str]:
 
 def _as_apk_writes(lines: Iterable[str]) -> set[str]:
     """apk takes `a=~1` and `a~=1` as well, and writes `a~1`."""
-    return {re.sub("[<>=~]+", lambda signs: _sign(signs[0]), line, count=1) for line in lines}
+    return {re.sub("[<>=~]+", lambda signs: _sign(signs[0]), line) for line in lines}
 
 
 def _sign(signs: str) -> str:

@@ -9,11 +9,14 @@ import pytest
 import yaml
 
 from omi.cli.main import main
+from omi.plan.held import Held
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
+from omi.state.ledger import Ledger
 from omi.state.owner import CLAIM
 from tests.omi.conftest import Account
-from tests.omi.specs import make_record
+from tests.omi.plan.make import build, held, in_region
+from tests.omi.specs import OWNER, make_record
 
 OWN = "1111111111111111"
 THEIRS = "2222222222222222"
@@ -94,6 +97,15 @@ def test_an_image_that_the_stack_lacks_is_named(stack: Stack) -> None:
     code, said = stack.claim("alpine-3.23.6-x86_64-r9")
     assert (code, said.count("\n")) == (2, 1)
     assert "'alpine-3.23.6-x86_64-r9': is none of the stack's" in said
+
+
+def test_of_an_image_in_several_regions_the_omis_id_must_be_given(stack: Stack) -> None:
+    image = held(build(), "3.23.6")
+    ledger = Ledger.of([image, in_region(image, "us-east-2")])
+    stack.monkeypatch.setattr("omi.cli.claim.read_stack", lambda _: (None, Held(OWNER, ledger)))
+    code, said = stack.claim(image.name)
+    assert (code, said.count("\n")) == (2, 1)
+    assert "is in several Regions; give the OMI's id" in said
 
 
 def test_an_image_that_the_account_lacks_is_named(stack: Stack) -> None:

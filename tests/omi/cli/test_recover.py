@@ -114,6 +114,7 @@ def test_a_state_with_an_id_recovers_its_own_alone(person: Person) -> None:
     code, said = person.recover(OLD.name, "--yes")
     assert code == 0, said
     assert person.written == {"recover.stack_id": OWNER.stack_id, "recover.images[0]": OLD.name}
+    assert person.recover("--stack-id", OWNER.stack_id)[0] == 0, "its own may be given"
     code, said = person.recover(OLD.name, "alpine-r9", "--yes")
     assert (code, "no verified image named alpine-r9 of the stack id" in said) == (2, True)
 

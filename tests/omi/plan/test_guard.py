@@ -149,6 +149,9 @@ def test_a_region_that_leaves_waits_however_few_its_images_are() -> None:
 def test_names_that_match_nothing_are_warned_of_and_others_not() -> None:
     first, second, third, _ = IMAGES
     steps = [prune(first), keep(second), keep(third, Change(ChangeKind.MAKE_PRIVATE, Because.SUPERSEDED()))]
+    deprecated = Withdrawal(why="superseded", shared=True, deprecated=TODAY)
+    on_its_way = keep(IMAGES[3].published(IMAGES[3].spec.access, deprecated))
+    assert list(needless_names([on_its_way], Retention(allow_mass_prune=(on_its_way.name,)))) == []
     retention = Retention(
         protect=(first.name, second.record.omi, "nobody"),
         allow_mass_prune=("all", first.name, "b0", third.name, second.name, "b1"),

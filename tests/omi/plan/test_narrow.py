@@ -38,10 +38,10 @@ def shared(image: LedgerImage) -> Step:
     return Step(image.published(Access(public=True)), Action.KEEP, Because.NEWEST_VERIFIED(), changes=(change,))
 
 
-def done(one_off: OneOff, *steps: Step, images: tuple[LedgerImage, ...] = IMAGES) -> dict[str, str]:
+def done(one_off: OneOff, *steps: Step) -> dict[str, str]:
     """Name to action, of what isn't just kept; all that is kept is so to the byte."""
-    narrow = narrowed(plan(*steps), images, one_off)
-    by_name = {(image.region, image.name): image for image in images}
+    narrow = narrowed(plan(*steps), IMAGES, one_off)
+    by_name = {(image.region, image.name): image for image in IMAGES}
     for step in narrow.of(Action.KEEP):
         assert step.image is by_name[step.image.region or "", step.name]
         assert (step.changes, step.level) == ((), None)
@@ -77,7 +77,8 @@ def test_what_state_does_not_hold_and_nobody_asked_for_is_not_declared() -> None
 
 def test_the_image_of_its_own_region_is_kept() -> None:
     there = in_region(OLD, "us-east-2")
-    assert done(OneOff(action="build"), prune(OLD, "release"), prune(there, "release"), images=(OLD, there)) == {}
+    narrow = narrowed(plan(prune(OLD, "release"), prune(there, "release")), (OLD, there), OneOff(action="build"))
+    assert [(step.action, step.image) for step in narrow.steps] == [(Action.KEEP, OLD), (Action.KEEP, there)]
 
 
 def test_why_an_image_stays_is_its_own_reason_or_that_nobody_asked() -> None:

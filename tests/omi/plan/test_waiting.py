@@ -85,6 +85,14 @@ def test_a_removed_build_that_waits_for_another_has_its_access_put_back() -> Non
     assert kinds(plan, old.name) == [ChangeKind.PUT_BACK]
 
 
+def test_only_what_would_go_waits_for_the_image_of_another_build() -> None:
+    """One of a removed build that is still shared for some weeks stays for that reason, and is updated meanwhile."""
+    old = held(build("old", access=Access(public=True)), "3.23.6")
+    step = step_of(plan_of([build("new")], UP6, ledger(old), account=account(old)), old.name)
+    assert (step.action, step.updates) == (Action.KEEP, True)
+    assert "waits until" not in step.reason
+
+
 def test_an_image_that_waits_for_its_protection_to_end_has_its_access_put_back() -> None:
     live, gone = held(build("a"), "3.23.6"), many(1)[0]
     views = account(seen(live), seen(gone, access=FRIEND))
