@@ -46,7 +46,7 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     plans: list[Plan] = []
     images = [image for region in seen.regions for image in region.ledger.images]
     stocks = [Stock(build, seen.stocks[build.name]) for build in builds if build.name in seen.stocks]
-    lacking = {stock.build.name: lines for stock in stocks if (lines := tuple(stock.missing()))}
+    lacking = {**seen.absent, **{stock.build.name: lines for stock in stocks if (lines := tuple(stock.missing()))}}
     whole = _Whole.of(images, settings, lacking, is_asked_for=one_off is not None)
     for region in seen.regions:
         with told_of(region, seen.regions):

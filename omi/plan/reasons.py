@@ -131,7 +131,7 @@ class Because(Enum):
     DEPRECATED_THEN_PRIVATE = (
         "deprecated since {since}, becomes private on {private}, is deregistered from {removal} on"
     )
-    PACKAGES_LACKING = "nothing is built of it, since packages of the profile don't exist"
+    PACKAGES_LACKING = "nothing is built of it, since it asks for packages or a repository that don't exist"
     CONTENT_REVOKED = "its content is that of a revoked image, so nothing is built of it; change it, or build it again"
     REVOKED = "revoked: {reason}"
     PRIVATE = "private since {since}, is deregistered from {removal} on"

@@ -63,6 +63,8 @@ class Survey:
     """Alpine's security data for the builds whose profile asks for it."""
     untrusted: Mapping[str, str] = field(default_factory=dict)
     """Why nothing is built of some builds, by name: no trusted key has signed an index of their repositories."""
+    absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Lines about repositories of builds that don't exist, by the build's name."""
 
 
 def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:
@@ -118,6 +120,7 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
             stocks,
             security,
             offered.untrusted,
+            offered.absent,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -40,6 +40,8 @@ class Offered:
     """Why, of each index that couldn't be had, by URL."""
     untrusted: Mapping[str, str] = field(default_factory=dict)
     """By build: an index of its repositories that none of its keys has signed, and the cure."""
+    absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By build: a line about each of its repositories that doesn't exist."""
 
 
 def read_offered(
@@ -55,7 +57,7 @@ def read_offered(
     All indexes are asked for at once, with validators from earlier runs. One that can't be had leaves its builds out,
     with a warning where its packages decide: an earlier answer would not do, since another machine may have seen a
     later one. One that isn't signed by a key of the build's profile or of those `trusted`, by file or folder
-    (vm.trusted_keys), leaves the build out, too, as `untrusted`.
+    (vm.trusted_keys), leaves the build out, too, as `untrusted`; one that the server doesn't have, as `absent`.
     """
     keys = {build.name: {**build.keys, **trusted_keys(trusted, build.keys)} for build in builds}
     urls = {build.name: _index_urls(build, mirror) for build in builds}
@@ -83,7 +85,8 @@ def read_offered(
             except ValueError as error:
                 warnings += [f"{build.name}: {_UNKNOWN}: {error}"] if build.name in deciding else []
     unreached = {url: answer.problem for url, answer in got.items() if answer.problem is not None}
-    return Offered(offers, tuple(warnings), unreached, untrusted)
+    absent = {build.name: lines for build in builds if (lines := tuple(_absent(build, urls[build.name], got)))}
+    return Offered(offers, tuple(warnings), unreached, untrusted, absent)
 
 
 _UNKNOWN = "whether newer packages are offered is not known, so only its content decides"
@@ -101,6 +104,13 @@ def _index_urls(build: Target, mirror: str) -> dict[str, str | None]:
 def _place(index_url: str, mirror: str) -> str:
     """The place of an index's repository, as its fixes are listed; empty for one that is not the mirror's."""
     return place_of(index_url.removesuffix(f"/{_INDEX}").rpartition("/")[0], mirror) or ""
+
+
+def _absent(build: Target, urls: Iterable[str], got: Mapping[str, Got[None]]) -> Iterator[str]:
+    for url in urls:
+        if got[url].missing:
+            cure = "correct the build's version or repos, or set upstream.mirror"
+            yield f"{build.name}: {url}: {got[url].problem}, so there is no such repository; {cure}"
 
 
 def _unreached(lacking: Mapping[str, Collection[str]], got: Mapping[str, Got[None]]) -> Iterable[str]:

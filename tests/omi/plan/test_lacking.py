@@ -196,6 +196,19 @@ def test_a_copy_in_another_region_needs_no_packages(images: str, monkeypatch: py
     assert bool(plan.refused) != copied
 
 
+def test_nothing_is_built_of_a_repository_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omi.plan.planning._digest", digest)
+    new, other = build("new"), build("other")
+    config = Settings(region=HOME)
+    line = "new: the server has no such file"
+    accounts = {HOME: account()}
+    regions = regions_of(config, ledger())
+    seen = Survey(Profile("alpine", (new, other)), UP, regions, accounts, TODAY, OWNER, absent={"new": (line,)})
+    plan = plan_stack(config, seen)
+    assert [step.build for step in plan.of(Action.BUILD)] == ["other"]
+    assert plan.refused == (line,)
+
+
 def test_indexes_are_asked_of_what_was_not_built_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 

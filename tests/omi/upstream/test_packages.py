@@ -98,6 +98,16 @@ def test_without_an_index_nothing_is_known_even_if_it_once_was(site: Site, tmp_p
     assert f"a: {UNKNOWN}" in warning
 
 
+@pytest.mark.parametrize("status", [404, 503])
+def test_a_repository_that_the_server_does_not_have_is_named(site: Site, tmp_path: Path, status: int) -> None:
+    site.pages[COMMUNITY] = Page(status=status)
+    absent = ask(site, tmp_path).absent
+    url = f"http://127.0.0.1:{site.port}{COMMUNITY}"
+    cure = "correct the build's version or repos, or set upstream.mirror"
+    line = f"a: {url}: the server has no such file, so there is no such repository; {cure}"
+    assert absent == ({"a": (line,)} if status == 404 else {}), "an outage says nothing"
+
+
 def test_a_package_that_apk_would_not_understand_is_named_and_the_others_go_on(site: Site, tmp_path: Path) -> None:
     other = BUILD.model_copy(update={"name": "b", "packages": {"nginx=latest": True}})
     offered = ask(site, tmp_path, BUILD, other)
