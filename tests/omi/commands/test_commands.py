@@ -92,6 +92,7 @@ def test_delete_and_update_leave_what_another_record_holds(desk: Desk) -> None:
         done, out, err = desk.run("update", shared, record)
         assert (done, out) == (5, "")
         assert said in err
+        assert f"python -m omi claim -s STACK '{record.name}'" in err
         assert desk.account.launchers(record.omi) == set()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from omi.outscale.cloud import Cloud
-from omi.outscale.images import Ours, delete_omi, read_omi
+from omi.outscale.images import Ours, delete_omi, own_omis, read_omi
 from omi.outscale.shapes import CloudSnapshot, listed
 from omi.outscale.sweep import Builds, Leftover, Search, clean_up, remove_leftovers
 from omi.state.identity import Identity
@@ -121,19 +121,19 @@ def shared(client: Oapi) -> str:
         (lambda client: image(client, NAME, {"stack-id": OWNER.stack_id})[0], "not of its name"),
         (lambda client: image(client, NAME, {}, IDENTITY.described(verified=True))[0], "it was verified"),
     ],
-    ids=[
-        "verified",
-        "claimed",
-        "described",
-        "shared",
-        "copied tags",
-        "another build id",
-        "stack id alone",
-        "untagged",
-    ],
+    ids=["verified", "claimed", "described", "shared", "copied tags", "another id", "stack id alone", "untagged"],
 )
 def test_an_image_stays(sandbox: Sandbox, cloud: Cloud, client: Oapi, make: Callable[[Oapi], str], why: str) -> None:
     stays(sandbox, cloud, make(client), why)
+
+
+def test_an_image_of_whose_access_nothing_is_known_stays(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    omi, _ = image(client, NAME, TAGS)
+    unsaid = [each.model_copy(update={"permissions": None}) for each in own_omis(cloud, {})]
+    monkeypatch.setattr("omi.outscale.sweep.own_omis", lambda *_: unsaid)
+    stays(sandbox, cloud, omi, "it is shared")
 
 
 def test_words_of_the_profile_do_not_make_an_image_verified(cloud: Cloud, client: Oapi) -> None:
