@@ -34,10 +34,16 @@ def world_of(calendar: Calendar, start: date, seed: int | None, weeks: int = WEE
 def live(calendar: Calendar, start: date, seed: int | None, weeks: int = WEEKS) -> Promises:
     """Its weeks, and what they kept of the promises."""
     world = world_of(calendar, start, seed, weeks)
-    promises = Promises(world, keeps=timedelta(weeks=60 if seed else 0))
+    promises = Promises(world, keeps=kept_by(world.settings.retention))
     for run in world.runs():
         promises.check(run)
     return promises
+
+
+def kept_by(retention: Retention) -> timedelta:
+    """How much longer a replaced image may stay: each release and revision that is kept lasts 20 weeks at most."""
+    keep = max(level.keep for level in (retention.revision, retention.release, retention.end_of_life) if level)
+    return timedelta(weeks=20 * keep if keep > 1 else 0)
 
 
 def settings_of(seed: int) -> Settings:
