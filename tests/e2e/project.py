@@ -87,11 +87,17 @@ class Project:
         pairs = (line.partition("=") for line in shown.stdout.decode().split("\0") if line)
         return {name: value for name, _, value in pairs}
 
-    def run(self, *command: str, timeout: int = STEP_LIMIT, changed: Mapping[str, str] | None = None) -> Result:
+    def run(
+        self,
+        *command: str,
+        timeout: int = STEP_LIMIT,
+        changed: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+    ) -> Result:
         """Run a command in the project, with some variables `changed`; its output is also kept in the project's log."""
         environment = {**self.environment(), **(changed or {})}
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
+            command, cwd=self.folder, env=environment, stdin=stdin,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False,
         )  # fmt: skip
         with (self.folder / "e2e.log").open("a", encoding="utf-8") as log:

@@ -6,10 +6,14 @@ Real pulumi and Packer on stub VMs; the tests are one story in their order.
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import shutil
+import subprocess
 
 import pytest
+import yaml
 
 from tests.e2e.project import TOP, Project, Result
 
@@ -39,33 +43,64 @@ def block(page: str, part: str) -> str:
     return found
 
 
-def shell(project: Project, script: str) -> Result:
+def shell(project: Project, script: str, stdin: int = subprocess.DEVNULL) -> Result:
     """Run it with the project's sandbox, and `pulumi up` without its question."""
     sandbox = f"python -m sandbox --home {project.home} --base-port {project.base_port}"
     script = script.replace("pulumi up", "pulumi up --yes --skip-preview").replace("python -m sandbox", sandbox)
     client = {"HOME": str(project.home), "REQUESTS_CA_BUNDLE": str(project.home / "ca.pem"), "PAGER": "cat"}
-    done = project.run("sh", "-ec", script, changed=client)
+    done = project.run("sh", "-ec", script, changed=client, stdin=stdin)
     assert done.code == 0, done.end
     return done
 
 
-def test_a_profile_of_ones_own_gets_a_stack_and_is_built(project: Project) -> None:
-    shell(project, block("profiles.md", "profile new"))
+def lines(text: str) -> list[str]:
+    """Lines without what differs from run to run: ids, and the seconds that something took."""
+    plain = re.sub(r"\bami-[0-9a-f]{8}\b", "OMI", re.sub(r"(?m)^ *\d+ s  |\bin \d+ s", "", text.replace("\r", "")))
+    return [line.strip() for line in plain.splitlines()]
+
+
+def test_the_first_image_is_as_its_guide_shows(project: Project) -> None:
+    start, new, check, trial, stack, preview, build = blocks("first-image.md")
+    shown = shell(project, start.replace("make setup\n", "")).text + shell(project, new).text
     (project.folder / "profiles" / "web.yaml").write_text(PROFILE, encoding="utf-8")
+    shown += shell(project, check).text
+    ours, its = pty.openpty()
+    shown += shell(project, trial, stdin=its).text  # a stub's shell ends at once
+    os.close(ours)
+    os.close(its)
+    assert (project.images(), project.left()) == ([], {})
+    new_stack = stack.splitlines()[1]
+    shown += shell(project, new_stack).text
+    reach_the_sandbox(project, "web")
+    shell(project, "\n".join(stack.splitlines()[2:]))
+    shown += shell(project, preview).text
+    assert shell(project, build).text.count(project.images()[-1]["id"]) > 0
+    told = [line for text in blocks("first-image.md", "text") for line in lines(text)]
+    whole = "\n".join(lines(shown))
+    assert [line for line in told if line not in whole] == []
+
+
+def reach_the_sandbox(project: Project, stack: str) -> None:
+    """What a stack on OUTSCALE has otherwise: the sandbox in OUTSCALE's place."""
+    path = project.folder / "stacks" / f"Pulumi.{stack}.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["config"] |= {f"alpine-omi:{key}": project.configured(key) for key in ("cloud", "upstream", "vm")}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def test_a_profile_gets_a_stack_in_the_local_cloud(project: Project) -> None:
     shell(project, block("profiles.md", "profile check"))
-    shell(project, block("profiles.md", "--local"))
-    assert project.run("pulumi", "stack", "--show-name").text.strip() == "web"
-    shown = shell(project, block("profiles.md", "pulumi preview\n")).text
-    (table,) = blocks("profiles.md", "")
-    assert [line for line in table.splitlines() if line.strip() not in shown] == []
-    shell(project, block("profiles.md", "pulumi up\n"))
+    script = block("profiles.md", "--local").replace("new web", "new here").replace("create web", "create here")
+    shell(project, script)
+    assert project.run("pulumi", "stack", "--show-name").text.strip() == "here"
+    shell(project, "pulumi stack rm --yes here; pulumi stack select web")
 
 
 def test_an_unchanged_image_is_rebuilt_and_compared(project: Project) -> None:
     done = shell(project, block("profiles.md", "--again"))
     assert "asked for again (1)" in done.text
     assert "nothing differs from" in shell(project, block("profiles.md", "profile diff")).text
-    shell(project, block("profiles.md", "diff alpine-").replace("releases/web", "releases/sandbox/web"))
+    shell(project, block("profiles.md", "diff alpine-"))
 
 
 def test_a_vm_is_launched_by_osc_cli(project: Project) -> None:
