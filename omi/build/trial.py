@@ -88,5 +88,6 @@ class Trial:
 
     def _show_way_in(self, door: Door) -> None:
         kept = replace(door, key=door.key.rename(self.job.folder.path / KEPT_KEY))
-        print(f"It stays. Log in by:\n  {shlex.join(kept.command([f'{kept.user}@{kept.address}']))}")
+        login = shlex.join(kept.command([f"{kept.user}@{kept.address}"]))
+        print(f"It stays. Log in by:\n  cd {shlex.quote(str(kept.key.parent))} && {login}")
         print(f"Remove image and VM by:\n  {self.removing}")

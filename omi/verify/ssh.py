@@ -82,7 +82,7 @@ class Door:
         arguments = self.command([*terminal, f"{self.user}@{self.address}", *words])
         environment = self._environment | {key: os.environ[key] for key in ("TERM",) if key in os.environ}
         try:
-            process = subprocess.Popen(arguments, env=environment)
+            process = subprocess.Popen(arguments, env=environment, cwd=self.key.parent)
         except OSError as error:
             raise _missing(error) from error
 
@@ -103,6 +103,7 @@ class Door:
                 errors="replace",
                 timeout=limit,
                 env=self._environment,
+                cwd=self.key.parent,
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -112,7 +113,10 @@ class Door:
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def command(self, arguments: Sequence[str]) -> list[str]:
-        """The call of ssh, without its user's configuration."""
+        """The call of ssh from the key's folder, without its user's configuration.
+
+        Paths stay out of it, since ssh splits some at spaces and expands `%` in others.
+        """
         options = {
             "ConnectTimeout": "30",
             "GlobalKnownHostsFile": "/dev/null",
@@ -120,10 +124,10 @@ class Door:
             "LogLevel": "ERROR",
             "ServerAliveInterval": "15",
             "StrictHostKeyChecking": "accept-new",
-            "UserKnownHostsFile": str(self.known_hosts),
+            "UserKnownHostsFile": self.known_hosts.name,
         }
         flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
-        return ["ssh", "-F", "/dev/null", "-i", str(self.key), "-p", str(self.port), *flags, *arguments]
+        return ["ssh", "-F", "/dev/null", "-i", self.key.name, "-p", str(self.port), *flags, *arguments]
 
     @property
     def _environment(self) -> dict[str, str]:

@@ -123,7 +123,7 @@ def test_what_is_kept_is_reached_by_the_printed_line_and_goes_by_the_other(
     done = project.run("python", "-m", "omi", "try", "-s", "e2e", BUILD, "--keep")
     assert done.code == 0, done.text
     assert len(seen(project)["vm"]) == len(untouched["vm"]) + 1
-    login, removal = re.findall(r"^  ((?:ssh|python) .*)$", done.text, re.MULTILINE)
+    login, removal = re.findall(r"^  ((?:cd|python) .*)$", done.text, re.MULTILINE)
     entered = project.run("sh", "-c", f"{login} hello")
     assert (entered.code, "no answer was recorded for: hello" in entered.text) == (NOT_RECORDED, True), entered.text
     removed = project.run("sh", "-c", removal)

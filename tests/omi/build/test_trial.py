@@ -175,7 +175,7 @@ def test_what_is_kept_stays_until_it_is_removed(
     }  # fmt: skip
     key = bench.folder / NAME / KEPT_KEY
     told = capsys.readouterr().out
-    assert f"-i {key} " in told
+    assert f"cd {key.parent} && ssh -F /dev/null -i {key.name} " in told
     assert "omi try --remove" in told
     assert key.stat().st_mode & 0o777 == 0o600
     trial_of(bench).remove()

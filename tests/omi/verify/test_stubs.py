@@ -92,6 +92,15 @@ def test_a_stub_passes_every_check_where_the_stack_takes_stubs(sandbox: Sandbox,
     assert "a stub VM: nothing of the image itself is checked (vm.accept_stubs)" in said.getvalue()
 
 
+def test_a_folder_whose_name_ssh_would_change_does_no_harm(sandbox: Sandbox, tmp_path: Path) -> None:
+    folder = tmp_path / "my images" / "100%20"
+    folder.mkdir(parents=True)
+    spec = spec_for(sandbox, "odd", accept_stubs=True)
+    stub_omi(sandbox, spec)
+    verify(spec, folder, io.StringIO())
+    assert (folder / "known_hosts").exists()
+
+
 def test_a_stub_is_never_taken_for_a_real_vm(sandbox: Sandbox, tmp_path: Path) -> None:
     spec = spec_for(sandbox, "refused", accept_stubs=False)
     stub_omi(sandbox, spec)
