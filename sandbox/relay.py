@@ -1,4 +1,4 @@
-"""The ways to a VM's ports: open on its public address only where and to whom a security group lets them through."""
+"""The ways to a VM's ports: open on its addresses only where and to whom a security group lets them through."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _CONNECT_LIMIT = 10.0
 
 @dataclass(frozen=True)
 class Way:
-    """From a public address to a port of a VM, for these source networks."""
+    """From an address of this machine to a port of a VM, for these source networks."""
 
     vm_id: str
     guest_port: int
-    public_ip: str
+    ip: str
     inner_ip: str
     """Where the machine driver put the guest's SSH."""
     sources: tuple[str, ...]
@@ -39,7 +39,7 @@ class Way:
     @property
     def address(self) -> tuple[str, int]:
         """Where it begins."""
-        return self.public_ip, outer_port(self.guest_port)
+        return self.ip, outer_port(self.guest_port)
 
     def inner(self, machines: Machines) -> tuple[str, int]:
         """Where the machine driver has the other end."""
@@ -55,8 +55,7 @@ def ways(cloud: LocalCloud) -> dict[tuple[str, int], Way]:
     """
     found = {}
     for vm in cloud.store.all(Vm):
-        public_ip = public_ip_of(cloud, vm)
-        if vm.state not in ("pending", "running") or public_ip is None:
+        if vm.state not in ("pending", "running"):
             continue
         named = (cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids)
         groups = [each for each in named if each is not None]
@@ -66,9 +65,16 @@ def ways(cloud: LocalCloud) -> dict[tuple[str, int], Way]:
             sources = allowed_sources(groups, (port, SSH_PORT) if is_ssh else (port,))
             if _allows("127.0.0.1", sources) and not (is_ssh and trouble == "closed"):
                 inner = cloud.addresses.public_ip(vm.slot)
-                way = Way(vm.id, port, public_ip, inner, sources, silent=is_ssh and trouble == "silent")
-                found[way.address] = way
+                for ip in _addresses(cloud, vm):
+                    way = Way(vm.id, port, ip, inner, sources, silent=is_ssh and trouble == "silent")
+                    found[way.address] = way
     return found
+
+
+def _addresses(cloud: LocalCloud, vm: Vm) -> list[str]:
+    """Its public address, and its private one in a Subnet whose range is this machine's own (127.0.0.0/8)."""
+    private = vm.address if vm.address and ipaddress.ip_address(vm.address).is_loopback else None
+    return [ip for ip in (public_ip_of(cloud, vm), private) if ip is not None]
 
 
 def _allows(address: str, sources: tuple[str, ...]) -> bool:
@@ -76,7 +82,7 @@ def _allows(address: str, sources: tuple[str, ...]) -> bool:
 
 
 class Relay:
-    """Listens on the public addresses of VMs and passes connections on to their guests."""
+    """Listens on the addresses of VMs and passes connections on to their guests."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         self._cloud = cloud

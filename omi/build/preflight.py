@@ -8,6 +8,7 @@ from collections.abc import Collection
 from omi.config.settings import Settings
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_source
+from omi.outscale.subnets import find_subnet
 from omi.support.errors import OmiError, ToolError
 
 TOOLS = {
@@ -19,7 +20,7 @@ TOOLS = {
 
 
 def check_before_building(settings: Settings, building: Collection[str | None], *, copying: bool) -> None:
-    """Find missing tools, wrong credentials and a source OMI that isn't there.
+    """Find missing tools, wrong credentials, and a source OMI or Subnet that isn't there.
 
     `building` has the Regions in which images are built (None is the home Region); `copying` says whether any is
     copied. Raises ToolError, CredentialsError or CloudError; credentials are tried once.
@@ -36,7 +37,9 @@ def check_before_building(settings: Settings, building: Collection[str | None], 
         if region in building:
             vm = settings.vm_in(region)
             try:
-                find_source(Cloud.connect(settings.cloud_access(region)), vm.source_omi, vm.source_owner)
+                cloud = Cloud.connect(settings.cloud_access(region))
+                find_source(cloud, vm.source_omi, vm.source_owner)
+                find_subnet(cloud, vm)
             except OmiError as error:
                 if settings.regions:
                     error.told_of(f"Region {region}")

@@ -29,6 +29,8 @@ from omi.outscale.oos import ObjectStore
 from omi.outscale.quotas import read_quotas
 from omi.outscale.reaching import SKEW, clock_words
 from omi.outscale.rights import CALLS, COPY_CALLS, denied_calls
+from omi.outscale.shapes import CloudSubnet
+from omi.outscale.subnets import find_subnet
 from omi.plan import Plan
 from omi.plan.held import Held, read_state
 from omi.plan.keys import trust_keys
@@ -68,6 +70,8 @@ class Checkup:
     """All that were asked at all."""
     source_sizes: dict[str, int] = field(default_factory=dict)
     """GiB of each Region's source OMI."""
+    subnets: dict[str, CloudSubnet] = field(default_factory=dict)
+    """By Region: those that VMs are put into."""
 
     def run(self) -> Iterator[Finding]:
         """Check everything; nothing is made or changed but the cache of Alpine's answers."""
@@ -93,6 +97,7 @@ class Checkup:
             "source OMI": self._source,
             "VM types": self._types,
             "Subregion": self._subregion,
+            "Subnet": self._subnet,
             "ssh_source": self._ssh_source,
         }
         for name, check in checks.items():
@@ -198,9 +203,9 @@ class Checkup:
         return ", ".join(dict.fromkeys(wanted.values()))
 
     def _subregion(self, settings: Settings, region: str) -> str:
-        wanted = settings.vm_in(region).subregion
-        if wanted is None:
-            return "OUTSCALE chooses one"
+        vm = settings.vm_in(region)
+        if (wanted := vm.subregion) is None:
+            return "the Subnet's" if vm.subnet else "OUTSCALE chooses one"
         read = self._cloud(region).read_all("ReadSubregions", "Subregions")
         states = {str(each.get("SubregionName")): each.get("State", "available") for each in read}
         if states.get(wanted) != "available":
@@ -208,13 +213,21 @@ class Checkup:
             raise CloudError(f"vm.subregion: {wanted} is {states.get(wanted, 'not there')} ({names}): {SUBREGION}")
         return wanted
 
+    def _subnet(self, settings: Settings, region: str) -> str:
+        vm = settings.vm_in(region)
+        if vm.subnet is None or (found := find_subnet(self._cloud(region), vm)) is None:
+            return "not needed: the VMs are in no Net and have public addresses"
+        self.subnets[region] = found
+        return f"{found.subnet_id} of {found.net_id} in {found.subregion}: {found.free} addresses left"
+
     def _ssh_source(self, settings: Settings, region: str) -> str:
-        setting, api = settings.vm_in(region).ssh_source, settings.cloud_access(region).api
-        source = ipaddress.ip_network(ssh_source(setting, api))
-        address = ipaddress.ip_address(own_address(api))
+        vm, api = settings.vm_in(region), settings.cloud_access(region).api
+        subnet = known(self.subnets.get(region), "Subnet") if vm.subnet else None
+        source = ipaddress.ip_network(ssh_source(vm.ssh_source, api, subnet))
+        address = ipaddress.ip_address(own_address(subnet.url if subnet else api))
         if address in source:
             return f"{source}, which holds this machine's address {address}"
-        if address.is_loopback or address.is_global:
+        if subnet or address.is_loopback or address.is_global:
             raise SettingsError(
                 f"vm.ssh_source: {source} doesn't hold this machine's address {address}, so it can't reach the VMs; "
                 "set it to the CIDR that your SSH connections come from, or to auto"

@@ -21,9 +21,9 @@ REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-e
 
 
 MAX_DAYS = 3650
+"""The most days of a stage; more is a slip of the pen."""
 MAX_REASON = 120
 """Characters of why an image is revoked: its OMI's description has room for no more."""
-"""The most days of a stage; more is a slip of the pen."""
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
@@ -173,7 +173,7 @@ class FurtherRegion(_Settings):
     cloud: Endpoints = Endpoints()
     """Endpoints follow from the Region where they are absent, all else but `osc_profile` from the home Region's."""
     vm: BuildVm = BuildVm()
-    """Absent keys are as in the home Region, except the Subregion."""
+    """Absent keys are as in the home Region, except Subregion and Subnet."""
     images: Literal["build", "copy"] = "build"
     """Whether they are built here, or copied from the home Region, with the same bytes."""
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
@@ -283,7 +283,7 @@ class Settings(_Settings):
         """The VMs of a Region, None the home one."""
         if region in (None, self.region):
             return self.vm
-        return _over(self.vm.model_copy(update={"subregion": None}), self.regions[region].vm)
+        return _over(self.vm.model_copy(update={"subregion": None, "subnet": None}), self.regions[region].vm)
 
     @classmethod
     def load(cls, source: ConfigSource) -> Self:
@@ -359,6 +359,8 @@ def _check_vm(key: str, vm: BuildVm, region: str) -> None:
             f"stack config: {key}.subregion: {vm.subregion!r} is no Subregion of {region}; give its name and one "
             f"letter, like {region}a"
         )
+    if vm.subnet is not None and not re.fullmatch("subnet-[0-9a-f]{8}", vm.subnet):
+        raise SettingsError(f"stack config: {key}.subnet: {vm.subnet!r} is no Subnet's id, such as subnet-0a1b2c3d")
 
 
 def _check_texts(value: Any, key: str) -> None:

@@ -12,6 +12,7 @@ _CAPACITY = (
 _POLICY = "allow it in the EIM user's policy: docs/eim-policy.json holds all that a build needs"
 _LOCKED = "the key is locked after wrong tries: wait a minute, then run again with the right one"
 SUBREGION = "set vm.subregion to a Subregion that the Region has, or take it out"
+SUBNET = "set vm.subnet to a Subnet that has room in that account, Region and Subregion, or take it out"
 TYPE = "set vm.vm_type and vm.verify_vm_type to types that the Region has"
 _BY_CODE: Mapping[str, str] = {
     "4": _POLICY,
@@ -25,6 +26,7 @@ _BY_CODE: Mapping[str, str] = {
     "4081": SUBREGION,
     "5023": "the OMI is gone: run again",
     "5024": TYPE,
+    "5057": SUBNET,
     "5059": TYPE,
     "9015": "another OMI of the account bears the name: run again, and it is adopted",
 }

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.deadline import TooLateError, within
-from omi.outscale.shapes import CloudKeypair, Group, listed, parsed
+from omi.outscale.shapes import CloudKeypair, CloudSubnet, Group, listed, parsed
 from omi.support.errors import BuildError, CloudError
 
 _LOOKUP = 30.0
@@ -56,11 +56,15 @@ def _import_key(cloud: Cloud, name: str, public: bytes) -> None:
     cloud.create("CreateKeypair", wanted, lambda answer: True, not_made)
 
 
-def open_group(cloud: Cloud, name: str, port: int, source: str) -> str:
-    """A new security group that lets `source` (CIDR) reach TCP `port`; returns its id. The sweep deletes it by name."""
+def open_group(cloud: Cloud, name: str, port: int, source: str, subnet: CloudSubnet | None = None) -> str:
+    """A new security group that lets `source` (CIDR) reach TCP `port`; returns its id. The sweep deletes it by name.
+
+    It is for VMs in the Net of this Subnet; None is outside of Nets.
+    """
+    of_net = {"NetId": subnet.net_id} if subnet else {}
     group_id = cloud.create(
         "CreateSecurityGroup",
-        {"SecurityGroupName": name, "Description": "Alpine OMI: build and verify"},
+        {"SecurityGroupName": name, "Description": "Alpine OMI: build and verify", **of_net},
         lambda answer: parsed(Group, answer["SecurityGroup"], "CreateSecurityGroup", cloud).group_id,
         lambda: next(iter(find_groups(cloud, name)), None),
     )
@@ -91,18 +95,18 @@ def find_groups(cloud: Cloud, name: str) -> list[str]:
     return [group.group_id for group in listed(cloud, Group, SecurityGroupNames=[name]) if group.name == name]
 
 
-def ssh_source(setting: str, api: str) -> str:
-    """The CIDR to let in: `setting`, or for `auto` this machine's own address on the way to `api`.
+def ssh_source(setting: str, api: str, subnet: CloudSubnet | None = None) -> str:
+    """The CIDR to let in: `setting`, or for `auto` this machine's own address on the way to the Subnet, else to `api`.
 
-    Raises BuildError if that address is private, since the cloud would see another one.
+    Raises BuildError if the address on the way to `api` is private, since the cloud would see another one.
     """
     if setting != "auto":
         try:
             return str(ipaddress.ip_network(setting, strict=False))
         except ValueError as error:
             raise BuildError(f"vm.ssh_source: {setting!r} is no CIDR ({error}); give one like 192.0.2.7/32") from error
-    address = ipaddress.ip_address(own_address(api))
-    if address.is_loopback or address.is_global:
+    address = ipaddress.ip_address(own_address(subnet.url if subnet else api))
+    if subnet or address.is_loopback or address.is_global:
         return f"{address}/32"
     raise BuildError(
         f"vm.ssh_source: this machine's address {address} is private, so the address from which the cloud sees it "

@@ -40,6 +40,7 @@ CALLS: Calls = {
     "ReadConsoleOutput": {"VmId": f"i-{_NONE}"},
     "ReadKeypairs": {},
     "ReadQuotas": {},
+    "ReadSubnets": {},
     "ReadSubregions": {},
     "ReadTags": {},
     "ReadVmTypes": {},

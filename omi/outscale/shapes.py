@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from ipaddress import IPv4Network
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -137,14 +138,21 @@ class CloudSnapshot(Tagged):
 
 
 class CloudVm(Tagged):
-    """A VM; `public_ip` is empty until it has one."""
+    """A VM; its addresses and Subnet are empty until it has them."""
 
     vm_id: str = Field(alias="VmId")
     omi: str = Field(default="", alias="ImageId")
     state: str = Field(default="", alias="State")
     key_name: str = Field(default="", alias="KeypairName")
     public_ip: str = Field(default="", alias="PublicIp")
+    private_ip: str = Field(default="", alias="PrivateIp")
+    subnet: str = Field(default="", alias="SubnetId")
     devices: tuple[Device, ...] = Field(default=(), alias="BlockDeviceMappings")
+
+    @property
+    def address(self) -> str:
+        """Where it is reached: in a Subnet at its private address."""
+        return self.private_ip if self.subnet else self.public_ip
 
     @property
     def volumes(self) -> tuple[str, ...]:
@@ -155,6 +163,22 @@ class CloudVm(Tagged):
     def is_lost(self) -> bool:
         """Whether it will never run again, so that waiting for it is in vain."""
         return self.state in {"terminated", "shutting-down", "quarantine"}
+
+
+class CloudSubnet(Shape):
+    """A Subnet of a Net; `free` counts the addresses that are left."""
+
+    subnet_id: str = Field(alias="SubnetId")
+    net_id: str = Field(alias="NetId")
+    subregion: str = Field(default="", alias="SubregionName")
+    ip_range: IPv4Network = Field(alias="IpRange")
+    free: int = Field(default=0, alias="AvailableIpsCount")
+    state: str = Field(default="available", alias="State")
+
+    @property
+    def url(self) -> str:
+        """An address within, to find the way there by."""
+        return f"https://{self.ip_range[self.ip_range.num_addresses // 2]}"
 
 
 class CloudVolume(Tagged):
@@ -196,6 +220,7 @@ _LISTS: Mapping[type[Shape], tuple[str, str]] = {
     CloudSnapshot: ("ReadSnapshots", "Snapshots"),
     CloudVm: ("ReadVms", "Vms"),
     CloudVolume: ("ReadVolumes", "Volumes"),
+    CloudSubnet: ("ReadSubnets", "Subnets"),
     CloudKeypair: ("ReadKeypairs", "Keypairs"),
     Group: ("ReadSecurityGroups", "SecurityGroups"),
     Tag: ("ReadTags", "Tags"),

@@ -37,6 +37,7 @@ class Launch:
     """None takes the OMI's own."""
     subregion: str | None = None
     """None leaves it to OUTSCALE."""
+    subnet: str | None = None
 
 
 def launch_vm(cloud: Cloud, wanted: Launch) -> str:
@@ -56,6 +57,8 @@ def launch_vm(cloud: Cloud, wanted: Launch) -> str:
         parameters["BootMode"] = wanted.boot_mode
     if wanted.subregion:
         parameters["Placement"] = {"SubregionName": wanted.subregion}
+    if wanted.subnet:
+        parameters["SubnetId"] = wanted.subnet
     vms = cloud.call("CreateVms", parameters)["Vms"]
     vm = parsed(CloudVm, vms[0] if isinstance(vms, list) and vms else None, "CreateVms", cloud)
     put_tags(cloud, [vm.vm_id], wanted.tags)
@@ -63,7 +66,7 @@ def launch_vm(cloud: Cloud, wanted: Launch) -> str:
 
 
 def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEVER) -> CloudVm:
-    """Wait until the VM runs and has a public address; CloudError if it ends instead."""
+    """Wait until the VM runs and has the address it is reached at; CloudError if it ends instead."""
 
     def seen() -> CloudVm:
         vm = read_vm(cloud, vm_id)
@@ -73,10 +76,10 @@ def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event =
             )
         return vm
 
-    ready = f"{vm_id} to run with a public address"
+    ready = f"{vm_id} to run with an address"
     return wait_until(
         seen,
-        lambda vm: vm.state == "running" and bool(vm.public_ip),
+        lambda vm: vm.state == "running" and bool(vm.address),
         ready,
         limit,
         stop=stop,

@@ -98,6 +98,9 @@ class BuildVm(_Wire):
     verify_vm_type: str = "tinav6.c1r1p2"
     subregion: str | None = None
     """Subregion of the VMs, `eu-west-2a`; OUTSCALE chooses one where it isn't set."""
+    subnet: str | None = None
+    """Id of the Subnet of the VMs, which have private addresses alone then; None is outside of Nets, with public ones.
+    """
     source_omi: str = "Debian-12-*"
     source_owner: str = "Outscale"
     ssh_user: str = "outscale"

@@ -141,21 +141,22 @@ class Boot(ABC):
             tags={**self.identity.run_tags, "Name": f"{omi.name} verify"},
             boot_mode=boot_mode,
             subregion=vm.subregion,
+            subnet=vm.subnet,
         )
 
     def _enter(self, running: CloudVm, key: Path, start: float, end: float, boot_mode: str | None) -> Guest:
         vm, limit_s = self.identity.spec.vm, end - time.monotonic()
         console = EmptyConsole(self.cloud, running.vm_id)
-        greeting = wait_for_banner(running.public_ip, vm.ssh_port, limit_s, self.stop, console.reason)
+        greeting = wait_for_banner(running.address, vm.ssh_port, limit_s, self.stop, console.reason)
         if not greeting:
             limit = f"{vm.verify_timeout} s (vm.verify_timeout)"
-            raise VerifyError(f"no SSH at {running.public_ip} port {vm.ssh_port} within {limit}")
+            raise VerifyError(f"no SSH at {running.address} port {vm.ssh_port} within {limit}")
         is_stub = self._is_stub(greeting)
         took = time.monotonic() - start
         self.narrator.say(f"booted in {took:.0f} s, checking it")
         known_hosts = self.folder / "known_hosts"
         known_hosts.unlink(missing_ok=True)
-        door = Door(running.public_ip, vm.ssh_port, self.user, key, known_hosts)
+        door = Door(running.address, vm.ssh_port, self.user, key, known_hosts)
         return Guest(running, door, took, is_stub, boot_mode)
 
     def _is_stub(self, greeting: str) -> bool:

@@ -53,7 +53,8 @@ def public_dns_name(ip: str, region: str) -> str:
 def current(cloud: LocalCloud, vm: Vm) -> Metadata:
     """The metadata of a VM as things stand."""
     held = next((each for each in cloud.store.all(PublicIp) if each.vm_id == vm.id), None)
-    return of_vm(cloud, vm, cloud.addresses.public_ip(held.slot if held else vm.slot))
+    slot = held.slot if held else None if vm.subnet_id else vm.slot
+    return of_vm(cloud, vm, cloud.addresses.public_ip(slot) if slot is not None else None)
 
 
 def refresh_later(cloud: LocalCloud, vm_id: str) -> None:

@@ -68,15 +68,38 @@ class Rule(Value):
         return self.model_copy(update={"id": other.id}) == other
 
 
+class Net(Resource):
+    """A private network; `ip_range` in CIDR notation."""
+
+    kind = "net"
+    prefix = "vpc"
+
+    ip_range: str
+    tenancy: str
+
+
+class Subnet(Resource):
+    """A part of a Net, in one Subregion."""
+
+    kind = "subnet"
+    prefix = "subnet"
+
+    net_id: str
+    ip_range: str
+    subregion: str
+
+
 class SecurityGroup(Resource):
-    """A set of rules that VMs share."""
+    """A set of rules that VMs share, within a Net or (None) outside of all."""
 
     kind = "security-group"
     prefix = "sg"
 
     name: str
     description: str
+    net_id: str | None = None
     inbound: tuple[Rule, ...] = ()
+    outbound: tuple[Rule, ...] = ()
 
 
 class VolumeLink(Value):
@@ -168,8 +191,8 @@ class Image(Resource):
 class Vm(Resource):
     """A VM; state is pending, running, stopping, stopped, shutting-down, terminated or quarantine.
 
-    `slot` is its number among the loopback addresses (kept until it is terminated). Its volumes are those that
-    are linked to it.
+    `slot` is its number among the loopback addresses (kept until it is terminated), `address` its private one in a
+    Subnet. Its volumes are those that are linked to it.
     """
 
     kind = "vm"
@@ -187,6 +210,8 @@ class Vm(Resource):
     shutdown_behavior: str
     security_group_ids: tuple[str, ...]
     slot: int
+    subnet_id: str | None = None
+    address: str | None = None
     reservation_id: str
     launch_number: int
     root_device: str
@@ -201,11 +226,11 @@ class Vm(Resource):
 
     @property
     def private_ip(self) -> str:
-        return f"10.0.0.{self.slot}"
+        return self.address or f"10.0.0.{self.slot}"
 
     @property
     def private_dns_name(self) -> str:
-        return f"ip-10-0-0-{self.slot}.{self.region}.compute.internal"
+        return f"ip-{self.private_ip.replace('.', '-')}.{self.region}.compute.internal"
 
     @property
     def alive(self) -> bool:
@@ -246,6 +271,8 @@ class ImageExportTask(Resource):
 KINDS: tuple[type[Resource], ...] = (
     Account,
     Keypair,
+    Net,
+    Subnet,
     SecurityGroup,
     Volume,
     Snapshot,

@@ -80,8 +80,9 @@ def linked_to(cloud: LocalCloud, vm_id: str) -> PublicIp | None:
 
 
 def public_ip_of(cloud: LocalCloud, vm: Vm) -> str | None:
-    """The address on which a VM is reached now: a linked one, or its own while it is pending or running."""
+    """The VM's public address now: a linked one, or outside of Nets its own while it is pending or running."""
     held = linked_to(cloud, vm.id)
     if held is not None:
         return cloud.addresses.public_ip(held.slot)
-    return cloud.addresses.public_ip(vm.slot) if vm.state in ("pending", "running") else None
+    own = vm.subnet_id is None and vm.state in ("pending", "running")
+    return cloud.addresses.public_ip(vm.slot) if own else None

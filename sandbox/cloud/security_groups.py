@@ -8,7 +8,7 @@ import ipaddress
 from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.ids import new_id
-from sandbox.cloud.model import Account, Rule, SecurityGroup, Vm, now
+from sandbox.cloud.model import Account, Net, Rule, SecurityGroup, Vm, now
 from sandbox.cloud.request import MemberPart, RulePart
 
 DEFAULT_NAME = "default"
@@ -16,55 +16,69 @@ PROTOCOLS = {"tcp": "tcp", "udp": "udp", "icmp": "icmp", "-1": "-1", "6": "tcp",
 INBOUND, OUTBOUND = "Inbound", "Outbound"
 
 
-def create_group(cloud: LocalCloud, caller: Account, *, name: str, description: str) -> SecurityGroup:
-    """A group without rules; its name is unique in the account."""
+def create_group(
+    cloud: LocalCloud, caller: Account, *, name: str, description: str, net_id: str | None = None
+) -> SecurityGroup:
+    """A group that lets nothing in; its name is unique in its Net, or outside of all Nets."""
     for label, value in (("SecurityGroupName", name), ("Description", description)):
         if not 1 <= len(value) <= 255:
             raise RefusedError(Fail.BAD_LENGTH, f"The {label} must have 1 to 255 characters.")
     with cloud.transaction():
-        if any(each.name == name for each in cloud.owned(caller, SecurityGroup)):
+        if net_id:
+            cloud.own(caller, Net, net_id, Fail.NO_NET)
+        if any((each.name, each.net_id) == (name, net_id) for each in cloud.owned(caller, SecurityGroup)):
             raise RefusedError(Fail.DUPLICATE_SECURITY_GROUP, f"The security group '{name}' already exists.")
-        return cloud.make(SecurityGroup, caller, name=name, description=description)
+        anything = Rule(id=new_id("sgr"), protocol="-1", from_port=-1, to_port=-1, ip_ranges=("0.0.0.0/0",))
+        outbound = (anything,) if net_id else ()
+        return cloud.make(SecurityGroup, caller, name=name, description=description, net_id=net_id, outbound=outbound)
 
 
 def find_group(
     cloud: LocalCloud, caller: Account, *, group_id: str | None = None, name: str | None = None
 ) -> SecurityGroup:
-    """The caller's group of that id or name."""
+    """The caller's group of that id, or outside of Nets of that name."""
     if group_id:
         return cloud.own(caller, SecurityGroup, group_id, Fail.NO_SECURITY_GROUP)
     if not name:
         raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'SecurityGroupId' is required.")
     for each in cloud.owned(caller, SecurityGroup):
-        if each.name == name:
+        if each.name == name and each.net_id is None:
             return each
     raise RefusedError(Fail.NO_SECURITY_GROUP, f"The security group '{name}' does not exist.")
 
 
-def default_group(cloud: LocalCloud, caller: Account) -> SecurityGroup:
-    """The group that a VM gets when none is asked for; every account has it."""
+def default_group(cloud: LocalCloud, caller: Account, net_id: str | None = None) -> SecurityGroup:
+    """The group that a VM gets when none is asked for; every account has it, and every Net its own."""
     with cloud.transaction():
         for each in cloud.owned(caller, SecurityGroup):
-            if each.name == DEFAULT_NAME:
+            if each.name == DEFAULT_NAME and each.net_id == net_id:
                 return each
-        return create_group(cloud, caller, name=DEFAULT_NAME, description="default group")
+        return create_group(cloud, caller, name=DEFAULT_NAME, description="default group", net_id=net_id)
+
+
+def check_net(groups: list[SecurityGroup], net_id: str | None) -> list[SecurityGroup]:
+    """The groups, if all are of this Net, or (None) of none."""
+    for group in groups:
+        if group.net_id != net_id:
+            fail = Fail.NOT_OF_NET if net_id else Fail.NOT_OF_PUBLIC_CLOUD
+            raise RefusedError(fail, f"The security group {group.id} is not of {net_id or 'the public cloud'}.")
+    return groups
 
 
 def add_rules(
     cloud: LocalCloud, caller: Account, group: SecurityGroup, flow: str, parts: list[RulePart]
 ) -> SecurityGroup:
-    """Add inbound rules; a rule that is there already is refused."""
+    """Add rules; one that is there already is refused."""
     if not parts:
         raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'Rules' is required.")
     with cloud.transaction() as store:
-        _check_flow(flow)
-        rules = group.inbound
+        rules, field = _rules(group, flow)
         for part in parts:
             rule = _rule(cloud, caller, part)
             if any(each.same_traffic(rule) for each in rules):
                 raise RefusedError(Fail.DUPLICATE_RULE, "The rule already exists.")
-            rules = (*rules, rule)
-        return store.put(group.model_copy(update={"inbound": rules}))
+            rules.append(rule)
+        return store.put(group.model_copy(update={field: tuple(rules)}))
 
 
 def remove_rules(
@@ -72,15 +86,14 @@ def remove_rules(
 ) -> SecurityGroup:
     """Remove rules by what they let through or by id; one that is not there is refused."""
     with cloud.transaction() as store:
-        _check_flow(flow)
-        rules = list(group.inbound)
+        rules, field = _rules(group, flow)
         for part in parts:
             if part.security_group_rule_id:
                 _take(rules, [each for each in rules if each.id == part.security_group_rule_id])
                 continue
             rule = _rule(cloud, caller, part)
             _take(rules, [each for each in rules if each.same_traffic(rule)])
-        return store.put(group.model_copy(update={"inbound": tuple(rules)}))
+        return store.put(group.model_copy(update={field: tuple(rules)}))
 
 
 def _take(rules: list[Rule], found: list[Rule]) -> None:
@@ -89,11 +102,15 @@ def _take(rules: list[Rule], found: list[Rule]) -> None:
     rules.remove(found[0])
 
 
-def _check_flow(flow: str) -> None:
+def _rules(group: SecurityGroup, flow: str) -> tuple[list[Rule], str]:
+    """The group's rules for the flow, and the field that holds them."""
     if flow not in (INBOUND, OUTBOUND):
         raise RefusedError(Fail.BAD_VALUE, f"The flow '{flow}' is not valid: Inbound or Outbound.")
-    if flow == OUTBOUND:
+    if flow == INBOUND:
+        return list(group.inbound), "inbound"
+    if group.net_id is None:
         raise RefusedError(Fail.NOT_IN_PUBLIC_CLOUD, "Only security groups of a Net have outbound rules.")
+    return list(group.outbound), "outbound"
 
 
 def _rule(cloud: LocalCloud, caller: Account, part: RulePart) -> Rule:

@@ -8,9 +8,21 @@ from collections.abc import Mapping
 from sandbox.cloud import metadata
 from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.errors import Fail, RefusedError
-from sandbox.cloud.model import Account, Image, Keypair, PublicIp, Resource, SecurityGroup, Snapshot, Vm, Volume
+from sandbox.cloud.model import (
+    Account,
+    Image,
+    Keypair,
+    Net,
+    PublicIp,
+    Resource,
+    SecurityGroup,
+    Snapshot,
+    Subnet,
+    Vm,
+    Volume,
+)
 
-TAGGED: tuple[type[Resource], ...] = (Vm, Volume, Snapshot, Image, SecurityGroup, Keypair, PublicIp)
+TAGGED: tuple[type[Resource], ...] = (Vm, Volume, Snapshot, Image, SecurityGroup, Keypair, PublicIp, Net, Subnet)
 MAX_KEY, MAX_VALUE = 255, 255
 
 

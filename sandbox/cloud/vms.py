@@ -7,16 +7,27 @@ import binascii
 import re
 from dataclasses import dataclass
 
-from sandbox.cloud import vmdisks, vmwork
+from sandbox.cloud import nets, vmdisks, vmwork
 from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.devices import DEFAULT_SIZE_GIB, check_device_name, check_volume
 from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.ids import new_id
 from sandbox.cloud.images import launchable_image
 from sandbox.cloud.keypairs import find_keypair
-from sandbox.cloud.model import Account, Image, ImageMapping, SecurityGroup, Snapshot, Vm, Volume, VolumeLink, now
+from sandbox.cloud.model import (
+    Account,
+    Image,
+    ImageMapping,
+    SecurityGroup,
+    Snapshot,
+    Subnet,
+    Vm,
+    Volume,
+    VolumeLink,
+    now,
+)
 from sandbox.cloud.request import BootMode, CreateVmsRequest, PlacementPart, ShutdownPart, VmDevicePart
-from sandbox.cloud.security_groups import default_group, find_group
+from sandbox.cloud.security_groups import check_net, default_group, find_group
 from sandbox.cloud.snapshots import usable_snapshot
 
 DEFAULT_TYPE = "t2.small"
@@ -38,7 +49,7 @@ class StateChange:
 
 def launch(cloud: LocalCloud, caller: Account, request: CreateVmsRequest) -> list[Vm]:
     """Launch VMs from an image; the same client token again answers with the same VMs."""
-    _check_nets(request)
+    _check_nics(request)
     least = 1 if request.min_vms_count is None else request.min_vms_count
     most = 1 if request.max_vms_count is None else request.max_vms_count
     with cloud.transaction() as store:
@@ -48,11 +59,13 @@ def launch(cloud: LocalCloud, caller: Account, request: CreateVmsRequest) -> lis
             raise RefusedError(Fail.BAD_COUNT, f"MinVmsCount {least} and MaxVmsCount {most} are not valid.")
         image = launchable_image(cloud, caller, request.image_id)
         devices = _devices(cloud, caller, image, request.block_device_mappings or [])
-        template = _template(cloud, caller, image, request)
+        subnet = _subnet(cloud, caller, request)
+        template = _template(cloud, caller, image, request, subnet)
         vms = []
         for number in range(most):
             vm = template.model_copy(
                 update={"id": cloud.fresh_id(Vm), "slot": cloud.free_slot(), "launch_number": number}
+                | ({"address": nets.free_address(cloud, subnet)} if subnet else {})
             )
             vms.append(store.put(vm))
             for device in devices:
@@ -61,34 +74,38 @@ def launch(cloud: LocalCloud, caller: Account, request: CreateVmsRequest) -> lis
         return vms
 
 
-def _check_nets(request: CreateVmsRequest) -> None:
-    """There are none, so nothing in one exists."""
+def _check_nics(request: CreateVmsRequest) -> None:
+    """There are no NICs but those that VMs are made with."""
     nics = request.nics or []
     if nics and (request.subnet_id or request.security_group_ids):
         raise RefusedError(Fail.BAD_COMBINATION, "Nics can't be given with SubnetId or SecurityGroupIds.")
     for nic in nics:
         if nic.nic_id:
             raise RefusedError(Fail.NO_NIC, f"The NIC '{nic.nic_id}' does not exist.")
-    for subnet_id in (request.subnet_id, *(nic.subnet_id for nic in nics)):
-        if subnet_id:
-            raise RefusedError(Fail.NO_SUBNET, f"The Subnet '{subnet_id}' does not exist.")
+    if len(nics) > 1:
+        raise RefusedError(Fail.NO_NIC, "The sandbox gives VMs one NIC each.")
+
+
+def _subnet(cloud: LocalCloud, caller: Account, request: CreateVmsRequest) -> Subnet | None:
+    wanted = request.subnet_id or next((nic.subnet_id for nic in request.nics or ()), None)
+    return cloud.own(caller, Subnet, wanted, Fail.NO_SUBNET) if wanted else None
 
 
 def _launcher(cloud: LocalCloud, vm_id: str, boot: bool) -> vmwork.Job:
     return lambda: vmwork.launch_vm(cloud, vm_id, boot=boot)
 
 
-def _template(cloud: LocalCloud, caller: Account, image: Image, request: CreateVmsRequest) -> Vm:
+def _template(cloud: LocalCloud, caller: Account, image: Image, request: CreateVmsRequest, subnet: Subnet | None) -> Vm:
     region = cloud.region(caller)
     placement = request.placement or PlacementPart()
     shutdown = request.shutdown_behavior_configuration or ShutdownPart()
-    subregion = placement.subregion_name or region.subregions[0]
+    subregion = placement.subregion_name or (subnet.subregion if subnet else region.subregions[0])
     if subregion not in region.subregions:
         raise RefusedError(Fail.NO_SUBREGION, f"The Subregion '{subregion}' does not exist in {region.name}.")
+    if subnet and subregion != subnet.subregion:
+        raise RefusedError(Fail.SUBREGION_MISMATCH, f"The Subnet {subnet.id} is in {subnet.subregion}.")
     keypair = find_keypair(cloud, caller, name=request.keypair_name) if request.keypair_name else None
-    groups = [find_group(cloud, caller, group_id=each) for each in request.security_group_ids or ()]
-    groups += [find_group(cloud, caller, name=each) for each in request.security_groups or ()]
-    groups = groups or [default_group(cloud, caller)]
+    groups = _groups(cloud, caller, request, subnet.net_id if subnet else None)
     return Vm(
         id="",
         account_id=caller.id,
@@ -107,6 +124,7 @@ def _template(cloud: LocalCloud, caller: Account, image: Image, request: CreateV
         ),
         security_group_ids=tuple(dict.fromkeys(each.id for each in groups)),
         slot=0,
+        subnet_id=subnet.id if subnet else None,
         reservation_id=new_id("r"),
         launch_number=0,
         root_device=image.root_device,
@@ -118,6 +136,14 @@ def _template(cloud: LocalCloud, caller: Account, image: Image, request: CreateV
         deletion_protection=bool(request.deletion_protection),
         client_token=request.client_token or None,
     )
+
+
+def _groups(cloud: LocalCloud, caller: Account, request: CreateVmsRequest, net_id: str | None) -> list[SecurityGroup]:
+    of_nics = (each for nic in request.nics or () for each in nic.security_group_ids or ())
+    ids = (*(request.security_group_ids or ()), *of_nics)
+    groups = [find_group(cloud, caller, group_id=each) for each in ids]
+    groups += [find_group(cloud, caller, name=each) for each in request.security_groups or ()]
+    return check_net(groups, net_id) or [default_group(cloud, caller, net_id)]
 
 
 def _boot_mode(image: Image, wanted: BootMode | None) -> str:
@@ -321,6 +347,8 @@ def update(
                 raise RefusedError(Fail.STATE, f"The VM {vm_id} is {vm.state}; that changes only when it is stopped.")
             changes |= stopped_only
         if security_group_ids:
+            subnet = store.get(Subnet, vm.subnet_id) if vm.subnet_id else None
             groups = [cloud.own(caller, SecurityGroup, each, Fail.NO_SECURITY_GROUP) for each in security_group_ids]
+            check_net(groups, subnet.net_id if subnet else None)
             changes["security_group_ids"] = tuple(each.id for each in groups)
         return store.put(vm.model_copy(update=changes))

@@ -4,6 +4,7 @@ from sandbox.oapi import (  # noqa: F401 - each registers its actions
     catalogue,
     images,
     keypairs,
+    nets,
     public_ips,
     security_groups,
     snapshots,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from sandbox.cloud import security_groups
 from sandbox.cloud.context import LocalCloud
-from sandbox.cloud.errors import Fail, RefusedError
-from sandbox.cloud.filters import Getter
+from sandbox.cloud.filters import Getter, maybe
 from sandbox.cloud.model import Account, Rule, SecurityGroup
 from sandbox.cloud.request import MemberPart, Request, RulePart
-from sandbox.oapi.base import Json, ReadRequest, action, filtered, paged, tag_getters, tag_views
+from sandbox.oapi.base import Json, ReadRequest, action, filtered, paged, tag_getters, tag_views, without_none
 
 
 def rule_view(rule: Rule) -> Json:
@@ -25,31 +24,33 @@ def rule_view(rule: Rule) -> Json:
 
 
 def group_view(group: SecurityGroup) -> Json:
-    """A group outside of a Net as OAPI shows it (a Net's has a NetId besides)."""
-    return {
+    """A group as OAPI shows it."""
+    view = {
         "AccountId": group.account_id,
         "Description": group.description,
         "InboundRules": [rule_view(each) for each in group.inbound],
-        "OutboundRules": [],
+        "NetId": group.net_id,
+        "OutboundRules": [rule_view(each) for each in group.outbound],
         "SecurityGroupId": group.id,
         "SecurityGroupName": group.name,
         "Tags": tag_views(group),
     }
+    return without_none(view)
 
 
 FILTERS: dict[str, Getter[SecurityGroup]] = {
     "Descriptions": lambda one: [one.description],
-    "NetIds": lambda one: [],
+    "NetIds": lambda one: maybe(one.net_id),
     "SecurityGroupIds": lambda one: [one.id],
     "SecurityGroupNames": lambda one: [one.name],
     "InboundRuleFromPortRanges": lambda one: [str(each.from_port) for each in one.inbound],
     "InboundRuleIpRanges": lambda one: [cidr for each in one.inbound for cidr in each.ip_ranges],
     "InboundRuleProtocols": lambda one: [each.protocol for each in one.inbound],
     "InboundRuleToPortRanges": lambda one: [str(each.to_port) for each in one.inbound],
-    "OutboundRuleFromPortRanges": lambda one: [],
-    "OutboundRuleIpRanges": lambda one: [],
-    "OutboundRuleProtocols": lambda one: [],
-    "OutboundRuleToPortRanges": lambda one: [],
+    "OutboundRuleFromPortRanges": lambda one: [str(each.from_port) for each in one.outbound],
+    "OutboundRuleIpRanges": lambda one: [cidr for each in one.outbound for cidr in each.ip_ranges],
+    "OutboundRuleProtocols": lambda one: [each.protocol for each in one.outbound],
+    "OutboundRuleToPortRanges": lambda one: [str(each.to_port) for each in one.outbound],
     **tag_getters(),
 }
 
@@ -68,10 +69,12 @@ class CreateSecurityGroupRequest(Request):
 
 @action("CreateSecurityGroup", CreateSecurityGroupRequest)
 def create_group(cloud: LocalCloud, caller: Account, request: CreateSecurityGroupRequest) -> Json:
-    if request.net_id:
-        raise RefusedError(Fail.NO_NET, f"The Net '{request.net_id}' does not exist.")
     group = security_groups.create_group(
-        cloud, caller, name=request.security_group_name, description=request.description
+        cloud,
+        caller,
+        name=request.security_group_name,
+        description=request.description,
+        net_id=request.net_id or None,
     )
     return {"SecurityGroup": group_view(group)}
 

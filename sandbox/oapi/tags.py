@@ -17,6 +17,8 @@ RESOURCE_TYPES = {
     "security-group": "security-group",
     "keypair": "keypair",
     "public-ip": "public-ip",
+    "net": "vpc",
+    "subnet": "subnet",
 }
 """Kind -> ResourceType of ReadTags."""
 

@@ -10,7 +10,7 @@ from sandbox.cloud.errors import Fail
 from sandbox.cloud.filters import Getter, maybe, text
 from sandbox.cloud.keypairs import find_keypair
 from sandbox.cloud.metadata import public_dns_name
-from sandbox.cloud.model import Account, SecurityGroup, Vm, Volume
+from sandbox.cloud.model import Account, SecurityGroup, Subnet, Vm, Volume
 from sandbox.cloud.public_ips import public_ip_of
 from sandbox.cloud.request import CreateVmsRequest, Performance, Request
 from sandbox.machines.protocol import MachineError
@@ -30,7 +30,7 @@ ENDED = ("shutting-down", "terminated")
 
 
 def vm_view(cloud: LocalCloud, vm: Vm) -> Json:
-    """A VM outside of a Net as OAPI shows it (recorded field by field); one that ended has no addresses or disks."""
+    """A VM as OAPI shows it (recorded field by field); one that ended has no addresses or disks."""
     view = {
         "ActionsOnNextBoot": {} if vm.state == "terminated" else {"SecureBoot": "none"},
         "Architecture": vm.architecture,
@@ -73,8 +73,10 @@ def vm_view(cloud: LocalCloud, vm: Vm) -> Json:
 def _while_alive(cloud: LocalCloud, vm: Vm) -> Json:
     public_ip = public_ip_of(cloud, vm)
     groups = [cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids]
+    subnet = cloud.store.get(Subnet, vm.subnet_id) if vm.subnet_id else None
     return {
         "BlockDeviceMappings": [_device_view(each) for each in ordered_volumes(cloud, vm)],
+        "NetId": subnet.net_id if subnet else None,
         "Nics": [],
         "PrivateDnsName": vm.private_dns_name,
         "PrivateIp": vm.private_ip,
@@ -83,6 +85,7 @@ def _while_alive(cloud: LocalCloud, vm: Vm) -> Json:
         "SecurityGroups": [
             {"SecurityGroupId": each.id, "SecurityGroupName": each.name} for each in groups if each is not None
         ],
+        "SubnetId": vm.subnet_id,
     }
 
 
@@ -112,6 +115,10 @@ def _filters(cloud: LocalCloud) -> dict[str, Getter[Vm]]:
         found = [cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids]
         return [each.name for each in found if each is not None]
 
+    def net_ids(vm: Vm) -> list[str]:
+        subnet = cloud.store.get(Subnet, vm.subnet_id) if vm.subnet_id else None
+        return [subnet.net_id] if subnet else []
+
     return {
         "Architectures": lambda one: [one.architecture],
         "BlockDeviceMappingDeviceNames": lambda one: [each.link.device_name for each in links(one) if each.link],
@@ -123,7 +130,7 @@ def _filters(cloud: LocalCloud) -> dict[str, Getter[Vm]]:
         "ImageIds": lambda one: [one.image_id],
         "KeypairNames": lambda one: maybe(one.keypair_name),
         "LaunchNumbers": lambda one: [text(one.launch_number)],
-        "NetIds": lambda one: [],
+        "NetIds": net_ids,
         "PrivateIps": lambda one: [one.private_ip],
         "ProductCodes": lambda one: one.product_codes,
         "PublicIps": lambda one: maybe(public_ip_of(cloud, one)),
@@ -132,7 +139,7 @@ def _filters(cloud: LocalCloud) -> dict[str, Getter[Vm]]:
         "SecurityGroupIds": lambda one: one.security_group_ids,
         "SecurityGroupNames": group_names,
         "StateReasons": lambda one: [one.state_reason],
-        "SubnetIds": lambda one: [],
+        "SubnetIds": lambda one: maybe(one.subnet_id),
         "SubregionNames": lambda one: [one.subregion],
         "Tenancies": lambda one: [one.tenancy],
         "VmIds": lambda one: [one.id],

@@ -136,6 +136,7 @@ def test_lines_for_people_and_the_exit_code(doctor: Doctor) -> None:
         ("VM types", "vm", {"verify_vm_type": "tinav99.c1r1p2"}, "error: vm.verify_vm_type: 'tinav99.c1r1p2' is no"),
         ("VM types", "vm", {"vm_type": "tinav7.c3r5p1"}, "warning: vm.vm_type: tinav7.c3r5p1: not among the types"),
         ("Subregion", "vm", {"subregion": "eu-west-2z"}, "error: vm.subregion: eu-west-2z is not there (eu-west-2a"),
+        ("Subnet", "vm", {"subnet": "subnet-00000000"}, "error: vm.subnet: subnet-00000000 is not there in Region"),
         ("ssh_source", "vm", {"ssh_source": "here"}, "'here' is no CIDR"),
         ("ssh_source", "vm", {"ssh_source": "192.0.2.0/24"}, "doesn't hold this machine's address 127.0.0.1"),
         ("config", "retention", {"max_prunes": -1}, "retention.max_prunes: -1 is not allowed"),

@@ -168,7 +168,8 @@ def ask_what_there_is(booth: Booth, go: Go) -> None:
 
     def ask() -> Ended:
         try:
-            found = [*cloud.read_all("ReadVmTypes", "VmTypes"), *cloud.read_all("ReadSubregions", "Subregions")]
+            lists = (("ReadVmTypes", "VmTypes"), ("ReadSubregions", "Subregions"), ("ReadSubnets", "Subnets"))
+            found = [each for action, key in lists for each in cloud.read_all(action, key)]
         except OmiError as error:
             return Ended(error.exit_code, "", str(error), 0.0)
         return Ended(0, f"{len(found)} found", "", 0.0)

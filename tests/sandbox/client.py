@@ -240,6 +240,17 @@ def snapshot(oapi: Oapi, volume_id: str, description: str = "") -> str:
     return str(made)
 
 
+def own_range(addresses: Addresses) -> str:
+    """A range for a Net whose VMs this machine reaches; no other sandbox of the tests has it, nor this one's VMs."""
+    return f"127.{192 + (addresses.base_port >> 8) % 60}.{addresses.base_port & 255}.0/24"
+
+
+def make_subnet(oapi: Oapi, ip_range: str, **more: Any) -> tuple[str, str]:
+    """A Net of one Subnet of the same range; the ids of both."""
+    net = oapi.call("CreateNet", IpRange=ip_range)["Net"]["NetId"]
+    return net, oapi.call("CreateSubnet", NetId=net, IpRange=ip_range, **more)["Subnet"]["SubnetId"]
+
+
 def empty_volume(oapi: Oapi, size: int = 1) -> str:
     subregion = f"{oapi.profile['region']}a"
     made = oapi.call("CreateVolume", Size=size, SubregionName=subregion)["Volume"]["VolumeId"]

@@ -2,7 +2,7 @@
 
 The recordings are not part of the project: ALPINE_OMI_RECORDINGS names their folder (default ../shared/data/outscale
 beside the checkout). Ids are mapped to those of the sandbox as answers show them; values that were redacted are
-filled in; Nets, which the sandbox has not, are left out of requests.
+filled in; requests about what the sandbox lacks are left out.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Json = dict[str, Any]
 FOLDER = Path(
     os.environ.get("ALPINE_OMI_RECORDINGS") or Path(__file__).resolve().parents[3] / "shared" / "data" / "outscale"
 )
-NET_IDS = re.compile(r"(vpc|subnet|eni|eni-attach|nat|rtb|rtbassoc|igw)-[0-9a-f]{8}")
+LACKING_IDS = re.compile(r"(eni|eni-attach|nat|rtb|rtbassoc|igw)-[0-9a-f]{8}")
 ID = re.compile(r"[a-z][a-z-]*-[0-9a-f]{8}")
-NET_KINDS = {
+LACKING_KINDS = {
     "ReadInternetServices",
     "ReadLoadBalancers",
     "ReadNatServices",
-    "ReadNets",
     "ReadNics",
     "ReadRouteTables",
-    "ReadSubnets",
 }
 """Answered, but always empty: the sandbox makes none of these."""
-OF_NETS = {"NetId", "NicAccountId", "NicId", "SubnetId"}
+MAY_BE_EMPTY = {*LACKING_KINDS, "ReadNets"}
+"""A deleted Net was recorded as `deleting`; here it is gone at once."""
+OF_NICS = {"NicAccountId", "NicId"}
 OUTSIDE_NETS = {"PublicDnsName", "PublicIp"}
 """What a VM outside of a Net has besides while it starts."""
 REDACTED = {
@@ -69,7 +69,7 @@ class Replay:
     def play(self, record: Json) -> None:
         action = record["path"].rpartition("/")[2]
         body = self._body(action, record["req"].get("body") or {})
-        if action not in face.ACTIONS or (action not in NET_KINDS and NET_IDS.search(json.dumps(body))):
+        if action not in face.ACTIONS or (action not in LACKING_KINDS and LACKING_IDS.search(json.dumps(body))):
             return
         self._settle(record["status"])
         where = f"{record['seq']} {action}"
@@ -84,7 +84,7 @@ class Replay:
         elif status != 200 and recorded["Errors"][0]["Code"] != ours["Errors"][0]["Code"]:
             self.differences.append(f"{where}: {ours}, recorded {recorded}")
         else:
-            self._compare(recorded, ours, where, empty_is_fine=action in NET_KINDS)
+            self._compare(recorded, ours, where, empty_is_fine=action in MAY_BE_EMPTY)
             self._learn(recorded, ours)
 
     def _settle(self, status: int) -> None:
@@ -106,8 +106,6 @@ class Replay:
             return self.ids.get(body, body) if isinstance(body, str) else body
         made: Json = {}
         for key, value in body.items():
-            if key in ("NetId", "SubnetId"):
-                continue
             if key in REDACTED:
                 made[key] = REDACTED[key]
             elif key == "ImageId":
@@ -141,7 +139,7 @@ class Replay:
         self, recorded: list[Json], ours: list[Json], where: str, *, empty_is_fine: bool = False
     ) -> None:
         known = {key for each in recorded for key in each} | (OUTSIDE_NETS if "Vm" in where else set())
-        always = set.intersection(*(set(each) for each in recorded)) - OF_NETS
+        always = set.intersection(*(set(each) for each in recorded)) - OF_NICS
         for each in ours:
             if set(each) - known:
                 self.differences.append(f"{where}: never recorded: {sorted(set(each) - known)}")

@@ -16,6 +16,11 @@ variable "subregion" {
   description = "Empty where OUTSCALE chooses it."
 }
 
+variable "subnet" {
+  type        = string
+  description = "Empty where the VM is in no Net and has a public address."
+}
+
 variable "ssh_username" { type = string }
 variable "ssh_port" { type = number }
 variable "key_file" { type = string }
@@ -55,12 +60,13 @@ source "outscale-bsusurrogate" "alpine" {
   source_omi        = var.source_omi
   vm_type           = var.vm_type
   subregion_name    = var.subregion
+  subnet_id         = var.subnet
   security_group_id = var.security_group_id
 
   communicator         = "ssh"
   ssh_username         = var.ssh_username
   ssh_port             = var.ssh_port
-  ssh_interface        = "public_ip"
+  ssh_interface        = var.subnet == "" ? "public_ip" : "private_ip"
   ssh_keypair_name     = var.keypair_name
   ssh_private_key_file = var.key_file
   ssh_timeout          = "10m"

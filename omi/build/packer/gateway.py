@@ -38,6 +38,7 @@ _HOST = "127.0.0.1"
 _CALLS = frozenset(
     {
         *("ReadAccounts", "ReadImages", "ReadVms", "ReadVolumes", "ReadSnapshots", "ReadSecurityGroups"),
+        "ReadSubnets",
         *("CreateVms", "CreateTags", "StopVms", "CreateSnapshot", "CreateImage"),
         *("DeleteVms", "DeleteSnapshot", "DeleteImage"),
     }

@@ -167,6 +167,7 @@ def write_variables(
         "source_omi": entry.source_omi,
         "vm_type": spec.vm.vm_type,
         "subregion": spec.vm.subregion or "",
+        "subnet": spec.vm.subnet or "",
         "ssh_username": spec.vm.ssh_user,
         "ssh_port": spec.vm.ssh_port,
         "key_file": str(entry.key_file),

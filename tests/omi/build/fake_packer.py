@@ -46,7 +46,8 @@ def build(mode: str, values: dict[str, Any]) -> int:
     placement = {"Placement": {"SubregionName": values["subregion"]}} if values["subregion"] else {}
     made = oapi.call(
         "CreateVms", ImageId=source, KeypairName=values["keypair_name"], VmType=values["vm_type"],
-        SecurityGroupIds=[values["security_group_id"]], BlockDeviceMappings=[disk], **placement,
+        SecurityGroupIds=[values["security_group_id"]], BlockDeviceMappings=[disk], SubnetId=values["subnet"],
+        **placement,
     )["Vms"][0]  # fmt: skip
     vm, volume = made["VmId"], made["BlockDeviceMappings"][-1]["Bsu"]["VolumeId"]
     print(f"    {PREFIX}Vm ID: {vm}", flush=True)

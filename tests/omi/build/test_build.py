@@ -24,7 +24,7 @@ from omi.support.errors import BuildError, CloudError, VerifyError
 from tests.omi.build.parts import PUBLIC, Bench, bench
 from tests.omi.conftest import Account
 from tests.omi.specs import remade
-from tests.sandbox.client import launch, register, wait_for
+from tests.sandbox.client import launch, make_subnet, own_range, register, wait_for
 
 __all__ = ["bench"]
 
@@ -91,6 +91,26 @@ def test_the_vms_are_where_the_subregion_says(bench: Bench) -> None:
     bench.build(bench.account.spec(vm=vm))
     (made,) = bench.account.sandbox.oapi().call("ReadVms")["Vms"]
     assert made["Placement"]["SubregionName"] == "eu-west-2b"
+
+
+def test_in_a_subnet_the_vm_and_its_group_are_in_its_net_and_nothing_is_left(bench: Bench) -> None:
+    account = bench.account
+    _, subnet = make_subnet(account.oapi, own_range(account.sandbox.settings.addresses), SubregionName="eu-west-2b")
+    record = bench.build(account.spec(vm=account.spec().vm.model_copy(update={"subnet": subnet})))
+    assert account.left() == {"image": [record.omi]}
+    (vm,) = account.oapi.call("ReadVms")["Vms"]
+    assert vm["Placement"]["SubregionName"] == "eu-west-2b"
+    asked = {call["action"]: call["request"] for call in account.sandbox.control("GET", "calls")}
+    assert asked["CreateVms"]["SubnetId"] == subnet
+    (found,) = account.oapi.call("ReadSubnets")["Subnets"]
+    assert asked["CreateSecurityGroup"]["NetId"] == found["NetId"]
+
+
+def test_nothing_is_made_for_a_subnet_that_is_not_there(bench: Bench) -> None:
+    vm = bench.account.spec().vm.model_copy(update={"subnet": "subnet-00000000"})
+    with pytest.raises(CloudError, match=r"^vm\.subnet: subnet-00000000 is not there in Region eu-west-2 for account"):
+        bench.build(bench.account.spec(vm=vm))
+    assert bench.account.left() == {}
 
 
 def interrupt_while_it_is_pending(bench: Bench, then: Callable[[], None]) -> None:

@@ -122,6 +122,19 @@ def test_another_name_for_a_subregion_is_refused(name: str) -> None:
         load(regions={"us-east-2": {**US, "vm": {"subregion": "eu-west-2a"}}})
 
 
+def test_a_subnet_is_of_its_own_region_alone() -> None:
+    settings = load(vm={"subnet": "subnet-0a1b2c3d"}, regions={"us-east-2": US})
+    assert (settings.vm_in().subnet, settings.vm_in("us-east-2").subnet) == ("subnet-0a1b2c3d", None)
+
+
+@pytest.mark.parametrize("name", ["", "0a1b2c3d", "vpc-0a1b2c3d", "subnet-0A1B2C3D", "subnet-0a1b2c3", "10.0.0.0/24"])
+def test_what_is_no_subnets_id_is_refused(name: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^stack config: vm\.subnet: .* is no Subnet's id, such as subnet-0a1b2c3d$"
+    ):
+        load(vm={"subnet": name})
+
+
 def test_a_resource_is_called_as_its_image_at_home_and_never_twice() -> None:
     home, further = regions_of(load(regions={"us-east-2": US}), Ledger())
     assert (home.resource_of("a"), further.resource_of("a")) == ("a", "a@us-east-2")
