@@ -30,6 +30,7 @@ from omi.outscale.entry import find_groups, open_group
 from omi.outscale.images import find_own, read_omi, read_snapshots, register_from, snapshots_of
 from omi.outscale.publishing import close_snapshots, share
 from omi.outscale.shapes import CloudVolume, Omi, listed
+from omi.outscale.subnets import find_subnet
 from omi.outscale.sweep import Builds, Search, clean_up
 from omi.outscale.vms import Launch, console_tail, launch_vm, read_vm
 from omi.profile.load import load_profile
@@ -43,7 +44,7 @@ from omi.publish.readme import render_readme
 from omi.publish.releases import from_yaml, to_yaml
 from omi.publish.site.pages import pages_of
 from omi.publish.site.render import render_pages
-from omi.state.image import ImageRecord
+from omi.state.image import BuildVm, ImageRecord
 from omi.state.ledger import StoredCommand, ledger_of_export, read_ledger
 from omi.state.release_file import read_indexes, read_release
 from omi.support.dependency import read_dependency
@@ -187,6 +188,7 @@ _CALLS: tuple[Callable[[Cloud], object], ...] = (
     lambda cloud: console_tail(cloud, "i-12345678", 5),
     lambda cloud: find_groups(cloud, "alpine-omi-b-0123456789abcdef"),
     lambda cloud: open_group(cloud, "alpine-omi-b-0123456789abcdef", 22, "127.0.0.1/32"),
+    lambda cloud: find_subnet(cloud, BuildVm(subnet="subnet-12345678")),
     lambda cloud: launch_vm(cloud, Launch("ami-1", "tinav6.c1r1p2", "key", "sg-1", "/dev/sda1", 1, {"a": "b"}, "uefi")),
     lambda cloud: clean_up(Search(cloud, Builds(OWNER, frozenset({"a"}))), lambda _: None),
     lambda cloud: read_account(cloud, OWNER),
