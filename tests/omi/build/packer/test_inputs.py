@@ -88,7 +88,8 @@ def validate_templates(folder: RunFolder, volume_types: tuple[str, ...]) -> None
     key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
     for volume_type in volume_types:
         spec = make_spec()
-        spec = remade(spec, vm=spec.vm.model_copy(update={"volume_type": volume_type}))
+        subnet = "subnet-00000001" if volume_type == "io1" else None
+        spec = remade(spec, vm=spec.vm.model_copy(update={"volume_type": volume_type, "subnet": subnet}))
         write_variables(
             folder, Identity(spec), tools, PackerVm(key, "pair", "sg-00000001", "ami-00000001"), GATEWAY, spec.name
         )
