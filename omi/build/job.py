@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from omi.build.packer.inputs import RunFolder
 from omi.outscale.cloud import Cloud
+from omi.outscale.entry import open_group, ssh_source
 from omi.outscale.images import Ours
+from omi.outscale.subnets import find_subnet
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
 from omi.state.owner import working_name
@@ -36,6 +39,16 @@ class Job:
     def spec(self) -> ImageSpec:
         """The image to build."""
         return self.identity.spec
+
+    def prepare_entry(self) -> Callable[[], str]:
+        """Check where the VMs are to run and who is to reach them; returns what makes their security group.
+
+        Raises BuildError or CloudError; nothing is made yet.
+        """
+        vm = self.spec.vm
+        subnet = find_subnet(self.cloud, vm)
+        source = ssh_source(vm.ssh_source, self.spec.cloud.api, subnet)
+        return partial(open_group, self.cloud, self.identity.group, vm.ssh_port, source, subnet)
 
     @property
     def ours(self) -> Ours:

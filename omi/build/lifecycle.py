@@ -17,11 +17,9 @@ from omi.build.packer.progress import PackerOutput
 from omi.build.packer.runner import read_output
 from omi.build.record import external_record, own_record, verified_record
 from omi.outscale.claims import take_up
-from omi.outscale.entry import open_group, ssh_source
 from omi.outscale.images import find_own, put_tags, wait_available
 from omi.outscale.publishing import close_snapshots, describe_verified, share
 from omi.outscale.shapes import Omi
-from omi.outscale.subnets import find_subnet
 from omi.outscale.waiting import InterruptedBuildError
 from omi.profile.model import Access
 from omi.publish.recorded import recorded
@@ -71,12 +69,11 @@ class Lifecycle:
         """From nothing, or from an OMI that nothing verified yet."""
         start, job = time.monotonic(), self.job
         self._require_readable()
-        subnet = find_subnet(job.cloud, job.spec.vm)
-        source = ssh_source(job.spec.vm.ssh_source, job.spec.cloud.api, subnet)
+        enter = job.prepare_entry()
         make = self._prepared(existing, earlier)
         try:
             self._leftovers.sweep(existing.snapshots if existing else (), earlier.volumes)
-            group_id = open_group(job.cloud, job.identity.group, job.spec.vm.ssh_port, source, subnet)
+            group_id = enter()
             product = make(group_id)
             self._check_boot_modes(product.omi)
             documents = self.maker.document(product)

@@ -8,10 +8,8 @@ from typing import Any
 from omi.build.job import Job
 from omi.build.leftovers import Leftovers
 from omi.build.record import taken_over_record
-from omi.outscale.entry import open_group, ssh_source
 from omi.outscale.images import complete_tags, delete_tags, find_own, put_tags, wait_available
 from omi.outscale.shapes import Omi
-from omi.outscale.subnets import find_subnet
 from omi.outscale.waiting import InterruptedBuildError
 from omi.publish.recorded import recorded
 from omi.state.image import ImageRecord, TakeOver
@@ -71,14 +69,13 @@ class TakingOver:
 
     def _check(self, omi: Omi, login: str) -> Verified:
         job, left = self.job, Leftovers(self.job)
-        vm, subnet = self.wanted.vm, find_subnet(job.cloud, self.wanted.vm)
-        source = ssh_source(vm.ssh_source, job.spec.cloud.api, subnet)
+        enter = job.prepare_entry()
         try:
             left.sweep(omi.snapshots, ())
             check = AdoptionCheck(
                 cloud=job.cloud,
                 identity=job.identity,
-                group_id=open_group(job.cloud, job.identity.group, vm.ssh_port, source, subnet),
+                group_id=enter(),
                 folder=job.folder.path,
                 narrator=job.narrator,
                 stop=job.stop,

@@ -12,7 +12,6 @@ from omi.build.job import Job
 from omi.build.leftovers import Leftovers
 from omi.build.lifecycle import verification_of
 from omi.build.maker import Maker
-from omi.outscale.entry import open_group, ssh_source
 from omi.outscale.waiting import InterruptedBuildError
 from omi.support.errors import BuildError, VerifyError
 from omi.verify.ssh import Door
@@ -61,9 +60,8 @@ class Trial:
             raise BuildError(left)
 
     def _visit(self) -> int:
-        job, vm = self.job, self.job.spec.vm
-        make = self.maker.prepare()
-        group_id = open_group(job.cloud, job.identity.group, vm.ssh_port, ssh_source(vm.ssh_source, job.spec.cloud.api))
+        job, make = self.job, self.maker.prepare()
+        group_id = job.prepare_entry()()
         product = make(group_id)
         check = verification_of(job, product, group_id)
         with check.entered(product.omi, keep=self.keep) as guest:
