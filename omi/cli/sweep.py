@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -179,10 +179,7 @@ def _builds_held(stack: str, found: Sequence[SweepFindings]) -> Iterator[None]:
     with ExitStack() as locks:
         for folder in sorted(folders):
             try:
-                if found:
-                    folder.mkdir(parents=True, exist_ok=True)
-                with suppress(FileNotFoundError):
-                    locks.enter_context(hold(folder / "lock", "sweeping", limit=0))
+                locks.enter_context(hold(folder / "lock", "sweeping", limit=0))
             except LockedError as error:
                 running = name_of_file(folder.name)
                 raise BuildError(f"a build of {running} is running: wait for its end, then sweep ({error})") from error
