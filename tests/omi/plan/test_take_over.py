@@ -22,7 +22,7 @@ from omi.state.identity import Identity
 from omi.state.image import TakeOver
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM, STACK_ID, STANDS_FOR, VERIFIED
-from tests.omi.plan.make import TODAY, build, digest, held, outcome, step_of, upstream
+from tests.omi.plan.make import TODAY, build, digest, held, outcome, seen, step_of, upstream
 from tests.omi.specs import OWNER
 
 HOME, ACCOUNT = "eu-west-2", "123456789012"
@@ -130,6 +130,25 @@ def test_afterwards_it_is_kept_shared_and_pruned_as_others_of_the_stack() -> Non
     step = step_of(gone, OLD.name)
     assert (step.action, step.forgets, step.level) == (Action.PRUNE, False, "release")
     assert not gone.refused
+
+
+def test_one_that_retention_would_forget_is_taken_over_first() -> None:
+    own = held(V23, "3.23.6")
+    images, ledger = (OLD, seen(own)), (external(OLD, "3.23.4"), own)
+    step = step_of(plan(*images, adopt=(), ledger=ledger, retention=ONE), OLD.name)
+    assert (step.action, step.forgets) == (Action.PRUNE, True)
+    step = step_of(plan(*images, adopt=(entry(OLD),), ledger=ledger, retention=ONE), OLD.name)
+    assert (step.action, [change.kind.value for change in step.changes]) == (Action.KEEP, ["take over"])
+    assert not step.protected
+
+
+def test_one_that_is_held_already_is_booted_with_the_user_of_its_own_build() -> None:
+    settings = Settings.model_validate({"region": HOME, "adopt": (entry(OLD),)})
+    profile = Profile("alpine", (build("other", user="another"), V23))
+    survey = Survey(profile, UP6, (), {HOME: AccountView.of((OLD,), ACCOUNT)}, TODAY, OWNER)
+    check = images_of(planned_by(settings, survey, external(OLD, "3.23.4")))[OLD.name].spec.take_over
+    assert check is not None
+    assert check.login == "builder"
 
 
 def test_it_stands_for_the_profile_of_its_day_so_that_only_a_change_builds() -> None:

@@ -1,0 +1,91 @@
+"""From settings and a survey to the plan: its memory, how Regions are reached, what new images are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from omi.config.regions import regions_of
+from omi.config.settings import Level, Retention, Settings
+from omi.plan import Action, Plan, PlannedImage
+from omi.plan.model import ChangeKind
+from omi.plan.planning import plan_stack
+from omi.plan.survey import Survey
+from omi.profile.load import Profile
+from omi.state.account import AccountView
+from omi.state.ledger import Ledger, LedgerImage
+from tests.omi.plan.make import TODAY, account, build, digest, held, in_region, step_of, upstream
+from tests.omi.specs import OWNER
+
+HOME, OTHER = "eu-west-2", "us-east-2"
+V23, GONE = build(), build("v3_22", "3.22")
+OLD, NEW = held(V23, "3.23.5"), held(V23, "3.23.6")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def digests() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("omi.plan.planning._digest", digest)
+        yield
+
+
+def plan(*images: LedgerImage, retention: Retention | None = None, **settings: Any) -> Plan:
+    given = Settings.model_validate({"region": HOME, "retention": retention or Retention(), **settings})
+    regions = regions_of(given, Ledger.of(images))
+    seen: dict[str, AccountView] = {region.name: account(*region.ledger.images) for region in regions}
+    known = upstream("3.23.6", "3.22.4")
+    return plan_stack(given, Survey(Profile("alpine", (V23,)), known, regions, seen, TODAY, OWNER))
+
+
+def test_the_next_plan_knows_what_this_one_protects() -> None:
+    assert plan(NEW).memory.protected == ()
+    assert plan(NEW, retention=Retention(protect=(OLD.name, NEW.name))).memory.protected == (OLD.name, NEW.name)
+
+
+def test_the_next_plan_knows_the_ends_of_life_of_all_that_is_built_or_held() -> None:
+    assert sorted(plan(NEW).memory.end_of_life) == ["3.23"]
+    assert sorted(plan(NEW, held(GONE, "3.22.4")).memory.end_of_life) == ["3.22", "3.23"]
+
+
+def test_a_changed_connection_reaches_what_is_held_and_waits_with_what_goes() -> None:
+    one = Retention(release=Level())
+    found = plan(OLD, NEW, retention=one, cloud={"osc_profile": "another"})
+    assert {step.action for step in found.steps} == {Action.KEEP}
+    for step in found.steps:
+        assert step.changes[-1].kind is ChangeKind.CONNECT
+        assert isinstance(step.image, LedgerImage)
+        assert step.image.spec.cloud.osc_profile == "another"
+
+
+def test_a_region_that_left_the_config_is_reached_as_state_says() -> None:
+    there = in_region(NEW, OTHER)
+    found = plan(NEW, there, retention=Retention(allow_mass_prune=(OTHER,)), cloud={"osc_profile": "another"})
+    (step,) = (step for step in found.steps if step.image.region == OTHER)
+    assert isinstance(step.image, LedgerImage)
+    assert (step.action, step.level) == (Action.PRUNE, "region")
+    assert step.image.spec.cloud == there.spec.cloud
+
+
+def test_a_new_image_is_called_by_its_region_where_that_is_not_the_home() -> None:
+    found = plan(regions={OTHER: {"cloud": {"osc_profile": OTHER}}})
+    made = {step.image.region: step.image for step in found.of(Action.BUILD)}
+    home, further = made[HOME], made[OTHER]
+    assert isinstance(home, PlannedImage)
+    assert isinstance(further, PlannedImage)
+    assert (home.resource, further.resource) == (None, f"{NEW.name}@{OTHER}")
+
+
+def test_a_build_that_is_counted_again_and_is_none_is_warned_of() -> None:
+    (warning,) = (each for each in plan(NEW, again={"v3_23": 1, "none": 2}).warnings if each.startswith("again"))
+    assert "again names none, which is no build" in warning
+
+
+@pytest.mark.parametrize("by", ["name", "omi"])
+def test_a_revoked_image_that_is_not_the_stacks_own_is_warned_of_by_name_or_id(by: str) -> None:
+    external = held(V23, "3.23.6", adopted=True)
+    named = external.name if by == "name" else external.record.omi
+    found = plan(external, revoked={named: "broken"})
+    assert step_of(found, external.name).action is Action.KEEP
+    assert [each for each in found.warnings if "can't be made private by this stack" in each]
