@@ -83,7 +83,7 @@ def seconds_to_ssh(disk: Path, folder: Path) -> float:
             if not wait_for_banner(spec.public_ip, SSH_PORT, LIMIT):
                 console = console_log(folder).read_bytes()[-1000:].decode(errors="replace")
                 raise SystemExit(f"{disk}: no SSH within {LIMIT:.0f} s:\n{console}")
-            door = Door(spec.public_ip, SSH_PORT, USER, key, folder / "known_hosts")
+            door = Door(spec.public_ip, SSH_PORT, USER, key)
             answer = door.run(STARTED, TOOL_LIMIT)
         finally:
             process.kill()

@@ -154,9 +154,8 @@ class Boot(ABC):
         is_stub = self._is_stub(greeting)
         took = time.monotonic() - start
         self.narrator.say(f"booted in {took:.0f} s, checking it")
-        known_hosts = self.folder / "known_hosts"
-        known_hosts.unlink(missing_ok=True)
-        door = Door(running.address, vm.ssh_port, self.user, key, known_hosts)
+        door = Door(running.address, vm.ssh_port, self.user, key)
+        door.known_hosts.unlink(missing_ok=True)
         return Guest(running, door, took, is_stub, boot_mode)
 
     def _is_stub(self, greeting: str) -> bool:

@@ -55,7 +55,11 @@ class Door:
     port: int
     user: str
     key: Path
-    known_hosts: Path
+
+    @property
+    def known_hosts(self) -> Path:
+        """The file of the VM's host keys, beside the key."""
+        return self.key.with_name("known_hosts")
 
     def run(self, script: str, limit: float) -> Answer:
         """Run a POSIX sh script, given on standard input, as the user."""

@@ -41,7 +41,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path
 
 
 @contextmanager
-def door(image: tuple[Path, Path], folder: Path, user: str, *options: str) -> Iterator[Door]:
+def door(image: tuple[Path, Path], user: str, *options: str) -> Iterator[Door]:
     """The image's sshd with its own settings, but for the options; ended at the end."""
     root, key = image
     port = free_base_port()
@@ -51,35 +51,35 @@ def door(image: tuple[Path, Path], folder: Path, user: str, *options: str) -> It
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         assert wait_for_banner("127.0.0.1", port, LIMIT)
-        yield Door("127.0.0.1", port, user, key, folder / "known_hosts")
+        yield Door("127.0.0.1", port, user, key)
     finally:
         server.terminate()
         server.wait(LIMIT)
 
 
-def test_only_the_user_gets_in_and_by_the_key_alone(image: tuple[Path, Path], tmp_path: Path) -> None:
-    with door(image, tmp_path, "alpine") as alpine:
+def test_only_the_user_gets_in_and_by_the_key_alone(image: tuple[Path, Path]) -> None:
+    with door(image, "alpine") as alpine:
         assert alpine.run("id -un", LIMIT).output == "alpine\n"
         assert alpine.refusal("alpine", LIMIT, "-o", "PubkeyAuthentication=no") == "publickey"
         assert alpine.refusal("root", LIMIT) == "publickey", "though root has the key, too"
 
 
-def test_an_image_that_lets_root_in_is_noticed(image: tuple[Path, Path], tmp_path: Path) -> None:
-    with door(image, tmp_path, "alpine", "PermitRootLogin=yes") as alpine:
+def test_an_image_that_lets_root_in_is_noticed(image: tuple[Path, Path]) -> None:
+    with door(image, "alpine", "PermitRootLogin=yes") as alpine:
         assert alpine.refusal("root", LIMIT) is None
 
 
-def test_an_image_that_asks_for_passwords_is_noticed(image: tuple[Path, Path], tmp_path: Path) -> None:
-    with door(image, tmp_path, "alpine", "PasswordAuthentication=yes") as alpine:
+def test_an_image_that_asks_for_passwords_is_noticed(image: tuple[Path, Path]) -> None:
+    with door(image, "alpine", "PasswordAuthentication=yes") as alpine:
         assert alpine.refusal("alpine", LIMIT, "-o", "PubkeyAuthentication=no") == "publickey,password"
 
 
-def test_an_image_with_an_empty_password_is_noticed(image: tuple[Path, Path], tmp_path: Path) -> None:
+def test_an_image_with_an_empty_password_is_noticed(image: tuple[Path, Path]) -> None:
     shadow = image[0] / "etc/shadow"
     before = shadow.read_text()
     shadow.write_text(before.replace("alpine:*:", "alpine::"))
     try:
-        with door(image, tmp_path, "alpine", "PasswordAuthentication=yes", "PermitEmptyPasswords=yes") as alpine:
+        with door(image, "alpine", "PasswordAuthentication=yes", "PermitEmptyPasswords=yes") as alpine:
             assert alpine.refusal("alpine", LIMIT, "-o", "PubkeyAuthentication=no") is None
     finally:
         shadow.write_text(before)

@@ -52,7 +52,7 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> Visits:
     made = Visits()
 
     def enter(self: Boot, vm: Any, key: Path, *_: object) -> Guest:
-        return Guest(vm, Door(vm.public_ip, 22, "alpine", key, self.folder / "known_hosts"), 1.0, False, None)
+        return Guest(vm, Door(vm.public_ip, 22, "alpine", key), 1.0, False, None)
 
     monkeypatch.setattr(Boot, "_enter", enter)
     monkeypatch.setattr(Verification, "check", lambda self, guest: (Facts.parse(""), made.failed))

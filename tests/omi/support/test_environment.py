@@ -46,7 +46,7 @@ def test_packer_is_asked_for_its_plugins_without_a_key(tmp_path: Path, with_keys
 def test_ssh_gets_no_key(tmp_path: Path, with_keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(tmp_path / "bin", "ssh")
     monkeypatch.setenv("PATH", recorder.path)
-    Door("127.0.0.1", 22, "alpine", tmp_path / "key", tmp_path / "known").run("true", 10)
+    Door("127.0.0.1", 22, "alpine", tmp_path / "key").run("true", 10)
     assert recorder.marked("ssh") == set()
 
 

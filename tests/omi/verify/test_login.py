@@ -67,7 +67,7 @@ def verification(said: list[str]) -> Verification:
 
 
 def door(*answers: Answer) -> GuardedDoor:
-    return GuardedDoor("vm", 22, "alpine", Path("key"), Path("known"), chain(answers, repeat(answers[-1])))
+    return GuardedDoor("vm", 22, "alpine", Path("key"), chain(answers, repeat(answers[-1])))
 
 
 def log_in(*answers: Answer, said: list[str] | None = None) -> Facts:

@@ -39,7 +39,7 @@ def run(tests: dict[str, str], noted: list[str] | None = None) -> list[str]:
         stop=threading.Event(),
         tests=tests,
     )
-    return list(verification.run_own_tests(LocalDoor("vm", 22, "alpine", Path("key"), Path("known"))))
+    return list(verification.run_own_tests(LocalDoor("vm", 22, "alpine", Path("key"))))
 
 
 def test_tests_that_succeed_fail_nothing_and_are_in_the_log() -> None:

@@ -62,7 +62,7 @@ class Bench:
         self.machines.start_vm(MachineSpec(vm_id, "127.0.0.1", self.port, disks), told)
 
     def door(self, user: str, key: Path | None = None) -> Door:
-        return Door("127.0.0.1", self.port, user, key or self.key, self.folder / "known_hosts")
+        return Door("127.0.0.1", self.port, user, key or self.key)
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         return self._tool("ssh", "-p", str(self.port), "outscale@127.0.0.1", command)
