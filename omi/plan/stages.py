@@ -39,7 +39,7 @@ def withdraw(
     since = (old.due if old else None) or today
     private = old.private if old else None
     ends = since + timedelta(days=days.deprecated_days)
-    in_time = days.deprecated_days > 0 and today < ends
+    in_time = today < ends
     if private is None and (in_time or not days.private_days):
         removal = ends + timedelta(days=days.private_days)
         told = (

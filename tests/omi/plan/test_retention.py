@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from omi.config.settings import Level, Retention
 from omi.plan import Action
 from omi.state.ledger import Ledger
+from omi.upstream import Branch, MirrorRelease, Release, Upstream
 from tests.omi.plan.examples import LATEST_ONLY, NAME, R5, R6, UP6, V23
-from tests.omi.plan.make import TODAY, account, after, build, held, ledger, outcome, plan_of, seen, step_of, upstream
+from tests.omi.plan.make import (
+    FAR,
+    TODAY,
+    account,
+    after,
+    build,
+    held,
+    ledger,
+    outcome,
+    plan_of,
+    seen,
+    step_of,
+    upstream,
+)
 
 
 class TestRetention:
@@ -204,3 +218,22 @@ class TestMassPrune:
         plan = plan_of([V23], UP6, ledger(*self.IMAGES, *self.KEPT), Retention(allow_mass_prune=("b0",)))
         assert "6 of 15" in plan.refused[0]
         assert [step.build for step in plan.of(Action.PRUNE)] == ["b0"]
+
+
+@pytest.mark.parametrize(("ended", "gone"), [(1, ["3.22.3"]), (0, [])])
+def test_of_a_build_that_has_moved_on_each_image_goes_by_the_end_of_its_own_version(
+    ended: int, gone: list[str]
+) -> None:
+    """Mixed versions: the build makes 3.23 now, whose support lasts, and holds images of 3.22."""
+    rolling = build("rolling", end_of_life=FAR)
+    releases = ("3.22.3", "3.22.4", "3.23.6")
+    images = [held(rolling.model_copy(update={"end_of_life": None}), release) for release in releases]
+    branches = tuple(
+        Branch(version, (Release(release),), day, ("x86_64",))
+        for version, release, day in (("3.22", "3.22.4", TODAY - timedelta(days=ended)), ("3.23", "3.23.6", FAR))
+    )
+    known = Upstream(branches, None, {("3.23", "x86_64"): MirrorRelease("3.23.6")})
+    retention = Retention(end_of_life=Level(keep=2), allow_mass_prune=("all",))
+    plan = plan_of([rolling], known, ledger(*images), retention)
+    pruned = [step.image.release for step in plan.of(Action.PRUNE)]
+    assert pruned == gone

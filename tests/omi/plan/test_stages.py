@@ -53,6 +53,19 @@ class TestWay:
             images = after(plan)
         assert reached == {"deprecated": 0, "private": 30, "pruned": 60}
 
+    def test_one_that_nobody_else_could_launch_goes_at_once_though_its_build_is_shared_by_now(self) -> None:
+        private = held(build(), "3.23.5")
+        public = build(access=Access(public=True))
+        assert step_of(plan_of([public], UP6, ledger(private, NEW), BY_RELEASE), private.name).action is Action.PRUNE
+
+    def test_one_that_is_shared_today_and_superseded_counts_as_shared_from_now_on(self) -> None:
+        private = held(build(), "3.23.5")
+        public = build(access=Access(public=True))
+        step = step_of(plan_of([public], UP6, ledger(private, NEW), Retention()), private.name)
+        assert isinstance(step.image, LedgerImage)
+        assert step.image.spec.withdrawal is not None
+        assert (step.image.spec.withdrawal.shared, step.image.spec.access.public) == (True, True)
+
     def test_a_preview_tells_what_comes_and_when_before_it_comes(self) -> None:
         first = plan_of([PUBLIC], UP6, ledger(OLD, NEW), BY_RELEASE)
         (change,) = step_of(first, OLD.name).changes
