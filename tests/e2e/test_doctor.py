@@ -24,6 +24,11 @@ from tests.omi.upstream.packages import Key, index_text, signed
 pytestmark = pytest.mark.slow
 
 KEY = Key()
+PACKAGES = (
+    "alpine-base", "dhcpcd", "doas", "e2fsprogs", "e2fsprogs-extra", "linux-virt", "openrc", "openssh", "syslinux",
+    "tiny-cloud", "tiny-cloud-openrc",
+)  # fmt: skip
+"""Those that the profile asks for."""
 INDEXES = tuple(f"/alpine/v3.23/{name}/x86_64/APKINDEX.tar.gz" for name in ("main", "community"))
 HOME, OTHER = "eu-west-2", "us-east-2"
 ALL = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
@@ -98,7 +103,7 @@ def doctor(held: HeldProject) -> Iterator[Doctor]:
 def page(key: Key) -> Any:
     from tests.omi.upstream.site import Page
 
-    return Page(signed(index_text({"alpine-base": "3.23.6-r0"}), key))
+    return Page(signed(index_text(dict.fromkeys(PACKAGES, "1.0-r0")), key))
 
 
 def test_nothing_wrong(doctor: Doctor) -> None:
@@ -223,7 +228,8 @@ def test_a_mirror_that_is_down_or_unsigned(doctor: Doctor) -> None:
     site = doctor.held.site
     del site.pages[INDEXES[0]]
     wrong = doctor.wrong()
-    assert set(wrong) == {"mirror"}
+    assert set(wrong) == {"mirror", "plan"}
+    assert "so there is no such repository" in wrong["plan"]
     assert "main/x86_64/APKINDEX.tar.gz: the server has no such file: set upstream.mirror" in wrong["mirror"]
     site.pages[INDEXES[0]] = page(Key(KEY.name))
     assert f"the signature by {KEY.name} is wrong" in doctor.wrong()["mirror"]
