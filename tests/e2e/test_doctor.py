@@ -17,7 +17,7 @@ import pytest
 from omi.outscale.credentials import Credentials
 from omi.outscale.oos import ObjectStore
 from omi.state.image import CloudAccess
-from tests.e2e.held import STACK, HeldProject
+from tests.e2e.held import INDEXES, STACK, HeldProject
 from tests.omi.specs import make_access
 from tests.omi.upstream.packages import Key, index_text, signed
 
@@ -29,7 +29,6 @@ PACKAGES = (
     "tiny-cloud", "tiny-cloud-openrc",
 )  # fmt: skip
 """Those that the profile asks for."""
-INDEXES = tuple(f"/alpine/v3.23/{name}/x86_64/APKINDEX.tar.gz" for name in ("main", "community"))
 HOME, OTHER = "eu-west-2", "us-east-2"
 ALL = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
 LOCK = {"pid": 7, "username": "ada", "hostname": "box", "timestamp": "2026-11-28T10:00:00Z"}

@@ -25,9 +25,9 @@ from omi.state.identity import Identity
 from omi.state.ledger import Ledger, ledger_of_export
 from omi.state.owner import CLAIM, STACK_ID, VERIFIED
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, SandboxTiming
-from tests.e2e.held import STACK, HeldProject
+from tests.e2e.held import STACK, HeldProject, offer
 from tests.e2e.project import Project, Result
-from tests.omi.upstream.site import Site, branch, listing, serving
+from tests.omi.upstream.site import Site, serving
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, launch, register, settings_for, snapshot, wait_for
 
 OLD, NEW = "3.23.9", "3.23.10"
@@ -128,8 +128,7 @@ class Place:
 
     def offer(self, release: str) -> None:
         """Make Alpine's newest release of 3.23 be this one."""
-        self.site.releases(branch("3.23", release))
-        self.site.latest("3.23", listing(release))
+        offer(self.site, release)
 
     def begin(self) -> Round:
         """A new round in an account that nobody used."""
