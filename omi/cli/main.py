@@ -57,6 +57,9 @@ EXIT_CODES = """\
 Exit codes: 0 done; 1 a check failed, or a fault of the program; 2 profile, setting or argument; 3 credentials;
 4 Alpine's release data; 5 OUTSCALE; 6 build; 7 verify; 8 the stack's state; 9 the plan is refused; 10 a tool is
 missing; 130 interrupted; 141 nobody reads the output."""
+HABITS = """\
+In place of the old tool's builder.py: for `omis PROFILE` run `pulumi up`, for `omis PROFILE BUILD` run `build`, for
+`prune-amis` run `prune`, for `gen-release-readme` run `publish`; docs/migration.md has all."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -84,7 +87,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _app() -> typer.Typer:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    app.callback(help=PURPOSE, epilog=EXIT_CODES)(lambda: None)
+    app.callback(help=PURPOSE, epilog=f"{EXIT_CODES}\n\n{HABITS}")(lambda: None)
     groups = {"": app}
     for name, (function, example) in COMMANDS.items():
         first, _, last = name.rpartition(" ")

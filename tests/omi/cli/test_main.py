@@ -102,6 +102,19 @@ def test_help_names_every_command_with_what_it_does_and_the_exit_codes(capsys: p
     assert told == {0, *errors, INTERRUPTED, CLOSED_PIPE}
 
 
+def test_help_names_the_new_command_for_each_of_the_old_tools(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for old, new in {
+        "omis PROFILE": "pulumi up",
+        "omis PROFILE BUILD": "build",
+        "prune-amis": "prune",
+        "gen-release-readme": "publish",
+    }.items():
+        assert f"for `{old}` run `{new}`" in shown
+        assert new == "pulumi up" or new in COMMANDS
+
+
 def every_error(above: type[OmiError]) -> Iterator[type[OmiError]]:
     for error in above.__subclasses__():
         yield error
