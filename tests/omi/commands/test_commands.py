@@ -40,6 +40,32 @@ def test_delete_deregisters_and_a_second_time_is_done_already(desk: Desk) -> Non
     assert "already gone" in err
 
 
+@pytest.mark.parametrize(
+    ("shared", "said"),
+    [
+        ({"GlobalPermission": True}, "every account"),
+        ({"AccountIds": ["111122223333"]}, "account 111122223333"),
+        (None, None),
+    ],
+)
+def test_delete_says_who_could_launch_the_image_and_which_vms_it_has(
+    desk: Desk, shared: dict[str, Any] | None, said: str | None
+) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    oapi = desk.account.sandbox.oapi()
+    if shared:
+        oapi.call("UpdateImage", ImageId=record.omi, PermissionsToLaunch={"Additions": shared})
+    made = oapi.call("CreateVms", ImageId=record.omi, VmType="tinav6.c1r1p2", MinVmsCount=2, MaxVmsCount=2)["Vms"]
+    runs, ended = sorted(vm["VmId"] for vm in made)
+    oapi.call("DeleteVms", VmIds=[ended])
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert f"VMs were made from {record.omi} ({runs}): they go on" in err
+    assert ("was shared with" in err) == (said is not None)
+    assert said is None or f"{record.omi} was shared with {said}: nobody can launch it any more" in err
+
+
 def test_delete_takes_no_answer_that_lacks_the_image_for_gone(desk: Desk) -> None:
     spec = desk.account.spec()
     record = desk.own_image(spec)
