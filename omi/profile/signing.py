@@ -64,5 +64,8 @@ def _key_files(path: Path, where: str) -> list[Path]:
         return [file.resolve() for file in sorted(path.glob("*.rsa.pub"))]
     file = path.resolve()
     if not file.name.endswith(".rsa.pub"):
-        raise SettingsError(f"{where}: apk wants a key in a file called NAME.rsa.pub")
+        raise SettingsError(
+            f"{where}: is no folder, and apk wants a key in a file called NAME.rsa.pub; correct the path, or start the "
+            "sandbox once if it is the sandbox's"
+        )
     return [file]
