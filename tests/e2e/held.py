@@ -17,23 +17,20 @@ from omi.plan.held import MEMORY, STASH_TYPE
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
 from tests.e2e.project import Project
-from tests.omi.upstream.site import Page, Site, branch, listing, serving
+from tests.omi.upstream.site import Site, branch, listing, serving
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, settings_for, snapshot
 from tests.sandbox.ports import free_base_port
 
 STACK = "e2e"
 HOME = "eu-west-2"
-INDEXES = tuple(f"/alpine/v3.23/{name}/x86_64/APKINDEX.tar.gz" for name in ("main", "community"))
 PROFILES = {HOME: "main", "us-east-2": "main-us"}
 """Whose account is used in a Region."""
 
 
 def offer(site: Site, release: str) -> None:
-    """Make Alpine's newest release of 3.23 be this one; unless a test has indexes, they can't be had just now."""
+    """Make Alpine's newest release of 3.23 be this one."""
     site.releases(branch("3.23", release))
     site.latest("3.23", listing(release))
-    for path in INDEXES:
-        site.pages.setdefault(path, Page(status=503))
 
 
 @dataclass

@@ -17,13 +17,14 @@ import pytest
 from omi.outscale.credentials import Credentials
 from omi.outscale.oos import ObjectStore
 from omi.state.image import CloudAccess
-from tests.e2e.held import INDEXES, STACK, HeldProject
+from tests.e2e.held import STACK, HeldProject
 from tests.omi.specs import make_access
 from tests.omi.upstream.packages import Key, index_text, signed
 
 pytestmark = pytest.mark.slow
 
 KEY = Key()
+INDEXES = tuple(f"/alpine/v3.23/{name}/x86_64/APKINDEX.tar.gz" for name in ("main", "community"))
 PACKAGES = (
     "alpine-base", "dhcpcd", "doas", "e2fsprogs", "e2fsprogs-extra", "linux-virt", "openrc", "openssh", "syslinux",
     "tiny-cloud", "tiny-cloud-openrc",
@@ -103,6 +104,12 @@ def page(key: Key) -> Any:
     from tests.omi.upstream.site import Page
 
     return Page(signed(index_text(dict.fromkeys(PACKAGES, "1.0-r0")), key))
+
+
+def not_there() -> Any:
+    from tests.omi.upstream.site import Page
+
+    return Page(status=404)
 
 
 def test_nothing_wrong(doctor: Doctor) -> None:
@@ -225,7 +232,7 @@ def test_quotas_that_are_too_small_for_the_plan(doctor: Doctor) -> None:
 
 def test_a_mirror_that_is_down_or_unsigned(doctor: Doctor) -> None:
     site = doctor.held.site
-    del site.pages[INDEXES[0]]
+    site.pages[INDEXES[0]] = not_there()
     wrong = doctor.wrong()
     assert set(wrong) == {"mirror", "plan"}
     assert "so there is no such repository" in wrong["plan"]

@@ -29,7 +29,10 @@ class Page:
 
 @dataclass
 class Site:
-    """What is served, and what was asked: path and status."""
+    """What is served, and what was asked: path and status.
+
+    An index that a test doesn't give can't be had just now (503): one that isn't there is a repository that isn't.
+    """
 
     pages: dict[str, Page] = field(default_factory=dict)
     asked: list[tuple[str, int]] = field(default_factory=list)
@@ -72,7 +75,7 @@ def serving() -> Iterator[Site]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            page = site.pages.get(self.path, Page(status=404))
+            page = site.pages.get(self.path, Page(status=503 if self.path.endswith("/APKINDEX.tar.gz") else 404))
             known = page.etag is not None and self.headers.get("If-None-Match") == page.etag
             status = 304 if known else page.status
             site.asked.append((self.path, status))
