@@ -33,9 +33,10 @@ S = TypeVar("S", bound=Shape)
 
 
 def _as_tags(value: object) -> object:
-    if not isinstance(value, list):
-        return value
-    return {tag.get("Key"): tag.get("Value", "") if isinstance(tag, dict) else tag for tag in value}
+    """A list of tags as a mapping; anything else as it is, so that it is refused."""
+    if isinstance(value, list) and all(isinstance(tag, dict) and isinstance(tag.get("Key"), str) for tag in value):
+        return {tag["Key"]: tag.get("Value", "") for tag in value}
+    return value
 
 
 def _as_time(value: object) -> object:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import find_source
@@ -112,3 +113,9 @@ def test_tags_are_borne_only_all_of_them_with_their_values() -> None:
     assert omi.bears({"a": "1", "b": "2"})
     assert not omi.bears({"a": "1", "b": "3"})
     assert not omi.bears({"a": "1", "c": ""})
+
+
+@pytest.mark.parametrize("tags", [[None], [{"Key": []}], [{"Value": "1"}], ["a"], [{"Key": "a", "Value": {}}], "a"])
+def test_tags_in_another_shape_are_refused(tags: object) -> None:
+    with pytest.raises(ValidationError, match="Tags"):
+        Omi.model_validate({"ImageId": "ami-1", "Tags": tags})
