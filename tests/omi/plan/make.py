@@ -158,7 +158,10 @@ def _updated(step: Step, image: LedgerImage) -> LedgerImage:
 def _made(step: Step, image: PlannedImage) -> LedgerImage:
     foreign = image.existing is not None and not image.existing.managed
     made = applied(image, verified=not foreign, adopted=step.action is Action.ADOPT and foreign)
-    if not foreign or image.existing is None:
+    if image.existing is None:
+        today = datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=UTC)
+        return replace(made, record=made.record.model_copy(update={"created": today}))
+    if not foreign:
         return made
     told = {"digest": image.existing.digest, "made_by": maker_of(image.existing.tags)}
     return replace(made, record=made.record.model_copy(update=told))
