@@ -37,14 +37,14 @@ def publish_signed(
     """Write the files from the state and sign them; returns lines for people. Images in `forget` go.
 
     Nothing is written before all is read, rendered and signed. A folder that names another image which the state lacks,
-    or holds a changed document, is refused: whoever changed it would have it signed.
+    or holds a changed document, is refused: its author would get it signed.
     """
     folder = Path(settings.releases_dir)
     signers, lines = _allowed_signers(folder, stack, key)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with hold(folder / LOCK, f"{folder}: signing the releases"):
-            now = clock.now()  # after the wait for whoever signed last
+            now = clock.now()  # after the wait for another that signs
             remove_halves(folder)
             found, old = read_all(folder)
             if old:
@@ -60,8 +60,8 @@ def publish_signed(
             signature = key.sign(content)
             for name, text in {**texts, MANIFEST: content, SIGNATURE: signature.text}.items():
                 write_changed(folder / name, text)
-            before = document_files(image for images in found.values() for image in images)
-            lines += remove_documents(folder, {path: each for path, each in before.items() if path not in documents})
+            gone = document_files(image for images in found.values() for image in images if image.name in forget)
+            lines += remove_documents(folder, {path: each for path, each in gone.items() if path not in documents})
             return [*lines, *_unsigned(folder, {*sums, MANIFEST, SIGNATURE, LOCK})]
     except OSError as error:
         raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
@@ -136,7 +136,7 @@ def _from_state(
 
 
 def _sums(folder: Path, documents: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """The digests of the documents that are there; a missing one is none of the published files."""
+    """The digests of the documents that are there; missing ones are not published."""
     sums = {}
     for path, (image, digest) in documents.items():
         place = folder / path
@@ -156,4 +156,4 @@ def _unsigned(folder: Path, signed: Iterable[str]) -> list[str]:
     other = sorted(there - set(signed))
     if not other:
         return []
-    return [f"{folder}: {few(other)} are not signed, since this program did not write them: don't publish them"]
+    return [f"{folder}: {few(other)} are not signed, since the stack's state names no such file: don't publish them"]

@@ -158,7 +158,7 @@ def test_files_of_others_are_named_and_not_signed(publisher: Publisher) -> None:
     (publisher.releases / "logo.svg").write_text("<svg/>", encoding="utf-8")
     code, text = publisher.publish()
     assert code == 0
-    assert "releases: logo.svg are not signed, since this program did not write them" in text
+    assert "releases: logo.svg are not signed, since the stack's state names no such file" in text
     assert "logo.svg" not in publisher.files()["manifest.txt"].decode()
 
 
@@ -314,3 +314,18 @@ def test_a_stack_without_images_is_signed_as_such(publisher: Publisher) -> None:
     shutil.rmtree(publisher.releases)
     assert publisher.publish()[0] == 0
     assert Feed.read(publisher.releases / "alpine.json").images == ()
+
+
+def test_documents_stay_of_an_image_whose_record_no_longer_names_them(publisher: Publisher) -> None:
+    """As a recovered image's may not: only an image that is forgotten takes its documents along."""
+    publisher.publish()
+    before = publisher.files()
+    publisher.hold((spec, record.model_copy(update={"documents": None})) for spec, record in publisher.images)
+    code, text = publisher.publish()
+    assert code == 0, text
+    after = publisher.files()
+    documents = [name for name in before if name.startswith("alpine/")]
+    assert documents
+    assert {name: after.get(name) for name in documents} == {name: before[name] for name in documents}
+    assert "alpine/eu-west-2/alpine-3.23.6-x86_64-r0.cdx.json" in text
+    assert "are not signed" in text
