@@ -11,7 +11,7 @@ import pulumi
 from omi.support.errors import OmiError
 
 _TOLD = 32
-"""With this exit code the Python language host takes it that the program has shown its error, and adds none of its own
+"""With this exit code the Python language host assumes that the program has shown its error, and adds none of its own
 (pulumi-language-python-exec, PYTHON_PROCESS_EXITED_AFTER_SHOWING_USER_ACTIONABLE_MESSAGE_CODE)."""
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from omi.build.job import Job
 from omi.publish.documents.installed import read_packages
 from omi.publish.documents.kinds import file_name
+from omi.publish.security import missing_fixes
 from omi.support import clock
 from omi.support.errors import VerifyError, few
 from omi.support.places import cache_folder
+from omi.upstream.security import read_security
 
 _NAMED = 4
 
@@ -15,16 +17,13 @@ _NAMED = 4
 def check_fixes(job: Job) -> None:
     """Count the fixes that the image of the job's documents lacks.
 
-    VerifyError names the first ones where they are too many, and says so where they can't be counted: whoever sets the
-    gate doesn't want images to pass it unseen. A copy passed it in its home Region.
+    Raises VerifyError where they are too many, or can't be counted: the gate lets nothing pass unseen. A copy passed
+    it in its home Region.
     """
     build, name = job.spec.target, job.spec.name
     most, site = build.max_missing_fixes, build.security
     if most is None or site is None or job.spec.copy_from is not None:
         return
-    from omi.publish.security import missing_fixes  # late, since only a build with the gate needs these
-    from omi.upstream.security import read_security
-
     security = read_security([build], site, cache_folder() / "upstream")
     cure = "run again, or take max_missing_fixes out of the profile"
     if not security.knows(build):

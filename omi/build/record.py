@@ -52,7 +52,7 @@ def copy_facts(omi: Omi) -> dict[str, str | None]:
 
 
 def record_of(cloud: Cloud, omi: Omi, **known: Any) -> ImageRecord:
-    """The record of an OMI in this Region, of which more may be known."""
+    """The record of an OMI in this Region; `known` are further fields."""
     return ImageRecord.found(
         omi.name,
         omi.omi_id,

@@ -29,7 +29,7 @@ class TakingOver:
     def run(self) -> ImageRecord:
         """Check the OMI, unless its owner wants none or an earlier run did, then make it the stack's own.
 
-        One call puts the stack's tags and the claim on it, so that no interruption makes it look like a leftover, or
+        One call puts the stack's tags and the claim on it, so that no interruption leaves it as a leftover, or
         like verified by what its maker's tags say.
         Raises CloudError if the OMI isn't there or is another stack's, ToolError, and VerifyError.
         """

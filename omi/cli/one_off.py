@@ -68,7 +68,7 @@ def _counted(settings: Settings, seen: Survey, names: tuple[str, ...]) -> dict[s
         raise InputError(f"--again: name the builds; there are: {', '.join(targets) or 'none'}")
     for name in names:
         if name not in targets:
-            raise InputError(f"build {name!r}: is none of the profile's; there are: {', '.join(targets) or 'none'}")
+            raise InputError(f"build {name!r}: is not in the profile; there are: {', '.join(targets) or 'none'}")
         if targets[name].revision is not None:
             raise InputError(
                 f"build {name}: `revision: {targets[name].revision}` pins it; take that out of the profile first"

@@ -65,7 +65,7 @@ def check_profiles(
         print(line)
     if problems.lines:
         raise typer.Exit(1)
-    print(f"nothing is wrong with {', '.join(good) or 'any profile, since there is none'}")
+    print(f"nothing is wrong with {', '.join(good)}" if good else "there is no profile yet")
 
 
 def show_build(

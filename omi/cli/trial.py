@@ -91,7 +91,7 @@ def _wanted(settings: Settings, build: str) -> PlannedImage:
     expanded, upstream = discover_builds(profile, settings, Ledger(), today)
     found = {target.name: target for target in trust_keys(expanded.builds, upstream, Ledger(), today).builds}
     if build not in found:
-        raise InputError(f"build {build!r}: is none of the profile's; there are: {', '.join(found) or 'none'}")
+        raise InputError(f"build {build!r}: is not in the profile; there are: {', '.join(found) or 'none'}")
     target = found[build]
     site = settings.upstream.security if target.max_missing_fixes is not None else None
     target = target.model_copy(update={"security": site})

@@ -8,15 +8,15 @@ from omi.plan.model import Plan
 
 
 def join_plans(plans: Sequence[Plan]) -> Plan:
-    """All steps, by build, and within one in the order of the plans; what several of them warn of is told once."""
+    """All steps by build, within one in the order of the plans; a warning or refusal of several stands there once."""
     builds = tuple(dict.fromkeys(build for plan in plans for build in plan.builds))
     place = {name: index for index, name in enumerate(builds)}
     steps = sorted((step for plan in plans for step in plan.steps), key=lambda step: place[step.build])
     warnings = dict.fromkeys(warning for plan in plans for warning in plan.warnings)
     regions = tuple(region for plan in plans for region in plan.regions)
-    refused = tuple(
-        f"Region {', '.join(plan.regions)}: {refusal}" if len(plans) > 1 else refusal
-        for plan in plans
-        for refusal in plan.refused
-    )
-    return Plan(tuple(steps), builds, tuple(warnings), regions, refused=refused)
+    where: dict[str, list[str]] = {}
+    for plan in plans:
+        for refusal in plan.refused:
+            where.setdefault(refusal, []).extend(plan.regions)
+    refused = (f"Region {', '.join(each)}: {refusal}" if len(plans) > 1 else refusal for refusal, each in where.items())
+    return Plan(tuple(steps), builds, tuple(warnings), regions, refused=tuple(refused))

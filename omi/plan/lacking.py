@@ -84,7 +84,7 @@ class Stock:
         return f"; near it are: {', '.join(near)}" if near else "; take it out, or add a repo that has it"
 
     def unbrought(self) -> Iterator[str]:
-        """A line about each service of which the package is known, while nothing brings it along.
+        """A line about each service whose package is known, but comes with no package of the build.
 
         That is the case for `NAME-openrc` alone, since an index has no files: of all others nobody can say. A setup
         script may bring any.

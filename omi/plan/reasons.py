@@ -89,7 +89,7 @@ class Because(Enum):
     NAMED_IN_ADOPT = "{omi} is named in `adopt`: {then}"
     OWN_ONCE_CHECKED = "{omi}, made by {maker}, becomes this stack's own, once {login} could log in to it"
     OWN_UNVERIFIED = "{omi}, made by {maker}, becomes this stack's own, unverified, as `adopt` says"
-    OWN_ALREADY = "{omi} was taken over by this stack, as its tag stands-for shows, and is taken in as what it is"
+    OWN_ALREADY = "{omi} was taken over by this stack, as its tag stands-for shows, and stays what it is"
     LOST = "{omi} is this stack's own and verified, by its tags, but not in its state"
 
     NOT_IN_RUN = "not in this run, which is about {builds}"

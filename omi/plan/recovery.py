@@ -54,10 +54,10 @@ def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[
 def interrupted_images(
     settings: Settings, region: Region, seen: Survey, plan: Plan
 ) -> tuple[list[LedgerImage], list[str]]:
-    """Verified images of the stack's own that neither ledger nor plan has, of which no record can hold the claim.
+    """Find the stack's own verified images that neither ledger nor plan has and no record can claim.
 
-    A run was killed before it wrote one, and the plan wants another image by now. What bears a claim may be another
-    record's: of that the warnings tell.
+    A run was killed before it wrote one, and the plan wants another image by now. An image with
+    a claim may be another record's, so it is only a warning.
     """
     if settings.recover is not None or not region.is_wanted:
         return [], []

@@ -46,7 +46,7 @@ class Settler:
         return replace(step, protected=protected, unprotects=unprotects)
 
     def waiting(self, steps: Iterable[Step], why: Mapping[str, Reason]) -> tuple[Step, ...]:
-        """The steps, of which those that `why` names wait: their images stay for now."""
+        """The steps; those that `why` names wait, and their images stay for now."""
         return tuple(
             self.settle(self.stays(self._held[step.name], why[step.name])) if step.name in why else step
             for step in steps

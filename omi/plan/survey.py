@@ -92,9 +92,7 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
         trusted = trust_keys(expanded.builds, upstream, ledger, today)
         security = _security(settings, trusted.builds)
         offered = _offered(settings, trusted.builds, staying, security)
-        stocks = offered.offers
         deciding = {build.name for build in trusted.builds if build.rebuild_on != "content"}
-        offers = {name: offer for name, offer in stocks.items() if name in deciding}
         upstream = replace(upstream, warnings=(*upstream.warnings, *security.warnings, *offered.warnings))
         accounts, unreached = {}, {}
         for each, account in zip(regions, asked, strict=True):
@@ -104,23 +102,21 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
                 if each.is_home:
                     raise
                 unreached[each.name] = str(error)
-        profile = replace(expanded, builds=trusted.builds)
-        memory = held.memory
         return Survey(
-            profile,
-            upstream,
-            regions,
-            accounts,
-            today,
-            owner,
-            offers,
-            memory,
-            unreached,
-            trusted.warnings,
-            stocks,
-            security,
-            offered.untrusted,
-            offered.absent,
+            profile=replace(expanded, builds=trusted.builds),
+            upstream=upstream,
+            regions=regions,
+            accounts=accounts,
+            today=today,
+            owner=owner,
+            offers={name: offer for name, offer in offered.offers.items() if name in deciding},
+            memory=held.memory,
+            unreached=unreached,
+            warnings=trusted.warnings,
+            stocks=offered.offers,
+            security=security,
+            untrusted=offered.untrusted,
+            absent=offered.absent,
         )
 
 

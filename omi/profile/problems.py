@@ -1,4 +1,4 @@
-"""All that is wrong with a profile, of which an error shows the first."""
+"""All problems of a profile; an error shows the first."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class PublishedManifest:
 
     @classmethod
     def read(cls, folder: Path) -> PublishedManifest | None:
-        """The manifest in a folder, whoever signed it; None where there is none, InputError if it is something else."""
+        """Read a folder's manifest, unchecked; None if it is missing, InputError if it is something else."""
         file = folder / MANIFEST
         try:
             text = file.read_text(encoding="utf-8", errors="replace")

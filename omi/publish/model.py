@@ -63,7 +63,7 @@ _WITHDRAWN = partial(Withdrawn.model_validate, from_attributes=True)
 
 
 class MissingFix(Projection):
-    """A source package of which an image has a version that a later one fixes."""
+    """A source package that an image has in a version with a later fix."""
 
     origin: str = Field(description="The source package.")
     packages: tuple[str, ...] = Field(description="Those of it that are installed, sorted.")

@@ -27,7 +27,7 @@ def missing_in(
     releases_dir: str,
     today: date,
 ) -> Mapping[str, MissingFixes]:
-    """By the images' resources: those of builds that ask for it, and of which the data and the packages are known."""
+    """Missing fixes by the images' resources, where the build asks for them and data and packages are known."""
     asking = {(build.profile, build.name): build for build in builds if build.asks_for_fixes and security.knows(build)}
     found = {}
     for image in ledger.images:

@@ -16,7 +16,7 @@ from omi.support.environment import SIGNING_KEY, without_keys
 from omi.support.errors import InputError, ToolError, one_line
 
 NAMESPACE = "alpine-omi"
-"""A signature for anything else, such as a git commit, is none for what is published here."""
+"""The purpose of our signatures: one for anything else, such as a git commit, doesn't count here."""
 _LIMIT = 60
 """Seconds that a signature may take; an agent may ask for a confirmation, a hardware key for a touch."""
 _LONGEST = 64 * 1024
@@ -44,7 +44,7 @@ class PublishingKey:
 
     @classmethod
     def find(cls, file: Path | None, environ: Mapping[str, str]) -> PublishingKey | None:
-        """The key in the file, or else the one in SIGNING_KEY; None where neither is given, InputError if it is none.
+        """The key in the file, or else the one in SIGNING_KEY; None where neither is given, InputError for any other.
 
         A file is a private key, or the public one whose private one an agent holds.
         """

@@ -171,7 +171,7 @@ def _change(
 
 
 def read_all(folder: Path) -> tuple[dict[str, list[PublishedImage]], list[str]]:
-    """The images by profile, and a line about each file of the old tool, which is none of them."""
+    """The images by profile, and a line about each file of the old tool, which is left out."""
     profiles, lines = {}, []
     for path in sorted(folder.glob("*.yaml")):
         images = _read(path)

@@ -1,4 +1,4 @@
-"""The account's contents as far as a plan needs them: values only, whoever asked the cloud."""
+"""The account's contents as far as a plan needs them: values only, without the cloud's calls."""
 
 from __future__ import annotations
 

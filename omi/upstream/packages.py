@@ -39,7 +39,7 @@ class Offered:
     unreached: Mapping[str, str] = field(default_factory=dict)
     """Why, of each index that couldn't be had, by URL."""
     untrusted: Mapping[str, str] = field(default_factory=dict)
-    """By build: an index of its repositories that none of its keys has signed, and the cure."""
+    """By build: an index of its repositories without a signature by its keys, and the cure."""
     absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By build: a line about each of its repositories that doesn't exist."""
 

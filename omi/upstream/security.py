@@ -27,9 +27,9 @@ class Security:
     """The site's answers of now, or to an earlier run."""
 
     fixes: Mapping[str, Fixes] = field(default_factory=dict)
-    """By the repository's place, `v3.23/main`; those of which nothing is known are absent."""
+    """By the repository's place, `v3.23/main`; unknown ones are absent."""
     doubtful: frozenset[str] = frozenset()
-    """The places of which the site gave no good answer in this run."""
+    """The places without a good answer of the site in this run."""
     warnings: tuple[str, ...] = ()
 
     def knows(self, build: Target) -> bool:

@@ -17,7 +17,7 @@ from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import temporary_key
 from omi.outscale.shapes import CloudVm, Omi
 from omi.outscale.vms import Launch, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
-from omi.outscale.waiting import InterruptedBuildError, pause
+from omi.outscale.waiting import InterruptedBuildError, NotInTimeError, wait_until
 from omi.state.identity import Identity
 from omi.support.errors import CredentialsError, OmiError, VerifyError
 from omi.support.narration import Narrator
@@ -186,18 +186,20 @@ class Boot(ABC):
 
     def _persist(self, login: Callable[[], T]) -> T:
         """Repeat a login that doesn't come about. Raises NoLoginError after the limit `settle`."""
-        limit, waiting = f"{self.cloud.limits.settle} s (cloud.limits.settle)", False
-        end = time.monotonic() + self.cloud.limits.settle
-        while True:
+        limit, failures = self.cloud.limits.settle, list[NoLoginError]()
+
+        def attempt() -> list[T]:
             try:
-                return login()
+                return [login()]
             except NoLoginError as error:
-                if time.monotonic() >= end:
-                    raise NoLoginError(f"{error} (tried for {limit})") from error
-            if not waiting:
-                self.narrator.say(f"waiting for a login by SSH, at most {limit}")
-                waiting = True
-            pause(_LOGIN_PAUSE, self.stop)
+                failures.append(error)
+                return []
+
+        what, setting = "a login by SSH", "cloud.limits.settle"
+        try:
+            return wait_until(attempt, bool, what, limit, _LOGIN_PAUSE, self.stop, setting=setting)[0]
+        except NotInTimeError as error:
+            raise NoLoginError(f"{failures[-1]} (tried for {limit} s, {setting})") from error
 
     def _show_console(self, vm_id: str) -> None:
         try:

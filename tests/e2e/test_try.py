@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 BUILD = "v3_23-x86_64"
 NOT_RECORDED = 127
-"""What a stub answers to a command of which it knows nothing."""
+"""A stub's answer to a command that it doesn't know."""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_without_a_terminal_and_a_command_nothing_is_built(project: Project, unt
 def test_a_build_that_is_not_there_is_named_with_those_that_are(project: Project) -> None:
     done = project.run("python", "-m", "omi", "try", "-s", "e2e", "v3_99", "--", "true")
     assert (done.code, done.text) == (
-        2, f"error: build 'v3_99': is none of the profile's; there are: {BUILD}\n"
+        2, f"error: build 'v3_99': is not in the profile; there are: {BUILD}\n"
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Whether a booted image is as it must be: one module a subject, each fed by the probe of the same name."""
+"""Checks of a booted image: one module a subject, each fed by the probe of the same name."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The folder of a recording has `rules.yaml` and the jinja2 templates that it names. A template knows
 - `image`: the settings (name to value) that the build uploaded, of the VM's own root or of the disk it installs
-- `told`: what the metadata service answers the VM, by path below /latest/meta-data/
+- `metadata`: the metadata service's answers to the VM, by path below /latest/meta-data/
 - `now`: seconds of the epoch; `vm`: the VM's id; `host_key`: the fingerprint of its SSH host key
 """
 

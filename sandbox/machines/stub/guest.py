@@ -90,22 +90,22 @@ class StubGuest:
         return "image" if self._settings else "source"
 
     def _known(self, settings: str | None = None) -> dict[str, Any]:
-        told = {
+        metadata = {
             path.removeprefix("meta-data/"): value.decode(errors="replace").rstrip("\n")
             for path, value in self.metadata.entries.items()
         }
         return {
             "image": settings_of(self._settings if settings is None else settings),
-            "told": told,
+            "metadata": metadata,
             "now": int(time.time()),
             "vm": self.spec.vm_id,
             "host_key": self.host_key.get_fingerprint(),
         }
 
     def _is_welcome(self, user: str, key: asyncssh.SSHKey) -> bool:
-        told = self.metadata.entries.get(_KEY, b"").decode("ascii", "replace").split()
+        own = self.metadata.entries.get(_KEY, b"").decode("ascii", "replace").split()
         offered = key.export_public_key("openssh").decode("ascii").split()
-        return told[:2] == offered[:2] and user == self._answers.user(self._system, self._known())
+        return own[:2] == offered[:2] and user == self._answers.user(self._system, self._known())
 
     def _files(self, channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
         return asyncssh.SFTPServer(channel, chroot=str(self._root).encode())

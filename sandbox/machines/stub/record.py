@@ -22,9 +22,12 @@ _LISTS = {"world": "PACKAGES", "apk_repository": "REPOSITORIES"}
 _REPLACED = (
     (r"^(release=).*", r"\1{{ image.RELEASE }}"),
     (r"^(user=).*", r"\1{{ image.USER_NAME }}"),
-    (r"^((?:metadata|known)_instance=).*", r"\1{{ told['instance-id'] }}"),
-    (r"^((?:metadata|known)_host_name=).*", r"\1{{ told['local-hostname'] }}"),
-    (r"^(authorized_key=/home/)[^/]+([^:]*:).*", r"\1{{ image.USER_NAME }}\2{{ told['public-keys/0/openssh-key'] }}"),
+    (r"^((?:metadata|known)_instance=).*", r"\1{{ metadata['instance-id'] }}"),
+    (r"^((?:metadata|known)_host_name=).*", r"\1{{ metadata['local-hostname'] }}"),
+    (
+        r"^(authorized_key=/home/)[^/]+([^:]*:).*",
+        r"\1{{ image.USER_NAME }}\2{{ metadata['public-keys/0/openssh-key'] }}",
+    ),
     (r'^((?:omi_release=)?NAME=").*"', r'\1{{ image.IMAGE_NAME }}"'),
     (r'^((?:omi_release=)?(PROFILE|BUILD|RELEASE|REVISION|DIGEST|COMMIT)=").*"', r'\1{{ image.\2 }}"'),
 )
@@ -70,7 +73,7 @@ def _write(image: Mapping[str, str], path: Path, lines: Iterable[str]) -> None:
 
 
 def _templates(image: Mapping[str, str], lines: Iterable[str]) -> Iterator[str]:
-    told: set[str] = set()
+    seen: set[str] = set()
     for line in lines:
         if re.search(r"\{[{%#]", line):
             raise SystemExit(f"this line would be read as a template: {line}")
@@ -84,8 +87,8 @@ def _templates(image: Mapping[str, str], lines: Iterable[str]) -> Iterator[str]:
                 slash = "/" if value.startswith("/") else ""
                 rest = rest.replace(value, f"{slash}{{{{ image.{name} }}}}{slash}")
             yield start + rest
-        elif fact[2] not in told:
-            told.add(fact[2])
+        elif fact[2] not in seen:
+            seen.add(fact[2])
             yield f"{{% for line in image.{values}.splitlines() %}}{fact[0]}{{{{ line }}}}"
             yield "{% endfor -%}"
 

@@ -62,7 +62,7 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> Visits:
 
 @pytest.fixture
 def bystanders(bench: Bench) -> dict[str, list[str]]:
-    """What looks nearly as a try's: the stack's own image and its build, and another checkout's try."""
+    """Bystanders: the stack's own image and its build, and another checkout's try."""
     account, oapi = bench.account, bench.account.oapi
     own = Identity(account.spec())
     another = Identity(spec_of(bench, stack_id="fedcba9876543211"))

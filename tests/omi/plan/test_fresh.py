@@ -222,7 +222,7 @@ def test_whatever_the_security_data_says_a_signed_offer_is_built_once_and_nothin
 
 
 def taken_up(**record: Any) -> LedgerImage:
-    """An image that a killed run made, of which the next one knows no packages."""
+    """An image that a killed run made: the next run doesn't know its packages."""
     made = image(installed=None)
     return replace(made, record=made.record.model_copy(update={"build_seconds": None, **record}))
 

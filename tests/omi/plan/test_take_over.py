@@ -298,9 +298,7 @@ def test_an_interrupted_take_over_stays_one_though_own_is_taken_out_of_its_entry
     planned = plan(*half, adopt=plain, ledger=held_before, retention=ONE)
     step, spec = step_of(planned, OLD.name), images_of(planned)[OLD.name].spec
     assert (step.action, step.changes != ()) == ((Action.KEEP, True) if there else (Action.ADOPT, False))
-    assert step.reason == (
-        "ami-old was taken over by this stack, as its tag stands-for shows, and is taken in as what it is"
-    )
+    assert step.reason == ("ami-old was taken over by this stack, as its tag stands-for shows, and stays what it is")
     assert spec.take_over is not None
     assert (spec.take_over.login, spec.recipe, spec.description) == (None, None, OLD.description)
     assert images_of(planned)[OLD.name].record.adopted is there, "its command has yet to run"

@@ -1,4 +1,4 @@
-"""Which fixes an image lacks: counted from its packages, told in files, feed and site, and kept until a newer day."""
+"""Fixes that an image lacks: counted from its packages, in files, feed and site, kept until a newer day."""
 
 from __future__ import annotations
 

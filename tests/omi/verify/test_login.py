@@ -14,6 +14,7 @@ import pytest
 
 from omi.outscale.waiting import InterruptedBuildError
 from omi.support.errors import VerifyError
+from omi.support.narration import narrated
 from omi.verify.boot import Verification
 from omi.verify.facts import Facts
 from omi.verify.ssh import Answer, Door
@@ -48,8 +49,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("omi.verify.boot.pause", clock.pause)
-    monkeypatch.setattr("omi.verify.boot.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("omi.outscale.waiting.pause", clock.pause)
+    monkeypatch.setattr("omi.outscale.waiting.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
@@ -71,7 +72,9 @@ def door(*answers: Answer) -> GuardedDoor:
 
 
 def log_in(*answers: Answer, said: list[str] | None = None) -> Facts:
-    return verification([] if said is None else said).probe(door(*answers), "echo end=yes\n")
+    made = verification([] if said is None else said)
+    with narrated(made.narrator):
+        return made.probe(door(*answers), "echo end=yes\n")
 
 
 def test_a_key_that_comes_late_is_waited_for(clock: Clock) -> None:
@@ -84,7 +87,7 @@ def test_a_key_that_comes_late_is_waited_for(clock: Clock) -> None:
 
 def test_a_key_that_never_comes_fails_the_image_with_the_limit_and_ssh_s_words(clock: Clock) -> None:
     with pytest.raises(
-        VerifyError, match=r"Permission denied \(publickey\)\. \(tried for 90 s \(cloud\.limits\.settle\)\)"
+        VerifyError, match=r"Permission denied \(publickey\)\. \(tried for 90 s, cloud\.limits\.settle\)"
     ):
         log_in(REFUSED)
     assert SETTLE <= clock.now <= SETTLE + 6

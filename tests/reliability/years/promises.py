@@ -72,7 +72,7 @@ class Promises:
         )
 
     def check(self, run: Run) -> None:
-        """Look at the world after a run."""
+        """Check the world after a run."""
         for text in self._breaches(run):
             self.broken.append(f"week {run.number} ({run.day}): {text}")
 

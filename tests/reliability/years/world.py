@@ -239,7 +239,7 @@ class _Killed(Exception):  # noqa: N818 - it is no error
 
 @dataclass(frozen=True)
 class _Engine:
-    """Carries a plan out as Pulumi and the commands would, as far as the week lets it."""
+    """Runs a plan as Pulumi and the commands would, as far as the week lets it."""
 
     world: World
     region: Region

@@ -42,7 +42,7 @@ class Bench:
         self.answers = folder / "answers"
         self.answers.mkdir()
         (self.answers / "rules.yaml").write_text(RULES)
-        (self.answers / "installed.txt").write_text("this is {{ image.IMAGE_NAME }} in {{ told['instance-id'] }}\n")
+        (self.answers / "installed.txt").write_text("this is {{ image.IMAGE_NAME }} in {{ metadata['instance-id'] }}\n")
         (self.answers / "errors.txt").write_text("no such thing\n")
         (self.answers / "console.txt").write_text("host key {{ host_key }}\n")
         self.machines = StubMachines(folder / "home", self.answers)

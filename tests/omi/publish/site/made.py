@@ -104,7 +104,7 @@ def everyday(folder: Path) -> Path:
 
 
 def _sign(folder: Path) -> None:
-    """Put a manifest beside the files; its signature is none, since the site checks none."""
+    """Put a manifest beside the files, with no real signature: the site checks none."""
     files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     sums = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
     (folder / MANIFEST).write_text(PublishedManifest("alpine", 1_795_392_000, sums).to_text(), encoding="utf-8")
