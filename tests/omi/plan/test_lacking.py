@@ -11,8 +11,9 @@ import pytest
 
 from omi.config.regions import regions_of
 from omi.config.settings import FurtherRegion, Settings
-from omi.plan import Action
+from omi.plan import Action, Plan
 from omi.plan.held import Held
+from omi.plan.join import join_plans
 from omi.plan.lacking import Stock, was_built
 from omi.plan.planning import plan_stack
 from omi.plan.survey import Survey, survey_stack
@@ -229,3 +230,10 @@ def test_indexes_are_asked_of_what_was_not_built_yet(monkeypatch: pytest.MonkeyP
     seen = survey_stack(Settings(region=HOME), state, {HOME: Future()})
     assert asked == ["new", "watched"]
     assert (set(seen.stocks), set(seen.offers)) == ({"new", "watched"}, {"watched"})
+
+
+def test_a_refusal_of_several_regions_stands_there_once() -> None:
+    both = Plan((), (), regions=(HOME,), refused=("same", "own"))
+    one = Plan((), (), regions=(OTHER,), refused=("same",))
+    assert join_plans([both, one]).refused == (f"Region {HOME}, {OTHER}: same", f"Region {HOME}: own")
+    assert join_plans([both]).refused == ("same", "own")
