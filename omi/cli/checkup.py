@@ -41,7 +41,15 @@ from omi.profile.load import Profile, load_profile
 from omi.state.ledger import Ledger, resources_of_export
 from omi.state.owner import Owner
 from omi.support import clock
-from omi.support.errors import CloudError, CredentialsError, SettingsError, StateError, ToolError, UpstreamError
+from omi.support.errors import (
+    CloudError,
+    CredentialsError,
+    NoStackError,
+    SettingsError,
+    StateError,
+    ToolError,
+    UpstreamError,
+)
 from omi.support.places import PROFILES, cache_folder
 from omi.upstream.packages import read_offered
 
@@ -127,9 +135,7 @@ class Checkup:
         self.backend = backend_url()
         try:
             exported = exported_state(self.stack)
-        except StateError as error:
-            if "no stack named" not in str(error):
-                raise
+        except NoStackError as error:
             self.held = Held(Owner(PROJECT, self.stack))
             raise Doubt(
                 f"{self.backend} has no stack {self.stack!r} yet: `pulumi stack select --create {self.stack}` makes it"

@@ -11,7 +11,7 @@ from typing import Any
 
 from omi.config.settings import Settings
 from omi.support.environment import without
-from omi.support.errors import SettingsError, StateError, ToolError
+from omi.support.errors import NoStackError, SettingsError, StateError, ToolError
 from omi.support.safe_json import read_json
 from omi.support.safe_yaml import YamlError, read_values
 
@@ -142,10 +142,16 @@ def empty_state(stack: str) -> None:
 
 
 def exported_state(stack: str) -> dict[str, Any]:
-    """The stack's state by `pulumi stack export`: its deployment as JSON; raises ToolError or StateError."""
+    """The stack's state by `pulumi stack export`: its deployment; raises ToolError, NoStackError or StateError."""
     done = _run(["pulumi", "stack", "export", "--stack", stack])
     if done.returncode:
-        raise StateError(f"stack {stack!r}: {_error_of(done)}")
+        error = _error_of(done)
+        if error.startswith("no stack named"):
+            raise NoStackError(
+                f"stack {stack!r}: the backend has none of this name; `pulumi stack select --create {stack}` makes it, "
+                "or set PULUMI_BACKEND_URL to the backend that has it"
+            )
+        raise StateError(f"stack {stack!r}: {error}")
     return deployment_of(done.stdout, stack)
 
 

@@ -130,6 +130,10 @@ class StateError(OmiError, exit_code=8):
     """The stack's state holds something this version can't read."""
 
 
+class NoStackError(StateError):
+    """The state's backend has no stack of this name."""
+
+
 class PlanError(OmiError, exit_code=9):
     """The plan may not be carried out as it is; the message names the images and the setting that allows it."""
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from omi.config.settings import Settings
-from omi.config.stack import StackFile, check_own_releases
-from omi.support.errors import SettingsError
+from omi.config.stack import StackFile, check_own_releases, exported_state
+from omi.support.errors import NoStackError, SettingsError
 
 
 def stack(folder: Path, name: str, **values: object) -> Settings:
@@ -41,3 +41,16 @@ def test_a_folder_by_another_name_is_the_same(tmp_path: Path) -> None:
     stack(tmp_path, "one", releases_dir="./releases/../releases")
     with pytest.raises(SettingsError, match="stack one"):
         check_own_releases(stack(tmp_path, "two"), "two", tmp_path)
+
+
+def test_a_stack_that_the_backend_lacks_names_the_command_that_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulumi = tmp_path / "pulumi"
+    pulumi.write_text("#!/bin/sh\necho \"error: no stack named 'one' found\" >&2\nexit 255\n", encoding="utf-8")
+    pulumi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(
+        NoStackError, match=r"^stack 'one': .*; `pulumi stack select --create one` makes it, or set PUL"
+    ):
+        exported_state("one")
