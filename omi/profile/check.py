@@ -7,11 +7,10 @@ import types
 import typing
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from functools import reduce
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from omi.profile.model import Layer
@@ -69,20 +68,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def shown(tree: Tree, path: tuple[str, ...]) -> str:
-    """A value as it is shown in an error, cut where it is long."""
-    value = _at(tree.values, path)
-    text = _flow(value) if isinstance(value, list | dict) else tree.place(*path).text
-    text = " ".join(text.split()) if text.strip() else repr(text)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def _explain(tree: Tree, schema: type[Layer], detail: ErrorDetails) -> ProfileError:
     path = _path(detail)
     place = tree.place(*path)
     match detail["type"]:
         case "extra_forbidden":
-            problem = _unknown(path[-1], known_keys(schema, list(path[:-1])))
+            known = known_keys(schema, path[:-1])
+            problem = f"unknown key{nearest(path[-1], known) or '; known here: ' + ', '.join(known)}"
         case "missing":
             problem = "is missing"
             place = Place(place.file, 1) if len(path) == 1 else place
@@ -90,29 +82,32 @@ def _explain(tree: Tree, schema: type[Layer], detail: ErrorDetails) -> ProfileEr
             problem = _not_allowed(tree, path, _is_of_key(detail), detail["ctx"])
         case "dict_type" | "model_type":
             allowed = f"a map of keys to values, such as {_map_like(schema, path, _at(tree.values, path))}"
-            problem = f"{shown(tree, path)} is not allowed; allowed: {allowed}"
+            problem = f"{_shown(tree, path)} is not allowed; allowed: {allowed}"
         case _:
-            problem = f"{shown(tree, path)} is not allowed: {why_wrong(detail)}"
+            problem = f"{_shown(tree, path)} is not allowed: {why_wrong(detail)}"
     return place.error(".".join(path), problem)
+
+
+def _not_allowed(tree: Tree, path: tuple[str, ...], of_key: bool, context: dict[str, Any]) -> str:
+    near = f"; did you mean {context['near']}?" if context["near"] else ""
+    value = f"the key {path[-1]!r}" if of_key else _shown(tree, path)
+    number = _number(tree, path) if context["text"] and not of_key else None
+    hint = f'; it was read as a number or date, quote it ("{number}")' if number else ""
+    return f"{value} is not allowed; allowed: {context['allowed']}{near}{hint}"
+
+
+def _shown(tree: Tree, path: tuple[str, ...]) -> str:
+    """A value as it is shown in an error, cut where it is long."""
+    value = _at(tree.values, path)
+    text = _flow(value) if isinstance(value, list | dict) else tree.place(*path).text
+    text = " ".join(text.split()) if text.strip() else repr(text)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         value = value[int(key)] if isinstance(value, list) else value[key]
     return value
-
-
-def _unknown(key: str, known: list[str]) -> str:
-    return f"unknown key{nearest(key, known) or '; known here: ' + ', '.join(known)}"
-
-
-def _not_allowed(tree: Tree, path: tuple[str, ...], of_key: bool, context: dict[str, Any]) -> str:
-    near = f"; did you mean {context['near']}?" if context["near"] else ""
-    if of_key:
-        return f"the key {path[-1]!r} is not allowed; allowed: {context['allowed']}{near}"
-    number = _number(tree, path) if context["text"] else None
-    hint = f'; it was read as a number or date, quote it ("{number}")' if number else ""
-    return f"{shown(tree, path)} is not allowed; allowed: {context['allowed']}{near}{hint}"
 
 
 def _number(tree: Tree, path: tuple[str, ...]) -> str | None:
@@ -126,56 +121,53 @@ def _number(tree: Tree, path: tuple[str, ...]) -> str | None:
 
 def _map_like(schema: type[Layer], path: tuple[str, ...], value: Any) -> str:
     """A map to write instead of a value: made of the list's items if they fit, else the key's example."""
+    kind, example = _declared(schema, path)
+    items = value if isinstance(value, list) else [value]
+    if not all(type(each) in (dict, str, int) for each in items):
+        return _flow(example)
     made: dict[str, Any] = {}
-    for each in value if isinstance(value, list) else [value]:
-        if isinstance(each, bool) or not isinstance(each, dict | str | int):
-            return _example(schema, path)
+    for each in items:
         made |= each if isinstance(each, dict) else {str(each): True}
-    whole: Any = reduce(lambda inner, key: {key: inner}, reversed(path), cast(Any, made))
     try:
-        schema.model_validate(whole)
-    except ValidationError as error:
-        if any(_path(detail)[: len(path)] == path for detail in error.errors()):
-            return _example(schema, path)
-    return _flow(made) if made else _example(schema, path)
-
-
-def _example(schema: type[Layer], path: tuple[str, ...]) -> str:
-    """The example of a key, or the part of it for a map in the key's map."""
-    depth = next(n for n in range(len(path) - 1, -1, -1) if path[n] in known_keys(schema, list(path[:n])))
-    model = _model_at(schema, path[:depth])
-    example: Any = read_values(model.model_fields[path[depth]].examples[0])
-    for _ in path[depth + 1 :]:
-        example = next(iter(example.values()))
-    return _flow(example)
+        TypeAdapter(kind).validate_python(made, strict=True)
+    except ValidationError:
+        return _flow(example)
+    return _flow(made or example)
 
 
 def _flow(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1 << 20, allow_unicode=True).strip()
 
 
-def known_keys(schema: type[BaseModel], path: list[str]) -> list[str]:
+def known_keys(schema: type[BaseModel], path: Iterable[str]) -> list[str]:
     """The keys that are known at a key path of a schema."""
-    model = _model_at(schema, path)
-    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    kind, _ = _declared(schema, path)
+    return sorted(kind.model_fields) if _is_model(kind) else []
 
 
-def _model_at(schema: type[BaseModel], path: Iterable[str]) -> Any:
-    model: Any = schema
+def _declared(schema: type[BaseModel], path: Iterable[str]) -> tuple[Any, Any]:
+    """The type at a key path of a schema, and an example of its value if the schema has one."""
+    kind: Any = schema
+    example: Any = None
     for key in path:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            model = _unwrap(model.model_fields[key].annotation)
+        if _is_model(kind):
+            field = kind.model_fields[key]
+            kind, example = field.annotation, read_values(field.examples[0]) if field.examples else None
         else:
-            key_or_item, *values = typing.get_args(model)
-            model = _unwrap(values[0] if typing.get_origin(model) is dict else key_or_item)
-    return model
+            kind = typing.get_args(kind)[typing.get_origin(kind) is dict]
+            example = next(iter(example.values())) if isinstance(example, dict) else None
+        kind = _without_none(kind)
+    return kind, example
 
 
-def _unwrap(annotation: Any) -> Any:
-    """The annotation without None."""
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _without_none(annotation: Any) -> Any:
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
-        return _unwrap(typing.get_args(annotation)[0])
+        return _without_none(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
-        return _unwrap(next(arg for arg in typing.get_args(annotation) if arg is not type(None)))
+        return _without_none(next(arg for arg in typing.get_args(annotation) if arg is not type(None)))
     return annotation

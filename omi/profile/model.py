@@ -11,47 +11,13 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from omi.profile.forms import (
-    AccountId,
-    Allowed,
-    CopySource,
-    CopyTarget,
-    Count,
-    Days,
-    DescriptionTemplate,
-    FeatureName,
-    FilePath,
-    Gibibytes,
-    KernelOption,
-    KeyFile,
-    Line,
-    ModuleName,
-    Motd,
-    NameTemplate,
-    NtpServer,
-    OmiText,
-    PackageName,
-    PackageValue,
-    Port,
-    Release,
-    RepoUrl,
-    RepoValue,
-    Revision,
-    ServiceName,
-    Switch,
-    SysctlName,
-    SysctlValue,
-    TestName,
-    TimeZone,
-    UserName,
-    Version,
-)
+from omi.profile import forms
 
 Privileges = Literal["doas", "sudo", "none"]
 RebuildOn = Literal["content", "packages", "security"]
 Runlevel = Literal["sysinit", "boot", "default", "shutdown"]
 RUNLEVELS: tuple[Runlevel, ...] = get_args(Runlevel)
-_RunlevelName = Annotated[Runlevel, Allowed(f"one of the runlevels {', '.join(RUNLEVELS)}")]
+_RunlevelName = Annotated[Runlevel, forms.Allowed(f"one of the runlevels {', '.join(RUNLEVELS)}")]
 Firmware = Literal["bios", "uefi", "hybrid"]
 BootMode = Literal["legacy", "uefi"]
 """OUTSCALE's words for what starts a VM's loader."""
@@ -122,8 +88,8 @@ class Layer(BaseModel):
 class AccessKeys(Layer):
     """The launch permissions as a profile writes them; changing them never builds anything."""
 
-    public: Switch = Field(None, description="Whether every account may launch the images.", examples=["true"])
-    accounts: dict[AccountId, Switch] | None = Field(
+    public: forms.Switch = Field(None, description="Whether every account may launch the images.", examples=["true"])
+    accounts: dict[forms.AccountId, forms.Switch] | None = Field(
         None, description="The accounts that may launch them.", examples=['{"012345678901": true}']
     )
 
@@ -144,7 +110,7 @@ class Key:
 
     example: str
     form: Any = None
-    """The type as written, where that isn't one of the field's own words."""
+    """The type as written, where that isn't one of the field's own words; of a field of Names that of each name."""
     decides: bool = True
     """Whether it is content, so that a change of it makes a new revision."""
     guest: str | None = None
@@ -171,38 +137,40 @@ class Target(_Model):
 
     profile: str
     name: str
-    version: Annotated[str, Key('"3.23"', Version, guest="", of_build=True)]
+    version: Annotated[str, Key('"3.23"', forms.Version, guest="", of_build=True)]
     """The branch, quoted."""
     arch: Annotated[Literal["x86_64"], Key("x86_64", of_build=True)] = "x86_64"
     """The architecture."""
-    release: Annotated[str | None, Key("3.23.5", Release, decides=False, of_build=True)] = None
+    release: Annotated[str | None, Key("3.23.5", forms.Release, decides=False, of_build=True)] = None
     """A point release to stay at."""
-    revision: Annotated[int | None, BeforeValidator(_number), Key("r2", Revision, decides=False, of_build=True)] = None
+    revision: Annotated[
+        int | None, BeforeValidator(_number), Key("r2", forms.Revision, decides=False, of_build=True)
+    ] = None
     """A revision to stay at."""
     end_of_life: date | None = None
     """The branch's, as last detected."""
     recorded_release: str | None = None
     """The branch's release as last detected: what counts when upstream can't be reached."""
-    prefix: Annotated[str, Key("alpine-", OmiText, decides=False)] = "alpine-"
+    prefix: Annotated[str, Key("alpine-", forms.OmiText, decides=False)] = "alpine-"
     """Begins the OMI's name."""
-    suffix: Annotated[str, Key("-web", OmiText, decides=False)] = ""
+    suffix: Annotated[str, Key("-web", forms.OmiText, decides=False)] = ""
     """Ends the OMI's name."""
-    name_template: Annotated[str, Key('"{prefix}{arch}-{release}-{revision}{suffix}"', NameTemplate, decides=False)] = (
-        "{prefix}{release}-{arch}-{revision}{suffix}"
-    )
+    name_template: Annotated[
+        str, Key('"{prefix}{arch}-{release}-{revision}{suffix}"', forms.NameTemplate, decides=False)
+    ] = "{prefix}{release}-{arch}-{revision}{suffix}"
     """Makes the OMI's name; `{release}` and `{revision}`, which is `r` and a number, keep the names of all images of a
     build apart."""
-    description: Annotated[str, Key("Alpine Linux", Line, decides=False)] = "Alpine Linux"
+    description: Annotated[str, Key("Alpine Linux", forms.Line, decides=False)] = "Alpine Linux"
     """Begins the OMI's description."""
-    description_suffix: Annotated[str, Key('" - https://example.org/"', Line, decides=False)] = ""
+    description_suffix: Annotated[str, Key('" - https://example.org/"', forms.Line, decides=False)] = ""
     """Ends the OMI's description, but for the build id that follows it."""
     description_template: Annotated[
-        str, Key('"{description} {version} ({release}-{revision})"', DescriptionTemplate, decides=False)
+        str, Key('"{description} {version} ({release}-{revision})"', forms.DescriptionTemplate, decides=False)
     ] = "{description} {release} {arch} {revision}{description_suffix}"
     """Makes the OMI's description."""
-    volume_size: Annotated[int, Key("2", Gibibytes, guest=""), Field(ge=1, le=14901)] = 1
+    volume_size: Annotated[int, Key("2", forms.Gibibytes, guest=""), Field(ge=1, le=14901)] = 1
     """Size of the root volume, GiB."""
-    user: Annotated[str, Key("alpine", UserName, guest="USER_NAME")] = "alpine"
+    user: Annotated[str, Key("alpine", forms.UserName, guest="USER_NAME")] = "alpine"
     """The user that logs in by SSH."""
     privileges: Annotated[Privileges, Key("sudo")] = "doas"
     """How the user becomes root, without a password; the package follows. With `none` nobody can."""
@@ -213,7 +181,7 @@ class Target(_Model):
         dict[str, bool | str],
         Key(
             "{https://dl-cdn.alpinelinux.org/alpine/edge/testing: testing}",
-            dict[RepoUrl, RepoValue],
+            dict[forms.RepoUrl, forms.RepoValue],
             guest="",
             files=("etc/apk/repositories",),
         ),
@@ -223,7 +191,7 @@ class Target(_Model):
     fetched, and can give an older state of the repository."""
     packages: Annotated[
         dict[str, bool | str],
-        Key("{nginx: true, foot: testing, curl: false}", dict[PackageName, PackageValue], guest=""),
+        Key("{nginx: true, foot: testing, curl: false}", dict[forms.PackageName, forms.PackageValue], guest=""),
     ] = {}
     """Packages to install: `true`, or the tag of the repo they come from. Kernel, boot loader, doas and sudo follow
     from `kernel_flavor`, `firmware` and `privileges`."""
@@ -231,51 +199,53 @@ class Target(_Model):
         dict[Runlevel, Names],
         Key(
             "{default: {nginx: true}, boot: {acpid: false}}",
-            dict[_RunlevelName, dict[ServiceName, Switch] | None],
+            dict[_RunlevelName, dict[forms.ServiceName, forms.Switch] | None],
             guest="",
             files=("etc/runlevels/*/*",),
         ),
     ] = {}
     """OpenRC services by runlevel."""
-    motd: Annotated[str | None, Key("Welcome.", Motd, files=("etc/motd",))] = None
+    motd: Annotated[str | None, Key("Welcome.", forms.Motd, files=("etc/motd",))] = None
     """The message at login (`/etc/motd`), instead of Alpine's."""
     timezone: Annotated[
-        str | None, Key("Europe/Paris", TimeZone, files=("etc/localtime", "etc/zoneinfo/*"), seen=True)
+        str | None, Key("Europe/Paris", forms.TimeZone, files=("etc/localtime", "etc/zoneinfo/*"), seen=True)
     ] = None
     """The local time, instead of UTC; this zone's file alone is put into the image."""
-    ntp_servers: Annotated[Names, Key("{ntp.example.org: true}", dict[NtpServer, Switch])] = ()
+    ntp_servers: Annotated[Names, Key("{ntp.example.org: true}", forms.NtpServer)] = ()
     """The time servers, instead of DHCP's and `pool.ntp.org`; for the service `ntpd` (busybox's) or
     `chronyd`, whichever `services` names."""
     sysctl: Annotated[
         dict[str, Annotated[str, Field(coerce_numbers_to_str=True)]],
         Key(
             "{net.ipv4.ip_forward: 1, net.ipv4.tcp_rmem: 4096 131072 6291456}",
-            dict[SysctlName, SysctlValue],
+            dict[forms.SysctlName, forms.SysctlValue],
             files=("etc/sysctl.d/90-omi.conf",),
         ),
     ] = {}
     """Kernel parameters, set by the service `sysctl` at boot."""
-    ports: Annotated[Names, Key("{80/tcp: true, 443/tcp: true}", dict[Port, Switch], decides=False)] = ()
+    ports: Annotated[Names, Key("{80/tcp: true, 443/tcp: true}", forms.Port, decides=False)] = ()
     """Ports that may listen besides sshd's; an image in which any other does fails its check. Changing them
     builds nothing."""
     kernel_flavor: Annotated[Literal["virt", "lts"], Key("lts")] = "virt"
     """The flavor of Alpine's kernel (`linux-virt`, `linux-lts`)."""
-    kernel_modules: Annotated[Names, Key("{virtio_blk: true}", dict[ModuleName, Switch])] = ()
+    kernel_modules: Annotated[Names, Key("{virtio_blk: true}", forms.ModuleName)] = ()
     """Modules loaded before the root filesystem is mounted."""
-    kernel_options: Annotated[Names, Key("{'console=ttyS0,115200n8': true}", dict[KernelOption, Switch])] = ()
+    kernel_options: Annotated[Names, Key("{'console=ttyS0,115200n8': true}", forms.KernelOption)] = ()
     """The kernel's command line, sorted by name."""
-    initfs_features: Annotated[Names, Key("{nvme: true}", dict[FeatureName, Switch])] = ()
+    initfs_features: Annotated[Names, Key("{nvme: true}", forms.FeatureName)] = ()
     """Features of the initramfs: names of `/etc/mkinitfs/features.d`."""
     # paths here and below are relative to the folder of profiles
-    setup_script: Annotated[str | None, Key("setup/web.sh", FilePath, guest="")] = None
+    setup_script: Annotated[str | None, Key("setup/web.sh", forms.FilePath, guest="")] = None
     """POSIX sh script, run last (`sh -e`), with `TARGET` set to the image's root; may bring services. Beside this file
     or below."""
     setup_copy: Annotated[
-        dict[str, str], Key("{nginx.conf: setup/nginx.conf}", dict[CopyTarget, CopySource], guest="")
+        dict[str, str], Key("{nginx.conf: setup/nginx.conf}", dict[forms.CopyTarget, forms.CopySource], guest="")
     ] = {}
     """Files and folders for the setup script: where it finds them, and where they are, beside this file or below. What
     a folder holds is copied, executable files as such; links are refused."""
-    tests: Annotated[dict[str, str], Key("{web: setup/web-test.sh}", dict[TestName, CopySource], decides=False)] = {}
+    tests: Annotated[
+        dict[str, str], Key("{web: setup/web-test.sh}", dict[forms.TestName, forms.CopySource], decides=False)
+    ] = {}
     """Checks of the profile's own: POSIX sh scripts that run as the image's user in the VM that the image is verified
     in. One that fails fails the build. Changing them builds nothing."""
     setup_files: dict[str, SetupFile] = {}
@@ -289,12 +259,12 @@ class Target(_Model):
     rebuild_on: Annotated[RebuildOn, Key("packages", decides=False)] = "content"
     """When to make a new revision: for other `content`, as it is written here, or also for newer versions of the
     installed `packages`, or only for those that Alpine's `security` data names as fixes."""
-    max_age: Annotated[int | None, Key("30", Days, decides=False)] = None
+    max_age: Annotated[int | None, Key("30", forms.Days, decides=False)] = None
     """Days after which an image is built anew, whatever `rebuild_on` says."""
-    max_missing_fixes: Annotated[int | None, Key("0", Count, decides=False)] = None
+    max_missing_fixes: Annotated[int | None, Key("0", forms.Count, decides=False)] = None
     """The most fixes of Alpine's security data that a new image may lack; more fail the
     build."""
-    min_interval: Annotated[int | None, Key("7", Days, decides=False)] = None
+    min_interval: Annotated[int | None, Key("7", forms.Days, decides=False)] = None
     """Days that an image stays before newer packages or fixes replace it."""
     security: str | None = None
     """URL of the security data that `max_missing_fixes` counts by."""
@@ -303,7 +273,7 @@ class Target(_Model):
     # the PEM text of each
     keys: Annotated[
         dict[str, str],
-        Key("{alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub: true}", dict[KeyFile, Switch], guest=""),
+        Key("{alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub: true}", dict[forms.KeyFile, forms.Switch], guest=""),
     ] = {}
     """Public keys that may sign packages: names of files in `profiles/keys/`."""
     dropped_keys: dict[str, date] = {}

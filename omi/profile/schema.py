@@ -9,7 +9,7 @@ from pydantic import Field, GetJsonSchemaHandler, create_model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from omi.profile.forms import Allowed, BaseName, BranchName, BranchRelease, BuildName, Day
+from omi.profile.forms import Allowed, BaseName, BranchName, BranchRelease, BuildName, Day, Switch
 from omi.profile.model import Key, Layer, profile_keys
 
 L = TypeVar("L", bound=Layer)
@@ -56,9 +56,9 @@ def _file(name: str, base: type[L], *, of_build: bool, **more: Any) -> type[L]:
 
 
 def _form(key: Key, annotation: Any) -> Any:
-    """How a key is written; a choice is written as one of its words."""
+    """How a key is written: names as a map of switches, a choice as one of its words."""
     if key.form is not None:
-        return key.form
+        return _map(key.form, Switch) if annotation == tuple[str, ...] else key.form
     *words, last = typing.get_args(annotation)
     return Annotated[annotation, Allowed(f"{', '.join(words)} or {last}" if words else last)]
 
