@@ -120,14 +120,15 @@ def _number(tree: Tree, path: tuple[str, ...]) -> str | None:
 
 
 def _map_like(schema: type[Layer], path: tuple[str, ...], value: Any) -> str:
-    """A map to write instead of a value: made of the list's items if they fit, else the key's example."""
+    """A map to write instead of a value: made of its items or words if they fit, else the key's example."""
     kind, example = _declared(schema, path)
     items = value if isinstance(value, list) else [value]
     if not all(type(each) in (dict, str, int) for each in items):
         return _flow(example)
     made: dict[str, Any] = {}
     for each in items:
-        made |= each if isinstance(each, dict) else {str(each): True}
+        # `name:true`, without a space, is a word
+        made |= each if isinstance(each, dict) else {word.removesuffix(":true"): True for word in str(each).split()}
     try:
         TypeAdapter(kind).validate_python(made, strict=True)
     except ValidationError:

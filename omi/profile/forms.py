@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +23,7 @@ OMI_CHARACTERS = "A-Za-z0-9_ ()/.-"
 _NAME_FIELDS = ("prefix", "suffix", "release", "version", "arch", "revision", "profile", "build")
 _DESCRIPTION_FIELDS = (*_NAME_FIELDS, "description", "description_suffix")
 _LONGEST_MOTD = 4000  # characters: some fifty lines, more than anybody reads at a login
+_LAST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,9 @@ class Allowed:
         """The allowed value that was probably meant; empty if there is none."""
         if self.near is None or not isinstance(value, str):
             return ""
+        near = self.near(value)
         try:
-            return str(handler(self.near(value)))
+            return near if handler(near) and (self.fits is None or self.fits(near)) else ""
         except ValidationError:
             return ""
 
@@ -79,6 +82,16 @@ def _is_zone(name: str) -> bool:
 
 def _near_zone(name: str) -> str:
     return next(iter(difflib.get_close_matches(name, available_timezones(), n=1)), "")
+
+
+def _is_port(port: str) -> bool:
+    return int(port.partition("/")[0]) <= _LAST_PORT
+
+
+def _near_port(text: str) -> str:
+    """Its number and protocol, in whichever order they are; a number alone is TCP's."""
+    protocol = "udp" if "udp" in text.lower() else "tcp"
+    return f"{'-'.join(re.findall('[0-9]+', text))}/{protocol}"
 
 
 def _stays_below(path: str) -> bool:
@@ -157,7 +170,10 @@ PackageName = Annotated[
     ),
 ]
 _Tag = Annotated[str, Allowed("a repo's tag", "[a-z0-9][a-z0-9_.-]*")]
-PackageValue = Annotated[bool | _Tag | None, Allowed("true, a repo's tag, or false or null to take it away")]
+PackageValue = Annotated[
+    bool | _Tag | None,
+    Allowed("true, a repo's tag, or false or null to take it away; a version is in the key, as {openssl~3.5: true}"),
+]
 RepoUrl = Annotated[
     str,
     Allowed(
@@ -191,7 +207,7 @@ TimeZone = Annotated[
 ]
 Port = Annotated[
     str,
-    Allowed("a port with its protocol, such as 80/tcp or 53/udp", "[1-9][0-9]{0,4}/(tcp|udp)", near="{}/tcp".format),
+    Allowed("a port with its protocol, such as 80/tcp or 53/udp", "[1-9][0-9]{0,4}/(tcp|udp)", _is_port, _near_port),
 ]
 SysctlName = Annotated[
     str,
@@ -218,7 +234,12 @@ KeyFile = Annotated[str, Allowed("the name of a file NAME.rsa.pub in profiles/ke
 AccountId = Annotated[str, Allowed("an account id: 12 digits, quoted", "[0-9]{12}")]
 _PATH = "[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*"
 FilePath = Annotated[
-    str, Allowed("a path below this file's folder (letters, digits, _ . + - and /, no ..)", _PATH, _stays_below)
+    str,
+    Allowed(
+        "a path below this file's folder (letters, digits, _ . + - and /, no ..), such as setup/web.sh",
+        _PATH,
+        _stays_below,
+    ),
 ]
 CopyTarget = Annotated[
     str,
@@ -228,6 +249,9 @@ CopyTarget = Annotated[
 ]
 CopySource = Annotated[
     FilePath | Literal[False] | None,
-    Allowed("a path below this file's folder (no ..), or false or null to take it away", text=True),
+    Allowed(
+        "a path below this file's folder, such as setup/web-test.sh (no ..), or false or null to take it away",
+        text=True,
+    ),
 ]
 TestName = Annotated[str, Allowed("a name: letters, digits, _ . -, at most 64", "[A-Za-z0-9_.-]{1,64}")]

@@ -46,7 +46,8 @@ def load_profile(name: str, root: Path = Path("profiles")) -> Profile:
     target, values = check(written, TargetFile, problems)
     files = Files(root, problems)
     if written.values.get("builds") is None and written.values.get("discover") is None:
-        problems.add([written.place().error("builds", "is missing; name the builds here, or add `discover: {}`")])
+        cure = 'add `builds: {v3_23-x86_64: {version: "3.23"}}`, or `discover: {}` for each branch that Alpine supports'
+        problems.add([written.place().error("builds", f"is missing; {cure}")])
     found: list[Target] = []
     with problems.collected():
         layers = _read_layers(name, target, root, files)

@@ -17,7 +17,9 @@ Privileges = Literal["doas", "sudo", "none"]
 RebuildOn = Literal["content", "packages", "security"]
 Runlevel = Literal["sysinit", "boot", "default", "shutdown"]
 RUNLEVELS: tuple[Runlevel, ...] = get_args(Runlevel)
-_RunlevelName = Annotated[Runlevel, forms.Allowed(f"one of the runlevels {', '.join(RUNLEVELS)}")]
+_RunlevelName = Annotated[
+    Runlevel, forms.Allowed(f"one of the runlevels {', '.join(RUNLEVELS)}, as in {{default: {{nginx: true}}}}")
+]
 Firmware = Literal["bios", "uefi", "hybrid"]
 BootMode = Literal["legacy", "uefi"]
 """OUTSCALE's words for what starts a VM's loader."""

@@ -150,6 +150,7 @@ def _check_packages(build: Target, merged: Tree) -> Iterator[ProfileError]:
     for name, tag in build.packages.items():
         if isinstance(tag, str) and tag not in tags:
             there = f"there are: {', '.join(tags)}" if tags else "no repo has a tag"
+            there = f"write {tag} without quotes" if tag in ("true", "false") else there
             yield merged.place("packages", name).error(
                 f"packages.{name}", f"the tag {tag!r} belongs to no repo; {there}"
             )

@@ -90,7 +90,9 @@ def parse_tree(text: str, file: str) -> Tree:
     reader = _Reader(file)
     values = reader.convert(node, _line(node), ())
     if not isinstance(values, dict):
-        raise ProfileError(f"{file}:{_line(node)}: must hold a map of keys to values")
+        raise ProfileError(
+            f"{file}:{_line(node)}: must hold a map of keys to values, such as {{packages: {{curl: true}}}}"
+        )
     return Tree(values, reader.places, reader.unread)
 
 
@@ -170,7 +172,7 @@ def _word(text: str, place: Place, path: str) -> bool | None:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if not text:
-        raise place.error(path, "has no value; write null to take it away, or {} for an empty map")
+        raise place.error(path, "has no value; write true to have it, null to take it away, or {} for an empty map")
     raise place.error(path, f'{text} may be read as true or false; write true or false, or quote it ("{text}")')
 
 

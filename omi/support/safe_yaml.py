@@ -145,10 +145,22 @@ def _require_unicode(event: yaml.ScalarEvent) -> None:
         raise YamlError("holds half a character (a lone surrogate)", event.start_mark) from error
 
 
+_CURES = {
+    "found character that cannot start any token": "indent by spaces, not tabs; quote text that begins with @, % or `",
+    "mapping values are not allowed in this context": 'quote text that holds ": "; indent the keys of a map alike',
+    "did not find expected key": "indent the keys of a map alike; in single quotes write '' for one '",
+    "did not find expected ',' or '}'": "a { before this has no }",
+    "did not find expected ',' or ']'": "a [ before this has no ]",
+    "found unexpected end of stream": "a text in quotes has no end",
+}
+"""What to correct, by what libyaml says of people's usual slips."""
+
+
 def _not_yaml(error: Exception) -> YamlError:
     if isinstance(error, RecursionError):
         return YamlError("is nested too deeply")
     if isinstance(error, yaml.MarkedYAMLError) and error.problem:
-        return YamlError(f"is not YAML: {' '.join(str(error.problem).split())}", error.problem_mark)
+        problem = " ".join(str(error.problem).split())
+        return YamlError(f"is not YAML: {_CURES.get(problem, problem)}", error.problem_mark)
     lines = str(error).splitlines() or [type(error).__name__]
     return YamlError(f"is not YAML: {lines[0]}")
