@@ -12,8 +12,8 @@ import typer
 import yaml
 
 from omi.profile.hocon import is_target, read_old_profile
+from omi.profile.layers import kept, merge
 from omi.profile.load import load_profile
-from omi.profile.merge import kept, merge
 from omi.profile.migrate import Migration, migrate
 from omi.profile.tree import read_tree
 from omi.support.atomic import write_atomically

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from omi.profile.layers import Layers
 from omi.profile.load import Profile, image_names
-from omi.profile.model import Target
 from omi.profile.resolve import resolve
 from omi.profile.schema import Discover
-from omi.support.version import version_key
+from omi.support.version import EDGE, version_key
 
 
 def expand_discovered(profile: Profile, supported_versions: Iterable[str]) -> Profile:
@@ -26,19 +24,15 @@ def expand_discovered(profile: Profile, supported_versions: Iterable[str]) -> Pr
     covered = {image_names(build) for build in profile.builds}
     for version in _wanted(profile.discover, supported_versions):
         for arch in profile.discover.arch:
-            build = _discovered(profile.layers, version, arch)
-            if build.name not in builds and image_names(build) not in covered:
-                builds[build.name] = build
+            name = f"{version if version == EDGE else 'v' + version.replace('.', '_')}-{arch}"
+            build = resolve(profile.layers, name, profile.layers.discovered(version, arch), discovered=True)
+            if name not in builds and image_names(build) not in covered:
+                builds[name] = build
     return replace(profile, builds=tuple(builds[name] for name in sorted(builds)))
 
 
 def _wanted(discover: Discover, supported: Iterable[str]) -> list[str]:
-    versions = {version for version in supported if version != "edge"}
+    versions = set(supported) - {EDGE}
     if discover.versions != "supported":
         versions &= set(discover.versions)
-    return sorted(versions, key=version_key) + (["edge"] if discover.edge is not None else [])
-
-
-def _discovered(layers: Layers, version: str, arch: str) -> Target:
-    name = f"{'edge' if version == 'edge' else 'v' + version.replace('.', '_')}-{arch}"
-    return resolve(layers, name, layers.discovered(version, arch), discovered=True)
+    return sorted(versions, key=version_key) + ([EDGE] if discover.edge is not None else [])

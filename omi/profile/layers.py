@@ -1,10 +1,15 @@
-"""The validated layers of one profile, before they become builds."""
+"""The layers of one profile, and how they become one.
+
+The later wins, maps merge by key, and null or false takes an entry away. What was taken away stays as null or false
+until all layers are merged, so that nothing of a map shows through that a layer between took away.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from omi.profile.model import SetupFile
 from omi.profile.tree import Tree
@@ -45,13 +50,44 @@ class Layers:
 
     def discovered(self, version: str, arch: str) -> Tree:
         """The own keys of a discovered build."""
-        place = self.target.place("discover")
-        return Tree({"version": version, "arch": arch}, {(): place})
+        return Tree({"version": version, "arch": arch}, {(): self.target.place("discover")})
 
     def branch(self, version: str) -> VersionLayer:
         """The version's core profile; for one that has none yet, the base of the newest version but edge."""
-        known = self.branches.get(version)
-        if known is not None:
-            return known
+        if version in self.branches:
+            return self.branches[version]
         newest = self.branches[max(self.branches.keys() - {EDGE}, key=version_key, default=EDGE)]
         return VersionLayer(newest.base, Tree({}, {(): newest.tree.place()}))
+
+    def merged(self, entry: Tree) -> Tree:
+        """All layers of a build of known version, whose own keys are `entry`."""
+        own = merge(self.target, entry).values
+        branch, arch = self.branch(own["version"]), self.archs[own.get("arch") or "x86_64"]
+        return merge(self.bases[branch.base], branch.tree, arch, self.target, entry)
+
+
+def merge(*layers: Tree) -> Tree:
+    """All layers as one, the lowest first."""
+    below, *others = layers
+    for above in others:
+        below = Tree(_over(below.values, above.values), {**below.places, **above.places})
+    return below
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def removes(value: object) -> bool:
+    """Whether it takes an entry away."""
+    return value is None or value is False
+
+
+def kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that were not taken away, sorted by key; a map in it that is left empty goes as well."""
+    left = {key: kept(value) if isinstance(value, dict) else value for key, value in sorted(values.items())}
+    return {key: value for key, value in left.items() if not removes(value) and value != {}}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from omi.profile.check import check, nearest
 from omi.profile.files import Files
-from omi.profile.layers import Layers, VersionLayer
-from omi.profile.merge import removes
+from omi.profile.layers import Layers, VersionLayer, removes
 from omi.profile.model import Target
 from omi.profile.problems import Problems
 from omi.profile.resolve import resolve
@@ -41,21 +40,22 @@ def load_profile(name: str, root: Path = Path("profiles")) -> Profile:
     Raises ProfileError with all its problems: each is one line that names the file, the line, the key, the value and
     what is allowed.
     """
-    root, problems = _as_shown(root), Problems()
+    here, problems = Path.cwd(), Problems()
+    if root.is_absolute() and root.is_relative_to(here):  # errors name it from where the person stands
+        root = root.relative_to(here)
     written = _read_target(name, root)
     target, values = check(written, TargetFile, problems)
-    files = Files(root, problems)
     if written.values.get("builds") is None and written.values.get("discover") is None:
         cure = 'add `builds: {v3_23-x86_64: {version: "3.23"}}`, or `discover: {}` for each branch that Alpine supports'
         problems.add([written.place().error("builds", f"is missing; {cure}")])
     found: list[Target] = []
     with problems.collected():
-        layers = _read_layers(name, target, root, files)
+        layers = _read_layers(name, target, Files(root, problems))
         for key, entry in layers.builds.items():
             if not _lost_version(written, target, key):
                 with problems.collected():
                     found.append(resolve(layers, key, entry))
-        problems.add(_doubles(found, layers.builds))
+        problems.add(_doubles(found, layers))
     problems.refuse()
     return Profile(name, tuple(found), values.discover if values else None, layers)
 
@@ -69,12 +69,6 @@ def _lost_version(written: Tree, target: Tree, build: str) -> bool:
 def profile_names(root: Path) -> list[str]:
     """The target profiles of a folder, sorted."""
     return sorted(file.stem for file in root.glob("*.yaml"))
-
-
-def _as_shown(root: Path) -> Path:
-    """The folder as errors should name it: from where the person stands, if it lies below."""
-    here = Path.cwd()
-    return root.relative_to(here) if root.is_absolute() and root.is_relative_to(here) else root
 
 
 def _read_target(name: str, root: Path) -> Tree:
@@ -92,23 +86,24 @@ def _read_target(name: str, root: Path) -> Tree:
     return tree
 
 
-def _read_layers(name: str, target: Tree, root: Path, files: Files) -> Layers:
+def _read_layers(name: str, target: Tree, files: Files) -> Layers:
+    for folder, needed in (("base", "*.yaml"), ("version", "[0-9]*.yaml"), ("arch", "x86_64.yaml")):
+        if not any((files.root / folder).glob(needed)):
+            wanted = "at least one profile" if "*" in needed else needed
+            raise ProfileError(f"{files.root / folder}: {wanted} is missing; bring it back from git")
     own = files.taken(target.without("builds", "discover"))
     inline = {key: files.taken(target.below("builds", key)) for key in sorted(target.entries("builds"))}
-    bases = {f"base/{path.stem}": _read_common(path, files) for path in _yaml(root / "base")}
-    archs = {path.stem: _read_common(path, files) for path in _yaml(root / "arch")}
-    branches = dict(_read_branch(path, bases, files) for path in _yaml(root / "version"))
-    for folder, there in (("base", bases), ("version", set(branches) - {"edge"}), ("arch", "x86_64" in archs)):
-        if not there:
-            wanted = "x86_64.yaml" if folder == "arch" else "at least one profile"
-            raise ProfileError(f"{root / folder}: {wanted} is missing; bring it back from git")
-    ordered = dict(sorted(branches.items(), key=lambda item: version_key(item[0])))
-    return Layers(name, own, inline, bases, ordered, archs, files.setup, files.keys)
+    bases = {f"base/{key}": tree for key, tree in _read_common("base", files).items()}
+    archs = _read_common("arch", files)
+    found = [_read_branch(path, bases, files) for path in sorted((files.root / "version").glob("*.yaml"))]
+    branches = dict(sorted(found, key=lambda item: version_key(item[0])))
+    return Layers(name, own, inline, bases, branches, archs, files.setup, files.keys)
 
 
-def _read_common(path: Path, files: Files) -> Tree:
-    """A base or architecture file."""
-    return files.taken(check(read_tree(path), CommonKeys, files.problems)[0])
+def _read_common(folder: str, files: Files) -> dict[str, Tree]:
+    """The base or architecture files, by name."""
+    paths = sorted((files.root / folder).glob("*.yaml"))
+    return {path.stem: files.taken(check(read_tree(path), CommonKeys, files.problems)[0]) for path in paths}
 
 
 def _read_branch(path: Path, bases: dict[str, Tree], files: Files) -> tuple[str, VersionLayer]:
@@ -129,20 +124,16 @@ def _read_branch(path: Path, bases: dict[str, Tree], files: Files) -> tuple[str,
     return path.stem, VersionLayer(base, rest, values.release, values.end_of_life)
 
 
-def _yaml(folder: Path) -> Iterator[Path]:
-    return iter(sorted(folder.glob("*.yaml")))
-
-
 def image_names(build: Target) -> tuple[str, str | None, tuple[str, str]]:
     """Equal for two builds whose OMIs would have the same names."""
     return build.version, build.release, build.name_parts("{release}")
 
 
-def _doubles(builds: Iterable[Target], inline: Mapping[str, Tree]) -> Iterator[ProfileError]:
+def _doubles(builds: Iterable[Target], layers: Layers) -> Iterator[ProfileError]:
     seen: dict[object, Target] = {}
     for build in builds:
         first = seen.setdefault(image_names(build), build)
         if first is not build:
             cure = "give one of them a prefix, suffix or name_template of its own"
             problem = f"makes the same OMI names as builds.{first.name}; {cure}"
-            yield inline[build.name].place().error(f"builds.{build.name}", problem)
+            yield layers.builds[build.name].place().error(f"builds.{build.name}", problem)

@@ -1,4 +1,4 @@
-"""A profile's builds as validated values; the YAML is merged (omi.profile.merge) before it is read as these."""
+"""A profile's builds as validated values; the YAML is merged (omi.profile.layers) before it is read as these."""
 
 from __future__ import annotations
 

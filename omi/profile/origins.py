@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from omi.profile.layers import removes
 from omi.profile.load import Profile
-from omi.profile.merge import removes
 from omi.profile.model import Target, profile_keys
-from omi.profile.resolve import bootstrap_services, essential_packages, merged_layers
+from omi.profile.resolve import bootstrap_services, essential_packages
 from omi.profile.tree import Tree
 from omi.support.errors import ProfileError
 
@@ -32,7 +32,7 @@ def origins(profile: Profile, build: Target) -> tuple[MergedValue, ...]:
     if profile.layers is None:
         raise ProfileError(f"{profile.name}: its files weren't read, so nobody knows where its values are written")
     entry = profile.layers.builds.get(build.name) or profile.layers.discovered(build.version, build.arch)
-    return tuple(_origins(merged_layers(profile.layers, entry), build))
+    return tuple(_origins(profile.layers.merged(entry), build))
 
 
 def _origins(merged: Tree, build: Target) -> Iterator[MergedValue]:

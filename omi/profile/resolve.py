@@ -1,15 +1,13 @@
-"""From layers to one build: merge, drop what was taken away, check what only the whole can show."""
+"""From layers to one build: merged, without what was taken away, with what only the whole can show checked."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from omi.profile.forms import COMMENTED, OMI_CHARACTERS
-from omi.profile.layers import Layers
-from omi.profile.merge import kept, merge, removes
-from omi.profile.model import Firmware, Runlevel, SetupFile, Target
+from omi.profile.layers import Layers, kept, merge, removes
+from omi.profile.model import Firmware, Runlevel, Target
 from omi.profile.problems import Problems
 from omi.profile.tree import Tree
 from omi.support.errors import ProfileError
@@ -34,26 +32,30 @@ def resolve(layers: Layers, name: str, entry: Tree, *, discovered: bool = False)
 
     A discovered build may be of a version that has no core profile yet.
     """
-    own = merge(layers.target, entry)
-    version = _version(layers, name, own, entry)
+    own, known = merge(layers.target, entry), ", ".join(layers.branches)
+    if (version := own.values.get("version")) is None:
+        raise entry.place().error(f"builds.{name}.version", f"is missing; name a branch: one of {known}")
     if version not in layers.branches and not discovered:
-        known = ", ".join(layers.branches)
         problem = f"{version} has no profile in version/; there are: {known}"
         raise own.place("version").error(f"builds.{name}.version", problem)
-    branch, merged = layers.branch(version), merged_layers(layers, entry)
-    values = {key: kept(value) if isinstance(value, dict) else value for key, value in merged.values.items()}
-    values |= {
-        "profile": layers.profile,
-        "name": name,
-        "release": _release(own, version),
-        "end_of_life": branch.end_of_life,
-        "recorded_release": branch.release,
-        "repos": _repos(merged, version),
-        "keys": {key: layers.keys[key] for key in kept(merged.entries("keys"))},
-        "setup_copy": _copied(merged, layers),
-    }
-    values["setup_files"] = _setup_files(values, layers)
-    build = Target.model_validate({key: value for key, value in values.items() if value is not None})
+    branch, merged = layers.branch(version), layers.merged(entry)
+    values = kept(merged.values)
+    copies = _copied(values.get("setup_copy", {}), layers)
+    named = {*copies.values(), *values.get("tests", {}).values(), values.get("setup_script")} - {None}
+    build = Target(
+        **{
+            **values,
+            "profile": layers.profile,
+            "name": name,
+            "release": _release(version, values.get("release")),
+            "end_of_life": branch.end_of_life,
+            "recorded_release": branch.release,
+            "repos": _repos(values.get("repos", {}), version),
+            "keys": {key: layers.keys[key] for key in values.get("keys", {})},
+            "setup_copy": copies,
+            "setup_files": {path: layers.setup_files[path] for path in sorted(named)},
+        }
+    )
     problems = Problems()
     for check in _CHECKS:
         problems.add(check(build, merged))
@@ -61,48 +63,28 @@ def resolve(layers: Layers, name: str, entry: Tree, *, discovered: bool = False)
     return build
 
 
-def merged_layers(layers: Layers, entry: Tree) -> Tree:
-    """All layers of a build of known version as one."""
-    own = merge(layers.target, entry).values
-    branch, arch = layers.branch(str(own["version"])), layers.archs[own.get("arch") or "x86_64"]
-    return merge(layers.bases[branch.base], branch.tree, arch, layers.target, entry)
-
-
-def _version(layers: Layers, name: str, own: Tree, entry: Tree) -> str:
-    version = own.values.get("version")
-    if version is None:
-        known = ", ".join(layers.branches)
-        raise entry.place().error(f"builds.{name}.version", f"is missing; name a branch: one of {known}")
-    return str(version)
-
-
-def _release(own: Tree, version: str) -> Any:
+def _release(version: str, release: str | None) -> str | None:
     """A day of edge becomes the name that an image built on that day has."""
-    release = own.values.get("release")
-    return f"{EDGE}-{release}" if version == EDGE and str(release).isdigit() else release
+    return f"{EDGE}-{release}" if version == EDGE and release and release.isdigit() else release
 
 
-def _repos(merged: Tree, version: str) -> dict[str, bool | str]:
+def _repos(repos: dict[str, bool | str], version: str) -> dict[str, bool | str]:
     branch = version if version == EDGE else f"v{version}"
     return {
         url.replace("{branch}", branch).replace("{version}", version): False if value == COMMENTED else value
-        for url, value in kept(merged.entries("repos")).items()
+        for url, value in repos.items()
     }
 
 
-def _copied(merged: Tree, layers: Layers) -> dict[str, str]:
+def _copied(copies: dict[str, str], layers: Layers) -> dict[str, str]:
     """Where the setup script finds each file, those of a folder one by one, and where it is."""
-    copies = kept(merged.entries("setup_copy"))
-    found: dict[str, str] = {}
-    for target, source in copies.items():
-        below = [path for path in layers.setup_files if path == source or path.startswith(source + "/")]
-        found |= {target + path.removeprefix(source): path for path in below}
+    found = {
+        target + path.removeprefix(source): path
+        for target, source in copies.items()
+        for path in layers.setup_files
+        if path == source or path.startswith(source + "/")
+    }
     return dict(sorted(found.items()))
-
-
-def _setup_files(values: Mapping[str, Any], layers: Layers) -> dict[str, SetupFile]:
-    named = {*values["setup_copy"].values(), *(values.get("tests") or {}).values(), values.get("setup_script")}
-    return {path: layers.setup_files[path] for path in sorted(named - {None})}
 
 
 def _check_repos(build: Target, merged: Tree) -> Iterator[ProfileError]:
@@ -136,13 +118,10 @@ def _check_name(build: Target, merged: Tree) -> Iterator[ProfileError]:
         key = "suffix" if build.suffix and after.startswith(build.suffix) else set_here[-1]
         problem = f"makes OMI names like {name!r}, in which a digit follows the revision; put a sign between them"
         yield merged.place(key).error(key, problem)
-    if OMI_NAME.fullmatch(name):
-        return
-    key = max(set_here, key=lambda key: len(getattr(build, key)))
-    problem = (
-        f"makes OMI names like {name!r}, {len(name)} characters; OUTSCALE allows 3 to 128 of A-Z a-z 0-9 _ ( ) / . -"
-    )
-    yield merged.place(key).error(key, problem + " and space")
+    if not OMI_NAME.fullmatch(name):
+        key = max(set_here, key=lambda key: len(getattr(build, key)))
+        rule = "OUTSCALE allows 3 to 128 of A-Z a-z 0-9 _ ( ) / . - and space"
+        yield merged.place(key).error(key, f"makes OMI names like {name!r}, {len(name)} characters; {rule}")
 
 
 def _check_packages(build: Target, merged: Tree) -> Iterator[ProfileError]:
@@ -151,9 +130,8 @@ def _check_packages(build: Target, merged: Tree) -> Iterator[ProfileError]:
         if isinstance(tag, str) and tag not in tags:
             there = f"there are: {', '.join(tags)}" if tags else "no repo has a tag"
             there = f"write {tag} without quotes" if tag in ("true", "false") else there
-            yield merged.place("packages", name).error(
-                f"packages.{name}", f"the tag {tag!r} belongs to no repo; {there}"
-            )
+            problem = f"the tag {tag!r} belongs to no repo; {there}"
+            yield merged.place("packages", name).error(f"packages.{name}", problem)
     for name in essential_packages(build):
         if removes(merged.entries("packages").get(name, True)):
             problem = f"can't be taken away: the image needs it (it {FOLLOWS})"
@@ -188,26 +166,28 @@ def essential_packages(build: Target) -> tuple[str, ...]:
     return (*system, *becoming, *bootstrap_packages(build))
 
 
+_SERVICES: dict[str, tuple[tuple[Runlevel, str], ...]] = {
+    "tiny-cloud": (
+        ("boot", "tiny-cloud-boot"),
+        ("default", "tiny-cloud-early"),
+        ("default", "tiny-cloud-main"),
+        ("default", "tiny-cloud-final"),
+    ),
+    # setup-cloud-init says which of them, by the version of cloud-init
+    "cloud-init": (
+        ("boot", "cloud-init-ds-identify"),
+        ("boot", "cloud-init-local"),
+        ("default", "cloud-init"),
+        ("default", "cloud-config"),
+        ("default", "cloud-final"),
+        ("default", "cloud-init-hotplugd"),
+    ),
+}
+
+
 def bootstrap_services(build: Target) -> tuple[tuple[Runlevel, str], ...]:
     """The services, with their runlevels, that follow from the bootstrap, whatever the profile lists."""
-    services: dict[str, tuple[tuple[Runlevel, str], ...]] = {
-        "tiny-cloud": (
-            ("boot", "tiny-cloud-boot"),
-            ("default", "tiny-cloud-early"),
-            ("default", "tiny-cloud-main"),
-            ("default", "tiny-cloud-final"),
-        ),
-        # setup-cloud-init says which of them, by the version of cloud-init
-        "cloud-init": (
-            ("boot", "cloud-init-ds-identify"),
-            ("boot", "cloud-init-local"),
-            ("default", "cloud-init"),
-            ("default", "cloud-config"),
-            ("default", "cloud-final"),
-            ("default", "cloud-init-hotplugd"),
-        ),
-    }
-    return services[build.bootstrap]
+    return _SERVICES[build.bootstrap]
 
 
 _SPLIT_DATASOURCES = version_key("3.23")

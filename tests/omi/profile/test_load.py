@@ -403,3 +403,14 @@ def test_errors_name_files_from_where_the_person_stands(root: Path) -> None:
     (root / "web.yaml").write_text("pakages: {}\n")
     with pytest.raises(ProfileError, match=r"^profiles/web\.yaml:1: pakages"):
         load_profile("web", root.absolute())
+
+
+@pytest.mark.parametrize(
+    ("folder", "wanted"), [("base", "at least one"), ("version", "at least one"), ("arch", "x86_64")]
+)
+def test_a_folder_of_core_profiles_without_any_is_named(folder: str, wanted: str, root: Path) -> None:
+    for path in (root / folder).glob("*.yaml"):
+        path.unlink()
+    (root / "web.yaml").write_text('builds: {a: {version: "3.23"}}')
+    with pytest.raises(ProfileError, match=rf"{folder}: {wanted}.* is missing; bring it back from git"):
+        load_profile("web", root)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omi.profile.merge import kept, merge
+from omi.profile.layers import kept, merge
 from omi.profile.tree import Place, Tree, parse_tree
 
 KEYS = st.sampled_from("abcd")
