@@ -8,8 +8,6 @@ from typing import Any
 
 from omi.profile.model import Target, profile_keys
 
-ABSENT = "-"
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -21,12 +19,8 @@ class Difference:
     decides: bool
 
 
-def differences(before: Target, after: Target) -> tuple[Difference, ...]:
+def differences(before: Target, after: Target) -> Iterator[Difference]:
     """All that differs, in the order in which the keys are documented; what `before` can't say is left out."""
-    return tuple(_differences(before, after))
-
-
-def _differences(before: Target, after: Target) -> Iterator[Difference]:
     for key, declared, _ in profile_keys():
         old, new = _values(before, key), _values(after, key)
         for name in sorted({*old, *new} if key not in before.unread else ()):
@@ -58,6 +52,6 @@ def _values(build: Target, key: str) -> dict[str, Any]:
 
 def _shown(value: object) -> str:
     if value is None:
-        return ABSENT
+        return "-"
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if text.isprintable() else repr(text)

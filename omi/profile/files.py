@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from omi.profile.model import SetupFile
 from omi.profile.problems import Problems
 from omi.profile.signing import read_public_key
-from omi.profile.tree import Tree
+from omi.profile.tree import Place, Tree
 from omi.support.errors import ProfileError
 
 _LARGEST = 64 * 1024 * 1024
@@ -28,7 +28,7 @@ _Error = Callable[[str], ProfileError]
 
 
 class Files:
-    """All of them, each read once."""
+    """The files that were read so far, and the problems with any."""
 
     def __init__(self, root: Path, problems: Problems) -> None:
         self.root = root
@@ -40,22 +40,18 @@ class Files:
         """The layer with its paths made relative to the root, after its files were read, without those it lacks."""
         values = dict(layer.values)
         if "setup_script" in values:
-            values["setup_script"] = self._each(layer, ["setup_script"], self._anchored).get("setup_script")
+            script = values.pop("setup_script")
+            with self.problems.collected():
+                values["setup_script"] = self._anchored(script, layer.place("setup_script"), "setup_script")
         for key, read in (("keys", self._key), ("setup_copy", self._anchored), ("tests", self._anchored)):
             if isinstance(values.get(key), dict):
-                values[key] = self._each(layer, layer.entries(key), read, key)
+                values[key] = {}
+                for name, value in layer.entries(key).items():
+                    with self.problems.collected():
+                        values[key][name] = read(value, layer.place(key, name), key, name)
         return replace(layer, values=values)
 
-    def _each(self, layer: Tree, names: Iterable[str], read: Callable[..., Any], *path: str) -> dict[str, Any]:
-        """Read the values of these names; one that `read` refuses is a problem and left out."""
-        made = {}
-        for name in names:
-            with self.problems.collected():
-                made[name] = read(layer, *path, name)
-        return made
-
-    def _anchored(self, layer: Tree, *path: str) -> Any:
-        value, place = layer.entries(*path[:-1])[path[-1]], layer.place(*path)
+    def _anchored(self, value: Any, place: Place, *path: str) -> Any:
         if not isinstance(value, str):
             return value
         folder, error = Path(place.file).parent, partial(place.error, ".".join(path))
@@ -66,9 +62,6 @@ class Files:
             self._take_folder(file, error)
         else:
             self._take(file, error)
-        return self._relative(file)
-
-    def _relative(self, file: Path) -> str:
         return file.relative_to(self.root).as_posix()
 
     def _take_folder(self, folder: Path, error: _Error) -> None:
@@ -93,20 +86,19 @@ class Files:
             raise error(f"{file} cannot be read: {failed.strerror}; make it readable") from failed
         if len(content) > _LARGEST:
             raise error(f"{file} is larger than {_LARGEST >> 20} MiB; put what is large into a package")
-        executable = bool(file.stat().st_mode & 0o100)
-        self.setup[self._relative(file)] = SetupFile(sha256=hashlib.sha256(content).hexdigest(), executable=executable)
+        sha256, executable = hashlib.sha256(content).hexdigest(), bool(file.stat().st_mode & 0o100)
+        self.setup[file.relative_to(self.root).as_posix()] = SetupFile(sha256=sha256, executable=executable)
         return len(content)
 
-    def _key(self, layer: Tree, *path: str) -> Any:
-        name, value, place = path[-1], layer.entries(*path[:-1])[path[-1]], layer.place(*path)
+    def _key(self, value: Any, place: Place, key: str, name: str) -> Any:
         file = self.root / "keys" / name
         try:
             if value is True:
                 self.keys[name] = read_public_key(file)
         except OSError as error:
-            raise place.error(f"keys.{name}", f"{file} cannot be read: {error.strerror}") from error
+            raise place.error(f"{key}.{name}", f"{file} cannot be read: {error.strerror}") from error
         except ValueError as error:
-            raise place.error(f"keys.{name}", f"{file} {error}") from error
+            raise place.error(f"{key}.{name}", f"{file} {error}") from error
         return value
 
 

@@ -13,10 +13,6 @@ from omi.profile.resolve import bootstrap_services, essential_packages
 from omi.profile.tree import Tree
 from omi.support.errors import ProfileError
 
-DEFAULT = "default"
-FOLLOWS = "follows"
-"""The origin of packages and services that kernel_flavor, firmware, privileges and bootstrap need."""
-
 
 @dataclass(frozen=True)
 class MergedValue:
@@ -27,15 +23,15 @@ class MergedValue:
     where: str
 
 
-def origins(profile: Profile, build: Target) -> tuple[MergedValue, ...]:
-    """Every value of a build in the order in which the keys are documented; also what a layer took away."""
+def origins(profile: Profile, build: Target) -> Iterator[MergedValue]:
+    """Every value of a build in the order in which the keys are documented; also what a layer took away.
+
+    `follows` is the origin of packages and services that kernel_flavor, firmware, privileges and bootstrap need.
+    """
     if profile.layers is None:
         raise ProfileError(f"{profile.name}: its files weren't read, so nobody knows where its values are written")
     entry = profile.layers.builds.get(build.name) or profile.layers.discovered(build.version, build.arch)
-    return tuple(_origins(profile.layers.merged(entry), build))
-
-
-def _origins(merged: Tree, build: Target) -> Iterator[MergedValue]:
+    merged = profile.layers.merged(entry)
     for key, _, field in profile_keys():
         value = merged.values.get(key)
         if isinstance(value, dict):
@@ -43,12 +39,12 @@ def _origins(merged: Tree, build: Target) -> Iterator[MergedValue]:
         elif value is not None:
             yield _origin(merged, (key,), value)
         elif isinstance(field.default, str | int) and field.default != "":
-            yield MergedValue(key, str(field.default), DEFAULT)
+            yield MergedValue(key, str(field.default), "default")
         if key == "packages":
-            yield from (MergedValue(f"packages.{name}", "true", FOLLOWS) for name in essential_packages(build))
+            yield from (MergedValue(f"packages.{name}", "true", "follows") for name in essential_packages(build))
         if key == "services":
-            named = (f"services.{level}.{name}" for level, name in bootstrap_services(build))
-            yield from (MergedValue(name, "true", FOLLOWS) for name in named)
+            for level, name in bootstrap_services(build):
+                yield MergedValue(f"services.{level}.{name}", "true", "follows")
 
 
 def _entries(merged: Tree, path: tuple[str, ...]) -> Iterator[MergedValue]:

@@ -123,13 +123,13 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
             return [self.convert(each, _line(each), (*path, str(i))) for i, each in enumerate(node.value)]
         shown = ".".join(path)
-        if isinstance(node, yaml.ScalarNode):
-            try:
-                return _scalar(node, place, shown)
-            except ProfileError as error:
-                self.unread[path] = error
-                return None
-        raise place.error(shown or "the whole file", f"the tag {node.tag!r} is not understood here")
+        if not isinstance(node, yaml.ScalarNode):
+            raise place.error(shown or "the whole file", f"the tag {node.tag!r} is not understood here")
+        try:
+            return _scalar(node, place, shown)
+        except ProfileError as error:
+            self.unread[path] = error
+            return None
 
     def _entry(self, key: yaml.Node, value: yaml.Node, path: tuple[str, ...]) -> tuple[str, Any]:
         if not isinstance(key, yaml.ScalarNode) or key.tag == _TAG + "merge":
@@ -141,31 +141,23 @@ class _Reader:
         return key.value, made
 
 
-def _float(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:  # YAML 1.1 also has 190:20:30.15 and .inf, which nobody means here
-        return text
-
-
 def _scalar(node: yaml.ScalarNode, place: Place, path: str) -> Scalar:
-    text = str(node.value)
-    kind = node.tag.removeprefix(_TAG)
+    text, kind = str(node.value), node.tag.removeprefix(_TAG)
     if node.style or kind in ("str", "value"):
         return text
-    match kind:
-        case "null" | "bool":
-            return _word(text, place, path)
-        case "int":
-            return int(text) if _INT.fullmatch(text) else text
-        case "float":
-            return _float(text)
-        case "timestamp":
-            return _date(text)
-        case "merge":
-            raise place.error(path, "merge keys (<<) are not understood here; say it once in a lower layer")
-        case _:
-            raise place.error(path, f"the tag {node.tag!r} is not understood here")
+    try:
+        match kind:
+            case "null" | "bool":
+                return _word(text, place, path)
+            case "int":
+                return int(text) if _INT.fullmatch(text) else text
+            case "float":
+                return float(text)
+            case "timestamp":
+                return date.fromisoformat(text) if _DATE.fullmatch(text) else text
+    except ValueError:  # such as 2027-02-30, or YAML 1.1's 190:20:30.15 and .inf, which nobody means here
+        return text
+    raise place.error(path, f"the tag {node.tag!r} is not understood here")
 
 
 def _word(text: str, place: Place, path: str) -> bool | None:
@@ -174,10 +166,3 @@ def _word(text: str, place: Place, path: str) -> bool | None:
     if not text:
         raise place.error(path, "has no value; write true to have it, null to take it away, or {} for an empty map")
     raise place.error(path, f'{text} may be read as true or false; write true or false, or quote it ("{text}")')
-
-
-def _date(text: str) -> date | str:
-    try:
-        return date.fromisoformat(text) if _DATE.fullmatch(text) else text
-    except ValueError:  # such as 2027-02-30
-        return text

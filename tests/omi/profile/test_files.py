@@ -23,6 +23,8 @@ def test_setup_files_are_found_beside_the_file_that_names_them(root: Path) -> No
     assert build.setup_script == "base/setup/base.sh"
     assert build.setup_copy == {"etc/motd": "motd"}
     assert sorted(build.setup_files) == ["base/setup/base.sh", "motd"]
+    without = only(load(root, 'setup_script: null\nbuilds: {a: {version: "3.23"}}'))
+    assert (without.setup_script, without.setup_files) == (None, {})
 
 
 def test_a_link_out_of_the_folder_is_refused(root: Path) -> None:
