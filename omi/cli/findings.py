@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TypeVar
+
+import typer
 
 from omi.outscale.deadline import TooLateError, within
 from omi.support.errors import OmiError, one_line
@@ -16,11 +18,10 @@ from omi.support.errors import OmiError, one_line
 T = TypeVar("T")
 _LOGIN = re.compile(r"//[^@/\s]*@")
 """User and password in a URL; a mirror's or a backend's may hold them."""
-_WIDTHS = (7, 12)
 
 
 class Severity(StrEnum):
-    """How good it is."""
+    """How good a finding is."""
 
     GOOD = "good"
     WARNING = "warning"
@@ -37,28 +38,35 @@ class Finding:
     text: str
 
 
-def line_of(finding: Finding) -> str:
-    """A finding as a line of the table."""
-    level, check = (cell.ljust(width) for cell, width in zip((finding.level, finding.check), _WIDTHS, strict=True))
-    where = f"{finding.region}: " if finding.region else ""
-    return f"{level}  {check}  {where}{finding.text}"
-
-
-def levels_of(found: Sequence[Finding]) -> Counter[Severity]:
+def levels_of(found: Iterable[Finding]) -> Counter[Severity]:
     """How many findings there are of each level."""
     return Counter(finding.level for finding in found)
 
 
-def summary(found: Sequence[Finding]) -> str:
-    """The table's last line."""
+def report(findings: Iterable[Finding], *, as_json: bool) -> None:
+    """Print each finding as it comes, and how many there are of each level, or all for programs.
+
+    Exit code 1 if any is an error.
+    """
+    found: list[Finding] = []
+    for finding in findings:
+        found.append(finding)
+        if not as_json:
+            where = f"{finding.region}: " if finding.region else ""
+            print(f"{finding.level:7}  {finding.check:12}  {where}{finding.text}", flush=True)
     levels = levels_of(found)
-    return ", ".join(f"{levels[level]} {level}" for level in Severity)
+    if as_json:
+        value = {"format": 1, "ok": not levels[Severity.ERROR], "findings": [asdict(each) for each in found]}
+        print(json.dumps(value, indent=2, ensure_ascii=False))
+    else:
+        print(", ".join(f"{levels[level]} {level}" for level in Severity))
+    refuse_errors(found)
 
 
-def findings_json(found: Sequence[Finding]) -> str:
-    """The findings for programs."""
-    value = {"format": 1, "ok": not levels_of(found)[Severity.ERROR], "findings": [asdict(each) for each in found]}
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def refuse_errors(found: Iterable[Finding]) -> None:
+    """End with exit code 1 if any finding is an error."""
+    if levels_of(found)[Severity.ERROR]:
+        raise typer.Exit(1)
 
 
 class Doubt(OmiError):  # noqa: N818 - it is a warning

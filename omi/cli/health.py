@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from omi.cli.findings import Finding, Severity, findings_json, levels_of, line_of, summary
+from omi.cli.findings import Finding, Severity, levels_of, refuse_errors, report
 from omi.cli.stack import Json, Stack, read_stack
 from omi.cli.sweep import find_leftovers
 from omi.config.settings import Health
@@ -38,56 +38,76 @@ def health(
     settings, held = read_stack(stack)
     seen = survey_stack(settings, held)
     plan = plan_stack(settings, seen)
-    leftovers = sum(len(each.things) for each in find_leftovers(settings, held, stack))
+    left = sum(len(each.things) for each in find_leftovers(settings, held, stack))
+    words = f"{left} things are left over: `python -m omi sweep` lists them" if left else "nothing is left over"
     found = [
-        *_run(last_update(stack), settings.health, clock.now()),
-        *judge(plan, seen, settings.health),
-        Finding("leftovers", None, Severity.WARNING if leftovers else Severity.GOOD, _left(leftovers)),
+        _run(last_update(stack), settings.health, clock.now()),
+        *_of_plan(plan, seen, settings.health),
+        Finding("leftovers", None, Severity.WARNING if left else Severity.GOOD, words),
     ]
-    if as_json:
-        print(findings_json(found))
-    elif as_metrics:
-        print("\n".join([*_metrics(found, plan, seen), "# EOF"]))
+    if as_metrics:
+        print("\n".join([*_metrics(found, plan, seen.today), "# EOF"]))
+        refuse_errors(found)
     else:
-        print("\n".join([*map(line_of, found), summary(found)]))
-    if levels_of(found)[Severity.ERROR]:
-        raise typer.Exit(1)
+        report(found, as_json=as_json)
 
 
-def judge(plan: Plan, seen: Survey, limits: Health) -> Iterator[Finding]:
+def _run(last: datetime | None, limits: Health, now: datetime) -> Finding:
+    if last is None:
+        return Finding("update", None, Severity.ERROR, "no `pulumi up` of this stack has succeeded yet")
+    late = now - last > timedelta(days=limits.max_run_days)
+    more = f", longer ago than the {limits.max_run_days} days of health.max_run_days" if late else ""
+    text = f"the last `pulumi up` that succeeded ended on {last:%Y-%m-%d %H:%M} UTC{more}"
+    return Finding("update", None, Severity.ERROR if late else Severity.GOOD, text)
+
+
+def _of_plan(plan: Plan, seen: Survey, limits: Health) -> Iterator[Finding]:
     """The findings about a plan: of each build in each Region, and of the Regions themselves."""
     for region, why in seen.unreached.items():
         yield Finding("account", region, Severity.ERROR, why)
     for refusal in plan.refused:
         yield Finding("plan", None, Severity.ERROR, f"waits for a person: {refusal}")
     live = {build.name for build in seen.profile.builds}
+    for name, region, steps in _by_region(plan):
+        if region not in seen.unreached:
+            for level, text in _of_build(steps, seen.today, limits, wanted=name in live):
+                yield Finding(name, region, level, text)
+
+
+def _by_region(plan: Plan) -> Iterator[tuple[str, str, list[Step]]]:
+    """Each build in each Region, with its steps there."""
     for name, steps in plan.by_build():
-        for region in (region for region in plan.regions if region not in seen.unreached):
-            here = [step for step in steps if (step.region or plan.regions[0]) == region]
-            if name in live or here:
-                yield from _of_build(name, region, here, seen.today, limits, wanted=name in live)
+        for region in plan.regions:
+            yield name, region, [step for step in steps if (step.region or plan.regions[0]) == region]
 
 
-def _of_build(
-    name: str, region: str, steps: Sequence[Step], today: date, limits: Health, *, wanted: bool
-) -> Iterator[Finding]:
+def _of_build(steps: Sequence[Step], today: date, limits: Health, *, wanted: bool) -> Iterator[tuple[Severity, str]]:
     for step in steps:
         if step.action in _MAKING:
-            yield Finding(name, region, Severity.WARNING, f"{step.name} is not there yet: {step.reason}")
+            yield Severity.WARNING, f"{step.name} is not there yet: {step.reason}"
         for change in step.changes:
             if change.kind is ChangeKind.MARK_MISSING:
-                yield Finding(name, region, Severity.ERROR, f"{step.name}: {change.reason}")
+                yield Severity.ERROR, f"{step.name}: {change.reason}"
             elif change.kind is ChangeKind.PUT_BACK:
-                yield Finding(name, region, Severity.WARNING, f"{step.name} was changed by others: {change.reason}")
-    newest = newest_of(steps)
-    if newest is None:
-        if wanted:
-            yield Finding(name, region, Severity.ERROR, _without(steps))
-        return
+                yield Severity.WARNING, f"{step.name} was changed by others: {change.reason}"
+    if newest := _newest_of(steps):
+        yield from _of_newest(newest, today, limits)
+    elif wanted:
+        yield Severity.ERROR, _without(steps)
+
+
+def _of_newest(newest: LedgerImage, today: date, limits: Health) -> Iterator[tuple[Severity, str]]:
     if (days := newest.age(today)) is not None:
-        yield _age(name, region, newest, days, limits)
-    if newest.spec.end_of_life is not None:
-        yield _end(name, region, newest, newest.spec.end_of_life, today, limits)
+        old = days > limits.max_age_days
+        more = f", more than the {limits.max_age_days} of health.max_age_days" if old else ""
+        yield Severity.ERROR if old else Severity.GOOD, f"{newest.name} is {days} days old{more}"
+    if (end := newest.spec.end_of_life) is not None:
+        left = (end - today).days
+        if left < 0:
+            yield Severity.ERROR, f"version {newest.version} is past its end of life ({end})"
+        else:
+            level = Severity.WARNING if left < limits.end_of_life_days else Severity.GOOD
+            yield level, f"version {newest.version} is supported for {left} more days, until {end}"
 
 
 def _without(steps: Sequence[Step]) -> str:
@@ -97,62 +117,28 @@ def _without(steps: Sequence[Step]) -> str:
     return "has no verified image; `pulumi up` builds one"
 
 
-def newest_of(steps: Sequence[Step]) -> LedgerImage | None:
+def _newest_of(steps: Sequence[Step]) -> LedgerImage | None:
     """The newest image that is verified, there and stays."""
     kept = [step.image for step in steps if isinstance(step.image, LedgerImage) and step.action is not Action.PRUNE]
     good = [image for image in kept if image.record.verified and not image.record.missing and not image.is_revoked]
     return max(good, key=lambda image: image.order, default=None)
 
 
-def _age(name: str, region: str, newest: LedgerImage, days: int, limits: Health) -> Finding:
-    level = Severity.ERROR if days > limits.max_age_days else Severity.GOOD
-    more = f", more than the {limits.max_age_days} of health.max_age_days" if level is Severity.ERROR else ""
-    return Finding(name, region, level, f"{newest.name} is {days} days old{more}")
-
-
-def _end(name: str, region: str, newest: LedgerImage, end: date, today: date, limits: Health) -> Finding:
-    left = (end - today).days
-    if left < 0:
-        return Finding(name, region, Severity.ERROR, f"version {newest.version} is past its end of life ({end})")
-    level = Severity.WARNING if left < limits.end_of_life_days else Severity.GOOD
-    return Finding(name, region, level, f"version {newest.version} is supported for {left} more days, until {end}")
-
-
-def _run(last: datetime | None, limits: Health, now: datetime) -> Iterator[Finding]:
-    if last is None:
-        yield Finding("update", None, Severity.ERROR, "no `pulumi up` of this stack has succeeded yet")
-        return
-    late = now - last > timedelta(days=limits.max_run_days)
-    more = f", longer ago than the {limits.max_run_days} days of health.max_run_days" if late else ""
-    text = f"the last `pulumi up` that succeeded ended on {last:%Y-%m-%d %H:%M} UTC{more}"
-    yield Finding("update", None, Severity.ERROR if late else Severity.GOOD, text)
-
-
-def _left(count: int) -> str:
-    return f"{count} things are left over: `python -m omi sweep` lists them" if count else "nothing is left over"
-
-
-def _metrics(found: Sequence[Finding], plan: Plan, seen: Survey) -> Iterator[str]:
+def _metrics(found: Sequence[Finding], plan: Plan, today: date) -> Iterator[str]:
     """OpenMetrics, the text form 1.0.0."""
     levels = levels_of(found)
     yield "# TYPE alpine_omi_findings gauge"
     yield from (f'alpine_omi_findings{{level="{level}"}} {levels[level]}' for level in Severity)
-    newest = [
-        (name, region, image)
-        for name, steps in plan.by_build()
-        for region in plan.regions
-        if (image := newest_of([step for step in steps if (step.region or plan.regions[0]) == region])) is not None
-    ]
+    newest = {
+        f'{{build="{name}",region="{region}"}}': image
+        for name, region, steps in _by_region(plan)
+        if (image := _newest_of(steps)) is not None
+    }
     yield "# TYPE alpine_omi_image_age_seconds gauge\n# UNIT alpine_omi_image_age_seconds seconds"
-    for name, region, image in newest:
-        if (days := image.age(seen.today)) is not None:
-            yield f"alpine_omi_image_age_seconds{_labels(name, region)} {days * 86400}"
+    for labels, image in newest.items():
+        if (days := image.age(today)) is not None:
+            yield f"alpine_omi_image_age_seconds{labels} {days * 86400}"
     yield "# TYPE alpine_omi_support_left_seconds gauge\n# UNIT alpine_omi_support_left_seconds seconds"
-    for name, region, image in newest:
+    for labels, image in newest.items():
         if image.spec.end_of_life is not None:
-            left = (image.spec.end_of_life - seen.today).days * 86400
-            yield f"alpine_omi_support_left_seconds{_labels(name, region)} {left}"
-
-
-def _labels(build: str, region: str) -> str:
-    return f'{{build="{build}",region="{region}"}}'
+            yield f"alpine_omi_support_left_seconds{labels} {(image.spec.end_of_life - today).days * 86400}"
