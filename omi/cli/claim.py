@@ -21,8 +21,7 @@ def claim(
 ) -> None:
     """Write the claim of this stack's record to an OMI's tag.
 
-    Another record that held the OMI until now leaves it alone from then on. Raises InputError if the stack has no such
-    image or did not make it, CredentialsError, and CloudError if the OMI is missing or bears another stack's id.
+    Another record that held the OMI until now leaves it alone from then on.
     """
     _, held = read_stack(stack)
     found = _find(held.ledger, image)

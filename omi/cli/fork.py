@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from omi.cli.stack import Stack, read_stack
+from omi.cli.stack import Stack, Yes, read_stack
 from omi.config.stack import empty_state
 from omi.state.show import render_columns
 from omi.support.errors import InputError
 
 
-def fork(
-    stack: Stack, yes: Annotated[bool, typer.Option("--yes", help="do it, instead of only listing the images")] = False
-) -> None:
+def fork(stack: Stack, yes: Yes = False) -> None:
     """Have this state forget its id and its images; the account is not touched.
 
-    The next update gives it an id of its own, and the images, which bear the other's, are external. Raises InputError
-    if there is nothing to forget, and ToolError or StateError.
+    The next update gives it an id of its own, and the images, which bear the other's, are external.
     """
     settings, held = read_stack(stack)
     if settings.recover is not None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from omi.cli.stack import Stack, read_stack
+from omi.cli.stack import Stack, Yes, read_stack
 from omi.config.settings import Adoption, Settings
 from omi.config.stack import add_to_list
 from omi.plan.survey import Survey, survey_stack
@@ -40,12 +40,9 @@ def import_old(
     own: Annotated[
         bool, typer.Option("--own", help="make the stack their owner, once each has booted: it prunes them, too")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="put them on the stack's list, for `pulumi up` to adopt")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Show which OMIs of an old releases file would be adopted; with --yes, write them into the stack's config.
-
-    Raises InputError for the file, and what survey_stack raises.
-    """
+    """Show which OMIs of an old releases file would be adopted; with --yes, write them into the stack's config."""
     old = read_old_releases(file)
     settings, held = read_stack(stack)
     seen, ledger = survey_stack(settings, held), held.ledger
@@ -58,14 +55,15 @@ def import_old(
     if not wanted:
         print("There is nothing to adopt.")
     elif yes:
-        add_to_list(stack, "adopt", len(settings.adopt), [_entry(one) for one in wanted])
+        add_to_list(
+            stack,
+            "adopt",
+            len(settings.adopt),
+            [one.model_dump(exclude_none=True, exclude_unset=True) for one in wanted],
+        )
         print(f"{len(wanted)} to adopt are in the stack's config now: `pulumi up -s {stack}` takes them in.")
     else:
         print(f"{len(wanted)} would be adopted: --yes puts them on the stack's list.")
-
-
-def _entry(adoption: Adoption) -> dict[str, str | int]:
-    return adoption.model_dump(exclude_none=True, exclude_unset=True)
 
 
 def judge(
@@ -99,12 +97,10 @@ def judge(
         else:
             listed.add(image.name)
             what = {"build": build.name, "release": image.release, "revision": image.revision}
-            if own and not there.managed:
-                entry = Adoption(name=image.name, omi=omi, region=further, own=True, **what)
-                yield Row(image, omi, name, f"take over: made by {there.maker}", entry)
-            else:
-                entry = Adoption(name=image.name, omi=omi, region=further, **what)
-                yield Row(image, omi, name, f"adopt: {whose(there, seen)}", entry)
+            takes = own and not there.managed
+            what |= {"own": True} if takes else {}
+            words = f"take over: made by {there.maker}" if takes else f"adopt: {_whose(there, seen)}"
+            yield Row(image, omi, name, words, Adoption(name=image.name, omi=omi, region=further, **what))
 
 
 def _build_for(image: OldImage, builds: Sequence[Target]) -> Target | None:
@@ -115,7 +111,7 @@ def _build_for(image: OldImage, builds: Sequence[Target]) -> Target | None:
     return found[0] if len(found) == 1 else None
 
 
-def whose(image: AccountImage, seen: Survey) -> str:
+def _whose(image: AccountImage, seen: Survey) -> str:
     """Its maker, and the consequence for it."""
     if image.managed:
         return "this stack's own by its tags"

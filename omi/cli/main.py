@@ -15,9 +15,9 @@ from omi.cli.fork import fork
 from omi.cli.health import health
 from omi.cli.import_old import import_old
 from omi.cli.migrate import migrate_profiles
-from omi.cli.new_stack import new_stack
+from omi.cli.new import new_profile, new_stack
 from omi.cli.one_off import build, prune
-from omi.cli.profile import check_profiles, diff_build, new_profile, show_build
+from omi.cli.profile import check_profiles, diff_build, show_build
 from omi.cli.publish import publish
 from omi.cli.recover import recover
 from omi.cli.site import site

@@ -30,7 +30,7 @@ def migrate_profiles(
 ) -> None:
     """Write the old tool's target profiles, and what they need, into `profiles`.
 
-    Raises InputError: for a profile that can't be read, or a file that is there already; nothing is written then.
+    Nothing is written if one can't be read, or if a file is there already.
     """
     base = _our_layers()
     done = [migrate(read_old_profile(path), folder, base) for path in _targets(folder, profiles or ())]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from omi.cli.stack import Stack, read_stack
+from omi.cli.stack import Stack, Yes, read_stack
 from omi.config.one_off import OneOff, PruneLevel
 from omi.config.settings import Settings
 from omi.config.stack import configure, update
@@ -16,7 +16,6 @@ from omi.plan.survey import Survey, survey_stack
 from omi.support.errors import InputError
 
 Builds = Annotated[list[str] | None, typer.Argument(metavar="BUILD", help="only these builds (default: all)")]
-Yes = Annotated[bool, typer.Option("--yes", help="run `pulumi up` for it, instead of only showing the plan")]
 
 
 def build(
@@ -27,11 +26,7 @@ def build(
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Build what the profile wants and the stack lacks, and prune nothing; with --yes, do it.
-
-    Raises InputError where `--again` names no build, or one that is pinned to a revision, and what survey_stack and
-    plan_stack raise.
-    """
+    """Build what the profile wants and the stack lacks, and prune nothing; with --yes, do it."""
     settings, held = read_stack(stack)
     seen, one_off = survey_stack(settings, held), OneOff(action="build", builds=tuple(builds or ()))
     counts = _counted(settings, seen, one_off.builds) if again else {}
@@ -53,7 +48,7 @@ def prune(
     """Prune at once, shared images too, and build nothing; with --yes, do it.
 
     `--level end-of-life` removes every image of a version past its end, the newest included. `retention.protect` holds,
-    and so does what a VM runs from. Raises what survey_stack and plan_stack raise.
+    and so does what a VM runs from.
     """
     settings, held = read_stack(stack)
     seen, one_off = survey_stack(settings, held), OneOff(action="prune", builds=tuple(builds or ()), level=level)

@@ -1,4 +1,4 @@
-"""`profile`: begins a profile, and shows what is wrong with it, what it merges to, and what it changes."""
+"""`profile`: shows what is wrong with a profile, what it merges to, and what it changes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from typing import Annotated
 
 import typer
 
-from omi.cli.new_file import write_new
 from omi.cli.stack import Stack, read_stack
 from omi.config.settings import Settings
 from omi.plan.packages import countable, newer_packages
 from omi.profile.difference import differences
 from omi.profile.discover import expand_discovered
-from omi.profile.load import PROFILE_NAME, Profile, load_profile, profile_names
+from omi.profile.load import Profile, load_profile, profile_names
 from omi.profile.model import RebuildOn, Target
 from omi.profile.origins import origins
 from omi.profile.problems import Problems
-from omi.profile.start import start_of_profile
 from omi.state.ledger import LedgerImage
 from omi.state.show import render_columns
 from omi.support.errors import InputError, ProfileError
@@ -29,27 +27,6 @@ Build = Annotated[str, typer.Argument(metavar="BUILD", help="a build's name, suc
 
 _BY_PACKAGES: dict[RebuildOn, str] = {"content": "no", "packages": "yes", "security": "if it fixes something"}
 """Whether a newer package makes a new revision."""
-
-
-def new_profile(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="the profile's name")],
-    version: Annotated[
-        str | None, typer.Option("--version", help="the branch of Alpine to begin with (default: the newest known)")
-    ] = None,
-) -> None:
-    """Begin a profile: a file of its own with comments, which an editor completes and checks.
-
-    Raises InputError for a name that can't be one, or that is taken.
-    """
-    if not PROFILE_NAME.fullmatch(name) or len(name) > 40:
-        raise InputError(f"{name!r}: is no profile's name; give letters, digits, _ . and -, at most 40, like web")
-    path = PROFILES / f"{name}.yaml"
-    write_new(path, start_of_profile(name, version, PROFILES))
-    print(
-        f"{path}: edit it, and then run\n"
-        f"  python -m omi profile check {name}\n"
-        f"  python -m omi stack new {name} --profile {name} --local"
-    )
 
 
 def check_profiles(
@@ -70,9 +47,7 @@ def check_profiles(
 
 def show_build(
     build: Build,
-    profile: Annotated[
-        str | None, typer.Option("--profile", help="the build's profile, where several have one of that name")
-    ] = None,
+    profile: Annotated[str | None, typer.Option(help="its profile, where several have one of that name")] = None,
 ) -> None:
     """Show what a build merges to: each value, and the file and line that it comes from."""
     whole, target = _find(build, profile)
@@ -81,10 +56,7 @@ def show_build(
 
 
 def diff_build(build: Build, stack: Stack) -> None:
-    """Show what the profile of today changes in the newest image of a build, and which packages are newer now.
-
-    Raises InputError where the stack's state has no such image, and what read_stack and read_offered raise.
-    """
+    """Show what the profile of today changes in the newest image of a build, and which packages are newer now."""
     settings, held = read_stack(stack)
     images = [each for each in held.ledger.images if (each.profile, each.region) == (settings.profile, settings.region)]
     _, target = _find(build, settings.profile, {image.version for image in images})

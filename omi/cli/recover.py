@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from omi.cli.stack import Stack, read_stack
+from omi.cli.stack import Stack, StackId, Yes, read_stack
 from omi.config.settings import Recovery, Settings
 from omi.config.stack import configure
 from omi.plan import Action
@@ -24,16 +24,10 @@ def recover(
     images: Annotated[
         list[str] | None, typer.Argument(metavar="IMAGE", help="only these, by name (default: all)")
     ] = None,
-    stack_id: Annotated[
-        str | None,
-        typer.Option("--stack-id", metavar="ID", help="the lost state's id, the value of the images' tag `stack-id`"),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="write it into the stack's config, for `pulumi up` to do")] = False,
+    stack_id: StackId = None,
+    yes: Yes = False,
 ) -> None:
-    """Show which images that the state has lost would be taken in again; with --yes, ask the next update for it.
-
-    Raises InputError if it isn't clear whose images they are or if there is none, and what survey_stack raises.
-    """
+    """Show which images that the state has lost would be taken in again; with --yes, ask the next update for it."""
     settings, held = read_stack(stack)
     lost = _stack_id(settings, held, stack_id)
     asked = Recovery(stack_id=lost, images=tuple(images or ()))

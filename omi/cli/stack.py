@@ -18,6 +18,10 @@ from omi.state.show import render_images
 from omi.support.errors import PlanError
 
 Stack = Annotated[str, typer.Option("--stack", "-s", help="the stack's name, as `pulumi stack ls` shows it")]
+StackId = Annotated[
+    str | None, typer.Option(metavar="ID", help="of a lost state: its id, which what it made bears as the tag stack-id")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="do it, instead of only showing it")]
 Json = Annotated[bool, typer.Option("--json", help="for programs")]
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -36,8 +36,7 @@ def hold_stack(stack: str) -> Iterator[bool]:
     backend = backend_url()
     folder = _folder_of(backend, stack)
     if folder is None:
-        if others := holders(backend, stack, os.environ):
-            raise StateError(f"stack {stack!r}: {held_by(others[0], stack)}")
+        _refuse(holders(backend, stack, os.environ), stack)
         yield False
         return
     lock = folder / f"{uuid.uuid4()}.json"
@@ -97,9 +96,13 @@ def _folder_of(backend: str, stack: str) -> Path | None:
 
 
 def _require_unlocked(folder: Path, own: Path, stack: str) -> None:
-    if others := [path for path in sorted(folder.glob("*.json")) if path != own]:
-        holder = _holder(str(others[0]), others[0].read_bytes)
-        raise StateError(f"stack {stack!r}: {held_by(holder, stack)}")
+    others = [path for path in sorted(folder.glob("*.json")) if path != own]
+    _refuse([_holder(str(path), path.read_bytes) for path in others], stack)
+
+
+def _refuse(found: Sequence[str] | None, stack: str) -> None:
+    if found:
+        raise StateError(f"stack {stack!r}: {held_by(found[0], stack)}")
 
 
 def held_by(holder: str, stack: str) -> str:

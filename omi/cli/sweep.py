@@ -6,13 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from omi.build.packer.inputs import RunFolder
 from omi.build.packer.runner import read_output
-from omi.cli.stack import Stack
+from omi.cli.stack import Stack, StackId, Yes
 from omi.cli.stack_lock import hold_stack
 from omi.config.regions import Region, regions_of, told_of
 from omi.config.settings import Retention, Settings
@@ -45,17 +42,10 @@ class SweepFindings:
         return tuple(each for each in self.things if not each.stays)
 
 
-def sweep(
-    stack: Stack,
-    yes: Annotated[bool, typer.Option("--yes", help="remove what is listed, instead of only listing it")] = False,
-    stack_id: Annotated[
-        str | None,
-        typer.Option("--stack-id", metavar="ID", help="whose leftovers, where the state holds no image"),
-    ] = None,
-) -> None:
+def sweep(stack: Stack, yes: Yes = False, stack_id: StackId = None) -> None:
     """List what builds left in the account; with --yes, remove what is provably theirs.
 
-    Raises BuildError or StateError while a build or an update of the stack runs, since its VMs would count as left.
+    It is refused while a build or an update of the stack runs, since its VMs would count as left.
     """
     settings = Settings.load(StackFile(stack))
     with _builds_held(stack, ()):

@@ -53,14 +53,14 @@ def try_build(
         list[str] | None, typer.Argument(metavar="-- COMMAND", help="run this in the VM instead of a shell")
     ] = None,
     stack: Stack = "sandbox",
-    profile: Annotated[str | None, typer.Option("--profile", help="another profile than the stack's")] = None,
+    profile: Annotated[str | None, typer.Option(help="another profile than the stack's")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="leave image and VM, and print how to log in")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="only remove what --keep left, or a kill")] = False,
 ) -> None:
     """Build an image, boot and check it, open SSH, and remove all of it at the end.
 
     It works in the local cloud, or where the given stack does, and never touches the stack's images or its state. The
-    exit code is the command's. Raises InputError, and what a build raises.
+    exit code is the command's.
     """
     if not command and not keep and not remove and not sys.stdin.isatty():
         raise InputError("standard input: is no terminal, so no shell can be opened; give a command after `--`")
