@@ -36,24 +36,23 @@ def migrate_profiles(
     done = [migrate(read_old_profile(path), folder, base) for path in _targets(folder, profiles or ())]
     texts = {name: text for each in done for name, text in _texts(each).items()}
     files = {name: path for each in done for name, path in each.files.items()}
-    _refuse_what_is_there(texts, files)
+    if there := [str(ROOT / name) for name in (*texts, *files) if (ROOT / name).exists()]:
+        raise InputError(f"{', '.join(there)}: there already; move it away, or name other profiles to migrate")
     with tempfile.TemporaryDirectory(prefix="migrate-") as place:
         trial = Path(place) / ROOT
         shutil.copytree(ROOT, trial)
         _write(texts, files, trial)
         for each in done:
-            _check(each, trial)
+            try:
+                load_profile(each.name, trial)
+            except ProfileError as error:
+                why = "; ".join(error.problems).replace(f"{trial}", str(ROOT))
+                raise InputError(f"{each.name}.conf: what it sets isn't allowed here: {why}") from error
     _write(texts, files, ROOT)
     for each in done:
-        _report(each)
-
-
-def _check(done: Migration, trial: Path) -> None:
-    try:
-        load_profile(done.name, trial)
-    except ProfileError as error:
-        why = "; ".join(error.problems).replace(f"{trial}", str(ROOT))
-        raise InputError(f"{done.name}.conf: what it sets isn't allowed here: {why}") from error
+        print(f"{ROOT / each.name}.yaml: {', '.join(each.target['builds'])}")
+        for text, names in each.notes.items():
+            print(f"  {', '.join(names)}: {text}")
 
 
 def _our_layers() -> Mapping[str, Any]:
@@ -79,17 +78,9 @@ def _texts(done: Migration) -> dict[str, str]:
         raise InputError(f"{done.name}: none of its builds can be made on OUTSCALE, which has x86_64 alone")
     head = f"# From {done.name}.conf of the old tool.\n"
     made = {f"version/{version}.yaml": values for version, values in done.versions.items()}
-    new = {name: values for name, values in made.items() if not (ROOT / name).exists()}
-    return {
-        name: head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-        for name, values in {**new, f"{done.name}.yaml": done.target}.items()
-    }
-
-
-def _refuse_what_is_there(texts: Mapping[str, str], files: Mapping[str, Path]) -> None:
-    there = [str(ROOT / name) for name in (*texts, *files) if (ROOT / name).exists()]
-    if there:
-        raise InputError(f"{', '.join(there)}: there already; move it away, or name other profiles to migrate")
+    wanted = {name: values for name, values in made.items() if not (ROOT / name).exists()}
+    wanted[f"{done.name}.yaml"] = done.target
+    return {name: head + yaml.safe_dump(each, sort_keys=False, allow_unicode=True) for name, each in wanted.items()}
 
 
 def _write(texts: Mapping[str, str], files: Mapping[str, Path], root: Path) -> None:
@@ -99,9 +90,3 @@ def _write(texts: Mapping[str, str], files: Mapping[str, Path], root: Path) -> N
         shutil.copy(path, root / name)
     for name in sorted(texts, key=lambda name: ("/" not in name, name)):
         write_atomically(root / name, texts[name])
-
-
-def _report(done: Migration) -> None:
-    print(f"{ROOT / done.name}.yaml: {', '.join(done.target['builds'])}")
-    for text, names in done.notes.items():
-        print(f"  {', '.join(names)}: {text}")

@@ -111,13 +111,10 @@ def new_stack(
     values = {"profile": profile, **config, **({"releases_dir": releases} if releases else {})}
     text = yaml.safe_dump({"config": {f"{PROJECT}:{key}": each for key, each in values.items()}}, sort_keys=False)
     _write_new(path, (_ON_OUTSCALE if region else _LOCAL).format(profile=profile, config=text, project=PROJECT))
-    print(f"{path}: written; {_before(region)}\n  pulumi stack select --create {name}\n  pulumi preview")
-
-
-def _before(region: str | None) -> str:
-    if region is None:
-        return "start the local cloud (`python -m sandbox start`), and then run"
-    return "set the key (docs/settings.md, Credentials), and then run"
+    first = (
+        "set the key (docs/settings.md, Credentials)" if region else "start the local cloud (`python -m sandbox start`)"
+    )
+    print(f"{path}: written; {first}, and then run\n  pulumi stack select --create {name}\n  pulumi preview")
 
 
 def _local_cloud() -> dict[str, object]:

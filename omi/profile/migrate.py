@@ -13,8 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from omi.profile.forms import DescriptionTemplate, NameTemplate
 from omi.profile.hocon import OldBuild, OldProfile
+from omi.profile.layers import removes
 from omi.profile.model import Target
 from omi.support.errors import InputError
+from omi.support.version import EDGE
 
 _MIRROR = re.compile(r"https?://dl-cdn\.alpinelinux\.org/alpine/(?:v[0-9.]+|edge)(?=/)")
 _FIELDS = {
@@ -92,15 +94,13 @@ def migrate(old: OldProfile, folder: Path, base: Mapping[str, Any]) -> Migration
             raise InputError(f"{old.name}.conf: {build.name}: names no version; give it one, such as 3.23")
         builds[build.name] = _Build(done, build, folder, base).convert()
         version = str(build.values["version"])
-        known = {"release": str(build.version_values.get("release") or ""), "end_of_life": _day(build.values)}
-        recorded = {key: value for key, value in known.items() if value and version != "edge"}
+        end = str(build.values.get("end_of_life") or "")[:10]
+        known = {"release": str(build.version_values.get("release") or ""), "end_of_life": end}
+        recorded = {key: value for key, value in known.items() if value and version != EDGE}
         done.versions[version] = {"base": "base/1", **recorded}
-    done.target = {**_lift(builds), "builds": builds}
+    shared = _lift(list(builds.values())) if len(builds) > 1 else {}
+    done.target = {**shared, "builds": builds}
     return done
-
-
-def _day(values: Mapping[str, Any]) -> str:
-    return str(values.get("end_of_life") or "")[:10]
 
 
 class _Build:
@@ -111,16 +111,14 @@ class _Build:
         self.values = dict(old.values)
 
     def convert(self) -> dict[str, Any]:
+        packages = self._switched_on("pkgs")
         made: dict[str, Any] = {"version": str(self.values["version"])}
-        made |= self._pins()
-        made |= self._scalars()
-        packages = self._packages()
-        made |= self._follows(packages)
+        made |= self._pins() | self._scalars() | self._follows(packages)
         made["repos"] = self._new("repos", self._repos())
         made["packages"] = self._new("packages", {k: v for k, v in packages.items() if k not in _FOLLOWS})
         made["services"] = self._services()
         for key in ("kernel_modules", "kernel_options", "initfs_features"):
-            made[key] = self._new(key, {name: True for name in self._enabled(key) if name not in _AWS_ONLY})
+            made[key] = self._new(key, {name: True for name in self._switched_on(key) if name not in _AWS_ONLY})
         made |= self._setup()
         self._note_the_rest()
         return {key: value for key, value in made.items() if value not in (None, {})}
@@ -135,12 +133,11 @@ class _Build:
             self._note(f"ami_{key} {ami!r}: left out; omi_{key} {omi!r} was what counted beside it")
         return ami if omi is None else omi
 
-    def _enabled(self, key: str) -> dict[str, Any]:
-        """A map's entries that aren't switched off."""
+    def _switched_on(self, key: str) -> dict[str, bool | str]:
+        """An old map's entries that aren't switched off."""
         entries = self.values.pop(key, None)
-        if not isinstance(entries, dict):
-            return {}
-        return {name: value for name, value in sorted(entries.items()) if value not in (False, None)}
+        pairs = sorted(entries.items()) if isinstance(entries, dict) else ()
+        return {name: value if isinstance(value, str) else True for name, value in pairs if not removes(value)}
 
     def _new(self, key: str, entries: Mapping[str, Any]) -> dict[str, Any]:
         """The entries that our base doesn't have already."""
@@ -150,7 +147,7 @@ class _Build:
     def _pins(self) -> dict[str, Any]:
         release, revision = self.values.pop("release", None), self.values.pop("revision", None)
         pins: dict[str, Any] = {}
-        if release not in (None, "edge", self.old.version_values.get("release")):
+        if release not in (None, EDGE, self.old.version_values.get("release")):
             pins["release"] = str(release)
         if revision not in (None, "r0"):
             pins["revision"] = str(revision)
@@ -192,9 +189,6 @@ class _Build:
             self._note(f"template of {key} {old!r}: left out; allowed: {error.errors()[0]['msg']}")
             return None
 
-    def _packages(self) -> dict[str, Any]:
-        return {name: value if isinstance(value, str) else True for name, value in self._enabled("pkgs").items()}
-
     def _follows(self, packages: Mapping[str, Any]) -> dict[str, Any]:
         loader = self.values.pop("bootloader", None)
         wanted = {
@@ -205,26 +199,23 @@ class _Build:
         return {key: value for key, value in wanted.items() if value != self.base.get(key)}
 
     def _repos(self) -> dict[str, Any]:
+        branch = EDGE if self.values["version"] == EDGE else f"v{self.values['version']}"
         repos = {}
-        for url, value in self._enabled("repos").items():
+        for url, value in self._switched_on("repos").items():
             own = _MIRROR.sub("https://dl-cdn.alpinelinux.org/alpine/{branch}", url)
-            branch = "edge" if self.values["version"] == "edge" else f"v{self.values['version']}"
             url_here = own if f"/{branch}/" in url else url.replace("http://dl-cdn", "https://dl-cdn")
             if url_here.startswith("http://"):
                 self._note(f"repository {url}: stays http, by which others see what is fetched; try https")
-            repos[url_here] = value if isinstance(value, str) else True
+            repos[url_here] = value
         return repos
 
     def _services(self) -> dict[str, dict[str, bool]]:
         here = {name for level in (self.base.get("services") or {}).values() for name in level}
-        made: dict[str, dict[str, bool]] = {}
         levels = self._levels()
-        for level, names in levels.items():
-            if new := dict.fromkeys(sorted(names - here - _OLD_SERVICES - {"hwdrivers"}), True):
-                made[level] = new
+        made = {level: dict.fromkeys(sorted(names - here - _OLD_SERVICES), True) for level, names in levels.items()}
         if any("chronyd" in names for names in levels.values()):
             made.setdefault("default", {})["ntpd"] = False
-        return made
+        return {level: names for level, names in made.items() if names}
 
     def _levels(self) -> dict[str, set[str]]:
         """Services by runlevel; until 2019 the map was turned round: service to runlevel."""
@@ -232,13 +223,13 @@ class _Build:
         services = self.values.pop("svcs", None)
         for key, value in services.items() if isinstance(services, dict) else ():
             if isinstance(value, dict):
-                levels.setdefault(key, set()).update(name for name, on in value.items() if on not in (False, None))
-            elif value not in (False, None):
+                levels.setdefault(key, set()).update(name for name, on in value.items() if not removes(on))
+            elif not removes(value):
                 levels.setdefault("default" if value is True else str(value), set()).add(key)
         return levels
 
     def _setup(self) -> dict[str, Any]:
-        script, copies = self.values.pop("setup_script", None), self._enabled("setup_copy")
+        script, copies = self.values.pop("setup_script", None), self._switched_on("setup_copy")
         path = self._file(str(script), "setup_script") if script else None
         if path is None:
             return {}
@@ -250,8 +241,7 @@ class _Build:
 
     def _copied(self, key: str, source: str) -> str | None:
         """Where a file, or a folder with all that it holds, goes below the folder of profiles."""
-        place = self.folder / source
-        files = sorted(file for file in place.rglob("*") if file.is_file())
+        files = sorted(file for file in (self.folder / source).rglob("*") if file.is_file())
         taken = [self._file(file.relative_to(self.folder).as_posix(), key) for file in files]
         return self._place_of(source) if any(taken) else self._file(source, key)
 
@@ -279,32 +269,16 @@ class _Build:
             self._note(f"{key} {value}: left out; {why}")
 
 
-def _lift(builds: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Take out of the builds, and return, what all of them share."""
-    if len(builds) < 2:
-        return {}
-    shared = _shared(list(builds.values()))
-    for build in builds.values():
-        _without(build, shared)
-    return shared
-
-
-def _shared(maps: list[dict[str, Any]]) -> dict[str, Any]:
-    first, *others = maps
-    found: dict[str, Any] = {}
-    for key, value in first.items():
-        if key == "version":
+def _lift(maps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Take out of the maps, and return, what all of them share."""
+    shared: dict[str, Any] = {}
+    for key, value in list(maps[0].items()):
+        if key == "version" or not all(key in each for each in maps):
             continue
-        if all(other.get(key) == value for other in others):
-            found[key] = value
-        elif all(isinstance(each.get(key), dict) for each in maps):
-            found[key] = _shared([each[key] for each in maps])
-    return {key: value for key, value in found.items() if value != {}}
-
-
-def _without(build: dict[str, Any], shared: Mapping[str, Any]) -> None:
-    for key, value in shared.items():
-        if build[key] == value:
-            del build[key]
-        else:
-            _without(build[key], value)
+        if all(each[key] == value for each in maps):
+            shared[key] = value
+            for each in maps:
+                del each[key]
+        elif all(isinstance(each[key], dict) for each in maps) and (inner := _lift([each[key] for each in maps])):
+            shared[key] = inner
+    return shared
