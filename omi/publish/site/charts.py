@@ -11,20 +11,11 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 4, 4, 10, 8
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One image's figure."""
-
-    label: str
-    value: float
-
-
-@dataclass(frozen=True)
 class Dot:
-    """A reading's place in the drawing."""
+    """An image's figure, at its place in the drawing."""
 
     x: float
     y: float
-    label: str
     value: float
     here: bool
     """Whether it is of the page's own image."""
@@ -32,7 +23,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing of readings, oldest first; there are at least two."""
+    """A drawing of figures, oldest first; there are at least two."""
 
     title: str
     unit: str
@@ -66,31 +57,23 @@ class Chart:
     @property
     def words(self) -> str:
         """The same in words."""
-        values = [dot.value for dot in self.dots]
+        first, last = self.dots[0].value, self.dots[-1].value
         return (
-            f"{self.title} of {len(values)} images, oldest first: from {values[0]:.0f} to {values[-1]:.0f} "
-            f"{self.unit}, lowest {self.lowest:.0f}, highest {self.highest:.0f}"
+            f"{self.title} of {len(self.dots)} images, oldest first: from {first:.0f} to {last:.0f} {self.unit}, "
+            f"lowest {self.lowest:.0f}, highest {self.highest:.0f}"
         )
 
 
-def draw(title: str, unit: str, readings: Sequence[Reading], here: str) -> Chart | None:
-    """The chart of `readings`, that of the label `here` marked; None where one reading alone would be a line."""
-    if len(readings) < 2:
+def draw(title: str, unit: str, figures: Sequence[tuple[float, bool]]) -> Chart | None:
+    """The chart of these figures, each with whether it is of the page's own image; None for a single one."""
+    if len(figures) < 2:
         return None
-    values = [reading.value for reading in readings]
-    low, high = min(values), max(values)
+    low, high = min(figures)[0], max(figures)[0]
     # a change of a few per cent shall not look like a cliff
-    middle, reach = (low + high) / 2, max(high - low, 0.2 * high, 1) / 2
-    step = (WIDTH - _LEFT - _RIGHT) / (len(values) - 1)
-    rise = HEIGHT - _TOP - _BOTTOM
-    dots = tuple(
-        Dot(
-            x=round(_LEFT + step * index, 1),
-            y=round(_TOP + rise * (0.5 - (reading.value - middle) / (2 * reach)), 1),
-            label=reading.label,
-            value=reading.value,
-            here=reading.label == here,
-        )
-        for index, reading in enumerate(readings)
+    middle, reach = (low + high) / 2, max(high - low, 0.2 * high, 1)
+    step, rise = (WIDTH - _LEFT - _RIGHT) / (len(figures) - 1), HEIGHT - _TOP - _BOTTOM
+    dots = (
+        Dot(round(_LEFT + step * index, 1), round(_TOP + rise * (0.5 - (value - middle) / reach), 1), value, here)
+        for index, (value, here) in enumerate(figures)
     )
-    return Chart(title, unit, dots)
+    return Chart(title, unit, tuple(dots))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import quote
 
@@ -14,8 +13,7 @@ from omi.publish.documents.installed import ListedPackage, read_packages
 from omi.publish.feed import Feed, FeedImage
 from omi.publish.manifest import PublishedManifest
 from omi.publish.model import Withdrawn
-from omi.publish.site.changes import Changes, changes_between
-from omi.publish.site.charts import Chart, Reading, draw
+from omi.publish.site.charts import Chart, draw
 from omi.publish.site.launch import launch_lines
 from omi.support.version import EDGE, release_key, revision_key, version_key
 
@@ -39,6 +37,34 @@ class RegionalOmi:
     """Kind to path from the site's top and SHA-256, of those that are there."""
 
 
+@dataclass(frozen=True)
+class Changes:
+    """From an image to the next one of its build; each sorted by name."""
+
+    added: tuple[ListedPackage, ...]
+    removed: tuple[ListedPackage, ...]
+    changed: tuple[tuple[ListedPackage, ListedPackage], ...]
+    """Before and after."""
+
+    @property
+    def count(self) -> int:
+        """How many packages aren't as they were."""
+        return len(self.added) + len(self.removed) + len(self.changed)
+
+
+def changes_between(before: Sequence[ListedPackage], after: Sequence[ListedPackage]) -> Changes:
+    """Compare two lists of packages."""
+    old = {package.name: package for package in before}
+    new = {package.name: package for package in after}
+    return Changes(
+        added=tuple(new[name] for name in sorted(new.keys() - old.keys())),
+        removed=tuple(old[name] for name in sorted(old.keys() - new.keys())),
+        changed=tuple(
+            (old[name], new[name]) for name in sorted(old.keys() & new.keys()) if old[name].version != new[name].version
+        ),
+    )
+
+
 @dataclass
 class Page:
     """One image."""
@@ -57,36 +83,7 @@ class Page:
     """The build's images up to the newest, oldest first."""
     changes: Changes | None = None
     """Since `previous`, where both have their list of packages."""
-    charts: tuple[Chart, ...] = field(default=())
-
-    @cached_property
-    def used(self) -> str:
-        """The bytes in the root filesystem, with unit; here and below empty if unknown."""
-        return _mebibytes(self.image.used_bytes)
-
-    @cached_property
-    def trimmed(self) -> str:
-        """The most bytes that the snapshot holds, with unit."""
-        return _mebibytes(self.image.trimmed_bytes)
-
-    @cached_property
-    def boot(self) -> str:
-        """From start to SSH, with its unit."""
-        return "" if self.image.boot_seconds is None else f"{self.image.boot_seconds} s"
-
-
-def _mebibytes(number: int | None) -> str:
-    return "" if number is None else f"{number / 2**20:.0f} MiB"
-
-
-@dataclass(frozen=True)
-class LatestVersion:
-    """The latest image of a version of Alpine in each Region, the rows by Region."""
-
-    profile: str
-    version: str
-    arch: str
-    rows: list[tuple[Page, RegionalOmi]]
+    charts: tuple[Chart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ class Pages:
     def filters(self) -> dict[str, tuple[str, list[str]]]:
         """Key to what it is called and the values to choose from; what leaves no choice is left out."""
         images = [page.image for page in self.images]
-        offered: dict[str, tuple[str, Iterable[str]]] = {
+        offered = {
             "version": ("Version", sorted({i.version for i in images}, key=version_key, reverse=True)),
             "arch": ("Architecture", sorted({i.arch for i in images})),
             "region": ("Region", sorted({region for i in images for region in i.ids})),
@@ -111,20 +108,20 @@ class Pages:
         }
         if len(self.feeds) > 1:
             offered["profile"] = ("Profile", [feed.profile for feed in self.feeds])
-        return {key: (label, list(values)) for key, (label, values) in offered.items()}
+        return offered
 
     @property
-    def latest(self) -> list[LatestVersion]:
-        """The latest images of each version, the newest version first, edge last."""
+    def latest(self) -> list[tuple[str, str, list[tuple[Page, RegionalOmi]]]]:
+        """Version, profile and the latest images by Region, the newest version first, edge last."""
         known = {(page.profile, place.omi): (page, place) for page in self.images for place in page.places}
         found = [
-            LatestVersion(feed.profile, version, arch, rows)
+            (version, feed.profile, rows)
             for feed in self.feeds
             for version, archs in feed.latest.version.items()
-            for arch, regions in archs.items()
+            for regions in archs.values()
             if (rows := [known[key] for pointer in regions.values() if (key := (feed.profile, pointer.id)) in known])
         ]
-        return sorted(found, key=lambda one: (one.version != EDGE, version_key(one.version)), reverse=True)
+        return sorted(found, key=lambda one: (one[0] != EDGE, version_key(one[0])), reverse=True)
 
 
 def pages_of(feeds: Sequence[Feed], read: ReadDocument) -> Pages:
@@ -192,17 +189,12 @@ def _connect(build: list[Page]) -> None:
         page.charts = tuple(_charts(page, recent))
 
 
-def _in_mebibytes(number: int | None) -> float | None:
-    return None if number is None else number / 2**20
-
-
 def _charts(page: Page, recent: Sequence[Page]) -> Iterator[Chart]:
-    series: tuple[tuple[str, str, Callable[[FeedImage], float | None]], ...] = (
-        ("Space used", "MiB", lambda image: _in_mebibytes(image.used_bytes)),
-        ("Snapshot at most", "MiB", lambda image: _in_mebibytes(image.trimmed_bytes)),
-        ("Boot to SSH", "s", lambda image: image.boot_seconds),
-    )
-    for title, unit, value_of in series:
-        readings = [Reading(each.image.name, value) for each in recent if (value := value_of(each.image)) is not None]
-        if chart := draw(title, unit, readings, page.image.name):
+    for title, unit, key, share in (
+        ("Space used", "MiB", "used_bytes", 2**20),
+        ("Snapshot at most", "MiB", "trimmed_bytes", 2**20),
+        ("Boot to SSH", "s", "boot_seconds", 1),
+    ):
+        known = [(value / share, each is page) for each in recent if (value := getattr(each.image, key)) is not None]
+        if chart := draw(title, unit, known):
             yield chart

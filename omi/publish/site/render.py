@@ -23,7 +23,13 @@ def render_pages(pages: Pages) -> Iterator[tuple[str, str]]:
         lstrip_blocks=True,
         autoescape=True,
     )
-    environment.filters |= {"day": _day, "firmware": lambda name: _FIRMWARE.get(name, name), "quote": quote}
+    environment.filters |= {
+        "day": _day,
+        "firmware": lambda name: _FIRMWARE.get(name, name),
+        "mebibytes": lambda number: "" if number is None else f"{number / 2**20:.0f} MiB",
+        "quote": quote,
+        "seconds": lambda number: "" if number is None else f"{number} s",
+    }
     yield "index.html", environment.get_template("index.html.j2").render(pages=pages, top="")
     image = environment.get_template("image.html.j2")
     for page in pages.images:

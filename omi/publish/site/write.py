@@ -18,7 +18,7 @@ from omi.support.errors import InputError, ToolError
 
 MARK = ".alpine-omi-site"
 """Marks a folder that this program made and may replace."""
-_ASSETS = Path(__file__).with_name("assets")
+_HERE = Path(__file__).parent
 
 
 def build_site(releases: Path, output: Path) -> list[str]:
@@ -39,8 +39,9 @@ def build_site(releases: Path, output: Path) -> list[str]:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as made:
             site = Path(made) / "new"
-            site.mkdir()
-            _fill(site, releases, pages, files)
+            for path, content in _contents(releases, pages, files):
+                (site / path).parent.mkdir(parents=True, exist_ok=True)
+                (site / path).write_bytes(content)
             if output.exists():
                 output.rename(Path(made) / "old")
             site.rename(output)
@@ -106,23 +107,14 @@ def _data_files(releases: Path, feeds: Iterable[Feed]) -> dict[str, bytes]:
     return {name: (releases / name).read_bytes() for name in names if (releases / name).is_file()}
 
 
-def _fill(site: Path, releases: Path, pages: Pages, files: Mapping[str, bytes]) -> None:
-    for path, content in files.items():
-        _put(site / path, content)
+def _contents(releases: Path, pages: Pages, files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """Path and content of everything in the site."""
+    yield from files.items()
     for name in (MANIFEST, SIGNATURE, SIGNERS) if pages.manifest else ():
-        _put(site / name, (releases / name).read_bytes())
-    _put(site / SCHEMA_FILE, (_ASSETS.parents[1] / SCHEMA_FILE).read_bytes())
-    for asset in _assets():
-        _put(site / "assets" / asset.name, asset.read_bytes())
+        yield name, (releases / name).read_bytes()
+    yield SCHEMA_FILE, (_HERE.parent / SCHEMA_FILE).read_bytes()
+    for asset in sorted((_HERE / "assets").iterdir()):
+        yield f"assets/{asset.name}", asset.read_bytes()
     for name, text in render_pages(pages):
-        _put(site / name, text.encode("utf-8"))
-    _put(site / MARK, b"")
-
-
-def _assets() -> Iterator[Path]:
-    yield from sorted(_ASSETS.iterdir())
-
-
-def _put(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+        yield name, text.encode("utf-8")
+    yield MARK, b""

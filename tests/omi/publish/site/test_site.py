@@ -16,8 +16,8 @@ from omi.cli.main import main
 from omi.publish.documents.installed import ListedPackage, read_packages
 from omi.publish.feed import Feed
 from omi.publish.site import build_site
-from omi.publish.site.changes import changes_between
 from omi.publish.site.launch import launch_lines
+from omi.publish.site.pages import changes_between
 from omi.publish.site.write import MARK
 from tests.omi.publish.signing import Publisher, publisher
 from tests.omi.publish.site.html import broken_links, read_html
