@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from omi.publish.documents.installed import ListedPackage, read_packages
-from omi.publish.documents.kinds import SUFFIXES, file_name
 from omi.publish.model import PublishedImage
 from omi.support.atomic import write_atomically
 from omi.support.errors import few
@@ -19,13 +18,12 @@ from omi.support.places import BUILD, file_name_of, in_region
 
 
 def document_files(images: Iterable[PublishedImage]) -> dict[str, tuple[str, str]]:
-    """Path in the releases folder, PROFILE/REGION/IMAGE.ENDING, to the image's name and the file's digest."""
+    """Path in the releases folder to the image's name and the file's digest."""
     return {
-        f"{image.profile}/{region}/{file_name(image.name, kind)}": (image.name, digest)
+        path: (image.name, digest)
         for image in images
-        for region, digests in image.documents.items()
-        for kind, digest in digests.items()
-        if kind in SUFFIXES
+        for region in image.documents
+        for path, digest in image.document_files(region).values()
     }
 
 
@@ -58,14 +56,12 @@ def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: P
     return [f"{folder}: documents of {few(list(missing))} are missing; {where}"]
 
 
-def listed_packages(
-    folder: Path, profile: str, region: str, image: str, digest: str
-) -> tuple[ListedPackage, ...] | None:
+def listed_packages(image: PublishedImage, folder: Path, region: str) -> tuple[ListedPackage, ...] | None:
     """The packages of an image's document, if that is there as it was written."""
-    path = folder / profile / region / file_name(image, "packages")
-    if not is_inside(folder, path) or digest_of_file(path) != digest:
+    name, digest = image.document_files(region).get("packages", ("", None))
+    if digest is None or not is_inside(folder, folder / name) or digest_of_file(folder / name) != digest:
         return None
-    return read_packages(path.read_text(encoding="utf-8"))
+    return read_packages((folder / name).read_text(encoding="utf-8"))
 
 
 def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list[str]:

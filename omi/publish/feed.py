@@ -7,7 +7,7 @@ added. What isn't known is null, so that every image has every key.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from omi.publish.documents.kinds import SUFFIXES, file_name
 from omi.publish.latest import Latest, latest_of
 from omi.publish.model import Described, Projection, PublishedImage
 from omi.support.errors import InputError, first_problem
@@ -87,14 +86,11 @@ def newest_made(images: Iterable[PublishedImage]) -> list[PublishedImage]:
 
 def _image(image: PublishedImage) -> FeedImage:
     state = min(map(image.stage_in, image.ids), key=_STAGES.index, default="current")
-    documents = {region: _documents(image, region, digests) for region, digests in image.documents.items()}
-    return FeedImage.model_validate({**dict(image), "state": state, "documents": documents})
-
-
-def _documents(image: PublishedImage, region: str, digests: Mapping[str, str]) -> dict[str, Document]:
-    folder = f"{image.profile}/{region}"
-    return {
-        kind: Document(href=quote(f"{folder}/{file_name(image.name, kind)}"), sha256=digest.removeprefix("sha256:"))
-        for kind, digest in digests.items()
-        if kind in SUFFIXES
+    documents = {
+        region: {
+            kind: Document(href=quote(path), sha256=digest.removeprefix("sha256:"))
+            for kind, (path, digest) in image.document_files(region).items()
+        }
+        for region in image.documents
     }
+    return FeedImage.model_validate({**dict(image), "state": state, "documents": documents})

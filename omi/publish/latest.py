@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from pydantic import Field
 
 from omi.publish.model import Identified, Projection, PublishedImage
 from omi.support.version import EDGE, ReleaseKey, is_prerelease, release_key, revision_key
-
-_MAIN_ARCH = "x86_64"
 
 
 class Pointer(Identified):
@@ -34,24 +34,20 @@ class Latest(Projection):
 
 
 def latest_of(images: Iterable[PublishedImage]) -> Latest:
-    """The pointers of a profile's images."""
+    """The pointers of a profile's images; where none is verified, there is no pointer."""
     there = list(images)
-    versions = {version: _by("arch", group) for version, group in _grouped("version", there).items()}
+    versions = {version: _by("arch", group) for version, group in _grouped("version", there)}
     version = {version: archs for version, archs in versions.items() if archs}
     return Latest(overall=_by_region(there), arch=_by("arch", there), version=version, build=_by("build", there))
 
 
 def _by(field: str, images: Iterable[PublishedImage]) -> dict[str, dict[str, Pointer]]:
-    """By the value of a field; where no image is verified, there is no pointer."""
-    found = {value: _by_region(group) for value, group in _grouped(field, images).items()}
-    return {value: regions for value, regions in found.items() if regions}
+    return {value: regions for value, group in _grouped(field, images) if (regions := _by_region(group))}
 
 
-def _grouped(field: str, images: Iterable[PublishedImage]) -> dict[str, list[PublishedImage]]:
-    groups: dict[str, list[PublishedImage]] = {}
-    for image in images:
-        groups.setdefault(getattr(image, field), []).append(image)
-    return dict(sorted(groups.items()))
+def _grouped(field: str, images: Iterable[PublishedImage]) -> Iterator[tuple[str, list[PublishedImage]]]:
+    key = attrgetter(field)
+    return ((value, list(group)) for value, group in groupby(sorted(images, key=key), key))
 
 
 def _by_region(images: Sequence[PublishedImage]) -> dict[str, Pointer]:
@@ -60,25 +56,25 @@ def _by_region(images: Sequence[PublishedImage]) -> dict[str, Pointer]:
         group = [image for image in images if region in image.verified]
         for state in ("current", "deprecated"):
             if of_state := [image for image in group if image.stage_in(region) == state]:
-                found[region] = _pointer(_newest(of_state), region)
+                newest = _newest(of_state)
+                facts = {**dict(newest), "id": newest.ids[region], "state": state}
+                found[region] = Pointer.model_validate(facts)
                 break
     return found
 
 
 def _newest(images: Sequence[PublishedImage]) -> PublishedImage:
-    first = max(_rank(image) for image in images)
-    level = [image for image in images if _rank(image) == first]
+    best = max(map(_rank, images))
+    level = [image for image in images if _rank(image) == best]
     build = min(image.build for image in level)
-    of_build = [image for image in level if image.build == build]
     # one made elsewhere counts its revisions by itself
-    return max(of_build, key=lambda e: (e.digest is not None, revision_key(e.revision), e.created, e.name))
+    return max(
+        (image for image in level if image.build == build),
+        key=lambda e: (e.digest is not None, revision_key(e.revision), e.created, e.name),
+    )
 
 
 def _rank(image: PublishedImage) -> tuple[bool, ReleaseKey, bool]:
     """Order images by how well they serve someone who asks for no more than the latest."""
     settled = image.version != EDGE and not is_prerelease(image.release)
-    return settled, release_key(image.release), image.arch == _MAIN_ARCH
-
-
-def _pointer(image: PublishedImage, region: str) -> Pointer:
-    return Pointer.model_validate({**dict(image), "id": image.ids[region], "state": image.stage_in(region)})
+    return settled, release_key(image.release), image.arch == "x86_64"

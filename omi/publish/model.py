@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from omi.profile.model import firmware_of
+from omi.publish.documents.kinds import SUFFIXES, file_name
 from omi.state.image import ImageRecord, ImageSpec
 from omi.support.errors import few
 
@@ -57,9 +57,6 @@ class Withdrawn(Projection):
     why: str | None = Field(None, description="superseded, end of life, removed or revoked.")
     reason: str | None = Field(None, description="Why it was revoked.")
     removal: date | None = Field(None, description="From this day on it may be deregistered, where that is known.")
-
-
-_WITHDRAWN = partial(Withdrawn.model_validate, from_attributes=True)
 
 
 class MissingFix(Projection):
@@ -122,6 +119,14 @@ class PublishedImage(Described):
     documents: dict[str, dict[str, Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]]] = {}
     """The digests of its documents (omi.publish.documents.kinds) by Region and kind."""
 
+    def document_files(self, region: str) -> dict[str, tuple[str, str]]:
+        """By kind: a document's path in the releases folder, PROFILE/REGION/IMAGE.ENDING, and its digest."""
+        return {
+            kind: (f"{self.profile}/{region}/{file_name(self.name, kind)}", digest)
+            for kind, digest in self.documents.get(region, {}).items()
+            if kind in SUFFIXES
+        }
+
     def changed(self, **changes: object) -> PublishedImage:
         """The same with these fields."""
         return PublishedImage.model_validate({**dict(self), **changes})
@@ -149,9 +154,10 @@ def published(spec: ImageSpec, record: ImageRecord) -> PublishedImage:
             "digest": record.digest_by(spec),
             "size_gib": record.volume_size,
             "verified": (region,) if record.verified else (),
-            "withdrawal": {region: _WITHDRAWN(spec.withdrawal)} if spec.withdrawal else {},
+            "withdrawal": {region: spec.withdrawal} if spec.withdrawal else {},
             "documents": {region: dict(sorted(record.documents.items()))} if record.documents else {},
-        }
+        },
+        from_attributes=True,
     )
 
 

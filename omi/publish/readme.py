@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from omi.publish.documents.kinds import SUFFIXES, file_name
 from omi.publish.model import PublishedImage
 from omi.publish.releases import newest_first
 from omi.support.errors import one_line
@@ -16,15 +14,6 @@ from omi.support.version import EDGE, is_prerelease
 
 MARKER = "<!-- images -->"
 """Above it people write, below it the program."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    """An image in one Region."""
-
-    image: PublishedImage
-    region: str
-    omi: str
 
 
 def render_readme(profiles: Mapping[str, Sequence[PublishedImage]], before: str | None = None) -> str:
@@ -54,19 +43,21 @@ def _above(text: str) -> str:
     return above if marker or not above.strip() else above.rstrip() + "\n\n"
 
 
-def _tables(profile: str, images: Sequence[PublishedImage]) -> Iterator[tuple[str, list[_Row], bool]]:
-    """The profile, rows in order, and whether they are the newest: of these one that is private comes last.
+def _tables(
+    profile: str, images: Sequence[PublishedImage]
+) -> Iterator[tuple[str, list[tuple[PublishedImage, str]], bool]]:
+    """The profile, rows (an image in a Region) in order, and whether they are the newest: a private one comes last.
 
     Branches come before edge and before candidates of a release, as in `latest`.
     """
     ordered = sorted(newest_first(images), key=lambda e: e.version == EDGE or is_prerelease(e.release))
-    rows = [_Row(image, region, omi) for image in ordered for region, omi in image.ids.items()]
-    newest: dict[tuple[str, str, str], _Row] = {}
-    for row in sorted(rows, key=lambda row: row.image.stage_in(row.region) == "private"):
-        newest.setdefault((row.image.version, row.image.build, row.region), row)
-    shown = set(newest.values())
+    rows = [(image, region) for image in ordered for region in image.ids]
+    newest: dict[tuple[str, str, str], PublishedImage] = {}
+    for image, region in sorted(rows, key=lambda row: row[0].stage_in(row[1]) == "private"):
+        newest.setdefault((image.version, image.build, region), image)
     for first in (True, False):
-        if chosen := [row for row in rows if (row in shown) is first]:
+        chosen = [row for row in rows if (newest[row[0].version, row[0].build, row[1]] is row[0]) is first]
+        if chosen:
             yield profile, chosen, first
 
 
@@ -84,8 +75,7 @@ def _escaped(value: object) -> str:
     return value if isinstance(value, _Markdown) else one_line(str(value)).translate(_ESCAPES)
 
 
-def _links(profile: str, image: PublishedImage, region: str) -> _Markdown:
+def _links(image: PublishedImage, region: str) -> _Markdown:
     """Markdown links to an OMI's documents."""
-    kinds = [kind for kind in image.documents.get(region, ()) if kind in SUFFIXES]
-    files = {kind: quote(f"{profile}/{region}/{file_name(image.name, kind)}") for kind in kinds}
-    return _Markdown(", ".join(f"[{'SBOM' if kind == 'sbom' else kind}]({file})" for kind, file in files.items()))
+    files = image.document_files(region).items()
+    return _Markdown(", ".join(f"[{'SBOM' if kind == 'sbom' else kind}]({quote(path)})" for kind, (path, _) in files))

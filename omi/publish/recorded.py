@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from omi.publish.beside import listed_packages
-from omi.publish.model import Measured, PublishedImage
+from omi.publish.model import Measured
 from omi.publish.releases import from_yaml
 from omi.state.image import ImageSpec
 from omi.support.errors import OmiError
@@ -27,14 +27,9 @@ def recorded(spec: ImageSpec, omi: str) -> dict[str, Any]:
     image = next((each for each in images if each.name == spec.name and each.ids.get(region) == omi), None)
     if image is None:
         return {}
-    documents = image.documents.get(region, {})
-    measured = {key: getattr(image, key) for key in Measured.model_fields}
-    return {**measured, "documents": documents or None, "installed": _installed(folder, image, region, documents)}
-
-
-def _installed(folder: Path, image: PublishedImage, region: str, documents: dict[str, str]) -> tuple[str, ...] | None:
-    """The packages of its document, if that is the one that was written."""
-    if "packages" not in documents:
-        return None
-    listed = listed_packages(folder, image.profile, region, image.name, documents["packages"])
-    return None if listed is None else tuple(sorted(f"{each.name}={each.version}" for each in listed))
+    listed = listed_packages(image, folder, region)
+    return {
+        **{key: getattr(image, key) for key in Measured.model_fields},
+        "documents": image.documents.get(region) or None,
+        "installed": None if listed is None else tuple(sorted(f"{each.name}={each.version}" for each in listed)),
+    }

@@ -10,7 +10,7 @@ from pathlib import Path
 from omi.profile.content import package_lines
 from omi.profile.model import Target
 from omi.publish.beside import listed_packages
-from omi.publish.model import MissingFix, MissingFixes
+from omi.publish.model import MissingFix, MissingFixes, published
 from omi.state.ledger import Ledger, LedgerImage
 from omi.support.dependency import read_dependency
 from omi.support.version import package_key
@@ -46,13 +46,11 @@ def _packages(image: LedgerImage, offer: Offer | None, folder: Path) -> Iterable
     The list that the build made knows all sources. Where it isn't here, the signed index does, but for packages that
     were taken out of it since, which count as their own source.
     """
-    record = image.record
-    digest = (record.documents or {}).get("packages")
-    if digest is not None and (listed := listed_packages(folder, image.profile, image.region, image.name, digest)):
+    if listed := listed_packages(published(image.spec, image.record), folder, image.region):
         return [(each.name, each.version, each.origin or each.name) for each in listed]
-    if record.installed is None or offer is None:
+    if image.record.installed is None or offer is None:
         return None
-    lines = (line.partition("=") for line in record.installed)
+    lines = (line.partition("=") for line in image.record.installed)
     return [(name, version, offer.origin(name)) for name, _, version in lines]
 
 

@@ -31,7 +31,7 @@ from omi.outscale.images import (
 )
 from omi.outscale.shapes import LEGACY, Omi
 from omi.outscale.waiting import pause
-from omi.publish.documents.made import Made
+from omi.publish.documents.provenance import Made
 from omi.publish.documents.write import write_documents
 from omi.support.errors import BuildError, CloudError
 from omi.support.narration import shown

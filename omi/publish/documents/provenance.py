@@ -1,13 +1,31 @@
-"""Where an image comes from: its profile, this project's commit, the mirror and its indexes, the tools."""
+"""Where an image comes from: its build, its profile, the mirror and its indexes, this project's commit, the tools."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from omi.profile.content import content
 from omi.profile.digest import digest_of
-from omi.publish.documents.made import Made
+from omi.state.image import ImageSpec
 from omi.state.release_file import read_indexes
+
+
+@dataclass(frozen=True)
+class Made:
+    """The image and its build's facts. The only clock is the cloud's, so the same image gives the same bytes."""
+
+    spec: ImageSpec
+    omi: str
+    snapshots: tuple[str, ...]
+    created: datetime
+    """UTC, as the cloud says."""
+    source: str | None
+    """Id of the OMI that the build VM ran, where Packer named it."""
+    release: Mapping[str, str] = field(default_factory=dict)
+    """The fields of /etc/alpine-omi-release."""
 
 
 def provenance_text(made: Made, documents: dict[str, str]) -> str:

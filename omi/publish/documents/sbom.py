@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.contrib.license.factories import LicenseFactory
@@ -16,8 +16,8 @@ from packageurl import PackageURL
 
 from omi.profile.content import package_lines
 from omi.publish.documents.installed import Installed
-from omi.publish.documents.made import Made
-from omi.publish.documents.needs import Needs
+from omi.publish.documents.provenance import Made
+from omi.support.dependency import Dependency, read_dependency
 
 _CHECKSUM = "alpine:apk:checksum"
 _COMMIT = "alpine:aports:commit"
@@ -49,7 +49,7 @@ def sbom_text(made: Made, packages: Sequence[Installed]) -> str:
         metadata=BomMetaData(component=image, timestamp=made.created, tools=ToolRepository(components=[tool])),
         components=[system, *parts.values()],
     )
-    needs = Needs(packages)
+    needs = _Needs(packages)
     bom.register_dependency(image, [system, *(parts[name] for name in needs.first(package_lines(spec.target)))])
     for name, part in parts.items():
         bom.register_dependency(part, [parts[needed] for needed in needs.of[name]])
@@ -74,3 +74,36 @@ def _component(package: Installed, release: str) -> Component:
         else None,
         properties=[Property(name=name, value=value) for name, value in facts.items() if value],
     )
+
+
+class _Needs:
+    """Which packages need which others, by what apk recorded of each; what none of them offers is passed over."""
+
+    def __init__(self, packages: Sequence[Installed]) -> None:
+        self._names = tuple(package.name for package in packages)
+        self._offered: dict[str, dict[str, str | None]] = {}
+        for package in packages:
+            for name, version in package.offers.items():
+                self._offered.setdefault(name, {})[package.name] = version
+        self.of: Mapping[str, tuple[str, ...]] = {
+            package.name: tuple(sorted(set(self._answers(package.depends)) - {package.name})) for package in packages
+        }
+        """The names of those that a package needs, sorted, by its own name."""
+
+    def first(self, asked: Iterable[str]) -> tuple[str, ...]:
+        """The packages at the top: those that were `asked` for, in apk's notation, and those that no other needs."""
+        needed = {name for names in self.of.values() for name in names}
+        return tuple(sorted({*self._answers(asked), *(name for name in self._names if name not in needed)}))
+
+    def _answers(self, texts: Iterable[str]) -> Iterator[str]:
+        for text in texts:
+            try:
+                wanted = read_dependency(text)
+            except ValueError:
+                continue
+            if not wanted.conflict:
+                yield from self._offering(wanted)
+
+    def _offering(self, wanted: Dependency) -> Iterator[str]:
+        offering = self._offered.get(wanted.name, {})
+        return (package for package, version in offering.items() if wanted.accepts(version))

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from omi.publish.documents.installed import packages_text, read_installed
 from omi.publish.documents.kinds import file_name
-from omi.publish.documents.made import Made
-from omi.publish.documents.provenance import provenance_text
+from omi.publish.documents.provenance import Made, provenance_text
 from omi.publish.documents.sbom import sbom_text
 from omi.state.release_file import read_release
 from omi.support.atomic import write_atomically

@@ -21,7 +21,7 @@ from omi.profile.content import content
 from omi.profile.digest import digest_of
 from omi.publish.documents.installed import read_installed
 from omi.publish.documents.kinds import SUFFIXES, file_name
-from omi.publish.documents.made import Made
+from omi.publish.documents.provenance import Made
 from omi.publish.documents.write import write_documents
 from omi.support.errors import BuildError
 from tests.omi.specs import DIGEST, make_spec, remade
