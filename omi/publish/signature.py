@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -101,11 +100,6 @@ class Signature:
     def public_key(self) -> str:
         """The public key, as a line of allowed_signers ends."""
         return f"{self.key_type} {base64.b64encode(self._key).decode()}"
-
-    @property
-    def fingerprint(self) -> str:
-        """The public key's, as `ssh-keygen -l` prints it."""
-        return "SHA256:" + base64.b64encode(hashlib.sha256(self._key).digest()).decode().rstrip("=")
 
     def problem(self, signers: Path, name: str, message: str) -> str | None:
         """Why the allowed signers don't include its key for `name` now, or the text is another; None if all is well."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from omi.publish.outputs import output_of
+from omi.publish.site.launch import launch_lines
 from tests.omi.publish.signing import Publisher, publisher
 from tests.omi.publish.test_releases import image
 
@@ -117,6 +118,7 @@ def test_the_lines_of_the_page_about_signing_find_it_once_it_is_checked(publishe
 @pytest.mark.slow
 @pytest.mark.skipif(not TOFU, reason="neither tofu nor terraform is on PATH")
 def test_opentofu_or_terraform_finds_it(publisher: Publisher, releases: Path, tmp_path: Path) -> None:
+    """What needs OUTSCALE's provider is read and its form checked: the provider is at the makers' registry alone."""
     assert TOFU
     for name in ("opentofu", "verify"):
         shutil.copytree(EXAMPLES / name, tmp_path / "examples" / name)
@@ -131,7 +133,8 @@ def test_opentofu_or_terraform_finds_it(publisher: Publisher, releases: Path, tm
     feed.write_text(feed.read_text(encoding="utf-8").replace(omi("3.22.2"), "ami-0badbad0"), encoding="utf-8")
     assert run(TOFU, "apply", "-input=false", "-auto-approve", cwd=place, changed=options).returncode != 0
     blocks = re.findall(r"```hcl\n(.*?)```", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    for block in (*blocks, (EXAMPLES / "opentofu" / "main.tf").read_text(encoding="utf-8")):
+    lines = launch_lines("ami-1a2b3c4d", None)["OpenTofu"] + "\n"
+    for block in (*blocks, lines, (EXAMPLES / "opentofu" / "main.tf").read_text(encoding="utf-8")):
         (tmp_path / "block.tf").write_text(block, encoding="utf-8")
         assert run(TOFU, "fmt", "-check", tmp_path / "block.tf", changed=options).returncode == 0
 
