@@ -33,27 +33,21 @@ def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: P
     One that is there is only replaced by one that was built later, so that an update needn't read them all. Whichever
     stack built it, the digest shows whether it is the right one.
     """
-    runs = [each for each in build.iterdir() if each.is_dir()] if build.is_dir() else []
+    runs = list(build.glob("*"))
     missing: dict[str, None] = {}
     for path, (image, digest) in files.items():
         place = folder / path
+        inside, there = is_inside(folder, place.parent), place.is_file()
         own = [file_name_of(each) for each in (image, in_region(image, place.parent.name))]
-        found = [made for run in runs for each in own if (made := run / each / "documents" / place.name).is_file()]
-        if place.is_file():
-            found = [made for made in found if _is_newer(made, place)]
-        if not is_inside(folder, place.parent):
-            missing[image] = None
-            continue
-        right = next((made for made in found if digest_of_file(made) == digest), None)
-        if right is not None:
+        found = (run / each / "documents" / place.name for run in runs for each in own)
+        newer = (made for made in found if made.is_file() and (not there or _is_newer(made, place)))
+        if inside and (right := next((made for made in newer if digest_of_file(made) == digest), None)):
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(place, right.read_text(encoding="utf-8"))
-        elif not place.is_file():
+        elif not (inside and there):
             missing[image] = None
-    if not missing:
-        return []
     where = "they are where the image was built (build/STACK/IMAGE/documents): copy them from there"
-    return [f"{folder}: documents of {few(list(missing))} are missing; {where}"]
+    return [f"{folder}: documents of {few(list(missing))} are missing; {where}"] if missing else []
 
 
 def listed_packages(image: PublishedImage, folder: Path, region: str) -> tuple[ListedPackage, ...] | None:
@@ -69,15 +63,14 @@ def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list
     left = []
     for path, (_, digest) in files.items():
         place = folder / path
-        if not is_inside(folder, place) or not place.is_file():
-            continue
-        if digest_of_file(place) != digest:
-            left.append(path)
-            continue
-        place.unlink()
-        for empty in (place.parent, place.parent.parent):
-            with suppress(OSError):
-                empty.rmdir()
+        if is_inside(folder, place) and place.is_file():
+            if digest_of_file(place) != digest:
+                left.append(path)
+                continue
+            place.unlink()
+            for empty in (place.parent, place.parent.parent):
+                with suppress(OSError):
+                    empty.rmdir()
     return [f"{folder}: {', '.join(left)} stay: they were changed since they were written; remove them"] if left else []
 
 

@@ -38,13 +38,9 @@ class PublishedManifest:
 
     def to_text(self) -> str:
         """Three lines that begin with `#`, which sha256sum ignores, and a line a file, sorted by path."""
-        head = (
-            "alpine-omi manifest 1",
-            f"stack: {self.stack}",
-            f"signed: {self.signed} {self.time:%Y-%m-%dT%H:%M:%SZ}",
-        )
-        files = (f"{digest}  {path}" for path, digest in sorted(self.files.items()))
-        return "".join(f"{line}\n" for line in (*(f"# {line}" for line in head), *files))
+        signed = f"# signed: {self.signed} {self.time:%Y-%m-%dT%H:%M:%SZ}\n"
+        files = (f"{digest}  {path}\n" for path, digest in sorted(self.files.items()))
+        return "".join(("# alpine-omi manifest 1\n", f"# stack: {self.stack}\n", signed, *files))
 
     def holds(self, files: Mapping[str, bytes]) -> bool:
         """Whether it lists each of these files, with this content."""

@@ -17,8 +17,6 @@ from omi.support.errors import InputError, first_problem
 from omi.support.safe_yaml import YamlError, read_texts
 from omi.support.version import EDGE, edge_release
 
-_OWN_KEY = "boot_modes"
-"""A key of every entry that this program writes."""
 _REVISION = re.compile(r"r(\d{1,9})")
 
 
@@ -48,6 +46,8 @@ class _Leaf(BaseModel):
     arch: str
     build_time: int = Field(ge=0, lt=2**35)
     artifacts: dict[str, str]
+    boot_modes: object = None
+    """Of every entry that this program writes, and of no other."""
 
 
 def read_old_releases(path: Path) -> list[OldImage]:
@@ -85,9 +85,7 @@ def is_old(text: str) -> bool:
         return False
     try:
         leaves = [leaf for *_, leaf in _leaves(Path(), read_texts(text))]
-        for leaf in leaves:
-            _Leaf.model_validate(leaf)
-        return bool(leaves) and not any(isinstance(leaf, dict) and _OWN_KEY in leaf for leaf in leaves)
+        return bool(leaves) and not any("boot_modes" in _Leaf.model_validate(leaf).model_fields_set for leaf in leaves)
     except (InputError, YamlError, ValidationError):
         return False
 
