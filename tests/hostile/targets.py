@@ -43,7 +43,7 @@ from omi.publish.old import read_old_releases
 from omi.publish.readme import render_readme
 from omi.publish.releases import from_yaml, to_yaml
 from omi.publish.site.pages import pages_of
-from omi.publish.site.render import render_pages
+from omi.publish.site.write import render_pages
 from omi.state.image import BuildVm, ImageRecord
 from omi.state.ledger import StoredCommand, ledger_of_export, read_ledger
 from omi.state.release_file import read_indexes, read_release

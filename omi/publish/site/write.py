@@ -1,4 +1,4 @@
-"""Writes the site's folder: a new one is made beside it and takes its place when it is whole."""
+"""Writes the site: its pages as HTML, into a new folder that takes the old one's place when it is whole."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from omi.publish.atom import render_atom
 from omi.publish.feed import SCHEMA_FILE, Feed
 from omi.publish.manifest import MANIFEST, SIGNATURE, SIGNERS, PublishedManifest
 from omi.publish.old import is_old
 from omi.publish.site.pages import Pages, pages_of
-from omi.publish.site.render import render_pages
 from omi.support.errors import InputError, ToolError
 
 MARK = ".alpine-omi-site"
 """Marks a folder that this program made and may replace."""
 _HERE = Path(__file__).parent
+_FIRMWARE = {"bios": "BIOS", "uefi": "UEFI", "hybrid": "BIOS and UEFI"}
 
 
 def build_site(releases: Path, output: Path) -> list[str]:
@@ -118,3 +122,33 @@ def _contents(releases: Path, pages: Pages, files: Mapping[str, bytes]) -> Itera
     for name, text in render_pages(pages):
         yield name, text.encode("utf-8")
     yield MARK, b""
+
+
+def render_pages(pages: Pages) -> Iterator[tuple[str, str]]:
+    """Path from the site's top and text of each file; the same pages give the same bytes."""
+    environment = Environment(
+        loader=PackageLoader("omi.publish.site"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+    )
+    environment.filters |= {
+        "day": _day,
+        "firmware": lambda name: _FIRMWARE.get(name, name),
+        "mebibytes": lambda number: "" if number is None else f"{number / 2**20:.0f} MiB",
+        "quote": quote,
+        "seconds": lambda number: "" if number is None else f"{number} s",
+    }
+    yield "index.html", environment.get_template("index.html.j2").render(pages=pages, top="")
+    image = environment.get_template("image.html.j2")
+    for page in pages.images:
+        yield unquote(page.path), image.render(pages=pages, page=page, image=page.image, top="../../")
+    places = {id(page.image): page.path for page in pages.images}
+    for feed in pages.feeds:
+        yield f"{feed.profile}.atom.xml", render_atom(feed, lambda image: places[id(image)])
+
+
+def _day(day: date) -> str:
+    """23 November 2026"""
+    return f"{day.day} {day:%B %Y}"
