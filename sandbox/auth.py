@@ -72,6 +72,8 @@ class Verifier:
         self._keys = keys
         self._lockout = lockout
         self._clock = clock
+        self.ends: dict[str, dt.datetime] = {}
+        """When access keys expire, by their ids; one that isn't in it doesn't."""
         self._guard = threading.Lock()
         self._wrong: dict[str, int] = {}
         self._locked_until: dict[str, float] = {}
@@ -127,6 +129,7 @@ class Verifier:
                 f"{match['algorithm']}\n{stamp}\n{'/'.join(scope)}\n{_canonical_hash(seen, names, service)}",
             )
             if secrets.compare_digest(expected, match["signature"]):
+                self._check_end(key)
                 return key
         raise RefusedError(Fail.AUTHENTICATION, "The signature does not match.")
 
@@ -156,6 +159,11 @@ class Verifier:
         if not 0 < lasts <= LONGEST_URL or self._clock() > begins + lasts:
             raise RefusedError(Fail.EXPIRED, "Request has expired.")
         return key
+
+    def _check_end(self, key: AccessKey) -> None:
+        ends = self.ends.get(key.access_key)
+        if ends is not None and ends.timestamp() <= self._clock():
+            raise RefusedError(Fail.AUTHENTICATION, "The access key has expired.")
 
     def _check_date(self, stamp: str, day: str) -> None:
         try:

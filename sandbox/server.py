@@ -99,7 +99,7 @@ class Server:
         with self.cloud.transaction():
             self.cloud.later("watch", lambda: vmwork.watch(self.cloud))
         control = Control(self.cloud, accounts, lambda: self._facts(machines))
-        verifier = Verifier(keys, lockout=settings.timing.lockout)
+        verifier = self.cloud.keys = Verifier(keys, lockout=settings.timing.lockout)
         if settings.mirror != "off":
             self._start_mirror(control, progress)
         self.api = Api(self.cloud, verifier, accounts, control)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from omi.build.packer.tools import find_tools
 from omi.build.preflight import TOOLS
 from omi.cli.findings import Doubt, Finding, NotChecked, find, known, report
+from omi.cli.key_expiry import expiry_words, key_expiry
 from omi.cli.needs import lacking, made_in, needs
 from omi.cli.stack import Json, Stack
 from omi.cli.stack_lock import held_by, holders
@@ -110,6 +111,7 @@ class Checkup:
     def _account(self, region: str | None) -> Iterator[Finding]:
         checks: dict[str, Callable[[Settings, str], str]] = {
             "credentials": self._credentials,
+            "access key": self._access_key,
             "clock": self._clock,
             "rights": self._rights,
             "source OMI": self._source,
@@ -172,6 +174,9 @@ class Checkup:
                 cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
         self.clouds[region] = cloud
         return f"account {account}, by the key from {cloud.credentials.source}"
+
+    def _access_key(self, settings: Settings, region: str) -> str:
+        return expiry_words(key_expiry(self._cloud(region)), settings.health.key_expiry_days)
 
     def _clock(self, settings: Settings, region: str) -> str:
         cloud = known(self.asked.get(region), "credentials")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from omi.cli.findings import Finding, Severity, levels_of, refuse_errors, report
+from omi.cli.findings import Finding, Severity, find, levels_of, refuse_errors, report
+from omi.cli.key_expiry import expiry_words, key_expiry
 from omi.cli.stack import Json, Stack, read_stack
 from omi.cli.sweep import find_leftovers
+from omi.config.regions import Region
 from omi.config.settings import Health
 from omi.config.stack import last_update
+from omi.outscale.cloud import Cloud
 from omi.plan import Action, Plan, Step
 from omi.plan.model import ChangeKind
 from omi.plan.planning import plan_stack
@@ -22,6 +25,8 @@ from omi.support import clock
 from omi.support.errors import InputError
 
 _MAKING = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER)
+_LIMIT = 60.0
+"""Seconds for the answer about an access key."""
 
 
 def health(
@@ -40,13 +45,16 @@ def health(
     plan = plan_stack(settings, seen)
     left = sum(len(each.things) for each in find_leftovers(settings, held, stack))
     words = f"{left} things are left over: `python -m omi sweep` lists them" if left else "nothing is left over"
+    expiries: dict[str, datetime] = {}
+    reached = [region for region in seen.regions if region.name not in seen.unreached]
     found = [
         _run(last_update(stack), settings.health, clock.now()),
+        *(_access_key(region, settings.health, expiries) for region in reached),
         *_of_plan(plan, seen, settings.health),
         Finding("leftovers", None, Severity.WARNING if left else Severity.GOOD, words),
     ]
     if as_metrics:
-        print("\n".join([*_metrics(found, plan, seen.today), "# EOF"]))
+        print("\n".join([*_metrics(found, plan, seen.today, expiries), "# EOF"]))
         refuse_errors(found)
     else:
         report(found, as_json=as_json)
@@ -59,6 +67,18 @@ def _run(last: datetime | None, limits: Health, now: datetime) -> Finding:
     more = f", longer ago than the {limits.max_run_days} days of health.max_run_days" if late else ""
     text = f"the last `pulumi up` that succeeded ended on {last:%Y-%m-%d %H:%M} UTC{more}"
     return Finding("update", None, Severity.ERROR if late else Severity.GOOD, text)
+
+
+def _access_key(region: Region, limits: Health, expiries: dict[str, datetime]) -> Finding:
+    """The finding about a Region's key; its date, if it has one, is put into `expiries`."""
+
+    def ask() -> str:
+        expires = key_expiry(Cloud.connect(region.access))
+        if expires is not None:
+            expiries[region.name] = expires
+        return expiry_words(expires, limits.key_expiry_days)
+
+    return find("access key", region.name, _LIMIT, ask)
 
 
 def _of_plan(plan: Plan, seen: Survey, limits: Health) -> Iterator[Finding]:
@@ -124,7 +144,7 @@ def _newest_of(steps: Sequence[Step]) -> LedgerImage | None:
     return max(good, key=lambda image: image.order, default=None)
 
 
-def _metrics(found: Sequence[Finding], plan: Plan, today: date) -> Iterator[str]:
+def _metrics(found: Sequence[Finding], plan: Plan, today: date, expiries: Mapping[str, datetime]) -> Iterator[str]:
     """OpenMetrics, the text form 1.0.0."""
     levels = levels_of(found)
     yield "# TYPE alpine_omi_findings gauge"
@@ -142,3 +162,7 @@ def _metrics(found: Sequence[Finding], plan: Plan, today: date) -> Iterator[str]
     for labels, image in newest.items():
         if image.spec.end_of_life is not None:
             yield f"alpine_omi_support_left_seconds{labels} {(image.spec.end_of_life - today).days * 86400}"
+    yield "# TYPE alpine_omi_access_key_left_seconds gauge\n# UNIT alpine_omi_access_key_left_seconds seconds"
+    for region, expires in expiries.items():
+        left = int((expires - clock.now()).total_seconds())
+        yield f'alpine_omi_access_key_left_seconds{{region="{region}"}} {left}'

@@ -199,6 +199,8 @@ class Health(_Settings):
     """Since the last update that succeeded."""
     end_of_life_days: int = Field(default=60, ge=0)
     """Days of support left: fewer is a warning."""
+    key_expiry_days: int = Field(default=14, ge=0)
+    """Days until an access key expires: fewer is a warning."""
 
 
 class Settings(_Settings):

@@ -24,7 +24,8 @@ def refused_key(url: str, region: str, source: str, reason: str) -> RefusedKeyEr
     """A 401, from OAPI or OOS; it must never be tried again with the same key."""
     return RefusedKeyError(
         f"credentials: {url} refused the access key from {source} ({one_line(reason, 80)}); "
-        f"give the access key of an account of Region {region} (four wrong tries lock the account for a minute)"
+        f"give an access key of an account of Region {region} that hasn't expired "
+        "(four wrong tries lock the account for a minute)"
     )
 
 

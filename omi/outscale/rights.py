@@ -17,6 +17,7 @@ Calls = Mapping[str, Mapping[str, Any]]
 """Parameters by action; they name nothing that exists."""
 CALLS: Calls = {
     "ReadAccounts": {},
+    "ReadAccessKeys": {},
     "ReadImages": {},
     "ReadVms": {},
     "ReadVolumes": {},

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from sandbox.auth import Verifier
 from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.faults import Faults, Whose
 from sandbox.cloud.ids import check_id, new_id
@@ -49,6 +50,8 @@ class LocalCloud:
         """Ids of VMs whose metadata lack their key, as a fault says."""
         self.object_store: ExportStore | None = None
         """Put there by who starts the server."""
+        self.keys = Verifier({}, lockout=0.0)
+        """Put there by who starts the server, too."""
         self.quotas = Quotas(self.owned)
         self.requests = RequestLimit(None)
         self._lock = threading.RLock()

@@ -1,6 +1,7 @@
 """The OUTSCALE API (OAPI) face: JSON calls at /api/v1/<Action>. Importing it registers every action."""
 
 from sandbox.oapi import (  # noqa: F401 - each registers its actions
+    access_keys,
     catalogue,
     images,
     keypairs,

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -218,6 +219,27 @@ def test_rights_that_are_taken_away(doctor: Doctor) -> None:
     )
     doctor.deny("api:ReadAccounts")
     assert "may not call api:ReadAccounts" in doctor.wrong()["credentials"]
+
+
+def test_a_key_that_expires_soon_or_may_not_ask(doctor: Doctor) -> None:
+    oapi = doctor.held.sandbox.oapi("main")
+    soon = (datetime.now(UTC) + timedelta(days=3, hours=1)).isoformat()
+    oapi.call("UpdateAccessKey", AccessKeyId=oapi.profile["access_key"], ExpirationDate=soon)
+    try:
+        wrong = doctor.wrong()
+        assert set(wrong) == {"access key"}
+        assert wrong["access key"].startswith("warning: the access key expires in 3 days, on ")
+        health = ("python3", "-m", "omi", "health", "-s", STACK)
+        said = doctor.held.project.run(*health).text
+        assert f"warning  access key    {HOME}: the access key expires in 3 days" in said
+        doctor.deny("api:ReadAccessKeys")
+        wrong = doctor.wrong()
+        assert set(wrong) == {"access key", "rights"}
+        assert wrong["access key"].startswith("warning: not checked: credentials: the access key from ")
+        assert "may not call api:ReadAccessKeys" in doctor.held.project.run(*health).text
+    finally:
+        doctor.held.sandbox.control("PUT", "policies", {})
+        oapi.call("UpdateAccessKey", AccessKeyId=oapi.profile["access_key"])
 
 
 def test_quotas_that_are_too_small_for_the_plan(doctor: Doctor) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from omi.outscale.access_key import read_expiry
 from omi.outscale.cloud import Cloud
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
@@ -163,12 +164,13 @@ def fail_check(booth: Booth, go: Go) -> None:
 
 
 def ask_what_there_is(booth: Booth, go: Go) -> None:
-    """The doctor's reads besides those of an update; what it asks by DryRun only isn't done."""
+    """The reads of doctor and health besides those of an update; what it asks by DryRun only isn't done."""
     cloud = Cloud.connect(booth.spec.cloud)
 
     def ask() -> Ended:
         try:
             lists = (("ReadVmTypes", "VmTypes"), ("ReadSubregions", "Subregions"), ("ReadSubnets", "Subnets"))
+            read_expiry(cloud)
             found = [each for action, key in lists for each in cloud.read_all(action, key)]
         except OmiError as error:
             return Ended(error.exit_code, "", str(error), 0.0)

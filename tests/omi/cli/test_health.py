@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from omi.cli.findings import NotChecked
 from omi.cli.main import main
 from omi.config.regions import regions_of
 from omi.config.settings import Health, Settings
@@ -43,6 +44,7 @@ class Ward:
     """None: every image as the ledger has it."""
     last: datetime | None = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=1))
     leftovers: int = 0
+    expiry: Callable[[], datetime | None] = lambda: None
     settings: Settings = field(default_factory=lambda: Settings(region="eu-west-2"))
 
     def health(self, *arguments: str) -> tuple[int, str]:
@@ -52,11 +54,13 @@ class Ward:
             "read_stack": lambda _: (self.settings, Held(OWNER, ledger)),
             "survey_stack": self._survey,
             "last_update": lambda _: self.last,
+            "key_expiry": lambda _: self.expiry(),
             "find_leftovers": lambda *_: left,
         }
         for name, function in patches.items():
             self.monkeypatch.setattr(f"omi.cli.health.{name}", function)
         self.monkeypatch.setattr("omi.plan.planning._digest", digest)
+        self.monkeypatch.setattr("omi.cli.health.Cloud.connect", lambda access: access)
         code = main(["health", "-s", "test", *arguments])
         shown = self.capsys.readouterr()
         return code, shown.out + shown.err
@@ -148,16 +152,50 @@ def test_an_update_long_ago_or_none_is_an_error_and_a_leftover_a_warning(ward: W
     assert ward.health()[0] == 1
 
 
+@pytest.mark.parametrize(
+    ("left", "level", "code", "text"),
+    [
+        (timedelta(days=15), "good", 0, "the access key expires in 14 days, on "),
+        (timedelta(days=3, hours=1), "warning", 0, "expires in 3 days, on "),
+        (timedelta(hours=1), "warning", 0, "UTC: make a new one in Cockpit, and give it where this one is"),
+        (timedelta(hours=-1), "error", 1, "the access key expired on "),
+        (None, "good", 0, "the access key doesn't expire"),
+    ],
+)
+def test_an_access_key_that_expires_is_seen_in_time(
+    ward: Ward, left: timedelta | None, level: str, code: int, text: str
+) -> None:
+    ward.expiry = lambda: None if left is None else datetime.now(UTC) + left
+    got, said = ward.health()
+    (line,) = (line for line in said.splitlines() if "access key" in line)
+    assert (line.split()[0], text in line, got) == (level, True, code), line
+    ward.settings = Settings(region="eu-west-2", health=Health(key_expiry_days=0))
+    assert ward.health()[0] == code
+
+
+def test_a_key_that_may_not_ask_when_it_expires_names_the_policy(ward: Ward) -> None:
+    def refuse() -> None:
+        raise NotChecked("the key may not call api:ReadAccessKeys; allow it in docs/eim-policy.json")
+
+    ward.expiry = refuse
+    code, said = ward.health()
+    assert (code, "warning  access key    eu-west-2: not checked: the key may not" in said) == (0, True), said
+    assert "alpine_omi_access_key_left_seconds{" not in ward.health("--openmetrics")[1]
+
+
 def test_programs_read_json_and_prometheus_openmetrics(ward: Ward) -> None:
     code, said = ward.health("--json")
     found = json.loads(said)
     assert (code, found["ok"]) == (0, True)
-    assert {finding["check"] for finding in found["findings"]} == {"update", "v3_23", "leftovers"}
+    assert {finding["check"] for finding in found["findings"]} == {"update", "access key", "v3_23", "leftovers"}
     ward.images = (made(46),)
+    ward.expiry = lambda: datetime.now(UTC) + timedelta(hours=2)
     code, said = ward.health("--openmetrics")
     lines = said.splitlines()
     assert (code, lines[-1]) == (1, "# EOF")
     assert 'alpine_omi_findings{level="error"} 1' in lines
+    (left,) = (line for line in lines if line.startswith('alpine_omi_access_key_left_seconds{region="eu-west-2"} '))
+    assert 7000 < int(left.split()[-1]) <= 7200
     assert f'alpine_omi_image_age_seconds{{build="v3_23",region="eu-west-2"}} {46 * 86400}' in lines
 
 

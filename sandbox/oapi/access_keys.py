@@ -1,0 +1,66 @@
+"""OAPI: the caller's access key. It has but one, which works until it expires."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sandbox.cloud.context import LocalCloud
+from sandbox.cloud.errors import Fail, RefusedError
+from sandbox.cloud.filters import Getter
+from sandbox.cloud.model import Account
+from sandbox.cloud.request import Request
+from sandbox.oapi.base import FilteredRequest, Json, action, filtered, without_none
+
+FILTERS: dict[str, Getter[Json]] = {
+    "AccessKeyIds": lambda one: [one["AccessKeyId"]],
+    "States": lambda one: [one["State"]],
+}
+
+
+def _date(value: dt.datetime) -> str:
+    """A time in the form that these calls have, other than OAPI's usual one."""
+    return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}+0000"
+
+
+def _view(cloud: LocalCloud, caller: Account) -> Json:
+    key = cloud.keys.key_of(caller.profile or "").access_key
+    ends = cloud.keys.ends.get(key)
+    made = _date(caller.created)
+    return without_none(
+        {
+            "AccessKeyId": key,
+            "CreationDate": made,
+            "ExpirationDate": None if ends is None else _date(ends),
+            "LastModificationDate": made,
+            "State": "ACTIVE",
+        }
+    )
+
+
+@action("ReadAccessKeys", FilteredRequest)
+def read_access_keys(cloud: LocalCloud, caller: Account, request: FilteredRequest) -> Json:
+    return {"AccessKeys": filtered(request, [_view(cloud, caller)], FILTERS)}
+
+
+class UpdateAccessKeyRequest(Request):
+    access_key_id: str
+    expiration_date: str | None = None
+
+
+@action("UpdateAccessKey", UpdateAccessKeyRequest)
+def update_access_key(cloud: LocalCloud, caller: Account, request: UpdateAccessKeyRequest) -> Json:
+    """Set when the key expires; without a date it doesn't expire any more."""
+    if request.access_key_id != cloud.keys.key_of(caller.profile or "").access_key:
+        raise RefusedError(Fail.BAD_PARAMETER, f"The access key '{request.access_key_id}' does not exist.")
+    cloud.keys.ends.pop(request.access_key_id, None)
+    if request.expiration_date is not None:
+        cloud.keys.ends[request.access_key_id] = _parsed(request.expiration_date)
+    return {"AccessKey": _view(cloud, caller)}
+
+
+def _parsed(value: str) -> dt.datetime:
+    try:
+        when = dt.datetime.fromisoformat(value)
+    except ValueError:
+        raise RefusedError(Fail.BAD_VALUE, f"The ExpirationDate '{value}' is no date.") from None
+    return when.astimezone(dt.UTC) if when.tzinfo else when.replace(tzinfo=dt.UTC)
