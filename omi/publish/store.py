@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -48,7 +48,7 @@ def record(spec: ImageSpec, image: ImageRecord) -> list[str]:
 
     This and the functions below return lines for people: which documents are missing, which files stay as they are.
     """
-    return _record_all(Path(spec.releases_dir), spec.profile, [published(spec, image)])
+    return _record_all(Path(spec.releases_dir), spec.profile, [(published(spec, image), image)])
 
 
 def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
@@ -56,8 +56,13 @@ def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
     folder = Path(spec.releases_dir)
     if not folder.is_dir():
         return []
-    gone = document_files([published(spec, image)])
-    return _change(folder, spec.profile, lambda old: without_omi(old, image.region, image.omi), gone=gone)
+    own = published(spec, image)
+    gone = document_files([own])
+
+    def change(old: list[PublishedImage]) -> list[PublishedImage]:
+        return old if _is_makers(own, image, old) else without_omi(old, image.region, image.omi)
+
+    return _change(folder, spec.profile, change, gone=gone)
 
 
 def forget_unheld(stack: FeedSettings, ledger: Ledger, names: Collection[str]) -> list[str]:
@@ -93,7 +98,7 @@ def export_ledger(
     folder, lines = Path(stack.releases_dir), []
     for profile in _profiles(stack, ledger):
         made = [
-            published(image.spec, image.record).changed(missing_fixes=missing.get(image.resource))
+            (published(image.spec, image.record).changed(missing_fixes=missing.get(image.resource)), image.record)
             for image in ledger.images
             if image.profile == profile
         ]
@@ -131,8 +136,17 @@ def _profiles(stack: FeedSettings, ledger: Ledger) -> list[str]:
     return sorted({stack.profile, *(image.profile for image in ledger.images)})
 
 
-def _record_all(folder: Path, profile: str, made: Sequence[PublishedImage]) -> list[str]:
-    return _change(folder, profile, lambda old: with_images(old, made), document_files(made))
+def _record_all(folder: Path, profile: str, made: Sequence[tuple[PublishedImage, ImageRecord]]) -> list[str]:
+    def change(old: list[PublishedImage]) -> list[PublishedImage]:
+        return with_images(old, [own for own, image in made if not _is_makers(own, image, old)])
+
+    return _change(folder, profile, change, document_files(own for own, _ in made))
+
+
+def _is_makers(own: PublishedImage, image: ImageRecord, entries: Iterable[PublishedImage]) -> bool:
+    """Whether the OMI is another stack's and named in that one's words, not in this one's `own`: then that stays."""
+    words = (each.description for each in entries if each.ids.get(image.region) == image.omi)
+    return image.adopted and image.made_by is not None and any(each != own.description for each in words)
 
 
 def _change(

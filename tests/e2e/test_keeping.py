@@ -66,6 +66,12 @@ def copied_state(project: Project) -> Iterator[None]:
         config.write_text(text, encoding="utf-8")
 
 
+def released(project: Project) -> dict[str, str]:
+    """The releases files."""
+    folder = project.folder / str(project.configured("releases_dir") or "releases")
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()}
+
+
 def is_settled(project: Project) -> bool:
     return project.pulumi("preview", "--expect-no-changes", "-s", "e2e").code == 0
 
@@ -98,7 +104,7 @@ def test_what_a_copy_of_the_state_took_up_is_claimed_back_by_command(project: Pr
 
 
 def test_a_forked_copy_has_an_id_of_its_own_and_deletes_nothing(project: Project) -> None:
-    before, deleted = own(project.inventory()), deletions(project)
+    before, deleted, listed = own(project.inventory()), deletions(project), released(project)
     with copied_state(project):
         assert "Nothing is changed yet" in person(project, "fork")
         assert len(project.plan()) == 2
@@ -108,7 +114,7 @@ def test_a_forked_copy_has_an_id_of_its_own_and_deletes_nothing(project: Project
         assert project.plan()[R1]["action"] == "keep"
         assert "made by stack e2e (id " in project.plan()[R1]["reason"]
         assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0
-    assert (own(project.inventory()), deletions(project)) == (before, deleted)
+    assert (own(project.inventory()), deletions(project), released(project)) == (before, deleted, listed)
     assert is_settled(project)
 
 

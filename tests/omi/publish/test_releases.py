@@ -295,3 +295,33 @@ def test_the_readme_in_the_repository_is_what_the_program_writes() -> None:
     folder = Path(__file__).resolve().parents[3] / "releases"
     listed = {path.stem: from_yaml(path.read_text(), str(path)) for path in folder.glob("*.yaml")}
     assert (folder / "README.md").read_text() == render_readme(listed)
+
+
+ANOTHERS = {"adopted": True, "made_by": "stack first (id 1)", "verified": False, "claim": None, "digest": None}
+
+
+def test_a_stack_that_lists_anothers_image_leaves_that_ones_entry_as_it_is(tmp_path: Path) -> None:
+    """A fork that writes into the same folder, and is destroyed."""
+    spec, made = image(tmp_path)
+    record(spec, made)
+    before = texts_in(tmp_path)
+    external = made.model_copy(update=ANOTHERS)
+    record(spec, external)
+    export_ledger(stack_of(tmp_path), ledger_of((spec, external)))
+    assert texts_in(tmp_path) == before
+    forget(spec, external)
+    assert texts_in(tmp_path) == before
+    forget(spec, made)
+    assert "3.23.6" not in listed(tmp_path)
+
+
+@pytest.mark.parametrize("maker", ["stack first (id 1)", None])
+def test_an_entry_of_ones_own_for_an_image_made_elsewhere_goes_once_it_is_forgotten(
+    tmp_path: Path, maker: str | None
+) -> None:
+    spec, made = image(tmp_path)
+    external = made.model_copy(update={**ANOTHERS, "made_by": maker})
+    record(spec, external)
+    assert "made by" in (tmp_path / "alpine.yaml").read_text()
+    forget(spec, external)
+    assert "3.23.6" not in listed(tmp_path)
