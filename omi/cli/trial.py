@@ -98,7 +98,7 @@ def _wanted(settings: Settings, build: str) -> PlannedImage:
     current = current_release(target, upstream, today)
     mirror, trusted = settings.upstream.mirror, settings.vm.trusted_keys
     offered = read_offered([target], mirror, trusted, cache_folder() / "upstream")
-    lacking = [line for offer in offered.offers.values() for line in Stock(target, offer).missing()]
+    lacking = [line for offer in offered.offers.values() for line in Stock(target, offer, expanded).missing()]
     if problems := [*keyless(target), *lacking]:
         raise ProfileError("; ".join(problems))
     for line in filter(None, (*upstream.warnings, *offered.warnings, current.warning)):

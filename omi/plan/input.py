@@ -42,6 +42,8 @@ class PlanInput:
     """The repositories' offers by build; for a build without one, the content alone decides."""
     untrusted: Mapping[str, str] = field(default_factory=dict)
     """By build: why its packages can't be trusted. Nothing is built of it."""
+    keys_at: Mapping[str, str] = field(default_factory=dict)
+    """By build: where its keys are written, as a refusal begins."""
     lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By build: what of its packages doesn't exist, a line for each. Nothing is built of it."""
     access: Access | None = None

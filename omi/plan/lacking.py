@@ -7,7 +7,9 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from omi.profile.content import package_lines, repository_lines
+from omi.profile.load import Profile
 from omi.profile.model import Target
+from omi.profile.origins import at
 from omi.profile.resolve import FOLLOWS, bootstrap_services
 from omi.state.ledger import LedgerImage
 from omi.support.dependency import Dependency, read_dependency
@@ -37,9 +39,10 @@ def _asked(build: Target) -> tuple[object, ...]:
 class Stock:
     """All that a build's repositories have."""
 
-    def __init__(self, build: Target, offer: Offer) -> None:
+    def __init__(self, build: Target, offer: Offer, profile: Profile) -> None:
         self.build = build
         self.offer = offer
+        self.profile = profile
 
     @cached_property
     def _by_name(self) -> dict[str, list[Packaged]]:
@@ -59,7 +62,10 @@ class Stock:
             if problem := self._problem(wanted):
                 follows = "" if wanted.name in written else f" (it {FOLLOWS})"
                 key = written.get(wanted.name, wanted.name)
-                yield f"{self.build.name}: packages.{key}: {problem}{follows}"
+                yield f"{self._at('packages', key)}: {problem}{follows}"
+
+    def _at(self, *path: str) -> str:
+        return f"{at(self.profile, self.build, *path)}{self.build.name}: {'.'.join(path)}"
 
     def _problem(self, wanted: Dependency) -> str | None:
         where, repositories = f"the repositories for Alpine {self.build.version}", self.offer.repositories
@@ -99,7 +105,7 @@ class Stock:
                     with_it = [each for each in names_in(self._by_name[carrier][0].install_if) if each != "openrc"]
                     add = " and ".join(with_it) or carrier
                     yield (
-                        f"{self.build.name}: services.{level}.{name}: no package of the build brings it; "
+                        f"{self._at('services', level, name)}: no package of the build brings it; "
                         f"{carrier} does: add {add} to packages"
                     )
 

@@ -150,7 +150,8 @@ class _Planner:
 
     def _distrusted(self, build: Target) -> tuple[str, ...]:
         why = self.given.untrusted.get(build.name)
-        return keyless(build) or ((f"{build.name}: {why}",) if why else ())
+        lines = keyless(build) or ((f"{build.name}: {why}",) if why else ())
+        return tuple(self.given.keys_at.get(build.name, "") + line for line in lines)
 
     def _is_newest(self, build: Target) -> bool:
         """Whether the mirror still has what the build is made from."""

@@ -20,6 +20,7 @@ from omi.plan.recovery import as_recovered, interrupted_images, lost_images, war
 from omi.plan.survey import Survey
 from omi.profile.digest import image_digest
 from omi.profile.model import Target
+from omi.profile.origins import at
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.withdrawal import Stage
 from omi.support.places import GUEST, TEMPLATE
@@ -45,8 +46,11 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     seen = replace(seen, profile=replace(seen.profile, builds=builds))
     plans: list[Plan] = []
     images = [image for region in seen.regions for image in region.ledger.images]
-    stocks = [Stock(build, seen.stocks[build.name]) for build in builds if build.name in seen.stocks]
-    lacking = {**seen.absent, **{stock.build.name: lines for stock in stocks if (lines := tuple(stock.missing()))}}
+    stocks = [Stock(build, seen.stocks[build.name], seen.profile) for build in builds if build.name in seen.stocks]
+    lacking = {stock.build.name: lines for stock in stocks if (lines := tuple(stock.missing()))}
+    for build in builds:
+        if absent := seen.absent.get(build.name):
+            lacking[build.name] = tuple(at(seen.profile, build, "repos", url) + line for url, line in absent.items())
     whole = _Whole.of(images, settings, lacking, is_asked_for=one_off is not None)
     for region in seen.regions:
         with told_of(region, seen.regions):
@@ -175,6 +179,7 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whol
             edge_keep=discover.edge if discover is not None else None,
             offers=seen.offers,
             untrusted={} if whole.copied else seen.untrusted,
+            keys_at={build.name: at(seen.profile, build, "keys") for build in seen.profile.builds},
             lacking={} if whole.copied else whole.lacking,
             access=settings.access_in(region.name),
             revoked=settings.revoked,

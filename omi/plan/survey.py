@@ -63,8 +63,8 @@ class Survey:
     """Alpine's security data for the builds whose profile asks for it."""
     untrusted: Mapping[str, str] = field(default_factory=dict)
     """Why nothing is built of some builds, by name: no trusted key has signed an index of their repositories."""
-    absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Lines about repositories of builds that don't exist, by the build's name."""
+    absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By build: a line about each of its repositories that doesn't exist, by its URL."""
 
 
 def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:

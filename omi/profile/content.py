@@ -76,8 +76,9 @@ def install_repositories(build: Target, mirror: str) -> dict[str, bool | str]:
 
     `mirror` stands in for Alpine's CDN. Repositories that the image only keeps as a comment are left out.
     """
-    return {
-        _CDN.sub(lambda _: mirror.rstrip("/"), url): value
-        for url, value in sorted(build.repos.items())
-        if value is not False
-    }
+    return {on_mirror(url, mirror): value for url, value in sorted(build.repos.items()) if value is not False}
+
+
+def on_mirror(url: str, mirror: str) -> str:
+    """A repository's URL with `mirror` in place of Alpine's CDN."""
+    return _CDN.sub(lambda _: mirror.rstrip("/"), url)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from omi.profile.layers import removes
+from omi.profile.layers import Layers, removes
 from omi.profile.load import Profile
 from omi.profile.model import Target, profile_keys
-from omi.profile.resolve import bootstrap_services, essential_packages
+from omi.profile.resolve import bootstrap_services, essential_packages, repo_url
 from omi.profile.tree import Tree
 from omi.support.errors import ProfileError
 
@@ -30,8 +30,7 @@ def origins(profile: Profile, build: Target) -> Iterator[MergedValue]:
     """
     if profile.layers is None:
         raise ProfileError(f"{profile.name}: its files weren't read, so nobody knows where its values are written")
-    entry = profile.layers.builds.get(build.name) or profile.layers.discovered(build.version, build.arch)
-    merged = profile.layers.merged(entry)
+    merged = _merged(profile.layers, build)
     for key, _, field in profile_keys():
         value = merged.values.get(key)
         if isinstance(value, dict):
@@ -45,6 +44,23 @@ def origins(profile: Profile, build: Target) -> Iterator[MergedValue]:
         if key == "services":
             for level, name in bootstrap_services(build):
                 yield MergedValue(f"services.{level}.{name}", "true", "follows")
+
+
+def at(profile: Profile, build: Target, *path: str) -> str:
+    """`profiles/web.yaml:3: ` for the value at a key path of a build, to begin a line with; empty if no file has it."""
+    if profile.layers is None:
+        return ""
+    merged = _merged(profile.layers, build)
+    place = merged.places.get(path)
+    if path[0] == "repos":  # one of another file is right for other versions: then it is the build's version to correct
+        place, written = merged.place("version"), merged.entries("repos")
+        found = (merged.place("repos", url) for url in written if repo_url(url, build.version) == path[1])
+        place = next((each for each in found if each.file == place.file), place)
+    return f"{place.file}:{place.line}: " if place else ""
+
+
+def _merged(layers: Layers, build: Target) -> Tree:
+    return layers.merged(layers.builds.get(build.name) or layers.discovered(build.version, build.arch))
 
 
 def _entries(merged: Tree, path: tuple[str, ...]) -> Iterator[MergedValue]:

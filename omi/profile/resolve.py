@@ -69,11 +69,13 @@ def _release(version: str, release: str | None) -> str | None:
 
 
 def _repos(repos: dict[str, bool | str], version: str) -> dict[str, bool | str]:
+    return {repo_url(url, version): False if value == COMMENTED else value for url, value in repos.items()}
+
+
+def repo_url(written: str, version: str) -> str:
+    """The URL of a repository, as a profile writes it, for one version of Alpine."""
     branch = version if version == EDGE else f"v{version}"
-    return {
-        url.replace("{branch}", branch).replace("{version}", version): False if value == COMMENTED else value
-        for url, value in repos.items()
-    }
+    return written.replace("{branch}", branch).replace("{version}", version)
 
 
 def _copied(copies: dict[str, str], layers: Layers) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from omi.profile.content import install_repositories, package_lines
+from omi.profile.content import install_repositories, on_mirror, package_lines
 from omi.profile.model import Target
 from omi.profile.signing import trusted_keys
 from omi.support.dependency import read_dependency
@@ -40,8 +40,8 @@ class Offered:
     """Why, of each index that couldn't be had, by URL."""
     untrusted: Mapping[str, str] = field(default_factory=dict)
     """By build: an index of its repositories without a signature by its keys, and the cure."""
-    absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By build: a line about each of its repositories that doesn't exist."""
+    absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By build: a line about each of its repositories that doesn't exist, by the URL that the build has."""
 
 
 def read_offered(
@@ -85,7 +85,7 @@ def read_offered(
             except ValueError as error:
                 warnings += [f"{build.name}: {_UNKNOWN}: {error}"] if build.name in deciding else []
     unreached = {url: answer.problem for url, answer in got.items() if answer.problem is not None}
-    absent = {build.name: lines for build in builds if (lines := tuple(_absent(build, urls[build.name], got)))}
+    absent = {build.name: lines for build in builds if (lines := dict(_absent(build, mirror, got)))}
     return Offered(offers, tuple(warnings), unreached, untrusted, absent)
 
 
@@ -95,10 +95,11 @@ _UNKNOWN = "whether newer packages are offered is not known, so only its content
 def _index_urls(build: Target, mirror: str) -> dict[str, str | None]:
     """Each repository's index with the repository's tag, in apk's order."""
     places = install_repositories(build, mirror)
-    return {
-        f"{url.rstrip('/')}/{build.arch}/{_INDEX}": value if isinstance(value, str) else None
-        for url, value in places.items()
-    }
+    return {_index_url(url, build): value if isinstance(value, str) else None for url, value in places.items()}
+
+
+def _index_url(repository: str, build: Target) -> str:
+    return f"{repository.rstrip('/')}/{build.arch}/{_INDEX}"
 
 
 def _place(index_url: str, mirror: str) -> str:
@@ -106,11 +107,12 @@ def _place(index_url: str, mirror: str) -> str:
     return place_of(index_url.removesuffix(f"/{_INDEX}").rpartition("/")[0], mirror) or ""
 
 
-def _absent(build: Target, urls: Iterable[str], got: Mapping[str, Got[None]]) -> Iterator[str]:
-    for url in urls:
-        if got[url].missing:
+def _absent(build: Target, mirror: str, got: Mapping[str, Got[None]]) -> Iterator[tuple[str, str]]:
+    for written in sorted(build.repos):
+        url = _index_url(on_mirror(written, mirror), build)
+        if url in got and got[url].missing:
             cure = "correct the build's version or repos, or set upstream.mirror"
-            yield f"{build.name}: {url}: {got[url].problem}, so there is no such repository; {cure}"
+            yield written, f"{build.name}: {url}: {got[url].problem}, so there is no such repository; {cure}"
 
 
 def _unreached(lacking: Mapping[str, Collection[str]], got: Mapping[str, Got[None]]) -> Iterable[str]:

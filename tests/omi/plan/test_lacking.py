@@ -62,7 +62,8 @@ def stock(packages: Mapping[str, bool | str], **values: Any) -> Stock:
     of = build(packages={"openrc": True, **packages}, **values)
     needed = (packaged(name, "1-r0") for name in essential_packages(of))
     asked = Offer([(None, index(*MAIN, *needed)), ("testing", index(*TESTING))])
-    return Stock(of, replace(asked, asked=tuple(map(read_dependency, package_lines(of)))))
+    offer = replace(asked, asked=tuple(map(read_dependency, package_lines(of))))
+    return Stock(of, offer, Profile("alpine", (of,)))
 
 
 WHERE = "the repositories for Alpine 3.23"
@@ -99,7 +100,7 @@ def test_what_is_there_by_name_or_by_a_name_that_another_provides_is_fine(packag
 
 def test_a_package_that_follows_from_another_key_says_so() -> None:
     of = build(packages={})
-    lines = list(Stock(of, Offer([(None, index(*MAIN))])).missing())
+    lines = list(Stock(of, Offer([(None, index(*MAIN))]), Profile("alpine", (of,))).missing())
     assert any(line.startswith("v3_23: packages.tiny-cloud: ") and "it follows from" in line for line in lines)
 
 
@@ -204,7 +205,9 @@ def test_nothing_is_built_of_a_repository_that_is_not_there(monkeypatch: pytest.
     line = "new: the server has no such file"
     accounts = {HOME: account()}
     regions = regions_of(config, ledger())
-    seen = Survey(Profile("alpine", (new, other)), UP, regions, accounts, TODAY, OWNER, absent={"new": (line,)})
+    seen = Survey(
+        Profile("alpine", (new, other)), UP, regions, accounts, TODAY, OWNER, absent={"new": {"https://a/main": line}}
+    )
     plan = plan_stack(config, seen)
     assert [step.build for step in plan.of(Action.BUILD)] == ["other"]
     assert plan.refused == (line,)
