@@ -153,7 +153,7 @@ _CURES = {
     "did not find expected ',' or ']'": "a [ before this has no ]",
     "found unexpected end of stream": "a text in quotes has no end",
 }
-"""What to correct, by what libyaml says of people's usual slips."""
+"""The correction of a usual slip, by what libyaml says of it."""
 
 
 def _not_yaml(error: Exception) -> YamlError:
