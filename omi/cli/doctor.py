@@ -53,7 +53,7 @@ from omi.support.errors import (
     ToolError,
     UpstreamError,
 )
-from omi.support.places import PROFILES, cache_folder
+from omi.support.places import cache_folder
 from omi.upstream.packages import read_offered
 
 _LIMIT = 60.0
@@ -139,7 +139,7 @@ class Checkup:
 
     def _profile(self) -> str:
         settings = known(self.settings, "config")
-        self.profile = load_profile(settings.profile, PROFILES)
+        self.profile = load_profile(settings.profile)
         discovered = " and those that are discovered" if self.profile.discover else ""
         return f"{settings.profile}: {len(self.profile.builds)} builds{discovered}"
 

@@ -18,8 +18,7 @@ from omi.profile.migrate import Migration, migrate
 from omi.profile.tree import read_tree
 from omi.support.atomic import write_atomically
 from omi.support.errors import InputError, ProfileError
-
-ROOT = Path("profiles")
+from omi.support.places import PROFILES
 
 
 def migrate_profiles(
@@ -36,33 +35,33 @@ def migrate_profiles(
     done = [migrate(read_old_profile(path), folder, base) for path in _targets(folder, profiles or ())]
     texts = {name: text for each in done for name, text in _texts(each).items()}
     files = {name: path for each in done for name, path in each.files.items()}
-    if there := [str(ROOT / name) for name in (*texts, *files) if (ROOT / name).exists()]:
+    if there := [str(PROFILES / name) for name in (*texts, *files) if (PROFILES / name).exists()]:
         raise InputError(f"{', '.join(there)}: there already; move it away, or name other profiles to migrate")
     with tempfile.TemporaryDirectory(prefix="migrate-") as place:
-        trial = Path(place) / ROOT
-        shutil.copytree(ROOT, trial)
+        trial = Path(place) / PROFILES
+        shutil.copytree(PROFILES, trial)
         _write(texts, files, trial)
         for each in done:
             try:
                 load_profile(each.name, trial)
             except ProfileError as error:
-                why = "; ".join(error.problems).replace(f"{trial}", str(ROOT))
+                why = "; ".join(error.problems).replace(f"{trial}", str(PROFILES))
                 raise InputError(f"{each.name}.conf: what it sets isn't allowed here: {why}") from error
-    _write(texts, files, ROOT)
+    _write(texts, files, PROFILES)
     for each in done:
-        print(f"{ROOT / each.name}.yaml: {', '.join(each.target['builds'])}")
+        print(f"{PROFILES / each.name}.yaml: {', '.join(each.target['builds'])}")
         for text, names in each.notes.items():
             print(f"  {', '.join(names)}: {text}")
 
 
 def _our_layers() -> Mapping[str, Any]:
-    if not ROOT.is_dir():
-        raise InputError(f"{ROOT}: no such folder; run this from the project's top")
-    return kept(merge(*(read_tree(ROOT / name) for name in ("base/1.yaml", "arch/x86_64.yaml"))).values)
+    if not PROFILES.is_dir():
+        raise InputError(f"{PROFILES}: no such folder; run this from the project's top")
+    return kept(merge(*(read_tree(PROFILES / name) for name in ("base/1.yaml", "arch/x86_64.yaml"))).values)
 
 
 def _targets(folder: Path, names: Sequence[str]) -> list[Path]:
-    there = {path.stem: path for path in sorted((folder / ROOT).glob("*.conf")) if is_target(path)}
+    there = {path.stem: path for path in sorted((folder / PROFILES).glob("*.conf")) if is_target(path)}
     if not there:
         raise InputError(
             f"{folder}: has no profiles/NAME.conf with BUILDS in it; give the top of a checkout of the old tool"
@@ -78,7 +77,7 @@ def _texts(done: Migration) -> dict[str, str]:
         raise InputError(f"{done.name}: none of its builds can be made on OUTSCALE, which has x86_64 alone")
     head = f"# From {done.name}.conf of the old tool.\n"
     made = {f"version/{version}.yaml": values for version, values in done.versions.items()}
-    wanted = {name: values for name, values in made.items() if not (ROOT / name).exists()}
+    wanted = {name: values for name, values in made.items() if not (PROFILES / name).exists()}
     wanted[f"{done.name}.yaml"] = done.target
     return {name: head + yaml.safe_dump(each, sort_keys=False, allow_unicode=True) for name, each in wanted.items()}
 

@@ -104,7 +104,7 @@ def new_stack(
         raise InputError(f"stack {name}: give --local, or --region with one of {', '.join(REGIONS)}")
     if region is not None and region not in REGIONS:
         raise InputError(f"--region: {region!r} is no Region of OUTSCALE; there are: {', '.join(REGIONS)}")
-    load_profile(profile, PROFILES)
+    load_profile(profile)
     path = STACKS / f"Pulumi.{name}.yaml"
     config: dict[str, object] = _local_cloud() if region is None else {"region": region}
     releases = _releases(name, profile, config)

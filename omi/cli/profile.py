@@ -98,7 +98,7 @@ def _place(problem: str) -> tuple[str, int]:
 
 def _whole(name: str, further: Collection[str] = ()) -> Profile:
     """A profile, with the builds that `discover` adds for `further` versions and those that have a file here."""
-    profile = load_profile(name, PROFILES)
+    profile = load_profile(name)
     return expand_discovered(profile, {*further, *(profile.layers.branches if profile.layers else ())})
 
 

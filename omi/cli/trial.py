@@ -38,7 +38,7 @@ from omi.support import clock
 from omi.support.atomic import write_atomically
 from omi.support.errors import InputError, ProfileError
 from omi.support.narration import Narrator, narrated, tell
-from omi.support.places import BUILD, GUEST, PROFILES, TEMPLATE, cache_folder, file_name_of
+from omi.support.places import BUILD, GUEST, TEMPLATE, cache_folder, file_name_of
 from omi.support.running import INTERRUPTED
 from omi.upstream.current import current_release
 from omi.upstream.packages import read_offered
@@ -87,7 +87,7 @@ def try_build(
 
 def _wanted(settings: Settings, build: str) -> PlannedImage:
     """The image that a fresh stack would build; no state is read. ProfileError where nothing could be built."""
-    today, profile = clock.today(), load_profile(settings.profile, PROFILES)
+    today, profile = clock.today(), load_profile(settings.profile)
     expanded, upstream = discover_builds(profile, settings, Ledger(), today)
     found = {target.name: target for target in trust_keys(expanded.builds, upstream, Ledger(), today).builds}
     if build not in found:

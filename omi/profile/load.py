@@ -16,6 +16,7 @@ from omi.profile.resolve import resolve
 from omi.profile.schema import CommonKeys, Discover, TargetFile, VersionFile, VersionKeys
 from omi.profile.tree import Tree, read_tree
 from omi.support.errors import ProfileError
+from omi.support.places import PROFILES
 from omi.support.version import version_key
 
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -34,7 +35,7 @@ class Profile:
     """The layers for further builds; None where none can be added."""
 
 
-def load_profile(name: str, root: Path = Path("profiles")) -> Profile:
+def load_profile(name: str, root: Path = PROFILES) -> Profile:
     """The profile `name` below `root`, whole and checked.
 
     Raises ProfileError with all its problems: each is one line that names the file, the line, the key, the value and

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from omi.build.guest_data import env_text, guest_values, write_guest_data
 from omi.build.origin import Origin
-from omi.profile import Target, load_profile
 from omi.profile.discover import expand_discovered
+from omi.profile.load import load_profile
+from omi.profile.model import Target
 from omi.state.image import BuildVm, ImageSpec
 from omi.support.errors import BuildError, ProfileError, SettingsError
 from tests.omi.specs import make_spec

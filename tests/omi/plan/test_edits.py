@@ -14,10 +14,11 @@ from omi.config.settings import Retention
 from omi.plan import Action, Plan, PlanInput, make_plan
 from omi.plan.discover import versions_to_discover
 from omi.plan.model import ChangeKind, PlannedImage
-from omi.profile import Target, content, load_profile
+from omi.profile.content import content
 from omi.profile.digest import digest_of
 from omi.profile.discover import expand_discovered
-from omi.profile.model import Access, profile_keys
+from omi.profile.load import load_profile
+from omi.profile.model import Access, Target, profile_keys
 from omi.profile.schema import BuildKeys
 from omi.state.image import BuildVm, ImageSpec
 from omi.state.ledger import Ledger, LedgerImage, read_ledger

@@ -12,9 +12,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omi.profile import Target, content, load_profile
-from omi.profile.content import install_repositories, package_lines, repository_lines
+from omi.profile.content import content, install_repositories, package_lines, repository_lines
 from omi.profile.digest import image_digest
+from omi.profile.load import load_profile
+from omi.profile.model import Target
 from omi.support.errors import InputError
 from tests.omi.conftest import TOP
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from omi.profile import Discover, expand_discovered
+from omi.profile.discover import expand_discovered
+from omi.profile.schema import Discover
 from omi.support.errors import ProfileError
 from tests.omi.profile.test_load import load
 

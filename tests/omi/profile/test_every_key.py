@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from omi.profile import Target, load_profile
-from omi.profile.model import AccessKeys
+from omi.profile.load import load_profile
+from omi.profile.model import AccessKeys, Target
 from omi.profile.schema import CommonKeys, Discover, TargetFile
 from tests.omi.conftest import TOP
 

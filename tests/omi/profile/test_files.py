@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.profile import content
+from omi.profile.content import content
 from omi.support.errors import ProfileError
 from tests.omi.profile.test_load import load, only
 

@@ -10,8 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from omi.profile import Profile, Target, load_profile
 from omi.profile.discover import expand_discovered
+from omi.profile.load import Profile, load_profile
+from omi.profile.model import Target
 from omi.support.errors import ProfileError
 from tests.omi.conftest import TOP
 

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from omi.profile import load_profile
+from omi.profile.load import load_profile
 from omi.profile.model import AccessKeys, Layer
 from omi.profile.reference import editor_schema, renew, renewed
 from omi.profile.schema import Discover, TargetFile, VersionFile

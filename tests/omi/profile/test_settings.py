@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import omi.profile.forms
-from omi.profile import Target, load_profile
+from omi.profile.load import load_profile
+from omi.profile.model import Target
 from omi.support.errors import ProfileError
 
 ALL = """\

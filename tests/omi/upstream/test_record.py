@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omi.profile import expand_discovered, load_profile
-from omi.profile.load import Profile
+from omi.profile.discover import expand_discovered
+from omi.profile.load import Profile, load_profile
 from omi.support.version import release_key
 from omi.upstream import Branch, MirrorRelease, Upstream
 from omi.upstream.record import record_releases

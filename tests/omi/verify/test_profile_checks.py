@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.profile import load_profile
+from omi.profile.load import load_profile
 from omi.profile.model import profile_keys
 from omi.verify.checks.apk import check_apk
 from omi.verify.checks.kernel import check_kernel
