@@ -10,7 +10,7 @@ import ipaddress
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -77,7 +77,6 @@ class Checkup:
     """The checks of one stack; `run` gives the findings as they come."""
 
     stack: str
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     settings: Settings | None = None
     profile: Profile | None = None
     backend: str | None = None
@@ -130,7 +129,7 @@ class Checkup:
         missing = [f"{tool} is not on PATH: {cure}" for tool, cure in TOOLS.items() if shutil.which(tool) is None]
         if missing:
             raise ToolError("; ".join(missing))
-        version = ".".join(map(str, find_tools(self.environ).plugin_version))
+        version = ".".join(map(str, find_tools(os.environ).plugin_version))
         return f"{', '.join(TOOLS)} are there; OUTSCALE plugin {version}"
 
     def _config(self) -> str:
@@ -157,7 +156,7 @@ class Checkup:
 
     def _lock(self) -> str:
         try:
-            found = holders(known(self.backend, "backend"), self.stack, self.environ)
+            found = holders(known(self.backend, "backend"), self.stack, os.environ)
         except (CloudError, CredentialsError) as error:
             raise NotChecked(f"the bucket's locks can't be read ({str(error).partition('; ')[0]})") from error
         if found is None:
@@ -167,7 +166,7 @@ class Checkup:
         return "no update of this stack runs"
 
     def _credentials(self, settings: Settings, region: str) -> str:
-        cloud = self.asked[region] = Cloud.connect(settings.cloud_access(region), self.environ)
+        cloud = self.asked[region] = Cloud.connect(settings.cloud_access(region), os.environ)
         account = cloud.account
         for image in self.held.ledger.images if self.held else ():
             if image.region == region:
@@ -296,7 +295,7 @@ class Checkup:
 
     def _quotas(self, settings: Settings, region: str) -> str:
         made = made_in(known(self.plan, "plan"), region)
-        at_once = min(len(made), _parallel(self.environ) or len(made))
+        at_once = min(len(made), _parallel() or len(made))
         wanted = needs(made, at_once, self.source_sizes.get(region, 0))
         quotas = read_quotas(self._cloud(region))
         if short := lacking(wanted, quotas):
@@ -319,6 +318,6 @@ def _builds_in(settings: Settings, region: str) -> bool:
     return region not in settings.regions or settings.regions[region].images == "build"
 
 
-def _parallel(environ: Mapping[str, str]) -> int | None:
-    given = environ.get("PULUMI_PARALLEL", "")
+def _parallel() -> int | None:
+    given = os.environ.get("PULUMI_PARALLEL", "")
     return int(given) if given.isdecimal() and len(given) < 6 and int(given) else None

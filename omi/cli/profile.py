@@ -51,8 +51,7 @@ def show_build(
 ) -> None:
     """Show what a build merges to: each value, and the file and line that it comes from."""
     whole, target = _find(build, profile)
-    rows = [(each.key, each.where, each.value) for each in origins(whole, target)]
-    print(render_columns([("KEY", "FROM", "VALUE"), *rows]))
+    print(render_columns([("KEY", "FROM", "VALUE"), *origins(whole, target)]))
 
 
 def diff_build(build: Build, stack: Stack) -> None:
@@ -75,8 +74,8 @@ def _changed_keys(image: LedgerImage, target: Target) -> Iterator[tuple[str, ...
     if image.spec.recipe is None:
         print(f"{image.name} was made elsewhere, so nobody knows of what profile")
         return
-    for each in differences(image.spec.recipe.build, target):
-        yield each.key, each.before, each.after, "yes" if each.decides else "no"
+    for key, before, now, decides in differences(image.spec.recipe.build, target):
+        yield key, before, now, "yes" if decides else "no"
 
 
 def _changed_packages(image: LedgerImage, target: Target, settings: Settings) -> Iterator[tuple[str, ...]]:

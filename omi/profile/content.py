@@ -55,8 +55,8 @@ def package_lines(build: Target) -> list[str]:
 
 def _tagged(name: str, tag: str) -> str:
     """apk wants the tag between the name and the version."""
-    bare = name[: min((name.index(sign) for sign in "<>=~" if sign in name), default=len(name))]
-    return f"{bare}@{tag}{name[len(bare) :]}"
+    bare, *version = re.split("(?=[<>=~])", name, maxsplit=1)
+    return f"{bare}@{tag}{''.join(version)}"
 
 
 def repository_lines(build: Target) -> list[str]:

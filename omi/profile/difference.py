@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from omi.profile.model import Target, profile_keys
 
-
-@dataclass(frozen=True)
-class Difference:
-    """One value by key path, as it was and as it is, and whether that makes a new revision."""
-
-    key: str
-    before: str
-    after: str
-    decides: bool
+Difference = tuple[str, str, str, bool]
+"""A value's key path, the value as it was and as it is, and whether that makes a new revision."""
 
 
 def differences(before: Target, after: Target) -> Iterator[Difference]:
@@ -25,12 +17,12 @@ def differences(before: Target, after: Target) -> Iterator[Difference]:
         old, new = _values(before, key), _values(after, key)
         for name in sorted({*old, *new} if key not in before.unread else ()):
             if old.get(name) != new.get(name):
-                yield Difference(name, _shown(old.get(name)), _shown(new.get(name)), declared.decides)
+                yield name, _shown(old.get(name)), _shown(new.get(name)), declared.decides
     for path in sorted({*before.setup_files} & {*after.setup_files}):
         if before.setup_files[path] != after.setup_files[path]:
-            yield Difference(f"the file {path}", "as built", "changed", path not in after.tests.values())
+            yield f"the file {path}", "as built", "changed", path not in after.tests.values()
     if before.again != after.again:
-        yield Difference("again", str(before.again), str(after.again), decides=True)
+        yield "again", str(before.again), str(after.again), True
 
 
 def _values(build: Target, key: str) -> dict[str, Any]:

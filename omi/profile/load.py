@@ -63,8 +63,11 @@ def load_profile(name: str, root: Path = PROFILES) -> Profile:
 
 def _lost_version(written: Tree, target: Tree, build: str) -> bool:
     """Whether the version or architecture of a build is among what wasn't allowed, so that the build can't be made."""
-    paths = [(*path, key) for path in ((), ("builds", build)) for key in ("version", "arch")]
-    return any(path[-1] in written.entries(*path[:-1]) and path[-1] not in target.entries(*path[:-1]) for path in paths)
+    return any(
+        key in written.entries(*path) and key not in target.entries(*path)
+        for path in ((), ("builds", build))
+        for key in ("version", "arch")
+    )
 
 
 def profile_names(root: Path) -> list[str]:

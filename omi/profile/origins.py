@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from omi.profile.layers import Layers, removes
@@ -13,17 +12,11 @@ from omi.profile.resolve import bootstrap_services, essential_packages, repo_url
 from omi.profile.tree import Tree
 from omi.support.errors import ProfileError
 
-
-@dataclass(frozen=True)
-class MergedValue:
-    """One value of a build, by key path, and the file and line that it comes from."""
-
-    key: str
-    value: str
-    where: str
+Origin = tuple[str, str, str]
+"""A value's key path, the file and line that it comes from, and the value as text."""
 
 
-def origins(profile: Profile, build: Target) -> Iterator[MergedValue]:
+def origins(profile: Profile, build: Target) -> Iterator[Origin]:
     """Every value of a build in the order in which the keys are documented; also what a layer took away.
 
     `follows` is the origin of packages and services that kernel_flavor, firmware, privileges and bootstrap need.
@@ -33,17 +26,14 @@ def origins(profile: Profile, build: Target) -> Iterator[MergedValue]:
     merged = _merged(profile.layers, build)
     for key, _, field in profile_keys():
         value = merged.values.get(key)
-        if isinstance(value, dict):
-            yield from _entries(merged, (key,))
-        elif value is not None:
-            yield _origin(merged, (key,), value)
+        if value is not None:
+            yield from _written(merged, (key,), value)
         elif isinstance(field.default, str | int) and field.default != "":
-            yield MergedValue(key, str(field.default), "default")
+            yield key, "default", str(field.default)
         if key == "packages":
-            yield from (MergedValue(f"packages.{name}", "true", "follows") for name in essential_packages(build))
+            yield from ((f"packages.{name}", "follows", "true") for name in essential_packages(build))
         if key == "services":
-            for level, name in bootstrap_services(build):
-                yield MergedValue(f"services.{level}.{name}", "true", "follows")
+            yield from ((f"services.{level}.{name}", "follows", "true") for level, name in bootstrap_services(build))
 
 
 def at(profile: Profile, build: Target, *path: str) -> str:
@@ -63,15 +53,11 @@ def _merged(layers: Layers, build: Target) -> Tree:
     return layers.merged(layers.builds.get(build.name) or layers.discovered(build.version, build.arch))
 
 
-def _entries(merged: Tree, path: tuple[str, ...]) -> Iterator[MergedValue]:
-    for name, value in sorted(merged.entries(*path).items()):
-        if isinstance(value, dict):
-            yield from _entries(merged, (*path, name))
-        else:
-            yield _origin(merged, (*path, name), value)
-
-
-def _origin(merged: Tree, path: tuple[str, ...], value: Any) -> MergedValue:
+def _written(merged: Tree, path: tuple[str, ...], value: Any) -> Iterator[Origin]:
+    if isinstance(value, dict):
+        for name, each in sorted(value.items()):
+            yield from _written(merged, (*path, name), each)
+        return
     place = merged.place(*path)
     text = "true" if value is True else "taken away" if removes(value) else str(value)
-    return MergedValue(".".join(path), text if text.isprintable() else repr(text), f"{place.file}:{place.line}")
+    yield ".".join(path), f"{place.file}:{place.line}", text if text.isprintable() else repr(text)
