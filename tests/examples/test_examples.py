@@ -24,7 +24,6 @@ __all__ = ["publisher"]
 
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLES = TOP / "examples"
-TOFU = shutil.which("tofu") or shutil.which("terraform")
 Done = subprocess.CompletedProcess[str]
 LIMIT = 120
 """Seconds that one command may take on a busy machine."""
@@ -116,10 +115,11 @@ def test_the_lines_of_the_page_about_signing_find_it_once_it_is_checked(publishe
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not TOFU, reason="neither tofu nor terraform is on PATH")
-def test_opentofu_or_terraform_finds_it(publisher: Publisher, releases: Path, tmp_path: Path) -> None:
-    """What needs OUTSCALE's provider is read and its form checked: the provider is at the makers' registry alone."""
-    assert TOFU
+@pytest.mark.parametrize("tool", ["tofu", "terraform"])
+def test_opentofu_and_terraform_find_it(tool: str, publisher: Publisher, releases: Path, tmp_path: Path) -> None:
+    """What needs OUTSCALE's provider is read and its form checked: the provider is at its makers' registry alone."""
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not on PATH; to compile it takes longer than a test may")
     for name in ("opentofu", "verify"):
         shutil.copytree(EXAMPLES / name, tmp_path / "examples" / name)
     place, feed = tmp_path / "examples" / "opentofu", releases / "alpine.json"
@@ -127,16 +127,16 @@ def test_opentofu_or_terraform_finds_it(publisher: Publisher, releases: Path, tm
     variables = {"feed": feed, "signers": publisher.signers, "region": "eu-west-2", "alpine": "3.22"}
     options |= {f"TF_VAR_{key}": str(value) for key, value in variables.items()}
     for arguments in (("init", "-input=false"), ("apply", "-input=false", "-auto-approve")):
-        done = run(TOFU, *arguments, "-no-color", cwd=place, changed=options)
+        done = run(tool, *arguments, "-no-color", cwd=place, changed=options)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert run(TOFU, "output", "-raw", "omi", cwd=place, changed=options).stdout == omi("3.22.2")
+    assert run(tool, "output", "-raw", "omi", cwd=place, changed=options).stdout == omi("3.22.2")
     feed.write_text(feed.read_text(encoding="utf-8").replace(omi("3.22.2"), "ami-0badbad0"), encoding="utf-8")
-    assert run(TOFU, "apply", "-input=false", "-auto-approve", cwd=place, changed=options).returncode != 0
+    assert run(tool, "apply", "-input=false", "-auto-approve", cwd=place, changed=options).returncode != 0
     blocks = re.findall(r"```hcl\n(.*?)```", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     lines = launch_lines("ami-1a2b3c4d", None)["OpenTofu"] + "\n"
     for block in (*blocks, lines, (EXAMPLES / "opentofu" / "main.tf").read_text(encoding="utf-8")):
         (tmp_path / "block.tf").write_text(block, encoding="utf-8")
-        assert run(TOFU, "fmt", "-check", tmp_path / "block.tf", changed=options).returncode == 0
+        assert run(tool, "fmt", "-check", tmp_path / "block.tf", changed=options).returncode == 0
 
 
 def test_opentofu_is_given_the_id_by_what_runs_the_check_alone() -> None:
