@@ -1,6 +1,5 @@
 # shellcheck shell=sh
-# Whether this instance was set up: what the metadata service says, and what the machine made of it. SSH opens before
-# the last phase has run, so its end is waited for: most of the drivers are loaded before it.
+# Whether this instance was set up: what the metadata service says, and what the machine made of it.
 if [ -e /etc/tiny-cloud.conf ]; then
 	bootstrap=tiny-cloud
 	known=/var/lib/cloud/instance-id
@@ -20,11 +19,6 @@ metadata() {
 }
 
 if [ -n "$bootstrap" ]; then
-	seconds=0
-	until [ "$(status)" = complete ] || [ "$seconds" -ge "$SETTLE" ]; do
-		sleep 1
-		seconds=$((seconds + 1))
-	done
 	echo "bootstrap_status=$(status)"
 	echo "known_instance=$(head -n 1 "$known" 2> /dev/null)"
 	echo "metadata_instance=$(metadata instance-id)"

@@ -6,6 +6,4 @@ echo "clock=$(stat -c '%Y %y' /proc/self/)"
 as_root dmesg 2> /dev/null | awk '
 	/Run \/init as init process/ && !init { init = 1; print "stage=kernel " $0 }
 	/EXT4-fs .*mounted filesystem/ && !root { root = 1; print "stage=initramfs " $0 }'
-for mark in /run/openrc/started/*; do
-	[ ! -L "$mark" ] || echo "mark=${mark##*/} $(stat -c '%Y %y' "$mark")"
-done
+stat -c 'mark=%n %Y %y' /run/openrc/started/* 2> /dev/null | sed 's|/run/openrc/started/||'

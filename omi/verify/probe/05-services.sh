@@ -1,14 +1,14 @@
 # shellcheck shell=sh
-# What OpenRC says of every service of every runlevel, once it has started the last one: SSH opens before some of them.
-# OpenRC keeps a folder while it starts a runlevel; services that it starts by events (mdev) count as starting, too. The
-# wait goes on where 45-bootstrap's ended: both together have $SETTLE seconds.
+# What OpenRC says of every service of every runlevel, once it has started the last one: SSH opens before some of them,
+# and the bootstrap's last phase is one. All other probes come after it, so they see a system that has settled.
+# OpenRC keeps a folder while it starts a runlevel; services that it starts by events (mdev) count as starting, too.
 RC=${RC:-/run/openrc}
 is_settled() {
 	[ -d "$RC" ] || return 0
 	[ "$(cat "$RC/softlevel" 2> /dev/null)" = default ] && [ ! -e "$RC/rc.starting" ] \
 		&& [ -z "$(ls "$RC/starting" 2> /dev/null)" ]
 }
-: "${seconds:=0}"
+seconds=0
 until is_settled || [ "$seconds" -ge "$SETTLE" ]; do
 	sleep 1
 	seconds=$((seconds + 1))
