@@ -3,6 +3,7 @@
 #
 # DIR holds image.env, keys/*.rsa.pub and what the profile's setup script needs (see README.md).
 # Progress, errors and the result are lines on the output that begin with `guest:`.
+# shellcheck disable=SC2034 # the parts use what is set here
 set -eu
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 umask 022
@@ -10,48 +11,10 @@ umask 022
 GUEST=$(cd "$(dirname "$0")" && pwd)
 WORK=
 ROOT=
-# shellcheck source=lib/report.sh
-. "$GUEST/lib/report.sh"
-# shellcheck source=lib/settings.sh
-. "$GUEST/lib/settings.sh"
-# shellcheck source=lib/root.sh
-. "$GUEST/lib/root.sh"
-# shellcheck source=lib/facts.sh
-. "$GUEST/lib/facts.sh"
-# shellcheck source=steps/10-disk.sh
-. "$GUEST/steps/10-disk.sh"
-# shellcheck source=steps/20-apk.sh
-. "$GUEST/steps/20-apk.sh"
-# shellcheck source=steps/22-indexes.sh
-. "$GUEST/steps/22-indexes.sh"
-# shellcheck source=steps/25-partitions.sh
-. "$GUEST/steps/25-partitions.sh"
-# shellcheck source=steps/30-filesystem.sh
-. "$GUEST/steps/30-filesystem.sh"
-# shellcheck source=steps/40-packages.sh
-. "$GUEST/steps/40-packages.sh"
-# shellcheck source=steps/50-boot.sh
-. "$GUEST/steps/50-boot.sh"
-# shellcheck source=steps/55-uefi.sh
-. "$GUEST/steps/55-uefi.sh"
-# shellcheck source=steps/60-system.sh
-. "$GUEST/steps/60-system.sh"
-# shellcheck source=steps/62-settings.sh
-. "$GUEST/steps/62-settings.sh"
-# shellcheck source=steps/64-time.sh
-. "$GUEST/steps/64-time.sh"
-# shellcheck source=steps/70-access.sh
-. "$GUEST/steps/70-access.sh"
-# shellcheck source=steps/75-bootstrap.sh
-. "$GUEST/steps/75-bootstrap.sh"
-# shellcheck source=steps/80-setup.sh
-. "$GUEST/steps/80-setup.sh"
-# shellcheck source=steps/82-services.sh
-. "$GUEST/steps/82-services.sh"
-# shellcheck source=steps/85-release.sh
-. "$GUEST/steps/85-release.sh"
-# shellcheck source=steps/90-finish.sh
-. "$GUEST/steps/90-finish.sh"
+for part in "$GUEST"/lib/*.sh "$GUEST"/steps/*.sh; do
+	# shellcheck source=/dev/null
+	. "$part"
+done
 
 ended() {
 	code=$?

@@ -16,15 +16,15 @@ from omi.verify.boot import Verified
 
 def verified_record(job: Job, product: Product, verified: Verified, claim: str, **known: Any) -> ImageRecord:
     """The record of an OMI that this run verified; `known` are further fields."""
-    measured, size = product.output.result, verified.size
+    measured = product.output.result
     packed = {"trimmed_bytes": measured.trimmed_bytes, "packages": measured.packages} if product.packed else {}
     return own_record(
         job,
         product.omi,
         claim,
         **packed,
-        used_bytes=measured.used_bytes if product.packed else size.used,
-        installed_bytes=size.installed,
+        used_bytes=measured.used_bytes if product.packed else verified.used_bytes,
+        installed_bytes=verified.installed_bytes,
         installed=verified.installed,
         boot_seconds=verified.boot_seconds,
         **known,

@@ -94,8 +94,8 @@ def _facts(check: Verified) -> dict[str, Any]:
     """The check's findings as fields of a record."""
     return {
         "boot_seconds": check.boot_seconds,
-        "used_bytes": check.size.used,
-        "installed_bytes": check.size.installed,
+        "used_bytes": check.used_bytes,
+        "installed_bytes": check.installed_bytes,
         "installed": check.installed or None,
         "packages": len(check.installed) or None,
     }

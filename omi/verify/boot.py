@@ -24,7 +24,6 @@ from omi.support.narration import Narrator
 from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, probe_script, root_key_script
-from omi.verify.size import Size
 from omi.verify.ssh import NO_LOGIN, STUB, Answer, Door, NoLoginError, public_key, wait_for_banner
 from omi.verify.timing import BootTiming
 
@@ -49,11 +48,22 @@ def verify_size(size: int) -> int:
 
 @dataclass(frozen=True)
 class Verified:
-    """`boot_seconds` from the VM's start to its SSH banner; `size` after this first boot; `installed` by apk."""
+    """The findings of a good image's first boot; bytes are None where they aren't known."""
 
     boot_seconds: int
-    size: Size
+    """From the VM's start to its SSH banner."""
+    used_bytes: int | None
+    """On the root filesystem."""
+    installed_bytes: int | None
+    """What its packages say they take."""
     installed: tuple[str, ...] = ()
+    """The packages, by apk."""
+
+    @classmethod
+    def of(cls, seconds: float, facts: Facts) -> Verified:
+        """From the time of the boot and what the probes found."""
+        used, packages = facts.number("used_bytes"), facts.number("installed_bytes")
+        return cls(round(seconds), used or None, packages or None, facts.installed)
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ class Boot(ABC):
             facts, failed = self.examine(guest)
             if failed:
                 raise VerifyError("; ".join(dict.fromkeys(failed)))
-            return Verified(round(guest.seconds), Size.of(facts), facts.installed)
+            return Verified.of(guest.seconds, facts)
 
     @contextlib.contextmanager
     def entered(self, omi: Omi, boot_mode: str | None = None, *, keep: bool = False) -> Iterator[Guest]:

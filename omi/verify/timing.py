@@ -34,7 +34,7 @@ class BootTiming:
     stages: tuple[BootStage, ...]
 
     @classmethod
-    def of(cls, facts: Facts, ssh_seconds: float | None = None) -> BootTiming:
+    def of(cls, facts: Facts, ssh_seconds: float) -> BootTiming:
         """From the probes of a booted image; `ssh_seconds` from the VM's start to its SSH banner."""
         ends = [*_kernel(facts.values.get("stage", ())), *_services(facts)]
         stages, last = [], 0.0
@@ -42,7 +42,7 @@ class BootTiming:
             stages.append(BootStage(name, max(ended - last, 0.0), ended))
             last = max(ended, last)
         sshd = next((ended for name, ended in ends if name == "sshd"), None)
-        before = None if ssh_seconds is None or sshd is None else max(ssh_seconds - sshd, 0.0)
+        before = None if sshd is None else max(ssh_seconds - sshd, 0.0)
         return cls(before, tuple(stages))
 
     def table(self) -> str:

@@ -10,13 +10,7 @@ from pathlib import Path
 from omi.profile.model import guest_names
 
 GUEST = Path(__file__).parents[2] / "guest"
-PARTS = (
-    "lib/report.sh",
-    "lib/settings.sh",
-    "lib/root.sh",
-    "lib/facts.sh",
-    *sorted(f"steps/{p.name}" for p in GUEST.glob("steps/*.sh")),
-)
+PARTS = tuple(f"{part}/{path.name}" for part in ("lib", "steps") for path in sorted((GUEST / part).glob("*.sh")))
 
 
 def run_functions(text: str, folder: Path, **values: str) -> subprocess.CompletedProcess[str]:

@@ -62,7 +62,7 @@ def encrypt(plain: Path, disk: Path) -> None:
 
 def boot(image: Path, options: str) -> str:
     """What the console shows until the kernel panics; the passphrase is typed when it is asked for."""
-    command = [
+    command: list[str | Path] = [
         *("timeout", str(LIMIT), QEMU, "-machine", "q35", *Accelerator.TCG.arguments(), "-m", "512", "-no-reboot"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-snapshot"),
         *("-kernel", image / "vmlinuz-virt", "-initrd", image / "initramfs-virt"),

@@ -17,7 +17,6 @@ from omi.verify.checks.root import check_root
 from omi.verify.checks.services import check_services
 from omi.verify.checks.settings import check_settings
 from omi.verify.checks.sockets import check_sockets
-from omi.verify.checks.ssh import check_host_keys
 from omi.verify.checks.system import check_system
 from omi.verify.checks.time import check_time
 from omi.verify.checks.user import check_user
@@ -31,7 +30,6 @@ CHECKS: tuple[Check, ...] = (
     check_services,
     check_root,
     check_firmware,
-    check_host_keys,
     check_bootstrap,
     check_sockets,
     check_files,

@@ -8,7 +8,12 @@ from omi.verify.facts import Expected, Facts
 
 
 def check_bootstrap(facts: Facts, expected: Expected) -> Iterator[str]:
-    """The profile's bootstrap is there and done; instance, host name and key are the metadata service's."""
+    """The profile's bootstrap is there and done; instance, host name and key are the metadata service's.
+
+    omi.verify.checks.files says whether the host key came with the image.
+    """
+    if not facts.values.get("host_key"):
+        yield "there is no SSH host key"
     wanted = expected.build.bootstrap
     found = facts.one("bootstrap")
     if found != wanted:

@@ -1,5 +1,9 @@
 # shellcheck shell=sh
-# Whether this instance was set up: what the metadata service says, and what the machine made of it.
+# Whether this instance was set up: what the metadata service says, and what the machine made of it; SSH host keys, by
+# name.
+for key in /etc/ssh/ssh_host_*_key.pub; do
+	[ -e "$key" ] && echo "host_key=${key##*/}"
+done
 if [ -e /etc/tiny-cloud.conf ]; then
 	bootstrap=tiny-cloud
 	known=/var/lib/cloud/instance-id

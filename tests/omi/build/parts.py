@@ -19,7 +19,6 @@ from omi.state.image import ImageRecord, ImageSpec
 from omi.support.narration import Narrator, narrated
 from omi.verify.boot import Verification, Verified
 from omi.verify.facts import Facts
-from omi.verify.size import Size
 from tests.omi.conftest import Account, FakePacker
 
 
@@ -42,7 +41,7 @@ class Bench:
         self.launchers.append(self.account.launchers(omi.omi_id))
         if self.failure:
             raise self.failure
-        return Verified(7, Size(95000000, 83000000), ("busybox=1.37.0-r30", "musl=1.2.5-r23"))
+        return Verified(7, 95000000, 83000000, ("busybox=1.37.0-r30", "musl=1.2.5-r23"))
 
     def run_of(self, spec: ImageSpec) -> Lifecycle:
         folder = RunFolder(self.folder / spec.name)

@@ -25,11 +25,10 @@ from omi.support.errors import CloudError, VerifyError
 from omi.support.narration import Narrator, narrated
 from omi.verify.adopted import AdoptionCheck
 from omi.verify.boot import Verified
-from omi.verify.size import Size
 from tests.omi.conftest import Account
 
 NAME = "old-3.23.4-x86_64-r0"
-BOOTED = Verified(9, Size(95000000, 83000000), ("busybox=1.37.0-r30", "musl=1.2.5-r23"))
+BOOTED = Verified(9, 95000000, 83000000, ("busybox=1.37.0-r30", "musl=1.2.5-r23"))
 
 
 class Taking:

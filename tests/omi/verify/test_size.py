@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import omi.verify
+from omi.verify.boot import Verified
 from omi.verify.facts import Facts
-from omi.verify.size import Size
 
 MIB = 2**20
 PROBES = Path(omi.verify.__file__).parent / "probe"
@@ -19,11 +19,10 @@ def test_what_apk_counts_is_added_up(tmp_path: Path) -> None:
     probes = (PROBES / name for name in ("00-begin.sh", "12-size.sh"))
     script = "".join(probe.read_text() for probe in probes).replace("/lib/apk/db/installed", str(database), 1)
     done = subprocess.run(["sh", "-s"], input=script, capture_output=True, text=True, timeout=60, check=False)
-    size = Size.of(Facts.parse(done.stdout))
-    assert size.installed == 666216 + 49375094
-    assert size.used is not None
-    assert size.used > MIB
+    facts = Facts.parse(done.stdout)
+    assert facts.number("installed_bytes") == 666216 + 49375094
+    assert facts.number("used_bytes") > MIB
 
 
 def test_an_image_without_apks_database_has_no_known_size() -> None:
-    assert Size.of(Facts.parse("used_bytes=\n")) == Size(None, None)
+    assert Verified.of(9.4, Facts.parse("used_bytes=\n")) == Verified(9, None, None)
