@@ -55,7 +55,7 @@ class Verified:
     used_bytes: int | None
     """On the root filesystem."""
     installed_bytes: int | None
-    """What its packages say they take."""
+    """All that its packages say they take."""
     installed: tuple[str, ...] = ()
     """The packages, by apk."""
 
