@@ -270,7 +270,8 @@ class Verification(Boot):
         expected = self._expected(door.key, boot_mode)
         before = failed_checks(self.finished, expected) if self.finished else []
         if boot_mode == default:
-            self._write_timing(BootTiming.of(facts, guest.seconds))
+            with contextlib.suppress(OSError):  # a report for people; nothing depends on it
+                (self.folder / TIMING).write_text(BootTiming.of(facts, guest.seconds).table(), encoding="utf-8")
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         failed += [] if guest.is_stub else self.run_own_tests(door)
         return facts, failed
@@ -285,11 +286,6 @@ class Verification(Boot):
             if answer.exit_code:
                 last = " | ".join(line.strip() for line in text.splitlines()[-_TEST_LINES:] if line.strip())
                 yield f"the profile's test {name} failed with exit code {answer.exit_code}: {last or 'no output'}"
-
-    def _write_timing(self, timing: BootTiming) -> None:
-        """A report for people, beside the logs; nothing depends on it."""
-        with contextlib.suppress(OSError):
-            (self.folder / TIMING).write_text(timing.table(), encoding="utf-8")
 
     def _expected(self, key: Path, boot_mode: str) -> Expected:
         spec = self.identity.spec
