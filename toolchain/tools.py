@@ -70,33 +70,31 @@ class Tool:
 
 _LANGUAGE_HOST_FILES = ("pulumi-language-python", "pulumi-language-python-exec")
 _PULUMI_STAMP = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}"
-_PULUMI_RELEASE = "https://github.com/pulumi/pulumi/releases/download/v{version}/pulumi-v{version}-linux-{x64}.tar.gz"
-# The maker's own: Formula/pulumi.rb of github.com/pulumi/homebrew-tap at 3.259.0.
-_PULUMI_SHA256 = {
-    "amd64": "94ba357acac23d01474084c4b00098dc0f7bc70ce13f34c777459254a5f718e5",
-    "arm64": "edc8327463a72160bb36cf82cf5062da9c8a244290a706d9980988e7bf486853",
-}
+_PULUMI = "https://github.com/pulumi/pulumi/releases/download/v{version}"
+_PULUMI_RELEASE = f"{_PULUMI}/pulumi-v{{version}}-linux-{{x64}}.tar.gz"
+# No SHA-256 of 3.260.0 was seen outside of its release, so the list in the release serves.
+_PULUMI_CHECKSUMS = f"{_PULUMI}/pulumi-{{version}}-checksums.txt"
 _COMMAND = "https://github.com/pulumi/pulumi-command/releases/download/v{version}"
 _OUTSCALE = "https://github.com/outscale/packer-plugin-outscale/releases/download/v{version}"
 
-# Equal to `pulumi` in requirements.txt: CLI and SDK are released and tested together. The newest release that all of
-# these have: PyPI (the SDK), the Go module proxies (the CLI), and the maker's list of SHA-256.
+# Equal to `pulumi` in requirements.txt: CLI and SDK are released and tested together. The newest release that PyPI (the
+# SDK) and the Go module proxies (the CLI) both have.
 PULUMI = Tool(
     name="pulumi",
-    version="3.259.0",
-    minimum="3.259.0",
+    version="3.260.0",
+    minimum="3.260.0",
     folder="bin",
     files=("pulumi",),
     url=_PULUMI_RELEASE,
-    sha256=_PULUMI_SHA256,
+    checksums=_PULUMI_CHECKSUMS,
     go=GoModule(  # with the tags of the maker's release
-        "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "3.259.0", (_PULUMI_STAMP,), "osusergo,grpcnotrace"
+        "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "3.260.0", (_PULUMI_STAMP,), "osusergo,grpcnotrace"
     ),
     program="pulumi",
     beside=_LANGUAGE_HOST_FILES,
 )
 # Comes with the CLI. The Go module proxies don't serve its module in this version: 3.75.0 is their newest, and it works
-# with CLI and SDK 3.259. It gets no runtime options, so it runs the `python3` that is first on PATH.
+# with CLI and SDK 3.260. It gets no runtime options, so it runs the `python3` that is first on PATH.
 LANGUAGE_HOST = Tool(
     name="pulumi-language-python",
     version=PULUMI.version,
@@ -104,7 +102,7 @@ LANGUAGE_HOST = Tool(
     folder="bin",
     files=_LANGUAGE_HOST_FILES,
     url=_PULUMI_RELEASE,
-    sha256=_PULUMI_SHA256,
+    checksums=_PULUMI_CHECKSUMS,
     go=GoModule("github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python", "3.75.0", (_PULUMI_STAMP,)),
     program="pulumi",
 )

@@ -23,7 +23,7 @@ PACKER = """\
 """
 PULUMI = """\
 #!/bin/sh
-[ "$1" = version ] && echo v3.259.0
+[ "$1" = version ] && echo v3.260.0
 """
 # Writes what it was asked to a file beside itself, and a program where `go build -o` should put one.
 GO = """\

@@ -244,7 +244,7 @@ def test_a_tool_on_path_serves_from_its_minimum_on(version: str, origin: str, ma
 
 def test_an_installed_pulumi_serves_only_with_its_language_host(machine: Machine) -> None:
     write_go(machine.bin)
-    write_program(machine.bin / "pulumi", PULUMI.replace("3.259.0", "3.260.1"))
+    write_program(machine.bin / "pulumi", PULUMI.replace("3.260.0", "3.261.1"))
     assert machine.origins()["pulumi"] == "go"
     for name in ("pulumi-language-python", "pulumi-language-python-exec"):
         write_program(machine.bin / name, "#!/bin/sh\n")
