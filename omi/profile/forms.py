@@ -232,11 +232,11 @@ NtpServer = Annotated[
 ]
 KeyFile = Annotated[str, Allowed("the name of a file NAME.rsa.pub in profiles/keys/", r"[A-Za-z0-9@_.+-]+\.rsa\.pub")]
 AccountId = Annotated[str, Allowed("an account id: 12 digits, quoted", "[0-9]{12}")]
-_PATH = "[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*"
+_PATH = "[A-Za-z0-9_.+-]{1,255}(/[A-Za-z0-9_.+-]{1,255}){0,9}"
 FilePath = Annotated[
     str,
     Allowed(
-        "a path below this file's folder (letters, digits, _ . + - and /, no ..), such as setup/web.sh",
+        "a path below this file's folder, such as setup/web.sh (letters, digits, _ . + - and /, no .., 255 a name)",
         _PATH,
         _stays_below,
     ),
@@ -244,7 +244,9 @@ FilePath = Annotated[
 CopyTarget = Annotated[
     str,
     Allowed(
-        "a path below the folder the setup script runs in (letters, digits, _ . + - and /, no ..)", _PATH, _stays_below
+        "a path below the folder the setup script runs in (letters, digits, _ . + - and /, no .., 255 a name)",
+        _PATH,
+        _stays_below,
     ),
 ]
 CopySource = Annotated[

@@ -78,12 +78,11 @@ def profile_names(root: Path) -> list[str]:
 def _read_target(name: str, root: Path) -> Tree:
     if not root.is_dir():
         raise ProfileError(f"{root}: no such folder; run this from the project's top")
-    path = root / f"{name}.yaml"
-    if not PROFILE_NAME.fullmatch(name) or not path.is_file():
-        known = profile_names(root)
+    known = profile_names(root)
+    if not PROFILE_NAME.fullmatch(name) or name not in known:
         there = ", ".join(known) or "none"
         raise ProfileError(f"{root}: there is no profile {name!r}{nearest(name, known)}; there are: {there}")
-    tree = read_tree(path)
+    tree = read_tree(root / f"{name}.yaml")
     if isinstance(builds := tree.values.get("builds"), dict):  # a build that is switched off is as good as absent
         left = {key: value for key, value in builds.items() if not removes(value)}
         tree = replace(tree, values={**tree.values, "builds": left})

@@ -143,7 +143,7 @@ class _Reader:
 
 def _scalar(node: yaml.ScalarNode, place: Place, path: str) -> Scalar:
     text, kind = str(node.value), node.tag.removeprefix(_TAG)
-    if node.style or kind in ("str", "value"):
+    if node.style or kind in ("str", "value", "merge"):
         return text
     try:
         match kind:

@@ -293,6 +293,11 @@ ERRORS = {
         "setup_script: a.sh\nbuilds: {}",
         "web.yaml:1: setup_script: profiles/a.sh is not there",
     ),
+    "setup script of a name that no file can have": (
+        f"setup_script: {'a' * 256}\nbuilds: {{}}",
+        "web.yaml:1: setup_script: aaaaaaaa",
+    ),
+    "merge key as a value": ("user: <<\nbuilds: {}", "web.yaml:1: user: << is not allowed; allowed: a user name"),
     "setup script is a folder": ("setup_script: base\nbuilds: {}", "profiles/base is not a file"),
     "setup script outside": ("setup_script: ../a.sh\nbuilds: {}", "allowed: a path below this file's folder"),
     "setup script absolute": ("setup_script: /etc/passwd\nbuilds: {}", "allowed: a path below this file's folder"),
@@ -353,7 +358,7 @@ def test_a_base_value_that_only_the_build_makes_wrong_is_blamed_on_its_file(root
         load(root, f'prefix: {"p" * 10}\nbuilds: {{a: {{version: "3.23"}}}}')
 
 
-@pytest.mark.parametrize("name", ["alpin", "../alpine", "", "base/1"])
+@pytest.mark.parametrize("name", ["alpin", "../alpine", "", "base/1", "a" * 256])
 def test_an_unknown_profile_lists_those_that_exist(root: Path, name: str) -> None:
     load(root, "builds: {}", "alpine")
     load(root, "builds: {}", "web")
