@@ -82,8 +82,8 @@ def _changed_packages(image: LedgerImage, target: Target, settings: Settings) ->
     if image.record.installed is None:
         return
     offered = read_offered([target], settings.upstream.mirror, settings.vm.trusted_keys, cache_folder() / "upstream")
-    for url, why in offered.unreached.items():
-        print(f"which packages are newer is not known: {url}: {why}")
+    for why in (*offered.untrusted.values(), *(f"{url}: {why}" for url, why in offered.unreached.items())):
+        print(f"which packages are newer is not known: {why}")
     offer = countable(offered.offers.get(target.name), target, image.release)
     for package in newer_packages(image, offer):
         yield f"package {package.name}", package.installed, package.offered, _BY_PACKAGES[target.rebuild_on]

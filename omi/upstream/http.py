@@ -95,6 +95,11 @@ class AnswerStore:
                 file.write(json.dumps(head).encode() + b"\n" + cached.body)
             Path(file.name).replace(self._path(cached.url))
 
+    def drop(self, url: str) -> None:
+        """Forget the answer."""
+        with suppress(OSError):
+            self._path(url).unlink()
+
     def _path(self, url: str) -> Path:
         return self._folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.answer"
 

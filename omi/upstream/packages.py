@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from omi.profile.content import install_repositories, on_mirror, package_lines
 from omi.profile.model import Target
 from omi.profile.signing import trusted_keys
 from omi.support.dependency import read_dependency
+from omi.support.errors import UpstreamError
 from omi.upstream.fixes import Fixes
 from omi.upstream.http import AnswerStore, Got, get_all
 from omi.upstream.index import Index, read_index
@@ -24,9 +25,6 @@ MAX_INDEX = 64 * 1024 * 1024
 """Bytes."""
 
 _INDEX = "APKINDEX.tar.gz"
-_Keys = Mapping[str, str]
-_Indexes = dict[tuple[str, frozenset[tuple[str, str]]], Index]
-"""By URL and the keys that it was verified with."""
 
 
 @dataclass(frozen=True)
@@ -59,34 +57,37 @@ def read_offered(
     later one. One that isn't signed by a key of the build's profile or of those `trusted`, by file or folder
     (vm.trusted_keys), leaves the build out, too, as `untrusted`; one that the server doesn't have, as `absent`.
     """
-    keys = {build.name: {**build.keys, **trusted_keys(trusted, build.keys)} for build in builds}
     urls = {build.name: _index_urls(build, mirror) for build in builds}
-    reading = _Reading((urls[build.name], keys[build.name]) for build in builds)
-    got = get_all(reading.readers(), AnswerStore(cache_dir), limit, MAX_INDEX)
-    untrusted = {
-        build.name: refusals[0]
-        for build in builds
-        if (refusals := [each for url in urls[build.name] if (each := reading.refusal(url, keys[build.name]))])
-    }
-    builds = [build for build in builds if build.name not in untrusted]
-    deciding = {build.name for build in builds if build.rebuild_on != "content"}
-    lacking = {
-        name: [url for url in urls[name] if not reading.is_fresh(url, keys[name], got[url])] for name in deciding
-    }
-    offers, warnings = {}, list(_unreached(lacking, got))
+    store = AnswerStore(cache_dir)
+    got = get_all(dict.fromkeys(set().union(*urls.values()), bytes), store, limit, MAX_INDEX)
+    indexes, offers, untrusted, absent = _Indexes(got, store), {}, {}, {}
+    unread: dict[str, list[str]] = {}
+    """By index: the builds that it decides about."""
+    warnings = []
     for build in builds:
-        if all(reading.is_fresh(url, keys[build.name], got[url]) for url in urls[build.name]):
-            indexes = [
-                (tag, replace(reading.index(url, keys[build.name]), fixes=fixes.get(_place(url, mirror), {})))
+        deciding = build.rebuild_on != "content"
+        keys = {**build.keys, **trusted_keys(trusted, build.keys)}
+        try:
+            read = {url: indexes.read(url, build.arch, keys) for url in urls[build.name]}
+            found = [
+                (tag, replace(index, fixes=fixes.get(_place(url, mirror), {})))
                 for url, tag in urls[build.name].items()
+                if (index := read[url]) is not None
             ]
-            try:
-                offers[build.name] = Offer(indexes, tuple(map(read_dependency, package_lines(build))))
-            except ValueError as error:
-                warnings += [f"{build.name}: {_UNKNOWN}: {error}"] if build.name in deciding else []
-    unreached = {url: answer.problem for url, answer in got.items() if answer.problem is not None}
-    absent = {build.name: lines for build in builds if (lines := dict(_absent(build, mirror, got)))}
-    return Offered(offers, tuple(warnings), unreached, untrusted, absent)
+            if len(found) == len(read):
+                offers[build.name] = Offer(found, tuple(map(read_dependency, package_lines(build))))
+        except UntrustedError as error:
+            untrusted[build.name] = str(error)
+            continue
+        except ValueError as error:
+            warnings += [f"{build.name}: {_UNKNOWN}: {error}"] if deciding else []
+        for url in [url for url, index in read.items() if index is None and deciding]:
+            unread.setdefault(url, []).append(build.name)
+        if lost := dict(_absent(build, mirror, got)):
+            absent[build.name] = lost
+    problems = indexes.problems
+    lines = [f"{url}: {problems[url]}; {', '.join(sorted(unread[url]))}: {_UNKNOWN}" for url in sorted(unread)]
+    return Offered(offers, (*lines, *warnings), problems, untrusted, absent)
 
 
 _UNKNOWN = "whether newer packages are offered is not known, so only its content decides"
@@ -107,7 +108,7 @@ def _place(index_url: str, mirror: str) -> str:
     return place_of(index_url.removesuffix(f"/{_INDEX}").rpartition("/")[0], mirror) or ""
 
 
-def _absent(build: Target, mirror: str, got: Mapping[str, Got[None]]) -> Iterator[tuple[str, str]]:
+def _absent(build: Target, mirror: str, got: Mapping[str, Got[bytes]]) -> Iterator[tuple[str, str]]:
     for written in sorted(build.repos):
         url = _index_url(on_mirror(written, mirror), build)
         if url in got and got[url].missing:
@@ -115,57 +116,30 @@ def _absent(build: Target, mirror: str, got: Mapping[str, Got[None]]) -> Iterato
             yield written, f"{build.name}: {url}: {got[url].problem}, so there is no such repository; {cure}"
 
 
-def _unreached(lacking: Mapping[str, Collection[str]], got: Mapping[str, Got[None]]) -> Iterable[str]:
-    for url, answer in sorted(got.items()):
-        if names := ", ".join(sorted(name for name, urls in lacking.items() if url in urls)):
-            yield f"{url}: {answer.problem}; {names}: {_UNKNOWN}"
+class _Indexes:
+    """The indexes that came, each read once for each set of keys that must vouch for it.
 
+    One that can't be read or trusted isn't kept: it must not answer for the right one, whatever its validators.
+    """
 
-def _frozen(keys: _Keys) -> frozenset[tuple[str, str]]:
-    return frozenset(keys.items())
+    def __init__(self, got: Mapping[str, Got[bytes]], store: AnswerStore) -> None:
+        self.problems = {url: answer.problem for url, answer in got.items() if answer.problem is not None}
+        """Why an index can't be had."""
+        self._got, self._store = got, store
+        self._read: dict[tuple[str, frozenset[tuple[str, str]]], Index] = {}
 
-
-class _Reading:
-    """Reads each index once for each set of keys that must vouch for it."""
-
-    def __init__(self, builds: Iterable[tuple[Mapping[str, str | None], _Keys]]) -> None:
-        self._refused: dict[str, dict[frozenset[tuple[str, str]], UntrustedError]] = {}
-        self._indexes: _Indexes = {}
-        self._keys: dict[str, list[_Keys]] = {}
-        for urls, keys in builds:
-            for url in urls:
-                vouching = self._keys.setdefault(url, [])
-                if keys not in vouching:
-                    vouching.append(keys)
-
-    def readers(self) -> dict[str, Callable[[bytes], None]]:
-        """One reader for each index."""
-        return {url: self._reader(url) for url in self._keys}
-
-    def index(self, url: str, keys: _Keys) -> Index:
-        """An index that was read."""
-        return self._indexes[url, _frozen(keys)]
-
-    def refusal(self, url: str, keys: _Keys) -> str | None:
-        """Why an index is not trusted, None if it is or never came."""
-        refused = self._refused.get(url, {}).get(_frozen(keys))
-        return str(refused) if refused else None
-
-    def is_fresh(self, url: str, keys: _Keys, answer: Got[None]) -> bool:
-        """Whether an index is of now, even if others don't trust it."""
-        return answer.problem is None or (url in self._refused and (url, _frozen(keys)) in self._indexes)
-
-    def _reader(self, url: str) -> Callable[[bytes], None]:
-        arch = url.split("/")[-2]
-
-        def read(data: bytes) -> None:
-            if url not in self._refused:  # then an earlier answer is no better
-                for keys in self._keys[url]:
-                    try:
-                        self._indexes[url, _frozen(keys)] = read_index(data, keys, arch, url)
-                    except UntrustedError as error:
-                        self._refused.setdefault(url, {})[_frozen(keys)] = error
-            for refusal in self._refused.get(url, {}).values():
-                raise refusal  # so that the answer is not kept
-
-        return read
+    def read(self, url: str, arch: str, keys: Mapping[str, str]) -> Index | None:
+        """One index; None if it can't be had. Raises UntrustedError unless one of the keys has signed it."""
+        body, known = self._got[url].value, (url, frozenset(keys.items()))
+        if url in self.problems or body is None:
+            return None
+        try:
+            if known not in self._read:
+                self._read[known] = read_index(body, keys, arch, url)
+        except UpstreamError as error:
+            self._store.drop(url)
+            if isinstance(error, UntrustedError):
+                raise
+            self.problems[url] = str(error).removeprefix(f"{url}: ")
+            return None
+        return self._read[known]
