@@ -13,7 +13,7 @@ from omi.profile.model import Target
 from omi.state.account import AccountImage, AccountView
 from omi.state.image import BuildVm
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
-from omi.upstream import Branch, MirrorRelease, Release, Upstream
+from omi.upstream.model import Branch, MirrorRelease, Upstream
 from tests.omi.specs import OWNER, make_access, make_record
 
 LIMIT = 1.0
@@ -38,10 +38,7 @@ def measure(count: int, builds: int) -> float:
     account = AccountView.of(AccountImage(image.name, image.record.omi) for image in images)
     newest = {build.version: f"{build.version}.{count // builds // 20 + 1}" for build in made}
     upstream = Upstream(
-        tuple(
-            Branch(version, (Release(release),), date(2030, 1, 1), ("x86_64",)) for version, release in newest.items()
-        ),
-        None,
+        tuple(Branch(version, (release,), date(2030, 1, 1), ("x86_64",)) for version, release in newest.items()),
         {(version, "x86_64"): MirrorRelease(release) for version, release in newest.items()},
     )
     ledger = Ledger.of(images)

@@ -15,8 +15,7 @@ from omi.upstream.read import branch_folder, read_latest, read_releases
 LIMIT = 10.0
 """Seconds of waiting in all."""
 
-_Releases = tuple[tuple[Branch, ...], str | None]
-_Value = _Releases | str | None
+_Value = tuple[Branch, ...] | str | None
 
 
 def fetch_upstream(
@@ -61,9 +60,8 @@ def _readers(urls: Mapping[tuple[str, str], str]) -> dict[str, Callable[[bytes],
 
 def _upstream(site_url: str, urls: Mapping[tuple[str, str], str], got: Mapping[str, Got[_Value]]) -> Upstream:
     site = got[site_url]
-    branches, stable = site.value if isinstance(site.value, tuple) else ((), None)
-    releases, warnings = dict(_mirror_releases(urls, got)), tuple(_warnings(site_url, urls, got))
-    return Upstream(branches, stable, releases, warnings, site.stale)
+    branches = site.value if isinstance(site.value, tuple) else ()
+    return Upstream(branches, dict(_mirror_releases(urls, got)), tuple(_warnings(site_url, urls, got)), site.stale)
 
 
 def _mirror_releases(
@@ -79,9 +77,8 @@ def _mirror_releases(
 
 
 def _warnings(site_url: str, mirrors: Mapping[tuple[str, str], str], got: Mapping[str, Got[_Value]]) -> Iterator[str]:
+    if got[site_url].missing:
+        yield f"{site_url}: {got[site_url].problem}; going on without it"
     for url in (site_url, *mirrors.values()):
-        answer = got[url]
-        if answer.problem is None or (answer.missing and url != site_url):
-            continue
-        instead = "the answer of an earlier run counts" if answer.stale else "going on without it"
-        yield f"{url}: {answer.problem}; {instead}"
+        if warning := got[url].warning:
+            yield f"{url}: {warning}"

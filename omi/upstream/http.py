@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cached:
-    """A file as an earlier run got it; `etag` and `last_modified` are the server's validators for it."""
+    """A file as it came; `etag` and `last_modified` are the server's validators for it."""
 
     url: str
     body: bytes
@@ -53,13 +53,15 @@ class Got(Generic[T]):
     """The server was asked and has no such file (404)."""
     problem: str | None = None
 
+    @property
+    def warning(self) -> str | None:
+        """The problem and what counts instead; None where there is no such file."""
+        instead = "the answer of an earlier run counts" if self.stale else "going on without it"
+        return f"{self.problem}; {instead}" if self.problem is not None and not self.missing else None
 
-@dataclass(frozen=True)
-class _HttpAnswer:
-    status: int
-    body: bytes = b""
-    etag: str | None = None
-    last_modified: str | None = None
+
+_Answer = tuple[int, Cached] | str
+"""Status and file, or why there is none."""
 
 
 class AnswerStore:
@@ -113,29 +115,28 @@ def get_all(
     bytes. Nothing is raised: see Got.
     """
     cached = {url: store.load(url) for url in wanted}
-    answers: dict[str, _HttpAnswer | str] = dict(_answers(cached, limit, max_body))
+    answers: dict[str, _Answer] = dict(_answers(cached, limit, max_body))
     return {
-        url: _judge(url, answers.get(url, f"no answer within {limit:g} s"), cached[url], read, store)
+        url: _judge(answers.get(url, f"no answer within {limit:g} s"), cached[url], read, store)
         for url, read in wanted.items()
     }
 
 
-def _judge(
-    url: str, answer: _HttpAnswer | str, cached: Cached | None, read: Callable[[bytes], T], store: AnswerStore
-) -> Got[T]:
+def _judge(answer: _Answer, cached: Cached | None, read: Callable[[bytes], T], store: AnswerStore) -> Got[T]:
     if isinstance(answer, str):
         return _fallback(cached, read, answer)
-    if answer.status == 404:
+    status, file = answer
+    if status == 404:
         return Got(missing=True, problem="the server has no such file")
-    if answer.status == 304 and cached is not None:
+    if status == 304 and cached is not None:
         return _fallback(cached, read, None)
-    if answer.status != 200:
-        return _fallback(cached, read, f"the server answered {answer.status}")
+    if status != 200:
+        return _fallback(cached, read, f"the server answered {status}")
     try:
-        value = read(answer.body)
+        value = read(file.body)
     except UpstreamError as error:
         return _fallback(cached, read, str(error))
-    store.save(Cached(url, answer.body, answer.etag, answer.last_modified))
+    store.save(file)
     return Got(value)
 
 
@@ -149,11 +150,9 @@ def _fallback(cached: Cached | None, read: Callable[[bytes], T], problem: str | 
         return Got(problem=problem or "the earlier answer can't be read")
 
 
-def _answers(
-    cached: Mapping[str, Cached | None], limit: float, max_body: int
-) -> Iterator[tuple[str, _HttpAnswer | str]]:
+def _answers(cached: Mapping[str, Cached | None], limit: float, max_body: int) -> Iterator[tuple[str, _Answer]]:
     """Answers as they come. The threads are daemons: one that hangs (a name server, a slow drip) holds nobody up."""
-    arrived: queue.SimpleQueue[tuple[str, _HttpAnswer | str]] = queue.SimpleQueue()
+    arrived: queue.SimpleQueue[tuple[str, _Answer]] = queue.SimpleQueue()
     end = time.monotonic() + limit
     for url, earlier in cached.items():
         threading.Thread(target=_ask, args=(url, earlier, end, max_body, arrived), daemon=True).start()
@@ -167,7 +166,7 @@ def _ask(
     cached: Cached | None,
     end: float,
     max_body: int,
-    arrived: queue.SimpleQueue[tuple[str, _HttpAnswer | str]],
+    arrived: queue.SimpleQueue[tuple[str, _Answer]],
 ) -> None:
     try:
         arrived.put((url, _request(url, cached, end, max_body)))
@@ -181,7 +180,7 @@ def _ask(
         arrived.put((url, f"it can't be reached ({type(error).__name__})"))
 
 
-def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _HttpAnswer | str:
+def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _Answer:
     left = max(0.01, end - time.monotonic())
     response = _pool(url).request(
         "GET",
@@ -199,7 +198,7 @@ def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _Htt
             if len(body) > max_body or time.monotonic() > end:
                 return "the answer is too long"
         headers = response.headers
-        return _HttpAnswer(response.status, bytes(body), headers.get("ETag"), headers.get("Last-Modified"))
+        return response.status, Cached(url, bytes(body), headers.get("ETag"), headers.get("Last-Modified"))
     finally:
         response.close()
 

@@ -10,20 +10,13 @@ from omi.support.version import EDGE, release_key, version_key
 
 
 @dataclass(frozen=True)
-class Release:
-    """One point release of a branch; a candidate (3.24.0_rc1) is none."""
-
-    release: str
-    date: date | None = None
-
-
-@dataclass(frozen=True)
 class Branch:
     """One branch as releases.json has it; a freshly cut one has no releases, edge never has any."""
 
     version: str
     """Without its `v`."""
-    releases: tuple[Release, ...] = ()
+    releases: tuple[str, ...] = ()
+    """Its point releases; a candidate (3.24.0_rc1) is none."""
     end_of_life: date | None = None
     """The last day of support of the main repository (community's may be earlier)."""
     arches: tuple[str, ...] = ()
@@ -33,7 +26,7 @@ class Branch:
     @property
     def newest(self) -> str | None:
         """Its newest release by number, whatever the order in the file."""
-        return max((item.release for item in self.releases), key=release_key, default=None)
+        return max(self.releases, key=release_key, default=None)
 
 
 @dataclass(frozen=True)
@@ -50,8 +43,6 @@ class Upstream:
     """All that is known of upstream in this run."""
 
     branches: tuple[Branch, ...] = ()
-    latest_stable: str | None = None
-    """The newest stable version, without its `v`."""
     mirror: Mapping[tuple[str, str], MirrorRelease] = field(default_factory=dict)
     """By version and arch; what is absent could not be asked."""
     warnings: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from omi.support.errors import UpstreamError, first_problem
 from omi.support.safe_yaml import YamlError, read_texts
 from omi.support.version import EDGE, is_prerelease, release_key, version_of
-from omi.upstream.model import Branch, Release
+from omi.upstream.model import Branch
 
 _LONGEST = 1024 * 1024
 """Characters of a latest-releases.yaml; those of today have about 7,000."""
@@ -20,12 +20,8 @@ _VERSION = re.compile(r"v?([0-9]{1,9}\.[0-9]{1,9}|edge)")
 _RELEASE = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(_(alpha|beta|pre|rc)[0-9]{0,9})?")
 
 
-_Day = date  # a field called `date` would hide the type from its own annotation
-
-
 class _Release(BaseModel):
     version: str
-    date: _Day | None = None
 
 
 class _Key(BaseModel):
@@ -42,12 +38,11 @@ class _Branch(BaseModel):
 
 
 class _Releases(BaseModel):
-    latest_stable: str | None = None
     release_branches: list[dict[str, Any]] = Field(min_length=1)
 
 
-def read_releases(text: bytes) -> tuple[tuple[Branch, ...], str | None]:
-    """Branches and the latest stable version of releases.json; UpstreamError if it isn't such a file.
+def read_releases(text: bytes) -> tuple[Branch, ...]:
+    """The branches of releases.json; UpstreamError if it isn't such a file.
 
     A branch that can't be read is left out, so that one odd entry doesn't hide the others.
     """
@@ -58,8 +53,7 @@ def read_releases(text: bytes) -> tuple[tuple[Branch, ...], str | None]:
     branches = tuple(branch for entry in content.release_branches if (branch := _branch(entry)) is not None)
     if not branches:
         raise UpstreamError("names no branch that can be read")
-    stable = _VERSION.fullmatch(content.latest_stable or "")
-    return branches, stable[1] if stable else None
+    return branches
 
 
 def _branch(entry: dict[str, Any]) -> Branch | None:
@@ -70,11 +64,11 @@ def _branch(entry: dict[str, Any]) -> Branch | None:
     if not (version := _VERSION.fullmatch(branch.rel_branch)):
         return None
     releases = (
-        Release(item.version, item.date)
+        item.version
         for item in branch.releases or ()
         if _RELEASE.fullmatch(item.version) and not is_prerelease(item.version)
     )
-    newest_first = sorted(releases, key=lambda item: release_key(item.release), reverse=True)
+    newest_first = sorted(releases, key=release_key, reverse=True)
     return Branch(version[1], tuple(newest_first), branch.eol_date, branch.arches, _deprecated_keys(branch.keys))
 
 

@@ -12,7 +12,7 @@ from omi.profile.content import ALPINE_CDN, install_repositories
 from omi.profile.model import Target
 from omi.support.errors import few
 from omi.upstream.fixes import Fixes, read_fixes
-from omi.upstream.http import AnswerStore, Got, get_all
+from omi.upstream.http import AnswerStore, get_all
 
 LIMIT = 10.0
 """Seconds of waiting in all; the larger file of a branch has about half a MiB."""
@@ -49,9 +49,9 @@ def read_security(builds: Sequence[Target], site: str, cache_dir: Path, limit: f
         {url: partial(read_fixes, place=place) for place, url in urls.items()}, AnswerStore(cache_dir), limit, MAX_FILE
     )
     fixes = {place: value for place, url in urls.items() if (value := got[url].value) is not None}
-    doubtful = {place for place, url in urls.items() if got[url].problem is not None and not got[url].missing}
-    warnings = (*_warnings(got), *_unknown(places, fixes, site))
-    return Security(fixes, frozenset(doubtful), warnings)
+    doubtful = {place for place, url in urls.items() if got[url].warning}
+    warnings = [f"{url}: {warning}" for url, answer in got.items() if (warning := answer.warning)]
+    return Security(fixes, frozenset(doubtful), (*warnings, *_unknown(places, fixes, site)))
 
 
 def place_of(url: str, mirror: str) -> str | None:
@@ -67,13 +67,6 @@ def places_of(build: Target) -> Mapping[str, str | None]:
         for url, value in install_repositories(build, ALPINE_CDN).items()
         if (place := place_of(url, ALPINE_CDN))
     }
-
-
-def _warnings(got: Mapping[str, Got[Fixes]]) -> Iterator[str]:
-    for url, answer in got.items():
-        if answer.problem is not None and not answer.missing:
-            instead = "the answer of an earlier run counts" if answer.stale else "going on without it"
-            yield f"{url}: {answer.problem}; {instead}"
 
 
 def _unknown(places: Mapping[str, set[str]], fixes: Mapping[str, Fixes], site: str) -> Iterator[str]:

@@ -69,10 +69,7 @@ class Weeks:
         self.number = number
         self.project.set_today(self.today)
         branches = [each for each in CALENDAR.on(self.today) if each.version in KNOWN]
-        listed = [
-            branch(each.version, *(one.release for one in each.releases), eol_date=str(each.end_of_life))
-            for each in branches
-        ]
+        listed = [branch(each.version, *each.releases, eol_date=str(each.end_of_life)) for each in branches]
         self.site.releases(*listed)
         for each in branches:
             self.site.latest(each.version, listing(str(each.newest)))

@@ -15,8 +15,8 @@ from omi.profile.model import Access, Target
 from omi.state.account import AccountImage, AccountView
 from omi.state.ledger import Ledger, LedgerImage
 from omi.support.version import edge_release
-from omi.upstream import Branch, MirrorRelease, Release, Upstream
 from omi.upstream.index import Index
+from omi.upstream.model import Branch, MirrorRelease, Upstream
 from omi.upstream.offer import Offer
 from tests.omi.plan.make import TODAY, build, held, plan_of, seen
 
@@ -144,11 +144,11 @@ def _upstreams(draw: Callable[..., Any]) -> Upstream:
     branches, mirror = [], {}
     for version in VERSIONS[:3]:
         if draw(st.booleans()):
-            listed = tuple(map(Release, draw(listed_releases[version])))
+            listed = tuple(draw(listed_releases[version]))
             branches.append(Branch(version, listed, draw(eols), (ARCH,)))
         if draw(st.booleans()):
             mirror[(version, ARCH)] = MirrorRelease(draw(mirror_releases[version]), draw(st.booleans()))
-    return Upstream(tuple(branches), None, mirror)
+    return Upstream(tuple(branches), mirror)
 
 
 upstreams = _upstreams()

@@ -16,8 +16,8 @@ from omi.state.image import BuildVm
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
 from omi.state.owner import maker_of
 from omi.support.version import version_of
-from omi.upstream import Branch, MirrorRelease, Release, Upstream
 from omi.upstream.index import Index
+from omi.upstream.model import Branch, MirrorRelease, Upstream
 from omi.upstream.offer import Offer
 from tests.omi.specs import OWNER, make_record
 
@@ -100,9 +100,9 @@ def ledger(*images: LedgerImage) -> Ledger:
 
 def upstream(*releases: str, end_of_life: date | None = FAR, reached: bool = True) -> Upstream:
     """Upstream where each of these is its branch's newest, on the mirror too if it can be reached."""
-    branches = tuple(Branch(version_of(one), (Release(one),), end_of_life, ("x86_64",)) for one in releases)
+    branches = tuple(Branch(version_of(one), (one,), end_of_life, ("x86_64",)) for one in releases)
     mirror = {(version_of(one), "x86_64"): MirrorRelease(one) for one in releases} if reached else {}
-    return Upstream(branches, None, mirror)
+    return Upstream(branches, mirror)
 
 
 def account(*images: LedgerImage | AccountImage, missing: Iterable[LedgerImage] = ()) -> AccountView:

@@ -15,7 +15,7 @@ from omi.plan.model import Change, ChangeKind
 from omi.plan.reasons import Because
 from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Withdrawal
-from omi.upstream import Upstream
+from omi.upstream.model import Upstream
 from tests.omi.plan.make import TODAY, build, held, ledger, plan_of
 
 IMAGES = [held(build(f"b{number}"), "3.23.6") for number in range(4)]

@@ -14,7 +14,7 @@ from omi.plan.keys import trust_keys
 from omi.profile.model import Target
 from omi.state.ledger import Ledger, LedgerImage
 from omi.support.errors import ProfileError
-from omi.upstream import Upstream
+from omi.upstream.model import Upstream
 from tests.omi.plan.make import FAR, TODAY, applied, build, ledger, outcome, step_of, upstream
 
 OLD, NEW = "old.rsa.pub", "new.rsa.pub"

@@ -10,7 +10,7 @@ from omi.config.settings import Level, Retention
 from omi.plan import Action
 from omi.plan.memory import PATIENCE, Memory, Said
 from omi.profile.model import Access
-from omi.upstream import Branch, Upstream
+from omi.upstream.model import Branch, Upstream
 from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, step_of, upstream
 
 V23 = build()

@@ -13,7 +13,7 @@ from omi.plan.discover import versions_to_discover
 from omi.profile.model import Access
 from omi.state.ledger import Ledger
 from omi.support.errors import PlanError, ProfileError, SettingsError, UpstreamError
-from omi.upstream import MirrorRelease, Upstream
+from omi.upstream.model import MirrorRelease, Upstream
 from tests.omi.plan.examples import LATEST_ONLY, NAME, R5, R6, UP6, V23
 from tests.omi.plan.make import TODAY, account, after, build, held, ledger, outcome, plan_of, seen, step_of, upstream
 
@@ -259,7 +259,7 @@ class TestDiscover:
 
 
 def test_mirror_decides_over_releases_json() -> None:
-    behind = Upstream(UP6.branches, None, {("3.23", "x86_64"): MirrorRelease("3.23.5")})
+    behind = Upstream(UP6.branches, {("3.23", "x86_64"): MirrorRelease("3.23.5")})
     plan = plan_of([V23], behind, Ledger())
     assert outcome(plan) == {NAME.format(5, 0): "build"}
     assert plan.warnings == (

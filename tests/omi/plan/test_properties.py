@@ -17,7 +17,7 @@ from omi.plan.report import plan_json, render_table
 from omi.state.account import AccountView
 from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Stage
-from omi.upstream import Upstream
+from omi.upstream.model import Upstream
 from tests.omi.examples import EXAMPLES
 from tests.omi.plan.cases import Case, builds_of, cases, upstreams
 from tests.omi.plan.make import after, seen

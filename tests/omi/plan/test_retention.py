@@ -11,7 +11,7 @@ import pytest
 from omi.config.settings import Level, Retention
 from omi.plan import Action
 from omi.state.ledger import Ledger
-from omi.upstream import Branch, MirrorRelease, Release, Upstream
+from omi.upstream.model import Branch, MirrorRelease, Upstream
 from tests.omi.plan.examples import LATEST_ONLY, NAME, R5, R6, UP6, V23
 from tests.omi.plan.make import (
     FAR,
@@ -229,10 +229,10 @@ def test_of_a_build_that_has_moved_on_each_image_goes_by_the_end_of_its_own_vers
     releases = ("3.22.3", "3.22.4", "3.23.6")
     images = [held(rolling.model_copy(update={"end_of_life": None}), release) for release in releases]
     branches = tuple(
-        Branch(version, (Release(release),), day, ("x86_64",))
+        Branch(version, (release,), day, ("x86_64",))
         for version, release, day in (("3.22", "3.22.4", TODAY - timedelta(days=ended)), ("3.23", "3.23.6", FAR))
     )
-    known = Upstream(branches, None, {("3.23", "x86_64"): MirrorRelease("3.23.6")})
+    known = Upstream(branches, {("3.23", "x86_64"): MirrorRelease("3.23.6")})
     retention = Retention(end_of_life=Level(keep=2), allow_mass_prune=("all",))
     plan = plan_of([rolling], known, ledger(*images), retention)
     pruned = [step.image.release for step in plan.of(Action.PRUNE)]

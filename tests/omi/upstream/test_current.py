@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from omi.support.errors import UpstreamError
-from omi.upstream import Branch, MirrorRelease, Release, Upstream, current_release
+from omi.upstream.current import current_release
+from omi.upstream.model import Branch, MirrorRelease, Upstream
 from tests.omi.plan.make import TODAY, build
 
 FRESH, OLD = MirrorRelease("3.23.6"), MirrorRelease("3.23.4", stale=True)
 
 
 def known(listed: str | None, mirror: MirrorRelease | None, arches: tuple[str, ...] = ("x86_64",)) -> Upstream:
-    releases = (Release(listed),) if listed else ()
-    return Upstream((Branch("3.23", releases, None, arches),), None, {("3.23", "x86_64"): mirror} if mirror else {})
+    releases = (listed,) if listed else ()
+    return Upstream((Branch("3.23", releases, None, arches),), {("3.23", "x86_64"): mirror} if mirror else {})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from omi.profile.discover import expand_discovered
 from omi.profile.load import Profile, load_profile
 from omi.support.version import release_key
-from omi.upstream import Branch, MirrorRelease, Upstream
+from omi.upstream.model import Branch, MirrorRelease, Upstream
 from omi.upstream.record import record_releases
 
 KEY = ("3.23", "x86_64")
@@ -43,7 +43,7 @@ def profile_of(root: Path, text: str = 'builds: {a: {version: "3.23", arch: x86_
 
 def upstream(release: str | None, end: date | None = None, *, stale: bool = False, old_site: bool = False) -> Upstream:
     branch = Branch("3.23", (), end, ("x86_64",))
-    return Upstream((branch,), None, {KEY: MirrorRelease(release, stale=stale)}, (), old_site)
+    return Upstream((branch,), {KEY: MirrorRelease(release, stale=stale)}, (), old_site)
 
 
 def version_file(root: Path, version: str = "3.23") -> Path:
@@ -98,9 +98,7 @@ def test_a_layout_that_cannot_be_kept_is_left_alone(root: Path) -> None:
 
 def test_a_discovered_version_gets_a_core_profile_that_changes_no_build(root: Path) -> None:
     profile = expand_discovered(profile_of(root, "discover: {}"), ["3.30"])
-    seen = Upstream(
-        (Branch("3.30", (), date(2029, 1, 1), ("x86_64",)),), None, {("3.30", "x86_64"): MirrorRelease("3.30.0")}
-    )
+    seen = Upstream((Branch("3.30", (), date(2029, 1, 1), ("x86_64",)),), {("3.30", "x86_64"): MirrorRelease("3.30.0")})
     record_releases(profile, seen, root)
     text = version_file(root, "3.30").read_text(encoding="utf-8")
     assert (
@@ -113,7 +111,7 @@ def test_a_discovered_version_gets_a_core_profile_that_changes_no_build(root: Pa
 
 
 def test_a_version_that_no_build_is_of_is_left_alone(root: Path) -> None:
-    seen = Upstream((), None, {("3.22", "x86_64"): MirrorRelease("3.22.99")})
+    seen = Upstream((), {("3.22", "x86_64"): MirrorRelease("3.22.99")})
     assert record_releases(profile_of(root), seen, root) == []
 
 

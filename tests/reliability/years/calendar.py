@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from omi.upstream.model import Branch, Release
+from omi.upstream.model import Branch
 
 ALPINE = Path(__file__).with_name("alpine.yaml")
 ARCH = "x86_64"
@@ -52,5 +52,5 @@ class Calendar:
         return tuple(
             Branch(version, released, line.end_of_life, (ARCH,))
             for version, line in self.branches.items()
-            if (released := tuple(Release(name, since) for name, since in line.releases.items() if since <= day))
+            if (released := tuple(name for name, since in line.releases.items() if since <= day))
         )

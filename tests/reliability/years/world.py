@@ -196,7 +196,7 @@ class World:
             ]
         there = {each.version: self.newest(each.version, day - week.lag * A_WEEK) for each in branches}
         mirror = {(version, ARCH): MirrorRelease(release) for version, release in there.items()}
-        self.known = Upstream(tuple(branches), None, mirror)
+        self.known = Upstream(tuple(branches), mirror)
         return self.known
 
     def _keys(self) -> list[str]:
