@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from omi.state.ledger import ledger_of_export
+from omi.state.ledger import read_ledger, resources_of_export
 from tests.e2e.project import Project, Result
 from tests.sandbox.client import JSON_BODY
 from tests.sandbox.ports import free_base_port
@@ -94,7 +94,7 @@ def build_all(place: Path, builds: int, each_second: float | None, quotas: Mappi
 def wrong(project: Project, builds: int) -> list[str]:
     """Find faults where the stack should hold so many images: images lost or unverified, or leftovers."""
     exported = json.loads(project.pulumi("stack", "export", "-s", STACK).text)
-    ledger = ledger_of_export(exported["deployment"])
+    ledger = read_ledger(resources_of_export(exported["deployment"]))
     account = project.inventory()["main"]["resources"]
     held = {image.record.omi for image in ledger.images if image.record.verified}
     snapshots = {each for image in ledger.images for each in image.record.snapshots}

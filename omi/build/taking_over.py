@@ -13,7 +13,7 @@ from omi.outscale.shapes import Omi
 from omi.outscale.waiting import InterruptedBuildError
 from omi.publish.recorded import recorded
 from omi.state.image import ImageRecord, TakeOver
-from omi.state.owner import ANOTHERS, CLAIM, VERIFIED, maker_of, new_claim
+from omi.state.owner import ANOTHERS, CLAIM, VERIFIED, maker_of, random_id
 from omi.support.errors import CloudError, OmiError
 from omi.verify.adopted import AdoptionCheck
 from omi.verify.boot import Verified
@@ -41,7 +41,7 @@ class TakingOver:
             omi = self._find()  # another stack may have taken it over during the boot
         is_verified = was_verified or check is not None
         known = recorded(job.spec, omi.omi_id) if owner.owns(omi.tags) else {}
-        claim, says_so = new_claim(), {VERIFIED: "yes" if is_verified else "no"}
+        claim, says_so = random_id(), {VERIFIED: "yes" if is_verified else "no"}
         marks = {CLAIM: claim} | (says_so if is_verified or VERIFIED in omi.tags else {})
         put_tags(job.cloud, [omi.omi_id], {**job.identity.tags, **marks})
         if not is_verified and VERIFIED in omi.tags:

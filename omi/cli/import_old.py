@@ -11,7 +11,7 @@ import typer
 
 from omi.cli.stack import Stack, Yes, read_stack
 from omi.config.settings import Adoption, Settings
-from omi.config.stack import add_to_list
+from omi.config.stack import configure
 from omi.plan.survey import Survey, survey_stack
 from omi.profile.model import Target
 from omi.publish.old import OldImage, read_old_releases
@@ -55,12 +55,9 @@ def import_old(
     if not wanted:
         print("There is nothing to adopt.")
     elif yes:
-        add_to_list(
-            stack,
-            "adopt",
-            len(settings.adopt),
-            [one.model_dump(exclude_none=True, exclude_unset=True) for one in wanted],
-        )
+        given = [one.model_dump(exclude_none=True, exclude_unset=True) for one in wanted]
+        listed = enumerate(given, len(settings.adopt))
+        configure(stack, "adopt", {f"[{index}].{key}": value for index, one in listed for key, value in one.items()})
         print(f"{len(wanted)} to adopt are in the stack's config now: `pulumi up -s {stack}` takes them in.")
     else:
         print(f"{len(wanted)} would be adopted: --yes puts them on the stack's list.")

@@ -33,7 +33,7 @@ from omi.profile.load import load_profile
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
 from omi.state.ledger import Ledger
-from omi.state.owner import Owner, new_stack_id
+from omi.state.owner import Owner, random_id
 from omi.support import clock
 from omi.support.atomic import write_atomically
 from omi.support.errors import InputError, ProfileError
@@ -122,7 +122,7 @@ def _spec(stack: str, settings: Settings, image: PlannedImage, folder: RunFolder
     """Under a stack id and a name of its own, by which a later try finds what a killed one left."""
     own = folder.path / _ID
     if not own.exists():
-        write_atomically(own, new_stack_id())
+        write_atomically(own, random_id())
     owner = Owner(PROJECT, f"{stack}+try", own.read_text(encoding="ascii"))
     spec = image.to_spec(owner, settings.cloud_access(), settings.vm_in(), settings.releases_dir)
     return spec.model_copy(update={"name": f"try-{spec.build[:80]}-{owner.stack_id}"})

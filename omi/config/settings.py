@@ -37,14 +37,18 @@ def _as_access(value: object) -> Access:
     return Access(accounts=tuple(sorted(set(ids))))
 
 
-def _as_account(value: object) -> str:
-    """An account's id; one without a leading zero may come as a number."""
-    if not _ACCOUNT.fullmatch(str(value)):
-        raise PydanticCustomError("rule", "an account's id: 12 digits, quoted")
-    return str(value)
+def _formed(pattern: str, rule: str) -> BeforeValidator:
+    """A text of this form; one of digits alone may come as a number."""
+
+    def check(value: object) -> str:
+        if not re.fullmatch(pattern, text := str(value)):
+            raise PydanticCustomError("rule", rule)
+        return text
+
+    return BeforeValidator(check)
 
 
-_AccountId = Annotated[str | None, BeforeValidator(_as_account)]
+_AccountId = Annotated[str | None, _formed("[0-9]{12}", "an account's id: 12 digits, quoted")]
 _SYSTEM_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -140,17 +144,10 @@ class Adoption(_Settings):
     """The user who logs in to check it; None is the user of its build in the profile."""
 
 
-def _as_stack_id(value: object) -> str:
-    """One of digits alone may come as a number."""
-    if not re.fullmatch(r"[0-9a-f]{16}", text := str(value)):
-        raise PydanticCustomError("rule", "16 hex digits, as the images' tag `stack-id` has them")
-    return text
-
-
 class Recovery(_Settings):
     """Images of the stack's own that its state has lost, for the next update to take in again."""
 
-    stack_id: Annotated[str, BeforeValidator(_as_stack_id)]
+    stack_id: Annotated[str, _formed("[0-9a-f]{16}", "16 hex digits, as the images' tag `stack-id` has them")]
     """The stack id of the lost state; a state without one takes it."""
     images: tuple[str, ...] = ()
     """OMI names; none named means all that the account holds."""

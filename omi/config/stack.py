@@ -97,25 +97,14 @@ def _releases(settings: Settings) -> set[tuple[Path, str, str]]:
     return {(folder, settings.profile, region) for region in settings.all_regions}
 
 
-def add_to_list(stack: str, key: str, start: int, items: Sequence[Mapping[str, str | int]]) -> None:
-    """Append objects to a list of the stack's configuration, from index `start` on, by Pulumi itself.
-
-    Raises ToolError or SettingsError.
-    """
-    values = {f"[{index}].{name}": value for index, item in enumerate(items, start) for name, value in item.items()}
-    configure(stack, key, values)
-
-
 def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:
     """Set parts of a key of the stack's configuration, by their path below it, by Pulumi itself.
 
-    Raises ToolError or SettingsError.
+    Raises ToolError or StateError.
     """
     texts = {path: str(value).lower() if isinstance(value, bool) else value for path, value in values.items()}
     pairs = [word for path, text in texts.items() for word in ("--plaintext", f"{PROJECT}:{key}{path}={text}")]
-    done = _run(["pulumi", "config", "set-all", "--stack", stack, "--path", *pairs])
-    if done.returncode:
-        raise SettingsError(f"stack {stack!r}: {key} not written: {_error_of(done)}")
+    _pulumi(stack, "config", "set-all", "--path", *pairs, failed=f"{key} not written: ")
 
 
 def update(stack: str, environment: Mapping[str, str]) -> int:
@@ -136,32 +125,19 @@ def empty_state(stack: str) -> None:
 
     Raises ToolError or StateError.
     """
-    done = _run(["pulumi", "state", "delete", "--all", "--force", "--yes", "--stack", stack])
-    if done.returncode:
-        raise StateError(f"stack {stack!r}: its state was not emptied: {_error_of(done)}")
+    _pulumi(stack, "state", "delete", "--all", "--force", "--yes", failed="its state was not emptied: ")
 
 
 def exported_state(stack: str) -> dict[str, Any]:
     """The stack's state by `pulumi stack export`: its deployment; raises ToolError, NoStackError or StateError."""
-    done = _run(["pulumi", "stack", "export", "--stack", stack])
-    if done.returncode:
-        error = _error_of(done)
-        if error.startswith("no stack named"):
-            raise NoStackError(
-                f"stack {stack!r}: the backend has none of this name; `pulumi stack select --create {stack}` makes it, "
-                "or set PULUMI_BACKEND_URL to the backend that has it"
-            )
-        raise StateError(f"stack {stack!r}: {error}")
-    return deployment_of(done.stdout, stack)
+    return deployment_of(_pulumi(stack, "stack", "export"), stack)
 
 
 def last_update(stack: str) -> datetime | None:
     """When the last update of the stack that succeeded ended, in UTC; None if none has. ToolError or StateError."""
-    done = _run(["pulumi", "stack", "history", "--stack", stack, "--output", "json"])
-    if done.returncode:
-        raise StateError(f"stack {stack!r}: {_error_of(done)}")
+    history = _pulumi(stack, "stack", "history", "--output", "json")
     try:
-        updates = [each for each in read_json(done.stdout or "[]") if each["kind"] == "update"]
+        updates = [each for each in read_json(history or "[]") if each["kind"] == "update"]
         ended = [datetime.fromisoformat(each["endTime"]) for each in updates if each["result"] == "succeeded"]
     except (ValueError, KeyError, TypeError) as error:
         raise StateError(f"stack {stack!r}: its history can't be read: {error}; {_OTHER_PULUMI}") from error
@@ -189,6 +165,20 @@ def deployment_of(text: str, stack: str) -> dict[str, Any]:
     if not isinstance(deployment, dict):
         raise StateError(f"stack {stack!r}: its export holds no deployment; was it written by another Pulumi?")
     return deployment
+
+
+def _pulumi(stack: str, *words: str, failed: str = "") -> str:
+    """The output of a command about the stack; its error, after `failed`, is raised as NoStackError or StateError."""
+    done = _run(["pulumi", *words, "--stack", stack])
+    if done.returncode == 0:
+        return done.stdout
+    error = _error_of(done)
+    if error.startswith("no stack named"):
+        raise NoStackError(
+            f"stack {stack!r}: the backend has none of this name; `pulumi stack select --create {stack}` makes it, "
+            "or set PULUMI_BACKEND_URL to the backend that has it"
+        )
+    raise StateError(f"stack {stack!r}: {failed}{error}")
 
 
 def _error_of(done: subprocess.CompletedProcess[str]) -> str:

@@ -8,7 +8,7 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags, read_omi
 from omi.outscale.shapes import Omi, Tag, listed
 from omi.state.image import ImageRecord
-from omi.state.owner import CLAIM, new_claim, taking_back
+from omi.state.owner import CLAIM, random_id, taking_back
 from omi.support.errors import CloudError
 
 
@@ -35,7 +35,7 @@ def find_held(cloud: Cloud, record: ImageRecord) -> Omi | None:
 
 def take_up(cloud: Cloud, omi: Omi) -> str:
     """Put a new claim on the OMI and return it: what another record holds of it ends with that."""
-    claim = new_claim()
+    claim = random_id()
     put_tags(cloud, [omi.omi_id], {CLAIM: claim})
     return claim
 

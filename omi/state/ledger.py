@@ -182,11 +182,6 @@ def read_ledger(resources: Mapping[str, Mapping[str, Any]]) -> Ledger:
     return Ledger.of(image for image in found if image is not None)
 
 
-def ledger_of_export(deployment: Mapping[str, Any]) -> Ledger:
-    """The ledger from `pulumi stack export`: the value of its key `deployment`. StateError as for read_ledger."""
-    return read_ledger(resources_of_export(deployment))
-
-
 def resources_of_export(deployment: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     """The resources from `pulumi stack export` as read_ledger takes them; StateError where they can't be read.
 

@@ -25,18 +25,13 @@ GOING = "going"
 """Key of the tag of a snapshot or volume that is to follow its OMI or VM: its value is good for that thing alone."""
 
 
-def new_claim() -> str:
-    """A random value for a record that takes an OMI up."""
-    return secrets.token_hex(8)
-
-
 def taking_back(image: str) -> str:
     """The cure for a foreign claim, if this stack's record shall hold the image again."""
     return f"if this stack shall hold it, run `python -m omi claim -s STACK '{image}'`"
 
 
-def new_stack_id() -> str:
-    """A random id for a stack that has none yet."""
+def random_id() -> str:
+    """For a stack that has no id yet, or the claim of a record that takes an OMI up."""
     return secrets.token_hex(8)
 
 
@@ -46,7 +41,7 @@ class Owner:
 
     project: str
     stack: str
-    stack_id: str = field(default_factory=new_stack_id)
+    stack_id: str = field(default_factory=random_id)
 
     @property
     def tags(self) -> dict[str, str]:

@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TextIO
 
+from omi.support.errors import one_line
+
 LINES = 40
 """At most so many lines go to stderr: it becomes part of the stack's state and of the next command's environment."""
 WIDTH = 190
@@ -29,7 +31,7 @@ class Narrator:
 
     def say(self, text: str) -> None:
         """One line for the person and the log."""
-        line = f"{time.monotonic() - self._start:4.0f} s  {_flat(text)}"
+        line = f"{time.monotonic() - self._start:4.0f} s  {one_line(text)}"
         self.note(line)
         if self._left > 0:
             self._left -= 1
@@ -39,7 +41,7 @@ class Narrator:
         """The last lines of a log, which explain a failure: all of them, whatever was said before."""
         for line in lines:
             self.note(line)
-            self._write(_flat(line))
+            self._write(one_line(line))
 
     def note(self, text: str) -> None:
         """Any number of lines for the log alone."""
@@ -76,7 +78,3 @@ def shown(path: Path) -> str:
     """A path as a person reads it: relative where it lies below the current folder, which is the project's top."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def _flat(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

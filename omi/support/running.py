@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from omi.support.atomic import write_atomically
-from omi.support.errors import OmiError
+from omi.support.errors import OmiError, one_line
 from omi.support.narration import tell
 
 CLOSED_PIPE = 141
@@ -28,13 +28,13 @@ def run(command: Callable[[], int]) -> int:
         _drop_output()
         return CLOSED_PIPE
     except OmiError as error:
-        _say(str(error))
+        tell(f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        _say("interrupted")
+        tell("error: interrupted")
         return INTERRUPTED
     except Exception as error:  # the last resort: a fault of the program itself, in one line all the same
-        _say(f"unexpected {type(error).__name__}: {error}; details in {_keep_traceback()}")
+        tell(f"error: unexpected {type(error).__name__}: {one_line(str(error))}; details in {_keep_traceback()}")
         return OmiError.exit_code
     return code
 
@@ -44,11 +44,6 @@ def _drop_output() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
-
-
-def _say(text: str) -> None:
-    line = " ".join(text.split())
-    tell(f"error: {line}")
 
 
 def _keep_traceback() -> str:

@@ -8,7 +8,7 @@ from datetime import date
 from omi.profile.model import Target
 from omi.support.errors import UpstreamError
 from omi.support.version import EDGE, edge_release, release_key
-from omi.upstream.model import Branch, Upstream
+from omi.upstream.model import Upstream
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ def current_release(build: Target, upstream: Upstream, today: date) -> Current:
     if build.version == EDGE:
         return Current(edge_release(today))
     branch = upstream.branch(build.version)
+    listed = branch.newest if branch is not None and build.arch in branch.arches else None
     mirror = upstream.mirror.get((build.version, build.arch))
     where = f"Alpine {build.version} for {build.arch}"
     if mirror is not None and not mirror.stale:
-        return _by_mirror(build, branch, mirror.release, where)
-    listed = _listed(build, branch)
+        return _by_mirror(build, listed, mirror.release, where)
     known = [release for release in (mirror.release if mirror else None, build.recorded_release) if release]
     if known:
         release = max(known, key=release_key)
@@ -49,8 +49,7 @@ def current_release(build: Target, upstream: Upstream, today: date) -> Current:
     )
 
 
-def _by_mirror(build: Target, branch: Branch | None, release: str | None, where: str) -> Current:
-    listed = _listed(build, branch)
+def _by_mirror(build: Target, listed: str | None, release: str | None, where: str) -> Current:
     if release is None:
         if build.recorded_release is not None:
             instead = f"so {build.recorded_release} counts as recorded in the profile"
@@ -66,7 +65,3 @@ def _by_mirror(build: Target, branch: Branch | None, release: str | None, where:
             release, f"{where}: releases.json names {listed}, but the mirror only has {release}, which counts"
         )
     return Current(release, f"{where}: the mirror has {release}, which releases.json does not name yet; it counts")
-
-
-def _listed(build: Target, branch: Branch | None) -> str | None:
-    return branch.newest if branch is not None and build.arch in branch.arches else None

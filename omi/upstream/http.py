@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -182,10 +182,11 @@ def _ask(
 
 def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _Answer:
     left = max(0.01, end - time.monotonic())
+    validators = {"If-None-Match": cached.etag, "If-Modified-Since": cached.last_modified} if cached else {}
     response = _pool(url).request(
         "GET",
         url,
-        headers=dict(_validators(cached)),
+        headers={"User-Agent": "alpine-omi"} | {name: value for name, value in validators.items() if value},
         timeout=urllib3.Timeout(total=left),
         retries=False,
         redirect=False,  # one could lead from TLS to plain HTTP; upstream has none
@@ -201,14 +202,6 @@ def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _Ans
         return response.status, Cached(url, bytes(body), headers.get("ETag"), headers.get("Last-Modified"))
     finally:
         response.close()
-
-
-def _validators(cached: Cached | None) -> Iterable[tuple[str, str]]:
-    yield "User-Agent", "alpine-omi"
-    if cached and cached.etag:
-        yield "If-None-Match", cached.etag
-    if cached and cached.last_modified:
-        yield "If-Modified-Since", cached.last_modified
 
 
 def _pool(url: str) -> urllib3.PoolManager:

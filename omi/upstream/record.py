@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,6 @@ from omi.upstream.model import Upstream
 _NEW_FILE = "# release and end_of_life are as last detected.\nbase: {base}\n"
 
 
-@dataclass(frozen=True)
-class Detected:
-    """This run's own sight of a version; None where it saw nothing or only remembered it."""
-
-    version: str
-    release: str | None
-    end_of_life: date | None
-
-
 def record_releases(profile: Profile, upstream: Upstream, root: Path) -> list[str]:
     """Bring `release` and `end_of_life` of the core profiles in `root` forward; returns a line about each file.
 
@@ -36,10 +26,11 @@ def record_releases(profile: Profile, upstream: Upstream, root: Path) -> list[st
     a later base doesn't change them. A file that can't be written is named and stops nothing.
     """
     lines = []
-    for detected in detect(profile, upstream):
-        path = root / "version" / f"{detected.version}.yaml"
+    for version, release, end_of_life in detected_in(profile, upstream):
+        path = root / "version" / f"{version}.yaml"
+        base = profile.layers.branch(version).base if release and profile.layers else None
         try:
-            changes = _record(path, detected, profile)
+            changes = _record(path, {"release": release, "end_of_life": end_of_life}, base)
         except OSError as error:
             changes = [f"not recorded: {error.strerror}"]
         if changes:
@@ -47,8 +38,11 @@ def record_releases(profile: Profile, upstream: Upstream, root: Path) -> list[st
     return lines
 
 
-def detect(profile: Profile, upstream: Upstream) -> Iterator[Detected]:
-    """Oldest version first, those of which something was seen. A release counts once every arch's mirror has it."""
+def detected_in(profile: Profile, upstream: Upstream) -> Iterator[tuple[str, str | None, date | None]]:
+    """Versions with what this run itself saw of their release and end of life, oldest first.
+
+    A release counts once every arch's mirror has it.
+    """
     arches: dict[str, set[str]] = {}
     for build in profile.builds:
         if build.version != EDGE:
@@ -58,27 +52,28 @@ def detect(profile: Profile, upstream: Upstream) -> Iterator[Detected]:
         releases = [mirror.release for mirror in mirrors if mirror and not mirror.stale and mirror.release]
         release = min(releases, key=release_key) if len(releases) == len(mirrors) else None
         branch = upstream.branch(version) if not upstream.stale else None
-        found = Detected(version, release, branch.end_of_life if branch else None)
-        if found.release or found.end_of_life:
-            yield found
+        end_of_life = branch.end_of_life if branch else None
+        if release or end_of_life:
+            yield version, release, end_of_life
 
 
-def _record(path: Path, detected: Detected, profile: Profile) -> list[str]:
+def _record(path: Path, detected: Mapping[str, str | date | None], base: str | None) -> list[str]:
+    """Write what goes forward, and say it; a new file is on `base`."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        if detected.release is None or profile.layers is None:
+        if base is None:
             return []
-        text = _NEW_FILE.format(base=profile.layers.branch(detected.version).base)
+        text = _NEW_FILE.format(base=base)
     changes: list[str] = []
     try:
         recorded = read_values(text)
-        new = _news(recorded, detected)
-        changes = [change for _, _, change in new]
+        new = {key: value for key, value in detected.items() if _is_later(value, recorded.get(key))}
+        changes = [f"{key.replace('_', ' ')} {new[key]} (was {recorded.get(key) or 'not recorded'})" for key in new]
         written = text
-        for key, value, _ in new:
+        for key, value in new.items():
             written = _put(written, key, str(value), after="base" if key == "release" else "release")
-        exact = read_values(written) == {**recorded, **{key: value for key, value, _ in new}}
+        exact = read_values(written) == {**recorded, **new}
     except YamlError as error:
         if not changes:
             return [f"not recorded: it {error}"]
@@ -90,16 +85,10 @@ def _record(path: Path, detected: Detected, profile: Profile) -> list[str]:
     return changes
 
 
-def _news(recorded: Mapping[str, Any], detected: Detected) -> list[tuple[str, str | date, str]]:
-    """Key, value and words of each fact that goes forward."""
-    found: list[tuple[str, str | date, str]] = []
-    old, new = recorded.get("release"), detected.release
-    if new is not None and (old is None or release_key(new) > release_key(str(old))):
-        found.append(("release", new, f"release {new} (was {old or 'not recorded'})"))
-    end, later = recorded.get("end_of_life"), detected.end_of_life
-    if later is not None and (end is None or later > date.fromisoformat(str(end))):
-        found.append(("end_of_life", later, f"end of life {later} (was {end or 'not recorded'})"))
-    return found
+def _is_later(new: str | date | None, old: Any) -> bool:
+    if new is None or old is None:
+        return new is not None
+    return new > date.fromisoformat(str(old)) if isinstance(new, date) else release_key(new) > release_key(str(old))
 
 
 def _put(text: str, key: str, value: str, after: str) -> str:

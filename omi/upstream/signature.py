@@ -39,14 +39,14 @@ def signed_content(data: bytes, keys: Mapping[str, str], where: str) -> bytes:
     first, rest = _cut_member(data, _MAX_SIGNATURE, where)
     second, content_end = _cut_member(rest, MAX_UNPACKED, where)
     signed = rest[: len(rest) - len(content_end)]
-    signatures = list(_signatures(first, where))
-    if not signatures:
+    found = [(match[2], match[1], made) for name, made in members(first, where) if (match := _NAME.fullmatch(name))]
+    if not found:
         raise UntrustedError(f"{where}: carries no signature that is known here; set upstream.mirror to another mirror")
-    trusted = [(name, digest, made) for name, digest, made in signatures if name in keys]
+    trusted = [(name, digest, made) for name, digest, made in found if name in keys]
     if not trusted:
-        names = ", ".join(sorted(name for name, _, _ in signatures))
+        names = sorted(name for name, _, _ in found)
         raise UntrustedError(
-            f"{where}: is signed by {names}, which is not trusted; name the key in the profile's `keys` "
+            f"{where}: is signed by {', '.join(names)}, which is not trusted; name the key in the profile's `keys` "
             "or in vm.trusted_keys, or set upstream.mirror to another mirror"
         )
     for name, digest, made in trusted:
@@ -68,13 +68,6 @@ def _verify(pem: str, digest: str, signature: bytes, signed: bytes, what: str) -
         key.verify(signature, signed, PKCS1v15(), algorithm)
     except InvalidSignature as error:
         raise UntrustedError(f"{what}; {cure}") from error
-
-
-def _signatures(archive: bytes, where: str) -> Iterator[tuple[str, str, bytes]]:
-    """File name of the key, kind and bytes of each signature."""
-    for name, content in members(archive, where):
-        if match := _NAME.fullmatch(name):
-            yield match[2], match[1], content
 
 
 def members(archive: bytes, where: str) -> Iterator[tuple[str, bytes]]:

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from bench.load import control
-from omi.state.ledger import LedgerImage, ledger_of_export
+from omi.state.ledger import LedgerImage, read_ledger, resources_of_export
 from omi.support.version import EDGE, edge_release, release_key
 from tests.e2e.project import Project
 from tests.omi.upstream.site import Page, Site, branch, listing, serving
@@ -85,7 +85,7 @@ class Weeks:
     def images(self) -> dict[str, LedgerImage]:
         """What state holds, by OMI id."""
         exported = json.loads(self.project.pulumi("stack", "export", "-s", "e2e").text)
-        return {image.record.omi: image for image in ledger_of_export(exported["deployment"]).images}
+        return {image.record.omi: image for image in read_ledger(resources_of_export(exported["deployment"])).images}
 
     def check(self) -> None:
         """Each branch is fresh, nothing is lost and nothing is left."""

@@ -45,7 +45,7 @@ from omi.publish.releases import from_yaml, to_yaml
 from omi.publish.site.pages import pages_of
 from omi.publish.site.write import render_pages
 from omi.state.image import BuildVm, ImageRecord
-from omi.state.ledger import StoredCommand, ledger_of_export, read_ledger
+from omi.state.ledger import StoredCommand, read_ledger, resources_of_export
 from omi.state.release_file import read_indexes, read_release
 from omi.support.dependency import read_dependency
 from omi.support.errors import OmiError
@@ -250,7 +250,7 @@ def _ledger(data: bytes) -> object:
 def _export(data: bytes) -> object:
     from omi.config.stack import deployment_of
 
-    return ledger_of_export(deployment_of(_text(data), "test"))
+    return read_ledger(resources_of_export(deployment_of(_text(data), "test")))
 
 
 def _credentials(data: bytes) -> object:

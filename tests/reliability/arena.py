@@ -13,7 +13,7 @@ from typing import Any
 
 from omi.publish.store import LOCK
 from omi.state.identity import Identity
-from omi.state.ledger import Ledger, ledger_of_export
+from omi.state.ledger import Ledger, read_ledger, resources_of_export
 from sandbox.config import Addresses
 from tests.e2e.project import Project
 from tests.reliability.processes import Process, descendants, kill_all
@@ -170,7 +170,7 @@ class Arena:
             f"{operation['type']} {operation['resource']['urn'].rpartition('::')[2]}"
             for operation in latest.get("pending_operations") or ()
         )
-        return Seen(ledger_of_export(latest), pending, self.inventory())
+        return Seen(read_ledger(resources_of_export(latest)), pending, self.inventory())
 
     def problems(self, seen: Seen) -> Iterator[str]:
         """What is wrong with an account and a state that should be at rest."""

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from omi.state.identity import Identity
-from omi.state.ledger import Ledger, ledger_of_export
+from omi.state.ledger import Ledger, read_ledger, resources_of_export
 from omi.state.owner import CLAIM, STACK_ID, VERIFIED
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, SandboxTiming
 from tests.e2e.held import STACK, HeldProject, offer
@@ -142,7 +142,7 @@ def ledger_in(backend: Path, stack: str = STACK) -> Ledger:
     path = backend / ".pulumi" / "stacks" / "alpine-omi" / f"{stack}.json"
     if not path.exists():
         return Ledger()
-    return ledger_of_export(json.loads(path.read_text(encoding="utf-8"))["checkpoint"]["latest"] or {})
+    return read_ledger(resources_of_export(json.loads(path.read_text(encoding="utf-8"))["checkpoint"]["latest"] or {}))
 
 
 @dataclass

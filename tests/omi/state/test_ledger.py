@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from omi.profile.model import Access
-from omi.state.ledger import COMMAND_TYPE, Ledger, LedgerImage, ledger_of_export, read_ledger
+from omi.state.ledger import COMMAND_TYPE, Ledger, LedgerImage, read_ledger, resources_of_export
 from omi.support.errors import StateError
 from tests.omi.plan.make import build, held
 
@@ -33,7 +33,7 @@ def state(*images: LedgerImage, **changes: Any) -> dict[str, dict[str, Any]]:
 
 def test_fresh_stack_holds_nothing() -> None:
     assert read_ledger({}) == Ledger()
-    assert ledger_of_export({}) == Ledger()
+    assert read_ledger(resources_of_export({})) == Ledger()
 
 
 def test_images_come_back_as_stored_and_in_numeric_order() -> None:
@@ -105,7 +105,7 @@ def test_unreadable_image_is_an_error_with_a_cure(changes: dict[str, Any], told:
 def test_export_leaves_out_what_only_waits_for_its_deletion() -> None:
     resources = [{"urn": urn} | resource for urn, resource in state(*IMAGES).items()]
     resources[0]["delete"] = True
-    assert list(ledger_of_export({"resources": resources}).images) == IMAGES[1:]
+    assert list(read_ledger(resources_of_export({"resources": resources})).images) == IMAGES[1:]
 
 
 def test_one_image_in_two_resources_is_an_error() -> None:

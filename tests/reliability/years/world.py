@@ -36,7 +36,7 @@ from omi.support.version import EDGE, release_key
 from omi.upstream.index import Index
 from omi.upstream.model import MirrorRelease, Upstream
 from omi.upstream.offer import Offer
-from omi.upstream.record import detect
+from omi.upstream.record import detected_in
 from tests.omi.specs import OWNER, make_record
 from tests.reliability.years.calendar import ARCH, Calendar
 from tests.reliability.years.weather import A_WEEK, Kill, Weather, Week
@@ -215,11 +215,11 @@ class World:
         if layers is None:
             return
         branches = dict(layers.branches)
-        for found in detect(survey.profile, survey.upstream):
-            old = layers.branch(found.version)
-            release = max(filter(None, (old.release, found.release)), key=release_key, default=None)
-            end = max(filter(None, (old.end_of_life, found.end_of_life)), default=None)
-            branches[found.version] = VersionLayer(old.base, old.tree, release, end)
+        for version, new, last_day in detected_in(survey.profile, survey.upstream):
+            old = layers.branch(version)
+            release = max(filter(None, (old.release, new)), key=release_key, default=None)
+            end = max(filter(None, (old.end_of_life, last_day)), default=None)
+            branches[version] = VersionLayer(old.base, old.tree, release, end)
         self.profile = replace(self.profile, layers=replace(layers, branches=branches))
 
     def _sweep(self) -> None:
