@@ -51,7 +51,7 @@ class ProfileBuild(pulumi.ComponentResource):
         several = any(region != settings.region for step in steps if (region := step.region)) or bool(settings.regions)
         self.images = told.apply(lambda images: by_release(images, several=several))
         self.latest = told.apply(lambda images: newest(images, several=several))
-        self.register_outputs({"images": self.images, "latest": self.latest})
+        self.register_outputs({})  # the stack exports what others read
 
     def _declare(self, step: Step, settings: Settings) -> pulumi.Output[dict[str, Any] | None]:
         if isinstance(step.image, LedgerImage):

@@ -135,8 +135,6 @@ class Target(_Model):
     in profiles/test.yaml, which the tests build and check.
     """
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     profile: str
     name: str
     version: Annotated[str, Key('"3.23"', forms.Version, guest="", of_build=True)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +33,10 @@ _MARKED = re.compile("(<!-- table: begin [^\n]*\n).*(\n<!-- table: end -->)", re
 
 def reference() -> str:
     """The tables of profiles/README.md."""
-    parts = []
+    parts, words = [], _words()
     for title, schema, elsewhere in _SECTIONS:
         further = [key for key in schema.model_fields if key not in elsewhere.model_fields]
-        rows = [_row(key, schema.model_fields[key]) for key in further]
+        rows = [_row(key, schema.model_fields[key], words) for key in further]
         head = ["| key | type | default | example | what it sets |", "|---|---|---|---|---|"]
         parts.append("\n".join([f"### {title}", "", *head, *rows]))
     return "\n\n".join(parts)
@@ -41,14 +44,18 @@ def reference() -> str:
 
 def guest_reference() -> str:
     """The table of guest/README.md: the names in `image.env` that are a profile's keys."""
-    fields = CommonKeys.model_fields | BuildKeys.model_fields
-    rows = [f"| `{name}` | `{key}` | {fields[key].description} |" for name, key in guest_names()]
+    words = _words()
+    rows = [f"| `{name}` | `{key}` | {words[key]} |" for name, key in guest_names()]
     return "\n".join(["| name | the profile's key | what it sets |", "| --- | --- | --- |", *rows])
 
 
 def editor_schema() -> str:
     """The JSON Schema of a target profile, for editors."""
-    return json.dumps(_for_editors(TargetFile.model_json_schema()), indent=1, ensure_ascii=False) + "\n"
+    schema, words = TargetFile.model_json_schema(), _words()
+    for layer in (schema, schema["$defs"]["BuildKeys"]):
+        for key in layer["properties"].keys() & words.keys():
+            layer["properties"][key]["description"] = words[key]
+    return json.dumps(_for_editors(schema), indent=1, ensure_ascii=False) + "\n"
 
 
 def _for_editors(value: Any) -> Any:
@@ -81,9 +88,19 @@ def renewed(top: Path) -> dict[Path, str]:
     }
 
 
-def _row(key: str, field: FieldInfo) -> str:
+def _words() -> dict[str, str]:
+    """The docstrings of Target's keys. They are read here, since in the model each run would pay for it."""
+    found = {}
+    for field, words in pairwise(ast.iter_child_nodes(ast.parse(inspect.getsource(Target)).body[0])):
+        match field, words:
+            case ast.AnnAssign(target=ast.Name(id=key)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[key] = " ".join(text.split())
+    return found
+
+
+def _row(key: str, field: FieldInfo, words: Mapping[str, str]) -> str:
     kind, example = _kind(field.annotation, field.metadata), (field.examples or [""])[0]
-    cells = (f"`{key}`", kind, _default(key, field), _code(str(example)), field.description or "")
+    cells = (f"`{key}`", kind, _default(key, field), _code(str(example)), field.description or words[key])
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

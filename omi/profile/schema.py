@@ -49,8 +49,7 @@ def _file(name: str, base: type[L], *, of_build: bool, **more: Any) -> type[L]:
     written: dict[str, Any] = {}
     for key, declared, field in profile_keys():
         if of_build or not declared.of_build:
-            words = " ".join((field.description or "").split())
-            said = Field(None, description=words, examples=[declared.example])
+            said = Field(None, examples=[declared.example])
             written[key] = (_form(declared, field.annotation) | None, said)
     return create_model(name, __base__=base, **written, **more)
 

@@ -12,7 +12,7 @@ import yaml
 
 from omi.profile.load import load_profile
 from omi.profile.model import AccessKeys, Layer
-from omi.profile.reference import editor_schema, renew, renewed
+from omi.profile.reference import editor_schema, reference, renew, renewed
 from omi.profile.schema import Discover, TargetFile, VersionFile
 from omi.profile.tree import parse_tree
 from tests.omi.conftest import TOP
@@ -51,9 +51,12 @@ def test_every_example_is_allowed(schema: type[Layer]) -> None:
 
 
 def test_every_key_is_described() -> None:
-    for schema in (AccessKeys, VersionFile, TargetFile, Discover):
-        for key, field in schema.model_fields.items():
-            assert field.description, f"{schema.__name__}.{key}"
+    rows = [line for line in reference().splitlines() if line.startswith("| `")]
+    assert rows
+    assert not [row for row in rows if row.endswith("|  |")]
+    whole = json.loads(editor_schema())
+    for layer in (whole, *whole["$defs"].values()):
+        assert not [key for key, said in layer.get("properties", {}).items() if not said.get("description")]
 
 
 def test_the_profile_in_the_readme_is_valid(root: Path) -> None:
