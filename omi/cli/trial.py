@@ -28,7 +28,7 @@ from omi.plan.keys import keyless, trust_keys
 from omi.plan.lacking import Stock
 from omi.plan.model import PlannedImage
 from omi.plan.survey import discover_builds
-from omi.profile.digest import image_digest
+from omi.profile.digest import common_files, image_digest
 from omi.profile.load import load_profile
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
@@ -103,7 +103,8 @@ def _wanted(settings: Settings, build: str) -> PlannedImage:
         raise ProfileError("; ".join(problems))
     for line in filter(None, (*upstream.warnings, *offered.warnings, current.warning)):
         tell(line)
-    return PlannedImage(target, current.release, 0, image_digest(target, current.release, GUEST, TEMPLATE))
+    digest = image_digest(target, current.release, common_files(GUEST, TEMPLATE))
+    return PlannedImage(target, current.release, 0, digest)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ LEGACY = "legacy"
 class Shape(BaseModel):
     """A part of an answer; null counts as absent."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 from omi.config.one_off import OneOff
 from omi.config.regions import Region, told_of
@@ -18,7 +20,7 @@ from omi.plan.narrow import narrowed
 from omi.plan.reasons import Because
 from omi.plan.recovery import as_recovered, interrupted_images, lost_images, warnings_of
 from omi.plan.survey import Survey
-from omi.profile.digest import image_digest
+from omi.profile.digest import common_files, image_digest
 from omi.profile.model import Target
 from omi.profile.origins import at
 from omi.state.ledger import Ledger, LedgerImage
@@ -86,9 +88,17 @@ class _Whole:
     copied: Mapping[str, str] = field(default_factory=dict)
     """Digests of the home Region's images that this Region is to have copies of, by build."""
 
+    @cached_property
+    def _files(self) -> Mapping[str, Any]:
+        return common_files(GUEST, TEMPLATE)
+
+    def own_digest(self, build: Target, release: str) -> str:
+        """The digest of what the profile asks for."""
+        return image_digest(build, release, self._files)
+
     def digest(self, build: Target, release: str) -> str:
         """The digest of what the Region is to have."""
-        return self.copied.get(build.name) or _digest(build, release)
+        return self.copied.get(build.name) or self.own_digest(build, release)
 
     @classmethod
     def of(
@@ -122,7 +132,7 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
     """Plan one Region."""
     lost, warnings = lost_images(settings, region, seen)
     ledger = joined(region.ledger, lost)
-    wanted, more = newcomers(settings, replace(region, ledger=ledger), seen, _digest)
+    wanted, more = newcomers(settings, replace(region, ledger=ledger), seen, whole.own_digest)
     warnings += more
     takes = TakeOvers.of(settings, region, seen, wanted)
     asked, settings = settings, takes.spared(settings)
@@ -200,7 +210,3 @@ def _placed(step: Step, region: Region) -> Step:
     resource = region.resource_of(step.name)
     named = None if resource == step.name else resource
     return replace(step, image=replace(step.image, region=region.name, resource=named))
-
-
-def _digest(build: Target, release: str) -> str:
-    return image_digest(build, release, GUEST, TEMPLATE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,22 @@ from omi.support.errors import InputError
 _FORMAT = 1
 
 
-def image_digest(build: Target, release: str, guest_dir: Path, template: Path) -> str:
-    """`sha256:` and 64 hex digits over the build's content, the release, the guest's files and the Packer template.
+def image_digest(build: Target, release: str, files: Mapping[str, Any]) -> str:
+    """`sha256:` and 64 hex digits over the build's content, the release, and the `common_files`.
 
     How the profile's YAML is written (comments, key order, white space) doesn't show in it, nor do the names of
-    profile, build and image. Raises InputError naming the file that can't be read.
+    profile, build and image.
     """
-    return digest_of(
-        {
-            "format": _FORMAT,
-            "release": release,
-            "content": content(build),
-            "guest": {path.relative_to(guest_dir).as_posix(): _mark(path) for path in guest_files(guest_dir)},
-            "template": _mark(template),
-        }
-    )
+    return digest_of({"format": _FORMAT, "release": release, "content": content(build), **files})
+
+
+def common_files(guest_dir: Path, template: Path) -> dict[str, Any]:
+    """The files that all images are made with, the guest's and the Packer template, each by its content and mode.
+
+    Raises InputError naming the file that can't be read.
+    """
+    guest = {path.relative_to(guest_dir).as_posix(): _mark(path) for path in _guest_files(guest_dir)}
+    return {"guest": guest, "template": _mark(template)}
 
 
 def digest_of(value: dict[str, Any]) -> str:
@@ -37,7 +39,7 @@ def digest_of(value: dict[str, Any]) -> str:
     return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def guest_files(guest_dir: Path) -> list[Path]:
+def _guest_files(guest_dir: Path) -> list[Path]:
     """The guest's files, sorted; not its documentation, nor what editors and Python leave behind."""
     if not guest_dir.is_dir():
         raise InputError(f"{guest_dir}: no such folder; run this from the project's top")

@@ -22,7 +22,7 @@ _T = TypeVar("_T", dict[str, Any], tuple[str, ...])
 class Projection(BaseModel):
     """A part of what is published; the JSON schemas say that every key is there."""
 
-    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, defer_build=True)
 
 
 class Identified(Projection):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omi.profile.content import content, install_repositories, package_lines, repository_lines
-from omi.profile.digest import image_digest
+from omi.profile.digest import common_files, image_digest
 from omi.profile.load import load_profile
 from omi.profile.model import Target
 from omi.support.errors import InputError
@@ -157,7 +157,7 @@ def test_the_digest_covers_release_scripts_and_template(tmp_path: Path) -> None:
     one = build(PROFILE)
 
     def digest(release: str = "3.23.6") -> str:
-        return image_digest(one, release, guest, template)
+        return image_digest(one, release, common_files(guest, template))
 
     first = digest()
     assert first.startswith("sha256:")
@@ -194,12 +194,11 @@ def test_when_to_rebuild_is_no_content() -> None:
 
 
 def test_a_missing_guest_folder_or_template_is_named(tmp_path: Path) -> None:
-    one = build(PROFILE)
     with pytest.raises(InputError, match="guest: no such folder"):
-        image_digest(one, "3.23.6", tmp_path / "guest", tmp_path / "t")
+        common_files(tmp_path / "guest", tmp_path / "t")
     (tmp_path / "guest").mkdir()
     with pytest.raises(InputError, match="t: cannot be read: No such file"):
-        image_digest(one, "3.23.6", tmp_path / "guest", tmp_path / "t")
+        common_files(tmp_path / "guest", tmp_path / "t")
 
 
 @pytest.mark.parametrize(
