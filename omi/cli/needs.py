@@ -34,7 +34,7 @@ def needs(made: Sequence[PlannedImage], at_once: int, source_size: int) -> Mappi
 
 
 def _gib(image: PlannedImage, source_size: int) -> int:
-    size = image.build.volume_size
+    size = image.target.volume_size
     return verify_size(size) if image.copy_from else max(verify_size(size), size + source_size)
 
 

@@ -110,9 +110,8 @@ def _wanted(settings: Settings, build: str) -> PlannedImage:
 @contextmanager
 def _job(stack: str, settings: Settings, image: PlannedImage, stop: Event) -> Iterator[tuple[Job, int]]:
     """The work on the image while nobody else tries that build from here, and the lock of its folder."""
-    target = image.build
-    folder = RunFolder(BUILD.absolute() / f"{stack}+try" / file_name_of(f"{target.profile} {target.name}"))
-    with hold_alone(folder.path, f"a try of {target.name}", stop, tell) as lock:
+    folder = RunFolder(BUILD.absolute() / f"{stack}+try" / file_name_of(f"{image.profile} {image.build}"))
+    with hold_alone(folder.path, f"a try of {image.build}", stop, tell) as lock:
         spec = _spec(stack, settings, image, folder)
         narrator = Narrator(sys.stderr, folder.build_log)
         with narrated(narrator):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from omi.plan.model import Action, Plan, PlannedImage, Step
 from omi.plan.reasons import Because
@@ -11,26 +11,21 @@ from omi.profile.model import Target
 from omi.state.image import CloudAccess
 from omi.state.ledger import LedgerImage
 
-
-@dataclass(frozen=True)
-class HomeImage:
-    """The image of one build that others are to have, too."""
-
-    release: str
-    revision: int
-    digest: str
+Sources = Mapping[str, PlannedImage | LedgerImage]
+"""By build: the image of the home Region that others are to have, too."""
 
 
-def sources_of(home: Plan) -> Mapping[str, HomeImage]:
-    """By build: the newest image that the home Region has or is to have, but for those that someone else made."""
-    found: dict[str, HomeImage] = {}
+def sources_of(home: Plan) -> Sources:
+    """The newest image of each build that the home Region has or is to have, but for those that someone else made."""
+    found: dict[str, PlannedImage | LedgerImage] = {}
     for build, steps in home.declared():
         image = next((step.image for step in steps if not _is_revoked(step.image)), steps[0].image)
-        made_elsewhere = isinstance(image, LedgerImage) and (image.record.adopted or image.spec.take_over is not None)
-        if isinstance(image, LedgerImage) and not made_elsewhere and image.record.verified and not _is_revoked(image):
-            found[build] = HomeImage(image.release, image.revision, image.spec.digest)
-        elif isinstance(image, PlannedImage) and (image.existing is None or image.existing.managed):
-            found[build] = HomeImage(image.release, image.revision, image.digest)
+        if isinstance(image, PlannedImage):
+            is_good = not image.is_external
+        else:
+            is_good = image.made_here and image.record.verified and not image.is_revoked
+        if is_good:
+            found[build] = image
     return found
 
 
@@ -38,7 +33,7 @@ def _is_revoked(image: PlannedImage | LedgerImage) -> bool:
     return isinstance(image, LedgerImage) and image.is_revoked
 
 
-def pinned(builds: Sequence[Target], sources: Mapping[str, HomeImage]) -> list[Target]:
+def pinned(builds: Sequence[Target], sources: Sources) -> list[Target]:
     """The builds, each asking for the very image that the home Region has."""
     return [
         build.model_copy(update={"release": source.release, "revision": source.revision})
@@ -48,17 +43,13 @@ def pinned(builds: Sequence[Target], sources: Mapping[str, HomeImage]) -> list[T
     ]
 
 
-def as_copies(
-    plan: Plan, builds: Sequence[Target], sources: Mapping[str, HomeImage], region: str, home: CloudAccess
-) -> Plan:
+def as_copies(plan: Plan, builds: Sequence[Target], sources: Sources, region: str, home: CloudAccess) -> Plan:
     """The plan for `pinned` builds as one that copies them, with the pins that the profile itself has."""
     own = {build.name: build for build in builds}
     return replace(plan, steps=tuple(_as_copy(step, own, sources, region, home) for step in plan.steps))
 
 
-def _as_copy(
-    step: Step, own: Mapping[str, Target], sources: Mapping[str, HomeImage], region: str, home: CloudAccess
-) -> Step:
+def _as_copy(step: Step, own: Mapping[str, Target], sources: Sources, region: str, home: CloudAccess) -> Step:
     source, build = sources.get(step.build), own.get(step.build)
     if source is None or build is None:
         return step
@@ -66,11 +57,7 @@ def _as_copy(
     if not isinstance(step.image, PlannedImage):
         return replace(step, why=why)
     pins = {"release": build.release, "revision": build.revision}
-    image = replace(
-        step.image,
-        build=step.image.build.model_copy(update=pins),
-        copy_from=home,
-    )
+    image = replace(step.image, target=step.image.target.model_copy(update=pins), copy_from=home)
     if step.action in (Action.BUILD, Action.REBUILD):
         why = Because.COPIED(revision=source.revision, home=home.region, region=region)
     return replace(step, image=image, why=why)

@@ -23,8 +23,8 @@ def differing(steps: Sequence[Step]) -> Iterator[str]:
         if step.action is Action.PRUNE or step.build in seen:
             continue
         seen.add(step.build)  # its newest image, which others take for the build's
-        omi, maker, digest = _external(step)
-        if digest not in (None, step.image.spec.digest if isinstance(step.image, LedgerImage) else step.image.digest):
+        omi, maker, digest = _external(step.image)
+        if digest not in (None, step.image.digest):
             yield (
                 f"{step.name}: {omi}, made by {maker}, holds other content than {step.build} asks for ({digest}), and "
                 f"nothing is built in its place; to have an image of your own, give {step.build} another `suffix` in "
@@ -32,11 +32,9 @@ def differing(steps: Sequence[Step]) -> Iterator[str]:
             )
 
 
-def _external(step: Step) -> tuple[str, str, str | None]:
+def _external(image: PlannedImage | LedgerImage) -> tuple[str, str, str | None]:
     """Its id, its maker and the digest in its tags; no digest if it is not external."""
-    image = step.image
-    if isinstance(image, PlannedImage):
-        found = image.existing
-        return (found.omi, found.maker, found.digest) if found is not None and not found.managed else ("", "", None)
-    record = image.record
-    return record.omi, record.maker, record.digest if record.adopted else None
+    if isinstance(image, LedgerImage):
+        return image.record.omi, image.record.maker, image.record.digest if image.record.adopted else None
+    found = image.existing
+    return (found.omi, found.maker, found.digest) if found is not None and not found.managed else ("", "", None)

@@ -49,8 +49,8 @@ def _has_unknown_packages(image: LedgerImage) -> bool:
     An image that its own build could say nothing of doesn't count: its successor would say no more.
     """
     record = image.record
-    is_made = not record.adopted and image.spec.take_over is None and record.copied_from is None
-    return is_made and record.installed is None and record.build_seconds is None
+    is_built = image.made_here and record.copied_from is None
+    return is_built and record.installed is None and record.build_seconds is None
 
 
 def waits(image: LedgerImage, build: Target, today: date, change: Reason) -> Reason | None:

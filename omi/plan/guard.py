@@ -78,8 +78,7 @@ def unreplaced(
 
 
 def _build_of(image: PlannedImage | LedgerImage) -> tuple[str, str]:
-    """Profile and name of the image's build."""
-    return (image.profile, image.build) if isinstance(image, LedgerImage) else (image.build.profile, image.build.name)
+    return image.profile, image.build
 
 
 def _losses(steps: Sequence[Step], proved: Callable[[LedgerImage], bool]) -> list[Step]:
@@ -89,7 +88,7 @@ def _losses(steps: Sequence[Step], proved: Callable[[LedgerImage], bool]) -> lis
         image = step.image
         if step.action is not Action.KEEP or not isinstance(image, LedgerImage) or step.stage is Stage.PRIVATE:
             continue
-        of = image.profile, image.build
+        of = _build_of(image)
         if proved(image) and (of not in stays or image.order > stays[of].order):
             stays[of] = image
     return [step for step in steps if not _is_replaced(step.image, stays)]
@@ -98,7 +97,7 @@ def _losses(steps: Sequence[Step], proved: Callable[[LedgerImage], bool]) -> lis
 def _is_replaced(image: PlannedImage | LedgerImage, stays: Mapping[tuple[str, str], LedgerImage]) -> bool:
     if not isinstance(image, LedgerImage):
         return True
-    newest = stays.get((image.profile, image.build))
+    newest = stays.get(_build_of(image))
     return newest is not None and newest.order > image.order
 
 
@@ -160,7 +159,7 @@ def check_names(planned: Sequence[PlannedImage]) -> None:
     for image in planned:
         if not OMI_NAME.fullmatch(image.name):
             raise ProfileError(
-                f"profile {image.build.profile}, build {image.build.name}: the OMI name {image.name!r} is not allowed: "
+                f"profile {image.profile}, build {image.build}: the OMI name {image.name!r} is not allowed: "
                 "3 to 128 letters, digits, spaces and _()/.- ; change prefix, suffix or name_template"
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cached_property
 
 from omi.config.settings import Retention
 from omi.plan.memory import Memory
@@ -64,6 +65,11 @@ class PlanInput:
     """The memory of earlier updates."""
     connection: CloudAccess | None = None
     """How the config says that the account is reached now; None leaves that as it is."""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The OMI names that the ledger holds, of whatever build, so that no second resource may have them."""
+        return frozenset(image.name for image in self.ledger.images)
 
     @property
     def known(self) -> set[str]:

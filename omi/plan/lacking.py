@@ -27,7 +27,7 @@ _NEAR = 3
 
 def was_built(build: Target, images: Sequence[LedgerImage]) -> bool:
     """Whether the stack made an image of these packages, repositories and services, so that they are known to exist."""
-    own = (image for image in images if not image.record.adopted and image.spec.take_over is None)
+    own = (image for image in images if image.made_here)
     recipes = (image.spec.recipe for image in own if (image.profile, image.build) == (build.profile, build.name))
     return any(recipe is not None and _asked(recipe.build) == _asked(build) for recipe in recipes)
 

@@ -72,7 +72,7 @@ class Change:
 class PlannedImage:
     """An image that the ledger doesn't hold yet."""
 
-    build: Target
+    target: Target
     release: str
     revision: int
     digest: str
@@ -91,7 +91,22 @@ class PlannedImage:
     @property
     def name(self) -> str:
         """The OMI's name."""
-        return self.build.image_name(self.release, self.revision)
+        return self.target.image_name(self.release, self.revision)
+
+    @property
+    def profile(self) -> str:
+        """The profile's name."""
+        return self.target.profile
+
+    @property
+    def build(self) -> str:
+        """The build's name."""
+        return self.target.name
+
+    @property
+    def is_external(self) -> bool:
+        """Whether it is an OMI that this stack didn't make."""
+        return self.existing is not None and not self.existing.managed
 
     def to_spec(self, owner: Owner, cloud: CloudAccess, vm: BuildVm, releases_dir: str) -> ImageSpec:
         """The command's standard input."""
@@ -105,18 +120,18 @@ class PlannedImage:
             digest=self.digest,
             end_of_life=self.end_of_life,
             offered=self.offered,
-            description=self.build.image_description(self.release, self.revision),
-            profile=self.build.profile,
-            build=self.build.name,
-            arch=self.build.arch,
-            bootstrap=self.build.bootstrap,
-            user=self.build.user,
-            access=self.build.access,
+            description=self.target.image_description(self.release, self.revision),
+            profile=self.profile,
+            build=self.build,
+            arch=self.target.arch,
+            bootstrap=self.target.bootstrap,
+            user=self.target.user,
+            access=self.target.access,
             withdrawal=None,
             cloud=cloud,
             releases_dir=releases_dir,
             resource=self.resource,
-            recipe=Recipe(build=self.build, vm=vm, copy_from=self.copy_from),
+            recipe=Recipe(build=self.target, vm=vm, copy_from=self.copy_from),
             take_over=None,
         )
 
@@ -161,7 +176,7 @@ class Step:
     @property
     def build(self) -> str:
         """The build's name."""
-        return self.image.build.name if isinstance(self.image, PlannedImage) else self.image.build
+        return self.image.build
 
     @property
     def name(self) -> str:

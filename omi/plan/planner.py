@@ -13,7 +13,6 @@ from omi.plan.guard import check_clash, check_names, check_only, check_twice, to
 from omi.plan.input import PlanInput
 from omi.plan.keys import keyless
 from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
-from omi.plan.packages import countable
 from omi.plan.publishing import changes_of, share_of_new
 from omi.plan.reasons import Because, Reason
 from omi.plan.retention import Prune, prunes
@@ -21,7 +20,6 @@ from omi.plan.settle import Settler
 from omi.plan.stages import revoke, stage_reason, withdraw
 from omi.plan.wanted import Wish, WishInput, wish
 from omi.profile.model import Access, Target
-from omi.state.account import AccountView
 from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Why, Withdrawal
 from omi.support.errors import ProfileError, UpstreamError
@@ -81,10 +79,6 @@ class _Planner:
     given: PlanInput
 
     @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(image.name for image in self.given.ledger.images)
-
-    @cached_property
     def _held(self) -> Mapping[tuple[str, str], list[LedgerImage]]:
         held: dict[tuple[str, str], list[LedgerImage]] = {}
         for image in self.given.ledger.images:
@@ -104,24 +98,7 @@ class _Planner:
         if refused and given.is_asked_for:
             raise ProfileError(*refused)
         if release is not None and not refused:
-            account = given.account or AccountView()
-            offer = countable(given.offers.get(build.name), build, release)
-            asked = WishInput(
-                build,
-                release,
-                last_day,
-                images,
-                missing,
-                self._names,
-                account,
-                given.digests,
-                given.today,
-                given.revoked_content,
-                given.lacking.get(build.name, ()),
-                offer,
-                may_age=self._is_newest(build),
-            )
-            outcome = wish(asked)
+            outcome = wish(WishInput(given, build, release, last_day, images, missing))
             if outcome.why.because is Because.CONTENT_REVOKED:
                 notes = (*notes, f"{build.name}: {outcome.why}")
             if outcome.why.because is Because.PACKAGES_LACKING:
@@ -152,11 +129,6 @@ class _Planner:
         why = self.given.untrusted.get(build.name)
         lines = keyless(build) or ((f"{build.name}: {why}",) if why else ())
         return tuple(self.given.keys_at.get(build.name, "") + line for line in lines)
-
-    def _is_newest(self, build: Target) -> bool:
-        """Whether the mirror still has what the build is made from."""
-        mirror = self.given.upstream.mirror.get((build.version, build.arch))
-        return build.release is None or (mirror is not None and mirror.release == build.release)
 
     def _wanted_release(
         self, build: Target, last_day: date | None, has_images: bool
@@ -261,9 +233,9 @@ class _Planner:
     def _new(self, step: Step) -> Step:
         """With the share that comes after its verify; what someone else made is never changed."""
         image = step.image
-        if not isinstance(image, PlannedImage) or (image.existing is not None and not image.existing.managed):
+        if not isinstance(image, PlannedImage) or image.is_external:
             return step
-        return replace(step, changes=share_of_new(image.build.access, self.given.owner, self.given.said_by))
+        return replace(step, changes=share_of_new(image.target.access, self.given.owner, self.given.said_by))
 
     def _support_of(self, build: Target, last_day: date | None) -> Callable[[LedgerImage], date | None]:
         def of_image(image: LedgerImage) -> date | None:

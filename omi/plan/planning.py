@@ -110,7 +110,7 @@ class _Whole:
         is_asked_for: bool,
     ) -> _Whole:
         """From the images of all Regions."""
-        own = [image for image in images if not image.record.adopted and image.spec.take_over is None]
+        own = [image for image in images if image.made_here]
         revoked = [image for image in own if not settings.revoked.keys().isdisjoint((image.name, image.record.omi))]
         builds = frozenset(image.build for image in images)
         return cls(builds, frozenset(image.spec.digest for image in revoked), lacking, is_asked_for)

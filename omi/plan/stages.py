@@ -31,26 +31,20 @@ def withdraw(
     """
     if why is None:
         return Progress()
-    deprecated = old.deprecated if old else None
-    if days.deprecated_days:
-        deprecated = deprecated or today
+    deprecated = (old.deprecated if old else None) or (today if days.deprecated_days else None)
+    told = Withdrawal(why=why, shared=shared, deprecated=deprecated)
     if not due:
-        return Progress(Withdrawal(why=why, shared=shared, deprecated=deprecated) if days.deprecated_days else None)
+        return Progress(told if days.deprecated_days else None)
     since = (old.due if old else None) or today
+    ends, stays = since + timedelta(days=days.deprecated_days), timedelta(days=days.private_days)
     private = old.private if old else None
-    ends = since + timedelta(days=days.deprecated_days)
-    in_time = today < ends
-    if private is None and (in_time or not days.private_days):
-        removal = ends + timedelta(days=days.private_days)
-        told = (
-            Withdrawal(why=why, shared=shared, deprecated=deprecated, due=since, removal=removal)
-            if deprecated
-            else None
-        )
-        return Progress(told, over=not in_time)
-    private = private or today
-    removal = private + timedelta(days=days.private_days)
-    told = Withdrawal(why=why, shared=shared, deprecated=deprecated, due=since, private=private, removal=removal)
+    if private is None and today >= ends and stays:
+        private = today
+    if private is None:
+        told = told.model_copy(update={"due": since, "removal": ends + stays})
+        return Progress(told if deprecated else None, over=today >= ends)
+    removal = private + stays
+    told = told.model_copy(update={"due": since, "private": private, "removal": removal})
     return Progress(told, over=today >= removal)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
 from omi.plan.external import holding
 from omi.plan.fresh import Freshness, freshness, waits
+from omi.plan.input import PlanInput
 from omi.plan.model import Action, PlannedImage, Step
-from omi.plan.packages import tried_next
+from omi.plan.packages import countable, tried_next
 from omi.plan.reasons import Because, Reason
 from omi.profile.content import content
 from omi.profile.model import Target
@@ -36,34 +37,21 @@ class Wish:
 
 @dataclass(frozen=True)
 class WishInput:
-    """All that decides it: the build, its release, and its images that the ledger holds and the account still has."""
+    """A build, its release, and its images that the ledger holds."""
 
+    given: PlanInput
     build: Target
     release: str
     end_of_life: date | None
     images: Sequence[LedgerImage]
-    """Oldest first."""
+    """Those that the account still has, oldest first."""
     gone: Sequence[LedgerImage]
-    """Images that the ledger holds but the account no longer does."""
-    taken: Collection[str]
-    """OMI names that the ledger holds, of whatever build, so that no second resource may have them."""
-    account: AccountView
-    content_digest: Callable[[Target, str], str]
-    today: date
-    """In UTC."""
-    revoked: Collection[str] = ()
-    """Digests of which nothing is built, since a person has revoked an image of that content."""
-    lacking: Sequence[str] = ()
-    """Its packages that don't exist, so that nothing can be built."""
-    offer: Offer | None = None
-    """The offer of the build's repositories, where that counts and is known."""
-    may_age: bool = True
-    """Whether the release can be built anew at all: mirrors keep no earlier one than the newest."""
+    """Those that it no longer has."""
 
     @cached_property
     def digest(self) -> str:
         """The digest of the image's content, which the versions of its packages are no part of."""
-        return self.content_digest(self.build, self.release)
+        return self.given.digests(self.build, self.release)
 
     @cached_property
     def before(self) -> LedgerImage | None:
@@ -71,13 +59,30 @@ class WishInput:
         return max((*self.images, *self.gone), key=lambda image: image.order, default=None)
 
     @property
+    def account(self) -> AccountView:
+        """The account's contents, as far as they are known."""
+        return self.given.account or AccountView()
+
+    @property
+    def offer(self) -> Offer | None:
+        """The offer of the build's repositories, where that counts and is known."""
+        return countable(self.given.offers.get(self.build.name), self.build, self.release)
+
+    @property
     def is_revoked(self) -> bool:
         """Whether a person has revoked an image of the content."""
-        return self.digest in self.revoked
+        return self.digest in self.given.revoked_content
+
+    @property
+    def may_age(self) -> bool:
+        """Whether the release can be built anew at all: mirrors keep no earlier one than the newest."""
+        mirror = self.given.upstream.mirror.get((self.build.version, self.build.arch))
+        return self.build.release is None or (mirror is not None and mirror.release == self.build.release)
 
     def freshness(self, image: LedgerImage) -> Freshness:
         """The reasons for a successor of the release's newest image."""
-        return freshness(image, self.build, self.offer, self.today, is_revoked=self.is_revoked, may_age=self.may_age)
+        today, revoked = self.given.today, self.is_revoked
+        return freshness(image, self.build, self.offer, today, is_revoked=revoked, may_age=self.may_age)
 
     def new_image(self, revision: int) -> PlannedImage:
         """An image that is to be built."""
@@ -108,7 +113,7 @@ def wish(request: WishInput) -> Wish:
         return Wish(same[-1] if same else None, _adopt(request, *found), Because.CURRENT_UNTIL_SUCCESSOR())
     if request.is_revoked and not fresh.packages:
         return Wish(same[-1] if same else None, None, Because.CONTENT_REVOKED())
-    if request.lacking:
+    if request.given.lacking.get(request.build.name):
         return Wish(same[-1] if same else None, None, Because.PACKAGES_LACKING())
     number = _next_revision(request, same, revisions)
     action, why = _why(request, same, number)
@@ -133,10 +138,14 @@ def _young_edge(request: WishInput) -> Wish | None:
     build, newest = request.build, request.before
     if build.version != EDGE or build.release is not None or newest not in request.images or newest is None:
         return None
-    if newest.release == request.release or request.content_digest(build, newest.release) != newest.spec.digest:
+    if newest.release == request.release or request.given.digests(build, newest.release) != newest.spec.digest:
         return None
     change = Because.NEW_RELEASE(release=request.release, before=newest.release)
-    why = waits(newest, build, request.today, change) if newest.spec.digest not in request.revoked else None
+    why = (
+        waits(newest, build, request.given.today, change)
+        if newest.spec.digest not in request.given.revoked_content
+        else None
+    )
     return Wish(newest, None, why) if why else None
 
 
@@ -146,13 +155,13 @@ def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: 
         return Wish(held, None, Because.CURRENT_PINNED_REVISION(revision=revision))
     before = same[-1] if same else None
     name = build.image_name(release, revision)
-    if name in request.taken:
+    if name in request.given.names:
         return Wish(before, None, Because.CURRENT_NAME_TAKEN(revision=revision))
     if existing := request.account.by_name.get(name):
         return Wish(before, _adopt(request, revision, existing), Because.CURRENT_UNTIL_SUCCESSOR())
     if request.is_revoked:
         return Wish(before, None, Because.CONTENT_REVOKED())
-    if request.lacking:
+    if request.given.lacking.get(request.build.name):
         return Wish(before, None, Because.PACKAGES_LACKING())
     step = Step(request.new_image(revision), Action.BUILD, Because.PINNED_REVISION(revision=revision))
     return Wish(before, step, Because.CURRENT_UNTIL_SUCCESSOR())
@@ -174,7 +183,7 @@ def _adoptable(
     Someone else's image can't answer to changed content, so it is passed over once the ledger holds the release.
     """
     beyond = same[-1].revision if same else -1
-    free = [item for item in found if item[0] > beyond and item[1].name not in request.taken]
+    free = [item for item in found if item[0] > beyond and item[1].name not in request.given.names]
     made = [item for item in free if item[1].managed and STANDS_FOR not in item[1].tags]
     own = [item for item in made if item[1].digest == request.digest]
     foreign = [item for item in free if not item[1].managed] if not same else []
@@ -193,7 +202,7 @@ def _adopt(request: WishInput, revision: int, existing: AccountImage) -> Step:
 def _next_revision(request: WishInput, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]) -> int:
     used = [image.revision for image in (*same, *_gone_of_release(request))] + [revision for revision, _ in found]
     number = max(used, default=-1) + 1
-    while request.build.image_name(request.release, number) in request.taken:
+    while request.build.image_name(request.release, number) in request.given.names:
         number += 1
     return number
 

@@ -83,6 +83,16 @@ class LedgerImage:
         return self.spec.revision
 
     @property
+    def digest(self) -> str:
+        """The digest of its content."""
+        return self.spec.digest
+
+    @property
+    def made_here(self) -> bool:
+        """Whether the stack built or copied it, rather than taking in what someone else made."""
+        return not self.record.adopted and self.spec.take_over is None
+
+    @property
     def is_revoked(self) -> bool:
         """Whether a person has said that it must not be launched."""
         return self.spec.withdrawal is not None and self.spec.withdrawal.why == "revoked"
@@ -92,8 +102,7 @@ class LedgerImage:
         """Sort key, oldest first: version, release, those made elsewhere before the stack's, revision; then the name,
         so that the order is total.
         """
-        made_here = not self.record.adopted and self.spec.take_over is None
-        return (version_key(self.version), release_key(self.release), made_here, self.revision, self.name)
+        return (version_key(self.version), release_key(self.release), self.made_here, self.revision, self.name)
 
     def age(self, today: date) -> int | None:
         """Days since the cloud made it; None where nobody has asked the cloud yet."""

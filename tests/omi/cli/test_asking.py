@@ -26,7 +26,7 @@ BUILD = build()
 NEW = held(BUILD, "3.23.6")
 
 
-def digest(of: Target, release: str) -> str:
+def digest(of: Target, release: str, _files: object) -> str:
     return f"sha256:{of.user}" + (f" again {of.again}" if of.again else "")
 
 
@@ -49,7 +49,7 @@ class Desk:
         self._patch("omi.cli.one_off.configure", self._configure)
         self._patch("omi.cli.one_off.update", self._update)
         self._patch("omi.cli.fork.empty_state", self.done.append)
-        self._patch("omi.plan.planning._digest", digest)
+        self._patch("omi.plan.planning.image_digest", digest)
         code = main([command, "-s", "test", *arguments])
         seen = self.capsys.readouterr()
         return code, seen.out + seen.err

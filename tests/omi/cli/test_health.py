@@ -59,7 +59,7 @@ class Ward:
         }
         for name, function in patches.items():
             self.monkeypatch.setattr(f"omi.cli.health.{name}", function)
-        self.monkeypatch.setattr("omi.plan.planning._digest", digest)
+        self.monkeypatch.setattr("omi.plan.planning.image_digest", digest)
         self.monkeypatch.setattr("omi.cli.health.Cloud.connect", lambda access: access)
         code = main(["health", "-s", "test", *arguments])
         shown = self.capsys.readouterr()

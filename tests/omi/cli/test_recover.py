@@ -51,7 +51,7 @@ class Person:
         self.monkeypatch.setattr("omi.cli.recover.read_stack", lambda _: (settings, known))
         self.monkeypatch.setattr("omi.cli.recover.survey_stack", self._survey)
         self.monkeypatch.setattr("omi.cli.recover.configure", self._configure)
-        self.monkeypatch.setattr("omi.plan.planning._digest", digest)
+        self.monkeypatch.setattr("omi.plan.planning.image_digest", digest)
         code = main(["recover", "-s", OWNER.stack, *arguments])
         seen = self.capsys.readouterr()
         return code, seen.out + seen.err

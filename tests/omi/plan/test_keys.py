@@ -85,7 +85,7 @@ def test_an_image_that_holds_the_key_is_built_anew_and_why_is_told() -> None:
     assert step_of(made, NEXT).reason == f"revision r1: the key {OLD} is deprecated by Alpine since 2026-11-22"
     planned = step_of(made, NEXT).image
     assert isinstance(planned, PlannedImage)
-    assert planned.build.keys == {NEW: "new"}
+    assert planned.target.keys == {NEW: "new"}
 
 
 def test_what_else_changed_is_told_beside_it() -> None:

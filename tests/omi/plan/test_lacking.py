@@ -179,7 +179,7 @@ HOME, OTHER = "eu-west-2", "us-east-2"
 
 @pytest.mark.parametrize("images", ["build", "copy"])
 def test_a_copy_in_another_region_needs_no_packages(images: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omi.plan.planning._digest", digest)
+    monkeypatch.setattr("omi.plan.planning.image_digest", digest)
     of, other = build(), {"cloud": {"osc_profile": OTHER}, "images": images}
     config = Settings(region=HOME, regions={OTHER: FurtherRegion.model_validate(other)})
     image = held(of, "3.23.6")
@@ -199,7 +199,7 @@ def test_a_copy_in_another_region_needs_no_packages(images: str, monkeypatch: py
 
 
 def test_nothing_is_built_of_a_repository_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omi.plan.planning._digest", digest)
+    monkeypatch.setattr("omi.plan.planning.image_digest", digest)
     new, other = build("new"), build("other")
     config = Settings(region=HOME)
     line = "new: the server has no such file"

@@ -27,7 +27,7 @@ OLD, NEW = held(V23, "3.23.5"), held(V23, "3.23.6")
 @pytest.fixture(autouse=True, scope="module")
 def digests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.plan.planning._digest", digest)
+        patch.setattr("omi.plan.planning.image_digest", digest)
         yield
 
 

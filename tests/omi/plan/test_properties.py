@@ -118,7 +118,7 @@ def test_names_are_valid_and_of_their_build(case: Case) -> None:
         if isinstance(step.image, PlannedImage):
             assert re.fullmatch(r"[A-Za-z0-9_ ()/.\-]{3,128}", step.name)
             assert step.name not in case_names(case)
-            assert step.image.build in case.builds
+            assert step.image.target in case.builds
             taken = case.account.by_name if case.account else {}
             assert (step.action is Action.ADOPT) == (step.name in taken)
 

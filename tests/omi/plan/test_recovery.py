@@ -33,7 +33,7 @@ ALL = Recovery(stack_id=OWNER.stack_id)
 @pytest.fixture(autouse=True, scope="module")
 def digests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.plan.planning._digest", digest)
+        patch.setattr("omi.plan.planning.image_digest", digest)
         yield
 
 

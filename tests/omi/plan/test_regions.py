@@ -40,7 +40,7 @@ many = settings(
 @pytest.fixture(autouse=True, scope="module")
 def digests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.plan.planning._digest", digest)
+        patch.setattr("omi.plan.planning.image_digest", digest)
         yield
 
 
@@ -203,7 +203,7 @@ def test_a_region_that_copies_wants_the_very_image_that_the_home_region_has() ->
         1,
         digest(one, "3.23.6"),
     )
-    assert step.image.build == one, "what the profile says, without the pins that it was planned by"
+    assert step.image.target == one, "what the profile says, without the pins that it was planned by"
     assert step.image.copy_from is not None
     assert step.image.copy_from.region == HOME
     assert step.reason == f"revision r1 of {HOME} is copied to {OTHER}"

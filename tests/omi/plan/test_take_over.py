@@ -37,7 +37,7 @@ ONE = Retention(release=Level(), revision=Level())
 @pytest.fixture(autouse=True, scope="module")
 def digests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.plan.planning._digest", digest)
+        patch.setattr("omi.plan.planning.image_digest", digest)
         yield
 
 
