@@ -44,7 +44,8 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Survey:
     shutil.copytree(PROFILES, tmp_path / "profiles")
     (tmp_path / "profiles" / "web.yaml").write_text(WEB, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("omi.plan.planning._digest", digest)
+    monkeypatch.setattr("omi.plan.planning.image_digest", digest)
+    monkeypatch.setattr("omi.plan.planning.common_files", lambda *_: {})
     profile, regions = load_profile("web", tmp_path / "profiles"), regions_of(Settings(region=HOME), Ledger())
     return Survey(profile, upstream("3.23.6"), regions, {HOME: account()}, TODAY, OWNER)
 
