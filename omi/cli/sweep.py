@@ -59,9 +59,8 @@ def sweep(stack: Stack, yes: Yes = False, stack_id: StackId = None) -> None:
         print("Nothing is removed yet. While no update of the stack runs, on any machine, --yes removes these.")
     elif listed:
         with hold_stack(stack) as locked, _builds_held(stack, found):
-            held = _read(stack, stack_id, pending=locked)
-            again = [_only(each, listed) for each in find_leftovers(settings, held, stack)]
-            _remove(again, settings.retention)
+            again = find_leftovers(settings, _read(stack, stack_id, pending=locked), stack)
+            _remove(again, listed, settings.retention)
 
 
 def _read(stack: str, stack_id: str | None, *, pending: bool = True) -> Held:
@@ -126,27 +125,22 @@ def _show(found: Sequence[SweepFindings]) -> None:
     print(render_columns([row[0 if len(found) > 1 else 1 :] for row in rows]))
 
 
-def _only(found: SweepFindings, listed: set[tuple[str, str, str]]) -> SweepFindings:
-    """The Region with those of its things alone that were listed before, too."""
-    return replace(
-        found, things=tuple(left for left in found.going if (found.region.name, left.kind, left.id) in listed)
-    )
-
-
-def _remove(found: Sequence[SweepFindings], retention: Retention) -> None:
-    for each in found:
-        _guard(each, retention)
+def _remove(found: Sequence[SweepFindings], listed: set[tuple[str, str, str]], retention: Retention) -> None:
+    """Remove what was listed before, too, of all Regions or, where the guard refuses that of one, of none."""
+    going = [[left for left in each.going if (each.region.name, left.kind, left.id) in listed] for each in found]
+    for each, things in zip(found, going, strict=True):
+        _guard(each.region, things, retention)
     regions = [each.region for each in found]
-    for each in found:
+    for each, things in zip(found, going, strict=True):
         with told_of(each.region, regions):
-            remove_leftovers(each.search, each.going, tell, each.store)
+            remove_leftovers(each.search, things, tell, each.store)
 
 
-def _guard(found: SweepFindings, retention: Retention) -> None:
-    allowed = {*retention.allow_mass_prune} & {"all", found.region.name}
-    images = [left for left in found.going if left.kind == "image"]
+def _guard(region: Region, going: Sequence[Leftover], retention: Retention) -> None:
+    allowed = {*retention.allow_mass_prune} & {"all", region.name}
+    images = [left for left in going if left.kind == "image"]
     counted = [left for left in images if not allowed and left.name not in retention.allow_mass_prune]
-    if limit := too_many(len(counted), retention, len(found.region.ledger.images) + len(images)):
+    if limit := too_many(len(counted), retention, len(region.ledger.images) + len(images)):
         raise PlanError(
             f"sweep: {len(counted)} images would be removed at once, more than {limit}: "
             f"{', '.join(left.name for left in counted)}; nothing is removed; if that is meant, allow it with "
