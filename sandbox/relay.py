@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.model import SecurityGroup, Vm
-from sandbox.cloud.public_ips import public_ip_of
 from sandbox.cloud.security_groups import allowed_sources, single_ports
 from sandbox.config import GUEST_SSH_PORT, INNER_SSH_PORT, SSH_PORT, outer_port
 from sandbox.machines.protocol import MachineError, Machines
@@ -74,7 +73,7 @@ def ways(cloud: LocalCloud) -> dict[tuple[str, int], Way]:
 def _addresses(cloud: LocalCloud, vm: Vm) -> list[str]:
     """Its public address, and its private one in a Subnet whose range is this machine's own (127.0.0.0/8)."""
     private = vm.address if vm.address and ipaddress.ip_address(vm.address).is_loopback else None
-    return [ip for ip in (public_ip_of(cloud, vm), private) if ip is not None]
+    return [ip for ip in (cloud.public_ip_of(vm), private) if ip is not None]
 
 
 def _allows(address: str, sources: tuple[str, ...]) -> bool:

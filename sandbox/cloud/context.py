@@ -172,6 +172,11 @@ class LocalCloud:
     def region(self, caller: Account) -> SandboxRegion:
         return next(each for each in REGIONS if each.name == caller.region)
 
+    def check_subregion(self, caller: Account, name: str) -> None:
+        """Refuse a Subregion that the caller's Region lacks."""
+        if name not in self.region(caller).subregions:
+            raise RefusedError(Fail.NO_SUBREGION, f"The Subregion '{name}' does not exist in {caller.region}.")
+
     def free_slot(self) -> int:
         """A loopback address number that no VM and no public IP holds (all Regions share them)."""
         taken = {vm.slot for vm in self.store.all(Vm) if vm.alive}
@@ -180,6 +185,14 @@ class LocalCloud:
             if slot not in taken:
                 return slot
         raise RefusedError(Fail.NO_ADDRESS_LEFT, "No public address is left; delete VMs or public IPs.")
+
+    def public_ip_of(self, vm: Vm) -> str | None:
+        """The VM's public address now: a linked one, or outside of Nets its own while it is pending or running."""
+        held = next((each for each in self.store.all(PublicIp) if each.vm_id == vm.id), None)
+        if held is not None:
+            return self.addresses.public_ip(held.slot)
+        own = vm.subnet_id is None and vm.state in ("pending", "running")
+        return self.addresses.public_ip(vm.slot) if own else None
 
     # --- changing things from background work ------------------------------------------------------------------
 

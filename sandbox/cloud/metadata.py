@@ -7,14 +7,15 @@ import logging
 
 from sandbox.cloud import vmdisks
 from sandbox.cloud.context import LocalCloud
-from sandbox.cloud.model import PublicIp, SecurityGroup, Vm
+from sandbox.cloud.model import SecurityGroup, Vm
 from sandbox.machines.protocol import MachineError, Metadata
 
 log = logging.getLogger("sandbox")
 
 
-def of_vm(cloud: LocalCloud, vm: Vm, public_ip: str | None) -> Metadata:
-    """The entries below `/latest/` for one VM."""
+def current(cloud: LocalCloud, vm: Vm) -> Metadata:
+    """The entries below `/latest/` for one VM as things stand."""
+    public_ip = cloud.public_ip_of(vm)
     groups = [cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids]
     texts = {
         "ami-id": vm.image_id,
@@ -48,13 +49,6 @@ def of_vm(cloud: LocalCloud, vm: Vm, public_ip: str | None) -> Metadata:
 def public_dns_name(ip: str, region: str) -> str:
     """The name OUTSCALE gives a public address (it resolves nowhere here)."""
     return f"ows-{ip.replace('.', '-')}.{region}.compute.outscale.com"
-
-
-def current(cloud: LocalCloud, vm: Vm) -> Metadata:
-    """The metadata of a VM as things stand."""
-    held = next((each for each in cloud.store.all(PublicIp) if each.vm_id == vm.id), None)
-    slot = held.slot if held else None if vm.subnet_id else vm.slot
-    return of_vm(cloud, vm, cloud.addresses.public_ip(slot) if slot is not None else None)
 
 
 def refresh_later(cloud: LocalCloud, vm_id: str) -> None:

@@ -134,11 +134,19 @@ class Permissions(Value):
     public: bool = False
     account_ids: tuple[str, ...] = ()
 
-    def allow(self, account_id: str) -> bool:
-        return self.public or account_id in self.account_ids
+
+class Shared(Resource):
+    """A thing that an account may let others use."""
+
+    permissions: Permissions = Permissions()
+
+    def visible_to(self, caller: Account) -> bool:
+        """Whether the caller sees it and may use it: within one Region, its owner's, public or shared."""
+        allowed = {self.account_id, *self.permissions.account_ids}
+        return self.region == caller.region and (self.permissions.public or caller.id in allowed)
 
 
-class Snapshot(Resource):
+class Snapshot(Shared):
     """A snapshot, size in GiB; state is in-queue, pending, completed, error or deleting.
 
     `copied` says that the content is on disk, whatever the state that is shown.
@@ -155,7 +163,6 @@ class Snapshot(Resource):
     copied: bool = False
     source_id: str | None = None
     client_token: str | None = None
-    permissions: Permissions = Permissions()
 
 
 class ImageMapping(Value):
@@ -169,7 +176,7 @@ class ImageMapping(Value):
     delete_on_vm_deletion: bool
 
 
-class Image(Resource):
+class Image(Shared):
     """An OMI; state is pending, available or failed."""
 
     kind = "image"
@@ -185,7 +192,6 @@ class Image(Resource):
     tpm_mandatory: bool = False
     state: str
     state_message: str | None = None
-    permissions: Permissions = Permissions()
 
 
 class Vm(Resource):

@@ -3,8 +3,10 @@
 from sandbox.oapi import (  # noqa: F401 - each registers its actions
     access_keys,
     catalogue,
+    exports,
     images,
     keypairs,
+    launch,
     nets,
     public_ips,
     security_groups,

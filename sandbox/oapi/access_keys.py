@@ -6,15 +6,8 @@ import datetime as dt
 
 from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.errors import Fail, RefusedError
-from sandbox.cloud.filters import Getter
 from sandbox.cloud.model import Account
-from sandbox.cloud.request import Request
-from sandbox.oapi.base import FilteredRequest, Json, action, filtered, without_none
-
-FILTERS: dict[str, Getter[Json]] = {
-    "AccessKeyIds": lambda one: [one["AccessKeyId"]],
-    "States": lambda one: [one["State"]],
-}
+from sandbox.oapi.base import Json, action, listing, without_none
 
 
 def _date(value: dt.datetime) -> str:
@@ -37,24 +30,21 @@ def _view(cloud: LocalCloud, caller: Account) -> Json:
     )
 
 
-@action("ReadAccessKeys", FilteredRequest)
-def read_access_keys(cloud: LocalCloud, caller: Account, request: FilteredRequest) -> Json:
-    return {"AccessKeys": filtered(request, [_view(cloud, caller)], FILTERS)}
+@listing("AccessKeys", "AccessKeyIds States", tagged=False, pages=False)
+def read_access_keys(cloud: LocalCloud, caller: Account) -> list[Json]:
+    return [_view(cloud, caller)]
 
 
-class UpdateAccessKeyRequest(Request):
-    access_key_id: str
-    expiration_date: str | None = None
-
-
-@action("UpdateAccessKey", UpdateAccessKeyRequest)
-def update_access_key(cloud: LocalCloud, caller: Account, request: UpdateAccessKeyRequest) -> Json:
+@action("UpdateAccessKey")
+def update_access_key(
+    cloud: LocalCloud, caller: Account, *, access_key_id: str, expiration_date: str | None = None
+) -> Json:
     """Set when the key expires; without a date it doesn't expire any more."""
-    if request.access_key_id != cloud.keys.key_of(caller.profile or "").access_key:
-        raise RefusedError(Fail.BAD_PARAMETER, f"The access key '{request.access_key_id}' does not exist.")
-    cloud.keys.ends.pop(request.access_key_id, None)
-    if request.expiration_date is not None:
-        cloud.keys.ends[request.access_key_id] = _parsed(request.expiration_date)
+    if access_key_id != cloud.keys.key_of(caller.profile or "").access_key:
+        raise RefusedError(Fail.BAD_PARAMETER, f"The access key '{access_key_id}' does not exist.")
+    cloud.keys.ends.pop(access_key_id, None)
+    if expiration_date is not None:
+        cloud.keys.ends[access_key_id] = _parsed(expiration_date)
     return {"AccessKey": _view(cloud, caller)}
 
 

@@ -1,51 +1,29 @@
-"""The parts that all OAPI actions share: checks of requests, filters, pages, answers and refusals."""
+"""The parts that all OAPI actions share: their register, checks of requests, pages, answers and refusals."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import inspect
 import json
-import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, get_type_hints
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError, create_model
 from pydantic.alias_generators import to_pascal
 from pydantic_core import ErrorDetails
 
 from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.errors import Fail, RefusedError
-from sandbox.cloud.filters import Getter, select, text
-from sandbox.cloud.ids import check_id
-from sandbox.cloud.model import Account, Resource, Vm
-from sandbox.cloud.request import BootMode, Request
+from sandbox.cloud.model import Account, Resource
+from sandbox.oapi.filters import BY_TAG, Paths, filtered, paths
+from sandbox.oapi.filters import Json as Json
+from sandbox.oapi.request import FilteredRequest, PagedRequest, ReadRequest, Request
 
-Json = dict[str, Any]
-T = TypeVar("T")
-R = TypeVar("R", bound=Resource)
-
-
-class PagedRequest(Request):
-    """A Read call whose answer comes in pages."""
-
-    next_page_token: str | None = None
-    results_per_page: int | None = Field(default=None, ge=1, le=1000)
-
-
-class FilteredRequest(Request):
-    """A Read call with filters by name."""
-
-    filters: dict[str, Any] | None = None
-
-
-class ReadRequest(FilteredRequest, PagedRequest):
-    """A Read call as most of them are."""
-
-
-Q = TypeVar("Q", bound=Request)
-Handler = Callable[[LocalCloud, Account, Any], Json]
+Handler = Callable[..., Json | None]
+Views = Callable[[LocalCloud, Account], list[Json]]
 
 
 @dataclass(frozen=True)
@@ -57,21 +35,55 @@ class ApiAction:
     handler: Handler
     signed: bool
     """Whether a call needs a signature."""
+    apart: bool
+    """Whether the handler takes the request's parameters one by one, not the request as a whole."""
 
 
 ACTIONS: dict[str, ApiAction] = {}
+FILTERS: dict[str, Paths] = {}
+"""The filters of Read calls by the member that their answers are in (`Images`)."""
 
 
-def action(
-    name: str, request: type[Q], *, signed: bool = True
-) -> Callable[[Callable[[LocalCloud, Account, Q], Json]], Handler]:
-    """Register the handler of an action, which has but one."""
+def action(name: str, request: type[Request] | None = None, *, signed: bool = True) -> Callable[[Handler], Handler]:
+    """Register the handler of an action, which has but one.
 
-    def register(handler: Callable[[LocalCloud, Account, Q], Json]) -> Handler:
+    A handler that is registered without a `request` has the request's parameters as keywords.
+    """
+
+    def register(handler: Handler) -> Handler:
         if name in ACTIONS:
             raise RuntimeError(f"{name} has two handlers: {ACTIONS[name].handler} and {handler}")
-        ACTIONS[name] = ApiAction(name, request, handler, signed)
+        ACTIONS[name] = ApiAction(name, request or _request_of(name, handler), handler, signed, apart=request is None)
         return handler
+
+    return register
+
+
+def _request_of(name: str, handler: Handler) -> type[Request]:
+    hints = get_type_hints(handler)
+    keywords = [each for each in inspect.signature(handler).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    fields: dict[str, Any] = {
+        each.name: (hints[each.name], ... if each.default is each.empty else each.default) for each in keywords
+    }
+    return create_model(f"{name}Request", __base__=Request, **fields)
+
+
+def listing(
+    name: str, filters: str = "", *, tagged: bool = True, pages: bool = True, signed: bool = True, **others: str
+) -> Callable[[Views], Views]:
+    """Register `Read<name>`, whose handler gives the view of each thing that the caller sees; see `paths`."""
+    known = FILTERS[name] = paths(filters, **others) | (BY_TAG if tagged else {})
+    kind = (ReadRequest if pages else FilteredRequest) if known else PagedRequest
+
+    def register(views: Views) -> Views:
+        @action(f"Read{name}", kind, signed=signed)
+        def read(cloud: LocalCloud, caller: Account, request: Request) -> Json:
+            found = views(cloud, caller)
+            if isinstance(request, FilteredRequest):
+                found = filtered(request, found, known)
+            return paged(request, name, found) if isinstance(request, PagedRequest) else {name: found}
+
+        return views
 
     return register
 
@@ -91,7 +103,10 @@ def handle(cloud: LocalCloud, caller: Account, name: str, body: bytes) -> Json:
     if request.dry_run:
         return {}
     with cloud.transaction(), cloud.quotas.kept(caller):
-        return called.handler(cloud, caller, request)
+        if not called.apart:
+            return called.handler(cloud, caller, request) or {}
+        names = called.request.model_fields.keys() - Request.model_fields.keys()
+        return called.handler(cloud, caller, **{name: getattr(request, name) for name in names}) or {}
 
 
 def parse(called: ApiAction, body: bytes) -> Request:
@@ -153,54 +168,6 @@ def _context() -> Json:
     return {"RequestId": str(uuid.uuid4())}
 
 
-_FLAGS = frozenset(
-    {
-        "BlockDeviceMappingDeleteOnVmDeletion",
-        "BsuOptimized",
-        "IsDefault",
-        "IsSourceDestCheck",
-        "LinkNicDeleteOnVmDeletion",
-        "LinkRouteTableMain",
-        "LinkVolumeDeleteOnVmDeletion",
-        "PermissionsToCreateVolumeGlobalPermission",
-        "PermissionsToLaunchGlobalPermission",
-        "PrivateIpsPrimaryIp",
-        "SecureBoot",
-        "TpmMandatory",
-    }
-)
-"""Filters that are true or false; any other is a list."""
-_NUMBERS = re.compile(r".*(VolumeSizes|PortRanges|Counts|DeviceNumbers)|LaunchNumbers|Progresses")
-"""Filters that are lists of numbers; any other list is one of strings."""
-
-
-def filtered(request: FilteredRequest, things: Iterable[T], getters: Mapping[str, Getter[T]]) -> list[T]:
-    """The things that fit the request's filters; null and [] count as absent, an unknown name is refused."""
-    wanted: dict[str, list[str]] = {}
-    for name, value in (request.filters or {}).items():
-        if name not in getters:
-            raise RefusedError(Fail.UNKNOWN_PARAMETER, f"'Filters.{name}' is not a parameter of this call.")
-        if value is None or value == []:
-            continue
-        values = [value] if name in _FLAGS else value
-        if not isinstance(values, list) or not all(_fits(name, each) for each in values):
-            raise RefusedError(Fail.BAD_TYPE, f"The parameter 'Filters.{name}' has the wrong type.")
-        if name == "VmIds":  # recorded; what can't be the id of a security group finds nothing
-            values = [check_id(Vm, each) for each in values]
-        if name == "BootModes" and not set(values) <= set(get_args(BootMode)):
-            raise RefusedError(Fail.BAD_VALUE, f"The parameter 'Filters.{name}' is none of {get_args(BootMode)}.")
-        wanted[name] = [text(each) for each in values]
-    return select(things, getters, wanted)
-
-
-def _fits(name: str, value: object) -> bool:
-    if name in _FLAGS or isinstance(value, bool):
-        return name in _FLAGS and isinstance(value, bool)
-    if name == "MemorySizes":
-        return isinstance(value, (int, float))
-    return isinstance(value, int if _NUMBERS.fullmatch(name) else str)
-
-
 def paged(request: PagedRequest, name: str, views: list[Json]) -> Json:
     """One page of a list, and the token of the next where there is one."""
     start = _offset(request.next_page_token)
@@ -244,15 +211,6 @@ def _borne(entry: object, ids: Set[str]) -> set[str]:
         if isinstance(entry, dict)
         else set()
     )
-
-
-def tag_getters() -> dict[str, Getter[Any]]:
-    """The filters by tag that every taggable resource has."""
-    return {
-        "Tags": lambda one: [f"{key}={value}" for key, value in one.tags.items()],
-        "TagKeys": lambda one: one.tags,
-        "TagValues": lambda one: one.tags.values(),
-    }
 
 
 def tag_views(resource: Resource) -> list[Json]:

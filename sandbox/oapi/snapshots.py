@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sandbox.cloud import snapshots
 from sandbox.cloud.context import LocalCloud
 from sandbox.cloud.errors import Fail, RefusedError
-from sandbox.cloud.filters import Getter, maybe
-from sandbox.cloud.model import Account, Snapshot
-from sandbox.cloud.request import Request
+from sandbox.cloud.ids import check_id
+from sandbox.cloud.model import Account, Image, Snapshot, Volume
 from sandbox.cloud.seeds import alias_of
-from sandbox.oapi.base import (
-    Json,
-    ReadRequest,
-    action,
-    date,
-    filtered,
-    mode_of,
-    paged,
-    tag_getters,
-    tag_views,
-    without_none,
-)
-from sandbox.oapi.devices import PermissionsPart
+from sandbox.cloud.snapshots import remove_snapshot, start_snapshot
+from sandbox.oapi.base import FILTERS, Json, action, date, mode_of, paged, tag_views, without_none
+from sandbox.oapi.filters import BY_TAG, filtered, paths
+from sandbox.oapi.request import PermissionsPart, ReadRequest, Request
+
+MODES = {
+    "volume_id": frozenset[str](),
+    "source_snapshot_id": frozenset({"source_region_name"}),
+    "file_location": frozenset({"snapshot_size"}),
+}
+"""The source of a snapshot -> the parameters that belong to it alone."""
 
 
 def snapshot_view(snapshot: Snapshot) -> Json:
@@ -49,20 +45,14 @@ def snapshot_view(snapshot: Snapshot) -> Json:
     )
 
 
-FILTERS: dict[str, Getter[Snapshot]] = {
-    "AccountAliases": lambda one: maybe(alias_of(one.account_id)),
-    "AccountIds": lambda one: [one.account_id],
-    "ClientTokens": lambda one: maybe(one.client_token),
-    "Descriptions": lambda one: [one.description],
-    "PermissionsToCreateVolumeAccountIds": lambda one: one.permissions.account_ids,
-    "PermissionsToCreateVolumeGlobalPermission": lambda one: [str(one.permissions.public).lower()],
-    "Progresses": lambda one: [str(one.progress)],
-    "SnapshotIds": lambda one: [one.id],
-    "States": lambda one: [one.state],
-    "VolumeIds": lambda one: maybe(one.volume_id),
-    "VolumeSizes": lambda one: [str(one.size)],
-    **tag_getters(),
-}
+FILTERS["Snapshots"] = paths(
+    "AccountIds ClientTokens Descriptions SnapshotIds States VolumeIds VolumeSizes",
+    AccountAliases="AccountAlias",
+    PermissionsToCreateVolumeAccountIds="PermissionsToCreateVolume.AccountIds",
+    PermissionsToCreateVolumeGlobalPermission="PermissionsToCreateVolume.GlobalPermission",
+    Progresses="Progress",
+    **BY_TAG,
+)
 
 
 @action("ReadSnapshots", ReadRequest)
@@ -70,14 +60,14 @@ def read_snapshots(cloud: LocalCloud, caller: Account, request: ReadRequest) -> 
     filters = dict(request.filters or {})
     earliest, latest = _date(filters.pop("FromCreationDate", None)), _date(filters.pop("ToCreationDate", None))
     seen = [
-        each
+        snapshot_view(each)
         for each in cloud.store.all(Snapshot)
-        if snapshots.visible(caller, each)
+        if each.visible_to(caller)
         and (earliest is None or each.created >= earliest)
         and (latest is None or each.created <= latest)
     ]
     rest = request.model_copy(update={"filters": filters})
-    return paged(request, "Snapshots", [snapshot_view(each) for each in filtered(rest, seen, FILTERS)])
+    return paged(request, "Snapshots", filtered(rest, seen, FILTERS["Snapshots"]))
 
 
 def _date(value: object) -> dt.datetime | None:
@@ -92,12 +82,14 @@ def _date(value: object) -> dt.datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.UTC)
 
 
-MODES = {
-    "volume_id": frozenset[str](),
-    "source_snapshot_id": frozenset({"source_region_name"}),
-    "file_location": frozenset({"snapshot_size"}),
-}
-"""The source of a snapshot -> the parameters that belong to it alone."""
+def usable_snapshot(cloud: LocalCloud, caller: Account, snapshot_id: str) -> Snapshot:
+    """The completed snapshot of that id that the caller may use."""
+    found = cloud.store.get(Snapshot, check_id(Snapshot, snapshot_id))
+    if found is None or not found.visible_to(caller):
+        raise RefusedError(Fail.NO_SNAPSHOT, f"The snapshot '{snapshot_id}' does not exist.")
+    if found.state != "completed":
+        raise RefusedError(Fail.STATE, f"The snapshot {snapshot_id} is {found.state}, not completed.")
+    return found
 
 
 class CreateSnapshotRequest(Request):
@@ -118,38 +110,43 @@ def create_snapshot(cloud: LocalCloud, caller: Account, request: CreateSnapshotR
     if mode == "source_snapshot_id":
         if request.source_region_name != caller.region:
             raise RefusedError(Fail.OTHER_REGION, f"A snapshot is copied within its Region only: {caller.region}.")
-        snapshot = snapshots.copy_snapshot(
-            cloud, caller, source_id=request.source_snapshot_id or "", description=request.description
-        )
+        source = usable_snapshot(cloud, caller, request.source_snapshot_id or "")
+        description = source.description if request.description is None else request.description
+        snapshot = start_snapshot(cloud, caller, description, source.size, source_id=source.id)
     elif mode == "file_location":
         raise RefusedError(Fail.BAD_LOCATION, "The sandbox imports no snapshot from a file.")
     else:
-        snapshot = snapshots.create_snapshot(
-            cloud, caller, volume_id=request.volume_id or "", description=request.description or ""
-        )
+        snapshot = snapshot_of_volume(cloud, caller, request.volume_id or "", request.description or "")
     snapshot = cloud.store.put(snapshot.model_copy(update={"client_token": request.client_token or None}))
     return {"Snapshot": snapshot_view(snapshot)}
 
 
-class UpdateSnapshotRequest(Request):
-    snapshot_id: str
-    permissions_to_create_volume: PermissionsPart
+def snapshot_of_volume(cloud: LocalCloud, caller: Account, volume_id: str, description: str) -> Snapshot:
+    """A new snapshot of one of the caller's volumes."""
+    volume = cloud.own(caller, Volume, volume_id, Fail.NO_VOLUME)
+    if volume.state not in ("available", "in-use"):
+        raise RefusedError(Fail.VOLUME_STATE, f"The volume {volume_id} is {volume.state}.")
+    return start_snapshot(cloud, caller, description, volume.size, volume_id=volume_id)
 
 
-@action("UpdateSnapshot", UpdateSnapshotRequest)
-def update_snapshot(cloud: LocalCloud, caller: Account, request: UpdateSnapshotRequest) -> Json:
-    change = request.permissions_to_create_volume
-    snapshot = snapshots.update_permissions(
-        cloud, caller, request.snapshot_id, add=change.added(), remove=change.removed()
-    )
-    return {"Snapshot": snapshot_view(snapshot)}
+@action("UpdateSnapshot")
+def update_snapshot(
+    cloud: LocalCloud, caller: Account, *, snapshot_id: str, permissions_to_create_volume: PermissionsPart
+) -> Json:
+    """Change who may make volumes from a snapshot."""
+    snapshot = cloud.own(caller, Snapshot, snapshot_id, Fail.NO_SNAPSHOT)
+    permissions = permissions_to_create_volume.applied(snapshot.permissions)
+    return {"Snapshot": snapshot_view(cloud.store.put(snapshot.model_copy(update={"permissions": permissions})))}
 
 
-class DeleteSnapshotRequest(Request):
-    snapshot_id: str
-
-
-@action("DeleteSnapshot", DeleteSnapshotRequest)
-def delete_snapshot(cloud: LocalCloud, caller: Account, request: DeleteSnapshotRequest) -> Json:
-    snapshots.delete_snapshot(cloud, caller, request.snapshot_id)
-    return {}
+@action("DeleteSnapshot")
+def delete_snapshot(cloud: LocalCloud, caller: Account, *, snapshot_id: str) -> None:
+    """Delete a snapshot that no image uses; one that is still being copied goes when that has ended."""
+    snapshot = cloud.own(caller, Snapshot, snapshot_id, Fail.NO_SNAPSHOT)
+    if snapshot.state == "deleting":
+        raise RefusedError(Fail.NO_SNAPSHOT, f"The snapshot '{snapshot_id}' does not exist.")
+    users = [each.id for each in cloud.store.all(Image) if any(m.snapshot_id == snapshot_id for m in each.mappings)]
+    if users:
+        raise RefusedError(Fail.SNAPSHOT_IN_USE, f"The snapshot {snapshot_id} is used by the image {users[0]}.")
+    cloud.store.put(snapshot.model_copy(update={"state": "deleting"}))
+    cloud.later(f"delete {snapshot_id}", lambda: remove_snapshot(cloud, snapshot_id))

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import base64
+import binascii
+import re
+from collections.abc import Mapping
+from functools import partial
 
-from sandbox.cloud import vmdisks, vms
+from sandbox.cloud import vmdisks, vmwork
 from sandbox.cloud.context import LocalCloud
-from sandbox.cloud.errors import Fail
-from sandbox.cloud.filters import Getter, maybe, text
-from sandbox.cloud.keypairs import find_keypair
+from sandbox.cloud.errors import Fail, RefusedError
 from sandbox.cloud.metadata import public_dns_name
 from sandbox.cloud.model import Account, SecurityGroup, Subnet, Vm, Volume
-from sandbox.cloud.public_ips import public_ip_of
-from sandbox.cloud.request import CreateVmsRequest, Performance, Request
-from sandbox.machines.protocol import MachineError
-from sandbox.oapi.base import (
-    Json,
-    ReadRequest,
-    action,
-    date,
-    filtered,
-    paged,
-    tag_getters,
-    tag_views,
-    without_none,
-)
+from sandbox.oapi.base import Json, action, date, listing, paged, tag_views, without_none
+from sandbox.oapi.filters import filtered, paths
+from sandbox.oapi.keypairs import find_keypair
+from sandbox.oapi.request import ReadRequest, UpdateVmRequest
+from sandbox.oapi.security_groups import check_net
 
 ENDED = ("shutting-down", "terminated")
+MAX_USER_DATA = 500 * 1024
+SHUTDOWN_BEHAVIORS = ("stop", "restart", "terminate")
+_TINA_TYPE = re.compile(r"tinav[1-9]\.c[1-9][0-9]?r[1-9][0-9]{0,2}(p[1-3])?")
+_AWS_TYPE = re.compile(r"(t2|m1|m3|m4|m5|c3|c4|c5|r3|r4|r5)\.(nano|micro|small|medium|large|[0-9]*xlarge)")
 
 
 def vm_view(cloud: LocalCloud, vm: Vm) -> Json:
@@ -71,11 +68,11 @@ def vm_view(cloud: LocalCloud, vm: Vm) -> Json:
 
 
 def _while_alive(cloud: LocalCloud, vm: Vm) -> Json:
-    public_ip = public_ip_of(cloud, vm)
+    public_ip = cloud.public_ip_of(vm)
     groups = [cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids]
     subnet = cloud.store.get(Subnet, vm.subnet_id) if vm.subnet_id else None
     return {
-        "BlockDeviceMappings": [_device_view(each) for each in ordered_volumes(cloud, vm)],
+        "BlockDeviceMappings": [_device_view(each) for each in _ordered_volumes(cloud, vm)],
         "NetId": subnet.net_id if subnet else None,
         "Nics": [],
         "PrivateDnsName": vm.private_dns_name,
@@ -89,7 +86,7 @@ def _while_alive(cloud: LocalCloud, vm: Vm) -> Json:
     }
 
 
-def ordered_volumes(cloud: LocalCloud, vm: Vm) -> list[Volume]:
+def _ordered_volumes(cloud: LocalCloud, vm: Vm) -> list[Volume]:
     """A VM's volumes, the root first."""
     found = vmdisks.volumes_of(cloud, vm.id)
     return sorted(found, key=lambda each: each.link is None or each.link.device_name != vm.root_device)
@@ -107,52 +104,22 @@ def _device_view(volume: Volume) -> Json:
     return {"Bsu": bsu, "DeviceName": volume.link.device_name}
 
 
-def _filters(cloud: LocalCloud) -> dict[str, Getter[Vm]]:
-    def links(vm: Vm) -> list[Volume]:
-        return vmdisks.volumes_of(cloud, vm.id)
-
-    def group_names(vm: Vm) -> list[str]:
-        found = [cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids]
-        return [each.name for each in found if each is not None]
-
-    def net_ids(vm: Vm) -> list[str]:
-        subnet = cloud.store.get(Subnet, vm.subnet_id) if vm.subnet_id else None
-        return [subnet.net_id] if subnet else []
-
-    return {
-        "Architectures": lambda one: [one.architecture],
-        "BlockDeviceMappingDeviceNames": lambda one: [each.link.device_name for each in links(one) if each.link],
-        "BlockDeviceMappingStates": lambda one: [each.link.state for each in links(one) if each.link],
-        "BlockDeviceMappingVolumeIds": lambda one: [each.id for each in links(one)],
-        "BootModes": lambda one: [one.boot_mode],
-        "ClientTokens": lambda one: maybe(one.client_token),
-        "CreationDates": lambda one: [date(one.created)],
-        "ImageIds": lambda one: [one.image_id],
-        "KeypairNames": lambda one: maybe(one.keypair_name),
-        "LaunchNumbers": lambda one: [text(one.launch_number)],
-        "NetIds": net_ids,
-        "PrivateIps": lambda one: [one.private_ip],
-        "ProductCodes": lambda one: one.product_codes,
-        "PublicIps": lambda one: maybe(public_ip_of(cloud, one)),
-        "ReservationIds": lambda one: [one.reservation_id],
-        "RootDeviceNames": lambda one: [one.root_device],
-        "SecurityGroupIds": lambda one: one.security_group_ids,
-        "SecurityGroupNames": group_names,
-        "StateReasons": lambda one: [one.state_reason],
-        "SubnetIds": lambda one: maybe(one.subnet_id),
-        "SubregionNames": lambda one: [one.subregion],
-        "Tenancies": lambda one: [one.tenancy],
-        "VmIds": lambda one: [one.id],
-        "VmStateNames": lambda one: [one.state],
-        "VmTypes": lambda one: [one.type],
-        **tag_getters(),
-    }
-
-
-@action("ReadVms", ReadRequest)
-def read_vms(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
-    found = filtered(request, cloud.owned(caller, Vm), _filters(cloud))
-    return paged(request, "Vms", [vm_view(cloud, each) for each in found])
+@listing(
+    "Vms",
+    "Architectures BootModes ClientTokens CreationDates ImageIds KeypairNames LaunchNumbers NetIds PrivateIps PublicIps"
+    " ReservationIds RootDeviceNames StateReasons SubnetIds VmIds VmTypes",
+    BlockDeviceMappingDeviceNames="BlockDeviceMappings.DeviceName",
+    BlockDeviceMappingStates="BlockDeviceMappings.Bsu.State",
+    BlockDeviceMappingVolumeIds="BlockDeviceMappings.Bsu.VolumeId",
+    ProductCodes="ProductCodes",
+    SecurityGroupIds="SecurityGroups.SecurityGroupId",
+    SecurityGroupNames="SecurityGroups.SecurityGroupName",
+    SubregionNames="Placement.SubregionName",
+    Tenancies="Placement.Tenancy",
+    VmStateNames="State",
+)
+def read_vms(cloud: LocalCloud, caller: Account) -> list[Json]:
+    return [vm_view(cloud, each) for each in cloud.owned(caller, Vm)]
 
 
 class ReadVmsStateRequest(ReadRequest):
@@ -162,119 +129,141 @@ class ReadVmsStateRequest(ReadRequest):
 @action("ReadVmsState", ReadVmsStateRequest)
 def read_vms_state(cloud: LocalCloud, caller: Account, request: ReadVmsStateRequest) -> Json:
     """Only running VMs, unless all are asked for (recorded: a stopped one is not listed)."""
-    getters: dict[str, Getter[Vm]] = {
-        "SubregionNames": lambda one: [one.subregion],
-        "VmIds": lambda one: [one.id],
-        "VmStates": lambda one: [one.state],
-    }
-    found = filtered(request, cloud.owned(caller, Vm), getters)
     views = [
-        {
-            "MaintenanceEvents": [],
-            "SubregionName": each.subregion,
-            "VmId": each.id,
-            "VmState": each.state,
-        }
-        for each in found
+        {"MaintenanceEvents": [], "SubregionName": each.subregion, "VmId": each.id, "VmState": each.state}
+        for each in cloud.owned(caller, Vm)
         if request.all_vms or each.state == "running"
     ]
-    return paged(request, "VmStates", views)
+    return paged(request, "VmStates", filtered(request, views, paths("SubregionNames VmIds VmStates")))
 
 
-@action("CreateVms", CreateVmsRequest)
-def create_vms(cloud: LocalCloud, caller: Account, request: CreateVmsRequest) -> Json:
-    return {"Vms": [vm_view(cloud, each) for each in vms.launch(cloud, caller, request)]}
+@action("StartVms")
+def start_vms(cloud: LocalCloud, caller: Account, *, vm_ids: list[str]) -> Json:
+    """Start stopped VMs; those that run already stay as they are."""
+    goals = {"stopped": "pending", "running": "running", "pending": "pending"}
+    return _each(cloud, caller, vm_ids, goals, vmwork.start_vm)
 
 
-class VmsRequest(Request):
-    vm_ids: list[str]
+@action("StopVms")
+def stop_vms(cloud: LocalCloud, caller: Account, *, vm_ids: list[str], force_stop: bool | None = None) -> Json:
+    """Stop running VMs: the power button, or with `force_stop` the plug."""
+    goals = {"running": "stopping", "stopping": "stopping", "stopped": "stopped", "pending": "stopping"}
+    force = bool(force_stop)
+    return _each(cloud, caller, vm_ids, goals, partial(vmwork.stop_vm, force=force), again=force)
 
 
-class StopVmsRequest(VmsRequest):
-    force_stop: bool | None = None
+@action("RebootVms")
+def reboot_vms(cloud: LocalCloud, caller: Account, *, vm_ids: list[str]) -> None:
+    """Restart running VMs; they stay in the state running."""
+    _each(cloud, caller, vm_ids, {"running": "running"}, vmwork.reboot_vm, again=True)
 
 
-def _changes(changes: list[vms.StateChange]) -> Json:
-    return {"Vms": [{"CurrentState": each.after, "PreviousState": each.before, "VmId": each.vm_id} for each in changes]}
+@action("DeleteVms")
+def delete_vms(cloud: LocalCloud, caller: Account, *, vm_ids: list[str]) -> Json:
+    """Delete VMs in any state, with the volumes that are set to go with them."""
+    for each in vm_ids:
+        if cloud.own(caller, Vm, each, Fail.NO_VM).deletion_protection:
+            raise RefusedError(Fail.VM_PROTECTED, f"The VM {each} is protected against deletion.")
+    states = ("pending", "running", "stopping", "stopped", "quarantine", "shutting-down")
+    changes = _each(
+        cloud, caller, vm_ids, dict.fromkeys(states, "shutting-down") | {"terminated": "terminated"}, vmwork.delete_vm
+    )
+    for volume in (each for vm_id in vm_ids for each in vmdisks.volumes_of(cloud, vm_id)):
+        if volume.link is not None:
+            link = volume.link.model_copy(update={"state": "detaching"})
+            cloud.store.put(volume.model_copy(update={"link": link}))
+    return changes
 
 
-@action("StartVms", VmsRequest)
-def start_vms(cloud: LocalCloud, caller: Account, request: VmsRequest) -> Json:
-    return _changes(vms.start(cloud, caller, request.vm_ids))
+def _each(
+    cloud: LocalCloud,
+    caller: Account,
+    vm_ids: list[str],
+    goals: Mapping[str, str],
+    work: vmwork.Work,
+    *,
+    again: bool = False,
+) -> Json:
+    """Move each VM to the state that `goals` names for its present one, and start `work` where that is a change.
+
+    All VMs are checked before any is changed; `again` starts the work also where the state stays.
+    """
+    if not vm_ids:
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'VmIds' is required.")
+    vms = [cloud.own(caller, Vm, each, Fail.NO_VM) for each in dict.fromkeys(vm_ids)]
+    for vm in vms:
+        if vm.state not in goals:
+            raise RefusedError(Fail.STATE, f"The VM {vm.id} is {vm.state}: allowed is {', '.join(goals)}.")
+    changes = []
+    for vm in vms:
+        goal = goals[vm.state]
+        if goal != vm.state:
+            cloud.store.put(vm.model_copy(update={"state": goal, "state_reason": ""}))
+        if goal != vm.state or again:
+            cloud.later(f"{goal} {vm.id}", partial(work, cloud, vm.id))
+        changes.append({"CurrentState": goal, "PreviousState": vm.state, "VmId": vm.id})
+    return {"Vms": changes}
 
 
-@action("StopVms", StopVmsRequest)
-def stop_vms(cloud: LocalCloud, caller: Account, request: StopVmsRequest) -> Json:
-    return _changes(vms.stop(cloud, caller, request.vm_ids, force=bool(request.force_stop)))
+def check_type(value: str) -> str:
+    """A VM type by its form: tinavW.cXrYpZ or an AWS name."""
+    if not (_TINA_TYPE.fullmatch(value) or _AWS_TYPE.fullmatch(value)):
+        raise RefusedError(Fail.NO_VM_TYPE, f"The VM type '{value}' does not exist: tinavW.cXrYpZ is expected.")
+    return value
 
 
-@action("RebootVms", VmsRequest)
-def reboot_vms(cloud: LocalCloud, caller: Account, request: VmsRequest) -> Json:
-    vms.reboot(cloud, caller, request.vm_ids)
-    return {}
+def check_shutdown_behavior(value: str) -> str:
+    return one_of("VmInitiatedShutdownBehavior", value, SHUTDOWN_BEHAVIORS)
 
 
-@action("DeleteVms", VmsRequest)
-def delete_vms(cloud: LocalCloud, caller: Account, request: VmsRequest) -> Json:
-    return _changes(vms.delete(cloud, caller, request.vm_ids))
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise RefusedError(Fail.BAD_VALUE, f"The {name} '{value}' is not valid: {', '.join(allowed)}.")
+    return value
 
 
-class UpdateVmRequest(Request):
-    bsu_optimized: bool | None = None
-    deletion_protection: bool | None = None
-    keypair_name: str | None = None
-    performance: Performance | None = None
-    security_group_ids: list[str] | None = None
-    user_data: str | None = None
-    vm_id: str
-    vm_initiated_shutdown_behavior: str | None = None
-    vm_type: str | None = None
+def check_user_data(text: str) -> str:
+    try:
+        base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise RefusedError(Fail.BAD_VALUE, "The UserData is not base64.") from None
+    if len(text) > MAX_USER_DATA:
+        raise RefusedError(Fail.BAD_LENGTH, f"The UserData has more than {MAX_USER_DATA // 1024} KiB.")
+    return text
 
 
 @action("UpdateVm", UpdateVmRequest)
 def update_vm(cloud: LocalCloud, caller: Account, request: UpdateVmRequest) -> Json:
-    cloud.own(caller, Vm, request.vm_id, Fail.NO_VM)
+    vm = cloud.own(caller, Vm, request.vm_id, Fail.NO_VM)
     stopped: dict[str, object] = {}
     if request.vm_type:
-        stopped["type"] = vms.check_type(request.vm_type)
+        stopped["type"] = check_type(request.vm_type)
     if request.user_data is not None:
-        stopped["user_data"] = vms.check_user_data(request.user_data)
+        stopped["user_data"] = check_user_data(request.user_data)
     if request.keypair_name:
         keypair = find_keypair(cloud, caller, name=request.keypair_name)
         stopped |= {"keypair_name": keypair.name, "public_key": keypair.public_key}
     any_time: dict[str, object] = {}
     if request.vm_initiated_shutdown_behavior:
-        any_time["shutdown_behavior"] = vms.check_shutdown_behavior(request.vm_initiated_shutdown_behavior)
+        any_time["shutdown_behavior"] = check_shutdown_behavior(request.vm_initiated_shutdown_behavior)
     if request.deletion_protection is not None:
         any_time["deletion_protection"] = request.deletion_protection
     if request.bsu_optimized is not None:
         any_time["bsu_optimized"] = request.bsu_optimized
     if request.performance:
         any_time["performance"] = request.performance
-    vm = vms.update(
-        cloud,
-        caller,
-        request.vm_id,
-        security_group_ids=request.security_group_ids,
-        stopped_only=stopped,
-        any_time=any_time,
-    )
-    return {"Vm": vm_view(cloud, vm)}
+    if stopped and vm.state != "stopped":
+        raise RefusedError(Fail.STATE, f"The VM {vm.id} is {vm.state}; that changes only when it is stopped.")
+    if request.security_group_ids:
+        subnet = cloud.store.get(Subnet, vm.subnet_id) if vm.subnet_id else None
+        ids = request.security_group_ids
+        groups = [cloud.own(caller, SecurityGroup, each, Fail.NO_SECURITY_GROUP) for each in ids]
+        check_net(groups, subnet.net_id if subnet else None)
+        any_time["security_group_ids"] = tuple(each.id for each in groups)
+    return {"Vm": vm_view(cloud, cloud.store.put(vm.model_copy(update=any_time | stopped)))}
 
 
-class ReadConsoleOutputRequest(Request):
-    vm_id: str
-
-
-@action("ReadConsoleOutput", ReadConsoleOutputRequest)
-def read_console_output(cloud: LocalCloud, caller: Account, request: ReadConsoleOutputRequest) -> Json:
-    vm = cloud.own(caller, Vm, request.vm_id, Fail.NO_VM)
-    return {"ConsoleOutput": base64.b64encode(console_of(cloud, vm)).decode(), "VmId": vm.id}
-
-
-def console_of(cloud: LocalCloud, vm: Vm) -> bytes:
-    """The last 64 KiB of a VM's console; nothing where it has none yet."""
-    try:
-        return cloud.machines.console(vm.id)
-    except MachineError:
-        return b""
+@action("ReadConsoleOutput")
+def read_console_output(cloud: LocalCloud, caller: Account, *, vm_id: str) -> Json:
+    vm = cloud.own(caller, Vm, vm_id, Fail.NO_VM)
+    return {"ConsoleOutput": base64.b64encode(cloud.machines.console(vm.id)).decode(), "VmId": vm.id}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from sandbox.cloud import volumes
+from sandbox.cloud import vmdisks, volumes
 from sandbox.cloud.context import LocalCloud
-from sandbox.cloud.filters import Getter, maybe, text
-from sandbox.cloud.model import Account, Volume, VolumeLink
-from sandbox.cloud.request import Request
-from sandbox.oapi.base import Json, ReadRequest, action, date, filtered, paged, tag_getters, tag_views, without_none
+from sandbox.cloud.devices import check_device_name, check_volume
+from sandbox.cloud.errors import Fail, RefusedError
+from sandbox.cloud.model import Account, Vm, Volume, VolumeLink, now
+from sandbox.oapi.base import Json, action, date, listing, tag_views, without_none
+from sandbox.oapi.snapshots import usable_snapshot
+
+MAX_VOLUMES_PER_VM = 40
 
 
 def volume_view(volume: Volume) -> Json:
@@ -39,86 +42,96 @@ def _link_view(volume: Volume, link: VolumeLink) -> Json:
     }
 
 
-FILTERS: dict[str, Getter[Volume]] = {
-    "ClientTokens": lambda one: maybe(one.client_token),
-    "CreationDates": lambda one: [date(one.created)],
-    "LinkVolumeDeleteOnVmDeletion": lambda one: maybe(one.link and one.link.delete_on_vm_deletion),
-    "LinkVolumeDeviceNames": lambda one: maybe(one.link and one.link.device_name),
-    "LinkVolumeLinkDates": lambda one: maybe(one.link and date(one.link.linked)),
-    "LinkVolumeLinkStates": lambda one: maybe(one.link and one.link.state),
-    "LinkVolumeVmIds": lambda one: maybe(one.link and one.link.vm_id),
-    "SnapshotIds": lambda one: maybe(one.snapshot_id),
-    "SubregionNames": lambda one: [one.subregion],
-    "VolumeIds": lambda one: [one.id],
-    "VolumeSizes": lambda one: [text(one.size)],
-    "VolumeStates": lambda one: [one.state],
-    "VolumeTypes": lambda one: [one.type],
-    **tag_getters(),
-}
+@listing(
+    "Volumes",
+    "ClientTokens CreationDates SnapshotIds SubregionNames VolumeIds VolumeTypes",
+    LinkVolumeDeleteOnVmDeletion="LinkedVolumes.DeleteOnVmDeletion",
+    LinkVolumeDeviceNames="LinkedVolumes.DeviceName",
+    LinkVolumeLinkStates="LinkedVolumes.State",
+    LinkVolumeVmIds="LinkedVolumes.VmId",
+    VolumeSizes="Size",
+    VolumeStates="State",
+)
+def read_volumes(cloud: LocalCloud, caller: Account) -> list[Json]:
+    return [volume_view(each) for each in cloud.owned(caller, Volume)]
 
 
-@action("ReadVolumes", ReadRequest)
-def read_volumes(cloud: LocalCloud, caller: Account, request: ReadRequest) -> Json:
-    found = filtered(request, cloud.owned(caller, Volume), FILTERS)
-    return paged(request, "Volumes", [volume_view(each) for each in found])
-
-
-class CreateVolumeRequest(Request):
-    client_token: str | None = None
-    iops: int | None = None
-    size: int | None = None
-    snapshot_id: str | None = None
-    subregion_name: str
-    volume_type: str | None = None
-
-
-@action("CreateVolume", CreateVolumeRequest)
-def create_volume(cloud: LocalCloud, caller: Account, request: CreateVolumeRequest) -> Json:
-    if made := cloud.made_before(caller, Volume, request.client_token):
+@action("CreateVolume")
+def create_volume(
+    cloud: LocalCloud,
+    caller: Account,
+    *,
+    client_token: str | None = None,
+    iops: int | None = None,
+    size: int | None = None,
+    snapshot_id: str | None = None,
+    subregion_name: str,
+    volume_type: str | None = None,
+) -> Json:
+    """Make a volume, empty or from a snapshot that the caller may use."""
+    if made := cloud.made_before(caller, Volume, client_token):
         return {"Volume": volume_view(made[0])}
-    volume = volumes.create_volume(
-        cloud,
+    cloud.check_subregion(caller, subregion_name)
+    least = usable_snapshot(cloud, caller, snapshot_id).size if snapshot_id else None
+    if size is None and least is None:
+        raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'Size' is required without a snapshot.")
+    gib, kind, ops = check_volume(size, volume_type, iops, least)
+    volume = cloud.make(
+        Volume,
         caller,
-        subregion=request.subregion_name,
-        size=request.size,
-        volume_type=request.volume_type,
-        iops=request.iops,
-        snapshot_id=request.snapshot_id or None,
+        size=gib,
+        type=kind,
+        iops=ops,
+        snapshot_id=snapshot_id or None,
+        subregion=subregion_name,
+        state="creating",
+        client_token=client_token or None,
     )
-    volume = cloud.store.put(volume.model_copy(update={"client_token": request.client_token or None}))
+    cloud.later(f"make {volume.id}", lambda: volumes.make_volume(cloud, volume.id))
     return {"Volume": volume_view(volume)}
 
 
-class VolumeRequest(Request):
-    volume_id: str
+@action("DeleteVolume")
+def delete_volume(cloud: LocalCloud, caller: Account, *, volume_id: str) -> None:
+    """Delete a volume that no VM holds."""
+    volume = cloud.own(caller, Volume, volume_id, Fail.NO_VOLUME)
+    if volume.state not in ("available", "error"):
+        raise RefusedError(Fail.VOLUME_STATE, f"The volume {volume_id} is {volume.state}, not available.")
+    cloud.store.put(volume.model_copy(update={"state": "deleting"}))
+    cloud.later(f"delete {volume_id}", lambda: volumes.remove_volume(cloud, volume_id))
 
 
-@action("DeleteVolume", VolumeRequest)
-def delete_volume(cloud: LocalCloud, caller: Account, request: VolumeRequest) -> Json:
-    volumes.delete_volume(cloud, caller, request.volume_id)
-    return {}
+@action("LinkVolume")
+def link_volume(cloud: LocalCloud, caller: Account, *, device_name: str, vm_id: str, volume_id: str) -> None:
+    """Attach an available volume to a running or stopped VM of the same Subregion."""
+    vm = cloud.own(caller, Vm, vm_id, Fail.NO_VM)
+    volume = cloud.own(caller, Volume, volume_id, Fail.NO_VOLUME)
+    name = check_device_name(device_name, root=vm.root_device)
+    if vm.state not in ("running", "stopped"):
+        raise RefusedError(Fail.STATE, f"The VM {vm_id} is {vm.state}, not running or stopped.")
+    if volume.state != "available":
+        raise RefusedError(Fail.VOLUME_STATE, f"The volume {volume_id} is {volume.state}, not available.")
+    if volume.subregion != vm.subregion:
+        raise RefusedError(Fail.SUBREGION_MISMATCH, f"The volume is in {volume.subregion}, the VM in {vm.subregion}.")
+    linked = vmdisks.volumes_of(cloud, vm_id)
+    if any(each.link and each.link.device_name == name for each in linked):
+        raise RefusedError(Fail.DEVICE_IN_USE, f"The VM {vm_id} already has a volume at {name}.")
+    if len(linked) >= MAX_VOLUMES_PER_VM:
+        raise RefusedError(Fail.BAD_COUNT, f"A VM takes at most {MAX_VOLUMES_PER_VM} volumes.")
+    link = VolumeLink(vm_id=vm_id, device_name=name, delete_on_vm_deletion=False, state="attaching", linked=now())
+    cloud.store.put(volume.model_copy(update={"state": "in-use", "link": link}))
+    cloud.later(f"link {volume_id}", lambda: volumes.attach(cloud, volume_id, vm_id))
 
 
-class LinkVolumeRequest(Request):
-    device_name: str
-    vm_id: str
-    volume_id: str
-
-
-@action("LinkVolume", LinkVolumeRequest)
-def link_volume(cloud: LocalCloud, caller: Account, request: LinkVolumeRequest) -> Json:
-    volumes.link_volume(
-        cloud, caller, volume_id=request.volume_id, vm_id=request.vm_id, device_name=request.device_name
-    )
-    return {}
-
-
-class UnlinkVolumeRequest(Request):
-    force_unlink: bool | None = None
-    volume_id: str
-
-
-@action("UnlinkVolume", UnlinkVolumeRequest)
-def unlink_volume(cloud: LocalCloud, caller: Account, request: UnlinkVolumeRequest) -> Json:
-    volumes.unlink_volume(cloud, caller, request.volume_id)
-    return {}
+@action("UnlinkVolume")
+def unlink_volume(cloud: LocalCloud, caller: Account, *, force_unlink: bool | None = None, volume_id: str) -> None:
+    """Detach a volume; a root volume only while its VM is stopped."""
+    volume = cloud.own(caller, Volume, volume_id, Fail.NO_VOLUME)
+    if volume.link is None:
+        raise RefusedError(Fail.STATE, f"The volume {volume_id} is not linked to a VM.")
+    vm = cloud.store.get(Vm, volume.link.vm_id)
+    if vm and volume.link.device_name == vm.root_device and vm.state != "stopped":
+        raise RefusedError(Fail.ROOT_LINKED, f"A root volume leaves its VM only when that is stopped, not {vm.state}.")
+    link = volume.link.model_copy(update={"state": "detaching"})
+    cloud.store.put(volume.model_copy(update={"link": link}))
+    cloud.later(f"unlink {volume_id}", lambda: volumes.detach(cloud, volume_id))

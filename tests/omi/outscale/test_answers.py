@@ -101,8 +101,8 @@ def test_a_source_omi_of_another_owner_is_never_taken(
     oapi = sandbox.oapi("second")
     theirs = register(oapi, "Debian-12-2099-01-01", snapshot(oapi, empty_volume(oapi)))
     oapi.call("UpdateImage", ImageId=theirs, PermissionsToLaunch={"Additions": {"GlobalPermission": True}})
-    filters = import_module("sandbox.oapi.images").FILTERS
-    monkeypatch.setitem(filters, "AccountAliases", lambda one: ["Outscale"])
+    filters = import_module("sandbox.oapi.base").FILTERS
+    monkeypatch.setitem(filters["Images"], "AccountAliases", "=Outscale")
     assert find_source(cloud, "Debian-12-*", "Outscale").omi_id == official.omi_id
     with pytest.raises(CloudError, match="nothing named 'Debian-13"):
         find_source(cloud, "Debian-13*", "Outscale")
