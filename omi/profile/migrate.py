@@ -230,33 +230,32 @@ class _Build:
 
     def _setup(self) -> dict[str, Any]:
         script, copies = self.values.pop("setup_script", None), self._switched_on("setup_copy")
-        path = self._file(str(script), "setup_script") if script else None
+        path = self._taken("setup_script", str(script), is_script=True) if script else None
         if path is None:
             return {}
         text = (self.folder / str(script)).read_text(encoding="utf-8", errors="replace")
         if _OLD_COPIES in text:
             self._note(f"{script}: uses {_OLD_COPIES}; its files are in the folder that it runs in now: ./NAME")
-        found = {target: self._copied(f"setup_copy.{target}", str(source)) for target, source in copies.items()}
+        found = {target: self._taken(f"setup_copy.{target}", str(source)) for target, source in copies.items()}
         return {"setup_script": path, "setup_copy": {target: path for target, path in found.items() if path}}
 
-    def _copied(self, key: str, source: str) -> str | None:
-        """Where a file, or a folder with all that it holds, goes below the folder of profiles."""
-        files = sorted(file for file in (self.folder / source).rglob("*") if file.is_file())
-        taken = [self._file(file.relative_to(self.folder).as_posix(), key) for file in files]
-        return self._place_of(source) if any(taken) else self._file(source, key)
+    def _taken(self, key: str, source: str, *, is_script: bool = False) -> str | None:
+        """Where a file, or a folder with all that it holds, goes below the folder of profiles.
 
-    def _file(self, source: str, key: str) -> str | None:
-        """Where a file of the old checkout goes below the folder of profiles; None, with a note, if it isn't there."""
-        file = self.folder / source
-        if not file.is_file() or not file.resolve().is_relative_to(self.folder.resolve()):
-            self._note(f"{key} {source}: is no file of {self.folder}, so left out")
-            return None
-        name = self._place_of(source)
-        self.done.files[name] = file
-        return name
-
-    def _place_of(self, source: str) -> str:
-        return f"setup/{self.done.name}/{posixpath.normpath(source)}"
+        None, with a note, if there is no file of the old checkout.
+        """
+        place, top, name = self.folder / source, self.folder.resolve(), f"setup/{self.done.name}"
+        inside = place.resolve().is_relative_to(top) and not is_script
+        files = sorted(file for file in place.rglob("*") if file.is_file()) if inside else []
+        taken = False
+        for file in files or [place]:
+            path = posixpath.normpath(posixpath.join(source, file.relative_to(place).as_posix()))
+            if file.is_file() and file.resolve().is_relative_to(top):
+                self.done.files[f"{name}/{path}"] = file
+                taken = True
+            else:
+                self._note(f"{key} {path}: is no file of {self.folder}, so left out")
+        return f"{name}/{posixpath.normpath(source)}" if taken else None
 
     def _note_the_rest(self) -> None:
         silent = {"profile", "profile_build", "version", "end_of_life", "arch", "build_arch"}

@@ -210,3 +210,17 @@ def test_every_profile_of_the_old_tool_loads(old: Path) -> None:
     }
     assert len(load_profile("test").builds) == 4
     assert main(["profile", "check"]) == 0
+
+
+def test_files_outside_of_the_old_checkout_are_left_out(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outside = old.parent / "outside"
+    write(outside / "secret", "x")
+    (old / "pages" / "link").symlink_to(outside / "secret")
+    copies = f'a = "{outside}", b = "../outside", c = "../outside/secret", d = gone, e = pages'
+    write(old / "profiles" / "web.conf", BUILD % f"setup_script = scripts/web.sh, setup_copy {{ {copies} }}")
+    build = migrated(old)["one"]
+    assert {path for path in build.setup_copy if not path.startswith("e/")} == set()
+    assert "e/index.html" in build.setup_copy
+    told = capsys.readouterr().out
+    for left in (f"a {outside}", "b ../outside", "c ../outside/secret", "d gone", "e pages/link"):
+        assert f"setup_copy.{left}: is no file of {old}, so left out" in told
