@@ -63,9 +63,11 @@ def _without(values: Mapping[str, Any], paths: Collection[tuple[str, ...]]) -> d
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """` (did you mean 'packages'?)`, or nothing when no known word is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    """` (did you mean 'packages'?)`, or nothing when no known word holds it or is near."""
+    known = list(known)
+    close = [each for each in known if word in each] if len(word) > 3 else []
+    close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
 
 
 def _explain(tree: Tree, schema: type[Layer], detail: ErrorDetails) -> ProfileError:

@@ -138,6 +138,8 @@ def test_repos_are_filled_in_tagged_and_kept_as_comments(root: Path) -> None:
 
 ERRORS = {
     "misspelt key": ("pakages: {nginx: true}", "web.yaml:1: pakages: unknown key (did you mean 'packages'?)"),
+    "part of a key": ("size: 2", "size: unknown key (did you mean 'volume_size'?)"),
+    "part of two keys": ("setup: a.sh", "setup: unknown key (did you mean 'setup_copy' or 'setup_script'?)"),
     "misspelt key in a build": (
         'builds:\n  a: {version: "3.23", volumesize: 2}',
         "web.yaml:2: builds.a.volumesize: unknown key (did you mean 'volume_size'?)",
