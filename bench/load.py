@@ -14,7 +14,6 @@ import argparse
 import json
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,10 +23,9 @@ from typing import Any
 
 import yaml
 
+from bench.stacks import project_on_sandbox
 from omi.state.ledger import read_ledger, resources_of_export
 from tests.e2e.project import Project, Result
-from tests.sandbox.client import JSON_BODY
-from tests.sandbox.ports import free_base_port
 
 STACK = "e2e"
 BUSY = 429
@@ -57,17 +55,11 @@ class UpdateRun:
 @contextmanager
 def account(place: Path, each_second: float | None, quotas: Mapping[str, int]) -> Iterator[Project]:
     """A project with its stack, in an account that may send so many requests a second and have so much of each kind."""
-    project = Project(place / "project", place / "cloud", free_base_port(), stubs=True)
     limit = () if each_second is None else ("--requests-per-second", f"{each_second:g}")
-    started = project.start_cloud(*limit)
-    if started.code:
-        raise SystemExit(started.text)
-    try:
-        control(project, "quotas", dict(quotas))
+    with project_on_sandbox(place, *limit) as project:
+        project.control("quotas", dict(quotas), "PUT")
         project.pulumi("stack", "init", STACK)
         yield project
-    finally:
-        project.sandbox("stop")
 
 
 def update(project: Project, builds: int) -> Result:
@@ -83,7 +75,7 @@ def build_all(place: Path, builds: int, each_second: float | None, quotas: Mappi
     with account(place, each_second, quotas) as project:
         begun = time.monotonic()
         done = update(project, builds)
-        side = UpdateRun(time.monotonic() - begun, control(project, "calls"))
+        side = UpdateRun(time.monotonic() - begun, project.control("calls"))
         if done.code:
             raise SystemExit(f"the update of {builds} images failed:\n{done.text[-8000:]}")
         if found := wrong(project, builds):
@@ -104,16 +96,6 @@ def wrong(project: Project, builds: int) -> list[str]:
         found += [f"{kind} {each} is left" for each in sorted(there - wanted)]
         found += [f"{kind} {each} is lost" for each in sorted(wanted - there)]
     return found
-
-
-def control(project: Project, path: str, body: Any = None) -> Any:
-    """Ask the sandbox's control face; a body replaces what is there."""
-    url = f"http://127.0.0.1:{project.base_port + 1}/_sandbox/{path}"
-    asked = urllib.request.Request(url)
-    if body is not None:
-        asked = urllib.request.Request(url, json.dumps(body).encode(), JSON_BODY, method="PUT")
-    with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310 - the sandbox on this machine
-        return json.load(answer)
 
 
 def measure(builds: int, each_second: float, quotas: Mapping[str, int]) -> tuple[UpdateRun, UpdateRun]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from bench.stacks import LIMIT, ImageProgram, sandbox_project
+from bench.stacks import LIMIT, ImageProgram, project_on_sandbox
 
 OWN_GOAL, VERIFY_GOAL = 5.0, 20.0
 STAGES = ("booting a VM from", "booted in", "pressing the power button", "off in", "verified")
@@ -139,9 +139,9 @@ def main() -> None:
     stubs = bool(parser.parse_args().stubs)
     with (
         tempfile.TemporaryDirectory(prefix="omi-bench-") as place,
-        sandbox_project(Path(place), stubs=stubs) as program,
+        project_on_sandbox(Path(place), stubs=stubs) as project,
     ):
-        print(report(measure(program)))
+        print(report(measure(ImageProgram(project))))
 
 
 if __name__ == "__main__":

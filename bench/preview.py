@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.stacks import BareProgram, EmptyProgram, ImageProgram, RunSeconds, Side, sandbox_project
+from bench.stacks import BareProgram, EmptyProgram, ImageProgram, RunSeconds, Side, project_on_sandbox
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def main() -> None:
         parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
     for name, (case, runs) in CASES.items():
         if not given.cases or name in given.cases:
-            with tempfile.TemporaryDirectory(prefix="omi-bench-") as place, sandbox_project(Path(place)) as ours:
-                for comparison in case(ours, Path(place), given.runs or runs):
+            with tempfile.TemporaryDirectory(prefix="omi-bench-") as place, project_on_sandbox(Path(place)) as project:
+                for comparison in case(ImageProgram(project), Path(place), given.runs or runs):
                     print(comparison, flush=True)
 
 

@@ -291,13 +291,13 @@ def _register(oapi: Oapi, specs: list[ImageSpec]) -> dict[str, str]:
 
 
 @contextmanager
-def sandbox_project(place: Path, *, stubs: bool = True) -> Iterator[ImageProgram]:
+def project_on_sandbox(place: Path, *arguments: str, stubs: bool = True) -> Iterator[Project]:
     """A copy of the project in `place` on a sandbox process of its own, which ends with it; without VMs by `stubs`."""
-    copy = Project(place / "project", place / "cloud", free_base_port(), stubs=stubs)
-    started = copy.start_cloud()
+    project = Project(place / "project", place / "cloud", free_base_port(), stubs=stubs)
+    started = project.start_cloud(*arguments)
     if started.code:
         raise SystemExit(started.text)
     try:
-        yield ImageProgram(copy)
+        yield project
     finally:
-        copy.sandbox("stop")
+        project.sandbox("stop")

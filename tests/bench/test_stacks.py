@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from bench import packer, preview
-from bench.stacks import sandbox_project
+from bench.stacks import ImageProgram, project_on_sandbox
 
 pytestmark = pytest.mark.slow
 
 
 def test_previews_and_updates_are_compared_with_programs_that_do_less(tmp_path: Path) -> None:
-    with sandbox_project(tmp_path) as ours:
+    with project_on_sandbox(tmp_path) as project:
+        ours = ImageProgram(project)
         told = [
             *preview.held(ours, tmp_path, runs=1, builds=1, revisions=2),
             *preview.many(ours, tmp_path, runs=1, builds=2, revisions=1),
@@ -31,8 +32,8 @@ def test_previews_and_updates_are_compared_with_programs_that_do_less(tmp_path: 
 
 
 def test_a_builds_seconds_are_packers_the_programs_and_the_verifys(tmp_path: Path) -> None:
-    with sandbox_project(tmp_path) as program:
-        parts = packer.measure(program)
+    with project_on_sandbox(tmp_path) as project:
+        parts = packer.measure(ImageProgram(project))
     assert min(astuple(parts)) >= 0
     assert parts.packer > 1
     assert parts.own > 0.5

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.load import control
 from omi.state.ledger import LedgerImage, read_ledger, resources_of_export
 from omi.support.version import EDGE, edge_release, release_key
 from tests.e2e.project import Project
@@ -169,10 +168,12 @@ def test_a_week_without_upstream_changes_no_branch(weeks: Weeks) -> None:
 def test_a_used_up_quota_fails_the_week_of_a_new_branch_and_leaves_nothing(weeks: Weeks) -> None:
     weeks.begin(3)
     quota = {"code": "10029", "type": "TooManyResources (QuotaExceded)"}
-    control(weeks.project, "faults", [{"face": "oapi", "action": "CreateVms", "status": 400, "times": -1, **quota}])
+    weeks.project.control(
+        "faults", [{"face": "oapi", "action": "CreateVms", "status": 400, "times": -1, **quota}], "PUT"
+    )
     before = weeks.images()
     assert weeks.update() != 0
-    control(weeks.project, "faults", [])
+    weeks.project.control("faults", [], "PUT")
     assert set(weeks.images()) <= set(before)
     assert weeks.project.left() == {}
 
@@ -180,9 +181,9 @@ def test_a_used_up_quota_fails_the_week_of_a_new_branch_and_leaves_nothing(weeks
 def test_the_next_week_makes_up_for_it_though_the_cloud_is_busy(weeks: Weeks) -> None:
     weeks.begin(4)
     busy = [{"face": "oapi", "action": action, "status": 503, "times": 2} for action in ("ReadImages", "CreateTags")]
-    control(weeks.project, "faults", busy)
+    weeks.project.control("faults", busy, "PUT")
     assert weeks.update() == 0
-    control(weeks.project, "faults", [])
+    weeks.project.control("faults", [], "PUT")
     assert "3.20" in weeks.newest()
     weeks.check()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.load import BUSY, account, control, update, wrong
+from bench.load import BUSY, account, update, wrong
 from tests.e2e.project import Project
 from tests.sandbox.client import Oapi, Refused, source_image, wait_for
 
@@ -51,12 +51,12 @@ def test_a_used_up_quota_is_told_with_its_cure_and_leaves_nothing(project: Proje
 
 
 def test_the_next_update_builds_and_none_is_lost_to_the_accounts_limit(project: Project) -> None:
-    control(project, "quotas", {})
-    before = control(project, "calls")[-1]["number"]
+    project.control("quotas", {}, "PUT")
+    before = project.control("calls")[-1]["number"]
     done = update(project, BUILDS)
     assert done.code == 0, done.end
     assert wrong(project, BUILDS) == []
-    calls = control(project, f"calls?since={before}")
+    calls = project.control(f"calls?since={before}")
     assert sum(call["action"] == "CreateImage" for call in calls) == BUILDS  # none was begun again
     # perhaps in the test before, after which all queue up for a minute
-    assert any(call["status"] == BUSY for call in control(project, "calls")), "the limit was never met"
+    assert any(call["status"] == BUSY for call in project.control("calls")), "the limit was never met"
