@@ -132,14 +132,6 @@ def test_a_secret_input_comes_back_as_a_secret(provider: provider_pb2_grpc.Resou
     assert state["stdout"] == "hunter2 open"
 
 
-def test_ignored_changes_keep_the_states_value(provider: provider_pb2_grpc.ResourceProviderStub) -> None:
-    old, new = struct({"create": "a", "delete": "b"}), struct({"create": "a", "delete": "c"})
-    request = provider_pb2.DiffRequest(urn=URN, olds=old, old_inputs=old, news=new)
-    assert list(provider.Diff(request, timeout=LIMIT_SECONDS).diffs) == ["delete"]
-    request.ignoreChanges.append("delete")
-    assert provider.Diff(request, timeout=LIMIT_SECONDS).changes == provider_pb2.DiffResponse.DIFF_NONE
-
-
 def test_cancel_kills_what_runs_and_lets_nothing_start(
     own_provider: provider_pb2_grpc.ResourceProviderStub, tmp_path: Path
 ) -> None:

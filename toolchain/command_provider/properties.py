@@ -3,7 +3,7 @@
 They are given back as they came wherever possible, so that what was secret stays secret at its own place.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 Properties = dict[str, Any]
@@ -35,11 +35,6 @@ def plain(value: Any) -> Any:
 def inputs_of(properties: Properties) -> Properties:
     """The Command's inputs among the properties, without nulls and what the engine adds for itself."""
     return {name: value for name, value in properties.items() if name in _INPUTS and value is not None}
-
-
-def keep_ignored(inputs: Properties, state: Properties, ignored: Iterable[str]) -> Properties:
-    """The inputs with the state's value for each property whose changes are to be ignored."""
-    return inputs | {name: state[name] for name in ignored if name in state}
 
 
 def changed(old: Properties, new: Properties) -> list[str]:

@@ -16,7 +16,7 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from .execution import CommandFailedError, Running, run_command
-from .properties import UNKNOWN, Properties, changed, faults, inputs_of, is_secret, keep_ignored, plain
+from .properties import UNKNOWN, Properties, changed, faults, inputs_of, is_secret, plain
 
 VERSION = "1.2.1"
 COMMAND = "command:local:Command"
@@ -56,9 +56,8 @@ class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Diff(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
         """The inputs that differ; only `triggers` replaces."""
-        olds = _read(request.olds)
-        old = inputs_of(_read(request.old_inputs) if request.HasField("old_inputs") else olds)
-        new = keep_ignored(inputs_of(_read(request.news)), olds, request.ignoreChanges)
+        old = inputs_of(_read(request.old_inputs if request.HasField("old_inputs") else request.olds))
+        new = inputs_of(_read(request.news))  # with the old value where the engine is to ignore changes
         names = changed(old, new)
         response = provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME if names else provider_pb2.DiffResponse.DIFF_NONE,
@@ -82,10 +81,9 @@ class CommandProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Update(self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
         """Run `update`, else `create` again; without either the last output is kept."""
-        olds = _read(request.olds)
-        inputs = keep_ignored(inputs_of(_read(request.news)), olds, request.ignoreChanges)
+        inputs = inputs_of(_read(request.news))
         which = "update" if "update" in inputs else "create"
-        output = _NOT_YET if request.preview else self._run(which, inputs, olds, request, context)
+        output = _NOT_YET if request.preview else self._run(which, inputs, _read(request.olds), request, context)
         return provider_pb2.UpdateResponse(properties=_struct(inputs | output))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
