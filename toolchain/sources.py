@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolchain.errors import ToolchainError, UnavailableError
-from toolchain.gobuild import compile_tool, find_go, go_digest, go_needed
+from toolchain.gobuild import compile_tool, find_go, go_digest
 from toolchain.installed import STAND_IN_MARK, Found, find_installed
 from toolchain.maker import Makers
 from toolchain.store import Store
-from toolchain.tools import COMMAND_PLUGIN, OUTSCALE_PLUGIN, TOOLCHAIN, GoModule, Tool, architecture
+from toolchain.tools import COMMAND_PLUGIN, OUTSCALE_PLUGIN, TOOLCHAIN, Tool, architecture
 
 STAND_IN = TOOLCHAIN / "command_provider"
 
@@ -75,7 +75,7 @@ class Setup:
             return [_installed(tool, found)]
         sources = [self._maker(tool)]
         if tool.go:
-            sources.append(self._go(tool, tool.go))
+            sources.append(self._go(tool))
         if tool.name == COMMAND_PLUGIN.name:
             sources.append(_stand_in(tool))
         return sources
@@ -123,16 +123,18 @@ class Setup:
         made_of = repr((tool.url, tool.sha256, tool.version, architecture()))
         return Source(tool, "maker", tool.version, "the maker's release", made_of, fill)
 
-    def _go(self, tool: Tool, module: GoModule) -> Source:
+    def _go(self, tool: Tool) -> Source:
+        version = tool.go[0].version
+
         def fill(places: Sequence[Path]) -> None:
             try:
-                go = find_go(go_needed(tool), self._store, self._say)
-                self._say(f"{tool.name} {module.version}: compiling it with {go}, which takes minutes")
-                compile_tool(tool, module, go, places[0])
+                go = find_go(self._store, self._say)
+                self._say(f"{tool.name} {version}: compiling it with {go}, which takes minutes")
+                compile_tool(tool, go, places)
             except ToolchainError as error:
                 raise UnavailableError(str(error)) from error
 
-        return Source(tool, "go", module.version, "compiled with Go", go_digest(tool), fill)
+        return Source(tool, "go", version, "compiled with Go", go_digest(tool), fill)
 
 
 def _installed(tool: Tool, found: Found) -> Source:

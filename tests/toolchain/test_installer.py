@@ -23,7 +23,6 @@ NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 OUTSCALE = "packer-plugins/github.com/outscale/outscale/packer-plugin-outscale_v{}_x5.0_linux_" + ARCH
 COMPILED = {
     "pulumi": "go",
-    "pulumi-language-python": "go",
     "pulumi-resource-command": "stand-in",
     "packer": "go",
     "packer-plugin-outscale": "go",
@@ -248,8 +247,10 @@ def test_an_installed_pulumi_serves_only_with_its_language_host(machine: Machine
     assert machine.origins()["pulumi"] == "go"
     for name in ("pulumi-language-python", "pulumi-language-python-exec"):
         write_program(machine.bin / name, "#!/bin/sh\n")
-    found = machine.origins()
-    assert (found["pulumi"], found["pulumi-language-python"]) == ("installed", "installed")
+    place = machine.settle()
+    assert machine.origins()["pulumi"] == "installed"
+    host = place / "bin" / "pulumi-language-python"
+    assert host.resolve() == machine.bin / "pulumi-language-python"
 
 
 def test_an_installed_command_plugin_serves_in_exactly_the_sdks_version(machine: Machine) -> None:

@@ -15,8 +15,6 @@ from toolchain.processes import run
 from toolchain.store import Store, cache_folder
 
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
-_GO = (1, 25, 0)
-"""For its go.mod."""
 GITLAB_CI_LOCAL = "gitlab-ci-local@4.72.0"
 _NODE = 20
 """Later versions than this one need Node 22, which neither Debian 12 nor 13 has."""
@@ -28,7 +26,7 @@ def actionlint() -> Path:
     """Compiled by Go; where it can't be had, the test is skipped with the reason."""
 
     def make(folder: Path) -> None:
-        go = find_go(_GO, _store(), print)
+        go = find_go(_store(), print)
         run([go, "install", ACTIONLINT], limit=_LIMIT, GOBIN=str(folder), GOFLAGS="-buildvcs=false", CGO_ENABLED="0")
 
     return _made(ACTIONLINT, "actionlint", make)
