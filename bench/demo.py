@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 TICK = 0.5
-"""Seconds between two looks at the processes."""
+"""Seconds between two sums."""
 
 
 def started_after(first: int) -> Iterator[Path]:

@@ -3,9 +3,9 @@
     . toolchain/env.sh; python -m bench.load [--builds 20] [--requests-per-second 5] [--quota vm_limit=25]...
 
 By real pulumi, real Packer and its plugin on the sandbox's stub VMs: each side is one `pulumi up` of so many images
-that are all to be made, side by side; first in an account without such a limit, then in one with it. Told are the calls
-of a build by action, how many of them the cloud refused for their number, and the ratio of the wall times. It is an
-error if an image is lost, made twice or left unverified, or if anything else is left in the account.
+that are all to be made, side by side; first in an account without such a limit, then in one with it. The report has the
+calls of a build by action, how many of them the cloud refused for their number, and the ratio of the wall times. It is
+an error if an image is lost, made twice or left unverified, or if anything else is left in the account.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.e2e.project import Project, Result
 
 STACK = "e2e"
 BUSY = 429
-"""How the account's limit is told."""
+"""The status of a call beyond the account's limit."""
 QUOTAS = {"vm_limit": 40, "keypair_limit": 40, "sg_limit": 40, "volume_limit": 100, "image_limit": 100}
 """The account's quotas, tighter than usual: a build has two keypairs, a group and a VM with two volumes."""
 

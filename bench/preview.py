@@ -5,8 +5,8 @@
 Cases (all, if none is named): `held` is a preview and an up without changes of a stack of 30 images, against an empty
 program; `many` a preview without changes of 1,000 images, and `new` an up of 300 images whose build is a stub, each
 against a bare program that declares as many commands with the same words. Account and upstream are a sandbox of this
-run's own, in which the images are registered; states are imported, not built. Runs alternate, so that the machine's
-mood meets both sides alike, and medians of wall time are told, with those of CPU seconds beside them.
+run's own, in which the images are registered; states are imported, not built. Runs alternate, so that a busy moment
+slows both sides alike. The figures are medians of wall time, and of CPU seconds beside them.
 """
 
 from __future__ import annotations

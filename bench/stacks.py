@@ -126,10 +126,10 @@ class Side:
             below = "" if command.build is None else "alpine:omi:ProfileBuild$"
             parent = root if command.build is None else f"{urn}::alpine:omi:ProfileBuild::{command.build}"
             own = {"urn": f"{urn}::{below}{COMMAND}::{command.name}", "custom": True, "id": f"c{number:07}"}
-            told = {**command.words, "stdout": command.stdout, "stderr": ""}
+            outputs = {**command.words, "stdout": command.stdout, "stderr": ""}
             resources.append(
                 {**own, "type": COMMAND, "parent": parent, "provider": f"{provider}::{ident}"}
-                | {"inputs": dict(command.words), "outputs": told}
+                | {"inputs": dict(command.words), "outputs": outputs}
             )
         self._import(stack, resources)
 
