@@ -13,22 +13,10 @@ from omi.state.image import ImageRecord, ImageSpec
 from omi.state.ledger import StoredCommand
 
 
-def new_image(
-    spec: ImageSpec, parent: pulumi.Resource, after: Sequence[pulumi.Resource], *, protect: bool = False
+def image_command(
+    name: str, stored: StoredCommand, parent: pulumi.Resource, after: Sequence[pulumi.Resource], *, protect: bool
 ) -> local.Command:
-    """Declare an image that is to be made, once `after` are: the command's standard output becomes its record."""
-    return kept_image(spec.run, StoredCommand.of("build", spec), parent, after, protect=protect)
-
-
-def kept_image(
-    name: str,
-    stored: StoredCommand,
-    parent: pulumi.Resource,
-    after: Sequence[pulumi.Resource],
-    *,
-    protect: bool = False,
-) -> local.Command:
-    """Declare an image as state holds it, so that nothing about it is updated by accident.
+    """Declare an image, as state holds it or to be made once `after` are; its standard output becomes its record.
 
     `update` is always set: without it the plugin would run `create` again for any changed input.
     No triggers: nothing ever replaces an image.

@@ -7,11 +7,11 @@ from typing import Any
 
 import pulumi
 
-from components.image_command import details, kept_image, new_image
+from components.image_command import details, image_command
 from omi.config.settings import Settings
 from omi.plan import Step
 from omi.publish.outputs import by_release, newest
-from omi.state.ledger import LedgerImage
+from omi.state.ledger import LedgerImage, StoredCommand
 from omi.state.owner import Owner
 
 
@@ -55,9 +55,8 @@ class ProfileBuild(pulumi.ComponentResource):
 
     def _declare(self, step: Step, settings: Settings) -> pulumi.Output[dict[str, Any] | None]:
         if isinstance(step.image, LedgerImage):
-            command = kept_image(
-                step.image.resource, step.image.command, self, [self._stack_id], protect=step.protected
-            )
+            name, stored = step.image.resource, step.image.command
+            command = image_command(name, stored, self, [self._stack_id], protect=step.protected)
             if step.unprotects:
                 self.unprotected.append(command)
             return details(step.image.spec, command, step.image.record)
@@ -66,6 +65,6 @@ class ProfileBuild(pulumi.ComponentResource):
         # one that is copied waits for its source, if that is made in this update; at home it is declared first
         source = self._new.get(spec.name) if spec.copy_from else None
         after = [self._stack_id, *([source] if source else [])]
-        command = new_image(spec, self, after, protect=step.protected)
+        command = image_command(spec.run, StoredCommand.of("build", spec), self, after, protect=step.protected)
         self._new.setdefault(spec.name, command)
         return details(spec, command)

@@ -27,12 +27,12 @@ class Region:
     taken: frozenset[str] = frozenset()
     """Logical names of the resources of all other Regions' images."""
 
-    def resource_of(self, image: str) -> str:
-        """The logical name of a new image's command, which is the OMI's name in the home Region.
+    def resource_of(self, image: str) -> str | None:
+        """The logical name of a new image's command; None where that is the OMI's name, as in the home Region.
 
         Where another Region has that one already, since it was the home Region before, it is as elsewhere.
         """
-        return image if self.is_home and image not in self.taken else in_region(image, self.name)
+        return None if self.is_home and image not in self.taken else in_region(image, self.name)
 
 
 def regions_of(settings: Settings, ledger: Ledger) -> tuple[Region, ...]:

@@ -6,7 +6,7 @@ command of the update, and only a later plan may change or prune them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from omi.config.regions import Region
@@ -31,7 +31,7 @@ def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) 
     """
     found, warnings = [], []
     builds = {build.name: build for build in seen.profile.builds}
-    held = {name for image in region.ledger.images for name in (image.name, image.record.omi)}
+    held = {name for image in region.ledger.images for name in image.names}
     account = seen.accounts[region.name]
     for named in sorted(settings.adopt, key=lambda entry: not entry.own):
         if (named.region or settings.region) != region.name:
@@ -65,14 +65,13 @@ def _as_held(
     image: AccountImage,
     digest: Digest,
 ) -> LedgerImage:
-    resource = region.resource_of(entry.name)
     planned = PlannedImage(
         build,
         entry.release,
         entry.revision,
         digest(build, entry.release),
         seen.memory.last_day(build.version, [build.end_of_life], seen.upstream, seen.today),
-        resource=None if resource == entry.name else resource,
+        resource=region.resource_of(entry.name),
     )
     spec = planned.to_spec(seen.owner, region.access, region.vm, settings.releases_dir)
     spec = spec.model_copy(update={"name": entry.name})
@@ -83,7 +82,7 @@ def _as_held(
     record = ImageRecord.found(
         entry.name, entry.omi, account, region.name, adopted=external, digest=image.digest, made_by=maker
     )
-    return LedgerImage(resource, spec, record, StoredCommand.of("adopt", spec))
+    return LedgerImage(spec.run, spec, record, StoredCommand.of("adopt", spec))
 
 
 def _stack_of(image: AccountImage | None) -> str | None:
@@ -99,7 +98,7 @@ def _as_tagged(entry: Adoption, seen: Survey, region: Region) -> Adoption:
     return entry.model_copy(update={"own": False}) if entry.own and _stack_of(image) else entry
 
 
-def _entry_of(image: LedgerImage) -> Adoption:
+def _as_entry(image: LedgerImage) -> Adoption:
     """An external image as an entry of `adopt` names it."""
     return Adoption(name=image.name, omi=image.record.omi, build=image.build, release=image.release)
 
@@ -139,7 +138,7 @@ class TakeOvers:
         ]
         joining = [image for image in new if image.spec.take_over is not None]
         entries = [
-            _as_tagged(named.get((image.name, image.record.omi)) or _entry_of(image), seen, region)
+            _as_tagged(named.get((image.name, image.record.omi)) or _as_entry(image), seen, region)
             for image in (*held, *joining)
         ]
         return cls({entry.name: entry for entry in entries if entry.own}, region, seen)
@@ -157,7 +156,7 @@ class TakeOvers:
         entry, image = self.entries.get(step.name), step.image
         if entry is None or not isinstance(image, LedgerImage):
             return step
-        step = replace(step, protected=not {step.name, entry.omi}.isdisjoint(settings.retention.protect))
+        step = replace(step, protected=not image.names.isdisjoint(settings.retention.protect))
         found = self.seen.accounts[self.region.name].by_omi.get(entry.omi)
         if found is None or step.action not in (Action.KEEP, Action.ADOPT):
             return step
@@ -183,23 +182,14 @@ def joined(ledger: Ledger, images: Sequence[LedgerImage]) -> Ledger:
     return Ledger.of([*ledger.images, *images]) if images else ledger
 
 
-def dropped(plan: Plan, images: Sequence[LedgerImage]) -> Iterator[Step]:
-    """The prunes among them: nothing is adopted only to be forgotten at once."""
-    names = {image.name for image in images}
-    return (step for step in plan.of(Action.PRUNE) if step.name in names)
-
-
 def as_adoptions(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
-    """The plan with these as adoptions instead of keeps."""
+    """The plan with these adopted as they are, instead of kept; changes are for the next update."""
     by_name = {image.name: image for image in images}
-    steps = (
-        _adoption(step, by_name[step.name]) if step.name in by_name and step.action is Action.KEEP else step
-        for step in plan.steps
-    )
-    return replace(plan, steps=tuple(steps))
 
+    def adopted(step: Step) -> Step:
+        if (image := by_name.get(step.name)) is None or step.action is not Action.KEEP:
+            return step
+        why = Because.NAMED_IN_ADOPT(omi=image.record.omi, then=step.why)
+        return replace(step, image=image, action=Action.ADOPT, why=why, changes=())
 
-def _adoption(step: Step, image: LedgerImage) -> Step:
-    """Adopt the image as it is; changes are for the next update."""
-    why = Because.NAMED_IN_ADOPT(omi=image.record.omi, then=step.why)
-    return replace(step, image=image, action=Action.ADOPT, why=why, changes=())
+    return replace(plan, steps=tuple(map(adopted, plan.steps)))

@@ -19,18 +19,15 @@ def sources_of(home: Plan) -> Sources:
     """The newest image of each build that the home Region has or is to have, but for those that someone else made."""
     found: dict[str, PlannedImage | LedgerImage] = {}
     for build, steps in home.declared():
-        image = next((step.image for step in steps if not _is_revoked(step.image)), steps[0].image)
+        images = (step.image for step in steps)
+        image = next((each for each in images if isinstance(each, PlannedImage) or not each.is_revoked), None)
         if isinstance(image, PlannedImage):
             is_good = not image.is_external
         else:
-            is_good = image.made_here and image.record.verified and not image.is_revoked
-        if is_good:
+            is_good = image is not None and image.made_here and image.record.verified
+        if image is not None and is_good:
             found[build] = image
     return found
-
-
-def _is_revoked(image: PlannedImage | LedgerImage) -> bool:
-    return isinstance(image, LedgerImage) and image.is_revoked
 
 
 def pinned(builds: Sequence[Target], sources: Sources) -> list[Target]:

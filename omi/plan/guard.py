@@ -145,7 +145,7 @@ def _most(retention: Retention, images: int) -> int:
 def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]:
     """Warn of names in `protect` and `allow_mass_prune` that match nothing any more; `steps` are of all Regions."""
     images = [step.image for step in steps if isinstance(step.image, LedgerImage)]
-    known = {name for image in images for name in (image.name, image.record.omi)}
+    known = {name for image in images for name in image.names}
     for name in sorted(set(retention.protect) - known):
         yield f"retention.protect names {name}, which is no image of the stack: take it out"
     going = [step for step in steps if _goes(step) or (step.stage is not Stage.CURRENT)]

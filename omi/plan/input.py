@@ -160,4 +160,4 @@ class PlanInput:
 
     def is_protected(self, image: LedgerImage) -> bool:
         """Whether the retention protects it by name or id."""
-        return not {image.name, image.record.omi}.isdisjoint(self.retention.protect)
+        return not image.names.isdisjoint(self.retention.protect)

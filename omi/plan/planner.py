@@ -194,7 +194,7 @@ class _Planner:
         if image.record.adopted:
             return self._keep(image, access, why) if prune is None or spared else _prune(image, prune)
         old, owner, stages = image.spec.withdrawal, image.record.account, self.given.retention.stages
-        if old is not None and old.why == "revoked" and self.given.revocation(image) is None:
+        if image.is_revoked:  # it was, and is no more
             old = None
         stays = access if prune is None or spared else Access()
         shared = (old is not None and old.shared) or image.spec.access.launchers(owner) or stays.launchers(owner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from omi.config.one_off import OneOff
 from omi.config.regions import Region, told_of
 from omi.config.settings import Settings
 from omi.plan import Action, Plan, PlanInput, PlannedImage, Step, make_plan
-from omi.plan.adoption import TakeOvers, as_adoptions, dropped, joined, newcomers
+from omi.plan.adoption import TakeOvers, as_adoptions, joined, newcomers
 from omi.plan.copies import as_copies, pinned, sources_of
 from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
@@ -53,7 +53,8 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     for build in builds:
         if absent := seen.absent.get(build.name):
             lacking[build.name] = tuple(at(seen.profile, build, "repos", url) + line for url, line in absent.items())
-    whole = _Whole.of(images, settings, lacking, is_asked_for=one_off is not None)
+    revoked = {image.digest for image in images if image.made_here and image.names & settings.revoked.keys()}
+    whole = _Whole({image.build for image in images}, revoked, lacking, is_asked_for=one_off is not None)
     for region in seen.regions:
         with told_of(region, seen.regions):
             further = settings.regions.get(region.name)
@@ -78,9 +79,9 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
 class _Whole:
     """Facts that the plans of all Regions share."""
 
-    builds: frozenset[str]
+    builds: Collection[str]
     """Builds that the stack has images of."""
-    revoked: frozenset[str]
+    revoked: Collection[str]
     """Digests of the revoked images that it has made."""
     lacking: Mapping[str, Sequence[str]]
     """Packages that builds ask for and that don't exist."""
@@ -100,30 +101,15 @@ class _Whole:
         """The digest of what the Region is to have."""
         return self.copied.get(build.name) or self.own_digest(build, release)
 
-    @classmethod
-    def of(
-        cls,
-        images: Sequence[LedgerImage],
-        settings: Settings,
-        lacking: Mapping[str, Sequence[str]],
-        *,
-        is_asked_for: bool,
-    ) -> _Whole:
-        """From the images of all Regions."""
-        own = [image for image in images if image.made_here]
-        revoked = [image for image in own if not settings.revoked.keys().isdisjoint((image.name, image.record.omi))]
-        builds = frozenset(image.build for image in images)
-        return cls(builds, frozenset(image.spec.digest for image in revoked), lacking, is_asked_for)
-
 
 def _needless(settings: Settings, plan: Plan) -> Iterator[str]:
     for name in sorted(settings.again.keys() - set(plan.builds)):
         yield f"again names {name}, which is no build of the profile or the ledger: take it out"
     images = [step.image for step in plan.steps if isinstance(step.image, LedgerImage)]
-    for name in sorted(settings.revoked.keys() - {name for image in images for name in (image.name, image.record.omi)}):
+    for name in sorted(settings.revoked.keys() - {name for image in images for name in image.names}):
         yield f"revoked names {name}, which is no image of the stack: take it out"
     for step in plan.steps:
-        named = isinstance(step.image, LedgerImage) and {step.name, step.image.record.omi} & settings.revoked.keys()
+        named = isinstance(step.image, LedgerImage) and step.image.names & settings.revoked.keys()
         if named and step.action is Action.KEEP and step.stage is not Stage.PRIVATE:
             yield f"revoked: {step.name} can't be made private by this stack: {step.reason}"
 
@@ -140,7 +126,8 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
         everything = settings.retention.model_copy(update={"allow_mass_prune": ("all",)})
         trial = settings.model_copy(update={"retention": everything})
         tried = _plan(trial, region, joined(ledger, wanted), seen, whole)
-        left = {step.name: step.reason for step in dropped(tried, wanted)}
+        names = {image.name for image in wanted}  # nothing is adopted only to be forgotten at once
+        left = {step.name: step.reason for step in tried.of(Action.PRUNE) if step.name in names}
         warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
         wanted = [image for image in wanted if image.name not in left]
     plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, whole), wanted)
@@ -207,6 +194,4 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whol
 def _placed(step: Step, region: Region) -> Step:
     if not isinstance(step.image, PlannedImage):
         return step
-    resource = region.resource_of(step.name)
-    named = None if resource == step.name else resource
-    return replace(step, image=replace(step.image, region=region.name, resource=named))
+    return replace(step, image=replace(step.image, region=region.name, resource=region.resource_of(step.name)))

@@ -29,7 +29,7 @@ def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[
     if asked is None or not region.is_wanted:
         return [], []
     found, warnings = [], []
-    held = {name for image in region.ledger.images for name in (image.name, image.record.omi)}
+    held = {name for image in region.ledger.images for name in image.names}
     account = seen.accounts[region.name]
     for image in account.images:
         if not image.managed or {image.name, image.omi} & held or (asked.images and image.name not in asked.images):
@@ -81,14 +81,12 @@ def interrupted_images(
 
 
 def _as_held(image: AccountImage, account: str, region: Region, settings: Settings) -> LedgerImage:
-    resource = region.resource_of(image.name)
-    own = None if resource == image.name else resource
-    spec = _spec(image, region, settings.releases_dir, own)
+    spec = _spec(image, region, settings.releases_dir)
     record = ImageRecord.found(image.name, image.omi, account, region.name, verified=True, adopted=False)
-    return LedgerImage(resource, spec, record, StoredCommand.of("adopt", spec))
+    return LedgerImage(spec.run, spec, record, StoredCommand.of("adopt", spec))
 
 
-def _spec(image: AccountImage, region: Region, releases_dir: str, resource: str | None) -> ImageSpec:
+def _spec(image: AccountImage, region: Region, releases_dir: str) -> ImageSpec:
     """The spec that keeps it, of its tags; ValidationError if one is missing or wrong."""
     tags = image.tags
     given = {key: tags[key] for key in Withdrawal.model_fields if key in tags}
@@ -112,7 +110,7 @@ def _spec(image: AccountImage, region: Region, releases_dir: str, resource: str 
             "withdrawal": withdrawal,
             "cloud": region.access,
             "releases_dir": releases_dir,
-            "resource": resource,
+            "resource": region.resource_of(image.name),
             "recipe": None,
             "take_over": TakeOver(omi=image.omi, login=None, vm=region.vm) if taken_over else None,
         }

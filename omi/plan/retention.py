@@ -90,27 +90,18 @@ def _rules(
 
     if (level := retention.end_of_life) and _holds(level.builds, build):
         yield _Rule("end-of-life", level.keep, lambda _: None, lambda i: i.name, past_support)
-    if (by_release := retention.release) and _holds(by_release.builds, build):
-        keep, newest = by_release.keep, _one_or_more(by_release.keep, Because.LEVEL_RELEASE, Because.LEVEL_RELEASES)
-        yield _Rule("release", keep, lambda i: i.version, lambda i: i.release, lambda i: newest(of=i.version))
+    if (of := retention.release) and _holds(of.builds, build):
+        newest = _one_or_more(of.keep, Because.LEVEL_RELEASE, Because.LEVEL_RELEASES)
+        yield _Rule("release", of.keep, lambda i: i.version, lambda i: i.release, lambda i: newest(of=i.version))
     if edge_keep is not None:
-        of_edge = _one_or_more(edge_keep, Because.LEVEL_EDGE, Because.LEVEL_EDGES)()
+        why = _one_or_more(edge_keep, Because.LEVEL_EDGE, Because.LEVEL_EDGES)()
         yield _Rule(
-            "edge",
-            edge_keep,
-            lambda i: i.version,
-            lambda i: i.name,
-            lambda i: of_edge if i.version == EDGE else None,
+            "edge", edge_keep, lambda i: i.version, lambda i: i.name, lambda i: why if i.version == EDGE else None
         )
-    if (by_revision := retention.revision) and _holds(by_revision.builds, build):
-        number = by_revision.keep
-        newest_of = _one_or_more(number, Because.LEVEL_REVISION, Because.LEVEL_REVISIONS)
+    if (by := retention.revision) and _holds(by.builds, build):
+        last = _one_or_more(by.keep, Because.LEVEL_REVISION, Because.LEVEL_REVISIONS)
         yield _Rule(
-            "revision",
-            number,
-            lambda i: (i.version, i.release),
-            lambda i: i.name,
-            lambda i: newest_of(of=i.release),
+            "revision", by.keep, lambda i: (i.version, i.release), lambda i: i.name, lambda i: last(of=i.release)
         )
 
 

@@ -58,7 +58,7 @@ class Settler:
 
     def _was_protected(self, image: LedgerImage) -> bool:
         """Whether the last update protected it."""
-        return not {image.name, image.record.omi}.isdisjoint(self.given.memory.protected)
+        return not image.names.isdisjoint(self.given.memory.protected)
 
     def _held_back(self, step: Step, image: LedgerImage) -> Because | None:
         if step.action is not Action.PRUNE:

@@ -83,6 +83,11 @@ class LedgerImage:
         return self.spec.revision
 
     @property
+    def names(self) -> frozenset[str]:
+        """Its OMI's name and id: a setting may call it by either."""
+        return frozenset((self.name, self.record.omi))
+
+    @property
     def digest(self) -> str:
         """The digest of its content."""
         return self.spec.digest

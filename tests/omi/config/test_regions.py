@@ -137,12 +137,12 @@ def test_what_is_no_subnets_id_is_refused(name: str) -> None:
 
 def test_a_resource_is_called_as_its_image_at_home_and_never_twice() -> None:
     home, further = regions_of(load(regions={"us-east-2": US}), Ledger())
-    assert (home.resource_of("a"), further.resource_of("a")) == ("a", "a@us-east-2")
+    assert (home.resource_of("a"), further.resource_of("a")) == (None, "a@us-east-2")
     # the Regions change places: what was at home keeps its name
     settings = Settings(region="us-east-2", regions={"eu-west-2": FurtherRegion.model_validate(US)})
     home, further = regions_of(settings, Ledger.of([IMAGE]))
     assert home.resource_of(IMAGE.name) == f"{IMAGE.name}@us-east-2"
-    assert home.resource_of("another") == "another"
+    assert home.resource_of("another") is None
     assert further.resource_of("another") == "another@eu-west-2"
 
 
