@@ -77,15 +77,13 @@ _outscale_host_name() {
 # Leaves _outscale_answer, the entry without the newlines at its end, or what was said instead of it; FILE takes an entry
 # that may be no text.
 _outscale_ask() {
-	_outscale_uptime
-	_outscale_end=$((_outscale_now + OUTSCALE_SECONDS))
+	_outscale_end=$(($(_outscale_uptime) + OUTSCALE_SECONDS))
 	[ ! -e "$OUTSCALE_UNANSWERED" ] || _outscale_end=0
 	while :; do
 		_outscale_result=0
 		_outscale_get "$@" || _outscale_result=$?
 		[ "$_outscale_result" -eq 2 ] || break
-		_outscale_uptime
-		[ "$_outscale_now" -lt "$_outscale_end" ] || break
+		[ "$(_outscale_uptime)" -lt "$_outscale_end" ] || break
 		sleep 1
 	done
 	[ "$_outscale_result" -ne 2 ] || _outscale_unanswered "$1"
@@ -107,8 +105,7 @@ _outscale_get() {
 	return 2
 }
 
-# _outscale_uptime: leaves _outscale_now, the seconds since the kernel began, without a process for it.
+# Whole seconds since the kernel began.
 _outscale_uptime() {
-	read -r _outscale_now _ < /proc/uptime
-	_outscale_now=${_outscale_now%%.*}
+	cut -d. -f1 /proc/uptime
 }

@@ -1,8 +1,7 @@
 # shellcheck shell=sh disable=SC2034,SC2317 # tiny-cloud reads INIT_ACTIONS_*, and runs what they name
 # OUTSCALE for tiny-cloud's phases: access comes first and is tried again until it is there, user data is begun once.
 # Needs: tiny-cloud's init, which reads this before the handler of the user data's type.
-# Leaves: in phase main an action before all others and in phase final one before those of user data; in phase boot none
-# that /etc/tiny-cloud.conf skips, for which tiny-cloud would start five processes each to say so.
+# Leaves: in phase main an action before all others and in phase final one before those of user data.
 #
 # By itself tiny-cloud ends phase main at the first action that fails, of user data or not, and its phase final marks the
 # set-up as complete whatever became of phase main.
@@ -88,8 +87,6 @@ _outscale_kept() {
 	done
 }
 
-# shellcheck disable=SC2086 # a list of words
-INIT_ACTIONS_BOOT=$(_outscale_kept $INIT_ACTIONS_BOOT)
 [ ! -e "$OUTSCALE_BEGUN" ] || INIT_ACTIONS_EARLY=
 INIT_ACTIONS_MAIN="outscale_access create_default_user set_ssh_keys set_hostname"
 INIT_ACTIONS_FINAL="outscale_final $INIT_ACTIONS_FINAL"
