@@ -33,8 +33,9 @@ def keyless(build: Target) -> tuple[str, ...]:
     """The problem and its cure, if no key is left that may sign what the build installs."""
     if build.keys or not build.dropped_keys:
         return ()
+    dropped = ", ".join(f"{name} since {day}" for name, day in build.dropped_keys.items())
     problem = (
-        f"{build.name}: Alpine has deprecated every key of the profile ({_told(build.dropped_keys)}), so nothing "
+        f"{build.name}: Alpine has deprecated every key of the profile ({dropped}), so nothing "
         f"could be trusted; put the key that signs Alpine {build.version} now into profiles/keys/ and name it "
         "under `keys` (Alpine's own are at https://alpinelinux.org/keys/)"
     )
@@ -71,7 +72,3 @@ def _warnings(builds: Iterable[Target]) -> Iterable[str]:
             f"the signing key {name} is deprecated by Alpine since {day} and not trusted for {', '.join(names)}; "
             f"it can go from `keys` in the profile"
         )
-
-
-def _told(dropped: Mapping[str, date]) -> str:
-    return ", ".join(f"{name} since {day}" for name, day in dropped.items())

@@ -94,7 +94,7 @@ class _Planner:
         recorded = [image.spec.end_of_life for image in held if image.version == build.version]
         last_day = given.last_day(build.version, [build.end_of_life, *recorded])
         release, notes = self._wanted_release(build, last_day, bool(held))
-        outcome, refused = Wish(None, None), self._distrusted(build) if release is not None else ()
+        outcome, refused = Wish(), self._distrusted(build) if release is not None else ()
         if refused and given.is_asked_for:
             raise ProfileError(*refused)
         if release is not None and not refused:

@@ -143,13 +143,10 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
 
 def _wait(region: Region, why: str) -> Plan:
     """Plan a Region that can't be read: all stays as it is."""
-    steps = tuple(Step(image, Action.KEEP, Because.UNREACHED(region=region.name)) for image in _newest_first(region))
+    images = sorted(region.ledger.images, key=lambda image: image.order, reverse=True)
+    steps = tuple(Step(image, Action.KEEP, Because.UNREACHED(region=region.name)) for image in images)
     warning = f"nothing is done there in this run, the next one makes up for it: {why}"
     return Plan(steps, tuple(dict.fromkeys(step.build for step in steps)), (warning,), (region.name,))
-
-
-def _newest_first(region: Region) -> list[LedgerImage]:
-    return sorted(region.ledger.images, key=lambda image: image.order, reverse=True)
 
 
 def _plan_copies(settings: Settings, region: Region, seen: Survey, whole: _Whole, home: Plan) -> Plan:

@@ -11,8 +11,6 @@ from omi.plan.model import Action, ChangeKind, Plan, Step
 from omi.state.ledger import LedgerImage
 from omi.state.show import render_columns
 
-_COLUMNS = ("build", "image", "action", "reason")
-_REGION = "region"
 _MARKS = {Action.BUILD: "+", Action.REBUILD: "+", Action.ADOPT: "+", Action.RECOVER: "+", Action.PRUNE: "-"}
 _ORDER = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER, Action.KEEP, Action.PRUNE)
 
@@ -24,7 +22,7 @@ def render_table(plan: Plan) -> str:
     has several Regions each row names its own. Warnings and what is refused come below, then one line of totals.
     """
     several = len(plan.regions) > 1
-    head = ("", _REGION, *_COLUMNS) if several else ("", *_COLUMNS)
+    head = ("", *(("region",) if several else ()), "build", "image", "action", "reason")
     steps = [step for _, of_build in plan.by_build() for step in sorted(of_build, key=lambda step: _rank(step, plan))]
     rows = [
         (mark, step.region or "", *row) if several else (mark, *row) for step in steps for mark, *row in _rows(step)

@@ -97,7 +97,8 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
         accounts, unreached = {}, {}
         for each, account in zip(regions, asked, strict=True):
             try:
-                accounts[each.name] = _told(account, each, regions)
+                with told_of(each, regions):
+                    accounts[each.name] = account.result()
             except CloudError as error:
                 if each.is_home:
                     raise
@@ -171,11 +172,6 @@ def _of_run(settings: Settings, builds: Sequence[Target]) -> list[Target]:
 
 def _branches(profile: Profile) -> set[tuple[str, str]]:
     return {(build.version, build.arch) for build in profile.builds}
-
-
-def _told(account: Future[AccountView], region: Region, regions: Sequence[Region]) -> AccountView:
-    with told_of(region, regions):
-        return account.result()
 
 
 def _account(connecting: Future[Cloud], region: Region, owner: Owner) -> AccountView:

@@ -104,21 +104,21 @@ def wish(request: WishInput) -> Wish:
         return _pinned_revision(request, same, build.revision)
     if waiting := _young_edge(request):
         return waiting
-    fresh = request.freshness(same[-1]) if same else Freshness()
-    if same and same[-1].spec.digest == request.digest and not fresh.due:
+    newest = same[-1] if same else None
+    fresh = request.freshness(newest) if newest else Freshness()
+    if newest and newest.digest == request.digest and not fresh.due:
         current = Because.CURRENT_PINNED_RELEASE(release=release) if build.release else Because.CURRENT()
-        return Wish(same[-1], None, fresh.waiting or current)
+        return Wish(newest, None, fresh.waiting or current)
     revisions = tuple(_of_account(request))
     if found := _adoptable(request, same, revisions):
-        return Wish(same[-1] if same else None, _adopt(request, *found), Because.CURRENT_UNTIL_SUCCESSOR())
+        return Wish(newest, _adopt(request, *found), Because.CURRENT_UNTIL_SUCCESSOR())
     if request.is_revoked and not fresh.packages:
-        return Wish(same[-1] if same else None, None, Because.CONTENT_REVOKED())
+        return Wish(newest, None, Because.CONTENT_REVOKED())
     if request.given.lacking.get(request.build.name):
-        return Wish(same[-1] if same else None, None, Because.PACKAGES_LACKING())
+        return Wish(newest, None, Because.PACKAGES_LACKING())
     number = _next_revision(request, same, revisions)
-    action, why = _why(request, same, number)
-    step = Step(request.new_image(number), action, why)
-    return Wish(same[-1] if same else None, step, Because.CURRENT_UNTIL_SUCCESSOR())
+    step = Step(request.new_image(number), *_why(request, newest, number))
+    return Wish(newest, step, Because.CURRENT_UNTIL_SUCCESSOR())
 
 
 def _newer_release(request: WishInput) -> LedgerImage | None:
@@ -138,12 +138,12 @@ def _young_edge(request: WishInput) -> Wish | None:
     build, newest = request.build, request.before
     if build.version != EDGE or build.release is not None or newest not in request.images or newest is None:
         return None
-    if newest.release == request.release or request.given.digests(build, newest.release) != newest.spec.digest:
+    if newest.release == request.release or request.given.digests(build, newest.release) != newest.digest:
         return None
     change = Because.NEW_RELEASE(release=request.release, before=newest.release)
     why = (
         waits(newest, build, request.given.today, change)
-        if newest.spec.digest not in request.given.revoked_content
+        if newest.digest not in request.given.revoked_content
         else None
     )
     return Wish(newest, None, why) if why else None
@@ -222,10 +222,9 @@ def _is_anothers(image: LedgerImage, build: Target) -> bool:
     return image.spec.recipe.build.name_parts(image.release) != build.name_parts(image.release)
 
 
-def _why(request: WishInput, same: Sequence[LedgerImage], number: int) -> tuple[Action, Reason]:
+def _why(request: WishInput, newest: LedgerImage | None, number: int) -> tuple[Action, Reason]:
     build, release = request.build, request.release
     missing = _gone_of_release(request)
-    newest = same[-1] if same else None
     if missing and (newest is None or missing[-1].revision > newest.revision):
         gone = Because.IS_MISSING(omi=missing[-1].record.omi, revision=missing[-1].revision)
         return Action.REBUILD, Because.NEXT_REVISION(revision=number, changes=gone)
@@ -241,7 +240,7 @@ def _why(request: WishInput, same: Sequence[LedgerImage], number: int) -> tuple[
 
 
 def _changes(request: WishInput, newest: LedgerImage) -> Reason:
-    recipe, same = newest.spec.recipe, newest.spec.digest == request.digest
+    recipe, same = newest.spec.recipe, newest.digest == request.digest
     due = request.freshness(newest).due
     if same and due:
         return due[0].also(*due[1:])
