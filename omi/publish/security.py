@@ -14,9 +14,8 @@ from omi.publish.model import MissingFix, MissingFixes, published
 from omi.state.ledger import Ledger, LedgerImage
 from omi.support.dependency import read_dependency
 from omi.support.version import package_key
-from omi.upstream.fixes import fixed_between
 from omi.upstream.offer import Offer
-from omi.upstream.security import Security, places_of
+from omi.upstream.security import Security, fixed_between, places_of
 
 
 def missing_in(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class LockedError(ToolError):
 
 
 @contextmanager
-def hold(path: Path, doing: str, limit: float | None = None, say: Callable[[str], None] = tell) -> Iterator[None]:
+def hold(path: Path, doing: str, limit: float | None = None) -> Iterator[None]:
     """Hold the lock file, which stays when the lock is given up; `doing` is what needs it ("writing the releases").
 
     Raises LockedError after `limit` seconds (LIMIT where none are given), and OSError where the file can't be made.
@@ -36,7 +36,7 @@ def hold(path: Path, doing: str, limit: float | None = None, say: Callable[[str]
         lock.acquire(timeout=min(_QUIET, limit))
     except Timeout:
         if limit > _QUIET:
-            say(f"{doing}: waiting for {holder_of(path)}, which holds {shown(path)}; at most {limit:.0f} s")
+            tell(f"{doing}: waiting for {holder_of(path)}, which holds {shown(path)}; at most {limit:.0f} s")
         try:
             lock.acquire(timeout=max(0.0, limit - _QUIET))
         except Timeout as error:

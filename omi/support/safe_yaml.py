@@ -6,6 +6,7 @@ deeply, grows by aliases (the "billion laughs") or names a key twice is refused 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ LARGEST = 4_000_000
 # libyaml where PyYAML was built with it, as its wheels are: ten times as fast, and it reads the same
 _VALUES = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXTS = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class YamlError(ValueError):
@@ -97,27 +99,33 @@ class _Growth:
 
     def take(self, event: yaml.Event) -> None:
         """Count one event; YamlError where it is one too many."""
-        if isinstance(event, yaml.ScalarEvent):
-            self._scalar(event)
-        elif isinstance(event, yaml.AliasEvent):
-            if not self.allows_aliases:
-                raise YamlError("has an alias (*name), which is not understood here; write it out", event.start_mark)
-            self._part()
-            self._grow(self.anchors.get(event.anchor or "", 1), event)
-        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-            self._part()
-            self.open.append(_Collection(isinstance(event, yaml.MappingStartEvent), event.anchor, self.size))
-            self._grow(1, event)
-            if len(self.open) > DEEPEST:
-                raise YamlError(f"is nested more than {DEEPEST} levels deep", event.start_mark)
-        elif isinstance(event, yaml.CollectionEndEvent):
+        if isinstance(event, yaml.CollectionEndEvent):
             ended = self.open.pop()
             if ended.anchor:
                 self.anchors[ended.anchor] = self.size - ended.start
+        elif isinstance(event, yaml.NodeEvent):
+            before = self.size
+            self.size += self._alias(event) if isinstance(event, yaml.AliasEvent) else 1
+            if self.size > LARGEST:
+                raise YamlError(f"holds more than {LARGEST} values, aliases written out", event.start_mark)
+            if isinstance(event, yaml.ScalarEvent):
+                self._scalar(event)
+            if self.open:
+                self.open[-1].parts += 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                self.open.append(_Collection(isinstance(event, yaml.MappingStartEvent), event.anchor, before))
+                if len(self.open) > DEEPEST:
+                    raise YamlError(f"is nested more than {DEEPEST} levels deep", event.start_mark)
+
+    def _alias(self, event: yaml.AliasEvent) -> int:
+        """How large what it stands for is."""
+        if not self.allows_aliases:
+            raise YamlError("has an alias (*name), which is not understood here; write it out", event.start_mark)
+        return self.anchors.get(event.anchor or "", 1)
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        if not event.value.isascii():
-            _require_unicode(event)
+        if not event.value.isascii() and _SURROGATE.search(event.value):
+            raise YamlError("holds half a character (a lone surrogate)", event.start_mark)
         if event.anchor:
             self.anchors[event.anchor] = 1
         inner = self.open[-1] if self.open else None
@@ -125,24 +133,6 @@ class _Growth:
             if event.value in inner.keys:
                 raise YamlError(f"names the key {event.value[:60]!r} twice; keep one", event.start_mark)
             inner.keys.add(event.value)
-        self._part()
-        self._grow(1, event)
-
-    def _part(self) -> None:
-        if self.open:
-            self.open[-1].parts += 1
-
-    def _grow(self, by: int, event: yaml.Event) -> None:
-        self.size += by
-        if self.size > LARGEST:
-            raise YamlError(f"holds more than {LARGEST} values, aliases written out", event.start_mark)
-
-
-def _require_unicode(event: yaml.ScalarEvent) -> None:
-    try:
-        event.value.encode()
-    except UnicodeEncodeError as error:
-        raise YamlError("holds half a character (a lone surrogate)", event.start_mark) from error
 
 
 _CURES = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from omi.upstream.fixes import Fixes
+from omi.upstream.security import Fixes
 from omi.upstream.signature import UnreadableError, members, signed_content
 
 _FIELDS = frozenset({"P:", "V:", "A:", "o:", "D:", "p:", "i:"})

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from omi.support.dependency import Dependency
 from omi.support.version import is_package_version, package_key
-from omi.upstream.fixes import fixed_between
 from omi.upstream.index import Index
+from omi.upstream.security import fixed_between
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ from omi.profile.model import Target
 from omi.profile.signing import trusted_keys
 from omi.support.dependency import read_dependency
 from omi.support.errors import UpstreamError
-from omi.upstream.fixes import Fixes
 from omi.upstream.http import AnswerStore, Got, get_all
 from omi.upstream.index import Index, read_index
 from omi.upstream.offer import Offer
-from omi.upstream.security import place_of
+from omi.upstream.security import Fixes, place_of
 from omi.upstream.signature import UntrustedError
 
 LIMIT = 20.0

@@ -49,11 +49,11 @@ from omi.state.ledger import StoredCommand, read_ledger, resources_of_export
 from omi.state.release_file import read_indexes, read_release
 from omi.support.dependency import read_dependency
 from omi.support.errors import OmiError
-from omi.upstream.fixes import fixed_between, read_fixes
+from omi.upstream.fetch import read_latest, read_releases
 from omi.upstream.http import AnswerStore
 from omi.upstream.index import read_index
 from omi.upstream.offer import Offer
-from omi.upstream.read import read_latest, read_releases
+from omi.upstream.security import fixed_between, read_fixes
 from omi.verify.facts import Facts
 from tests.omi.specs import OWNER, make_access, make_record, make_spec
 from tests.omi.upstream.packages import Key, index_text, signed

@@ -37,14 +37,17 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate(timeout=30)
 
 
-def test_a_holder_is_named_and_waited_for(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+def test_a_holder_is_named_and_waited_for(
+    tmp_path: Path, other: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
 
     def end(line: str) -> None:
         said.append(line)
         other.communicate(timeout=30)
 
-    with hold(tmp_path / LOCK, "testing", say=end):
+    monkeypatch.setattr("omi.support.locks.tell", end)
+    with hold(tmp_path / LOCK, "testing"):
         assert other.returncode == 0
     (line,) = said
     assert line.startswith(f"testing: waiting for process {other.pid} (")

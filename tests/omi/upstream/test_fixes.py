@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from omi.support.errors import UpstreamError
 from omi.support.version import is_package_version, package_key
-from omi.upstream.fixes import fixed_between, read_fixes
+from omi.upstream.security import fixed_between, read_fixes
 
 
 def file(*packages: Any, branch: str = "v3.23", repository: str = "main", **more: Any) -> bytes:
