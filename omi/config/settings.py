@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -179,14 +179,6 @@ class FurtherRegion(_Settings):
     """The account that this Region's key must be of; None is any."""
 
 
-_M = TypeVar("_M", bound=BaseModel)
-
-
-def _over(base: _M, changes: _M) -> _M:
-    """The base with what the changes set."""
-    return base.model_copy(update={key: getattr(changes, key) for key in changes.model_fields_set})
-
-
 class Health(_Settings):
     """From where on `python -m omi health` calls something an error or a warning; in days."""
 
@@ -258,20 +250,12 @@ class Settings(_Settings):
                 update={
                     "ca_file": own.ca_file or cloud.ca_file,
                     "osc_file": own.osc_file or cloud.osc_file or PROFILE_FILE,
-                    "limits": _over(cloud.limits, own.limits),
+                    "limits": cloud.limits.model_copy(update=own.limits.model_dump(exclude_unset=True)),
                 }
             )
-        return CloudAccess(
-            region=name,
-            api=cloud.api or f"https://api.{name}.outscale.com/api/v1",
-            oos=cloud.oos,
-            ca_file=cloud.ca_file,
-            osc_file=cloud.osc_file,
-            osc_profile=cloud.osc_profile,
-            own_key=name != self.region,
-            account=account,
-            limits=cloud.limits,
-        )
+        api = cloud.api or f"https://api.{name}.outscale.com/api/v1"
+        here = {"region": name, "api": api, "own_key": name != self.region, "account": account}
+        return CloudAccess.model_validate({**dict(cloud), **here})
 
     def access_in(self, region: str) -> Access | None:
         """The launch permissions of a Region's images; None leaves them to the profile."""
@@ -282,7 +266,8 @@ class Settings(_Settings):
         """The VMs of a Region, None the home one."""
         if region in (None, self.region):
             return self.vm
-        return _over(self.vm.model_copy(update={"subregion": None, "subnet": None}), self.regions[region].vm)
+        own = self.regions[region].vm.model_dump(exclude_unset=True)
+        return self.vm.model_copy(update={"subregion": None, "subnet": None, **own})
 
     @classmethod
     def load(cls, source: ConfigSource) -> Self:
