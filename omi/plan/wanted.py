@@ -44,9 +44,9 @@ class WishInput:
     release: str
     end_of_life: date | None
     images: Sequence[LedgerImage]
-    """Those that the account still has, oldest first."""
+    """Images that the account still has, oldest first."""
     gone: Sequence[LedgerImage]
-    """Those that it no longer has."""
+    """Images that it no longer has."""
 
     @cached_property
     def digest(self) -> str:
