@@ -12,7 +12,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -146,7 +146,7 @@ class Verifier:
         if key is None or len(scope) != 4 or scope[2:] != ["s3", "aws4_request"] or scope[1] != key.region:
             raise RefusedError(Fail.AUTHENTICATION, "The URL names no known access key of this Region.")
         headers = "".join(f"{name}:{request.headers.get(name, '').strip()}\n" for name in names.split(";"))
-        parts = (request.method, quote(request.path, safe="/-_.~"), _query(given), headers, names, UNSIGNED)
+        parts = (request.method, quote(request.path, safe="/-_.~"), _query(given.items()), headers, names, UNSIGNED)
         canonical = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{'/'.join(scope)}\n{canonical}"
         if not secrets.compare_digest(sign("AWS4" + key.secret_key, scope, text), signature):
@@ -192,8 +192,8 @@ def sign(secret: str, scope: list[str], text: str) -> str:
     return hmac.new(derived, text.encode(), hashlib.sha256).hexdigest()
 
 
-def _query(given: Mapping[str, str]) -> str:
-    return "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in sorted(given.items()))
+def _query(given: Iterable[tuple[str, str]]) -> str:
+    return "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in sorted(given))
 
 
 def _canonical_hash(request: HttpRequest, names: list[str], service: str) -> str:
@@ -205,10 +205,7 @@ def _canonical_hash(request: HttpRequest, names: list[str], service: str) -> str
     if any(name not in request.headers for name in names):
         raise RefusedError(Fail.AUTHENTICATION, "A signed header is missing from the request.")
     headers = "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names)
-    query = "&".join(
-        f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
-        for name, value in sorted(parse_qsl(request.query, keep_blank_values=True))
-    )
+    query = _query(parse_qsl(request.query, keep_blank_values=True))
     path = quote(request.path or "/", safe="/-_.~")
     canonical = "\n".join((request.method, path, query, headers, ";".join(names), body_hash))
     return hashlib.sha256(canonical.encode()).hexdigest()

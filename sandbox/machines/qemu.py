@@ -36,18 +36,17 @@ class QemuMachines:
         self._closed = False
 
     def create_volume(self, volume_id: str, size_gib: int, snapshot_id: str | None) -> None:
-        """See the protocol."""
         with self._busy(volume_id, *([snapshot_id] if snapshot_id else [])):
             self._disks.create_volume(volume_id, size_gib, snapshot_id)
 
     def delete_volume(self, volume_id: str) -> None:
-        """See the protocol; refused while a running VM has the volume."""
+        """Refused while a running VM has the volume."""
         with self._busy(volume_id):
             self._require_free(volume_id)
             self._disks.delete_volume(volume_id)
 
     def create_snapshot(self, snapshot_id: str, volume_id: str) -> None:
-        """See the protocol; a running VM stands still while its volume is copied (about a second)."""
+        """A running VM stands still while its volume is copied (about a second)."""
         while True:
             holder = self._holder(volume_id)
             with holder.lock if holder else nullcontext(), self._busy(volume_id, snapshot_id):
@@ -58,22 +57,20 @@ class QemuMachines:
                 return
 
     def copy_snapshot(self, snapshot_id: str, source_snapshot_id: str) -> None:
-        """See the protocol; takes no space."""
+        """Takes no space."""
         with self._busy(snapshot_id, source_snapshot_id):
             self._disks.copy_snapshot(snapshot_id, source_snapshot_id)
 
     def import_snapshot(self, snapshot_id: str, path: str) -> None:
-        """See the protocol."""
         with self._busy(snapshot_id):
             self._disks.import_snapshot(snapshot_id, Path(path))
 
     def export_snapshot(self, snapshot_id: str, path: str, kind: str) -> None:
-        """See the protocol."""
         with self._busy(snapshot_id):
             self._disks.export_snapshot(snapshot_id, Path(path), kind)
 
     def delete_snapshot(self, snapshot_id: str) -> None:
-        """See the protocol; safe while volumes grow from the snapshot."""
+        """Safe while volumes grow from the snapshot."""
         with self._busy(snapshot_id):
             self._disks.delete_snapshot(snapshot_id)
 
@@ -82,7 +79,6 @@ class QemuMachines:
         return self._disks.allocated_bytes(snapshot_id)
 
     def start_vm(self, spec: MachineSpec, metadata: Metadata) -> None:
-        """See the protocol."""
         if not spec.disks:
             raise MachineError(f"VM {spec.vm_id} has no disk to start from")
         vm = self._vm(spec.vm_id)
@@ -95,7 +91,6 @@ class QemuMachines:
             vm.start(spec, metadata, volumes, self.choice)
 
     def set_metadata(self, vm_id: str, metadata: Metadata) -> None:
-        """See the protocol."""
         self._vm(vm_id).set_metadata(metadata)
 
     def set_trouble(self, vm_id: str, trouble: Trouble) -> None:
@@ -103,7 +98,7 @@ class QemuMachines:
         self._vm(vm_id).trouble = trouble
 
     def stop_vm(self, vm_id: str, *, force: bool) -> None:
-        """See the protocol; the limit is POWER_OFF_LIMIT_S."""
+        """The limit is POWER_OFF_LIMIT_S."""
         vm = self._known(vm_id)
         if vm is not None and force:
             vm.unplug_power()
@@ -111,7 +106,6 @@ class QemuMachines:
             vm.power_off(POWER_OFF_LIMIT_S)
 
     def delete_vm(self, vm_id: str) -> None:
-        """See the protocol."""
         with self._guard:
             vm = self._vms.pop(vm_id, None) or Machine(vm_id, self._folder / vm_id)
         vm.delete()
@@ -122,11 +116,10 @@ class QemuMachines:
         return vm is not None and vm.running()
 
     def forward(self, vm_id: str, port: int) -> int:
-        """See the protocol."""
         return self._vm(vm_id).forward(port)
 
     def attach_volume(self, vm_id: str, disk: Disk) -> None:
-        """See the protocol; nothing to do for a stopped VM, which gets its volumes at its start."""
+        """Nothing to do for a stopped VM, which gets its volumes at its start."""
         vm = self._known(vm_id)
         if vm is not None:
             with vm.lock, self._busy(disk.volume_id):
@@ -134,17 +127,16 @@ class QemuMachines:
                 vm.attach(disk, self._disks.volume(disk.volume_id))
 
     def detach_volume(self, vm_id: str, disk: Disk) -> None:
-        """See the protocol."""
         vm = self._known(vm_id)
         if vm is not None:
             vm.detach(disk)
 
     def console(self, vm_id: str) -> bytes:
-        """See the protocol; empty for a VM that never ran."""
+        """Empty for a VM that never ran."""
         return (self._known(vm_id) or Machine(vm_id, self._folder / vm_id)).console()
 
     def close(self) -> None:
-        """See the protocol; the limit is CLOSE_LIMIT_S."""
+        """The limit is CLOSE_LIMIT_S."""
         self._closed = True
         with self._guard:
             vms = list(self._vms.values())

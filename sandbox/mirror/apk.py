@@ -73,9 +73,7 @@ def write_package(package: Package, key: SigningKey) -> bytes:
 def index_record(path: Path) -> str:
     """The record of a package file as it stands in an index (without the empty line that ends it)."""
     apk = read_package(path)
-    fields: dict[str, list[str]] = {}
-    for name, value in apk.pkginfo:
-        fields.setdefault(name, []).append(value)
+    fields = _fields(apk)
     identity = hashlib.sha1(apk.control, usedforsecurity=False).digest()
     lines = [f"C:Q1{base64.b64encode(identity).decode()}"]
     for name, letter in _LETTERS.items():
@@ -86,14 +84,9 @@ def index_record(path: Path) -> str:
     return "\n".join(lines)
 
 
-def write_index(packages: Iterable[Path], description: str, key: SigningKey) -> bytes:
-    """A signed APKINDEX.tar.gz of the given package files."""
-    records = sorted(index_record(path) for path in packages)
-    return write_index_text("".join(f"{record}\n\n" for record in records), description, key)
-
-
-def write_index_text(text: str, description: str, key: SigningKey) -> bytes:
+def write_index(records: Iterable[str], description: str, key: SigningKey) -> bytes:
     """A signed APKINDEX.tar.gz with the given records."""
+    text = "".join(f"{record}\n\n" for record in sorted(records))
     members = [_member("DESCRIPTION", description.encode(), 0), _member("APKINDEX", text.encode(), 0)]
     body = _gzip(_tar(members) + _END_OF_ARCHIVE)
     return _signature(body, key) + body
@@ -114,6 +107,49 @@ def read_package(path: Path) -> ApkFile:
         ) from None
     info = tuple((name, value) for name, mark, value in (line.partition(" = ") for line in text.splitlines()) if mark)
     return ApkFile(signature, control, info, len(content))
+
+
+def unpack(path: Path) -> Package:
+    """The whole package of a file."""
+    apk = read_package(path)
+    fields = _fields(apk)
+
+    def one(name: str) -> str:
+        return fields.get(name, [""])[0]
+
+    return Package(
+        name=one("pkgname"),
+        version=one("pkgver"),
+        description=one("pkgdesc"),
+        url=one("url"),
+        license=one("license"),
+        origin=one("origin"),
+        maintainer=one("maintainer"),
+        build_date=int(one("builddate")),
+        commit=one("commit"),
+        depends=tuple(fields.get("depend", ())),
+        provides=tuple(fields.get("provides", ())),
+        replaces=tuple(fields.get("replaces", ())),
+        install_if=one("install_if"),
+        replaces_priority=one("replaces_priority"),
+        provider_priority=one("provider_priority"),
+        triggers=one("triggers"),
+        scripts=_scripts(apk.control),
+        entries=read_files(path),
+    )
+
+
+def _fields(apk: ApkFile) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for name, value in apk.pkginfo:
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+def _scripts(control: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(control) + _END_OF_ARCHIVE)) as archive:
+        named = ((member.name, archive.extractfile(member)) for member in archive if member.name != ".PKGINFO")
+        return {name.removeprefix("."): file.read() for name, file in named if file is not None}
 
 
 def read_files(path: Path) -> tuple[Entry, ...]:

@@ -88,21 +88,10 @@ def make_tree(out: Path, catalogue: Catalogue, pool: Pool, base_url: str = "") -
 
 def release_packages(template: Path, branch: str, release: str) -> tuple[Package, Package]:
     """alpine-release and alpine-base of a release, made after the pinned root's alpine-release package."""
-    info = dict(apk.read_package(template).pkginfo)
-    old = info["pkgver"].split("-r")[0]
-    package = Package(
-        name=RELEASE_PACKAGE,
-        version=f"{release}-r0",
-        description=info["pkgdesc"],
-        url=info["url"],
-        license=info["license"],
-        origin=info["origin"],
-        maintainer=info["maintainer"],
-        build_date=BUILD_DATE,
-        depends=(info["depend"],),
-        replaces=(info["replaces"],),
-        entries=tuple(_renamed(entry, old, release, branch) for entry in apk.read_files(template)),
-    )
+    whole = apk.unpack(template)
+    old = whole.version.split("-r")[0]
+    entries = tuple(_renamed(entry, old, release, branch) for entry in whole.entries)
+    package = replace(whole, version=f"{release}-r0", build_date=BUILD_DATE, entries=entries)
     return package, alpine_base(release)
 
 
@@ -123,8 +112,7 @@ def _lay_branch(
             _link(place, (path for path, _ in shared))
             own_files = [_store(package, place, key) for package in own]
             records = [record for _, record in shared] + [apk.index_record(path) for path in own_files]
-        text = "".join(f"{record}\n\n" for record in sorted(records))
-        index = apk.write_index_text(text, f"{branch.name} fixture", key)
+        index = apk.write_index(records, f"{branch.name} fixture", key)
         (place / "APKINDEX.tar.gz").write_bytes(index)
     lists = folder / "releases" / ARCH
     lists.mkdir(parents=True)

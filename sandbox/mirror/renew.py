@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
 import tarfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from sandbox.mirror import apk
 from sandbox.mirror.errors import MirrorError
 from sandbox.mirror.package import Package
 from sandbox.mirror.signing import SigningKey
-
-_SCRIPT_MARK = "."
-_INFO = ".PKGINFO"
 
 
 def renew_packages(repository: Path, name: str, version: str, key: SigningKey) -> str:
@@ -35,8 +31,7 @@ def renew_packages(repository: Path, name: str, version: str, key: SigningKey) -
     if version != old:
         kept = [text for text, record in zip(texts, records, strict=True) if record["P"] not in family]
         made = [_renew(repository / f"{each}-{old}.apk", old, version, family, key) for each in family]
-        text = "".join(f"{record}\n\n" for record in sorted([*kept, *map(apk.index_record, made)]))
-        index.write_bytes(apk.write_index_text(text, f"{source} {version}", key))
+        index.write_bytes(apk.write_index([*kept, *map(apk.index_record, made)], f"{source} {version}", key))
     return source
 
 
@@ -60,41 +55,17 @@ def _fields(record: str) -> dict[str, str]:
 
 
 def _renewed(path: Path, old: str, new: str, family: Iterable[str]) -> Package:
-    content = apk.read_package(path)
-    fields: dict[str, list[str]] = {}
-    for field, value in content.pkginfo:
-        fields.setdefault(field, []).append(value)
     own = re.compile(rf"((?:cmd:[^=\s]+|{'|'.join(map(re.escape, sorted(family)))})=){re.escape(old)}(?!\S)")
 
-    def one(field: str) -> str:
-        return own.sub(rf"\g<1>{new}", fields.get(field, [""])[0])
+    def moved(*values: str) -> tuple[str, ...]:
+        return tuple(own.sub(rf"\g<1>{new}", value) for value in values)
 
-    def many(field: str) -> tuple[str, ...]:
-        return tuple(own.sub(rf"\g<1>{new}", value) for value in fields.get(field, []))
-
-    return Package(
-        name=one("pkgname"),
+    package = apk.unpack(path)
+    return replace(
+        package,
         version=new,
-        description=one("pkgdesc"),
-        url=one("url"),
-        license=one("license"),
-        origin=one("origin"),
-        maintainer=one("maintainer"),
-        build_date=int(one("builddate")),
-        commit=one("commit"),
-        depends=many("depend"),
-        provides=many("provides"),
-        replaces=many("replaces"),
-        install_if=one("install_if"),
-        replaces_priority=one("replaces_priority"),
-        provider_priority=one("provider_priority"),
-        triggers=one("triggers"),
-        scripts=_scripts(content.control),
-        entries=apk.read_files(path),
+        depends=moved(*package.depends),
+        provides=moved(*package.provides),
+        replaces=moved(*package.replaces),
+        install_if=moved(package.install_if)[0],
     )
-
-
-def _scripts(control: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(control) + bytes(1024))) as archive:
-        named = ((member.name, archive.extractfile(member)) for member in archive if member.name != _INFO)
-        return {name.removeprefix(_SCRIPT_MARK): file.read() for name, file in named if file is not None}

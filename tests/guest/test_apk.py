@@ -62,7 +62,7 @@ class Mirror:
 
     def index(self, key: SigningKey) -> None:
         packages = sorted(self.place.glob("*.apk"))
-        (self.place / "APKINDEX.tar.gz").write_bytes(apk.write_index(packages, "v3.23", key))
+        (self.place / "APKINDEX.tar.gz").write_bytes(apk.write_index(map(apk.index_record, packages), "v3.23", key))
 
     def get(self) -> subprocess.CompletedProcess[str]:
         return run_functions(

@@ -75,7 +75,9 @@ def own_repository(folder: Path, mirror: Path, index: bytes) -> dict[str, str]:
 def test_a_repository_that_another_key_has_signed_is_named(mirror: Path, tmp_path: Path) -> None:
     (package,) = (mirror / "alpine/v3.23/main/x86_64").glob("zlib-*.apk")
     key = new_key()
-    said = reason(tmp_path, mirror, own_repository(tmp_path, mirror, apk.write_index([package], "own", key)))
+    said = reason(
+        tmp_path, mirror, own_repository(tmp_path, mirror, apk.write_index([apk.index_record(package)], "own", key))
+    )
     where = f"file://{tmp_path}/own/x86_64/APKINDEX.tar.gz"
     assert said.startswith(f"{where} is signed by {key.name}, which is not trusted (name the key in the profile")
 

@@ -43,7 +43,7 @@ def offer(repository: Path, package: Package, key: SigningKey) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     (place / package.file_name).write_bytes(apk.write_package(package, key))
     index = place / "APKINDEX.tar.gz"
-    index.write_bytes(apk.write_index(sorted(place.glob("*.apk")), "test", key))
+    index.write_bytes(apk.write_index(map(apk.index_record, place.glob("*.apk")), "test", key))
     return index
 
 

@@ -33,35 +33,31 @@ class StubMachines:
         self._thread.start()
 
     def create_volume(self, volume_id: str, size_gib: int, snapshot_id: str | None) -> None:
-        """See the protocol; the size is known to the cloud alone."""
+        """The size is known to the cloud alone."""
         self._disks.make(volume_id, snapshot_id)
 
     def delete_volume(self, volume_id: str) -> None:
-        """See the protocol."""
         self._disks.delete(volume_id)
 
     def create_snapshot(self, snapshot_id: str, volume_id: str) -> None:
-        """See the protocol."""
         self._disks.make(snapshot_id, volume_id)
 
     def copy_snapshot(self, snapshot_id: str, source_snapshot_id: str) -> None:
-        """See the protocol."""
         self._disks.make(snapshot_id, source_snapshot_id)
 
     def import_snapshot(self, snapshot_id: str, path: str) -> None:
-        """See the protocol; takes disks of stub VMs only."""
+        """Takes disks of stub VMs only."""
         self._disks.take(snapshot_id, Path(path))
 
     def export_snapshot(self, snapshot_id: str, path: str, kind: str) -> None:
-        """See the protocol; what it holds is the same in either format."""
+        """What it holds is the same in either format."""
         self._disks.give(snapshot_id, Path(path))
 
     def delete_snapshot(self, snapshot_id: str) -> None:
-        """See the protocol."""
         self._disks.delete(snapshot_id)
 
     def start_vm(self, spec: MachineSpec, metadata: Metadata) -> None:
-        """See the protocol; its SSH answers when this returns."""
+        """Its SSH answers when this returns."""
         if not spec.disks:
             raise MachineError(f"VM {spec.vm_id} has no disk to start from")
         with self._guard:
@@ -83,46 +79,41 @@ class StubMachines:
             raise MachineError(f"VM {spec.vm_id} was deleted while it started")
 
     def set_metadata(self, vm_id: str, metadata: Metadata) -> None:
-        """See the protocol."""
         guest = self._guests.get(vm_id)
         if guest is not None:
             guest.metadata = metadata
 
     def stop_vm(self, vm_id: str, *, force: bool) -> None:
-        """See the protocol; there is nothing to wait for."""
+        """There is nothing to wait for."""
         guest = self._guests.get(vm_id)
         if guest is not None:
             self._do(guest.stop())
 
     def delete_vm(self, vm_id: str) -> None:
-        """See the protocol."""
         self.stop_vm(vm_id, force=True)
         with self._guard:
             self._guests.pop(vm_id, None)
         shutil.rmtree(self._folder / vm_id, ignore_errors=True)
 
     def vm_running(self, vm_id: str) -> bool:
-        """See the protocol."""
         guest = self._guests.get(vm_id)
         return guest is not None and guest.running
 
     def forward(self, vm_id: str, port: int) -> int:
-        """See the protocol."""
         raise MachineError(f"VM {vm_id} is a stub, which answers by SSH alone, not on port {port}")
 
     def attach_volume(self, vm_id: str, disk: Disk) -> None:
-        """See the protocol; a stub takes no notice of what is attached while it runs."""
+        """A stub takes no notice of what is attached while it runs."""
 
     def detach_volume(self, vm_id: str, disk: Disk) -> None:
-        """See the protocol; as attach_volume."""
+        """As attach_volume."""
 
     def console(self, vm_id: str) -> bytes:
-        """See the protocol; of the current or last run."""
+        """Of the current or last run."""
         guest = self._guests.get(vm_id)
         return guest.console().encode() if guest is not None else b""
 
     def close(self) -> None:
-        """See the protocol."""
         self._closed = True
         for vm_id in list(self._guests):
             self.stop_vm(vm_id, force=True)

@@ -93,7 +93,7 @@ def test_openssl_accepts_the_index(package: Package, key: SigningKey, tmp_path: 
         pytest.skip("openssl is not installed")
     path = tmp_path / package.file_name
     path.write_bytes(apk.write_package(package, key))
-    signature_member, signed = apk.split_member(apk.write_index([path], "v3.23 fixture", key))
+    signature_member, signed = apk.split_member(apk.write_index([apk.index_record(path)], "v3.23 fixture", key))
     (tmp_path / "index").write_bytes(signed)
     (tmp_path / "signature").write_bytes(signature_of(signature_member)[1])
     (tmp_path / "key.pub").write_bytes(key.public_pem)
