@@ -128,12 +128,12 @@ def _settings(given: argparse.Namespace) -> SandboxSettings:
     if accelerator not in ACCELERATORS:
         raise ServerError(f"{VARIABLE} is {accelerator!r}; allowed are {', '.join(ACCELERATORS)}")
     stubs = given.machines == "stub"
-    usual = SandboxTiming.of_stubs() if stubs else SandboxTiming()
+    step = 0.0 if stubs and given.step is None else given.step
     return SandboxSettings(
         home=home,
         addresses=addresses,
         cache=given.cache.expanduser().absolute(),
-        timing=usual if given.step is None else SandboxTiming.uniform(given.step),
+        timing=SandboxTiming() if step is None else SandboxTiming.uniform(step),
         machines={"qemu": SandboxSettings.machines, "stub": STUB_MACHINES}.get(given.machines, given.machines),
         accelerator=accelerator,
         answers=given.answers.expanduser().absolute() if given.answers else None,

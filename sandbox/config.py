@@ -86,11 +86,6 @@ class SandboxTiming:
     """A key is refused this long after four wrong signatures in a row."""
 
     @classmethod
-    def of_stubs(cls) -> SandboxTiming:
-        """The pace for stub VMs: at once, so that whoever polls needs no second look."""
-        return cls.uniform(0.0)
-
-    @classmethod
     def uniform(cls, step: float) -> SandboxTiming:
         """Every step takes `step` seconds; what is kept, locked or gone at once keeps its usual duration."""
         kept = {"terminated_kept", "lockout", "snapshot_delete"}

@@ -124,10 +124,6 @@ class DiskStore:
         with file_errors():
             (self._snapshots / f"{_checked(snapshot_id)}.qcow2").unlink(missing_ok=True)
 
-    def allocated_bytes(self, snapshot_id: str) -> int:
-        """The bytes that a snapshot takes on this machine's disk."""
-        return self.snapshot(snapshot_id).stat().st_blocks * 512
-
     def _base(self, volume_id: str) -> Path:
         return self._volumes / f"{volume_id}.base.qcow2"
 

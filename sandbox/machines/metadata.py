@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -21,23 +20,12 @@ _KEYS = "meta-data/public-keys"
 REQUEST_LIMIT_S = 30.0
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """Faults of the service, for tests: it answers nothing for `silent_s` seconds after its start, and the
-    entries in `missing_s` (path below /latest/) are not there for so many seconds.
-    """
-
-    silent_s: float = 0.0
-    missing_s: dict[str, float] = field(default_factory=dict)
-
-
 class MetadataService:
     """Serves from its making until close(). `port` is on 127.0.0.1."""
 
-    def __init__(self, metadata: Metadata, trouble: Trouble | None = None) -> None:
+    def __init__(self, metadata: Metadata, silent_s: float = 0.0) -> None:
         self._metadata = metadata
-        self._trouble = trouble or Trouble()
-        self._born = time.monotonic()
+        self.be_silent(silent_s)
         self._server = _MetadataServer(self)
         self.port: int = self._server.server_address[1]
         serve = partial(self._server.serve_forever, poll_interval=0.05)  # what close() waits for
@@ -47,10 +35,9 @@ class MetadataService:
         """Serve this from now on."""
         self._metadata = metadata
 
-    def begin(self, trouble: Trouble) -> None:
-        """Count the trouble's seconds from now, as when the VM starts."""
-        self._trouble = trouble
-        self._born = time.monotonic()
+    def be_silent(self, seconds: float) -> None:
+        """Answer nothing for so long from now on."""
+        self._silent_until = time.monotonic() + seconds
 
     def close(self) -> None:
         """Stop serving and free the port."""
@@ -59,7 +46,7 @@ class MetadataService:
 
     def silent(self) -> bool:
         """Whether the service is not up yet."""
-        return time.monotonic() - self._born < self._trouble.silent_s
+        return time.monotonic() < self._silent_until
 
     def answer(self, path: str) -> bytes | None:
         """The body for a path such as `/latest/meta-data/`, or None where there is nothing."""
@@ -68,9 +55,7 @@ class MetadataService:
             return "\n".join(VERSIONS).encode()
         if not _VERSION.match(version):
             return None
-        age = time.monotonic() - self._born
-        missing = {name for name, seconds in self._trouble.missing_s.items() if age < seconds}
-        entries = {name: value for name, value in self._metadata.entries.items() if name not in missing}
+        entries = self._metadata.entries
         found = entries.get(rest)
         return found if found is not None else listing(entries, rest)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from sandbox.machines.accelerator import Accelerator, Choice
 from sandbox.machines.disks import DiskStore
-from sandbox.machines.metadata import Trouble
 from sandbox.machines.protocol import Disk, MachineError, MachineSpec, Metadata
 from sandbox.machines.vm import Machine
 
@@ -74,10 +73,6 @@ class QemuMachines:
         with self._busy(snapshot_id):
             self._disks.delete_snapshot(snapshot_id)
 
-    def snapshot_allocated_bytes(self, snapshot_id: str) -> int:
-        """Bytes on this machine's disk."""
-        return self._disks.allocated_bytes(snapshot_id)
-
     def start_vm(self, spec: MachineSpec, metadata: Metadata) -> None:
         if not spec.disks:
             raise MachineError(f"VM {spec.vm_id} has no disk to start from")
@@ -93,9 +88,9 @@ class QemuMachines:
     def set_metadata(self, vm_id: str, metadata: Metadata) -> None:
         self._vm(vm_id).set_metadata(metadata)
 
-    def set_trouble(self, vm_id: str, trouble: Trouble) -> None:
-        """Make the VM's metadata service late or incomplete, counted from each start of the VM from now on."""
-        self._vm(vm_id).trouble = trouble
+    def delay_metadata(self, vm_id: str, seconds: float) -> None:
+        """Make the VM's metadata service answer so late after each start of the VM from now on."""
+        self._vm(vm_id).metadata_delay_s = seconds
 
     def stop_vm(self, vm_id: str, *, force: bool) -> None:
         """The limit is POWER_OFF_LIMIT_S."""

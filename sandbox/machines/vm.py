@@ -32,7 +32,7 @@ from sandbox.machines.command import (
     uefi_variables,
 )
 from sandbox.machines.disks import file_errors
-from sandbox.machines.metadata import MetadataService, Trouble
+from sandbox.machines.metadata import MetadataService
 from sandbox.machines.protocol import Disk, MachineError, MachineSpec, Metadata
 from sandbox.machines.qmp import Qmp, QmpError
 
@@ -90,7 +90,8 @@ class Machine:
     def __init__(self, vm_id: str, folder: Path) -> None:
         self.vm_id = vm_id
         self.lock = threading.RLock()
-        self.trouble = Trouble()
+        self.metadata_delay_s = 0.0
+        """From each start on, the metadata service answers nothing for so long."""
         self._service_lock = threading.Lock()
         self._folder = folder
         self._service: MetadataService | None = None
@@ -122,7 +123,7 @@ class Machine:
             service = self.set_metadata(metadata)
             if self.running():
                 return
-            service.begin(self.trouble)
+            service.be_silent(self.metadata_delay_s)
             with file_errors():
                 self._prepare(spec)
             try:

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from sandbox.machines.metadata import MetadataService, Trouble
+from sandbox.machines.metadata import MetadataService
 from sandbox.machines.protocol import Metadata
 from tests.guest.shell import run_functions
 
@@ -45,9 +45,9 @@ class Instance:
         done = run_functions(f"{add_user}; set_up_bootstrap", self.folder, **settings)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def boot(self, trouble: Trouble | None = None, patience: int = 20) -> str:
+    def boot(self, silent_s: float = 0.0, patience: int = 20) -> str:
         """Run what OpenRC would; returns what was said."""
-        service = MetadataService(Metadata(dict(self.metadata)), trouble)
+        service = MetadataService(Metadata(dict(self.metadata)), silent_s)
         conf = self.root / "etc/tiny-cloud.conf"
         lines = [line for line in conf.read_text().splitlines() if not line.startswith("OUTSCALE_")]
         address = f"http://127.0.0.1:{service.port}/latest"

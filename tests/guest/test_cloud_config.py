@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from sandbox.config import default_cache
-from sandbox.machines.metadata import MetadataService, Trouble
+from sandbox.machines.metadata import MetadataService
 from sandbox.machines.protocol import Metadata
 from tests.guest.shell import run_functions
 
@@ -77,9 +77,9 @@ def written(tmp_path: Path) -> str:
     return (root / "etc/cloud/cloud.cfg.d/90_outscale.cfg").read_text()
 
 
-def ask(modules: Path, folder: Path, written: str, metadata: dict[str, bytes], trouble: Trouble | None = None) -> Any:
+def ask(modules: Path, folder: Path, written: str, metadata: dict[str, bytes], silent_s: float = 0.0) -> Any:
     """What cloud-init makes of it on a VM that is told this."""
-    service = MetadataService(Metadata(metadata), trouble)
+    service = MetadataService(Metadata(metadata), silent_s)
     (folder / "cloud.cfg.d").mkdir()
     (folder / "cloud.cfg").write_text(ALPINE)
     text = written.replace("http://169.254.169.254", f"http://127.0.0.1:{service.port}")
@@ -110,7 +110,7 @@ TOLD = {
 
 @pytest.mark.parametrize("late", [0.0, 4.0])
 def test_it_finds_outscale_and_takes_what_is_told(cloud_init: Path, written: str, tmp_path: Path, late: float) -> None:
-    told = ask(cloud_init, tmp_path, written, TOLD, Trouble(silent_s=late))["told"]
+    told = ask(cloud_init, tmp_path, written, TOLD, late)["told"]
     assert told["cloud"] == "outscale"
     assert (told["instance_id"], told["keys"]) == ("i-00000001", ["ssh-ed25519 AAAA me"])
     assert "ip-10-0-0-5" in told["host_name"]

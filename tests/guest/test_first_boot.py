@@ -14,7 +14,6 @@ import pytest
 from sandbox.config import default_cache
 from sandbox.machines import vm
 from sandbox.machines.command import Surroundings, qemu_command
-from sandbox.machines.metadata import Trouble
 from sandbox.machines.protocol import MachineSpec
 from sandbox.machines.qemu import QemuMachines
 from sandbox.mirror import ensure
@@ -70,7 +69,7 @@ def first(machines: QemuMachines, tmp_path_factory: pytest.TempPathFactory) -> I
 def test_a_late_metadata_service_without_a_public_address_still_sets_it_up(
     machines: QemuMachines, first: Guest
 ) -> None:
-    machines.set_trouble(first.vm_id, Trouble(silent_s=LATE_S))
+    machines.delay_metadata(first.vm_id, LATE_S)
     assert start(first, "vol-first", "ip-10-0-0-5", SCRIPT) > LATE_S
     first.run(WAIT)
     assert first.run("hostname; cat /var/lib/named /var/lib/ran; doas -n id -un").split() == [
@@ -97,7 +96,7 @@ def test_a_reboot_does_not_set_it_up_again(machines: QemuMachines, first: Guest)
     swap = "dd if=/dev/zero of=/swap bs=1M count=64 && chmod 600 /swap && mkswap /swap && echo /swap none swap sw 0 0"
     first.run(f"doas -n sh -c '{swap} >> /etc/fstab' 2> /dev/null")
     machines.stop_vm(first.vm_id, force=False)
-    machines.set_trouble(first.vm_id, Trouble())
+    machines.delay_metadata(first.vm_id, 0.0)
     start(first, "vol-first", "ip-10-0-0-5", SCRIPT)
     assert first.run("hostname; cat /var/lib/ran").split() == ["mine", "ran"]
     assert first.run("cat /etc/ssh/ssh_host_ed25519_key.pub") == host_key

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.machines.metadata import Trouble
 from tests.guest.instance import KEY, Instance, script
 from tests.guest.shell import GUEST
 
@@ -79,14 +78,14 @@ def test_an_image_of_an_instance_becomes_another(instance: Instance) -> None:
 
 
 def test_a_late_service_is_waited_for(instance: Instance) -> None:
-    instance.boot(Trouble(silent_s=3))
+    instance.boot(silent_s=3)
     assert instance.complete()
     assert instance.text("home/alpine/.ssh/authorized_keys") == KEY.decode()
 
 
 def test_a_silent_service_leaves_it_for_the_next_boot(instance: Instance) -> None:
     instance.metadata["user-data"] = script("echo ran >> /ran")
-    said = instance.boot(Trouble(silent_s=60), patience=1)
+    said = instance.boot(silent_s=60, patience=1)
     assert "the metadata service did not give meta-data/instance-id" in said
     assert not instance.complete()
     assert instance.text("ran") == ""

@@ -379,7 +379,7 @@ def ring(folder: Path, rounds: int) -> Iterator[Ring]:
     """A ring for so many rounds, which is gone afterwards."""
     plain = settings_for(folder / "c")
     stubs = replace(
-        plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=SandboxTiming.of_stubs(), extra_accounts=rounds
+        plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=SandboxTiming.uniform(0.0), extra_accounts=rounds
     )
     sandbox = Sandbox(stubs)
     try:

@@ -87,7 +87,7 @@ class Stage:
             shutil.copytree(TOP / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         plain = settings_for(folder / "cloud")
         settings = replace(
-            plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=SandboxTiming.of_stubs(), extra_accounts=workers
+            plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=SandboxTiming.uniform(0.0), extra_accounts=workers
         )
         self.sandbox = Sandbox(settings)
         self._parts = ExitStack()

@@ -46,7 +46,7 @@ TOP = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     settings = settings_for(tmp_path_factory.mktemp("stubs"))
-    stubs = replace(settings, machines=STUB_MACHINES, source=STUB_SOURCE, timing=SandboxTiming.of_stubs())
+    stubs = replace(settings, machines=STUB_MACHINES, source=STUB_SOURCE, timing=SandboxTiming.uniform(0.0))
     made = Sandbox(stubs)
     yield made
     made.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.machines.metadata import Trouble
 from sandbox.machines.protocol import Disk, MachineSpec
 from sandbox.machines.qemu import QemuMachines
 from sandbox.source_omi import SourceDisk
@@ -106,7 +105,7 @@ def test_a_snapshot_holds_what_the_guest_wrote(guest: Guest) -> None:
     guest.machines.create_snapshot("snap-data", DATA.volume_id)
     guest.run("sudo umount /mnt")
 
-    assert guest.machines.snapshot_allocated_bytes("snap-data") < 200 << 20
+    assert guest.machines._disks.snapshot("snap-data").stat().st_blocks * 512 < 200 << 20
     guest.machines.create_volume("vol-copy", 10, "snap-data")
     copy = Disk("vol-copy", "/dev/sdh")
     guest.machines.attach_volume(guest.vm_id, copy)
@@ -123,7 +122,7 @@ def test_freed_blocks_go_back(guest: Guest) -> None:
     guest.machines.create_snapshot("snap-more", MORE.volume_id)
     guest.machines.detach_volume(guest.vm_id, MORE)
 
-    assert guest.machines.snapshot_allocated_bytes("snap-more") < 2 << 20
+    assert guest.machines._disks.snapshot("snap-more").stat().st_blocks * 512 < 2 << 20
 
 
 def test_power_off_keeps_what_was_written_and_user_data_runs_once(guest: Guest) -> None:
@@ -146,7 +145,7 @@ def test_power_off_keeps_what_was_written_and_user_data_runs_once(guest: Guest) 
 def test_two_vms_at_once_one_with_a_late_metadata_service(machines: QemuMachines, tmp_path: Path) -> None:
     late_s = 30.0
     guests = [Guest(machines, f"i-two{n}", address(10 + n), new_key(tmp_path, f"key{n}")) for n in range(2)]
-    machines.set_trouble("i-two1", Trouble(silent_s=late_s))
+    machines.delay_metadata("i-two1", late_s)
     for guest in guests:
         machines.create_volume(f"vol-{guest.vm_id}", 10, "snap-source")
         spec = MachineSpec(guest.vm_id, guest.ip, SSH_PORT, (Disk(f"vol-{guest.vm_id}", "/dev/sda1"),))

@@ -5,7 +5,7 @@ from http.client import HTTPConnection, RemoteDisconnected
 
 import pytest
 
-from sandbox.machines.metadata import MetadataService, Trouble
+from sandbox.machines.metadata import MetadataService
 from sandbox.machines.protocol import Metadata
 
 ENTRIES = {
@@ -80,18 +80,9 @@ def test_a_given_entry_stands_before_the_listing(service: MetadataService) -> No
 
 
 def test_a_late_service_answers_nothing(service: MetadataService) -> None:
-    service.begin(Trouble(silent_s=3600))
+    service.be_silent(3600)
     with pytest.raises((RemoteDisconnected, ConnectionResetError)):
         ask(service, "/latest/meta-data/instance-id")
 
-    service.begin(Trouble())
+    service.be_silent(0)
     assert ask(service, "/latest/meta-data/instance-id") == (200, b"i-1")
-
-
-def test_an_entry_can_be_missing_at_first(service: MetadataService) -> None:
-    service.begin(Trouble(missing_s={"meta-data/hostname": 3600}))
-    assert ask(service, "/latest/meta-data/hostname")[0] == 404
-    assert b"hostname" not in ask(service, "/latest/meta-data/")[1]
-
-    service.begin(Trouble(missing_s={"meta-data/hostname": 0}))
-    assert ask(service, "/latest/meta-data/hostname")[0] == 200
