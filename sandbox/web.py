@@ -212,21 +212,6 @@ class _WebHandler(BaseHTTPRequestHandler):
     server: WebServer
 
     def do_POST(self) -> None:
-        self._serve()
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_HEAD(self) -> None:
-        self._serve()
-
-    def do_PUT(self) -> None:
-        self._serve()
-
-    def do_DELETE(self) -> None:
-        self._serve()
-
-    def _serve(self) -> None:
         length = self.headers.get("Content-Length", "0")
         if self.headers.get("Transfer-Encoding") or not length.isdecimal() or int(length) > MAX_BODY:
             self.close_connection = True
@@ -240,6 +225,8 @@ class _WebHandler(BaseHTTPRequestHandler):
             return
         request = HttpRequest(self.command, self.path, headers, body)
         self._send(api.answer(request, plain=self.server.plain))
+
+    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST  # noqa: N815 - the base class asks for these names
 
     def _send(self, answer: HttpAnswer) -> None:
         if answer is NO_ANSWER:

@@ -82,42 +82,35 @@ def ensure_images(cloud: LocalCloud, source: SeedDisk, progress: Callable[[str],
 def _register(
     cloud: LocalCloud, source: SeedDisk, snapshot_id: str, region: str, account: str, name: str, created: dt.datetime
 ) -> None:
-    image_id = cloud.fresh_id(Image)
-    snapshot = Snapshot(
-        id=snapshot_id,
-        account_id=account,
-        region=region,
-        created=created,
-        description=f"Root volume of {name}",
-        volume_id=None,
-        size=source.size,
-        state="completed",
-        progress=100,
-        copied=True,
-    )
+    owner = Account(id=account, account_id=account, region=region, created=created)
     mapping = ImageMapping(
-        device_name=ROOT_DEVICE,
-        snapshot_id=snapshot_id,
-        size=source.size,
-        type="standard",
-        delete_on_vm_deletion=True,
+        device_name=ROOT_DEVICE, snapshot_id=snapshot_id, size=source.size, type="standard", delete_on_vm_deletion=True
     )
-    image = Image(
-        id=image_id,
-        account_id=account,
-        region=region,
-        created=created,
-        name=name,
-        description="",
-        architecture="x86_64",
-        root_device=ROOT_DEVICE,
-        mappings=(mapping,),
-        state="available",
-        permissions=Permissions(public=True),
-    )
-    with cloud.transaction() as store:
-        store.put(snapshot)
-        store.put(image)
+    with cloud.transaction():
+        cloud.make(
+            Snapshot,
+            owner,
+            id=snapshot_id,
+            created=created,
+            description=f"Root volume of {name}",
+            volume_id=None,
+            size=source.size,
+            state="completed",
+            progress=100,
+            copied=True,
+        )
+        cloud.make(
+            Image,
+            owner,
+            created=created,
+            name=name,
+            description="",
+            architecture="x86_64",
+            root_device=ROOT_DEVICE,
+            mappings=(mapping,),
+            state="available",
+            permissions=Permissions(public=True),
+        )
 
 
 def alias_of(account_id: str) -> str | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sandbox.cloud import metadata, vmdisks
 from sandbox.cloud.context import LocalCloud
@@ -156,10 +157,17 @@ def stop_vm(cloud: LocalCloud, vm_id: str, *, force: bool) -> None:
 
 
 def _pull_plug(cloud: LocalCloud, vm_id: str) -> None:
-    try:
+    with _failure_logged(f"stopping VM {vm_id}"):
         cloud.machines.stop_vm(vm_id, force=True)
+
+
+@contextmanager
+def _failure_logged(what: str) -> Iterator[None]:
+    """The machine's failure is in the log, and work goes on."""
+    try:
+        yield
     except MachineError as error:
-        log.warning("VM %s: %s", vm_id, error)
+        log.warning("%s: %s", what, error)
 
 
 def reboot_vm(cloud: LocalCloud, vm_id: str) -> None:
@@ -196,10 +204,8 @@ def _remove(cloud: LocalCloud, vm_id: str) -> None:
         if volume.link is None or not volume.link.delete_on_vm_deletion:
             continue
         vmdisks.wait_for_copies(cloud, volume.id, limit=1800.0)
-        try:
+        with _failure_logged(f"volume {volume.id}"):
             cloud.machines.delete_volume(volume.id)
-        except MachineError as error:
-            log.warning("volume %s: %s", volume.id, error)
         gone.append(volume.id)
     with cloud.transaction() as store:
         for volume in vmdisks.volumes_of(cloud, vm_id):
@@ -216,10 +222,8 @@ def _remove(cloud: LocalCloud, vm_id: str) -> None:
 
 
 def _end_machine(cloud: LocalCloud, vm_id: str) -> None:
-    try:
+    with _failure_logged(f"deleting VM {vm_id}"):
         cloud.machines.delete_vm(vm_id)
-    except MachineError as error:
-        log.warning("deleting VM %s: %s", vm_id, error)
 
 
 def watch(cloud: LocalCloud) -> None:
