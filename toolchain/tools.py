@@ -51,7 +51,7 @@ class Tool:
     checksums: str = ""
     """Address of the maker's own list of them, where none is pinned."""
     go: tuple[GoModule, ...] = ()
-    """What Go compiles of `files`, in their order."""
+    """Modules that Go compiles `files` from, in their order."""
     program: str = ""
     """The program on PATH that says its version if asked for `version`; the other `files` must lie beside it."""
     installed_in: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ class _Leaf(BaseModel):
     build_time: int = Field(ge=0, lt=2**35)
     artifacts: dict[str, str]
     boot_modes: object = None
-    """Keys of every entry that this program writes, and of no other."""
+    """A key of every entry that this program writes, and of no other."""
 
 
 def read_old_releases(path: Path) -> list[OldImage]:
