@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -65,6 +66,7 @@ def kept(revision: int) -> Step:
 @pytest.fixture
 def engine() -> Engine:
     engine = Engine()
+    asyncio.set_event_loop(asyncio.new_event_loop())  # the mocks need one, which Python 3.14 doesn't make by itself
     pulumi.runtime.set_mocks(engine, project="alpine-omi", stack="test", preview=False)
     return engine
 
