@@ -83,7 +83,7 @@ class Verifier:
         return next(key for key in self._keys.values() if key.profile == profile)
 
     def verify(self, request: HttpRequest) -> AccessKey:
-        """The key that signed `request`; raises CloudError (HTTP 401) when it is not signed by a known one."""
+        """The key that signed `request`; raises RefusedError (HTTP 401) when it is not signed by a known one."""
         match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", "").strip())
         if match is None:
             raise RefusedError(Fail.AUTHENTICATION, "The request carries no AWS4 or OSC4 signature.")

@@ -81,7 +81,7 @@ class Users:
             return dict(self._policies)
 
     def require(self, profile: str, face: str, action: str) -> None:
-        """CloudError unless the profile's key may call the action.
+        """RefusedError unless the profile's key may call the action.
 
         OUTSCALE's table of errors has AccessDenied 5 (ErrorNotAuthorized), HTTP 401; that a policy's refusal is this
         one and not 4 (ErrorUnauthorizedOperation, in earlier tables) is chosen here.

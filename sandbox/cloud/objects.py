@@ -23,5 +23,5 @@ class ExportStore(Protocol):
         ...
 
     def fetch(self, url: str) -> bytes:
-        """The object behind a pre-signed URL; raises CloudError."""
+        """The object behind a pre-signed URL; raises RefusedError."""
         ...

@@ -59,7 +59,7 @@ class Quotas:
 
     @contextmanager
     def kept(self, caller: Account) -> Iterator[None]:
-        """Refuse what would make more than a quota allows: raises CloudError at the end, before it is on disk."""
+        """Refuse what would make more than a quota allows: raises RefusedError at the end, before it is on disk."""
         before = {quota: self.used(caller, quota) for quota in QUOTAS if self.values.get(quota.name)}
         yield
         for quota, count in before.items():
@@ -77,7 +77,7 @@ class RequestLimit:
         self._latest: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def admit(self, caller: Account) -> None:
-        """Count a request; raises CloudError (429) for one too many within a second. A refused one is not counted."""
+        """Count a request; raises RefusedError (429) for one too many within a second. A refused one is not counted."""
         if self.each_second is None:
             return
         with self._guard:

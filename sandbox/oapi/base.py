@@ -95,7 +95,7 @@ def needs_signature(name: str) -> bool:
 
 
 def handle(cloud: LocalCloud, caller: Account, name: str, body: bytes) -> Json:
-    """Do one call; raises CloudError where it is refused."""
+    """Do one call; raises RefusedError where it is refused."""
     called = ACTIONS.get(name)
     if called is None:
         raise RefusedError(Fail.UNKNOWN_CALL, f"The call '{name}' is not served.")

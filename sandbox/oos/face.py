@@ -100,7 +100,7 @@ class Oos:
         return str(request.url)
 
     def fetch(self, url: str) -> bytes:
-        """The object that the cloud itself reads by a pre-signed URL of this store; raises CloudError."""
+        """The object that the cloud itself reads by a pre-signed URL of this store; raises RefusedError."""
         parts = urlsplit(url)
         if f"{parts.scheme}://{parts.netloc}" != self._cloud.addresses.oos_endpoint:
             raise RefusedError(Fail.BAD_LOCATION, "The sandbox reads from its own object store only.")
