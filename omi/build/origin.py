@@ -36,7 +36,7 @@ def read_origin(project: Path, tools: PackerTools, environ: Mapping[str, str]) -
         {
             "pulumi": _version(["pulumi", "version"], environ),
             "packer": _version([tools.packer, "version"], environ),
-            "packer-plugin-outscale": ".".join(map(str, tools.plugin_version)),
+            "packer-plugin-outscale": tools.version,
         },
     )
 

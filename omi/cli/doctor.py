@@ -129,7 +129,7 @@ class Checkup:
         missing = [f"{tool} is not on PATH: {cure}" for tool, cure in TOOLS.items() if shutil.which(tool) is None]
         if missing:
             raise ToolError("; ".join(missing))
-        version = ".".join(map(str, find_tools(os.environ).plugin_version))
+        version = find_tools(os.environ).version
         return f"{', '.join(TOOLS)} are there; OUTSCALE plugin {version}"
 
     def _config(self) -> str:

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from omi.build.job import Job
 from omi.build.packer.gateway import Gateway
-from omi.build.packer.inputs import RunFolder, packer_environment, temporary_folder
+from omi.build.packer.inputs import packer_environment, temporary_folder
 from omi.build.packer.progress import PackerOutput
 from omi.build.packer.refusals import Refusal, cause_of
 from omi.build.packer.runner import CloudNews, PackerRun, Watcher, run_packer
 from omi.build.packer.tools import PackerTools
-from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.faults import denied, is_denied
 from omi.outscale.images import snapshots_of
 from omi.outscale.quotas import used_up
 from omi.outscale.vms import read_vm
 from omi.outscale.waiting import InterruptedBuildError
-from omi.state.image import ImageSpec
 from omi.support.errors import BuildError, CloudError, OmiError
-from omi.support.narration import Narrator, shown
+from omi.support.narration import shown
 from omi.support.safe_json import read_json
 
 
@@ -36,14 +34,9 @@ class BusyCloudError(BuildError):
 
 @dataclass(frozen=True)
 class Attempt:
-    """Packer at work on what lies in an image's run folder; `stop` is set when it shall end early."""
+    """Packer at work on what lies in the job's run folder."""
 
-    cloud: Cloud
-    spec: ImageSpec
-    folder: RunFolder
-    narrator: Narrator
-    stop: threading.Event
-    environ: Mapping[str, str]
+    job: Job
     grace: float
     """Seconds that Packer has to clean up."""
     lock: int | None
@@ -54,46 +47,36 @@ class Attempt:
 
         Raises BuildError with Packer's reason, BusyCloudError where it may be tried again, InterruptedBuildError.
         """
-        self.folder.manifest.unlink(missing_ok=True)
-        shutil.rmtree(self.folder.output, ignore_errors=True)
-        command = [
-            tools.packer,
-            "build",
-            "-color=false",
-            f"-var-file={self.folder.variables}",
-            str(self.folder.template),
-        ]
-        watcher = Watcher(self.narrator.say, partial(self._ask_cloud, {}))
-        limit = self.spec.vm.timeout
-        with temporary_folder(self.folder) as home:
-            environment = packer_environment(self.environ, home, tools, gateway)
+        job, folder, limit = self.job, self.job.folder, self.job.spec.vm.timeout
+        folder.manifest.unlink(missing_ok=True)
+        shutil.rmtree(folder.output, ignore_errors=True)
+        command = [tools.packer, "build", "-color=false", f"-var-file={folder.variables}", str(folder.template)]
+        watcher = Watcher(job.narrator.say, partial(self._ask_cloud, {}))
+        with temporary_folder(folder) as home:
+            environment = packer_environment(job.environ, home, tools, gateway)
             held = () if self.lock is None else (self.lock,)
-            packed = run_packer(
-                command, environment, self.folder.packer_log, limit, self.stop, watcher, self.grace, held
-            )
+            packed = run_packer(command, environment, folder.packer_log, limit, job.stop, watcher, self.grace, held)
         self._check(packed, gateway.refusals)
         return packed
 
     def _check(self, packed: PackerRun, refusals: Sequence[Refusal]) -> None:
-        log = shown(self.folder.packer_log)
-        if self.stop.is_set():
+        spec, log = self.job.spec, shown(self.job.folder.packer_log)
+        if self.job.stop.is_set():
             raise InterruptedBuildError("interrupted")
         if packed.broken:
-            raise BuildError(f"{self.spec.name}: {packed.broken}; see {log}")
+            raise BuildError(f"{spec.name}: {packed.broken}; see {log}")
         if packed.timed_out:
-            raise BuildError(
-                f"{self.spec.name}: Packer took longer than {self.spec.vm.timeout} s (vm.timeout); see {log}"
-            )
+            raise BuildError(f"{spec.name}: Packer took longer than {spec.vm.timeout} s (vm.timeout); see {log}")
         if packed.exit_code != 0:
             kind = BusyCloudError if packed.output.met_busy_cloud else BuildError
-            raise kind(f"{self.spec.name}: {self._reason(packed.output, refusals)}; see {log}")
+            raise kind(f"{spec.name}: {self._reason(packed.output, refusals)}; see {log}")
 
     def _reason(self, output: PackerOutput, refusals: Sequence[Refusal]) -> str:
         """Packer's words, with what the cloud said to the gateway, and the cure."""
         refused = None if output.guest_errors else cause_of(output.reason, refusals)
         if refused is None:
             return output.reason
-        cloud = self.cloud
+        cloud = self.job.cloud
         if refused.status == HTTPStatus.UNAUTHORIZED and is_denied(refused.code):
             return str(denied(f"api:{refused.action}", cloud.access.api, cloud.credentials.source))
         full = used_up(cloud) if refused.kind.startswith("TooManyResources") else []
@@ -105,7 +88,7 @@ class Attempt:
         try:
             if output.phase == "boot":
                 return CloudNews(broken=self._boot_in_vain(consoles, output.vm) if output.vm else None)
-            taken = [each for each in snapshots_of(self.cloud, output.volumes) if each.state != "completed"]
+            taken = [each for each in snapshots_of(self.job.cloud, output.volumes) if each.state != "completed"]
             failed = [f"the snapshot {each.snapshot_id} has failed" for each in taken if each.state == "error"]
             return CloudNews(
                 say=f"snapshot {taken[0].progress} %" if taken else None, broken=failed[0] if failed else None
@@ -114,14 +97,14 @@ class Attempt:
             return CloudNews()  # what Packer itself sees decides
 
     def _boot_in_vain(self, consoles: dict[str, EmptyConsole], vm_id: str) -> str | None:
-        vm = read_vm(self.cloud, vm_id)
+        vm = read_vm(self.job.cloud, vm_id)
         if vm is None:
             return None
         if vm.is_lost or vm.state in {"stopping", "stopped"}:
             return f"the build VM {vm_id} is {vm.state}"
         if vm.state != "running":
             return None
-        return consoles.setdefault(vm_id, EmptyConsole(self.cloud, vm_id)).reason()
+        return consoles.setdefault(vm_id, EmptyConsole(self.job.cloud, vm_id)).reason()
 
 
 def artifact(manifest: Path) -> str:

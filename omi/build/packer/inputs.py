@@ -17,16 +17,11 @@ from omi.build.packer.gateway import Gateway
 from omi.build.packer.tools import PackerTools
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
-from omi.support.errors import ToolError
 from omi.support.places import file_name_of
 
 TEMPLATE = Path(__file__).with_name("alpine.pkr.hcl")
 _COVERED = re.compile(r"^( *)#since 1\.6: ", re.MULTILINE)
 """Hides a line of the template from plugins that would refuse it."""
-_SOCKET_ROOM = 60
-"""Bytes of the path of a folder in which Packer's home may be: of the 107 that a socket's path may have, its name takes
-16 and that of a plugin's socket 25."""
-_SHORT_FOLDERS = ("/tmp", "/var/tmp")  # noqa: S108 - a private folder is made in it
 
 
 @dataclass(frozen=True)
@@ -87,21 +82,10 @@ class RunFolder:
         """The image's documents, until the releases folder has them."""
         return self.path / "documents"
 
-    @property
-    def elsewhere(self) -> Path:
-        """Names Packer's home where that can't be in here, so that the run after one that was killed finds it.
-
-        A file: a link would be refused by that run, since a build follows none.
-        """
-        return self.path / "packer-home"
-
     def tidy(self) -> None:
         """Remove what only a run in progress needs: private keys, what was uploaded, Packer's home."""
         for key in self.path.glob("alpine-omi-*"):
             key.unlink(missing_ok=True)
-        if self.elsewhere.is_file():
-            _remove_own(Path(os.fsdecode(self.elsewhere.read_bytes())))
-            self.elsewhere.unlink()
         for leftover in (self.upload, *self.path.glob("packer-*")):
             shutil.rmtree(leftover, ignore_errors=True)
 
@@ -113,47 +97,9 @@ def run_folder(build: Path, spec: ImageSpec) -> RunFolder:
 
 @contextmanager
 def temporary_folder(folder: RunFolder) -> Iterator[Path]:
-    """Packer's home and TMPDIR, the owner's alone and removed at the end.
-
-    It is in the run's folder unless its plugins' sockets would not fit there, however long the path to the checkout and
-    TMPDIR are. ToolError where no place is short enough.
-    """
-    with _make_home(folder.path) as path:
-        if path.parent != folder.path:
-            folder.elsewhere.write_bytes(os.fsencode(path))
-        yield path
-    folder.elsewhere.unlink(missing_ok=True)
-
-
-@contextmanager
-def _make_home(own: Path) -> Iterator[Path]:
-    reasons = []
-    for parent in (str(own), tempfile.gettempdir(), *_SHORT_FOLDERS):
-        if len(os.fsencode(parent)) > _SOCKET_ROOM:
-            continue
-        try:
-            made = tempfile.TemporaryDirectory(prefix="packer-", dir=parent)
-        except OSError as error:
-            reasons.append(f"{parent}: {error.strerror}")
-            continue
-        with made as path:
-            yield Path(path)
-        return
-    raise ToolError(
-        f"Packer's plugins need a folder for their sockets whose path has at most {_SOCKET_ROOM} bytes"
-        f" ({'; '.join(reasons)}): set TMPDIR to one that can be written"
-    )
-
-
-def _remove_own(home: Path) -> None:
-    """Remove a home that a run left, unless it is another user's by now."""
-    if (
-        home.name.startswith("packer-")
-        and home.is_dir()
-        and not home.is_symlink()
-        and home.stat().st_uid == os.getuid()
-    ):
-        shutil.rmtree(home, ignore_errors=True)
+    """Packer's home and TMPDIR, the owner's alone and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="packer-", dir=folder.path) as path:
+        yield Path(path)
 
 
 def write_variables(
@@ -202,18 +148,22 @@ def _literal(value: Any) -> Any:
 def write_template(folder: RunFolder, tools: PackerTools) -> None:
     """Write the template; a plugin that knows boot modes is given them."""
     text = TEMPLATE.read_text(encoding="utf-8")
-    folder.template.write_text(_COVERED.sub(r"\1", text) if tools.knows_boot_modes else text, encoding="utf-8")
+    folder.template.write_text(text if tools.is_old else _COVERED.sub(r"\1", text), encoding="utf-8")
 
 
 def packer_environment(
     environ: Mapping[str, str], temporary: Path, tools: PackerTools, gateway: Gateway
 ) -> dict[str, str]:
-    """All that Packer sees: the gateway's key and certificate, and its folders; nothing of the account's key."""
+    """All that Packer sees: the gateway's key and certificate, and its folders; nothing of the account's key.
+
+    Packer runs in the run's folder. TMPDIR is relative to it, since plugins' sockets lie there, and a socket's path has
+    107 bytes at most, however long the path to the checkout is.
+    """
     return {
         **({"PATH": environ["PATH"]} if "PATH" in environ else {}),
         "SSL_CERT_FILE": str(gateway.certificate.absolute()),
         "HOME": str(temporary),
-        "TMPDIR": str(temporary),
+        "TMPDIR": temporary.name,
         "LC_ALL": "C.UTF-8",
         "CHECKPOINT_DISABLE": "1",
         "PACKER_CONFIG_DIR": str(temporary),

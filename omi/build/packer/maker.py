@@ -92,9 +92,9 @@ class PackerMaker:
         job, name = self.job, self.job.spec.name
         if find_own(job.cloud, name):
             return name
-        if not tools.knows_boot_modes and job.spec.target.boot_modes != (LEGACY,):
+        if tools.is_old and job.spec.target.boot_modes != (LEGACY,):
             return job.working_name
-        if not tools.sees_foreign_names or not is_name_taken(job.cloud, name):
+        if not tools.is_old or not is_name_taken(job.cloud, name):
             return name
         job.narrator.say(f"another account has a public OMI named {name}: building under a working name")
         return job.working_name
@@ -127,10 +127,7 @@ class PackerMaker:
         with open_gateway(job.cloud, job.folder.path, job.narrator.say) as gateway:
             write_variables(job.folder, job.identity, tools, entry, gateway, name)
             write_template(job.folder, tools)
-            attempt = Attempt(
-                job.cloud, job.spec, job.folder, job.narrator, job.stop, job.environ, self.grace, self.lock
-            )
-            return attempt.run(tools, gateway)
+            return Attempt(job, self.grace, self.lock).run(tools, gateway)
 
     def _read_back(self, name: str) -> Omi:
         """The OMI that the account really holds now; Packer's exit code alone proves nothing."""

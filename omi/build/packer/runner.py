@@ -28,7 +28,6 @@ class PackerRun:
     """How it ended; exit code 0 does not prove that the account is clean, 1 not that there is no OMI."""
 
     exit_code: int
-    seconds: float
     timed_out: bool
     broken: str | None
     """Why it was ended though it would have waited on."""
@@ -48,7 +47,7 @@ class Watcher:
     """Gets each progress line (`say`), and asks the cloud now and then while Packer waits (`ask`)."""
 
     say: Callable[[str], None]
-    ask: Callable[[PackerOutput], CloudNews] = lambda _: CloudNews()
+    ask: Callable[[PackerOutput], CloudNews]
 
 
 def run_packer(
@@ -87,15 +86,15 @@ def run_packer(
     finally:
         _end_group(process)
     follower.step(ask=False)
-    return PackerRun(process.returncode, time.monotonic() - start, timed_out, follower.broken, follower.output)
+    return PackerRun(process.returncode, timed_out, follower.broken, follower.output)
 
 
 def read_output(log: Path) -> PackerOutput:
     """Read an earlier run's log; empty if there is none."""
-    follower = _Follower(log, Watcher(say=lambda _: None))
-    if log.is_file():
-        follower.step(ask=False)
-    return follower.output
+    output = PackerOutput()
+    for line in log.read_bytes().split(b"\n")[:-1] if log.is_file() else ():  # the last may be half a line
+        output.feed(line.decode("utf-8", "replace"))
+    return output
 
 
 def _start(

@@ -15,8 +15,6 @@ from omi.support.errors import ToolError
 from omi.support.safe_json import read_json
 
 _PLUGIN = re.compile(r"packer-plugin-outscale_v(\d+)\.(\d+)\.(\d+)[^/]*$")
-_WHOLE_URL_SINCE = (1, 6)
-_BOOT_MODES_SINCE = (1, 6)
 _CURE = "run `make tools` and `. toolchain/env.sh`"
 
 
@@ -29,27 +27,26 @@ class PackerTools:
     plugin_version: tuple[int, int, int]
 
     @property
-    def takes_whole_url(self) -> bool:
-        """Plugins since 1.6 take an endpoint as it is; older ones put `https://api.REGION.` before it."""
-        return self.plugin_version[:2] >= _WHOLE_URL_SINCE
+    def is_old(self) -> bool:
+        """Whether the plugin is older than 1.6.
+
+        Such a one puts `https://api.REGION.` before the endpoint, stops at another account's OMI of the wanted name,
+        and refuses boot modes: its OMIs are legacy only.
+        """
+        return self.plugin_version < (1, 6, 0)
 
     @property
-    def sees_foreign_names(self) -> bool:
-        """Older plugins look for an OMI of the wanted name without asking for the account's own only."""
-        return not self.takes_whole_url
-
-    @property
-    def knows_boot_modes(self) -> bool:
-        """Older plugins register every OMI without boot modes, which makes it legacy only, and refuse the option."""
-        return self.plugin_version[:2] >= _BOOT_MODES_SINCE
+    def version(self) -> str:
+        """The plugin's version as people write it."""
+        return ".".join(map(str, self.plugin_version))
 
     def endpoint(self, api: str, region: str) -> str:
         """`api` (a whole URL) in the form this plugin wants; raises ToolError if it can't take it."""
-        if self.takes_whole_url:
+        if not self.is_old:
             return api
         if not api.startswith("https://"):
             raise ToolError(
-                f"cloud.api: {api}: the installed OUTSCALE plugin {_dotted(self.plugin_version)} speaks https only; "
+                f"cloud.api: {api}: the installed OUTSCALE plugin {self.version} speaks https only; "
                 "give an https address or install plugin 1.6 or newer"
             )
         own = f"https://api.{region}."
@@ -102,7 +99,3 @@ def _installed_plugin(packer: str, environ: Mapping[str, str]) -> Path | None:
 def _version(path: Path) -> tuple[int, ...]:
     match = _PLUGIN.search(str(path))
     return tuple(int(part) for part in match.groups()) if match else ()
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))

@@ -30,7 +30,9 @@ class Run:
     def __call__(self, script: str, limit: float = 30, grace: float = 30) -> PackerRun:
         environment = {"PATH": os.environ["PATH"]}
         command = ["sh", "-c", script]
-        return run_packer(command, environment, self.log, limit, self.stop, Watcher(self.say), grace)
+        return run_packer(
+            command, environment, self.log, limit, self.stop, Watcher(self.say, lambda _: CloudNews()), grace
+        )
 
 
 @pytest.fixture

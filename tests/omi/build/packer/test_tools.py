@@ -54,7 +54,7 @@ def test_without_a_record_packer_is_asked_and_the_newest_taken(tmp_path: Path) -
     listed = "\n".join(f"echo {plugin_path(tmp_path, version)}" for version in ("1.0.2", "1.10.0", "1.6.1"))
     tools = find_tools({"PATH": fake_packer(tmp_path, listed)})
     assert tools.plugin_version == (1, 10, 0)
-    assert tools.takes_whole_url
+    assert not tools.is_old
 
 
 def test_what_is_missing_is_named_with_the_cure(tmp_path: Path) -> None:
