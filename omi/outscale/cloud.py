@@ -33,7 +33,7 @@ from omi.outscale.pace import Pace
 from omi.outscale.reaching import clock_error, seconds_ahead
 from omi.outscale.refused import tried_once
 from omi.state.image import CloudAccess, Limits
-from omi.support.errors import CloudError, CredentialsError, OmiError
+from omi.support.errors import CloudError, CredentialsError
 from omi.support.places import expand
 from omi.support.safe_json import read_json
 
@@ -207,7 +207,7 @@ class Cloud:
             if number < tries:
                 _pause(number)
         if isinstance(answer, BotoCoreError):
-            raise self._translated(answer, action) from answer
+            raise translate(answer, action, self.access.api, self.access) from answer
         return answer
 
     def _try(self, action: str, parameters: Mapping[str, Any]) -> _ApiAnswer | BotoCoreError:
@@ -234,9 +234,6 @@ class Cloud:
         if reply.status == HTTPStatus.UNAUTHORIZED and (wrong := clock_error(self.access.api, reply.headers)):
             raise wrong
         return _ApiAnswer(reply.status, reply.body)
-
-    def _translated(self, error: BotoCoreError, action: str) -> OmiError:
-        return translate(error, action, self.access.api, self.access)
 
     @cached_property
     def _session(self) -> URLLib3Session:

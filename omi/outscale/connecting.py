@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, wait
 
 from omi.config.settings import Settings
 from omi.outscale.cloud import Cloud
+from omi.outscale.deadline import begun
 from omi.outscale.waiting import QUIET
 from omi.state.image import CloudAccess
 from omi.support.errors import CloudError
@@ -27,12 +27,15 @@ def connect(settings: Settings) -> Connections:
 def connect_to(access: CloudAccess) -> Future[Cloud]:
     """Begin to connect to an account, and ask which it is; nothing is waited for here.
 
-    The result raises CredentialsError or CloudError. The thread is a daemon, so that a program that ends for another
-    reason doesn't wait for a cloud that is slow to answer.
+    The result raises CredentialsError or CloudError.
     """
-    connecting: Future[Cloud] = Future()
-    threading.Thread(target=_connect, args=(access, connecting), name="account", daemon=True).start()
-    return connecting
+
+    def connect() -> Cloud:
+        cloud = Cloud.connect(access)
+        _ = cloud.account
+        return cloud
+
+    return begun(connect)
 
 
 def connected(connecting: Future[Cloud], access: CloudAccess) -> Cloud:
@@ -44,13 +47,3 @@ def connected(connecting: Future[Cloud], access: CloudAccess) -> Cloud:
     if not done:
         raise CloudError(f"{access.api}: did not answer which account the key is of within {_LIMIT:.0f} s; run again")
     return connecting.result()
-
-
-def _connect(access: CloudAccess, connecting: Future[Cloud]) -> None:
-    try:
-        cloud = Cloud.connect(access)
-        _ = cloud.account
-    except BaseException as error:
-        connecting.set_exception(error)
-    else:
-        connecting.set_result(cloud)

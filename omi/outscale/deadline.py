@@ -27,8 +27,7 @@ def within(seconds: float, work: Callable[[], T], stop: threading.Event | None =
     """
     if stop is not None and stop.is_set():
         raise InterruptedBuildError("interrupted")
-    done: Future[T] = Future()
-    threading.Thread(target=_run, args=(work, done), name="limited", daemon=True).start()
+    done = begun(work)
     end = time.monotonic() + seconds
     while True:
         left = end - time.monotonic()
@@ -41,6 +40,13 @@ def within(seconds: float, work: Callable[[], T], stop: threading.Event | None =
             raise InterruptedBuildError("interrupted")
         if left <= 0:
             raise TooLateError
+
+
+def begun(work: Callable[[], T]) -> Future[T]:
+    """Begin work in a daemon thread: a program that ends for another reason doesn't wait for it."""
+    done: Future[T] = Future()
+    threading.Thread(target=_run, args=(work, done), name="begun", daemon=True).start()
+    return done
 
 
 def _run(work: Callable[[], T], done: Future[T]) -> None:

@@ -12,11 +12,10 @@ from typing import Any
 from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.shapes import CloudSnapshot, Omi, listed
-from omi.outscale.waiting import wait_until
+from omi.outscale.waiting import NEVER, wait_until
 from omi.state.owner import GOING, STACK_ID, going_mark
 from omi.support.errors import CloudError
 
-_NEVER = threading.Event()
 _SNAPSHOT_IN_USE = "9002"
 
 
@@ -91,24 +90,35 @@ def snapshots_of(cloud: Cloud, volume_ids: Collection[str]) -> list[CloudSnapsho
 def wait_available(
     cloud: Cloud,
     omi_id: str,
-    stop: threading.Event = _NEVER,
+    stop: threading.Event = NEVER,
     *,
     limit: float | None = None,
     setting: str = "cloud.limits.image",
 ) -> Omi:
     """Wait until the OMI is available; CloudError if it failed, vanished or took too long: by `setting`, `limit`."""
-    omi = wait_until(
-        lambda: read_omi(cloud, omi_id),
+    omi = _settled(cloud, omi_id, cloud.limits.image if limit is None else limit, setting, stop)
+    if omi is None or omi.state != "available":
+        raise CloudError(f"{omi_id} is {omi.state if omi else 'gone'} instead of available; build it again")
+    return omi
+
+
+def _settled(
+    cloud: Cloud,
+    omi_id: str,
+    limit: float,
+    setting: str = "cloud.limits.image",
+    stop: threading.Event = NEVER,
+) -> Omi | None:
+    """The OMI once it is no longer pending."""
+    return wait_until(
+        partial(read_omi, cloud, omi_id),
         lambda seen: seen is None or seen.state != "pending",
-        f"{omi_id} to become available",
-        cloud.limits.image if limit is None else limit,
+        f"{omi_id} to leave the state pending",
+        limit,
         every=2.0,
         stop=stop,
         setting=setting,
     )
-    if omi is None or omi.state != "available":
-        raise CloudError(f"{omi_id} is {omi.state if omi else 'gone'} instead of available; build it again")
-    return omi
 
 
 def put_tags(cloud: Cloud, resource_ids: Sequence[str], tags: Mapping[str, str]) -> None:
@@ -141,7 +151,7 @@ def register_from(
     description: str,
     boot_modes: Sequence[str],
     volume_type: str,
-    stop: threading.Event = _NEVER,
+    stop: threading.Event = NEVER,
 ) -> Omi:
     """Register a second OMI under another name on the same snapshot; both use it until one is deregistered."""
     bsu: dict[str, Any] = {
@@ -237,7 +247,8 @@ def _delete_unless_used(cloud: Cloud, snapshot_id: str) -> str | None:
 def deregister(cloud: Cloud, omi: Omi, ours: Ours) -> None:
     """Deregister an OMI and leave its snapshots; refuses as delete_omi does."""
     require_ours(cloud, omi, ours)
-    _settle(cloud, omi)
+    if omi.state == "pending":  # then it can't be deregistered yet
+        _settled(cloud, omi.omi_id, cloud.limits.image)
     remove(partial(cloud.call, "DeleteImage", {"ImageId": omi.omi_id}), cloud.limits.in_use)
 
 
@@ -256,16 +267,3 @@ def require_ours(cloud: Cloud, omi: Omi, ours: Ours) -> None:
 def delete_snapshot(cloud: Cloud, snapshot_id: str) -> None:
     """Delete it, waiting while an OMI that is going still uses it."""
     remove(partial(cloud.call, "DeleteSnapshot", {"SnapshotId": snapshot_id}), cloud.limits.in_use)
-
-
-def _settle(cloud: Cloud, omi: Omi) -> None:
-    """Wait for a pending OMI to become something that can be deregistered."""
-    if omi.state == "pending":
-        wait_until(
-            lambda: read_omi(cloud, omi.omi_id),
-            lambda seen: seen is None or seen.state != "pending",
-            f"{omi.omi_id} to leave state pending",
-            cloud.limits.image,
-            every=2.0,
-            setting="cloud.limits.image",
-        )

@@ -5,6 +5,8 @@ OOS is as S3 was: path-style URLs and no checksums of its own accord (what OUTSC
 
 from __future__ import annotations
 
+import gzip
+import io
 import secrets
 import threading
 import time
@@ -26,6 +28,7 @@ from omi.outscale.cloud import authority
 from omi.outscale.credentials import Credentials, lone_session
 from omi.outscale.deadline import TooLateError, within
 from omi.outscale.faults import not_the_api, refusal_of_store, translate
+from omi.outscale.waiting import NEVER
 from omi.state.image import CloudAccess
 from omi.support.errors import CloudError, OmiError, one_line
 
@@ -52,7 +55,6 @@ _TAKEN = frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
 _GONE = frozenset({"NoSuchBucket", "NoSuchKey", "404"})
 _LARGE = "EntityTooLarge"
 _NO_MARK = _GONE | {_LARGE}
-_NEVER = threading.Event()
 
 
 class Mark(BaseModel):
@@ -139,7 +141,7 @@ class ObjectStore:
         return bytes(content)
 
     def stream(
-        self, bucket: str, key: str, stop: threading.Event = _NEVER, limit: float | None = None
+        self, bucket: str, key: str, stop: threading.Event = NEVER, limit: float | None = None
     ) -> Iterator[bytes]:
         """Read an object piece by piece, in `limit` seconds in all (cloud.limits.transfer where none are given).
 
@@ -263,35 +265,34 @@ def drop_buckets(store: ObjectStore, run: str, mark: Mark, say: Callable[[str], 
             say(f"deleted bucket {bucket} and what was in it")
 
 
+class _Pieces(io.RawIOBase):
+    """Pieces of bytes as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._rest = pieces, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or next(self._pieces, b"")
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+
 def unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Unzip gzipped data in pieces of a MiB at most; other data stays as it is. CloudError where it can't be read.
 
     A disk that is mostly empty shrinks to a thousandth, so that without a limit one chunk would become all of it.
     """
-    first = next(chunks, b"")
-    if first[:2] != b"\x1f\x8b":
-        yield first
-        yield from chunks
-        return
-    packer = zlib.decompressobj(wbits=31)
-    begun = False
+    file = io.BufferedReader(_Pieces(chunks), _CHUNK)
+    is_packed = file.peek(2)[:2] == b"\x1f\x8b"
+    whole = gzip.GzipFile(fileobj=file) if is_packed else file
     try:
-        for chunk in _with(first, chunks):
-            data, full = chunk, False
-            while data or full:
-                piece = packer.decompress(data, _CHUNK)
-                yield piece
-                begun, full, data = True, len(piece) == _CHUNK, packer.unconsumed_tail
-                if packer.eof:
-                    data = packer.unused_data
-                    packer = zlib.decompressobj(wbits=31)
-                    begun = full = False
-    except zlib.error as error:
+        while piece := whole.read(_CHUNK):
+            yield piece
+    except (gzip.BadGzipFile, zlib.error) as error:
         raise CloudError(f"the exported disk is no good gzip ({error}); run again") from error
-    if begun:
-        raise CloudError("the exported disk is no good gzip (it ends too early); run again")
-
-
-def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+    except EOFError as error:
+        raise CloudError("the exported disk is no good gzip (it ends too early); run again") from error

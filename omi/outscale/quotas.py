@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from omi.outscale.cloud import Cloud
-from omi.outscale.shapes import Shape, parsed
+from omi.outscale.shapes import Shape, listed
 from omi.support.errors import OmiError
 
 
@@ -28,15 +28,15 @@ class CloudQuota(Shape):
 class _Kind(Shape):
     """The quotas of one resource, or of the whole account."""
 
+    listed_by = ("ReadQuotas", "QuotaTypes")
+
     of: str = Field(default="", alias="QuotaType")
     quotas: tuple[CloudQuota, ...] = Field(default=(), alias="Quotas")
 
 
 def read_quotas(cloud: Cloud) -> list[CloudQuota]:
     """The quotas of the whole account. Raises CredentialsError or CloudError."""
-    kinds = cloud.read_all("ReadQuotas", "QuotaTypes")
-    read = [parsed(_Kind, each, "ReadQuotas", cloud) for each in kinds]
-    return [quota for kind in read if kind.of == "global" for quota in kind.quotas]
+    return [quota for kind in listed(cloud, _Kind) if kind.of == "global" for quota in kind.quotas]
 
 
 def used_up(cloud: Cloud) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,6 +22,8 @@ class Shape(BaseModel):
     """A part of an answer; null counts as absent."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
+    listed_by: ClassVar[tuple[str, str]]
+    """The action that lists things of this kind, and its answer's key."""
 
     @model_validator(mode="before")
     @classmethod
@@ -92,6 +94,8 @@ class Device(Shape):
 class Omi(Tagged):
     """An OMI."""
 
+    listed_by = ("ReadImages", "Images")
+
     omi_id: str = Field(alias="ImageId")
     name: str = Field(default="", alias="ImageName")
     owner: str = Field(default="", alias="AccountId")
@@ -130,6 +134,8 @@ class Omi(Tagged):
 class CloudSnapshot(Tagged):
     """A snapshot; `progress` in percent."""
 
+    listed_by = ("ReadSnapshots", "Snapshots")
+
     snapshot_id: str = Field(alias="SnapshotId")
     owner: str = Field(default="", alias="AccountId")
     state: str = Field(default="", alias="State")
@@ -140,6 +146,8 @@ class CloudSnapshot(Tagged):
 
 class CloudVm(Tagged):
     """A VM; its addresses and Subnet are empty until it has them."""
+
+    listed_by = ("ReadVms", "Vms")
 
     vm_id: str = Field(alias="VmId")
     omi: str = Field(default="", alias="ImageId")
@@ -169,6 +177,8 @@ class CloudVm(Tagged):
 class CloudSubnet(Shape):
     """A Subnet of a Net; `free` counts the addresses that are left."""
 
+    listed_by = ("ReadSubnets", "Subnets")
+
     subnet_id: str = Field(alias="SubnetId")
     net_id: str = Field(alias="NetId")
     subregion: str = Field(default="", alias="SubregionName")
@@ -185,6 +195,8 @@ class CloudSubnet(Shape):
 class CloudVolume(Tagged):
     """A volume."""
 
+    listed_by = ("ReadVolumes", "Volumes")
+
     volume_id: str = Field(alias="VolumeId")
     state: str = Field(alias="State")
 
@@ -192,40 +204,27 @@ class CloudVolume(Tagged):
 class CloudKeypair(Shape):
     """A keypair."""
 
+    listed_by = ("ReadKeypairs", "Keypairs")
+
     name: str = Field(alias="KeypairName")
-
-
-class GroupRule(Shape):
-    """One rule of a security group."""
-
-    first: int = Field(default=0, alias="FromPortRange")
-    sources: tuple[str, ...] = Field(default=(), alias="IpRanges")
 
 
 class Group(Shape):
     """A security group."""
 
+    listed_by = ("ReadSecurityGroups", "SecurityGroups")
+
     group_id: str = Field(alias="SecurityGroupId")
     name: str = Field(default="", alias="SecurityGroupName")
-    rules: tuple[GroupRule, ...] = Field(default=(), alias="InboundRules")
+    rules: tuple[Shape, ...] = Field(default=(), alias="InboundRules")
 
 
 class Tag(Shape):
     """A tag as the list of all tags has it."""
 
+    listed_by = ("ReadTags", "Tags")
+
     resource: str = Field(alias="ResourceId")
-
-
-_LISTS: Mapping[type[Shape], tuple[str, str]] = {
-    Omi: ("ReadImages", "Images"),
-    CloudSnapshot: ("ReadSnapshots", "Snapshots"),
-    CloudVm: ("ReadVms", "Vms"),
-    CloudVolume: ("ReadVolumes", "Volumes"),
-    CloudSubnet: ("ReadSubnets", "Subnets"),
-    CloudKeypair: ("ReadKeypairs", "Keypairs"),
-    Group: ("ReadSecurityGroups", "SecurityGroups"),
-    Tag: ("ReadTags", "Tags"),
-}
 
 
 def listed(cloud: Cloud, kind: type[S], **filters: Iterable[str]) -> Iterator[S]:
@@ -233,7 +232,7 @@ def listed(cloud: Cloud, kind: type[S], **filters: Iterable[str]) -> Iterator[S]
 
     The caller compares them again where anything is changed or removed: the cloud may have ignored a filter.
     """
-    action, key = _LISTS[kind]
+    action, key = kind.listed_by
     given = {name: sorted(set(values)) for name, values in filters.items()}
     for item in cloud.read_all(action, key, given):
         yield parsed(kind, item, action, cloud)

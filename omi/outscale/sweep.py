@@ -117,12 +117,8 @@ class Search:
     def _protected(self, *named: str | None) -> bool:
         return not self.builds.protect.isdisjoint(named)
 
-    @cached_property
-    def _images(self) -> list[Leftover]:
-        return [left for omi in self._omis if (left := self._image(omi)) is not None] if self.images else []
-
     def _find_images(self) -> list[Leftover]:
-        return self._images
+        return [left for omi in self._omis if (left := self._image(omi)) is not None] if self.images else []
 
     def _image(self, omi: Omi) -> Leftover | None:
         if omi.omi_id in self.builds.spare:

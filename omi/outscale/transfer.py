@@ -6,15 +6,16 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import create_omi, wait_available
 from omi.outscale.oos import LONGEST_URL, MARK, ObjectStore, unpacked
-from omi.outscale.shapes import Omi
+from omi.outscale.shapes import Omi, Shape, listed, parsed
 from omi.outscale.waiting import wait_until
 from omi.support.errors import CloudError, first_problem
 
@@ -30,17 +31,15 @@ _MARGIN = 3600
 """Seconds that URLs last beyond the time that the import may take."""
 
 
-class _DiskPart(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Export(_DiskPart):
+class _Export(Shape):
     bucket: str = Field(default="", alias="OsuBucket")
     manifest: str = Field(default="", alias="OsuManifestUrl")
 
 
-class _Task(_DiskPart):
+class _Task(Shape):
     """An export task (OAPI's reference, schema ImageExportTask)."""
+
+    listed_by = ("ReadImageExportTasks", "ImageExportTasks")
 
     task: str = Field(alias="TaskId")
     state: str = Field(default="", alias="State")
@@ -48,7 +47,7 @@ class _Task(_DiskPart):
     export: _Export = Field(default=_Export(), alias="OsuExport")
 
 
-class _Disk(_DiskPart):
+class _Disk(Shape):
     """A snapshot of a manifest (OUTSCALE's guide, Manifest File Reference)."""
 
     device: str = Field(alias="Device")
@@ -56,18 +55,17 @@ class _Disk(_DiskPart):
     size: int = Field(alias="Size", gt=0)
 
 
-class _Image(_DiskPart):
+class _Image(Shape):
     disks: tuple[_Disk, ...] = Field(alias="Snapshots", min_length=1, max_length=1)
 
 
-class _Manifest(_DiskPart):
+class _Manifest(Shape):
     image: _Image = Field(alias="Image")
 
 
-class Exported(BaseModel):
+@dataclass(frozen=True)
+class Exported:
     """One disk in a bucket."""
-
-    model_config = ConfigDict(frozen=True)
 
     bucket: str
     key: str
@@ -82,19 +80,18 @@ def export_omi(cloud: Cloud, store: ObjectStore, omi: Omi, bucket: str, stop: th
     No key is sent: the export has the account's own rights to its own bucket.
     """
     wanted = {"DiskImageFormat": FORMAT, "OsuBucket": bucket, "OsuPrefix": "export/"}
-
-    def tasks(**filters: list[str]) -> Iterator[_Task]:
-        return map(_task, cloud.read_all("ReadImageExportTasks", "ImageExportTasks", filters))
-
     task = cloud.create(
         "CreateImageExportTask",
         {"ImageId": omi.omi_id, "OsuExport": wanted},
-        lambda answer: _task(answer["ImageExportTask"]),
-        lambda: next((each for each in tasks() if each.export.bucket == bucket), None),
+        lambda answer: parsed(_Task, answer["ImageExportTask"], "CreateImageExportTask", cloud),
+        lambda: next((each for each in listed(cloud, _Task) if each.export.bucket == bucket), None),
     )
 
     def seen() -> _Task:
-        return next((each for each in tasks(TaskIds=[task.task]) if each.task == task.task), None) or _task(None)
+        for each in listed(cloud, _Task, TaskIds=[task.task]):
+            if each.task == task.task:
+                return each
+        raise CloudError(f"{omi.omi_id}: its export {task.task} is not listed; run again")
 
     done = wait_until(
         seen,
@@ -110,13 +107,6 @@ def export_omi(cloud: Cloud, store: ObjectStore, omi: Omi, bucket: str, stop: th
             f"{omi.omi_id}: its export {done.task} is {done.state} ({done.comment or 'no reason given'}); run again"
         )
     return _find_disk(store, bucket, done)
-
-
-def _task(value: object) -> _Task:
-    try:
-        return _Task.model_validate(value)
-    except ValidationError as error:
-        raise CloudError(f"an image export task can't be read ({first_problem(error)}); run again") from error
 
 
 def _find_disk(store: ObjectStore, bucket: str, task: _Task) -> Exported:

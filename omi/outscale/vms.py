@@ -6,7 +6,7 @@ import base64
 import binascii
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,11 +15,9 @@ from omi.outscale.busy import remove
 from omi.outscale.cloud import Cloud
 from omi.outscale.images import put_tags
 from omi.outscale.shapes import CloudVm, CloudVolume, listed, parsed
-from omi.outscale.waiting import NotInTimeError, wait_until
+from omi.outscale.waiting import NEVER, NotInTimeError, wait_until
 from omi.state.owner import GOING, STACK_ID, going_mark
 from omi.support.errors import CloudError
-
-_NEVER = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def launch_vm(cloud: Cloud, wanted: Launch) -> str:
     return vm.vm_id
 
 
-def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEVER) -> CloudVm:
+def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = NEVER) -> CloudVm:
     """Wait until the VM runs and has the address it is reached at; CloudError if it ends instead."""
 
     def seen() -> CloudVm:
@@ -76,11 +74,10 @@ def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event =
             )
         return vm
 
-    ready = f"{vm_id} to run with an address"
     return wait_until(
         seen,
         lambda vm: vm.state == "running" and bool(vm.address),
-        ready,
+        f"{vm_id} to run with an address",
         limit,
         stop=stop,
         setting="vm.verify_timeout",
@@ -92,7 +89,7 @@ def read_vm(cloud: Cloud, vm_id: str) -> CloudVm | None:
     return next((vm for vm in listed(cloud, CloudVm, VmIds=[vm_id]) if vm.vm_id == vm_id), None)
 
 
-def stop_vm(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEVER) -> bool:
+def stop_vm(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = NEVER) -> bool:
     """Press the power button; whether the VM stopped within `limit` seconds."""
     cloud.call("StopVms", {"VmIds": [vm_id]})
     try:
@@ -109,19 +106,16 @@ def stop_vm(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = _NEV
     return True
 
 
-def terminate_vms(cloud: Cloud, vm_ids: Iterable[str]) -> None:
-    """End the VMs and wait until they are terminated; those already gone count as done."""
-    wanted = list(vm_ids)
-    for vm_id in wanted:
-        remove(partial(cloud.call, "DeleteVms", {"VmIds": [vm_id]}), cloud.limits.vm_end)
-    for vm_id in wanted:
-        wait_until(
-            partial(read_vm, cloud, vm_id),
-            lambda vm: vm is None or vm.state == "terminated",
-            f"{vm_id} to be terminated",
-            cloud.limits.vm_end,
-            setting="cloud.limits.vm_end",
-        )
+def terminate_vm(cloud: Cloud, vm_id: str) -> None:
+    """End the VM and wait until it is terminated; one that is already gone counts as done."""
+    remove(partial(cloud.call, "DeleteVms", {"VmIds": [vm_id]}), cloud.limits.vm_end)
+    wait_until(
+        partial(read_vm, cloud, vm_id),
+        lambda vm: vm is None or vm.state == "terminated",
+        f"{vm_id} to be terminated",
+        cloud.limits.vm_end,
+        setting="cloud.limits.vm_end",
+    )
 
 
 def end_vm(cloud: Cloud, vm_id: str, stack_id: str) -> None:
@@ -138,7 +132,7 @@ def end_vm(cloud: Cloud, vm_id: str, stack_id: str) -> None:
     ]
     for volume in own:
         put_tags(cloud, [volume], {GOING: going_mark(stack_id, volume)})
-    terminate_vms(cloud, [vm_id])
+    terminate_vm(cloud, vm_id)
     for volume in own:
         delete_volume(cloud, volume)
 

@@ -14,7 +14,8 @@ T = TypeVar("T")
 
 QUIET = 10.0
 """Seconds that nothing is said of a wait."""
-_NEVER = threading.Event()
+NEVER = threading.Event()
+"""The `stop` of what nobody ends early."""
 
 
 class NotInTimeError(CloudError):
@@ -31,7 +32,7 @@ def wait_until(
     what: str,
     limit: float,
     every: float = 1.0,
-    stop: threading.Event = _NEVER,
+    stop: threading.Event = NEVER,
     *,
     setting: str,
 ) -> T:
@@ -56,7 +57,7 @@ def wait_until(
         pause(every, stop)
 
 
-def pause(seconds: float, stop: threading.Event = _NEVER) -> None:
+def pause(seconds: float, stop: threading.Event = NEVER) -> None:
     """Sleep; raises InterruptedBuildError as soon as `stop` is set."""
     if stop.wait(seconds):
         raise InterruptedBuildError("interrupted")

@@ -16,7 +16,7 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import temporary_key
 from omi.outscale.shapes import CloudVm, Omi
-from omi.outscale.vms import Launch, console_tail, launch_vm, stop_vm, terminate_vms, wait_running
+from omi.outscale.vms import Launch, console_tail, launch_vm, stop_vm, terminate_vm, wait_running
 from omi.outscale.waiting import InterruptedBuildError, NotInTimeError, wait_until
 from omi.state.identity import Identity
 from omi.support.errors import CredentialsError, OmiError, VerifyError
@@ -137,7 +137,7 @@ class Boot(ABC):
                 raise VerifyError(f"{omi.omi_id} ({omi.name}) failed its check{by}: {error}; {self.fate}") from error
             finally:
                 if not stays:
-                    terminate_vms(self.cloud, [vm_id])
+                    terminate_vm(self.cloud, vm_id)
 
     def _launch(self, omi: Omi, boot_mode: str | None) -> Launch:
         vm = self.identity.spec.vm

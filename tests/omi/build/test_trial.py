@@ -187,7 +187,7 @@ def test_the_next_try_removes_what_a_killed_one_left(
     bench: Bench, visits: Visits, bystanders: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as killed:
-        killed.setattr("omi.verify.boot.terminate_vms", lambda *_: None)
+        killed.setattr("omi.verify.boot.terminate_vm", lambda *_: None)
         killed.setattr("omi.build.trial.Leftovers.clean", lambda *_: True)
         run(trial_of(bench))
     left = bench.account.left()

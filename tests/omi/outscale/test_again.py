@@ -13,7 +13,7 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.entry import find_groups, open_group, temporary_key
 from omi.outscale.images import create_omi, delete_snapshot, put_tags, read_snapshots
 from omi.outscale.shapes import CloudSnapshot, Omi, listed
-from omi.outscale.vms import Launch, launch_vm, terminate_vms
+from omi.outscale.vms import Launch, launch_vm, terminate_vm
 from omi.state.image import CloudAccess, Limits
 from omi.support.errors import CloudError
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, snapshot, source_image
@@ -46,7 +46,7 @@ def test_one_vm_is_launched(
         sandbox.control("POST", "faults", {"action": "CreateVms", **fault})
         vm = launch_vm(cloud, Launch(omi, "tinav5.c1r1p2", "k", group, "/dev/sda1", 20, {"a": "b"}))
         assert resources(sandbox, "vm") == [vm]
-        terminate_vms(cloud, [vm])
+        terminate_vm(cloud, vm)
 
 
 @EITHER

@@ -10,7 +10,7 @@ from omi.outscale.cloud import Cloud
 from omi.outscale.entry import find_groups, open_group, ssh_source
 from omi.outscale.shapes import CloudSubnet
 from omi.outscale.subnets import find_subnet
-from omi.outscale.vms import Launch, launch_vm, terminate_vms, wait_running
+from omi.outscale.vms import Launch, launch_vm, terminate_vm, wait_running
 from omi.state.image import BuildVm
 from omi.support.errors import CloudError
 from tests.sandbox.client import Oapi, Sandbox, launch, make_subnet, own_range, source_image
@@ -59,7 +59,7 @@ def test_a_vm_in_one_is_ready_at_its_private_address(cloud: Cloud, client: Oapi,
     running = wait_running(cloud, vm, 10)
     assert (running.address, running.public_ip) == (running.private_ip, "")
     assert re.fullmatch(r"127\.[0-9.]+\.4", running.address)
-    terminate_vms(cloud, [vm])
+    terminate_vm(cloud, vm)
 
 
 def test_the_own_address_counts_on_the_way_into_a_subnet_though_it_is_private(monkeypatch: pytest.MonkeyPatch) -> None:
