@@ -33,14 +33,17 @@ class Leftovers:
         """Delete the OMI with its snapshots."""
         delete_omi(self.job.cloud, omi, (), self.job.ours, self.job.narrator.say)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, keep: Omi | None = None) -> Omi | None:
         """Remove the OMI that a run left under this name, the working one perhaps: Packer would stop at it.
 
-        Its snapshot stays where an OMI of the real name was registered on it already.
+        Its snapshot stays where an OMI of the real name was registered on it already. Returns the OMI of this name
+        that stays: `keep`, or one that is no leftover.
         """
         omi = find_own(self.job.cloud, name)
-        if omi is not None and self.include(omi):
-            self.delete(omi)
+        if omi is None or (keep is not None and omi.omi_id == keep.omi_id) or not self.include(omi):
+            return omi
+        self.delete(omi)
+        return None
 
     def sweep(
         self,
@@ -66,13 +69,8 @@ class Leftovers:
         volumes = (*earlier, *read_output(job.folder.packer_log).volumes)
         try:
             for name in names:
-                omi = find_own(job.cloud, name)
-                if omi is None or (keep is not None and omi.omi_id == keep.omi_id):
-                    continue
-                if self.include(omi):
-                    self.delete(omi)
-                else:
-                    spare = (*spare, *omi.snapshots)
+                if stays := self.remove(name, keep):
+                    spare = (*spare, *stays.snapshots)
         except OmiError as error:
             cleaned = False
             job.narrator.say(f"not cleaned: {error}; the next build of this image tries again")

@@ -27,7 +27,7 @@ from omi.state.image import ImageRecord
 from omi.state.owner import SOMEONE, STANDS_FOR, VERIFIED, maker_of
 from omi.support.errors import BuildError, OmiError, VerifyError
 from omi.support.narration import shown
-from omi.verify.boot import Verification, Verified
+from omi.verify.boot import Verification
 from omi.verify.facts import Facts
 
 
@@ -78,7 +78,7 @@ class Lifecycle:
             self._check_boot_modes(product.omi)
             documents = self.maker.document(product)
             check_fixes(job)
-            verified = self._verify(product, group_id)
+            verified = verification_of(job, product, group_id).run(product.omi)
             put_tags(job.cloud, [product.omi.omi_id], {VERIFIED: "yes"})
         except BaseException as error:
             theirs = self._after_failure(error, existing, earlier)
@@ -174,9 +174,6 @@ class Lifecycle:
                 f"{omi.omi_id} ({omi.name}) was registered with the boot modes {', '.join(has)} instead of "
                 f"{', '.join(wants)}; see {shown(self.job.folder.packer_log)}"
             )
-
-    def _verify(self, product: Product, group_id: str) -> Verified:
-        return verification_of(self.job, product, group_id).run(product.omi)
 
     def _share(self, omi: Omi) -> None:
         """Let others launch it, the last step; where the cloud refuses, nobody may."""

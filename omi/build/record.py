@@ -36,11 +36,6 @@ def own_record(job: Job, omi: Omi, claim: str, **known: Any) -> ImageRecord:
     return record_of(job.cloud, omi, verified=True, adopted=False, claim=claim, **copy_facts(omi), **known)
 
 
-def taken_over_record(job: Job, omi: Omi, claim: str, **known: Any) -> ImageRecord:
-    """The record of an OMI of this stack that was made elsewhere."""
-    return record_of(job.cloud, omi, adopted=False, claim=claim, digest=omi.tags.get("digest"), **known)
-
-
 def external_record(cloud: Cloud, omi: Omi) -> ImageRecord:
     """The record of an OMI that someone else made."""
     return record_of(cloud, omi, adopted=True, digest=omi.tags.get("digest"), made_by=maker_of(omi.tags))

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 
 from omi.build.alone import LIMIT, hold_alone
@@ -57,7 +57,7 @@ def run_supervised(spec: ImageSpec) -> int:
         text=True,
     )
 
-    limit = _Limit(_longest(spec))
+    limit = _Limit(time.monotonic() + _longest(spec))
 
     def pass_on(number: int, _: FrameType | None) -> None:
         limit.shorten(_ending(spec))
@@ -81,19 +81,18 @@ def run_supervised(spec: ImageSpec) -> int:
 
 @dataclass
 class _Limit:
-    """When the front stops waiting for the supervisor."""
+    """When the front stops waiting for the supervisor, by the monotonic clock."""
 
-    seconds: float
-    begin: float = field(default_factory=time.monotonic)
+    end: float
 
     @property
     def left(self) -> float:
         """Seconds until then."""
-        return self.begin + self.seconds - time.monotonic()
+        return self.end - time.monotonic()
 
     def shorten(self, seconds: float) -> None:
         """Wait no longer than so many seconds from now."""
-        self.seconds = min(self.seconds, time.monotonic() - self.begin + seconds)
+        self.end = min(self.end, time.monotonic() + seconds)
 
 
 def _longest(spec: ImageSpec) -> float:
@@ -119,7 +118,7 @@ def _wait(process: subprocess.Popen[str], spec: ImageSpec, limit: _Limit) -> Non
             text = None
         tell(f"{spec.name}: the build's supervisor does not end though each of its waits is limited: ending it")
         end()
-        limit.seconds += _ending(spec)
+        limit.end += _ending(spec)
     process.communicate(timeout=_EVERY)
 
 

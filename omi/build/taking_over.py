@@ -7,7 +7,7 @@ from typing import Any
 
 from omi.build.job import Job
 from omi.build.leftovers import Leftovers
-from omi.build.record import taken_over_record
+from omi.build.record import record_of
 from omi.outscale.images import complete_tags, delete_tags, find_own, put_tags, wait_available
 from omi.outscale.shapes import Omi
 from omi.outscale.waiting import InterruptedBuildError
@@ -49,7 +49,8 @@ class TakingOver:
         complete_tags(job.cloud, omi, job.identity.tags)
         job.narrator.say(f"{omi.omi_id} is this stack's own now{'' if is_verified else ', unverified'}")
         known |= _facts(check) if check else {}
-        return taken_over_record(job, omi, claim, verified=is_verified, **known)
+        digest = omi.tags.get("digest")
+        return record_of(job.cloud, omi, adopted=False, verified=is_verified, claim=claim, digest=digest, **known)
 
     def clean_up(self) -> None:
         """Remove what a killed run's check left; the OMI stays."""

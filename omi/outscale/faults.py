@@ -64,12 +64,18 @@ def translate(error: BotoCoreError, action: str, url: str, access: CloudAccess) 
     return CloudError(f"{url}: {action} failed: {one_line(str(error), TOLD)}")
 
 
+def first_error(content: object) -> tuple[str, str, str]:
+    """Code, type and details of the first error in an answer of OAPI; empty where it has none."""
+    errors = content.get("Errors") if isinstance(content, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    code, kind, details = (str(first.get(key) or "") for key in ("Code", "Type", "Details"))
+    return code, kind, details
+
+
 def refusal(status: int, content: Mapping[str, Any] | None, action: str, access: CloudAccess, source: str) -> OmiError:
     """The error for an answer of OAPI that isn't 200. It has a code only where the cloud refused for good."""
-    errors = (content or {}).get("Errors")
-    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    told = " ".join(str(first[key]) for key in ("Type", "Code", "Details") if first.get(key))
-    code, kind = str(first.get("Code") or ""), str(first.get("Type") or "")
+    code, kind, details = first_error(content)
+    told = " ".join(filter(None, (kind, code, details)))
     if status == HTTPStatus.UNAUTHORIZED:
         if is_denied(code):
             return denied(f"api:{action}", access.api, source)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from omi.support.safe_json import read_json
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 _LINE = re.compile(r"^(?:==> |--> |    )?outscale-bsusurrogate\.alpine: ?(.*)$")
 _GUEST = re.compile(r"^guest: (STEP|ERROR:|FACT|RESULT) ?(.*)$")
@@ -38,10 +38,11 @@ _STEPS = (
 _PHASES: dict[str, Literal["boot", "snapshot"]] = {"Launching a source": "boot", "Creating snapshot of": "snapshot"}
 
 
-@dataclass(frozen=True)
-class GuestResult:
+class GuestResult(BaseModel):
     """The guest scripts' measurements: bytes used in the root filesystem, bytes of the blocks that stay when it is
     trimmed, number of packages."""
+
+    model_config = ConfigDict(frozen=True)
 
     used_bytes: int | None = None
     trimmed_bytes: int | None = None
@@ -62,7 +63,7 @@ class PackerOutput:
     errors: list[str] = field(default_factory=list)
     phase: Literal["boot", "snapshot"] | None = None
     """Whether Packer waits, without a limit of its own, for the build VM or for the snapshot."""
-    result: GuestResult = GuestResult()
+    result: GuestResult = field(default_factory=GuestResult)
     facts: list[str] = field(default_factory=list)
     """The guest scripts' findings in the finished root, `key=value`, for omi.verify to check."""
     _doing: str = "building"
@@ -126,10 +127,6 @@ class PackerOutput:
 
 def _result(text: str) -> GuestResult:
     try:
-        content: Any = read_json(text)
-    except ValueError:
+        return GuestResult.model_validate_json(text, strict=True)
+    except ValidationError:
         return GuestResult()
-    if not isinstance(content, dict):
-        return GuestResult()
-    numbers = {each.name: content.get(each.name) for each in fields(GuestResult)}
-    return GuestResult(**{name: number for name, number in numbers.items() if isinstance(number, int)})

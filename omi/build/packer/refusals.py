@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 from omi.outscale.cures import cure_of
+from omi.outscale.faults import first_error
 from omi.support.errors import one_line
 from omi.support.safe_json import read_json
 
@@ -45,12 +45,9 @@ def refusal_of(action: str, status: int, body: bytes) -> Refusal | None:
     if status < HTTPStatus.BAD_REQUEST:
         return None
     try:
-        content: Any = read_json(body)
-        first = content["Errors"][0]
-        code, kind, details = (str(first.get(key) or "") for key in ("Code", "Type", "Details"))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return Refusal(action, status, *first_error(read_json(body)))
+    except ValueError:
         return Refusal(action, status)
-    return Refusal(action, status, code, kind, details)
 
 
 def cause_of(reason: str, refusals: Sequence[Refusal]) -> Refusal | None:
