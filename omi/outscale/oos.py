@@ -46,12 +46,11 @@ MARK = "alpine-omi.json"
 _TRIES = 4
 _PAGES = 1000
 """The most pages of a bucket's list, each of up to a thousand objects; a bucket of ours holds four."""
-_NAMES = 3
-"""How many names are tried: one that is taken would be a bucket of somebody who guessed 128 random bits."""
 _CHUNK = 1024 * 1024
 _SMALL = 1024 * 1024
 """Bytes of a manifest or mark, which have a few hundred."""
-_TAKEN = frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
+_MADE = "BucketAlreadyOwnedByYou"
+"""An earlier try made it, and the answer was lost: nobody else guesses such a name."""
 _GONE = frozenset({"NoSuchBucket", "NoSuchKey", "404"})
 _LARGE = "EntityTooLarge"
 _NO_MARK = _GONE | {_LARGE}
@@ -114,18 +113,14 @@ class ObjectStore:
 
     def create(self, run: str, mark: Mark) -> str:
         """A new bucket for this run; its name has 128 random bits."""
-        for _ in range(_NAMES):
-            name = f"{prefix_of(run)}{secrets.token_hex(16)}"
-            try:
-                self.call(self.s3.create_bucket, Bucket=name)
-            except CloudError as error:
-                if error.code not in _TAKEN:
-                    raise
-                refused = error
-                continue
-            self.put(name, MARK, mark.model_dump_json().encode())
-            return name
-        raise CloudError(f"no bucket could be made, {_NAMES} random names are taken: {refused}", refused.code)
+        name = f"{prefix_of(run)}{secrets.token_hex(16)}"
+        try:
+            self.call(self.s3.create_bucket, Bucket=name)
+        except CloudError as error:
+            if error.code != _MADE:
+                raise
+        self.put(name, MARK, mark.model_dump_json().encode())
+        return name
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         """Write a small object."""
