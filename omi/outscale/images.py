@@ -96,7 +96,8 @@ def wait_available(
     setting: str = "cloud.limits.image",
 ) -> Omi:
     """Wait until the OMI is available; CloudError if it failed, vanished or took too long: by `setting`, `limit`."""
-    omi = _settled(cloud, omi_id, cloud.limits.image if limit is None else limit, setting, stop)
+    limit = cloud.limits.image if limit is None else limit
+    omi = _settled(cloud, omi_id, "to become available", limit, setting, stop)
     if omi is None or omi.state != "available":
         raise CloudError(f"{omi_id} is {omi.state if omi else 'gone'} instead of available; build it again")
     return omi
@@ -105,6 +106,7 @@ def wait_available(
 def _settled(
     cloud: Cloud,
     omi_id: str,
+    what: str,
     limit: float,
     setting: str = "cloud.limits.image",
     stop: threading.Event = NEVER,
@@ -113,7 +115,7 @@ def _settled(
     return wait_until(
         partial(read_omi, cloud, omi_id),
         lambda seen: seen is None or seen.state != "pending",
-        f"{omi_id} to leave the state pending",
+        f"{omi_id} {what}",
         limit,
         every=2.0,
         stop=stop,
@@ -248,7 +250,7 @@ def deregister(cloud: Cloud, omi: Omi, ours: Ours) -> None:
     """Deregister an OMI and leave its snapshots; refuses as delete_omi does."""
     require_ours(cloud, omi, ours)
     if omi.state == "pending":  # then it can't be deregistered yet
-        _settled(cloud, omi.omi_id, cloud.limits.image)
+        _settled(cloud, omi.omi_id, "to leave state pending", cloud.limits.image)
     remove(partial(cloud.call, "DeleteImage", {"ImageId": omi.omi_id}), cloud.limits.in_use)
 
 
