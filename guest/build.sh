@@ -30,7 +30,7 @@ trap ended EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-DATA=$(cd "$1" && pwd) || fail "$1 is no folder" "run build.sh DIR"
+DATA=$(cd "$1" && pwd) || fail "$1 is not a folder" "run build.sh DIR"
 
 load_settings
 need_tools

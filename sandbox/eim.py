@@ -71,7 +71,7 @@ class Users:
         self._policies: Mapping[str, Policy] = {}
 
     def replace(self, body: bytes) -> None:
-        """Policy documents by profile, as JSON; raises ValidationError (a ValueError) for what is no policy."""
+        """Policy documents by profile, as JSON; raises ValidationError (a ValueError) for what is not a policy."""
         policies = _POLICIES.validate_json(body)
         with self._guard:
             self._policies = policies

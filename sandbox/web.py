@@ -199,7 +199,7 @@ class WebServer(ThreadingHTTPServer):
             self.shutdown_request(secured)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away or fails the handshake is no error of ours."""
+        """A client that goes away or fails the handshake is not an error of ours."""
         log.debug("connection from %s ended badly", client_address, exc_info=True)
 
 

@@ -31,3 +31,19 @@ def test_docstrings_begin_with_their_subject() -> None:
     ]
     assert len(files) > 200
     assert found == []
+
+
+def prose(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines of a page that are neither code nor a table."""
+    in_code = False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        in_code ^= line.lstrip().startswith("```")
+        if not in_code and not line.startswith("    ") and not line.lstrip().startswith("|"):
+            yield number, line
+
+
+def test_lines_of_prose_have_at_most_100_characters() -> None:
+    pages = [path for path in TOP.rglob("*.md") if not {".venv", "build", "node_modules"} & {*path.parts}]
+    found = [f"{path.relative_to(TOP)}:{number}" for path in pages for number, line in prose(path) if len(line) > 100]
+    assert len(pages) > 40
+    assert found == []

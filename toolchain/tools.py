@@ -55,7 +55,7 @@ class Tool:
     program: str = ""
     """The program on PATH that says its version if asked for `version`; the other `files` must lie beside it."""
     installed_in: tuple[str, ...] = ()
-    """Folders that hold plugins, for a tool that is no program on PATH."""
+    """Folders that hold plugins, for a tool that is not a program on PATH."""
     exact: bool = False
 
     def filled(self, text: str, version: str = "") -> str:

@@ -51,10 +51,10 @@ case $folder in /*) ;; *) folder=./$folder ;; esac
 if [ ! -f "$signers" ] || [ ! -r "$signers" ]; then
 	cannot "$signers: can't be read; give the allowed_signers that you trust"
 fi
-[ -d "$folder" ] || cannot "$folder: is no folder"
+[ -d "$folder" ] || cannot "$folder: is not a folder"
 [ "$(cd "${signers%/*}/" && pwd -P)" != "$(cd "$folder" && pwd -P)" ] ||
 	cannot "$signers: comes with the files, so it proves nothing; keep the one that you trust elsewhere"
-case ${MAX_DAYS:-0} in *[!0-9]*) cannot "MAX_DAYS: $MAX_DAYS is no number of days" ;; esac
+case ${MAX_DAYS:-0} in *[!0-9]*) cannot "MAX_DAYS: $MAX_DAYS is not a number of days" ;; esac
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -67,7 +67,7 @@ done
 stack=$(sed -n '2s/^# stack: \([A-Za-z0-9_][A-Za-z0-9._-]*\)$/\1/p' "$work/manifest.txt")
 signed=$(sed -n '3s/^# signed: \([0-9]\{1,11\}\) [^ ]*$/\1/p' "$work/manifest.txt")
 if [ "$(head -n 1 "$work/manifest.txt")" != '# alpine-omi manifest 1' ] || [ -z "$stack" ] || [ -z "$signed" ]; then
-	bad "$folder/manifest.txt: is no manifest"
+	bad "$folder/manifest.txt: is not a manifest"
 fi
 if ! ssh-keygen -Y verify -f "$signers" -I "$stack" -n alpine-omi -s "$work/manifest.txt.sig" \
 	<"$work/manifest.txt" >/dev/null 2>"$work/errors"; then

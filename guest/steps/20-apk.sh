@@ -46,7 +46,7 @@ unfetched() {
 # split_signed FILE NAME: FILE.signature, FILE.signed (the member it covers), FILE.data (what follows).
 split_signed() {
 	{ cut_member "$1" "$1.signature" "$1.rest" && cut_member "$1.rest" "$1.signed" "$1.data"; } \
-		|| fail "$2 is no signed index or package of apk's v2 format" "check that Alpine, or whoever made it, signs it"
+		|| fail "$2 is not a signed index or package of apk's v2 format" "check that Alpine, or whoever made it, signs it"
 }
 
 # cut_member FILE FIRST REST: FIRST becomes the first gzip member of FILE, REST all others; 1 where it is none.
@@ -76,7 +76,7 @@ check_signature() {
 	*/* | *[!A-Za-z0-9@._+-]*) fail "$2 is signed by a key of a strange name" "check that the mirror serves Alpine" ;;
 	esac
 	[ -f "$KEYS/$key" ] || fail "$2 is signed by $key, which is not trusted" "name the key in the profile, or change the mirror"
-	openssl rsa -pubin -in "$KEYS/$key" -noout 2> /dev/null || fail "$key is no RSA key" "put another into the profile's keys"
+	openssl rsa -pubin -in "$KEYS/$key" -noout 2> /dev/null || fail "$key is not an RSA key" "put another into the profile's keys"
 	gzip -dc "$1.signature" | tar -xO "$member" > "$1.bytes"
 	openssl dgst "-$digest" -verify "$KEYS/$key" -signature "$1.bytes" "$1.signed" > "$1.verdict" 2>&1 \
 		|| fail "the signature of $2 is wrong" "the file is damaged or forged: change the mirror"

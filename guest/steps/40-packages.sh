@@ -126,7 +126,7 @@ tell_installs() {
 }
 
 check_release() {
-	[ -r "$ROOT/etc/alpine-release" ] || fail "what was installed is no Alpine: /etc/alpine-release is missing" \
+	[ -r "$ROOT/etc/alpine-release" ] || fail "what was installed is not Alpine: /etc/alpine-release is missing" \
 		"put alpine-base among the packages"
 	installed=$(cat "$ROOT/etc/alpine-release")
 	if [ "$BRANCH" = edge ]; then

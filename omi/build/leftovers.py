@@ -37,7 +37,7 @@ class Leftovers:
         """Remove the OMI that a run left under this name, the working one perhaps: Packer would stop at it.
 
         Its snapshot stays where an OMI of the real name was registered on it already. Returns the OMI of this name
-        that stays: `keep`, or one that is no leftover.
+        that stays: `keep`, or one that is not a leftover.
         """
         omi = find_own(self.job.cloud, name)
         if omi is None or (keep is not None and omi.omi_id == keep.omi_id) or not self.include(omi):

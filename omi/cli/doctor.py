@@ -216,7 +216,7 @@ class Checkup:
             if name in offered:
                 continue
             if tina is None or (generations and tina[1] not in generations):
-                raise CloudError(f"{key}: {name!r} is no type of Region {region}; {TYPE}")
+                raise CloudError(f"{key}: {name!r} is not a type of Region {region}; {TYPE}")
             doubted.append(f"{key}: {name}")
         if doubted:
             raise Doubt(f"{', '.join(doubted)}: not among the types that OUTSCALE lists, so it may be refused; {TYPE}")

@@ -19,7 +19,7 @@ def fork(stack: Stack, yes: Yes = False) -> None:
             "stack config: recover: would give this state its images back: `pulumi config rm recover` first"
         )
     if not held.ledger.images:
-        raise InputError(f"stack {stack!r}: its state holds no image, so it is no copy of another's")
+        raise InputError(f"stack {stack!r}: its state holds no image, so it is not a copy of another's")
     rows = [(image.region, image.record.omi, image.name) for image in held.ledger.images]
     print(render_columns([("REGION", "OMI", "NAME"), *rows]))
     if yes:

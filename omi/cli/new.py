@@ -69,7 +69,7 @@ def new_profile(
 ) -> None:
     """Begin a profile: a file of its own with comments, which an editor completes and checks."""
     if not PROFILE_NAME.fullmatch(name) or len(name) > 40:
-        raise InputError(f"{name!r}: is no profile's name; give letters, digits, _ . and -, at most 40, like web")
+        raise InputError(f"{name!r}: is not a profile's name; give letters, digits, _ . and -, at most 40, like web")
     path = PROFILES / f"{name}.yaml"
     version = _known_version(version)
     _write_new(path, _PROFILE.format(name=name, version=version, build=f"v{version.replace('.', '_')}-x86_64"))
@@ -99,11 +99,11 @@ def new_stack(
 ) -> None:
     """Write the configuration of a new stack, in the local cloud or on OUTSCALE."""
     if not _NAME.fullmatch(name):
-        raise InputError(f"{name!r}: is no stack's name; give letters, digits, _ and -, at most 100, like web")
+        raise InputError(f"{name!r}: is not a stack's name; give letters, digits, _ and -, at most 100, like web")
     if local == (region is not None):
         raise InputError(f"stack {name}: give --local, or --region with one of {', '.join(REGIONS)}")
     if region is not None and region not in REGIONS:
-        raise InputError(f"--region: {region!r} is no Region of OUTSCALE; there are: {', '.join(REGIONS)}")
+        raise InputError(f"--region: {region!r} is not a Region of OUTSCALE; there are: {', '.join(REGIONS)}")
     load_profile(profile)
     path = STACKS / f"Pulumi.{name}.yaml"
     config: dict[str, object] = _local_cloud() if region is None else {"region": region}

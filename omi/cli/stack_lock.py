@@ -30,7 +30,7 @@ LOCKS = f".pulumi/locks/organization/{PROJECT}"
 def hold_stack(stack: str) -> Iterator[bool]:
     """Hold the stack's lock as an update of Pulumi's does; yields whether that is possible.
 
-    Where the backend is no folder, the lock is only read, if that. Raises ToolError, CredentialsError or CloudError,
+    Where the backend is not a folder, the lock is only read, if that. Raises ToolError, CredentialsError or CloudError,
     or StateError where an update holds the lock.
     """
     backend = backend_url()
@@ -89,7 +89,7 @@ def _holder(name: str, read: Callable[[], bytes]) -> str:
 
 
 def _folder_of(backend: str, stack: str) -> Path | None:
-    """The folder of a stack's locks; None where the backend is no folder."""
+    """The folder of a stack's locks; None where the backend is not a folder."""
     if not backend.startswith("file://"):
         return None
     return Path(backend.removeprefix("file://").partition("?")[0]).expanduser() / LOCKS / stack

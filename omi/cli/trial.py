@@ -63,7 +63,7 @@ def try_build(
     exit code is the command's.
     """
     if not command and not keep and not remove and not sys.stdin.isatty():
-        raise InputError("standard input: is no terminal, so no shell can be opened; give a command after `--`")
+        raise InputError("standard input: is not a terminal, so no shell can be opened; give a command after `--`")
     settings = Settings.load(StackFile(stack))
     settings = settings if profile is None else settings.model_copy(update={"profile": profile})
     image = _wanted(settings, build)

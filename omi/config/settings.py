@@ -272,7 +272,7 @@ class Settings(_Settings):
     @classmethod
     def load(cls, source: ConfigSource) -> Self:
         """Read and check all of it; raises SettingsError naming key, value and what is allowed."""
-        for key in source.keys():  # noqa: SIM118 - a source is no mapping
+        for key in source.keys():  # noqa: SIM118 - a source is not a mapping
             if key not in cls.model_fields:
                 raise SettingsError(f"stack config: {key}: {_unknown(key, list(cls.model_fields))}")
         values: dict[str, Any] = {}
@@ -297,7 +297,7 @@ class Settings(_Settings):
             _check_adoption(entry)
             if entry.region not in (None, *settings.all_regions):
                 raise SettingsError(
-                    f"stack config: adopt: {entry.name}: {entry.region!r} is no Region of the stack; "
+                    f"stack config: adopt: {entry.name}: {entry.region!r} is not a Region of the stack; "
                     f"it has: {', '.join(settings.all_regions)}"
                 )
         return settings
@@ -308,7 +308,7 @@ def _check_adoption(entry: Adoption) -> None:
     if given := sorted({"verify", "user"} & entry.model_fields_set) if not entry.own else []:
         raise SettingsError(f"{where}: {given[0]} is only for an image with `own: true`; take it out, or set that")
     if entry.user is not None and not _SYSTEM_USER.fullmatch(entry.user):
-        raise SettingsError(f"{where}: user: {entry.user!r} is no user's name")
+        raise SettingsError(f"{where}: user: {entry.user!r} is not a user's name")
 
 
 def _check_further(settings: Settings, name: str, further: FurtherRegion) -> None:
@@ -337,14 +337,14 @@ def _check_known(key: str, region: str, cloud: Endpoints, of_cloud: str) -> None
 def _check_vm(key: str, vm: BuildVm, region: str) -> None:
     check_url(f"{key}.mirror", vm.mirror, of_mirror=True)
     if not _SYSTEM_USER.fullmatch(vm.ssh_user):
-        raise SettingsError(f"stack config: {key}.ssh_user: {vm.ssh_user!r} is no user's name")
+        raise SettingsError(f"stack config: {key}.ssh_user: {vm.ssh_user!r} is not a user's name")
     if vm.subregion is not None and not re.fullmatch(re.escape(region) + "[a-z]", vm.subregion):
         raise SettingsError(
-            f"stack config: {key}.subregion: {vm.subregion!r} is no Subregion of {region}; give its name and one "
+            f"stack config: {key}.subregion: {vm.subregion!r} is not a Subregion of {region}; give its name and one "
             f"letter, like {region}a"
         )
     if vm.subnet is not None and not re.fullmatch("subnet-[0-9a-f]{8}", vm.subnet):
-        raise SettingsError(f"stack config: {key}.subnet: {vm.subnet!r} is no Subnet's id, such as subnet-0a1b2c3d")
+        raise SettingsError(f"stack config: {key}.subnet: {vm.subnet!r} is not a Subnet's id, such as subnet-0a1b2c3d")
 
 
 def _check_texts(value: Any, key: str) -> None:

@@ -45,7 +45,7 @@ def check_transport(access: CloudAccess, environ: Mapping[str, str]) -> None:
 def check_region(key: str, name: str) -> None:
     """SettingsError unless it can be a Region's name, which becomes part of URLs and of paths."""
     if not _REGION.fullmatch(name):
-        raise SettingsError(f"stack config: {key}: {name!r} is no Region's name; like eu-west-2")
+        raise SettingsError(f"stack config: {key}: {name!r} is not a Region's name; like eu-west-2")
 
 
 def check_url(key: str, url: str, *, of_mirror: bool = False) -> None:
@@ -58,11 +58,11 @@ def check_url(key: str, url: str, *, of_mirror: bool = False) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError as error:
-        raise SettingsError(f"{where}: {url!r} is no URL ({error}); give one like https://HOST/PATH") from error
+        raise SettingsError(f"{where}: {url!r} is not a URL ({error}); give one like https://HOST/PATH") from error
     if not of_mirror and (parts.username is not None or parts.password is not None):
         raise SettingsError(f"{where}: holds a user name or password; keys come from the environment, take it out")
     if parts.scheme not in ("https", "http") or not host or _odd(url, parts):
-        raise SettingsError(f"{where}: {url!r} is no https URL; give one like https://HOST/PATH")
+        raise SettingsError(f"{where}: {url!r} is not an https URL; give one like https://HOST/PATH")
     if parts.scheme == "http" and not of_mirror and not is_loopback(host):
         raise SettingsError(
             f"{where}: {url} is not encrypted, which only a sandbox on this machine (127.0.0.1) may do; "

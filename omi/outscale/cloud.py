@@ -63,7 +63,7 @@ class _ApiAnswer(NamedTuple):
 
     @property
     def content(self) -> dict[str, Any] | None:
-        """None for a body that is no JSON object."""
+        """None for a body that is not a JSON object."""
         try:
             content: Any = read_json(self.body)
         except ValueError:
@@ -172,7 +172,7 @@ class Cloud:
         while True:
             answer = self.call(action, parameters)
             if not isinstance(answer[key], list):
-                raise CloudError(f"{action} at {self.access.api}: its {key} are no list; is this OUTSCALE's API?")
+                raise CloudError(f"{action} at {self.access.api}: its {key} are not a list; is this OUTSCALE's API?")
             yield from answer[key]
             token = answer.get("NextPageToken")
             if not token:
@@ -189,7 +189,7 @@ class Cloud:
         """
         answer = self._send(action, parameters)
         if answer.status == _OK and answer.content is None:
-            raise not_the_api(action, self.access.api, "no JSON object")
+            raise not_the_api(action, self.access.api, "not a JSON object")
         return answer.status, answer.body
 
     def _send(self, action: str, parameters: Mapping[str, Any], tries: int = _TRIES) -> _ApiAnswer:
@@ -249,7 +249,7 @@ class Cloud:
         if answer.status != _OK:
             raise refusal(answer.status, content, action, self.access, self.credentials.source)
         if content is None:
-            raise not_the_api(action, self.access.api, "no JSON object")
+            raise not_the_api(action, self.access.api, "not a JSON object")
         return _Content(content, f"{action} at {self.access.api}")
 
 

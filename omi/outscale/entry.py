@@ -104,7 +104,9 @@ def ssh_source(setting: str, api: str, subnet: CloudSubnet | None = None) -> str
         try:
             return str(ipaddress.ip_network(setting, strict=False))
         except ValueError as error:
-            raise BuildError(f"vm.ssh_source: {setting!r} is no CIDR ({error}); give one like 192.0.2.7/32") from error
+            raise BuildError(
+                f"vm.ssh_source: {setting!r} is not a CIDR ({error}); give one like 192.0.2.7/32"
+            ) from error
     address = ipaddress.ip_address(own_address(subnet.url if subnet else api))
     if subnet or address.is_loopback or address.is_global:
         return f"{address}/32"

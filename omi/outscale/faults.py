@@ -30,7 +30,7 @@ def refused_key(url: str, region: str, source: str, reason: str) -> RefusedKeyEr
 
 
 _DENIED_CODES = frozenset({"4", "5", "7"})
-"""OAPI's AccessDenied that is no wrong key (its table of errors): ErrorUnauthorizedOperation, ErrorNotAuthorized,
+"""OAPI's AccessDenied that is not a wrong key (its table of errors): ErrorUnauthorizedOperation, ErrorNotAuthorized,
 ErrorUserNotAllowed. All are 401, like a wrong key."""
 _ELSEWHERE = frozenset({301, 302, 303, 307, 308, 404, 405})
 """Statuses of a server that has other things at this URL."""

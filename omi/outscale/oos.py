@@ -146,7 +146,7 @@ class ObjectStore:
         end = time.monotonic() + limit
         answer = self.call(self.s3.get_object, Bucket=bucket, Key=key)
         if not answer.get("ETag"):  # every object has one (S3's reference, GetObject); a proxy's page hasn't
-            raise not_the_api("get_object", self.access.object_store, "no object of a store")
+            raise not_the_api("get_object", self.access.object_store, "not an object of a store")
         body = answer["Body"]
         try:
             with body:
@@ -169,8 +169,8 @@ class ObjectStore:
         more: dict[str, Any] = {}
         for _ in range(_PAGES):
             page = self.call(self.s3.list_objects_v2, Bucket=bucket, **more)
-            if not {"Name", "KeyCount"} & page.keys():  # a page of something else is no empty bucket
-                raise not_the_api("list_objects_v2", self.access.object_store, "no list of objects")
+            if not {"Name", "KeyCount"} & page.keys():  # a page of something else is not an empty bucket
+                raise not_the_api("list_objects_v2", self.access.object_store, "not a list of objects")
             found += [item["Key"] for item in page.get("Contents", []) if "Key" in item]
             token = page.get("NextContinuationToken")
             if not token or token == more.get("ContinuationToken"):
@@ -182,7 +182,7 @@ class ObjectStore:
         """The account's buckets whose names begin so."""
         answer = self.call(self.s3.list_buckets)
         if not {"Buckets", "Owner"} & answer.keys():
-            raise not_the_api("list_buckets", self.access.object_store, "no list of buckets")
+            raise not_the_api("list_buckets", self.access.object_store, "not a list of buckets")
         return sorted(name for each in answer.get("Buckets", []) if (name := each.get("Name", "")).startswith(prefix))
 
     def mark_of(self, bucket: str) -> Mark | None:
@@ -288,6 +288,6 @@ def unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
         while piece := whole.read(_CHUNK):
             yield piece
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise CloudError(f"the exported disk is no good gzip ({error}); run again") from error
+        raise CloudError(f"the exported disk is not a good gzip ({error}); run again") from error
     except EOFError as error:
-        raise CloudError("the exported disk is no good gzip (it ends too early); run again") from error
+        raise CloudError("the exported disk is not a good gzip (it ends too early); run again") from error

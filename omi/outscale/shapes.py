@@ -42,7 +42,7 @@ def _as_tags(value: object) -> object:
 
 
 def _as_time(value: object) -> object:
-    """UTC; the epoch for a text that is no time."""
+    """UTC; the epoch for a text that is not a time."""
     if not isinstance(value, str):
         return value
     try:

@@ -143,7 +143,7 @@ def console_tail(cloud: Cloud, vm_id: str, lines: int) -> str:
     try:
         text = base64.b64decode(output).decode(errors="replace")
     except (binascii.Error, TypeError, ValueError) as error:
-        raise CloudError(f"ReadConsoleOutput at {cloud.access.api}: cannot be read: it is no base64") from error
+        raise CloudError(f"ReadConsoleOutput at {cloud.access.api}: cannot be read: it is not base64") from error
     printable = [" ".join("".join(c if c.isprintable() else " " for c in line).split()) for line in text.splitlines()]
     return "\n".join([line for line in printable if line][-lines:])
 

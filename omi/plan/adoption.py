@@ -48,7 +48,7 @@ def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) 
             warnings.append(f"adopt: {entry.omi} ({entry.name}) is not in the account: take it out of the list")
         elif build is None or build.version != version_of(entry.release):
             warnings.append(
-                f"adopt: {entry.name}: {entry.build} is no build of the profile for release {entry.release}"
+                f"adopt: {entry.name}: {entry.build} is not a build of the profile for release {entry.release}"
             )
         else:
             found.append(_as_held(settings, region, seen, build, entry, image, digest))

@@ -147,7 +147,7 @@ def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]
     images = [step.image for step in steps if isinstance(step.image, LedgerImage)]
     known = {name for image in images for name in image.names}
     for name in sorted(set(retention.protect) - known):
-        yield f"retention.protect names {name}, which is no image of the stack: take it out"
+        yield f"retention.protect names {name}, which is not an image of the stack: take it out"
     going = [step for step in steps if _goes(step) or (step.stage is not Stage.CURRENT)]
     names = {name for step in going for name in (step.name, step.build, step.region or "", "all")}
     for name in sorted(set(retention.allow_mass_prune) - names):

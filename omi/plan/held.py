@@ -54,7 +54,7 @@ def _known_id(resources: Mapping[str, Mapping[str, Any]], ledger: Ledger) -> str
     if isinstance(kept, str) and kept:
         return kept
     if kept is not None:
-        raise StateError(f"stack state, {STACK_ID}: {kept!r} is no id; bring back an earlier state")
+        raise StateError(f"stack state, {STACK_ID}: {kept!r} is not an id; bring back an earlier state")
     ids = sorted({image.spec.stack_id for image in ledger.images})
     if len(ids) > 1:
         raise StateError(

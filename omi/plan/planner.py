@@ -284,7 +284,7 @@ def _age(step: Step) -> tuple[object, ...]:
 
 
 def _needless(given: PlanInput) -> Iterator[str]:
-    """The own account needs no permission; one profile may serve stacks of several accounts, so it is no error."""
+    """The own account needs no permission; one profile may serve stacks of several accounts, so it is not an error."""
     if any(given.owner in build.access.accounts for build in given.builds):
         yield f"{given.said_by} names {given.owner}, which is this account itself: it may launch its images anyway"
 
@@ -298,4 +298,4 @@ def _unknown_levels(retention: Retention, names: Sequence[str]) -> Iterator[str]
     }
     for key, builds in levels.items():
         for name in sorted(set(builds) - set(names)):
-            yield f"retention.{key}.builds names {name}, which is no build of the profile or the ledger"
+            yield f"retention.{key}.builds names {name}, which is not a build of the profile or the ledger"

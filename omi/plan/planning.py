@@ -104,10 +104,10 @@ class _Whole:
 
 def _needless(settings: Settings, plan: Plan) -> Iterator[str]:
     for name in sorted(settings.again.keys() - set(plan.builds)):
-        yield f"again names {name}, which is no build of the profile or the ledger: take it out"
+        yield f"again names {name}, which is not a build of the profile or the ledger: take it out"
     images = [step.image for step in plan.steps if isinstance(step.image, LedgerImage)]
     for name in sorted(settings.revoked.keys() - {name for image in images for name in image.names}):
-        yield f"revoked names {name}, which is no image of the stack: take it out"
+        yield f"revoked names {name}, which is not an image of the stack: take it out"
     for step in plan.steps:
         named = isinstance(step.image, LedgerImage) and step.image.names & settings.revoked.keys()
         if named and step.action is Action.KEEP and step.stage is not Stage.PRIVATE:

@@ -50,7 +50,7 @@ class WishInput:
 
     @cached_property
     def digest(self) -> str:
-        """The digest of the image's content, which the versions of its packages are no part of."""
+        """The digest of the image's content, which the versions of its packages are not part of."""
         return self.given.digests(self.build, self.release)
 
     @cached_property

@@ -60,7 +60,7 @@ def read_old_profile(path: Path) -> OldProfile:
         found = []
         for name, values in builds.items():
             if not isinstance(values, dict):
-                raise InputError(f"{path}: BUILDS.{name} is no map")
+                raise InputError(f"{path}: BUILDS.{name} is not a map")
             version = Path(folder) / "version" / str(values.get("version"))
             own = _parse(version, path.parent / "version" / version.name) if version.is_file() else {}
             found.append(OldBuild(name, values, own))
@@ -109,5 +109,5 @@ def _parse(path: Path, shown: Path) -> dict[str, Any]:
     except (ConfigException, RecursionError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{shown}: is not HOCON that can be resolved: {one_line(str(error), 300)}") from error
     if plain is None:
-        raise InputError(f"{shown}: is no map of HOCON")
+        raise InputError(f"{shown}: is not a map of HOCON")
     return dict(plain)

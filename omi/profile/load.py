@@ -122,7 +122,7 @@ def _read_branch(path: Path, bases: dict[str, Tree], files: Files) -> tuple[str,
         files.problems.add([tree.place("base").error("base", f"there is no {base}; there are: {known}")])
         base = next(iter(bases))
     if values.release and not values.release.startswith(path.stem + "."):
-        problem = f"{values.release} is no release of {path.stem}"
+        problem = f"{values.release} is not a release of {path.stem}"
         files.problems.add([tree.place("release").error("release", problem)])
     return path.stem, VersionLayer(base, rest, values.release, values.end_of_life)
 

@@ -254,7 +254,7 @@ class _Build:
                 self.done.files[f"{name}/{path}"] = file
                 taken = True
             else:
-                self._note(f"{key} {path}: is no file of {self.folder}, so left out")
+                self._note(f"{key} {path}: is not a file of {self.folder}, so left out")
         return f"{name}/{posixpath.normpath(source)}" if taken else None
 
     def _note_the_rest(self) -> None:

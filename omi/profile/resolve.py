@@ -108,7 +108,7 @@ def _check_copies(build: Target, merged: Tree) -> Iterator[ProfileError]:
 def _check_release(build: Target, merged: Tree) -> Iterator[ProfileError]:
     if build.release is not None and version_of(build.release) != build.version:
         wanted = "a date, YYYYMMDD" if build.version == EDGE else f"one of {build.version}.N"
-        problem = f"{build.release} is no release of {build.version} ({build.name}): {wanted}"
+        problem = f"{build.release} is not a release of {build.version} ({build.name}): {wanted}"
         yield merged.place("release").error("release", problem)
 
 

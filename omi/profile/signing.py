@@ -31,7 +31,7 @@ def check_public_key(text: str) -> None:
         message = "holds no public key in PEM form"
         raise ValueError(message) from error
     if not isinstance(key, RSAPublicKey):
-        message = "is no RSA key, which is what apk signs with"
+        message = "is not an RSA key, which is what apk signs with"
         raise ValueError(message)  # noqa: TRY004 -- the file's content is wrong, not an argument's type
 
 
@@ -65,7 +65,7 @@ def _key_files(path: Path, where: str) -> list[Path]:
     file = path.resolve()
     if not file.name.endswith(".rsa.pub"):
         raise SettingsError(
-            f"{where}: is no folder, and apk wants a key in a file called NAME.rsa.pub; correct the path, or start the "
-            "sandbox once if it is the sandbox's"
+            f"{where}: is not a folder, and apk wants a key in a file called NAME.rsa.pub; correct the path, or start "
+            "the sandbox once if it is the sandbox's"
         )
     return [file]

@@ -39,7 +39,7 @@ def render_atom(feed: Feed, page_of: Callable[[FeedImage], str] | None = None) -
 
 def _entry(feed: Feed, image: FeedImage, page_of: Callable[[FeedImage], str] | None) -> ET.Element:
     entry = ET.Element("entry")
-    # without the ids: an image that comes to one more Region is no new one
+    # without the ids: an image that comes to one more Region is not a new one
     _add(entry, "id", _id("image", feed.profile, image.build, image.name, image.digest or ""))
     _add(entry, "title", image.name)
     _add(entry, "published", _time(image.created))

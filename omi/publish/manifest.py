@@ -60,5 +60,5 @@ class PublishedManifest:
         lines = _LINE.findall(text, head.end()) if head else []
         made = cls(head[1], int(head[2]), {path: digest for digest, path in lines}) if head else None
         if made is None or made.to_text() != text:
-            raise InputError(f"{file}: is no manifest of this program; move it away, then publish again")
+            raise InputError(f"{file}: is not a manifest of this program; move it away, then publish again")
         return made

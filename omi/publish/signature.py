@@ -52,13 +52,13 @@ class PublishingKey:
             text = _read(file, where)
             private = text.startswith(_PRIVATE)
             if not private and text.split(" ")[0] not in _TYPES:
-                raise InputError(f"{where}: is no SSH key that signs; {_GIVE}")
+                raise InputError(f"{where}: is not an SSH key that signs; {_GIVE}")
             if private and file.stat().st_mode & 0o077:
                 raise InputError(f"{where}: others may read it, so ssh-keygen refuses it; run `chmod 600 {file}`")
             return cls(where, path=file, private=private)
         if given := environ.get(SIGNING_KEY, "").replace("\r\n", "\n").strip():
             if not given.startswith(_PRIVATE):
-                raise InputError(f"{SIGNING_KEY}: is no private SSH key; give the text of one, or its file by --key")
+                raise InputError(f"{SIGNING_KEY}: is not a private SSH key; give the text of one, or its file by --key")
             return cls(SIGNING_KEY, text=given + "\n")
         return None
 
@@ -127,7 +127,7 @@ def _string(content: bytes) -> bytes:
 def _read(file: Path, where: str) -> str:
     cure = "give the file of a private key, or of the public one where an agent holds the key"
     if file.exists() and not file.is_file():
-        raise InputError(f"{where}: is no file; {cure}")
+        raise InputError(f"{where}: is not a file; {cure}")
     try:
         with file.open("rb") as content:
             return content.read(_LONGEST).decode("utf-8", "replace")

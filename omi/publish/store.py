@@ -217,7 +217,7 @@ def read_text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
-        raise ToolError(f"{path}: is no UTF-8 text; save it as UTF-8, or move it away") from error
+        raise ToolError(f"{path}: is not UTF-8 text; save it as UTF-8, or move it away") from error
 
 
 def render(

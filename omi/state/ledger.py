@@ -213,7 +213,7 @@ def _image(urn: str, outputs: object) -> LedgerImage | None:
     name = urn.rpartition("::")[2]
     where = f"stack state, resource {name}"
     if not isinstance(outputs, Mapping):
-        raise StateError(f"{where}: its outputs are no map; forget it with `pulumi state delete '{urn}'`")
+        raise StateError(f"{where}: its outputs are not a map; forget it with `pulumi state delete '{urn}'`")
     stdin = outputs.get("stdin")
     if isinstance(stdin, Mapping):
         raise StateError(

@@ -42,6 +42,6 @@ def read_dependency(text: str) -> Dependency:
     """Read one; ValueError for what apk wouldn't read."""
     match = _DEPENDENCY.fullmatch(text)
     if match is None or (match[5] is not None and not is_package_version(match[5])):
-        message = f"{text!r} is no dependency"
+        message = f"{text!r} is not a dependency"
         raise ValueError(message)
     return Dependency(match[2], match[4] or "", match[5] or "", bool(match[1]), match[3])

@@ -1,4 +1,4 @@
-"""Foreign JSON as plain values; what would overrun the stack or can't be written again is no JSON here."""
+"""Foreign JSON as plain values; what would overrun the stack or can't be written again is not JSON here."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def read_json(text: str | bytes) -> Any:
     """
     try:
         return from_json(text, allow_inf_nan=False)
-    except TypeError as error:  # a str that is no Unicode
+    except TypeError as error:  # a str that is not Unicode
         message = "holds half a character (a lone surrogate)"
         raise ValueError(message) from error

@@ -38,13 +38,13 @@ _UNKNOWN, _NUMBERED, _ROLLING = range(3)
 
 @lru_cache(maxsize=8192)
 def package_key(version: str) -> VersionKey:
-    """Sort key of a package's version, by which apk's order comes out; ValueError for what is no version.
+    """Sort key of a package's version, by which apk's order comes out; ValueError for what is not a version.
 
     A version is `number{.number}{letter}{_suffix{number}}{~hash}{-rN}` (apk-package(5)).
     """
     match = _VERSION.fullmatch(version)
     if match is None:
-        message = f"{version!r} is no version of a package"
+        message = f"{version!r} is not a version of a package"
         raise ValueError(message)
     parts = [(_NUMBER, int(match["first"]), "")]
     # a later number that begins with 0 is text, after Gentoo's rule for fractions

@@ -53,11 +53,11 @@ def read_index(data: bytes, keys: Mapping[str, str], arch: str, where: str) -> I
     archive = signed_content(data, keys, where)
     text = next((content for name, content in members(archive, where) if name == "APKINDEX"), None)
     if text is None:
-        raise UnreadableError(f"{where}: is no package index: it holds no APKINDEX")
+        raise UnreadableError(f"{where}: is not a package index: it holds no APKINDEX")
     try:
         packages = tuple(_packages(text.decode(), frozenset({arch, "noarch"})))
     except ValueError as error:
-        raise UnreadableError(f"{where}: is no package index: {error}") from error
+        raise UnreadableError(f"{where}: is not a package index: {error}") from error
     versions: dict[str, tuple[str, ...]] = {}
     for package in packages:
         versions[package.name] = (*versions.get(package.name, ()), package.version)

@@ -45,7 +45,7 @@ def read_fixes(text: bytes, place: str) -> Fixes:
     try:
         content = _File.model_validate_json(text)
     except ValidationError as error:
-        raise UpstreamError(f"is no security data: {first_problem(error)}") from error
+        raise UpstreamError(f"is not security data: {first_problem(error)}") from error
     if (found := f"{content.distroversion}/{content.reponame}") != place:
         raise UpstreamError(f"is not the security data of {place}, but of {found[:_LONGEST]!r}")
     sources = [source for each in content.packages if (source := _source(each)) is not None]

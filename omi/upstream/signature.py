@@ -28,13 +28,13 @@ class UntrustedError(UpstreamError):
 
 
 class UnreadableError(UpstreamError):
-    """The answer is no index at all: a broken mirror, or something that answers in its place."""
+    """The answer is not an index at all: a broken mirror, or something that answers in its place."""
 
 
 def signed_content(data: bytes, keys: Mapping[str, str], where: str) -> bytes:
     """The unpacked archive that the signature covers. `keys` are PEM texts by file name, `where` names the index.
 
-    Raises UntrustedError where it isn't signed by one of the keys and UnreadableError for what is no index.
+    Raises UntrustedError where it isn't signed by one of the keys and UnreadableError for what is not an index.
     """
     first, rest = _cut_member(data, _MAX_SIGNATURE, where)
     second, content_end = _cut_member(rest, MAX_UNPACKED, where)
@@ -63,7 +63,7 @@ def _verify(pem: str, digest: str, signature: bytes, signed: bytes, what: str) -
     algorithm = hashes.SHA256() if digest == "RSA256" else hashes.SHA1()  # noqa: S303
     cure = "the file is damaged or forged: set upstream.mirror to another mirror"
     if not isinstance(key, RSAPublicKey):
-        raise UntrustedError(f"{what}: the key is no RSA key; put the key's file right")
+        raise UntrustedError(f"{what}: the key is not an RSA key; put the key's file right")
     try:
         key.verify(signature, signed, PKCS1v15(), algorithm)
     except InvalidSignature as error:
@@ -79,7 +79,7 @@ def members(archive: bytes, where: str) -> Iterator[tuple[str, bytes]]:
                 if file is not None:
                     yield member.name, file.read()
     except (tarfile.TarError, ValueError, OSError) as error:
-        raise UnreadableError(f"{where}: is no package index: {error}") from error
+        raise UnreadableError(f"{where}: is not a package index: {error}") from error
 
 
 def _cut_member(data: bytes, limit: int, where: str) -> tuple[bytes, bytes]:
@@ -88,7 +88,7 @@ def _cut_member(data: bytes, limit: int, where: str) -> tuple[bytes, bytes]:
     try:
         content = unpacking.decompress(data, limit)
     except zlib.error as error:
-        raise UnreadableError(f"{where}: is no package index: {error}") from error
+        raise UnreadableError(f"{where}: is not a package index: {error}") from error
     if not unpacking.eof:
         problem = "is longer than an index may be" if unpacking.unconsumed_tail else "is cut short"
         raise UnreadableError(f"{where}: {problem}")

@@ -123,4 +123,4 @@ class _MetadataServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _MetadataHandler)
 
     def handle_error(self, *_arguments: object) -> None:
-        """A VM that was unplugged in the middle of an answer is no error of the server's."""
+        """A VM that was unplugged in the middle of an answer is not an error of the server's."""

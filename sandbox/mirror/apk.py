@@ -93,7 +93,7 @@ def write_index(records: Iterable[str], description: str, key: SigningKey) -> by
 
 
 def read_package(path: Path) -> ApkFile:
-    """The signature and control members of a package file; MirrorError where it is no v2 package."""
+    """The signature and control members of a package file; MirrorError where it is not a v2 package."""
     content = path.read_bytes()
     try:
         signature, rest = split_member(content)

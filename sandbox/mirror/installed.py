@@ -89,7 +89,9 @@ def _read_scripts(path: Path) -> dict[str, dict[str, bytes]]:
             found = re.fullmatch(r".*\.X1([0-9a-f]{40})\.([a-z-]+)", member.name)
             content = archive.extractfile(member)
             if found is None or content is None:
-                raise MirrorError(f"{path} holds {member.name}, which is no package script: the image is not as pinned")
+                raise MirrorError(
+                    f"{path} holds {member.name}, which is not a package script: the image is not as pinned"
+                )
             identity = "Q1" + base64.b64encode(bytes.fromhex(found[1])).decode()
             scripts.setdefault(identity, {})[found[2]] = content.read()
     return scripts

@@ -52,5 +52,5 @@ def _parsed(value: str) -> dt.datetime:
     try:
         when = dt.datetime.fromisoformat(value)
     except ValueError:
-        raise RefusedError(Fail.BAD_VALUE, f"The ExpirationDate '{value}' is no date.") from None
+        raise RefusedError(Fail.BAD_VALUE, f"The ExpirationDate '{value}' is not a date.") from None
     return when.astimezone(dt.UTC) if when.tzinfo else when.replace(tzinfo=dt.UTC)

@@ -123,7 +123,7 @@ def manifest_at(cloud: LocalCloud, url: str) -> ManifestImage:
     try:
         return Manifest.model_validate_json(cloud.objects.fetch(url)).image
     except ValidationError as error:
-        raise RefusedError(Fail.BAD_LOCATION, f"The file is no manifest: {first_problem(error)}.") from None
+        raise RefusedError(Fail.BAD_LOCATION, f"The file is not a manifest: {first_problem(error)}.") from None
 
 
 def import_disks(cloud: LocalCloud, caller: Account, manifest: ManifestImage, name: str) -> tuple[ImageMapping, ...]:

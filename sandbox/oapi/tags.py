@@ -55,7 +55,7 @@ def create_tags(cloud: LocalCloud, caller: Account, *, resource_ids: list[str], 
 
 @action("DeleteTags")
 def delete_tags(cloud: LocalCloud, caller: Account, *, resource_ids: list[str], tags: list[ResourceTag]) -> None:
-    """Remove tags that have both this key and this value; absent ones are no error."""
+    """Remove tags that have both this key and this value; absent ones are not an error."""
     given = _checked(resource_ids, tags)
     for resource in [_find(cloud, caller, each) for each in resource_ids]:
         _put(cloud, resource, {key: value for key, value in resource.tags.items() if given.get(key) != value})

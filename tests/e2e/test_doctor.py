@@ -144,12 +144,12 @@ def test_lines_for_people_and_the_exit_code(doctor: Doctor) -> None:
     ("check", "key", "values", "says"),
     [
         ("source OMI", "vm", {"source_owner": "123456789012"}, "set vm.source_omi and vm.source_owner"),
-        ("VM types", "vm", {"vm_type": "m9.huge"}, "error: vm.vm_type: 'm9.huge' is no type of Region eu-west-2; set"),
-        ("VM types", "vm", {"verify_vm_type": "tinav99.c1r1p2"}, "error: vm.verify_vm_type: 'tinav99.c1r1p2' is no"),
+        ("VM types", "vm", {"vm_type": "m9.huge"}, "error: vm.vm_type: 'm9.huge' is not a type of Region eu-west-2"),
+        ("VM types", "vm", {"verify_vm_type": "tinav99.c1r1p2"}, "error: vm.verify_vm_type: 'tinav99.c1r1p2' is not"),
         ("VM types", "vm", {"vm_type": "tinav7.c3r5p1"}, "warning: vm.vm_type: tinav7.c3r5p1: not among the types"),
         ("Subregion", "vm", {"subregion": "eu-west-2z"}, "error: vm.subregion: eu-west-2z is not there (eu-west-2a"),
         ("Subnet", "vm", {"subnet": "subnet-00000000"}, "error: vm.subnet: subnet-00000000 is not there in Region"),
-        ("ssh_source", "vm", {"ssh_source": "here"}, "'here' is no CIDR"),
+        ("ssh_source", "vm", {"ssh_source": "here"}, "'here' is not a CIDR"),
         ("ssh_source", "vm", {"ssh_source": "192.0.2.0/24"}, "doesn't hold this machine's address 127.0.0.1"),
         ("config", "retention", {"max_prunes": -1}, "retention.max_prunes: -1 is not allowed"),
         ("profile", "profile", None, "there is no profile 'none'"),
@@ -249,7 +249,7 @@ def test_quotas_that_are_too_small_for_the_plan(doctor: Doctor) -> None:
     assert "volume_size_limit (" in wrong["quotas"]
     assert "are needed: the account's quota is used up: remove what is not needed or ask OUTSCALE" in wrong["quotas"]
     doctor.held.sandbox.control("PUT", "quotas", {"volume_size_limit": 0})
-    assert doctor.wrong() == {}, "0 is no limit"
+    assert doctor.wrong() == {}, "0 is not a limit"
 
 
 def test_a_mirror_that_is_down_or_unsigned(doctor: Doctor) -> None:

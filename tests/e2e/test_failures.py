@@ -153,7 +153,7 @@ def failures(mirror: str) -> dict[str, Failure]:
         "unsigned": Failure(
             {"repos": {f"{mirror}/unsigned": True}},  # a plan can't ask there, so it can't refuse the build
             re.escape(
-                f"{mirror}/unsigned/x86_64/APKINDEX.tar.gz is no signed index or package of apk's v2 format "
+                f"{mirror}/unsigned/x86_64/APKINDEX.tar.gz is not a signed index or package of apk's v2 format "
                 "(check that Alpine, or whoever made it, signs it)"
             ),
         ),

@@ -80,7 +80,7 @@ def test_a_terminal_gets_a_shell(project: Project, untouched: dict[str, Any]) ->
 def test_without_a_terminal_and_a_command_nothing_is_built(project: Project, untouched: dict[str, Any]) -> None:
     done = project.run("python", "-m", "omi", "try", "-s", "e2e", BUILD)
     assert (done.code, done.text) == (
-        2, "error: standard input: is no terminal, so no shell can be opened; give a command after `--`\n"
+        2, "error: standard input: is not a terminal, so no shell can be opened; give a command after `--`\n"
     )  # fmt: skip
 
 

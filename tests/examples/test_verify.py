@@ -200,7 +200,7 @@ def test_what_cannot_be_checked_is_one_line_with_the_cure(signed: Publisher) -> 
     trusted = signed.signers
     for signers, folder, said in (
         (signed.top / "none", signed.releases, "can't be read; give the allowed_signers that you trust"),
-        (trusted, signed.top / "none", "is no folder"),
+        (trusted, signed.top / "none", "is not a folder"),
         (signed.releases / "allowed_signers", signed.releases, "comes with the files, so it proves nothing"),
     ):
         command = [VERIFY, signers, folder]

@@ -87,7 +87,7 @@ def test_a_repository_that_nobody_has_signed_is_named(mirror: Path, tmp_path: Pa
     with tarfile.open(fileobj=index, mode="w:gz") as archive:
         archive.addfile(tarfile.TarInfo("APKINDEX"), io.BytesIO())
     said = reason(tmp_path, mirror, own_repository(tmp_path, mirror, index.getvalue()))
-    assert said.startswith(f"file://{tmp_path}/own/x86_64/APKINDEX.tar.gz is no signed index")
+    assert said.startswith(f"file://{tmp_path}/own/x86_64/APKINDEX.tar.gz is not a signed index")
 
 
 @pytest.mark.parametrize(

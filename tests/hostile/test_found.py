@@ -66,7 +66,7 @@ FOUND = [
     ("OAPI answer", json.dumps({"Accounts": [{"AccountId": ACCOUNT}], "Images": {"0": None}, "Vms": []}), None),
     ("OAPI answer", json.dumps({"Accounts": [{"AccountId": ACCOUNT}], "Images": True, "Vms": []}), None),
     ("OAPI refusal", "[" * 100_000, None),
-    ("stack export", export({**COMMAND, "outputs": 5}), "no map"),
+    ("stack export", export({**COMMAND, "outputs": 5}), "not a map"),
     ("stack export", export(5), "can't be read"),
     ("stack export", json.dumps({"deployment": {"resources": True}}), "can't be read"),
     ("stack export", json.dumps({"deployment": 5}), "no deployment"),

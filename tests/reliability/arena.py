@@ -95,7 +95,7 @@ class Arena:
         self.project.sandbox("stop")
 
     def cloud_pids(self) -> set[int]:
-        """The sandbox's own processes, which are no part of a run."""
+        """The sandbox's own processes, which are not part of a run."""
         return {each.pid for each in descendants(os.getpid()) if "sandbox" in each.arguments[1:3]}
 
     def all_processes(self) -> list[Process]:

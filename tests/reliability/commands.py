@@ -1,4 +1,4 @@
-"""Interruption of what is no update: destroy, refresh, preview, and the project's own sweep and releases.
+"""Interruption of what is not an update: destroy, refresh, preview, and the project's own sweep and releases.
 
 Their moments are drawn in seconds, since some of them call the cloud hardly or not at all: a share of what each took
 when nothing disturbed it. Afterwards comes the same command once more and then an update, which must find everything.

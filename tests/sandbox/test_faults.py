@@ -96,7 +96,7 @@ def test_one_answer_lacks_an_image_and_the_next_has_it_again(sandbox: Sandbox, o
 
     for action in ("ReadImages", "ReadTags"):
         sandbox.control("POST", "faults", {"action": action, "omit": [lacked], "profile": "main"})
-    assert images(ImageNames=["kept"]) == {kept}, "an answer that would not have it is no strike"
+    assert images(ImageNames=["kept"]) == {kept}, "an answer that would not have it is not a strike"
     assert (images(TagKeys=["seen"]), images(TagKeys=["seen"])) == ({kept}, {kept, lacked})
     assert (tagged(), tagged()) == ({kept}, {kept, lacked})
     with pytest.raises(AssertionError, match="omit goes with an action alone"):

@@ -62,7 +62,7 @@ def _of(annotation: Any, part: Json, where: str) -> list[str]:
         return [] if set(get_args(annotation)) <= set(content.get("enum", ())) else [f"{where} has more values"]
     if get_origin(annotation) is list:
         items = _of(get_args(annotation)[0], content.get("items", {}), f"{where}[]")
-        return items if content.get("type") == "array" else [f"{where} is no list"]
+        return items if content.get("type") == "array" else [f"{where} is not a list"]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return differences(annotation, name)
     allowed = {each.get("type") for each in content.get("anyOf", [content])}

@@ -66,7 +66,7 @@ def build_site(releases: Path, output: Path) -> list[str]:
 
 def _feeds(releases: Path) -> list[Feed]:
     if not releases.is_dir():
-        raise InputError(f"{releases}: is no folder; give one with releases files: --releases FOLDER")
+        raise InputError(f"{releases}: is not a folder; give one with releases files: --releases FOLDER")
     for path in sorted(releases.glob("*.yaml")):
         if not path.with_suffix(".json").exists() and not is_old(path.read_text(encoding="utf-8", errors="replace")):
             cure = "write it by `python -m omi publish -s STACK`"
@@ -79,9 +79,9 @@ def _require_replaceable(output: Path, releases: Path) -> None:
     if there.is_relative_to(here) or here.is_relative_to(there):
         raise InputError(f"--output {output}: is in or around {releases}; give a folder of its own")
     if output.is_symlink() or (output.exists() and not output.is_dir()):
-        raise InputError(f"--output {output}: is no folder; give another one")
+        raise InputError(f"--output {output}: is not a folder; give another one")
     if output.is_dir() and any(output.iterdir()) and not (output / MARK).exists():
-        raise InputError(f"--output {output}: holds what is no site of this program; give an empty or a new folder")
+        raise InputError(f"--output {output}: holds what is not a site of this program; give an empty or a new folder")
 
 
 class _Documents:

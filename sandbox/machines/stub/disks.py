@@ -30,7 +30,7 @@ class StubDisks:
         try:
             self.write(disk_id, str(json.loads(path.read_text(encoding="utf-8"))["settings"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MachineError(f"snapshot {disk_id}: {path} is no disk of stub VMs ({error!r})") from error
+            raise MachineError(f"snapshot {disk_id}: {path} is not a disk of stub VMs ({error!r})") from error
 
     def give(self, disk_id: str, path: Path) -> None:
         """Write a copy that `take` takes."""

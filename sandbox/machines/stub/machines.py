@@ -50,7 +50,7 @@ class StubMachines:
         self._disks.take(snapshot_id, Path(path))
 
     def export_snapshot(self, snapshot_id: str, path: str, kind: str) -> None:
-        """What it holds is the same in either format."""
+        """Copy it as it is: stub disks have the same content in either format."""
         self._disks.give(snapshot_id, Path(path))
 
     def delete_snapshot(self, snapshot_id: str) -> None:
@@ -106,10 +106,10 @@ class StubMachines:
         """A stub takes no notice of what is attached while it runs."""
 
     def detach_volume(self, vm_id: str, disk: Disk) -> None:
-        """As attach_volume."""
+        """See attach_volume."""
 
     def console(self, vm_id: str) -> bytes:
-        """Of the current or last run."""
+        """Return the serial console of the current or last run."""
         guest = self._guests.get(vm_id)
         return guest.console().encode() if guest is not None else b""
 

@@ -67,9 +67,9 @@ def test_no_stacks_file_is_overwritten(folder: Path, capsys: pytest.CaptureFixtu
     [
         ("web --profile web", "give --local, or --region with one of eu-west-2, us-east-2"),
         ("web --profile web --local --region eu-west-2", "give --local, or --region with one of"),
-        ("web --profile web --region eu-west-9", "'eu-west-9' is no Region of OUTSCALE; there are: eu-west-2"),
+        ("web --profile web --region eu-west-9", "'eu-west-9' is not a Region of OUTSCALE; there are: eu-west-2"),
         ("web --profile wep --local", "there is no profile 'wep' (did you mean 'web'?)"),
-        ("a/b --profile web --local", "is no stack's name; give letters"),
+        ("a/b --profile web --local", "is not a stack's name; give letters"),
     ],
 )
 def test_what_can_not_be_is_one_line(

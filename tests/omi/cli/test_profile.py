@@ -96,7 +96,7 @@ class TestNew:
     @pytest.mark.parametrize("name", ["../x", "", "a/b", "ü", "x" * 41])
     def test_what_is_no_name_is_refused(self, root: Path, shown: Shown, name: str) -> None:
         (line,) = shown.by("profile", "new", name, code=2)
-        assert "is no profile's name" in line
+        assert "is not a profile's name" in line
 
     def test_an_unknown_version_lists_those_that_are_known(self, root: Path, shown: Shown) -> None:
         (line,) = shown.by("profile", "new", "web", "--version", "9.9", code=2)

@@ -72,7 +72,7 @@ def test_access_is_per_region() -> None:
             "regions.us-east-2: None is not allowed; allowed: a map of access, account, cloud",
         ),
         ({"regions": {"us-est-2": US}}, "regions.us-est-2: 'us-est-2' is not an OUTSCALE Region (eu-west-2, "),
-        ({"regions": {"../x": US}}, "regions: '../x' is no Region's name"),
+        ({"regions": {"../x": US}}, "regions: '../x' is not a Region's name"),
         ({"regions": {"eu-west-2": US}}, "regions.eu-west-2: is the home Region (`region`) already; take it out of "),
         ({"regions": {"us-east-2": {**US, "clod": {}}}}, "regions.us-east-2.clod: unknown setting (did you mean 'clou"),
         (
@@ -80,10 +80,13 @@ def test_access_is_per_region() -> None:
             "regions.us-east-2.images: 'move' is not allowed: must be 'build' or 'copy'",
         ),
         ({"regions": ["us-east-2"]}, "regions: ['us-east-2'] is not allowed"),
-        ({"regions": {"us-east-2": {**US, "vm": {"mirror": "x"}}}}, "regions.us-east-2.vm.mirror: 'x' is no https URL"),
+        (
+            {"regions": {"us-east-2": {**US, "vm": {"mirror": "x"}}}},
+            "regions.us-east-2.vm.mirror: 'x' is not an https URL",
+        ),
         (
             {"adopt": [{"name": "a", "omi": "ami-1", "build": "b", "release": "3.23.6", "region": "us-east-2"}]},
-            "adopt: a: 'us-east-2' is no Region of the stack; it has: eu-west-2",
+            "adopt: a: 'us-east-2' is not a Region of the stack; it has: eu-west-2",
         ),
     ],
 )
@@ -130,7 +133,7 @@ def test_a_subnet_is_of_its_own_region_alone() -> None:
 @pytest.mark.parametrize("name", ["", "0a1b2c3d", "vpc-0a1b2c3d", "subnet-0A1B2C3D", "subnet-0a1b2c3", "10.0.0.0/24"])
 def test_what_is_no_subnets_id_is_refused(name: str) -> None:
     with pytest.raises(
-        SettingsError, match=r"^stack config: vm\.subnet: .* is no Subnet's id, such as subnet-0a1b2c3d$"
+        SettingsError, match=r"^stack config: vm\.subnet: .* is not a Subnet's id, such as subnet-0a1b2c3d$"
     ):
         load(vm={"subnet": name})
 

@@ -97,7 +97,7 @@ def test_wrong_days_are_one_line(wrong: Any, says: str) -> None:
     [
         ({"verify": False}, "adopt: old: verify is only for an image with `own: true`; take it out, or set that"),
         ({"user": "root"}, "adopt: old: user is only for an image with `own: true`; take it out, or set that"),
-        ({"own": True, "user": "a b"}, "adopt: old: user: 'a b' is no user's name"),
+        ({"own": True, "user": "a b"}, "adopt: old: user: 'a b' is not a user's name"),
         ({"own": "perhaps"}, "adopt.0.own: 'perhaps' is not allowed: "),
         ({"owns": True}, "adopt.0.owns: unknown setting (did you mean 'own'?)"),
     ],

@@ -35,7 +35,9 @@ def cloud(access: CloudAccess, request: pytest.FixtureRequest) -> Cloud:
 
 def test_a_page_in_place_of_a_list_is_told_and_no_fault_of_the_program(sandbox: Sandbox, cloud: Cloud) -> None:
     sandbox.control("POST", "faults", {"action": "ReadImages", "body": PAGE, "times": -1})
-    with pytest.raises(CloudError, match=r"^ReadImages at https://.*: its answer is no JSON object; is there a proxy"):
+    with pytest.raises(
+        CloudError, match=r"^ReadImages at https://.*: its answer is not a JSON object; is there a proxy"
+    ):
         find_source(cloud, "Debian-12-*", "Outscale")
 
 
@@ -68,7 +70,7 @@ def test_an_answer_that_hangs_is_told_with_its_limit(sandbox: Sandbox, cloud: Cl
 def test_oapi_answering_with_a_page_for_long_is_told(sandbox: Sandbox, cloud: Cloud) -> None:
     sandbox.control("POST", "faults", {"action": "ReadAccounts", "body": PAGE, "times": -1})
     with pytest.raises(
-        CloudError, match=r"^ReadAccounts at https://.*: its answer is no JSON object; is there a proxy"
+        CloudError, match=r"^ReadAccounts at https://.*: its answer is not a JSON object; is there a proxy"
     ):
         _ = cloud.account
 
@@ -87,7 +89,7 @@ def test_a_quota_that_is_used_up_is_told_with_its_cure(sandbox: Sandbox, cloud: 
 def test_an_answer_that_is_none_is_not_told_as_a_vm_that_does_not_stop(sandbox: Sandbox, cloud: Cloud) -> None:
     vm = launch(sandbox.oapi("main"))
     sandbox.control("POST", "faults", {"action": "ReadVms", "body": PAGE, "times": -1})
-    with pytest.raises(CloudError, match="its answer is no JSON object"):
+    with pytest.raises(CloudError, match="its answer is not a JSON object"):
         stop_vm(cloud, vm, 5)
     sandbox.control("PUT", "faults", {"resource": "vm", "state": "stopping", "times": -1})
     assert not stop_vm(cloud, launch(sandbox.oapi("main")), 0.2)

@@ -83,5 +83,5 @@ def test_ssh_source_is_the_loopback_for_a_local_cloud() -> None:
 
 def test_ssh_source_given_is_normalised_and_checked() -> None:
     assert ssh_source("192.0.2.7", "https://127.0.0.1") == "192.0.2.7/32"
-    with pytest.raises(BuildError, match="is no CIDR"):
+    with pytest.raises(BuildError, match="is not a CIDR"):
         ssh_source("home", "https://127.0.0.1")

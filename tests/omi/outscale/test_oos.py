@@ -132,7 +132,7 @@ def test_a_page_of_maintenance_is_not_taken_for_an_object(sandbox: Sandbox, stor
         store.put(bucket, "disk", b"content")
         page = {"action": "GetObject", "face": "oos", "body": "<html>under maintenance</html>"}
         sandbox.control("POST", "faults", page)
-        with pytest.raises(CloudError, match="its answer is no object of a store; is there a proxy"):
+        with pytest.raises(CloudError, match="its answer is not an object of a store; is there a proxy"):
             digest_of(store, Exported(bucket=bucket, key="disk", device="/dev/sda1", size=1), NEVER)
         assert store.get(bucket, "disk") == b"content"
 
@@ -158,7 +158,7 @@ def test_a_page_of_maintenance_is_no_list(sandbox: Sandbox, store: ObjectStore, 
     bucket = store.create(RUN, OURS)
     sandbox.control("POST", "faults", {"action": action, "face": "oos", "body": "<html>under maintenance</html>"})
     calls: dict[str, Callable[[], object]] = {"ListBucket": lambda: store.keys(bucket), "ListAllMyBuckets": store.own}
-    with pytest.raises(CloudError, match="its answer is no list of"):
+    with pytest.raises(CloudError, match="its answer is not a list of"):
         calls[action]()
 
 
@@ -207,7 +207,7 @@ def test_what_was_gzipped_is_unpacked_in_whatever_pieces_and_parts(size: int) ->
         pieces = iter([packed[start : start + step] for start in range(0, len(packed), step)])
         assert b"".join(unpacked(pieces)) == content
     assert b"".join(unpacked(iter([content]))) == content
-    with pytest.raises(CloudError, match="no good gzip"):
+    with pytest.raises(CloudError, match="not a good gzip"):
         list(unpacked(iter([packed[:20] + b"broken" * 9])))
     with pytest.raises(CloudError, match="it ends too early"):
         list(unpacked(iter([packed[:-1]])))

@@ -370,7 +370,7 @@ def test_what_cannot_be_removed_or_listed_keeps_nothing_else(
     assert inventory(sandbox)["security-group"] == []
     client.call("CreateSecurityGroup", SecurityGroupName=IDENTITY.group, Description="left")
     sandbox.control("POST", "faults", {"action": "ReadKeypairs", "body": "<html>busy</html>", "times": 4})
-    with pytest.raises(CloudError, match="its answer is no JSON object"):
+    with pytest.raises(CloudError, match="its answer is not a JSON object"):
         clean_up(search(cloud, alone=True), said.append)
     assert inventory(sandbox)["security-group"] == []
     assert [each["name"] for each in inventory(sandbox)["keypair"]] == [first]

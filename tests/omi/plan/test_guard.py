@@ -70,7 +70,7 @@ def test_only_a_newer_proved_image_of_the_same_build_that_stays_public_replaces_
     old, new = held(of, "3.23.5"), held(of, "3.23.6")
     assert waits([prune(old), keep(new)], none) == []
     assert waits([prune(old), keep(new)], none, proved=False) == [old.name]
-    assert waits([prune(new), keep(old)], none) == [new.name], "an older one is no replacement"
+    assert waits([prune(new), keep(old)], none) == [new.name], "an older one is not a replacement"
     assert waits([prune(old), keep(held(build("other"), "3.23.6"))], none) == [old.name]
     three = [held(of, f"3.23.{number}") for number in (4, 5, 6)]
     assert waits([keep(three[0]), keep(three[2]), prune(three[1])], none) == [], "the newest that stays, in any order"
@@ -157,7 +157,7 @@ def test_names_that_match_nothing_are_warned_of_and_others_not() -> None:
         allow_mass_prune=("all", first.name, "b0", third.name, second.name, "b1"),
     )
     assert list(needless_names(steps, retention)) == [
-        "retention.protect names nobody, which is no image of the stack: take it out",
+        "retention.protect names nobody, which is not an image of the stack: take it out",
         f"retention.allow_mass_prune names {second.name}, of which nothing goes: take it out",
         "retention.allow_mass_prune names b1, of which nothing goes: take it out",
     ]

@@ -58,7 +58,7 @@ def test_images_of_several_stacks_without_an_id_are_refused() -> None:
 
 @pytest.mark.parametrize("wrong", ["", 7, {}, False])
 def test_what_is_no_id_is_refused_rather_than_replaced(wrong: object) -> None:
-    with pytest.raises(StateError, match="is no id; bring back an earlier state"):
+    with pytest.raises(StateError, match="is not an id; bring back an earlier state"):
         id_in(stash(STACK_ID, output=wrong), ONE)
 
 

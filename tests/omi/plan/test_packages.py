@@ -47,7 +47,7 @@ def test_a_newer_package_makes_the_next_revision_and_is_named_with_both_versions
     assert (step.action, step.reason) == (Action.BUILD, WHY)
     assert isinstance(step.image, PlannedImage)
     assert step.image.offered == ("openssl=3.5.9-r0",)
-    assert step.image.digest == image().spec.digest, "the versions are no part of the content"
+    assert step.image.digest == image().spec.digest, "the versions are not part of the content"
 
 
 def test_more_than_four_are_counted() -> None:

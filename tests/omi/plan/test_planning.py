@@ -79,7 +79,7 @@ def test_a_new_image_is_called_by_its_region_where_that_is_not_the_home() -> Non
 
 def test_a_build_that_is_counted_again_and_is_none_is_warned_of() -> None:
     (warning,) = (each for each in plan(NEW, again={"v3_23": 1, "none": 2}).warnings if each.startswith("again"))
-    assert "again names none, which is no build" in warning
+    assert "again names none, which is not a build" in warning
 
 
 @pytest.mark.parametrize("by", ["name", "omi"])

@@ -77,7 +77,9 @@ class TestRetention:
 
     def test_level_that_names_no_build_is_told(self) -> None:
         plan = plan_of([V23], UP6, ledger(R6), Retention(release=Level(builds=("v3_2",))))
-        assert plan.warnings == ("retention.release.builds names v3_2, which is no build of the profile or the ledger",)
+        assert plan.warnings == (
+            "retention.release.builds names v3_2, which is not a build of the profile or the ledger",
+        )
 
     def test_unverified_image_is_no_replacement(self) -> None:
         unproved = held(V23, "3.23.6", verified=False, adopted=True)

@@ -159,7 +159,7 @@ def test_of_two_entries_for_one_image_that_of_its_owner_counts() -> None:
 def test_an_entry_of_a_release_that_its_build_does_not_make_is_left_alone() -> None:
     found = plan(OLD, adopt=(entry(OLD, own=False, release="3.22.1"),))
     assert OLD.name not in outcome(found)
-    assert [each for each in found.warnings if "is no build of the profile for release 3.22.1" in each]
+    assert [each for each in found.warnings if "is not a build of the profile for release 3.22.1" in each]
 
 
 def test_it_stands_for_the_profile_of_its_day_so_that_only_a_change_builds() -> None:

@@ -55,5 +55,7 @@ def test_edge_only_when_asked_for(root: Path) -> None:
 
 def test_what_does_not_fit_a_discovered_branch_is_said(root: Path) -> None:
     profile = load(root, "release: 3.23.5\ndiscover: {}")
-    with pytest.raises(ProfileError, match=r"web\.yaml:1: release: 3\.23\.5 is no release of 3\.24 \(v3_24-x86_64\)"):
+    with pytest.raises(
+        ProfileError, match=r"web\.yaml:1: release: 3\.23\.5 is not a release of 3\.24 \(v3_24-x86_64\)"
+    ):
         expand_discovered(profile, ["3.24"])

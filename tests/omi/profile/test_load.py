@@ -154,7 +154,7 @@ ERRORS = {
         "web.yaml:1: volume_size: big is not allowed; allowed: a whole number of GiB from 1 to 14901",
     ),
     "out of range": ("volume_size: 0", "allowed: a whole number of GiB from 1 to 14901"),
-    "a switch is no number": ("volume_size: true", "web.yaml:1: volume_size: true is not allowed"),
+    "a switch is not a number": ("volume_size: true", "web.yaml:1: volume_size: true is not allowed"),
     "list for a map": (
         "packages: [nginx, curl~8]",
         "[nginx, curl~8] is not allowed; allowed: a map of keys to values, such as {nginx: true, curl~8: true}",
@@ -258,15 +258,15 @@ ERRORS = {
     "arch": ('builds: {a: {version: "3.23", arch: aarch64}}', "builds.a.arch: aarch64 is not allowed; allowed: x86_64"),
     "release of another branch": (
         'release: 3.22.1\nbuilds: {a: {version: "3.23"}}',
-        "web.yaml:1: release: 3.22.1 is no release of 3.23 (a): one of 3.23.N",
+        "web.yaml:1: release: 3.22.1 is not a release of 3.23 (a): one of 3.23.N",
     ),
     "release of a branch for edge": (
         "builds: {a: {version: edge, release: 3.23.1}}",
-        "3.23.1 is no release of edge (a): a date, YYYYMMDD",
+        "3.23.1 is not a release of edge (a): a date, YYYYMMDD",
     ),
     "release of a longer branch": (
         'builds: {a: {version: "3.22", release: 3.220.1}}',
-        "3.220.1 is no release of 3.22",
+        "3.220.1 is not a release of 3.22",
     ),
     "revision": ("revision: 2", "allowed: a revision: r0, r1, … r9999"),
     "tag of no repo": (
@@ -343,7 +343,7 @@ def test_a_pinned_day_of_edge_is_called_as_the_image_of_that_day_is(root: Path) 
 def test_an_error_names_the_core_file_that_holds_the_value(root: Path) -> None:
     (root / "version" / "3.24.yaml").write_text("base: base/1\nrelease: 3.23.1\n")
     with pytest.raises(
-        ProfileError, match=r"^profiles/version/3\.24\.yaml:2: release: 3\.23\.1 is no release of 3\.24"
+        ProfileError, match=r"^profiles/version/3\.24\.yaml:2: release: 3\.23\.1 is not a release of 3\.24"
     ):
         load(root, "builds: {}")
     (root / "version" / "3.24.yaml").write_text("end_of_life: soon\n")
@@ -389,7 +389,7 @@ def test_a_key_of_another_kind_is_refused(root: Path) -> None:
     kept = ed25519.Ed25519PrivateKey.generate().public_key()
     pem = kept.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (root / "keys" / "other.rsa.pub").write_bytes(pem)
-    with pytest.raises(ProfileError, match=r"keys\.other\.rsa\.pub: .* is no RSA key"):
+    with pytest.raises(ProfileError, match=r"keys\.other\.rsa\.pub: .* is not an RSA key"):
         load(root, 'keys: {other.rsa.pub: true}\nbuilds: {a: {version: "3.23"}}')
 
 

@@ -158,7 +158,7 @@ def test_what_has_no_counterpart_is_reported(old: Path, capsys: pytest.CaptureFi
     [
         ("web.conf", "BUILDS {", "web.conf: is not HOCON"),
         ("web.conf", "a = 1", "has no profiles/NAME.conf with BUILDS"),
-        ("web.conf", "BUILDS { one = 1 }", "BUILDS.one is no map"),
+        ("web.conf", "BUILDS { one = 1 }", "BUILDS.one is not a map"),
         ("web.conf", "BUILDS { one = ${nothing} }", "web.conf: is not HOCON"),
         ("web.conf", 'x { include required("../../secret") }\nBUILDS { one { a = 1 } }', "leads out of"),
         ("web.conf", 'x { include url("https://127.0.0.1/x") }\nBUILDS { one { a = 1 } }', "is not read"),
@@ -223,4 +223,4 @@ def test_files_outside_of_the_old_checkout_are_left_out(old: Path, capsys: pytes
     assert "e/index.html" in build.setup_copy
     told = capsys.readouterr().out
     for left in (f"a {outside}", "b ../outside", "c ../outside/secret", "d gone", "e pages/link"):
-        assert f"setup_copy.{left}: is no file of {old}, so left out" in told
+        assert f"setup_copy.{left}: is not a file of {old}, so left out" in told

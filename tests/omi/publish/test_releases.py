@@ -175,7 +175,7 @@ def test_a_readme_without_the_marker_is_peoples_and_the_list_comes_after_it(tmp_
 
 def test_a_readme_that_is_no_text_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_bytes(b"\xff\xfe")
-    with pytest.raises(ToolError, match=r"README\.md: is no UTF-8 text; save it as UTF-8"):
+    with pytest.raises(ToolError, match=r"README\.md: is not UTF-8 text; save it as UTF-8"):
         record(*image(tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {LOCK, "README.md"}
 

@@ -230,17 +230,17 @@ def bad_keys(publisher: Publisher) -> Iterator[tuple[tuple[str | Path, ...], str
     """Arguments, the text in the environment, and what the error says."""
     top = publisher.top
     yield ("--key", top / "none"), "", "none: cannot be read: No such file or directory; give the file of a private key"
-    yield ("--key", top), "", ": is no file; "
+    yield ("--key", top), "", ": is not a file; "
     (top / "junk").write_text("a line\n", encoding="utf-8")
-    yield ("--key", top / "junk"), "", "junk: is no SSH key that signs; give an SSH key, as `ssh-keygen -t ed25519`"
+    yield ("--key", top / "junk"), "", "junk: is not an SSH key that signs; give an SSH key, as `ssh-keygen -t ed25519`"
     shutil.copy(publisher.key, top / "open")
     (top / "open").chmod(0o644)
     yield ("--key", top / "open"), "", "open: others may read it, so ssh-keygen refuses it; run `chmod 600 "
     locked = make_key(top / "locked", passphrase="open sesame")
     yield ("--key", locked), "", "locked: has a passphrase, and no agent holds it; load it by `ssh-add "
     yield (), locked.read_text(encoding="utf-8"), "ALPINE_OMI_SIGNING_KEY: has a passphrase, which nobody can type"
-    yield (), str(publisher.key), "ALPINE_OMI_SIGNING_KEY: is no private SSH key; give the text of one"
-    yield (), public(publisher.key), "ALPINE_OMI_SIGNING_KEY: is no private SSH key"
+    yield (), str(publisher.key), "ALPINE_OMI_SIGNING_KEY: is not a private SSH key; give the text of one"
+    yield (), public(publisher.key), "ALPINE_OMI_SIGNING_KEY: is not a private SSH key"
     cut = "\n".join(publisher.key.read_text(encoding="utf-8").splitlines()[:3])
     yield (), cut, "ALPINE_OMI_SIGNING_KEY: ssh-keygen can't sign with it ("
     shutil.copy(f"{publisher.key}.pub", top / "lone.pub")

@@ -113,7 +113,7 @@ def test_a_package_that_apk_would_not_understand_is_named_and_the_others_go_on(s
     offered = ask(site, tmp_path, BUILD, other)
     assert offered.offers.keys() == {"a"}
     (warning,) = offered.warnings
-    assert warning == f"b: {UNKNOWN}: 'nginx=latest' is no dependency"
+    assert warning == f"b: {UNKNOWN}: 'nginx=latest' is not a dependency"
 
 
 class TestTrust:

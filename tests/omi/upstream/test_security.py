@@ -73,7 +73,7 @@ def test_a_build_without_any_data_is_named(site: Site, tmp_path: Path) -> None:
     [
         (Page(status=503), "the server answered 503"),
         (Page(status=302, headers={"Location": "/"}), "the server answered 302"),
-        (Page(b"<html>log in</html>"), "is no security data"),
+        (Page(b"<html>log in</html>"), "is not security data"),
         (Page(file(OPENSSL, branch="v3.22")), "is not the security data of v3.23/main"),
         (Page(hangs=True), "no answer"),
         (Page(drips=True), "no answer"),

@@ -233,7 +233,7 @@ class World:
         return self._made
 
 
-class _Killed(Exception):  # noqa: N818 - it is no error
+class _Killed(Exception):  # noqa: N818 - it is not an error
     """The runner is lost."""
 
 

@@ -24,7 +24,7 @@ _imds() {
 	fi
 }
 
-# Keys as sshd reads them, with options and comment. A page that some proxy sent instead is no answer.
+# Keys as sshd reads them, with options and comment. A page that some proxy sent instead is not an answer.
 _imds_ssh_keys() {
 	_outscale_ask "$IMDS_SSH_KEYS" || return
 	[ -n "$_outscale_answer" ] || return 1

@@ -24,7 +24,7 @@ log() {
 	log_level=$1
 	shift
 	[ -z "$log_aloud" ] || echo "$*" >&2
-	# shellcheck disable=SC2086 # no option is no word
+	# shellcheck disable=SC2086 # no option is not a word
 	logger $log_options -p "$log_facility.$log_level" -t "$log_tag" -- "$*" 2> /dev/null || :
 }
 

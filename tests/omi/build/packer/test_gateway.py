@@ -134,7 +134,7 @@ def test_a_page_that_is_not_the_apis_is_told_as_a_busy_cloud(
     body = b'{"VmIds": ["i-00000000"]}'
     headers = client.osc4_headers(asking.profile, asking.host, "/api/v1/StopVms", body)
     assert asking.send("/api/v1/StopVms", body, headers)[0] == 503
-    assert "its answer is no JSON object; is there a proxy or a page of maintenance?" in said[0]
+    assert "its answer is not a JSON object; is there a proxy or a page of maintenance?" in said[0]
 
 
 @pytest.mark.parametrize(

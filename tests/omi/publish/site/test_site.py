@@ -218,7 +218,7 @@ def test_what_is_no_releases_folder_is_told_in_one_line(tmp_path: Path, capsys: 
     folder = tmp_path / "releases"
     arguments = ["site", "--releases", str(folder), "--output", str(tmp_path / "site")]
     assert main(arguments) == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
     folder.mkdir()
     (folder / "alpine.yaml").write_text("{}")
     assert main(arguments) == 2
