@@ -23,16 +23,16 @@ ALLOW = "pulumi config set --path 'retention.allow_mass_prune[0]' NAME"
 def too_many_losses(
     steps: Sequence[Step],
     retention: Retention,
-    images: int,
+    held: int,
     proved: Callable[[LedgerImage], bool],
     ended: Callable[[LedgerImage], bool],
 ) -> tuple[dict[str, Reason], tuple[str, ...]]:
     """Losses that come in greater numbers than the retention allows: why each waits, by name, and what is refused.
 
     A loss is an image that goes, or is made private, though no newer image of its build stays that is `proved`.
-    Superseded images go in any number. Those of a version that has `ended` are never refused, since that was to come:
-    as many as are allowed go in each update, the oldest first. All is of one Region, whose ledger holds so many
-    `images`.
+    Superseded images go in any number. Those of a version that has `ended` are never refused, since everyone knew
+    the day: as many as are allowed go in each update, the oldest first. All is of one Region; `held` is how many
+    images its ledger holds.
     """
     losses = _losses(steps, proved)
     pruned = [step for step in losses if step.action is Action.PRUNE]
@@ -43,10 +43,10 @@ def too_many_losses(
     refused = []
     for done, found in (("pruned", counted), ("made private", [step for step in losses if _goes_private(step)])):
         named = [step for step in found if not _is_allowed(step, retention)]
-        most = _most(retention, images)
+        most = _most(retention, held)
         due = [step for step in named if most and isinstance(step.image, LedgerImage) and ended(step.image)]
         named = [step for step in named if step not in due]
-        if refusal := _refusal(named, done, retention, images):
+        if refusal := _refusal(named, done, retention, held):
             refused.append(refusal)
             waiting |= {step.name: Because.TOO_MANY(then=step.why) for step in named}
             named = []
@@ -116,30 +116,30 @@ def _is_allowed(step: Step, retention: Retention) -> bool:
     return bool({"all", step.name, step.build, step.region or ""} & frozenset(retention.allow_mass_prune))
 
 
-def _refusal(counted: Sequence[Step], done: str, retention: Retention, images: int) -> str | None:
+def _refusal(counted: Sequence[Step], done: str, retention: Retention, held: int) -> str | None:
     # a Region that left the config takes all of its images along, however few they are: that is allowed by name
     whole = bool(counted) and all(step.level == "region" for step in counted)
-    limit = too_many(len(counted), retention, images, least=0 if whole else _HALF_FROM)
+    limit = too_many(len(counted), retention, held, least=0 if whole else _HALF_FROM)
     if limit is None:
         return None
     listed = ", ".join(f"{step.name} ({step.reason})" for step in counted)
     return (
-        f"{len(counted)} of {images} images would be {done} at once without a newer verified image in their place, "
+        f"{len(counted)} of {held} images would be {done} at once without a newer verified image in their place, "
         f"more than {limit}: {listed}; they wait; if that is meant, allow it with `{ALLOW}`, NAME being an image, "
         "a build, a Region or `all`"
     )
 
 
-def too_many(going: int, retention: Retention, images: int, least: int = _HALF_FROM) -> str | None:
-    """The limit that so many of so many images break; "half" applies from `least` images up."""
+def too_many(going: int, retention: Retention, held: int, least: int = _HALF_FROM) -> str | None:
+    """The limit that `going` of `held` images break; "half" applies from `least` images up."""
     if going > retention.max_prunes:
         return f"{retention.max_prunes} (retention.max_prunes)"
-    return "half of them" if images >= least and 2 * going > images else None
+    return "half of them" if held >= least and 2 * going > held else None
 
 
-def _most(retention: Retention, images: int) -> int:
+def _most(retention: Retention, held: int) -> int:
     """The number of losses that breaks no limit."""
-    return min(retention.max_prunes, images // 2 if images >= _HALF_FROM else images)
+    return min(retention.max_prunes, held // 2 if held >= _HALF_FROM else held)
 
 
 def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]:

@@ -57,7 +57,7 @@ class PlanInput:
     """Images that must not be launched, by name or id, each with its reason."""
     revoked_content: Collection[str] = ()
     """Digests of those that the stack has made, in any Region: nothing of this content is built."""
-    is_asked_for: bool = False
+    is_one_off: bool = False
     """Whether a person has asked for this very run: then no number of losses is too many."""
     elsewhere: Collection[str] = ()
     """Builds that the stack has images of in other Regions."""

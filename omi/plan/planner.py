@@ -51,7 +51,7 @@ def make_plan(given: PlanInput) -> Plan:
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
     refused = [line for outcome in outcomes for line in outcome.refused]
-    if not given.is_asked_for:
+    if not given.is_one_off:
         waiting, losses = too_many_losses(steps, retention, len(ledger.images), given.is_proved, given.has_ended)
         steps, refused = settler.waiting(steps, waiting), [*refused, *losses]
     of_profile = {(build.profile, build.name) for build in live}
@@ -95,7 +95,7 @@ class _Planner:
         last_day = given.last_day(build.version, [build.end_of_life, *recorded])
         release, notes = self._wanted_release(build, last_day, bool(held))
         outcome, refused = Wish(), self._distrusted(build) if release is not None else ()
-        if refused and given.is_asked_for:
+        if refused and given.is_one_off:
             raise ProfileError(*refused)
         if release is not None and not refused:
             outcome = wish(WishInput(given, build, release, last_day, images, missing))
@@ -160,7 +160,7 @@ class _Planner:
             if image is outcome.current:
                 yield self._keep(image, build.access, outcome.why)
                 continue
-            # no level of a stack's config may take the newest, whatever it says; one that keeps none is asked for once
+            # no level in a stack's config may take the newest; `omi prune` may, by a level that keeps none
             prune = found.get(image.name) if image is not newest or self._keeps_none else None
             why, cause = self._idle_reason(image, newest, last_day), self._cause(image, newest, build, last_day)
             yield self._withdrawn(image, build.access, why, cause, prune)

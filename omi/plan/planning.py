@@ -54,7 +54,7 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
         if absent := seen.absent.get(build.name):
             lacking[build.name] = tuple(at(seen.profile, build, "repos", url) + line for url, line in absent.items())
     revoked = {image.digest for image in images if image.made_here and image.names & settings.revoked.keys()}
-    whole = _Whole({image.build for image in images}, revoked, lacking, is_asked_for=one_off is not None)
+    whole = _Whole({image.build for image in images}, revoked, lacking, is_one_off=one_off is not None)
     for region in seen.regions:
         with told_of(region, seen.regions):
             further = settings.regions.get(region.name)
@@ -85,7 +85,7 @@ class _Whole:
     """Digests of the revoked images that it has made."""
     lacking: Mapping[str, Sequence[str]]
     """Packages that builds ask for and that don't exist."""
-    is_asked_for: bool
+    is_one_off: bool
     copied: Mapping[str, str] = field(default_factory=dict)
     """Digests of the home Region's images that this Region is to have copies of, by build."""
 
@@ -182,7 +182,7 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whol
             left=None if region.is_wanted else region.name,
             elsewhere=whole.builds,
             revoked_content=whole.revoked,
-            is_asked_for=whole.is_asked_for,
+            is_one_off=whole.is_one_off,
             joining={image.name for image in ledger.images} - {image.name for image in region.ledger.images},
         )
     )

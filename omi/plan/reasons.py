@@ -1,4 +1,4 @@
-"""Why a plan does what it does: reasons as data, and all of their words."""
+"""Why a plan does what it does: reasons as data, and their sentences."""
 
 from __future__ import annotations
 

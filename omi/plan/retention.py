@@ -1,4 +1,4 @@
-"""The prune levels: which images of one live build may go. What must stay whatever they say is the plan's to decide."""
+"""The prune levels: which images of one live build may go. `planner.py` decides what stays whatever they say."""
 
 from __future__ import annotations
 

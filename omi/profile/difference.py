@@ -1,4 +1,4 @@
-"""Compares a build in today's profile with the one that an image was made of."""
+"""Compares a build in today's profile with the one that an image was made of, for `profile diff`."""
 
 from __future__ import annotations
 
