@@ -9,7 +9,7 @@ from functools import cached_property
 from omi.build.job import Job
 from omi.build.maker import Product
 from omi.build.packer.progress import PackerOutput
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import complete_tags, find_own, put_tags, read_omi
 from omi.outscale.oos import Mark, ObjectStore, drop_buckets, temporary_bucket
 from omi.outscale.shapes import Omi

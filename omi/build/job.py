@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from omi.build.packer.inputs import RunFolder
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.entry import open_group, ssh_source
 from omi.outscale.images import Ours
 from omi.outscale.subnets import find_subnet

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Collection
 
 from omi.config.settings import Settings
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import find_source
 from omi.outscale.subnets import find_subnet
 from omi.support.errors import OmiError, ToolError

@@ -6,7 +6,7 @@ from typing import Any
 
 from omi.build.job import Job
 from omi.build.maker import Product
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.shapes import Omi
 from omi.state.identity import COPIED_FROM, DISK
 from omi.state.image import ImageRecord

@@ -27,7 +27,7 @@ from omi.build.packer.inputs import run_folder
 from omi.build.packer.maker import TRIES, PackerMaker
 from omi.build.packer.runner import GRACE
 from omi.build.taking_over import TakingOver
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.state.identity import Identity
 from omi.state.image import ImageRecord, ImageSpec
 from omi.support.environment import without

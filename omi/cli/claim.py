@@ -8,7 +8,7 @@ import typer
 
 from omi.cli.stack import Stack, read_stack
 from omi.outscale.claims import find_held
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import put_tags
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM, STACK_ID

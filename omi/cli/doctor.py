@@ -23,7 +23,7 @@ from omi.cli.stack import Json, Stack
 from omi.cli.stack_lock import held_by, holders
 from omi.config.settings import Settings
 from omi.config.stack import EXPORT_LIMIT, PROJECT, StackFile, backend_url, exported_state
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.cures import QUOTA, SUBREGION, TYPE
 from omi.outscale.entry import own_address, ssh_source
 from omi.outscale.faults import COPY_POLICY, POLICY

@@ -15,7 +15,7 @@ from omi.cli.sweep import find_leftovers
 from omi.config.regions import Region
 from omi.config.settings import Health
 from omi.config.stack import last_update
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.plan import Action, Plan, Step
 from omi.plan.model import ChangeKind
 from omi.plan.planning import plan_stack

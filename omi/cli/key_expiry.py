@@ -6,7 +6,7 @@ from datetime import datetime
 
 from omi.cli.findings import Doubt, NotChecked
 from omi.outscale.access_key import read_expiry
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.support import clock
 from omi.support.errors import CredentialsError
 

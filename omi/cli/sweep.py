@@ -14,7 +14,7 @@ from omi.cli.stack_lock import hold_stack
 from omi.config.regions import Region, regions_of, told_of
 from omi.config.settings import Retention, Settings
 from omi.config.stack import PROJECT, StackFile, exported_state
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.oos import ObjectStore
 from omi.outscale.sweep import Builds, Leftover, Search, find_buckets, remove_leftovers
 from omi.plan.guard import ALLOW, too_many

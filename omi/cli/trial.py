@@ -22,7 +22,7 @@ from omi.build.trial import Trial
 from omi.cli.stack import Stack
 from omi.config.settings import Settings
 from omi.config.stack import PROJECT, StackFile
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.waiting import InterruptedBuildError
 from omi.plan.keys import keyless, trust_keys
 from omi.plan.lacking import Stock

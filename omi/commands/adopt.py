@@ -8,7 +8,7 @@ from omi.build.record import copy_facts, external_record, record_of
 from omi.build.supervisor import run_supervised
 from omi.commands.wire import export, give_record, read_spec
 from omi.outscale.claims import take_up
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import find_own, wait_available
 from omi.publish.recorded import recorded
 from omi.state.owner import STANDS_FOR

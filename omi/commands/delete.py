@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from omi.commands.wire import export, read_record, read_spec
 from omi.outscale.claims import find_held, is_held
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import Ours, delete_omi
 from omi.outscale.shapes import CloudVm, Omi, listed
 from omi.profile.model import EVERYONE

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from omi.build.supervisor import run_supervised
 from omi.commands.wire import export, give_record, read_record, read_spec
 from omi.outscale.claims import find_held, is_held
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import complete_tags
 from omi.outscale.publishing import close_snapshots, share, tell_stage
 from omi.outscale.shapes import Omi

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import put_tags, read_omi
 from omi.outscale.shapes import Omi, Tag, listed
 from omi.state.image import ImageRecord

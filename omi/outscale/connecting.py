@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, wait
 
 from omi.config.settings import Settings
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.deadline import begun
 from omi.outscale.waiting import QUIET
 from omi.state.image import CloudAccess

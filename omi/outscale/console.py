@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.vms import console_tail
 from omi.support.errors import OmiError
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from omi.outscale.busy import remove
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.deadline import TooLateError, within
 from omi.outscale.shapes import CloudKeypair, CloudSubnet, Group, listed, parsed
 from omi.support.errors import BuildError, CloudError

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from omi.outscale.busy import remove
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.shapes import CloudSnapshot, Omi, listed
 from omi.outscale.waiting import NEVER, wait_until
 from omi.state.owner import GOING, STACK_ID, going_mark

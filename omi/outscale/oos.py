@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from urllib3.exceptions import HTTPError
 
 from omi.outscale.busy import IN_USE, remove
-from omi.outscale.cloud import authority
+from omi.outscale.client import authority
 from omi.outscale.credentials import Credentials, lone_session
 from omi.outscale.deadline import TooLateError, within
 from omi.outscale.faults import not_the_api, refusal_of_store, translate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import delete_tags, put_tags, read_omi, read_snapshots
 from omi.outscale.shapes import Omi
 from omi.profile.model import EVERYONE, Access

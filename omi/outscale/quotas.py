@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.shapes import Shape, listed
 from omi.support.errors import OmiError
 

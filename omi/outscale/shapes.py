@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.profile.model import EVERYONE
 from omi.state.owner import Owner
 from omi.support.errors import CloudError, first_problem

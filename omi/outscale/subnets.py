@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.cures import SUBNET
 from omi.outscale.shapes import CloudSubnet, listed
 from omi.state.image import BuildVm

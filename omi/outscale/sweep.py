@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.entry import delete_group, delete_key
 from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis, read_omi
 from omi.outscale.oos import ObjectStore, prefix_of

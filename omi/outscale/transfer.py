@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import create_omi, wait_available
 from omi.outscale.oos import LONGEST_URL, MARK, ObjectStore, unpacked
 from omi.outscale.shapes import Omi, Shape, listed, parsed

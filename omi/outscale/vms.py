@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from omi.outscale.busy import remove
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import put_tags
 from omi.outscale.shapes import CloudVm, CloudVolume, listed, parsed
 from omi.outscale.waiting import NEVER, NotInTimeError, wait_until

@@ -11,7 +11,7 @@ from omi.config.regions import Region, regions_of, told_of
 from omi.config.settings import Settings
 from omi.config.stack import check_own_releases
 from omi.outscale.account import read_account
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.connecting import Connections, connect, connect_to, connected
 from omi.plan.discover import versions_to_discover
 from omi.plan.held import Held

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import temporary_key
 from omi.outscale.shapes import CloudVm, Omi

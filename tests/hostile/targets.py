@@ -24,7 +24,7 @@ from omi.build.packer.progress import PackerOutput
 from omi.config.settings import Settings
 from omi.config.stack import StackFile
 from omi.outscale.account import read_account
-from omi.outscale.cloud import Cloud, _ApiAnswer
+from omi.outscale.client import Cloud, _ApiAnswer
 from omi.outscale.credentials import Credentials, read_profile
 from omi.outscale.entry import find_groups, open_group
 from omi.outscale.images import find_own, read_omi, read_snapshots, register_from, snapshots_of
@@ -78,7 +78,7 @@ class Target:
 def check(target: Target, data: bytes) -> str | None:
     """Run it; returns the error's message if it refused. Anything but a value or a one-line OmiError raises."""
     try:
-        with patch("omi.outscale.cloud._pause"):
+        with patch("omi.outscale.client._pause"):
             target.read(data)
     except OmiError as error:
         message = str(error)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.outscale import cloud, exchange
+from omi.outscale import client, exchange
 from omi.outscale.credentials import Credentials
 from omi.state.image import Limits
 from omi.support.errors import CloudError
@@ -173,12 +173,12 @@ def test_an_api_that_answers_without_end_is_left(server: Server, monkeypatch: py
     server.talk = talk
     bomb()
     monkeypatch.setattr(exchange, "LONGEST", ROOM)
-    monkeypatch.setattr(cloud, "_pause", lambda tries: None)
+    monkeypatch.setattr(client, "_pause", lambda tries: None)
     limits = Limits(connect=1, answer=1)
     access = make_access(region="eu-west-2", api=f"{server.url}/api/v1", limits=limits)
     began = time.monotonic()
     with pytest.raises(CloudError) as raised:
-        cloud.Cloud(access, Credentials("AKHOSTILE", "SKHOSTILE")).call("ReadVms")
-    assert time.monotonic() - began < 2 * cloud._TRIES + 5
+        client.Cloud(access, Credentials("AKHOSTILE", "SKHOSTILE")).call("ReadVms")
+    assert time.monotonic() - began < 2 * client._TRIES + 5
     assert "SKHOSTILE" not in str(raised.value)
-    assert server.connections <= cloud._TRIES
+    assert server.connections <= client._TRIES

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from omi.outscale.cloud import _ApiAnswer
+from omi.outscale.client import _ApiAnswer
 from omi.publish.releases import to_yaml
 from omi.support.errors import CloudError
 from tests.hostile.strategies import LONG_NUMBER

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.state.image import BuildVm, CloudAccess, ImageSpec
 from tests.omi.specs import make_access, make_spec
 from tests.openapi import check_request
@@ -117,7 +117,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("omi.build.packer.runner.EVERY", 0.02)
     monkeypatch.setattr("omi.build.packer.runner.ASK_EVERY", 0.05)
     monkeypatch.setattr("omi.outscale.busy.EVERY", 0.02)
-    monkeypatch.setattr("omi.outscale.cloud.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("omi.outscale.client.FIRST_PAUSE", 0.01)
     monkeypatch.setattr("omi.outscale.transfer.EVERY", 0.02)
     monkeypatch.setattr("omi.build.leftovers.AGAIN_AFTER", 0.01)
     monkeypatch.setattr("omi.build.packer.maker.AGAIN_AFTER", 0.01)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from omi.outscale.access_key import read_expiry
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
 from omi.state.withdrawal import Withdrawal

@@ -24,7 +24,7 @@ from typing import Any
 from omi.build.guest_data import env_text, guest_values
 from omi.build.origin import Origin
 from omi.build.packer.inputs import run_folder
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.oos import Mark, ObjectStore, prefix_of
 from omi.profile.discover import expand_discovered
 from omi.profile.load import load_profile

@@ -29,7 +29,7 @@ from cryptography.x509.oid import NameOID
 
 from omi.build.packer.refusals import Refusal, refusal_of
 from omi.build.packer.signature import is_signed
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.credentials import Credentials
 from omi.support.errors import OmiError
 from omi.support.safe_json import read_json

@@ -12,7 +12,7 @@ from omi.build import lifecycle
 from omi.build.packer import attempt
 from omi.build.packer.inputs import RunFolder
 from omi.build.packer.runner import PackerRun, run_packer
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import find_own, read_omi
 from omi.outscale.publishing import share
 from omi.outscale.shapes import Omi

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import find_own, read_omi
 from omi.outscale.shapes import Omi
 from omi.profile.model import Access

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.state.image import CloudAccess
 from tests.omi.specs import make_access
 from tests.sandbox.client import Oapi, Sandbox, settings_for

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from omi.outscale.access_key import read_expiry
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.support.errors import CloudError, CredentialsError
 from tests.omi.outscale.test_rights import may
 from tests.sandbox.client import Oapi, Sandbox

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from omi.outscale import cloud as cloud_module
+from omi.outscale import client as client_module
 from omi.outscale.account import read_account
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.profile.model import Access
 from omi.state.identity import Identity
 from omi.state.image import CloudAccess
@@ -88,7 +88,7 @@ def test_what_an_interrupted_build_left_does_not_hold_its_name(access: CloudAcce
 
 
 def test_many_images_come_page_by_page(access: CloudAccess, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloud_module, "_PAGE", 2)
+    monkeypatch.setattr(client_module, "_PAGE", 2)
     disk = snapshot(client, empty_volume(client))
     made = {register(client, f"image-{number}", disk) for number in range(5)}
     assert {image.omi for image in read_account(Cloud.connect(access), OWNER).images} == made
@@ -117,7 +117,7 @@ def test_a_refused_key_is_tried_once_and_told_in_one_line(
 def test_a_busy_cloud_is_asked_again(
     sandbox: Sandbox, access: CloudAccess, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omi.outscale.cloud.time.sleep", lambda _: None)
+    monkeypatch.setattr("omi.outscale.client.time.sleep", lambda _: None)
     sandbox.control("POST", "faults", {"action": "ReadImages", "times": 2, "status": 503})
     assert read_account(Cloud.connect(access), OWNER).images == ()
     assert calls.count("ReadImages") == 3

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.entry import find_groups, open_group, temporary_key
 from omi.outscale.images import create_omi, delete_snapshot, put_tags, read_snapshots
 from omi.outscale.shapes import CloudSnapshot, Omi, listed
@@ -110,7 +110,7 @@ def test_a_filter_without_values_finds_nothing_rather_than_everything(cloud: Clo
 def test_a_list_that_breaks_off_is_no_whole_list(
     sandbox: Sandbox, cloud: Cloud, client: Oapi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omi.outscale.cloud._PAGE", 2)
+    monkeypatch.setattr("omi.outscale.client._PAGE", 2)
     disk = snapshot(client, empty_volume(client))
     for number in range(5):
         register(client, f"image-{number}", disk)

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from omi.outscale.claims import bearing_tags, find_held, is_held, take_up
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import read_omi
 from omi.outscale.shapes import Omi
 from omi.support.errors import CloudError, CredentialsError

@@ -13,7 +13,7 @@ from omi.build.job import Job
 from omi.build.lifecycle import Lifecycle
 from omi.build.packer.inputs import RunFolder
 from omi.build.packer.maker import PackerMaker
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.console import EmptyConsole
 from omi.outscale.entry import open_group
 from omi.outscale.images import find_own

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.credentials import find_credentials, lone_session
 from omi.outscale.oos import ObjectStore
 from omi.state.image import CloudAccess

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.credentials import Credentials
 from omi.outscale.entry import ssh_source
 from omi.outscale.images import find_own, read_omi

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import find_own
 from omi.outscale.oos import MARK, Mark, ObjectStore, drop_buckets, prefix_of, temporary_bucket, unpacked
 from omi.outscale.refused import RefusedKeyError

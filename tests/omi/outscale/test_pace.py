@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import find_own
 from omi.outscale.pace import CALM, EACH_SECOND, Pace
 from omi.state.image import CloudAccess

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from omi.outscale.account import read_account
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import read_omi
 from omi.outscale.publishing import close_snapshots, share, tell_stage
 from omi.profile.model import Access

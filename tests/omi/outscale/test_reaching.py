@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from omi.build.packer.gateway import _context
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.credentials import Credentials
 from omi.outscale.deadline import TooLateError, within
 from omi.outscale.reaching import clock_error

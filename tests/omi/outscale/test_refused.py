@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.credentials import Credentials
 from omi.state.image import CloudAccess
 from omi.support.errors import CredentialsError, OmiError

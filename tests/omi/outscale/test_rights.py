@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import find_own
 from omi.outscale.rights import CALLS, COPY_CALLS, denied_calls
 from omi.state.image import CloudAccess

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.entry import find_groups, open_group, ssh_source
 from omi.outscale.shapes import CloudSubnet
 from omi.outscale.subnets import find_subnet

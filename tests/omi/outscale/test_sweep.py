@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.images import Ours, delete_omi, own_omis, read_omi
 from omi.outscale.shapes import CloudSnapshot, listed
 from omi.outscale.sweep import Builds, Leftover, Search, clean_up, remove_leftovers

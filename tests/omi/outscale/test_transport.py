@@ -9,7 +9,7 @@ import pytest
 
 from omi.config.settings import Settings
 from omi.config.transport import check_transport
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.state.image import CloudAccess
 from omi.support.errors import OmiError, SettingsError
 from tests.omi.specs import make_access

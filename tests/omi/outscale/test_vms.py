@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.entry import delete_key, find_groups
 from omi.outscale.vms import end_vm, read_vm, wait_running
 from omi.state.image import CloudAccess

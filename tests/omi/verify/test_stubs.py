@@ -22,7 +22,7 @@ from omi.build.job import Job
 from omi.build.origin import Origin
 from omi.build.packer.inputs import RunFolder
 from omi.build.taking_over import TakingOver
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from omi.outscale.entry import open_group
 from omi.outscale.images import find_own
 from omi.outscale.shapes import Omi

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from omi.build.packer.gateway import Gateway, open_gateway
-from omi.outscale.cloud import Cloud
+from omi.outscale.client import Cloud
 from sandbox.config import Addresses
 from tests.omi.conftest import Account
 from tests.sandbox import client
