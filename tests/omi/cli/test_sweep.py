@@ -13,12 +13,14 @@ import pytest
 
 from omi.build.packer.inputs import RunFolder
 from omi.cli.sweep import SweepFindings, _show, find_leftovers
+from omi.config.settings import Settings
 from omi.config.stack import PROJECT
 from omi.outscale.sweep import Leftover
 from omi.plan.held import MEMORY, STASH_TYPE
 from omi.plan.memory import Memory
 from omi.state.identity import Identity
 from omi.state.ledger import COMMAND_TYPE
+from omi.state.owner import GOING, going_mark
 from omi.support.locks import LockedError, hold
 from omi.support.places import BUILD, file_name_of
 from tests.omi.cli.swept import STACK, Swept, swept
@@ -262,6 +264,21 @@ def test_a_snapshot_that_packers_log_names_goes(swept: Swept) -> None:
     assert taken not in there
 
 
+def test_a_snapshot_that_state_holds_is_left_to_the_prune_that_was_interrupted(swept: Swept) -> None:
+    oapi, identity = swept.account.oapi, Identity(swept.account.spec())
+    (disk,) = json.loads(swept.resources[0]["outputs"]["stdout"])["snapshots"]
+    oapi.call("DeleteImage", ImageId=swept.held)
+    tags = {**identity.tags, GOING: going_mark(OWNER.stack_id, disk)}
+    oapi.call("CreateTags", ResourceIds=[disk], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+    code, text = swept.run("--yes")
+    assert code == 0, text
+    assert disk in {each["id"] for each in swept.inventory["snapshot"]}
+    swept.resources.clear()
+    code, text = swept.run("--yes", "--stack-id", OWNER.stack_id)
+    assert code == 0, text
+    assert disk not in {each["id"] for each in swept.inventory["snapshot"]}, "no state holds it any more"
+
+
 def left_image(swept: Swept, revision: int) -> str:
     """A further image that a build left unverified."""
     identity = Identity(swept.account.spec(name=f"alpine-3.23.6-x86_64-r{revision}", revision=revision))
@@ -334,9 +351,10 @@ def test_a_run_folder_that_cannot_be_had_removes_nothing(swept: Swept) -> None:
     swept.refuses(6, "cannot be written", "--yes")
 
 
+@pytest.mark.parametrize("copied", [True, False])
 @pytest.mark.parametrize("copies", [True, False])
-def test_buckets_are_looked_for_only_where_an_image_was_copied(
-    swept: Swept, monkeypatch: pytest.MonkeyPatch, *, copies: bool
+def test_buckets_are_looked_for_only_where_images_are_or_were_copied(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch, *, copied: bool, copies: bool
 ) -> None:
     dropped: list[str] = []
 
@@ -347,7 +365,9 @@ def test_buckets_are_looked_for_only_where_an_image_was_copied(
     monkeypatch.setattr("omi.cli.sweep.ObjectStore", lambda *_: Store())
     monkeypatch.setattr("omi.cli.sweep.find_buckets", lambda *_: [Leftover("bucket", "omi-left", "", "left")])
     outputs = swept.resources[0]["outputs"]
-    record = json.loads(outputs["stdout"]) | {"copied_from": "us-east-2:ami-1" if copies else None}
+    record = json.loads(outputs["stdout"]) | {"copied_from": "us-east-2:ami-1" if copied else None}
     outputs["stdout"] = json.dumps(record)
+    if copies:
+        monkeypatch.setattr(Settings, "copies", True)
     assert swept.run("--yes")[0] == 0
-    assert dropped == (["omi-left"] if copies else [])
+    assert dropped == (["omi-left"] if copied or copies else [])
