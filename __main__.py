@@ -23,14 +23,15 @@ with clean_errors():
     held = read_state(stack_resources(), pulumi.get_project(), pulumi.get_stack(), settings.recovered_id)
     seen = survey_stack(settings, held, connecting)
     plan = plan_stack(settings, seen, asked())
-    for text in (render_table(plan), *unheld_lines(settings, held.ledger)):
+    for text in (render_table(plan), *unheld_lines(settings, held.ledger, held.memory.pruned)):
         pulumi.log.info(text)
     for why in seen.unreached.values():
         pulumi.log.warn(why)
     check_before_building(settings, plan.building, copying=plan.copying)
     if not pulumi.runtime.is_dry_run():
         known = (seen.profile.builds, seen.security, seen.stocks)
-        lines = export_ledger(settings, held.ledger, missing_in(held.ledger, *known, settings.releases_dir, seen.today))
+        lacking = missing_in(held.ledger, *known, settings.releases_dir, seen.today)
+        lines = export_ledger(settings, held.ledger, lacking, held.memory.pruned)
         for line in (*lines, *record_releases(seen.profile, seen.upstream, PROFILES)):
             pulumi.log.info(line)
 

@@ -42,11 +42,12 @@ def publish(
     folder, ledger = Path(settings.releases_dir), held.ledger
     if signing is None:
         require_unsigned(folder)
-        lines = [*forget_unheld(settings, ledger, forget or ()), *export_ledger(settings, ledger)]
+        lines = forget_unheld(settings, ledger, forget or ())
+        lines += export_ledger(settings, ledger, pruned=held.memory.pruned)
         lines += unheld_lines(settings, ledger)
         done = f"written, not signed: for that give a key by --key FILE or in {SIGNING_KEY}"
     else:
-        lines = publish_signed(settings, stack, ledger, signing, forget or ())
+        lines = publish_signed(settings, stack, ledger, signing, forget or (), held.memory.pruned)
         done = "written and signed"
     for line in lines:
         print(line)

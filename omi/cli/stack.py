@@ -35,7 +35,11 @@ def plan(stack: Stack, as_json: Json = False) -> None:
     """Show what `pulumi preview` would plan, without the engine; exit code 9 if the guard refuses a part of it."""
     settings, held = read_stack(stack)
     made = plan_stack(settings, survey_stack(settings, held))
-    print(plan_json(made) if as_json else "\n".join([render_table(made), *unheld_lines(settings, held.ledger)]))
+    print(
+        plan_json(made)
+        if as_json
+        else "\n".join([render_table(made), *unheld_lines(settings, held.ledger, held.memory.pruned)])
+    )
     if made.refused:
         raise typer.Exit(PlanError.exit_code)
 

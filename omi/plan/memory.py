@@ -11,6 +11,8 @@ from omi.upstream.model import Upstream
 
 PATIENCE = timedelta(days=30)
 """How long upstream must say an earlier end of life before it counts: one wrong digit is mended sooner."""
+REMEMBERED = timedelta(days=365)
+"""How long an OMI that went is remembered."""
 
 
 class Said(BaseModel):
@@ -32,6 +34,9 @@ class Memory(BaseModel):
     without them."""
     end_of_life: dict[str, Said] = {}
     """By version."""
+    pruned: dict[str, date] = {}
+    """OMIs that updates let go, and on which day (UTC). Releases files that still name one, since the run that was to
+    publish them was lost, are put right by it."""
 
     def today(self, upstream: Upstream, versions: Collection[str], today: date) -> Memory:
         """With what upstream says today of these versions; what it said before stays where it can't be asked."""
@@ -42,6 +47,11 @@ class Memory(BaseModel):
                 if before is None or before.day != branch.end_of_life:
                     said[branch.version] = Said(day=branch.end_of_life, since=today)
         return self.model_copy(update={"end_of_life": dict(sorted(said.items()))})
+
+    def let_go(self, omis: Collection[str], kept: Collection[str], today: date) -> Memory:
+        """With these OMIs among those that went; what the state keeps has not gone."""
+        before = {omi: day for omi, day in self.pruned.items() if omi not in kept and today - day < REMEMBERED}
+        return self.model_copy(update={"pruned": dict(sorted({**dict.fromkeys(omis, today), **before}.items()))})
 
     def last_day(self, version: str, recorded: Iterable[date | None], upstream: Upstream, today: date) -> date | None:
         """The last day of support that counts: the later of the recorded ones and upstream's.

@@ -72,7 +72,11 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     memory = seen.memory.today(seen.upstream, versions, seen.today)
     memory = memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
     plan = replace(plan, warnings=(*plan.warnings, *seen.warnings, *needless), memory=memory)
-    return narrowed(plan, images, one_off) if one_off else plan
+    plan = narrowed(plan, images, one_off) if one_off else plan
+    pruned = [step.image for step in plan.of(Action.PRUNE) if isinstance(step.image, LedgerImage)]
+    gone = {image.record.omi for image in pruned if image.made_here}
+    kept = {image.record.omi for image in images} - gone
+    return replace(plan, memory=plan.memory.let_go(gone, kept, seen.today))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,17 @@ from omi.publish.manifest import MANIFEST, SIGNATURE, SIGNERS, STACK_NAME, Publi
 from omi.publish.model import PublishedImage, published, with_images
 from omi.publish.releases import in_order
 from omi.publish.signature import NAMESPACE, PublishingKey
-from omi.publish.store import LOCK, README, FeedSettings, read_all, read_text, render, unknown_to_forget, write_changed
+from omi.publish.store import (
+    LOCK,
+    README,
+    FeedSettings,
+    read_all,
+    read_text,
+    render,
+    unknown_to_forget,
+    without,
+    write_changed,
+)
 from omi.state.ledger import Ledger
 from omi.support import clock
 from omi.support.atomic import remove_halves
@@ -32,9 +42,15 @@ def require_unsigned(folder: Path) -> None:
 
 
 def publish_signed(
-    settings: FeedSettings, stack: str, ledger: Ledger, key: PublishingKey, forget: Collection[str]
+    settings: FeedSettings,
+    stack: str,
+    ledger: Ledger,
+    key: PublishingKey,
+    forget: Collection[str] = (),
+    pruned: Collection[str] = (),
 ) -> list[str]:
-    """Write the files from the state and sign them; returns lines for people. Images in `forget` go.
+    """Write the files from the state and sign them; returns lines for people. Images in `forget` go, by name, and OMIs
+    that an update let go (`pruned`).
 
     Nothing is written before all is read, rendered and signed. A folder that names another image which the state lacks,
     or holds a changed document, is refused: its author would get it signed.
@@ -49,7 +65,8 @@ def publish_signed(
             found, old = read_all(folder)
             if old:
                 raise InputError(old[0])
-            _require_held(folder, found, ledger, forget)
+            pruned = without(ledger, pruned)
+            _require_held(folder, found, ledger, forget, pruned)
             _require_later(folder, now)
             texts, documents = _from_state(settings.profile, found, ledger, read_text(folder / README))
             texts[SIGNERS] = signers
@@ -60,7 +77,12 @@ def publish_signed(
             signature = key.sign(content)
             for name, text in {**texts, MANIFEST: content, SIGNATURE: signature.text}.items():
                 write_changed(folder / name, text)
-            gone = document_files(image for images in found.values() for image in images if image.name in forget)
+            gone = document_files(
+                image
+                for images in found.values()
+                for image in images
+                if image.name in forget or not pruned.isdisjoint(image.ids.values())
+            )
             lines += remove_documents(folder, {path: each for path, each in gone.items() if path not in documents})
             return [*lines, *_unsigned(folder, {*sums, MANIFEST, SIGNATURE, LOCK})]
     except OSError as error:
@@ -89,7 +111,11 @@ def _allowed_signers(folder: Path, stack: str, key: PublishingKey) -> tuple[str,
 
 
 def _require_held(
-    folder: Path, found: Mapping[str, Iterable[PublishedImage]], ledger: Ledger, forget: Collection[str]
+    folder: Path,
+    found: Mapping[str, Iterable[PublishedImage]],
+    ledger: Ledger,
+    forget: Collection[str],
+    pruned: Collection[str],
 ) -> None:
     held = {(image.profile, image.region, image.record.omi) for image in ledger.images}
     unheld = {
@@ -97,7 +123,7 @@ def _require_held(
         for profile, images in found.items()
         for image in images
         for region, omi in image.ids.items()
-        if (profile, region, omi) not in held
+        if (profile, region, omi) not in held and omi not in pruned
     }
     if wrong := sorted(set(forget) - {name for name, _ in unheld}):
         raise unknown_to_forget(wrong[0], {name for name, _ in unheld})

@@ -88,9 +88,12 @@ def unknown_to_forget(name: str, known: Collection[str]) -> InputError:
 
 
 def export_ledger(
-    stack: FeedSettings, ledger: Ledger, missing: Mapping[str, MissingFixes] = MappingProxyType({})
+    stack: FeedSettings,
+    ledger: Ledger,
+    missing: Mapping[str, MissingFixes] = MappingProxyType({}),
+    pruned: Collection[str] = (),
 ) -> list[str]:
-    """Bring the images in the stack's state into the files; images that it lacks stay as they are.
+    """Bring the images in the stack's state into the files; images that it lacks stay, but for OMIs in `pruned`.
 
     `missing` are the fixes that images lack, by resource; of others the files keep what an earlier day knew.
     Written are the stack's profile and every other that the state holds images of.
@@ -103,13 +106,21 @@ def export_ledger(
             if image.profile == profile
         ]
         if made or (folder / f"{profile}.yaml").exists():
-            lines += _record_all(folder, profile, made)
+            lines += _record_all(folder, profile, made, without(ledger, pruned))
     return list(dict.fromkeys(lines))
 
 
-def unheld_lines(stack: FeedSettings, ledger: Ledger) -> list[str]:
-    """A line about the images that the files name and the stack's state lacks; none where there is no such image."""
-    names = sorted({image.name for image, _ in _unheld(stack, ledger)})
+def without(ledger: Ledger, pruned: Collection[str]) -> frozenset[str]:
+    """The OMIs that an update let go and the state holds no more."""
+    return frozenset(pruned) - {image.record.omi for image in ledger.images}
+
+
+def unheld_lines(stack: FeedSettings, ledger: Ledger, pruned: Collection[str] = ()) -> list[str]:
+    """A line about the images that the files name and the stack's state lacks; none where there is no such image.
+
+    OMIs in `pruned` don't count: the next export takes them out.
+    """
+    names = sorted({image.name for image, region in _unheld(stack, ledger) if image.ids[region] not in pruned})
     if not names:
         return []
     line = (
@@ -136,8 +147,12 @@ def _profiles(stack: FeedSettings, ledger: Ledger) -> list[str]:
     return sorted({stack.profile, *(image.profile for image in ledger.images)})
 
 
-def _record_all(folder: Path, profile: str, made: Sequence[tuple[PublishedImage, ImageRecord]]) -> list[str]:
+def _record_all(
+    folder: Path, profile: str, made: Sequence[tuple[PublishedImage, ImageRecord]], gone: Collection[str] = ()
+) -> list[str]:
     def change(old: list[PublishedImage]) -> list[PublishedImage]:
+        for region, omi in [each for image in old for each in image.ids.items() if each[1] in gone]:
+            old = without_omi(old, region, omi)
         return with_images(old, [own for own, image in made if not _is_makers(own, image, old)])
 
     return _change(folder, profile, change, document_files(own for own, _ in made))

@@ -8,7 +8,7 @@ import pytest
 
 from omi.config.settings import Level, Retention
 from omi.plan import Action
-from omi.plan.memory import PATIENCE, Memory, Said
+from omi.plan.memory import PATIENCE, REMEMBERED, Memory, Said
 from omi.profile.model import Access
 from omi.upstream.model import Branch, Upstream
 from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, step_of, upstream
@@ -130,3 +130,11 @@ def test_an_image_whose_protection_ends_still_gets_its_other_changes() -> None:
     step = step_of(plan, image.name)
     assert (step.unprotects, step.updates) == (True, True)
     assert "protected until" not in step.reason
+
+
+def test_what_went_is_remembered_for_a_year_from_its_first_day_unless_state_holds_it_again() -> None:
+    memory = Memory().let_go({"ami-1", "ami-2"}, {"ami-3"}, TODAY)
+    assert memory.pruned == {"ami-1": TODAY, "ami-2": TODAY}
+    later = TODAY + timedelta(days=7)
+    assert memory.let_go({"ami-1"}, {"ami-2", "ami-3"}, later).pruned == {"ami-1": TODAY}
+    assert memory.let_go((), (), TODAY + REMEMBERED).pruned == {}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from omi.config.one_off import OneOff
 from omi.config.regions import regions_of
 from omi.config.settings import Level, Retention, Settings
 from omi.plan import Action, Plan, PlannedImage
@@ -42,6 +43,29 @@ def plan(*images: LedgerImage, retention: Retention | None = None, **settings: A
 def test_the_next_plan_knows_what_this_one_protects() -> None:
     assert plan(NEW).memory.protected == ()
     assert plan(NEW, retention=Retention(protect=(OLD.name, NEW.name))).memory.protected == (OLD.name, NEW.name)
+
+
+def test_the_next_plan_knows_what_this_one_lets_go() -> None:
+    one = Retention(release=Level())
+    assert plan(NEW, retention=one).memory.pruned == {}
+    assert plan(OLD, NEW, retention=one).memory.pruned == {OLD.record.omi: TODAY}
+    assert plan(OLD, NEW).memory.pruned == {}
+
+
+def test_a_one_off_run_that_prunes_nothing_lets_nothing_go() -> None:
+    given = Settings.model_validate({"region": HOME, "retention": Retention(release=Level())})
+    regions = regions_of(given, Ledger.of([OLD, NEW]))
+    seen = {HOME: account(OLD, NEW)}
+    survey = Survey(Profile("alpine", (V23,)), upstream("3.23.6"), regions, seen, TODAY, OWNER)
+    assert plan_stack(given, survey, OneOff(action="build")).memory.pruned == {}
+    assert plan_stack(given, survey, OneOff(action="prune")).memory.pruned == {OLD.record.omi: TODAY}
+
+
+def test_an_image_that_another_stack_made_is_not_let_go_but_left_to_it() -> None:
+    external = held(GONE, "3.22.4", adopted=True)
+    found = plan(NEW, external)
+    assert step_of(found, external.name).action is Action.PRUNE
+    assert found.memory.pruned == {}
 
 
 def test_the_next_plan_knows_the_ends_of_life_of_all_that_is_built_or_held() -> None:

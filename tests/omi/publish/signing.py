@@ -7,12 +7,15 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
 
 from omi.cli.main import main
+from omi.plan.held import MEMORY, STASH_TYPE
+from omi.plan.memory import Memory
 from omi.support.environment import SIGNING_KEY
 from tests.omi.publish.site.made import PACKAGES, Pair, made, with_documents
 
@@ -57,10 +60,12 @@ class Publisher:
         """What a consumer got by another way."""
         return self.top / "trusted" / "allowed_signers"
 
-    def hold(self, images: Iterable[Pair]) -> None:
-        """Make the stack's state hold these images."""
+    def hold(self, images: Iterable[Pair], pruned: Iterable[str] = ()) -> None:
+        """Make the stack's state hold these images, and remember OMIs that an update let go."""
         self.images = list(images)
-        resources = []
+        kept = Memory(pruned=dict.fromkeys(pruned, date(2026, 11, 27))).model_dump(mode="json")
+        urn = f"urn:pulumi:test::alpine-omi::{STASH_TYPE}::{MEMORY}"
+        resources = [{"urn": urn, "type": STASH_TYPE, "outputs": {"input": kept, "output": {}}}]
         for spec, record in self.images:
             outputs = {"stdin": spec.to_json(), "stdout": record.to_json(), "create": "c", "update": "u", "delete": "d"}
             urn = f"urn:pulumi:test::alpine-omi::command:local:Command::{spec.run}"

@@ -211,6 +211,20 @@ def test_a_ledger_that_lacks_images_changes_no_file(tmp_path: Path) -> None:
         assert texts_in(tmp_path) == before
 
 
+def test_what_an_update_let_go_leaves_the_files_though_its_own_run_was_lost(tmp_path: Path) -> None:
+    old, new = image(tmp_path), image(tmp_path, revision=1)
+    for pair in (old, new):
+        record(*pair)
+    stack, before = stack_of(tmp_path), texts_in(tmp_path)
+    gone = {old[1].omi, new[1].omi}
+    assert export_ledger(stack, ledger_of(old, new), pruned=gone) == []
+    assert texts_in(tmp_path) == before, "what state holds has not gone"
+    assert unheld_lines(stack, ledger_of(new), gone) == []
+    assert export_ledger(stack, ledger_of(new), pruned=gone) == []
+    assert list(listed(tmp_path)) == ["3.23.6"]
+    assert list(listed(tmp_path)["3.23.6"]["v3_23-x86_64"]) == [new[0].name]
+
+
 def test_images_that_state_lacks_are_named_in_a_line_and_forgotten_by_name_alone(tmp_path: Path) -> None:
     old, new, elsewhere = image(tmp_path), image(tmp_path, revision=1), image(tmp_path, region="us-east-2")
     for pair in (old, new, elsewhere):

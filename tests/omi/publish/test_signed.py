@@ -108,6 +108,19 @@ def test_the_fixes_that_an_image_lacks_stay_as_the_last_update_wrote_them(publis
     assert found == {spec.name: lacks, publisher.images[1][0].name: None}
 
 
+def test_a_prune_whose_files_were_never_committed_doesnt_stop_the_next_signing(publisher: Publisher) -> None:
+    old, full = publisher.images
+    publisher.publish()
+    publisher.hold([old], pruned=[full[1].omi])
+    code, text = publisher.publish()
+    assert code == 0, text
+    assert [image.name for image in Feed.read(publisher.releases / "alpine.json").images] == [old[0].name]
+    assert not (publisher.releases / "alpine").exists(), "its documents"
+    publisher.trust()
+    publisher.hold([], pruned=[full[1].omi])
+    assert publisher.publish()[0] == 8, "nothing says where the other one went"
+
+
 def test_images_are_forgotten_all_or_none(publisher: Publisher) -> None:
     old, full = publisher.images
     publisher.publish()
