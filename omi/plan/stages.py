@@ -49,8 +49,8 @@ def withdraw(
 
 
 def revoke(old: Withdrawal | None, shared: bool, reason: str, today: date) -> Withdrawal:
-    """Withdraw an image that must not be launched: private from today on, or since the day on which it was already."""
-    private = (old.private if old else None) or today
+    """Withdraw an image that must not be launched: private from the day on which a person first revokes it."""
+    private = old.private if old and old.why == "revoked" else today
     return Withdrawal(why="revoked", shared=shared, private=private, reason=reason)
 
 

@@ -1,19 +1,19 @@
-"""The Atom feed (RFC 4287) of a profile's new images, for people and their feed readers."""
+"""The Atom feed (RFC 4287) of a profile's new and revoked images, for people and their feed readers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree as ET  # only written, never parsed
 
 from omi.publish.feed import Feed, FeedImage
-from omi.publish.model import Withdrawn
 
 NEWEST = 50
-"""Images in the feed, the newest: readers ask for all of it each time, and have seen what is older."""
+"""Images in the feed, the newest and those that are revoked: readers ask for all of it each time, and have seen what
+is older."""
 
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -22,16 +22,17 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def render_atom(feed: Feed, page_of: Callable[[FeedImage], str] | None = None) -> str:
     """XML, newest image first; `page_of` gives an image's page, relative to this file, where there are pages."""
+    images = [image for number, image in enumerate(feed.images) if number < NEWEST or image.is_revoked]
     root = ET.Element("feed", {"xmlns": _NAMESPACE})
     _add(root, "id", _id("profile", feed.profile))
     _add(root, "title", f"Alpine Linux OMIs on OUTSCALE: {feed.profile}")
-    _add(root, "updated", _time(feed.updated or datetime.fromtimestamp(0, UTC)))
+    _add(root, "updated", _time(max(map(_updated, images), default=datetime.fromtimestamp(0, UTC))))
     _add(ET.SubElement(root, "author"), "name", "alpine-omi")
     ET.SubElement(
         root, "link", {"rel": "self", "type": "application/atom+xml", "href": quote(f"{feed.profile}.atom.xml")}
     )
     ET.SubElement(root, "link", {"rel": "related", "type": "application/json", "href": quote(f"{feed.profile}.json")})
-    for image in feed.images[:NEWEST]:
+    for image in images:
         root.append(_entry(feed, image, page_of))
     ET.indent(root, " ")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
@@ -43,7 +44,7 @@ def _entry(feed: Feed, image: FeedImage, page_of: Callable[[FeedImage], str] | N
     _add(entry, "id", _id("image", feed.profile, image.build, image.name, image.digest or ""))
     _add(entry, "title", image.name)
     _add(entry, "published", _time(image.created))
-    _add(entry, "updated", _time(image.created))
+    _add(entry, "updated", _time(_updated(image)))
     if page_of:
         ET.SubElement(entry, "link", {"rel": "alternate", "type": "text/html", "href": page_of(image)})
     for region, documents in image.documents.items():
@@ -60,14 +61,22 @@ def _content(image: FeedImage) -> str:
     ids = [f"{region}: {omi}" for region, omi in image.ids.items()]
     used = [f"used: {image.used_bytes / 2**20:.0f} MiB"] if image.used_bytes else []
     ends = [f"end of life: {image.end_of_life}"] if image.end_of_life else []
-    state = [_state(region, withdrawal) for region, withdrawal in image.withdrawal.items()]
+    state = [f"in {region} {withdrawal}" for region, withdrawal in image.withdrawal.items()]
     return "\n".join([image.description, *ids, *used, *ends, *state])
 
 
-def _state(region: str, withdrawal: Withdrawn) -> str:
-    reason = f", revoked: {withdrawal.reason}" if withdrawal.reason else ""
-    removal = f", to be removed on {withdrawal.removal}" if withdrawal.removal else ""
-    return f"{withdrawal.stage} in {region}{reason}{removal}"
+def _updated(image: FeedImage) -> datetime:
+    """When it was made, or came to its present stage. Of that the day alone is known.
+
+    It is deprecated from the day's start on, but private as of its end: so a revocation is news even where the image
+    was made or deprecated on the same day.
+    """
+    moments = [image.created]
+    for withdrawal in image.withdrawal.values():
+        if withdrawal.since:
+            hour = time(23, 59, 59) if withdrawal.stage == "private" else time()
+            moments.append(datetime.combine(withdrawal.since, hour, UTC))
+    return max(moments)
 
 
 def _id(*parts: str) -> str:

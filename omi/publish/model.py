@@ -56,7 +56,17 @@ class Withdrawn(Projection):
     stage: str = Field(description="deprecated (it still launches) or private.", pattern="^(deprecated|private)$")
     why: str | None = Field(None, description="superseded, end of life, removed or revoked.")
     reason: str | None = Field(None, description="Why it was revoked.")
+    since: date | None = Field(None, description="The day on which it came to this stage or was revoked, UTC.")
     removal: date | None = Field(None, description="From this day on it may be deregistered, where that is known.")
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether it must not be launched."""
+        return self.why == "revoked"
+
+    def __str__(self) -> str:
+        state = f"revoked: {self.reason}" if self.is_revoked else self.stage
+        return f"{state}, to be removed on {self.removal}" if self.removal else state
 
 
 class MissingFix(Projection):
@@ -108,6 +118,11 @@ class Described(Measured, Identified):
     def stage_in(self, region: str) -> str:
         """`current`, or how far its OMI in this Region is withdrawn."""
         return self.withdrawal[region].stage if region in self.withdrawal else "current"
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether it must not be launched, in one of its Regions at least."""
+        return any(each.is_revoked for each in self.withdrawal.values())
 
 
 class PublishedImage(Described):

@@ -46,6 +46,11 @@ class Withdrawal(BaseModel):
         """How far it has come."""
         return Stage.DEPRECATED if self.private is None else Stage.PRIVATE
 
+    @property
+    def since(self) -> date | None:
+        """The day on which it came to this stage."""
+        return self.private or self.deprecated
+
     def __str__(self) -> str:
         since = f"deprecated since {self.deprecated}" if self.private is None else f"private since {self.private}"
         removal = f", to be removed on {self.removal}" if self.removal else ""

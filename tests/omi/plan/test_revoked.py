@@ -9,10 +9,11 @@ import pytest
 from omi.config.settings import Level, Retention
 from omi.plan import Action, PlannedImage
 from omi.plan.model import ChangeKind, Plan
+from omi.plan.stages import revoke
 from omi.profile.model import Access
 from omi.publish.outputs import newest, output_of
 from omi.state.ledger import LedgerImage
-from omi.state.withdrawal import Stage
+from omi.state.withdrawal import Stage, Withdrawal
 from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, seen, step_of, upstream
 
 PUBLIC = build(access=Access(public=True))
@@ -43,6 +44,13 @@ def test_nothing_is_built_for_it_and_a_later_run_changes_nothing() -> None:
     first = revoked()
     assert not first.of(Action.BUILD)
     assert not revoked(images=kept(first), today=TODAY + timedelta(days=40)).changes
+
+
+def test_an_image_that_was_private_already_is_revoked_on_the_day_on_which_somebody_does() -> None:
+    gone = Withdrawal(why="superseded", shared=True, private=TODAY - timedelta(days=9))
+    told = revoke(gone, True, WHY, TODAY)
+    assert told.since == TODAY
+    assert revoke(told, True, WHY, TODAY + timedelta(days=1)) == told
 
 
 def test_the_image_before_it_is_the_latest_and_goes_for_no_revoked_one() -> None:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from omi.publish.atom import NEWEST, render_atom
 from omi.publish.feed import feed_of
 from omi.publish.model import PublishedImage, with_images
-from tests.omi.publish.test_feed import US, entry
+from tests.omi.publish.test_feed import EU, US, entry, withdrawn
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -44,11 +44,32 @@ def test_feed_and_entries_have_what_the_standard_wants() -> None:
 
 
 def test_the_newest_come_first_and_old_ones_are_left_to_the_json() -> None:
-    made = [
-        entry(revision=revision, created=datetime.fromtimestamp(1000 + revision, UTC)) for revision in range(NEWEST + 5)
-    ]
-    titles = [text(each, "title") for each in rendered(*made).findall(f"{ATOM}entry")]
+    titles = [text(each, "title") for each in rendered(*map(made, range(NEWEST + 5))).findall(f"{ATOM}entry")]
     assert titles == [f"alpine-3.23.6-x86_64-r{revision}" for revision in range(NEWEST + 4, 4, -1)]
+
+
+def made(number: int) -> PublishedImage:
+    return entry(revision=number, created=datetime.fromtimestamp(1000 + number, UTC))
+
+
+def test_a_revocation_and_a_deprecation_are_news_of_their_days() -> None:
+    told = {"stage": "private", "why": "revoked", "reason": "its sshd takes any key", "since": "2026-11-23"}
+    revoked = entry(revision=1, withdrawal={EU: told})
+    feed = rendered(revoked, withdrawn(entry(), "deprecated", EU, since="2026-12-01"))
+    first, second = feed.findall(f"{ATOM}entry")
+    assert "in eu-west-2 revoked: its sshd takes any key" in text(first, "content").splitlines()
+    # it was made earlier on the very day
+    assert (text(first, "published"), text(first, "updated")) == ("2026-11-23T00:01:00Z", "2026-11-23T23:59:59Z")
+    assert "in eu-west-2 deprecated, to be removed on 2026-12-24" in text(second, "content").splitlines()
+    assert text(second, "updated") == text(feed, "updated") == "2026-12-01T00:00:00Z"
+
+
+def test_a_revoked_image_stays_in_the_feed_however_old_it_is() -> None:
+    old = [made(0).changed(withdrawal={EU: {"stage": "private", "why": "revoked"}}), withdrawn(made(1), "private", EU)]
+    feed = rendered(*old, *map(made, range(2, NEWEST + 2)))
+    assert [text(each, "title") for each in feed.findall(f"{ATOM}entry")] == [
+        f"alpine-3.23.6-x86_64-r{number}" for number in (*range(NEWEST + 1, 1, -1), 0)
+    ]
 
 
 def test_an_entry_keeps_its_id_when_the_image_comes_to_another_region() -> None:

@@ -172,8 +172,8 @@ def test_the_latest_moves_in_a_region_only_when_the_image_is_verified_there() ->
     assert overall(old, new.changed(verified=())) == old.name
 
 
-def withdrawn(entry: PublishedImage, stage: str, *regions: str) -> PublishedImage:
-    told = {"removal": "2026-12-24", "stage": stage, "why": "superseded"}
+def withdrawn(entry: PublishedImage, stage: str, *regions: str, since: str | None = None) -> PublishedImage:
+    told = {"removal": "2026-12-24", "stage": stage, "why": "superseded", "since": since}
     return entry.changed(withdrawal=dict.fromkeys(regions, told))
 
 
@@ -182,7 +182,7 @@ def test_an_image_on_its_way_out_says_so_and_when_it_goes() -> None:
     told = validate(feed_of("alpine", [withdrawn(both, "deprecated", US)]).to_json())["images"][0]
     assert told["state"] == "current"
     assert told["withdrawal"] == {
-        US: {"stage": "deprecated", "why": "superseded", "reason": None, "removal": "2026-12-24"}
+        US: {"stage": "deprecated", "why": "superseded", "reason": None, "since": None, "removal": "2026-12-24"}
     }
     assert feed_of("alpine", [withdrawn(both, "private", EU, US)]).images[0].state == "private"
 

@@ -151,6 +151,19 @@ def test_in_each_region_the_newest_that_one_may_launch_comes_first(tmp_path: Pat
     assert rows == [["alpine-3.23.6-x86_64-r0", "eu-west-2"], ["alpine-3.23.6-x86_64-r0", "us-east-2"]]
 
 
+def test_a_revoked_image_says_so_and_why_wherever_it_is_listed(tmp_path: Path) -> None:
+    spec, made = image(tmp_path)
+    revoked = Withdrawal(why="revoked", shared=True, private=date(2026, 11, 29), reason="its sshd takes any key")
+    record(spec.model_copy(update={"withdrawal": revoked}), made)
+    assert "| 2027-11-01 | revoked: its sshd takes any key |" in (tmp_path / "README.md").read_text()
+    assert "revoked: its sshd takes any key" in (tmp_path / "alpine.atom.xml").read_text()
+    assert listed(tmp_path)["3.23.6"]["v3_23-x86_64"][spec.name]["withdrawal"] == {
+        "eu-west-2": {
+            "stage": "private", "why": "revoked", "reason": "its sshd takes any key", "since": "2026-11-29",
+        }
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_what_people_wrote_above_the_marker_of_the_readme_stays(tmp_path: Path, end: str) -> None:
     record(*image(tmp_path))
