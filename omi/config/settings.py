@@ -21,7 +21,7 @@ REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-e
 
 
 MAX_DAYS = 3650
-"""The most days of a stage; more is a slip of the pen."""
+"""The most days that a setting takes; more is a slip of the pen."""
 MAX_REASON = 120
 """Characters of why an image is revoked: its OMI's description has room for no more."""
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -82,7 +82,7 @@ class Level(_Settings):
 
     keep: int = Field(default=1, ge=1)
     builds: tuple[str, ...] = ()
-    grace_days: int = Field(default=0, ge=0)
+    grace_days: int = Field(default=0, ge=0, le=MAX_DAYS)
 
 
 class StageDays(_Settings):
@@ -182,14 +182,14 @@ class FurtherRegion(_Settings):
 class Health(_Settings):
     """From where on `python -m omi health` calls something an error or a warning; in days."""
 
-    max_age_days: int = Field(default=45, ge=1)
+    max_age_days: int = Field(default=45, ge=1, le=MAX_DAYS)
     """The oldest that a build's newest verified image may be."""
-    max_run_days: int = Field(default=8, ge=1)
+    max_run_days: int = Field(default=8, ge=1, le=MAX_DAYS)
     """Since the last update that succeeded."""
-    end_of_life_days: int = Field(default=60, ge=0)
+    end_of_life_days: int = Field(default=60, ge=0, le=MAX_DAYS)
     """Days of support left: fewer is a warning."""
-    key_expiry_days: int = Field(default=14, ge=0)
-    """Days until an access key expires: fewer is a warning."""
+    key_expiry_days: int = Field(default=14, ge=0, le=MAX_DAYS)
+    """Days until an access key or the signing key expires: fewer is a warning."""
 
 
 class Settings(_Settings):

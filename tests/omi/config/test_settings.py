@@ -92,6 +92,18 @@ def test_wrong_days_are_one_line(wrong: Any, says: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("key", ["max_age_days", "max_run_days", "end_of_life_days", "key_expiry_days"])
+def test_a_threshold_of_health_beyond_all_dates_is_one_line(key: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(Source(health={key: 10**12}))
+    assert str(raised.value) == f"stack config: health.{key}: {10**12} is not allowed: must be at most 3650"
+
+
+def test_a_grace_beyond_all_dates_is_one_line() -> None:
+    with pytest.raises(SettingsError, match=r"grace_days: 10{12} is not allowed: must be at most 3650$"):
+        Settings.load(Source(retention={"end_of_life": {"grace_days": 10**12}}))
+
+
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
