@@ -1,19 +1,24 @@
-"""Findings of `doctor` and `health`: a line each, whatever happens while it is found."""
+"""Findings of `doctor` and `health`: a line each, whatever happens while it is found.
+
+docs/findings.schema.json has their form for programs, as `python -m omi.cli.findings` prints it.
+"""
 
 from __future__ import annotations
 
-import json
 import re
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import typer
+from pydantic import ConfigDict, Field
 
 from omi.outscale.deadline import TooLateError, within
+from omi.publish.model import Projection
 from omi.support.errors import OmiError, one_line
+from omi.support.json_schema import schema_text
 
 T = TypeVar("T")
 _LOGIN = re.compile(r"//[^@/\s]*@")
@@ -28,14 +33,24 @@ class Severity(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check, in a Region if it is of one; `text` is what was found and what to do."""
+class Finding(Projection):
+    """The result of one check."""
 
-    check: str
-    region: str | None
+    check: str = Field(description="The check's name, which several findings may have.")
+    region: str | None = Field(None, description="The Region that it is of; null if of none.")
+    build: str | None = Field(None, description="The build that it is of; null if of none.")
     level: Severity
-    text: str
+    text: str = Field(description="The result, and what to do.")
+
+
+class Findings(Projection):
+    """The findings of one run."""
+
+    model_config = ConfigDict(title="Findings of alpine-omi's doctor and health")
+
+    format: Literal[1] = 1
+    ok: bool = Field(description="Whether none is an error.")
+    findings: tuple[Finding, ...]
 
 
 def levels_of(found: Iterable[Finding]) -> Counter[Severity]:
@@ -52,12 +67,11 @@ def report(findings: Iterable[Finding], *, as_json: bool) -> None:
     for finding in findings:
         found.append(finding)
         if not as_json:
-            where = f"{finding.region}: " if finding.region else ""
+            where = "".join(f"{each}: " for each in (finding.region, finding.build) if each)
             print(f"{finding.level:7}  {finding.check:12}  {where}{finding.text}", flush=True)
     levels = levels_of(found)
     if as_json:
-        value = {"format": 1, "ok": not levels[Severity.ERROR], "findings": [asdict(each) for each in found]}
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        print(Findings(ok=not levels[Severity.ERROR], findings=tuple(found)).model_dump_json(indent=2))
     else:
         print(", ".join(f"{levels[level]} {level}" for level in Severity))
     refuse_errors(found)
@@ -93,7 +107,7 @@ def find(check: str, region: str | None, limit: float, work: Callable[[], str]) 
         text = f"no result within {limit:.0f} s; check the network, then run again"
     except Exception as error:  # a fault of the program itself hides no other finding
         text = f"unexpected {type(error).__name__}: {error}"
-    return Finding(check, region, level, one_line(_LOGIN.sub("//", text)))
+    return Finding(check=check, region=region, level=level, text=one_line(_LOGIN.sub("//", text)))
 
 
 def known(value: T | None, check: str) -> T:
@@ -101,3 +115,8 @@ def known(value: T | None, check: str) -> T:
     if value is None:
         raise NotChecked(f"see {check}")
     return value
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further ends it
+    print(schema_text(Findings), end="")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from omi.cli.findings import Finding, Severity, find, levels_of, refuse_errors, report
-from omi.cli.key_expiry import expiry_words, key_expiry
+from omi.cli.findings import Finding, Severity, find, refuse_errors, report
+from omi.cli.key_expiry import expiry_words, key_expiry, signing_words
 from omi.cli.stack import Json, Stack, read_stack
 from omi.cli.sweep import find_leftovers
 from omi.config.regions import Region
@@ -19,14 +21,18 @@ from omi.outscale.client import Cloud
 from omi.plan import Action, Plan, Step
 from omi.plan.model import ChangeKind
 from omi.plan.planning import plan_stack
+from omi.plan.reasons import Because
 from omi.plan.survey import Survey, survey_stack
+from omi.publish.manifest import SIGNERS
 from omi.state.ledger import LedgerImage
 from omi.support import clock
 from omi.support.errors import InputError
 
 _MAKING = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER)
+_Found = tuple[str, Severity, str]
+"""The name of a check, and the level and text that it gives of a build."""
 _LIMIT = 60.0
-"""Seconds for the answer about an access key."""
+"""Seconds for the answer about a key."""
 
 
 def health(
@@ -48,13 +54,14 @@ def health(
     expiries: dict[str, datetime] = {}
     reached = [region for region in seen.regions if region.name not in seen.unreached]
     found = [
-        _run(last_update(stack), settings.health, clock.now()),
+        _run(last := last_update(stack), settings.health, clock.now()),
         *(_access_key(region, settings.health, expiries) for region in reached),
+        *_signing_key(Path(settings.releases_dir), settings.health),
         *_of_plan(plan, seen, settings.health),
-        Finding("leftovers", None, Severity.WARNING if left else Severity.GOOD, words),
+        Finding(check="leftovers", level=Severity.WARNING if left else Severity.GOOD, text=words),
     ]
     if as_metrics:
-        print("\n".join([*_metrics(found, plan, seen.today, expiries), "# EOF"]))
+        print("\n".join([*_metrics(found, last, plan, seen.today, expiries), "# EOF"]))
         refuse_errors(found)
     else:
         report(found, as_json=as_json)
@@ -62,11 +69,12 @@ def health(
 
 def _run(last: datetime | None, limits: Health, now: datetime) -> Finding:
     if last is None:
-        return Finding("update", None, Severity.ERROR, "no `pulumi up` of this stack has succeeded yet")
+        words = "no `pulumi up` of this stack has succeeded yet"
+        return Finding(check="update", level=Severity.ERROR, text=words)
     late = now - last > timedelta(days=limits.max_run_days)
     more = f", longer ago than the {limits.max_run_days} days of health.max_run_days" if late else ""
     text = f"the last `pulumi up` that succeeded ended on {last:%Y-%m-%d %H:%M} UTC{more}"
-    return Finding("update", None, Severity.ERROR if late else Severity.GOOD, text)
+    return Finding(check="update", level=Severity.ERROR if late else Severity.GOOD, text=text)
 
 
 def _access_key(region: Region, limits: Health, expiries: dict[str, datetime]) -> Finding:
@@ -81,17 +89,23 @@ def _access_key(region: Region, limits: Health, expiries: dict[str, datetime]) -
     return find("access key", region.name, _LIMIT, ask)
 
 
+def _signing_key(folder: Path, limits: Health) -> Iterator[Finding]:
+    """The finding about the key that signed the releases, where they are signed."""
+    if (folder / SIGNERS).exists():
+        yield find("signing key", None, _LIMIT, lambda: signing_words(folder, limits.key_expiry_days))
+
+
 def _of_plan(plan: Plan, seen: Survey, limits: Health) -> Iterator[Finding]:
     """The findings about a plan: of each build in each Region, and of the Regions themselves."""
     for region, why in seen.unreached.items():
-        yield Finding("account", region, Severity.ERROR, why)
+        yield Finding(check="account", region=region, level=Severity.ERROR, text=why)
     for refusal in plan.refused:
-        yield Finding("plan", None, Severity.ERROR, f"waits for a person: {refusal}")
+        yield Finding(check="plan", level=Severity.ERROR, text=f"waits for a person: {refusal}")
     live = {build.name for build in seen.profile.builds}
     for name, region, steps in _by_region(plan):
         if region not in seen.unreached:
-            for level, text in _of_build(steps, seen.today, limits, wanted=name in live):
-                yield Finding(name, region, level, text)
+            for check, level, text in _of_build(steps, seen.today, limits, wanted=name in live):
+                yield Finding(check=check, region=region, build=name, level=level, text=text)
 
 
 def _by_region(plan: Plan) -> Iterator[tuple[str, str, list[Step]]]:
@@ -101,33 +115,36 @@ def _by_region(plan: Plan) -> Iterator[tuple[str, str, list[Step]]]:
             yield name, region, [step for step in steps if (step.region or plan.regions[0]) == region]
 
 
-def _of_build(steps: Sequence[Step], today: date, limits: Health, *, wanted: bool) -> Iterator[tuple[Severity, str]]:
+def _of_build(steps: Sequence[Step], today: date, limits: Health, *, wanted: bool) -> Iterator[_Found]:
     for step in steps:
         if step.action in _MAKING:
-            yield Severity.WARNING, f"{step.name} is not there yet: {step.reason}"
+            yield "not built", Severity.WARNING, f"{step.name} is not there yet: {step.reason}"
+        elif any(part.because is Because.CURRENT_WAITS for part in step.why.parts):
+            yield "not built", Severity.WARNING, f"{step.name} has no successor yet: {step.reason}"
         for change in step.changes:
             if change.kind is ChangeKind.MARK_MISSING:
-                yield Severity.ERROR, f"{step.name}: {change.reason}"
+                yield "missing", Severity.ERROR, f"{step.name}: {change.reason}"
             elif change.kind is ChangeKind.PUT_BACK:
-                yield Severity.WARNING, f"{step.name} was changed by others: {change.reason}"
+                yield "drift", Severity.WARNING, f"{step.name} was changed by others: {change.reason}"
     if newest := _newest_of(steps):
         yield from _of_newest(newest, today, limits)
     elif wanted:
-        yield Severity.ERROR, _without(steps)
+        yield "newest image", Severity.ERROR, _without(steps)
 
 
-def _of_newest(newest: LedgerImage, today: date, limits: Health) -> Iterator[tuple[Severity, str]]:
+def _of_newest(newest: LedgerImage, today: date, limits: Health) -> Iterator[_Found]:
     if (days := newest.age(today)) is not None:
         old = days > limits.max_age_days
         more = f", more than the {limits.max_age_days} of health.max_age_days" if old else ""
-        yield Severity.ERROR if old else Severity.GOOD, f"{newest.name} is {days} days old{more}"
+        level = Severity.ERROR if old else Severity.GOOD
+        yield "newest image", level, f"{newest.name} is {days} days old{more}"
     if (end := newest.spec.end_of_life) is not None:
         left = (end - today).days
         if left < 0:
-            yield Severity.ERROR, f"version {newest.version} is past its end of life ({end})"
+            yield "support", Severity.ERROR, f"version {newest.version} is past its end of life ({end})"
         else:
             level = Severity.WARNING if left < limits.end_of_life_days else Severity.GOOD
-            yield level, f"version {newest.version} is supported for {left} more days, until {end}"
+            yield "support", level, f"version {newest.version} is supported for {left} more days, until {end}"
 
 
 def _without(steps: Sequence[Step]) -> str:
@@ -144,11 +161,17 @@ def _newest_of(steps: Sequence[Step]) -> LedgerImage | None:
     return max(good, key=lambda image: image.order, default=None)
 
 
-def _metrics(found: Sequence[Finding], plan: Plan, today: date, expiries: Mapping[str, datetime]) -> Iterator[str]:
+def _metrics(
+    found: Sequence[Finding], last: datetime | None, plan: Plan, today: date, expiries: Mapping[str, datetime]
+) -> Iterator[str]:
     """OpenMetrics, the text form 1.0.0."""
-    levels = levels_of(found)
     yield "# TYPE alpine_omi_findings gauge"
-    yield from (f'alpine_omi_findings{{level="{level}"}} {levels[level]}' for level in Severity)
+    for (check, severity), count in Counter((each.check, each.level) for each in found).items():
+        yield f'alpine_omi_findings{{check="{check}",level="{severity}"}} {count}'
+    name = "alpine_omi_last_update_timestamp_seconds"
+    yield f"# TYPE {name} gauge\n# UNIT {name} seconds"
+    if last is not None:
+        yield f"{name} {int(last.timestamp())}"
     newest = {
         f'{{build="{name}",region="{region}"}}': image
         for name, region, steps in _by_region(plan)

@@ -1,12 +1,16 @@
-"""When an access key expires, for `doctor` and `health`."""
+"""When the access key and the signing key expire, for `doctor` and `health`."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from omi.cli.findings import Doubt, NotChecked
 from omi.outscale.access_key import read_expiry
 from omi.outscale.client import Cloud
+from omi.publish.manifest import SIGNATURE, SIGNERS, PublishedManifest
+from omi.publish.signature import Signature
+from omi.publish.store import read_text
 from omi.support import clock
 from omi.support.errors import CredentialsError
 
@@ -31,3 +35,20 @@ def expiry_words(expires: datetime | None, warn_days: int) -> str:
     if left.days < warn_days:
         raise Doubt(f"{words}: {cure}")
     return words
+
+
+def signing_words(folder: Path, warn_days: int) -> str:
+    """How long the signature of a releases folder counts, by its allowed_signers.
+
+    Raises Doubt if for fewer days than `warn_days`, CredentialsError if it counts no more.
+    """
+    manifest, text = PublishedManifest.read(folder), read_text(folder / SIGNATURE)
+    if manifest is None or text is None:
+        raise Doubt(f"{folder}: nothing is signed yet: run `python -m omi publish` with a key")
+    signature, signers, content = Signature(text), folder / SIGNERS, manifest.to_text()
+    cure = f"publish by a key that {SIGNERS} allows for longer (docs/signing.md)"
+    if problem := signature.problem(signers, manifest.stack, content, clock.now()):
+        raise CredentialsError(f"{folder}: its signature counts no more ({problem}): {cure}")
+    if signature.problem(signers, manifest.stack, content, clock.now() + timedelta(days=warn_days)):
+        raise Doubt(f"{folder}: its signature counts for fewer than {warn_days} more days: {cure}")
+    return f"{folder}: its signature counts for {warn_days} more days at least"

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from omi.support.environment import SIGNING_KEY, without_keys
@@ -101,10 +102,15 @@ class Signature:
         """The public key, as a line of allowed_signers ends."""
         return f"{self.key_type} {base64.b64encode(self._key).decode()}"
 
-    def problem(self, signers: Path, name: str, message: str) -> str | None:
-        """Why the allowed signers don't include its key for `name` now, or the text is another; None if all is well."""
+    def problem(self, signers: Path, name: str, message: str, when: datetime | None = None) -> str | None:
+        """Why the allowed signers don't include its key for `name` at that time, None now, or the text is another.
+
+        None if all is well.
+        """
         with _files(self.text) as (names, handles):
             command = ["verify", "-f", str(signers), "-I", name, "-s", names[0]]
+            if when is not None:
+                command += ["-O", f"verify-time={when.astimezone():%Y%m%d%H%M%S}"]
             done = _ssh_keygen(command, message, handles)
         return _last_line(done.stderr, f"no line is for this key and {name}") if done.returncode else None
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 
-from omi.cli.findings import NotChecked
+from omi.cli.findings import Findings, NotChecked
 from omi.cli.main import main
 from omi.config.regions import regions_of
 from omi.config.settings import Health, Settings
@@ -17,18 +21,23 @@ from omi.plan.held import Held
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
 from omi.profile.model import Access, Target
+from omi.publish.manifest import PublishedManifest
 from omi.state.account import AccountImage, AccountView
 from omi.state.ledger import Ledger, LedgerImage
+from omi.support.json_schema import schema_text
+from omi.upstream.offer import Offer
 from tests.omi.plan.make import TODAY, build, digest, held, seen, upstream
+from tests.omi.plan.test_fresh import FIXED, NEW, OLD, WHY, offer
+from tests.omi.publish.signing import allows, make_key
 from tests.omi.specs import OWNER
 
 BUILD = build()
 
 
-def made(days_ago: int, release: str = "3.23.6", *, verified: bool = True) -> LedgerImage:
-    """An image of BUILD that the cloud made so many days ago."""
+def made(days_ago: int, release: str = "3.23.6", *, of: Target = BUILD, **values: Any) -> LedgerImage:
+    """An image that the cloud made so many days ago."""
     created = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC) - timedelta(days=days_ago)
-    image = held(BUILD, release, verified=verified)
+    image = held(of, release, **values)
     return replace(image, record=image.record.model_copy(update={"created": created}))
 
 
@@ -46,6 +55,7 @@ class Ward:
     leftovers: int = 0
     expiry: Callable[[], datetime | None] = lambda: None
     settings: Settings = field(default_factory=lambda: Settings(region="eu-west-2"))
+    offers: dict[str, Offer] = field(default_factory=dict)
 
     def health(self, *arguments: str) -> tuple[int, str]:
         ledger = Ledger.of(self.images)
@@ -70,7 +80,8 @@ class Ward:
         missing = {image.record.omi for image in self.images} - {image.omi for image in there}
         accounts = {"eu-west-2": AccountView.of(there, None, missing)}
         regions = regions_of(settings, known.ledger)
-        return Survey(Profile("alpine", self.builds), upstream("3.23.6"), regions, accounts, TODAY, known.owner)
+        profile = Profile("alpine", self.builds)
+        return Survey(profile, upstream("3.23.6"), regions, accounts, TODAY, known.owner, offers=self.offers)
 
 
 @pytest.fixture
@@ -81,7 +92,7 @@ def ward(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def test_all_is_well(ward: Ward) -> None:
     code, said = ward.health()
     assert code == 0, said
-    assert f"good     v3_23         eu-west-2: {made(3).name} is 3 days old" in said
+    assert f"good     newest image  eu-west-2: v3_23: {made(3).name} is 3 days old" in said
     assert "nothing is left over" in said
     assert said.endswith("0 warning, 0 error\n")
 
@@ -114,20 +125,36 @@ def test_a_release_that_is_not_built_yet_is_a_warning(ward: Ward) -> None:
     ward.images = (made(3, "3.23.5"),)
     code, said = ward.health()
     assert code == 0
-    assert "warning  v3_23         eu-west-2: alpine-v3_23-3.23.6-x86_64-r0 is not there yet" in said
+    assert "warning  not built     eu-west-2: v3_23: alpine-v3_23-3.23.6-x86_64-r0 is not there yet" in said
+
+
+@pytest.mark.parametrize(
+    ("age", "text"),
+    [
+        (7, f"{made(0).name[:-1]}1 is not there yet: revision r1: {WHY}"),
+        (5, f"{made(0).name} has no successor yet: current until 2026-11-25, by min_interval; then: {WHY}"),
+    ],
+    ids=["to be built", "waiting"],
+)
+def test_a_fix_that_is_not_built_yet_is_a_warning_that_names_package_and_ids(ward: Ward, age: int, text: str) -> None:
+    fixing = build(rebuild_on="security", min_interval=7)
+    ward.builds, ward.offers = (fixing,), {fixing.name: offer(NEW, FIXED)}
+    ward.images = (made(age, of=fixing, installed=OLD),)
+    code, said = ward.health()
+    assert (code, f"warning  not built     eu-west-2: v3_23: {text}\n" in said) == (0, True), said
 
 
 def test_a_missing_image_is_an_error(ward: Ward) -> None:
     ward.account = ()
     code, said = ward.health()
     assert code == 1
-    assert f"error    v3_23         eu-west-2: {made(3).name}: " in said
+    assert f"error    missing       eu-west-2: v3_23: {made(3).name}: " in said
 
 
 def test_an_image_that_others_changed_is_a_warning(ward: Ward) -> None:
     ward.account = [seen(made(3), access=Access(public=True))]
     code, said = ward.health()
-    assert (code, f"{made(3).name} was changed by others: " in said) == (0, True)
+    assert (code, f"drift         eu-west-2: v3_23: {made(3).name} was changed by others: " in said) == (0, True)
 
 
 @pytest.mark.parametrize(("left", "level", "code"), [(61, "good", 0), (59, "warning", 0), (-1, "error", 1)])
@@ -183,17 +210,56 @@ def test_a_key_that_may_not_ask_when_it_expires_names_the_policy(ward: Ward) -> 
     assert "alpine_omi_access_key_left_seconds{" not in ward.health("--openmetrics")[1]
 
 
+@pytest.mark.parametrize(
+    ("until", "level", "code", "text"),
+    [
+        (None, "good", 0, "counts for 14 more days at least"),
+        (timedelta(days=16), "good", 0, "counts for 14 more days at least"),
+        (timedelta(days=12), "warning", 0, "counts for fewer than 14 more days: publish by a key that"),
+        (timedelta(days=-2), "error", 1, "its signature counts no more ("),
+    ],
+)
+def test_a_signing_key_that_expires_is_seen_in_time(
+    ward: Ward, tmp_path: Path, until: timedelta | None, level: str, code: int, text: str
+) -> None:
+    key, manifest = make_key(tmp_path / "key"), tmp_path / "manifest.txt"
+    options = "" if until is None else f',valid-before="{datetime.now(UTC) + until:%Y%m%d}"'
+    (tmp_path / "allowed_signers").write_text(allows(key, options=options), encoding="utf-8")
+    ward.settings = Settings(region="eu-west-2", releases_dir=str(tmp_path))
+    got, said = ward.health()
+    assert (got, f"warning  signing key   {tmp_path}: nothing is signed yet" in said) == (0, True), said
+    manifest.write_text(PublishedManifest("test", 1, {}).to_text(), encoding="utf-8")
+    sign = ["ssh-keygen", "-q", "-Y", "sign", "-n", "alpine-omi", "-f", str(key), str(manifest)]
+    subprocess.run(sign, check=True, timeout=60)
+    got, said = ward.health()
+    (line,) = (line for line in said.splitlines() if "signing key" in line)
+    assert (line.split()[0], text in line, got) == (level, True, code), line
+
+
 def test_programs_read_json_and_prometheus_openmetrics(ward: Ward) -> None:
     code, said = ward.health("--json")
     found = json.loads(said)
     assert (code, found["ok"]) == (0, True)
-    assert {finding["check"] for finding in found["findings"]} == {"update", "access key", "v3_23", "leftovers"}
-    ward.images = (made(46),)
+    assert {finding["check"] for finding in found["findings"]} == {"update", "access key", "newest image", "leftovers"}
+    jsonschema.validate(found, json.loads(schema_text(Findings)))
+    (image,) = (finding for finding in found["findings"] if finding["check"] == "newest image")
+    assert (image["region"], image["build"], image["level"]) == ("eu-west-2", "v3_23", "good")
+    ward.images, ward.leftovers, ward.account = (made(46),), 2, [seen(made(46), access=Access(public=True))]
     ward.expiry = lambda: datetime.now(UTC) + timedelta(hours=2)
+    ward.last = datetime(2026, 11, 22, 4, 30, tzinfo=UTC)
+    ward.settings = Settings(region="eu-west-2", health=Health(max_run_days=3650))
     code, said = ward.health("--openmetrics")
     lines = said.splitlines()
     assert (code, lines[-1]) == (1, "# EOF")
-    assert 'alpine_omi_findings{level="error"} 1' in lines
+    counts = {line for line in lines if line.startswith("alpine_omi_findings{")}
+    assert counts == {
+        'alpine_omi_findings{check="update",level="good"} 1',
+        'alpine_omi_findings{check="access key",level="warning"} 1',
+        'alpine_omi_findings{check="drift",level="warning"} 1',
+        'alpine_omi_findings{check="newest image",level="error"} 1',
+        'alpine_omi_findings{check="leftovers",level="warning"} 1',
+    }
+    assert f"alpine_omi_last_update_timestamp_seconds {int(ward.last.timestamp())}" in lines
     (left,) = (line for line in lines if line.startswith('alpine_omi_access_key_left_seconds{region="eu-west-2"} '))
     assert 7000 < int(left.split()[-1]) <= 7200
     assert f'alpine_omi_image_age_seconds{{build="v3_23",region="eu-west-2"}} {46 * 86400}' in lines
