@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from urllib.parse import quote
 
 from omi.publish.documents.installed import ListedPackage, read_packages
 from omi.publish.feed import Feed, FeedImage
+from omi.publish.latest import Pointer
 from omi.publish.manifest import PublishedManifest
 from omi.publish.model import Withdrawn
 from omi.publish.site.charts import Chart, draw
@@ -31,7 +32,7 @@ class RegionalOmi:
     region: str
     omi: str
     lines: dict[str, str]
-    """The texts that launch it, by tool."""
+    """The texts that launch it, by tool; none of one that must not be launched."""
     withdrawal: Withdrawn | None
     documents: dict[str, tuple[str, str]]
     """Kind to path from the site's top and SHA-256, of those that are there."""
@@ -84,6 +85,8 @@ class Page:
     changes: Changes | None = None
     """Since `previous`, where both have their list of packages."""
     charts: tuple[Chart, ...] = ()
+    newest: Mapping[str, Page] = field(default_factory=dict)
+    """The build's latest image by Region, as the feed names it."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def pages_of(feeds: Sequence[Feed], read: ReadDocument) -> Pages:
     for feed in feeds:
         of_feed = [_page(feed, image, taken, read) for image in feed.images]
         for build in {page.image.build for page in of_feed}:
-            _connect([page for page in of_feed if page.image.build == build])
+            _connect([page for page in of_feed if page.image.build == build], feed.latest.build.get(build, {}))
         pages += of_feed
     pages.sort(key=lambda page: page.image.created, reverse=True)
     return Pages(tuple(feeds), tuple(pages))
@@ -147,7 +150,9 @@ def _page(feed: Feed, image: FeedImage, taken: set[str], read: ReadDocument) -> 
             if text is not None:
                 documents[kind] = (document.href, document.sha256)
                 packages = packages or (text if kind == "packages" else "")
-        places.append(RegionalOmi(region, omi, launch_lines(omi, image.user), image.withdrawal.get(region), documents))
+        withdrawal = image.withdrawal.get(region)
+        lines = {} if withdrawal and withdrawal.is_revoked else launch_lines(omi, image.user)
+        places.append(RegionalOmi(region, omi, lines, withdrawal, documents))
     return Page(
         profile=feed.profile,
         image=image,
@@ -176,15 +181,18 @@ def _file_name(name: str, rest: Iterable[str], taken: set[str]) -> str:
     return quote(plain)
 
 
-def _connect(build: list[Page]) -> None:
-    """Give each image of a build the one before it, what changed since, and what was measured."""
+def _connect(build: list[Page], latest: Mapping[str, Pointer]) -> None:
+    """Give each image of a build the one before it, what changed since, what was measured, and the latest ones."""
     build.sort(key=lambda p: (release_key(p.image.release), revision_key(p.image.revision), p.image.created))
     for before, after in pairwise(build):
         before.following, after.previous = after, before
         if before.packages and after.packages:
             after.changes = changes_between(before.packages, after.packages)
     recent = tuple(build[-CHART_IMAGES:])
+    known = {place.omi: page for page in build for place in page.places}
+    newest = {region: known[pointer.id] for region, pointer in latest.items() if pointer.id in known}
     for page in build:
+        page.newest = newest
         page.history = recent
         page.charts = tuple(_charts(page, recent))
 

@@ -137,6 +137,14 @@ def test_pages_lead_to_each_other(browser: Browser, folder: Path) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text("Alpine Linux OMIs")
 
 
+def test_an_image_on_its_way_out_is_seen_to_be_and_leads_to_the_latest(browser: Browser, web: str) -> None:
+    with opened(browser, f"{web}/everyday/images/alpine/alpine-3.22.1-x86_64-r0.html") as page:
+        said = page.locator(".card").get_by_text("Deprecated (superseded)")
+        expect(said).to_be_visible()
+        said.get_by_role("link").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("alpine-3.22.2-x86_64-r0")
+
+
 def test_every_link_answers(browser: Browser, web: str) -> None:
     for start in ("index.html", IMAGE):
         with opened(browser, f"{web}/everyday/{start}") as page:

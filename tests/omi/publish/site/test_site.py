@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,10 @@ from omi.publish.site import build_site
 from omi.publish.site.launch import launch_lines
 from omi.publish.site.pages import changes_between
 from omi.publish.site.write import MARK
+from omi.state.withdrawal import Withdrawal
 from tests.omi.publish.signing import Publisher, publisher
 from tests.omi.publish.site.html import broken_links, read_html
-from tests.omi.publish.site.made import PACKAGES, everyday, made, with_documents, write
+from tests.omi.publish.site.made import PACKAGES, Pair, everyday, made, with_documents, write
 
 __all__ = ["publisher"]
 
@@ -105,7 +107,38 @@ def test_an_image_on_its_way_out_says_so_and_when_it_goes(site: Path) -> None:
     front, text = words(site / "index.html"), words(page(site, "alpine-3.22.1-x86_64-r0"))
     assert front.count(told) == 1
     assert front.count(" deprecated ") == 1
-    assert f"{told}. Launch a newer one." in text
+    assert f"{told}. Launch alpine-3.22.2-x86_64-r0 instead." in text
+
+
+def revoked(pair: Pair) -> Pair:
+    spec, record = pair
+    why = Withdrawal(why="revoked", shared=True, private=date(2026, 11, 29), reason="its sshd takes any key")
+    return spec.model_copy(update={"withdrawal": why}), record
+
+
+def test_a_revoked_image_cannot_be_launched_from_the_pages_which_say_why_and_what_to_launch(tmp_path: Path) -> None:
+    old, new = made(1, "eu-west-2", "3.23.5"), made(2, "eu-west-2", "3.23.6")
+    build_site(write(tmp_path / "releases", [old, revoked(new)]), tmp_path / "site")
+    front, its = read_html(tmp_path / "site" / "index.html"), read_html(page(tmp_path / "site", new[0].name))
+    told = "Revoked, so it must not be launched: its sshd takes any key"
+    assert told in " ".join(front.text.split())
+    text = " ".join(its.text.split())
+    assert f"{told}. Launch {old[0].name} instead." in text
+    assert f"../../images/alpine/{old[0].name}.html" in its.links
+    assert new[1].omi in text, "whoever runs it finds it by its id"
+    assert "Launch it" not in text
+    for html in (front, its):
+        assert not [value for name, value in html.attributes if name == "data-copy" and new[1].omi in value]
+        assert f"--ImageId {new[1].omi}" not in html.text
+        assert " revoked" in html.text
+
+
+def test_where_no_image_is_left_to_launch_the_page_of_a_revoked_one_names_none(tmp_path: Path) -> None:
+    alone = made(1, "eu-west-2", "3.23.5")
+    build_site(write(tmp_path / "releases", [revoked(alone), made(2, "us-east-2", "3.23.5")]), tmp_path / "site")
+    text = words(page(tmp_path / "site", alone[0].name))
+    assert "instead" not in text
+    assert f"--ImageId {made(2, 'us-east-2', '3.23.5')[1].omi}" in text
 
 
 def test_the_same_feeds_give_the_same_bytes_and_the_old_pages_go(releases: Path, tmp_path: Path) -> None:
