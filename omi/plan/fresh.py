@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from omi.plan.packages import named, stale_packages
+from omi.plan.packages import NewerPackages, stale_packages
 from omi.plan.reasons import Because, Reason
 from omi.profile.model import Target
 from omi.state.ledger import LedgerImage
@@ -33,7 +33,7 @@ def freshness(
 ) -> Freshness:
     """Judge the newest image of a build; revoked content waits for nothing, since nobody may launch it."""
     packages, age = stale_packages(image, offer, build), image.age(today)
-    newer = Because.NEWER_PACKAGES(packages=named(packages)) if packages else None
+    newer = Because.NEWER_PACKAGES(packages=NewerPackages(packages)) if packages else None
     if offer is not None and build.rebuild_on != "content" and _has_unknown_packages(image):
         newer = Because.UNKNOWN_PACKAGES()
     waiting = waits(image, build, today, newer) if newer and not is_revoked else None

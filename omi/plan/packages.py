@@ -30,6 +30,23 @@ class NewerPackage:
         return f"{self.name} {self.installed} → {self.offered}{fixed}"
 
 
+@dataclass(frozen=True)
+class NewerPackages:
+    """The packages that make an image stale, as a reason's value: all of them, of which its words name the first."""
+
+    packages: tuple[NewerPackage, ...]
+
+    def __str__(self) -> str:
+        """`openssl 3.5.8-r0 → 3.5.9-r0, zlib 1-r0 → 1-r1`
+
+        Those in which the same is fixed are of one source and stand together: `libcrypto3/libssl3 … (CVE-2026-1)`.
+        """
+        alike: dict[NewerPackage, list[str]] = {}
+        for each in self.packages:
+            alike.setdefault(replace(each, name="") if each.fixed else each, []).append(each.name)
+        return few([str(replace(each, name=few(names, _NAMED, "/"))) for each, names in alike.items()], _NAMED)
+
+
 def countable(offer: Offer | None, build: Target, release: str) -> Offer | None:
     """The offer, if an image of this release would be made from it.
 
@@ -87,14 +104,3 @@ def _by_name(lines: Sequence[str]) -> dict[str, str]:
 
 def _is_newer(one: str, other: str) -> bool:
     return is_package_version(one) and is_package_version(other) and package_key(one) > package_key(other)
-
-
-def named(packages: Sequence[NewerPackage]) -> str:
-    """The packages in words: `openssl 3.5.8-r0 → 3.5.9-r0, zlib 1-r0 → 1-r1`.
-
-    Those in which the same is fixed are of one source and stand together: `libcrypto3/libssl3 … (CVE-2026-1)`.
-    """
-    alike: dict[NewerPackage, list[str]] = {}
-    for each in packages:
-        alike.setdefault(replace(each, name="") if each.fixed else each, []).append(each.name)
-    return few([str(replace(each, name=few(names, _NAMED, "/"))) for each, names in alike.items()], _NAMED)

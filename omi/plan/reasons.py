@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, unique
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,16 @@ class Reason:
     def parts(self) -> tuple[Reason, ...]:
         """Each of them on its own."""
         return (replace(self, more=()), *self.more)
+
+    def values_of(self, kind: type[T]) -> Iterator[T]:
+        """Its values of this kind, and those of the reasons in it."""
+        for _, value in self.values:
+            if isinstance(value, kind):
+                yield value
+            elif isinstance(value, Reason):
+                yield from value.values_of(kind)
+        for part in self.more:
+            yield from part.values_of(kind)
 
     def also(self, *others: Reason) -> Reason:
         """With further reasons."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from omi.plan.model import Action, ChangeKind, Plan, Step
+from omi.plan.packages import NewerPackages
 from omi.state.ledger import LedgerImage
 from omi.state.show import render_columns
 
@@ -75,6 +77,7 @@ def _step(step: Step) -> dict[str, Any]:
         "image": step.name,
         "action": step.action.value,
         "reason": step.reason,
+        "packages": [asdict(each) for newer in step.why.values_of(NewerPackages) for each in newer.packages],
         "level": step.level,
         "updates": step.updates,
         "changes": [{"change": change.kind.value, "reason": change.reason} for change in step.changes],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omi.plan import Action, Plan
+from omi.plan.report import plan_json
 from omi.profile.model import Target
 from omi.state.ledger import LedgerImage
 from omi.upstream.index import Index
@@ -71,6 +73,20 @@ class TestFixes:
         fixes = {"openssl": {"3.5.9-r0": tuple(f"CVE-2026-{number}" for number in range(9))}}
         told = "libcrypto3/libssl3 3.5.8-r0 → 3.5.9-r0 (CVE-2026-0, CVE-2026-1, CVE-2026-2 and 6 more)"
         assert reason(image(), fixes=fixes) == f"revision r1: {told}"
+
+    @pytest.mark.parametrize(
+        "keys", [{}, {"min_interval": 30}, {"user": "admin"}], ids=["due", "waiting", "with others"]
+    )
+    def test_are_all_in_the_json_for_programs(self, keys: dict[str, object]) -> None:
+        names = [f"p{number}" for number in range(7)]
+        old, new = (dict.fromkeys(names, version) for version in ("1-r0", "2-r0"))
+        ids = [f"CVE-2026-{number}" for number in range(9)]
+        fixes = {name: {"2-r0": tuple(ids)} for name in names}
+        told = json.loads(plan_json(planned(image(old), new, fixes, with_keys(**keys))))["steps"]
+        wanted = [{"name": name, "installed": "1-r0", "offered": "2-r0", "fixed": ids} for name in names]
+        assert wanted in [step["packages"] for step in told]
+        every = json.loads(plan_json(planned(image(old), new, fixes, build(rebuild_on="packages"))))["steps"]
+        assert [each | {"fixed": None} for each in wanted] in [step["packages"] for step in every]
 
     def test_without_an_id_count_too(self) -> None:
         assert reason(image({"zlib": "1.3-r0"}), fixes={"zlib": {"1.3-r1": ()}}) == "revision r1: zlib 1.3-r0 → 1.3-r1"

@@ -74,6 +74,7 @@ def test_json_holds_every_step() -> None:
         "digest": "sha256:alpine",
         "image": "alpine-3.23.4-x86_64-r0",
         "level": "release",
+        "packages": [],
         "omi": "ami-alpine-3.23.4-x86_64-r0",
         "reason": "release: the newest release of version 3.23 is kept",
         "region": "eu-west-2",
