@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -280,7 +281,8 @@ class Verification(Boot):
         """Run the profile's own checks one after the other; yields why, of each that failed."""
         for name, script in sorted(self.tests.items()):
             self.narrator.say(f"running the profile's test {name}")
-            answer = door.run(script, self.cloud.limits.command)
+            # one word for the shell, so read to its end before it runs: no command can take the rest of it as its input
+            answer = door.run(f"eval {shlex.quote(script)} < /dev/null\n", self.cloud.limits.command)
             text = answer.output + answer.errors
             self.narrator.note(f"test {name}: exit code {answer.exit_code}\n{text}")
             if answer.exit_code:

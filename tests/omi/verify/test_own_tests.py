@@ -62,3 +62,22 @@ def test_one_that_does_not_end_is_a_failure() -> None:
 @pytest.mark.parametrize("script", ["no-such-command-here\n", "if true\n", "set -u; echo $nothing\n"])
 def test_a_script_that_is_wrong_is_a_failure(script: str) -> None:
     assert len(run({"wrong": script})) == 1
+
+
+LONG = "# what no command may take from the script\n" * 1000
+"""More than any shell reads ahead."""
+
+
+@pytest.mark.parametrize("greedy", ["cat > /dev/null", "while read -r line; do :; done", "sh"])
+def test_no_command_eats_the_rest_of_the_script(greedy: str) -> None:
+    assert run({"web": f"#!/bin/sh\n{greedy}\n{LONG}exit 7"}) == [
+        "the profile's test web failed with exit code 7: no output"
+    ]
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["", "# nothing", "true # it's }", "cat << E\nit's }\nE", 'test "$(cat)" = ""\n', f"{LONG}test 'é\\' != é"],
+)
+def test_a_script_may_be_of_any_form(script: str) -> None:
+    assert run({"web": script}) == []
