@@ -29,6 +29,11 @@ CLOUD_USER=$USER_NAME
 OUTSCALE_METADATA=$METADATA_URL
 SKIP_INIT_ACTIONS="enable_sshd set_default_interfaces"
 EOF
+	# OpenRC reads conf.d before the service, whose own start_pre would replace ours without a word
+	if grep -qs '^[[:space:]]*start_pre[[:space:]]*(' "$ROOT/etc/init.d/tiny-cloud-early"; then
+		fail "tiny-cloud's service tiny-cloud-early has a start_pre of its own, which would replace ours" \
+			"begin the set-up in another way than guest/files/tiny-cloud/early.sh does"
+	fi
 	put_file tiny-cloud/early.sh 644 /etc/conf.d/tiny-cloud-early
 	run in_root tiny-cloud --enable
 	run in_root tiny-cloud --bootstrap incomplete
