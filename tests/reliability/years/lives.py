@@ -16,8 +16,9 @@ from tests.reliability.years.world import SETTINGS, World, write_profiles
 
 WEEKS = 104
 MADE_UP = date(2027, 1, 4)
-FRESH = ({"rebuild_on": "packages"}, {"rebuild_on": "security", "max_age": 30})
-"""What makes a new revision."""
+MAX_AGE = 30
+FRESH = ({"rebuild_on": "packages"}, {"rebuild_on": "security", "max_age": MAX_AGE})
+"""What makes a new revision: by even seeds, and by odd ones."""
 REAL = [date(2021, 2, 1) + timedelta(weeks=13 * number) for number in range(14)]
 """Mondays from which two of Alpine's years are replayed."""
 
@@ -34,7 +35,8 @@ def world_of(calendar: Calendar, start: date, seed: int | None, weeks: int = WEE
 def live(calendar: Calendar, start: date, seed: int | None, weeks: int = WEEKS) -> Promises:
     """Its weeks, and what they kept of the promises."""
     world = world_of(calendar, start, seed, weeks)
-    promises = Promises(world, keeps=kept_by(world.settings.retention))
+    max_age = MAX_AGE if (seed or 0) % 2 else None
+    promises = Promises(world, keeps=kept_by(world.settings.retention), max_age=max_age)
     for run in world.runs():
         promises.check(run)
     return promises

@@ -61,6 +61,8 @@ class Promises:
     """Images in the account at once."""
     keeps: timedelta = timedelta()
     """How much longer retention keeps a replaced image."""
+    max_age: int | None = None
+    """No newest image is older, in days, once a good run is over: until the next good one it ages with the weeks."""
     days_behind: int = 0
     """How long a release was out, at most, when a run ended without it."""
 
@@ -113,6 +115,8 @@ class Promises:
                 if found.record.installed or found.name in self.unknown:
                     yield f"{found.name} has {found.record.installed}, and {self.world.fixed()} is out"
                 self.unknown.add(found.name)  # taken up in this very run
+            elif run.week.is_good and self.max_age is not None and (found.age(run.day) or 0) > self.max_age:
+                yield f"{found.name} is {found.age(run.day)} days old"
         edge = newest.get("edge-x86_64")
         if run.week.is_good and (edge is None or edge.release != edge_release(run.day)):
             yield f"edge: {edge.name if edge else 'no image'} is the newest"

@@ -55,6 +55,14 @@ def test_a_branch_that_is_signed_by_another_key_waits_for_a_person_and_holds_no_
     assert all("v3_35-x86_64: Alpine has deprecated every key" in line for line in promises.refused)
 
 
+def test_an_image_that_is_older_than_its_limit_is_noticed() -> None:
+    world = world_of(Calendar.made_up(MADE_UP), MADE_UP, None, 3)
+    promises = Promises(world, max_age=6)
+    for run in world.runs():
+        promises.check(run)
+    assert "week 2 (2027-01-18): alpine-3.34.0-x86_64-r1 is 7 days old" in promises.broken
+
+
 def test_the_same_seed_makes_the_same_years() -> None:
     assert str(live(Calendar.read(), REAL[1], 5, weeks=30)) == str(live(Calendar.read(), REAL[1], 5, weeks=30))
 
