@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -66,7 +67,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """` (did you mean 'packages'?)`, or nothing when no known word holds it or is near."""
     known = list(known)
     close = [each for each in known if word in each] if len(word) > 3 else []
-    close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.66)
     return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
 
 
@@ -124,18 +125,45 @@ def _number(tree: Tree, path: tuple[str, ...]) -> str | None:
 def _map_like(schema: type[Layer], path: tuple[str, ...], value: Any) -> str:
     """A map to write instead of a value: made of its items or words if they fit, else the key's example."""
     kind, example = _declared(schema, path)
-    items = value if isinstance(value, list) else [value]
-    if not all(type(each) in (dict, str, int) for each in items):
-        return _flow(example)
-    made: dict[str, Any] = {}
-    for each in items:
-        # `name:true`, without a space, is a word
-        made |= each if isinstance(each, dict) else {word.removesuffix(":true"): True for word in str(each).split()}
+    choices = [each for item in (value if isinstance(value, list) else [value]) for each in _meant(item)]
+    for inner in (None, "default", "accounts"):  # {nginx: true}, or services' {default: {nginx: true}}
+        fitting = [[each for each in maps if _fits(kind, _inside(inner, each))] for maps in choices]
+        pairs = [pair for maps in fitting for pair in (maps[0].items() if maps else ())]
+        made = dict(pairs)
+        if made and all(fitting) and len(made) == len(pairs):
+            return _flow(_inside(inner, made))
+    return _flow(example)
+
+
+def _meant(item: Any) -> Iterator[list[dict[str, Any]]]:
+    """What each word of an item may mean as a map, the likeliest first; an empty list where nobody can know."""
+    match item:
+        case {"name": str(name)} if len(item) == 1:
+            yield from _meant(name)
+        case dict():
+            yield [item] if len(item) == 1 else []
+        case str() | int() if not isinstance(item, bool):
+            for text in re.split(r",?\s+", str(item)):
+                word = text.removesuffix(":true")  # without a space after the colon it is all one word
+                maps: list[dict[str, Any]] = [{word: True}, {f"{word}/tcp": True}]
+                maps += [{word[1:]: False}] if word.startswith("!") else []
+                maps += [dict([re.split("[@=]", word, maxsplit=1)])] if re.search("[@=]", word) else []
+                maps += [{word.rpartition("/")[2]: word}] if "/" in word else []
+                yield maps
+        case _:
+            yield []
+
+
+def _inside(key: str | None, value: dict[str, Any]) -> dict[str, Any]:
+    return {key: value} if key else value
+
+
+def _fits(kind: Any, value: dict[str, Any]) -> bool:
     try:
-        TypeAdapter(kind).validate_python(made, strict=True)
+        TypeAdapter(kind).validate_python(value, strict=True)
     except ValidationError:
-        return _flow(example)
-    return _flow(made or example)
+        return False
+    return True
 
 
 def _flow(value: Any) -> str:

@@ -207,7 +207,12 @@ TimeZone = Annotated[
 ]
 Port = Annotated[
     str,
-    Allowed("a port with its protocol, such as 80/tcp or 53/udp", "[1-9][0-9]{0,4}/(tcp|udp)", _is_port, _near_port),
+    Allowed(
+        f"a port from 1 to {_LAST_PORT} with its protocol, such as 80/tcp or 53/udp",
+        "[1-9][0-9]{0,4}/(tcp|udp)",
+        _is_port,
+        _near_port,
+    ),
 ]
 SysctlName = Annotated[
     str,

@@ -92,7 +92,7 @@ class AccessKeys(Layer):
 
     public: forms.Switch = Field(None, description="Whether every account may launch the images.", examples=["true"])
     accounts: dict[forms.AccountId, forms.Switch] | None = Field(
-        None, description="The accounts that may launch them.", examples=['{"012345678901": true}']
+        None, description="The accounts that may launch them.", examples=['{"012345678901": false}']
     )
 
 
@@ -174,7 +174,7 @@ class Target(_Model):
     """The user that logs in by SSH."""
     privileges: Annotated[Privileges, Key("sudo")] = "doas"
     """How the user becomes root, without a password; the package follows. With `none` nobody can."""
-    access: Annotated[Access, Key("{public: true}", AccessKeys, decides=False)] = Access()
+    access: Annotated[Access, Key("{public: false}", AccessKeys, decides=False)] = Access()
     """The accounts that may launch the images besides their owner; the stack's setting `access` goes before it."""
     # URLs are filled in; false is a repository that is kept as a comment
     repos: Annotated[

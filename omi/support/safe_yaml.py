@@ -50,7 +50,7 @@ def compose(text: str, longest: int = LONGEST, *, aliases: bool = True) -> yaml.
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=_VALUES)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _not_yaml(error) from error
+        raise _not_yaml(error, text) from error
     return node
 
 
@@ -60,7 +60,7 @@ def _read(text: str, loader: Any, longest: int) -> Any:
         return yaml.load(text, Loader=loader)  # noqa: S506 - makes plain values only: see above
     # the last four are what its constructors raise for tags such as `!!int x`, a day such as 2027-02-30
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise _not_yaml(error) from error
+        raise _not_yaml(error, text) from error
 
 
 def _check(text: str, longest: int, *, aliases: bool = True) -> None:
@@ -73,7 +73,7 @@ def _check(text: str, longest: int, *, aliases: bool = True) -> None:
     except YamlError:
         raise
     except (yaml.YAMLError, ValueError) as error:
-        raise _not_yaml(error) from error
+        raise _not_yaml(error, text) from error
 
 
 @dataclass
@@ -146,11 +146,13 @@ _CURES = {
 """The correction of a usual slip, by what libyaml says of it."""
 
 
-def _not_yaml(error: Exception) -> YamlError:
+def _not_yaml(error: Exception, text: str) -> YamlError:
     if isinstance(error, RecursionError):
         return YamlError("is nested too deeply")
     if isinstance(error, yaml.MarkedYAMLError) and error.problem:
-        problem = " ".join(str(error.problem).split())
-        return YamlError(f"is not YAML: {_CURES.get(problem, problem)}", error.problem_mark)
+        problem, mark = " ".join(str(error.problem).split()), error.problem_mark
+        if mark and problem == "did not find expected key" and (end := text[mark.index : mark.index + 1]) in ("}", "]"):
+            return YamlError(f"is not YAML: a {end} too many", mark)
+        return YamlError(f"is not YAML: {_CURES.get(problem, problem)}", mark)
     lines = str(error).splitlines() or [type(error).__name__]
     return YamlError(f"is not YAML: {lines[0]}")

@@ -139,6 +139,10 @@ def test_repos_are_filled_in_tagged_and_kept_as_comments(root: Path) -> None:
 ERRORS = {
     "misspelt key": ("pakages: {nginx: true}", "web.yaml:1: pakages: unknown key (did you mean 'packages'?)"),
     "part of a key": ("size: 2", "size: unknown key (did you mean 'volume_size'?)"),
+    "misspelt key far from all": (
+        "profile_base: base/1",
+        "web.yaml:1: profile_base: unknown key; known here: access, ",
+    ),
     "part of two keys": ("setup: a.sh", "setup: unknown key (did you mean 'setup_copy' or 'setup_script'?)"),
     "misspelt key in a build": (
         'builds:\n  a: {version: "3.23", volumesize: 2}',
@@ -185,7 +189,7 @@ ERRORS = {
     ),
     "list for a build, mended": ("builds: {a: [1]}", "such as {version: '3.23'}"),
     "list for a runlevel": ("builds: {a: {services: {boot: [[]]}}}", "builds.a.services.boot: [[]] is not allowed"),
-    "switch for a map": ("builds: {a: {version: '3.23', access: true}}", "such as {public: true}"),
+    "switch for a map": ("builds: {a: {version: '3.23', access: true}}", "such as {public: false}"),
     "accounts as a list": ("access: {accounts: ['012345678901']}", "such as {012345678901: true}"),
     "word for another map": ("access: public", "such as {public: true}"),
     "list of builds": ("builds: [a]", "such as {v3_23-x86_64: {version: '3.23'}}"),
@@ -208,6 +212,8 @@ ERRORS = {
         "web.yaml:3: is not YAML: indent the keys of a map alike",
     ),
     "brace without an end": ("packages: {nginx: true\nuser: a", "is not YAML: a { before this has no }"),
+    "brace too many": ("user: a\npackages: {curl: true}}", "web.yaml:2: is not YAML: a } too many"),
+    "bracket too many": ("packages: [curl]]", "web.yaml:1: is not YAML: a ] too many"),
     "alias": ("packages: &p {a: true}\nservices: *p", "web.yaml:2: has an alias (*name), which is not understood here"),
     "merge key": ("packages: {<<: {a: true}}", "a key must be plain text"),
     "tag": ("user: !!python/name:os.system x", "is not understood here"),
@@ -224,7 +230,7 @@ ERRORS = {
     "service without a runlevel": ("services: {nginx: true}", "shutdown, as in {default: {nginx: true}}"),
     "port": (
         "ports: {'8080': true}",
-        "'8080' is not allowed; allowed: a port with its protocol, such as 80/tcp or 53/udp; did you mean 8080/tcp?",
+        "a port from 1 to 65535 with its protocol, such as 80/tcp or 53/udp; did you mean 8080/tcp?",
     ),
     "port as a number": (
         "ports:\n  22/tcp: true\n  80: true",
@@ -233,7 +239,7 @@ ERRORS = {
     "port as a number, mended": ("ports: {80: true}", "such as 80/tcp or 53/udp; did you mean 80/tcp?"),
     "port in capitals": ("ports: {80/TCP: true}", "did you mean 80/tcp?"),
     "port the other way round": ("ports: {udp/53: true}", "did you mean 53/udp?"),
-    "port too high": ("ports: {70000/tcp: true}", "the key '70000/tcp' is not allowed; allowed: a port"),
+    "port too high": ("ports: {70000/tcp: true}", "'70000/tcp' is not allowed; allowed: a port from 1 to 65535"),
     "number at the top": ("80: true", "web.yaml:1: 80: unknown key"),
     "number as a name": (
         "user: a\nkernel_modules: {1: true}",
