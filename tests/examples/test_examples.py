@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -17,6 +18,7 @@ import pytest
 
 from omi.publish.outputs import output_of
 from omi.publish.site.launch import launch_lines
+from tests.examples.tools import pulumi_outscale
 from tests.omi.publish.signing import Publisher, publisher
 from tests.omi.publish.test_releases import image
 
@@ -27,6 +29,8 @@ EXAMPLES = TOP / "examples"
 Done = subprocess.CompletedProcess[str]
 LIMIT = 120
 """Seconds that one command may take on a busy machine."""
+TOFU = {"TF_IN_AUTOMATION": "1", "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}
+each_tofu = pytest.mark.parametrize("tool", ["tofu", "terraform"])
 
 
 @pytest.fixture
@@ -68,6 +72,16 @@ def run(*command: str | Path, cwd: Path | None = None, changed: Mapping[str, str
     )  # fmt: skip
 
 
+def blocks(language: str) -> list[str]:
+    """The code blocks of the examples' README."""
+    return re.findall(rf"```{language}\n(.*?)```", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def require_tofu(tool: str) -> None:
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not on PATH; to compile it takes longer than a test may")
+
+
 def latest(publisher: Publisher, *arguments: str) -> Done:
     return run(EXAMPLES / "curl-jq" / "latest-omi.sh", publisher.signers, *arguments)
 
@@ -97,8 +111,8 @@ def test_curl_and_jq_print_no_id_of_a_feed_that_was_changed(publisher: Publisher
 
 
 def test_the_lines_of_the_readme_find_it_too(address: str) -> None:
-    blocks = re.findall(r"```sh\n(curl .*)\n```", (EXAMPLES / "README.md").read_text(encoding="utf-8"))
-    latest, any_image = (block.replace("FEED", f"{address}/alpine.json") for block in blocks)
+    lines = (block for block in blocks("sh") if block.startswith("curl "))
+    latest, any_image = (line.replace("FEED", f"{address}/alpine.json") for line in lines)
     assert run("sh", "-c", latest).stdout.strip() == omi("3.23.6")
     assert run("sh", "-c", any_image.replace("hybrid", "bios")).stdout.strip() == omi("3.23.6")
 
@@ -114,29 +128,84 @@ def test_the_lines_of_the_page_about_signing_find_it_once_it_is_checked(publishe
     assert "ami-" not in run("sh", "-c", lines, cwd=publisher.top, changed=path).stdout
 
 
+def test_python_finds_it_once_it_is_checked(
+    publisher: Publisher, releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (block,) = blocks("python")
+    shutil.copytree(EXAMPLES / "verify", tmp_path / "verify")
+    shutil.copytree(releases, tmp_path / "downloaded")
+    monkeypatch.chdir(tmp_path)
+    names = {"SIGNERS": str(publisher.signers)}
+    exec(block, names)  # noqa: S102
+    assert names["omi"] == omi("3.23.6")
+    (tmp_path / "downloaded" / "alpine.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(subprocess.CalledProcessError):
+        exec(block, names)  # noqa: S102
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("tool", ["tofu", "terraform"])
+@each_tofu
 def test_opentofu_and_terraform_find_it(tool: str, publisher: Publisher, releases: Path, tmp_path: Path) -> None:
-    """What needs OUTSCALE's provider is read and its form checked: the provider is at its makers' registry alone."""
-    if not shutil.which(tool):
-        pytest.skip(f"{tool} is not on PATH; to compile it takes longer than a test may")
+    require_tofu(tool)
     for name in ("opentofu", "verify"):
         shutil.copytree(EXAMPLES / name, tmp_path / "examples" / name)
     place, feed = tmp_path / "examples" / "opentofu", releases / "alpine.json"
-    options = {"TF_IN_AUTOMATION": "1", "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}
     variables = {"feed": feed, "signers": publisher.signers, "region": "eu-west-2", "alpine": "3.22"}
-    options |= {f"TF_VAR_{key}": str(value) for key, value in variables.items()}
+    options = TOFU | {f"TF_VAR_{key}": str(value) for key, value in variables.items()}
     for arguments in (("init", "-input=false"), ("apply", "-input=false", "-auto-approve")):
         done = run(tool, *arguments, "-no-color", cwd=place, changed=options)
         assert done.returncode == 0, done.stdout + done.stderr
     assert run(tool, "output", "-raw", "omi", cwd=place, changed=options).stdout == omi("3.22.2")
     feed.write_text(feed.read_text(encoding="utf-8").replace(omi("3.22.2"), "ami-0badbad0"), encoding="utf-8")
     assert run(tool, "apply", "-input=false", "-auto-approve", cwd=place, changed=options).returncode != 0
-    blocks = re.findall(r"```hcl\n(.*?)```", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     lines = launch_lines("ami-1a2b3c4d", None)["OpenTofu"] + "\n"
-    for block in (*blocks, lines, (EXAMPLES / "opentofu" / "main.tf").read_text(encoding="utf-8")):
+    for block in (*blocks("hcl"), lines, (EXAMPLES / "opentofu" / "main.tf").read_text(encoding="utf-8")):
         (tmp_path / "block.tf").write_text(block, encoding="utf-8")
         assert run(tool, "fmt", "-check", tmp_path / "block.tf", changed=options).returncode == 0
+
+
+@pytest.mark.slow
+@each_tofu
+@pytest.mark.parametrize("place", ["README", "site"])
+def test_the_vm_is_what_outscale_s_provider_wants(tool: str, place: str, tmp_path: Path) -> None:
+    require_tofu(tool)
+    if place == "README":
+        shutil.copy(EXAMPLES / "opentofu" / "main.tf", tmp_path)
+        (block,) = blocks("hcl")
+    else:
+        block = launch_lines("ami-1a2b3c4d", None)["OpenTofu"]
+    (tmp_path / "vm.tf").write_text(block, encoding="utf-8")
+    done = run(tool, "init", "-input=false", "-no-color", cwd=tmp_path, changed=TOFU)
+    why = " ".join(done.stderr.split())
+    if re.search(r"could not (connect to|query provider registry)", why):
+        pytest.skip(f"outscale/outscale: provider can't be had: {why}")
+    assert done.returncode == 0, why
+    done = run(tool, "validate", "-no-color", cwd=tmp_path, changed=TOFU)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+MOCKED = """\
+import json, sys, pulumi
+
+class Mocks(pulumi.runtime.Mocks):
+    def new_resource(self, args):
+        print(json.dumps([args.typ, args.name, args.inputs]))
+        return "i-1a2b3c4d", args.inputs
+
+    def call(self, args):
+        raise AssertionError(args.token)
+
+pulumi.runtime.set_mocks(Mocks())
+pulumi.runtime.test(lambda: exec(sys.argv[1], {}))()
+"""
+
+
+def test_the_site_s_line_for_pulumi_makes_the_vm() -> None:
+    line = launch_lines("ami-1a2b3c4d", None)["Pulumi"]
+    done = run(sys.executable, "-c", MOCKED, line, changed={"PYTHONPATH": str(pulumi_outscale())})
+    assert done.returncode == 0, done.stderr
+    inputs = {"imageId": "ami-1a2b3c4d", "vmType": "tinav6.c1r1p2", "keypairName": "KEYPAIR"}
+    assert json.loads(done.stdout) == ["outscale:index/vm:Vm", "alpine", inputs]
 
 
 def test_opentofu_is_given_the_id_by_what_runs_the_check_alone() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from osc_sdk_python import Gateway
 from requests import HTTPError
 
+from omi.publish.site.launch import launch_lines
 from tests.sandbox.client import Sandbox, wait_for
 
 UNSIGNED = ("ReadLocations", "ReadPublicIpRanges", "ReadRegions", "ReadVmTypes")
@@ -68,6 +70,16 @@ def test_osc_cli_reads_signed_and_unsigned(sandbox: Sandbox, tmp_path: Path) -> 
     refused = osc_cli(tmp_path, sandbox, "DeleteKeypair", "--KeypairName=none")
     assert refused.returncode != 0
     assert "5071" in refused.stderr
+
+
+def test_the_site_s_line_for_osc_cli_launches_a_vm(sandbox: Sandbox, gateway: Gateway, tmp_path: Path) -> None:
+    source = gateway.ReadImages(Filters={"AccountAliases": ["Outscale"]})["Images"][-1]["ImageId"]
+    gateway.CreateKeypair(KeypairName="KEYPAIR")
+    program, room, *words = shlex.split(launch_lines(source, None)["osc-cli"])
+    assert (program, room) == ("osc-cli", "api")
+    done = osc_cli(tmp_path, sandbox, *words)
+    (vm,) = json.loads(done.stdout)["Vms"]
+    assert [vm[key] for key in ("ImageId", "VmType", "KeypairName")] == [source, "tinav6.c1r1p2", "KEYPAIR"]
 
 
 def test_what_needs_a_signature_is_refused_without_one(sandbox: Sandbox) -> None:

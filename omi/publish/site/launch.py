@@ -8,11 +8,21 @@ import shlex
 VM_TYPE = "tinav6.c1r1p2"
 """The smallest VM that boots every image (omi.state.image, `BuildVm.verify_vm_type`)."""
 _HCL = """\
+terraform {{
+  required_providers {{
+    outscale = {{ source = "outscale/outscale" }}
+  }}
+}}
+
 resource "outscale_vm" "alpine" {{
   image_id     = {omi}
   vm_type      = "{vm_type}"
   keypair_name = "KEYPAIR"
 }}"""
+_PYTHON = """\
+import pulumi_outscale as outscale
+
+vm = outscale.Vm("alpine", image_id={omi}, vm_type="{vm_type}", keypair_name="KEYPAIR")"""
 
 
 def launch_lines(omi: str, user: str | None) -> dict[str, str]:
@@ -23,6 +33,6 @@ def launch_lines(omi: str, user: str | None) -> dict[str, str]:
     lines = {
         "osc-cli": f"osc-cli api CreateVms --ImageId {shlex.quote(omi)} --VmType {VM_TYPE} --KeypairName KEYPAIR",
         "OpenTofu": _HCL.format(omi=template_free, vm_type=VM_TYPE),
-        "Pulumi": f'vm = outscale.Vm("alpine", image_id={quoted}, vm_type="{VM_TYPE}", keypair_name="KEYPAIR")',
+        "Pulumi": _PYTHON.format(omi=quoted, vm_type=VM_TYPE),
     }
     return lines | ({"SSH": f"ssh -i KEYPAIR.pem {shlex.quote(f'{user}@ADDRESS')}"} if user else {})

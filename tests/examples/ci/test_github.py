@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from tests.examples.ci.team import BUILD, STACK, Team, a_team
-from tests.examples.ci.tools import actionlint
 from tests.examples.ci.workflow import Job, Workflow
+from tests.examples.tools import actionlint
 from tests.omi.publish.signing import make_key
 
 FILE = Path("examples/ci/github/images.yml")

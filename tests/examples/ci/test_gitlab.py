@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.examples.ci.team import BUILD, STACK, Team, a_team
-from tests.examples.ci.tools import gitlab_ci_local
+from tests.examples.tools import gitlab_ci_local
 from toolchain.store import cache_folder
 
 pytestmark = pytest.mark.slow

@@ -30,6 +30,12 @@ pytestmark = [
 ]
 
 TOFU = """\
+terraform {
+  required_providers {
+    outscale = { source = "outscale/outscale" }
+  }
+}
+
 resource "outscale_vm" "alpine" {
   image_id     = "ami-392d0958"
   vm_type      = "tinav6.c1r1p2"
@@ -118,7 +124,8 @@ def test_each_button_copies_its_line_and_says_so(browser: Browser, web: str, bef
             "Copy id": "ami-392d0958",
             "osc-cli": "osc-cli api CreateVms --ImageId ami-392d0958 --VmType tinav6.c1r1p2 --KeypairName KEYPAIR",
             "OpenTofu": TOFU,
-            "Pulumi": 'vm = outscale.Vm("alpine", image_id="ami-392d0958", vm_type="tinav6.c1r1p2", '
+            "Pulumi": "import pulumi_outscale as outscale\n\n"
+            'vm = outscale.Vm("alpine", image_id="ami-392d0958", vm_type="tinav6.c1r1p2", '
             'keypair_name="KEYPAIR")',
             "SSH": "ssh -i KEYPAIR.pem alpine@ADDRESS",
         }.items():

@@ -98,7 +98,7 @@ def test_an_image_s_page_has_its_figures_documents_and_lines(site: Path) -> None
     assert len(labels) == 3
     assert labels[2] == "Boot to SSH of 7 images, oldest first: from 21 to 27 s, lowest 20, highest 27"
     copied = [value for name, value in html.attributes if name == "data-copy"]
-    assert [line.split()[0] for line in copied[:5]] == ["ami-392d0958", "osc-cli", "resource", "vm", "ssh"]
+    assert [line.split()[0] for line in copied[:5]] == ["ami-392d0958", "osc-cli", "terraform", "import", "ssh"]
     assert "The user alpine logs in with that keypair alone." in text
 
 
@@ -301,7 +301,9 @@ def test_lines_to_paste_hold_whatever_the_id_holds() -> None:
     lines = launch_lines("ami-1'\"; rm -rf $HOME ${path.module}", "me; rm -rf $HOME")
     assert shlex.split(lines["osc-cli"])[4] == "ami-1'\"; rm -rf $HOME ${path.module}"
     assert '"ami-1\'\\"; rm -rf $HOME $${path.module}"' in lines["OpenTofu"]
-    call = ast.parse(lines["Pulumi"]).body[0]
+    assert 'required_providers {\n    outscale = { source = "outscale/outscale" }\n' in lines["OpenTofu"]
+    imported, call = ast.parse(lines["Pulumi"]).body
+    assert ast.unparse(imported) == "import pulumi_outscale as outscale"
     assert isinstance(call, ast.Assign)
     assert ast.unparse(call.targets[0]) == "vm"
     assert shlex.split(lines["SSH"]) == ["ssh", "-i", "KEYPAIR.pem", "me; rm -rf $HOME@ADDRESS"]

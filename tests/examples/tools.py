@@ -1,9 +1,10 @@
-"""The programs that check and run the CI recipes, each in one version, made once and kept in the tools' cache."""
+"""What the examples are checked and run by, each in one version, made once and kept in the tools' cache."""
 
 from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,10 @@ ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 GITLAB_CI_LOCAL = "gitlab-ci-local@4.72.0"
 _NODE = 20
 """Later versions than this one need Node 22, which neither Debian 12 nor 13 has."""
+PULUMI_OUTSCALE = "pulumi-outscale==0.0.1"
+"""Not in requirements.txt: wherever it is installed, each `pulumi up` wants its plugin, too."""
+_SETUPTOOLS = "setuptools==80.9.0"
+"""It imports pkg_resources, which newer ones lack."""
 _LIMIT = 600.0
 """Seconds that making one may take."""
 
@@ -46,6 +51,16 @@ def gitlab_ci_local() -> Path:
         run(["npm", "install", "--prefix", folder, *options, GITLAB_CI_LOCAL], limit=_LIMIT)
 
     return _made(GITLAB_CI_LOCAL, "node_modules/.bin/gitlab-ci-local", make)
+
+
+def pulumi_outscale() -> Path:
+    """A folder for PYTHONPATH, filled by pip; where it can't be had, the test is skipped with the reason."""
+
+    def make(folder: Path) -> None:
+        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--retries", "0", "--no-deps", "--target", folder)
+        run([*pip, PULUMI_OUTSCALE, _SETUPTOOLS], limit=_LIMIT)
+
+    return _made(PULUMI_OUTSCALE, "pulumi_outscale", make).parent
 
 
 def _made(pin: str, program: str, make: Callable[[Path], None]) -> Path:
