@@ -91,6 +91,20 @@ def test_no_trusted_key_is_an_error(data: Path, tmp_path: Path) -> None:
     assert "holds no *.rsa.pub" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"USER_NAME": "root"}, "USER_NAME is root"),
+        ({"SETUP_SCRIPT": "setup_script"}, "the setup script setup_script is not in "),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(data: Path, tmp_path: Path, values: dict[str, str], reason: str) -> None:
+    (data / "image.env").write_text(image_env({**SETTINGS, **values}))
+    done = run_functions("load_settings", tmp_path, DATA=str(data))
+    assert done.returncode == 1
+    assert f"guest: ERROR: {reason}" in done.stderr
+
+
 def test_a_missing_tool_is_named(tmp_path: Path) -> None:
     done = run_functions("tools='sh no-such-tool'; id() { echo 0; }; need_tools", tmp_path)
     assert done.returncode == 1

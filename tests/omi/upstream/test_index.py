@@ -46,6 +46,14 @@ def test_a_signature_of_the_wrong_kind_is_refused() -> None:
         read_index(forged, KEY.trusted, "x86_64", WHERE)
 
 
+@pytest.mark.parametrize("keys", [(KEY, OTHER), (OTHER, KEY)], ids=["the second wrong", "the first wrong"])
+def test_of_several_signatures_by_trusted_keys_each_must_be_right(keys: tuple[Key, Key]) -> None:
+    content = body(signed(TEXT, KEY))
+    files = {f".SIGN.RSA.{key.name}": KEY.sign(content) for key in keys}
+    with pytest.raises(UntrustedError, match=f"the signature by {OTHER.name} is wrong"):
+        read_index(gzip.compress(tar(files, ended=False)) + content, KEY.trusted | OTHER.trusted, "x86_64", WHERE)
+
+
 @pytest.mark.parametrize("files", [{}, {"README": b"x"}, {f".SIGN.DSA.{KEY.name}": b"x"}, {".SIGN.RSA.a/b": b"x"}])
 def test_an_index_without_a_signature_is_refused(files: dict[str, bytes]) -> None:
     data = gzip.compress(tar(files)) + body(signed(TEXT, KEY))

@@ -126,8 +126,12 @@ def test_a_clean_root_fails_nothing(root: Path) -> None:
         ("usr/local/bin/own tool", 0o4755, "setuid or setgid, but not by a package"),
         ("usr/local/bin/tool", 0o2755, "setuid or setgid, but not by a package"),
         ("bin/busybox", 0o4755, "setuid or setgid, but not by a package"),
+        ("bin/busybox", 0o2755, "setuid or setgid, but not by a package"),
         ("etc/cron.conf", 0o666, "anyone may write to"),
         ("etc/motd", 0o666, "anyone may write to"),
+        ("etc/motd", 0o642, "anyone may write to"),
+        ("etc/motd", 0o643, "anyone may write to"),
+        ("etc/motd", 0o647, "anyone may write to"),
     ],
 )
 def test_each_sin_is_named(root: Path, name: str, mode: int, said: str) -> None:
@@ -187,6 +191,9 @@ def test_who_may_log_in_is_told(root: Path) -> None:
     ("file", "text"),
     [
         ("etc/ntp.conf", "server 169.254.169.123\n"),
+        ("etc/ntp.conf", "peer 169.254.169.123\n"),
+        ("etc/ntpd.conf", "servers 169.254.169.123\n"),
+        ("etc/chrony/chrony.conf", "pool 169.254.169.123 iburst\n"),
         ("etc/chrony/chrony.conf", "#pool a\nserver 169.254.169.123 prefer iburst\n"),
         ("etc/chrony/conf.d/own.conf", "initstepslew 10 169.254.169.123\n"),
         ("etc/conf.d/ntpd", '# -p none\nNTPD_OPTS="-N -p 169.254.169.123"\n'),

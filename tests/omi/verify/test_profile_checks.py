@@ -40,6 +40,11 @@ WORLD = (
     "tiny-cloud",
     "tiny-cloud-openrc",
 )
+REPOSITORIES = (
+    "apk_repository=@edge https://dl-cdn.alpinelinux.org/alpine/edge/main",
+    "apk_repository=#https://dl-cdn.alpinelinux.org/alpine/edge/testing",
+    "apk_repository=https://dl-cdn.alpinelinux.org/alpine/v3.23/main",
+)
 COMMAND_LINE = (
     "root=UUID=x modules=ext4,loop,sd-mod,virtio_blk console=tty0 console=ttyS0,115200n8 panic=10 rootfstype=ext4"
 )
@@ -54,9 +59,7 @@ GOOD = "\n".join(
         "sysctl=net.ipv4.ip_forward 1",
         "sysctl=net.ipv4.tcp_rmem 4096\t131072\t6291456",
         "time_server=0.pool.ntp.org /etc/ntp.conf",
-        "apk_repository=@edge https://dl-cdn.alpinelinux.org/alpine/edge/main",
-        "apk_repository=#https://dl-cdn.alpinelinux.org/alpine/edge/testing",
-        "apk_repository=https://dl-cdn.alpinelinux.org/alpine/v3.23/main",
+        *REPOSITORIES,
         *(f"apk_key={name} {digest}" for name, digest in KEYS.items()),
         *(f"world={line}" for line in WORLD),
         *(f"apk_installed={line.split('@')[0].split('>')[0]}" for line in WORLD),
@@ -97,6 +100,11 @@ FAULTS = {
     "a parameter not set": ("ip_forward 1", "ip_forward 0", "sysctl net.ipv4.ip_forward is '0' instead of '1'"),
     "a parameter unknown": ("sysctl=net.ipv4.ip_forward 1\n", "", "sysctl net.ipv4.ip_forward is '' instead of '1'"),
     "a repository more": ("apk_repository=#", "apk_repository=", "/etc/apk/repositories says"),
+    "repositories in another order": (
+        f"{REPOSITORIES[1]}\n{REPOSITORIES[2]}",
+        f"{REPOSITORIES[2]}\n{REPOSITORIES[1]}",
+        "/etc/apk/repositories says",
+    ),
     "another key": (next(iter(KEYS.values())), "0" * 64, "in /etc/apk/keys is another"),
     "a key that was taken out": (
         "world=curl>8",
@@ -111,6 +119,8 @@ FAULTS = {
     "not installed": ("apk_installed=curl\n", "", "the package curl is not installed"),
     "an option": (" panic=10", "", "the kernel was started without panic=10"),
     "a module": (",loop,", ",", "the kernel module loop is not loaded before the root is mounted"),
+    "an option that is longer": (" panic=10", " panic=100", "the kernel was started without panic=10"),
+    "a module whose name is longer": (",loop,", ",loopy,", "the kernel module loop is not loaded"),
     "a feature": (" nvme", "", "mkinitfs has the features"),
     "a feature more": (" nvme", " nvme xfs", "mkinitfs has the features"),
     "AWS's time": (
@@ -126,6 +136,13 @@ def test_each_fault_is_named(good: str, bad: str, said: str) -> None:
     text = GOOD.replace(good, bad, 1)
     assert text != GOOD
     assert [clause for clause in failures(text) if said in clause]
+
+
+@pytest.mark.parametrize(("offset", "is_right"), [("+0530", True), ("+0500", False), ("-0530", False)])
+def test_a_time_zone_may_be_off_by_half_an_hour(offset: str, *, is_right: bool) -> None:
+    text = GOOD.replace("Europe/Paris", "Asia/Kolkata").replace("+0100", offset)
+    said = [] if is_right else [f"the local time is {offset} from UTC instead of +0530 (Asia/Kolkata)"]
+    assert failures(text, timezone="Asia/Kolkata") == said
 
 
 def test_a_missing_key_is_named() -> None:
