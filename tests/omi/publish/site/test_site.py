@@ -94,6 +94,7 @@ def test_an_image_s_page_has_its_figures_documents_and_lines(site: Path) -> None
     for told in ("Firmware BIOS and UEFI", "Space used 83 MiB", "Boot to SSH 20 s", "End of life 1 November 2027"):
         assert told in text
     assert "../../alpine/eu-west-2/alpine-3.23.4-x86_64-r0.cdx.json" in html.links
+    assert "../../index.html#check" in html.links
     labels = [value for name, value in html.attributes if name == "aria-label" and "oldest first" in value]
     assert len(labels) == 3
     assert labels[2] == "Boot to SSH of 7 images, oldest first: from 21 to 27 s, lowest 20, highest 27"
@@ -294,7 +295,9 @@ def test_a_signature_that_is_older_than_the_files_is_left_out(publisher: Publish
     said, _ = build_site(publisher.releases, site)
     assert "manifest.txt is older than the files, so the site has no signature; sign them by" in said
     assert not (site / "manifest.txt").exists()
-    assert "Check what you launch" not in words(site / "index.html")
+    text = words(site / "index.html").partition("Check what you launch ")[2]
+    assert text.startswith("None of these files is signed, so get ")
+    assert "ssh-keygen" not in text
 
 
 def test_lines_to_paste_hold_whatever_the_id_holds() -> None:
