@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shutil
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ from tests.e2e.project import TOP, Project, own
 
 IMAGES = TOP / "examples" / "images"
 NAMES = sorted(path.stem for path in IMAGES.glob("*.yaml"))
+GUIDE = (TOP / "docs" / "first-image.md").read_text(encoding="utf-8")
 CDN = "https://dl-cdn.alpinelinux.org/alpine/latest-stable/main/x86_64/APKINDEX.tar.gz"
 
 
@@ -47,6 +49,13 @@ def test_each_profile_is_whole_and_has_a_check_of_its_own(
         assert target.suffix == f"-{name}", "its images need names of their own"
 
 
+def test_the_profile_of_the_guide_is_whole(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (profile,) = re.findall(r"^```yaml\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    (profiles / "web.yaml").write_text(profile, encoding="utf-8")
+    monkeypatch.chdir(profiles.parent)
+    assert main(["profile", "check", "web"]) == 0
+
+
 def test_no_file_is_left_over_and_the_readme_lists_each() -> None:
     given = "".join(path.read_text(encoding="utf-8") for path in IMAGES.glob("*.yaml"))
     assert [path.name for path in (IMAGES / "setup").iterdir() if f"setup/{path.name}" not in given] == []
@@ -64,8 +73,9 @@ def project() -> Iterator[Project]:
 def test_a_try_of_the_web_server_lets_a_person_in_and_leaves_nothing(project: Project) -> None:
     copy_into(project.folder / "profiles")
     before = own(project.inventory())
+    page, root = re.findall(r"`(wget [^`]+|doas [^`]+)`", GUIDE)
     ours, its = pty.openpty()
-    os.write(ours, b"wget -qO- localhost; doas id -un; exit\n")  # read once the shell is there
+    os.write(ours, f"{page}; echo id -un | {root}; exit\n".encode())  # read once the shell is there
     words = ("try", "-s", "e2e", "v3_23-x86_64", "--profile", "web")
     done = project.run("python", "-m", "omi", *words, stdin=its)
     os.close(ours)
