@@ -98,10 +98,11 @@ def _wanted(settings: Settings, build: str) -> PlannedImage:
     current = current_release(target, upstream, today)
     mirror, trusted = settings.upstream.mirror, settings.vm.trusted_keys
     offered = read_offered([target], mirror, trusted, cache_folder() / "upstream")
-    lacking = [line for offer in offered.offers.values() for line in Stock(target, offer, expanded).missing()]
-    if problems := [*keyless(target), *lacking]:
+    stocks = [Stock(target, offer, expanded) for offer in offered.offers.values()]
+    if problems := [*keyless(target), *(line for stock in stocks for line in stock.missing())]:
         raise ProfileError("; ".join(problems))
-    for line in filter(None, (*upstream.warnings, *offered.warnings, current.warning)):
+    unbrought = [line for stock in stocks for line in stock.unbrought()]
+    for line in filter(None, (*upstream.warnings, *offered.warnings, current.warning, *unbrought)):
         tell(line)
     digest = image_digest(target, current.release, common_files(GUEST, TEMPLATE))
     return PlannedImage(target, current.release, 0, digest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import cached_property
@@ -21,6 +23,9 @@ _BUSYBOX = frozenset(
     ("acpid", "crond", "dnsd", "httpd", "inetd", "klogd", "loadkmap", "ntpd", "rdate", "syslog", "udhcpd", "watchdog")
 )
 """Services that busybox-openrc brings, though other packages may have some of the same name."""
+_OPENRC = "-openrc"
+"""Ends the name of a package with services."""
+_DIGITS = re.compile("[0-9]")
 _NEAR = 3
 """The most near names that a message lists."""
 
@@ -90,24 +95,45 @@ class Stock:
         return f"; near it are: {', '.join(near)}" if near else "; take it out, or add a repo that has it"
 
     def unbrought(self) -> Iterator[str]:
-        """A line about each service whose package is known, but comes with no package of the build.
+        """A line about each service that no package of the build brings, by the names of packages.
 
-        That is the case for `NAME-openrc` alone, since an index has no files: of all others nobody can say. A setup
-        script may bring any.
+        An index has no files, but `NAME-openrc` has the service NAME. Of another name nobody can say, unless it is
+        nearly a known one. A setup script may bring any.
         """
         if self.build.setup_script is not None:
             return
         follow = {name for _, name in bootstrap_services(self.build)} | _BUSYBOX
         for level, names in self.build.services.items():
             for name in names:
-                carrier = f"{name}-openrc"
-                if name not in follow and carrier in self._by_name and carrier not in self._brought:
-                    with_it = [each for each in names_in(self._by_name[carrier][0].install_if) if each != "openrc"]
-                    add = " and ".join(with_it) or carrier
-                    yield (
-                        f"{self._at('services', level, name)}: no package of the build brings it; "
-                        f"{carrier} does: add {add} to packages"
-                    )
+                if name not in follow and (problem := self._unbrought(name)):
+                    yield f"{self._at('services', level, name)}: {problem}"
+
+    def _unbrought(self, name: str) -> str | None:
+        carrier = f"{name}{_OPENRC}"
+        if carrier in self._brought:
+            return None
+        if carrier in self._by_name:
+            with_it = [each for each in names_in(self._by_name[carrier][0].install_if) if each != "openrc"]
+            add = " and ".join(with_it) or carrier
+            return f"no package of the build brings it; {carrier} does: add {add} to packages"
+        meant = self._misspelt(name)
+        return f"no package is known to bring it; did you mean {meant}?" if meant else None
+
+    def _misspelt(self, name: str) -> str | None:
+        """The service that is probably meant: one letter is missing, too many or elsewhere.
+
+        None where a package of the build may bring it though it is called otherwise, as chrony brings chronyd.
+        """
+        bare = _DIGITS.sub("", name)
+        own = (_DIGITS.sub("", each.removesuffix(_OPENRC)) for each in self._brought if each.endswith(_OPENRC))
+        if any(each in bare or bare in each for each in own):
+            return None
+        known = {each.removesuffix(_OPENRC) for each in self._by_name if each.endswith(_OPENRC)} | _BUSYBOX
+        for near in get_close_matches(name, known, n=_NEAR, cutoff=0.8):
+            mine, its = Counter(name), Counter(near)
+            if (mine - its).total() + (its - mine).total() <= 1:
+                return near
+        return None
 
     @cached_property
     def _brought(self) -> frozenset[str]:

@@ -22,9 +22,11 @@ from omi.profile.load import Profile
 from omi.profile.model import Target
 from omi.profile.resolve import essential_packages
 from omi.support.dependency import read_dependency
+from omi.support.safe_yaml import read_values
 from omi.upstream.index import Index, Packaged
 from omi.upstream.offer import Offer
 from omi.upstream.packages import Offered
+from tests.omi.conftest import TOP
 from tests.omi.plan.make import TODAY, account, build, digest, held, ledger, outcome, plan_of, upstream
 from tests.omi.specs import OWNER
 
@@ -52,6 +54,16 @@ MAIN = (
     packaged("web-server", "1-r0", depends="virtual-httpd"),
     packaged("lighttpd", "1-r0", provides="virtual-httpd"),
     packaged("lighttpd-openrc", "1-r0", install_if="openrc lighttpd=1-r0"),
+    packaged("chrony", "4-r0"),
+    packaged("chrony-openrc", "4-r0", install_if="openrc chrony=4-r0"),
+    packaged("iptables", "1-r0"),
+    packaged("iptables-openrc", "1-r0", install_if="openrc iptables=1-r0"),
+    packaged("dhcp", "4-r0"),
+    packaged("dhcp-openrc", "4-r0", install_if="openrc dhcp=4-r0"),
+    packaged("dhcpcd", "10-r0"),
+    packaged("dhcpcd-openrc", "10-r0", install_if="openrc dhcpcd=10-r0"),
+    packaged("strongswan", "6-r0"),
+    packaged("strongswan-openrc", "6-r0", install_if="openrc strongswan=6-r0"),
     packaged("openrc", "0.63-r0"),
 )
 TESTING = (packaged("foot", "1-r0"), packaged("foot-openrc", "1-r0", install_if="openrc foot=1-r0"))
@@ -116,6 +128,23 @@ def test_a_service_whose_package_is_not_listed_is_named_with_the_package() -> No
 
 
 @pytest.mark.parametrize(
+    ("packages", "service", "meant"),
+    [
+        ({"nginx": True}, "ngnix", "nginx"),
+        ({}, "ngnix", "nginx"),
+        ({}, "ngin", "nginx"),
+        ({}, "nginxx", "nginx"),
+        ({}, "crodn", "crond"),
+    ],
+)
+def test_a_misspelt_service_is_named_with_the_one_that_is_near(
+    packages: dict[str, bool | str], service: str, meant: str
+) -> None:
+    (line,) = stock(packages, services=services(service)).unbrought()
+    assert line == f"v3_23: services.default.{service}: no package is known to bring it; did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
     ("packages", "service"),
     [
         ({"nginx": True}, "nginx"),
@@ -126,11 +155,23 @@ def test_a_service_whose_package_is_not_listed_is_named_with_the_package() -> No
         ({}, "acpid"),
         ({}, "sshd"),
         ({}, "tiny-cloud-main"),
+        ({"chrony": True}, "chronyd"),
+        ({"iptables": True}, "ip6tables"),
+        ({"dhcp": True, "dhcpcd": True}, "dhcpd"),
+        ({"strongswan": True}, "charon"),
     ],
-    ids=["listed", "by itself", "needed", "chosen", "tagged", "busybox's", "nobody knows", "bootstrap's"],
 )
 def test_no_warning_is_wrong(packages: dict[str, bool | str], service: str) -> None:
     assert list(stock(packages, services=services(service)).unbrought()) == []
+
+
+def test_no_service_of_the_projects_profiles_and_examples_is_warned_of() -> None:
+    files = [*(TOP / "profiles").rglob("*.yaml"), *(TOP / "examples" / "images").glob("*.yaml")]
+    layers = [read_values(file.read_text(encoding="utf-8")).get("services", {}) for file in files]
+    names = {name for layer in layers for level in layer.values() for name in level}
+    assert "sshd" in names
+    packages: dict[str, bool | str] = {"nginx": True}
+    assert list(stock(packages, services=services(*sorted(names))).unbrought()) == []
 
 
 def test_a_setup_script_may_bring_any_service() -> None:
