@@ -19,6 +19,8 @@ from omi.support.version import EDGE, version_key
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 LOCAL = "sandbox"
 """The stack whose file says how the local cloud is reached."""
+LOCAL_VERSIONS = ("3.22", "3.23")
+"""The versions that the local cloud's mirror has, besides edge."""
 _PROFILE = """\
 # yaml-language-server: $schema=profile.schema.json
 # Lines that begin with # and a key are examples: take the # away. README.md in this folder has every key.
@@ -78,6 +80,9 @@ def new_profile(
         f"  python -m omi profile check {name}\n"
         f"  python -m omi stack new {name} --profile {name} --local"
     )
+    if version not in LOCAL_VERSIONS:
+        known = " or ".join(LOCAL_VERSIONS)
+        print(f"the local cloud has no Alpine {version}: for it set the build's version to {known}")
 
 
 def _known_version(version: str | None) -> str:

@@ -10,13 +10,16 @@ from textwrap import dedent
 import pytest
 
 from omi.cli.main import main
+from omi.cli.new import LOCAL_VERSIONS
 from omi.config.settings import Settings
 from omi.plan.held import Held
 from omi.profile.load import load_profile
 from omi.profile.model import Target
 from omi.state.ledger import LedgerImage
 from omi.support.errors import ProfileError
+from omi.support.version import EDGE
 from omi.upstream.packages import Offered
+from sandbox.mirror.catalogue import DEFAULT_CATALOGUE
 from tests.omi.conftest import TOP
 from tests.omi.plan.make import held, ledger, offer
 from tests.omi.specs import OWNER
@@ -66,9 +69,10 @@ class Shown:
 
 class TestNew:
     def test_it_is_whole_at_once_and_names_what_comes_next(self, root: Path, shown: Shown) -> None:
-        *_, check, stack = shown.by("profile", "new", "web")
+        *_, check, stack, local = shown.by("profile", "new", "web")
         assert check.strip() == "python -m omi profile check web"
         assert stack.strip() == "python -m omi stack new web --profile web --local"
+        assert local == "the local cloud has no Alpine 3.24: for it set the build's version to 3.22 or 3.23"
         shown.by("profile", "check", "web")
         (build,) = load_profile("web").builds
         assert (build.name, build.version, build.suffix) == ("v3_24-x86_64", "3.24", "-web")
@@ -76,7 +80,8 @@ class TestNew:
         assert first == (TOP / "profiles" / "alpine.yaml").read_text(encoding="utf-8").partition("\n")[0]
 
     def test_its_examples_are_whole_too(self, root: Path, shown: Shown) -> None:
-        shown.by("profile", "new", "web", "--version", "3.23")
+        *_, stack = shown.by("profile", "new", "web", "--version", "3.23")
+        assert stack.endswith("--local"), "no remark on the local cloud: it has this version"
         text = (root / "web.yaml").read_text(encoding="utf-8")
         (root / "web.yaml").write_text(re.sub(r"(?m)^#(?=[a-z]|  )", "", text), encoding="utf-8")
         (root / "setup").mkdir()
@@ -86,6 +91,10 @@ class TestNew:
         (build,) = load_profile("web").builds
         assert (build.version, build.ports, build.setup_script) == ("3.23", ("80/tcp",), "setup/web.sh")
         assert build.packages["nginx"] is True
+
+    def test_the_local_clouds_versions_are_those_of_its_mirror(self) -> None:
+        served = {branch.name.removeprefix("v") for branch in DEFAULT_CATALOGUE.branches}
+        assert {path.stem for path in (TOP / "profiles" / "version").iterdir()} & served == {*LOCAL_VERSIONS, EDGE}
 
     def test_nothing_is_overwritten(self, root: Path, shown: Shown) -> None:
         (root / "web.yaml").write_text("builds: {}\n")
