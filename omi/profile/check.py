@@ -136,7 +136,7 @@ def _map_like(schema: type[Layer], path: tuple[str, ...], value: Any) -> str:
 
 
 def _meant(item: Any) -> Iterator[list[dict[str, Any]]]:
-    """What each word of an item may mean as a map, the likeliest first; an empty list where nobody can know."""
+    """Each word of an item as the maps that it may mean, the likeliest first; an empty list where nobody can know."""
     match item:
         case {"name": str(name)} if len(item) == 1:
             yield from _meant(name)
