@@ -187,7 +187,7 @@ def test_a_superseded_shared_image_is_deprecated_with_its_days(held: HeldProject
     assert may_launch(held, omis[OLD])
     seen = held.sandbox.oapi("second").call("ReadImages", Filters={"ImageIds": [omis[OLD]]})["Images"][0]
     assert seen["Description"].endswith(f"; deprecated since {today} (superseded), to be removed on {removal}")
-    told = {"removal": str(removal), "stage": "deprecated", "why": "superseded"}
+    told = {"removal": str(removal), "since": str(today), "stage": "deprecated", "why": "superseded"}
     assert listed(held, OLD)["withdrawal"] == {"eu-west-2": told}
     assert "withdrawal" not in listed(held, NEW)
     assert changes(held, OLD) == []
