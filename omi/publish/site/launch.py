@@ -19,10 +19,10 @@ resource "outscale_vm" "alpine" {{
   vm_type      = "{vm_type}"
   keypair_name = "KEYPAIR"
 }}"""
-_PYTHON = """\
-import pulumi_outscale as outscale
-
-vm = outscale.Vm("alpine", image_id={omi}, vm_type="{vm_type}", keypair_name="KEYPAIR")"""
+_PYTHON = (
+    "import pulumi_outscale as outscale\n\n"
+    'vm = outscale.Vm("alpine", image_id={omi}, vm_type="{vm_type}", keypair_name="KEYPAIR")'
+)
 
 
 def launch_lines(omi: str, user: str | None) -> dict[str, str]:
