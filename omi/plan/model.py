@@ -152,6 +152,8 @@ class Step:
     """Whether the engine is to refuse its deletion, too."""
     unprotects: bool = False
     """Whether this update takes that protection off."""
+    claimed_elsewhere: bool = False
+    """Whether it is a prune whose OMI another record holds: the OMI and its releases entry stay."""
 
     @property
     def reason(self) -> str:
@@ -185,10 +187,12 @@ class Step:
 
     @property
     def forgets(self) -> bool:
-        """Whether it is a prune that deletes nothing: the stack did not make the OMI, or it is missing."""
+        """Whether it is a prune that deletes nothing: the stack did not make the OMI, it is missing, or another record
+        holds it.
+        """
         if self.action is not Action.PRUNE or not isinstance(self.image, LedgerImage):
             return False
-        return self.image.record.adopted or self.image.record.missing is not None
+        return self.claimed_elsewhere or self.image.record.adopted or self.image.record.missing is not None
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,8 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     memory = memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
     plan = replace(plan, warnings=(*plan.warnings, *seen.warnings, *needless), memory=memory)
     plan = narrowed(plan, images, one_off) if one_off else plan
-    pruned = [step.image for step in plan.of(Action.PRUNE) if isinstance(step.image, LedgerImage)]
-    gone = {image.record.omi for image in pruned if image.made_here}
+    pruned = [step.image for step in plan.of(Action.PRUNE) if not step.claimed_elsewhere]
+    gone = {image.record.omi for image in pruned if isinstance(image, LedgerImage) and image.made_here}
     kept = {image.record.omi for image in images} - gone
     return replace(plan, memory=plan.memory.let_go(gone, kept, seen.today))
 

@@ -122,6 +122,7 @@ class Because(Enum):
     LEVEL_REVISION = "revision: the newest revision of release {of} is kept"
     LEVEL_REVISIONS = "revision: the newest {keep} revisions of release {of} are kept"
     MADE_BY_FORGOTTEN = "made by {maker}, so only forgotten"
+    CLAIMED_ELSEWHERE = "another record holds {omi}, which stays as it is, so only forgotten: {then}; {cure}"
     FORGOTTEN = "{omi} is missing since {since}: forgotten, and nothing is deleted"
 
     PROTECTED = "protected by retention.protect"

@@ -41,6 +41,10 @@ class Settler:
         held_back = self._held_back(step, image)
         if held_back is not None:
             step = self.stays(image, held_back(then=step.why))
+        elif step.action is Action.PRUNE and not step.forgets and self.given.foreign_claim(image) is not None:
+            cure = taking_back(image.name)
+            why = Because.CLAIMED_ELSEWHERE(omi=image.record.omi, then=step.why, cure=cure)
+            step = replace(step, why=why, claimed_elsewhere=True)
         unprotects = not protected and self._was_protected(image)
         step = self._found(self._connected(step, image), image)
         return replace(step, protected=protected, unprotects=unprotects)

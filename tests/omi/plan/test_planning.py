@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from omi.plan.survey import Survey
 from omi.profile.load import Profile
 from omi.state.account import AccountView
 from omi.state.ledger import Ledger, LedgerImage
-from tests.omi.plan.make import TODAY, account, build, digest, held, in_region, step_of, upstream
+from tests.omi.plan.make import TODAY, account, build, digest, held, in_region, seen, step_of, upstream
 from tests.omi.specs import OWNER
 
 HOME, OTHER = "eu-west-2", "us-east-2"
@@ -32,12 +33,17 @@ def digests() -> Iterator[None]:
         yield
 
 
-def plan(*images: LedgerImage, retention: Retention | None = None, **settings: Any) -> Plan:
+def plan(
+    *images: LedgerImage,
+    retention: Retention | None = None,
+    views: Mapping[str, AccountView] | None = None,
+    **settings: Any,
+) -> Plan:
     given = Settings.model_validate({"region": HOME, "retention": retention or Retention(), **settings})
     regions = regions_of(given, Ledger.of(images))
-    seen: dict[str, AccountView] = {region.name: account(*region.ledger.images) for region in regions}
+    views = views or {region.name: account(*region.ledger.images) for region in regions}
     known = upstream("3.23.6", "3.22.4")
-    return plan_stack(given, Survey(Profile("alpine", (V23,)), known, regions, seen, TODAY, OWNER))
+    return plan_stack(given, Survey(Profile("alpine", (V23,)), known, regions, views, TODAY, OWNER))
 
 
 def test_the_next_plan_knows_what_this_one_protects() -> None:
@@ -66,6 +72,17 @@ def test_an_image_that_another_stack_made_is_not_let_go_but_left_to_it() -> None
     found = plan(NEW, external)
     assert step_of(found, external.name).action is Action.PRUNE
     assert found.memory.pruned == {}
+
+
+def test_an_image_that_another_record_holds_is_only_forgotten_and_stays_published() -> None:
+    mine = replace(OLD, record=OLD.record.model_copy(update={"claim": "mine"}))
+    for tag, leaves in (("theirs", True), ("mine", False)):
+        views = {HOME: account(seen(mine, tags={"claim": tag}), NEW)}
+        found = plan(mine, NEW, retention=Retention(release=Level()), views=views)
+        step = step_of(found, OLD.name)
+        assert (step.action, step.forgets) == (Action.PRUNE, leaves)
+        assert ("another record holds" in step.reason and "omi claim" in step.reason) is leaves
+        assert found.memory.pruned == ({} if leaves else {OLD.record.omi: TODAY})
 
 
 def test_the_next_plan_knows_the_ends_of_life_of_all_that_is_built_or_held() -> None:
