@@ -200,9 +200,10 @@ def delete_omi(
     """Deregister an own OMI and delete its snapshots; what is already gone counts as done.
 
     `omi` is what the caller saw, None if it is gone for sure: no further answer decides that. Refuses (CloudError)
-    unless the account owns the OMI and `ours` recognises it. A snapshot goes only if the account owns it, either the
-    OMI was made of it or it carries the tags itself, and no other OMI is made of it; those in `spare` stay, too.
-    Before the OMI goes, the snapshots get a tag by which a sweep knows what an interruption left.
+    unless the account owns the OMI and `ours` recognises it. A snapshot is deleted only if the account owns it, the OMI
+    is made of it or it bears our tags, and no other OMI is made of it; those in `spare` stay, too. Before the OMI is
+    deregistered, its snapshots get the tag GOING. Without the OMI that tag is the proof: a person who deregistered the
+    OMI may want the snapshot.
     """
     proven = omi.snapshots if omi is not None else ()
     snapshots = read_snapshots(cloud, dict.fromkeys((*proven, *snapshot_ids)))
@@ -227,6 +228,9 @@ def _staying(cloud: Cloud, omi: Omi | None, snapshots: Sequence[CloudSnapshot], 
         for each in snapshots
         if each.owner != cloud.account or not (each.snapshot_id in made_of or each.bears(ours.tags))
     }
+    for each in snapshots if omi is None else ():
+        if not each.bears({GOING: going_mark(ours.tags[STACK_ID], each.snapshot_id)}):
+            staying.setdefault(each.snapshot_id, "its OMI was not deregistered here; delete it if nobody wants it")
     if len(staying) < len(snapshots):
         others = [other for other in own_omis(cloud, {}) if omi is None or other.omi_id != omi.omi_id]
         for each in snapshots:

@@ -20,6 +20,7 @@ from omi.profile.model import Access
 from omi.state.identity import DISK, Identity
 from omi.state.image import ImageRecord
 from omi.state.ledger import StoredCommand
+from omi.state.owner import GOING, going_mark
 from tests.omi.commands.desk import Desk, desk
 from tests.omi.conftest import PROFILE, Account
 from tests.omi.specs import make_record
@@ -172,23 +173,37 @@ def test_a_foreign_omi_that_is_recorded_keeps_all_tags_and_snapshots(desk: Desk,
     assert inventory(desk) == before
 
 
-@pytest.mark.parametrize("there", [True, False], ids=["OMI there", "OMI gone"])
-def test_delete_leaves_a_recorded_snapshot_without_this_stacks_tags(desk: Desk, there: bool) -> None:
+def test_delete_leaves_a_recorded_snapshot_without_this_stacks_tags(desk: Desk) -> None:
     spec, oapi = desk.account.spec(), desk.account.oapi
     record = desk.own_image(spec)
     own = snapshots_of(desk, record.omi)
     foreign = [snapshot(oapi, empty_volume(oapi)) for _ in range(2)]
     tag(desk, foreign[1], {**Identity(spec).tags, "stack-id": "another"})
     tagged = tag(desk, snapshot(oapi, empty_volume(oapi)), spec.owner.proof)
-    if not there:
-        tag(desk, own[0], spec.owner.proof)
-        oapi.call("DeleteImage", ImageId=record.omi)
     record = record.model_copy(update={"snapshots": (*own, *foreign, tagged)})
     code, _, err = desk.run("delete", spec, record)
     assert code == 0, err
     assert [each["id"] for each in inventory(desk)["snapshot"]] == foreign
     for each in foreign:
         assert f"left snapshot {each}: it does not carry the tags of this stack" in err
+
+
+def test_delete_of_an_omi_that_is_gone_leaves_snapshots_unless_it_was_deregistered_here(desk: Desk) -> None:
+    spec, oapi = desk.account.spec(), desk.account.oapi
+    record, taken = desk.own_image(spec), []
+    going = going_mark(spec.owner.stack_id, "snap-of-another")
+    for tags in ({}, {GOING: going}):
+        taken.append(tag(desk, snapshot(oapi, empty_volume(oapi)), {**spec.owner.proof, **tags}))
+    (own,) = snapshots_of(desk, record.omi)
+    tag(desk, own, {**spec.owner.proof, GOING: going_mark(spec.owner.stack_id, own)})
+    oapi.call("DeleteImage", ImageId=record.omi)
+    record = record.model_copy(update={"snapshots": (own, *taken)})
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 0, err
+    assert f"deleted snapshot {own}" in err
+    assert [each["id"] for each in inventory(desk)["snapshot"]] == taken
+    for each in taken:
+        assert f"left snapshot {each}: its OMI was not deregistered here" in err
 
 
 def test_a_snapshot_that_another_omi_is_made_of_stays_as_it_is_and_the_delete_succeeds(desk: Desk) -> None:
