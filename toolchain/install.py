@@ -18,7 +18,7 @@ from toolchain.tools import TOOLCHAIN, TOOLS
 def main(link: Path = TOOLCHAIN.parent / ".venv" / "toolchain") -> int:
     """Exit status: 0 all tools are in place, 1 they are not (one line says why), 130 interrupted."""
     try:
-        _link(link, Setup(Store(cache_folder()), _say, TOOLS).settle())
+        _link(link, Setup(Store(cache_folder()), _say, TOOLS).install())
     except ToolchainError as error:
         print(f"toolchain: error: {error}", file=sys.stderr)
         return 1

@@ -55,7 +55,7 @@ class Setup:
         self._store, self._say, self._tools = store, say, tools
         self._makers = Makers(say)
 
-    def settle(self) -> Path:
+    def install(self) -> Path:
         """The folder that holds all tools. Where all is there already, nothing is written and no lock is waited for."""
         made = [source for tool in self._tools if (source := self._made(self.sources(tool)))]
         place = self._assembled(made)

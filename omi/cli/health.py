@@ -28,7 +28,7 @@ from omi.state.ledger import LedgerImage
 from omi.support import clock
 from omi.support.errors import InputError
 
-_MAKING = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER)
+_MAKING = (Action.BUILD, Action.ADOPT, Action.RECOVER)
 _Found = tuple[str, Severity, str]
 """The name of a check, and the level and text that it gives of a build."""
 _LIMIT = 60.0

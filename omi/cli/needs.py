@@ -11,7 +11,7 @@ from omi.verify.boot import verify_size
 
 def made_in(plan: Plan, region: str) -> list[PlannedImage]:
     """The images that the plan makes in a Region."""
-    steps = (*plan.of(Action.BUILD), *plan.of(Action.REBUILD))
+    steps = plan.of(Action.BUILD)
     return [step.image for step in steps if isinstance(step.image, PlannedImage) and step.region == region]
 
 

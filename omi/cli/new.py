@@ -14,7 +14,7 @@ from omi.config.stack import PROJECT, STACKS, StackFile, check_own_releases
 from omi.profile.load import PROFILE_NAME, load_profile
 from omi.support.errors import InputError, SettingsError
 from omi.support.places import PROFILES
-from omi.support.version import EDGE, version_key
+from omi.support.version import EDGE, release_key
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 LOCAL = "sandbox"
@@ -88,7 +88,7 @@ def new_profile(
 def _known_version(version: str | None) -> str:
     """A version that has a core profile; for None the newest."""
     folder = PROFILES / "version"
-    known = sorted({path.stem for path in folder.glob("*.yaml")} - {EDGE}, key=version_key)
+    known = sorted({path.stem for path in folder.glob("*.yaml")} - {EDGE}, key=release_key)
     if not known:
         raise InputError(f"{folder}: at least one profile is missing; bring it back from git")
     if version is not None and version not in known:

@@ -55,6 +55,6 @@ def _as_copy(step: Step, own: Mapping[str, Target], sources: Sources, region: st
         return replace(step, why=why)
     pins = {"release": build.release, "revision": build.revision}
     image = replace(step.image, target=step.image.target.model_copy(update=pins), copy_from=home)
-    if step.action in (Action.BUILD, Action.REBUILD):
+    if step.action is Action.BUILD:
         why = Because.COPIED(revision=source.revision, home=home.region, region=region)
     return replace(step, image=image, why=why)

@@ -14,7 +14,7 @@ from omi.state.account import AccountImage, AccountView
 from omi.state.image import CloudAccess
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM
-from omi.support.version import EDGE, version_key
+from omi.support.version import EDGE, release_key
 from omi.upstream.model import Upstream
 from omi.upstream.offer import Offer
 
@@ -87,7 +87,7 @@ class PlanInput:
         asked = self.account.account if self.account else None
         return asked or next((image.record.account for image in self.ledger.images), "")
 
-    def settled(self) -> PlanInput:
+    def prepared(self) -> PlanInput:
         """With the access that counts in each build, and with what upstream says today in the memory."""
         versions = {build.version for build in self.builds} | {image.version for image in self.ledger.images}
         memory = self.memory.today(self.upstream, versions, self.today)
@@ -122,7 +122,7 @@ class PlanInput:
         return any(self._succeeds(other, image) for other in self.ledger.images)
 
     def _succeeds(self, other: LedgerImage, image: LedgerImage) -> bool:
-        is_later = other.version != EDGE and version_key(other.version) > version_key(image.version)
+        is_later = other.version != EDGE and release_key(other.version) > release_key(image.version)
         alike = (other.profile, other.spec.arch) == (image.profile, image.spec.arch)
         day = self.last_day_of(other)
         return is_later and alike and self.is_proved(other) and (day is None or self.today <= day)

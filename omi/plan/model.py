@@ -27,8 +27,6 @@ class Action(StrEnum):
     """An OMI of the wanted name is in the account already: taken into the ledger instead of being built."""
     RECOVER = "recover"
     """An image of the stack's own that its state has lost: taken into the ledger again, with a new claim."""
-    REBUILD = "rebuild"
-    """A build in place of a current image that is gone from the account."""
     PRUNE = "prune"
     """Not declared any more: its delete command deregisters it, or only forgets it if someone else made it."""
 
@@ -240,7 +238,7 @@ class Plan:
 
     @property
     def _made(self) -> Iterator[PlannedImage]:
-        made = (step.image for step in (*self.of(Action.BUILD), *self.of(Action.REBUILD)))
+        made = (step.image for step in self.of(Action.BUILD))
         return (image for image in made if isinstance(image, PlannedImage))
 
     @property

@@ -12,7 +12,7 @@ from omi.plan.reasons import Because
 from omi.state.ledger import LedgerImage
 
 _ACTIONS = {
-    "build": frozenset((Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER)),
+    "build": frozenset((Action.BUILD, Action.ADOPT, Action.RECOVER)),
     "prune": frozenset((Action.PRUNE,)),
 }
 

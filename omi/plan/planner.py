@@ -8,6 +8,7 @@ from datetime import date
 from functools import cached_property
 
 from omi.config.settings import Retention
+from omi.plan.defer import Deferral
 from omi.plan.external import differing
 from omi.plan.guard import check_clash, check_names, check_only, check_twice, too_many_losses, unreplaced
 from omi.plan.input import PlanInput
@@ -16,14 +17,13 @@ from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
 from omi.plan.publishing import changes_of, share_of_new
 from omi.plan.reasons import Because, Reason
 from omi.plan.retention import Prune, prunes
-from omi.plan.settle import Settler
 from omi.plan.stages import revoke, stage_reason, withdraw
 from omi.plan.wanted import Wish, WishInput, wish
 from omi.profile.model import Access, Target
 from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Why, Withdrawal
 from omi.support.errors import ProfileError, UpstreamError
-from omi.support.version import version_key
+from omi.support.version import release_key
 from omi.upstream.current import current_release
 
 
@@ -35,9 +35,9 @@ def make_plan(given: PlanInput) -> Plan:
     """
     check_twice(build.name for build in given.builds)
     check_only(given.only, given.known)
-    given = given.settled()
+    given = given.prepared()
     ledger, retention = given.ledger, given.retention
-    live = sorted(given.builds, key=lambda build: (version_key(build.version), build.name))
+    live = sorted(given.builds, key=lambda build: (release_key(build.version), build.name))
     planner = _Planner(given)
     outcomes = [planner.live(build) for build in live if given.may_change(build.name) and given.left is None]
     check_clash((outcome.build, outcome.first_name) for outcome in outcomes if outcome.first_name is not None)
@@ -46,16 +46,16 @@ def make_plan(given: PlanInput) -> Plan:
     rest = [planner.rest(image) for image in ledger.images if image.name in left]
     names = [build.name for build in live]
     names += sorted(given.known - set(names))
-    settler = Settler(given, planner.stays)
-    steps = _in_order(map(settler.settle, [*made, *rest]), names)
+    deferral = Deferral(given, planner.stays)
+    steps = _in_order(map(deferral.safe, [*made, *rest]), names)
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
     refused = [line for outcome in outcomes for line in outcome.refused]
     if not given.is_one_off:
         waiting, losses = too_many_losses(steps, retention, len(ledger.images), given.is_proved, given.has_ended)
-        steps, refused = settler.waiting(steps, waiting), [*refused, *losses]
+        steps, refused = deferral.deferred(steps, waiting), [*refused, *losses]
     of_profile = {(build.profile, build.name) for build in live}
-    steps = settler.waiting(steps, unreplaced(steps, of_profile, retention, given.is_reliable))
+    steps = deferral.deferred(steps, unreplaced(steps, of_profile, retention, given.is_reliable))
     warnings = [*given.upstream.warnings, *_unknown_levels(retention, names), *_needless(given), *differing(steps)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
     return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=tuple(refused), memory=given.memory)

@@ -131,7 +131,7 @@ def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
     by_name = {image.name: image for image in images}
     builds = {image.build for image in images}
 
-    def settled(step: Step) -> Step:
+    def recovered(step: Step) -> Step:
         if (image := by_name.get(step.name)) is not None:
             why = Because.LOST(omi=image.record.omi)
             return replace(step, image=image, action=Action.RECOVER, why=why, level=None, changes=())
@@ -139,7 +139,7 @@ def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
             return replace(step, action=Action.KEEP, why=Because.AWAITS_RECOVERED(then=step.why), level=None)
         return step
 
-    return replace(plan, steps=tuple(map(settled, plan.steps))) if images else plan
+    return replace(plan, steps=tuple(map(recovered, plan.steps))) if images else plan
 
 
 def warnings_of(settings: Settings, seen: Survey, plan: Plan, *, is_empty: bool) -> Iterator[str]:

@@ -13,8 +13,8 @@ from omi.plan.packages import NewerPackages
 from omi.state.ledger import LedgerImage
 from omi.state.show import render_columns
 
-_MARKS = {Action.BUILD: "+", Action.REBUILD: "+", Action.ADOPT: "+", Action.RECOVER: "+", Action.PRUNE: "-"}
-_ORDER = (Action.BUILD, Action.REBUILD, Action.ADOPT, Action.RECOVER, Action.KEEP, Action.PRUNE)
+_MARKS = {Action.BUILD: "+", Action.ADOPT: "+", Action.RECOVER: "+", Action.PRUNE: "-"}
+_ORDER = (Action.BUILD, Action.ADOPT, Action.RECOVER, Action.KEEP, Action.PRUNE)
 
 
 def render_table(plan: Plan) -> str:

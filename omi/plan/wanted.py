@@ -117,7 +117,7 @@ def wish(request: WishInput) -> Wish:
     if request.given.lacking.get(request.build.name):
         return Wish(newest, None, Because.PACKAGES_LACKING())
     number = _next_revision(request, same, revisions)
-    step = Step(request.new_image(number), *_why(request, newest, number))
+    step = Step(request.new_image(number), Action.BUILD, _why(request, newest, number))
     return Wish(newest, step, Because.CURRENT_UNTIL_SUCCESSOR())
 
 
@@ -222,21 +222,21 @@ def _is_anothers(image: LedgerImage, build: Target) -> bool:
     return image.spec.recipe.build.name_parts(image.release) != build.name_parts(image.release)
 
 
-def _why(request: WishInput, newest: LedgerImage | None, number: int) -> tuple[Action, Reason]:
+def _why(request: WishInput, newest: LedgerImage | None, number: int) -> Reason:
     build, release = request.build, request.release
     missing = _gone_of_release(request)
     if missing and (newest is None or missing[-1].revision > newest.revision):
         gone = Because.IS_MISSING(omi=missing[-1].record.omi, revision=missing[-1].revision)
-        return Action.REBUILD, Because.NEXT_REVISION(revision=number, changes=gone)
+        return Because.NEXT_REVISION(revision=number, changes=gone)
     if newest is not None:
-        return Action.BUILD, Because.NEXT_REVISION(revision=number, changes=_changes(request, newest))
+        return Because.NEXT_REVISION(revision=number, changes=_changes(request, newest))
     before = request.before
     if before is None:
-        return Action.BUILD, Because.FIRST_IMAGE(build=build.name)
+        return Because.FIRST_IMAGE(build=build.name)
     if _is_of_release(before, request):
-        return Action.BUILD, Because.OWN_INSTEAD(name=before.name)
+        return Because.OWN_INSTEAD(name=before.name)
     because = Because.PINNED_RELEASE if build.release else Because.NEW_RELEASE
-    return Action.BUILD, because(release=release, before=before.release)
+    return because(release=release, before=before.release)
 
 
 def _changes(request: WishInput, newest: LedgerImage) -> Reason:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from omi.profile.load import Profile, image_names
 from omi.profile.resolve import resolve
 from omi.profile.schema import Discover
-from omi.support.version import EDGE, version_key
+from omi.support.version import EDGE, release_key
 
 
 def expand_discovered(profile: Profile, supported_versions: Iterable[str]) -> Profile:
@@ -35,4 +35,4 @@ def _wanted(discover: Discover, supported: Iterable[str]) -> list[str]:
     versions = set(supported) - {EDGE}
     if discover.versions != "supported":
         versions &= set(discover.versions)
-    return sorted(versions, key=version_key) + ([EDGE] if discover.edge is not None else [])
+    return sorted(versions, key=release_key) + ([EDGE] if discover.edge is not None else [])

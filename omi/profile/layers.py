@@ -13,7 +13,7 @@ from typing import Any
 
 from omi.profile.model import SetupFile
 from omi.profile.tree import Tree
-from omi.support.version import EDGE, version_key
+from omi.support.version import EDGE, release_key
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Layers:
         """The version's core profile; for one that has none yet, the base of the newest version but edge."""
         if version in self.branches:
             return self.branches[version]
-        newest = self.branches[max(self.branches.keys() - {EDGE}, key=version_key, default=EDGE)]
+        newest = self.branches[max(self.branches.keys() - {EDGE}, key=release_key, default=EDGE)]
         return VersionLayer(newest.base, Tree({}, {(): newest.tree.place()}))
 
     def merged(self, entry: Tree) -> Tree:

@@ -17,7 +17,7 @@ from omi.profile.schema import CommonKeys, Discover, TargetFile, VersionFile, Ve
 from omi.profile.tree import Tree, read_tree
 from omi.support.errors import ProfileError
 from omi.support.places import PROFILES
-from omi.support.version import version_key
+from omi.support.version import release_key
 
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"edge|[0-9]+\.[0-9]+")
@@ -99,7 +99,7 @@ def _read_layers(name: str, target: Tree, files: Files) -> Layers:
     bases = {f"base/{key}": tree for key, tree in _read_common("base", files).items()}
     archs = _read_common("arch", files)
     found = [_read_branch(path, bases, files) for path in sorted((files.root / "version").glob("*.yaml"))]
-    branches = dict(sorted(found, key=lambda item: version_key(item[0])))
+    branches = dict(sorted(found, key=lambda item: release_key(item[0])))
     return Layers(name, own, inline, bases, branches, archs, files.setup, files.keys)
 
 

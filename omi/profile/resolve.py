@@ -11,7 +11,7 @@ from omi.profile.model import Firmware, Runlevel, Target
 from omi.profile.problems import Problems
 from omi.profile.tree import Tree
 from omi.support.errors import ProfileError
-from omi.support.version import EDGE, version_key, version_of
+from omi.support.version import EDGE, release_key, version_of
 
 OMI_NAME = re.compile(rf"[{OMI_CHARACTERS}]{{3,128}}")
 _LONGEST_REVISION = 9999
@@ -192,7 +192,7 @@ def bootstrap_services(build: Target) -> tuple[tuple[Runlevel, str], ...]:
     return _SERVICES[build.bootstrap]
 
 
-_SPLIT_DATASOURCES = version_key("3.23")
+_SPLIT_DATASOURCES = release_key("3.23")
 """Since that branch each of cloud-init's datasources is a package of its own (pkgs.alpinelinux.org)."""
 
 
@@ -200,5 +200,5 @@ def bootstrap_packages(build: Target) -> tuple[str, ...]:
     """The packages that set up a new instance; e2fsprogs-extra grows its root filesystem."""
     if build.bootstrap == "tiny-cloud":
         return ("e2fsprogs-extra", "tiny-cloud", "tiny-cloud-openrc")
-    split = version_key(build.version) >= _SPLIT_DATASOURCES
+    split = release_key(build.version) >= _SPLIT_DATASOURCES
     return ("cloud-init", *(("cloud-init-datasource-ec2",) if split else ()), "e2fsprogs-extra")

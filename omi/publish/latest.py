@@ -76,5 +76,5 @@ def _newest(images: Sequence[PublishedImage]) -> PublishedImage:
 
 def _rank(image: PublishedImage) -> tuple[bool, ReleaseKey, bool]:
     """Order images by how well they serve someone who asks for no more than the latest."""
-    settled = image.version != EDGE and not is_prerelease(image.release)
-    return settled, release_key(image.release), image.arch == "x86_64"
+    is_stable = image.version != EDGE and not is_prerelease(image.release)
+    return is_stable, release_key(image.release), image.arch == "x86_64"

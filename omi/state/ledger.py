@@ -13,7 +13,7 @@ from omi.state.image import CloudAccess, ImageRecord, ImageSpec
 from omi.state.withdrawal import Stage, Withdrawal
 from omi.support.errors import StateError
 from omi.support.safe_json import read_json
-from omi.support.version import ReleaseKey, release_key, version_key
+from omi.support.version import ReleaseKey, release_key
 
 COMMAND_TYPE = "command:local:Command"
 _MARKS = frozenset({"format", "stack_id", "name", "digest", "build"})
@@ -107,7 +107,7 @@ class LedgerImage:
         """Sort key, oldest first: version, release, those made elsewhere before the stack's, revision; then the name,
         so that the order is total.
         """
-        return (version_key(self.version), release_key(self.release), self.made_here, self.revision, self.name)
+        return (release_key(self.version), release_key(self.release), self.made_here, self.revision, self.name)
 
     def age(self, today: date) -> int | None:
         """Days since the cloud made it; None where nobody has asked the cloud yet."""

@@ -76,19 +76,15 @@ def begins_with(version: str, prefix: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def release_key(release: str) -> ReleaseKey:
-    """Sort key of a release or branch: 3.9 < 3.10_rc1 < 3.10 < 3.10.1 < edge < edge-20261123 < edge-20261124.
+    """Sort key of a release or a version, with or without its `v`.
 
+    3.9 < 3.10_rc1 < 3.10 < 3.10.1 < edge < edge-20261123 < edge-20261124.
     Total over all strings: what isn't a version sorts first, and only equal strings have equal keys.
     """
     if dated := _DATED.fullmatch(release):
         return (_ROLLING, ((_NUMBER, int(dated["day"] or 0), ""),), release)
     plain = release.removeprefix("v")
     return (_NUMBERED, package_key(plain), release) if is_package_version(plain) else (_UNKNOWN, (), release)
-
-
-def version_key(version: str) -> ReleaseKey:
-    """Sort key of a version (branch), with or without its `v`: 3.9 < 3.10 < edge."""
-    return release_key(version)
 
 
 def revision_key(revision: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from omi.support.version import EDGE, release_key, version_key
+from omi.support.version import EDGE, release_key
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,4 @@ class Upstream:
             and arch in branch.arches
             and (branch.end_of_life is None or today <= branch.end_of_life)
         )
-        return tuple(sorted(versions, key=version_key))
+        return tuple(sorted(versions, key=release_key))

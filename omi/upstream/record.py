@@ -12,7 +12,7 @@ import yaml
 from omi.profile.load import Profile
 from omi.support.atomic import write_atomically
 from omi.support.safe_yaml import YamlError, compose, read_values
-from omi.support.version import EDGE, release_key, version_key
+from omi.support.version import EDGE, release_key
 from omi.upstream.model import Upstream
 
 _NEW_FILE = "# release and end_of_life are as last detected.\nbase: {base}\n"
@@ -47,7 +47,7 @@ def detected_in(profile: Profile, upstream: Upstream) -> Iterator[tuple[str, str
     for build in profile.builds:
         if build.version != EDGE:
             arches.setdefault(build.version, set()).add(build.arch)
-    for version in sorted(arches, key=version_key):
+    for version in sorted(arches, key=release_key):
         mirrors = [upstream.mirror.get((version, arch)) for arch in arches[version]]
         releases = [mirror.release for mirror in mirrors if mirror and not mirror.stale and mirror.release]
         release = min(releases, key=release_key) if len(releases) == len(mirrors) else None

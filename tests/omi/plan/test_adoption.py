@@ -114,7 +114,7 @@ class TestAdoption:
         """One name can't be forgotten and adopted in one update."""
         view = account(AccountImage(R6.name, "ami-by-hand"), missing=[R6])
         plan = plan_of([V23], UP6, ledger(R6), account=view)
-        assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "keep"}
+        assert outcome(plan) == {NAME.format(6, 1): "build", R6.name: "keep"}
 
     @pytest.mark.parametrize("name", [NAME.format(6, "01"), NAME.format(60, 0), NAME.format(6, 0) + "-x", "other"])
     def test_other_names_are_nobodys(self, name: str) -> None:

@@ -18,9 +18,9 @@ class TestMissing:
 
     MARKED = replace(R6, record=R6.record.model_copy(update={"missing": TODAY}))
 
-    def test_it_is_marked_and_rebuilt_first_and_forgotten_by_the_next_update(self) -> None:
+    def test_it_is_marked_and_built_again_first_and_forgotten_by_the_next_update(self) -> None:
         plan = plan_of([V23], UP6, ledger(R5, R6), account=account(R5, missing=[R6]))
-        assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "keep", R5.name: "keep"}
+        assert outcome(plan) == {NAME.format(6, 1): "build", R6.name: "keep", R5.name: "keep"}
         assert step_of(plan, NAME.format(6, 1)).reason == f"revision r1: {R6.record.omi} (r0) is missing"
         marked = step_of(plan, R6.name)
         assert [change.kind for change in marked.changes] == [ChangeKind.MARK_MISSING]
@@ -63,14 +63,14 @@ class TestMissing:
         assert [step_of(plan, each.name).action for each in marked] == [Action.KEEP] * 2
         assert not any(step_of(plan, each.name).updates for each in marked)
 
-    def test_rebuild_counts_on_from_what_is_missing(self) -> None:
+    def test_its_successor_counts_on_from_what_is_missing(self) -> None:
         gone = held(V23, "3.23.6", 5)
         plan = plan_of([V23], UP6, ledger(R5, gone), account=account(R5, missing=[gone]))
-        assert outcome(plan) == {NAME.format(6, 6): "rebuild", gone.name: "keep", R5.name: "keep"}
+        assert outcome(plan) == {NAME.format(6, 6): "build", gone.name: "keep", R5.name: "keep"}
 
     def test_forgetting_the_only_image_is_no_mass_prune(self) -> None:
         plan = plan_of([V23], UP6, ledger(self.MARKED), Retention(), account=account(missing=[R6]))
-        assert outcome(plan) == {NAME.format(6, 1): "rebuild", R6.name: "prune"}
+        assert outcome(plan) == {NAME.format(6, 1): "build", R6.name: "prune"}
         assert not plan.refused
 
     def test_missing_image_is_no_replacement(self) -> None:

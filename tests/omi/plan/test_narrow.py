@@ -20,7 +20,7 @@ ONE, TWO = build("one"), build("two")
 OLD, NEW, OTHER = held(ONE, "3.23.5"), held(ONE, "3.23.6"), held(TWO, "3.23.6")
 IMAGES = (OLD, NEW, OTHER)
 WHY = Because.LEVEL_RELEASE(of="3.23")
-BUILDS = frozenset({"build", "rebuild", "adopt", "recover"})
+BUILDS = frozenset({"build", "adopt", "recover"})
 
 
 def plan(*steps: Step, **more: object) -> Plan:

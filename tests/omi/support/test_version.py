@@ -17,7 +17,6 @@ from omi.support.version import (
     package_key,
     release_key,
     revision_key,
-    version_key,
     version_of,
 )
 
@@ -51,7 +50,7 @@ def test_candidate_of_a_version_comes_before_its_first_release() -> None:
 
 
 def test_versions_are_ordered_by_number_with_or_without_v() -> None:
-    assert sorted(["edge", "v3.10", "3.9", "3.23"], key=version_key) == ["3.9", "v3.10", "3.23", "edge"]
+    assert sorted(["edge", "v3.10", "3.9", "3.23"], key=release_key) == ["3.9", "v3.10", "3.23", "edge"]
 
 
 def test_date_stamped_releases_of_edge_are_ordered_by_date() -> None:

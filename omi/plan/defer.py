@@ -1,4 +1,4 @@
-"""The last word on a step about an image of the ledger: doubt, protection and a changed connection hold it back."""
+"""Defers a step about an image of the ledger: while it is in doubt or protected, or its connection has changed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from omi.state.owner import taking_back
 
 
 @dataclass(frozen=True)
-class Settler:
-    """Holds steps back in one Region until they are safe."""
+class Deferral:
+    """Defers the steps of one Region that aren't safe yet."""
 
     given: PlanInput
     stays: Callable[[LedgerImage, Reason], Step]
@@ -26,8 +26,8 @@ class Settler:
         """The Region's images as state holds them, by name."""
         return {image.name: image for image in self.given.ledger.images}
 
-    def settle(self, step: Step) -> Step:
-        """The step as it may be done in this update."""
+    def safe(self, step: Step) -> Step:
+        """The step if it is safe in this update, else one that keeps the image."""
         if not isinstance(step.image, LedgerImage):
             return replace(step, protected=step.name in self.given.retention.protect)
         image = self._held[step.name]
@@ -49,11 +49,10 @@ class Settler:
         step = self._found(self._connected(step, image), image)
         return replace(step, protected=protected, unprotects=unprotects)
 
-    def waiting(self, steps: Iterable[Step], why: Mapping[str, Reason]) -> tuple[Step, ...]:
-        """The steps; those that `why` names wait, and their images stay for now."""
+    def deferred(self, steps: Iterable[Step], why: Mapping[str, Reason]) -> tuple[Step, ...]:
+        """The steps, of which those that `why` names wait: their images stay for now."""
         return tuple(
-            self.settle(self.stays(self._held[step.name], why[step.name])) if step.name in why else step
-            for step in steps
+            self.safe(self.stays(self._held[step.name], why[step.name])) if step.name in why else step for step in steps
         )
 
     def _is_doubtful(self, image: LedgerImage) -> bool:
