@@ -84,7 +84,7 @@ class Promises:
         if run.stopped is not None:
             self.stopped.append(f"week {run.number}: {run.stopped}")
         if run.plan is not None:
-            self.builds += len(run.plan.of(Action.BUILD)) + len(run.plan.of(Action.REBUILD))
+            self.builds += len(run.plan.of(Action.BUILD))
             self.prunes += len(run.plan.of(Action.PRUNE))
             self.refused += [f"week {run.number}: {each}" for each in run.plan.refused]
         yield from self._fresh(run)
