@@ -22,6 +22,8 @@ _LARGEST = 64 * 1024 * 1024
 _MOST_FILES = 500
 """The most files of a folder: state holds the digest of each."""
 _NAME = re.compile(r"[A-Za-z0-9_.+-]+")
+_COMMAND = re.compile(rb"^[^\S\n]*[^\s#]", re.MULTILINE)
+"""The first sign of a line of a script that is neither empty nor a comment."""
 
 _Error = Callable[[str], ProfileError]
 """Makes the error of a problem."""
@@ -43,7 +45,7 @@ class Files:
             script = values.pop("setup_script")
             with self.problems.collected():
                 values["setup_script"] = self._anchored(script, layer.place("setup_script"), "setup_script")
-        for key, read in (("keys", self._key), ("setup_copy", self._anchored), ("tests", self._anchored)):
+        for key, read in (("keys", self._key), ("setup_copy", self._anchored), ("tests", self._test)):
             if isinstance(values.get(key), dict):
                 values[key] = {}
                 for name, value in layer.entries(key).items():
@@ -63,6 +65,13 @@ class Files:
         else:
             self._take(file, error)
         return file.relative_to(self.root).as_posix()
+
+    def _test(self, value: Any, place: Place, *path: str) -> Any:
+        """A test without a command would pass whatever the image is."""
+        taken = self._anchored(value, place, *path)
+        if isinstance(taken, str) and not _COMMAND.search((file := self.root / taken).read_bytes()):
+            raise place.error(".".join(path), f"{file} holds no command, so it would always pass; write one into it")
+        return taken
 
     def _take_folder(self, folder: Path, error: _Error) -> None:
         left, count = _LARGEST, 0

@@ -86,7 +86,7 @@ class TestNew:
         (root / "web.yaml").write_text(re.sub(r"(?m)^#(?=[a-z]|  )", "", text), encoding="utf-8")
         (root / "setup").mkdir()
         for name in ("web.sh", "web-test.sh"):
-            (root / "setup" / name).touch()
+            (root / "setup" / name).write_text("true\n", encoding="utf-8")
         shown.by("profile", "check", "web")
         (build,) = load_profile("web").builds
         assert (build.version, build.ports, build.setup_script) == ("3.23", ("80/tcp",), "setup/web.sh")

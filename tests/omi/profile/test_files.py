@@ -109,3 +109,18 @@ def test_a_large_file_is_refused(root: Path) -> None:
     (root / "large").open("wb").truncate(65 << 20)
     with pytest.raises(ProfileError, match=r"setup_copy\.x: profiles/large is larger than 64 MiB"):
         load(root, "setup_copy: {x: large}\nbuilds: {}")
+
+
+@pytest.mark.parametrize("script", ["", "\n\n", "#!/bin/sh\n", "#!/bin/sh\r\n  # later\r\n\t\r\n", "# true"])
+def test_a_check_without_a_command_is_refused(root: Path, script: str) -> None:
+    (root / "web.sh").write_bytes(script.encode())
+    problem = "web.yaml:1: tests.web: profiles/web.sh holds no command, so it would always pass"
+    with pytest.raises(ProfileError, match=re.escape(problem)):
+        load(root, 'tests: {web: web.sh}\nbuilds: {a: {version: "3.23"}}')
+
+
+@pytest.mark.parametrize("script", ["true", "#!/bin/sh\n\n\t:\n", "# \n\xff"])
+def test_a_check_with_a_command_is_taken(root: Path, script: str) -> None:
+    (root / "web.sh").write_bytes(script.encode("latin-1"))
+    build = only(load(root, 'tests: {web: web.sh}\nbuilds: {a: {version: "3.23", tests: {web: web.sh, old: null}}}'))
+    assert build.tests == {"web": "web.sh"}
