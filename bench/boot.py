@@ -4,7 +4,7 @@
 
 IMAGE is a disk that boots by BIOS, with the user `alpine`; without it the newest Alpine OMI of the running sandbox is
 taken. The other is a copy of it without the settings that have a boot wait less (docs/image-files.md): dhcpcd, network
-and sshd as packaged, OpenRC's order, no early step before tiny-cloud. Both have the provider for OUTSCALE, without
+and sshd as packaged, OpenRC's order, no service before tiny-cloud's. Both have the provider for OUTSCALE, without
 which nobody could log in.
 
 QEMU counts instructions (`-icount`), each four nanoseconds of the guest's clock, so it matters little how busy this
@@ -45,7 +45,7 @@ INSTRUCTIONS = ("-icount", "shift=2,sleep=on")
 STARTED = 'cut -d" " -f22 "/proc/$(cat /run/sshd.pid)/stat"; getconf CLK_TCK'
 """In proc(5): when a process started, in ticks since the boot."""
 INTERFACES = "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n"
-ONLY_OURS = ("/etc/rc.conf.d/omi.conf", "/etc/conf.d/tiny-cloud-early")
+ONLY_OURS = ("/etc/rc.conf.d/omi.conf", "/etc/runlevels/default/outscale-instance")
 
 
 def upstreams(image: Path, copy: Path) -> None:
@@ -56,7 +56,9 @@ def upstreams(image: Path, copy: Path) -> None:
     sshd = _debugfs(root, "cat /etc/conf.d/sshd")
     kept = {
         "/etc/dhcpcd.conf": dhcpcd.partition((GUEST / "files/dhcpcd.conf").read_text(encoding="utf-8"))[0],
-        "/etc/conf.d/sshd": "".join(line for line in sshd.splitlines(True) if "sshd_disable_keygen" not in line),
+        "/etc/conf.d/sshd": "".join(
+            line for line in sshd.splitlines(True) if not line.startswith("key_types_to_generate=")
+        ),
         "/etc/network/interfaces": INTERFACES,
     }
     if dhcpcd == kept["/etc/dhcpcd.conf"]:

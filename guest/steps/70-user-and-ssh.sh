@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The user and SSH.
-# Needs: ROOT, USER_NAME, PRIVILEGES, BOOTSTRAP. Leaves: an image into which only a key from the cloud gives access.
+# Needs: ROOT, USER_NAME, PRIVILEGES. Leaves: an image into which only a key from the cloud gives access.
 
 set_up_access() {
 	say_step "setting up the user $USER_NAME and SSH"
@@ -43,11 +43,8 @@ harden_sshd() {
 		{ echo 'Include /etc/ssh/sshd_config.d/*.conf'; cat "$config"; } > "$WORK/sshd_config"
 		cat "$WORK/sshd_config" > "$config"
 	fi
-	# one host key is enough, and ssh-keygen -A would make three; where tiny-cloud sets up, its service makes it (75-bootstrap)
+	# one host key is enough, and sshd's service would make three
 	touch "$ROOT/etc/conf.d/sshd"
 	sed -i -e '/^sshd_disable_keygen=/d' -e '/^key_types_to_generate=/d' "$ROOT/etc/conf.d/sshd"
-	case "$BOOTSTRAP" in
-	tiny-cloud) echo 'sshd_disable_keygen="yes"' ;;
-	*) echo 'key_types_to_generate="ed25519"' ;;
-	esac >> "$ROOT/etc/conf.d/sshd"
+	echo 'key_types_to_generate="ed25519"' >> "$ROOT/etc/conf.d/sshd"
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # What sets up a new instance from the metadata service: tiny-cloud or cloud-init.
 # Needs: ROOT, BOOTSTRAP, USER_NAME, METADATA_URL, runlevels. Leaves: an image whose first boot takes the user's key,
-# the host name and user data, grows the root filesystem and makes the SSH host key.
+# the host name and user data, and grows the root filesystem.
 
 set_up_bootstrap() {
 	say_step "setting up $BOOTSTRAP"
@@ -29,13 +29,9 @@ CLOUD_USER=$USER_NAME
 OUTSCALE_METADATA=$METADATA_URL
 SKIP_INIT_ACTIONS="enable_sshd set_default_interfaces"
 EOF
-	# OpenRC reads conf.d before the service, whose own start_pre would replace ours without a word
-	if grep -qs '^[[:space:]]*start_pre[[:space:]]*(' "$ROOT/etc/init.d/tiny-cloud-early"; then
-		fail "tiny-cloud's service tiny-cloud-early has a start_pre of its own, which would replace ours" \
-			"begin the set-up in another way than guest/files/tiny-cloud/early.sh does"
-	fi
-	put_file tiny-cloud/early.sh 644 /etc/conf.d/tiny-cloud-early
+	put_file tiny-cloud/outscale/service.sh 755 /etc/init.d/outscale-instance
 	run in_root tiny-cloud --enable
+	run in_root rc-update -q add outscale-instance default
 	run in_root tiny-cloud --bootstrap incomplete
 }
 

@@ -171,6 +171,7 @@ def essential_packages(build: Target) -> tuple[str, ...]:
 _SERVICES: dict[str, tuple[tuple[Runlevel, str], ...]] = {
     "tiny-cloud": (
         ("boot", "tiny-cloud-boot"),
+        ("default", "outscale-instance"),
         ("default", "tiny-cloud-early"),
         ("default", "tiny-cloud-main"),
         ("default", "tiny-cloud-final"),

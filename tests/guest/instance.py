@@ -16,10 +16,13 @@ SECTION = b"-----BEGIN OUTSCALE SECTION-----\nfilter_private_section=true\n-----
 # as OpenRC does it, in the order of the services' dependencies
 BOOT = """
 set -u
-eerror() { echo "$@"; }
+ebegin() { :; }
+eend() { [ "$1" -eq 0 ] || { echo "$2"; return 1; }; }
 tiny-cloud boot
-( . /etc/conf.d/tiny-cloud-early && start_pre ) && tiny-cloud early
+( . /etc/init.d/outscale-instance && start )
+tiny-cloud early
 tiny-cloud main
+( set +u && . /etc/conf.d/sshd && . /etc/init.d/sshd && make_host_keys )
 tiny-cloud final
 """
 
@@ -36,13 +39,13 @@ class Instance:
         }
 
     def set_up(self, **values: str) -> None:
-        """What the guest's step does, and the user as the step before it does."""
+        """What the guest's step does, and the user and SSH as the step before it does."""
         for level in ("boot", "default"):
             (self.root / "etc/runlevels" / level).mkdir(parents=True, exist_ok=True)
         settings = {"ROOT": str(self.root), "USER_NAME": "alpine", "BOOTSTRAP": "tiny-cloud", **values}
         settings = {"METADATA_URL": "http://127.0.0.1:9/latest", **settings}
         add_user = "run in_root adduser -D alpine; run in_root addgroup alpine wheel"
-        done = run_functions(f"{add_user}; set_up_bootstrap", self.folder, **settings)
+        done = run_functions(f"{add_user}; harden_sshd; set_up_bootstrap", self.folder, **settings)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def boot(self, silent_s: float = 0.0, patience: int = 20) -> str:

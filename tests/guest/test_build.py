@@ -160,7 +160,7 @@ def check_root(root: Path, facts: str) -> None:
     assert (root / "etc/fstab").read_text() == f"UUID={uuid}\t/\text4\trw,noatime\t0 1\n"
     assert (root / "etc/apk/repositories").read_text() == f"{SETTINGS['REPOSITORIES']}\n"
     assert [path.name for path in (root / "etc/apk/keys").iterdir()] == [OWN_KEY]
-    assert "start_pre()" in (root / "etc/conf.d/tiny-cloud-early").read_text()
+    assert (root / "etc/runlevels/default/outscale-instance").readlink() == Path("/etc/init.d/outscale-instance")
     assert (root / "etc/runlevels/boot/tiny-cloud-boot").is_symlink()
     assert (root / "lib/tiny-cloud/cloud/outscale/imds").is_file()
     assert not list((root / "var/lib/cloud").glob("*"))

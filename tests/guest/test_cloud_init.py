@@ -58,23 +58,6 @@ def test_what_is_not_there_is_named(root: Path, tmp_path: Path, bootstrap: str, 
     assert f"guest: ERROR: {reason}" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("service", "code"),
-    [("start_pre() {\n\tcheckpath /run/x\n}\n", 1), ("\tstart_pre ()\n{ :; }\n", 1), ("start() { start_pre_x; }\n", 0)],
-)
-def test_a_start_pre_of_upstreams_own_ends_the_build(root: Path, tmp_path: Path, service: str, code: int) -> None:
-    for name, text in {
-        "lib/tiny-cloud/init": "",
-        "etc/init.d/tiny-cloud-early": f"#!/sbin/openrc-run\n{service}",
-    }.items():
-        (root / name).parent.mkdir(parents=True)
-        (root / name).write_text(text)
-    done = run_functions(SET_UP, tmp_path, ROOT=str(root), **{**VALUES, "BOOTSTRAP": "tiny-cloud"})
-    assert done.returncode == code, done.stderr
-    said = "guest: ERROR: tiny-cloud's service tiny-cloud-early has a start_pre of its own, which would replace ours ("
-    assert (said in done.stderr) is bool(code)
-
-
 def test_either_layout_of_the_root_is_found(root: Path, tmp_path: Path) -> None:
     (root / "usr/lib/tiny-cloud").mkdir(parents=True)
     (root / "usr/lib/tiny-cloud/init").touch()
@@ -82,4 +65,8 @@ def test_either_layout_of_the_root_is_found(root: Path, tmp_path: Path) -> None:
     done = run_functions(SET_UP, tmp_path, ROOT=str(root), **{**VALUES, "BOOTSTRAP": "tiny-cloud"})
     assert done.returncode == 0, done.stderr
     assert (root / "usr/lib/tiny-cloud/cloud/outscale/imds").is_file()
-    assert (root / "called").read_text().splitlines() == ["tiny-cloud --enable", "tiny-cloud --bootstrap incomplete"]
+    assert (root / "called").read_text().splitlines() == [
+        "tiny-cloud --enable",
+        "rc-update -q add outscale-instance default",
+        "tiny-cloud --bootstrap incomplete",
+    ]

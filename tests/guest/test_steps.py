@@ -134,15 +134,15 @@ def test_a_service_that_is_not_installed_is_named(root: Path, tmp_path: Path) ->
 )
 def test_sshd_takes_keys_only(root: Path, tmp_path: Path, config: str, *, included: bool) -> None:
     (root / "etc/ssh/sshd_config").write_text(config)
-    (root / "etc/conf.d/sshd").write_text('sshd_disable_keygen="no"\n')
-    done = run_functions("harden_sshd", tmp_path, ROOT=str(root), BOOTSTRAP="tiny-cloud")
+    (root / "etc/conf.d/sshd").write_text('sshd_disable_keygen="yes"\n')
+    done = run_functions("harden_sshd", tmp_path, ROOT=str(root))
     assert done.returncode == 0, done.stderr
     text = (root / "etc/ssh/sshd_config").read_text()
     assert text == config if included else text == f"Include /etc/ssh/sshd_config.d/*.conf\n{config}"
     hardened = (root / "etc/ssh/sshd_config.d/00-omi.conf").read_text()
     for line in ("PermitRootLogin no", "PasswordAuthentication no", "KbdInteractiveAuthentication no"):
         assert f"{line}\n" in hardened
-    assert (root / "etc/conf.d/sshd").read_text() == 'sshd_disable_keygen="yes"\n'
+    assert (root / "etc/conf.d/sshd").read_text() == 'key_types_to_generate="ed25519"\n'
 
 
 RULES = {"sudo": ("etc/sudoers.d/wheel", 0o440), "doas": ("etc/doas.d/wheel.conf", 0o640)}

@@ -18,8 +18,10 @@ PAGE = b"<!DOCTYPE html>\n<html>please log in</html>\n"
 
 
 def test_the_step_leaves_an_image_that_sets_up_its_instance(instance: Instance) -> None:
-    links = sorted(path.name for path in (instance.root / "etc/runlevels").glob("*/*") if "tiny" in path.name)
-    assert links == ["tiny-cloud-boot", "tiny-cloud-early", "tiny-cloud-final", "tiny-cloud-main"]
+    links = sorted(
+        path.name for path in instance.root.glob("etc/runlevels/*/*") if re.match("outscale|tiny", path.name)
+    )
+    assert links == ["outscale-instance", "tiny-cloud-boot", "tiny-cloud-early", "tiny-cloud-final", "tiny-cloud-main"]
     assert not instance.complete()
     assert not list((instance.root / "etc/ssh").glob("ssh_host_*"))
     assert "CLOUD=outscale\nCLOUD_USER=alpine\n" in instance.text("etc/tiny-cloud.conf")
@@ -60,6 +62,7 @@ def test_an_image_of_an_instance_becomes_another(instance: Instance) -> None:
     instance.metadata["user-data"] = script("echo first >> /ran")
     instance.boot()
     host_key, resized = instance.text("etc/ssh/ssh_host_ed25519_key.pub"), instance.text("resized")
+    (instance.root / "etc/ssh/ssh_host_rsa_key").write_text("another of the first instance\n")
     other = KEY.replace(b"me@home", b"you@work")
     instance.metadata |= {
         "meta-data/instance-id": b"i-00000002",
@@ -73,8 +76,15 @@ def test_an_image_of_an_instance_becomes_another(instance: Instance) -> None:
     assert instance.text("etc/hostname") == "ip-10-0-0-6\n"
     assert instance.text("home/alpine/.ssh/authorized_keys") == other.decode()
     assert instance.text("etc/ssh/ssh_host_ed25519_key.pub") not in ("", host_key)
+    assert instance.text("etc/ssh/ssh_host_rsa_key") == ""
     assert instance.text("resized") == resized * 2
     assert instance.text("var/lib/cloud/instance-id") == "i-00000002\n"
+
+
+def test_a_host_key_that_a_power_cut_left_empty_is_made_anew(instance: Instance) -> None:
+    (instance.root / "etc/ssh/ssh_host_ed25519_key").touch()
+    instance.boot()
+    assert "PRIVATE KEY" in instance.text("etc/ssh/ssh_host_ed25519_key")
 
 
 def test_a_late_service_is_waited_for(instance: Instance) -> None:
