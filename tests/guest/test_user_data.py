@@ -104,7 +104,7 @@ def test_an_instance_without_user_data_is_complete(instance: Instance) -> None:
 
 
 IGNORED = b"""#cloud-config
-hostname: named
+"hostname" : named
 mounts:
   - [ /dev/xvdb, /data ]
 swap: {filename: /swap}

@@ -42,7 +42,7 @@ _outscale_report_ignored() {
 	esac
 	# shellcheck disable=SC2086 # a list of words
 	set -- $INIT_ACTIONS_MAIN $INIT_ACTIONS_FINAL
-	sed -n 's/^\([A-Za-z0-9_.-]*\):.*/\1/p' "$TINY_CLOUD_VAR/user-data" | while read -r _outscale_name; do
+	sed -n -E "s/^[\"']?([A-Za-z0-9_.-]+)[\"']? *:.*/\\1/p" "$TINY_CLOUD_VAR/user-data" | while read -r _outscale_name; do
 		case " $* " in
 		*" userdata_$_outscale_name"[_\ ]* | *" $_outscale_name "*) ;;
 		*) log -i err "'$_outscale_name' of the user data is ignored: tiny-cloud has no action for it" ;;
