@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import threading
 from pathlib import Path
 
 from sandbox.machines.metadata import MetadataService
@@ -48,9 +49,13 @@ class Instance:
         done = run_functions(f"{add_user}; harden_sshd; set_up_bootstrap", self.folder, **settings)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def boot(self, silent_s: float = 0.0, patience: int = 20) -> str:
-        """Run what OpenRC would; returns what was said."""
+    def boot(self, silent_s: float = 0.0, patience: int = 20, first: dict[str, bytes] | None = None) -> str:
+        """Run what OpenRC would; returns what was said. For the first two seconds the service says what `first` has."""
         service = MetadataService(Metadata(dict(self.metadata)), silent_s)
+        if first is not None:
+            service.set(Metadata(first))
+        change = threading.Timer(2, service.set, [Metadata(dict(self.metadata))])
+        change.start()
         conf = self.root / "etc/tiny-cloud.conf"
         lines = [line for line in conf.read_text().splitlines() if not line.startswith("OUTSCALE_")]
         address = f"http://127.0.0.1:{service.port}/latest"
@@ -58,6 +63,7 @@ class Instance:
         try:
             return self.run(BOOT)
         finally:
+            change.cancel()
             service.close()
 
     def run(self, script: str) -> str:

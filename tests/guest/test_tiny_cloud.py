@@ -93,6 +93,13 @@ def test_a_late_service_is_waited_for(instance: Instance) -> None:
     assert instance.text("home/alpine/.ssh/authorized_keys") == KEY.decode()
 
 
+@pytest.mark.parametrize("first", [{}, dict.fromkeys(NO_INSTANCE, PAGE)], ids=["404 for everything", "a page"])
+def test_whoever_does_not_know_the_instance_is_asked_again(instance: Instance, first: dict[str, bytes]) -> None:
+    said = instance.boot(first=first)
+    assert instance.complete(), said
+    assert instance.text("home/alpine/.ssh/authorized_keys") == KEY.decode()
+
+
 def test_a_silent_service_leaves_it_for_the_next_boot(instance: Instance) -> None:
     instance.metadata["user-data"] = script("echo ran >> /ran")
     said = instance.boot(silent_s=60, patience=1)

@@ -4,13 +4,14 @@
 # Leaves: _imds and the functions around it, and the paths, as bin/imds wants them.
 #
 # The service may come up after the VM: where it does not answer it is asked again for OUTSCALE_SECONDS, while an entry
-# that it says it doesn't have (404) is taken at its word. What came unanswered is noted in OUTSCALE_UNANSWERED, for
-# tiny-cloud goes on without it; init.sh, beside this one, leaves the set-up to the next boot then.
+# that it says it doesn't have (404) is taken at its word, but for the instance's id. What came unanswered is noted in
+# OUTSCALE_UNANSWERED, for tiny-cloud goes on without it; init.sh, beside this one, leaves the set-up to the next boot.
 
 : "${OUTSCALE_METADATA:=http://169.254.169.254/latest}"
 : "${OUTSCALE_SECONDS:=120}"
 : "${OUTSCALE_UNANSWERED:=/run/outscale-unanswered}"
 
+IMDS_INSTANCE_ID="meta-data/instance-id"
 IMDS_HOSTNAME="meta-data/local-hostname"
 IMDS_LOCAL_HOSTNAME=$IMDS_HOSTNAME
 IMDS_SSH_KEYS="meta-data/public-keys/0/openssh-key"
@@ -96,13 +97,16 @@ _outscale_unanswered() {
 	return 2
 }
 
-# _outscale_get PATH [FILE]: one question; busybox's own wget, whatever other the image has.
+# _outscale_get PATH [FILE]: one question; busybox's own wget, whatever other the image has. Each instance has an id, so
+# whoever knows none, or sends a page instead, is a proxy or not up yet.
 _outscale_get() {
-	_outscale_answer=$(busybox wget -q -T 5 -O "${2:--}" "$OUTSCALE_METADATA/$1" 2>&1) && return 0
-	case "$_outscale_answer" in
-	*'server returned error: HTTP/'*' 404 '*) return 1 ;;
+	_outscale_said=0
+	_outscale_answer=$(busybox wget -q -T 5 -O "${2:--}" "$OUTSCALE_METADATA/$1" 2>&1) || _outscale_said=2
+	case "$1=$_outscale_answer" in
+	"$IMDS_INSTANCE_ID=" | "$IMDS_INSTANCE_ID="*[!A-Za-z0-9-]*) return 2 ;;
+	*'server returned error: HTTP/'*' 404 '*) [ "$_outscale_said" -eq 0 ] || return 1 ;;
 	esac
-	return 2
+	return "$_outscale_said"
 }
 
 # Whole seconds since the kernel began.

@@ -21,22 +21,12 @@ start() {
 	ebegin "Asking the metadata service which instance this is"
 	# an empty one, of a boot that was cut off, would keep sshd from making another
 	[ -s "$host_key" ] || rm -f "$host_key" "$host_key.pub"
-	if ! id=$(instance_id); then
-		# whatever else it says then, such as that there is no key, is not taken at its word
-		echo meta-data/instance-id >> /run/outscale-unanswered
+	if ! id=$(imds meta-data/instance-id) || [ -z "$id" ]; then
 		eend 1 "the metadata service has no instance id; the next boot asks again"
 	else
 		[ "$id" = "$(known_id)" ] || begin_anew "$id"
 		eend $? "the set-up of instance $id can't be begun"
 	fi
-}
-
-instance_id() {
-	found=$(imds meta-data/instance-id) || return 1
-	case "$found" in
-	'' | *[!A-Za-z0-9-]*) return 1 ;;
-	esac
-	printf '%s\n' "$found"
 }
 
 known_id() {
