@@ -110,8 +110,9 @@ class Door:
                 cwd=self.key.parent,
                 check=False,
             )
-        except subprocess.TimeoutExpired:
-            return Answer(NO_LOGIN, "", f"no end after {limit:.0f} s")
+        except subprocess.TimeoutExpired as expired:
+            output, errors = ((part or b"").decode(errors="replace") for part in (expired.stdout, expired.stderr))
+            return Answer(NO_LOGIN, output, f"{errors}no end after {limit:.0f} s")
         except OSError as error:
             raise _missing(error) from error
         return Answer(done.returncode, done.stdout, done.stderr)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,26 +11,21 @@ from typing import Any, cast
 import pytest
 
 from omi.verify.boot import Verification
-from omi.verify.ssh import Answer, Door
+from omi.verify.ssh import Door
 
 
-class LocalDoor(Door):
-    """Runs scripts here, as ssh's `sh -s` does there."""
-
-    def run(self, script: str, limit: float) -> Answer:
-        try:
-            done = subprocess.run(
-                ["sh", "-s"], input=script, capture_output=True, text=True, timeout=limit, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return Answer(255, "", f"no end after {limit:.1f} s")
-        return Answer(done.returncode, done.stdout, done.stderr)
+@pytest.fixture(autouse=True)
+def local_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ssh that runs scripts here, as the real one's `sh -s` does there."""
+    (tmp_path / "ssh").write_text("#!/bin/sh\nexec sh -s\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
 
 def run(tests: dict[str, str], noted: list[str] | None = None) -> list[str]:
     """Why each test that failed did."""
     verification = Verification(
-        cloud=cast("Any", SimpleNamespace(limits=SimpleNamespace(command=0.5))),
+        cloud=cast("Any", SimpleNamespace(limits=SimpleNamespace(command=1.0))),
         identity=cast("Any", None),
         group_id="sg-1",
         finished=None,
@@ -39,7 +34,7 @@ def run(tests: dict[str, str], noted: list[str] | None = None) -> list[str]:
         stop=threading.Event(),
         tests=tests,
     )
-    return list(verification.run_own_tests(LocalDoor("vm", 22, "alpine", Path("key"))))
+    return list(verification.run_own_tests(Door("vm", 22, "alpine", Path("key"))))
 
 
 def test_tests_that_succeed_fail_nothing_and_are_in_the_log() -> None:
@@ -55,8 +50,10 @@ def test_each_that_fails_is_named_with_its_last_lines() -> None:
     ]
 
 
-def test_one_that_does_not_end_is_a_failure() -> None:
-    assert run({"slow": "sleep 60\n"}) == ["the profile's test slow failed with exit code 255: no end after 0.5 s"]
+def test_one_that_does_not_end_fails_with_the_last_lines_that_it_wrote() -> None:
+    failed = "the profile's test slow failed with exit code 255"
+    assert run({"slow": "sleep 60\n"}) == [f"{failed}: no end after 1 s"]
+    assert run({"slow": "seq 9; echo waits >&2; sleep 60\n"}) == [f"{failed}: 7 | 8 | 9 | waits | no end after 1 s"]
 
 
 @pytest.mark.parametrize("script", ["no-such-command-here\n", "if true\n", "set -u; echo $nothing\n"])
