@@ -117,24 +117,25 @@ def _is_allowed(step: Step, retention: Retention) -> bool:
 
 
 def _refusal(counted: Sequence[Step], done: str, retention: Retention, held: int) -> str | None:
-    # a Region that left the config takes all of its images along, however few they are: that is allowed by name
-    whole = bool(counted) and all(step.level == "region" for step in counted)
-    limit = too_many(len(counted), retention, held, least=0 if whole else _HALF_FROM)
-    if limit is None:
+    limit = too_many(len(counted), retention, held)
+    # all images of a Region that left the config go, some of them later: that is allowed by name, however few they are
+    leaves = any(step.level == "region" for step in counted)
+    if limit is None and not leaves:
         return None
+    why = "since their Region left the config" if limit is None else f"more than {limit}"
     listed = ", ".join(f"{step.name} ({step.reason})" for step in counted)
     return (
         f"{len(counted)} of {held} images would be {done} at once without a newer verified image in their place, "
-        f"more than {limit}: {listed}; they wait; if that is meant, allow it with `{ALLOW}`, NAME being an image, "
+        f"{why}: {listed}; they wait; if that is meant, allow it with `{ALLOW}`, NAME being an image, "
         "a build, a Region or `all`"
     )
 
 
-def too_many(going: int, retention: Retention, held: int, least: int = _HALF_FROM) -> str | None:
-    """The limit that `going` of `held` images break; "half" applies from `least` images up."""
+def too_many(going: int, retention: Retention, held: int) -> str | None:
+    """The limit that `going` of `held` images break; "half" applies from four images up."""
     if going > retention.max_prunes:
         return f"{retention.max_prunes} (retention.max_prunes)"
-    return "half of them" if held >= least and 2 * going > held else None
+    return "half of them" if held >= _HALF_FROM and 2 * going > held else None
 
 
 def _most(retention: Retention, held: int) -> int:

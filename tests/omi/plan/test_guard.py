@@ -143,7 +143,11 @@ def test_what_is_allowed_by_name_does_not_wait(allowed: str) -> None:
 
 def test_a_region_that_leaves_waits_however_few_its_images_are() -> None:
     assert waits([prune(IMAGES[0], "region")], Retention()) == [IMAGES[0].name]
-    assert waits([prune(IMAGES[0], "region"), prune(IMAGES[1])], Retention()) == []
+    shared = [keep(image) for image in IMAGES[1:]]  # they go in stages, later
+    assert waits([prune(IMAGES[0], "region"), *shared], Retention()) == [IMAGES[0].name]
+    mixed = [prune(IMAGES[0], "region"), prune(IMAGES[1])]
+    assert waits(mixed, Retention()) == [IMAGES[0].name, IMAGES[1].name]
+    assert waits([prune(IMAGES[0]), prune(IMAGES[1])], Retention()) == []
 
 
 def test_names_that_match_nothing_are_warned_of_and_others_not() -> None:
