@@ -19,12 +19,13 @@ from pathlib import Path
 from threading import Lock
 
 from tests.reliability.cases import CASES, DESTROYS, Case
-from tests.reliability.deeds import ONE, ONE_OLD, PERSON, STATES, STRUCK
+from tests.reliability.deeds import PERSON, STATES, STRUCK
+from tests.reliability.edits import ONE, ONE_OLD
 from tests.reliability.ring import Place, Ring, Round, ledger_in, ring
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- adversary: begin -->", "<!-- adversary: end -->"
-_STAYS = ("retention.max_prunes", "has lost its tag claim", "protected")
+_STAYS = ("retention.max_prunes", "has lost its tag claim", "protected", "since their Region left")
 """Why a command ends with an error for as long as a person does nothing about it."""
 _FAULTS = ("lost", "left", "harmed", "wrong")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.reliability.deeds import ONE, ONE_OLD, TWO, TWO_OLD
+from tests.reliability.edits import ONE, ONE_OLD, TWO, TWO_OLD
 
 ALL = (ONE, TWO, ONE_OLD, TWO_OLD)
 PRUNED: dict[str, tuple[str, ...]] = {
@@ -22,6 +22,19 @@ PRUNED: dict[str, tuple[str, ...]] = {
     "recover --yes, destroy": ALL,
     "protect, destroy": (ONE, ONE_OLD, TWO_OLD),
     "take its tags off, destroy": (ONE, ONE_OLD, TWO_OLD),
+    "protect, state unprotect, destroy": ALL,
+    "protect, destroy --exclude-protected": (ONE, ONE_OLD, TWO_OLD),
+    "export, keep: 1, up, import, up": (TWO_OLD,),
+    "export, up --replace, import, destroy": ALL,
+    "destroy --target": (ONE_OLD,),
+    "keep: 1, up --target one": (TWO_OLD,),
+    "keep: 1, up --target the old image": (TWO_OLD,),
+    "another account's key, destroy": ALL,
+    "another key in OSC_*, keep: 1, up": (TWO_OLD,),
+    "remove all builds, up": (TWO, TWO_OLD),
+    "rename the profile's file, up": (TWO, TWO_OLD),
+    "revoke, no longer revoke, keep: 1, up": (TWO_OLD,),
+    "a second stack, up, keep: 1, up in both": (TWO_OLD,),
 }
 """What a person means to go, whatever the state."""
 DESTROYS = (
@@ -30,6 +43,10 @@ DESTROYS = (
     "take its tags off, destroy",
     "fork --yes, releases_dir, up, destroy",
     "recover --yes, destroy",
+    "protect, state unprotect, destroy",
+    "protect, destroy --exclude-protected",
+    "export, up --replace, import, destroy",
+    "another account's key, destroy",
 )
 """After these the next command is a destroy, too."""
 
@@ -150,6 +167,39 @@ CASES = (
     Case("another account's key, up", refused=_ACCOUNT),
     Case("another account's key, sweep --yes", refused=_ACCOUNT),
     Case("releases"),
+    Case("destroy", "copied"),
+    *_of("up --refresh", "whole", "an image is missing"),
+    Case("up --replace '**'"),
+    *_struck("up --replace '**'", "one list lacks all", "SIGKILL while it claims"),
+    Case("state taint, up"),
+    Case("state rename, up"),
+    Case("protect, state unprotect, keep: 1, up"),
+    Case("protect, state unprotect, destroy"),
+    Case("protect, destroy --exclude-protected"),
+    Case("state delete stack-id, up"),
+    Case("protect, state delete memory, keep: 1, up", refused="protected"),
+    Case("export, keep: 1, up, import, up"),
+    Case("export, up --replace, import, destroy", spares=(ONE,)),
+    Case("stack rm --force, init, up"),
+    Case("stack rm --force, init, recover --yes, up"),
+    Case("destroy --target"),
+    *_struck("destroy --target", "DeleteSnapshot refused", "SIGKILL between image and snapshot"),
+    Case("keep: 1, up --target one"),
+    Case("keep: 1, up --target the old image"),
+    Case("another account's key, destroy"),
+    Case("another key in OSC_*, destroy", refused=_ACCOUNT),
+    Case("another key in OSC_*, keep: 1, up", refused=_ACCOUNT),
+    Case("change the Region, up", refused="since their Region left the config"),
+    Case("builds: [one], up"),
+    Case("remove all builds, up"),
+    Case("a second stack of one releases_dir, up", refused="releases_dir"),
+    Case("a second stack, up, destroy"),
+    *_of("a second stack, up, sweep --yes in both", "whole", "half-made build"),
+    Case("a second stack, up, keep: 1, up in both"),
+    Case("rename the profile's file, up"),
+    *_of("delete the releases, up", "whole", "shrunken"),
+    Case("revoke, keep: 1, up"),
+    Case("revoke, no longer revoke, keep: 1, up"),
 )
 
 QUICK = (

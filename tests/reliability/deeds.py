@@ -3,95 +3,78 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from typing import Any
 
 import yaml
 
 from omi.state.identity import Identity
 from omi.state.owner import CLAIM, STACK_ID, VERIFIED
-from tests.reliability.ring import OLD, Round, name_of
+from tests.reliability.edits import (
+    ONE,
+    ONE_OLD,
+    TWO,
+    TWO_OLD,
+    Deed,
+    configure,
+    destroy,
+    edit_builds,
+    keep_one,
+    then,
+    use_key_of,
+)
+from tests.reliability.ring import Round
+from tests.reliability.settings_deeds import SETTINGS_DEEDS
+from tests.reliability.state_deeds import STATE_DEEDS
 from tests.sandbox.client import empty_volume, launch, register, root_volume, snapshot
-
-ONE, TWO, ONE_OLD, TWO_OLD = name_of("one"), name_of("two"), name_of("one", OLD), name_of("two", OLD)
-Deed = Callable[[Round], object]
-
 
 # --- what a person does ------------------------------------------------------------------------------------------
 
 
-def _configure(at: Round, key: str, value: Any) -> None:
-    path = at.project.folder / "stacks" / f"Pulumi.{at.stack}.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    content["config"][f"alpine-omi:{key}"] = value
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-
-
-def _profile(at: Round, change: Callable[[dict[str, Any]], object]) -> None:
-    path = at.project.folder / "profiles" / "alpine.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    change(content["builds"])
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-
-
-def _use_key_of(at: Round, profile: str) -> None:
-    path = at.project.folder / "stacks" / f"Pulumi.{at.stack}.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    content["config"]["alpine-omi:cloud"]["osc_profile"] = profile
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-
-
-def _keep_one(at: Round) -> None:
-    _configure(at, "retention", {"release": {"keep": 1}})
-    at.up()
-
-
 def _remove_build(at: Round) -> None:
-    _profile(at, lambda builds: builds.pop("two"))
+    edit_builds(at, lambda builds: builds.pop("two"))
     at.up()
 
 
 def _rename_build(at: Round) -> None:
-    _profile(at, lambda builds: builds.update(zwei=builds.pop("two")))
+    edit_builds(at, lambda builds: builds.update(zwei=builds.pop("two")))
     at.up()
 
 
 def _change_suffix(at: Round) -> None:
-    _profile(at, lambda builds: builds["two"].update(suffix="-x"))
+    edit_builds(at, lambda builds: builds["two"].update(suffix="-x"))
     at.up()
 
 
 def _change_content(at: Round) -> None:
-    _profile(at, lambda builds: builds["two"].update(packages={"musl": True}))
+    edit_builds(at, lambda builds: builds["two"].update(packages={"musl": True}))
     at.up()
 
 
 def _protect_and_keep_one(at: Round) -> None:
-    _configure(at, "retention", {"release": {"keep": 1}, "protect": [TWO_OLD]})
+    configure(at, "retention", {"release": {"keep": 1}, "protect": [TWO_OLD]})
     at.up()
 
 
 def _protect_then_not(at: Round) -> None:
     _protect_and_keep_one(at)
-    _configure(at, "retention", {"release": {"keep": 1}, "protect": []})
+    configure(at, "retention", {"release": {"keep": 1}, "protect": []})
     at.up()
 
 
 def _protect_and_destroy(at: Round) -> None:
-    _configure(at, "retention", {"protect": [TWO]})
+    configure(at, "retention", {"protect": [TWO]})
     at.up()
-    _destroy(at)
+    destroy(at)
 
 
 def _allow_all(at: Round) -> None:
-    _configure(at, "retention", {"allow_mass_prune": ["all"], "max_prunes": 1})
-    _profile(at, lambda builds: builds.pop("two"))
+    configure(at, "retention", {"allow_mass_prune": ["all"], "max_prunes": 1})
+    edit_builds(at, lambda builds: builds.pop("two"))
     at.up()
 
 
 def _too_many(at: Round) -> None:
-    _configure(at, "retention", {"max_prunes": 1})
-    _profile(at, lambda builds: builds.pop("two"))
+    configure(at, "retention", {"max_prunes": 1})
+    edit_builds(at, lambda builds: builds.pop("two"))
     at.up()
 
 
@@ -100,24 +83,19 @@ def _state_delete(at: Round) -> None:
     at.up()
 
 
-def _then(*deeds: Deed) -> Deed:
-    """One after the other."""
-    return lambda at: [deed(at) for deed in deeds]
-
-
 def _fork(at: Round) -> None:
     at.omi("fork", "--yes")
 
 
 def _publish_elsewhere(at: Round) -> None:
     """Publish in a folder of its own, as the other stack has one."""
-    _configure(at, "releases_dir", "releases/forked")
+    configure(at, "releases_dir", "releases/forked")
 
 
 def _claim(at: Round) -> None:
     """Claim the image back that another record holds."""
     at.omi("claim", TWO_OLD)
-    _keep_one(at)
+    keep_one(at)
 
 
 def _recover(at: Round) -> None:
@@ -138,11 +116,7 @@ def _recover_in_both(at: Round) -> None:
     """Recover in a second backend although the first state lives on, which is then updated and pruned."""
     _lose_and_recover(at)
     at.backend = "backend"
-    _keep_one(at)
-
-
-def _destroy(at: Round) -> None:
-    at.pulumi("destroy", "--yes", "--skip-preview")
+    keep_one(at)
 
 
 def _stack_rename(at: Round) -> None:
@@ -194,7 +168,7 @@ def _untag(*keys: str) -> Deed:
 
 def _untag_and_destroy(at: Round) -> None:
     at.untag(at.ids[TWO])
-    _destroy(at)
+    destroy(at)
 
 
 def _adopt(at: Round) -> None:
@@ -202,10 +176,10 @@ def _adopt(at: Round) -> None:
     mine = register(at.oapi, "two-3.23.8-x86_64-r0", taken := snapshot(at.oapi, volume))
     at.adopt([mine, taken, volume])
     entry = {"name": "two-3.23.8-x86_64-r0", "omi": mine, "build": "two", "release": "3.23.8", "revision": 0}
-    _configure(at, "adopt", [entry])
+    configure(at, "adopt", [entry])
     at.up()
-    _configure(at, "adopt", [])
-    _configure(at, "retention", {"release": {"keep": 1}})
+    configure(at, "adopt", [])
+    configure(at, "retention", {"release": {"keep": 1}})
     at.up()
 
 
@@ -216,9 +190,9 @@ def _own(at: Round) -> None:
     at.adopt([mine, other, volume])
     old = register(at.oapi, "two-3.23.8-x86_64-r0", snapshot(at.oapi, volume))
     entry = {"name": "two-3.23.8-x86_64-r0", "omi": old, "build": "two", "release": "3.23.8", "own": True}
-    _configure(at, "adopt", [{**entry, "verify": False}])
+    configure(at, "adopt", [{**entry, "verify": False}])
     at.up()
-    _configure(at, "retention", {"release": {"keep": 1}})
+    configure(at, "retention", {"release": {"keep": 1}})
     at.up()
     if at.image(old) is not None:
         raise AssertionError(old)
@@ -237,9 +211,9 @@ def _import(at: Round) -> None:
 
 def _another_key(*command: str) -> Deed:
     def use(at: Round) -> None:
-        _use_key_of(at, "second")
+        use_key_of(at, "second")
         at.pulumi(*command) if command[0] != "sweep" else at.omi(*command)
-        _use_key_of(at, at.profile)
+        use_key_of(at, at.profile)
 
     return use
 
@@ -254,12 +228,12 @@ PERSON: dict[str, Deed] = {
     "up": lambda at: at.up(),
     "up --target": _target,
     "up --replace": _replace,
-    "destroy": _destroy,
+    "destroy": destroy,
     "refresh": lambda at: at.pulumi("refresh", "--yes", "--skip-preview"),
     "state delete, up": _state_delete,
     "stack rename, up": _stack_rename,
     "export, import elsewhere, up in both": _second_backend,
-    "keep: 1, up": _keep_one,
+    "keep: 1, up": keep_one,
     "remove a build, up": _remove_build,
     "rename a build, up": _rename_build,
     "change a suffix, up": _change_suffix,
@@ -282,19 +256,21 @@ PERSON: dict[str, Deed] = {
     "import, up": _import,
     "another account's key, up": _another_key("up", "--yes", "--skip-preview"),
     "another account's key, sweep --yes": _another_key("sweep", "--yes"),
-    "fork --yes, up": _then(_fork, Round.up),
-    "fork --yes, keep: 1, up": _then(_fork, _keep_one),
-    "fork --yes, up, sweep --yes": _then(_fork, Round.up, lambda at: at.omi("sweep", "--yes")),
-    "fork --yes, releases_dir, up, destroy": _then(_fork, _publish_elsewhere, Round.up, _destroy),
-    "fork --yes, recover --yes, up": _then(_fork, _recover),
+    "fork --yes, up": then(_fork, Round.up),
+    "fork --yes, keep: 1, up": then(_fork, keep_one),
+    "fork --yes, up, sweep --yes": then(_fork, Round.up, lambda at: at.omi("sweep", "--yes")),
+    "fork --yes, releases_dir, up, destroy": then(_fork, _publish_elsewhere, Round.up, destroy),
+    "fork --yes, recover --yes, up": then(_fork, _recover),
     "claim, keep: 1, up": _claim,
     "claim of an image that is missing": lambda at: at.omi("claim", TWO_OLD),
     "recover --yes, up": _recover,
-    "recover --yes, destroy": _then(_recover, _destroy),
+    "recover --yes, destroy": then(_recover, destroy),
     "lose the state, recover --yes, up": _lose_and_recover,
     "recover --yes without an id": lambda at: at.omi("recover", "--yes"),
     "recover elsewhere, keep: 1, up": _recover_in_both,
     "releases": lambda at: at.omi("publish"),
+    **STATE_DEEDS,
+    **SETTINGS_DEEDS,
 }
 
 

@@ -153,6 +153,8 @@ class Round:
     profile: str
     stack: str = STACK
     backend: str = "backend"
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the person's shell sets besides."""
     ids: dict[str, str] = field(default_factory=dict)
     """OMI id by name, of the stack's verified images."""
     before: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -256,7 +258,7 @@ class Round:
 
     def run(self, *command: str) -> Result:
         """A command in the project by the backend in use; struck by a signal, if that is to be."""
-        backend = {"PULUMI_BACKEND_URL": (self.project.folder / self.backend).as_uri()}
+        backend = {"PULUMI_BACKEND_URL": (self.project.folder / self.backend).as_uri(), **self.environment}
         if self.strike is not None:
             done = self._run_struck(command, backend, *self.strike)
             self.strike = None

@@ -8,7 +8,8 @@ import pytest
 
 from tests.reliability.adversary import BEGIN, DOC, END, Found, problems, table, try_all, try_case
 from tests.reliability.cases import CASES, QUICK, Case
-from tests.reliability.deeds import ONE, PERSON, STATES, STRUCK, TWO
+from tests.reliability.deeds import PERSON, STATES, STRUCK
+from tests.reliability.edits import ONE, TWO
 from tests.reliability.ring import Round, ring
 
 SLOW = pytest.mark.slow

@@ -63,6 +63,22 @@ def test_no_failure_removes_a_verified_image(bench: Bench) -> None:
         assert bench.account.left() == {"image": [first.omi]}
 
 
+def test_after_a_killed_run_its_unrecorded_image_stays_and_what_was_half_made_goes(bench: Bench) -> None:
+    spec = bench.account.spec()
+    run = bench.run_of(spec)
+    orphan = unverified(bench, spec)
+    bystander = bench.account.register(f"{run.job.working_name}-2", run.job.identity.description)
+    bench.account.register(run.job.working_name, run.job.identity.description)
+    bench.account.oapi.call("CreateKeypair", KeypairName=run.job.identity.build_key)
+    run.clean_up()
+    assert bench.account.left() == {"image": [orphan, bystander]}
+    assert bench.build(spec).omi == orphan
+    other = spec.model_copy(update={"name": f"{spec.name}9"})
+    bench.account.register(other.name, Identity(other).description)
+    bench.run_of(other).clean_up()
+    assert bench.account.left() == {"image": [orphan, bystander]}
+
+
 def test_a_verified_image_without_that_tag_gets_it_back_and_is_not_booted_again(bench: Bench) -> None:
     spec = bench.account.spec()
     first = bench.build(spec)

@@ -14,10 +14,11 @@ from omi.build.job import Job
 from omi.build.packer.inputs import RunFolder
 from omi.build.taking_over import TakingOver
 from omi.outscale.account import read_account
-from omi.outscale.images import Ours, delete_omi, put_tags, read_omi
+from omi.outscale.images import Ours, delete_omi, put_tags, read_omi, read_snapshots
 from omi.outscale.shapes import Omi
 from omi.outscale.sweep import Builds, Search
 from omi.outscale.waiting import InterruptedBuildError
+from omi.publish import record as write_releases
 from omi.state.identity import Identity
 from omi.state.image import ImageRecord, ImageSpec, TakeOver
 from omi.state.owner import CLAIM, STACK_ID, STANDS_FOR, VERIFIED
@@ -52,14 +53,17 @@ class Taking:
         check = TakeOver(omi=omi, login=login, vm=spec.vm)
         return spec.model_copy(update={"recipe": None, "take_over": check})
 
-    def run(self, spec: ImageSpec) -> ImageRecord:
+    def over(self, spec: ImageSpec) -> TakingOver:
         folder = RunFolder(self.folder / spec.name)
         folder.path.mkdir(parents=True, exist_ok=True)
         narrator = Narrator(self.said, folder.build_log)
         assert spec.take_over is not None
-        with narrated(narrator):
-            job = Job(Identity(spec), self.account.cloud, folder, narrator, self.stop, {})
-            return TakingOver(job, spec.take_over).run()
+        return TakingOver(Job(Identity(spec), self.account.cloud, folder, narrator, self.stop, {}), spec.take_over)
+
+    def run(self, spec: ImageSpec) -> ImageRecord:
+        over = self.over(spec)
+        with narrated(over.job.narrator):
+            return over.run()
 
 
 @pytest.fixture
@@ -86,6 +90,7 @@ def test_it_is_checked_as_it_is_and_then_bears_the_stacks_tags_and_claim(taking:
         taking.account.tags(omi)[CLAIM],
     )
     assert (record.boot_seconds, record.used_bytes, record.packages) == (9, 95000000, 2)
+    assert (record.installed_bytes, record.installed) == (83000000, BOOTED.installed)
     assert (record.digest, record.made_by, record.documents) == (None, None, None)
     assert record.boot_modes == ("legacy", "uefi")
     tags = taking.account.tags(omi)
@@ -95,6 +100,46 @@ def test_it_is_checked_as_it_is_and_then_bears_the_stacks_tags_and_claim(taking:
     assert taking.account.image(omi)["Description"] == "of old"
     assert record.snapshots
     assert taking.account.left() == {"image": [omi]}
+
+
+def test_its_snapshots_bear_the_stacks_tags_and_its_makers_digest_stays(taking: Taking) -> None:
+    omi = taking.account.register(NAME, tags={VERIFIED: "yes", "digest": "sha256:theirs"})
+    spec = taking.spec(omi)
+    record = taking.run(spec)
+    (taken,) = read_snapshots(taking.account.cloud, record.snapshots)
+    assert taken.bears(Identity(spec).tags)
+    assert (record.verified, record.digest) == (True, "sha256:theirs")
+    assert taking.account.tags(omi)[VERIFIED] == "yes", "it was checked, whatever its maker said before"
+
+
+def test_what_a_killed_run_left_goes_before_the_next_check_and_when_it_is_ended(taking: Taking) -> None:
+    omi = taking.account.register(NAME)
+    spec = taking.spec(omi)
+    key, seen = Identity(spec).verify_key, list[set[str]]()
+
+    def pairs() -> set[str]:
+        return {pair["KeypairName"] for pair in taking.account.oapi.call("ReadKeypairs")["Keypairs"]}
+
+    for name in (key, f"{key}2"):
+        taking.account.oapi.call("CreateKeypair", KeypairName=name)
+    taking.then = lambda: seen.append(pairs())
+    taking.run(spec)
+    assert seen == [{f"{key}2"}]
+    taking.account.oapi.call("CreateKeypair", KeypairName=key)
+    taking.over(spec).clean_up()
+    assert (pairs(), taking.account.left()["image"]) == ({f"{key}2"}, [omi])
+
+
+def test_only_what_is_its_own_gets_its_measures_from_the_releases(taking: Taking, tmp_path: Path) -> None:
+    omi = taking.account.register(NAME)
+    spec = taking.spec(omi, releases_dir=str(tmp_path / "releases"))
+    record = taking.run(spec)
+    write_releases(spec, record)
+    assert taking.run(spec).used_bytes == record.used_bytes is not None
+    tags = [{"Key": key, "Value": value} for key, value in taking.account.tags(omi).items()]
+    taking.account.oapi.call("DeleteTags", ResourceIds=[omi], Tags=tags)
+    unchecked = taking.spec(omi, login=None, releases_dir=str(tmp_path / "releases"))
+    assert taking.run(unchecked).used_bytes is None
 
 
 def test_without_a_check_it_is_unverified(taking: Taking) -> None:

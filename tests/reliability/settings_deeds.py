@@ -1,0 +1,90 @@
+"""What a person does to settings, profile and files, and with a second stack of the same settings."""
+
+from __future__ import annotations
+
+import shutil
+
+from tests.reliability.edits import TWO, Deed, configure, destroy, edit_builds, keep_one, then, use_key_of
+from tests.e2e.held import STACK
+from tests.reliability.ring import Round
+
+
+def _second(at: Round) -> None:
+    stacks = at.project.folder / "stacks"
+    shutil.copy(stacks / f"Pulumi.{STACK}.yaml", stacks / "Pulumi.second.yaml")
+    at.stack = "second"
+    at.pulumi("stack", "init")
+
+
+def _remove_second(at: Round) -> None:
+    (at.project.folder / "stacks" / "Pulumi.second.yaml").unlink()
+    at.stack = STACK
+
+
+def _elsewhere(at: Round) -> None:
+    _second(at)
+    configure(at, "releases_dir", "releases/second")
+
+
+def _first(at: Round) -> None:
+    at.stack = STACK
+
+
+def _sweep(at: Round) -> None:
+    at.omi("sweep", "--yes")
+
+
+def _rename_profile(at: Round) -> None:
+    profiles = at.project.folder / "profiles"
+    (profiles / "alpine.yaml").rename(profiles / "other.yaml")
+    configure(at, "profile", "other")
+    at.up()
+
+
+def _delete_releases(at: Round) -> None:
+    shutil.rmtree(at.project.folder / "releases")
+    at.up()
+
+
+def _change_region(at: Round) -> None:
+    """Move the stack to another Region, and back."""
+    configure(at, "region", "us-east-2")
+    use_key_of(at, f"{at.profile}-us")
+    at.up()
+    configure(at, "region", "eu-west-2")
+    use_key_of(at, at.profile)
+
+
+def _one_build(at: Round) -> None:
+    configure(at, "builds", ["one"])
+    at.up()
+
+
+def _remove_builds(at: Round) -> None:
+    edit_builds(at, lambda builds: builds.clear())
+    at.up()
+
+
+def _revoke(at: Round) -> None:
+    configure(at, "revoked", {TWO: "its key is known"})
+    at.up()
+
+
+def _unrevoke(at: Round) -> None:
+    configure(at, "revoked", {})
+    at.up()
+
+
+SETTINGS_DEEDS: dict[str, Deed] = {
+    "a second stack of one releases_dir, up": then(_second, Round.up, _remove_second),
+    "a second stack, up, destroy": then(_elsewhere, Round.up, destroy, _first),
+    "a second stack, up, sweep --yes in both": then(_elsewhere, Round.up, _sweep, _first, _sweep),
+    "a second stack, up, keep: 1, up in both": then(_elsewhere, Round.up, keep_one, _first, keep_one),
+    "change the Region, up": _change_region,
+    "builds: [one], up": _one_build,
+    "remove all builds, up": _remove_builds,
+    "rename the profile's file, up": _rename_profile,
+    "delete the releases, up": _delete_releases,
+    "revoke, keep: 1, up": then(_revoke, keep_one),
+    "revoke, no longer revoke, keep: 1, up": then(_revoke, _unrevoke, keep_one),
+}
