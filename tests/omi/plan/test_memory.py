@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from omi.config.settings import Level, Retention
 from omi.plan import Action
 from omi.plan.memory import PATIENCE, REMEMBERED, Memory, Said
+from omi.plan.model import ChangeKind
 from omi.profile.model import Access
 from omi.upstream.model import Branch, Upstream
-from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, step_of, upstream
+from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, seen, step_of, upstream
 
 V23 = build()
 RIGHT, WRONG = date(2027, 11, 1), date(2026, 1, 1)
@@ -49,6 +51,16 @@ def test_a_mended_digit_begins_anew_and_an_unreachable_upstream_changes_nothing(
     again = mended.today(say(WRONG), ["3.23"], TODAY + timedelta(days=40))
     assert again.last_day("3.23", [RIGHT], say(WRONG), TODAY + timedelta(days=40)) == RIGHT
     assert wrong.today(Upstream(), ["3.23"], TODAY + PATIENCE) == wrong
+
+
+def test_what_an_old_answer_of_upstream_says_is_not_remembered_as_said_today() -> None:
+    old = replace(say(WRONG), stale=True)
+    assert Memory().today(old, ["3.23"], TODAY) == Memory()
+
+
+def test_of_several_recorded_days_the_last_counts() -> None:
+    memory = Memory().today(say(WRONG), ["3.23"], TODAY)
+    assert memory.last_day("3.23", [WRONG, None, RIGHT], say(WRONG), TODAY) == RIGHT
 
 
 def test_versions_of_which_nothing_is_left_are_forgotten() -> None:
@@ -114,6 +126,29 @@ def test_an_image_that_is_only_forgotten_awaits_no_other_connection() -> None:
     level = Retention(release=Level())
     plan = plan_of([V23], say(RIGHT), ledger(old, new), level, account=account(old, new), connection=wanted)
     assert [(step.name, step.changes) for step in plan.of(Action.PRUNE)] == [(old.name, ())]
+
+
+def test_what_changes_besides_the_connection_is_said_and_done_with_it() -> None:
+    image = held(V23, "3.23.6")
+    wanted = image.spec.cloud.model_copy(update={"osc_profile": "another"})
+    shared = V23.model_copy(update={"access": Access(public=True)})
+    plan = plan_of([shared], say(RIGHT), ledger(image), account=account(image), connection=wanted)
+    kinds = [change.kind for change in step_of(plan, image.name).changes]
+    assert (len(kinds), kinds[-1]) == (2, ChangeKind.CONNECT)
+    (held_then,) = after(plan).images
+    assert (held_then.spec.access, held_then.spec.cloud) == (shared.access, wanted)
+
+
+@pytest.mark.parametrize("claim", ["theirs", None])
+def test_what_another_holds_or_one_list_lacks_stays_protected(claim: str | None) -> None:
+    image = held(V23, "3.23.6")
+    image = replace(image, record=image.record.model_copy(update={"claim": "mine"}))
+    view = account(seen(image, tags={"claim": claim})) if claim else account()
+    kept = Retention(protect=(image.name,))
+    step = step_of(plan_of([V23], say(RIGHT), ledger(image), kept, account=view), image.name)
+    assert (step.action, step.protected) == (Action.KEEP, True)
+    again = plan_of([V23], say(RIGHT), ledger(image), kept, memory=Memory(protected=(image.name,)))
+    assert not step_of(again, image.name).unprotects
 
 
 def test_a_changed_connection_waits_for_the_builds_that_are_not_of_this_run() -> None:

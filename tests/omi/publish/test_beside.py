@@ -73,6 +73,19 @@ def test_a_pruned_image_takes_its_documents_along_twice_over() -> None:
     assert beside() == sorted([*names(new), "mine.cdx.json"])
 
 
+def test_documents_that_an_interrupted_prune_left_go_with_the_next(tmp_path: Path) -> None:
+    """It had written the files, which name the image no more, and not yet removed what lies beside them."""
+    old, new = built(0), built(1)
+    record(*old)
+    left = {path: path.read_bytes() for path in (tmp_path / "releases/alpine/eu-west-2").iterdir()}
+    record(*new)
+    forget(*old)
+    for path, content in left.items():
+        path.write_bytes(content)
+    assert forget(*old) == []
+    assert beside() == names(new)
+
+
 def test_the_last_image_takes_the_folders_along() -> None:
     pair = built()
     record(*pair)

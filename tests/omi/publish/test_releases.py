@@ -120,7 +120,7 @@ def test_a_pruned_image_is_named_no_more_and_forgetting_twice_is_fine(tmp_path: 
 
 
 def test_forgetting_where_the_folder_is_gone_does_nothing(tmp_path: Path) -> None:
-    forget(*image(tmp_path / "gone"))
+    assert forget(*image(tmp_path / "gone")) == []
     assert not (tmp_path / "gone").exists()
 
 
@@ -255,6 +255,33 @@ def test_images_that_state_lacks_are_named_in_a_line_and_forgotten_by_name_alone
     told = listed(tmp_path)["3.23.6"]["v3_23-x86_64"]
     assert told[old[0].name]["artifacts"] == {"us-east-2": elsewhere[1].omi}  # another stack's
     assert new[0].name in told
+
+
+def test_of_several_images_that_state_lacks_only_the_named_one_is_forgotten(tmp_path: Path) -> None:
+    built = [image(tmp_path, revision=number) for number in range(3)]
+    for pair in built:
+        record(*pair)
+    assert forget_unheld(stack_of(tmp_path), ledger_of(), [built[1][0].name]) == []
+    assert set(listed(tmp_path)["3.23.6"]["v3_23-x86_64"]) == {built[0][0].name, built[2][0].name}
+
+
+def test_the_last_image_that_went_leaves_the_files_though_state_holds_none_any_more(tmp_path: Path) -> None:
+    last = image(tmp_path)
+    record(*last)
+    assert export_ledger(stack_of(tmp_path), ledger_of(), pruned={last[1].omi}) == []
+    assert last[1].omi not in (tmp_path / "alpine.json").read_text()
+
+
+def test_the_images_of_each_profile_are_in_its_own_files_alone(tmp_path: Path) -> None:
+    mine, (spec, made) = image(tmp_path), image(tmp_path, build="v3_22-x86_64", release="3.22.4")
+    build = spec.target.model_copy(update={"profile": "other"})
+    theirs = spec.model_copy(update={"profile": "other", "target": build})
+    export_ledger(stack_of(tmp_path), ledger_of(mine, (theirs, made)))
+    texts = {name: (tmp_path / f"{name}.json").read_text() for name in ("alpine", "other")}
+    assert {name: [omi in text for omi in (mine[1].omi, made.omi)] for name, text in texts.items()} == {
+        "alpine": [True, False],
+        "other": [False, True],
+    }
 
 
 def test_a_record_that_knows_less_of_an_omi_takes_nothing_out_that_was_known_of_it(tmp_path: Path) -> None:
