@@ -90,6 +90,19 @@ def test_an_omi_is_registered_once(sandbox: Sandbox, cloud: Cloud, client: Oapi,
 
 
 @EITHER
+def test_an_omi_of_the_name_that_somebody_else_registered_is_no_try_of_ours(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi, fault: dict[str, Any]
+) -> None:
+    bsu = {"SnapshotId": snapshot(client, empty_volume(client))}
+    made_of = {"RootDeviceName": "/dev/sda1", "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Bsu": bsu}]}
+    theirs = register(client, "alpine", bsu["SnapshotId"], Description="theirs")
+    sandbox.control("POST", "faults", {"action": "CreateImage", **fault, "after": False})
+    with pytest.raises(CloudError):
+        create_omi(cloud, {**made_of, "Architecture": "x86_64"}, "alpine", "mine", ["uefi"])
+    assert resources(sandbox, "image") == [theirs]
+
+
+@EITHER
 def test_what_does_no_more_the_second_time_is_done_again(
     sandbox: Sandbox, cloud: Cloud, client: Oapi, fault: dict[str, Any]
 ) -> None:

@@ -248,13 +248,13 @@ def test_an_image_that_a_foreign_vm_runs_from_stays_but_not_for_its_builds_own(
 def test_a_vm_stays_unless_both_keypair_and_tags_are_a_builds(
     sandbox: Sandbox, cloud: Cloud, client: Oapi, key: str, tags: dict[str, str]
 ) -> None:
-    client.call("CreateKeypair", KeypairName=key)
+    for name in {key, IDENTITY.build_key}:
+        client.call("CreateKeypair", KeypairName=name)
     vm = tag(client, launch(client, KeypairName=key), tags)
     taken = snapshot(client, root_volume(client, vm))
     stays(sandbox, cloud, vm, "not both keypair and tags")
     assert state_of(client, taken) == "completed"
-    if key == IDENTITY.build_key:
-        stays(sandbox, cloud, key, "of a VM that stays")
+    stays(sandbox, cloud, IDENTITY.build_key, "of a VM that stays")
 
 
 def test_a_build_ends_the_vm_that_it_had_no_time_to_tag_but_none_with_copied_tags(cloud: Cloud, client: Oapi) -> None:
@@ -279,7 +279,9 @@ def test_a_volume_and_a_snapshot_with_tags_alone_stay(sandbox: Sandbox, cloud: C
     taken = tag(client, snapshot(client, volume), TAGS)
     for identifier in (volume, taken):
         stays(sandbox, cloud, identifier, "nothing shows that a build left it")
-    clean_up(search(cloud, volumes=frozenset({volume})), lambda _: None)  # Packer's log names it
+    logged = {"volumes": frozenset({volume})}  # Packer's log names it
+    assert Leftover("volume", volume, NAME, "left by a build") in found(cloud, **logged)
+    clean_up(search(cloud, **logged), lambda _: None)
     assert {state_of(client, volume), state_of(client, taken)} <= {"gone", "deleting"}
 
 
