@@ -36,6 +36,7 @@ KEPT = ("backend", "stacks", "profiles", "releases")
 COMMAND = "command:local:Command"
 _LIMIT = 240
 _VOLATILE = frozenset({"state"})
+_LEAVING = frozenset({"deleting", "shutting-down", "terminated"})
 _NO_NAME_OF_OURS = "b-ffffffffffffffff"
 
 
@@ -348,9 +349,10 @@ class Round:
     # --- what is there ---------------------------------------------------------------------------------------
 
     def things(self) -> dict[str, dict[str, Any]]:
-        """Everything in the account, by id."""
+        """Everything in the account that is not on its way out, by id."""
         kinds = self.ring.sandbox.control("GET", "inventory")[self.profile]["resources"]
-        return {each["id"]: {"kind": kind, **_steady(each)} for kind, found in kinds.items() for each in found}
+        there = [(kind, each) for kind, found in kinds.items() for each in found if each.get("state") not in _LEAVING]
+        return {each["id"]: {"kind": kind, **_steady(each)} for kind, each in there}
 
     def image(self, omi: str) -> dict[str, Any] | None:
         found = self.oapi.call("ReadImages", Filters={"ImageIds": [omi]})["Images"]

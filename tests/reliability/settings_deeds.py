@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from tests.reliability.edits import TWO, Deed, configure, destroy, edit_builds, keep_one, then, use_key_of
 from tests.e2e.held import STACK
+from tests.reliability.edits import TWO, Deed, configure, destroy, edit_builds, keep_one, then, use_key_of
 from tests.reliability.ring import Round
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from omi.publish import record
+from omi.publish import record, unheld_lines
 from omi.publish.old import OldImage, is_old, read_old_releases
 from omi.publish.releases import HEADER
 from omi.support.errors import InputError
 from tests.omi.ancestor import DATA
-from tests.omi.publish.test_releases import image
+from tests.omi.publish.test_releases import image, ledger_of, stack_of
 
 LEAF = """\
       description: Alpine Linux 3.20.10 x86_64
@@ -124,3 +124,8 @@ def test_a_file_of_this_program_is_its_own_even_without_its_head(tmp_path: Path)
     text = (tmp_path / "alpine.yaml").read_text(encoding="utf-8")
     assert not is_old(text)
     assert not is_old(text.removeprefix(HEADER))
+
+
+def test_nothing_in_it_counts_as_what_state_lacks(tmp_path: Path) -> None:
+    (tmp_path / "alpine.yaml").write_text(BY_BUILD, encoding="utf-8")
+    assert unheld_lines(stack_of(tmp_path), ledger_of()) == []

@@ -282,6 +282,17 @@ def test_the_images_of_each_profile_are_in_its_own_files_alone(tmp_path: Path) -
         "alpine": [True, False],
         "other": [False, True],
     }
+    record(*image(tmp_path, revision=1))
+    assert made.omi in (tmp_path / "README.md").read_text(), "the list is of all profiles"
+
+
+def test_what_state_lacks_is_named_in_a_region_that_left_too(tmp_path: Path) -> None:
+    lost, held = (image(tmp_path, revision=number, region="us-east-2") for number in range(2))
+    record(*lost)
+    record(*held)
+    (line,) = unheld_lines(stack_of(tmp_path), ledger_of(held))
+    assert lost[0].name in line
+    assert unheld_lines(stack_of(tmp_path), ledger_of()) == [], "it may be another stack's Region"
 
 
 def test_a_record_that_knows_less_of_an_omi_takes_nothing_out_that_was_known_of_it(tmp_path: Path) -> None:

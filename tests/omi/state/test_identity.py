@@ -39,6 +39,14 @@ def test_only_the_tag_and_the_end_that_this_stack_gives_a_description_say_that_i
     assert is_verified("", {VERIFIED: "yes", STANDS_FOR: "sha256:1"})
 
 
+def test_what_another_stack_took_over_is_not_taken_over_by_this_one() -> None:
+    owner, other = make_spec().owner, make_spec(stack_id="5" * 16).owner
+    for worn, expected in (({STANDS_FOR: "x"}, True), ({}, False)):
+        assert owner.has_taken_over({**owner.tags, **worn}) is expected
+        assert not owner.has_taken_over({**other.tags, **worn})
+    assert not owner.has_taken_over({STANDS_FOR: "x"})
+
+
 def test_tags_keep_within_what_the_cloud_allows() -> None:
     tags = Identity(make_spec()).tags
     assert all(0 < len(value) <= 255 for value in tags.values())
