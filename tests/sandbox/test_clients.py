@@ -15,7 +15,7 @@ from osc_sdk_python import Gateway
 from requests import HTTPError
 
 from omi.publish.site.launch import launch_lines
-from tests.sandbox.client import Sandbox, wait_for
+from tests.sandbox.client import Oapi, Sandbox, source_image, wait_for
 
 UNSIGNED = ("ReadLocations", "ReadPublicIpRanges", "ReadRegions", "ReadVmTypes")
 
@@ -72,9 +72,9 @@ def test_osc_cli_reads_signed_and_unsigned(sandbox: Sandbox, tmp_path: Path) -> 
     assert "5071" in refused.stderr
 
 
-def test_the_site_s_line_for_osc_cli_launches_a_vm(sandbox: Sandbox, gateway: Gateway, tmp_path: Path) -> None:
-    source = gateway.ReadImages(Filters={"AccountAliases": ["Outscale"]})["Images"][-1]["ImageId"]
-    gateway.CreateKeypair(KeypairName="KEYPAIR")
+def test_the_site_s_line_for_osc_cli_launches_a_vm(sandbox: Sandbox, oapi: Oapi, tmp_path: Path) -> None:
+    source = source_image(oapi)
+    oapi.call("CreateKeypair", KeypairName="KEYPAIR")
     program, room, *words = shlex.split(launch_lines(source, None)["osc-cli"])
     assert (program, room) == ("osc-cli", "api")
     done = osc_cli(tmp_path, sandbox, *words)
