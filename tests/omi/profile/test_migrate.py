@@ -18,17 +18,28 @@ TOP = Path(__file__).resolve().parents[3]
 ANCESTOR = TOP.parent / "shared" / "data" / "ancestor"
 
 
-@pytest.fixture
-def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout of the old tool, beside a project whose profiles are ours without its targets."""
-    project = tmp_path / "project"
+def lay(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lay the old tool's checkout beside a project whose profiles are ours without its targets."""
+    project = folder / "project"
     shutil.copytree(TOP / "profiles", project / "profiles")
     for path in (project / "profiles").glob("*.yaml"):
         path.unlink()
     monkeypatch.chdir(project)
-    folder = tmp_path / "old"
-    lay_checkout(folder)
-    return folder
+    lay_checkout(folder / "old")
+    return folder / "old"
+
+
+@pytest.fixture
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout of the old tool, beside the project in which the test runs."""
+    return lay(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
+    """The targets that come of that checkout as it is, for tests that only read them."""
+    with pytest.MonkeyPatch.context() as patch:
+        return migrated(lay(tmp_path_factory.mktemp("migrated"), patch))
 
 
 def migrated(old: Path) -> dict[str, Target]:
@@ -36,8 +47,8 @@ def migrated(old: Path) -> dict[str, Target]:
     return {build.name: build for build in load_profile("web").builds}
 
 
-def test_keys_of_old_profiles_become_ours(old: Path) -> None:
-    build = migrated(old)["v3_23-x86_64"]
+def test_keys_of_old_profiles_become_ours(builds: dict[str, Target]) -> None:
+    build = builds["v3_23-x86_64"]
     assert (build.prefix, build.suffix, build.description) == ("alpine-omi-", "-web", "Alpine Linux")
     assert (build.volume_size, build.user, build.privileges) == (4, "alpine", "sudo")
     assert (build.release, build.revision, build.kernel_flavor) == (None, 2, "virt")
@@ -48,21 +59,20 @@ def test_keys_of_old_profiles_become_ours(old: Path) -> None:
     assert "usb-storage" in build.kernel_modules
 
 
-def test_false_and_null_take_away(old: Path) -> None:
-    builds = migrated(old)
+def test_false_and_null_take_away(builds: dict[str, Target]) -> None:
     assert not {"curl", "tzdata", "tiny-ec2-bootstrap"} & set(builds["v3_23-x86_64"].packages)
     assert "nginx" not in builds["v3_13-x86_64"].packages
 
 
-def test_services_keep_their_runlevels_and_one_clock(old: Path) -> None:
-    services = migrated(old)["v3_23-x86_64"].services
+def test_services_keep_their_runlevels_and_one_clock(builds: dict[str, Target]) -> None:
+    services = builds["v3_23-x86_64"].services
     assert {"chronyd", "nginx", "sshd"} <= set(services["default"])
     assert {"hwclock", "swap", "networking"} <= set(services["boot"])
     assert not {"ntpd", "tiny-ec2-bootstrap", "eth-eni-setup"} & {name for names in services.values() for name in names}
 
 
-def test_what_only_aws_has_is_left_out(old: Path) -> None:
-    build = migrated(old)["v3_23-x86_64"]
+def test_what_only_aws_has_is_left_out(builds: dict[str, Target]) -> None:
+    build = builds["v3_23-x86_64"]
     assert not {"ena", "nvme"} & {*build.kernel_modules}
     assert "ena" not in build.initfs_features
     assert not [option for option in build.kernel_options if option.startswith("nvme")]
@@ -133,8 +143,8 @@ def test_a_repository_by_http_stays_one_with_a_note(old: Path, capsys: pytest.Ca
     assert "one: repository http://apk.test/x: stays http, by which others see" in capsys.readouterr().out
 
 
-def test_a_release_that_a_build_names_is_a_pin(old: Path) -> None:
-    assert migrated(old)["v3_13-x86_64"].release == "3.13.5"
+def test_a_release_that_a_build_names_is_a_pin(builds: dict[str, Target]) -> None:
+    assert builds["v3_13-x86_64"].release == "3.13.5"
 
 
 def test_a_new_branch_gets_its_file_and_a_known_one_keeps_ours(old: Path) -> None:
