@@ -209,8 +209,6 @@ class ObjectStore:
                 self.delete(bucket)
             return is_ours(mark)
         try:
-            if self.keys(bucket):
-                return False
             self.call(self.s3.delete_bucket, Bucket=bucket)
         except CloudError as error:
             if error.code == "BucketNotEmpty":

@@ -161,7 +161,7 @@ def _record_all(
 def _is_makers(own: PublishedImage, image: ImageRecord, entries: Iterable[PublishedImage]) -> bool:
     """Whether the OMI is another stack's and named in that one's words, not in this one's `own`: then that stays."""
     words = (each.description for each in entries if each.ids.get(image.region) == image.omi)
-    return image.adopted and image.made_by is not None and any(each != own.description for each in words)
+    return image.made_by is not None and any(each != own.description for each in words)
 
 
 def _change(

@@ -127,6 +127,18 @@ def test_a_mark_that_can_not_be_read_for_another_reason_is_no_proof_of_anything(
     assert store.own() == [bucket]
 
 
+@pytest.mark.parametrize("action", ["GetObject", "DeleteBucket"])
+def test_a_refusal_is_neither_a_missing_mark_nor_a_deleted_bucket(
+    sandbox: Sandbox, store: ObjectStore, action: str
+) -> None:
+    empty = f"{prefix_of(RUN)}empty"
+    store.call(store.s3.create_bucket, Bucket=empty)
+    sandbox.control("POST", "faults", {"action": action, "face": "oos", "status": 400, "code": "InvalidRequest"})
+    with pytest.raises(CloudError, match="InvalidRequest"):
+        drop_buckets(store, RUN, OURS, pytest.fail)
+    assert store.own() == [empty]
+
+
 def test_a_page_of_maintenance_is_not_taken_for_an_object(sandbox: Sandbox, store: ObjectStore) -> None:
     with temporary_bucket(store, RUN, OURS, print) as bucket:
         store.put(bucket, "disk", b"content")

@@ -386,7 +386,19 @@ def test_an_entry_of_ones_own_for_an_image_made_elsewhere_goes_once_it_is_forgot
 ) -> None:
     spec, made = image(tmp_path)
     external = made.model_copy(update={**ANOTHERS, "made_by": maker})
+    other = image(tmp_path, revision=1)
+    record(*other)  # its words are no maker's of this one
     record(spec, external)
     assert "made by" in (tmp_path / "alpine.yaml").read_text()
     forget(spec, external)
+    assert list(listed(tmp_path)["3.23.6"]["v3_23-x86_64"]) == [other[0].name]
+
+
+def test_what_was_made_by_hand_has_no_maker_whose_words_stay(tmp_path: Path) -> None:
+    spec, made = image(tmp_path)
+    record(spec, made)
+    by_hand = made.model_copy(update={**ANOTHERS, "made_by": None})
+    record(spec, by_hand)
+    assert "made by" in (tmp_path / "alpine.yaml").read_text()
+    forget(spec, by_hand)
     assert "3.23.6" not in listed(tmp_path)
