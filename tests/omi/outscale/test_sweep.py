@@ -208,6 +208,12 @@ def test_a_list_with_another_accounts_snapshots_and_dying_ones_is_sorted_out(
     assert found(cloud) == []
 
 
+def test_a_snapshot_that_state_holds_stays_where_a_leftover_made_of_it_goes(cloud: Cloud, client: Oapi) -> None:
+    omi, disk = image(client, NAME, TAGS)
+    clean_up(search(cloud, spare=frozenset({disk})), lambda _: None)
+    assert (state_of(client, omi), state_of(client, disk)) == ("gone", "completed")
+
+
 def test_an_image_that_state_holds_is_not_even_listed(cloud: Cloud, client: Oapi) -> None:
     omi, disk = image(client, NAME, TAGS)
     assert found(cloud, spare=frozenset({omi, disk})) == []
