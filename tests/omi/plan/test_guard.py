@@ -134,6 +134,11 @@ def test_other_losses_count_among_those_that_go() -> None:
     assert waits(steps, Retention(max_prunes=1), ended=[old]) == [image.name for image in IMAGES[:2]]
 
 
+def test_of_fewer_than_four_images_half_is_no_limit_for_those_past_their_end_either() -> None:
+    ended = IMAGES[:2]
+    assert waits([*map(prune, ended), keep(IMAGES[2])], Retention(), ended=ended) == []
+
+
 @pytest.mark.parametrize("allowed", ["all", "b0", IMAGES[0].name, "eu-west-2"])
 def test_what_is_allowed_by_name_does_not_wait(allowed: str) -> None:
     steps = [prune(IMAGES[0]), keep(IMAGES[1])]
@@ -160,6 +165,7 @@ def test_names_that_match_nothing_are_warned_of_and_others_not() -> None:
         protect=(first.name, second.record.omi, "nobody"),
         allow_mass_prune=("all", first.name, "b0", third.name, second.name, "b1"),
     )
+    assert list(needless_names(steps, Retention(allow_mass_prune=("eu-west-2",)))) == []
     assert list(needless_names(steps, retention)) == [
         "retention.protect names nobody, which is not an image of the stack: take it out",
         f"retention.allow_mass_prune names {second.name}, of which nothing goes: take it out",
