@@ -172,6 +172,16 @@ def test_what_another_hand_made_is_adopted_and_left_alone(bench: Bench, tags: di
     assert bench.account.left() == {"image": [theirs]}
 
 
+def test_another_stacks_image_of_the_very_same_content_is_adopted_and_left_alone(bench: Bench) -> None:
+    spec = bench.account.spec()
+    theirs = {**Identity(spec.model_copy(update={"stack_id": "5" * 16})).tags, "digest": spec.digest}
+    omi = bench.account.register(spec.name, "of another stack", theirs)
+    record = bench.build(spec)
+    assert (record.omi, record.adopted, bench.booted) == (omi, True, [])
+    bench.run_of(spec).clean_up()
+    assert bench.account.tags(omi) == theirs
+
+
 def test_what_the_stack_took_over_is_not_taken_for_its_build_whatever_digest_it_bears(bench: Bench) -> None:
     spec = bench.account.spec()
     tags = {**Identity(spec).tags, STANDS_FOR: spec.digest, CLAIM: "1", VERIFIED: "yes"}
