@@ -51,28 +51,38 @@ _APT_SETTING = re.compile(
     r"^Acquire::(https?::|ftp::|Check-Valid-Until|Check-Date|Retries|ForceIPv|Max-FutureTime)", re.I
 )
 
-# What a tool says -> what it means and the cure.
-_FAILURES = (
-    (
-        r"No space left on device",
-        "no space left on the disk: free 2 GiB in the cache folder and in the folder of temporary files",
-    ),
-    (
-        r"Temporary failure resolving|Could not (connect|resolve)|Unable to connect|Connection failed|Failed to fetch",
-        "no package source of Debian 12 in /etc/apt could be reached: check the network and the proxy of apt",
-    ),
-    (
-        r"NO_PUBKEY|not signed|is not available to verify",
-        "a package source of Debian 12 has no signature that apt trusts: install debian-archive-keyring",
-    ),
-)
-
-
 Progress = Callable[[str], None]
 
 
 class SourceOmiError(Exception):
     """The source OMI could not be made; the message says what, why and the cure in one line."""
+
+
+class PackageSourceError(SourceOmiError):
+    """A package source gave no usable answer, which may be so for a moment only."""
+
+
+# Of a URI, as apt's lines quote it.
+_CREDENTIALS = re.compile(r"://[^/\s@]+@")
+
+# What a tool prints -> the error, with its meaning and the cure.
+_FAILURES = (
+    (
+        r"No space left on device",
+        SourceOmiError,
+        "no space left on the disk: free 2 GiB in the cache folder and in the folder of temporary files",
+    ),
+    (
+        r"Temporary failure resolving|Could not (connect|resolve)|Unable to connect|Connection failed|Failed to fetch",
+        PackageSourceError,
+        "no package source of Debian 12 in /etc/apt could be reached: check the network and the proxy of apt",
+    ),
+    (
+        r"NO_PUBKEY|not signed|is not available to verify",
+        PackageSourceError,
+        "a package source of Debian 12 has no signature that apt trusts: install debian-archive-keyring",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -125,13 +135,22 @@ def build_disk(folder: Path, target: Path, progress: Progress) -> None:
         )
     tar, disk = folder / "root.tar", folder / "disk.raw"
     with _apt_folder(sources) as apt:
-        run_tool(_mmdebstrap(rights, apt, tar), "mmdebstrap", LIMIT_S, _package_progress(progress), FETCHING)
+        fetch_packages(_mmdebstrap(rights, apt, tar), progress)
     progress("making a bootable disk")
     script = [*rights.prefix, "sh", str(RECIPE / "make-disk.sh"), str(tar), str(RECIPE), str(disk), str(SIZE_GIB)]
     run_tool(script, "make-disk.sh", LIMIT_S, _ignore)
     progress("compressing the disk")
     options = ["-c", "-O", "qcow2", "-o", "compression_type=zstd", "-m", str(min(os.cpu_count() or 1, 8))]
     run_tool(["qemu-img", "convert", *options, str(disk), str(target)], "qemu-img", LIMIT_S, _ignore)
+
+
+def fetch_packages(command: list[str], progress: Progress) -> None:
+    """Run mmdebstrap; ask package sources that gave no usable answer once more. Raises SourceOmiError."""
+    try:
+        run_tool(command, "mmdebstrap", LIMIT_S, _package_progress(progress), FETCHING)
+    except PackageSourceError as error:
+        progress(f"{error}; asking once more")
+        run_tool(command, "mmdebstrap", LIMIT_S, _package_progress(progress), FETCHING)
 
 
 def remove_scratch(folder: Path) -> None:
@@ -248,7 +267,7 @@ def run_tool(command: list[str], name: str, limit_s: float, on_line: Progress, v
         try:
             for line in process.stdout or ():
                 on_line(line.rstrip())
-                tail.append(line.strip())
+                tail.append(_CREDENTIALS.sub("://", line.strip()))
             process.wait()
         except BaseException:
             os.killpg(process.pid, signal.SIGTERM)
@@ -258,15 +277,15 @@ def run_tool(command: list[str], name: str, limit_s: float, on_line: Progress, v
     if timed_out.is_set():
         raise SourceOmiError(f"{name} was not done after {limit_s:g} s and was ended: are the package sources slow?")
     if process.returncode != 0:
-        raise SourceOmiError(_explain(name, list(tail)))
+        raise _failure(name, list(tail))
 
 
-def _explain(name: str, tail: list[str]) -> str:
-    text = "\n".join(tail)
-    for pattern, meaning in _FAILURES:
-        if re.search(pattern, text):
-            return f"{name}: {meaning}"
+def _failure(name: str, tail: list[str]) -> SourceOmiError:
     telling = [
         line for line in tail if line.startswith(("dpkg: error", "E:", "mke2fs:", "unshare:", "qemu-img:"))
     ] or tail[-1:]
-    return f"{name} failed: {telling[0] if telling else 'without a word'}"
+    for pattern, error, meaning in _FAILURES:
+        line = next((line for line in [*telling, *tail] if re.search(pattern, line)), None)
+        if line is not None:
+            return error(f"{name}: {meaning} ({line})")
+    return SourceOmiError(f"{name} failed: {telling[0] if telling else 'without a word'}")

@@ -140,6 +140,29 @@ def test_a_tools_failure_is_one_clear_line(said: str, meaning: str) -> None:
     with pytest.raises(SourceOmiError, match=meaning) as caught:
         build.run_tool(command, "tool", 30.0, lambda _line: None)
     assert "\n" not in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_package_sources_are_asked_once_more(tmp_path: Path) -> None:
+    repository = "https://me:secret@mirror.invalid/debian"
+    script = f"""echo "E: The repository '{repository}' is not signed."; """ + '[ -e "$1" ] || { touch "$1"; exit 1; }'
+    said: list[str] = []
+
+    build.fetch_packages(["sh", "-c", script, "sh", str(tmp_path / "asked")], said.append)
+
+    (line,) = said
+    assert line.startswith("mmdebstrap: a package source of Debian 12 has no signature that apt trusts: install ")
+    assert line.endswith("(E: The repository 'https://mirror.invalid/debian' is not signed.); asking once more")
+
+
+def test_package_sources_are_asked_twice_at_most(tmp_path: Path) -> None:
+    script = 'echo "E: Unable to connect to mirror.invalid"; echo asked >> "$1"; exit 1'
+    log = tmp_path / "log"
+
+    with pytest.raises(SourceOmiError, match="could be reached"):
+        build.fetch_packages(["sh", "-c", script, "sh", str(log)], lambda _line: None)
+
+    assert log.read_text(encoding="utf-8").split() == ["asked", "asked"]
 
 
 def test_a_tool_that_hangs_is_ended() -> None:
