@@ -121,6 +121,18 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
         )
 
 
+def survey_fixes(settings: Settings, ledger: Ledger) -> tuple[Sequence[Target], Security, Mapping[str, Offer]]:
+    """The profile's builds that have images and ask for Alpine's security data, that data, and their offers by name.
+
+    It asks no account, and nobody if no build asks. ProfileError if the profile can't be read.
+    """
+    held = {image.build: image.version for image in ledger.images if image.profile == settings.profile}
+    profile = expand_discovered(load_profile(settings.profile, PROFILES), held.values())
+    builds = [build for build in profile.builds if build.name in held and build.asks_for_fixes]
+    security = _security(settings, builds)
+    return builds, security, _offered(settings, builds, ledger, security).offers
+
+
 def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
     """The profile with the builds that `discover` adds, given the images that stay, and Alpine's releases."""
 

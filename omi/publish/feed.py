@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from omi.publish.fixes import FIXES_SCHEMA, published_files
 from omi.publish.latest import Latest, latest_of
 from omi.publish.model import Described, Projection, PublishedImage
 from omi.support.errors import InputError, first_problem
@@ -22,6 +23,8 @@ from omi.support.errors import InputError, first_problem
 _STAGES = ("current", "deprecated", "private")
 SCHEMA_FILE = "feed.schema.json"
 """The schema's file, here and beside the feeds."""
+SCHEMA_FILES = (SCHEMA_FILE, FIXES_SCHEMA)
+"""The schemas beside the feeds."""
 
 
 class Document(Projection):
@@ -36,7 +39,8 @@ class FeedImage(Described):
 
     state: str = Field(description="current, deprecated or private: where it is best off.")
     documents: dict[str, dict[str, Document]] = Field(
-        description="By Region and kind: sbom (CycloneDX), packages and files (columns by tabs), provenance."
+        description="By Region and kind: sbom (CycloneDX), packages and files (columns by tabs), provenance, and fixes "
+        "(those that it lacks, where they are known)."
     )
 
 
@@ -89,8 +93,9 @@ def _image(image: PublishedImage) -> FeedImage:
     documents = {
         region: {
             kind: Document(href=quote(path), sha256=digest.removeprefix("sha256:"))
-            for kind, (path, digest) in image.document_files(region).items()
+            for kind, (path, digest) in files.items()
         }
-        for region in image.documents
+        for region in image.ids
+        if (files := published_files(image, region))
     }
     return FeedImage.model_validate({**dict(image), "state": state, "documents": documents})

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from omi.publish.fixes import published_files
 from omi.publish.model import PublishedImage
 from omi.publish.releases import newest_first
 from omi.support.errors import one_line
@@ -77,5 +78,5 @@ def _escaped(value: object) -> str:
 
 def _links(image: PublishedImage, region: str) -> _Markdown:
     """Markdown links to an OMI's documents."""
-    files = image.document_files(region).items()
+    files = published_files(image, region).items()
     return _Markdown(", ".join(f"[{'SBOM' if kind == 'sbom' else kind}]({quote(path)})" for kind, (path, _) in files))

@@ -7,10 +7,12 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from omi.publish.beside import digest_of_file, document_files, is_inside, place_documents, remove_documents
+from omi.publish.fixes import all_files, fixes_texts
 from omi.publish.manifest import MANIFEST, SIGNATURE, SIGNERS, STACK_NAME, PublishedManifest
-from omi.publish.model import PublishedImage, published, with_images
+from omi.publish.model import MissingFixes, PublishedImage, published, with_images
 from omi.publish.releases import in_order
 from omi.publish.signature import NAMESPACE, PublishingKey
 from omi.publish.store import (
@@ -46,11 +48,12 @@ def publish_signed(
     stack: str,
     ledger: Ledger,
     key: PublishingKey,
+    missing: Mapping[str, MissingFixes] = MappingProxyType({}),
     forget: Collection[str] = (),
     pruned: Collection[str] = (),
 ) -> list[str]:
     """Write the files from the state and sign them; returns lines for people. Images in `forget` go, by name, and OMIs
-    that an update let go (`pruned`).
+    that an update let go (`pruned`). `missing` are the fixes that images lack, as for `export_ledger`.
 
     Nothing is written before all is read, rendered and signed. A folder that names another image which the state lacks,
     or holds a changed document, is refused: its author would get it signed.
@@ -68,8 +71,11 @@ def publish_signed(
             pruned = without(ledger, pruned)
             _require_held(folder, found, ledger, forget, pruned)
             _require_later(folder, now)
-            texts, documents = _from_state(settings.profile, found, ledger, read_text(folder / README))
-            texts[SIGNERS] = signers
+            images = _from_state(settings.profile, found, ledger, missing)
+            readme, texts = read_text(folder / README), {SIGNERS: signers}
+            for name, own in images.items():
+                texts |= {**fixes_texts(own, folder), **render(name, own, images, readme)}
+            documents = document_files(image for own in images.values() for image in own)
             lines += place_documents(folder, documents)
             sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
             sums |= _sums(folder, documents)
@@ -77,13 +83,13 @@ def publish_signed(
             signature = key.sign(content)
             for name, text in {**texts, MANIFEST: content, SIGNATURE: signature.text}.items():
                 write_changed(folder / name, text)
-            gone = document_files(
+            gone = all_files(
                 image
                 for images in found.values()
                 for image in images
                 if image.name in forget or not pruned.isdisjoint(image.ids.values())
             )
-            lines += remove_documents(folder, {path: each for path, each in gone.items() if path not in documents})
+            lines += remove_documents(folder, {path: each for path, each in gone.items() if path not in sums})
             return [*lines, *_unsigned(folder, {*sums, MANIFEST, SIGNATURE, LOCK})]
     except OSError as error:
         raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
@@ -145,20 +151,19 @@ def _require_later(folder: Path, now: datetime) -> None:
 
 
 def _from_state(
-    profile: str, found: Mapping[str, Iterable[PublishedImage]], ledger: Ledger, readme: str | None
-) -> tuple[dict[str, str], Mapping[str, tuple[str, str]]]:
-    """The files' texts by name, and the documents; the fixes that images lack are as the last update wrote them."""
+    profile: str,
+    found: Mapping[str, Iterable[PublishedImage]],
+    ledger: Ledger,
+    missing: Mapping[str, MissingFixes],
+) -> dict[str, list[PublishedImage]]:
+    """The images by profile; the fixes that they lack are the `missing` ones, or as they were `found` in the files."""
     before = {(image.profile, image.build, image.name): image for each in found.values() for image in each}
     made: dict[str, list[PublishedImage]] = {name: [] for name in (profile, *found)}
     for held in ledger.images:
         known = before.get((held.profile, held.spec.build, held.spec.name))
-        lacks = known.missing_fixes if known else None
+        lacks = missing.get(held.resource) or (known.missing_fixes if known else None)
         made.setdefault(held.profile, []).append(published(held.spec, held.record).changed(missing_fixes=lacks))
-    images = {name: in_order(with_images([], each)) for name, each in sorted(made.items())}
-    texts: dict[str, str] = {}
-    for name, own in images.items():
-        texts |= render(name, own, images, readme)
-    return texts, document_files(image for own in images.values() for image in own)
+    return {name: in_order(with_images([], each)) for name, each in sorted(made.items())}
 
 
 def _sums(folder: Path, documents: Mapping[str, tuple[str, str]]) -> dict[str, str]:

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from omi.publish.atom import render_atom
 from omi.publish.beside import document_files, is_inside, place_documents, remove_documents
-from omi.publish.feed import SCHEMA_FILE, feed_of
+from omi.publish.feed import SCHEMA_FILES, feed_of
+from omi.publish.fixes import all_files, fixes_texts
 from omi.publish.model import MissingFixes, PublishedImage, published, with_images, without_omi
 from omi.publish.old import is_old
 from omi.publish.readme import render_readme
@@ -179,21 +180,22 @@ def _change(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with hold(folder / LOCK, f"{folder}: writing the releases"):
-            for each in {folder, *((folder / file).parent for file in wanted)}:
-                if is_inside(folder, each):
-                    remove_halves(each)
             profiles, lines = read_all(folder)
             path = folder / f"{profile}.yaml"
             if profile not in profiles and path.exists():
                 return lines
             before = profiles.get(profile, [])
             after = in_order(change(before))
-            texts = render(profile, after, {**profiles, profile: after}, read_text(folder / README))
+            texts = fixes_texts(after, folder)
+            texts |= render(profile, after, {**profiles, profile: after}, read_text(folder / README))
+            for each in {folder, *((folder / file).parent for file in (*wanted, *texts))}:
+                if is_inside(folder, each):
+                    remove_halves(each)
             lines += place_documents(folder, wanted)
             for name, text in texts.items():
                 write_changed(folder / name, text)
-            named = document_files(after)
-            left = {file: each for file, each in {**document_files(before), **gone}.items() if file not in named}
+            named = all_files(after)
+            left = {file: each for file, each in {**all_files(before), **gone}.items() if file not in named}
             return [*remove_documents(folder, left), *lines]
     except OSError as error:
         raise ToolError(f"{folder}: cannot write the releases: {error.strerror}; make it writable") from error
@@ -243,7 +245,7 @@ def render(
     return {
         f"{profile}.yaml": to_yaml(images),
         README: render_readme(profiles, readme),
-        SCHEMA_FILE: Path(__file__).with_name(SCHEMA_FILE).read_text(encoding="utf-8"),
+        **{schema: Path(__file__).with_name(schema).read_text(encoding="utf-8") for schema in SCHEMA_FILES},
         f"{profile}.atom.xml": render_atom(feed),
         f"{profile}.json": feed.to_json(),  # last, since programs launch what its pointers say
     }
@@ -251,4 +253,5 @@ def render(
 
 def write_changed(path: Path, text: str) -> None:
     if not path.exists() or path.read_bytes() != text.encode("utf-8"):
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)

@@ -80,7 +80,7 @@ def test_fixes_alone_count_where_the_profile_asks_for_them(held: HeldProject, mi
     set_rebuild(held, "packages")
 
 
-def test_an_update_lists_the_fixes_that_an_image_lacks(held: HeldProject) -> None:
+def test_an_update_and_publish_list_the_fixes_that_an_image_lacks(held: HeldProject, mirror: MirrorServer) -> None:
     """Also of a build that only limits them; the sources are those of the signed index."""
     set_rebuild(held, "content\nmax_missing_fixes: 9")
     held.pulumi("up", "--yes", "--skip-preview")
@@ -91,6 +91,11 @@ def test_an_update_lists_the_fixes_that_an_image_lacks(held: HeldProject) -> Non
     assert [(fix["origin"], fix["packages"], fix["fixed"]) for fix in missing["fixes"]] == [
         ("openssl", ["libcrypto3"], "3.5.9-r1")
     ]
+    mirror.publish_package("v3.23", "libcrypto3", "3.5.9-r2", ("CVE-2026-3",))
+    held.omi("publish", "-s", "e2e")
+    document = feed.parent / "alpine" / "eu-west-2" / f"{image['name']}.fixes.json"
+    told = json.loads(document.read_text(encoding="utf-8"))
+    assert (told["count"], told["fixes"][0]["ids"]) == (3, ["CVE-2026-1", "CVE-2026-2", "CVE-2026-3"])
     set_rebuild(held, "packages")
 
 

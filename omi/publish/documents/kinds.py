@@ -10,7 +10,9 @@ SUFFIXES = {
     "provenance": ".provenance.json",
     "sbom": ".cdx.json",
 }
-"""The ending of each kind's files."""
+"""The ending of each kind's files, of those that a build writes."""
+FIXES = "fixes"
+"""The kind that follows Alpine's security data (omi.publish.fixes)."""
 
 
 def file_name(image: str, kind: str) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from omi.publish.atom import render_atom
-from omi.publish.feed import SCHEMA_FILE, Feed
+from omi.publish.feed import SCHEMA_FILES, Feed
 from omi.publish.manifest import MANIFEST, SIGNATURE, SIGNERS, PublishedManifest
 from omi.publish.old import is_old
 from omi.publish.site.pages import Pages, pages_of
@@ -71,7 +71,7 @@ def _feeds(releases: Path) -> list[Feed]:
         if not path.with_suffix(".json").exists() and not is_old(path.read_text(encoding="utf-8", errors="replace")):
             cure = "write it by `python -m omi publish -s STACK`"
             raise InputError(f"{path.with_suffix('.json')}: is missing beside {path.name}; {cure}")
-    return [Feed.read(path) for path in sorted(releases.glob("*.json")) if path.name != SCHEMA_FILE]
+    return [Feed.read(path) for path in sorted(releases.glob("*.json")) if path.name not in SCHEMA_FILES]
 
 
 def _require_replaceable(output: Path, releases: Path) -> None:
@@ -116,7 +116,8 @@ def _contents(releases: Path, pages: Pages, files: Mapping[str, bytes]) -> Itera
     yield from files.items()
     for name in (MANIFEST, SIGNATURE, SIGNERS) if pages.manifest else ():
         yield name, (releases / name).read_bytes()
-    yield SCHEMA_FILE, (_HERE.parent / SCHEMA_FILE).read_bytes()
+    for schema in SCHEMA_FILES:
+        yield schema, (_HERE.parent / schema).read_bytes()
     for asset in sorted((_HERE / "assets").iterdir()):
         yield f"assets/{asset.name}", asset.read_bytes()
     for name, text in render_pages(pages):

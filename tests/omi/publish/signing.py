@@ -17,6 +17,7 @@ from omi.cli.main import main
 from omi.plan.held import MEMORY, STASH_TYPE
 from omi.plan.memory import Memory
 from omi.support.environment import SIGNING_KEY
+from omi.upstream.security import Security
 from tests.omi.publish.site.made import PACKAGES, Pair, made, with_documents
 
 STACK = "test"
@@ -102,6 +103,7 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     (tmp_path / "stacks").mkdir()
+    monkeypatch.setattr("omi.cli.publish.survey_fixes", lambda *_: ((), Security(), {}))
     config = {"config": {"alpine-omi:region": "eu-west-2"}}
     (tmp_path / "stacks" / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     stack = Publisher(tmp_path, make_key(tmp_path / "key"), monkeypatch, capsys)

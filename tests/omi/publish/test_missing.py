@@ -10,18 +10,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from omi.profile.content import ALPINE_CDN
 from omi.profile.model import Target
-from omi.publish import export_ledger
+from omi.publish import export_ledger, forget
+from omi.publish.fixes import FIXES_SCHEMA, FixesDocument
 from omi.publish.model import MissingFix, MissingFixes
 from omi.publish.releases import from_yaml
 from omi.publish.security import missing_fixes, missing_in
 from omi.publish.site import build_site
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
+from omi.support.json_schema import schema_text
 from omi.support.version import package_key
 from omi.upstream.index import Index
 from omi.upstream.offer import Offer
@@ -190,6 +193,49 @@ def test_an_export_that_does_not_know_keeps_what_an_earlier_day_knew(tmp_path: P
     )
     told = json.loads((tmp_path / "alpine.json").read_text())["images"][0]["missing_fixes"]
     assert told == {"day": "2026-11-29", "count": 0, "fixes": []}
+
+
+SCHEMA = Path(__file__).resolve().parents[3] / "omi" / "publish" / FIXES_SCHEMA
+
+
+def test_the_committed_schema_of_the_document_is_that_of_the_code() -> None:
+    assert SCHEMA.read_text(encoding="utf-8") == schema_text(FixesDocument), "python -m omi.publish fixes prints it"
+
+
+def test_a_document_beside_the_others_has_them_and_goes_with_its_image(tmp_path: Path) -> None:
+    folder = tmp_path / "releases"
+    made = held(folder)
+    export_ledger(Stack(folder), Ledger((made,)), {made.resource: LACKS})
+    document = folder / "alpine" / "eu-west-2" / f"{made.name}.fixes.json"
+    told = json.loads(document.read_text(encoding="utf-8"))
+    schema = json.loads((document.parent / told["$schema"]).read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(told)
+    assert (told["name"], told["omi"], told["region"]) == (made.name, made.record.omi, "eu-west-2")
+    feed = validate((folder / "alpine.json").read_text())["images"][0]
+    assert {key: told[key] for key in feed["missing_fixes"]} == feed["missing_fixes"]
+    href = f"alpine/eu-west-2/{made.name}.fixes.json"
+    sum_of = hashlib.sha256(document.read_bytes()).hexdigest()
+    assert feed["documents"]["eu-west-2"] == {"fixes": {"href": href, "sha256": sum_of}}
+    assert f"[fixes]({href})" in (folder / "README.md").read_text(encoding="utf-8")
+    build_site(folder, tmp_path / "site")
+    page = (tmp_path / "site" / "images" / "alpine" / f"{made.name}.html").read_text()
+    assert f'href="../../{href}">Missing fixes</a> as of 28 November 2026' in page
+    assert (tmp_path / "site" / href).read_bytes() == document.read_bytes()
+
+    later = MissingFixes(day=date(2026, 11, 29), count=0, fixes=())
+    export_ledger(Stack(folder), Ledger((made,)), {made.resource: later})
+    assert json.loads(document.read_text(encoding="utf-8"))["day"] == "2026-11-29"
+    forget(made.spec, made.record)
+    assert not (folder / "alpine").exists()
+
+
+def test_a_document_is_written_through_no_link(tmp_path: Path) -> None:
+    made, elsewhere = held(tmp_path / "releases"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "releases").mkdir()
+    (tmp_path / "releases" / "alpine").symlink_to(elsewhere)
+    export_ledger(Stack(tmp_path / "releases"), Ledger((made,)), {made.resource: LACKS})
+    assert list(elsewhere.iterdir()) == []
 
 
 VERSIONS = st.sampled_from(("0", "1-r0", "1-r1", "1.9-r0", "1.10-r0", "odd"))

@@ -63,7 +63,7 @@ def texts_in(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-FILES = ("alpine.yaml", "alpine.json", "alpine.atom.xml", "feed.schema.json", "README.md")
+FILES = ("alpine.yaml", "alpine.json", "alpine.atom.xml", "feed.schema.json", "fixes.schema.json", "README.md")
 
 
 def listed(folder: Path) -> dict[str, dict[str, dict[str, dict[str, object]]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -11,14 +12,19 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from omi.config.settings import Settings
+from omi.profile.content import ALPINE_CDN
+from omi.profile.model import Target
 from omi.publish import export_ledger
 from omi.publish.feed import Feed
 from omi.publish.model import MissingFixes
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
+from omi.support.errors import ProfileError
+from omi.upstream.security import Security
 from tests.omi.publish.signing import LIMIT, STACK, Publisher, allows, make_key, public, publisher
 
 __all__ = ["publisher"]
@@ -106,6 +112,47 @@ def test_the_fixes_that_an_image_lacks_stay_as_the_last_update_wrote_them(publis
     assert publisher.publish()[0] == 0
     found = {image.name: image.missing_fixes for image in Feed.read(publisher.releases / "alpine.json").images}
     assert found == {spec.name: lacks, publisher.images[1][0].name: None}
+
+
+def test_publish_reads_the_fixes_anew_and_signs_their_documents(publisher: Publisher) -> None:
+    """An image that was just built gets its first list, and one whose data moved a new one."""
+    spec, record = publisher.images[1]
+    build = Target(
+        profile="alpine",
+        name=spec.build,
+        version="3.23",
+        rebuild_on="security",
+        repos={f"{ALPINE_CDN}/v3.23/main": True},
+    )
+    document = f"alpine/eu-west-2/{spec.name}.fixes.json"
+    for fixed, count in (("3.5.4-r0", 0), ("3.5.9-r0", 2)):
+        security = Security({"v3.23/main": {"openssl": {fixed: ("CVE-2026-1", "CVE-2026-2")}}})
+        known = Mock(return_value=([build], security, {}))
+        publisher.monkeypatch.setattr("omi.cli.publish.survey_fixes", known)
+        code, text = publisher.publish()
+        assert code == 0, text
+        files = publisher.files()
+        assert json.loads(files[document])["count"] == count
+        assert lines_of(files["manifest.txt"].decode())[document] == hashlib.sha256(files[document]).hexdigest()
+        assert "not signed" not in text
+    (publisher.releases / document).write_text("{}", encoding="utf-8")
+    assert publisher.publish()[0] == 0
+    assert publisher.files()[document] == files[document], "what somebody wrote into it is not signed"
+    publisher.hold(publisher.images[:1], pruned=[record.omi])
+    assert publisher.publish()[0] == 0
+    assert document not in publisher.files()
+
+
+def test_a_profile_that_cannot_be_read_leaves_the_fixes_as_they_were(publisher: Publisher) -> None:
+    def refuse(*_: object) -> None:
+        raise ProfileError("profiles/alpine.yaml: is missing")
+
+    publisher.monkeypatch.setattr("omi.cli.publish.survey_fixes", refuse)
+    code, text = publisher.publish()
+    assert (code, "the fixes that images lack stay as they were: profiles/alpine.yaml: is missing\n" in text) == (
+        0,
+        True,
+    )
 
 
 def test_a_prune_whose_files_were_never_committed_doesnt_stop_the_next_signing(publisher: Publisher) -> None:

@@ -153,7 +153,7 @@ def test_the_same_feeds_give_the_same_bytes_and_the_old_pages_go(releases: Path,
 
 
 def test_the_feeds_come_along_and_the_atom_feed_links_to_the_pages(pristine: Path, site: Path) -> None:
-    for name in ("alpine.json", "alpine.yaml", "feed.schema.json"):
+    for name in ("alpine.json", "alpine.yaml", "feed.schema.json", "fixes.schema.json"):
         assert (site / name).read_bytes() == (pristine / name).read_bytes()
     atom = (site / "alpine.atom.xml").read_text()
     pages = re.findall(r'rel="alternate" type="text/html" href="([^"]+)"', atom)
