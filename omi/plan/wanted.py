@@ -134,18 +134,15 @@ def _newer_release(request: WishInput) -> LedgerImage | None:
 
 
 def _young_edge(request: WishInput) -> Wish | None:
-    """Edge has a release each day: an image of the same content stays until its min_interval is over."""
+    """Edge has a release each day: an image of the same content stays until min_interval or max_age is over."""
     build, newest = request.build, request.before
     if build.version != EDGE or build.release is not None or newest not in request.images or newest is None:
         return None
     if newest.release == request.release or request.given.digests(build, newest.release) != newest.digest:
         return None
     change = Because.NEW_RELEASE(release=request.release, before=newest.release)
-    why = (
-        waits(newest, build, request.given.today, change)
-        if newest.digest not in request.given.revoked_content
-        else None
-    )
+    urgent = newest.digest in request.given.revoked_content or request.freshness(newest).age
+    why = None if urgent else waits(newest, build, request.given.today, change)
     return Wish(newest, None, why) if why else None
 
 

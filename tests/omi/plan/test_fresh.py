@@ -16,6 +16,7 @@ from omi.plan import Action, Plan
 from omi.plan.report import plan_json
 from omi.profile.model import Target
 from omi.state.ledger import LedgerImage
+from omi.support.version import edge_release
 from omi.upstream.index import Index
 from omi.upstream.offer import Offer
 from tests.omi.plan.make import TODAY, after, build, held, ledger, outcome, plan_of, step_of, upstream
@@ -180,6 +181,10 @@ class TestMaxAge:
 
     def test_goes_before_a_longer_min_interval(self) -> None:
         assert reason(image(age=31), of=with_keys(max_age=30, min_interval=90)) is not None
+        edge = build("edge", "edge", max_age=30, min_interval=90)
+        for age, due in ((30, False), (31, True)):
+            made = image(None, age, edge, release=edge_release(TODAY - timedelta(days=age)))
+            assert (reason(made, of=edge) is not None) is due
 
     def test_asks_once(self) -> None:
         old = with_keys(max_age=30, rebuild_on="content")
