@@ -12,6 +12,7 @@ from omi.publish.atom import render_atom
 from omi.publish.beside import document_files, is_inside, place_documents, remove_documents
 from omi.publish.feed import SCHEMA_FILES, feed_of
 from omi.publish.fixes import all_files, fixes_texts
+from omi.publish.manifest import MANIFEST, SIGNATURE
 from omi.publish.model import MissingFixes, PublishedImage, published, with_images, without_omi
 from omi.publish.old import is_old
 from omi.publish.readme import render_readme
@@ -63,7 +64,20 @@ def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
     def change(old: list[PublishedImage]) -> list[PublishedImage]:
         return old if _is_makers(own, image, old) else without_omi(old, image.region, image.omi)
 
-    return _change(folder, spec.profile, change, gone=gone)
+    return [*_change(folder, spec.profile, change, gone=gone), *_unsign_empty(folder)]
+
+
+def _unsign_empty(folder: Path) -> list[str]:
+    """Remove the signature from a folder whose last image is gone: what it lists is no more, and no key is here."""
+    if not (folder / MANIFEST).exists():
+        return []
+    with hold(folder / LOCK, f"{folder}: removing the signature"):
+        if any(_read(path) != [] for path in folder.glob("*.yaml")):
+            return []
+        for name in (MANIFEST, SIGNATURE):
+            (folder / name).unlink(missing_ok=True)
+    more = "`python -m omi publish` signs the empty list"
+    return [f"{folder}: names no image any more, so {MANIFEST} and {SIGNATURE} are removed; {more}"]
 
 
 def forget_unheld(stack: FeedSettings, ledger: Ledger, names: Collection[str]) -> list[str]:

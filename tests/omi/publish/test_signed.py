@@ -19,7 +19,7 @@ import pytest
 from omi.config.settings import Settings
 from omi.profile.content import ALPINE_CDN
 from omi.profile.model import Target
-from omi.publish import export_ledger
+from omi.publish import export_ledger, forget
 from omi.publish.feed import Feed
 from omi.publish.model import MissingFixes
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
@@ -166,6 +166,24 @@ def test_a_prune_whose_files_were_never_committed_doesnt_stop_the_next_signing(p
     publisher.trust()
     publisher.hold([], pruned=[full[1].omi])
     assert publisher.publish()[0] == 8, "nothing says where the other one went"
+
+
+def test_a_destroyed_stack_leaves_no_signature_of_what_is_gone(publisher: Publisher) -> None:
+    publisher.publish()
+    first, last = (pair[0].model_copy(update={"releases_dir": "releases"}) for pair in publisher.images)
+    forget(first, publisher.images[0][1])
+    assert "manifest.txt" in publisher.files(), "what is signed of the other one still counts"
+    (line,) = forget(last, publisher.images[1][1])
+    assert line.startswith("releases: names no image any more, so manifest.txt and manifest.txt.sig are removed")
+    left = {"README.md", "allowed_signers", "alpine.atom.xml", "alpine.json", "alpine.yaml"}
+    assert set(publisher.files()) == {*left, "feed.schema.json", "fixes.schema.json"}
+    assert Feed.read(publisher.releases / "alpine.json").images == ()
+    publisher.hold([])
+    assert publisher.publish()[0] == 0
+    assert set(lines_of(publisher.files()["manifest.txt"].decode())) == set(publisher.files()) - {
+        "manifest.txt",
+        "manifest.txt.sig",
+    }
 
 
 def test_images_are_forgotten_all_or_none(publisher: Publisher) -> None:
