@@ -3,6 +3,10 @@
 #   tofu init
 #   tofu apply -var feed=new/alpine.json -var signers=allowed_signers -var region=eu-west-2 -var alpine=3.23
 
+terraform {
+  required_version = ">= 1.4" # for terraform_data
+}
+
 variable "feed" {
   description = "Path of the feed, <profile>.json"
   type        = string

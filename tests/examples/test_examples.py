@@ -128,21 +128,6 @@ def test_the_lines_of_the_page_about_signing_find_it_once_it_is_checked(publishe
     assert "ami-" not in run("sh", "-c", lines, cwd=publisher.top, changed=path).stdout
 
 
-def test_python_finds_it_once_it_is_checked(
-    publisher: Publisher, releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (block,) = blocks("python")
-    shutil.copytree(EXAMPLES / "verify", tmp_path / "verify")
-    shutil.copytree(releases, tmp_path / "downloaded")
-    monkeypatch.chdir(tmp_path)
-    names = {"SIGNERS": str(publisher.signers)}
-    exec(block, names)  # noqa: S102
-    assert names["omi"] == omi("3.23.6")
-    (tmp_path / "downloaded" / "alpine.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(subprocess.CalledProcessError):
-        exec(block, names)  # noqa: S102
-
-
 @pytest.mark.slow
 @each_tofu
 def test_opentofu_and_terraform_find_it(tool: str, publisher: Publisher, releases: Path, tmp_path: Path) -> None:
@@ -217,6 +202,72 @@ def test_opentofu_is_given_the_id_by_what_runs_the_check_alone() -> None:
     assert text.rstrip().endswith('output "omi" {\n  value = terraform_data.verified.output\n}')
 
 
+CHANGED = "ami-0badbad0"
+
+
+def consumer(folder: Path) -> Path:
+    """The example for Pulumi, with the check that it runs."""
+    for name in ("pulumi", "verify"):
+        shutil.copytree(EXAMPLES / name, folder / name)
+    return folder / "pulumi"
+
+
+def change_omi(feed: Path, release: str) -> None:
+    feed.write_text(feed.read_text(encoding="utf-8").replace(omi(release), CHANGED), encoding="utf-8")
+
+
+RUN = """\
+import json, runpy, sys, pulumi
+
+class Mocks(pulumi.runtime.Mocks):
+    def new_resource(self, args): return args.name, args.inputs
+    def call(self, args): raise AssertionError(args.token)
+
+pulumi.runtime.set_mocks(Mocks(), project="consumer")
+pulumi.runtime.set_all_config({f"consumer:{key}": value for key, value in json.loads(sys.argv[2]).items()})
+pulumi.export = lambda name, value: print(name, value)
+runpy.run_path(sys.argv[1])
+"""
+
+
+def test_pulumi_finds_it_once_it_is_checked(publisher: Publisher, releases: Path, tmp_path: Path) -> None:
+    program, feed = consumer(tmp_path) / "latest.py", releases / "alpine.json"
+    config = {"feed": feed, "signers": publisher.signers, "region": "eu-west-2", "build": "v3_22-x86_64"}
+    program_of = partial(run, sys.executable, "-c", RUN, program, json.dumps(config, default=str))
+    done = program_of()
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, f"omi {omi('3.22.2')}"), done.stderr
+    before = feed.read_text(encoding="utf-8")
+    change_omi(feed, "3.22.2")
+    done = program_of()
+    assert (done.returncode != 0, CHANGED in done.stdout) == (True, False)
+    assert f"RunError: {feed}: isn't what its publisher signed, so nothing is launched" in done.stderr
+    feed.write_text(before, encoding="utf-8")
+    (releases / "manifest.txt.sig").unlink()
+    assert program_of().returncode != 0
+
+
+@pytest.mark.slow
+def test_pulumis_engine_runs_it_and_shows_one_line_of_a_changed_feed(
+    publisher: Publisher, releases: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "backend").mkdir()
+    options = {"PULUMI_BACKEND_URL": (tmp_path / "backend").as_uri(), "PULUMI_CONFIG_PASSPHRASE": ""}
+    place, feed = consumer(tmp_path / "examples"), releases / "alpine.json"
+    pulumi = partial(run, "pulumi", "--non-interactive", "--color", "never", cwd=place, changed=options)
+    config = {"feed": feed, "signers": publisher.signers, "region": "eu-west-2", "build": "v3_22-x86_64"}
+    assert pulumi("stack", "init", "test").returncode == 0
+    for key, value in config.items():
+        assert pulumi("config", "set", key, str(value)).returncode == 0
+    done = pulumi("up", "--yes", "--skip-preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pulumi("stack", "output", "omi").stdout.strip() == omi("3.22.2")
+    change_omi(feed, "3.22.2")
+    done = pulumi("up", "--yes", "--skip-preview")
+    assert (done.returncode != 0, "isn't what its publisher signed" in done.stdout) == (True, True), done.stdout
+    assert "Traceback" not in done.stdout
+    assert pulumi("stack", "output", "omi").stdout.strip() == omi("3.22.2")
+
+
 @pytest.mark.slow
 def test_a_stack_reference_finds_it(tmp_path: Path) -> None:
     """The producing stack's outputs are put into its state; the consumer is run by the engine."""
@@ -239,14 +290,10 @@ def test_a_stack_reference_finds_it(tmp_path: Path) -> None:
         done = pulumi(*command.split(), cwd=producer)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    consumer = tmp_path / "consumer"
-    shutil.copytree(EXAMPLES / "pulumi", consumer)
-    for command in (
-        "stack init test",
-        "config set images organization/alpine-omi/prod",
-        f"config set build {spec.build}",
-        "up --yes --skip-preview",
-    ):
-        done = pulumi(*command.split(), cwd=consumer)
+    place = consumer(tmp_path / "examples")
+    (block,) = blocks("python")
+    (place / "latest.py").write_text(block.replace("alpine-omi/alpine", "alpine-omi/prod"), encoding="utf-8")
+    for command in ("stack init test", "up --yes --skip-preview"):
+        done = pulumi(*command.split(), cwd=place)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert pulumi("stack", "output", "omi", cwd=consumer).stdout.strip() == made.omi
+    assert pulumi("stack", "output", "omi", cwd=place).stdout.strip() == made.omi

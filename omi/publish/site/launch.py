@@ -10,7 +10,7 @@ VM_TYPE = "tinav6.c1r1p2"
 _HCL = """\
 terraform {{
   required_providers {{
-    outscale = {{ source = "outscale/outscale" }}
+    outscale = {{ source = "outscale/outscale", version = "~> 1.8" }}
   }}
 }}
 

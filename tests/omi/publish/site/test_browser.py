@@ -32,7 +32,7 @@ pytestmark = [
 TOFU = """\
 terraform {
   required_providers {
-    outscale = { source = "outscale/outscale" }
+    outscale = { source = "outscale/outscale", version = "~> 1.8" }
   }
 }
 

@@ -304,7 +304,10 @@ def test_lines_to_paste_hold_whatever_the_id_holds() -> None:
     lines = launch_lines("ami-1'\"; rm -rf $HOME ${path.module}", "me; rm -rf $HOME")
     assert shlex.split(lines["osc-cli"])[4] == "ami-1'\"; rm -rf $HOME ${path.module}"
     assert '"ami-1\'\\"; rm -rf $HOME $${path.module}"' in lines["OpenTofu"]
-    assert 'required_providers {\n    outscale = { source = "outscale/outscale" }\n' in lines["OpenTofu"]
+    assert (
+        'required_providers {\n    outscale = { source = "outscale/outscale", version = "~> 1.8" }\n'
+        in lines["OpenTofu"]
+    )
     imported, call = ast.parse(lines["Pulumi"]).body
     assert ast.unparse(imported) == "import pulumi_outscale as outscale"
     assert isinstance(call, ast.Assign)
