@@ -1,4 +1,4 @@
-"""One build of an image at a time: whoever builds it holds its run folder."""
+"""Lets one process at a time build an image: it holds the lock of the image's run folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from omi.support.narration import shown
 from omi.support.own_folder import require_own
 
 LIMIT = 300.0
-"""Seconds to wait for an earlier run that is still ending: Packer's grace, then the sweep of what it had made."""
+"""Seconds to wait for an earlier run that is still ending: Packer's grace, then the sweep of its leftovers."""
 _EVERY = 0.5
 _BEYOND = 64
 """File descriptors below are too low to be inherited by all: Packer gives its children others of these numbers."""
@@ -27,13 +27,12 @@ _ABOVE = 2  # folders: build/STACK/IMAGE
 
 @contextmanager
 def hold_alone(folder: Path, name: str, stop: Event, say: Callable[[str], None], limit: float = LIMIT) -> Iterator[int]:
-    """Hold the run folder of image `name`, since two builds of it would sweep each other's VMs; yields the lock.
+    """Hold the run folder of image `name`; yields the lock. Two builds of one image would sweep each other's VMs.
 
-    The engine lets one update of a stack run at a time, so who holds it is what is left of an interrupted one: it is
-    waited for, at most `limit` seconds. A process that inherits the lock holds it as well, until it ends: an update
-    after the death of the supervisor waits for its Packer. (So it isn't filelock's: that unlocks when it gives a lock
-    up, for those who inherited it as well.) Raises BuildError, or InterruptedBuildError once `stop` is
-    set.
+    The engine runs one update of a stack at a time. So another holder is the rest of an interrupted update; this waits
+    for it, at most `limit` seconds. A process that inherits the lock holds it, too, until it ends: if the supervisor
+    died, the next update waits for its Packer. (filelock can't do that: it unlocks for all inheritors at once.) Raises
+    BuildError, or InterruptedBuildError once `stop` is set.
     """
     with _open(folder) as lock:
         end, said = time.monotonic() + limit, False
@@ -53,7 +52,7 @@ def hold_alone(folder: Path, name: str, stop: Event, say: Callable[[str], None],
         try:
             yield handle
         finally:
-            os.close(handle)  # which gives it up, unless another process has inherited it
+            os.close(handle)  # releases the lock, unless another process has inherited it
 
 
 def _open(folder: Path) -> TextIO:

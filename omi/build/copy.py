@@ -1,4 +1,4 @@
-"""An OMI copied from the stack's home Region: exported there, imported here; its disk is the same to the byte."""
+"""Copies an OMI from the stack's home Region: exported there, imported here, with the same bytes on its disk."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class CopyMaker:
     home: CloudAccess
 
     def prepare(self) -> Callable[[str], Product]:
-        """Nothing can be missing here; the home Region is asked when the copy is made."""
+        """Check nothing yet: the copy itself asks the home Region."""
         return lambda _: Product(self._copy(), PackerOutput())
 
     def document(self, product: Product) -> dict[str, str] | None:
-        """They are those of the home Region's image, and lie there."""
+        """Write none: the documents are those of the home Region's image."""
         return None
 
     def clean(self) -> bool:
@@ -55,7 +55,7 @@ class CopyMaker:
 
     @property
     def _run_id(self) -> str:
-        """Another one for each Region that the image is copied to."""
+        """The run's id, a different one for each Region that gets a copy."""
         return build_id_of(self.job.spec.owner, self.job.spec.run).removeprefix("b-")
 
     @property
@@ -78,7 +78,7 @@ class CopyMaker:
         return read_omi(job.cloud, omi.omi_id) or omi
 
     def _source(self) -> Omi:
-        """The home Region's OMI, which must be this stack's own and of the very content."""
+        """The home Region's OMI, which must be this stack's own and have the same content."""
         spec = self.job.spec
         omi, where = find_own(self._home, spec.name), f"home Region {self.home.region}"
         if omi is None or omi.state != "available":

@@ -1,4 +1,4 @@
-"""The gate of `max_missing_fixes`: an image that lacks more fixes than its profile allows is not made."""
+"""The gate of `max_missing_fixes`: stops an image that lacks more fixes than its profile allows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _NAMED = 4
 def check_fixes(job: Job) -> None:
     """Count the fixes that the image of the job's documents lacks.
 
-    Raises VerifyError where they are too many, or can't be counted: the gate lets nothing pass unseen. A copy passed
-    it in its home Region.
+    Raises VerifyError if there are too many, or if they can't be counted. A copy has passed this gate in its home
+    Region.
     """
     build, name = job.spec.target, job.spec.name
     most, site = build.max_missing_fixes, build.security

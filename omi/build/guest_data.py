@@ -1,4 +1,4 @@
-"""The folder that the guest's scripts read in the build VM: `image.env`, signing keys, setup script and copies."""
+"""Writes the folder that the guest's scripts read in the build VM: `image.env`, keys, setup script and copies."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ METADATA_URL = "http://169.254.169.254/latest"
 
 
 def write_guest_data(spec: ImageSpec, origin: Origin, profiles_root: Path, target: Path) -> None:
-    """Write the folder `target` for the guest's scripts; what an earlier run left there is replaced.
+    """Write the folder `target` for the guest's scripts, in place of an earlier run's.
 
     - `image.env`: assignments for sh, each value quoted, lists one item a line
     - `keys/NAME.rsa.pub`: who may sign packages
     - `probe.sh`: what omi.verify wants to know of the finished root
     - `setup_script`, `setup/`: the profile's script and the files it is run among
 
-    Raises SettingsError for a trusted key that isn't there, ProfileError for a key that is none and for a setup file
-    that isn't what it was when the profile was read, BuildError when the folder can't be written.
+    Raises SettingsError if a trusted key is missing, ProfileError if a key isn't one or a setup file has changed since
+    the profile was read, and BuildError if the folder can't be written.
     """
     keys = {**spec.target.keys, **trusted_keys(spec.vm.trusted_keys, spec.target.keys)}
     for name, text in keys.items():
@@ -110,7 +110,7 @@ def env_text(values: Mapping[str, str]) -> str:
 
 
 def read_setup_file(spec: ImageSpec, root: Path, path: str) -> bytes:
-    """A file that the profile names, as it was when the profile was read; ProfileError if it isn't any more."""
+    """Read a file that the profile names; ProfileError if it has changed since the profile was read."""
     try:
         data = (root / path).read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""One image that is being made: what it is, where it is made, and who follows it."""
+"""One image that is being made: its spec, its account, its folder and its log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Job:
-    """The work on one image; `stop` is set when it shall end early."""
+    """The work on one image. `stop` is set to end it early."""
 
     identity: Identity
     cloud: Cloud
@@ -33,7 +33,7 @@ class Job:
     stop: threading.Event
     environ: Mapping[str, str]
     project: Path = PROJECT
-    """Where the guest's scripts and the profiles lie."""
+    """The folder of the guest's scripts and the profiles."""
 
     @property
     def spec(self) -> ImageSpec:
@@ -41,7 +41,7 @@ class Job:
         return self.identity.spec
 
     def prepare_entry(self) -> Callable[[], str]:
-        """Check where the VMs are to run and who is to reach them; returns what makes their security group.
+        """Check the VMs' Subnet and SSH source; returns the function that makes their security group.
 
         Raises BuildError or CloudError; nothing is made yet.
         """
@@ -52,10 +52,10 @@ class Job:
 
     @property
     def ours(self) -> Ours:
-        """How this build's own OMIs are recognised."""
+        """The proof by which this build's own OMIs are recognised."""
         return Ours(self.spec.owner.proof, self.identity.build_id)
 
     @property
     def working_name(self) -> str:
-        """The OMI's name until it can be registered under its real one, where a Packer plugin needs that."""
+        """The OMI's name until it gets its real one, for a Packer plugin that needs that."""
         return working_name(self.spec.name, self.identity.build_id)

@@ -1,4 +1,4 @@
-"""Failed builds are cleaned up completely: what a run left of an image is found by its name and tags, and removed."""
+"""Cleans up failed builds completely: finds a run's leftovers by the image's name and tags, and removes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omi.state.owner import CLAIM
 from omi.support.errors import OmiError
 
 AGAIN_AFTER = 10.0
-"""Seconds before a last sweep that failed is tried once more."""
+"""Seconds before a failed last sweep is repeated."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Leftovers:
     job: Job
 
     def include(self, omi: Omi) -> bool:
-        """Whether the OMI is this build's own, was never verified or held, and is shared with nobody: it may go."""
+        """Whether the OMI may go: it is this build's own, was never verified or held, and is shared with nobody."""
         private = omi.permissions is not None and not omi.permissions.names(self.job.cloud.account)
         held = omi.verified_by(self.job.spec.owner) or CLAIM in omi.tags
         return self.job.ours.recognises(omi) and private and not held
@@ -34,10 +34,10 @@ class Leftovers:
         delete_omi(self.job.cloud, omi, (), self.job.ours, self.job.narrator.say)
 
     def remove(self, name: str, keep: Omi | None = None) -> Omi | None:
-        """Remove the OMI that a run left under this name, the working one perhaps: Packer would stop at it.
+        """Remove a leftover OMI of this name, which may be the working one: Packer would stop at it.
 
-        Its snapshot stays where an OMI of the real name was registered on it already. Returns the OMI of this name
-        that stays: `keep`, or one that is not a leftover.
+        Its snapshot stays if an OMI of the real name uses it already. Returns the OMI of this name that stays: `keep`,
+        or one that is not a leftover.
         """
         omi = find_own(self.job.cloud, name)
         if omi is None or (keep is not None and omi.omi_id == keep.omi_id) or not self.include(omi):
@@ -59,9 +59,9 @@ class Leftovers:
         clean_up(Search(job.cloud, builds, images=False, groups=group), say or job.narrator.say)
 
     def clean(self, keep: Omi | None, names: Sequence[str], earlier: Sequence[str]) -> bool:
-        """Remove all that is left, but `keep`; of the OMIs of `names` only leftovers. Returns whether all went well.
+        """Remove everything left except `keep`; of the OMIs of `names`, only leftovers. Returns whether all went well.
 
-        `earlier` are volumes that an earlier run left. A failure here only gets a line.
+        `earlier` are volumes that an earlier run left. A failure is only reported.
         """
         job = self.job
         job.folder.tidy()
@@ -74,7 +74,7 @@ class Leftovers:
         except OmiError as error:
             cleaned = False
             job.narrator.say(f"not cleaned: {error}; the next build of this image tries again")
-        # after a success, only what every build makes for itself goes here: that is for the log alone
+        # after a success only the build's own VM, key and group go here: a matter for the log alone
         say = job.narrator.say if names else job.narrator.note
         try:
             self._sweep_patiently(spare, volumes, say)
@@ -84,7 +84,7 @@ class Leftovers:
         return cleaned
 
     def _sweep_patiently(self, spare: Sequence[str], volumes: Sequence[str], say: Callable[[str], None]) -> None:
-        """Sweep, and once more a little later if that failed: after a success no further build cleans up after it."""
+        """Sweep, and once more a little later if that failed: after a success no later build would clean up."""
         try:
             self.sweep(spare, volumes, say=say)
         except OmiError:

@@ -1,4 +1,4 @@
-"""The life of an image, from spec to record: made, verified, shared and claimed; failed builds leave nothing."""
+"""The life of an image, from spec to record: made, verified, shared and claimed. A failed build is cleaned up."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from omi.verify.facts import Facts
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """One run for one image, whose OMI the `maker` makes where the account has none yet."""
+    """One run for one image. The `maker` makes its OMI if the account has none yet."""
 
     job: Job
     maker: Maker
 
     def run(self) -> ImageRecord:
-        """Make, verify and share the OMI, or adopt the one of its name; after a failure nothing of it is left.
+        """Make, verify and share the OMI, or adopt the one of its name. A failed build is cleaned up.
 
-        Only what was verified is ever shared. If that is refused, the OMI stays, private, and the next run takes it up.
-        Raises CredentialsError, ToolError, CloudError, BuildError or VerifyError.
+        Only a verified OMI is ever shared. If the cloud refuses that, the OMI stays private, and the next run takes it
+        up. Raises CredentialsError, ToolError, CloudError, BuildError or VerifyError.
         """
         job = self.job
         earlier = read_output(job.folder.packer_log)
@@ -60,13 +60,13 @@ class Lifecycle:
         return self._make(existing, earlier)
 
     def clean_up(self) -> None:
-        """Remove what a killed run left; an OMI that it only did not record stays, for the next run to verify."""
+        """Remove a killed run's leftovers. A finished OMI without a record stays: the next run verifies it."""
         existing = find_own(self.job.cloud, self.job.spec.name)
         keep = existing if existing is not None and self._is_wanted(existing) else None
         self._clean(keep, (self.job.working_name, self.job.spec.name), ())
 
     def _make(self, existing: Omi | None, earlier: PackerOutput) -> ImageRecord:
-        """From nothing, or from an OMI that nothing verified yet."""
+        """Make the record, from nothing or from an OMI that awaits its check."""
         start, job = time.monotonic(), self.job
         self._require_readable()
         enter = job.prepare_entry()
@@ -99,7 +99,7 @@ class Lifecycle:
         return lambda _: product
 
     def _after_failure(self, error: BaseException, existing: Omi | None, earlier: PackerOutput) -> Omi | None:
-        """Clean up; returns the OMI that someone else made of the wanted name meanwhile, which is adopted then."""
+        """Clean up. Returns the OMI of the wanted name that someone else made meanwhile; it is adopted."""
         job = self.job
         keep = None if isinstance(error, VerifyError) else existing
         cleaned = self._clean(keep, (job.spec.name, job.working_name), earlier.volumes)
@@ -114,7 +114,8 @@ class Lifecycle:
         return theirs
 
     def _take_up(self, product: Product) -> ImageRecord:
-        """Record an OMI of this very content that an earlier run verified; nothing is booted, nobody loses it."""
+        """Record an OMI of this content that an earlier run verified. It is not booted, and nobody loses access to
+        it."""
         job, omi = self.job, product.omi
         job.narrator.say(f"{omi.omi_id} was verified by an earlier run: taken up as it is, not built again")
         job.narrator.say(f"for a new revision, run `python -m omi build -s STACK {job.spec.build} --again --yes`")
@@ -131,7 +132,7 @@ class Lifecycle:
         return Leftovers(self.job)
 
     def _existing(self) -> Omi | None:
-        """The account's OMI of the wanted name; one that an earlier run left half-made is removed first."""
+        """The account's OMI of the wanted name, after a half-made one of an earlier run was removed."""
         omi = find_own(self.job.cloud, self.job.spec.name)
         if omi is None:
             return None
@@ -143,23 +144,23 @@ class Lifecycle:
         return omi
 
     def _is_wanted(self, omi: Omi) -> bool:
-        """Whether it is made by this stack and of the same content, so that it may be verified and managed."""
+        """Whether this stack made it with the same content, so that it may be verified and managed."""
         spec, is_made = self.job.spec, STANDS_FOR not in omi.tags
         return is_made and omi.state == "available" and omi.bears({**spec.owner.proof, "digest": spec.digest})
 
     def _taken(self) -> Omi | None:
-        """The OMI that someone else, such as another stack's build in this account, made of the wanted name."""
+        """The OMI of the wanted name that someone else made, such as another stack in this account."""
         with suppress(OmiError):
             omi = find_own(self.job.cloud, self.job.spec.name)
             return None if omi is None or self.job.ours.recognises(omi) else omi
         return None
 
     def _adopt(self, omi: Omi) -> ImageRecord:
-        """The record of an external OMI, which its maker may not have finished yet."""
+        """The record of an external OMI; its maker may not have finished it yet."""
         return external_record(self.job.cloud, wait_available(self.job.cloud, omi.omi_id, self.job.stop))
 
     def _require_readable(self) -> None:
-        """BuildError where state holds the build's content in a form that this version can't read."""
+        """BuildError if state holds the build's content in a form that this version can't read."""
         if unread := self.job.spec.target.unread:
             raise BuildError(
                 f"{self.job.spec.name}: {', '.join(unread)} can't be read as its record has it, so it can't be made "
@@ -167,7 +168,7 @@ class Lifecycle:
             )
 
     def _check_boot_modes(self, omi: Omi) -> None:
-        """Boot modes can't be changed later (OUTSCALE's guide, About Boot Modes)."""
+        """Compare the boot modes; they can't be changed later (OUTSCALE's guide, About Boot Modes)."""
         has, wants = omi.boot_modes, self.job.spec.target.boot_modes
         if has != wants:
             raise BuildError(
@@ -176,7 +177,7 @@ class Lifecycle:
             )
 
     def _share(self, omi: Omi) -> None:
-        """Let others launch it, the last step; where the cloud refuses, nobody may."""
+        """Let others launch it, as the last step. If the cloud refuses, nobody may."""
         cloud, spec = self.job.cloud, self.job.spec
         try:
             close_snapshots(cloud, omi.snapshots)
@@ -190,14 +191,14 @@ class Lifecycle:
             raise BuildError(f"{spec.name}: {error}; {stays}") from error
 
     def _describe(self, omi: Omi) -> None:
-        """Have the description say that it was verified; where that is refused, the tag alone says so."""
+        """Add to the description that it was verified. If the cloud refuses, only the tag shows it."""
         try:
             describe_verified(self.job.cloud, omi, self.job.identity)
         except OmiError as error:
             self.job.narrator.say(f"{omi.omi_id}: its description does not say that it was verified: {error}")
 
     def _clean(self, keep: Omi | None, names: tuple[str, ...], earlier: Sequence[str]) -> bool:
-        """Remove all that is left, but `keep`, here and where the maker worked. Returns whether all went well."""
+        """Remove everything left except `keep`, here and where the maker worked. Returns whether all went well."""
         cleaned = self._leftovers.clean(keep, names, earlier)
         return self.maker.clean() and cleaned
 

@@ -1,4 +1,4 @@
-"""How an OMI comes to be: a maker makes it, and the lifecycle does the rest."""
+"""The interface of makers: a maker makes an OMI, and the lifecycle does the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Product:
 
     omi: Omi
     output: PackerOutput
-    """Packer's, of the run that made it; empty where that isn't known here."""
+    """The output of the Packer run that made it; empty if that isn't known here."""
     packed: bool = False
     """Whether Packer made it in this very run."""
 
@@ -25,10 +25,11 @@ class Maker(Protocol):
     """Makes the OMI of one job."""
 
     def prepare(self) -> Callable[[str], Product]:
-        """Find what is missing before anything is made; returns what makes the OMI, given the VMs' security group."""
+        """Check what is needed before anything is made. Returns the function from the VMs' security group to the
+        OMI."""
 
     def document(self, product: Product) -> dict[str, str] | None:
-        """Write the image's documents; returns their digests by kind, None where there are none to write."""
+        """Write the image's documents; returns their digests by kind, None if there are none to write."""
 
     def clean(self) -> bool:
-        """Remove what the making needed besides the job's own resources. Returns whether that went well."""
+        """Remove what the maker used besides the job's own resources. Returns whether that went well."""

@@ -1,4 +1,4 @@
-"""Where an image comes from besides its profile: this project's commit and the tools that build it."""
+"""The origin of an image besides its profile: this project's commit and the tools that build it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omi.support.environment import without_keys
 
 UNKNOWN = "unknown"
 CHANGED = "+changes"
-"""Behind a commit where the checkout holds changes that are not committed."""
+"""Follows a commit if the checkout has changes that are not committed."""
 _LIMIT = 30
 """Seconds that a tool may take to name its version."""
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)+[^\s,]*)")
@@ -30,7 +30,7 @@ class Origin:
 
 
 def read_origin(project: Path, tools: PackerTools, environ: Mapping[str, str]) -> Origin:
-    """Ask git and the tools; what doesn't answer is UNKNOWN, since no build should fail for it."""
+    """Ask git and the tools. One that doesn't answer is UNKNOWN, since no build should fail for it."""
     return Origin(
         commit_of(project, environ),
         {
@@ -42,7 +42,7 @@ def read_origin(project: Path, tools: PackerTools, environ: Mapping[str, str]) -
 
 
 def commit_of(project: Path, environ: Mapping[str, str] = os.environ) -> str:
-    """The commit of the checkout at `project`; changes to what the program itself exports don't count as changes."""
+    """The commit of the checkout at `project`. Changes to the program's own exports don't count."""
     git = ["git", "-C", str(project)]
     top = _answer([*git, "rev-parse", "--show-toplevel"], environ)
     commit = _answer([*git, "rev-parse", "HEAD"], environ)

@@ -1,4 +1,4 @@
-"""Checks before anything is built: a preview runs them too, and only when something would be built."""
+"""Checks before anything is built. A preview runs them, too, if something would be built."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ TOOLS = {
     "ssh": "install the OpenSSH client (Debian: `apt-get install openssh-client`)",
     "ssh-keygen": "install the OpenSSH client (Debian: `apt-get install openssh-client`)",
 }
-"""Programs that a build runs, each with the cure where it is missing."""
+"""Programs that a build runs, each with the cure if it is missing."""
 
 
 def check_before_building(settings: Settings, building: Collection[str | None], *, copying: bool) -> None:
-    """Find missing tools, wrong credentials, and a source OMI or Subnet that isn't there.
+    """Check the tools, the credentials, the source OMI and the Subnet.
 
     `building` has the Regions in which images are built (None is the home Region); `copying` says whether any is
     copied. Raises ToolError, CredentialsError or CloudError; credentials are tried once.
@@ -28,7 +28,7 @@ def check_before_building(settings: Settings, building: Collection[str | None], 
     if not building and not copying:
         return
     for tool, cure in TOOLS.items():
-        needed = building or tool != "packer"  # what is only copied is verified all the same
+        needed = building or tool != "packer"  # a copied image is verified, too
         if needed and shutil.which(tool) is None:
             raise ToolError(f"{tool} is not on PATH, and a build needs it: {cure}")
     if not building:

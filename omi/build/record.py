@@ -1,4 +1,4 @@
-"""The record of an OMI: what state holds of it."""
+"""Makes the record of an OMI, which state holds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The process that owns a build: in a session of its own, so that whoever started it may be killed at any time.
+"""The process that owns a build, in a session of its own, so that its starter may be killed at any time.
 
 Pulumi's command plugin ends a cancelled command with SIGKILL, which no handler sees. So the command that it starts is
-only a front; this one watches the front by a pidfd and, when that is gone, ends Packer and removes what was made.
+only a front. The supervisor watches the front by a pidfd; when that is gone, it ends Packer and cleans up.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from omi.support.narration import Narrator, narrated, tell
 from omi.support.places import BUILD
 
 _EVERY = 60.0
-"""Seconds between two reads of how long the supervisor may still take."""
+"""Seconds between two checks of the supervisor's remaining time."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run_supervised(spec: ImageSpec) -> int:
     """The front's part: run the build in a process of its own; returns its exit code.
 
-    Signals are passed on, and the end of whoever started this (the plugin, killed with the engine, say) counts as one.
-    The supervisor prints the record itself: it inherits standard output and standard error. If it is killed (by the
-    kernel, for want of memory, say), what it had made is removed here; raises BuildError then.
+    Signals are passed on. The end of this process's starter (for example, the plugin is killed with the engine) counts
+    as a signal. The supervisor prints the record itself: it inherits standard output and standard error. If it is
+    killed (for example by the kernel, out of memory), its leftovers are removed here, and BuildError is raised.
     """
     parent = os.getppid()
     process = subprocess.Popen(
@@ -65,7 +65,7 @@ def run_supervised(spec: ImageSpec) -> int:
 
     for number in _SIGNALS:
         signal.signal(number, pass_on)
-    if parent > 1:  # else it is gone already, or outside of this container
+    if parent > 1:  # otherwise it is gone already, or outside of this container
         _when_ended(parent, process.terminate)
     _wait(process, spec, limit)
     if process.returncode < 0:
@@ -81,7 +81,7 @@ def run_supervised(spec: ImageSpec) -> int:
 
 @dataclass
 class _Limit:
-    """When the front stops waiting for the supervisor, by the monotonic clock."""
+    """The time when the front stops waiting for the supervisor, by the monotonic clock."""
 
     end: float
 
@@ -96,19 +96,19 @@ class _Limit:
 
 
 def _longest(spec: ImageSpec) -> float:
-    """Seconds that a build may take whose every wait takes as long as it may."""
+    """Seconds that a build takes at most, if every wait reaches its limit."""
     limits = spec.cloud.limits
     return LIMIT + TRIES * (spec.vm.timeout + _ending(spec)) + 3 * spec.vm.verify_timeout + 3 * limits.transfer
 
 
 def _ending(spec: ImageSpec) -> float:
-    """Seconds for Packer to end and for all that was made to be removed."""
+    """Seconds for Packer to end and for the clean-up."""
     limits = spec.cloud.limits
     return GRACE + limits.image + limits.vm_end + 6 * limits.in_use
 
 
 def _wait(process: subprocess.Popen[str], spec: ImageSpec, limit: _Limit) -> None:
-    """Wait for the supervisor. It limits each of its own waits; past the sum of them all it is ended."""
+    """Wait for the supervisor. It limits each of its own waits; after the sum of all limits it is ended."""
     text: str | None = spec.to_json()
     for end in (process.terminate, process.kill):
         while limit.left > 0:
@@ -132,7 +132,7 @@ def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) 
 
 
 def stopped_by_signals() -> threading.Event:
-    """An event that is set by whatever asks the process to end."""
+    """An event that is set when a signal asks the process to end."""
     stop = threading.Event()
     for number in _SIGNALS:
         signal.signal(number, lambda *_: stop.set())
@@ -142,7 +142,7 @@ def stopped_by_signals() -> threading.Event:
 
 @contextmanager
 def _alone(spec: ImageSpec, stop: threading.Event, environ: Mapping[str, str]) -> Iterator[Lifecycle | TakingOver]:
-    """The image's lifecycle, or its taking over, while nobody else works on it."""
+    """The image's lifecycle, or its taking over, under the image's lock."""
     folder = run_folder(PROJECT / BUILD, spec)
     with hold_alone(folder.path, spec.name, stop, tell) as lock:
         narrator = Narrator(sys.stderr, folder.build_log)
@@ -153,14 +153,14 @@ def _alone(spec: ImageSpec, stop: threading.Event, environ: Mapping[str, str]) -
 
 
 def _watch(front: int, stop: threading.Event) -> None:
-    """Set `stop` as soon as the process has ended, by whatever means."""
+    """Set `stop` as soon as the process has ended."""
     _when_ended(front, stop.set)
-    if os.getppid() != front:  # it died before the pidfd was opened, and the number may be another's by now
+    if os.getppid() != front:  # it died before the pidfd was opened, and another process may have its number by now
         stop.set()
 
 
 def _when_ended(process: int, act: Callable[[], None]) -> None:
-    """Act as soon as the process has ended; at once if there is none of this number."""
+    """Call `act` as soon as the process has ended; at once if no process has this number."""
     try:
         handle = os.pidfd_open(process)
     except OSError:

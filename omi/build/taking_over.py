@@ -1,4 +1,4 @@
-"""An OMI made elsewhere becomes the stack's own: it is checked, then claimed; a failure changes nothing about it."""
+"""Makes an OMI from elsewhere the stack's own: checks it, then claims it. A failed check leaves it unchanged."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from omi.verify.boot import Verified
 
 @dataclass(frozen=True)
 class TakingOver:
-    """One run for one image, which is in the account and stays as it is."""
+    """One run for one image, which is in the account already."""
 
     job: Job
     wanted: TakeOver
 
     def run(self) -> ImageRecord:
-        """Check the OMI, unless its owner wants none or an earlier run did, then make it the stack's own.
+        """Check the OMI, unless its owner wants no check or an earlier run made it. Then make it the stack's own.
 
-        One call puts the stack's tags and the claim on it, so that no interruption leaves it as a leftover, or
-        like verified by what its maker's tags say.
-        Raises CloudError if the OMI isn't there or is another stack's, ToolError, and VerifyError.
+        One call puts the stack's tags and the claim on it. So no interruption turns it into a leftover, or makes it
+        count as verified by its maker's tags. Raises CloudError if the OMI isn't there or is another stack's,
+        ToolError, and VerifyError.
         """
         job, omi = self.job, self._find()
         owner, check = job.spec.owner, None
@@ -53,11 +53,11 @@ class TakingOver:
         return record_of(job.cloud, omi, adopted=False, verified=is_verified, claim=claim, digest=digest, **known)
 
     def clean_up(self) -> None:
-        """Remove what a killed run's check left; the OMI stays."""
+        """Remove the leftovers of a killed run's check; the OMI stays."""
         Leftovers(self.job).clean(find_own(self.job.cloud, self.job.spec.name), (), ())
 
     def _find(self) -> Omi:
-        """The OMI that `adopt` names, which its maker may not have finished yet; CloudError if another stack has it."""
+        """The OMI that `adopt` names; its maker may not have finished it yet. CloudError if another stack has it."""
         job, wanted = self.job, self.wanted.omi
         omi = find_own(job.cloud, job.spec.name)
         if omi is None or omi.omi_id != wanted:

@@ -1,4 +1,4 @@
-"""An image that is built to be tried: a person enters a VM of it, and then all of it is removed."""
+"""Builds an image to try: a person logs in to a VM of it, and then everything is removed."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from omi.support.errors import BuildError, VerifyError
 from omi.verify.ssh import Door
 
 KEPT_KEY = "alpine-omi-kept"
-"""The private key of a VM that was kept, in the run's folder; what tidies that removes it."""
+"""The private key of a kept VM, in the run's folder; `tidy` removes it."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of one image, whose owner makes nothing else: all that bears its stack id may go."""
+    """One try of one image, under a stack id of its own: everything that bears this id may go."""
 
     job: Job
     maker: Maker
     command: Sequence[str]
-    """The person's, for the VM; an empty one means a shell."""
+    """The person's command for the VM; empty for a shell."""
     keep: bool
     removing: str
-    """The command that removes what was kept."""
+    """The command that removes a kept try."""
 
     def run(self) -> int:
-        """Build the OMI, boot and check it, let the person in and remove it; returns the exit code of their command.
+        """Build the OMI, boot and check it, let the person in, and remove it. Returns their command's exit code.
 
-        Nothing is left, except by `keep` of a run that went well. Raises what the maker raises, VerifyError where a
-        check failed (the person was in all the same), InterruptedBuildError.
+        Everything is removed, unless `keep` is set and the run went well. Raises the maker's errors, VerifyError if a
+        check failed (the person was let in all the same), and InterruptedBuildError.
         """
         self.remove()
         try:
@@ -52,7 +52,7 @@ class Trial:
         return code
 
     def remove(self) -> None:
-        """Remove what this run or an earlier one has made; BuildError where something may be left."""
+        """Remove all that this run or an earlier one made; BuildError if something may be left."""
         job = self.job
         if not Leftovers(job).clean(None, (job.spec.name, job.working_name), ()):
             left = f"{job.spec.name}: something of it may be left; `{self.removing}` tries again"

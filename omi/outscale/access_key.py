@@ -22,7 +22,7 @@ class _AccessKey(Shape):
 
 
 def read_expiry(cloud: Cloud) -> datetime | None:
-    """When the key that `cloud` uses expires; None if it doesn't. Raises CredentialsError or CloudError."""
+    """The time when the key of `cloud` expires; None if it doesn't. Raises CredentialsError or CloudError."""
     action, own = "ReadAccessKeys", cloud.credentials.access_key
     answer = cloud.call(action, {"Filters": {"AccessKeyIds": [own]}})["AccessKeys"]
     keys = [parsed(_AccessKey, each, action, cloud) for each in (answer if isinstance(answer, list) else [])]

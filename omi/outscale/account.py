@@ -1,4 +1,4 @@
-"""Reads the account's contents for a plan: three calls, and one for the snapshots, for any number of images."""
+"""Reads the account's contents for a plan: three calls, and one for the snapshots, however many images there are."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ _ENDED = frozenset({"shutting-down", "terminated"})
 def read_account(
     cloud: Cloud, owner: Owner, expected: Collection[str] = (), snapshots: Collection[str] = ()
 ) -> AccountView:
-    """All OMIs of the account in its Region, with their launch permissions and the account's VMs that run from them.
+    """Read all OMIs of the account in its Region, with their launch permissions and the account's VMs of each.
 
-    ReadAccounts goes first and alone, so that a wrong key is tried once. Those of the `expected` ids that the list
-    lacks are asked for by id, and then for their tags, before they count as missing. Of `snapshots` it is read which
-    ones others may use.
-    Raises CredentialsError or CloudError.
+    ReadAccounts goes first and alone, so that a wrong key is tried only once. If the list lacks some of the `expected`
+    ids, these are read by id, then by their tags, before they count as missing. `snapshots` are read to find those that
+    others may use. Raises CredentialsError or CloudError.
     """
     account = cloud.account
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="account") as other:
@@ -33,7 +32,7 @@ def read_account(
         if missing := set(expected) - {image.omi_id for image in images}:
             images += listed(cloud, Omi, ImageIds=missing)
         vms = used.result()
-    # compared again here, should the cloud have ignored the filter: then all public images came, too
+    # compared again, in case the cloud ignored the filter and listed all public images, too
     own = [image for image in images if image.owner == account]
     is_open = opened.result()
     views = [_view(image, owner, vms.get(image.omi_id, []), is_open.intersection(image.snapshots)) for image in own]

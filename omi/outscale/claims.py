@@ -1,4 +1,4 @@
-"""Claims on an OMI, and the conditions under which it counts as missing."""
+"""Claims on an OMI, and the test whether it is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from omi.support.errors import CloudError
 
 
 def bearing_tags(cloud: Cloud, ids: Collection[str]) -> set[str]:
-    """The ids that bear a tag. An OMI that one list lacks but that bears a tag is not missing."""
+    """The ids of OMIs that bear a tag. If ReadImages lacks an OMI but this list has it, it is not missing."""
     return {tag.resource for tag in listed(cloud, Tag, ResourceIds=ids)}.intersection(ids) if ids else set()
 
 
@@ -34,14 +34,14 @@ def find_held(cloud: Cloud, record: ImageRecord) -> Omi | None:
 
 
 def take_up(cloud: Cloud, omi: Omi) -> str:
-    """Put a new claim on the OMI and return it: what another record holds of it ends with that."""
+    """Put a new claim on the OMI and return it. This ends the claim of any other record."""
     claim = random_id()
     put_tags(cloud, [omi.omi_id], {CLAIM: claim})
     return claim
 
 
 def is_held(omi: Omi, record: ImageRecord) -> bool:
-    """Whether the OMI bears the record's claim, not that of another; CloudError if it lost the record's."""
+    """Whether the OMI bears the record's claim and not another's; CloudError if it bears none."""
     found = omi.tags.get(CLAIM)
     if record.claim is not None and found is None:
         raise CloudError(

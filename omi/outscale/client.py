@@ -41,20 +41,20 @@ T = TypeVar("T")
 
 _TRIES = 4  # in all
 FIRST_PAUSE = 1.0
-"""Seconds, give or take half, before the second try; twice as long before each further one."""
+"""Seconds, give or take half, before the second try; each further wait is twice as long."""
 _THROTTLED = frozenset({429})
 _BUSY = frozenset({429, 500, 502, 503, 504})
 """Statuses to try again after: OUTSCALE's own (API-Retry-Strategy) and those of a proxy. Never a 401, since
 four of them lock the account."""
 _REPEATABLE = frozenset({"CreateTags", "StopVms", "UpdateImage", "UpdateSnapshot"})
-"""Changes that do no more the second time, besides all Delete actions."""
+"""Changes that may be repeated without harm, besides all Delete actions."""
 _LOST = (ConnectionClosedError, ReadTimeoutError)
 _NOT_SENT = (ConnectTimeoutError, EndpointConnectionError)
 _PAGE = 1000
 _PAGES = 1000
 _OK = 200
 _AT_ONCE: Any = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]  # the session's stubs ask for texts
-"""A call's body follows its head without waiting for the other side to confirm that, which takes 40 ms."""
+"""Send a call's body at once, without waiting 40 ms for the other side to confirm its head."""
 
 
 class _ApiAnswer(NamedTuple):
@@ -72,7 +72,7 @@ class _ApiAnswer(NamedTuple):
 
 
 class _Content(dict[str, Any]):
-    """A good answer's content; a key that it lacks is a CloudError."""
+    """A good answer's content; a missing key is a CloudError."""
 
     def __init__(self, content: dict[str, Any], call: str) -> None:
         super().__init__(content)
@@ -83,21 +83,22 @@ class _Content(dict[str, Any]):
 
 
 class Cloud:
-    """Calls of one account; every failure is raised as an OmiError. Any number of threads may call it."""
+    """The client of one account. Every failure is raised as an OmiError. Any number of threads may call it."""
 
     def __init__(self, access: CloudAccess, credentials: Credentials) -> None:
         self.access = access
         self.credentials = credentials
         self.pace = Pace.of(access.api, credentials.access_key)
         self.ahead: float | None = None
-        """Seconds that this machine's clock is ahead of the cloud's, as its last answer that bore a date showed."""
+        """Seconds that this machine's clock is ahead of the cloud's, by the last answer with a date."""
         self._answered = False
 
     @classmethod
     def connect(cls, access: CloudAccess, environ: Mapping[str, str] = os.environ) -> Cloud:
-        """Find the credentials, and ask whose they are where `access` names an account; else nothing is sent yet.
+        """Find the credentials. If `access` names an account, ask whose they are; else nothing is sent yet.
 
-        Raises CredentialsError, also for a key of another account, CloudError, or SettingsError for an unsafe way.
+        Raises CredentialsError, also for a key of another account, CloudError, or SettingsError for an unsafe
+        connection.
         """
         check_transport(access, environ)
         cloud = cls(access, find_credentials(access, environ))
@@ -121,7 +122,7 @@ class Cloud:
             raise CloudError(f"{self.access.api}: ReadAccounts named no account; is this OUTSCALE's API?") from error
 
     def require_account(self, account: str, what: str) -> None:
-        """Raise CredentialsError unless the key is of `account`, since another account's answers would mislead."""
+        """Raise CredentialsError unless the key belongs to `account`, since another account's answers would mislead."""
         if self.account != account:
             raise CredentialsError(
                 f"credentials: the key from {self.credentials.source} is of account {self.account}, but {what} "
@@ -131,8 +132,8 @@ class Cloud:
     def call(self, action: str, parameters: Mapping[str, Any] = {}) -> dict[str, Any]:
         """Call an action; returns its answer.
 
-        Where the cloud is busy or an answer got lost, an action that does no more the second time is called again; any
-        other only where it was refused before anything was done.
+        If the cloud is busy or an answer is lost, an action that may be repeated without harm is called again. Any
+        other is called again only if it was refused before it did anything.
         """
         return self._content(action, self._send(action, parameters))
 
@@ -143,8 +144,8 @@ class Cloud:
         read: Callable[[Mapping[str, Any]], T],
         find: Callable[[], T | None],
     ) -> T:
-        """Have an action make one thing, read from its answer; where the cloud is busy or an answer got lost, `find`
-        says whether it was made before another try makes it.
+        """Make one thing by an action, and read it from the answer. If the cloud is busy or the answer is lost, `find`
+        searches for the thing before another try.
         """
         unsure, number = False, 0
         while True:
@@ -163,7 +164,7 @@ class Cloud:
     def read_all(self, action: str, key: str, filters: Mapping[str, list[str]] = {}) -> Iterator[dict[str, Any]]:
         """Everything that an action lists under `key`, page by page; CloudError where the list has no end.
 
-        A filter without values is fulfilled by nothing here; the API would take it for none.
+        A filter without values matches nothing here; the API would ignore it.
         """
         if not all(filters.values()):
             return
@@ -183,9 +184,9 @@ class Cloud:
             parameters["NextPageToken"] = token
 
     def forward(self, action: str, parameters: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Status and body of the answer to another program's call, made as `call` makes it.
+        """Make another program's call as `call` does; returns the answer's status and body.
 
-        Raises CloudError where none came.
+        Raises CloudError if no answer came.
         """
         answer = self._send(action, parameters)
         if answer.status == _OK and answer.content is None:
@@ -237,7 +238,7 @@ class Cloud:
 
     @cached_property
     def _session(self) -> URLLib3Session:
-        """Keeps its connections open, so that one handshake serves several calls."""
+        """The HTTP session. It keeps connections open, so that one handshake serves several calls."""
         verify: Any = authority(self.access) or os.environ.get("AWS_CA_BUNDLE") or True
         limits = self.access.limits
         timeout: Any = (limits.connect, limits.answer)  # its stubs know only one number for both
@@ -260,7 +261,7 @@ def _is_repeatable(action: str, parameters: Mapping[str, Any]) -> bool:
 
 
 def _pause(tries: int) -> None:
-    """Wait after so many tries, longer each time."""
+    """Wait before the next try, longer each time."""
     time.sleep(FIRST_PAUSE * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the tries
 
 

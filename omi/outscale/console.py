@@ -1,4 +1,4 @@
-"""The serial console of a VM that is booting: one that stays empty has nobody wait for its SSH in vain."""
+"""Watches the serial console of a booting VM: if it stays empty, nobody need wait for SSH."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _CURE = (
 
 
 class EmptyConsole:
-    """Notices that a VM never began to boot: nothing on its console, `cloud.limits.console` seconds from the making
-    of this on.
+    """Notices that a VM never began to boot: its console is empty `cloud.limits.console` seconds after this object was
+    made.
 
-    The first byte came after 0.4 s by BIOS and 4.6 s by UEFI where all was emulated and eight others wanted the two
-    cores; OUTSCALE shows it within two seconds. What can't be read proves nothing.
+    The first byte came after 0.4 s by BIOS and 4.6 s by UEFI under emulation, with eight other VMs on the two cores;
+    OUTSCALE shows it within two seconds. A console that can't be read proves nothing.
     """
 
     def __init__(self, cloud: Cloud, vm_id: str) -> None:
@@ -28,7 +28,7 @@ class EmptyConsole:
         self._settled = False
 
     def reason(self) -> str | None:
-        """Why there is no use in waiting, with the cure; asks the cloud once, when the limit is over."""
+        """Why it is useless to wait, with the cure. Asks the cloud once, when the limit is over."""
         if self._settled or time.monotonic() < self._due:
             return None
         self._settled = True

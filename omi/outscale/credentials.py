@@ -1,4 +1,4 @@
-"""Where the access key comes from: the OSC_* variables, a profile file that is named, or boto3's own chain."""
+"""Finds the access key: in the OSC_* variables, a named profile file, or boto3's own chain."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Credentials:
     access_key: str
     secret_key: str = field(repr=False)
     source: str = ""
-    """Where it was found, for error messages."""
+    """The place where it was found, for error messages."""
 
 
 def find_credentials(access: CloudAccess, environ: Mapping[str, str]) -> Credentials:
-    """The first that is given of: OSC_ACCESS_KEY, OSC_PROFILE or the profile in `access`, boto3's chain.
+    """Find the first of: OSC_ACCESS_KEY, OSC_PROFILE or the profile in `access`, boto3's chain.
 
-    Where `access` has a key of its own, only its profile counts. The metadata service of a cloud VM is never asked.
+    If `access` has a key of its own, only its profile counts. The metadata service of a cloud VM is never asked.
     Raises CredentialsError with the cure.
     """
     environ = {} if access.own_key else environ
@@ -61,7 +61,7 @@ def find_credentials(access: CloudAccess, environ: Mapping[str, str]) -> Credent
 
 
 def read_profile(path: Path, profile: str, region: str) -> Credentials:
-    """A profile of OUTSCALE's file; CredentialsError if file, profile or keys are missing or of another Region."""
+    """Read a profile of OUTSCALE's file; CredentialsError if file, profile or keys are missing or of another Region."""
     try:
         content: Any = read_json(path.read_text(encoding="utf-8"))
     except OSError as error:

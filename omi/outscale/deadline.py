@@ -1,4 +1,4 @@
-"""A limit for work that has none of its own: a name server that hangs, an answer that drips."""
+"""Limits work that has no limit of its own: a name server that hangs, an answer that drips."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class TooLateError(Exception):
 
 
 def within(seconds: float, work: Callable[[], T], stop: threading.Event | None = None) -> T:
-    """Run `work` and return its result; TooLateError after so many seconds, InterruptedBuildError once `stop` is set.
+    """Run `work` and return its result; TooLateError after `limit` seconds, InterruptedBuildError once `stop` is set.
 
-    It runs in a thread of its own, which is left behind then and keeps no program from ending.
+    It runs in a thread of its own, which is then left behind; the program can still end.
     """
     if stop is not None and stop.is_set():
         raise InterruptedBuildError("interrupted")
@@ -34,7 +34,7 @@ def within(seconds: float, work: Callable[[], T], stop: threading.Event | None =
         try:
             return done.result(timeout=max(0.0, left if stop is None else min(left, _EVERY)))
         except NotDoneError:
-            if done.done():  # the work itself raised it
+            if done.done():  # raised by the work itself
                 raise
         if stop is not None and stop.is_set():
             raise InterruptedBuildError("interrupted")
@@ -43,7 +43,7 @@ def within(seconds: float, work: Callable[[], T], stop: threading.Event | None =
 
 
 def begun(work: Callable[[], T]) -> Future[T]:
-    """Begin work in a daemon thread: a program that ends for another reason doesn't wait for it."""
+    """Begin work in a daemon thread: the program may end without waiting for it."""
     done: Future[T] = Future()
     threading.Thread(target=_run, args=(work, done), name="begun", daemon=True).start()
     return done

@@ -1,4 +1,4 @@
-"""How a short-lived VM is entered: an own ed25519 keypair and an own security group, both named after the build."""
+"""Access to a short-lived VM: an ed25519 keypair and a security group of its own, named after the build."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOKUP = 30.0
 
 @contextmanager
 def temporary_key(cloud: Cloud, name: str, folder: Path) -> Iterator[Path]:
-    """A new keypair registered under `name`; the private key is in a 0600 file of `folder` and nowhere else.
+    """Register a new keypair under `name`. The private key is in a 0600 file of `folder` and nowhere else.
 
     File and keypair are removed at the end, whatever happens.
     """
@@ -50,16 +50,16 @@ def _import_key(cloud: Cloud, name: str, public: bytes) -> None:
     wanted = {"KeypairName": name, "PublicKey": base64.b64encode(public).decode()}
 
     def not_made() -> None:
-        """Delete a keypair whose answer was lost: nobody can see whether it has this very key."""
+        """Delete a keypair after a lost answer: it can't be seen whether it holds this key."""
         delete_key(cloud, name)
 
     cloud.create("CreateKeypair", wanted, lambda answer: True, not_made)
 
 
 def open_group(cloud: Cloud, name: str, port: int, source: str, subnet: CloudSubnet | None = None) -> str:
-    """A new security group that lets `source` (CIDR) reach TCP `port`; returns its id. The sweep deletes it by name.
+    """Make a security group that lets `source` (CIDR) reach TCP `port`; returns its id. The sweep deletes it by name.
 
-    It is for VMs in the Net of this Subnet; None is outside of Nets.
+    It is for VMs in the Net of this Subnet; None for VMs outside of Nets.
     """
     of_net = {"NetId": subnet.net_id} if subnet else {}
     group_id = cloud.create(
@@ -96,9 +96,9 @@ def find_groups(cloud: Cloud, name: str) -> list[str]:
 
 
 def ssh_source(setting: str, api: str, subnet: CloudSubnet | None = None) -> str:
-    """The CIDR to let in: `setting`, or for `auto` this machine's own address on the way to the Subnet, else to `api`.
+    """The CIDR to let in: `setting`, or for `auto` this machine's address on the route to the Subnet, else to `api`.
 
-    Raises BuildError if the address on the way to `api` is private, since the cloud would see another one.
+    Raises BuildError if the address on the route to `api` is private, since the cloud would see another one.
     """
     if setting != "auto":
         try:
@@ -117,13 +117,13 @@ def ssh_source(setting: str, api: str, subnet: CloudSubnet | None = None) -> str
 
 
 def own_address(url: str) -> str:
-    """This machine's address on the way to `url`. Raises CloudError where there is no way."""
+    """This machine's address on the route to `url`. Raises CloudError if there is no route."""
     host, port = urlsplit(url).hostname or "", urlsplit(url).port or 443
     try:
         found = within(_LOOKUP, lambda: socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM))
         family, kind, protocol, _, address = found[0]
         with socket.socket(family, kind, protocol) as probe:
-            probe.connect(address)  # UDP: chooses the route, sends nothing
+            probe.connect(address)  # UDP: connect() chooses a route and sends nothing
             return str(probe.getsockname()[0])
     except TooLateError as error:
         raise CloudError(f"{url}: the name server gave no address within {_LOOKUP:.0f} s; check it") from error

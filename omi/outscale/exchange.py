@@ -1,4 +1,4 @@
-"""One request and its whole answer by HTTP, within a limit of bytes and of seconds whatever the server does."""
+"""Sends one HTTP request and reads its whole answer, within limits of bytes and seconds whatever the server does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHUNK = 256 * 1024
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer; the names of its headers are as they came."""
+    """A whole answer; the names of its headers are unchanged."""
 
     status: int
     headers: Mapping[str, str]
@@ -30,9 +30,9 @@ class Reply:
 
 
 def exchange(session: URLLib3Session, request: AWSPreparedRequest, limit: float) -> Reply:
-    """Send it and read its answer, in `limit` seconds in all.
+    """Send the request and read its answer, in `limit` seconds in all.
 
-    Raises botocore's errors, its ReadTimeoutError at the limit, and CloudError for an answer that is too long.
+    Raises botocore's errors, ReadTimeoutError at the limit, and CloudError if the answer is too long.
     """
     try:
         return within(limit, lambda: _exchange(session, request))

@@ -17,11 +17,11 @@ from omi.support.errors import CloudError, CredentialsError, OmiError, one_line
 _REFUSED_KEY = frozenset({"SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidAccessKeyId", "IncompleteSignature"})
 _REFUSED_ACTION = frozenset({"AccessDenied", "AccessDeniedException"})
 TOLD = 300
-"""Characters of what a server says that are told."""
+"""Characters of a server's words that an error quotes."""
 
 
 def refused_key(url: str, region: str, source: str, reason: str) -> RefusedKeyError:
-    """A 401, from OAPI or OOS; it must never be tried again with the same key."""
+    """The error for a 401 from OAPI or OOS; never try again with the same key."""
     return RefusedKeyError(
         f"credentials: {url} refused the access key from {source} ({one_line(reason, 80)}); "
         f"give an access key of an account of Region {region} that hasn't expired "
@@ -30,25 +30,25 @@ def refused_key(url: str, region: str, source: str, reason: str) -> RefusedKeyEr
 
 
 _DENIED_CODES = frozenset({"4", "5", "7"})
-"""OAPI's AccessDenied that is not a wrong key (its table of errors): ErrorUnauthorizedOperation, ErrorNotAuthorized,
-ErrorUserNotAllowed. All are 401, like a wrong key."""
+"""OAPI's AccessDenied for other reasons than a wrong key (by its table of errors): ErrorUnauthorizedOperation,
+ErrorNotAuthorized, ErrorUserNotAllowed. All are 401, like a wrong key."""
 _ELSEWHERE = frozenset({301, 302, 303, 307, 308, 404, 405})
-"""Statuses of a server that has other things at this URL."""
+"""Statuses of a server that has something else at this URL."""
 POLICY = "docs/eim-policy.json"
 """The actions that a key must be allowed to call."""
 COPY_POLICY = "docs/eim-policy-copy.json"
-"""The policy that the home Region's key needs besides, if images are copied from there."""
+"""The policy that the home Region's key also needs if images are copied from there."""
 _RIGHTS = {"ListBuckets": "ListAllMyBuckets", "ListObjectsV2": "ListBucket"}
-"""Names of S3's operations in policies, where they differ (S3's policy actions)."""
+"""S3's operations that have another name in policies (S3's policy actions)."""
 
 
 def is_denied(code: str) -> bool:
-    """Whether OAPI's error code says that the key is right and may not do this."""
+    """Whether OAPI's error code means a right key without the right to do this."""
     return code in _DENIED_CODES
 
 
 def denied(action: str, url: str, source: str) -> CredentialsError:
-    """A right key whose EIM policy doesn't allow `action` (as policies name it: `api:CreateVms`)."""
+    """The error for a right key whose EIM policy doesn't allow `action` (as policies name it: `api:CreateVms`)."""
     copies = action.startswith("s3:") or "ImageExportTask" in action
     policy = f"{COPY_POLICY} holds what a copy needs" if copies else f"{POLICY} holds all that a build needs"
     return CredentialsError(
@@ -58,7 +58,7 @@ def denied(action: str, url: str, source: str) -> CredentialsError:
 
 
 def translate(error: BotoCoreError, action: str, url: str, access: CloudAccess) -> OmiError:
-    """The project's error for what botocore raised on the way to `url`, one of those of `access`, and back."""
+    """The project's error for botocore's, on a call to `url`, one of the endpoints of `access`."""
     if isinstance(error, HTTPClientError | ConnectionError):
         return unreached(error, action, url, access)
     return CloudError(f"{url}: {action} failed: {one_line(str(error), TOLD)}")
@@ -73,7 +73,7 @@ def first_error(content: object) -> tuple[str, str, str]:
 
 
 def refusal(status: int, content: Mapping[str, Any] | None, action: str, access: CloudAccess, source: str) -> OmiError:
-    """The error for an answer of OAPI that isn't 200. It has a code only where the cloud refused for good."""
+    """The error for an answer of OAPI that isn't 200. It has a code only if the cloud's refusal is final."""
     code, kind, details = first_error(content)
     told = " ".join(filter(None, (kind, code, details)))
     if status == HTTPStatus.UNAUTHORIZED:
@@ -90,7 +90,7 @@ def refusal(status: int, content: Mapping[str, Any] | None, action: str, access:
 
 
 def refusal_of_store(error: ClientError, action: str, url: str, access: CloudAccess, source: str) -> OmiError:
-    """The error for an answer of OOS that is none of the good ones."""
+    """The error for a refusal of OOS."""
     answer = error.response.get("Error", {})
     code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")), TOLD)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -106,12 +106,12 @@ def _may_pass(status: int) -> bool:
 
 
 def not_the_api(action: str, url: str, what: str) -> CloudError:
-    """A good status over a body that the API can't have sent."""
+    """The error for a good status with a body that the API can't have sent."""
     return CloudError(f"{action} at {url}: its answer is {what}; is there a proxy or a page of maintenance? Run again")
 
 
 def not_oapi(action: str, url: str, status: int) -> CloudError:
-    """A bad status over a body that says no error as the API does."""
+    """The error for a bad status with a body that isn't an error of the API."""
     where = f"{action} at {url}: HTTP {status} without an error of the API"
     if status in _ELSEWHERE:
         return CloudError(f"{where}; the endpoint is wrong: correct cloud.api (https://api.REGION.outscale.com/api/v1)")

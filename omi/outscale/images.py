@@ -1,4 +1,4 @@
-"""OMIs and their snapshots: finding the account's own, tagging, removing only what is proved to be ours."""
+"""OMIs and their snapshots: finds the account's own, tags them, and removes only those that are provably ours."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ _SNAPSHOT_IN_USE = "9002"
 
 @dataclass(frozen=True)
 class Ours:
-    """Proof that this stack made an OMI: its tags or, before it has any, a mark in its description."""
+    """The proof that this stack made an OMI: its tags or, before it has any, a mark in its description."""
 
     tags: Mapping[str, str]
     mark: str = ""
 
     @property
     def all_tags(self) -> Mapping[str, str]:
-        """The tags by which a sweep finds a thing of this stack, and of this build where the mark is its id."""
+        """The tags by which a sweep finds a thing of this stack, and of this build if the mark is its id."""
         return {**self.tags, "build-id": self.mark} if self.mark else self.tags
 
     def recognises(self, omi: Omi) -> bool:
-        """Whether either proof is there."""
+        """Whether the OMI has either proof."""
         return omi.bears(self.tags) or bool(self.mark and self.mark in omi.description)
 
 
 def find_own(cloud: Cloud, name: str) -> Omi | None:
-    """The account's own OMI of this name; another account's public one may bear the same name and is not it."""
+    """The account's own OMI of this name. Another account's public OMI may have the same name and doesn't count."""
     found = listed(cloud, Omi, AccountIds=[cloud.account], ImageNames=[name])
     return next((omi for omi in found if omi.name == name and omi.owner == cloud.account), None)
 
 
 def is_name_taken(cloud: Cloud, name: str) -> bool:
-    """Whether any OMI that this account may launch bears the name, whoever owns it."""
+    """Whether any OMI that this account may launch has the name, whoever owns it."""
     return any(omi.name == name for omi in listed(cloud, Omi, ImageNames=[name]))
 
 
 def find_source(cloud: Cloud, pattern: str, owner: str) -> Omi:
-    """The newest available OMI whose name fits `pattern` (`*` allowed) of an account alias or id; else CloudError."""
+    """The newest available OMI of an account (alias or id) whose name fits `pattern` (`*` allowed); else CloudError."""
     of_owner = {"AccountIds" if owner.isdecimal() else "AccountAliases": [owner]}
     found = [
         omi
         for omi in listed(cloud, Omi, ImageNames=[pattern], **of_owner)
-        # again, should the cloud have ignored a filter: anyone may give an OMI of theirs such a name
+        # compared again, in case the cloud ignored a filter: anyone may give an OMI such a name
         if omi.state == "available" and owner in {omi.owner, omi.alias} and fnmatchcase(omi.name, pattern)
     ]
     if not found:
@@ -95,7 +95,7 @@ def wait_available(
     limit: float | None = None,
     setting: str = "cloud.limits.image",
 ) -> Omi:
-    """Wait until the OMI is available; CloudError if it failed, vanished or took too long: by `setting`, `limit`."""
+    """Wait until the OMI is available; CloudError if it failed, vanished, or took longer than `limit` (`setting`)."""
     limit = cloud.limits.image if limit is None else limit
     omi = _settled(cloud, omi_id, "to become available", limit, setting, stop)
     if omi is None or omi.state != "available":
@@ -111,7 +111,7 @@ def _settled(
     setting: str = "cloud.limits.image",
     stop: threading.Event = NEVER,
 ) -> Omi | None:
-    """The OMI once it is no longer pending."""
+    """Wait until the OMI is no longer pending."""
     return wait_until(
         partial(read_omi, cloud, omi_id),
         lambda seen: seen is None or seen.state != "pending",
@@ -124,20 +124,20 @@ def _settled(
 
 
 def put_tags(cloud: Cloud, resource_ids: Sequence[str], tags: Mapping[str, str]) -> None:
-    """Set these tags on all of the resources; others that they carry stay."""
+    """Set these tags on all of the resources; their other tags stay."""
     if resource_ids and tags:
         pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
         cloud.call("CreateTags", {"ResourceIds": list(resource_ids), "Tags": pairs})
 
 
 def delete_tags(cloud: Cloud, resource_id: str, tags: Mapping[str, str]) -> None:
-    """Take these tags off, where they have these values."""
+    """Remove these tags if they have these values."""
     pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
     cloud.call("DeleteTags", {"ResourceIds": [resource_id], "Tags": pairs})
 
 
 def complete_tags(cloud: Cloud, omi: Omi, tags: Mapping[str, str]) -> tuple[str, ...]:
-    """Put what is missing of `tags` on the OMI and its snapshots; returns the ids that lacked some."""
+    """Put the missing ones of `tags` on the OMI and its snapshots; returns the ids that lacked some."""
     snapshots = read_snapshots(cloud, omi.snapshots)
     lacking = tuple(
         [omi.omi_id] * (not omi.bears(tags)) + [each.snapshot_id for each in snapshots if not each.bears(tags)]
@@ -163,7 +163,7 @@ def register_from(
         "DeleteOnVmDeletion": True,
     }
     if volume_type == "io1":
-        bsu["Iops"] = min(3000, 300 * omi.volume_size)  # as the template asks for
+        bsu["Iops"] = min(3000, 300 * omi.volume_size)  # as in the template
     made_of = {
         "Architecture": "x86_64",
         "RootDeviceName": omi.root_device,
@@ -173,7 +173,7 @@ def register_from(
 
 
 def create_omi(cloud: Cloud, made_of: Mapping[str, Any], name: str, description: str, boot_modes: Sequence[str]) -> str:
-    """Have the cloud make an OMI; its id. One that it made without a good answer is found by its name."""
+    """Make an OMI; returns its id. If the response is lost, look the OMI up by name."""
     wanted = {**made_of, "ImageName": name, "Description": description, "BootModes": list(boot_modes)}
 
     def found() -> str | None:
@@ -197,13 +197,13 @@ def delete_omi(
     say: Callable[[str], None],
     spare: Collection[str] = (),
 ) -> None:
-    """Deregister an own OMI and delete its snapshots; what is already gone counts as done.
+    """Deregister an own OMI and delete its snapshots; things already gone count as done.
 
-    `omi` is what the caller saw, None if it is gone for sure: no further answer decides that. Refuses (CloudError)
-    unless the account owns the OMI and `ours` recognises it. A snapshot is deleted only if the account owns it, the OMI
-    is made of it or it bears our tags, and no other OMI is made of it; those in `spare` stay, too. Before the OMI is
-    deregistered, its snapshots get the tag GOING. Without the OMI that tag is the proof: a person who deregistered the
-    OMI may want the snapshot.
+    `omi` is the OMI as the caller read it, None if it is certainly gone; it isn't read again. Refuses (CloudError)
+    unless the account owns the OMI and `ours` recognises it. A snapshot is deleted only if the account owns it, no
+    other OMI is made of it, and the OMI is made of it or it bears our tags. Those in `spare` stay. Before the OMI is
+    deregistered, its snapshots get the tag GOING. Once the OMI is gone, that tag is the proof: a person who
+    deregistered the OMI may want the snapshot.
     """
     proven = omi.snapshots if omi is not None else ()
     snapshots = read_snapshots(cloud, dict.fromkeys((*proven, *snapshot_ids)))
@@ -221,7 +221,7 @@ def delete_omi(
 
 
 def _staying(cloud: Cloud, omi: Omi | None, snapshots: Sequence[CloudSnapshot], ours: Ours) -> dict[str, str]:
-    """Why snapshots stay, by their ids."""
+    """By id: why a snapshot stays."""
     made_of = omi.snapshots if omi is not None else ()
     staying = {
         each.snapshot_id: "it does not carry the tags of this stack"
@@ -240,7 +240,7 @@ def _staying(cloud: Cloud, omi: Omi | None, snapshots: Sequence[CloudSnapshot], 
 
 
 def _delete_unless_used(cloud: Cloud, snapshot_id: str) -> str | None:
-    """Delete a snapshot; why it stays, where an OMI that this account does not see is made of it."""
+    """Delete a snapshot. Returns why it stays if an OMI that this account can't see is made of it."""
     try:
         delete_snapshot(cloud, snapshot_id)
     except CloudError as error:
@@ -251,9 +251,9 @@ def _delete_unless_used(cloud: Cloud, snapshot_id: str) -> str | None:
 
 
 def deregister(cloud: Cloud, omi: Omi, ours: Ours) -> None:
-    """Deregister an OMI and leave its snapshots; refuses as delete_omi does."""
+    """Deregister an OMI and leave its snapshots; refuses like delete_omi."""
     require_ours(cloud, omi, ours)
-    if omi.state == "pending":  # then it can't be deregistered yet
+    if omi.state == "pending":  # a pending OMI can't be deregistered yet
         _settled(cloud, omi.omi_id, "to leave state pending", cloud.limits.image)
     remove(partial(cloud.call, "DeleteImage", {"ImageId": omi.omi_id}), cloud.limits.in_use)
 
@@ -271,5 +271,5 @@ def require_ours(cloud: Cloud, omi: Omi, ours: Ours) -> None:
 
 
 def delete_snapshot(cloud: Cloud, snapshot_id: str) -> None:
-    """Delete it, waiting while an OMI that is going still uses it."""
+    """Delete the snapshot, waiting while a vanishing OMI still uses it."""
     remove(partial(cloud.call, "DeleteSnapshot", {"SnapshotId": snapshot_id}), cloud.limits.in_use)

@@ -1,6 +1,6 @@
-"""OOS, the object store, by boto3's S3: short-lived buckets with names that nobody guesses, and what is in them.
+"""OOS, the object store, by boto3's S3: short-lived buckets with unguessable names, and their objects.
 
-OOS is as S3 was: path-style URLs and no checksums of its own accord (what OUTSCALE's own Go SDK sets, pkg/oos).
+OOS is like the early S3: path-style URLs and no checksums by default (as OUTSCALE's own Go SDK sets, pkg/oos).
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LONGEST_URL = 7 * 24 * 3600
-"""Seconds that a pre-signed URL may last (OUTSCALE's guide, Copying an OMI Across Regions)."""
+"""Seconds that a pre-signed URL may be valid (OUTSCALE's guide, Copying an OMI Across Regions)."""
 PREFIX = "alpine-omi-"
 MARK = "alpine-omi.json"
-"""The object that says whose a bucket is: OOS has no tags."""
+"""The object that names a bucket's owner, since OOS has no tags."""
 _TRIES = 4
 _PAGES = 1000
 """The most pages of a bucket's list, each of up to a thousand objects; a bucket of ours holds four."""
@@ -50,14 +50,14 @@ _CHUNK = 1024 * 1024
 _SMALL = 1024 * 1024
 """Bytes of a manifest or mark, which have a few hundred."""
 _MADE = "BucketAlreadyOwnedByYou"
-"""An earlier try made it, and the answer was lost: nobody else guesses such a name."""
+"""The bucket exists: an earlier try made it and its answer was lost, since nobody else guesses such a name."""
 _GONE = frozenset({"NoSuchBucket", "NoSuchKey", "404"})
 _LARGE = "EntityTooLarge"
 _NO_MARK = _GONE | {_LARGE}
 
 
 class Mark(BaseModel):
-    """The content of MARK."""
+    """The content of the object MARK."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,7 +67,7 @@ class Mark(BaseModel):
 
 
 class ObjectStore:
-    """One account's buckets; every failure is raised as an OmiError."""
+    """The buckets of one account. Every failure is raised as an OmiError."""
 
     def __init__(self, access: CloudAccess, credentials: Credentials) -> None:
         self.access, self.credentials = access, credentials
@@ -112,7 +112,7 @@ class ObjectStore:
             ) from error
 
     def create(self, run: str, mark: Mark) -> str:
-        """A new bucket for this run; its name has 128 random bits."""
+        """Make a bucket for this run; its name has 128 random bits."""
         name = f"{prefix_of(run)}{secrets.token_hex(16)}"
         try:
             self.call(self.s3.create_bucket, Bucket=name)
@@ -127,7 +127,7 @@ class ObjectStore:
         self.call(self.s3.put_object, Bucket=bucket, Key=key, Body=content)
 
     def get(self, bucket: str, key: str) -> bytes:
-        """Read a small object; CloudError where it isn't small."""
+        """Read a small object; CloudError if it isn't small."""
         content = bytearray()
         for chunk in self.stream(bucket, key, limit=self.access.limits.answer):
             content += chunk
@@ -138,14 +138,14 @@ class ObjectStore:
     def stream(
         self, bucket: str, key: str, stop: threading.Event = NEVER, limit: float | None = None
     ) -> Iterator[bytes]:
-        """Read an object piece by piece, in `limit` seconds in all (cloud.limits.transfer where none are given).
+        """Read an object piece by piece, in `limit` seconds in all (cloud.limits.transfer by default).
 
         Raises InterruptedBuildError once `stop` is set.
         """
         limit = self.access.limits.transfer if limit is None else limit
         end = time.monotonic() + limit
         answer = self.call(self.s3.get_object, Bucket=bucket, Key=key)
-        if not answer.get("ETag"):  # every object has one (S3's reference, GetObject); a proxy's page hasn't
+        if not answer.get("ETag"):  # every object has an ETag (S3's reference, GetObject); a proxy's page hasn't
             raise not_the_api("get_object", self.access.object_store, "not an object of a store")
         body = answer["Body"]
         try:
@@ -158,7 +158,7 @@ class ObjectStore:
             raise CloudError(f"{bucket}/{key}: reading it broke off ({type(error).__name__}); run again") from error
 
     def presign(self, bucket: str, key: str, seconds: int) -> str:
-        """A URL by which whoever has it may read the object for so long."""
+        """A URL that lets anyone who has it read the object for so long."""
         return self.call(
             self.s3.generate_presigned_url, "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds
         )
@@ -179,14 +179,14 @@ class ObjectStore:
         raise CloudError(f"{bucket}: has more than {_PAGES} pages of objects; is {self.access.object_store} OOS?")
 
     def own(self, prefix: str = PREFIX) -> list[str]:
-        """The account's buckets whose names begin so."""
+        """The account's buckets whose names begin with the prefix."""
         answer = self.call(self.s3.list_buckets)
         if not {"Buckets", "Owner"} & answer.keys():
             raise not_the_api("list_buckets", self.access.object_store, "not a list of buckets")
         return sorted(name for each in answer.get("Buckets", []) if (name := each.get("Name", "")).startswith(prefix))
 
     def mark_of(self, bucket: str) -> Mark | None:
-        """Whose it is, as it says itself; None where it doesn't."""
+        """The bucket's owner by its mark; None without a mark."""
         try:
             return Mark.model_validate_json(self.get(bucket, MARK))
         except (CloudError, ValidationError) as error:
@@ -195,13 +195,13 @@ class ObjectStore:
             return None
 
     def delete(self, bucket: str) -> None:
-        """Delete it with all that is in it; what an export still writes into it is deleted, too."""
+        """Delete the bucket with its objects, even those that an export still writes."""
         remove(lambda: self._empty_and_delete(bucket), self.access.limits.in_use)
 
     def drop(self, bucket: str, is_ours: Callable[[Mark], bool]) -> bool:
-        """Delete one that says that it is ours, with what is in it, or that says nothing and is empty; else False.
+        """Delete a bucket whose mark is ours, with its objects, or an empty one without a mark; else return False.
 
-        That it is empty is left to the store itself to see, which refuses to delete any other.
+        The store itself checks that it is empty: it refuses to delete any other.
         """
         mark = self.mark_of(bucket)
         if mark is not None:
@@ -219,7 +219,7 @@ class ObjectStore:
 
     def _empty_and_delete(self, bucket: str) -> None:
         try:
-            # the mark last: whoever goes on with what was begun here still finds whose it is
+            # the mark last: after an interruption, the next delete can still tell the owner
             for key in sorted(self.keys(bucket), key=lambda each: each == MARK):
                 self.call(self.s3.delete_object, Bucket=bucket, Key=key)
             self.call(self.s3.delete_bucket, Bucket=bucket)
@@ -231,15 +231,15 @@ class ObjectStore:
 
 
 def prefix_of(run: str) -> str:
-    """How the names of a run's buckets begin."""
+    """The beginning of the names of a run's buckets."""
     return f"{PREFIX}{run}-"
 
 
 @contextmanager
 def temporary_bucket(store: ObjectStore, run: str, mark: Mark, say: Callable[[str], None]) -> Iterator[str]:
-    """A bucket that is gone afterwards with all that is in it, whatever happens.
+    """Make a bucket, and delete it with its objects afterwards, whatever happens.
 
-    Where it can't be deleted that is only said, so that what it served isn't lost; drop_buckets tries again.
+    If it can't be deleted, that is only reported, since the copy itself succeeded; drop_buckets tries again.
     """
     bucket = store.create(run, mark)
     try:
@@ -252,14 +252,14 @@ def temporary_bucket(store: ObjectStore, run: str, mark: Mark, say: Callable[[st
 
 
 def drop_buckets(store: ObjectStore, run: str, mark: Mark, say: Callable[[str], None]) -> None:
-    """Delete the buckets that an earlier run of this image left: those of its name that say so or are empty."""
+    """Delete the buckets that an earlier run of this image left: those of its name that bear its mark or are empty."""
     for bucket in store.own(prefix_of(run)):
         if store.drop(bucket, lambda told: told == mark):
             say(f"deleted bucket {bucket} and what was in it")
 
 
 class _Pieces(io.RawIOBase):
-    """Pieces of bytes as a file."""
+    """Makes pieces of bytes readable as a file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces, self._rest = pieces, b""
@@ -275,9 +275,9 @@ class _Pieces(io.RawIOBase):
 
 
 def unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Unzip gzipped data in pieces of a MiB at most; other data stays as it is. CloudError where it can't be read.
+    """Unzip gzipped data in pieces of a MiB at most; other data is unchanged. CloudError if it can't be read.
 
-    A disk that is mostly empty shrinks to a thousandth, so that without a limit one chunk would become all of it.
+    A mostly empty disk shrinks to a thousandth. Without the limit, one chunk would unzip to the whole disk.
     """
     file = io.BufferedReader(_Pieces(chunks), _CHUNK)
     is_packed = file.peek(2)[:2] == b"\x1f\x8b"

@@ -1,7 +1,7 @@
-"""How fast this machine asks an account's API once the cloud has said that it is asked too often.
+"""Slows down this machine's calls to an account's API after the cloud has complained of too many.
 
-Nobody waits before that. Then all processes that use the account's key queue up, by a file in the cache folder, until
-the cloud has not said so for a while: that many builds at once get through, only more slowly.
+Before that, nobody waits. After that, all processes that use the account's key queue up, by a file in the cache folder,
+until the cloud has not complained for a while. So many builds at once get through, only more slowly.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from omi.support.narration import tell
 from omi.support.places import cache_folder
 
 EACH_SECOND = 4.0
-"""Requests of all processes together. OUTSCALE's own clients keep to 5 (the limiter of osc-sdk-python); that leaves
-some to what else asks."""
+"""Requests a second of all processes together. OUTSCALE's own clients keep to 5 (the limiter of osc-sdk-python); one is
+left for other programs."""
 CALM = 60.0
-"""Seconds after the last refusal from which on nobody waits any more."""
+"""Seconds after the last refusal; then nobody waits any more."""
 _WINDOW = 1.0
-"""Seconds until what was asked before the refusal no longer counts."""
+"""Seconds until requests from before the refusal no longer count."""
 _LONGEST = 120.0
-"""Seconds that a request may be put off; a queue that is longer than this was written by a clock that was changed."""
+"""Seconds that a request may wait; a longer queue was written while the clock was wrong."""
 
 _HELD = 5.0
-"""Seconds to wait for the file, which a process holds to read and write two numbers; then it goes without."""
+"""Seconds to wait for the file, which is held only to read and write two numbers; then the request goes without it."""
 
 
 @dataclass(frozen=True)
 class Queue:
-    """Until when requests queue up, and when the next of them may go (seconds since the epoch)."""
+    """When the queue ends, and when the next request may go (seconds since the epoch)."""
 
     until: float = 0.0
     free: float = 0.0
 
 
 class Pace:
-    """The queue of one account's key; where its file can't be used, nobody waits. Any number of threads may use it."""
+    """The queue of one account's key. If its file can't be used, nobody waits. Any number of threads may use it."""
 
     def __init__(
         self, path: Path, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep
@@ -69,7 +69,7 @@ class Pace:
         self._sleep(turn - now)
 
     def slow_down(self) -> None:
-        """The cloud has said that it is asked too often."""
+        """Begin to queue: the cloud has complained of too many requests."""
         with self._held() as queue:
             if queue is not None:
                 now = self._clock()

@@ -1,4 +1,4 @@
-"""An OMI as others see it: who may launch it, that its snapshots stay private, and its stage in the description."""
+"""Changes an OMI as others see it: its launch permissions, its snapshots' privacy, its stage in the description."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from omi.support.errors import CloudError
 
 
 def share(cloud: Cloud, omi_id: str, access: Access, *, narrow: bool = True) -> None:
-    """Make the launch permissions be exactly these, or, without `narrow`, at least these; rights are taken first.
+    """Set the launch permissions to exactly these or, without `narrow`, at least these. Removals come first.
 
-    A failed call is made up for by looking. Raises CloudError that says whom the cloud refused.
+    After a failed call the permissions are read again. Raises CloudError with the accounts that the cloud refused.
     """
     have, want = _launchers(cloud, omi_id), access.launchers(cloud.account)
     want = want if narrow else want | have
-    # either additions or removals in one call
+    # a call takes either additions or removals
     for change, who in (("Removals", have - want), ("Additions", want - have)):
         if not who:
             continue
@@ -35,7 +35,7 @@ def share(cloud: Cloud, omi_id: str, access: Access, *, narrow: bool = True) -> 
 
 
 def close_snapshots(cloud: Cloud, snapshot_ids: Sequence[str]) -> tuple[str, ...]:
-    """Let nobody else make volumes of these snapshots, which a shared OMI doesn't need; returns those that were open.
+    """Let nobody else make volumes of these snapshots; a shared OMI doesn't need that. Returns those that were open.
 
     One that is gone counts as closed.
     """
@@ -49,13 +49,13 @@ def close_snapshots(cloud: Cloud, snapshot_ids: Sequence[str]) -> tuple[str, ...
 
 
 def describe_verified(cloud: Cloud, omi: Omi, identity: Identity) -> None:
-    """Say in the description, too, that the OMI was verified, since tags are easily lost."""
+    """Add to the description, too, that the OMI was verified, since tags are easily lost."""
     if omi.description != (described := identity.described(verified=True)):
         _update(cloud, omi.omi_id, Description=described)
 
 
 def tell_stage(cloud: Cloud, omi: Omi, identity: Identity) -> None:
-    """Make description and tags say how far the OMI's withdrawal is, and nothing of it where it is current."""
+    """Write the OMI's stage into its description and tags; a current one has no stage there."""
     tags = identity.stage_tags
     if stale := {key: omi.tags[key] for key in STAGE_TAGS if key in omi.tags and key not in tags}:
         delete_tags(cloud, omi.omi_id, stale)

@@ -1,4 +1,4 @@
-"""Quotas of the account: what a refusal for want of one means, and which are used up."""
+"""Reads the account's quotas, and finds those that are used up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omi.support.errors import OmiError
 
 
 class CloudQuota(Shape):
-    """One of them; 0 at most means that there is no limit (OAPI's reference, schema Quota)."""
+    """One quota; a `most` of 0 means no limit (OAPI's reference, schema Quota)."""
 
     name: str = Field(default="", alias="Name")
     used: int = Field(default=0, alias="UsedValue")
@@ -40,7 +40,8 @@ def read_quotas(cloud: Cloud) -> list[CloudQuota]:
 
 
 def used_up(cloud: Cloud) -> list[str]:
-    """Quotas that leave no room, as `vm_limit (5 of 5)`; none where they can't be read, since it is only told."""
+    """Quotas that leave no room, as `vm_limit (5 of 5)`. None if they can't be read, since they only explain an
+    error."""
     try:
         return [str(quota) for quota in read_quotas(cloud) if quota.left == 0]
     except OmiError:

@@ -1,4 +1,4 @@
-"""Why the cloud can't be reached: each cause by its own name, with its own cure."""
+"""Explains why the cloud can't be reached: each cause with its own name and cure."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from omi.support.errors import CloudError, CredentialsError, one_line
 _SHOWN = 160
 """Characters of a library's words that are shown."""
 SKEW = 120.0
-"""Seconds that this machine's clock may be off before a refused signature is put down to it."""
+"""If this machine's clock is off by more seconds, a refused signature is blamed on it."""
 _UNROUTED = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 _LOCAL = "for the local cloud run `python -m sandbox start`"
 
 
 def unreached(error: BotoCoreError, action: str, url: str, access: CloudAccess) -> CloudError:
-    """The error for what botocore raised on the way to `url` and back."""
+    """The project's error for botocore's, on a call to `url`."""
     host = urlsplit(url).hostname or url
     causes = list(_causes(error))
     if _is_of_proxy(error, causes, url):
@@ -62,7 +62,7 @@ def unreached(error: BotoCoreError, action: str, url: str, access: CloudAccess) 
 
 
 def clock_error(url: str, headers: Mapping[str, str]) -> CredentialsError | None:
-    """The error for a signature that was refused because this machine's clock is wrong; None where it is right."""
+    """The error for a signature that was refused because this machine's clock is wrong; None if it is right."""
     ahead = seconds_ahead(headers)
     if ahead is None or abs(ahead) <= SKEW:
         return None
@@ -73,7 +73,7 @@ def clock_error(url: str, headers: Mapping[str, str]) -> CredentialsError | None
 
 
 def seconds_ahead(headers: Mapping[str, str]) -> float | None:
-    """How far this machine's clock is ahead of a server's, by its answer just now; None if that has no date."""
+    """Seconds that this machine's clock is ahead of a server's, by its answer just now; None if that has no date."""
     try:
         theirs = parsedate_to_datetime(next(value for name, value in headers.items() if name.lower() == "date"))
     except (StopIteration, ValueError):
@@ -82,7 +82,7 @@ def seconds_ahead(headers: Mapping[str, str]) -> float | None:
 
 
 def clock_words(ahead: float) -> str:
-    """Such a difference in words."""
+    """A clock's difference in words."""
     return f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
 
 

@@ -1,4 +1,4 @@
-"""Remembers for a minute which key was refused, so that of commands side by side only one tries it.
+"""Remembers a refused key for a minute, so that only one of several commands tries it.
 
 An update or destroy runs a command for each image, several at once, and four wrong tries in a row lock the key.
 """
@@ -19,18 +19,18 @@ from omi.support.places import cache_folder
 REMEMBERED = 60.0
 """Seconds; as long as OUTSCALE locks a key after four wrong tries."""
 _WAIT = 15.0  # seconds for another command's try to end
-_DIGITS = 16  # hexadecimal: enough to tell keys apart, and too few to tell what the secret is
+_DIGITS = 16  # hexadecimal: enough to distinguish keys, too few to reveal the secret
 
 
 class RefusedKeyError(CredentialsError):
-    """The key itself was refused, whatever was called with it."""
+    """The key itself was refused, for any call."""
 
 
 @contextmanager
 def tried_once(url: str, credentials: Credentials) -> Iterator[None]:
-    """One try of a key at a time. A RefusedKeyError in it is remembered, and raised at once where one is.
+    """Allow one try of a key at a time. A RefusedKeyError is remembered, and raised at once at the next try.
 
-    Where the cache folder can't be used, every command tries for itself.
+    If the cache folder can't be used, every command tries for itself.
     """
     told = f"{url}\0{credentials.access_key}\0{credentials.secret_key}"
     path = cache_folder() / "refused" / hashlib.sha256(told.encode()).hexdigest()[:_DIGITS]

@@ -1,4 +1,4 @@
-"""The calls that building, keeping and copying images takes, and which of them a key may not make."""
+"""The calls for building, keeping and copying images, and those of them that a key may not make."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TAGS = [{"Key": "project", "Value": "alpine-omi"}]
 _NAME = "alpine-omi dry run"
 _RULE = {"IpProtocol": "tcp", "FromPortRange": 22, "ToPortRange": 22, "IpRanges": ["192.0.2.1/32"]}
 Calls = Mapping[str, Mapping[str, Any]]
-"""Parameters by action; they name nothing that exists."""
+"""Parameters by action; none names an existing thing."""
 CALLS: Calls = {
     "ReadAccounts": {},
     "ReadAccessKeys": {},
@@ -62,10 +62,9 @@ COPY_CALLS: Calls = {
 def denied_calls(cloud: Cloud, calls: Calls) -> list[str]:
     """The calls that the key may not make, as policies name them: `api:CreateVms`.
 
-    Asked by DryRun, which "checks whether you have the required permissions to perform the action" and does nothing
-    (OUTSCALE API's reference). After each refusal a call is made that is known to be allowed, so that no row of them
-    looks like guessing a key, which four wrong tries in a row lock. Raises CredentialsError where that is refused, too,
-    and CloudError where the cloud can't be asked.
+    It asks by DryRun, which "checks whether you have the required permissions to perform the action" and does nothing
+    (OUTSCALE API's reference). Four refusals in a row would lock the key, so after each one it makes a call that is
+    known to be allowed. Raises CredentialsError if that is refused, too, and CloudError if the cloud can't be asked.
     """
     denied = []
     for action, parameters in calls.items():
@@ -77,6 +76,6 @@ def denied_calls(cloud: Cloud, calls: Calls) -> list[str]:
             denied.append(f"api:{action}")
             cloud.call("ReadAccounts")
         except CloudError as error:
-            if not error.code:  # no answer that counts; else it found something wrong with a call that names nothing
+            if not error.code:  # no final answer; any other refusal is about the parameters, not the right
                 raise
     return denied

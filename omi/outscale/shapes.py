@@ -1,4 +1,4 @@
-"""Shapes of the API's answers, as far as they are read here (OUTSCALE's reference, the schemas of these names)."""
+"""Shapes of the API's answers, only the parts read here (OUTSCALE's reference, the schemas of these names)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Shape(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
     listed_by: ClassVar[tuple[str, str]]
-    """The action that lists things of this kind, and its answer's key."""
+    """The action that lists things of this kind, and the key in its answer."""
 
     @model_validator(mode="before")
     @classmethod
@@ -35,7 +35,7 @@ S = TypeVar("S", bound=Shape)
 
 
 def _as_tags(value: object) -> object:
-    """A list of tags as a mapping; anything else as it is, so that it is refused."""
+    """A list of tags as a mapping; anything else unchanged, so that it is refused."""
     if isinstance(value, list) and all(isinstance(tag, dict) and isinstance(tag.get("Key"), str) for tag in value):
         return {tag["Key"]: tag.get("Value", "") for tag in value}
     return value

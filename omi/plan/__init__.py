@@ -1,4 +1,4 @@
-"""The plan: every image with its action and its reason. Pure, but for the survey of what there is."""
+"""The plan: every image with its action and its reason. Only the survey asks the world; all else is pure."""
 
 from omi.plan.input import PlanInput
 from omi.plan.model import Action, Plan, PlannedImage, Step

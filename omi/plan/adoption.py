@@ -1,7 +1,7 @@
-"""OMIs made elsewhere that the stack's config names: they join the ledger as they are.
+"""Adopts existing OMIs that the stack's config names: they join the ledger as they are.
 
-They are never deregistered, but for those that the config says are to be the stack's own: these it takes over, by a
-command of the update, and only a later plan may change or prune them.
+The stack never deregisters them, except those with `own: true`. These an update's command takes over, and only a later
+plan may change or prune them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from omi.support.version import version_of
 
 
 def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) -> tuple[list[LedgerImage], list[str]]:
-    """The images of a Region that `adopt` names and the ledger doesn't hold yet, as it will hold them; and warnings.
+    """The images that `adopt` names in a Region and the ledger lacks, as it will hold them; and warnings.
 
-    Each stands for what today's profile wants, so that adopting one builds nothing.
+    Each counts as the image that today's profile wants, so adopting one builds nothing.
     """
     found, warnings = [], []
     builds = {build.name: build for build in seen.profile.builds}
@@ -86,12 +86,12 @@ def _as_held(
 
 
 def _stack_of(image: AccountImage | None) -> str | None:
-    """The other stack whose id an OMI bears; it may live on, whatever a copied config says."""
+    """The other stack whose id an OMI bears. It may still exist, whatever a copied config says."""
     return None if image is None or image.managed else maker_of(image.tags)
 
 
 def _as_tagged(entry: Adoption, seen: Survey, region: Region) -> Adoption:
-    """The entry, but that the OMI's tags decide who owns it: another stack, or this one by an interrupted update."""
+    """The entry, corrected by the OMI's tags: another stack owns it, or this one since an interrupted update."""
     image = seen.accounts[region.name].by_omi.get(entry.omi)
     if image is not None and seen.owner.has_taken_over(image.tags) and not entry.own:
         return entry.model_copy(update={"own": True, "verify": False})
@@ -104,7 +104,7 @@ def _as_entry(image: LedgerImage) -> Adoption:
 
 
 def _taken_over(spec: ImageSpec, entry: Adoption, image: AccountImage, login: str, vm: BuildVm) -> ImageSpec:
-    """The spec of an external image as one of the stack's own, of which nothing is said but what the account knows."""
+    """The spec of an external image as one of the stack's own, with only what the account knows of it."""
     user = (entry.user or login) if entry.verify else entry.user
     check = TakeOver(omi=entry.omi, login=user if entry.verify else None, vm=vm)
     known = {"description": image.description, "access": image.access or Access(), "user": user}
@@ -116,7 +116,7 @@ class TakeOvers:
     """The images of one Region that the stack is to own after this update."""
 
     entries: Mapping[str, Adoption]
-    """By name: of those that the ledger holds as external, and of the new ones."""
+    """By name: external images of the ledger, and new ones."""
     region: Region
     seen: Survey
 
@@ -144,12 +144,12 @@ class TakeOvers:
         return cls({entry.name: entry for entry in entries if entry.own}, region, seen)
 
     def spared(self, settings: Settings) -> Settings:
-        """With these protected: what is not the stack's own yet is not pruned."""
+        """The settings with these images protected, since a stack prunes only its own."""
         protect = (*settings.retention.protect, *self.entries)
         return settings.model_copy(update={"retention": settings.retention.model_copy(update={"protect": protect})})
 
     def planned(self, plan: Plan, settings: Settings) -> Plan:
-        """The plan for the spared images, as one that takes them over."""
+        """The plan for the spared images, changed to take them over."""
         return replace(plan, steps=tuple(self._step(step, settings) for step in plan.steps)) if self.entries else plan
 
     def _step(self, step: Step, settings: Settings) -> Step:
@@ -178,12 +178,12 @@ class TakeOvers:
 
 
 def joined(ledger: Ledger, images: Sequence[LedgerImage]) -> Ledger:
-    """The ledger as if it held these, too."""
+    """The ledger with these images added."""
     return Ledger.of([*ledger.images, *images]) if images else ledger
 
 
 def as_adoptions(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
-    """The plan with these adopted as they are, instead of kept; changes are for the next update."""
+    """The plan that adopts these instead of keeping them; changes wait for the next update."""
     by_name = {image.name: image for image in images}
 
     def adopted(step: Step) -> Step:

@@ -12,11 +12,11 @@ from omi.state.image import CloudAccess
 from omi.state.ledger import LedgerImage
 
 Sources = Mapping[str, PlannedImage | LedgerImage]
-"""By build: the image of the home Region that others are to have, too."""
+"""By build: the image of the home Region that other Regions copy."""
 
 
 def sources_of(home: Plan) -> Sources:
-    """The newest image of each build that the home Region has or is to have, but for those that someone else made."""
+    """The newest image of each build that the home Region has or will have, if this stack makes it."""
     found: dict[str, PlannedImage | LedgerImage] = {}
     for build, steps in home.declared():
         images = (step.image for step in steps)
@@ -31,7 +31,7 @@ def sources_of(home: Plan) -> Sources:
 
 
 def pinned(builds: Sequence[Target], sources: Sources) -> list[Target]:
-    """The builds, each asking for the very image that the home Region has."""
+    """The builds, each pinned to the image of the home Region."""
     return [
         build.model_copy(update={"release": source.release, "revision": source.revision})
         if (source := sources.get(build.name)) is not None
@@ -41,7 +41,7 @@ def pinned(builds: Sequence[Target], sources: Sources) -> list[Target]:
 
 
 def as_copies(plan: Plan, builds: Sequence[Target], sources: Sources, region: str, home: CloudAccess) -> Plan:
-    """The plan for `pinned` builds as one that copies them, with the pins that the profile itself has."""
+    """The plan for `pinned` builds, changed to copy them, and with only the profile's own pins."""
     own = {build.name: build for build in builds}
     return replace(plan, steps=tuple(_as_copy(step, own, sources, region, home) for step in plan.steps))
 

@@ -1,4 +1,4 @@
-"""Defers a step about an image of the ledger: while it is in doubt or protected, or its connection has changed."""
+"""Defers steps about images that are in doubt or protected, or whose connection has changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Deferral:
 
     given: PlanInput
     stays: Callable[[LedgerImage, Reason], Step]
-    """The step of an image that stays as state holds it, with what others have changed put back."""
+    """The step that keeps an image as state holds it and undoes changes made by others."""
 
     @cached_property
     def _held(self) -> Mapping[str, LedgerImage]:
@@ -50,7 +50,7 @@ class Deferral:
         return replace(step, protected=protected, unprotects=unprotects)
 
     def deferred(self, steps: Iterable[Step], why: Mapping[str, Reason]) -> tuple[Step, ...]:
-        """The steps, of which those that `why` names wait: their images stay for now."""
+        """The steps, with each one that `why` names put off: its image stays for now."""
         return tuple(
             self.safe(self.stays(self._held[step.name], why[step.name])) if step.name in why else step for step in steps
         )
@@ -75,7 +75,7 @@ class Deferral:
         return None
 
     def _found(self, step: Step, image: LedgerImage) -> Step:
-        """The kept image that an earlier update marked as missing and that the account holds again."""
+        """The step for a kept image that was marked as missing and is in the account again."""
         if step.action is not Action.KEEP or image.record.missing is None or self.given.seen(image) is None:
             return step
         kept = image.touched() if step.image is image else step.image
@@ -83,7 +83,7 @@ class Deferral:
         return replace(step, image=kept, changes=(*step.changes, change))
 
     def _connected(self, step: Step, image: LedgerImage) -> Step:
-        """The kept image by the connection that the config says now."""
+        """The step that gives a kept image the connection of today's config."""
         kept, differing, connection = step.image, self._differing(image), self.given.connection
         if connection is None or not differing or not isinstance(kept, LedgerImage):
             return step
@@ -94,7 +94,7 @@ class Deferral:
         return replace(step, image=kept.reached_by(connection), changes=(*step.changes, change))
 
     def _differing(self, image: LedgerImage) -> list[str]:
-        """The settings of the connection that differ from what state holds."""
+        """The connection's settings that differ from those in state."""
         if self.given.connection is None:
             return []
         return [key for key, value in self.given.connection if getattr(image.spec.cloud, key) != value]

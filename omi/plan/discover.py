@@ -1,4 +1,4 @@
-"""Which versions a profile's `discover` is to cover in this run."""
+"""The versions that a profile's `discover` covers in this run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from omi.upstream.model import Upstream
 def versions_to_discover(
     upstream: Upstream, ledger: Ledger, retention: Retention, today: date, profile: str, arch: str
 ) -> frozenset[str]:
-    """The versions that upstream supports and those that the ledger holds, so that an outage takes no build away.
+    """The versions that upstream supports, and those in the ledger, so that an outage removes no build.
 
-    A version leaves only when the retention's end-of-life level says so by the latest day that was ever said of it:
-    then its builds count as removed. One that the mirror is known not to have yet waits, so that the day a branch comes
-    out holds no other build up.
+    A version leaves only when the retention's end-of-life level lets it go, by the latest end of life ever announced;
+    then its builds count as removed. A new version waits until the mirror has it, so that it holds up no other build.
     """
     held = {
         image.version

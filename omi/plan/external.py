@@ -1,4 +1,4 @@
-"""How a plan speaks of external OMIs: whose they are, what they hold, and how to get an image of one's own instead."""
+"""Describes external OMIs: their maker, their content, and how to get an image of one's own instead."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from omi.state.ledger import LedgerImage
 
 
 def holding(digest: str | None, wanted: str) -> Reason:
-    """Compare what an external OMI holds, by its tag, with what is wanted."""
+    """Compare an external OMI's content, by its tag, with the wanted one."""
     if digest is None:
         return Because.HOLDS_UNKNOWN()
     return Because.HOLDS_SAME() if digest == wanted else Because.HOLDS_OTHER(digest=digest)
 
 
 def differing(steps: Sequence[Step]) -> Iterator[str]:
-    """Warn of external OMIs that stand for a build and are known to hold something else; `steps` are in order."""
+    """Warn of external OMIs that stand for a build but have another content; `steps` are in order."""
     seen: set[str] = set()
     for step in steps:
         if step.action is Action.PRUNE or step.build in seen:
             continue
-        seen.add(step.build)  # its newest image, which others take for the build's
+        seen.add(step.build)  # the newest image, which users get for this build
         omi, maker, digest = _external(step.image)
         if digest not in (None, step.image.digest):
             yield (

@@ -1,4 +1,4 @@
-"""When an image is built anew though its profile says the same: for newer packages, for fixes, for its age."""
+"""Decides when an image is rebuilt though its profile is unchanged: for newer packages, fixes, or its age."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Freshness:
     """Reasons for an image's successor, and whether they count yet."""
 
     packages: Reason | None = None
-    """Newer packages, or fixes, that bring it about now."""
+    """Newer packages or fixes that cause it now."""
     age: Reason | None = None
     waiting: Reason | None = None
-    """Newer packages, or fixes, that don't yet, since the image is too young."""
+    """Newer packages or fixes that wait, since the image is too young."""
 
     @property
     def due(self) -> tuple[Reason, ...]:
@@ -31,7 +31,7 @@ class Freshness:
 def freshness(
     image: LedgerImage, build: Target, offer: Offer | None, today: date, *, is_revoked: bool, may_age: bool
 ) -> Freshness:
-    """Judge the newest image of a build; revoked content waits for nothing, since nobody may launch it."""
+    """Find the reasons for the newest image's successor. Revoked content never waits, since nobody may launch it."""
     packages, age = stale_packages(image, offer, build), image.age(today)
     newer = Because.NEWER_PACKAGES(packages=NewerPackages(packages)) if packages else None
     if offer is not None and build.rebuild_on != "content" and _has_unknown_packages(image):
@@ -44,9 +44,9 @@ def freshness(
 
 
 def _has_unknown_packages(image: LedgerImage) -> bool:
-    """Whether the run that made it was killed, or its state lost, and with it what is installed.
+    """Whether its installed packages are unknown, since the run that made it was killed or its state was lost.
 
-    An image that its own build could say nothing of doesn't count: its successor would say no more.
+    If its own build couldn't list them, it doesn't count: the successor's build couldn't, either.
     """
     record = image.record
     is_built = image.made_here and record.copied_from is None
@@ -54,7 +54,7 @@ def _has_unknown_packages(image: LedgerImage) -> bool:
 
 
 def waits(image: LedgerImage, build: Target, today: date, change: Reason) -> Reason | None:
-    """Why an image stays in spite of a change, where it is younger than the build's min_interval."""
+    """Why an image stays in spite of a change: it is younger than the build's min_interval. None if it isn't."""
     age = image.age(today)
     if age is None or build.min_interval is None or age >= build.min_interval:
         return None

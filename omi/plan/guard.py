@@ -1,4 +1,4 @@
-"""Limits of every plan: a step beyond them is refused, or waits."""
+"""The limits of every plan: it refuses or puts off steps beyond them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from omi.state.withdrawal import Stage
 from omi.support.errors import PlanError, ProfileError, SettingsError
 
 _HALF_FROM = 4
-"""With fewer images than this, one of them is soon more than half."""
+"""With fewer images there is no limit of half: a single one would soon break it."""
 
 ALLOW = "pulumi config set --path 'retention.allow_mass_prune[0]' NAME"
 
@@ -27,17 +27,16 @@ def too_many_losses(
     proved: Callable[[LedgerImage], bool],
     ended: Callable[[LedgerImage], bool],
 ) -> tuple[dict[str, Reason], tuple[str, ...]]:
-    """Losses that come in greater numbers than the retention allows: why each waits, by name, and what is refused.
+    """Find more losses than the retention allows: why each waits, by name, and the refusals.
 
-    A loss is an image that goes, or is made private, though no newer image of its build stays that is `proved`.
-    Superseded images go in any number. Those of a version that has `ended` are never refused, since everyone knew
-    the day: as many as are allowed go in each update, the oldest first. All is of one Region; `held` is how many
-    images its ledger holds.
+    A loss is an image that is pruned or made private while no newer `proved` image of its build stays. Any number of
+    superseded images may go. Images of a version that has `ended` are never refused, since the day was known: as many
+    as allowed go in each update, the oldest first. All images are of one Region, whose ledger has `held` images.
     """
     losses = _losses(steps, proved)
     pruned = [step for step in losses if step.action is Action.PRUNE]
     gone = [step for step in pruned if step.level == "gone"]
-    # One image that is missing is only forgotten, be it the only one; many may mean that something else is wrong.
+    # A single missing image is only forgotten, even if it is the last one. Many may mean that something else is wrong.
     counted = [step for step in pruned if len(gone) > 1 or step not in gone]
     waiting: dict[str, Reason] = {}
     refused = []
@@ -61,11 +60,11 @@ def unreplaced(
     retention: Retention,
     good: Callable[[LedgerImage], bool],
 ) -> dict[str, Reason]:
-    """Images of removed builds that go while a build of the profile has none to rely on: why each waits, by name.
+    """Find images of removed builds that must wait, since a build of the profile has no good image yet: why, by name.
 
-    A renamed build is such a pair, and its new image may fail in this very update. `live` are profile and name of the
-    profile's builds; `good` says whether an image can be relied on. What the retention allows by name
-    doesn't wait.
+    The two may be one renamed build, whose new image may fail in this very update. `live` has profile and name of each
+    of the profile's builds; `good` decides whether an image can be relied on. Images that the retention allows by name
+    don't wait.
     """
     have = {_build_of(step.image) for step in steps if isinstance(step.image, LedgerImage) and good(step.image)}
     lack = {(_build_of(step.image), step.build) for step in steps if _build_of(step.image) not in have}
@@ -82,7 +81,7 @@ def _build_of(image: PlannedImage | LedgerImage) -> tuple[str, str]:
 
 
 def _losses(steps: Sequence[Step], proved: Callable[[LedgerImage], bool]) -> list[Step]:
-    """Steps of images that no newer one replaces: each is a loss if it goes."""
+    """The steps of images that no newer one replaces; each that goes is a loss."""
     stays: dict[tuple[str, str], LedgerImage] = {}
     for step in steps:
         image = step.image
@@ -106,7 +105,7 @@ def _goes(step: Step) -> bool:
 
 
 def _goes_private(step: Step) -> bool:
-    """By retention, that is: a person has named what is revoked, and nothing of it is lost."""
+    """Whether retention makes it private. A revoked image doesn't count: a person named it, and it stays."""
     if isinstance(step.image, LedgerImage) and step.image.is_revoked:
         return False
     return any(change.kind is ChangeKind.MAKE_PRIVATE for change in step.changes)
@@ -118,7 +117,7 @@ def _is_allowed(step: Step, retention: Retention) -> bool:
 
 def _refusal(counted: Sequence[Step], done: str, retention: Retention, held: int) -> str | None:
     limit = too_many(len(counted), retention, held)
-    # all images of a Region that left the config go, some of them later: that is allowed by name, however few they are
+    # all images of a Region that left the config go, some of them later: however few, a person allows this by name
     leaves = any(step.level == "region" for step in counted)
     if limit is None and not leaves:
         return None
@@ -132,7 +131,7 @@ def _refusal(counted: Sequence[Step], done: str, retention: Retention, held: int
 
 
 def too_many(going: int, retention: Retention, held: int) -> str | None:
-    """The limit that `going` of `held` images break; "half" applies from four images up."""
+    """The limit that `going` of `held` images break. The limit of half applies from four images up."""
     if going > retention.max_prunes:
         return f"{retention.max_prunes} (retention.max_prunes)"
     return "half of them" if held >= _HALF_FROM and 2 * going > held else None
@@ -144,7 +143,7 @@ def _most(retention: Retention, held: int) -> int:
 
 
 def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]:
-    """Warn of names in `protect` and `allow_mass_prune` that match nothing any more; `steps` are of all Regions."""
+    """Warn of names in `protect` and `allow_mass_prune` that match nothing; `steps` are of all Regions."""
     images = [step.image for step in steps if isinstance(step.image, LedgerImage)]
     known = {name for image in images for name in image.names}
     for name in sorted(set(retention.protect) - known):
@@ -166,7 +165,7 @@ def check_names(planned: Sequence[PlannedImage]) -> None:
 
 
 def check_clash(wanted: Iterable[tuple[str, str]]) -> None:
-    """PlanError if two builds want images of one name; given build and the name of the wanted release's r0."""
+    """PlanError if two builds want images of one name. Each build comes with the name of its release's r0."""
     by_name: dict[str, list[str]] = {}
     for build, name in wanted:
         by_name.setdefault(name, []).append(build)

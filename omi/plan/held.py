@@ -20,21 +20,21 @@ MEMORY = "memory"
 
 @dataclass(frozen=True)
 class Held:
-    """All of it; of a fresh stack the id is new and the rest empty."""
+    """The whole state; a fresh stack has a new id and nothing else."""
 
     owner: Owner
     ledger: Ledger = field(default_factory=Ledger)
     memory: Memory = field(default_factory=Memory)
     is_fresh: bool = False
-    """Whether state keeps no id yet."""
+    """Whether the state has no id yet."""
 
 
 def read_state(
     resources: Mapping[str, Mapping[str, Any]], project: str, stack: str, recovered: str | None = None
 ) -> Held:
-    """From the state's resources (URN to `type` and `outputs`); a state that keeps no id takes the `recovered` one.
+    """Read the state's resources (URN to `type` and `outputs`). A state without an id takes the `recovered` one.
 
-    StateError where a part can't be read, SettingsError if state keeps another id than the recovered one.
+    Raises StateError if a part can't be read, SettingsError if the state has another id than the recovered one.
     """
     ledger = read_ledger(resources)
     known = _known_id(resources, ledger)
@@ -49,7 +49,7 @@ def read_state(
 
 
 def _known_id(resources: Mapping[str, Mapping[str, Any]], ledger: Ledger) -> str | None:
-    """The id that state keeps; where that is lost, the one of the images."""
+    """The state's id; if that is lost, the images' one."""
     kept = _stashed(resources, STACK_ID, "output")
     if isinstance(kept, str) and kept:
         return kept

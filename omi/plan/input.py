@@ -1,4 +1,4 @@
-"""All that decides a plan, as one value."""
+"""Everything that decides a plan, as one value."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from omi.upstream.model import Upstream
 from omi.upstream.offer import Offer
 
 Digest = Callable[[Target, str], str]
-"""The digest of everything that decides the content of a build's image of a release, but its packages' versions."""
+"""The digest of all that decides the content of a build's image of a release, except its packages' versions."""
 
 
 @dataclass(frozen=True)
 class PlanInput:
-    """All that decides the plan of one Region; the order of the values doesn't matter."""
+    """Everything that decides the plan of one Region. The order of items in a value doesn't matter."""
 
     builds: Sequence[Target]
     upstream: Upstream
@@ -34,41 +34,41 @@ class PlanInput:
     """In UTC."""
     digests: Digest
     account: AccountView | None = None
-    """The account's contents; None if nobody asked: then nothing is known of adoption, drift and VMs."""
+    """The account's contents. None if nobody asked: then the plan ignores adoption, drift and VMs."""
     only: Collection[str] = ()
     """The builds that may change; the images of all others are kept as they are, access included. Empty: all."""
     edge_keep: int | None = None
-    """How many images of each edge build stay (the profile's `discover.edge`), None all."""
+    """How many images of each edge build stay (the profile's `discover.edge`); None keeps all."""
     offers: Mapping[str, Offer] = field(default_factory=dict)
-    """The repositories' offers by build; for a build without one, the content alone decides."""
+    """The repositories' offers by build. Without one, the content alone decides."""
     untrusted: Mapping[str, str] = field(default_factory=dict)
-    """By build: why its packages can't be trusted. Nothing is built of it."""
+    """By build: why its packages can't be trusted. It isn't built."""
     keys_at: Mapping[str, str] = field(default_factory=dict)
-    """By build: where its keys are written, as a refusal begins."""
+    """By build: the file and line of its keys, to begin a refusal with."""
     lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """By build: what of its packages doesn't exist, a line for each. Nothing is built of it."""
+    """By build: a line for each of its packages that doesn't exist. It isn't built."""
     access: Access | None = None
-    """The launch permissions, whatever the builds say; None leaves them to the builds."""
+    """The launch permissions of all builds; None leaves them to the profile."""
     left: str | None = None
-    """The Region, where it left the config: then no image is wanted here any more, whatever the builds say."""
+    """The Region, if it left the config: then no image is wanted here any more."""
     joining: Collection[str] = ()
-    """Names of the ledger's images that this very update takes in: it may fail to."""
+    """Names of the ledger's images that this very update takes in, which may fail."""
     revoked: Mapping[str, str] = field(default_factory=dict)
     """Images that must not be launched, by name or id, each with its reason."""
     revoked_content: Collection[str] = ()
-    """Digests of those that the stack has made, in any Region: nothing of this content is built."""
+    """Digests of revoked images that the stack made in any Region: this content isn't built."""
     is_one_off: bool = False
-    """Whether a person has asked for this very run: then no number of losses is too many."""
+    """Whether a person asked for this very run: then any number of losses is allowed."""
     elsewhere: Collection[str] = ()
     """Builds that the stack has images of in other Regions."""
     memory: Memory = field(default_factory=Memory)
     """The memory of earlier updates."""
     connection: CloudAccess | None = None
-    """How the config says that the account is reached now; None leaves that as it is."""
+    """The connection in today's config; None leaves the images' connections as they are."""
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The OMI names that the ledger holds, of whatever build, so that no second resource may have them."""
+        """The OMI names in the ledger, of any build: no second resource may have them."""
         return frozenset(image.name for image in self.ledger.images)
 
     @property
@@ -83,12 +83,12 @@ class PlanInput:
 
     @property
     def owner(self) -> str:
-        """The own account's id, empty where nobody knows it."""
+        """The own account's id; empty if unknown."""
         asked = self.account.account if self.account else None
         return asked or next((image.record.account for image in self.ledger.images), "")
 
     def prepared(self) -> PlanInput:
-        """With the access that counts in each build, and with what upstream says today in the memory."""
+        """The input with each build's effective access, and with upstream's answers of today in the memory."""
         versions = {build.version for build in self.builds} | {image.version for image in self.ledger.images}
         memory = self.memory.today(self.upstream, versions, self.today)
         if self.access is None:
@@ -97,11 +97,11 @@ class PlanInput:
         return replace(self, builds=builds, memory=memory)
 
     def may_change(self, build: str) -> bool:
-        """Whether this run is about the build at all."""
+        """Whether this run may change images of the build."""
         return not self.only or build in self.only
 
     def last_day(self, version: str, recorded: Sequence[date | None]) -> date | None:
-        """The version's last day of support that counts; `recorded` are those that builds and images have."""
+        """The last day of support that counts for a version; `recorded` are the days of builds and images."""
         return self.memory.last_day(version, recorded, self.upstream, self.today)
 
     def last_day_of(self, image: LedgerImage) -> date | None:
@@ -109,9 +109,9 @@ class PlanInput:
         return self.last_day(image.version, [image.spec.end_of_life])
 
     def has_ended(self, image: LedgerImage) -> bool:
-        """Whether its version's end and the grace are over, and a later version that is supported has a proved image.
+        """Whether its version's end of life and the grace are over, and a later supported version has a proved image.
 
-        Then it is to go by the retention's end-of-life level, as everyone could know long before.
+        Then the retention's end-of-life level lets it go, which everyone could know long before.
         """
         level = self.retention.end_of_life
         day = self.last_day_of(image)
@@ -136,16 +136,16 @@ class PlanInput:
         return self.account is not None and image.record.omi in self.account.missing
 
     def is_proved(self, image: LedgerImage) -> bool:
-        """Whether the image may stand for an older one.
+        """Whether the image may replace an older one.
 
-        It was verified, isn't revoked, is seen in the account, and no other record holds it.
+        It was verified, isn't revoked, is in the account, and no other record holds it.
         """
         good = image.record.verified and self.revocation(image) is None
         there = self.account is None or self.seen(image) is not None
         return good and there and (image.record.claim is None or self.foreign_claim(image) is None)
 
     def is_reliable(self, image: LedgerImage) -> bool:
-        """Whether its build has an image by it: one that is proved, or external, and in state before this update."""
+        """Whether its build can rely on it: it is proved or external, and was in state before this update."""
         return image.name not in self.joining and (self.is_proved(image) or image.record.adopted)
 
     def foreign_claim(self, image: LedgerImage) -> str | None:

@@ -8,7 +8,7 @@ from omi.plan.model import Plan
 
 
 def join_plans(plans: Sequence[Plan]) -> Plan:
-    """All steps by build, within one in the order of the plans; a warning or refusal of several stands there once."""
+    """All steps by build, in the order of the plans. A warning or refusal that several plans share appears once."""
     builds = tuple(dict.fromkeys(build for plan in plans for build in plan.builds))
     place = {name: index for index, name in enumerate(builds)}
     steps = sorted((step for plan in plans for step in plan.steps), key=lambda step: place[step.build])

@@ -1,4 +1,4 @@
-"""Which of a build's pinned signing keys still count: not those that upstream has given up."""
+"""Decides which of a build's signing keys still count: those that upstream has not deprecated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from omi.upstream.model import Upstream
 
 @dataclass(frozen=True)
 class Trusted:
-    """The builds with the keys that count (those dropped are in `dropped_keys`), and what a person should know."""
+    """The builds with the keys that count (the others are in `dropped_keys`), and warnings for a person."""
 
     builds: tuple[Target, ...]
     warnings: tuple[str, ...] = ()
@@ -22,15 +22,15 @@ class Trusted:
 def trust_keys(builds: Sequence[Target], upstream: Upstream, ledger: Ledger, today: date) -> Trusted:
     """Drop each key that releases.json calls deprecated since a day that has come (`today` is in UTC).
 
-    Where releases.json can't be had or names no such branch, what the ledger's images of the version were built
-    without counts, so that an unreachable upstream neither trusts a key again nor makes another revision.
+    If releases.json can't be read or lacks the branch, keys that the ledger's images of the version dropped stay
+    dropped. So an unreachable upstream neither trusts a key again nor makes another revision.
     """
     trusted = tuple(_without_deprecated(build, _deprecated(build, upstream, ledger, today)) for build in builds)
     return Trusted(trusted, tuple(_warnings(trusted)))
 
 
 def keyless(build: Target) -> tuple[str, ...]:
-    """The problem and its cure, if no key is left that may sign what the build installs."""
+    """The problem and its cure if no key is left that may sign the build's packages."""
     if build.keys or not build.dropped_keys:
         return ()
     dropped = ", ".join(f"{name} since {day}" for name, day in build.dropped_keys.items())

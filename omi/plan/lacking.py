@@ -22,16 +22,16 @@ from omi.upstream.offer import Offer
 _BUSYBOX = frozenset(
     ("acpid", "crond", "dnsd", "httpd", "inetd", "klogd", "loadkmap", "ntpd", "rdate", "syslog", "udhcpd", "watchdog")
 )
-"""Services that busybox-openrc brings, though other packages may have some of the same name."""
+"""Services that busybox-openrc brings; other packages may have services of the same names."""
 _OPENRC = "-openrc"
-"""Ends the name of a package with services."""
+"""The end of the name of a package with services."""
 _DIGITS = re.compile("[0-9]")
 _NEAR = 3
-"""The most near names that a message lists."""
+"""A message lists at most this many near names."""
 
 
 def was_built(build: Target, images: Sequence[LedgerImage]) -> bool:
-    """Whether the stack made an image of these packages, repositories and services, so that they are known to exist."""
+    """Whether the stack made an image of these packages, repositories and services before, so they exist."""
     own = (image for image in images if image.made_here)
     recipes = (image.spec.recipe for image in own if (image.profile, image.build) == (build.profile, build.name))
     return any(recipe is not None and _asked(recipe.build) == _asked(build) for recipe in recipes)
@@ -51,7 +51,7 @@ class Stock:
 
     @cached_property
     def _by_name(self) -> dict[str, list[Packaged]]:
-        """The packages by each name that they answer to."""
+        """The packages, by each name that they provide."""
         found: dict[str, list[Packaged]] = {}
         for _, index in self.offer.repositories:
             for package in index.packages:
@@ -60,7 +60,7 @@ class Stock:
         return found
 
     def missing(self) -> Iterator[str]:
-        """A line about each package that doesn't exist, or not as it is asked for."""
+        """A line about each package that doesn't exist, or not in the wanted version or repo."""
         written = {read_dependency(key).name: key for key in self.build.packages}
         for line in package_lines(self.build):
             wanted = read_dependency(line)
@@ -95,10 +95,10 @@ class Stock:
         return f"; near it are: {', '.join(near)}" if near else "; take it out, or add a repo that has it"
 
     def unbrought(self) -> Iterator[str]:
-        """A line about each service that no package of the build brings, by the names of packages.
+        """A line about each service that no package of the build seems to bring, judged by names.
 
-        An index has no files, but `NAME-openrc` has the service NAME. Of another name nobody can say, unless it is
-        nearly a known one. A setup script may bring any.
+        An index lists no files, but `NAME-openrc` has the service NAME. Other names are unknown and pass, unless they
+        are nearly a known one. A setup script may bring any service.
         """
         if self.build.setup_script is not None:
             return
@@ -120,9 +120,9 @@ class Stock:
         return f"no package is known to bring it; did you mean {meant}?" if meant else None
 
     def _misspelt(self, name: str) -> str | None:
-        """The service that is probably meant: one letter is missing, too many or elsewhere.
+        """The service that was probably meant: one letter is missing, added or misplaced.
 
-        None where a package of the build may bring it though it is called otherwise, as chrony brings chronyd.
+        None if a package of another name may bring it, as chrony brings chronyd.
         """
         bare = _DIGITS.sub("", name)
         own = (_DIGITS.sub("", each.removesuffix(_OPENRC)) for each in self._brought if each.endswith(_OPENRC))
@@ -137,7 +137,7 @@ class Stock:
 
     @cached_property
     def _brought(self) -> frozenset[str]:
-        """Every name of the packages that may come along: where there is a choice, all that can be chosen count."""
+        """The names of all packages that may be installed; if apk has a choice, every candidate counts."""
         taken: dict[str, Packaged] = {}
         names: set[str] = set()
         rest = [read_dependency(line).name for line in package_lines(self.build)]
@@ -153,6 +153,6 @@ class Stock:
 
     @cached_property
     def _by_themselves(self) -> list[tuple[str, list[str]]]:
-        """Packages that are installed where all that they name is, with those names."""
+        """Packages that apk installs once all of certain others are installed, with the names of those."""
         packages = (package for _, index in self.offer.repositories for package in index.packages)
         return [(package.name, names_in(package.install_if)) for package in packages if package.install_if]

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict
 from omi.upstream.model import Upstream
 
 PATIENCE = timedelta(days=30)
-"""How long upstream must say an earlier end of life before it counts: one wrong digit is mended sooner."""
+"""How long upstream must announce an earlier end of life before it counts: a typing error is mended sooner."""
 REMEMBERED = timedelta(days=365)
-"""How long an OMI that went is remembered."""
+"""How long a pruned OMI is remembered."""
 
 
 class Said(BaseModel):
-    """A version's end of life as upstream says it, and the first day on which it said so; both in UTC."""
+    """A version's end of life as upstream announces it, and the day when it was first announced; both in UTC."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,16 +30,16 @@ class Memory(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     protected: tuple[str, ...] = ()
-    """Names and ids that `retention.protect` had: the engine refuses to delete these images until an update has run
-    without them."""
+    """The names and ids in `retention.protect` at the last update. The engine refuses to delete these images until an
+    update has run without them."""
     end_of_life: dict[str, Said] = {}
     """By version."""
     pruned: dict[str, date] = {}
-    """OMIs that updates let go, and on which day (UTC). Releases files that still name one, since the run that was to
-    publish them was lost, are put right by it."""
+    """OMIs that updates let go, each with its day (UTC). If a run was lost before it published the releases files, the
+    next one takes these OMIs out of them."""
 
     def today(self, upstream: Upstream, versions: Collection[str], today: date) -> Memory:
-        """With what upstream says today of these versions; what it said before stays where it can't be asked."""
+        """The memory with upstream's answers of today; earlier answers stay if it can't be asked."""
         said = {version: self.end_of_life[version] for version in versions if version in self.end_of_life}
         for branch in upstream.branches:
             if branch.version in versions and branch.end_of_life is not None and not upstream.stale:
@@ -49,14 +49,14 @@ class Memory(BaseModel):
         return self.model_copy(update={"end_of_life": dict(sorted(said.items()))})
 
     def let_go(self, omis: Collection[str], kept: Collection[str], today: date) -> Memory:
-        """With these OMIs among those that went; what the state keeps has not gone."""
+        """The memory with these pruned OMIs added, except those that the state still holds."""
         before = {omi: day for omi, day in self.pruned.items() if omi not in kept and today - day < REMEMBERED}
         return self.model_copy(update={"pruned": dict(sorted({**dict.fromkeys(omis, today), **before}.items()))})
 
     def last_day(self, version: str, recorded: Iterable[date | None], upstream: Upstream, today: date) -> date | None:
-        """The last day of support that counts: the later of the recorded ones and upstream's.
+        """The last day of support that counts: the latest of the recorded ones and upstream's.
 
-        An earlier one of upstream's counts once it has said it for PATIENCE.
+        An earlier day of upstream's counts only after it was announced for PATIENCE.
         """
         said, branch = self.end_of_life.get(version), upstream.branch(version)
         known = max((day for day in recorded if day is not None), default=None)

@@ -24,11 +24,11 @@ class Action(StrEnum):
     KEEP = "keep"
     BUILD = "build"
     ADOPT = "adopt"
-    """An OMI of the wanted name is in the account already: taken into the ledger instead of being built."""
+    """Take in an OMI of the wanted name that is already in the account, instead of building one."""
     RECOVER = "recover"
-    """An image of the stack's own that its state has lost: taken into the ledger again, with a new claim."""
+    """Take in again an image of the stack's own that its state has lost, with a new claim."""
     PRUNE = "prune"
-    """Not declared any more: its delete command deregisters it, or only forgets it if someone else made it."""
+    """Declare it no longer: its delete command deregisters it, or only forgets it if someone else made it."""
 
 
 class ChangeKind(StrEnum):
@@ -39,23 +39,23 @@ class ChangeKind(StrEnum):
     SHARE = "share"
     UNSHARE = "unshare"
     PUT_BACK = "put back"
-    """Drift: others changed it in the account."""
+    """Undo changes that others made in the account."""
     DEPRECATE = "deprecate"
     MAKE_PRIVATE = "make private"
     RESTORE = "restore"
-    """Back to an earlier stage, since the reason to withdraw it is gone."""
+    """Go back to an earlier stage, since the reason to withdraw it is gone."""
     ANNOUNCE = "announce"
-    """Other days or another reason within its stage."""
+    """Announce other days or another reason within its stage."""
     CONNECT = "connect"
-    """The stack's config says another way to reach the account."""
+    """Give it the connection that the stack's config has now."""
     MARK_MISSING = "mark missing"
-    """The account doesn't show it: a later update forgets it, unless it is there again."""
+    """Mark an image that the account lacks: a later update forgets it, unless it is there again."""
     FOUND = "found again"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One of them, with its reason and what it means."""
+    """One change with its reason."""
 
     kind: ChangeKind
     why: Reason
@@ -78,13 +78,13 @@ class PlannedImage:
     existing: AccountImage | None = None
     """The OMI that is adopted."""
     offered: tuple[str, ...] = ()
-    """The newer packages that its build is to bring in, `name=version`."""
+    """The newer packages that its build should bring, `name=version`."""
     region: str | None = None
-    """Where it is to be; None is the home Region."""
+    """The Region that gets it; None is the home Region."""
     resource: str | None = None
-    """Logical name of its command where that isn't the OMI's name."""
+    """The logical name of its command, if that isn't the OMI's name."""
     copy_from: CloudAccess | None = None
-    """The home Region, where it is copied from there."""
+    """The connection to the home Region, if it is copied from there."""
 
     @property
     def name(self) -> str:
@@ -136,7 +136,7 @@ class PlannedImage:
 
 @dataclass(frozen=True)
 class Step:
-    """One image and what happens to it. A kept LedgerImage is to be declared by its `command`, as it stands here."""
+    """One image and its action. A kept LedgerImage is declared by the `command` that it has here."""
 
     image: PlannedImage | LedgerImage
     action: Action
@@ -145,11 +145,11 @@ class Step:
     """The level of a prune: end-of-life, release, edge, revision; `profile` or `region` if removed from the profile or
     with its Region from the config; `gone` from the account."""
     changes: tuple[Change, ...] = ()
-    """Changes of the image as others see it; on a keep, its command's update makes them."""
+    """Changes of the image as others see it. For a kept image, its command's update makes them."""
     protected: bool = False
-    """Whether the engine is to refuse its deletion, too."""
+    """Whether the engine must refuse its deletion, too."""
     unprotects: bool = False
-    """Whether this update takes that protection off."""
+    """Whether this update removes that protection."""
     claimed_elsewhere: bool = False
     """Whether it is a prune whose OMI another record holds: the OMI and its releases entry stay."""
 
@@ -165,7 +165,7 @@ class Step:
 
     @property
     def stage(self) -> Stage:
-        """How far its withdrawal is once the step is done."""
+        """Its stage after the step."""
         return self.image.spec.stage if isinstance(self.image, LedgerImage) else Stage.CURRENT
 
     @property
@@ -185,8 +185,8 @@ class Step:
 
     @property
     def forgets(self) -> bool:
-        """Whether it is a prune that deletes nothing: the stack did not make the OMI, it is missing, or another record
-        holds it.
+        """Whether it is a prune that deletes nothing: the OMI was made elsewhere, is missing, or another record holds
+        it.
         """
         if self.action is not Action.PRUNE or not isinstance(self.image, LedgerImage):
             return False
@@ -206,7 +206,7 @@ class Plan:
     regions: tuple[str, ...] = ()
     """The stack's Regions, the home one first."""
     refused: tuple[str, ...] = ()
-    """Steps that wait for a person, and the cure: the run does all else, and then ends with an error."""
+    """The steps that wait for a person, with the cure. The run does all else, and then ends with an error."""
     memory: Memory = field(default_factory=Memory)
     """The memory for the next plan."""
 

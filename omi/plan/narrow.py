@@ -1,4 +1,4 @@
-"""A plan narrowed to what a one-off run is about."""
+"""Narrows a plan to one action on some builds, for a one-off run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ACTIONS = {
 
 
 def narrowed(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Plan:
-    """The plan with the steps that were asked for; all other images stay as state holds them, which are `images`.
+    """The plan with only the wanted steps; the other images, which are `images`, stay as state holds them.
 
     Raises SettingsError for a build that neither the profile nor the ledger has.
     """

@@ -1,4 +1,4 @@
-"""Which of an image's packages are offered in a newer version, what that fixes, and how a reason names them."""
+"""Finds an image's packages with newer versions, the fixes in these, and words for a reason."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from omi.support.version import EDGE, is_package_version, package_key
 from omi.upstream.offer import Offer
 
 _NAMED = 4
-"""More packages, or names of one source's, than this are counted, not named."""
+"""A reason names this many packages, or names of one source; the others are only counted."""
 
 
 @dataclass(frozen=True)
 class NewerPackage:
-    """One package of an image, and the newer version that its repositories offer."""
+    """A package of an image, and the newer version in its repositories."""
 
     name: str
     installed: str
     offered: str
     fixed: tuple[str, ...] | None = None
-    """Ids of what that fixes; None where nobody asked."""
+    """The ids of the fixes in it; None if nobody asked."""
 
     def __str__(self) -> str:
         fixed = f" ({few(self.fixed)})" if self.fixed else ""
@@ -32,14 +32,14 @@ class NewerPackage:
 
 @dataclass(frozen=True)
 class NewerPackages:
-    """The packages that make an image stale, as a reason's value: all of them, of which its words name the first."""
+    """The packages that make an image stale, as a reason's value. It holds them all; its words name the first."""
 
     packages: tuple[NewerPackage, ...]
 
     def __str__(self) -> str:
         """`openssl 3.5.8-r0 → 3.5.9-r0, zlib 1-r0 → 1-r1`
 
-        Those in which the same is fixed are of one source and stand together: `libcrypto3/libssl3 … (CVE-2026-1)`.
+        Packages with the same fixes come from one source and are joined: `libcrypto3/libssl3 … (CVE-2026-1)`.
         """
         alike: dict[NewerPackage, list[str]] = {}
         for each in self.packages:
@@ -50,8 +50,8 @@ class NewerPackages:
 def countable(offer: Offer | None, build: Target, release: str) -> Offer | None:
     """The offer, if an image of this release would be made from it.
 
-    A mirror's index follows the newest release, so it says nothing of an image that is pinned to an earlier one or
-    that the mirror's list of releases names before or after the index does.
+    A mirror's index belongs to its newest release. So it doesn't count for an image pinned to an earlier release, or
+    while the mirror's index and its list of releases name different ones.
     """
     if offer is None or build.version == EDGE or offer.release in (None, release):
         return offer
@@ -59,9 +59,9 @@ def countable(offer: Offer | None, build: Target, release: str) -> Offer | None:
 
 
 def newer_packages(image: LedgerImage, offer: Offer | None) -> tuple[NewerPackage, ...]:
-    """The packages of an image that make it stale, by name; none where what is installed or offered isn't known.
+    """The packages of an image that make it stale, by name; none if the installed or offered ones are unknown.
 
-    A version that is offered again after a build that could not install it doesn't count, nor does an older one.
+    Neither an older version counts, nor one that a build tried to install and couldn't.
     """
     if offer is None:
         return ()
@@ -77,7 +77,7 @@ def newer_packages(image: LedgerImage, offer: Offer | None) -> tuple[NewerPackag
 def stale_packages(image: LedgerImage, offer: Offer | None, build: Target) -> tuple[NewerPackage, ...]:
     """The newer packages that make a new revision by the build's rebuild_on.
 
-    A fix that nobody offers yet doesn't count, whatever the security data says: a build could not bring it in.
+    A fix that no repository offers yet doesn't count, since a build couldn't install it.
     """
     newer = newer_packages(image, offer)
     if offer is None or build.rebuild_on != "security":
@@ -87,7 +87,7 @@ def stale_packages(image: LedgerImage, offer: Offer | None, build: Target) -> tu
 
 
 def tried_next(before: LedgerImage, offer: Offer | None) -> tuple[str, ...]:
-    """The packages that the next image is made for, `name=version`: the newer ones, and those once tried in vain."""
+    """The packages that the next image should have, `name=version`: the newer ones, and those once tried in vain."""
     newer = {each.name: each.offered for each in newer_packages(before, offer)}
     return tuple(f"{name}={version}" for name, version in sorted({**_tried_in_vain(before), **newer}.items()))
 

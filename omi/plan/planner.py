@@ -1,4 +1,4 @@
-"""The planner: every image that the ledger holds or a build wants gets one step."""
+"""The planner: gives one step to every image in the ledger and every image that a build wants."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from omi.upstream.current import current_release
 def make_plan(given: PlanInput) -> Plan:
     """One step for every image of the Region.
 
-    Raises ProfileError (a build that was asked for and has no key left, say), SettingsError, UpstreamError (a build
-    without any known release) and PlanError (two builds of one image name).
+    Raises ProfileError (for example, a build that was asked for has no key left), SettingsError, UpstreamError (a build
+    has no known release) and PlanError (two builds have one image name).
     """
     check_twice(build.name for build in given.builds)
     check_only(given.only, given.known)
@@ -65,11 +65,11 @@ def make_plan(given: PlanInput) -> Plan:
 class _Outcome:
     build: str
     first_name: str | None = None
-    """The name of the wanted release's r0; None where none is wanted."""
+    """The name of the wanted release's r0; None if no release is wanted."""
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
-    """Why nothing can be built of it."""
+    """Why it can't be built."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Planner:
         return _Outcome(build.name, first, tuple(steps), notes, refused)
 
     def rest(self, image: LedgerImage) -> Step:
-        """An image whose build the profile doesn't name, or of which nothing is wanted here, or not in this run."""
+        """The step of an image whose build is not in the profile, not wanted here, or not part of this run."""
         given = self.given
         if not given.may_change(image.build):
             return Step(image, Action.KEEP, Because.NOT_IN_RUN(builds=tuple(sorted(given.only))))
@@ -160,7 +160,7 @@ class _Planner:
             if image is outcome.current:
                 yield self._keep(image, build.access, outcome.why)
                 continue
-            # no level in a stack's config may take the newest; `omi prune` may, by a level that keeps none
+            # no level in a stack's config may prune the newest; `omi prune` may, by a level that keeps none
             prune = found.get(image.name) if image is not newest or self._keeps_none else None
             why, cause = self._idle_reason(image, newest, last_day), self._cause(image, newest, build, last_day)
             yield self._withdrawn(image, build.access, why, cause, prune)
@@ -182,9 +182,9 @@ class _Planner:
     def _withdrawn(
         self, image: LedgerImage, access: Access, why: Reason, cause: Why | None, prune: Prune | None
     ) -> Step:
-        """An image that isn't current: kept, in its stage, or pruned after the last.
+        """The step of an image that isn't current: kept in its stage, or pruned after the last stage.
 
-        `why` it is kept where nothing lets it go; `cause` is what speaks against it.
+        `why` is the reason to keep it if nothing lets it go; `cause` is the reason against it.
         """
         if self.given.revocation(image) is not None:
             return self._keep(image, access, why)
@@ -194,7 +194,7 @@ class _Planner:
         if image.record.adopted:
             return self._keep(image, access, why) if prune is None or spared else _prune(image, prune)
         old, owner, stages = image.spec.withdrawal, image.record.account, self.given.retention.stages
-        if image.is_revoked:  # it was, and is no more
+        if image.is_revoked:  # its withdrawal was taken back
             old = None
         stays = access if prune is None or spared else Access()
         shared = (old is not None and old.shared) or image.spec.access.launchers(owner) or stays.launchers(owner)
@@ -227,11 +227,11 @@ class _Planner:
         return Step(kept, Action.KEEP, why.also(*news), changes=changes)
 
     def stays(self, image: LedgerImage, why: Reason) -> Step:
-        """An image that stays as state holds it, with what others have changed put back."""
+        """The step that keeps an image as state holds it and undoes changes made by others."""
         return self._keep(image, image.spec.access, why, image.spec.withdrawal)
 
     def _new(self, step: Step) -> Step:
-        """With the share that comes after its verify; what someone else made is never changed."""
+        """The step of a new image, with the share after its verify. An external image is never changed."""
         image = step.image
         if not isinstance(image, PlannedImage) or image.is_external:
             return step
@@ -246,7 +246,7 @@ class _Planner:
         return of_image
 
     def _without(self, image: LedgerImage) -> Step:
-        """An image that the account lacks: one update marks it, a later one forgets it."""
+        """The step of an image that the account lacks: one update marks it, a later one forgets it."""
         omi, since = image.record.omi, image.record.missing
         if since is not None:
             return _prune(image, Prune("gone", Because.FORGOTTEN(omi=omi, since=since)))
@@ -272,7 +272,7 @@ def _spared_reason(prune: Prune, spared: Reason) -> Reason:
 
 
 def _in_order(steps: Iterable[Step], names: Sequence[str]) -> tuple[Step, ...]:
-    """By build, and within it the new image first, then the ledger's, newest first."""
+    """The steps by build: the new image first, then the ledger's, newest first."""
     place = {name: index for index, name in enumerate(names)}
     newest_first = sorted(steps, key=_age, reverse=True)
     return tuple(sorted(newest_first, key=lambda step: place[step.build]))
@@ -284,13 +284,14 @@ def _age(step: Step) -> tuple[object, ...]:
 
 
 def _needless(given: PlanInput) -> Iterator[str]:
-    """The own account needs no permission; one profile may serve stacks of several accounts, so it is not an error."""
+    """Warn if the own account is named: it needs no permission. A profile may serve several accounts, so it's no
+    error."""
     if any(given.owner in build.access.accounts for build in given.builds):
         yield f"{given.said_by} names {given.owner}, which is this account itself: it may launch its images anyway"
 
 
 def _unknown_levels(retention: Retention, names: Sequence[str]) -> Iterator[str]:
-    """Warn of a level that names a build which isn't there: it may have been removed since."""
+    """Warn of a level that names an unknown build; the build may have been removed since."""
     levels: Mapping[str, Collection[str]] = {
         key: level.builds
         for key in ("revision", "release", "end_of_life")

@@ -1,4 +1,4 @@
-"""From a stack's settings, its ledger and what was seen of the world to its plan: each Region's, joined."""
+"""Makes a stack's plan from its settings, its ledger and the survey: one plan a Region, then joined."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from omi.support.places import GUEST, TEMPLATE
 
 
 def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) -> Plan:
-    """The plan for the survey's day, of a one-off run if that is asked for.
+    """The plan for the survey's day; for a one-off run if `only` is given.
 
     Reads the guest's files for the digests and nothing else; raises an OmiError.
     """
@@ -88,21 +88,21 @@ class _Whole:
     revoked: Collection[str]
     """Digests of the revoked images that it has made."""
     lacking: Mapping[str, Sequence[str]]
-    """Packages that builds ask for and that don't exist."""
+    """By build: packages that don't exist."""
     is_one_off: bool
     copied: Mapping[str, str] = field(default_factory=dict)
-    """Digests of the home Region's images that this Region is to have copies of, by build."""
+    """By build: the digest of the home Region's image that this Region copies."""
 
     @cached_property
     def _files(self) -> Mapping[str, Any]:
         return common_files(GUEST, TEMPLATE)
 
     def own_digest(self, build: Target, release: str) -> str:
-        """The digest of what the profile asks for."""
+        """The digest of the content that the profile asks for."""
         return image_digest(build, release, self._files)
 
     def digest(self, build: Target, release: str) -> str:
-        """The digest of what the Region is to have."""
+        """The digest of the content that this Region wants."""
         return self.copied.get(build.name) or self.own_digest(build, release)
 
 
@@ -130,7 +130,7 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
         everything = settings.retention.model_copy(update={"allow_mass_prune": ("all",)})
         trial = settings.model_copy(update={"retention": everything})
         tried = _plan(trial, region, joined(ledger, wanted), seen, whole)
-        names = {image.name for image in wanted}  # nothing is adopted only to be forgotten at once
+        names = {image.name for image in wanted}  # an image that would be forgotten at once is not adopted
         left = {step.name: step.reason for step in tried.of(Action.PRUNE) if step.name in names}
         warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
         wanted = [image for image in wanted if image.name not in left]
@@ -146,7 +146,7 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
 
 
 def _wait(region: Region, why: str) -> Plan:
-    """Plan a Region that can't be read: all stays as it is."""
+    """Plan a Region that can't be read: everything stays as it is."""
     images = sorted(region.ledger.images, key=lambda image: image.order, reverse=True)
     steps = tuple(Step(image, Action.KEEP, Because.UNREACHED(region=region.name)) for image in images)
     warning = f"nothing is done there in this run, the next one makes up for it: {why}"

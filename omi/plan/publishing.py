@@ -13,7 +13,7 @@ from omi.state.withdrawal import Stage
 
 
 def share_of_new(access: Access, owner: str, said_by: str) -> tuple[Change, ...]:
-    """The sharing of an image that is to be made; `said_by` is the source of its access, `owner` the own account."""
+    """The sharing of a new image; `said_by` is the source of its access, `owner` the own account."""
     who = access.launchers(owner)
     return (Change(ChangeKind.SHARE, Because.SHARED_ONCE_VERIFIED(who=_names(who), said_by=said_by)),) if who else ()
 
@@ -21,7 +21,7 @@ def share_of_new(access: Access, owner: str, said_by: str) -> tuple[Change, ...]
 def changes_of(
     before: LedgerImage, after: LedgerImage, seen: AccountImage | None, stage: Reason, said_by: str
 ) -> Iterator[Change]:
-    """From what state says and the account holds to what is wanted; `stage` is why it is wanted as it is."""
+    """The changes from what state and account hold to what is wanted; `stage` is the reason for the wanted stage."""
     owner, access = before.record.account, after.spec.access.launchers(before.record.account)
     was, becomes = before.spec.stage, after.spec.stage
     if was is Stage.PRIVATE and becomes is not Stage.PRIVATE:
@@ -48,7 +48,7 @@ _REACHED = {
 
 
 def _put_back(image: LedgerImage, seen: AccountImage | None) -> Iterator[Change]:
-    """The changes that others have made since, to be undone."""
+    """The changes that undo those made by others."""
     if seen is None:
         return
     if seen.access is not None:
@@ -64,5 +64,5 @@ def _put_back(image: LedgerImage, seen: AccountImage | None) -> Iterator[Change]
 
 
 def _names(who: Iterable[str]) -> str:
-    """Everyone first, then ids."""
+    """The names of launchers: everyone first, then ids."""
     return ", ".join(sorted(who, key=lambda name: (name != EVERYONE, name)))

@@ -1,4 +1,4 @@
-"""Why a plan does what it does: reasons as data, and their sentences."""
+"""The reasons of a plan as data, and their sentences."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason with its values, which may be reasons themselves, and with further ones."""
+    """A reason with its values, which may be reasons themselves, and with further reasons."""
 
     because: Because
     values: tuple[tuple[str, object], ...] = ()
-    """By name; the words have a place for each. A tuple is a list of them."""
+    """By name, as in the sentence. A tuple is written as a list."""
     more: tuple[Reason, ...] = ()
 
     def __str__(self) -> str:
@@ -26,7 +26,7 @@ class Reason:
 
     @property
     def parts(self) -> tuple[Reason, ...]:
-        """Each of them on its own."""
+        """This reason and each further one on its own."""
         return (replace(self, more=()), *self.more)
 
     def values_of(self, kind: type[T]) -> Iterator[T]:
@@ -44,7 +44,7 @@ class Reason:
         return replace(self, more=(*self.more, *(part for other in others for part in other.parts)))
 
     def replacing(self, because: Because, other: Reason) -> Reason:
-        """With `other` in the place of each reason of this kind."""
+        """With each reason of this kind replaced by `other`."""
         more = tuple(part.replacing(because, other) for part in self.more)
         if self.because is because:
             return replace(other, more=(*other.more, *more))
@@ -61,7 +61,7 @@ def _listed(value: object) -> object:
 
 @unique
 class Because(Enum):
-    """Each kind of reason; called with the values that its words name, a member makes a Reason."""
+    """The kinds of reasons with their sentences. A member called with the sentence's values makes a Reason."""
 
     CURRENT = "current"
     CURRENT_OLDER_UPSTREAM = "current: upstream offers only {release}, which is older"

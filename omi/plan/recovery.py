@@ -1,4 +1,4 @@
-"""Images of the stack's own that its state has lost: the account has all that keeps them."""
+"""Recovers images that the stack's state has lost, from their tags in the account."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from omi.support.errors import first_problem
 
 
 def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[LedgerImage], list[str]]:
-    """The images of a Region that `recover` asks for and the ledger lacks, as it will hold them; and warnings."""
+    """The images that `recover` asks for in a Region and the ledger lacks, as it will hold them; and warnings."""
     asked = settings.recover
     if asked is None or not region.is_wanted:
         return [], []
@@ -56,8 +56,8 @@ def interrupted_images(
 ) -> tuple[list[LedgerImage], list[str]]:
     """Find the stack's own verified images that neither ledger nor plan has and no record can claim.
 
-    A run was killed before it wrote one, and the plan wants another image by now. An image with
-    a claim may be another record's, so it is only a warning.
+    A run was killed before it wrote the record, and the plan wants another image by now. An image with a claim may
+    belong to another record, so there is only a warning.
     """
     if settings.recover is not None or not region.is_wanted:
         return [], []
@@ -75,7 +75,7 @@ def interrupted_images(
                 f"holds it, run `python -m omi recover -s {seen.owner.stack} {image.name}`"
             )
             continue
-        with suppress(ValidationError):  # its tags lack what keeps it
+        with suppress(ValidationError):  # its tags lack a field that the record needs
             found.append(_as_held(image, account.account or "", region, settings))
     return found, warnings
 
@@ -87,7 +87,7 @@ def _as_held(image: AccountImage, account: str, region: Region, settings: Settin
 
 
 def _spec(image: AccountImage, region: Region, releases_dir: str) -> ImageSpec:
-    """The spec that keeps it, of its tags; ValidationError if one is missing or wrong."""
+    """The spec to keep it by, made from its tags; ValidationError if one is missing or wrong."""
     tags = image.tags
     given = {key: tags[key] for key in Withdrawal.model_fields if key in tags}
     withdrawal = Withdrawal.model_validate(given) if "stage" in tags else None
@@ -118,15 +118,15 @@ def _spec(image: AccountImage, region: Region, releases_dir: str) -> ImageSpec:
 
 
 def _described(image: AccountImage, owner: Owner, withdrawal: Withdrawal | None) -> str:
-    """Its description without what the stack adds; its name where it has none."""
+    """Its description without the stack's additions; its name if it has none."""
     told = image.description.partition(f" ({build_id_of(owner, image.name)}")[0]
     return told.removesuffix(f"; {withdrawal}") or image.name
 
 
 def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
-    """The plan with these recovered as they are: other changes follow in a later update.
+    """The plan that recovers these as they are; other changes follow in a later update.
 
-    No image of their builds is pruned in this one, since state holds none of them yet.
+    It prunes no image of their builds yet, since state doesn't hold the recovered ones before the update.
     """
     by_name = {image.name: image for image in images}
     builds = {image.build for image in images}

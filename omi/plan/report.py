@@ -1,4 +1,4 @@
-"""A plan as people and machines read it."""
+"""Prints a plan for people and machines."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ORDER = (Action.BUILD, Action.ADOPT, Action.RECOVER, Action.KEEP, Action.PRUNE)
 
 
 def render_table(plan: Plan) -> str:
-    """Plain text, aligned: per build its new images, then those kept, then prunes; `+` `~` `-` mark what changes.
+    """Aligned text: for each build its new images, then those kept, then prunes; `+` `~` `-` mark changes.
 
-    What changes in what others see of an image has rows of its own, which stand for that of a kept one. Where the stack
-    has several Regions each row names its own. Warnings and what is refused come below, then one line of totals.
+    Each change of a kept image as others see it has a row instead of the image's own. If the stack has several Regions,
+    each row names its Region. Warnings and refusals come below, then a line of totals.
     """
     several = len(plan.regions) > 1
     head = ("", *(("region",) if several else ()), "build", "image", "action", "reason")
@@ -36,13 +36,13 @@ def render_table(plan: Plan) -> str:
 
 
 def _rank(step: Step, plan: Plan) -> tuple[int, int]:
-    """By Region, in the order of the steps, and within one by action."""
+    """Order by Region, as in the steps, and within one by action."""
     place = plan.regions.index(step.region) if step.region in plan.regions else 0
     return place, _ORDER.index(step.action)
 
 
 def _rows(step: Step) -> Iterator[tuple[str, ...]]:
-    """A row for what happens to the image, and one for each change in what others see of it."""
+    """A row for the image's action, and one for each change as others see it."""
     if not step.updates:
         yield (_MARKS.get(step.action, ""), step.build, step.name, step.action.value, step.reason)
     for change in step.changes:
@@ -59,7 +59,7 @@ def totals(plan: Plan) -> str:
 
 
 def plan_json(plan: Plan) -> str:
-    """The same for machines: an object with `format`, `changes`, `steps`, `warnings`, `refused`; sorted, indented."""
+    """The plan for machines: an object with `format`, `changes`, `steps`, `warnings`, `refused`; sorted, indented."""
     value = {
         "format": 1,
         "changes": plan.changes,

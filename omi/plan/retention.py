@@ -1,4 +1,4 @@
-"""The prune levels: which images of one live build may go. `planner.py` decides what stays whatever they say."""
+"""The prune levels: which images of one live build may go. `planner.py` keeps some all the same."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Rule:
     group: Callable[[LedgerImage], Hashable]
     unit: Callable[[LedgerImage], Hashable]
     why: Callable[[LedgerImage], Reason | None]
-    """None where the level has nothing to say of the image."""
+    """None if the level doesn't apply to the image."""
 
 
 def prunes(
@@ -47,11 +47,11 @@ def prunes(
     proved: Callable[[LedgerImage], bool],
     edge_keep: int | None = None,
 ) -> dict[str, Prune]:
-    """The images of one build, given oldest first, that a level lets go: by OMI name.
+    """The images of one build that a level lets go, by OMI name; `images` come oldest first.
 
-    Only images that are `proved` (verified, and still there) count as kept ones, so an image never goes for the sake of
-    one that isn't. `edge_keep` is how many images of edge stay, None all. Where several levels match, the first of
-    end-of-life, release, edge, revision is told.
+    Only images that are `proved` (verified, and still there) count as kept, so none that isn't ever replaces another.
+    `edge_keep` is how many images of edge stay; None keeps all. If several levels match, the reason names the first of
+    end-of-life, release, edge, revision.
     """
     found: dict[str, Prune] = {}
     if images:

@@ -1,4 +1,4 @@
-"""How far an image that is not current has been withdrawn: current, deprecated, private, deregistered."""
+"""The stages of an image's withdrawal: current, deprecated, private, deregistered."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class Progress:
     """An image's withdrawal as of today."""
 
     withdrawal: Withdrawal | None = None
-    """None where it is current."""
+    """None if it is current."""
     over: bool = False
-    """The last stage is over, so that it may be deregistered."""
+    """Whether the last stage is over, so that it may be deregistered."""
 
 
 def withdraw(
     old: Withdrawal | None, why: Why | None, due: bool, shared: bool, days: StageDays, today: date
 ) -> Progress:
-    """The stage of an image whose state says `old`.
+    """The stage of an image that was at `old`.
 
-    `why` is None where nothing speaks against the image; `due` is whether retention wants it gone, without which it is
-    deprecated at most. A stage's day is the one on which it was first reached, so that later runs don't move it. While
-    it is due it only moves forward, whatever becomes of `days`; where it no longer is, it goes back.
+    `why` is None if there is no reason against the image. `due` is whether retention wants it gone; otherwise it is
+    deprecated at most. A stage's day is the day when it was first reached, so later runs don't move it. While the image
+    is due, it only moves forward, even if `days` change; once it no longer is, it goes back.
     """
     if why is None:
         return Progress()
@@ -49,13 +49,13 @@ def withdraw(
 
 
 def revoke(old: Withdrawal | None, shared: bool, reason: str, today: date) -> Withdrawal:
-    """Withdraw an image that must not be launched: private from the day on which a person first revokes it."""
+    """Withdraw a revoked image: it is private from the day when a person first revoked it."""
     private = old.private if old and old.why == "revoked" else today
     return Withdrawal(why="revoked", shared=shared, private=private, reason=reason)
 
 
 def stage_reason(withdrawal: Withdrawal, days: StageDays) -> Reason:
-    """Its present stage and those to come, each with its day."""
+    """Words for its present stage and the next ones, each with its day."""
     removal = withdrawal.removal
     if withdrawal.stage is Stage.PRIVATE:
         return Because.PRIVATE(since=withdrawal.private, removal=removal)

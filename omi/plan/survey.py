@@ -1,4 +1,4 @@
-"""Asks the world once for the facts of a plan: the profile's files, Alpine's releases, and the account."""
+"""Reads the facts of a plan once: the profile's files, Alpine's releases, and the account."""
 
 from __future__ import annotations
 
@@ -36,47 +36,46 @@ from omi.upstream.security import Security, read_security
 
 @dataclass(frozen=True)
 class Survey:
-    """All of it as of one day."""
+    """The facts of one day."""
 
     profile: Profile
-    """With the builds that `discover` adds, each with those of its signing keys that still count."""
+    """The profile with the builds that `discover` adds; each build has only the signing keys that still count."""
     upstream: Upstream
     regions: tuple[Region, ...]
     """Regions of the config, the home one first, and those that the ledger has images in."""
     accounts: Mapping[str, AccountView]
-    """By Region, but for the unreached."""
+    """By Region, except the unreached ones."""
     today: date
     """In UTC."""
     owner: Owner
     offers: Mapping[str, Offer] = field(default_factory=dict)
-    """The repositories' offers by build, where the profile asks for them and the indexes could be had."""
+    """The repositories' offers by build, if the profile asks for them and the indexes could be read."""
     memory: Memory = field(default_factory=Memory)
     """The memory of earlier updates."""
     unreached: Mapping[str, str] = field(default_factory=dict)
-    """Regions beside the home one whose cloud doesn't answer as it should, and why: they wait for another run."""
+    """Further Regions whose cloud doesn't answer as it should, and why. They wait for another run."""
     warnings: tuple[str, ...] = ()
     """Warnings for a person about the signing keys."""
     stocks: Mapping[str, Offer] = field(default_factory=dict)
-    """Offers of those builds, of builds that only limit missing fixes, and of those whose packages no image has shown
-    to exist."""
+    """The offers of those builds, of builds that only limit missing fixes, and of builds whose packages no image has
+    proved to exist."""
     security: Security = field(default_factory=Security)
     """Alpine's security data for the builds whose profile asks for it."""
     untrusted: Mapping[str, str] = field(default_factory=dict)
-    """Why nothing is built of some builds, by name: no trusted key has signed an index of their repositories."""
+    """By build: why it can't be built: no trusted key has signed an index of its repositories."""
     absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By build: a line about each of its repositories that doesn't exist, by its URL."""
 
 
 def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:
-    """Ask Alpine and the account of each Region, side by side. Writes nothing but the cache of Alpine's answers.
+    """Ask Alpine and the account of each Region, side by side. Only the cache of Alpine's answers is written.
 
-    `held` is what the stack's state holds. `connecting` are the accounts' connections (omi.outscale.connecting) if the
-    caller has begun to make them.
+    `held` is the stack's state. `connecting` are the accounts' connections (omi.outscale.connecting), if the caller has
+    begun to make them.
 
-    Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked,
-    CredentialsError (none, refused, or of another account than the one that the ledger's images are in) and CloudError
-    (of the home Region). Alpine that can't be reached is a warning in the answer, and another Region that can't is in
-    it, too.
+    Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked.
+    Raises CredentialsError (no key, a refused one, or one of another account than the ledger's images) and CloudError
+    (of the home Region). If Alpine or a further Region can't be reached, the answer has a warning.
     """
     ledger, owner = held.ledger, held.owner
     check_own_releases(settings, owner.stack)
@@ -188,7 +187,7 @@ def _branches(profile: Profile) -> set[tuple[str, str]]:
 
 def _account(connecting: Future[Cloud], region: Region, owner: Owner) -> AccountView:
     cloud, ledger = connected(connecting, region.access), region.ledger
-    for image in ledger.images:  # with another account's key, all of them would seem to be gone
+    for image in ledger.images:  # with another account's key, all images would seem to be gone
         cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
     snapshots = {each for image in ledger.images if not image.record.adopted for each in image.record.snapshots}
     return read_account(cloud, owner, [image.record.omi for image in ledger.images], snapshots)

@@ -1,4 +1,4 @@
-"""The image that a live build should have, and whether it is there, is to be built or to be adopted."""
+"""Finds the image that a live build should have: kept, built or adopted."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from omi.support.version import EDGE, release_key
 from omi.upstream.offer import Offer
 
 _TOLD_ITEMS = 4
-"""A longer list of changes is not read; its key alone is told."""
+"""A reason lists this many changes of a key; of more, nobody reads the list, and it names the key alone."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """The outcome for one build: the image that is current, or the step that makes one, with what to say of them."""
+    """The outcome for one build: the current image, the step that makes the next one, and the reason."""
 
     current: LedgerImage | None = None
     step: Step | None = None
     why: Reason = field(default_factory=Because.CURRENT)
-    """Why `current` stays, or why nothing is built."""
+    """The reason why `current` stays, or why nothing is built."""
 
 
 @dataclass(frozen=True)
 class WishInput:
-    """A build, its release, and its images that the ledger holds."""
+    """A build, its release, and its images in the ledger."""
 
     given: PlanInput
     build: Target
@@ -46,26 +46,26 @@ class WishInput:
     images: Sequence[LedgerImage]
     """Images that the account still has, oldest first."""
     gone: Sequence[LedgerImage]
-    """Images that it no longer has."""
+    """Images that the account no longer has."""
 
     @cached_property
     def digest(self) -> str:
-        """The digest of the image's content, which the versions of its packages are not part of."""
+        """The digest of the image's content, without its packages' versions."""
         return self.given.digests(self.build, self.release)
 
     @cached_property
     def before(self) -> LedgerImage | None:
-        """The newest image of the build, be it gone."""
+        """The newest image of the build, even if it is gone."""
         return max((*self.images, *self.gone), key=lambda image: image.order, default=None)
 
     @property
     def account(self) -> AccountView:
-        """The account's contents, as far as they are known."""
+        """The account's contents, as far as known."""
         return self.given.account or AccountView()
 
     @property
     def offer(self) -> Offer | None:
-        """The offer of the build's repositories, where that counts and is known."""
+        """The offer of the build's repositories, if it is known and counts."""
         return countable(self.given.offers.get(self.build.name), self.build, self.release)
 
     @property
@@ -75,7 +75,7 @@ class WishInput:
 
     @property
     def may_age(self) -> bool:
-        """Whether the release can be built anew at all: mirrors keep no earlier one than the newest."""
+        """Whether the release can be rebuilt at all: mirrors have only the newest one."""
         mirror = self.given.upstream.mirror.get((self.build.version, self.build.arch))
         return self.build.release is None or (mirror is not None and mirror.release == self.build.release)
 
@@ -85,17 +85,17 @@ class WishInput:
         return freshness(image, self.build, self.offer, today, is_revoked=revoked, may_age=self.may_age)
 
     def new_image(self, revision: int) -> PlannedImage:
-        """An image that is to be built."""
+        """The image to be built."""
         offered = tried_next(self.before, self.offer) if self.before else ()
         return PlannedImage(self.build, self.release, revision, self.digest, self.end_of_life, offered=offered)
 
     def adopted_image(self, revision: int, existing: AccountImage) -> PlannedImage:
-        """One that is in the account; nobody knows what was offered when it was made."""
+        """The image to be adopted from the account; the offers at its making are unknown."""
         return PlannedImage(self.build, self.release, revision, self.digest, self.end_of_life, existing)
 
 
 def wish(request: WishInput) -> Wish:
-    """Keep what is current, else adopt what is there, else build the next revision."""
+    """Keep the current image, else adopt one from the account, else build the next revision."""
     build, release = request.build, request.release
     if newer := _newer_release(request):
         return Wish(newer, None, Because.CURRENT_OLDER_UPSTREAM(release=release))
@@ -122,7 +122,7 @@ def wish(request: WishInput) -> Wish:
 
 
 def _newer_release(request: WishInput) -> LedgerImage | None:
-    """The newest image, if its release is newer than the one that upstream offers: then nothing is built."""
+    """The newest image, if its release is newer than upstream's: then nothing is built."""
     newest = max(
         (image for image in request.images if image.version == request.build.version),
         key=lambda image: image.order,
@@ -134,7 +134,7 @@ def _newer_release(request: WishInput) -> LedgerImage | None:
 
 
 def _young_edge(request: WishInput) -> Wish | None:
-    """Edge has a release each day: an image of the same content stays until min_interval or max_age is over."""
+    """Keep an image of edge with the same content until min_interval or max_age is over: edge changes each day."""
     build, newest = request.build, request.before
     if build.version != EDGE or build.release is not None or newest not in request.images or newest is None:
         return None
@@ -175,9 +175,9 @@ def _of_account(request: WishInput) -> Iterator[tuple[int, AccountImage]]:
 def _adoptable(
     request: WishInput, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]
 ) -> tuple[int, AccountImage] | None:
-    """The newest own image of the very content (an interrupted run's), else, for a first image, the newest of all.
+    """The newest own image of the same content (of an interrupted run); else, for a first image, the newest of all.
 
-    Someone else's image can't answer to changed content, so it is passed over once the ledger holds the release.
+    Someone else's image doesn't follow changes of the content, so it is ignored once the ledger holds the release.
     """
     beyond = same[-1].revision if same else -1
     free = [item for item in found if item[0] > beyond and item[1].name not in request.given.names]
@@ -213,7 +213,7 @@ def _is_of_release(image: LedgerImage, request: WishInput) -> bool:
 
 
 def _is_anothers(image: LedgerImage, build: Target) -> bool:
-    """Whether it is an external OMI of a name that the build no longer asks for, since it is to have its own."""
+    """Whether it is an external OMI with a name that the build no longer uses, since it wants an image of its own."""
     if image.spec.recipe is None or not image.record.adopted:
         return False
     return image.spec.recipe.build.name_parts(image.release) != build.name_parts(image.release)
@@ -246,9 +246,9 @@ def _changes(request: WishInput, newest: LedgerImage) -> Reason:
 
 
 def changed_content(before: Target, after: Target) -> tuple[Reason, ...]:
-    """The profile's changes, and its keys that upstream has given up since.
+    """The changes of the profile, and its keys that upstream has deprecated since.
 
-    Where nothing does, it must be the files that all builds have in common.
+    If there are none, the files that all builds share must have changed.
     """
     old, new = content(before), content(after)
     given_up = {name: day for name, day in after.dropped_keys.items() if name in before.keys}
@@ -264,7 +264,7 @@ def changed_content(before: Target, after: Target) -> tuple[Reason, ...]:
 
 
 def _difference(key: str, old: object, new: object, after: Target) -> str:
-    """The key, with the entries that came (+), went (-) or changed where they are few."""
+    """The key, with its added (+), removed (-) and changed entries if they are few."""
     if key == "setup_script":
         entries = [after.setup_script] if after.setup_script else []
     elif isinstance(old, dict) and isinstance(new, dict):
@@ -275,7 +275,7 @@ def _difference(key: str, old: object, new: object, after: Target) -> str:
 
 
 def _entries(name: str, old: object, new: object) -> list[str]:
-    """A map's entry: each of its items if it is a list, else its name."""
+    """A map's entry in words: each of its items if it is a list, else its name."""
     if old == new:
         return []
     if isinstance(old, list) or isinstance(new, list):

@@ -1,1 +1,1 @@
-"""Packer: its template, what it is given, how it is run and what its output means."""
+"""Packer: its template, inputs, runs and output."""

@@ -1,4 +1,4 @@
-"""One run of Packer for an image: its limits, what it waits for in vain, and in one line why it failed."""
+"""One run of Packer for an image: its limits, hopeless waits, and the reason of a failure in one line."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from omi.support.safe_json import read_json
 
 
 class BusyCloudError(BuildError):
-    """Packer gave up for an answer (429, 500, 503) after which OUTSCALE says to try again."""
+    """Packer gave up after an answer (429, 500, 503) for which OUTSCALE asks to try again."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """Packer at work on what lies in the job's run folder."""
+    """A run of Packer with the files in the job's run folder."""
 
     job: Job
     grace: float
@@ -43,9 +43,9 @@ class Attempt:
     """The run folder's lock, which Packer inherits."""
 
     def run(self, tools: PackerTools, gateway: Gateway) -> PackerRun:
-        """Run it to a good end.
+        """Run Packer until it succeeds or fails.
 
-        Raises BuildError with Packer's reason, BusyCloudError where it may be tried again, InterruptedBuildError.
+        Raises BuildError with Packer's reason, BusyCloudError if it may be tried again, InterruptedBuildError.
         """
         job, folder, limit = self.job, self.job.folder, self.job.spec.vm.timeout
         folder.manifest.unlink(missing_ok=True)
@@ -72,7 +72,7 @@ class Attempt:
             raise kind(f"{spec.name}: {self._reason(packed.output, refusals)}; see {log}")
 
     def _reason(self, output: PackerOutput, refusals: Sequence[Refusal]) -> str:
-        """Packer's words, with what the cloud said to the gateway, and the cure."""
+        """Packer's words, the cloud's answer to the gateway, and the cure."""
         refused = None if output.guest_errors else cause_of(output.reason, refusals)
         if refused is None:
             return output.reason
@@ -84,7 +84,8 @@ class Attempt:
         return "; ".join(filter(None, parts))
 
     def _ask_cloud(self, consoles: dict[str, EmptyConsole], output: PackerOutput) -> CloudNews:
-        """Ask for the state of what Packer waits for: older plugins wait for ever for a failed VM or snapshot."""
+        """Ask for the state of the VM or snapshot that Packer waits for: older plugins wait for ever for a failed
+        one."""
         try:
             if output.phase == "boot":
                 return CloudNews(broken=self._boot_in_vain(consoles, output.vm) if output.vm else None)
@@ -94,7 +95,7 @@ class Attempt:
                 say=f"snapshot {taken[0].progress} %" if taken else None, broken=failed[0] if failed else None
             )
         except OmiError:
-            return CloudNews()  # what Packer itself sees decides
+            return CloudNews()  # Packer's own reads decide
 
     def _boot_in_vain(self, consoles: dict[str, EmptyConsole], vm_id: str) -> str | None:
         vm = read_vm(self.job.cloud, vm_id)
@@ -108,7 +109,7 @@ class Attempt:
 
 
 def artifact(manifest: Path) -> str:
-    """The OMI's id, from the last build in Packer's manifest (`REGION:OMI`). Raises CloudError where there is none."""
+    """The OMI's id, from the last build in Packer's manifest (`REGION:OMI`). Raises CloudError if there is none."""
     try:
         content: Any = read_json(manifest.read_text(encoding="utf-8"))
         return str(content["builds"][-1]["artifact_id"]).split(":")[1]

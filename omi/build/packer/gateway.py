@@ -1,8 +1,8 @@
-"""Packer's way to OAPI: it asks this process, which asks the cloud.
+"""The gateway from Packer to OAPI: Packer asks this process, which asks the cloud.
 
-Plugin 1.0.2 gives up at the first 429, 500 or 503 and waits for ever for an answer that got lost. Here its calls are
-paced, tried again where that is safe, and answered in bounded time. Packer never holds the account's secret key, only
-one that is good for this process while the build lasts, and only for the calls that a build needs.
+Plugin 1.0.2 gives up at the first 429, 500 or 503 and waits for ever for a lost answer. The gateway paces its calls,
+repeats them if that is safe, and answers within a limit. Packer never holds the account's secret key, only a key for
+this process, which is valid for this build and for the calls that a build needs.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ _CALLS = frozenset(
         *("DeleteVms", "DeleteSnapshot", "DeleteImage"),
     }
 )
-"""Packer's plugin makes these in a build or when it cleans up after one. DeleteVolume isn't among them: the build VM's
-volumes go with it, and the program removes what is left."""
+"""The calls that Packer's plugin makes in a build and its clean-up. DeleteVolume isn't among them: the build VM's
+volumes go with it, and the program removes leftovers."""
 _ACTION = re.compile(r"/api/v1/([A-Z][A-Za-z]{1,63})/?")
 _LONGEST = 4 * 1024 * 1024
 """Bytes of a request's body."""
 _IDLE = 600.0
 """Seconds that a connection may stay open without a request."""
 _REPORTS = 20
-"""Lines about refused calls in one build."""
+"""At most so many lines about refused calls in one build."""
 _END = 10.0
 """Seconds for the server to stop; the threads of calls that still wait for the cloud are left behind."""
 _LIFE = dt.timedelta(days=30)
 _NO_ANSWER = 503
-"""Packer's answer where none came from the cloud: the plugin gives up, what it made is swept, it begins again."""
+"""The answer to Packer if the cloud gave none: the plugin gives up, its leftovers are swept, and it begins again."""
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where Packer asks (a URL as the setting `cloud.api` has it), with which key, and which certificate it trusts."""
+    """The gateway's URL (in the form of the setting `cloud.api`), key and certificate, for Packer."""
 
     api: str
     credentials: Credentials
@@ -99,13 +99,13 @@ class _GatewayServer(ThreadingHTTPServer):
         super().__init__((_HOST, 0), _GatewayHandler)
 
     def say_once(self, text: str) -> None:
-        """Report it unless it was before: whoever calls without end shan't fill the build's log."""
+        """Report it unless it was reported before, so that endless calls don't fill the build's log."""
         if text not in self._said and len(self._said) < _REPORTS:
             self._said.add(text)
             self.say(text)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away, or speaks no TLS, is Packer's end or nobody's concern."""
+        """Ignore the error: a client that goes away or speaks no TLS is either Packer's end or doesn't matter."""
 
 
 class _GatewayHandler(BaseHTTPRequestHandler):
@@ -118,7 +118,7 @@ class _GatewayHandler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         action = _ACTION.fullmatch(self.path)
         if action is None or not length.isdecimal() or int(length) > _LONGEST:
-            self.close_connection = True  # what else was sent is not read
+            self.close_connection = True  # the rest of the request is not read
             self._answer(400, b"{}")
             return
         body = self.rfile.read(int(length))
@@ -160,7 +160,7 @@ class _GatewayHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Packer's own log has its calls."""
+        """Log nothing: Packer's own log has its calls."""
 
 
 def _error(code: str, details: str) -> bytes:
@@ -169,7 +169,7 @@ def _error(code: str, details: str) -> bytes:
 
 
 def _context(path: Path) -> ssl.SSLContext:
-    """TLS by a key of this process's own, whose certificate is written to `path`."""
+    """TLS with a key of this process's own; its certificate is written to `path`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "alpine-omi gateway")])
     now = dt.datetime.now(dt.UTC)
@@ -193,7 +193,7 @@ def _context(path: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         both.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + pem)
-        context.load_cert_chain(both)  # the standard library takes it from a file alone
+        context.load_cert_chain(both)  # the standard library reads it only from a file
     finally:
         both.unlink()
     path.unlink(missing_ok=True)

@@ -26,8 +26,7 @@ _COVERED = re.compile(r"^( *)#since 1\.6: ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class PackerVm:
-    """Packer's VM: how it is entered (the private key's file, the keypair's name, the security group's id), and the id
-    of the OMI that it runs.
+    """Packer's VM: its access (the private key's file, the keypair's name, the security group's id) and its OMI's id.
     """
 
     key_file: Path
@@ -38,7 +37,7 @@ class PackerVm:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Everything of one image's run, below `build/`."""
+    """The folder of one image's runs, below `build/`."""
 
     path: Path
 
@@ -49,7 +48,7 @@ class RunFolder:
 
     @property
     def build_log(self) -> Path:
-        """The progress lines, and all output that is too long for these."""
+        """The log of progress lines and of longer output."""
         return self.path / "build.log"
 
     @property
@@ -64,7 +63,7 @@ class RunFolder:
 
     @property
     def template(self) -> Path:
-        """The template as the installed plugin takes it."""
+        """The template, in the form that the installed plugin takes."""
         return self.path / TEMPLATE.name
 
     @property
@@ -79,11 +78,11 @@ class RunFolder:
 
     @property
     def documents(self) -> Path:
-        """The image's documents, until the releases folder has them."""
+        """The image's documents, until they are in the releases folder."""
         return self.path / "documents"
 
     def tidy(self) -> None:
-        """Remove what only a run in progress needs: private keys, what was uploaded, Packer's home."""
+        """Remove files that only a run in progress needs: private keys, uploads, Packer's home."""
         for key in self.path.glob("alpine-omi-*"):
             key.unlink(missing_ok=True)
         for leftover in (self.upload, *self.path.glob("packer-*")):
@@ -91,13 +90,13 @@ class RunFolder:
 
 
 def run_folder(build: Path, spec: ImageSpec) -> RunFolder:
-    """The image's below `build`, the folder of all runs; each stack has its own, since their images may share names."""
+    """The run folder of an image. Each stack has its own in `build`, since their images may share names."""
     return RunFolder(build / spec.stack / file_name_of(spec.run))
 
 
 @contextmanager
 def temporary_folder(folder: RunFolder) -> Iterator[Path]:
-    """Packer's home and TMPDIR, the owner's alone and removed at the end."""
+    """Packer's home and TMPDIR, readable by the owner only and removed at the end."""
     with tempfile.TemporaryDirectory(prefix="packer-", dir=folder.path) as path:
         yield Path(path)
 
@@ -137,7 +136,7 @@ def write_variables(
 
 
 def _literal(value: Any) -> Any:
-    """The value as Packer's own templates (`{{ }}`, in nearly every text of a template) give it back unchanged."""
+    """The value escaped so that Packer's templates (`{{ }}`, in nearly every text) give it back unchanged."""
     if isinstance(value, str):
         return value.replace("{{", "{{`{{`}}")
     if isinstance(value, dict):
@@ -146,7 +145,7 @@ def _literal(value: Any) -> Any:
 
 
 def write_template(folder: RunFolder, tools: PackerTools) -> None:
-    """Write the template; a plugin that knows boot modes is given them."""
+    """Write the template, with boot modes if the plugin knows them."""
     text = TEMPLATE.read_text(encoding="utf-8")
     folder.template.write_text(text if tools.is_old else _COVERED.sub(r"\1", text), encoding="utf-8")
 
@@ -154,10 +153,10 @@ def write_template(folder: RunFolder, tools: PackerTools) -> None:
 def packer_environment(
     environ: Mapping[str, str], temporary: Path, tools: PackerTools, gateway: Gateway
 ) -> dict[str, str]:
-    """All that Packer sees: the gateway's key and certificate, and its folders; nothing of the account's key.
+    """Packer's whole environment: the gateway's key and certificate, and its folders. It lacks the account's key.
 
-    Packer runs in the run's folder. TMPDIR is relative to it, since plugins' sockets lie there, and a socket's path has
-    107 bytes at most, however long the path to the checkout is.
+    Packer runs in the run's folder. TMPDIR is relative to it: plugins' sockets are there, and a socket's path may have
+    only 107 bytes, however long the path to the checkout is.
     """
     return {
         **({"PATH": environ["PATH"]} if "PATH" in environ else {}),
@@ -174,7 +173,7 @@ def packer_environment(
 
 
 def stage_guest(folder: RunFolder, guest: Path) -> Path:
-    """Copy the guest scripts to what is uploaded; returns the empty data folder beside them."""
+    """Copy the guest scripts to the upload; returns the empty data folder beside them."""
     shutil.rmtree(folder.upload, ignore_errors=True)
     shutil.copytree(guest, folder.upload / "guest", ignore=shutil.ignore_patterns("__pycache__", "*.md"))
     data = folder.upload / "data"

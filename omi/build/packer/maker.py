@@ -1,4 +1,4 @@
-"""An OMI made by Packer, with workarounds for the versions of its plugin."""
+"""Makes an OMI by Packer, with workarounds for the versions of its plugin."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from omi.support.errors import BuildError, CloudError
 from omi.support.narration import shown
 
 TRIES = 3
-"""How often Packer may run for one image, where the cloud was only busy."""
+"""How often Packer may run for one image if the cloud was only busy."""
 AGAIN_AFTER = 10.0
 """Seconds before it begins again, about; more each time."""
 
@@ -47,7 +47,7 @@ Enter = Callable[[Path, str], PackerVm]
 
 @dataclass(frozen=True)
 class PackerMaker:
-    """Runs Packer for one job, reads back what the account holds, and registers it under its real name."""
+    """Runs Packer for one job, reads the OMI back, and registers it under its real name."""
 
     job: Job
     grace: float = GRACE
@@ -69,7 +69,7 @@ class PackerMaker:
         return make
 
     def document(self, product: Product) -> dict[str, str] | None:
-        """Write out what went in; of an OMI that an earlier run left, only if that run was here."""
+        """Write the image's documents; for an OMI of an earlier run, only if that run was on this machine."""
         job, omi = self.job, product.omi
         made = Made(job.spec, omi.omi_id, omi.snapshots, omi.created, product.output.source)
         if product.packed:
@@ -81,13 +81,13 @@ class PackerMaker:
         return None
 
     def clean(self) -> bool:
-        """All that Packer makes is among the job's own resources."""
+        """Remove nothing: everything that Packer makes is among the job's own resources."""
         return True
 
     def _name_for_packer(self, tools: PackerTools) -> str:
-        """The OMI's name, or a working name for what an older plugin can't do: it is registered anew then.
+        """The OMI's name, or a working name if an older plugin can't use it: the OMI is then registered again.
 
-        Such a plugin trips over a foreign OMI of the wanted name, and its OMIs boot by BIOS only.
+        Such a plugin fails at a foreign OMI of the wanted name, and its OMIs boot by BIOS only.
         """
         job, name = self.job, self.job.spec.name
         if find_own(job.cloud, name):
@@ -100,14 +100,14 @@ class PackerMaker:
         return job.working_name
 
     def _pack_patiently(self, tools: PackerTools, enter: Enter, name: str) -> Product:
-        """Plugin 1.0.2 gives up at the first sign of a busy cloud: what it left is swept, and it begins again."""
+        """Run Packer again after a busy cloud: plugin 1.0.2 gives up at once, and its leftovers are swept first."""
         job, leftovers = self.job, Leftovers(self.job)
         for number in range(1, TRIES):
             try:
                 return self._pack(tools, enter, name)
             except BusyCloudError as error:
                 job.narrator.say(f"{str(error).partition('; see')[0]}: Packer begins again")
-            leftovers.remove(name)  # first, since its snapshot can't go before it
+            leftovers.remove(name)  # the OMI first: its snapshot can't go before it
             leftovers.sweep((), read_output(job.folder.packer_log).volumes, group=False)
             pause(AGAIN_AFTER * number * random.uniform(0.5, 1.5), job.stop)  # noqa: S311 - only spreads the tries
         return self._pack(tools, enter, name)
@@ -130,7 +130,7 @@ class PackerMaker:
             return Attempt(job, self.grace, self.lock).run(tools, gateway)
 
     def _read_back(self, name: str) -> Omi:
-        """The OMI that the account really holds now; Packer's exit code alone proves nothing."""
+        """The OMI as the account really holds it, since Packer's exit code proves nothing."""
         job = self.job
         omi = wait_available(job.cloud, artifact(job.folder.manifest), job.stop)
         if omi.name != name or omi.owner != job.cloud.account or not omi.snapshots:
@@ -143,7 +143,7 @@ class PackerMaker:
         return omi
 
     def _settle_name(self, omi: Omi) -> Omi:
-        """Register it under its real name where Packer had to use a working name; the snapshot stays the same."""
+        """Register it under its real name if Packer had to use a working name. The snapshot stays the same."""
         job, spec = self.job, self.job.spec
         if omi.name == spec.name:
             return omi

@@ -1,4 +1,4 @@
-"""Reads Packer's output: lines for a person, the guest scripts' messages, and the reason of a failure."""
+"""Reads Packer's output: progress lines, the guest scripts' messages, and the reason of a failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SOURCE = re.compile(r"\bFound Image ID: (ami-[0-9a-f]{8,17})\b")
 _ERROR = re.compile(r"^(?:Error\b|error\b|Timeout\b|Couldn't|No OMI|no OMI|Script exited)")
 _LIST = re.compile(r"^\d+ errors? occurred:$")
 _ITEM = re.compile(r"^\t\* (.+)$")
-"""An item in a list of errors as Go's hashicorp/go-multierror writes it; it adds nothing to the cloud's answer."""
+"""The head of a list of errors by Go's hashicorp/go-multierror; it adds nothing to the cloud's answer."""
 _BUSY = re.compile(r"\b(?:429 Too Many Requests|500 Internal Server Error|503 Service Unavailable)\b")
 _TEMPLATE_ERROR = re.compile(r"^(?:Error: |\* )(.*)$")
 _STEPS = (
@@ -39,8 +39,8 @@ _PHASES: dict[str, Literal["boot", "snapshot"]] = {"Launching a source": "boot",
 
 
 class GuestResult(BaseModel):
-    """The guest scripts' measurements: bytes used in the root filesystem, bytes of the blocks that stay when it is
-    trimmed, number of packages."""
+    """The guest scripts' measurements: bytes used in the root filesystem, bytes of its blocks after trimming, number of
+    packages."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,10 +51,10 @@ class GuestResult(BaseModel):
 
 @dataclass
 class PackerOutput:
-    """Reads Packer's output line by line; the fields hold what was learned so far."""
+    """Reads Packer's output line by line. The fields hold the results so far."""
 
     volumes: list[str] = field(default_factory=list)
-    """Volumes of which it took snapshots, which may be left without tags."""
+    """Volumes that it took snapshots of; such a snapshot may be left without tags."""
     vm: str | None = None
     """The build VM."""
     source: str | None = None
@@ -65,11 +65,11 @@ class PackerOutput:
     """Whether Packer waits, without a limit of its own, for the build VM or for the snapshot."""
     result: GuestResult = field(default_factory=GuestResult)
     facts: list[str] = field(default_factory=list)
-    """The guest scripts' findings in the finished root, `key=value`, for omi.verify to check."""
+    """The guest scripts' facts of the finished root, `key=value`, for omi.verify to check."""
     _doing: str = "building"
 
     def feed(self, line: str) -> str | None:
-        """Take one line; what to tell a person about it, or None."""
+        """Read one line; returns a progress line for it, or None."""
         text = line.rstrip()
         self.volumes += [volume for volume in _VOLUME.findall(text) if volume not in self.volumes]
         if vm := _VM.search(text):
@@ -77,7 +77,7 @@ class PackerOutput:
         if source := _SOURCE.search(text):
             self.source = source[1]
         if ended := _ERRORED.match(text):
-            if not _LIST.match(ended[1]):  # whose items came before
+            if not _LIST.match(ended[1]):  # the list's items came before
                 self.errors.append(ended[1])
             return None
         match = _LINE.match(text)
@@ -115,12 +115,12 @@ class PackerOutput:
 
     @property
     def met_busy_cloud(self) -> bool:
-        """Whether it failed for an answer of the cloud that is to be asked again, as plugin 1.0.2 never does."""
+        """Whether it failed for an answer of the cloud that is worth another try, which plugin 1.0.2 never makes."""
         return not self.guest_errors and bool(self.errors) and bool(_BUSY.search(self.errors[-1]))
 
     @property
     def reason(self) -> str:
-        """Why it failed, as exactly as is known: the guest's own words, else Packer's."""
+        """Why it failed, as precisely as possible: the guest's own words, else Packer's."""
         reasons = self.guest_errors[:1] or self.errors[-1:]
         return reasons[0] if reasons else "Packer gave no reason"
 

@@ -41,7 +41,7 @@ class Refusal:
 
 
 def refusal_of(action: str, status: int, body: bytes) -> Refusal | None:
-    """The refusal that an answer of the API is; None where it is none."""
+    """The refusal in an answer of the API; None if there is none."""
     if status < HTTPStatus.BAD_REQUEST:
         return None
     try:
@@ -51,7 +51,7 @@ def refusal_of(action: str, status: int, body: bytes) -> Refusal | None:
 
 
 def cause_of(reason: str, refusals: Sequence[Refusal]) -> Refusal | None:
-    """The refusal that Packer failed for, by its own words; what is refused while it cleans up is none."""
+    """The refusal that made Packer fail, by its own words. Refusals while it cleans up don't count."""
     fitting = [each for each in refusals if each.phrase in reason or (each.code and each.code in reason.split())]
     fitting = fitting or [each for each in refusals if each.status == HTTPStatus.UNAUTHORIZED and "auth" in reason]
     return next((each for each in fitting if not each.action.startswith("Delete")), fitting[0] if fitting else None)

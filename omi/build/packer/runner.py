@@ -1,4 +1,4 @@
-"""Running Packer: output to a file that is followed, an overall limit, and an end that can't be ignored."""
+"""Runs Packer: its output goes to a file that is followed, it has a limit, and it can't ignore its end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRACE = 45.0
 EVERY = 0.5
 """Seconds between two reads of Packer's log."""
 ASK_EVERY = 4.0
-"""Seconds between two questions to the cloud while Packer waits for it."""
+"""Seconds between two queries of the cloud while Packer waits for it."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class PackerRun:
     exit_code: int
     timed_out: bool
     broken: str | None
-    """Why it was ended though it would have waited on."""
+    """Why it was ended while it still waited."""
     output: PackerOutput
 
 
 @dataclass(frozen=True)
 class CloudNews:
-    """News from the cloud while Packer waits: a line for a person, or the reason why waiting is pointless."""
+    """News from the cloud while Packer waits: a progress line, or the reason why waiting is pointless."""
 
     say: str | None = None
     broken: str | None = None
@@ -73,7 +73,7 @@ def run_packer(
     timed_out = False
     try:
         while process.poll() is None:
-            # on SIGTERM it terminates its VM itself, as at every failure of its own
+            # on SIGTERM it terminates its VM itself, as it does at every failure
             follower.step(ask=told_at is None)
             now = time.monotonic()
             if told_at is None and (stop.is_set() or follower.broken or now - start > limit):
@@ -92,7 +92,7 @@ def run_packer(
 def read_output(log: Path) -> PackerOutput:
     """Read an earlier run's log; empty if there is none."""
     output = PackerOutput()
-    for line in log.read_bytes().split(b"\n")[:-1] if log.is_file() else ():  # the last may be half a line
+    for line in log.read_bytes().split(b"\n")[:-1] if log.is_file() else ():  # the last line may be incomplete
         output.feed(line.decode("utf-8", "replace"))
     return output
 
@@ -100,7 +100,7 @@ def read_output(log: Path) -> PackerOutput:
 def _start(
     command: Sequence[str], environment: Mapping[str, str], folder: Path, out: int, inherits: Sequence[int]
 ) -> subprocess.Popen[bytes]:
-    # its own session: a terminal's ^C does not reach it, and all of it can be ended as one group
+    # its own session: a terminal's ^C does not reach it, and the whole group can be ended at once
     wrapped = ["setpriv", "--pdeathsig", "TERM", *command]
     try:
         return subprocess.Popen(
@@ -118,14 +118,14 @@ def _start(
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):  # then all of the group has ended by itself
+    with contextlib.suppress(ProcessLookupError):  # the whole group has ended by itself
         os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):  # nothing keeps a killed process but the kernel
+    with contextlib.suppress(subprocess.TimeoutExpired):  # only the kernel can hold up a killed process
         process.wait(timeout=30)
 
 
 class _Follower:
-    """Reads what was added to a log since the last step."""
+    """Reads the lines added to a log since the last step."""
 
     def __init__(self, log: Path, watcher: Watcher) -> None:
         self.output = PackerOutput()
@@ -138,7 +138,7 @@ class _Follower:
         self._last = ""
 
     def step(self, *, ask: bool) -> None:
-        """Read on; with `ask` the watcher is asked whether waiting is in vain."""
+        """Read on. With `ask`, ask the watcher whether waiting is in vain."""
         with self._log.open("rb") as file:
             file.seek(self._offset)
             new = file.read()

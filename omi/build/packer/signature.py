@@ -1,7 +1,7 @@
 """Checks the signature of a request: AWS4 as plugin 1.0.2 signs, OSC4 as plugin 1.6 does.
 
-botocore signs requests and checks none. Both forms are one computation with other words (OUTSCALE's guide, "Signature
-of API Requests").
+botocore signs requests, but checks none. Both forms are the same computation with different words (OUTSCALE's guide,
+"Signature of API Requests").
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _AUTHORIZATION = re.compile(
     r"SignedHeaders=(?P<headers>[a-z0-9;-]{1,512}),\s*Signature=(?P<signature>[0-9a-f]{64})"
 )
 _SKEW = 300.0
-"""Seconds that a signature lasts; signer and checker share a clock."""
+"""Seconds that a signature is valid; signer and checker share a clock."""
 
 
 def is_signed(path: str, headers: Mapping[str, str], body: bytes, keys: Credentials, now: dt.datetime) -> bool:
-    """Whether a POST was signed with these keys, just now, over its host, date, path and body.
+    """Whether a POST was signed with these keys just now, over its host, date, path and body.
 
     `headers` has lower-case names; `path` is plain, without a query.
     """

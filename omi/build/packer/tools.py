@@ -1,4 +1,4 @@
-"""Which Packer and which OUTSCALE plugin are there."""
+"""Finds Packer and its OUTSCALE plugin."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PackerTools:
     def is_old(self) -> bool:
         """Whether the plugin is older than 1.6.
 
-        Such a one puts `https://api.REGION.` before the endpoint, stops at another account's OMI of the wanted name,
+        An old plugin puts `https://api.REGION.` before the endpoint, stops at another account's OMI of the wanted name,
         and refuses boot modes: its OMIs are legacy only.
         """
         return self.plugin_version < (1, 6, 0)
@@ -50,12 +50,12 @@ class PackerTools:
                 "give an https address or install plugin 1.6 or newer"
             )
         own = f"https://api.{region}."
-        # what the plugin puts in front of any other host becomes the URL's user part, which is never sent as a header
+        # the plugin's prefix becomes the URL's user part, which is never sent as a header
         return api.removeprefix(own) if api.startswith(own) else f"alpine-omi@{api.removeprefix('https://')}"
 
 
 def find_tools(environ: Mapping[str, str]) -> PackerTools:
-    """The toolchain's record ($ALPINE_OMI_TOOLS), else what Packer on PATH has; ToolError if one is missing."""
+    """Find both by the toolchain's record ($ALPINE_OMI_TOOLS), else by Packer on PATH; ToolError if one is missing."""
     packer = shutil.which("packer", path=environ.get("PATH"))
     if packer is None:
         raise ToolError(f"packer: not found on PATH; {_CURE}")
