@@ -1,4 +1,4 @@
-"""The program: settings and state → plan → components → outputs. It only wires; the deciding is done in `omi`."""
+"""The program: settings and state → plan → components → outputs. It is wiring alone; `omi` makes the decisions."""
 
 import pulumi
 

@@ -1,4 +1,4 @@
-"""The project's errors as Pulumi shows them: one line, no traceback."""
+"""Shows the project's errors in Pulumi: one line, no traceback."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from omi.state.ledger import StoredCommand
 def image_command(
     name: str, stored: StoredCommand, parent: pulumi.Resource, after: Sequence[pulumi.Resource], *, protect: bool
 ) -> local.Command:
-    """Declare an image, as state holds it or to be made once `after` are; its standard output becomes its record.
+    """Declare a kept image, or a new one to be made once `after` are done. Its standard output becomes its record.
 
     `update` is always set: without it the plugin would run `create` again for any changed input.
     No triggers: nothing ever replaces an image.
@@ -36,7 +36,7 @@ def details(
 ) -> pulumi.Output[dict[str, Any] | None]:
     """The stack outputs of one image; unknown until it is built.
 
-    Where the command fails, they say what state holds of it (`held`), or nothing: the rest of the update goes on.
+    If the command fails, they are the facts in state (`held`), or empty; the rest of the update goes on.
     """
 
     def output(line: str) -> dict[str, Any] | None:

@@ -16,9 +16,9 @@ from omi.state.owner import Owner
 
 
 class ProfileBuild(pulumi.ComponentResource):
-    """A build target as a component; its images are commands below it, each named as its OMI and perhaps its Region.
+    """A build of the profile as a component. Its images are commands below it, named after OMI and perhaps Region.
 
-    What a plan prunes is simply not declared here: the engine then runs the delete command that state holds.
+    Images that the plan prunes are not declared here, so the engine runs the delete command saved in state.
     """
 
     images: pulumi.Output[dict[str, dict[str, Any]]]
@@ -39,8 +39,8 @@ class ProfileBuild(pulumi.ComponentResource):
     ) -> None:
         """Declare the images of `steps`, which hold no prune; there is at least one.
 
-        They come by Region, the home one first, and newest first. None is built before state holds the stack's id,
-        which `stack_id` keeps.
+        They are sorted by Region, the home one first, then newest first. None is built before the resource `stack_id`
+        has put the stack's id into state.
         """
         super().__init__("alpine:omi:ProfileBuild", name, None, opts)
         self._owner, self._stack_id = owner, stack_id
@@ -62,7 +62,7 @@ class ProfileBuild(pulumi.ComponentResource):
             return details(step.image.spec, command, step.image.record)
         cloud, vm = settings.cloud_access(step.region), settings.vm_in(step.region)
         spec = step.image.to_spec(self._owner, cloud, vm, settings.releases_dir)
-        # one that is copied waits for its source, if that is made in this update; at home it is declared first
+        # a copy waits for its source if this update makes that; the home Region is declared first
         source = self._new.get(spec.name) if spec.copy_from else None
         after = [self._stack_id, *([source] if source else [])]
         command = image_command(spec.run, StoredCommand.of("build", spec), self, after, protect=step.protected)

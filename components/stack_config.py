@@ -1,4 +1,4 @@
-"""The stack's configuration as Pulumi hands it to the program."""
+"""The stack's configuration, read through Pulumi."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pulumi.runtime.config import get_config_env
 
 
 class StackConfig:
-    """Pulumi's Config of the project, which can also tell its keys, so that a misspelt one is noticed."""
+    """Pulumi's Config of the project that also lists its keys, so that a misspelt one is noticed."""
 
     def __init__(self) -> None:
         self._config = pulumi.Config()
@@ -21,11 +21,11 @@ class StackConfig:
         return [key.removeprefix(own) for key in get_config_env() if key.startswith(own)]
 
     def get(self, key: str) -> str | None:
-        """A plain value, None where it isn't set."""
+        """A plain value; None if it isn't set."""
         return self._config.get(key)
 
     def get_object(self, key: str) -> Any:
-        """A structured value, None where it isn't set; one that isn't structured comes as its text."""
+        """A structured value; None if it isn't set. A plain value comes as its text."""
         try:
             return self._config.get_object(key)
         except pulumi.ConfigTypeError:

@@ -1,4 +1,4 @@
-"""The stack's own state as the program reads it at its start."""
+"""Reads the stack's own state at the program's start."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _TRIES = 10
 _PAUSE = 0.2
 """Seconds before the next try: a checkpoint is written within a few milliseconds."""
 _BEING_WRITTEN = "failed to load checkpoint"
-"""The engine's words for a checkpoint that it could not read (pkg/backend/diy/state.go, getSnapshot)."""
+"""The engine's error for a checkpoint that it could not read (pkg/backend/diy/state.go, getSnapshot)."""
 
 
 def stack_resources() -> Mapping[str, Mapping[str, Any]]:
-    """Every resource of this stack as last stored: URN to `type` and `outputs`; empty on a fresh stack.
+    """Read every resource of this stack as last stored: URN to `type` and `outputs`; empty on a fresh stack.
 
-    The engine's built-in invoke serves the program's own stack in preview and update alike. An update writes the
-    checkpoint while this reads it. On a file backend its content is replaced as a whole, but the attributes beside it
-    (`.attrs`) are not, and a read in between fails: it is tried again. StateError where it fails for good.
+    The engine's built-in invoke serves the program's own stack in preview and update alike. An update may write the
+    checkpoint meanwhile. A file backend replaces the content as a whole, but not the attributes beside it (`.attrs`),
+    so a read in between fails and is tried again. StateError if it fails for good.
     """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     result = _read(name)
@@ -35,12 +35,12 @@ def stack_resources() -> Mapping[str, Mapping[str, Any]]:
 
 
 def keep_stack_id(owner: Owner) -> pulumi.Resource:
-    """Keep the stack's id in its state; what was kept first stays, whatever is given later."""
+    """Keep the stack's id in its state. The first id stays, whatever is given later."""
     return pulumi.Stash(STACK_ID, input=owner.stack_id)
 
 
 def keep_memory(memory: Memory, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
-    """Keep what the next plan is to know in the stack's state, once `after` are no longer protected."""
+    """Keep the plan's memory in the stack's state, once `after` are no longer protected."""
     return pulumi.Stash(
         MEMORY, input=memory.model_dump(mode="json"), opts=pulumi.ResourceOptions(depends_on=list(after))
     )
@@ -51,7 +51,7 @@ def _read(name: str) -> InvokeResult:
     while True:
         try:
             return pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name})
-        except Exception as error:  # the SDK has no type of its own for what the engine answers
+        except Exception as error:  # the SDK has no type for the engine's answer
             tries += 1
             if _BEING_WRITTEN not in str(error) or tries == _TRIES:
                 cure = "nothing was changed; see whether `pulumi stack export` can read it"

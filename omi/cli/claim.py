@@ -21,7 +21,7 @@ def claim(
 ) -> None:
     """Write the claim of this stack's record to an OMI's tag.
 
-    Another record that held the OMI until now leaves it alone from then on.
+    A record of another state that held the OMI leaves it alone from then on.
     """
     _, held = read_stack(stack)
     found = _find(held.ledger, image)

@@ -1,6 +1,6 @@
-"""Findings of `doctor` and `health`: a line each, whatever happens while it is found.
+"""The findings of `doctor` and `health`: one line each, even if a check fails unexpectedly.
 
-docs/findings.schema.json has their form for programs, as `python -m omi.cli.findings` prints it.
+docs/findings.schema.json has their form for programs; `python -m omi.cli.findings` prints it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LOGIN = re.compile(r"//[^@/\s]*@")
 
 
 class Severity(StrEnum):
-    """How good a finding is."""
+    """A finding's level."""
 
     GOOD = "good"
     WARNING = "warning"
@@ -54,12 +54,12 @@ class Findings(Projection):
 
 
 def levels_of(found: Iterable[Finding]) -> Counter[Severity]:
-    """How many findings there are of each level."""
+    """The number of findings of each level."""
     return Counter(finding.level for finding in found)
 
 
 def report(findings: Iterable[Finding], *, as_json: bool) -> None:
-    """Print each finding as it comes, and how many there are of each level, or all for programs.
+    """Print each finding as it comes and the number of each level, or all findings for programs.
 
     Exit code 1 if any is an error.
     """
@@ -84,18 +84,18 @@ def refuse_errors(found: Iterable[Finding]) -> None:
 
 
 class Doubt(OmiError):  # noqa: N818 - it is a warning
-    """Something that stops no update, or may not."""
+    """A problem that stops no update, or might not."""
 
 
 class NotChecked(Doubt):
-    """It can't be checked, for the reason that is named."""
+    """A check that can't run, with the reason."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"not checked: {why}")
 
 
 def find(check: str, region: str | None, limit: float, work: Callable[[], str]) -> Finding:
-    """Run `work` for at most `limit` seconds: the text that it returns is good, an error that it raises is not."""
+    """Run `work` for at most `limit` seconds. Its result is a good finding; an error that it raises, a bad one."""
     level = Severity.ERROR
     try:
         text, level = within(limit, work), Severity.GOOD
@@ -105,13 +105,13 @@ def find(check: str, region: str | None, limit: float, work: Callable[[], str]) 
         text = str(error)
     except TooLateError:
         text = f"no result within {limit:.0f} s; check the network, then run again"
-    except Exception as error:  # a fault of the program itself hides no other finding
+    except Exception as error:  # a fault of the program itself must not hide other findings
         text = f"unexpected {type(error).__name__}: {error}"
     return Finding(check=check, region=region, level=level, text=one_line(_LOGIN.sub("//", text)))
 
 
 def known(value: T | None, check: str) -> T:
-    """The value that another check found; NotChecked where it didn't."""
+    """The value that another check found; NotChecked if it found none."""
     if value is None:
         raise NotChecked(f"see {check}")
     return value

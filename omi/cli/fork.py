@@ -1,4 +1,4 @@
-"""`fork`: makes a copy of a stack's state a stack of its own, which holds none of the other's images."""
+"""`fork`: turns a copy of a stack's state into a stack of its own, without the other's images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from omi.support.errors import InputError
 def fork(stack: Stack, yes: Yes = False) -> None:
     """Have this state forget its id and its images; the account is not touched.
 
-    The next update gives it an id of its own, and the images, which bear the other's, are external.
+    The next update gives it an id of its own. The images bear the other stack's id, so they are external.
     """
     settings, held = read_stack(stack)
     if settings.recover is not None:

@@ -1,4 +1,4 @@
-"""`health`: how a stack's images are doing, for a person or a monitor."""
+"""`health`: shows how a stack's images are doing, for a person or a monitor."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from omi.support.errors import InputError
 
 _MAKING = (Action.BUILD, Action.ADOPT, Action.RECOVER)
 _Found = tuple[str, Severity, str]
-"""The name of a check, and the level and text that it gives of a build."""
+"""The name of a check, and its level and text for a build."""
 _LIMIT = 60.0
-"""Seconds for the answer about a key."""
+"""Seconds for the answer about an access key."""
 
 
 def health(
@@ -40,7 +40,7 @@ def health(
     as_json: Json = False,
     as_metrics: Annotated[bool, typer.Option("--openmetrics", help="for Prometheus")] = False,
 ) -> None:
-    """Show how old the images are, what isn't built, what is missing, changed or left over, and the last update.
+    """Show the images' age, what isn't built, what is missing, changed or left over, and the last update.
 
     Exit code 1 if any finding is an error, else 0; the thresholds are the stack's setting `health`.
     """
@@ -78,7 +78,7 @@ def _run(last: datetime | None, limits: Health, now: datetime) -> Finding:
 
 
 def _access_key(region: Region, limits: Health, expiries: dict[str, datetime]) -> Finding:
-    """The finding about a Region's key; its date, if it has one, is put into `expiries`."""
+    """The finding about a Region's key. Its date, if it has one, goes into `expiries`."""
 
     def ask() -> str:
         expires = key_expiry(Cloud.connect(region.access))
@@ -90,13 +90,13 @@ def _access_key(region: Region, limits: Health, expiries: dict[str, datetime]) -
 
 
 def _signing_key(folder: Path, limits: Health) -> Iterator[Finding]:
-    """The finding about the key that signed the releases, where they are signed."""
+    """The finding about the key that signed the releases, if they are signed."""
     if (folder / SIGNERS).exists():
         yield find("signing key", None, _LIMIT, lambda: signing_words(folder, limits.key_expiry_days))
 
 
 def _of_plan(plan: Plan, seen: Survey, limits: Health) -> Iterator[Finding]:
-    """The findings about a plan: of each build in each Region, and of the Regions themselves."""
+    """The findings about a plan: on each build in each Region, and on the Regions themselves."""
     for region, why in seen.unreached.items():
         yield Finding(check="account", region=region, level=Severity.ERROR, text=why)
     for refusal in plan.refused:
@@ -155,7 +155,7 @@ def _without(steps: Sequence[Step]) -> str:
 
 
 def _newest_of(steps: Sequence[Step]) -> LedgerImage | None:
-    """The newest image that is verified, there and stays."""
+    """The newest image that is verified, exists and stays."""
     kept = [step.image for step in steps if isinstance(step.image, LedgerImage) and step.action is not Action.PRUNE]
     good = [image for image in kept if image.record.verified and not image.record.missing and not image.is_revoked]
     return max(good, key=lambda image: image.order, default=None)

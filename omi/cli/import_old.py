@@ -1,4 +1,4 @@
-"""`import`: puts the OMIs of an old releases file on the stack's list of what to adopt."""
+"""`import`: puts the OMIs of an old releases file on the stack's list `adopt`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from omi.support.version import version_of
 
 @dataclass(frozen=True)
 class Row:
-    """One image of the file: what becomes of it, and why."""
+    """One image of the file, with the decision on it and the reason."""
 
     image: OldImage
     omi: str
@@ -66,9 +66,9 @@ def import_old(
 def judge(
     old: Sequence[OldImage], settings: Settings, region: str, ledger: Ledger, seen: Survey, *, own: bool = False
 ) -> Iterator[Row]:
-    """Decide for each image of the file in one Region of the stack; `own` is whether that is to own them.
+    """Decide on each image of the file in one Region of the stack. `own` is whether the stack shall own them.
 
-    It may own those, too, that it holds or lists as someone else's.
+    With it, the stack also takes over images that it holds or lists as someone else's.
     """
     images = [image for image in ledger.images if image.region == region and not (own and image.record.adopted)]
     held = {image.name for image in images} | {image.record.omi for image in images}
@@ -109,7 +109,7 @@ def _build_for(image: OldImage, builds: Sequence[Target]) -> Target | None:
 
 
 def _whose(image: AccountImage, seen: Survey) -> str:
-    """Its maker, and the consequence for it."""
+    """The image's maker, and the consequence."""
     if image.managed:
         return "this stack's own by its tags"
     theirs = image.tags.get("stack") if image.tags.get("project") == seen.owner.project else None

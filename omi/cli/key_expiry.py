@@ -1,4 +1,4 @@
-"""When the access key and the signing key expire, for `doctor` and `health`."""
+"""Finds when the access key and the signing key expire, for `doctor` and `health`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from omi.support.errors import CredentialsError
 
 
 def key_expiry(cloud: Cloud) -> datetime | None:
-    """Its date; None without one. Raises NotChecked with the cure where the key may not ask."""
+    """The access key's date; None without one. Raises NotChecked with the cure if the key may not ask."""
     try:
         return read_expiry(cloud)
     except CredentialsError as error:
@@ -24,7 +24,7 @@ def key_expiry(cloud: Cloud) -> datetime | None:
 
 
 def expiry_words(expires: datetime | None, warn_days: int) -> str:
-    """When it expires. Raises Doubt if fewer days than `warn_days` are left, CredentialsError if it has expired."""
+    """When the key expires, in words. Raises Doubt if fewer than `warn_days` are left, CredentialsError after it."""
     if expires is None:
         return "the access key doesn't expire"
     left, day = expires - clock.now(), f"{expires:%Y-%m-%d %H:%M} UTC"
@@ -38,9 +38,9 @@ def expiry_words(expires: datetime | None, warn_days: int) -> str:
 
 
 def signing_words(folder: Path, warn_days: int) -> str:
-    """How long the signature of a releases folder counts, by its allowed_signers.
+    """How long the signature of a releases folder is valid, by its allowed_signers.
 
-    Raises Doubt if for fewer days than `warn_days`, CredentialsError if it counts no more.
+    Raises Doubt if it is valid for fewer days than `warn_days`, CredentialsError if it isn't valid any more.
     """
     manifest, text = PublishedManifest.read(folder), read_text(folder / SIGNATURE)
     if manifest is None or text is None:

@@ -1,4 +1,4 @@
-"""The command line of people: every command with its help and an example, and errors in one line."""
+"""The command line for people: every command has its help and an example; errors have one line."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
 }
 """Each with an example of its arguments."""
 GROUPS = {"profile": "Write, check and compare profiles.", "stack": "Make a stack's configuration."}
-"""The first words of commands that have two."""
+"""The groups of commands of two words."""
 PURPOSE = "Manage a stack's images beside pulumi, which builds and prunes them."
 EXIT_CODES = """\
 Exit codes: 0 done; 1 a check failed, or a fault of the program; 2 profile, setting or argument; 3 credentials;
@@ -75,7 +75,7 @@ def program() -> None:
 def _run(arguments: Sequence[str]) -> int:
     try:
         code = typer.main.get_command(_app())(list(arguments), prog_name="omi", standalone_mode=False)
-    except SystemExit as ended:  # Rich's answer to a reader of the help that went away
+    except SystemExit as ended:  # Rich raises it if the reader of the help went away
         raise BrokenPipeError from ended
     except TyperException as error:
         context = getattr(error, "ctx", None)

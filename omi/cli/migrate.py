@@ -1,4 +1,4 @@
-"""`migrate`: writes the profiles of an old tool's checkout as ours."""
+"""`migrate`: rewrites the profiles of a checkout of the old tool as ours."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def migrate_profiles(
         list[str] | None, typer.Argument(metavar="PROFILE", help="target profiles, by name (default: all)")
     ] = None,
 ) -> None:
-    """Write the old tool's target profiles, and what they need, into `profiles`.
+    """Write the old tool's target profiles, and the files that they need, into `profiles`.
 
-    Nothing is written if one can't be read, or if a file is there already.
+    Nothing is written if one can't be read, or if a file exists already.
     """
     base = _our_layers()
     done = [migrate(read_old_profile(path), folder, base) for path in _targets(folder, profiles or ())]
@@ -72,7 +72,7 @@ def _targets(folder: Path, names: Sequence[str]) -> list[Path]:
 
 
 def _texts(done: Migration) -> dict[str, str]:
-    """The texts to write by path below `profiles`; a branch that is known already stays as it is."""
+    """The texts to write, by path below `profiles`. A branch that has a file already is left out."""
     if not done.target["builds"]:
         raise InputError(f"{done.name}: none of its builds can be made on OUTSCALE, which has x86_64 alone")
     head = f"# From {done.name}.conf of the old tool.\n"
@@ -83,7 +83,7 @@ def _texts(done: Migration) -> dict[str, str]:
 
 
 def _write(texts: Mapping[str, str], files: Mapping[str, Path], root: Path) -> None:
-    """Write all of it, target profiles last: what they need is there before they are."""
+    """Write all files, target profiles last: the files that they need come first."""
     for name, path in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, root / name)

@@ -1,4 +1,4 @@
-"""The quotas that a plan's images need while they are made."""
+"""Counts the quotas that a plan's images need while they are made."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def made_in(plan: Plan, region: str) -> list[PlannedImage]:
 
 
 def needs(made: Sequence[PlannedImage], at_once: int, source_size: int) -> Mapping[str, int]:
-    """By the quota's name; `at_once` images are made side by side, from a source OMI of so many GiB.
+    """The need by the quota's name. `at_once` images are made side by side, from a source OMI of so many GiB.
 
-    Each has one VM at a time: one that builds it on a volume of its own (a copy has none), then one that verifies it.
+    Each image has one VM at a time: one builds it on a second volume (not for a copy), then one verifies it.
     """
     sizes = sorted((_gib(image, source_size) for image in made), reverse=True)[:at_once]
     volumes = sorted((1 if image.copy_from else 2 for image in made), reverse=True)[:at_once]
@@ -39,7 +39,7 @@ def _gib(image: PlannedImage, source_size: int) -> int:
 
 
 def lacking(wanted: Mapping[str, int], quotas: Sequence[CloudQuota]) -> list[str]:
-    """The quotas that don't hold what is needed, in words."""
+    """Words for each quota with too little room."""
     return [
         f"{quota} has room for {quota.left} more, {wanted[quota.name]} are needed"
         for quota in quotas

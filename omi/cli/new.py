@@ -1,4 +1,4 @@
-"""`profile new` and `stack new`: a profile and a stack's configuration to begin with."""
+"""`profile new` and `stack new`: write a first profile and a stack's configuration."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from omi.support.version import EDGE, release_key
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 LOCAL = "sandbox"
-"""The stack whose file says how the local cloud is reached."""
+"""The stack whose file has the local cloud's endpoints."""
 LOCAL_VERSIONS = ("3.22", "3.23")
-"""The versions that the local cloud's mirror has, besides edge."""
+"""The versions on the local cloud's mirror, besides edge."""
 _PROFILE = """\
 # yaml-language-server: $schema=profile.schema.json
 # Lines that begin with # and a key are examples: take the # away. README.md in this folder has every key.
@@ -86,7 +86,7 @@ def new_profile(
 
 
 def _known_version(version: str | None) -> str:
-    """A version that has a core profile; for None the newest."""
+    """A version that has a core profile; the newest if none is given."""
     folder = PROFILES / "version"
     known = sorted({path.stem for path in folder.glob("*.yaml")} - {EDGE}, key=release_key)
     if not known:
@@ -123,14 +123,14 @@ def new_stack(
 
 
 def _local_cloud() -> dict[str, object]:
-    """How the local cloud is reached, as the file of its own stack has it."""
+    """The local cloud's endpoints, from the file of its own stack."""
     source = StackFile(LOCAL)
     Settings.load(source)
     return {key: value for key in ("region", "cloud", "upstream", "vm") if (value := source.get_object(key))}
 
 
 def _releases(name: str, profile: str, config: dict[str, object]) -> str | None:
-    """The folder of its releases files; None is the usual one. One of its own where another stack writes the same."""
+    """The stack's releases folder; None is the default. It is a separate one if another stack writes the same files."""
     usual = "releases" if "cloud" not in config else f"releases/{LOCAL}"
     try:
         check_own_releases(Settings(profile=profile, region=str(config["region"]), releases_dir=usual), name)
@@ -140,7 +140,7 @@ def _releases(name: str, profile: str, config: dict[str, object]) -> str | None:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """Write a file that isn't there yet, for a person to go on with."""
+    """Write a new file, which a person then edits."""
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such folder; run this from the project's top")
     try:

@@ -1,4 +1,4 @@
-"""`build` and `prune`: one run of the stack for just that; all other images stay as state holds them."""
+"""`build` and `prune`: run the stack once for only that; all other images stay as state holds them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def build(
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Build what the profile wants and the stack lacks, and prune nothing; with --yes, do it."""
+    """Build images that the profile wants and the stack lacks, and prune nothing; with --yes, do it."""
     settings, held = read_stack(stack)
     seen, one_off = survey_stack(settings, held), OneOff(action="build", builds=tuple(builds or ()))
     counts = _counted(settings, seen, one_off.builds) if again else {}
@@ -47,8 +47,8 @@ def prune(
 ) -> None:
     """Prune at once, shared images too, and build nothing; with --yes, do it.
 
-    `--level end-of-life` removes every image of a version past its end, the newest included. `retention.protect` holds,
-    and so does what a VM runs from.
+    `--level end-of-life` removes every image of a version past its end, even the newest. Images on `retention.protect`
+    stay, and images that a VM runs from.
     """
     settings, held = read_stack(stack)
     seen, one_off = survey_stack(settings, held), OneOff(action="prune", builds=tuple(builds or ()), level=level)
@@ -57,7 +57,7 @@ def prune(
 
 
 def _counted(settings: Settings, seen: Survey, names: tuple[str, ...]) -> dict[str, int]:
-    """The next count of each build that is asked for again."""
+    """The new count for each build that is asked for again."""
     targets = {target.name: target for target in seen.profile.builds}
     if not names:
         raise InputError(f"--again: name the builds; there are: {', '.join(targets) or 'none'}")
@@ -72,7 +72,7 @@ def _counted(settings: Settings, seen: Survey, names: tuple[str, ...]) -> dict[s
 
 
 def _show(settings: Settings, seen: Survey, one_off: OneOff, yes: bool) -> bool:
-    """Print the plan; returns whether it is to be done."""
+    """Print the plan; returns whether to carry it out."""
     plan = plan_stack(settings, seen, one_off)
     print(render_table(plan))
     if not plan.changes:

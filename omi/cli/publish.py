@@ -41,9 +41,9 @@ def publish(
         ),
     ] = None,
 ) -> None:
-    """Bring the stack's state into the releases files, with the fixes that images lack today, and sign them.
+    """Update the releases files from the stack's state, with the fixes that images lack today, and sign them.
 
-    Without a key they are written unsigned; a folder that was signed once needs a key from then on.
+    Without a key they are not signed. A folder that was signed once always needs a key.
     """
     signing = PublishingKey.find(key, os.environ)
     settings, held = read_stack(stack)

@@ -1,4 +1,4 @@
-"""`recover`: has the next update take images in again that the stack's state has lost."""
+"""`recover`: has the next update take in images again that the stack's state has lost."""
 
 from __future__ import annotations
 

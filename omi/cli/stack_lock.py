@@ -1,4 +1,4 @@
-"""The lock that an update of Pulumi holds on its stack, taken without the engine."""
+"""Takes or reads the lock that an update of Pulumi holds on its stack, without the engine."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from omi.support.atomic import write_atomically
 from omi.support.errors import StateError
 
 LOCKS = f".pulumi/locks/organization/{PROJECT}"
-"""Where Pulumi's own backends have a folder of locks for each stack."""
+"""The path in Pulumi's own backends with a folder of locks for each stack."""
 
 
 @contextmanager
 def hold_stack(stack: str) -> Iterator[bool]:
-    """Hold the stack's lock as an update of Pulumi's does; yields whether that is possible.
+    """Hold the stack's lock as an update of Pulumi does; yields whether that is possible.
 
-    Where the backend is not a folder, the lock is only read, if that. Raises ToolError, CredentialsError or CloudError,
-    or StateError where an update holds the lock.
+    If the backend is not a folder, the lock is at most read. Raises ToolError, CredentialsError or CloudError, or
+    StateError if an update holds the lock.
     """
     backend = backend_url()
     folder = _folder_of(backend, stack)
@@ -51,7 +51,7 @@ def hold_stack(stack: str) -> Iterator[bool]:
         raise StateError(f"stack {stack!r}: its lock {lock} cannot be written: {error.strerror}; {cure}") from error
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        _require_unlocked(folder, lock, stack)  # two that begin at once both see each other
+        _require_unlocked(folder, lock, stack)  # two that begin at the same time both see each other
         yield True
     finally:
         lock.unlink(missing_ok=True)
@@ -60,9 +60,9 @@ def hold_stack(stack: str) -> Iterator[bool]:
 
 
 def holders(backend: str, stack: str, environ: Mapping[str, str]) -> list[str] | None:
-    """The holders of the stack's lock, in words; None where such a backend (a URL) can't show them.
+    """The holders of the stack's lock, in words; None if the backend (a URL) can't show them.
 
-    Raises CredentialsError or CloudError where it could be.
+    Raises CredentialsError or CloudError if the backend can, but doesn't answer.
     """
     if (folder := _folder_of(backend, stack)) is not None:
         return [_holder(path.name, path.read_bytes) for path in sorted(folder.glob("*.json"))]
@@ -89,7 +89,7 @@ def _holder(name: str, read: Callable[[], bytes]) -> str:
 
 
 def _folder_of(backend: str, stack: str) -> Path | None:
-    """The folder of a stack's locks; None where the backend is not a folder."""
+    """The folder of a stack's locks; None if the backend is not a folder."""
     if not backend.startswith("file://"):
         return None
     return Path(backend.removeprefix("file://").partition("?")[0]).expanduser() / LOCKS / stack

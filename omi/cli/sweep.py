@@ -1,4 +1,4 @@
-"""`sweep`: what this stack's builds left in the account; removed only with `--yes`."""
+"""`sweep`: lists what this stack's builds left in the account, and with `--yes` removes it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SweepFindings:
 def sweep(stack: Stack, yes: Yes = False, stack_id: StackId = None) -> None:
     """List what builds left in the account; with --yes, remove what is provably theirs.
 
-    It is refused while a build or an update of the stack runs, since its VMs would count as left.
+    It refuses to run during a build or an update of the stack, whose VMs would count as leftovers.
     """
     settings = Settings.load(StackFile(stack))
     with _builds_held(stack, ()):
@@ -64,7 +64,7 @@ def sweep(stack: Stack, yes: Yes = False, stack_id: StackId = None) -> None:
 
 
 def _read(stack: str, stack_id: str | None, *, pending: bool = True) -> Held:
-    """The stack's state; with `pending`, an interrupted update's rest in it is no sign of one that runs."""
+    """The stack's state. With `pending`, pending operations in it don't mean that an update runs."""
     deployment = exported_state(stack)
     held = read_state(resources_of_export(deployment), PROJECT, stack)
     if not pending and deployment.get("pending_operations"):
@@ -88,7 +88,7 @@ def _read(stack: str, stack_id: str | None, *, pending: bool = True) -> Held:
 
 
 def find_leftovers(settings: Settings, held: Held, stack: str) -> list[SweepFindings]:
-    """Find them in every Region of the stack; nothing is changed."""
+    """Find the leftovers in every Region of the stack; nothing is changed."""
     ledger, found = held.ledger, []
     regions, folders = regions_of(settings, ledger), _folders(stack)
     runs = {name_of_file(folder.name) for folder in folders}
@@ -104,7 +104,7 @@ def find_leftovers(settings: Settings, held: Held, stack: str) -> list[SweepFind
     for region in regions:
         with told_of(region, regions):
             cloud = Cloud.connect(region.access)
-            for image in region.ledger.images:  # with another account's key, all of them would seem to be gone
+            for image in region.ledger.images:  # with another account's key, all images would seem to be gone
                 cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
             search, store = Search(cloud, builds), None
             things = [left for find in search.kinds for left in find()]
@@ -126,7 +126,7 @@ def _show(found: Sequence[SweepFindings]) -> None:
 
 
 def _remove(found: Sequence[SweepFindings], listed: set[tuple[str, str, str]], retention: Retention) -> None:
-    """Remove what was listed before, too, of all Regions or, where the guard refuses that of one, of none."""
+    """Remove leftovers that were also listed before. If the guard refuses one Region, nothing is removed in any."""
     going = [[left for left in each.going if (each.region.name, left.kind, left.id) in listed] for each in found]
     for each, things in zip(found, going, strict=True):
         _guard(each.region, things, retention)
@@ -149,14 +149,14 @@ def _guard(region: Region, going: Sequence[Leftover], retention: Retention) -> N
 
 
 def _folders(stack: str) -> list[Path]:
-    """The run folders of the stack's images that were ever built from this checkout."""
+    """The run folders of all images of the stack that were ever built from this checkout."""
     own = BUILD / stack
     return sorted(folder for folder in own.iterdir() if folder.is_dir()) if own.is_dir() else []
 
 
 @contextmanager
 def _builds_held(stack: str, found: Sequence[SweepFindings]) -> Iterator[None]:
-    """Hold the run folders that are there and those of what was found, so that no build begins meanwhile."""
+    """Hold the existing run folders and those of the leftovers, so that no build begins meanwhile."""
     names = {(each.region.name, left.name) for each in found for left in each.going if left.name}
     runs = {run for region, name in names for run in (name, in_region(name, region))}
     folders = {*_folders(stack), *(BUILD / stack / file_name_of(run) for run in runs)}

@@ -1,4 +1,4 @@
-"""`try`: one build of a profile as a VM to log in to, beside what any stack holds."""
+"""`try`: builds one image of a profile and opens a VM of it to log in to. No stack holds that image."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from omi.upstream.current import current_release
 from omi.upstream.packages import read_offered
 
 _ID = "stack-id"
-"""File of a run folder with the stack id of its tries, under which nothing else is ever made."""
+"""The file in a run folder with the stack id of its tries. Nothing else is ever made under that id."""
 
 
 def try_build(
@@ -86,7 +86,7 @@ def try_build(
 
 
 def _wanted(settings: Settings, build: str) -> PlannedImage:
-    """The image that a fresh stack would build; no state is read. ProfileError where nothing could be built."""
+    """The image that a fresh stack would build; no state is read. ProfileError if nothing could be built."""
     today, profile = clock.today(), load_profile(settings.profile)
     expanded, upstream = discover_builds(profile, settings, Ledger(), today)
     found = {target.name: target for target in trust_keys(expanded.builds, upstream, Ledger(), today).builds}
@@ -110,7 +110,7 @@ def _wanted(settings: Settings, build: str) -> PlannedImage:
 
 @contextmanager
 def _job(stack: str, settings: Settings, image: PlannedImage, stop: Event) -> Iterator[tuple[Job, int]]:
-    """The work on the image while nobody else tries that build from here, and the lock of its folder."""
+    """The job, under the lock of its run folder, so that nobody else tries that build from here."""
     folder = RunFolder(BUILD.absolute() / f"{stack}+try" / file_name_of(f"{image.profile} {image.build}"))
     with hold_alone(folder.path, f"a try of {image.build}", stop, tell) as lock:
         spec = _spec(stack, settings, image, folder)
@@ -120,7 +120,7 @@ def _job(stack: str, settings: Settings, image: PlannedImage, stop: Event) -> It
 
 
 def _spec(stack: str, settings: Settings, image: PlannedImage, folder: RunFolder) -> ImageSpec:
-    """Under a stack id and a name of its own, by which a later try finds what a killed one left."""
+    """The spec, with a stack id and a name of its own: by these a later try finds a killed one's leftovers."""
     own = folder.path / _ID
     if not own.exists():
         write_atomically(own, random_id())

@@ -1,4 +1,5 @@
-"""`python3 -m omi.commands adopt|build|update|delete`: what Pulumi runs, by the words that a stack's state holds."""
+"""`python3 -m omi.commands adopt|build|update|delete`: the commands that Pulumi runs, with the words in a stack's
+state."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from omi.support.errors import InputError
 from omi.support.running import run
 
 COMMANDS = ("adopt", "build", "update", "delete", "supervise")
-"""Modules of this room, each with a function of its name. Only the one that runs is imported: all of them would take a
-delete, which runs once for each image, 0.54 s instead of 0.36 s to start."""
+"""Modules of this room, each with a function of its name. Only the one that runs is imported: with all of them, a
+delete, which runs once for each image, would start in 0.54 s instead of 0.36 s."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -16,19 +16,19 @@ from omi.support.errors import CloudError
 
 
 def adopt(_: Sequence[str]) -> int:
-    """Print the record of the account's OMI of the spec's name, and change nothing about it but the claim.
+    """Print the record of the account's OMI of the spec's name, and change nothing but its claim.
 
-    One that is to be taken over becomes the stack's own first (omi.build.taking_over).
+    If the spec has a `take_over`, the OMI first becomes the stack's own (omi.build.taking_over).
 
-    It counts as made here only if it carries this stack's tags; then the releases files know more of it, where they
-    are there. Raises CloudError if it isn't there.
+    It counts as made here only if it has this stack's tags; then further facts come from the releases files, if they
+    exist. Raises CloudError if the OMI isn't in the account.
     """
     spec = read_spec()
     if spec.take_over is not None:
         return run_supervised(spec)
     cloud = Cloud.connect(spec.cloud)
     omi = find_own(cloud, spec.name)
-    if omi is not None and omi.state == "pending":  # another stack registers it right now
+    if omi is not None and omi.state == "pending":  # another stack is registering it right now
         omi = wait_available(cloud, omi.omi_id)
     if omi is None or omi.state != "available":
         state = "is not in the account" if omi is None else f"is {omi.state}"

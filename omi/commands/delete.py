@@ -1,4 +1,4 @@
-"""`delete` of an image's resource. It works from what state holds alone: no profile, no checkout of that time."""
+"""`delete` of an image's resource. It needs only the state: neither the profile nor the checkout of the build."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from omi.support.narration import tell
 
 
 def delete(_: Sequence[str]) -> int:
-    """Deregister the recorded OMI and delete its snapshots; one that is adopted or missing is only forgotten.
+    """Deregister the recorded OMI and delete its snapshots; an adopted or missing one is only forgotten.
 
-    An OMI that another record holds by now is left, with its releases entry. Raises CloudError.
+    An OMI that another record holds stays, with its releases entry. Raises CloudError.
     """
     spec, record = read_spec(), read_record(os.environ)
     if record.missing is not None:

@@ -11,7 +11,8 @@ from omi.support.errors import InputError
 
 
 def supervise(arguments: Sequence[str]) -> int:
-    """Build the image, export its record and print it; the argument is the process whose end means to stop."""
+    """Build the image, export its record and print it. The argument is the id of the front, whose end stops the
+    build."""
     if len(arguments) > 1 or not all(argument.isdecimal() for argument in arguments):
         raise InputError(f"supervise: {' '.join(arguments)!r}: give the id of the process to watch, or nothing")
     front = int(arguments[0]) if arguments else None

@@ -1,4 +1,4 @@
-"""`update` of an image's resource: who may launch it, its tags and its stage; the image itself never changes."""
+"""`update` of an image's resource: changes permissions, tags and stage. The image itself never changes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from omi.support.narration import tell
 
 
 def update(_: Sequence[str]) -> int:
-    """Make launch permissions, tags and what is said of the OMI's stage be those of the spec; print the record again.
+    """Set launch permissions, tags and stage to those of the spec; print the record again.
 
-    An external OMI that is to be taken over becomes the stack's own, and nothing else of it is changed yet. An OMI that
-    is missing is marked in its record, for a later plan to forget. Raises CloudError if the answers on it
-    differ, or if another record holds it.
+    If the spec has a `take_over`, an external OMI becomes the stack's own, and nothing else changes yet. A missing OMI
+    is marked in its record; a later plan forgets it. Raises CloudError if the cloud's answers differ, or if another
+    record holds the OMI.
     """
     spec, record = read_spec(), read_record(os.environ)
     cloud = Cloud.connect(spec.cloud)

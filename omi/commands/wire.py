@@ -1,4 +1,4 @@
-"""How commands get and give values: spec on standard input, record in the environment and on standard output."""
+"""The commands' input and output: spec on standard input, record in the environment and on standard output."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from omi.support.errors import InputError, OmiError, StateError
 from omi.support.narration import tell
 
 RECORD_VARIABLE = "PULUMI_COMMAND_STDOUT"
-"""Where Pulumi's command plugin puts what the last create or update printed."""
+"""The variable in which Pulumi's command plugin passes the output of the last create or update."""
 
 
 def read_spec() -> ImageSpec:
-    """The spec on standard input; StateError if it can't be read, InputError where a person would have to type it."""
+    """Read the spec on standard input; StateError if it can't be read, InputError if that is a terminal."""
     if sys.stdin.isatty():
         raise InputError("standard input: is a terminal; Pulumi runs this command, by `pulumi up` or `pulumi destroy`")
     return ImageSpec.from_json(sys.stdin.read(), "standard input")
 
 
 def read_record(environ: Mapping[str, str]) -> ImageRecord:
-    """The record of the last run, the last line of RECORD_VARIABLE; StateError if there is none."""
+    """Read the record of the last run, the last line of RECORD_VARIABLE; StateError if there is none."""
     lines = environ.get(RECORD_VARIABLE, "").strip().splitlines()
     if not lines:
         raise StateError(

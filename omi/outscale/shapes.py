@@ -42,7 +42,7 @@ def _as_tags(value: object) -> object:
 
 
 def _as_time(value: object) -> object:
-    """UTC; the epoch for a text that is not a time."""
+    """A time in UTC; the epoch for a text that is not a time."""
     if not isinstance(value, str):
         return value
     try:
@@ -61,7 +61,7 @@ class Tagged(Shape):
     tags: Tags
 
     def bears(self, tags: Mapping[str, str]) -> bool:
-        """Whether it carries all of these tags with these values."""
+        """Whether it has all of these tags with these values."""
         return all(self.tags.get(key) == value for key, value in tags.items())
 
 
@@ -77,7 +77,7 @@ class CloudPermissions(Shape):
 
 
 class Bsu(Shape):
-    """A volume of a block device mapping: an OMI's has a snapshot and a size in GiB, a VM's an id."""
+    """A volume in a block device mapping: an OMI's has a snapshot and a size in GiB, a VM's has an id."""
 
     snapshot: str = Field(default="", alias="SnapshotId")
     size: int = Field(default=0, alias="VolumeSize")
@@ -100,7 +100,7 @@ class Omi(Tagged):
     name: str = Field(default="", alias="ImageName")
     owner: str = Field(default="", alias="AccountId")
     alias: str = Field(default="", alias="AccountAlias")
-    """Its owner's alias, `Outscale`; empty for an account without one."""
+    """Its owner's alias, such as `Outscale`; empty for an account without one."""
     state: str = Field(default="", alias="State")
     description: str = Field(default="", alias="Description")
     created: Annotated[datetime, BeforeValidator(_as_time)] = Field(
@@ -122,12 +122,12 @@ class Omi(Tagged):
 
     @property
     def volume_size(self) -> int:
-        """GiB of its root."""
+        """The size of its root volume, GiB."""
         return next((device.bsu.size for device in self.devices if device.name == self.root_device), 0)
 
     @property
     def boot_modes(self) -> tuple[str, ...]:
-        """How it can boot, sorted."""
+        """Its boot modes, sorted."""
         return tuple(sorted(self.modes)) or (LEGACY,)
 
 
@@ -160,7 +160,7 @@ class CloudVm(Tagged):
 
     @property
     def address(self) -> str:
-        """Where it is reached: in a Subnet at its private address."""
+        """The address where it is reached: in a Subnet the private one."""
         return self.private_ip if self.subnet else self.public_ip
 
     @property
@@ -170,7 +170,7 @@ class CloudVm(Tagged):
 
     @property
     def is_lost(self) -> bool:
-        """Whether it will never run again, so that waiting for it is in vain."""
+        """Whether it will never run again, so that nobody need wait for it."""
         return self.state in {"terminated", "shutting-down", "quarantine"}
 
 
@@ -188,7 +188,7 @@ class CloudSubnet(Shape):
 
     @property
     def url(self) -> str:
-        """An address within, to find the way there by."""
+        """The URL of an address in it, to find the route there."""
         return f"https://{self.ip_range[self.ip_range.num_addresses // 2]}"
 
 
@@ -220,7 +220,7 @@ class Group(Shape):
 
 
 class Tag(Shape):
-    """A tag as the list of all tags has it."""
+    """A tag in the list of all tags."""
 
     listed_by = ("ReadTags", "Tags")
 
@@ -228,9 +228,9 @@ class Tag(Shape):
 
 
 def listed(cloud: Cloud, kind: type[S], **filters: Iterable[str]) -> Iterator[S]:
-    """All things of a kind that fulfil the filters, of which each is one value out of several.
+    """All things of a kind that match the filters; each filter is a list of allowed values.
 
-    The caller compares them again where anything is changed or removed: the cloud may have ignored a filter.
+    Before it changes or removes anything, the caller compares them again: the cloud may have ignored a filter.
     """
     action, key = kind.listed_by
     given = {name: sorted(set(values)) for name, values in filters.items()}
@@ -239,7 +239,7 @@ def listed(cloud: Cloud, kind: type[S], **filters: Iterable[str]) -> Iterator[S]
 
 
 def parsed(kind: type[S], item: object, action: str, cloud: Cloud) -> S:
-    """A part of the answer to `action`; CloudError where it isn't what it should be."""
+    """A part of the answer to `action`; CloudError if it doesn't have the right form."""
     try:
         return kind.model_validate(item)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The Subnet that a stack's VMs are put into."""
+"""Finds the Subnet for a stack's VMs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omi.support.errors import CloudError
 
 
 def find_subnet(cloud: Cloud, vm: BuildVm) -> CloudSubnet | None:
-    """The one that `vm.subnet` names, None if that isn't set. Raises CloudError if no VM can be put there."""
+    """The Subnet that `vm.subnet` names; None if that isn't set. Raises CloudError if no VM can run there."""
     if vm.subnet is None:
         return None
     wanted = (each for each in listed(cloud, CloudSubnet, SubnetIds=[vm.subnet]) if each.subnet_id == vm.subnet)

@@ -1,4 +1,4 @@
-"""Leftovers of builds in an account: found kind by kind, and removed where it is proved to be theirs."""
+"""Finds builds' leftovers in an account, kind by kind, and removes those that are provably a build's own."""
 
 from __future__ import annotations
 
@@ -21,57 +21,57 @@ from omi.support.errors import CloudError, OmiError
 _NAMED = re.compile(r"alpine-omi-(b-[0-9a-f]{16})(|-build|-verify)")
 """Keypairs and security groups of builds; they have no tags."""
 _KEYS = ("-build", "-verify")
-"""How keypairs' names end; a group's ends with the build id."""
+"""The endings of keypairs' names; a group's name ends with the build id."""
 _BY_HAND = "delete it by hand if nobody needs it"
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """One thing that may go."""
+    """A leftover of a build."""
 
     kind: str
-    """image, snapshot, VM, volume, keypair, group or bucket."""
+    """One of image, snapshot, VM, volume, keypair, group or bucket."""
     id: str
     name: str
-    """The OMI whose build it is of, as far as that is known."""
+    """The name of the OMI whose build left it, if known."""
     why: str
     stays: bool = False
-    """It is only reported."""
+    """Whether it is only reported."""
 
 
 @dataclass(frozen=True)
 class Builds:
-    """The builds whose things are looked for."""
+    """The builds whose leftovers a search is for."""
 
     owner: Owner
     names: frozenset[str]
-    """Names of the OMIs that they were to make."""
+    """The names of the OMIs that they should make."""
     volumes: frozenset[str] = frozenset()
     """Ids of volumes that Packer took snapshots of, by its logs."""
     spare: frozenset[str] = frozenset()
-    """Ids of OMIs and snapshots that stay: state or a build holds them."""
+    """Ids of OMIs and snapshots that stay, since state or a build holds them."""
     protect: frozenset[str] = frozenset()
-    """Names or ids of OMIs of which all stays."""
+    """Names or ids of OMIs; everything of them stays."""
     alone: bool = False
-    """Whether it is a build that cleans up after itself: then its keypair alone proves that a VM is its own."""
+    """Whether a build cleans up after itself: then the keypair alone proves that a VM is its own."""
 
 
 @dataclass
 class Search:
-    """One search of an account, kind by kind in the order in which things can go."""
+    """One search of an account, kind by kind, in the order in which things can be deleted."""
 
     cloud: Cloud
     builds: Builds
     images: bool = True
-    """Whether OMIs are looked for."""
+    """Whether to search for OMIs."""
     groups: bool = True
-    """Whether security groups are: a build still needs its own between its VMs."""
+    """Whether to search for security groups: a build still needs its own between its VMs."""
     _busy: set[str] = field(default_factory=set)
-    """Names of OMIs: a VM of the build stays."""
+    """Names of OMIs whose build has a VM that stays."""
 
     @property
     def kinds(self) -> Iterator[Callable[[], list[Leftover]]]:
-        """One function for each kind, to be called in this order."""
+        """One function for each kind, in the order of the calls."""
         yield from (self._find_images, self._find_snapshots, self._find_vms, self._find_volumes, self._find_keypairs)
         yield from (self._find_groups,) if self.groups else ()
 
@@ -90,25 +90,25 @@ class Search:
 
     @cached_property
     def _by_id(self) -> Mapping[str, str]:
-        """The OMI's name by build id; of a build that cleans up after itself only its own."""
+        """OMI names by build id; if a build cleans up after itself, only its own."""
         owner, names = self.builds.owner, set(self.builds.names)
         if not self.builds.alone:
             things: list[Tagged] = [*self._omis, *self._snapshots, *self._vms]
-            tagged = {each.tags.get("Name", "") for each in things}  # anyone's: the id is of this stack alone
+            tagged = {each.tags.get("Name", "") for each in things}  # any OMI's: the id already proves the stack
             names |= {name.removesuffix(" build").removesuffix(" verify") for name in tagged}
         return {build_id_of(owner, name): name for name in names if name}
 
     def _name_of(self, tags: Mapping[str, str]) -> str | None:
-        """The OMI whose build made a thing with these tags; None unless they are this stack's and the id follows."""
+        """The name of the OMI whose build made a thing with these tags; None unless stack and build id prove it."""
         return self._by_id.get(tags.get("build-id", "")) if self.builds.owner.owns(tags) else None
 
     def _of_entry(self, called: str, suffixes: Collection[str]) -> str | None:
-        """The OMI whose build made the keypair or the group of this name, which ends so."""
+        """The name of the OMI whose build made the keypair or group of this name, which has one of these endings."""
         match = _NAMED.fullmatch(called)
         return self._by_id.get(match[1]) if match and match[2] in suffixes else None
 
     def _is_left(self, vm: CloudVm) -> bool:
-        """Whether a build launched it: it bears the build's keypair and, to anyone else, its tags."""
+        """Whether a build launched it: it has the build's keypair and, unless the build itself asks, its tags."""
         name = self._of_entry(vm.key_name, _KEYS)
         if name is None or self._protected(name):
             return False
@@ -141,7 +141,7 @@ class Search:
         return Leftover("image", omi.omi_id, name or omi.name, told, stays=bool(why))
 
     def _half_made(self, omi: Omi) -> str | None:
-        """The name that it was to have, of one that got no tags yet: its description bears the name's build id."""
+        """The intended name of an OMI that has no tags yet, by the build id in its description."""
         names = (omi.name, omi.name.rpartition("-b-")[0])
         return next((name for name in names if build_id_of(self.builds.owner, name) in omi.description), None)
 
@@ -153,7 +153,7 @@ class Search:
         return [left for each in unused if (left := self._snapshot(each, volumes)) is not None]
 
     def _snapshot(self, each: CloudSnapshot, volumes: Collection[str]) -> Leftover | None:
-        """It goes if it is of a build's volume, or if its OMI was deregistered and it was to follow."""
+        """Report a snapshot. It may go if it is of a build's volume, or if its OMI is gone and it should follow."""
         owner, name = self.builds.owner, self._name_of(each.tags)
         going = self._is_going(each.tags, each.snapshot_id)
         of_volume = each.volume_id in volumes and (not each.tags or name is not None)
@@ -170,7 +170,7 @@ class Search:
         return Leftover("snapshot", each.snapshot_id, name or each.tags.get("Name", ""), told, stays=bool(why))
 
     def _is_going(self, tags: Mapping[str, str], identifier: str) -> bool:
-        """Whether its OMI or VM was removed, and it was to follow."""
+        """Whether its OMI or VM was removed and it should follow."""
         owner = self.builds.owner
         return owner.owns(tags) and tags.get(GOING) == going_mark(owner.stack_id, identifier)
 
@@ -189,7 +189,7 @@ class Search:
         return Leftover("VM", vm.vm_id, named, f"{why}: {_BY_HAND}", stays=True)
 
     def _find_volumes(self) -> list[Leftover]:
-        """Find volumes, but those of leftover VMs: they go with these."""
+        """Find volumes, except those of leftover VMs, which go with their VM."""
         held = {each for vm in self._vms for each in vm.volumes}
         found = []
         for each in listed(self.cloud, CloudVolume):
@@ -220,7 +220,7 @@ class Search:
 
 
 def clean_up(search: Search, say: Callable[[str], None]) -> None:
-    """Remove what is left, kind by kind. Goes on after a failure and raises the first CloudError at the end."""
+    """Remove leftovers, kind by kind. Goes on after a failure and raises the first CloudError at the end."""
     failures: list[CloudError] = []
     for find in search.kinds:
         try:
@@ -234,7 +234,7 @@ def clean_up(search: Search, say: Callable[[str], None]) -> None:
 def remove_leftovers(
     search: Search, found: Sequence[Leftover], say: Callable[[str], None], store: ObjectStore | None = None
 ) -> None:
-    """Remove those that may go and say so; what is gone by then counts as done. `store` has the buckets among them.
+    """Remove and report those that may go; one that is gone already counts as done. `store` has the buckets.
 
     Goes on after a failure and raises the first CloudError at the end.
     """
@@ -265,8 +265,8 @@ def remove_leftovers(
 
 
 def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> list[Leftover]:
-    """Buckets of images that were to be copied to another Region: those that say that they are this stack's, and
-    empty ones that are named after one of `runs` (ImageSpec.run).
+    """Find buckets of copies to another Region: those that bear this stack's mark, and empty ones named after one of
+    `runs` (ImageSpec.run).
     """
     names = tuple(_bucket_of(owner, run) for run in runs)
     found = []

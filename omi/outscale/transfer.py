@@ -1,4 +1,4 @@
-"""An OMI out to the object store of its Region and in from there to another: export task, manifest, import."""
+"""Moves an OMI to another Region through the object store: export task, manifest, import."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ EVERY = 2.0
 """Seconds between two queries of an export, which takes minutes."""
 _GOES_ON = frozenset({"pending/queued", "pending", "active"})
 _SIGNED = re.compile(r"\S*X-Amz-\S*")
-"""A pre-signed URL, however much of it a server tells."""
+"""Matches a pre-signed URL, or the part of one that a server quotes."""
 _MARGIN = 3600
-"""Seconds that URLs last beyond the time that the import may take."""
+"""Seconds that URLs are valid beyond the import's limit."""
 
 
 class _Export(Shape):
@@ -75,7 +75,7 @@ class Exported:
 
 
 def export_omi(cloud: Cloud, store: ObjectStore, omi: Omi, bucket: str, stop: threading.Event) -> Exported:
-    """Have the OMI written into the bucket; CloudError if that fails or takes too long.
+    """Export the OMI into the bucket; CloudError if that fails or takes too long.
 
     No key is sent: the export has the account's own rights to its own bucket.
     """
@@ -139,9 +139,9 @@ def digest_of(store: ObjectStore, disk: Exported, stop: threading.Event) -> str:
 
 
 def offer(store: ObjectStore, disk: Exported, name: str, description: str, volume_type: str) -> str:
-    """Write a manifest of the disk, fresh URLs in it, and return its own URL.
+    """Write a manifest of the disk with fresh URLs, and return the manifest's own URL.
 
-    Both last as long as the import may take and an hour more, seven days at most.
+    The URLs are valid for the import's limit and an hour more, seven days at most.
     """
     lasts = min(store.access.limits.transfer + _MARGIN, LONGEST_URL)
     snapshot = {
@@ -169,9 +169,9 @@ def offer(store: ObjectStore, disk: Exported, name: str, description: str, volum
 def import_omi(
     cloud: Cloud, location: str, name: str, description: str, boot_modes: Sequence[str], stop: threading.Event
 ) -> Omi:
-    """Make an OMI of the manifest at this URL and wait for it.
+    """Make an OMI from the manifest at this URL and wait for it.
 
-    The URL, by which the disk can be read, is in no error.
+    No error shows the URL, since it lets anyone read the disk.
     """
     try:
         omi_id = create_omi(cloud, {"FileLocation": location}, name, description, boot_modes)

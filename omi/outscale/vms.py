@@ -1,4 +1,4 @@
-"""Short-lived VMs: launched from an OMI, watched, stopped by the power button, and terminated."""
+"""Short-lived VMs: launches them from an OMI, watches, stops by the power button, and terminates them."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ class Launch:
     root_size: int
     tags: Mapping[str, str]
     boot_mode: str | None = None
-    """None takes the OMI's own."""
+    """None means the OMI's own."""
     subregion: str | None = None
     """None leaves it to OUTSCALE."""
     subnet: str | None = None
 
 
 def launch_vm(cloud: Cloud, wanted: Launch) -> str:
-    """Start one VM whose root volume goes with it; returns its id. A try that was lost is found by its key's name."""
+    """Start a VM whose root volume is deleted with it; returns its id. After a lost answer it is found by its
+    keypair."""
     bsu = {"VolumeSize": wanted.root_size, "DeleteOnVmDeletion": True}
     parameters: dict[str, Any] = {
         "ClientToken": uuid.uuid4().hex,
@@ -64,7 +65,7 @@ def launch_vm(cloud: Cloud, wanted: Launch) -> str:
 
 
 def wait_running(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = NEVER) -> CloudVm:
-    """Wait until the VM runs and has the address it is reached at; CloudError if it ends instead."""
+    """Wait until the VM runs and has an address; CloudError if it ends instead."""
 
     def seen() -> CloudVm:
         vm = read_vm(cloud, vm_id)
@@ -90,7 +91,7 @@ def read_vm(cloud: Cloud, vm_id: str) -> CloudVm | None:
 
 
 def stop_vm(cloud: Cloud, vm_id: str, limit: float, stop: threading.Event = NEVER) -> bool:
-    """Press the power button; whether the VM stopped within `limit` seconds."""
+    """Press the power button; returns whether the VM stopped within `limit` seconds."""
     cloud.call("StopVms", {"VmIds": [vm_id]})
     try:
         wait_until(
@@ -119,9 +120,9 @@ def terminate_vm(cloud: Cloud, vm_id: str) -> None:
 
 
 def end_vm(cloud: Cloud, vm_id: str, stack_id: str) -> None:
-    """Terminate a VM, then delete those of its volumes that are the stack's and did not go with it.
+    """Terminate a VM, then delete the stack's volumes that were attached to it and still exist.
 
-    They get a tag first, by which a sweep knows them after an interruption.
+    They get a tag first; a sweep recognises them by it after an interruption.
     """
     vm = read_vm(cloud, vm_id)
     hung = vm.volumes if vm else ()
@@ -149,5 +150,5 @@ def console_tail(cloud: Cloud, vm_id: str, lines: int) -> str:
 
 
 def delete_volume(cloud: Cloud, volume_id: str) -> bool:
-    """Delete it once nothing uses it; False if it was already gone."""
+    """Delete a volume once nothing uses it; returns False if it was already gone."""
     return remove(partial(cloud.call, "DeleteVolume", {"VolumeId": volume_id}), cloud.limits.in_use)

@@ -1,4 +1,4 @@
-"""Waiting for a state, always with a limit, and stopped at once when the build is interrupted."""
+"""Waits for a state, always with a limit, and stops at once when the build is interrupted."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from omi.support.narration import tell
 T = TypeVar("T")
 
 QUIET = 10.0
-"""Seconds that nothing is said of a wait."""
+"""Seconds before a wait is reported."""
 NEVER = threading.Event()
-"""The `stop` of what nobody ends early."""
+"""The `stop` of a wait that nobody ends early."""
 
 
 class NotInTimeError(CloudError):
-    """The limit of a wait passed, though the cloud answered."""
+    """A wait reached its limit, though the cloud answered."""
 
 
 class InterruptedBuildError(BuildError):
-    """The build was told to end: its caller died or sent a signal."""
+    """The build must end: its caller died or sent a signal."""
 
 
 def wait_until(
@@ -36,9 +36,9 @@ def wait_until(
     *,
     setting: str,
 ) -> T:
-    """Call `fetch` each `every` seconds until `done`; returns what was fetched last.
+    """Call `fetch` every `every` seconds until `done`; returns the last result.
 
-    `what` completes "waited N s for ...", `setting` is where the limit is set. A wait that isn't short is told.
+    `what` completes "waited N s for ...", `setting` is the setting of the limit. A longer wait is reported. Raises
     NotInTimeError after `limit` seconds, InterruptedBuildError once `stop` is set.
     """
     begin, said = time.monotonic(), False

@@ -1,1 +1,1 @@
-"""The stack's memory: records of images, the ledger, ownership."""
+"""The stack's state: records of images, the ledger, ownership."""

@@ -1,4 +1,4 @@
-"""The account's contents as far as a plan needs them: values only, without the cloud's calls."""
+"""The account's contents that a plan needs, as values; no calls to the cloud."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class AccountImage:
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     managed: bool = False
-    """Its tags name this project and stack."""
+    """Whether its tags name this project and stack."""
     half_made: bool = False
-    """An interrupted run of this stack left it unfinished; the next build of its name removes it first."""
+    """Whether an interrupted run of this stack left it unfinished. The next build of its name removes it first."""
     digest: str | None = None
-    """The digest of its content, by its tags."""
+    """The digest of its content, from its tags."""
     access: Access | None = None
     """Its launch permissions now; None if nobody asked."""
     used_by: tuple[str, ...] = ()
     """Ids of the account's VMs that run from it."""
     open_snapshots: tuple[str, ...] = ()
-    """Ids of those of its snapshots, as far as they were asked for, that others may make volumes of."""
+    """The ids of its snapshots that others may make volumes of, as far as they were read."""
 
     def verified_by(self, owner: Owner) -> bool:
         """Whether this stack verified it once."""
@@ -52,25 +52,25 @@ class AccountView:
     account: str | None = None
     """The account's id."""
     missing: frozenset[str] = frozenset()
-    """Ids of OMIs that were expected and that no read shows, neither those of images nor that of tags."""
+    """The ids of expected OMIs that are in neither the list of images nor the list of tags."""
 
     @classmethod
     def of(cls, images: Iterable[AccountImage], account: str | None = None, missing: Iterable[str] = ()) -> AccountView:
-        """Sorted by name, so that the order of the cloud's answer doesn't matter."""
+        """Make the view. It sorts by name, so the order of the cloud's answer doesn't matter."""
         return cls(tuple(sorted(images, key=lambda image: (image.name, image.omi))), account, frozenset(missing))
 
     @cached_property
     def by_omi(self) -> Mapping[str, AccountImage]:
-        """By OMI id."""
+        """The images by OMI id."""
         return {image.omi: image for image in self.images}
 
     @cached_property
     def by_name(self) -> Mapping[str, AccountImage]:
-        """By name; a half-made one doesn't hold its name."""
+        """The images by name. A half-made one doesn't count."""
         return {image.name: image for image in self.images if not image.half_made}
 
     def revisions(self, parts: tuple[str, str]) -> Iterator[tuple[int, AccountImage]]:
-        """The revisions of one release, given the texts around the number in their names; oldest first."""
+        """The revisions of one release, oldest first, given the texts around the number in their names."""
         yield from sorted(self._revisions.get(parts, ()), key=lambda found: found[0])
 
     @cached_property
@@ -79,7 +79,7 @@ class AccountView:
         for image in self.by_name.values():
             for match in _REVISION.finditer(image.name):
                 number = match[1]
-                if number == str(int(number)):  # r01 isn't a name of ours
+                if number == str(int(number)):  # this program never writes r01
                     key = (image.name[: match.end()], image.name[match.end() + len(number) :])
                     found.setdefault(key, []).append((int(number), image))
         return found

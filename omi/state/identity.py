@@ -1,4 +1,4 @@
-"""Names and tags of the resources of one image's build, derived so that a later run finds an earlier orphan."""
+"""Derives the names and tags of one image's resources, so that a later run finds an earlier one's leftovers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ MAX_DESCRIPTION = 255
 MAX_TAG = 255
 """Characters of a tag's value that OUTSCALE allows."""
 STAGE_TAGS = ("stage", "why", "shared", "deprecated", "due", "private", "reason", "removal", "access")
-"""All keys that `stage_tags` may have."""
+"""All keys of `stage_tags`."""
 DISK = "disk"
-"""Key of the tag with the digest of an OMI's disk, once that was read."""
+"""The key of the tag with the digest of an OMI's disk, if that was read."""
 COPIED_FROM = "copied-from"
-"""Key of the tag with Region and id of the OMI that one was copied from, `eu-west-2:ami-…`."""
+"""The key of a copy's tag with Region and id of its source, `eu-west-2:ami-…`."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Names and tags of everything that building, verifying and keeping one image makes."""
+    """The names and tags of everything made to build, verify and keep one image."""
 
     spec: ImageSpec
 
     @cached_property
     def build_id(self) -> str:
-        """The same for the same stack id and OMI name, on every machine."""
+        """The build's id. It follows from stack id and OMI name, on every machine."""
         return build_id_of(self.spec.owner, self.spec.name)
 
     @property
@@ -45,19 +45,19 @@ class Identity:
 
     @property
     def group(self) -> str:
-        """Name of the security group around both VMs."""
+        """Name of the security group of both VMs."""
         return f"alpine-omi-{self.build_id}"
 
     @property
     def description(self) -> str:
-        """The description of an OMI in the making: its build id identifies one that has no tags yet."""
+        """The description of a new OMI. Its build id identifies the OMI while it has no tags yet."""
         return self.described(verified=False)
 
     def described(self, *, verified: bool) -> str:
-        """The OMI's description; that it was verified is known by it even where its tags were taken off.
+        """The OMI's description. It shows that the OMI was verified, even if somebody removes the tags.
 
-        Of a withdrawn one it ends with how far that is, since it is all that other accounts see of it. One that was
-        taken over bears no build id: without its tags nothing is to take it for a leftover.
+        A withdrawn OMI's description ends with its stage, since other accounts see nothing else of it. One that was
+        taken over has no build id there, so that it never counts as a leftover if it loses its tags.
         """
         spec = self.spec
         end = "" if spec.take_over else build_mark(self.build_id, verified=verified)
@@ -66,7 +66,7 @@ class Identity:
 
     @property
     def stage_tags(self) -> Mapping[str, str]:
-        """On the OMI alone, while it is being withdrawn."""
+        """Tags of the OMI alone, while it is being withdrawn."""
         if self.spec.withdrawal is None:
             return {}
         facts = self.spec.withdrawal.model_dump(mode="json", exclude_none=True)
@@ -76,12 +76,12 @@ class Identity:
 
     @property
     def run_tags(self) -> Mapping[str, str]:
-        """On VMs and their volumes."""
+        """Tags of VMs and their volumes."""
         return {**self.spec.owner.tags, "Name": f"{self.spec.name} build", "build-id": self.build_id}
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """On the OMI and its snapshots."""
+        """Tags of the OMI and its snapshots."""
         spec = self.spec
         return {
             **spec.owner.tags,
@@ -101,5 +101,5 @@ class Identity:
 
 
 def _fitting(tags: Mapping[str, str]) -> Mapping[str, str]:
-    """The tags whose value is no longer than OUTSCALE allows; the rest is known from the stack's state alone."""
+    """The tags whose value isn't too long for OUTSCALE; the others are in the stack's state alone."""
     return {key: value for key, value in tags.items() if len(value) <= MAX_TAG}

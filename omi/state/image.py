@@ -1,6 +1,6 @@
-"""An image's command: its standard input and its standard output, as they live in stack state.
+"""The standard input and output of an image's command, as stack state holds them.
 
-Every field is always written, and must be there to be read: nothing fills in what is missing.
+Every field is always written and required to be read: missing ones get no default.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _canonical(value: object) -> str:
 
 
 class Limits(_Wire):
-    """Seconds that one thing in the cloud may take before the program gives up and says so."""
+    """Limits, in seconds, of single waits for the cloud."""
 
     connect: int = Field(default=10, gt=0)
     """For a connection to the API."""
@@ -51,22 +51,22 @@ class Limits(_Wire):
     image: int = Field(default=600, gt=0)
     """For an OMI to become available, or to fail."""
     in_use: int = Field(default=180, gt=0)
-    """For what is to be deleted to stop being in use: OMI, snapshot, volume, keypair, security group."""
+    """For a thing that is to be deleted to be no longer in use: OMI, snapshot, volume, keypair, security group."""
     power_off: int = Field(default=60, gt=0)
-    """For the power button to end the system of an OMI that is verified; clouds pull the plug some time later."""
+    """For the power button to end the verify VM's system; some time later, clouds pull the plug."""
     console: int = Field(default=180, gt=0)
-    """For something to come to the console of a VM that boots."""
+    """For the first output on a booting VM's console."""
     settle: int = Field(default=90, gt=0)
-    """For a VM that verifies to finish its boot once SSH is open: its key, its bootstrap, its last runlevel."""
+    """For the verify VM to finish its boot once SSH is open: its key, its bootstrap, its last runlevel."""
     command: int = Field(default=120, gt=0)
-    """For one command over SSH in the VM that verifies."""
+    """For one command over SSH in the verify VM."""
     transfer: int = Field(default=10800, gt=0)
-    """For an OMI to be exported to the object store, and again for it to be imported. Exports of more than 40 minutes
-    were seen (outscale/terraform-provider-outscale#87)."""
+    """For an OMI's export to the object store, and again for its import. Exports of more than 40 minutes were seen
+    (outscale/terraform-provider-outscale#87)."""
 
 
 class CloudAccess(_Wire):
-    """How to reach one Region of the cloud; no secret is in it. Paths may start with `~`."""
+    """The connection to one Region of the cloud, without secrets. Paths may start with `~`."""
 
     region: str
     api: str
@@ -74,13 +74,13 @@ class CloudAccess(_Wire):
     ca_file: str | None
     """PEM file of the certificate authority to trust instead of the system's."""
     osc_file: str | None
-    """OUTSCALE profile file with the credentials, unless the environment has a key or names another profile."""
+    """OUTSCALE's profile file with the credentials, unless the environment has a key or names another profile."""
     osc_profile: str | None
-    """The profile's name in it."""
+    """The profile's name in that file."""
     own_key: bool
-    """Whether the environment has no say in the credentials: its key is the home Region's."""
+    """Whether to ignore the key in the environment, which is the home Region's."""
     account: str | None
-    """The account that the key must be of; None means any."""
+    """The account that the key must belong to; None means any."""
     limits: Limits
     oos: str | None
     """OOS, whole URL; None means OUTSCALE's own for the Region."""
@@ -92,24 +92,24 @@ class CloudAccess(_Wire):
 
 
 class BuildVm(_Wire):
-    """The VMs that build and verify an image, and how they are reached."""
+    """The VMs that build and verify an image, and the access to them."""
 
     vm_type: str = "tinav6.c2r4p2"
     verify_vm_type: str = "tinav6.c1r1p2"
     subregion: str | None = None
-    """Subregion of the VMs, `eu-west-2a`; OUTSCALE chooses one where it isn't set."""
+    """The VMs' Subregion, `eu-west-2a`; if None, OUTSCALE chooses one."""
     subnet: str | None = None
-    """Id of the Subnet of the VMs, which have private addresses alone then; None is outside of Nets, with public ones.
+    """The id of the VMs' Subnet, where they have only private addresses; None is outside of Nets, with public ones.
     """
     source_omi: str = "Debian-12-*"
     source_owner: str = "Outscale"
     ssh_user: str = "outscale"
     ssh_port: int = 22
     ssh_source: str = "auto"
-    """CIDR from which the VMs may be reached; `auto` is this machine's own address when it is public or loopback."""
+    """The CIDR that may reach the VMs; `auto` is this machine's own address if it is public or loopback."""
     volume_type: Literal["standard", "gp2", "io1"] = "standard"
     mirror: str = "https://dl-cdn.alpinelinux.org/alpine"
-    """Alpine mirror as the build VM reaches it."""
+    """The Alpine mirror's URL in the build VM."""
     timeout: int = 3600
     """Seconds that Packer may take in all."""
     verify_timeout: int = 600
@@ -117,36 +117,36 @@ class BuildVm(_Wire):
     trusted_keys: tuple[str, ...] = ()
     """Files with further public keys that may sign packages (a sandbox's fixture mirror)."""
     accept_stubs: bool = False
-    """Whether the VMs may be stubs of a sandbox, which run no image: for tests of the program, never for images."""
+    """Whether the VMs may be a sandbox's stubs, which run no image: only for tests of the program."""
 
 
 class Recipe(_Wire):
-    """All that is needed to make one OMI, beside what keeps it: only its create reads this."""
+    """What is needed to make one OMI, but not to keep it: only its create reads this."""
 
     build: Annotated[Target, BeforeValidator(Target.of_state)]
     vm: BuildVm
     copy_from: CloudAccess | None
-    """The home Region, of an image that is copied from there instead of being built."""
+    """The connection to the home Region, if the image is copied from there instead of built."""
 
 
 class TakeOver(_Wire):
-    """How an OMI made elsewhere becomes the stack's own; nothing but that reads it."""
+    """How to take over an OMI made elsewhere; only that step reads this."""
 
     omi: str
-    """The id that its owner has named."""
+    """The OMI's id in its owner's config."""
     login: str | None
     """The user who logs in to check it; None takes it over unverified."""
     vm: BuildVm
 
 
 class ImageSpec(_Wire):
-    """Standard input of an image's command: what keeps one OMI and, of one that this state has made, how."""
+    """The standard input of an image's command: what keeps one OMI and, if this stack made it, its recipe."""
 
     format: Literal[1] = 1
     project: str
     stack: str
     stack_id: str
-    """The stack's random id (omi.state.owner), which a renamed stack keeps and another of its name does not have."""
+    """The stack's random id (omi.state.owner). A renamed stack keeps it; another stack of the name has another."""
     name: str
     """The OMI's name, unique in the account."""
     description: str
@@ -161,8 +161,8 @@ class ImageSpec(_Wire):
     """The digest of everything that decides the image's content; `sha256:` and 64 hex digits."""
     end_of_life: date | None
     offered: tuple[str, ...]
-    """The packages that were newer than those of the image before it, `name=version`, sorted. None of these versions
-    makes it stale, even if apk doesn't install them."""
+    """The packages that were newer than the previous image's, `name=version`, sorted. These versions never make the
+    image stale, even if apk didn't install them."""
     bootstrap: str | None
     """The program that sets up a new VM of it (omi.profile.model.Target); None if that isn't known."""
     user: str | None
@@ -170,15 +170,15 @@ class ImageSpec(_Wire):
     access: Access
     """Its launch permissions while its withdrawal doesn't make it private."""
     withdrawal: Withdrawal | None
-    """Why and since when it isn't current; None for a current image."""
+    """Its withdrawal; None for a current image."""
     cloud: CloudAccess
     releases_dir: str
     resource: str | None
-    """Logical name of its command where that is not the OMI's name: in a Region that isn't the stack's home."""
+    """The logical name of its command if that is not the OMI's name: in a further Region."""
     recipe: Recipe | None
-    """None of a recovered image, of one that was taken over, and of a superseded one: keeping it needs none."""
+    """How to make it. None for a recovered, taken over or superseded image: keeping it needs no recipe."""
     take_over: TakeOver | None
-    """How an OMI made elsewhere became the stack's own. Its digest is then that of the content it stands for."""
+    """How it was taken over, if it was made elsewhere. Then `digest` is of the content that it stands for."""
 
     @property
     def version(self) -> str:
@@ -187,17 +187,17 @@ class ImageSpec(_Wire):
 
     @property
     def target(self) -> Target:
-        """The build that it is made of; StateError if only what keeps it is known."""
+        """The build that it is made from; StateError without a recipe."""
         return self._recipe.build
 
     @property
     def vm(self) -> BuildVm:
-        """The VMs that make or check it; StateError where only what keeps it is known."""
+        """The VMs that make or check it; StateError without a recipe."""
         return self.take_over.vm if self.take_over else self._recipe.vm
 
     @property
     def copy_from(self) -> CloudAccess | None:
-        """The home Region, of an image that is to be copied from there."""
+        """The connection to the home Region, if the image is copied from there."""
         return self.recipe.copy_from if self.recipe else None
 
     @property
@@ -218,7 +218,7 @@ class ImageSpec(_Wire):
 
     @property
     def stage(self) -> Stage:
-        """How far its withdrawal has come."""
+        """Its stage."""
         return self.withdrawal.stage if self.withdrawal else Stage.CURRENT
 
     @property
@@ -228,7 +228,7 @@ class ImageSpec(_Wire):
 
 
 class ImageRecord(_Wire):
-    """Standard output of an image's command, one line: what exists."""
+    """The standard output of an image's command, one line: the facts of the OMI that exists."""
 
     format: Literal[1] = 1
     name: str
@@ -237,62 +237,62 @@ class ImageRecord(_Wire):
     account: str
     region: str
     created: datetime
-    """UTC, as the cloud says."""
+    """The cloud's time of its creation, UTC."""
     volume_size: int
-    """GiB."""
+    """Its volume's size in GiB."""
     used_bytes: int | None
-    """Bytes in the root filesystem after the build; where an earlier run built it, after its first boot."""
+    """Bytes used in the root filesystem after the build; if an earlier run built it, after its first boot."""
     trimmed_bytes: int | None
-    """Bytes of all blocks that stay when the root filesystem is trimmed, tables and journal included: its snapshot
-    holds no more. The cloud's API doesn't have it."""
+    """Bytes of all blocks left after trimming the root filesystem, with tables and journal: the most that its snapshot
+    holds. The cloud's API doesn't have this number."""
     installed_bytes: int | None
     """Bytes of the installed packages, by their index."""
     packages: int | None
     installed: tuple[str, ...] | None
-    """The packages that apk installed, `name=version`; None where nobody knows."""
+    """The packages that apk installed, `name=version`; None if unknown."""
     documents: dict[str, str] | None
     """Digests (`sha256:` and 64 hex digits) of the image's documents, by kind (omi.publish.documents)."""
     build_seconds: int | None
-    """Wall time of Packer and verify together."""
+    """Seconds that Packer and verify took together."""
     boot_seconds: int | None
-    """From the VM's start to its SSH banner when it was verified."""
+    """Seconds from the verify VM's start to its SSH banner."""
     boot_modes: tuple[str, ...]
-    """The ways in which VMs of it can start, sorted: `legacy`, `uefi`."""
+    """Its boot modes, sorted: `legacy`, `uefi`."""
     disk: str | None
-    """Digest (`sha256:` and 64 hex digits) of its disk's raw content, where that was read: of a copy, and of the image
-    that it is a copy of once that is updated."""
+    """Digest (`sha256:` and 64 hex digits) of its disk's raw content, if that was read: of a copy, and of the copy's
+    source after its next update."""
     copied_from: str | None
-    """Region and OMI that it is a copy of, `eu-west-2:ami-12345678`."""
+    """Region and OMI of a copy's source, `eu-west-2:ami-12345678`."""
     verified: bool
     adopted: bool
     """Whether it is external: not made by this stack."""
     digest: str | None
-    """The digest of its content, by the own tags of an OMI made elsewhere; None if they have none, and of a built OMI,
+    """The digest of its content in the tags of an OMI made elsewhere; None if they have none, and for a built OMI,
     whose spec has it."""
     made_by: str | None
-    """The maker that the tags of an OMI made elsewhere name; None if they name none."""
+    """The maker in the tags of an OMI made elsewhere; None if they name none."""
     claim: str | None
-    """Random, and in a tag of the OMI, too: another value there means that another record holds it by now. None of an
-    external OMI."""
+    """A random value that is also in a tag of the OMI: another value there means that another record holds it. None for
+    an external OMI."""
     missing: date | None
-    """The day, in UTC, on which the account was found to lack it; the delete of such a record deletes nothing."""
+    """The day, in UTC, when it was first missing from the account. The delete of such a record deletes nothing."""
 
     @property
     def maker(self) -> str:
-        """The maker of an OMI made elsewhere, as reasons name it."""
+        """The maker of an OMI made elsewhere, in words."""
         return self.made_by or SOMEONE
 
     def is_of(self, spec: ImageSpec) -> bool:
-        """Whether it holds the spec's content; of an OMI made elsewhere only its own tags prove that."""
+        """Whether it has the spec's content. For an OMI made elsewhere only its own tags prove that."""
         return self.digest == spec.digest if self.adopted or spec.take_over or self.digest else True
 
     def digest_by(self, spec: ImageSpec) -> str | None:
-        """The digest of its content, None where nobody knows it."""
+        """The digest of its content; None if unknown."""
         return spec.digest if self.is_of(spec) else self.digest
 
     @classmethod
     def found(cls, name: str, omi: str, account: str, region: str, **known: Any) -> Self:
-        """The record of an OMI that was there already; all that isn't `known` is empty, and it counts as unverified."""
+        """The record of an existing OMI. Fields other than `known` are empty, and it counts as unverified."""
         empty: dict[str, Any] = {
             "snapshots": (),
             "created": datetime.fromtimestamp(0, UTC),

@@ -1,4 +1,4 @@
-"""The images that a stack holds, read from the stack's own state: what exists is what the state says."""
+"""The ledger: the images of a stack, read from the stack's own state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from omi.support.version import ReleaseKey, release_key
 
 COMMAND_TYPE = "command:local:Command"
 _MARKS = frozenset({"format", "stack_id", "name", "digest", "build"})
-"""Keys that only an image's standard input has among the commands'."""
+"""Keys by which the standard input of an image's command is recognised."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class StoredCommand:
 
     @classmethod
     def of(cls, create: Literal["build", "adopt"], spec: ImageSpec) -> StoredCommand:
-        """The command of a new image. A delete must work with these words for ever, since it runs from state."""
+        """The command of a new image. Its words are saved in state, so a delete must work with them for ever."""
         first, update, delete = (f"exec python3 -m omi.commands {verb}" for verb in (create, "update", "delete"))
         return cls(first, update, delete, spec.to_json())
 
 
 @dataclass(frozen=True)
 class LedgerImage:
-    """One OMI of the stack: what it was built from, what exists, and the command that stands for it."""
+    """One OMI of the stack: its spec, its record, and its command."""
 
     resource: str
     """Pulumi's logical name of the command: in the home Region the OMI's name (omi.config.regions)."""
@@ -51,7 +51,7 @@ class LedgerImage:
         """The Region that it is in."""
         return self.spec.cloud.region
 
-    # Cached, since a plan over thousands of images asks for these many times over.
+    # Cached, since a plan of thousands of images reads these many times.
     @cached_property
     def name(self) -> str:
         """The OMI's name."""
@@ -84,7 +84,7 @@ class LedgerImage:
 
     @property
     def names(self) -> frozenset[str]:
-        """Its OMI's name and id: a setting may call it by either."""
+        """Its OMI's name and id; a setting may use either."""
         return frozenset((self.name, self.record.omi))
 
     @property
@@ -94,12 +94,12 @@ class LedgerImage:
 
     @property
     def made_here(self) -> bool:
-        """Whether the stack built or copied it, rather than taking in what someone else made."""
+        """Whether the stack built or copied it, instead of adopting it."""
         return not self.record.adopted and self.spec.take_over is None
 
     @property
     def is_revoked(self) -> bool:
-        """Whether a person has said that it must not be launched."""
+        """Whether a person has revoked it."""
         return self.spec.withdrawal is not None and self.spec.withdrawal.why == "revoked"
 
     @cached_property
@@ -110,38 +110,38 @@ class LedgerImage:
         return (release_key(self.version), release_key(self.release), self.made_here, self.revision, self.name)
 
     def age(self, today: date) -> int | None:
-        """Days since the cloud made it; None where nobody has asked the cloud yet."""
+        """Days since the cloud made it; None if that is unknown."""
         made = self.record.created.astimezone(UTC)
         return (today - made.date()).days if made.timestamp() else None
 
     @property
     def next_name(self) -> str:
-        """The OMI's name of the next revision; its own if nobody knows how it was named."""
+        """The next revision's OMI name; its own name if the recipe is unknown."""
         if self.spec.recipe is not None:
             return self.spec.recipe.build.image_name(self.release, self.revision + 1)
         own, following = (f"{self.release}-{self.spec.arch}-r{number}" for number in (self.revision, self.revision + 1))
         return self.name.replace(own, following)
 
     def reached_by(self, cloud: CloudAccess) -> LedgerImage:
-        """The same image by another connection; untouched, to the byte, where state holds the same."""
+        """The same image with another connection; byte by byte the same if state holds that connection."""
         if cloud == self.spec.cloud:
             return self
         return self._with(cloud=cloud)
 
     def published(self, access: Access, withdrawal: Withdrawal | None = None) -> LedgerImage:
-        """The same image for others to launch, or on its way out; untouched, to the byte, where state holds the same.
+        """The same image with other access or another stage; byte by byte the same if state holds these.
 
         Whether the owner's own account is among `access` makes no difference.
         """
         owner = self.record.account
-        stays = withdrawal is not None and withdrawal.stage is Stage.PRIVATE  # what it goes back to, should it
+        stays = withdrawal is not None and withdrawal.stage is Stage.PRIVATE  # the access to bring back
         same = stays or access.launchers(owner) == self.spec.access.launchers(owner)
         if same and withdrawal == self.spec.withdrawal:
             return self
         return self._with(access=self.spec.access if same else access, withdrawal=withdrawal)
 
     def _with(self, **changes: object) -> LedgerImage:
-        """With another spec. Nobody asks how a superseded one was made, so that goes: state stays small."""
+        """With another spec. A superseded image loses its recipe, which nobody needs: so state stays small."""
         spec = self.spec.model_copy(update=changes)
         if spec.withdrawal is not None and spec.withdrawal.why == "superseded":
             spec = spec.model_copy(update={"recipe": None})
@@ -149,7 +149,7 @@ class LedgerImage:
         return replace(self, spec=spec, command=replace(self.command, create=create, stdin=spec.to_json()))
 
     def touched(self) -> LedgerImage:
-        """The same image with a standard input that differs in white space alone, which makes Pulumi run `update`."""
+        """The same image with other white space in its standard input, which makes Pulumi run `update`."""
         stdin = self.command.stdin
         other = stdin.rstrip("\n") if stdin.endswith("\n") else f"{stdin}\n"
         return replace(self, command=replace(self.command, stdin=other))
@@ -176,7 +176,7 @@ class Ledger:
         return cls(ordered)
 
     def by_region(self) -> dict[str, Ledger]:
-        """The part of each Region that has images."""
+        """The ledger of each Region that has images."""
         parts: dict[str, list[LedgerImage]] = {}
         for image in self.images:
             parts.setdefault(image.region, []).append(image)
@@ -184,9 +184,9 @@ class Ledger:
 
 
 def read_ledger(resources: Mapping[str, Mapping[str, Any]]) -> Ledger:
-    """The ledger from Pulumi's built-in invoke readStackResourceOutputs: URN to `type` and `outputs`.
+    """Read the ledger from Pulumi's built-in invoke readStackResourceOutputs: URN to `type` and `outputs`.
 
-    Commands that don't stand for an image are passed over. StateError where one does and can't be read.
+    Commands that aren't an image's are ignored. StateError if an image's command can't be read.
     """
     found = (
         _image(urn, resource.get("outputs") or {})
@@ -197,9 +197,9 @@ def read_ledger(resources: Mapping[str, Mapping[str, Any]]) -> Ledger:
 
 
 def resources_of_export(deployment: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """The resources from `pulumi stack export` as read_ledger takes them; StateError where they can't be read.
+    """The resources in `pulumi stack export`, in the form for read_ledger; StateError if they can't be read.
 
-    A resource that only waits for its deletion (the rest of an interrupted update) is not an image any more.
+    A resource that only waits for its deletion (after an interrupted update) no longer counts.
     """
     resources = deployment.get("resources") or []
     if not isinstance(resources, list) or not all(

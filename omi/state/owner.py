@@ -1,4 +1,4 @@
-"""Which stack things in the account belong to: by its random id, not by its name, which another may bear, too."""
+"""Finds the stack that owns a thing in the account, by its random id; another stack may have the same name."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 STACK_ID = "stack-id"
-"""Key of the tag with the stack's id, and name of the resource that keeps it in the stack's state."""
+"""The key of the tag with the stack's id, and the name of the resource that keeps the id in the stack's state."""
 
 CLAIM = "claim"
-"""Key of the OMI's tag with the random value of the record that holds it; the record has the same one."""
+"""The key of an OMI's tag with its claim, a random value that is also in the record that holds the OMI."""
 VERIFIED = "verified"
-"""Key of the tag of an OMI that was verified once; its value is `yes`. No failure of a later run deletes that OMI or
-narrows its access."""
+"""The key of the tag of a verified OMI; its value is `yes`. No failure of a later run deletes that OMI or narrows its
+access."""
 VERIFIED_MARK = ", verified"
-"""The same after the build id in the description of one that was made here."""
+"""The same mark in the description, after the build id, of an OMI that was made here."""
 
 STANDS_FOR = "stands-for"
-"""Key of the tag of an OMI that was taken over, in the place of its digest: of the content that it counts as."""
+"""The key of a tag of an OMI that was taken over: the digest of the content that it stands for, in place of
+`digest`."""
 
 GOING = "going"
-"""Key of the tag of a snapshot or volume that is to follow its OMI or VM: its value is good for that thing alone."""
+"""The key of the tag of a snapshot or volume that is to be deleted after its OMI or VM. The value fits that thing
+only."""
 
 
 def taking_back(image: str) -> str:
-    """The cure for a foreign claim, if this stack's record shall hold the image again."""
+    """The cure for a foreign claim, if this stack's record should hold the image again."""
     return f"if this stack shall hold it, run `python -m omi claim -s STACK '{image}'`"
 
 
 def random_id() -> str:
-    """For a stack that has no id yet, or the claim of a record that takes an OMI up."""
+    """A random value, for a new stack's id or for a claim."""
     return secrets.token_hex(8)
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A stack as the account knows it; `project` and `stack` are names for people, `stack_id` is the proof."""
+    """A stack as it appears in the account. `project` and `stack` are names for people; `stack_id` is the proof."""
 
     project: str
     stack: str
@@ -50,7 +52,7 @@ class Owner:
 
     @property
     def proof(self) -> dict[str, str]:
-        """The tag without which nothing is the stack's own."""
+        """The tag that proves that a thing is the stack's own."""
         return {STACK_ID: self.stack_id}
 
     def owns(self, tags: Mapping[str, str]) -> bool:
@@ -62,9 +64,9 @@ class Owner:
         return self.owns(tags) and STANDS_FOR in tags
 
     def has_verified(self, name: str, tags: Mapping[str, str], description: str) -> bool:
-        """Whether an OMI was verified once, by its tag or by the end that the stack itself gave its description.
+        """Whether an OMI was verified once, by its tag or by the mark that the stack put into its description.
 
-        Of one that was taken over the tag alone counts: its description is its maker's.
+        For an OMI that was taken over only the tag counts, since its maker wrote the description.
         """
         is_tagged = tags.get(VERIFIED) == "yes"
         if is_tagged or STANDS_FOR in tags:
@@ -78,11 +80,11 @@ SOMEONE = "someone else"
 
 
 ANOTHERS = f"take `own` out of its entry of `adopt`, or its tag {STACK_ID} off once no stack holds it"
-"""The cure for an entry that would take an OMI over from another stack."""
+"""The cure for an entry that would take over another stack's OMI."""
 
 
 def maker_of(tags: Mapping[str, str]) -> str | None:
-    """The maker that an external OMI's tags name: `stack NAME (id ID)`; None if they name none."""
+    """The maker in an external OMI's tags: `stack NAME (id ID)`; None if they name none."""
     return f"stack {tags.get('stack', '?')} (id {tags[STACK_ID]})" if STACK_ID in tags else None
 
 
@@ -92,15 +94,15 @@ def build_id_of(owner: Owner, name: str) -> str:
 
 
 def build_mark(build_id: str, *, verified: bool) -> str:
-    """The mark behind the text in the description of an OMI that was made here."""
+    """The mark after the text in the description of an OMI that was made here."""
     return f" ({build_id}{VERIFIED_MARK if verified else ''})"
 
 
 def working_name(name: str, build_id: str) -> str:
-    """The name of an OMI until it may have its own."""
+    """The name of an OMI until it gets its real one."""
     return f"{name[:100]}-{build_id}"
 
 
 def going_mark(stack_id: str, thing: str) -> str:
-    """The value of the tag GOING, which proves nothing on another thing that it is copied to."""
+    """The value of the tag GOING. On another thing, to which someone copied the tag, it proves nothing."""
     return "g-" + hashlib.sha256(f"{stack_id}\0{thing}".encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The images of a stack as a table for people."""
+"""Prints the images of a stack as a table for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far an image's withdrawal has come, with the days that must not move from run to run; it lives in stack state."""
+"""An image's withdrawal, kept in stack state: its stage, and days that must not move from run to run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Why = Literal["superseded", "end of life", "removed", "revoked"]
-"""By a newer image of its build; of its version; its build from the profile; by a person, for good or not."""
+"""Superseded by a newer image; past its version's end; its build removed from the profile; revoked by a person."""
 
 
 class Stage(StrEnum):
-    """An image's stage for those who launch it; after the last it is deregistered."""
+    """An image's stage for its users; after the last one it is deregistered."""
 
     CURRENT = "current"
     DEPRECATED = "deprecated"
-    """Still to be launched, and said to be on its way out."""
+    """It can be launched, but its removal is announced."""
     PRIVATE = "private"
-    """Launch permissions are withdrawn, so that what needs it is noticed while it can still be brought back."""
+    """Nobody else can launch it, so that people who need it notice while it can still be brought back."""
 
 
 class Withdrawal(BaseModel):
@@ -29,26 +29,26 @@ class Withdrawal(BaseModel):
 
     why: Why
     shared: bool
-    """Others could launch it when it was first withdrawn, so the days of shared images hold for it."""
+    """Whether others could launch it when it was first withdrawn: then the days of shared images hold for it."""
     deprecated: date | None = None
-    """The day on which it was called deprecated; None where that stage was left out."""
+    """The day when it was deprecated; None if that stage was left out."""
     due: date | None = None
-    """The day on which retention first wanted it gone; None where it is merely not the newest."""
+    """The day when retention first wanted it gone; None if it is only not the newest."""
     private: date | None = None
-    """The day on which it was made private."""
+    """The day when it was made private."""
     reason: str | None = None
     """Why a person has revoked it."""
     removal: date | None = None
-    """The first day on which it may be deregistered, as it was announced."""
+    """The announced first day when it may be deregistered."""
 
     @property
     def stage(self) -> Stage:
-        """How far it has come."""
+        """Its stage."""
         return Stage.DEPRECATED if self.private is None else Stage.PRIVATE
 
     @property
     def since(self) -> date | None:
-        """The day on which it came to this stage."""
+        """The day when it reached this stage."""
         return self.private or self.deprecated
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The one place from which plans, updates and health take the date; simulated years put another in its place."""
+"""The one place where plans, updates and health read the date. Simulated years replace this module."""
 
 from __future__ import annotations
 

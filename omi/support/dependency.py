@@ -1,4 +1,4 @@
-"""A dependency as packages and lists of packages write it: `nginx`, `openssl~3.5`, `!vlan`, `foot@testing`."""
+"""A dependency in the notation of packages and lists of packages: `nginx`, `openssl~3.5`, `!vlan`, `foot@testing`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DEPENDENCY = re.compile(r"(!?)([^<>=~@!]+)(?:@([^<>=~@!]+))?(?:([<>=~]+)(.+))?"
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """`sign` is one of apk's (`=`, `<`, `>=`, `~`, `>~`, …), empty where any version does."""
+    """`sign` is one of apk's (`=`, `<`, `>=`, `~`, `>~`, …); empty if any version will do."""
 
     name: str
     sign: str = ""
@@ -21,9 +21,10 @@ class Dependency:
     tag: str | None = None
 
     def accepts(self, offered: str | None) -> bool:
-        """Whether one that offers the name in this version (None: without one, which apk lets answer all) will do.
+        """Whether a package that provides the name in this version will do. None is no version, which apk always
+        accepts.
 
-        Of a conflict: whether it may be there.
+        For a conflict: whether the package may be installed.
         """
         return self._matches(offered) != self.conflict
 

@@ -30,25 +30,25 @@ _KINDS = {
 
 
 def one_line(text: str, limit: int = LONGEST) -> str:
-    """Foreign text as one printable line of at most `limit` characters; what steers a terminal is left out."""
+    """Foreign text as one printable line of at most `limit` characters, without control characters."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
 def few(names: Sequence[str], most: int = 3, between: str = ", ") -> str:
-    """The first names of a list, and how many more there are."""
+    """The first names of a list, and the number of the others."""
     more = len(names) - most
     return between.join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def first_problem(error: ValidationError, whole: str = "the whole text") -> str:
-    """The first thing that pydantic found wrong, as `key: why`; `whole` stands for the key where there is none."""
+    """The first problem that pydantic found, as `key: why`; `whole` replaces the key if there is none."""
     first = error.errors(include_url=False)[0]
     return f"{'.'.join(map(str, first['loc'])) or whole}: {why_wrong(first)}"
 
 
 def why_wrong(detail: ErrorDetails) -> str:
-    """Why a value is wrong, in words that stand behind its key."""
+    """Why a value is wrong, in words that follow its key."""
     match detail["type"]:
         case "missing":
             return "is missing"
@@ -69,7 +69,7 @@ def why_wrong(detail: ErrorDetails) -> str:
 
 
 class OmiError(Exception):
-    """Base of all errors that are shown to a person as one line; `exit_code` is the command's exit code."""
+    """The base of all errors that people see as one line; `exit_code` is the command's exit code."""
 
     exit_code: ClassVar[int] = 1
 
@@ -80,17 +80,18 @@ class OmiError(Exception):
         super().__init__(one_line(message))
 
     def told_of(self, where: str, more: str = "") -> None:
-        """Say where it was (`Region us-east-2`) before all that it says, and `more` after it; once is enough."""
+        """Put a place (`Region us-east-2`) before the error's words, and `more` after them. A second call does
+        nothing."""
         if not str(self).startswith(f"{where}: "):
             self.args = (one_line(f"{where}: {self}{more}"),)
 
 
 class InputError(OmiError, exit_code=2):
-    """Something that was given is wrong: a profile, a setting, an argument."""
+    """Some input is wrong: a profile, a setting, an argument."""
 
 
 class ProfileError(InputError):
-    """A profile is wrong; the message names file, line, key, value and what is allowed, of its first problem."""
+    """A profile is wrong. The message has file, line, key, value and what is allowed of its first problem."""
 
     def __init__(self, message: str, *more: str) -> None:
         also = f" (and {len(more)} more: `python -m omi profile check` shows all)" if more else ""
@@ -107,7 +108,7 @@ class CredentialsError(OmiError, exit_code=3):
 
 
 class UpstreamError(OmiError, exit_code=4):
-    """Alpine's release data could not be reached or understood."""
+    """Alpine's release data could not be read."""
 
 
 class CloudError(OmiError, exit_code=5):
@@ -123,7 +124,7 @@ class BuildError(OmiError, exit_code=6):
 
 
 class VerifyError(OmiError, exit_code=7):
-    """The built OMI does not do what it must; the message names the checks that failed."""
+    """The built OMI failed its check; the message names every failed check."""
 
 
 class StateError(OmiError, exit_code=8):
@@ -135,8 +136,8 @@ class NoStackError(StateError):
 
 
 class PlanError(OmiError, exit_code=9):
-    """The plan may not be carried out as it is; the message names the images and the setting that allows it."""
+    """The plan may not be carried out; the message names the images and the setting that allows it."""
 
 
 class ToolError(OmiError, exit_code=10):
-    """A program this needs is missing or failed; the message names the package or the command to run."""
+    """A needed program is missing or failed; the message names the package or the command to run."""

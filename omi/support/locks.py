@@ -1,4 +1,4 @@
-"""Locks between processes: each wait for one has a limit, and says which process holds it."""
+"""Locks between processes. Each wait has a limit, and names the process that holds the lock."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from omi.support.errors import ToolError, one_line
 from omi.support.narration import shown, tell
 
 LIMIT = 120.0
-"""Seconds; what is done under such a lock takes a few."""
+"""Seconds to wait; work under such a lock takes a few."""
 _QUIET = 1.0
-"""Seconds that nothing is said: builds that end side by side wait for each other that long."""
+"""Seconds before a wait is reported; builds that end at the same time wait for each other that long."""
 _COMMAND = 80
 """Characters of a command line that are shown."""
 
@@ -24,11 +24,12 @@ class LockedError(ToolError):
 
 @contextmanager
 def hold(path: Path, doing: str, limit: float | None = None) -> Iterator[None]:
-    """Hold the lock file, which stays when the lock is given up; `doing` is what needs it ("writing the releases").
+    """Hold the lock file, which stays after the lock is released; `doing` is the work under it ("writing the
+    releases").
 
-    Raises LockedError after `limit` seconds (LIMIT where none are given), and OSError where the file can't be made.
+    Raises LockedError after `limit` seconds (LIMIT by default), and OSError if the file can't be made.
     """
-    from filelock import FileLock, Timeout  # takes a tenth of a second, which most commands don't need
+    from filelock import FileLock, Timeout  # the import takes a tenth of a second, and most commands don't need it
 
     limit = LIMIT if limit is None else limit
     lock = FileLock(path)
@@ -50,7 +51,7 @@ def hold(path: Path, doing: str, limit: float | None = None) -> Iterator[None]:
 
 
 def holder_of(path: Path) -> str:
-    """The process that holds a lock on the file, with its command line; "another process" where Linux doesn't tell."""
+    """The process that holds a lock on the file, with its command line; "another process" if Linux doesn't know."""
     try:
         file = path.stat()
         wanted = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"

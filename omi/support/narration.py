@@ -1,4 +1,4 @@
-"""Progress of a command: few short lines on stderr, all of them in a log file."""
+"""Reports a command's progress: few short lines on stderr, all lines in a log file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import TextIO
 from omi.support.errors import one_line
 
 LINES = 40
-"""At most so many lines go to stderr: it becomes part of the stack's state and of the next command's environment."""
+"""The most lines on stderr, which becomes part of the stack's state and of the next command's environment."""
 WIDTH = 190
 
 _NARRATOR: ContextVar[Narrator | None] = ContextVar("narrator", default=None)
 
 
 class Narrator:
-    """Says what happens; times are seconds since it was made. A reader that went away stops nothing."""
+    """Writes lines with the seconds since it was made. It goes on if nobody reads stderr any more."""
 
     def __init__(self, stream: TextIO, log: Path) -> None:
         self.log = log
@@ -30,7 +30,7 @@ class Narrator:
         log.parent.mkdir(parents=True, exist_ok=True)
 
     def say(self, text: str) -> None:
-        """One line for the person and the log."""
+        """Write one line for the person and the log."""
         line = f"{time.monotonic() - self._start:4.0f} s  {one_line(text)}"
         self.note(line)
         if self._left > 0:
@@ -38,13 +38,13 @@ class Narrator:
             self._write(line if self._left else f"more in {shown(self.log)}")
 
     def show(self, lines: Sequence[str]) -> None:
-        """The last lines of a log, which explain a failure: all of them, whatever was said before."""
+        """Write the last lines of a log, which explain a failure, even beyond the limit of lines."""
         for line in lines:
             self.note(line)
             self._write(one_line(line))
 
     def note(self, text: str) -> None:
-        """Any number of lines for the log alone."""
+        """Write any number of lines to the log alone."""
         with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8", errors="replace") as file:
             file.write(text + "\n")
 
@@ -55,7 +55,7 @@ class Narrator:
 
 
 def tell(text: str) -> None:
-    """One line for a person, by the build's narrator where there is one; a reader that went away stops nothing."""
+    """Write one line for a person, by the build's narrator if there is one. It goes on if nobody reads it."""
     narrator = _NARRATOR.get()
     if narrator is not None:
         narrator.say(text)
@@ -66,7 +66,7 @@ def tell(text: str) -> None:
 
 @contextlib.contextmanager
 def narrated(narrator: Narrator) -> Iterator[None]:
-    """Have `tell` speak by this narrator meanwhile, so that it is in the build's log as well."""
+    """Have `tell` write through this narrator meanwhile, so that its lines are in the build's log, too."""
     before = _NARRATOR.set(narrator)
     try:
         yield
@@ -75,6 +75,6 @@ def narrated(narrator: Narrator) -> Iterator[None]:
 
 
 def shown(path: Path) -> str:
-    """A path as a person reads it: relative where it lies below the current folder, which is the project's top."""
+    """A path as people read it: relative if it is below the current folder, which is the project's top."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

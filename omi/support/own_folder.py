@@ -1,4 +1,4 @@
-"""Whether a folder that a build empties and writes into leads nowhere else and is nobody else's to change."""
+"""Checks that a folder which a build empties and fills has no links and can't be changed by others."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _ANYONE = 0o002
 
 def require_own(folder: Path, within: int) -> None:
     """BuildError if the folder, one of the `within` folders above it or something in it is a link, or if anyone on this
-    machine may write to it: what is removed or overwritten there would then be something else.
+    machine may write to it: then the build could remove or overwrite something else.
 
-    The topmost of these may be a link itself: somebody wants builds to lie on another disk.
+    The topmost of these may be a link: somebody may keep builds on another disk.
     """
     above = [folder, *folder.parents[:within]]
     for each in (*above[:-1], *_entries(folder)):
@@ -31,7 +31,7 @@ def require_own(folder: Path, within: int) -> None:
 
 
 def is_safe(folder: Path) -> bool:
-    """Whether nobody else on this machine may put something into the folder; one that isn't there yet is."""
+    """Whether nobody else on this machine may write into the folder; a folder that doesn't exist yet is safe."""
     try:
         return not folder.stat().st_mode & _ANYONE
     except OSError:

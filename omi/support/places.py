@@ -1,4 +1,4 @@
-"""Where things lie: the project's own folders, seen from its top, and the cache outside of it."""
+"""The places of files: the project's own folders, relative to its top, and the cache outside of it."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ TEMPLATE = Path("omi/build/packer/alpine.pkr.hcl")
 PROFILE_FILE = "~/.osc/config.json"
 """OUTSCALE's own file of credentials by profile (outscale/osc-config-spec)."""
 BUILD = Path("build")
-"""Temporary files and logs, a folder for each stack and in it one for each image; `make clean` removes it."""
+"""Temporary files and logs, with a folder for each stack and in it one for each image; `make clean` removes it."""
 SITE = Path("site")
 """The static site, for any web server."""
 
 
 def file_name_of(name: str) -> str:
-    """The name of the file or folder that is called after an OMI: only OMIs of the same name share it."""
+    """The name of the file or folder for an OMI; only OMIs of the same name share it."""
     safe = name.replace("%", "%25").replace("/", "%2F")
     return safe.replace(".", "%2E", 1) if safe.startswith(".") else safe
 
 
 def name_of_file(file_name: str) -> str:
-    """The OMI's name (or ImageSpec.run, with its Region) of which `file_name_of` made this."""
+    """The OMI's name (or ImageSpec.run, with its Region) from which `file_name_of` made this."""
     return unquote(file_name)
 
 
 def image_of(run: str) -> str:
-    """The image of a run, in whatever Region it is."""
+    """The name of a run's image, without its Region."""
     return run.partition("@")[0]
 
 
 def in_region(image: str, region: str) -> str:
-    """The image's name in a Region that isn't the stack's home; an OMI's own name has no `@`."""
+    """The image's name in a further Region; an OMI's own name has no `@`."""
     return f"{image}@{region}"
 
 
 def cache_folder() -> Path:
-    """The folder of files that may be lost: ALPINE_OMI_CACHE, else `alpine-omi` in the user's cache folder."""
+    """The folder of dispensable files: ALPINE_OMI_CACHE, else `alpine-omi` in the user's cache folder."""
     if own := os.environ.get("ALPINE_OMI_CACHE"):
         return Path(own).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "alpine-omi"
 
 
 def expand(path: str) -> Path:
-    """A path of the stack's config as this machine has it: `~` and variables such as `$ALPINE_OMI_STATE` filled in.
+    """A path in the stack's config on this machine, with `~` and variables such as `$ALPINE_OMI_STATE` filled in.
 
-    SettingsError for a home that isn't here.
+    SettingsError for an unknown home folder.
     """
     try:
         return Path(os.path.expandvars(path)).expanduser()

@@ -1,4 +1,4 @@
-"""How every program of the project ends: an error is one line on stderr and an exit code of its own."""
+"""Runs every program of the project: an error becomes one line on stderr and an exit code of its own."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from omi.support.errors import OmiError, one_line
 from omi.support.narration import tell
 
 CLOSED_PIPE = 141
-"""Exit code where nobody reads the output any more: a shell's for a program that SIGPIPE ended."""
+"""The exit code if nobody reads the output any more: a shell's for a program that SIGPIPE ended."""
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as a shell's."""
+"""The exit code after Ctrl-C, as a shell's."""
 
 
 def run(command: Callable[[], int]) -> int:
-    """Run it; returns its exit code, or that of the error that ended it."""
+    """Run the program; returns its exit code, or that of the error that ended it."""
     try:
         code = command()
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output (`| head`) has seen enough
+    except BrokenPipeError:  # the reader of the output (`| head`) has seen enough
         _drop_output()
         return CLOSED_PIPE
     except OmiError as error:
@@ -33,14 +33,14 @@ def run(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         tell("error: interrupted")
         return INTERRUPTED
-    except Exception as error:  # the last resort: a fault of the program itself, in one line all the same
+    except Exception as error:  # a fault of the program itself, in one line, too
         tell(f"error: unexpected {type(error).__name__}: {one_line(str(error))}; details in {_keep_traceback()}")
         return OmiError.exit_code
     return code
 
 
 def _drop_output() -> None:
-    """Send what is still to be written nowhere, since Python would fail again at it when it ends."""
+    """Discard the rest of the output, since Python would fail again when it writes it at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,7 +1,7 @@
-"""Reads YAML that others wrote, safely and within limits: the one place that does.
+"""Reads foreign YAML, safely and within limits. It is the only module that does.
 
-Nothing but values comes of it (YAML 1.1's types, or text alone), whatever tags it bears. What is too long, nested too
-deeply, grows by aliases (the "billion laughs") or names a key twice is refused instead of read.
+The result is plain values (YAML 1.1's types, or text alone), whatever tags there are. Text that is too long, nested too
+deeply, grows by aliases (the "billion laughs") or has a key twice is refused.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import yaml
 LONGEST = 32 * 1024 * 1024
 """Characters. A releases file of ten thousand images has about a third of it."""
 DEEPEST = 40
-"""Maps and lists within each other; a releases file has six."""
+"""The most maps and lists within each other; a releases file has six."""
 LARGEST = 4_000_000
-"""Values, keys and collections once every alias is written out."""
+"""The most values, keys and collections once every alias is written out."""
 
 # libyaml where PyYAML was built with it, as its wheels are: ten times as fast, and it reads the same
 _VALUES = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -26,7 +26,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class YamlError(ValueError):
-    """This text isn't read; the message says why and where, in one line."""
+    """The text was refused; the message has reason and place in one line."""
 
     def __init__(self, problem: str, mark: Any = None) -> None:
         self.problem = problem
@@ -35,17 +35,17 @@ class YamlError(ValueError):
 
 
 def read_values(text: str, longest: int = LONGEST) -> Any:
-    """The value of one YAML document, of YAML 1.1's types; None for an empty one. Raises YamlError."""
+    """Read the value of one YAML document, with YAML 1.1's types; None for an empty one. Raises YamlError."""
     return _read(text, _VALUES, longest)
 
 
 def read_texts(text: str, longest: int = LONGEST) -> Any:
-    """The same with every scalar as the text that is written, so that 3.20 stays 3.20. Raises YamlError."""
+    """Read the value with every scalar as text, so that 3.20 stays 3.20. Raises YamlError."""
     return _read(text, _TEXTS, longest)
 
 
 def compose(text: str, longest: int = LONGEST, *, aliases: bool = True) -> yaml.Node | None:
-    """The document's nodes, which know where they are written; None for an empty one. Raises YamlError."""
+    """Read the document's nodes, which have their line and column; None for an empty one. Raises YamlError."""
     _check(text, longest, aliases=aliases)
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=_VALUES)
@@ -83,14 +83,14 @@ class _Collection:
     is_map: bool
     anchor: str | None
     start: int
-    """How large the document was before it."""
+    """The document's size before it."""
     keys: set[str] = field(default_factory=set)
     parts: int = 0
 
 
 @dataclass
 class _Growth:
-    """How large a document gets, event by event."""
+    """Counts a document's size, event by event."""
 
     allows_aliases: bool
     size: int = 0
@@ -98,7 +98,7 @@ class _Growth:
     anchors: dict[str, int] = field(default_factory=dict)
 
     def take(self, event: yaml.Event) -> None:
-        """Count one event; YamlError where it is one too many."""
+        """Count one event; YamlError if it is one too many."""
         if isinstance(event, yaml.CollectionEndEvent):
             ended = self.open.pop()
             if ended.anchor:
@@ -118,7 +118,7 @@ class _Growth:
                     raise YamlError(f"is nested more than {DEEPEST} levels deep", event.start_mark)
 
     def _alias(self, event: yaml.AliasEvent) -> int:
-        """How large what it stands for is."""
+        """The size of the alias's value."""
         if not self.allows_aliases:
             raise YamlError("has an alias (*name), which is not understood here; write it out", event.start_mark)
         return self.anchors.get(event.anchor or "", 1)
@@ -143,7 +143,7 @@ _CURES = {
     "did not find expected ',' or ']'": "a [ before this has no ]",
     "found unexpected end of stream": "a text in quotes has no end",
 }
-"""The correction of a usual slip, by what libyaml says of it."""
+"""The corrections of usual slips, by libyaml's words."""
 
 
 def _not_yaml(error: Exception, text: str) -> YamlError:

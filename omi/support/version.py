@@ -15,7 +15,7 @@ EDGE = "edge"
 """The rolling branch; its images have the day of their build as release, `edge-20261123`."""
 
 _DIGITS = r"\d{1,18}"
-"""Digits that are read as a number, as many as apk's 64 bits hold. Python refuses thousands by an error of its own."""
+"""A number's digits, as many as apk's 64 bits hold. Python refuses numbers of thousands of digits."""
 _BEFORE, _AFTER = ("alpha", "beta", "pre", "rc"), ("cvs", "svn", "git", "hg", "p")
 _SUFFIX = {name: place for place, name in enumerate((*_BEFORE, *_AFTER))}
 _VERSION = re.compile(
@@ -28,7 +28,7 @@ _BEFORE_RELEASE = re.compile(rf"_(?:{'|'.join(_BEFORE)})\d*")
 _DATED = re.compile(r"(?:edge-?)?(?P<day>\d{8})|edge")
 _REVISION = re.compile(rf"r?({_DIGITS})")
 
-# Where two versions differ in the kind of a part, the later kind is the greater version: 1_rc1 < 1 < 1-r0 < 1_p1 < 1.0.
+# If two versions differ in the kind of a part, the later kind is the greater version: 1_rc1 < 1 < 1-r0 < 1_p1 < 1.0.
 _PRE_SUFFIX, _END, _PACKAGE_REVISION, _HASH, _SUFFIX_NUMBER, _POST_SUFFIX, _LETTER, _NUMBER = range(8)
 
 VersionKey = tuple[tuple[int, int, str], ...]
@@ -38,7 +38,7 @@ _UNKNOWN, _NUMBERED, _ROLLING = range(3)
 
 @lru_cache(maxsize=8192)
 def package_key(version: str) -> VersionKey:
-    """Sort key of a package's version, by which apk's order comes out; ValueError for what is not a version.
+    """Sort key of a package's version, in apk's order; ValueError if it is not a version.
 
     A version is `number{.number}{letter}{_suffix{number}}{~hash}{-rN}` (apk-package(5)).
     """
@@ -69,7 +69,7 @@ def is_package_version(text: str) -> bool:
 
 
 def begins_with(version: str, prefix: str) -> bool:
-    """Whether a package's version is `prefix` or only goes on after it (apk's `~`): 3.5.8-r0 begins with 3.5."""
+    """Whether a package's version is or begins with `prefix` (apk's `~`): 3.5.8-r0 begins with 3.5."""
     parts = package_key(prefix)[:-1]
     return package_key(version)[: len(parts)] == parts
 
@@ -79,7 +79,7 @@ def release_key(release: str) -> ReleaseKey:
     """Sort key of a release or a version, with or without its `v`.
 
     3.9 < 3.10_rc1 < 3.10 < 3.10.1 < edge < edge-20261123 < edge-20261124.
-    Total over all strings: what isn't a version sorts first, and only equal strings have equal keys.
+    It works for all strings: one that isn't a version sorts first, and only equal strings have equal keys.
     """
     if dated := _DATED.fullmatch(release):
         return (_ROLLING, ((_NUMBER, int(dated["day"] or 0), ""),), release)

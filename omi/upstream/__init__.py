@@ -1,1 +1,1 @@
-"""Alpine's releases and signed package indexes, as upstream's site and the mirrors have them now."""
+"""Alpine's releases, signed package indexes and security data, as its site and the mirrors have them now."""

@@ -1,4 +1,4 @@
-"""Which release a build is to have now, and until when its version is supported."""
+"""Decides which release a build gets now, and until when its version is supported."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from omi.upstream.model import Upstream
 
 @dataclass(frozen=True)
 class Current:
-    """The release that a build wants, and what a person should know of how it was found."""
+    """The release that a build wants, with notes for a person."""
 
     release: str
     warning: str | None = None
 
 
 def current_release(build: Target, upstream: Upstream, today: date) -> Current:
-    """The build's wanted release: its pin, else what the arch's mirror has, else what was last recorded.
+    """The build's wanted release: its pin, else the mirror's for its arch, else the last recorded one.
 
-    The mirror decides, not releases.json, since the mirror is what apk installs from. Where the mirror can't be asked,
-    no release counts that it isn't known to have, unless nothing else is known at all. Raises UpstreamError then.
+    The mirror decides, not releases.json, since apk installs from the mirror. If the mirror can't be asked, a release
+    counts only if the mirror is known to have it, or if no other is known. Raises UpstreamError if no release is known
+    at all.
     """
     if build.release is not None:
         return Current(build.release)

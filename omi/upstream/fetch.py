@@ -1,4 +1,4 @@
-"""Alpine's releases: releases.json of the site and latest-releases.yaml of each branch and arch on the mirror."""
+"""Reads Alpine's releases: releases.json of the site, latest-releases.yaml of each branch and arch on the mirror."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def fetch_upstream(
     discover: Callable[[Upstream], Collection[tuple[str, str]]] = lambda _: (),
     limit: float = LIMIT,
 ) -> Upstream:
-    """Upstream as it is now, for these versions and arches; takes at most `limit` seconds and raises nothing.
+    """Read upstream as it is now, for these versions and arches. It takes at most `limit` seconds and raises nothing.
 
     `releases` is the URL of releases.json, `mirror` that of the mirror.
 
-    What can't be reached or read comes from the last good answer under `cache_dir` or is absent; `warnings` say so.
-    `discover` may name further versions and arches once the branches are known; they are asked for in the time left.
-    Edge needs no mirror's answer: its release is the day.
+    A file that can't be read comes from the last good answer under `cache_dir` or is absent, with a line in `warnings`.
+    `discover` may name further versions and arches once the branches are known; they are read in the remaining time.
+    Edge needs no answer of the mirror: its release is the day.
     """
     end, store = time.monotonic() + limit, AnswerStore(cache_dir)
     urls = _mirror_urls(mirror, wanted)
@@ -92,7 +92,7 @@ def _warnings(site_url: str, mirrors: Mapping[tuple[str, str], str], got: Mappin
 
 
 _LONGEST = 1024 * 1024
-"""Characters of a latest-releases.yaml; those of today have about 7,000."""
+"""The most characters of a latest-releases.yaml; today's have about 7,000."""
 _VERSION = re.compile(r"v?([0-9]{1,9}\.[0-9]{1,9}|edge)")
 _RELEASE = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(_(alpha|beta|pre|rc)[0-9]{0,9})?")
 
@@ -119,7 +119,7 @@ class _Releases(BaseModel):
 
 
 def read_releases(text: bytes) -> tuple[Branch, ...]:
-    """The branches of releases.json; UpstreamError if it isn't such a file.
+    """Read the branches of releases.json; UpstreamError if it isn't such a file.
 
     A branch that can't be read is left out, so that one odd entry doesn't hide the others.
     """
@@ -150,7 +150,8 @@ def _branch(entry: dict[str, Any]) -> Branch | None:
 
 
 def _deprecated_keys(keys: object) -> dict[str, dict[str, date]]:
-    """By arch and file name. What can't be read is passed over: odd keys must not hide a branch's releases."""
+    """Deprecated keys by arch and file name. Unreadable ones are ignored: odd keys must not hide a branch's
+    releases."""
     found: dict[str, dict[str, date]] = {}
     for arch, entries in keys.items() if isinstance(keys, dict) else ():
         for entry in entries if isinstance(entries, list) else ():
@@ -164,12 +165,12 @@ def _deprecated_keys(keys: object) -> dict[str, dict[str, date]]:
 
 
 def _key_name(url: str) -> str:
-    """The file's name under which the key signs; some addresses had a space (%20) in the place of its @."""
+    """The name of the key's file. Some addresses had a space (%20) in place of the @."""
     return unquote(urlsplit(url).path).rpartition("/")[2].replace(" ", "@")
 
 
 def read_latest(text: bytes, version: str, arch: str) -> str | None:
-    """The newest release in a mirror's latest-releases.yaml of a branch and arch; None if it lists none yet.
+    """Read the newest release of a branch and arch in a mirror's latest-releases.yaml; None if it lists none yet.
 
     UpstreamError if it isn't such a file. Entries of another branch or arch and candidates don't count.
     """

@@ -1,4 +1,4 @@
-"""Many small files by HTTP at once, within one limit of time, with validators from earlier runs."""
+"""Reads many small files by HTTP at once, within one time limit, with validators from earlier runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cached:
-    """A file as it came; `etag` and `last_modified` are the server's validators for it."""
+    """A file as it was received; `etag` and `last_modified` are the server's validators for it."""
 
     url: str
     body: bytes
@@ -45,38 +45,38 @@ class Cached:
 
 @dataclass(frozen=True)
 class Got(Generic[T]):
-    """The answer of one URL: `value` fresh or `stale` from an earlier run, or nothing; `problem` says why."""
+    """The answer of one URL: `value` is fresh, or `stale` from an earlier run, or None; `problem` is the reason."""
 
     value: T | None = None
     stale: bool = False
     missing: bool = False
-    """The server was asked and has no such file (404)."""
+    """Whether the server answered that it has no such file (404)."""
     problem: str | None = None
 
     @property
     def warning(self) -> str | None:
-        """The problem and what counts instead; None where there is no such file."""
+        """The problem and its consequence; None if there is no such file."""
         instead = "the answer of an earlier run counts" if self.stale else "going on without it"
         return f"{self.problem}; {instead}" if self.problem is not None and not self.missing else None
 
 
 _Answer = tuple[int, Cached] | str
-"""Status and file, or why there is none."""
+"""Status and file, or the reason why there is none."""
 
 
 class AnswerStore:
-    """Earlier answers on disk, one file per URL; losing them costs nothing but time.
+    """Earlier answers on disk, one file per URL; losing them costs only time.
 
-    None are kept in a folder that anyone on this machine may write to, since they may then be anyone's.
+    If anyone on this machine may write to the folder, nothing in it is used: the files may be anyone's.
 
-    A file's first line is JSON, the URL and the server's validators; what follows is the body as it came.
+    A file's first line is JSON, with the URL and the server's validators; the body follows as it was received.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def load(self, url: str) -> Cached | None:
-        """The earlier answer; None where there is none or it can't be read."""
+        """The earlier answer; None if there is none or it can't be read."""
         with suppress(OSError, ValueError, TypeError):
             if not is_safe(self._folder):
                 return None
@@ -87,7 +87,8 @@ class AnswerStore:
         return None
 
     def save(self, cached: Cached) -> None:
-        """Write it in one step; a folder that can't be written only means asking in full again."""
+        """Write the answer in one step. If the folder can't be written, the next run only reads the whole file
+        again."""
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not is_safe(self._folder):
@@ -109,10 +110,10 @@ class AnswerStore:
 def get_all(
     wanted: Mapping[str, Callable[[bytes], T]], store: AnswerStore, limit: float, max_body: int = MAX_BODY
 ) -> dict[str, Got[T]]:
-    """Get every URL and read its body with its reader (which raises UpstreamError for a wrong one).
+    """Get every URL at once, and read its body with its reader (which raises UpstreamError for a wrong body).
 
-    All at once; after `limit` seconds what hasn't come counts as not reachable, as does a body of more than `max_body`
-    bytes. Nothing is raised: see Got.
+    After `limit` seconds a missing answer counts as not reachable, and so does a body of more than `max_body` bytes.
+    Nothing is raised: see Got.
     """
     cached = {url: store.load(url) for url in wanted}
     answers: dict[str, _Answer] = dict(_answers(cached, limit, max_body))
@@ -141,7 +142,7 @@ def _judge(answer: _Answer, cached: Cached | None, read: Callable[[bytes], T], s
 
 
 def _fallback(cached: Cached | None, read: Callable[[bytes], T], problem: str | None) -> Got[T]:
-    """The earlier answer: as good as new without a problem (304), else stale."""
+    """The earlier answer: fresh without a problem (304), else stale."""
     if cached is None:
         return Got(problem=problem)
     try:
@@ -151,7 +152,7 @@ def _fallback(cached: Cached | None, read: Callable[[bytes], T], problem: str | 
 
 
 def _answers(cached: Mapping[str, Cached | None], limit: float, max_body: int) -> Iterator[tuple[str, _Answer]]:
-    """Answers as they come. The threads are daemons: one that hangs (a name server, a slow drip) holds nobody up."""
+    """Answers as they come. The threads are daemons, so one that hangs (a name server, a slow drip) holds nobody up."""
     arrived: queue.SimpleQueue[tuple[str, _Answer]] = queue.SimpleQueue()
     end = time.monotonic() + limit
     for url, earlier in cached.items():
@@ -172,7 +173,7 @@ def _ask(
         arrived.put((url, _request(url, cached, end, max_body)))
     except SSLError as error:
         arrived.put((url, f"TLS failed: {error}"))
-    except (NameResolutionError, NewConnectionError) as error:  # before timeouts, whose kind urllib3 makes them
+    except (NameResolutionError, NewConnectionError) as error:  # before timeouts: urllib3 counts them as such
         arrived.put((url, f"it can't be reached ({type(error).__name__})"))
     except HTTPTimeoutError:
         arrived.put((url, "no answer in time"))
@@ -189,7 +190,7 @@ def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _Ans
         headers={"User-Agent": "alpine-omi"} | {name: value for name, value in validators.items() if value},
         timeout=urllib3.Timeout(total=left),
         retries=False,
-        redirect=False,  # one could lead from TLS to plain HTTP; upstream has none
+        redirect=False,  # no redirect: it could lead from TLS to plain HTTP, and upstream has none
         preload_content=False,
     )
     try:
@@ -205,7 +206,7 @@ def _request(url: str, cached: Cached | None, end: float, max_body: int) -> _Ans
 
 
 def _pool(url: str) -> urllib3.PoolManager:
-    """A pool that checks certificates by the system's authorities and takes the proxy that the environment names."""
+    """A pool that checks certificates by the system's authorities and uses the proxy in the environment."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     proxy = urllib.request.getproxies().get(parts.scheme)

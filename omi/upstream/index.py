@@ -1,4 +1,4 @@
-"""An index as a value: its packages, in which versions and from which sources, and what they need and bring along."""
+"""A package index as a value: its packages with versions, sources and dependencies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VERSION = re.compile(r"[<>=~@].*")
 
 
 class Packaged(NamedTuple):
-    """One package's record; what is said of other packages is apk's notation, `so:libc.so.1 nginx>1 !foo`."""
+    """One package's record. Other packages are named in apk's notation, `so:libc.so.1 nginx>1 !foo`."""
 
     name: str
     version: str
@@ -23,11 +23,11 @@ class Packaged(NamedTuple):
     depends: str = ""
     provides: str = ""
     install_if: str = ""
-    """It is installed by itself where all of these are."""
+    """apk installs it by itself once all of these are installed."""
 
 
 def names_in(text: str) -> list[str]:
-    """The names in such a list of packages, without those that must not be there."""
+    """The names in such a list of packages, without conflicts."""
     return [_VERSION.sub("", each) for each in text.split() if not each.startswith("!")]
 
 
@@ -38,15 +38,15 @@ class Index:
     versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By the package's name."""
     origins: Mapping[str, str] = field(default_factory=dict)
-    """The source packages that they are built from, by the package's name."""
+    """Source packages by the package's name."""
     fixes: Fixes = field(default_factory=dict)
-    """The fixes of its source packages, where Alpine's security data was asked for."""
+    """The fixes of its source packages, if Alpine's security data was read."""
     packages: tuple[Packaged, ...] = field(default=(), compare=False, repr=False)
     """The records."""
 
 
 def read_index(data: bytes, keys: Mapping[str, str], arch: str, where: str) -> Index:
-    """The packages for an architecture that a signed `APKINDEX.tar.gz` names.
+    """Read the packages for an architecture in a signed `APKINDEX.tar.gz`.
 
     Raises UntrustedError (not signed by one of `keys`) and UnreadableError, both with `where` in front.
     """

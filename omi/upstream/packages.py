@@ -1,4 +1,4 @@
-"""Asks the mirror which packages it offers to builds."""
+"""Reads from the mirror which packages it offers to builds."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _INDEX = "APKINDEX.tar.gz"
 
 @dataclass(frozen=True)
 class Offered:
-    """The offers by the indexes of now, and warnings about those that could not be had."""
+    """The offers by the present indexes, and warnings about those that could not be read."""
 
     offers: Mapping[str, Offer] = field(default_factory=dict)
-    """By build, but for those whose indexes couldn't be had."""
+    """By build, without those whose indexes couldn't be read."""
     warnings: tuple[str, ...] = ()
     unreached: Mapping[str, str] = field(default_factory=dict)
-    """Why, of each index that couldn't be had, by URL."""
+    """By URL: why an index couldn't be read."""
     untrusted: Mapping[str, str] = field(default_factory=dict)
-    """By build: an index of its repositories without a signature by its keys, and the cure."""
+    """By build: the error for an index that none of its keys signed."""
     absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """By build: a line about each of its repositories that doesn't exist, by the URL that the build has."""
+    """By build: a line about each of its repositories that doesn't exist, by its URL in the build."""
 
 
 def read_offered(
@@ -49,12 +49,12 @@ def read_offered(
     limit: float = LIMIT,
     fixes: Mapping[str, Fixes] = MappingProxyType({}),
 ) -> Offered:
-    """Read the offers of each build's repositories from the indexes at `mirror`, and put the `fixes` into them.
+    """Read the offers of each build's repositories from the indexes at `mirror`, and add the `fixes` to them.
 
-    All indexes are asked for at once, with validators from earlier runs. One that can't be had leaves its builds out,
-    with a warning where its packages decide: an earlier answer would not do, since another machine may have seen a
-    later one. One that isn't signed by a key of the build's profile or of those `trusted`, by file or folder
-    (vm.trusted_keys), leaves the build out, too, as `untrusted`; one that the server doesn't have, as `absent`.
+    All indexes are read at once, with validators from earlier runs. If one can't be read, its builds have no offer,
+    with a warning if packages decide about them. An earlier answer wouldn't do: another machine may have seen a later
+    one. If an index isn't signed by a key of the build's profile or one of `trusted` (vm.trusted_keys), its builds are
+    in `untrusted` instead. If the server doesn't have it, they are in `absent`.
     """
     urls = {build.name: _index_urls(build, mirror) for build in builds}
     store = AnswerStore(cache_dir)
@@ -93,7 +93,7 @@ _UNKNOWN = "whether newer packages are offered is not known, so only its content
 
 
 def _index_urls(build: Target, mirror: str) -> dict[str, str | None]:
-    """Each repository's index with the repository's tag, in apk's order."""
+    """The URL of each repository's index, with the repository's tag, in apk's order."""
     places = install_repositories(build, mirror)
     return {_index_url(url, build): value if isinstance(value, str) else None for url, value in places.items()}
 
@@ -103,7 +103,7 @@ def _index_url(repository: str, build: Target) -> str:
 
 
 def _place(index_url: str, mirror: str) -> str:
-    """The place of an index's repository, as its fixes are listed; empty for one that is not the mirror's."""
+    """The place of an index's repository, by which its fixes are listed; empty if it is not the mirror's."""
     return place_of(index_url.removesuffix(f"/{_INDEX}").rpartition("/")[0], mirror) or ""
 
 
@@ -116,19 +116,19 @@ def _absent(build: Target, mirror: str, got: Mapping[str, Got[bytes]]) -> Iterat
 
 
 class _Indexes:
-    """The indexes that came, each read once for each set of keys that must vouch for it.
+    """The indexes that were received, each parsed once for each set of keys that may sign it.
 
-    One that can't be read or trusted isn't kept: it must not answer for the right one, whatever its validators.
+    One that can't be read or trusted isn't stored: its validators must never stand for the right one.
     """
 
     def __init__(self, got: Mapping[str, Got[bytes]], store: AnswerStore) -> None:
         self.problems = {url: answer.problem for url, answer in got.items() if answer.problem is not None}
-        """Why an index can't be had."""
+        """By URL: why an index can't be read."""
         self._got, self._store = got, store
         self._read: dict[tuple[str, frozenset[tuple[str, str]]], Index] = {}
 
     def read(self, url: str, arch: str, keys: Mapping[str, str]) -> Index | None:
-        """One index; None if it can't be had. Raises UntrustedError unless one of the keys has signed it."""
+        """Read one index; None if it can't be read. Raises UntrustedError unless one of the keys has signed it."""
         body, known = self._got[url].value, (url, frozenset(keys.items()))
         if url in self.problems or body is None:
             return None

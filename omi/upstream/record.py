@@ -1,4 +1,4 @@
-"""Writes what was detected of each version into its core profile, so that it counts when Alpine can't be reached."""
+"""Records each version's release and end of life in its core profile, for times when Alpine can't be reached."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _NEW_FILE = "# release and end_of_life are as last detected.\nbase: {base}\n"
 
 
 def record_releases(profile: Profile, upstream: Upstream, root: Path) -> list[str]:
-    """Bring `release` and `end_of_life` of the core profiles in `root` forward; returns a line about each file.
+    """Update `release` and `end_of_life` of the core profiles in `root`; returns a line about each file.
 
-    Only versions that the profile builds count, and only forward: an older release or an earlier end never replaces
-    what is there. A version that has no core profile yet gets one on the base that its builds were made with, so that
-    a later base doesn't change them. A file that can't be written is named and stops nothing.
+    Only versions that the profile builds count. An older release or an earlier end never replaces the recorded one. A
+    version without a core profile gets one, on the base that its builds were made with, so that a later base doesn't
+    change them. A file that can't be written is named and stops nothing.
     """
     lines = []
     for version, release, end_of_life in detected_in(profile, upstream):
@@ -39,7 +39,7 @@ def record_releases(profile: Profile, upstream: Upstream, root: Path) -> list[st
 
 
 def detected_in(profile: Profile, upstream: Upstream) -> Iterator[tuple[str, str | None, date | None]]:
-    """Versions with what this run itself saw of their release and end of life, oldest first.
+    """Versions with the release and end of life that this run itself read, oldest first.
 
     A release counts once every arch's mirror has it.
     """
@@ -58,7 +58,7 @@ def detected_in(profile: Profile, upstream: Upstream) -> Iterator[tuple[str, str
 
 
 def _record(path: Path, detected: Mapping[str, str | date | None], base: str | None) -> list[str]:
-    """Write what goes forward, and say it; a new file is on `base`."""
+    """Write the later values and report them. A new file is on `base`."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -92,9 +92,10 @@ def _is_later(new: str | date | None, old: Any) -> bool:
 
 
 def _put(text: str, key: str, value: str, after: str) -> str:
-    """The text with one value of its top map replaced, or with a line for it behind another key's.
+    """The text with one value of its top map replaced, or with a new line for it after another key's.
 
-    Not by a YAML writer: even one that keeps comments writes `null` as nothing, which a profile may not have.
+    This uses no YAML writer: even one that keeps comments writes `null` as an empty value, which a profile may not
+    have.
     """
     top = compose(text)
     places = {name.value: node for name, node in top.value} if isinstance(top, yaml.MappingNode) else {}

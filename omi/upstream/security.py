@@ -1,6 +1,6 @@
-"""Alpine's security data (secdb): in which version of a source package something was fixed.
+"""Reads Alpine's security data (secdb): the versions of source packages in which something was fixed.
 
-The data isn't signed. So it decides nothing alone: a fix counts where a signed index offers it.
+The data isn't signed, so it never decides alone: a fix counts only if a signed index offers it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from omi.support.version import is_package_version, package_key
 from omi.upstream.http import AnswerStore, get_all
 
 Fixes = Mapping[str, Mapping[str, tuple[str, ...]]]
-"""Ids (CVE and others) by version, by source package."""
+"""By source package and version: ids (CVE and others)."""
 NEVER = "0"
-"""The version under which the data lists what never affected a package."""
+"""The version under which the data lists problems that never affected a package."""
 _LONGEST = 128
-"""Characters of a name or version."""
+"""The most characters of a name or version."""
 _MOST = 5000
-"""Fixes of one source package."""
+"""The most fixes of one source package."""
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9]*-[A-Za-z0-9][A-Za-z0-9_-]{0,60}", re.ASCII)
 
 
@@ -38,9 +38,9 @@ class _File(BaseModel):
 
 
 def read_fixes(text: bytes, place: str) -> Fixes:
-    """The fixes of a repository (`v3.23/main`); UpstreamError if this isn't its file.
+    """Read the fixes of a repository (`v3.23/main`); UpstreamError if this isn't its file.
 
-    An entry that can't be read is passed over, so that it doesn't hide the others.
+    An entry that can't be read is ignored, so that it doesn't hide the others.
     """
     try:
         content = _File.model_validate_json(text)
@@ -62,7 +62,7 @@ def read_fixes(text: bytes, place: str) -> Fixes:
 
 
 def _source(entry: object) -> tuple[str, dict[str, object]] | None:
-    """Name and fixes of an entry; None if it isn't one. Not by a model, whose errors take long if there are many."""
+    """Name and fixes of an entry; None if it isn't one. No pydantic model, whose errors are slow if there are many."""
     package = entry.get("pkg") if isinstance(entry, dict) else None
     name, secfixes = (package.get("name"), package.get("secfixes", {})) if isinstance(package, dict) else (None, None)
     if isinstance(name, str) and len(name) <= _LONGEST and isinstance(secfixes, dict):
@@ -83,9 +83,9 @@ def _fixes(secfixes: Mapping[str, object]) -> Iterator[tuple[str, Iterable[str]]
 def fixed_between(
     fixes: Iterable[tuple[str, tuple[str, ...]]], installed: str, offered: str | None = None
 ) -> tuple[str, ...] | None:
-    """Ids of what is fixed after the installed version and up to the one on offer, any if none is named.
+    """The ids of fixes after the installed version and up to the offered one; without an offered one, all later ids.
 
-    In the order of the versions; None where no fix lies there.
+    They are in the order of the versions; None if there is no fix.
     """
     if not is_package_version(installed):
         return None
@@ -109,16 +109,16 @@ _PLACE = re.compile(r"(v[0-9]{1,9}\.[0-9]{1,9}|edge)/[a-z]{1,32}")
 
 @dataclass(frozen=True)
 class Security:
-    """The site's answers of now, or to an earlier run."""
+    """The site's answers in this run, or in an earlier one."""
 
     fixes: Mapping[str, Fixes] = field(default_factory=dict)
-    """By the repository's place, `v3.23/main`; unknown ones are absent."""
+    """The fixes by the repository's place, `v3.23/main`; unknown ones are absent."""
     doubtful: frozenset[str] = frozenset()
-    """The places without a good answer of the site in this run."""
+    """The places for which the site gave no good answer in this run."""
     warnings: tuple[str, ...] = ()
 
     def knows(self, build: Target) -> bool:
-        """Whether the site has just said all that it has of the build's repositories, and has something."""
+        """Whether the site answered in this run for all of the build's repositories, and has data for one."""
         places = places_of(build).keys()
         return bool(places & self.fixes.keys()) and not places & self.doubtful
 
@@ -126,7 +126,7 @@ class Security:
 def read_security(builds: Sequence[Target], site: str, cache_dir: Path, limit: float = LIMIT) -> Security:
     """Read the fixes of each of Alpine's repositories of `builds`, as `site` lists them; raises nothing.
 
-    What can't be had comes from the last good answer under `cache_dir`. That is safe: old data names fewer fixes.
+    A file that can't be read comes from the last good answer under `cache_dir`. That is safe: old data has fewer fixes.
     """
     places = {build.name: set(places_of(build)) for build in builds}
     urls = {place: f"{site.rstrip('/')}/{place}.json" for place in sorted(set().union(*places.values()))}

@@ -1,4 +1,4 @@
-"""Signatures of Alpine's indexes: RSA over the second gzip member, named in the first by the key that made it."""
+"""Checks signatures of Alpine's indexes: RSA over the second gzip member; the first names the key."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _END_OF_ARCHIVE = b"\0" * 1024
 
 
 class UntrustedError(UpstreamError):
-    """An index is not signed by a key that counts, or not as it is; what it says must not be used."""
+    """An index lacks a valid signature by a trusted key; it must not be used."""
 
 
 class UnreadableError(UpstreamError):
-    """The answer is not an index at all: a broken mirror, or something that answers in its place."""
+    """The answer is not an index: the mirror is broken, or something else answers in its place."""
 
 
 def signed_content(data: bytes, keys: Mapping[str, str], where: str) -> bytes:
-    """The unpacked archive that the signature covers. `keys` are PEM texts by file name, `where` names the index.
+    """The unpacked archive under the signature. `keys` are PEM texts by file name, `where` names the index.
 
-    Raises UntrustedError where it isn't signed by one of the keys and UnreadableError for what is not an index.
+    Raises UntrustedError if it isn't signed by one of the keys, UnreadableError if it isn't an index.
     """
     first, rest = _cut_member(data, _MAX_SIGNATURE, where)
     second, content_end = _cut_member(rest, MAX_UNPACKED, where)
@@ -83,7 +83,7 @@ def members(archive: bytes, where: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _cut_member(data: bytes, limit: int, where: str) -> tuple[bytes, bytes]:
-    """The first gzip member, unpacked, and what follows it."""
+    """The first gzip member, unpacked, and the rest."""
     unpacking = zlib.decompressobj(wbits=31)
     try:
         content = unpacking.decompress(data, limit)

@@ -1,1 +1,1 @@
-"""The proof of an OMI: it is booted as a user would boot it, entered with a new key and checked before it counts."""
+"""Proves an OMI before it counts: boots it as a user would, logs in with a new key, and checks it."""

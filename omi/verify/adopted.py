@@ -11,7 +11,7 @@ from omi.verify.facts import Facts, probe_script
 
 @dataclass(frozen=True)
 class AdoptionCheck(Boot):
-    """It boots, lets its user in by a key, and is the Alpine release that the stack's config says."""
+    """Checks that it boots, lets its user in by a key, and is the Alpine release in the stack's config."""
 
     login: str
 
@@ -19,10 +19,10 @@ class AdoptionCheck(Boot):
 
     @property
     def user(self) -> str:
-        """The one that the stack's config names."""
+        """The user in the stack's config."""
         return self.login
 
     def examine(self, guest: Guest) -> tuple[Facts, list[str]]:
-        """By its release alone: how it was made is not known, so nothing else is expected of it."""
+        """Check its release alone: its making is unknown, so nothing else is expected."""
         facts, spec = self.probe(guest.door, probe_script()), self.identity.spec
         return facts, [] if guest.is_stub else list(wrong_release(facts, spec.release, spec.version))

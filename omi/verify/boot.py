@@ -1,4 +1,4 @@
-"""Booting an OMI and checking it from outside and inside; whatever was launched for it is removed again."""
+"""Boots an OMI and checks it from outside and inside; then removes the VM and its key."""
 
 from __future__ import annotations
 
@@ -32,37 +32,37 @@ T = TypeVar("T")
 
 CONSOLE_LINES = 15
 TIMING = "boot.txt"
-"""Where the seconds of the boot went, in the build's folder."""
+"""The file in the build's folder with the boot's times."""
 _LOGIN_PAUSE = 6.0
-"""Seconds between two logins: sshd shuts out who fails more often than every 5 s (sshd_config, PerSourcePenalties)."""
+"""Seconds between two logins: sshd blocks clients that fail more often than every 5 s (PerSourcePenalties)."""
 _TEST_LINES = 5
-"""How many of a failed test's last lines the error has; the log has all."""
+"""The error has this many of a failed test's last lines; the log has all."""
 
 
 def verify_size(size: int) -> int:
-    """GiB of the disk that an image of `size` GiB is verified on.
+    """The size in GiB of the disk on which an image of `size` GiB is verified.
 
-    It is a quarter larger: on a disk hardly larger than the image one could not see whether the root grew.
+    It is a quarter larger: on a disk hardly larger than the image, growth of the root would not show.
     """
     return size + max(1, -(-size // 4))
 
 
 @dataclass(frozen=True)
 class Verified:
-    """The findings of a good image's first boot; bytes are None where they aren't known."""
+    """The measurements of a good image's first boot; bytes are None if unknown."""
 
     boot_seconds: int
     """From the VM's start to its SSH banner."""
     used_bytes: int | None
-    """On the root filesystem."""
+    """Bytes used on the root filesystem."""
     installed_bytes: int | None
-    """All that its packages say they take."""
+    """Bytes that its packages take by their own account."""
     installed: tuple[str, ...] = ()
-    """The packages, by apk."""
+    """The installed packages, by apk."""
 
     @classmethod
     def of(cls, seconds: float, facts: Facts) -> Verified:
-        """From the time of the boot and what the probes found."""
+        """Make it from the time of the boot and the probes' facts."""
         used, packages = facts.number("used_bytes"), facts.number("installed_bytes")
         return cls(round(seconds), used or None, packages or None, facts.installed)
 
@@ -74,15 +74,15 @@ class Guest:
     vm: CloudVm
     door: Door
     seconds: float
-    """From its start to its SSH banner."""
+    """Seconds from its start to its SSH banner."""
     is_stub: bool
     boot_mode: str | None
-    """The boot mode asked for, where the OMI has several."""
+    """The requested boot mode, if the OMI has several."""
 
 
 @dataclass(frozen=True)
 class Boot(ABC):
-    """One OMI's boot in a VM of its own: where its key may lie, who hears of it, and what ends it early."""
+    """One OMI's boot in a VM of its own."""
 
     cloud: Cloud
     identity: Identity
@@ -92,7 +92,7 @@ class Boot(ABC):
     stop: threading.Event
 
     fate: ClassVar[str]
-    """The fate of an OMI that failed its check, for its error."""
+    """What happens to an OMI that failed its check, for the error."""
 
     @property
     @abstractmethod
@@ -104,7 +104,7 @@ class Boot(ABC):
         """Probe the booted image; returns its facts and every failed check."""
 
     def boot(self, omi: Omi, boot_mode: str | None = None) -> Verified:
-        """Boot the OMI on a larger disk, by one of its modes or as it boots by itself, and examine it.
+        """Boot the OMI on a larger disk, by the given mode or by its default, and examine it.
 
         Raises VerifyError naming every check that failed.
         """
@@ -116,9 +116,9 @@ class Boot(ABC):
 
     @contextlib.contextmanager
     def entered(self, omi: Omi, boot_mode: str | None = None, *, keep: bool = False) -> Iterator[Guest]:
-        """A VM of the OMI that has booted, for the block that examines it.
+        """Boot a VM of the OMI for the block that examines it.
 
-        It is removed at the end. With `keep` it stays, without its key, if the block raises nothing.
+        The VM is removed at the end. With `keep` it stays, but its key goes, if the block raises nothing.
         """
         vm = self.identity.spec.vm
         by = f" by {boot_mode}" if boot_mode else ""
@@ -170,7 +170,7 @@ class Boot(ABC):
         return Guest(running, door, took, is_stub, boot_mode)
 
     def _is_stub(self, greeting: str) -> bool:
-        """A stub answers what was recorded of another image, so nothing that it says counts."""
+        """Whether the VM is a stub. Its answers were recorded from another image, so they don't count."""
         if STUB not in greeting:
             return False
         if not self.identity.spec.vm.accept_stubs:
@@ -182,7 +182,7 @@ class Boot(ABC):
         return True
 
     def probe(self, door: Door, script: str) -> Facts:
-        """Run the probes as soon as the instance has its key, which may come after sshd."""
+        """Run the probes as soon as the instance has its key, which may be later than sshd's start."""
         limits = self.cloud.limits
 
         def ask() -> Answer:
@@ -196,7 +196,7 @@ class Boot(ABC):
         return Facts.parse(answer.output)
 
     def _persist(self, login: Callable[[], T]) -> T:
-        """Repeat a login that doesn't come about. Raises NoLoginError after the limit `settle`."""
+        """Repeat a login until it works. Raises NoLoginError after the limit `settle`."""
         limit, failures = self.cloud.limits.settle, list[NoLoginError]()
 
         def attempt() -> list[T]:
@@ -224,25 +224,24 @@ class Boot(ABC):
 class Verification(Boot):
     """The check of an OMI that was built.
 
-    `finished` is what the build found in the root before its first boot; None if nobody knows any more.
+    `finished` are the build's facts of the root before its first boot; None if they are unknown.
     """
 
     finished: Facts | None
     tests: Mapping[str, str]
-    """The profile's own checks: name to a script for sh."""
+    """The profile's own checks: name to script for sh."""
 
     fate = "it is removed again"
 
     @property
     def user(self) -> str:
-        """The one of its build."""
+        """The user of its build."""
         return self.identity.spec.target.user
 
     def run(self, omi: Omi) -> Verified:
-        """Boot the OMI once in each of its boot modes, and check it.
+        """Boot the OMI once in each of its boot modes and check it.
 
-        Raises VerifyError naming every check that failed. The time of the first boot counts, the one that a VM is
-        given by default.
+        Raises VerifyError naming every check that failed. The first boot's time counts; it has the default boot mode.
         """
         modes = self.identity.spec.target.boot_modes
         first, *others = reversed(modes)
@@ -253,7 +252,7 @@ class Verification(Boot):
         return verified
 
     def examine(self, guest: Guest) -> tuple[Facts, list[str]]:
-        """By every check, from outside and inside, and its power button at last."""
+        """Run every check, from outside and inside, and the power button last."""
         facts, failed = self.check(guest)
         self.narrator.say("pressing the power button")
         power_off, pressed = self.cloud.limits.power_off, time.monotonic()
@@ -264,24 +263,24 @@ class Verification(Boot):
         return facts, failed
 
     def check(self, guest: Guest) -> tuple[Facts, list[str]]:
-        """Examine it by all that leaves it running."""
+        """Run every check that leaves it running."""
         default = self.identity.spec.target.boot_modes[-1]
         boot_mode, door = guest.boot_mode or default, guest.door
         facts = self.probe(door, probe_script() + root_key_script())
         expected = self._expected(door.key, boot_mode)
         before = failed_checks(self.finished, expected) if self.finished else []
         if boot_mode == default:
-            with contextlib.suppress(OSError):  # a report for people; nothing depends on it
+            with contextlib.suppress(OSError):  # only a report for people
                 (self.folder / TIMING).write_text(BootTiming.of(facts, guest.seconds).table(), encoding="utf-8")
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         failed += [] if guest.is_stub else self.run_own_tests(door)
         return facts, failed
 
     def run_own_tests(self, door: Door) -> Iterator[str]:
-        """Run the profile's own checks one after the other; yields why, of each that failed."""
+        """Run the profile's own checks one after the other; yields the reason of each failure."""
         for name, script in sorted(self.tests.items()):
             self.narrator.say(f"running the profile's test {name}")
-            # one word for the shell, so read to its end before it runs: no command can take the rest of it as its input
+            # one word for the shell, which reads all of it before it runs: no command can read the rest as its input
             answer = door.run(f"eval {shlex.quote(script)} < /dev/null\n", self.cloud.limits.command)
             text = answer.output + answer.errors
             self.narrator.note(f"test {name}: exit code {answer.exit_code}\n{text}")
@@ -297,7 +296,8 @@ class Verification(Boot):
         )
 
     def _refusals(self, door: Door) -> list[str]:
-        """Checks from outside: only keys are asked for, and root is not let in by a key that it has for this."""
+        """Check from outside: sshd asks for keys alone, and refuses root even with a key that root was given for
+        this."""
         failed = []
         limit = self.cloud.limits.command
         methods = self._persist(partial(door.refusal, door.user, limit, "-o", "PubkeyAuthentication=no"))

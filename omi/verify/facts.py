@@ -1,4 +1,4 @@
-"""Facts that the probes of a booted image found, and those that are expected. Values in, values out."""
+"""The facts that the probes found, and the expected image. Values alone."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _AT_REST = ("00-begin.sh", "60-files.sh", "61-accounts.sh", "62-packages.sh", "6
 
 
 def probe_script() -> str:
-    """The POSIX sh script that prints the facts of the running system: all probes, in their order."""
+    """The POSIX sh script of all probes, in their order, which prints the facts of the running system."""
     return "".join(path.read_text(encoding="utf-8") for path in sorted(_PROBES.glob("*.sh")))
 
 
 def root_key_script() -> str:
-    """The script behind the probes: it gives root the user's own key."""
+    """The script after the probes, which gives root the user's own key."""
     return _ROOT_KEY.read_text(encoding="utf-8")
 
 
 def probe_script_at_rest() -> str:
-    """The probes of a root that is not booted: TOP says where it lies, APK the command that is its apk."""
+    """The script of the probes for a root that is not booted: TOP is its folder, APK the command that runs its apk."""
     return "".join((_PROBES / name).read_text(encoding="utf-8") for name in _AT_REST)
 
 
-_LONGEST_NUMBER = 18  # digits: a size in bytes has fewer
+_LONGEST_NUMBER = 18  # so many digits that no size in bytes has
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,20 @@ class Expected:
     key: str = ""
     """The public key (type and base64) that the instance was launched with."""
     changed: frozenset[str] = frozenset()
-    """Files that the packages' own scripts and the profile's setup script changed, as the build saw it."""
+    """Files that the packages' own scripts and the profile's setup script changed during the build."""
     boot_mode: str = "legacy"
     """The boot mode of this VM."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The lines by key, in their order."""
+    """The facts by key, in their order."""
 
     values: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def parse(cls, text: str) -> Facts:
-        """Read `key=value` lines; others are passed over, and so is a key without a value: its probe found nothing."""
+        """Read `key=value` lines. Other lines are ignored, and keys without a value, whose probe found nothing."""
         values: dict[str, tuple[str, ...]] = {}
         for line in text.splitlines():
             key, sign, value = line.strip().partition("=")
@@ -69,7 +69,7 @@ class Facts:
 
     @property
     def is_booted(self) -> bool:
-        """Whether they are of a running system, not of a root at rest."""
+        """Whether they are facts of a running system, not of a root at rest."""
         return self.one("at_rest") != "yes"
 
     def one(self, key: str) -> str:

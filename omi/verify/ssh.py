@@ -1,4 +1,5 @@
-"""The system's ssh towards one VM: a key and a known_hosts file of its own, nothing of the user's configuration."""
+"""Runs the system's ssh to one VM, with a key and a known_hosts file of its own and without the user's
+configuration."""
 
 from __future__ import annotations
 
@@ -23,19 +24,19 @@ NO_LOGIN = 255
 """The exit code of ssh's own failure."""
 _NEVER = threading.Event()
 _GREETING = 255
-"""The longest that SSH allows (RFC 4253, 4.2)."""
+"""The longest greeting that SSH allows (RFC 4253, 4.2)."""
 STUB = "sandbox_stub"
-"""In the greeting of the sandbox's stub VMs (`python -m sandbox start --machines stub`), which run no image."""
+"""A part of the greeting of the sandbox's stub VMs (`python -m sandbox start --machines stub`), which run no image."""
 
 
 def public_key(private: Path) -> str:
-    """Type and base64 of the public key that belongs to a private key's file (OpenSSH's format, without a password)."""
+    """Type and base64 of the public key to a private key's file (OpenSSH's format, without a password)."""
     key = load_ssh_private_key(private.read_bytes(), None)
     return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
 
 
 class NoLoginError(VerifyError):
-    """There was no way in by SSH, so nothing is known of the system behind it."""
+    """No login by SSH was possible, so nothing is known of the system behind it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Door:
-    """Where and how to enter."""
+    """The address, user and key of a login."""
 
     address: str
     port: int
@@ -66,9 +67,9 @@ class Door:
         return self._ssh([f"{self.user}@{self.address}", "sh", "-s"], script, limit)
 
     def refusal(self, user: str, limit: float, *options: str) -> str | None:
-        """Try to enter as `user` with further options; the methods that the server offered when it refused.
+        """Try to log in as `user` with further options. Returns the methods that the server offers when it refuses.
 
-        None means that it let us in. Raises NoLoginError where ssh failed in another way.
+        None means that the login worked. Raises NoLoginError if ssh failed in another way.
         """
         answer = self._ssh([*options, f"{user}@{self.address}", "true"], "", limit)
         if answer.exit_code != NO_LOGIN:
@@ -78,9 +79,10 @@ class Door:
         raise NoLoginError(f"the login of {user} was neither taken nor refused: {answer.errors.strip()}")
 
     def open(self, words: Sequence[str], stop: threading.Event) -> int:
-        """Let a person in until they leave or `stop` is set: to a command, or to a shell for no words; its exit code.
+        """Let a person in until they leave or `stop` is set: to a command, or without words to a shell. Returns its
+        exit code.
 
-        It has this program's own standard streams. There is no limit: it is a person who works there.
+        It has this program's own standard streams. There is no limit, since a person works there.
         """
         terminal = ["-t"] if sys.stdin.isatty() else []
         arguments = self.command([*terminal, f"{self.user}@{self.address}", *words])
@@ -118,9 +120,9 @@ class Door:
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def command(self, arguments: Sequence[str]) -> list[str]:
-        """The call of ssh from the key's folder, without its user's configuration.
+        """The call of ssh, to be run in the key's folder, without the user's configuration.
 
-        Paths stay out of it, since ssh splits some at spaces and expands `%` in others.
+        It has no paths, since ssh splits some at spaces and expands `%` in others.
         """
         options = {
             "ConnectTimeout": "30",
@@ -150,7 +152,7 @@ def wait_for_banner(
     stop: threading.Event = _NEVER,
     in_vain: Callable[[], str | None] = lambda: None,
 ) -> str:
-    """Wait until an SSH server greets at the address; its greeting (`SSH-2.0-...`), empty after `limit` seconds.
+    """Wait until an SSH server greets; returns its greeting (`SSH-2.0-...`), empty after `limit` seconds.
 
     VerifyError as soon as `in_vain` gives a reason.
     A forwarded port accepts before the guest's sshd is up, so a connection alone proves nothing.
@@ -165,7 +167,7 @@ def wait_for_banner(
                 if greeting.startswith("SSH-"):
                     return greeting
         except OSError:
-            pass  # not up yet
+            pass  # sshd is not up yet
         if reason := in_vain():
             raise VerifyError(reason)
         pause(0.5, stop)

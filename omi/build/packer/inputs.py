@@ -26,8 +26,7 @@ _COVERED = re.compile(r"^( *)#since 1\.6: ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class PackerVm:
-    """Packer's VM: its access (the private key's file, the keypair's name, the security group's id) and its OMI's id.
-    """
+    """Packer's VM: the way in (private key's file, keypair's name, security group's id) and its OMI's id."""
 
     key_file: Path
     keypair_name: str

@@ -1,4 +1,4 @@
-"""Checks of a booted image: one module a subject, each fed by the probe of the same name."""
+"""Checks of a booted image: one module a subject, with facts from the probe of the same name."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CHECKS: tuple[Check, ...] = (
     check_apk,
     check_kernel,
 )
-"""Each gives one clause for everything that is not as it must be."""
+"""Every check; each yields one clause for each fault."""
 CHECKS_AT_REST: tuple[Check, ...] = (check_files, check_accounts, check_packages, check_changes, check_time)
 """Checks that also work on the root of a finished image before its first boot."""
 

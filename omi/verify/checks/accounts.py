@@ -1,4 +1,4 @@
-"""Accounts: who may log in, and how."""
+"""Accounts and their ways to log in."""
 
 from __future__ import annotations
 

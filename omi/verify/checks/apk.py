@@ -1,4 +1,4 @@
-"""Where packages come from, and that those of the profile are there."""
+"""The sources of packages, and the profile's packages."""
 
 from __future__ import annotations
 

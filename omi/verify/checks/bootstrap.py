@@ -1,4 +1,4 @@
-"""Whether the new instance was set up from its metadata."""
+"""The set-up of the new instance from its metadata."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omi.verify.facts import Expected, Facts
 def check_bootstrap(facts: Facts, expected: Expected) -> Iterator[str]:
     """The profile's bootstrap is there and done; instance, host name and key are the metadata service's.
 
-    omi.verify.checks.files says whether the host key came with the image.
+    omi.verify.checks.files checks whether the host key came with the image.
     """
     if not facts.values.get("host_key"):
         yield "there is no SSH host key"

@@ -49,8 +49,8 @@ OURS: tuple[tuple[str, str], ...] = (
     ("usr/lib/tiny-cloud/cloud/outscale/*", "the same on a root whose /lib is merged into /usr"),
     *((path, f"the profile's `{key}`") for key, declared, _ in profile_keys() for path in declared.files),
 )
-"""Files, as apk names them, that differ from their packages', and why: the table of docs/image-files.md, which
-`python -m omi.verify.reference` renews."""
+"""Files that differ from their packages', as apk names them, and why. `python -m omi.verify.reference` writes the table
+of docs/image-files.md from this."""
 _SHOWN = 8
 
 
@@ -60,7 +60,7 @@ def changed_by_profile(finished: Facts) -> frozenset[str]:
 
 
 def check_changes(facts: Facts, expected: Expected) -> Iterator[str]:
-    """apk finds changed only what the profile, the guest scripts and the first boot change."""
+    """apk finds only changes by the profile, the guest scripts and the first boot."""
     changes = facts.values.get("change", ())
     wanted = {"backup"} if facts.is_booted else {"backup", "full"}
     if not changes or not wanted <= set(facts.values.get("audited", ())):

@@ -1,4 +1,4 @@
-"""Files that no image may hold, such as keys and logs, and files that give rights away."""
+"""Files that no image may have, such as keys and logs, and files that give rights away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omi.support.errors import few
 from omi.verify.facts import Expected, Facts
 
 LOGS = 1024 * 1024
-"""Bytes that all logs together may have, those of the first boot included."""
+"""The most bytes of all logs together, those of the first boot included."""
 _SHOWN = 4
 _CLOCK = 120  # seconds that the boot time, computed from the clock, may be off
 _SETUID, _STICKY, _ANYONE_WRITES = 0o6000, 0o1000, 0o002
@@ -36,12 +36,12 @@ LEFTOVERS: tuple[tuple[str, str], ...] = (
     ),
     (r".*/core(\.[0-9]+)?", "the memory of a program that crashed"),
 )
-"""Whole paths of files with content, and what they are when they come with the image."""
+"""Whole paths of files with content, and what a match is if it came with the image."""
 
 
 @dataclass(frozen=True)
 class File:
-    """One that a probe found: `packaged` is the mode that its package gives it, None outside of packages."""
+    """A file that a probe found. `packaged` is the mode in its package, None if it is in none."""
 
     kind: str
     mode: int
@@ -52,12 +52,12 @@ class File:
 
     @property
     def sets_id(self) -> bool:
-        """Whether it runs with its owner's rights though no package says so."""
+        """Whether it is setuid or setgid, but not by its package."""
         return self.kind == "f" and bool(self.mode & _SETUID & ~(self.packaged or 0))
 
     @property
     def is_open(self) -> bool:
-        """Whether anyone may write it; of a folder without the sticky bit, what is in it, too."""
+        """Whether anyone may write to it: to a file, or to a folder without the sticky bit."""
         protected = self.kind == "d" and self.mode & _STICKY
         return self.kind != "o" and bool(self.mode & _ANYONE_WRITES) and not protected
 
@@ -87,9 +87,9 @@ def check_files(facts: Facts, _expected: Expected) -> Iterator[str]:
 
 
 def _start(facts: Facts) -> int | None:
-    """When this boot began to write, seconds of the epoch; None for the root of an image that is not booted yet.
+    """The time when this boot began to write, seconds of the epoch; None for a root that is not booted yet.
 
-    Whatever changed before came with the image. Only root can tell exactly.
+    A file that changed before came with the image. Only root can see the exact time.
     """
     if not facts.is_booted:
         return None

@@ -15,7 +15,8 @@ _MOUNTS: dict[Firmware, dict[str, str]] = {
 
 
 def check_firmware(facts: Facts, expected: Expected) -> Iterator[str]:
-    """The VM was booted as it should be, from a disk of that kind, and all that /etc/fstab names is mounted."""
+    """The VM was booted by the right firmware, from the right kind of disk, and every entry of /etc/fstab is
+    mounted."""
     firmware = expected.build.firmware
     if facts.one("boot_mode") != expected.boot_mode:
         yield f"it was booted by {facts.one('boot_mode') or 'nobody knows what'} instead of {expected.boot_mode}"

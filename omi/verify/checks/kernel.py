@@ -1,4 +1,4 @@
-"""How the kernel is started."""
+"""The kernel's start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The packages, against what the profile asks for."""
+"""The packages that the profile asks for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omi.verify.facts import Expected, Facts
 
 
 def check_packages(facts: Facts, expected: Expected) -> Iterator[str]:
-    """apk was asked for the profile's packages and no others, and has nothing that those don't need."""
+    """apk was asked for exactly the profile's packages, and has none that these don't need."""
     wanted, world = map(_as_apk_writes, (package_lines(expected.build), facts.values.get("world", ())))
     for line in sorted(world - wanted):
         yield f"the package {line} is not the profile's (/etc/apk/world): name it in packages"
@@ -24,7 +24,7 @@ def check_packages(facts: Facts, expected: Expected) -> Iterator[str]:
 
 
 def _as_apk_writes(lines: Iterable[str]) -> set[str]:
-    """apk takes `a=~1` and `a~=1` as well, and writes `a~1`."""
+    """The dependency as apk writes it: it also reads `a=~1` and `a~=1`, and writes `a~1`."""
     return {re.sub("[<>=~]+", lambda signs: _sign(signs[0]), line) for line in lines}
 
 

@@ -8,11 +8,11 @@ from omi.state.release_file import RELEASE_FILE, read_indexes, read_release
 from omi.verify.facts import Expected, Facts
 
 _TOLD = ("COMMIT", "MIRROR", "TOOLS")
-"""Fields that must be there, with any value."""
+"""Fields that must exist, with any value."""
 
 
 def check_release(facts: Facts, expected: Expected) -> Iterator[str]:
-    """Everybody may read it, and it names this image, its profile and the package indexes it was made from."""
+    """Everybody may read it, and it names this image, its profile and its package indexes."""
     if facts.one("omi_release_mode") != "root 644":
         found = facts.one("omi_release_mode") or "missing"
         yield f"{RELEASE_FILE} is {found} instead of root's with the mode 644"

@@ -12,7 +12,7 @@ from omi.verify.facts import Expected, Facts
 
 
 def check_settings(facts: Facts, expected: Expected) -> Iterator[str]:
-    """A login's text, the local time, kernel parameters, and what else the probes see of the profile's keys."""
+    """The message at login, the local time, kernel parameters, and other keys of the profile that a probe sees."""
     build = expected.build
     seen = dict(line.partition(" ")[::2] for line in facts.values.get("setting", ()))
     for name, key, _ in profile_keys():
@@ -42,7 +42,7 @@ def _check_zone(facts: Facts, zone: str) -> Iterator[str]:
     try:
         there = datetime.fromtimestamp(int(seconds), UTC).astimezone(ZoneInfo(zone))
     except ZoneInfoNotFoundError:
-        return  # this machine knows no time zones; the link is all that can be checked
+        return  # this machine has no time zones, so only the link can be checked
     wanted = f"{there:%z}"
     if offset != wanted:
         yield f"the local time is {offset} from UTC instead of {wanted} ({zone})"

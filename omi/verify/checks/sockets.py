@@ -8,11 +8,11 @@ from omi.verify.facts import Expected, Facts
 
 _LISTEN = "0A"  # TCP_LISTEN, linux/include/net/tcp_states.h
 _SSH, _DHCP, _DHCP6 = 22, 68, 546
-_EPHEMERAL = 32768  # net.ipv4.ip_local_port_range begins here: a client's socket, not a server's
+_EPHEMERAL = 32768  # net.ipv4.ip_local_port_range begins here: from here on sockets are clients'
 
 
 def check_sockets(facts: Facts, expected: Expected) -> Iterator[str]:
-    """Nothing listens but sshd and what the profile says; DHCP and clients' own sockets are not servers."""
+    """Nothing listens except sshd and the profile's ports. DHCP's and clients' sockets don't count."""
     if not facts.values.get("socket"):
         yield "the sockets could not be read"
     said = set()
@@ -28,7 +28,7 @@ def check_sockets(facts: Facts, expected: Expected) -> Iterator[str]:
 
 
 def _listens(kind: str, local: str, remote: str, state: str) -> str | None:
-    """The port with its protocol, where it is a server's and not sshd's."""
+    """The port with its protocol, if it is a server's and not sshd's."""
     address, _, hexadecimal = local.partition(":")
     port = int(hexadecimal or "0", 16)
     if kind.startswith("tcp"):

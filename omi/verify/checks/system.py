@@ -21,7 +21,7 @@ def check_system(facts: Facts, expected: Expected) -> Iterator[str]:
 
 
 def wrong_release(facts: Facts, release: str, version: str) -> Iterator[str]:
-    """Edge is called by the day of its build, so there any release that the image names is right."""
+    """The error for another release. An image of edge is named after a day, so any release in it is right."""
     found = facts.one("release")
     if not (found if version == EDGE else found == release):
         yield f"/etc/alpine-release says {found!r} instead of {release!r}"

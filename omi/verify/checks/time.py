@@ -1,4 +1,4 @@
-"""Where the clock is set from."""
+"""The servers that set the clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omi.verify.facts import Expected, Facts
 
 
 def check_time(facts: Facts, expected: Expected) -> Iterator[str]:
-    """The clock is set by the profile's servers where it names some, and never by AWS's."""
+    """The clock is set by the profile's servers if it names any, and never by AWS's."""
     build = expected.build
     services = {name for names in build.services.values() for name in names}
     for line in facts.values.get("time_server", ()):

@@ -8,7 +8,7 @@ from omi.verify.facts import Expected, Facts
 
 
 def check_user(facts: Facts, expected: Expected) -> Iterator[str]:
-    """The user becomes root in the one way that the profile wants, or in none."""
+    """The user becomes root only in the way that the profile sets, if any."""
     wanted = {"doas", "sudo"} & {expected.build.privileges}
     ways = set(facts.values.get("becomes_root", ()))
     for program in sorted(wanted - ways):
