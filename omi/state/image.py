@@ -121,7 +121,7 @@ class BuildVm(_Wire):
 
 
 class Recipe(_Wire):
-    """What is needed to make one OMI, but not to keep it: only its create reads this."""
+    """Everything needed to make one OMI, but not to keep it. Only its create reads this."""
 
     build: Annotated[Target, BeforeValidator(Target.of_state)]
     vm: BuildVm

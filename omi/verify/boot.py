@@ -92,7 +92,7 @@ class Boot(ABC):
     stop: threading.Event
 
     fate: ClassVar[str]
-    """What happens to an OMI that failed its check, for the error."""
+    """The fate of an OMI that failed its check, for the error."""
 
     @property
     @abstractmethod
