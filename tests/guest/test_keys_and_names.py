@@ -41,6 +41,13 @@ def test_keys_go_in_as_they_are(instance: Instance, keys: str) -> None:
     assert instance.text("home/alpine/.ssh/authorized_keys") == f"{keys}\n"
 
 
+def test_a_comment_may_be_of_any_encoding(instance: Instance) -> None:
+    key = KEY.replace(b"me@home", b"Jos\xe9's key")
+    instance.metadata["meta-data/public-keys/0/openssh-key"] = key
+    said = instance.boot()
+    assert (instance.root / "home/alpine/.ssh/authorized_keys").read_bytes() == key, said
+
+
 def test_nothing_else_goes_into_authorized_keys(instance: Instance) -> None:
     other = b"<html>\n<b> " + KEY + b"# note\nssh-ed25519 not*base64!\n\r\n"
     broken = b'command="reboot ' + KEY + b"\x1b[2Jno-pty " + KEY

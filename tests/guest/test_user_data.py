@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 
 import pytest
@@ -81,6 +82,9 @@ OTHER = {
     "several parts": (b"Content-Type: multipart/mixed; boundary=x\n\n--x\n", "unknown_userdata"),
     "a type without a handler": (b"#include\nhttp://127.0.0.1:9/x\n", "user data of the type include is ignored"),
     "Windows's line ends": (RAN.replace(b"\n", b"\r\n"), "user data failed at run_userdata; it is not run again"),
+    "a mark of UTF-8 before a script": (b"\xef\xbb\xbf" + RAN, "unknown_userdata"),
+    "text that is encoded twice": (base64.b64encode(RAN), "unknown_userdata"),
+    "OUTSCALE's section alone": (SECTION, ""),
     "a proxy's page": (b"<!DOCTYPE html>\n<html>please log in</html>\n", "unknown_userdata"),
 }
 """What can't be run, and what is said of it. That no #! of Windows runs is upstream's to mend: guest/README.md has the
@@ -104,10 +108,11 @@ def test_an_instance_without_user_data_is_complete(instance: Instance) -> None:
 
 
 IGNORED = b"""#cloud-config
-"hostname" : named
+"hostname" : named # caf\xe9
 mounts:
   - [ /dev/xvdb, /data ]
 swap: {filename: /swap}
+package: [curl]
 """
 
 
@@ -119,5 +124,5 @@ def test_what_tiny_cloud_ignores_of_a_cloud_config_is_reported(instance: Instanc
     assert instance.text("ran") == "ran\n"
     ignored = "of the user data is ignored: tiny-cloud has no action for it"
     assert [line for line in said.splitlines() if ignored in line] == [
-        f"'{key}' {ignored}" for key in ("hostname", "mounts", "swap")
+        f"'{key}' {ignored}" for key in ("hostname", "mounts", "swap", "package")
     ]

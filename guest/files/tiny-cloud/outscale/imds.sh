@@ -25,14 +25,15 @@ _imds() {
 	fi
 }
 
-# Keys as sshd reads them, with options and comment. A page that some proxy sent instead is not an answer.
+# Keys as sshd reads them, with options and comment, whose bytes may be of any encoding. A page that some proxy sent
+# instead is not an answer.
 _imds_ssh_keys() {
 	_outscale_ask "$IMDS_SSH_KEYS" || return
 	[ -n "$_outscale_answer" ] || return 1
 	_outscale_option='[A-Za-z0-9-]+(="([^"\\[:cntrl:]]|\\[^[:cntrl:]])*")?'
 	_outscale_key='(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+[[:blank:]]+[A-Za-z0-9+\/]+={0,3}'
 	_outscale_comment='[[:blank:]]([[:blank:]]|[^[:cntrl:]])*'
-	printf '%s\n' "$_outscale_answer" | sed -n -E -e 's/\r$//' -e 's/^[[:blank:]]+//' \
+	printf '%s\n' "$_outscale_answer" | LC_ALL=C sed -n -E -e 's/\r$//' -e 's/^[[:blank:]]+//' \
 		-e "/^($_outscale_option(,$_outscale_option)*[[:blank:]]+)?$_outscale_key($_outscale_comment)?\$/p" \
 		| grep . || _outscale_unanswered "$IMDS_SSH_KEYS"
 }

@@ -42,12 +42,13 @@ _outscale_report_ignored() {
 	esac
 	# shellcheck disable=SC2086 # a list of words
 	set -- $INIT_ACTIONS_MAIN $INIT_ACTIONS_FINAL
-	sed -n -E "s/^[\"']?([A-Za-z0-9_.-]+)[\"']? *:.*/\\1/p" "$TINY_CLOUD_VAR/user-data" | while read -r _outscale_name; do
-		case " $* " in
-		*" userdata_$_outscale_name"[_\ ]* | *" $_outscale_name "*) ;;
-		*) log -i err "'$_outscale_name' of the user data is ignored: tiny-cloud has no action for it" ;;
-		esac
-	done
+	LC_ALL=C sed -n -E "s/^[\"']?([A-Za-z0-9_.-]+)[\"']? *:.*/\\1/p" "$TINY_CLOUD_VAR/user-data" \
+		| while read -r _outscale_name; do
+			case "$_outscale_name: $* " in
+			"apk: "*" userdata_apk_"* | *" userdata_$_outscale_name "* | *" $_outscale_name "*) ;;
+			*) log -i err "'$_outscale_name' of the user data is ignored: tiny-cloud has no action for it" ;;
+			esac
+		done
 }
 
 # First in phase final: whatever becomes of user data that began at this boot, the set-up is complete then.
