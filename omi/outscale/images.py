@@ -231,11 +231,10 @@ def _staying(cloud: Cloud, omi: Omi | None, snapshots: Sequence[CloudSnapshot], 
     for each in snapshots if omi is None else ():
         if not each.bears({GOING: going_mark(ours.tags[STACK_ID], each.snapshot_id)}):
             staying.setdefault(each.snapshot_id, "its OMI was not deregistered here; delete it if nobody wants it")
-    if len(staying) < len(snapshots):
-        others = [other for other in own_omis(cloud, {}) if omi is None or other.omi_id != omi.omi_id]
-        for each in snapshots:
-            if users := [other.omi_id for other in others if each.snapshot_id in other.snapshots]:
-                staying.setdefault(each.snapshot_id, f"{', '.join(users)} is made of it, too")
+    others = [other for other in own_omis(cloud, {}) if omi is None or other.omi_id != omi.omi_id]
+    for each in snapshots:
+        if users := [other.omi_id for other in others if each.snapshot_id in other.snapshots]:
+            staying.setdefault(each.snapshot_id, f"{', '.join(users)} is made of it, too")
     return staying
 
 

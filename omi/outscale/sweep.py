@@ -66,7 +66,7 @@ class Search:
     """Whether to search for OMIs."""
     groups: bool = True
     """Whether to search for security groups: a build still needs its own between its VMs."""
-    _busy: set[str] = field(default_factory=set)
+    _busy: set[str | None] = field(default_factory=set)
     """Names of OMIs whose build has a VM that stays."""
 
     @property
@@ -107,12 +107,12 @@ class Search:
         match = _NAMED.fullmatch(called)
         return self._by_id.get(match[1]) if match and match[2] in suffixes else None
 
-    def _is_left(self, vm: CloudVm) -> bool:
-        """Whether a build launched it: it has the build's keypair and, unless the build itself asks, its tags."""
+    def _left_by(self, vm: CloudVm) -> str | None:
+        """The OMI whose build launched it: it has the build's keypair and, unless the build itself asks, its tags."""
         name = self._of_entry(vm.key_name, _KEYS)
         if name is None or self._protected(name):
-            return False
-        return self.builds.alone or self._name_of(vm.tags) == name
+            return None
+        return name if self.builds.alone or self._name_of(vm.tags) == name else None
 
     def _protected(self, *named: str | None) -> bool:
         return not self.builds.protect.isdisjoint(named)
@@ -124,18 +124,18 @@ class Search:
         if omi.omi_id in self.builds.spare:
             return None
         name = self._name_of(omi.tags) if omi.tags else self._half_made(omi)
-        if not self.builds.owner.owns(omi.tags) and (omi.tags or name is None):
+        if name is None and not self.builds.owner.owns(omi.tags):
             return None
         why = ""
         if name is None or omi.name not in (name, working_name(name, build_id_of(self.builds.owner, name))):
             why = f"bears tags of this stack that are not of its name: {_BY_HAND}"
-        elif self._protected(name, omi.name, omi.omi_id):
+        elif self._protected(name, omi.omi_id):
             why = "no state holds it, but it is protected"
         elif omi.verified_by(self.builds.owner) or CLAIM in omi.tags:
             why = f"no state holds it, but it was verified: `python -m omi recover` takes it in, or {_BY_HAND}"
         elif omi.permissions is None or omi.permissions.names(self.cloud.account):
             why = f"no state holds it, but it is shared: {_BY_HAND}"
-        elif used := [vm.vm_id for vm in self._vms if vm.omi == omi.omi_id and not self._is_left(vm)]:
+        elif used := [vm.vm_id for vm in self._vms if vm.omi == omi.omi_id and not self._left_by(vm)]:
             why = f"no state holds it, but {', '.join(used)} runs from it"
         told = why or f"never verified, and no state holds it{'' if omi.tags else ': half-made'}"
         return Leftover("image", omi.omi_id, name or omi.name, told, stays=bool(why))
@@ -148,7 +148,7 @@ class Search:
     def _find_snapshots(self) -> list[Leftover]:
         """Find snapshots that no OMI uses."""
         used = {each for omi in self._omis for each in omi.snapshots} | self.builds.spare
-        volumes = self.builds.volumes | {each for vm in self._vms if self._is_left(vm) for each in vm.volumes}
+        volumes = self.builds.volumes | {each for vm in self._vms if self._left_by(vm) for each in vm.volumes}
         unused = [each for each in self._snapshots if each.snapshot_id not in used]
         return [left for each in unused if (left := self._snapshot(each, volumes)) is not None]
 
@@ -157,7 +157,7 @@ class Search:
         owner, name = self.builds.owner, self._name_of(each.tags)
         going = self._is_going(each.tags, each.snapshot_id)
         of_volume = each.volume_id in volumes and (not each.tags or name is not None)
-        if not (going or of_volume or owner.owns(each.tags)):
+        if not (of_volume or owner.owns(each.tags)):
             return None
         why = ""
         if self._protected(name):
@@ -178,15 +178,14 @@ class Search:
         return [left for vm in self._vms if (left := self._vm(vm)) is not None]
 
     def _vm(self, vm: CloudVm) -> Leftover | None:
-        named = vm.tags.get("Name", "")
-        if self._is_left(vm):
-            return Leftover("VM", vm.vm_id, self._of_entry(vm.key_name, _KEYS) or named, "left by a build or its check")
+        if name := self._left_by(vm):
+            return Leftover("VM", vm.vm_id, name, "left by a build or its check")
         of_key = self._of_entry(vm.key_name, _KEYS)
         if of_key is None and not self.builds.owner.owns(vm.tags):
             return None
-        self._busy |= {name for name in (of_key, self._name_of(vm.tags)) if name}
+        self._busy |= {of_key, self._name_of(vm.tags)}
         why = "is of a protected image" if self._protected(of_key) else "not both keypair and tags are of one build"
-        return Leftover("VM", vm.vm_id, named, f"{why}: {_BY_HAND}", stays=True)
+        return Leftover("VM", vm.vm_id, vm.tags.get("Name", ""), f"{why}: {_BY_HAND}", stays=True)
 
     def _find_volumes(self) -> list[Leftover]:
         """Find volumes, except those of leftover VMs, which go with their VM."""
@@ -279,7 +278,7 @@ def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> lis
             found.append(Leftover("bucket", bucket, "", f"whose it is can't be read: {error}", stays=True))
             continue
         run = mark.run if mark and mark.stack_id == owner.stack_id else ""
-        ours = bool(run) and bucket.startswith(_bucket_of(owner, run))
+        ours = bucket.startswith(_bucket_of(owner, run))
         if ours or (mark is None and bucket.startswith(names) and not store.keys(bucket)):
             found.append(Leftover("bucket", bucket, run, "left by a copy to another Region"))
         elif run:

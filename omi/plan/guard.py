@@ -112,7 +112,7 @@ def _goes_private(step: Step) -> bool:
 
 
 def _is_allowed(step: Step, retention: Retention) -> bool:
-    return bool({"all", step.name, step.build, step.region or ""} & frozenset(retention.allow_mass_prune))
+    return not {"all", step.name, step.build, step.region}.isdisjoint(retention.allow_mass_prune)
 
 
 def _refusal(counted: Sequence[Step], done: str, retention: Retention, held: int) -> str | None:
@@ -149,7 +149,7 @@ def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]
     for name in sorted(set(retention.protect) - known):
         yield f"retention.protect names {name}, which is not an image of the stack: take it out"
     going = [step for step in steps if _goes(step) or (step.stage is not Stage.CURRENT)]
-    names = {name for step in going for name in (step.name, step.build, step.region or "", "all")}
+    names = {name for step in going for name in (step.name, step.build, step.region, "all")}
     for name in sorted(set(retention.allow_mass_prune) - names):
         yield f"retention.allow_mass_prune names {name}, of which nothing goes: take it out"
 
