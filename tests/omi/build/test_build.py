@@ -206,6 +206,8 @@ def test_a_plugin_that_knows_no_boot_modes_is_made_up_for(bench: Bench, firmware
     made = read_omi(bench.account.cloud, record.omi)
     assert made is not None
     assert made.boot_modes == modes
+    (device,) = bench.account.image(record.omi)["BlockDeviceMappings"]
+    assert (device["Bsu"]["VolumeSize"], device["Bsu"]["DeleteOnVmDeletion"]) == (spec.target.volume_size, True)
     assert ImageRecord.from_json(record.to_json(), "it") == record
     assert bench.account.left() == {"image": [record.omi]}, "the one under the working name is gone"
 

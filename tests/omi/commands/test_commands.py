@@ -224,12 +224,16 @@ def test_a_snapshot_that_the_cloud_says_is_in_use_is_left_for_a_sweep(desk: Desk
     spec = desk.account.spec(cloud=desk.account.access.model_copy(update={"limits": limits}))
     record = desk.own_image(spec)
     (disk,) = snapshots_of(desk, record.omi)
+    put_tags(desk.account.cloud, [disk], Identity(spec).tags)
     in_use = {"action": "DeleteSnapshot", "status": 409, "code": "9002", "times": -1}
     desk.account.sandbox.control("POST", "faults", in_use)
     code, _, err = desk.run("delete", spec, record)
     assert code == 0, err
     assert f"left snapshot {disk}: another account's OMI may be made of it, `python -m omi sweep` deletes it" in err
     desk.account.sandbox.control("DELETE", "faults")
+    protected = Search(desk.account.cloud, Builds(spec.owner, frozenset(), protect=frozenset({spec.name})))
+    clean_up(protected, pytest.fail)
+    assert desk.account.left() == {"snapshot": [disk]}, "it still says whose it is"
     clean_up(Search(desk.account.cloud, Builds(spec.owner, frozenset())), lambda _: None)
     assert desk.account.left() == {}
 

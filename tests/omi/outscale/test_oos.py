@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from botocore.exceptions import ResponseStreamingError
+from urllib3.exceptions import ProtocolError
 
 from omi.outscale.client import Cloud
 from omi.outscale.images import find_own
@@ -183,6 +185,42 @@ def test_a_bucket_goes_once_a_busy_store_has_time_for_it(sandbox: Sandbox, store
     assert said == []
 
 
+def test_what_is_still_written_into_a_bucket_goes_with_it(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    list_all, late = ObjectStore.keys, ["export/disk"]
+
+    def keys(self: ObjectStore, bucket: str) -> list[str]:
+        found = list_all(self, bucket)
+        if late:
+            self.put(bucket, late.pop(), b"content")
+        return found
+
+    said: list[str] = []
+    with temporary_bucket(store, RUN, OURS, said.append):
+        monkeypatch.setattr(ObjectStore, "keys", keys)
+    assert (store.own(), said) == ([], [])
+
+
+def test_a_bucket_of_several_pages_goes_as_a_whole_and_its_mark_last(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, other = store.create(RUN, OURS), store.create("f" * 16, OURS)
+    for key in ("a", "z"):
+        store.put(bucket, key, b"content")
+    deleted: list[str] = []
+    delete_object = store.s3.delete_object
+
+    def delete(**given: Any) -> object:
+        deleted.append(given["Key"])
+        return delete_object(**given)
+
+    monkeypatch.setattr(store.s3, "list_objects_v2", partial(store.s3.list_objects_v2, MaxKeys=1))
+    monkeypatch.setattr(store.s3, "delete_object", delete)
+    assert store.keys(bucket) == ["a", MARK, "z"]
+    store.delete(bucket)
+    assert deleted == ["a", "z", MARK]
+    assert store.own() == [other]
+
+
 @pytest.mark.parametrize("right", ["s3:ListAllMyBuckets", "s3:ListBucket", "api:ReadImageExportTasks"])
 def test_a_right_that_a_copy_lacks_is_told_as_its_policy_names_it(
     sandbox: Sandbox, store: ObjectStore, right: str
@@ -334,6 +372,28 @@ def test_an_object_that_drips_is_left_at_the_limit(
     with pytest.raises(CloudError, match=r"not read within 1 s \(cloud\.limits\); run again"):
         read()
     assert time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ResponseStreamingError(error="reset"), ProtocolError("Connection broken"), ConnectionResetError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_object_whose_reading_breaks_off_is_one_line_and_proves_nothing(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    ours, unmarked = store.create(RUN, OURS), f"{prefix_of(RUN)}unmarked"
+    store.call(store.s3.create_bucket, Bucket=unmarked)
+    store.put(unmarked, MARK, b"no mark")
+
+    def read(*_: object) -> bytes:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("botocore.response.StreamingBody.read", read)
+        with pytest.raises(CloudError, match=rf"{MARK}: reading it broke off \({type(error).__name__}\); run again"):
+            drop_buckets(store, RUN, OURS, pytest.fail)
+    assert store.own() == sorted([ours, unmarked])
 
 
 def test_a_download_stops_when_the_build_does(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:

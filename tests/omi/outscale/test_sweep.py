@@ -163,6 +163,9 @@ def test_a_protected_image_stays_with_all_of_its_build(sandbox: Sandbox, cloud: 
     omi, disk = image(client, NAME, TAGS)
     stays(sandbox, cloud, omi, "is protected", protect=frozenset({NAME if by == "name" else omi}))
     if by == "name":
+        half, _ = image(client, working_name(NAME, IDENTITY.build_id), {}, IDENTITY.description)
+        stays(sandbox, cloud, half, "is protected", protect=frozenset({NAME}))
+        client.call("DeleteImage", ImageId=half)
         client.call("DeleteImage", ImageId=omi)
         tag(client, disk, {"going": going_mark(OWNER.stack_id, disk)})
         stays(sandbox, cloud, disk, "protected image", protect=frozenset({NAME}))
@@ -328,6 +331,9 @@ def test_the_mark_of_one_snapshot_proves_nothing_on_another(sandbox: Sandbox, cl
     for each in (one, other):
         tag(client, each, mark)
     stays(sandbox, cloud, other, "nothing shows", spare=frozenset({one}))
+    tag(client, one, {"stack-id": "another"})
+    assert [each.id for each in found(cloud)] == [other], "another stack has it by now"
+    tag(client, one, TAGS)
     clean_up(search(cloud), lambda _: None)
     assert state_of(client, one) in ("gone", "deleting")
     assert state_of(client, other) == "completed"
