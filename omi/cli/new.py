@@ -70,6 +70,8 @@ def new_profile(
     ] = None,
 ) -> None:
     """Begin a profile: a file of its own with comments, which an editor completes and checks."""
+    if name.endswith(".yaml"):
+        raise InputError(f"{name!r}: is a file's name; give the profile's: {name.removesuffix('.yaml')!r}")
     if not PROFILE_NAME.fullmatch(name) or len(name) > 40:
         raise InputError(f"{name!r}: is not a profile's name; give letters, digits, _ . and -, at most 40, like web")
     path = PROFILES / f"{name}.yaml"

@@ -117,6 +117,6 @@ def _find(build: str, profile: str | None, further: Collection[str] = ()) -> tup
         names = ", ".join(whole.name for whole, _ in found)
         raise InputError(f"build {build!r}: profiles {names} have one; name one of them by --profile")
     if not found:
-        where = f"profile {profile}" if profile else "no profile"
-        raise InputError(f"build {build!r}: is in {where}; there are: {', '.join(sorted(known)) or 'none'}")
+        where = f"is not in profile {profile}; it has" if profile else "is in no profile; there are"
+        raise InputError(f"build {build!r}: {where}: {', '.join(sorted(known)) or 'none'}")
     return found[0]

@@ -107,6 +107,10 @@ class TestNew:
         (line,) = shown.by("profile", "new", name, code=2)
         assert "is not a profile's name" in line
 
+    def test_a_files_name_is_refused_with_the_profiles(self, root: Path, shown: Shown) -> None:
+        (line,) = shown.by("profile", "new", "web.yaml", code=2)
+        assert line == "error: 'web.yaml': is a file's name; give the profile's: 'web'"
+
     def test_an_unknown_version_lists_those_that_are_known(self, root: Path, shown: Shown) -> None:
         (line,) = shown.by("profile", "new", "web", "--version", "9.9", code=2)
         assert line.endswith("there are: 3.22, 3.23, 3.24")
@@ -218,6 +222,8 @@ class TestShow:
         assert shown.rows("profile", "show", "a", "--profile", "two")["user"] == ["profiles/two.yaml:1", "two"]
         (line,) = shown.by("profile", "show", "b", code=2)
         assert line == "error: build 'b': is in no profile; there are: a"
+        (line,) = shown.by("profile", "show", "b", "--profile", "two", code=2)
+        assert line == "error: build 'b': is not in profile two; it has: a"
         assert "broken.yaml:1: user" in shown.by("profile", "show", "a", "--profile", "broken", code=2)[0]
 
 
