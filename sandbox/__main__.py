@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
 from sandbox import commands
 from sandbox.config import (
@@ -13,46 +16,115 @@ from sandbox.config import (
     LAST_BASE_PORT,
     STUB_MACHINES,
     STUB_SOURCE,
+    UNPRIVILEGED,
     Addresses,
     SandboxSettings,
     SandboxTiming,
     default_cache,
     default_home,
+    in_full,
 )
 from sandbox.home import ServerError
 from sandbox.launch import launch, terminate
 from sandbox.machines.accelerator import ACCELERATORS, VARIABLE, default_accelerator
 
+N = TypeVar("N", int, float)
+_LAST_PORT = 65535
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; exit codes: 0 done, 1 an error (one line on stderr), 2 usage, 3 not running (status)."""
+    _open_closed_streams()
     try:
-        given = _parser().parse_args(arguments)
-        settings = _settings(given)
-        code: int = given.run(settings, given)
+        code = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output (`| head`) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would fail again when it ends
+        _drop_output()
         return 141
-    except ServerError as error:
-        print(f"sandbox: {error}", file=sys.stderr)
-        return 1
     except OSError as error:
-        print(
-            f"sandbox: {error.filename or settings.home}: {error.strerror}; --home names another place", file=sys.stderr
-        )
+        _drop_output()
+        print(f"sandbox: the output can't be written: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return code
 
 
+def _run(arguments: list[str] | None) -> int:
+    given = _parser().parse_args(arguments)
+    try:
+        code: int = given.run(_settings(given), given)
+    except ServerError as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is None and error.errno == errno.ENOSPC:  # a file's name is known, so it is the output
+            raise
+        print(f"sandbox: {error.filename or given.home}: {error.strerror}; --home names another place", file=sys.stderr)
+        return 1
+    return code
+
+
+def _open_closed_streams() -> None:
+    """Lead standard streams that were closed (`>&-`) to nowhere: else the next file that is opened is one of them."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:  # the lowest one that is free, so seldom
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode))
+
+
+def _drop_output() -> None:
+    """Send what is still to be written nowhere, since Python would fail again at it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for what is wrong."""
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        sys.stdout.flush()
+        super().exit(status, message)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"sandbox: {message}; see {self.prog} --help\n")
+
+
+def _folder(written: str) -> Path:
+    folder = in_full(written)
+    if not folder.is_absolute():
+        raise argparse.ArgumentTypeError(f"{written}: this user has no home folder; set HOME, or write it from / on")
+    return folder
+
+
+def _number(kind: Callable[[str], N], least: N, most: N) -> Callable[[str], N]:
+    """Reads a number of this range."""
+
+    def read(written: str) -> N:
+        try:
+            if least <= (number := kind(written)) <= most:
+                return number
+        except ValueError:
+            pass
+        whole = "whole " if kind is int else ""
+        raise argparse.ArgumentTypeError(f"{written!r} is not a {whole}number from {least} to {most}")
+
+    return read
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="An OUTSCALE cloud on this machine.")
-    parser.add_argument("--home", type=Path, default=default_home(), help="where it keeps its state (%(default)s)")
+    parser = _Parser(prog="python -m sandbox", description="An OUTSCALE cloud on this machine.")
+    parser.add_argument(
+        "--home", type=_folder, default=str(default_home()), help="where it keeps its state (%(default)s)"
+    )
     parser.add_argument(
         "--base-port",
-        type=int,
+        type=_number(int, UNPRIVILEGED, LAST_BASE_PORT),
         default=DEFAULT_BASE_PORT,
         help="HTTPS port; plain HTTP, Alpine mirror and object store are on the next three (%(default)s)",
     )
@@ -63,7 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = actions.add_parser(name, help=text)
         command.set_defaults(run=run)
-        command.add_argument("--cache", type=Path, default=default_cache(), help="source OMI and mirror (%(default)s)")
+        command.add_argument(
+            "--cache", type=_folder, default=str(default_cache()), help="source OMI and mirror (%(default)s)"
+        )
         command.add_argument(
             "--machines",
             default="qemu",
@@ -76,17 +150,26 @@ def _parser() -> argparse.ArgumentParser:
             help="how QEMU runs VMs: kvm, tcg (emulation, several times slower), or auto: kvm where the source OMI runs"
             f" under it (default: what the environment variable {VARIABLE} says, else auto)",
         )
-        command.add_argument("--answers", type=Path, help="recorded answers of stub VMs, a folder (default: its own)")
+        command.add_argument(
+            "--answers", type=_folder, help="recorded answers of stub VMs, a folder (default: its own)"
+        )
         command.add_argument("--source", help="maker of the source OMI, module:function (default: what fits the VMs)")
         command.add_argument("--mirror", default=SandboxSettings.mirror, choices=("auto", "cdn", "fixture", "off"))
         command.add_argument(
-            "--step", type=float, help="seconds of each state change (default: about one; none for stubs)"
+            "--step",
+            type=_number(float, 0.0, 3600.0),
+            help="seconds of each state change (default: about one; none for stubs)",
         )
         command.add_argument(
-            "--requests-per-second", type=float, help="more of one account are answered 429 (default: no limit)"
+            "--requests-per-second",
+            type=_number(float, 1.0, 1e6),
+            help="more of one account are answered 429 (default: no limit)",
         )
         command.add_argument(
-            "--accounts", type=int, default=0, help="accounts besides the four: extra-1, extra-1-us, ..."
+            "--accounts",
+            type=_number(int, 0, 1000),
+            default=0,
+            help="accounts besides the four: extra-1, extra-1-us, ...",
         )
         command.add_argument("--report-fd", type=int, help=argparse.SUPPRESS)
     stop = actions.add_parser("stop", help="end it and its VMs; the state is kept")
@@ -99,7 +182,13 @@ def _parser() -> argparse.ArgumentParser:
     reset.set_defaults(run=commands.reset)
     launched = actions.add_parser("launch", help="start a VM of an OMI and print how to reach it")
     launched.add_argument("omi", help="its id; `status` lists those made here")
-    launched.add_argument("--port", type=int, action="append", default=[], help="of the VM, to open; may be repeated")
+    launched.add_argument(
+        "--port",
+        type=_number(int, 1, _LAST_PORT),
+        action="append",
+        default=[],
+        help="of the VM, to open; may be repeated",
+    )
     launched.set_defaults(run=launch)
     terminated = actions.add_parser("terminate", help="delete a VM for good")
     terminated.add_argument("vm", help="id")
@@ -118,25 +207,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(given: argparse.Namespace) -> SandboxSettings:
-    if not 1024 <= given.base_port <= LAST_BASE_PORT:
-        raise ServerError(f"--base-port {given.base_port} is not between 1024 and {LAST_BASE_PORT}")
-    home = given.home.expanduser().absolute()
     addresses = Addresses(given.base_port)
     if "machines" not in given:
-        return SandboxSettings(home=home, addresses=addresses)
+        return SandboxSettings(home=given.home, addresses=addresses)
     accelerator = given.accelerator or default_accelerator()
     if accelerator not in ACCELERATORS:
         raise ServerError(f"{VARIABLE} is {accelerator!r}; allowed are {', '.join(ACCELERATORS)}")
     stubs = given.machines == "stub"
     step = 0.0 if stubs and given.step is None else given.step
     return SandboxSettings(
-        home=home,
+        home=given.home,
         addresses=addresses,
-        cache=given.cache.expanduser().absolute(),
+        cache=given.cache,
         timing=SandboxTiming() if step is None else SandboxTiming.uniform(step),
         machines={"qemu": SandboxSettings.machines, "stub": STUB_MACHINES}.get(given.machines, given.machines),
         accelerator=accelerator,
-        answers=given.answers.expanduser().absolute() if given.answers else None,
+        answers=given.answers,
         source=given.source or (STUB_SOURCE if stubs else SandboxSettings.source),
         requests_per_second=given.requests_per_second,
         extra_accounts=given.accounts,

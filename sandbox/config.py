@@ -138,16 +138,22 @@ class Addresses:
 
 def default_cache() -> Path:
     """Where large made things lie (source OMI, mirror); keyed by their inputs, safe to delete."""
-    if own := os.environ.get("ALPINE_OMI_CACHE"):
-        return Path(own).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "alpine-omi"
+    own = os.environ.get("ALPINE_OMI_CACHE")
+    return in_full(own or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/alpine-omi")
 
 
 def default_home() -> Path:
     """Where the local cloud keeps its state."""
-    own = os.environ.get("ALPINE_OMI_STATE")
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return (Path(own) if own else base / "alpine-omi") / "sandbox"
+    own = os.environ.get("ALPINE_OMI_STATE") or f"{os.environ.get('XDG_STATE_HOME') or '~/.local/state'}/alpine-omi"
+    return in_full(f"{own}/sandbox")
+
+
+def in_full(path: str) -> Path:
+    """The path from / on; one in a home folder that this machine doesn't know stays as it is, with its `~`."""
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        return Path(path)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,10 @@ alpine_omi_env() {
 
 	export PULUMI_HOME="$alpine_omi_tools/pulumi-home"
 	# Where state lies; the sandbox stack's config refers to it.
+	if [ -z "${ALPINE_OMI_STATE:-}${XDG_STATE_HOME:-}${HOME:-}" ]; then
+		echo 'toolchain/env.sh: HOME is not set: set it, or ALPINE_OMI_STATE to a folder for state' >&2
+		return 1
+	fi
 	export ALPINE_OMI_STATE="${ALPINE_OMI_STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/alpine-omi}"
 	if [ -z "${PULUMI_BACKEND_URL:-}" ]; then
 		mkdir -p -- "$ALPINE_OMI_STATE/pulumi" || return 1

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def _programs(tool: Tool) -> Iterator[Found]:
 
 def _plugins(tool: Tool) -> Iterator[Found]:
     for place in tool.installed_in:
-        folder = Path(os.path.expandvars(place)).expanduser()
+        folder = Path(os.path.expandvars(place))
+        with suppress(RuntimeError):  # of a user who has no home folder
+            folder = folder.expanduser()
         pattern = tool.filled(f"{tool.folder.rpartition('/')[2]}/{tool.files[0]}", "*").removeprefix(f"{folder.name}/")
         for program in folder.glob(pattern) if folder.is_absolute() else ():
             version = _VERSION.search(str(program.relative_to(folder)))

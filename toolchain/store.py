@@ -23,9 +23,12 @@ _NEW = ".new-"
 
 def cache_folder() -> Path:
     """`$ALPINE_OMI_CACHE`, else `$XDG_CACHE_HOME/alpine-omi`, else `~/.cache/alpine-omi`."""
-    if own := os.environ.get("ALPINE_OMI_CACHE"):
-        return Path(own).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "alpine-omi"
+    own = os.environ.get("ALPINE_OMI_CACHE")
+    written = own or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/alpine-omi"
+    try:
+        return Path(written).expanduser().absolute()
+    except RuntimeError:
+        raise ToolchainError(f"{written}: this user has no home folder: set HOME or ALPINE_OMI_CACHE") from None
 
 
 class Store:

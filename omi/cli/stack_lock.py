@@ -21,6 +21,7 @@ from omi.outscale.credentials import find_credentials
 from omi.outscale.oos import ObjectStore
 from omi.support.atomic import write_atomically
 from omi.support.errors import StateError
+from omi.support.places import below_home
 
 LOCKS = f".pulumi/locks/organization/{PROJECT}"
 """The path in Pulumi's own backends with a folder of locks for each stack."""
@@ -41,7 +42,7 @@ def hold_stack(stack: str) -> Iterator[bool]:
         return
     lock = folder / f"{uuid.uuid4()}.json"
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    content = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname(), "timestamp": now}
+    content = {"pid": os.getpid(), "username": _user(), "hostname": socket.gethostname(), "timestamp": now}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _require_unlocked(folder, lock, stack)
@@ -57,6 +58,14 @@ def hold_stack(stack: str) -> Iterator[bool]:
         lock.unlink(missing_ok=True)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _user() -> str:
+    """The name of the user, or the number of one that this machine has no name for."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def holders(backend: str, stack: str, environ: Mapping[str, str]) -> list[str] | None:
@@ -92,7 +101,8 @@ def _folder_of(backend: str, stack: str) -> Path | None:
     """The folder of a stack's locks; None if the backend is not a folder."""
     if not backend.startswith("file://"):
         return None
-    return Path(backend.removeprefix("file://").partition("?")[0]).expanduser() / LOCKS / stack
+    written = backend.removeprefix("file://").partition("?")[0]
+    return below_home(written, "write the folder in PULUMI_BACKEND_URL from / on") / LOCKS / stack
 
 
 def _require_unlocked(folder: Path, own: Path, stack: str) -> None:

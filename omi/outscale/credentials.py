@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConfigParseError, Pa
 from omi.outscale.deadline import TooLateError, within
 from omi.state.image import CloudAccess
 from omi.support.errors import CredentialsError, one_line
-from omi.support.places import PROFILE_FILE, expand
+from omi.support.places import PROFILE_FILE, below_home, expand
 from omi.support.safe_json import read_json
 
 _CURE = (
@@ -56,7 +56,8 @@ def find_credentials(access: CloudAccess, environ: Mapping[str, str]) -> Credent
     if access.osc_file is not None:
         return read_profile(expand(access.osc_file), profile or "default", access.region)
     if profile:
-        return read_profile(Path(PROFILE_FILE).expanduser(), profile, access.region)
+        file = below_home(PROFILE_FILE, "name the file by cloud.osc_file in the stack's config")
+        return read_profile(file, profile, access.region)
     return _from_boto_chain()
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote
 
-from omi.support.errors import SettingsError
+from omi.support.errors import InputError
 
 PROFILES = Path("profiles")
 GUEST = Path("guest")
@@ -42,17 +42,24 @@ def in_region(image: str, region: str) -> str:
 
 def cache_folder() -> Path:
     """The folder of dispensable files: ALPINE_OMI_CACHE, else `alpine-omi` in the user's cache folder."""
-    if own := os.environ.get("ALPINE_OMI_CACHE"):
-        return Path(own).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "alpine-omi"
+    own = os.environ.get("ALPINE_OMI_CACHE")
+    written = own or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/alpine-omi"
+    return below_home(written, "set ALPINE_OMI_CACHE to a folder").absolute()
 
 
 def expand(path: str) -> Path:
     """A path in the stack's config on this machine, with `~` and variables such as `$ALPINE_OMI_STATE` filled in.
 
-    SettingsError for an unknown home folder.
+    InputError for an unknown home folder.
     """
+    return below_home(os.path.expandvars(path), "write a path that begins with /")
+
+
+def below_home(path: str, otherwise: str) -> Path:
+    """The path with a home folder in place of `~` or `~USER`; InputError, with the other cure, for one not known."""
     try:
-        return Path(os.path.expandvars(path)).expanduser()
+        return Path(path).expanduser()
     except RuntimeError as error:
-        raise SettingsError(f"stack config: {path}: {error}; give a path that begins with / or ~/") from error
+        user = path.partition("/")[0]
+        cure = f"set HOME, or {otherwise}" if user == "~" else otherwise
+        raise InputError(f"{path}: there is no home folder {user} on this machine; {cure}") from error

@@ -111,6 +111,14 @@ def privilege(euid: int, user: str, etc: Path = Path("/etc")) -> Privilege:
     return Privilege("unshare", ("unshare", "--user", "--map-root-user", "--map-auto", "--"))
 
 
+def _user() -> str:
+    """The name of the user, or the number of one that this machine has no name for."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
 def _has_range(path: Path, user: str, uid: int) -> bool:
     if not path.is_file():
         return False
@@ -126,7 +134,7 @@ def build_disk(folder: Path, target: Path, progress: Progress) -> None:
     Raises SourceOmiError.
     """
     _require_tools()
-    rights = privilege(os.geteuid(), getpass.getuser())
+    rights = privilege(os.geteuid(), _user())
     sources = debian_sources()
     if not sources:
         raise SourceOmiError(
@@ -157,7 +165,7 @@ def remove_scratch(folder: Path) -> None:
     """Remove a scratch folder, also the files in it that a killed build left to a subordinate id."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        rights = privilege(os.geteuid(), getpass.getuser())
+        rights = privilege(os.geteuid(), _user())
         run_tool([*rights.prefix, "rm", "-rf", str(folder)], "rm", LIMIT_S, _ignore)
 
 

@@ -187,7 +187,6 @@ def test_bad_settings_are_one_line_each(tmp_path: Path) -> None:
     port = free_base_port()
     cases = [
         (Process(blocked / "home", port), ["start", *FAKES], str(blocked)),
-        (Process(tmp_path / "home", 80), ["status"], "--base-port"),
         (Process(tmp_path / "home", port), ["start", "--machines", "no.such:Thing", "--mirror", "off"], "no.such"),
         (Process(tmp_path / "home", port), ["console", "i-1"], "start"),
     ]

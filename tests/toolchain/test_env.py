@@ -42,6 +42,14 @@ def variables(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_a_user_without_a_home_is_told_what_to_set(shell: str, top: Path) -> None:
+    done = source(shell, "unset HOME; . toolchain/env.sh", cwd=top)
+    assert done.returncode == 1
+    assert done.stderr == "toolchain/env.sh: HOME is not set: set it, or ALPINE_OMI_STATE to a folder for state\n"
+    assert source(shell, "unset HOME; . toolchain/env.sh", cwd=top, env={"ALPINE_OMI_STATE": str(top)}).returncode == 0
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_the_tools_come_first_on_path_and_the_venv_before_them(shell: str, top: Path) -> None:
     done = source(shell, "set -u; . toolchain/env.sh && env", cwd=top)
     assert done.returncode == 0, done.stderr
