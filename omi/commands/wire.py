@@ -18,7 +18,11 @@ def read_spec() -> ImageSpec:
     """Read the spec on standard input; StateError if it can't be read, InputError if that is a terminal."""
     if sys.stdin.isatty():
         raise InputError("standard input: is a terminal; Pulumi runs this command, by `pulumi up` or `pulumi destroy`")
-    return ImageSpec.from_json(sys.stdin.read(), "standard input")
+    try:
+        text = sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise StateError("standard input: is not UTF-8 text; Pulumi gives this command what state holds") from error
+    return ImageSpec.from_json(text, "standard input")
 
 
 def read_record(environ: Mapping[str, str]) -> ImageRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -21,11 +22,25 @@ INTERRUPTED = 130
 
 def run(command: Callable[[], int]) -> int:
     """Run the program; returns its exit code, or that of the error that ended it."""
+    _open_closed_streams()
+    code = _run(command)
     try:
-        code = command()
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output (`| head`) has seen enough
         _drop_output()
+        return code or CLOSED_PIPE
+    except OSError as error:
+        _drop_output()
+        if code == 0:
+            tell(_unwritten(error))
+        return code or OmiError.exit_code
+    return code
+
+
+def _run(command: Callable[[], int]) -> int:
+    try:
+        return command()
+    except BrokenPipeError:
         return CLOSED_PIPE
     except OmiError as error:
         tell(f"error: {error}")
@@ -34,9 +49,28 @@ def run(command: Callable[[], int]) -> int:
         tell("error: interrupted")
         return INTERRUPTED
     except Exception as error:  # a fault of the program itself, in one line, too
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            tell(_unwritten(error))
+            return OmiError.exit_code
         tell(f"error: unexpected {type(error).__name__}: {one_line(str(error))}; details in {_keep_traceback()}")
         return OmiError.exit_code
-    return code
+
+
+def _unwritten(error: OSError) -> str:
+    place = f"{error.filename} or the output" if error.filename else "the output or a file"
+    return f"error: {place} can't be written: {error.strerror}; make room there, or send it elsewhere"
+
+
+def _open_closed_streams() -> None:
+    """Lead standard streams that were closed (`>&-`) to nowhere: else the next file that is opened is one of them."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:  # the lowest one that is free, so seldom
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode))
 
 
 def _drop_output() -> None:

@@ -71,6 +71,47 @@ def test_what_is_told_to_nobody_stops_no_command() -> None:
     assert (ended.returncode, ended.stdout) == (0, "done\n")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("omi --help", 0),
+        ("omi site --releases nowhere", 2),
+        ("omi.commands update", 8),
+        ("sandbox --home {} status", 3),
+        ("sandbox --help", 0),
+    ],
+)
+def test_a_closed_stream_changes_no_exit_code_and_leads_nothing_astray(
+    words: str, code: int, closed: str, tmp_path: Path
+) -> None:
+    command = f"{sys.executable} -m {words.format(tmp_path)} {closed}"
+    ended = subprocess.run(
+        ["sh", "-c", command], cwd=TOP, capture_output=True, input="", text=True, timeout=60, check=False
+    )
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr + ended.stdout
+    assert "2>&-" not in closed or "error" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["omi --help", "sandbox --home nowhere status"])
+def test_a_full_disk_behind_the_output_is_one_line(words: str, unbuffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", *words.split()],
+            cwd=TOP,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+    assert "can't be written: No space left on device" in ended.stderr
+
+
 NAMES = st.text(st.sampled_from("aZ0_ ()/.-%2F5@"), min_size=1, max_size=8)
 
 

@@ -326,6 +326,12 @@ def test_bad_input_is_one_line(desk: Desk, arguments: list[str], code: int, said
     assert said in err
 
 
+def test_what_is_no_text_is_one_line(desk: Desk) -> None:
+    desk.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff{}"), encoding="utf-8"))
+    assert main(["delete"]) == 8
+    assert desk.capfd.readouterr().err.startswith("error: standard input: is not UTF-8 text")
+
+
 def test_without_a_record_nothing_is_deleted(desk: Desk) -> None:
     code, _, err = desk.run("delete", desk.account.spec(), None)
     assert code == 8
