@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -148,7 +148,17 @@ def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today:
     found = expand(upstream)
     waiting = _branches(expand(replace(upstream, mirror={}))) - _branches(found)
     told = (f"Alpine {version} for {arch} has no release on the mirror yet: not built" for version, arch in waiting)
-    return found, replace(upstream, warnings=(*upstream.warnings, *sorted(told)))
+    return found, replace(upstream, warnings=(*upstream.warnings, *sorted(told), *_unknown(profile, upstream)))
+
+
+def _unknown(profile: Profile, upstream: Upstream) -> Iterator[str]:
+    """A line about each version in `discover` that Alpine never had."""
+    if profile.discover is None or profile.layers is None or not upstream.branches:
+        return
+    place = profile.layers.target.place("discover", "versions")
+    for version in profile.discover.versions if profile.discover.versions != "supported" else ():
+        if upstream.branch(version) is None:
+            yield f"{place.file}:{place.line}: discover.versions: Alpine has no version {version}; correct or remove it"
 
 
 def expand_profile(profile: Profile, settings: Settings, ledger: Ledger, today: date, upstream: Upstream) -> Profile:

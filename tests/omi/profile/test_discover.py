@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from omi.config.settings import Settings
+from omi.plan.survey import discover_builds
 from omi.profile.discover import expand_discovered
 from omi.profile.schema import Discover
+from omi.state.ledger import Ledger
 from omi.support.errors import ProfileError
+from omi.upstream.model import Upstream
+from tests.omi.plan.make import TODAY, upstream
 from tests.omi.profile.test_load import load
 
 
@@ -59,3 +64,15 @@ def test_what_does_not_fit_a_discovered_branch_is_said(root: Path) -> None:
         ProfileError, match=r"web\.yaml:1: release: 3\.23\.5 is not a release of 3\.24 \(v3_24-x86_64\)"
     ):
         expand_discovered(profile, ["3.24"])
+
+
+def test_a_listed_version_that_alpine_never_had_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = upstream("3.23.6")
+    monkeypatch.setattr("omi.plan.survey.fetch_upstream", lambda *_, **__: known)
+    profile = load(root, 'user: web\ndiscover: {versions: ["3.23", "9.99"]}')
+    found, told = discover_builds(profile, Settings(region="eu-west-2"), Ledger(), TODAY)
+    assert names(found) == ["v3_23-x86_64"]
+    (line,) = told.warnings
+    assert line.endswith("web.yaml:2: discover.versions: Alpine has no version 9.99; correct or remove it")
+    known = Upstream()  # nothing can be said while nobody knows
+    assert discover_builds(profile, Settings(region="eu-west-2"), Ledger(), TODAY)[1].warnings == ()
