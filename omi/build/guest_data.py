@@ -22,6 +22,7 @@ from omi.profile.model import RUNLEVELS, guest_names
 from omi.profile.signing import check_public_key, trusted_keys
 from omi.state.image import ImageSpec
 from omi.support.errors import BuildError, ProfileError
+from omi.support.reading import why_unread
 from omi.verify.facts import probe_script_at_rest
 
 DISK_DEVICE = "/dev/xvdf"
@@ -114,7 +115,7 @@ def read_setup_file(spec: ImageSpec, root: Path, path: str) -> bytes:
     try:
         data = (root / path).read_bytes()
     except OSError as error:
-        raise ProfileError(f"{root / path}: cannot be read: {error.strerror}; make it readable") from error
+        raise ProfileError(f"{root / path}: {why_unread(root / path, error)}") from error
     if hashlib.sha256(data).hexdigest() != spec.target.setup_files[path].sha256:
         raise ProfileError(f"{root / path}: changed since {spec.name} was planned; run `pulumi up` again")
     return data

@@ -12,6 +12,7 @@ from typing import Any
 from omi.config.settings import Settings
 from omi.support.environment import without
 from omi.support.errors import NoStackError, SettingsError, StateError, ToolError
+from omi.support.reading import real_path, require_file, why_unread
 from omi.support.safe_json import read_json
 from omi.support.safe_yaml import YamlError, read_values
 
@@ -34,16 +35,20 @@ class StackFile:
     def __init__(self, stack: str, folder: Path = STACKS) -> None:
         path = folder / f"Pulumi.{stack}.yaml"
         try:
+            require_file(path)
             content = read_values(path.read_text(encoding="utf-8"), _LONGEST) or {}
         except FileNotFoundError as error:
+            if path.is_symlink():
+                raise SettingsError(f"{path}: {why_unread(path, error)}") from error
             known = sorted(file.name.split(".")[1] for file in folder.glob("Pulumi.*.yaml"))
             raise SettingsError(
                 f"stack {stack!r}: {path} does not exist; stacks here: {', '.join(known) or 'none'}; "
                 "run this in the project's folder"
             ) from error
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-            raise SettingsError(f"{path}: cannot be read: {reason}; make it readable, as UTF-8 text") from error
+        except OSError as error:
+            raise SettingsError(f"{path}: {why_unread(path, error)}") from error
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
         except YamlError as error:
             raise SettingsError(f"{path}: {error}") from error
         self._values = _config(content, path)
@@ -93,7 +98,7 @@ def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) ->
 
 
 def _releases(settings: Settings) -> set[tuple[Path, str, str]]:
-    folder = Path(settings.releases_dir).resolve()
+    folder = real_path(Path(settings.releases_dir))
     return {(folder, settings.profile, region) for region in settings.all_regions}
 
 

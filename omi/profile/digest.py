@@ -11,6 +11,7 @@ from typing import Any
 from omi.profile.content import content
 from omi.profile.model import Target
 from omi.support.errors import InputError
+from omi.support.reading import why_unread
 
 _FORMAT = 1
 
@@ -56,4 +57,4 @@ def _mark(path: Path) -> dict[str, Any]:
         executable = bool(path.stat().st_mode & 0o100)
         return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "executable": executable}
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
+        raise InputError(f"{path}: {why_unread(path, error)}") from error

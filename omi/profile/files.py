@@ -16,6 +16,7 @@ from omi.profile.problems import Problems
 from omi.profile.signing import read_public_key
 from omi.profile.tree import Place, Tree
 from omi.support.errors import ProfileError
+from omi.support.reading import real_path, require_file, why_unread
 
 _LARGEST = 64 * 1024 * 1024
 """Bytes of a file, or of all that a folder holds: a profile's files are uploaded to each build VM."""
@@ -58,8 +59,8 @@ class Files:
             return value
         folder, error = Path(place.file).parent, partial(place.error, ".".join(path))
         file = folder / value
-        if not file.resolve().is_relative_to(folder.resolve()):
-            raise error(f"{value} leads out of {folder}")
+        if not real_path(file).is_relative_to(real_path(folder)):
+            raise error(f"{value} leads out of {folder}; put the file itself there")
         if path[0] == "setup_copy" and file.is_dir():
             self._take_folder(file, error)
         else:
@@ -82,17 +83,16 @@ class Files:
             if left < 0:
                 raise error(f"{folder} holds more than {_LARGEST >> 20} MiB; put what is large into a package")
         if not count:
-            raise error(f"{folder} holds no file")
+            raise error(f"{folder} holds no file; put one there, or name another folder")
 
     def _take(self, file: Path, error: _Error) -> int:
         """Take a file; returns its size in bytes."""
-        if not file.is_file():
-            raise error(f"{file} is {'not a file' if file.exists() else 'not there'}")
         try:
+            require_file(file)
             with file.open("rb") as opened:
                 content = opened.read(_LARGEST + 1)
         except OSError as failed:
-            raise error(f"{file} cannot be read: {failed.strerror}; make it readable") from failed
+            raise error(f"{file} {why_unread(file, failed)}") from failed
         if len(content) > _LARGEST:
             raise error(f"{file} is larger than {_LARGEST >> 20} MiB; put what is large into a package")
         sha256, executable = hashlib.sha256(content).hexdigest(), bool(file.stat().st_mode & 0o100)
@@ -105,7 +105,7 @@ class Files:
             if value is True:
                 self.keys[name] = read_public_key(file)
         except OSError as error:
-            raise place.error(f"{key}.{name}", f"{file} cannot be read: {error.strerror}") from error
+            raise place.error(f"{key}.{name}", f"{file} {why_unread(file, error)}") from error
         except ValueError as error:
             raise place.error(f"{key}.{name}", f"{file} {error}") from error
         return value
@@ -115,7 +115,7 @@ def _files_below(folder: Path, error: _Error) -> Iterator[Path]:
     """All files of a folder in an order that doesn't change; links and odd names are refused."""
 
     def refuse(failed: OSError) -> None:
-        raise error(f"{failed.filename} cannot be read: {failed.strerror}; make it readable") from failed
+        raise error(f"{failed.filename} {why_unread(Path(failed.filename), failed)}") from failed
 
     for where, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()

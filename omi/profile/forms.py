@@ -24,6 +24,9 @@ _NAME_FIELDS = ("prefix", "suffix", "release", "version", "arch", "revision", "p
 _DESCRIPTION_FIELDS = (*_NAME_FIELDS, "description", "description_suffix")
 _LONGEST_MOTD = 4000  # characters: some fifty lines, more than anybody reads at a login
 _LAST_PORT = 65535
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+"""Characters, between the brackets of a pattern, that no text needs and that show it other than it is: control
+characters, ends of lines, and those that turn the direction of writing."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,9 @@ OmiText = Annotated[
         rf"[{OMI_CHARACTERS}]{{0,100}}",
     ),
 ]
-Line = Annotated[str, Allowed("one line of text, at most 200 characters", r"[^\x00-\x1f\x7f]{1,200}")]
+Line = Annotated[
+    str, Allowed("one line of text, at most 200 characters, without control characters", rf"[^{_UNSEEN}]{{1,200}}")
+]
 NameTemplate = Annotated[
     str,
     Allowed(
@@ -131,8 +136,8 @@ NameTemplate = Annotated[
 DescriptionTemplate = Annotated[
     str,
     Allowed(
-        f"one line of text without braces but {_in_words(_DESCRIPTION_FIELDS)}",
-        _template(r"^\x00-\x1f\x7f{}", _DESCRIPTION_FIELDS),
+        f"one line of text without control characters, and without braces but {_in_words(_DESCRIPTION_FIELDS)}",
+        _template(rf"^{_UNSEEN}{{}}", _DESCRIPTION_FIELDS),
     ),
 ]
 Gibibytes = Annotated[int, Field(ge=1, le=14901), Allowed("a whole number of GiB from 1 to 14901")]
@@ -194,7 +199,10 @@ ServiceName = Annotated[str, Allowed("an OpenRC service's name", "[A-Za-z0-9_.][
 Motd = Annotated[
     str,
     Field(max_length=_LONGEST_MOTD),
-    Allowed(f"text of one or more lines, at most {_LONGEST_MOTD} characters", r"[^\x00-\x08\x0b-\x1f\x7f]+"),
+    Allowed(
+        f"text of one or more lines, at most {_LONGEST_MOTD} characters, without control characters",
+        rf"([\t\n]|[^{_UNSEEN}])+",
+    ),
 ]
 TimeZone = Annotated[
     str,

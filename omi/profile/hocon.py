@@ -15,6 +15,7 @@ from pyhocon.exceptions import ConfigException
 from pyparsing import ParseBaseException
 
 from omi.support.errors import InputError, one_line
+from omi.support.reading import real_path, why_unread
 
 _INCLUDE = re.compile(r"""include\s+(?:required\s*\(\s*)?(?:file\s*\(\s*)?["']([^"']+)["']""")
 _FETCHED = re.compile(r"include\s+(?:required\s*\(\s*)?(url|package)\s*\(")
@@ -52,7 +53,7 @@ def read_old_profile(path: Path) -> OldProfile:
     """The target profile in `path`, a `NAME.conf`; raises InputError naming the file and what is wrong with it."""
     with tempfile.TemporaryDirectory(prefix="old-profiles-") as folder:
         copy = Path(folder) / path.name
-        missing = tuple(sorted(set(_copy(path, copy, path.parent.resolve(), Path(folder)))))
+        missing = tuple(sorted(set(_copy(path, copy, real_path(path.parent), Path(folder)))))
         whole = _parse(copy, path)
         builds = whole.get("BUILDS")
         if not isinstance(builds, dict) or not builds:
@@ -77,7 +78,7 @@ def _copy(path: Path, copy: Path, root: Path, folder: Path) -> Iterator[str]:
         raise InputError(f"{path}: `include {found[1]}(…)` is not read; write it as a file beside the others")
     shutil.copyfile(path, copy)
     for name in _INCLUDE.findall(text):
-        included = (path.parent / name).resolve()
+        included = real_path(path.parent / name)
         if not included.is_relative_to(root):
             raise InputError(f"{path}: include {name!r} leads out of {root}")
         target = folder / included.relative_to(root)
@@ -97,7 +98,7 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
+        raise InputError(f"{path}: {why_unread(path, error)}") from error
 
 
 def _parse(path: Path, shown: Path) -> dict[str, Any]:

@@ -72,7 +72,12 @@ def _lost_version(written: Tree, target: Tree, build: str) -> bool:
 
 def profile_names(root: Path) -> list[str]:
     """The target profiles of a folder, sorted."""
-    return sorted(file.stem for file in root.glob("*.yaml"))
+    return [file.stem for file in _files(root)]
+
+
+def _files(folder: Path) -> list[Path]:
+    """The profiles of a folder, sorted, without what an editor keeps beside them (`.#web.yaml`)."""
+    return sorted(folder.glob("[!.]*.yaml"))
 
 
 def _read_target(name: str, root: Path) -> Tree:
@@ -81,7 +86,8 @@ def _read_target(name: str, root: Path) -> Tree:
     known = profile_names(root)
     if not PROFILE_NAME.fullmatch(name) or name not in known:
         there = ", ".join(known) or "none"
-        raise ProfileError(f"{root}: there is no profile {name!r}{nearest(name, known)}; there are: {there}")
+        meant = nearest(Path(name).name.removesuffix(".yaml"), known)
+        raise ProfileError(f"{root}: there is no profile {name!r}{meant}; there are: {there}")
     tree = read_tree(root / f"{name}.yaml")
     if isinstance(builds := tree.values.get("builds"), dict):  # a build that is switched off is as good as absent
         left = {key: value for key, value in builds.items() if not removes(value)}
@@ -98,14 +104,14 @@ def _read_layers(name: str, target: Tree, files: Files) -> Layers:
     inline = {key: files.taken(target.below("builds", key)) for key in sorted(target.entries("builds"))}
     bases = {f"base/{key}": tree for key, tree in _read_common("base", files).items()}
     archs = _read_common("arch", files)
-    found = [_read_branch(path, bases, files) for path in sorted((files.root / "version").glob("*.yaml"))]
+    found = [_read_branch(path, bases, files) for path in _files(files.root / "version")]
     branches = dict(sorted(found, key=lambda item: release_key(item[0])))
     return Layers(name, own, inline, bases, branches, archs, files.setup, files.keys)
 
 
 def _read_common(folder: str, files: Files) -> dict[str, Tree]:
     """The base or architecture files, by name."""
-    paths = sorted((files.root / folder).glob("*.yaml"))
+    paths = _files(files.root / folder)
     return {path.stem: files.taken(check(read_tree(path), CommonKeys, files.problems)[0]) for path in paths}
 
 
@@ -122,7 +128,7 @@ def _read_branch(path: Path, bases: dict[str, Tree], files: Files) -> tuple[str,
         files.problems.add([tree.place("base").error("base", f"there is no {base}; there are: {known}")])
         base = next(iter(bases))
     if values.release and not values.release.startswith(path.stem + "."):
-        problem = f"{values.release} is not a release of {path.stem}"
+        problem = f"{values.release} is not a release of {path.stem}; write one of {path.stem}.N"
         files.problems.add([tree.place("release").error("release", problem)])
     return path.stem, VersionLayer(base, rest, values.release, values.end_of_life)
 

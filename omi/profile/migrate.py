@@ -16,6 +16,7 @@ from omi.profile.hocon import OldBuild, OldProfile
 from omi.profile.layers import removes
 from omi.profile.model import Target
 from omi.support.errors import InputError
+from omi.support.reading import real_path
 from omi.support.version import EDGE
 
 _MIRROR = re.compile(r"https?://dl-cdn\.alpinelinux\.org/alpine/(?:v[0-9.]+|edge)(?=/)")
@@ -244,13 +245,13 @@ class _Build:
 
         None, with a note, if there is no file of the old checkout.
         """
-        place, top, name = self.folder / source, self.folder.resolve(), f"setup/{self.done.name}"
-        inside = place.resolve().is_relative_to(top) and not is_script
+        place, top, name = self.folder / source, real_path(self.folder), f"setup/{self.done.name}"
+        inside = real_path(place).is_relative_to(top) and not is_script
         files = sorted(file for file in place.rglob("*") if file.is_file()) if inside else []
         taken = False
         for file in files or [place]:
             path = posixpath.normpath(posixpath.join(source, file.relative_to(place).as_posix()))
-            if file.is_file() and file.resolve().is_relative_to(top):
+            if file.is_file() and real_path(file).is_relative_to(top):
                 self.done.files[f"{name}/{path}"] = file
                 taken = True
             else:

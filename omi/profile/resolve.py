@@ -108,7 +108,7 @@ def _check_copies(build: Target, merged: Tree) -> Iterator[ProfileError]:
 def _check_release(build: Target, merged: Tree) -> Iterator[ProfileError]:
     if build.release is not None and version_of(build.release) != build.version:
         wanted = "a date, YYYYMMDD" if build.version == EDGE else f"one of {build.version}.N"
-        problem = f"{build.release} is not a release of {build.version} ({build.name}): {wanted}"
+        problem = f"{build.release} is not a release of {build.version} ({build.name}): write {wanted}"
         yield merged.place("release").error("release", problem)
 
 
@@ -130,7 +130,8 @@ def _check_packages(build: Target, merged: Tree) -> Iterator[ProfileError]:
     tags = sorted({value for value in build.repos.values() if isinstance(value, str)})
     for name, tag in build.packages.items():
         if isinstance(tag, str) and tag not in tags:
-            there = f"there are: {', '.join(tags)}" if tags else "no repo has a tag"
+            none = f"no repo has a tag; add `repos: {{URL: {tag}}}`, or write true instead"
+            there = f"there are: {', '.join(tags)}" if tags else none
             there = f"write {tag} without quotes" if tag in ("true", "false") else there
             problem = f"the tag {tag!r} belongs to no repo; {there}"
             yield merged.place("packages", name).error(f"packages.{name}", problem)

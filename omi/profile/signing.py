@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from omi.support.errors import SettingsError
 from omi.support.places import expand
+from omi.support.reading import real_path
 
 
 def read_public_key(path: Path) -> str:
@@ -61,8 +62,8 @@ def trusted_keys(names: Iterable[str], pinned: Mapping[str, str]) -> dict[str, s
 def _key_files(path: Path, where: str) -> list[Path]:
     """One file, or all keys of a folder, which may be empty: the sandbox's is, where it passes Alpine's CDN through."""
     if path.is_dir():
-        return [file.resolve() for file in sorted(path.glob("*.rsa.pub"))]
-    file = path.resolve()
+        return [real_path(file) for file in sorted(path.glob("*.rsa.pub"))]
+    file = real_path(path)
     if not file.name.endswith(".rsa.pub"):
         raise SettingsError(
             f"{where}: is not a folder, and apk wants a key in a file called NAME.rsa.pub; correct the path, or start "

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from omi.support.errors import ProfileError
+from omi.support.reading import require_file, why_unread
 from omi.support.safe_yaml import YamlError, compose
 
 _LONGEST = 256 * 1024
@@ -71,9 +72,10 @@ class Tree:
 def read_tree(path: Path) -> Tree:
     """The map in one YAML file; raises ProfileError with file and line for whatever is not clear in it."""
     try:
+        require_file(path)
         return parse_tree(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
-        raise ProfileError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
+        raise ProfileError(f"{path}: {why_unread(path, error)}") from error
     except UnicodeDecodeError as error:
         raise ProfileError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
@@ -97,8 +99,8 @@ def parse_tree(text: str, file: str) -> Tree:
 
 
 _TAG = "tag:yaml.org,2002:"
-_INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
-"""Whole numbers; a longer one stays text, since no setting is that large."""
+_TAGGED = "the tag {!r} is not understood here; write the value without it, a text in quotes"
+_INT = re.compile(r"-?(0|[1-9][0-9]*)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _WORDS = {"true": True, "false": False, "null": None, "~": None}
 
@@ -124,7 +126,7 @@ class _Reader:
             return [self.convert(each, _line(each), (*path, str(i))) for i, each in enumerate(node.value)]
         shown = ".".join(path)
         if not isinstance(node, yaml.ScalarNode):
-            raise place.error(shown or "the whole file", f"the tag {node.tag!r} is not understood here")
+            raise place.error(shown or "the whole file", _TAGGED.format(node.tag))
         try:
             return _scalar(node, place, shown)
         except ProfileError as error:
@@ -133,7 +135,10 @@ class _Reader:
 
     def _entry(self, key: yaml.Node, value: yaml.Node, path: tuple[str, ...]) -> tuple[str, Any]:
         if not isinstance(key, yaml.ScalarNode) or key.tag == _TAG + "merge":
-            raise Place(self.file, _line(key)).error(".".join(path) or "the key", "a key must be plain text")
+            problem = "a key must be plain text; write it as NAME: VALUE"
+            if isinstance(key, yaml.ScalarNode):
+                problem = "<< merges nothing here; write out the keys that it stands for"
+            raise Place(self.file, _line(key)).error(".".join(path) or "the key", problem)
         made = self.convert(value, _line(key), (*path, key.value))
         if key.tag != _TAG + "str":
             problem = f'the key {key.value} is not read as text; quote it ("{key.value}")'
@@ -152,12 +157,12 @@ def _scalar(node: yaml.ScalarNode, place: Place, path: str) -> Scalar:
             case "int":
                 return int(text) if _INT.fullmatch(text) else text
             case "float":
-                return float(text)
+                return float(text.lower().replace(".i", "i").replace(".n", "n"))  # .inf and .nan
             case "timestamp":
                 return date.fromisoformat(text) if _DATE.fullmatch(text) else text
-    except ValueError:  # such as 2027-02-30, or YAML 1.1's 190:20:30.15 and .inf, which nobody means here
+    except ValueError:  # such as 2027-02-30, or YAML 1.1's 190:20:30.15, which nobody means here
         return text
-    raise place.error(path, f"the tag {node.tag!r} is not understood here")
+    raise place.error(path, _TAGGED.format(node.tag))
 
 
 def _word(text: str, place: Place, path: str) -> bool | None:

@@ -15,6 +15,7 @@ from omi.publish.model import PublishedImage
 from omi.support.atomic import write_atomically
 from omi.support.errors import few
 from omi.support.places import BUILD, file_name_of, in_region
+from omi.support.reading import real_path
 
 
 def document_files(images: Iterable[PublishedImage]) -> dict[str, tuple[str, str]]:
@@ -76,7 +77,7 @@ def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list
 
 def is_inside(folder: Path, place: Path) -> bool:
     """Whether no link leads from the releases folder to elsewhere: what lies there is not ours to write or remove."""
-    return place.resolve().is_relative_to(folder.resolve())
+    return real_path(place).is_relative_to(real_path(folder))
 
 
 def _is_newer(one: Path, other: Path) -> bool:

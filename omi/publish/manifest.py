@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from omi.support.errors import InputError
+from omi.support.reading import why_unread
 
 MANIFEST = "manifest.txt"
 SIGNATURE = "manifest.txt.sig"
@@ -55,7 +56,7 @@ class PublishedManifest:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise InputError(f"{file}: cannot be read: {error.strerror}; make it readable") from error
+            raise InputError(f"{file}: {why_unread(file, error)}") from error
         head = _HEADER.match(text)
         lines = _LINE.findall(text, head.end()) if head else []
         made = cls(head[1], int(head[2]), {path: digest for digest, path in lines}) if head else None

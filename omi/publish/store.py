@@ -22,6 +22,7 @@ from omi.state.ledger import Ledger
 from omi.support.atomic import remove_halves, write_atomically
 from omi.support.errors import InputError, ToolError, few
 from omi.support.locks import hold
+from omi.support.reading import why_unread
 
 Files = Mapping[str, tuple[str, str]]
 README = "README.md"
@@ -237,7 +238,7 @@ def _read(path: Path) -> list[PublishedImage] | None:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise ToolError(f"{path}: cannot be read: {error.strerror}; make it readable") from error
+        raise ToolError(f"{path}: {why_unread(path, error)}") from error
     return None if is_old(text) else from_yaml(text, str(path))
 
 

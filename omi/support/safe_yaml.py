@@ -65,7 +65,7 @@ def _read(text: str, loader: Any, longest: int) -> Any:
 
 def _check(text: str, longest: int, *, aliases: bool = True) -> None:
     if len(text) > longest:
-        raise YamlError(f"is longer than {longest} characters")
+        raise YamlError(f"is longer than {longest} characters; shorten it")
     growth = _Growth(aliases)
     try:
         for event in yaml.parse(text, Loader=_VALUES):
@@ -107,7 +107,7 @@ class _Growth:
             before = self.size
             self.size += self._alias(event) if isinstance(event, yaml.AliasEvent) else 1
             if self.size > LARGEST:
-                raise YamlError(f"holds more than {LARGEST} values, aliases written out", event.start_mark)
+                raise YamlError(f"holds more than {LARGEST} values, aliases written out; shorten it", event.start_mark)
             if isinstance(event, yaml.ScalarEvent):
                 self._scalar(event)
             if self.open:
@@ -115,7 +115,7 @@ class _Growth:
             if isinstance(event, yaml.CollectionStartEvent):
                 self.open.append(_Collection(isinstance(event, yaml.MappingStartEvent), event.anchor, before))
                 if len(self.open) > DEEPEST:
-                    raise YamlError(f"is nested more than {DEEPEST} levels deep", event.start_mark)
+                    raise YamlError(f"is nested more than {DEEPEST} levels deep; write it flatter", event.start_mark)
 
     def _alias(self, event: yaml.AliasEvent) -> int:
         """The size of the alias's value."""
@@ -125,7 +125,7 @@ class _Growth:
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         if not event.value.isascii() and _SURROGATE.search(event.value):
-            raise YamlError("holds half a character (a lone surrogate)", event.start_mark)
+            raise YamlError("holds half a character (a lone surrogate); take it out", event.start_mark)
         if event.anchor:
             self.anchors[event.anchor] = 1
         inner = self.open[-1] if self.open else None
@@ -142,13 +142,17 @@ _CURES = {
     "did not find expected ',' or '}'": "a { before this has no }",
     "did not find expected ',' or ']'": "a [ before this has no ]",
     "found unexpected end of stream": "a text in quotes has no end",
+    "but found another document": "a file holds one document; remove this --- and join the two",
+    "found incompatible YAML document": "remove the line %YAML",
+    "did not find expected <document start>": "remove the line that begins with %, or a --- that is lacking",
+    "found unknown directive name": "remove the line that begins with %",
 }
 """The corrections of usual slips, by libyaml's words."""
 
 
 def _not_yaml(error: Exception, text: str) -> YamlError:
     if isinstance(error, RecursionError):
-        return YamlError("is nested too deeply")
+        return YamlError("is nested too deeply; write it flatter")
     if isinstance(error, yaml.MarkedYAMLError) and error.problem:
         problem, mark = " ".join(str(error.problem).split()), error.problem_mark
         if mark and problem == "did not find expected key" and (end := text[mark.index : mark.index + 1]) in ("}", "]"):

@@ -18,6 +18,7 @@ from omi.publish.manifest import MANIFEST, SIGNATURE, SIGNERS, PublishedManifest
 from omi.publish.old import is_old
 from omi.publish.site.pages import Pages, pages_of
 from omi.support.errors import InputError, ToolError
+from omi.support.reading import real_path
 
 MARK = ".alpine-omi-site"
 """Marks a folder that this program made and may replace."""
@@ -75,7 +76,7 @@ def _feeds(releases: Path) -> list[Feed]:
 
 
 def _require_replaceable(output: Path, releases: Path) -> None:
-    here, there = output.resolve(), releases.resolve()
+    here, there = real_path(output), real_path(releases)
     if there.is_relative_to(here) or here.is_relative_to(there):
         raise InputError(f"--output {output}: is in or around {releases}; give a folder of its own")
     if output.is_symlink() or (output.exists() and not output.is_dir()):
@@ -88,14 +89,14 @@ class _Documents:
     """The documents beside the feeds; only those that are what the feed says come into the site."""
 
     def __init__(self, releases: Path) -> None:
-        self._top = releases.resolve()
+        self._top = real_path(releases)
         self.found: dict[str, bytes] = {}
         """Content by path."""
         self.missing = 0
 
     def read(self, href: str, sha256: str) -> str | None:
         relative = unquote(href)
-        path = (self._top / relative).resolve()
+        path = real_path(self._top / relative)
         if path.is_relative_to(self._top) and "/" in relative and path.is_file():
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() == sha256:

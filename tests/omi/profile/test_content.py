@@ -197,7 +197,7 @@ def test_a_missing_guest_folder_or_template_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="guest: no such folder"):
         common_files(tmp_path / "guest", tmp_path / "t")
     (tmp_path / "guest").mkdir()
-    with pytest.raises(InputError, match="t: cannot be read: No such file"):
+    with pytest.raises(InputError, match="t: is not there; put it there"):
         common_files(tmp_path / "guest", tmp_path / "t")
 
 

@@ -77,7 +77,7 @@ def test_a_build_may_take_a_folder_away_or_have_another_instead(root: Path, page
     [
         (lambda pages: (pages / "out").symlink_to("/etc"), "profiles/pages/out is a link"),
         (lambda pages: (pages / "css" / "own").symlink_to("main.css"), "profiles/pages/css/own is a link"),
-        (lambda pages: os.mkfifo(pages / "pipe"), "profiles/pages/pipe is not a file"),
+        (lambda pages: os.mkfifo(pages / "pipe"), "profiles/pages/pipe is a pipe or device, not a file"),
         (lambda pages: (pages / "a b").write_text(""), "'profiles/pages/a b': allowed in a name are letters"),
         (lambda pages: (pages / "large").open("wb").truncate(65 << 20), "profiles/pages/large is larger than 64 MiB"),
         (

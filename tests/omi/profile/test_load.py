@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from textwrap import dedent
@@ -11,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from omi.profile.discover import expand_discovered
-from omi.profile.load import Profile, load_profile
+from omi.profile.load import Profile, load_profile, profile_names
 from omi.profile.model import Target
 from omi.support.errors import ProfileError
 from tests.omi.conftest import TOP
@@ -215,10 +217,37 @@ ERRORS = {
     "brace too many": ("user: a\npackages: {curl: true}}", "web.yaml:2: is not YAML: a } too many"),
     "bracket too many": ("packages: [curl]]", "web.yaml:1: is not YAML: a ] too many"),
     "alias": ("packages: &p {a: true}\nservices: *p", "web.yaml:2: has an alias (*name), which is not understood here"),
-    "merge key": ("packages: {<<: {a: true}}", "a key must be plain text"),
-    "tag": ("user: !!python/name:os.system x", "is not understood here"),
+    "merge key": ("packages: {<<: {a: true}}", "<< merges nothing here; write out the keys that it stands for"),
+    "key that is a list": ("? [a, b]\n: true", "a key must be plain text; write it as NAME: VALUE"),
+    "tag": ("user: !!python/name:os.system x", "is not understood here; write the value without it, a text in quotes"),
+    "tag of a map": ("packages: !mine {a: true}", "is not understood here; write the value without it"),
+    "tag of a number": ("volume_size: !!str 2", "web.yaml:1: volume_size: "),
     "a list as file": ("- a", "web.yaml:1: must hold a map of keys to values, such as {packages: {curl: true}}"),
-    "two documents": ("user: a\n---\nuser: b", "web.yaml:2: is not YAML"),
+    "two documents": (
+        "user: a\n---\nuser: b",
+        "web.yaml:2: is not YAML: a file holds one document; remove this --- and join the two",
+    ),
+    "directive of a later YAML": ("%YAML 2.0\n---\nuser: a", "web.yaml:1: is not YAML: remove the line %YAML"),
+    "directive without a document": (
+        "%YAML 1.2\nuser: a",
+        "web.yaml:2: is not YAML: remove the line that begins with %",
+    ),
+    "unknown directive": ("%OWN x\nuser: a", "is not YAML: remove the line that begins with %"),
+    "too long": ("# " + "x" * 300_000, "web.yaml: is longer than 262144 characters; shorten it"),
+    "description that turns the direction": (
+        'description: "Alpine \\u202Exunil"',
+        "allowed: one line of text, at most 200 characters, without control characters",
+    ),
+    "description template that turns the direction": (
+        'description_template: "{release} \\u2067"',
+        "description_template: ",
+    ),
+    "message that turns the direction": ('motd: "hi\\u202E"', "4000 characters, without control characters"),
+    "message with a terminal's command": ('motd: "hi\\u009B2J"', "4000 characters, without control characters"),
+    "number of 50 digits": (f"volume_size: {'1' * 50}", "allowed: a whole number of GiB from 1 to 14901"),
+    "number of 50 digits for a text": (f"description: {'1' * 50}", "it was read as a number or date, quote it"),
+    "number without end": ("description: .inf", 'it was read as a number or date, quote it (".inf")'),
+    "no number": ("sysctl: {vm.swappiness: .NaN}", "sysctl.vm.swappiness: .NaN is not allowed; allowed: a number"),
     "deep": ("a: " + "[" * 5000, "nesting"),
     "user root": ("user: root", "web.yaml:1: user: root is not allowed; allowed: a user name"),
     "user with capitals": ("user: Alpine", "and not root"),
@@ -264,11 +293,11 @@ ERRORS = {
     "arch": ('builds: {a: {version: "3.23", arch: aarch64}}', "builds.a.arch: aarch64 is not allowed; allowed: x86_64"),
     "release of another branch": (
         'release: 3.22.1\nbuilds: {a: {version: "3.23"}}',
-        "web.yaml:1: release: 3.22.1 is not a release of 3.23 (a): one of 3.23.N",
+        "web.yaml:1: release: 3.22.1 is not a release of 3.23 (a): write one of 3.23.N",
     ),
     "release of a branch for edge": (
         "builds: {a: {version: edge, release: 3.23.1}}",
-        "3.23.1 is not a release of edge (a): a date, YYYYMMDD",
+        "3.23.1 is not a release of edge (a): write a date, YYYYMMDD",
     ),
     "release of a longer branch": (
         'builds: {a: {version: "3.22", release: 3.220.1}}',
@@ -277,7 +306,7 @@ ERRORS = {
     "revision": ("revision: 2", "allowed: a revision: r0, r1, … r9999"),
     "tag of no repo": (
         'packages:\n  foot: testing\nbuilds: {a: {version: "3.23"}}',
-        "web.yaml:2: packages.foot: the tag 'testing' belongs to no repo; no repo has a tag",
+        "packages.foot: the tag 'testing' belongs to no repo; no repo has a tag; add `repos: {URL: testing}`, or write",
     ),
     "bootstrap that is gone": (
         'bootstrap: minimal\nbuilds: {a: {version: "3.23"}}',
@@ -295,18 +324,21 @@ ERRORS = {
     "no keys": ('keys: null\nbuilds: {a: {version: "3.23"}}', "nothing is left in keys"),
     "key file absent": (
         'keys: {gone.rsa.pub: true}\nbuilds: {a: {version: "3.23"}}',
-        "web.yaml:1: keys.gone.rsa.pub: profiles/keys/gone.rsa.pub cannot be read: No such file",
+        "web.yaml:1: keys.gone.rsa.pub: profiles/keys/gone.rsa.pub is not there; put it there, or correct the name",
     ),
     "setup script absent": (
         "setup_script: a.sh\nbuilds: {}",
-        "web.yaml:1: setup_script: profiles/a.sh is not there",
+        "web.yaml:1: setup_script: profiles/a.sh is not there; put it there, or correct the name",
     ),
     "setup script of a name that no file can have": (
         f"setup_script: {'a' * 256}\nbuilds: {{}}",
         "web.yaml:1: setup_script: aaaaaaaa",
     ),
     "merge key as a value": ("user: <<\nbuilds: {}", "web.yaml:1: user: << is not allowed; allowed: a user name"),
-    "setup script is a folder": ("setup_script: base\nbuilds: {}", "profiles/base is not a file"),
+    "setup script is a folder": (
+        "setup_script: base\nbuilds: {}",
+        "profiles/base is a folder, not a file; move it away",
+    ),
     "setup script outside": ("setup_script: ../a.sh\nbuilds: {}", "allowed: a path below this file's folder"),
     "setup script absolute": ("setup_script: /etc/passwd\nbuilds: {}", "allowed: a path below this file's folder"),
     "copy outside": ("setup_copy: {../x: web.yaml}\nbuilds: {}", "the key '../x' is not allowed"),
@@ -319,7 +351,7 @@ ERRORS = {
         "setup_copy.x/y: lies below x, which is a folder",
     ),
     "copy of nothing": ("setup_copy: {x: gone}\nbuilds: {}", "web.yaml:1: setup_copy.x: profiles/gone is not there"),
-    "test is a folder": ("tests: {x: base}\nbuilds: {}", "web.yaml:1: tests.x: profiles/base is not a file"),
+    "test is a folder": ("tests: {x: base}\nbuilds: {}", "web.yaml:1: tests.x: profiles/base is a folder, not a file"),
     "same OMI names": (
         'builds:\n  a: {version: "3.23"}\n  b: {version: "3.23"}',
         "web.yaml:3: builds.b: makes the same OMI names as builds.a",
@@ -372,6 +404,43 @@ def test_an_unknown_profile_lists_those_that_exist(root: Path, name: str) -> Non
     load(root, "builds: {}", "web")
     with pytest.raises(ProfileError, match=r"there is no profile .*; there are: alpine, web$"):
         load_profile(name, root)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (Path.mkdir, "is a folder, not a file; move it away"),
+        (os.mkfifo, "is a pipe or device, not a file; move it away"),
+        (lambda path: path.symlink_to("gone"), "is a link to gone, which is not there; correct the link, or put"),
+        (lambda path: path.symlink_to(path.name), "is a link that leads back to itself; put the file itself there"),
+    ],
+)
+@pytest.mark.parametrize("place", ["web.yaml", "version/3.23.yaml", "setup.sh"])
+def test_what_is_no_file_is_named_as_what_it_is(
+    place: str, make: Callable[[Path], None], said: str, root: Path
+) -> None:
+    (root / "web.yaml").write_text('setup_script: setup.sh\nbuilds: {a: {version: "3.23"}}')
+    (root / "setup.sh").write_text("true\n")
+    load_profile("web", root)
+    (root / place).unlink()
+    make(root / place)
+    with pytest.raises(ProfileError) as caught:
+        load_profile("web", root)
+    assert f"{root / place}{' ' if place == 'setup.sh' else ': '}{said}" in str(caught.value)
+
+
+def test_what_an_editor_keeps_beside_a_profile_is_none(root: Path) -> None:
+    load(root, "builds: {}")
+    for folder in (root, root / "version", root / "base"):
+        (folder / ".#web.yaml").symlink_to("me@here.1")
+    assert profile_names(root) == ["web"]
+    load_profile("web", root)
+
+
+def test_a_files_name_leads_to_the_profiles(root: Path) -> None:
+    load(root, "builds: {}")
+    with pytest.raises(ProfileError, match=r"there is no profile 'profiles/web\.yaml' \(did you mean 'web'\?\)"):
+        load_profile("profiles/web.yaml", root)
 
 
 def test_a_near_profile_name_is_suggested(root: Path) -> None:

@@ -39,7 +39,7 @@ def test_an_alias_is_read_while_little_grows_of_it() -> None:
         ("x: {a: 1, 'a': 2}", "'a' twice"),
         ("a: [", "is not YAML"),
         ("a: *nothing", "is not YAML"),
-        ("a: 1\n---\nb: 2", "is not YAML"),
+        ("a: 1\n---\nb: 2", "is not YAML: a file holds one document; remove this --- and join the two (line 2)"),
     ],
 )  # fmt: skip
 def test_too_much_of_it_is_refused_in_a_line(read: object, text: str, said: str) -> None:
