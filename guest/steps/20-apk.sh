@@ -64,18 +64,24 @@ cut_member() {
 	return 1
 }
 
-# check_signature FILE NAME: FILE.signature is by a trusted key and covers FILE.signed.
+# check_signature FILE NAME: FILE.signature, or one of several in it, is by a trusted key and covers FILE.signed.
 check_signature() {
-	member=$(gzip -dc "$1.signature" | tar -t | head -n 1)
-	case "$member" in
-	.SIGN.RSA256.*) digest=sha256 key=${member#.SIGN.RSA256.} ;;
-	.SIGN.RSA.*) digest=sha1 key=${member#.SIGN.RSA.} ;;
-	*) fail "$2 carries no signature that is known here" "check that the mirror serves Alpine" ;;
-	esac
-	case "$key" in
-	*/* | *[!A-Za-z0-9@._+-]*) fail "$2 is signed by a key of a strange name" "check that the mirror serves Alpine" ;;
-	esac
-	[ -f "$KEYS/$key" ] || fail "$2 is signed by $key, which is not trusted" "name the key in the profile, or change the mirror"
+	gzip -dc "$1.signature" | tar -t > "$1.members"
+	signer=
+	while IFS= read -r member; do
+		case "$member" in
+		.SIGN.RSA256.*) digest=sha256 key=${member#.SIGN.RSA256.} ;;
+		.SIGN.RSA.*) digest=sha1 key=${member#.SIGN.RSA.} ;;
+		*) continue ;;
+		esac
+		case "$key" in
+		*[!A-Za-z0-9@._+-]*) continue ;;
+		esac
+		signer=$key
+		[ ! -f "$KEYS/$key" ] || break
+	done < "$1.members"
+	[ -n "$signer" ] || fail "$2 carries no signature that is known here" "check that the mirror serves Alpine"
+	[ -f "$KEYS/$signer" ] || fail "$2 is signed by $signer, which is not trusted" "name the key in the profile, or change the mirror"
 	openssl rsa -pubin -in "$KEYS/$key" -noout 2> /dev/null || fail "$key is not an RSA key" "put another into the profile's keys"
 	gzip -dc "$1.signature" | tar -xO "$member" > "$1.bytes"
 	openssl dgst "-$digest" -verify "$KEYS/$key" -signature "$1.bytes" "$1.signed" > "$1.verdict" 2>&1 \
