@@ -10,7 +10,7 @@ import pulumi
 
 from omi.support.errors import OmiError
 
-_TOLD = 32
+_SHOWN_ALREADY = 32
 """With this exit code the Python language host assumes that the program has shown its error, and adds none of its own
 (pulumi-language-python-exec, PYTHON_PROCESS_EXITED_AFTER_SHOWING_USER_ACTIONABLE_MESSAGE_CODE)."""
 
@@ -22,4 +22,4 @@ def clean_errors() -> Iterator[None]:
         yield
     except OmiError as error:
         pulumi.log.error(str(error))
-        sys.exit(_TOLD)
+        sys.exit(_SHOWN_ALREADY)

@@ -42,5 +42,5 @@ def check_before_building(settings: Settings, building: Collection[str | None], 
                 find_subnet(cloud, vm)
             except OmiError as error:
                 if settings.regions:
-                    error.told_of(f"Region {region}")
+                    error.name_place(f"Region {region}")
                 raise

@@ -11,7 +11,7 @@ from omi.build.packer.inputs import RunFolder
 from omi.build.packer.runner import read_output
 from omi.cli.stack import Stack, StackId, Yes
 from omi.cli.stack_lock import hold_stack
-from omi.config.regions import Region, regions_of, told_of
+from omi.config.regions import Region, errors_naming, regions_of
 from omi.config.settings import Retention, Settings
 from omi.config.stack import PROJECT, StackFile, exported_state
 from omi.outscale.client import Cloud
@@ -102,7 +102,7 @@ def find_leftovers(settings: Settings, held: Held, stack: str) -> list[SweepFind
         frozenset((*settings.retention.protect, *held.memory.protected)),
     )
     for region in regions:
-        with told_of(region, regions):
+        with errors_naming(region, regions):
             cloud = Cloud.connect(region.access)
             for image in region.ledger.images:  # with another account's key, all images would seem to be gone
                 cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
@@ -132,7 +132,7 @@ def _remove(found: Sequence[SweepFindings], listed: set[tuple[str, str, str]], r
         _guard(each.region, things, retention)
     regions = [each.region for each in found]
     for each, things in zip(found, going, strict=True):
-        with told_of(each.region, regions):
+        with errors_naming(each.region, regions):
             remove_leftovers(each.search, things, tell, each.store)
 
 

@@ -10,7 +10,7 @@ from omi.commands.wire import export, give_record, read_record, read_spec
 from omi.outscale.claims import find_held, is_held
 from omi.outscale.client import Cloud
 from omi.outscale.images import complete_tags
-from omi.outscale.publishing import close_snapshots, share, tell_stage
+from omi.outscale.publishing import close_snapshots, share, write_stage
 from omi.outscale.shapes import Omi
 from omi.state.identity import DISK, Identity
 from omi.state.image import ImageRecord, ImageSpec
@@ -59,5 +59,5 @@ def _bring_up_to_date(cloud: Cloud, omi: Omi, spec: ImageSpec, record: ImageReco
         tell(f"made {', '.join(opened)} private again")
     if lacking := complete_tags(cloud, omi, identity.tags):
         tell(f"put tags on {', '.join(lacking)}")
-    tell_stage(cloud, omi, identity)
+    write_stage(cloud, omi, identity)
     return record.model_copy(update={"disk": record.disk or omi.tags.get(DISK)})

@@ -56,7 +56,7 @@ def regions_of(settings: Settings, ledger: Ledger) -> tuple[Region, ...]:
 
 
 @contextmanager
-def told_of(region: Region, regions: Sequence[Region]) -> Iterator[None]:
+def errors_naming(region: Region, regions: Sequence[Region]) -> Iterator[None]:
     """Name the Region in an error where the stack has several, and what to do where the config has dropped it."""
     try:
         yield
@@ -64,5 +64,5 @@ def told_of(region: Region, regions: Sequence[Region]) -> Iterator[None]:
         if len(regions) > 1:
             count = len(region.ledger.images)
             left = f"; it is no longer in the stack's config, but {count} images there are to be pruned with its key"
-            error.told_of(f"Region {region.name}", "" if region.is_wanted else left)
+            error.name_place(f"Region {region.name}", "" if region.is_wanted else left)
         raise

@@ -16,7 +16,7 @@ from omi.support.errors import CloudError, CredentialsError, OmiError, one_line
 
 _REFUSED_KEY = frozenset({"SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidAccessKeyId", "IncompleteSignature"})
 _REFUSED_ACTION = frozenset({"AccessDenied", "AccessDeniedException"})
-TOLD = 300
+QUOTED = 300
 """Characters of a server's words that an error quotes."""
 
 
@@ -61,7 +61,7 @@ def translate(error: BotoCoreError, action: str, url: str, access: CloudAccess) 
     """The project's error for botocore's, on a call to `url`, one of the endpoints of `access`."""
     if isinstance(error, HTTPClientError | ConnectionError):
         return unreached(error, action, url, access)
-    return CloudError(f"{url}: {action} failed: {one_line(str(error), TOLD)}")
+    return CloudError(f"{url}: {action} failed: {one_line(str(error), QUOTED)}")
 
 
 def first_error(content: object) -> tuple[str, str, str]:
@@ -84,7 +84,7 @@ def refusal(status: int, content: Mapping[str, Any] | None, action: str, access:
         return not_oapi(action, access.api, status)
     cure = cure_of(code, kind)
     return CloudError(
-        f"{action} at {access.api}: {one_line(told, TOLD)}" + (f"; {cure}" if cure else ""),
+        f"{action} at {access.api}: {one_line(told, QUOTED)}" + (f"; {cure}" if cure else ""),
         "" if _may_pass(status) else code or kind,
     )
 
@@ -92,7 +92,7 @@ def refusal(status: int, content: Mapping[str, Any] | None, action: str, access:
 def refusal_of_store(error: ClientError, action: str, url: str, access: CloudAccess, source: str) -> OmiError:
     """The error for a refusal of OOS."""
     answer = error.response.get("Error", {})
-    code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")), TOLD)
+    code, message = str(answer.get("Code", "")), one_line(str(answer.get("Message", "")), QUOTED)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _REFUSED_ACTION:
         return denied(f"s3:{_RIGHTS.get(error.operation_name, error.operation_name)}", url, source)

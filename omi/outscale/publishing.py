@@ -54,7 +54,7 @@ def describe_verified(cloud: Cloud, omi: Omi, identity: Identity) -> None:
         _update(cloud, omi.omi_id, Description=described)
 
 
-def tell_stage(cloud: Cloud, omi: Omi, identity: Identity) -> None:
+def write_stage(cloud: Cloud, omi: Omi, identity: Identity) -> None:
     """Write the OMI's stage into its description and tags; a current one has no stage there."""
     tags = identity.stage_tags
     if stale := {key: omi.tags[key] for key in STAGE_TAGS if key in omi.tags and key not in tags}:

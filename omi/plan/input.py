@@ -77,7 +77,7 @@ class PlanInput:
         return {build.name for build in self.builds} | {image.build for image in self.ledger.images} | {*self.elsewhere}
 
     @property
-    def said_by(self) -> str:
+    def set_by(self) -> str:
         """Where the images' access is set."""
         return "`access` in the profile" if self.access is None else "`access` in the stack's config"
 

@@ -15,7 +15,7 @@ REMEMBERED = timedelta(days=365)
 """How long a pruned OMI is remembered."""
 
 
-class Said(BaseModel):
+class AnnouncedEnd(BaseModel):
     """A version's end of life as upstream announces it, and the day when it was first announced; both in UTC."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,7 +32,7 @@ class Memory(BaseModel):
     protected: tuple[str, ...] = ()
     """The names and ids in `retention.protect` at the last update. The engine refuses to delete these images until an
     update has run without them."""
-    end_of_life: dict[str, Said] = {}
+    end_of_life: dict[str, AnnouncedEnd] = {}
     """By version."""
     pruned: dict[str, date] = {}
     """OMIs that updates let go, each with its day (UTC). If a run was lost before it published the releases files, the
@@ -45,7 +45,7 @@ class Memory(BaseModel):
             if branch.version in versions and branch.end_of_life is not None and not upstream.stale:
                 before = said.get(branch.version)
                 if before is None or before.day != branch.end_of_life:
-                    said[branch.version] = Said(day=branch.end_of_life, since=today)
+                    said[branch.version] = AnnouncedEnd(day=branch.end_of_life, since=today)
         return self.model_copy(update={"end_of_life": dict(sorted(said.items()))})
 
     def let_go(self, omis: Collection[str], kept: Collection[str], today: date) -> Memory:
@@ -61,7 +61,7 @@ class Memory(BaseModel):
         said, branch = self.end_of_life.get(version), upstream.branch(version)
         known = max((day for day in recorded if day is not None), default=None)
         if said is None:
-            said = Said(day=branch.end_of_life, since=today) if branch and branch.end_of_life else None
+            said = AnnouncedEnd(day=branch.end_of_life, since=today) if branch and branch.end_of_life else None
         if said is None or known is None:
             return known if said is None else said.day
         return said.day if today - said.since >= PATIENCE else max(known, said.day)

@@ -220,7 +220,7 @@ class _Planner:
             shared = old.shared if old is not None else bool(image.spec.access.launchers(image.record.account))
             withdrawal = revoke(old, shared, reason, self.given.today)
         kept = image.published(access, withdrawal)
-        changes = tuple(changes_of(image, kept, self.given.seen(image), why, self.given.said_by))
+        changes = tuple(changes_of(image, kept, self.given.seen(image), why, self.given.set_by))
         if changes and kept is image:
             kept = image.touched()
         news = [part for change in changes for part in change.why.parts if part not in why.parts]
@@ -235,7 +235,7 @@ class _Planner:
         image = step.image
         if not isinstance(image, PlannedImage) or image.is_external:
             return step
-        return replace(step, changes=share_of_new(image.target.access, self.given.owner, self.given.said_by))
+        return replace(step, changes=share_of_new(image.target.access, self.given.owner, self.given.set_by))
 
     def _support_of(self, build: Target, last_day: date | None) -> Callable[[LedgerImage], date | None]:
         def of_image(image: LedgerImage) -> date | None:
@@ -287,7 +287,7 @@ def _needless(given: PlanInput) -> Iterator[str]:
     """Warn if the own account is named: it needs no permission. A profile may serve several accounts, so it's no
     error."""
     if any(given.owner in build.access.accounts for build in given.builds):
-        yield f"{given.said_by} names {given.owner}, which is this account itself: it may launch its images anyway"
+        yield f"{given.set_by} names {given.owner}, which is this account itself: it may launch its images anyway"
 
 
 def _unknown_levels(retention: Retention, names: Sequence[str]) -> Iterator[str]:

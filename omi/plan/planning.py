@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from omi.config.one_off import OneOff
-from omi.config.regions import Region, told_of
+from omi.config.regions import Region, errors_naming
 from omi.config.settings import Settings
 from omi.plan import Action, Plan, PlanInput, PlannedImage, Step, make_plan
 from omi.plan.adoption import TakeOvers, as_adoptions, joined, newcomers
@@ -56,7 +56,7 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     revoked = {image.digest for image in images if image.made_here and image.names & settings.revoked.keys()}
     whole = _Whole({image.build for image in images}, revoked, lacking, is_one_off=one_off is not None)
     for region in seen.regions:
-        with told_of(region, seen.regions):
+        with errors_naming(region, seen.regions):
             further = settings.regions.get(region.name)
             if region.name in seen.unreached:
                 plans.append(_wait(region, seen.unreached[region.name]))

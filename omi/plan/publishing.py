@@ -12,14 +12,14 @@ from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Stage
 
 
-def share_of_new(access: Access, owner: str, said_by: str) -> tuple[Change, ...]:
-    """The sharing of a new image; `said_by` is the source of its access, `owner` the own account."""
+def share_of_new(access: Access, owner: str, set_by: str) -> tuple[Change, ...]:
+    """The sharing of a new image; `set_by` is the source of its access, `owner` the own account."""
     who = access.launchers(owner)
-    return (Change(ChangeKind.SHARE, Because.SHARED_ONCE_VERIFIED(who=_names(who), said_by=said_by)),) if who else ()
+    return (Change(ChangeKind.SHARE, Because.SHARED_ONCE_VERIFIED(who=_names(who), set_by=set_by)),) if who else ()
 
 
 def changes_of(
-    before: LedgerImage, after: LedgerImage, seen: AccountImage | None, stage: Reason, said_by: str
+    before: LedgerImage, after: LedgerImage, seen: AccountImage | None, stage: Reason, set_by: str
 ) -> Iterator[Change]:
     """The changes from what state and account hold to what is wanted; `stage` is the reason for the wanted stage."""
     owner, access = before.record.account, after.spec.access.launchers(before.record.account)
@@ -34,9 +34,9 @@ def changes_of(
     if Stage.PRIVATE not in (was, becomes):
         had = before.spec.access.launchers(owner)
         if access - had:
-            yield Change(ChangeKind.SHARE, Because.SHARED(who=_names(access - had), said_by=said_by))
+            yield Change(ChangeKind.SHARE, Because.SHARED(who=_names(access - had), set_by=set_by))
         if had - access:
-            yield Change(ChangeKind.UNSHARE, Because.UNSHARED(who=_names(had - access), said_by=said_by))
+            yield Change(ChangeKind.UNSHARE, Because.UNSHARED(who=_names(had - access), set_by=set_by))
     yield from _put_back(before, seen)
 
 

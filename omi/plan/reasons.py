@@ -151,10 +151,10 @@ class Because(Enum):
     REVOKED = "revoked: {reason}"
     PRIVATE = "private since {since}, is deregistered from {removal} on"
 
-    SHARED_ONCE_VERIFIED = "{who} may launch it once it is verified: {said_by}"
-    SHARED = "{who} may launch it: {said_by}"
+    SHARED_ONCE_VERIFIED = "{who} may launch it once it is verified: {set_by}"
+    SHARED = "{who} may launch it: {set_by}"
     SHARED_AGAIN = "{who} may launch it again"
-    UNSHARED = "{who} may launch it no more: {said_by}"
+    UNSHARED = "{who} may launch it no more: {set_by}"
     PUT_BACK_ACCESS = "launch permissions were changed outside and are put back ({signs})"
     PUT_BACK_SNAPSHOTS = "others may use {snapshots}, which is put back: snapshots stay private"
     MISSING = "{omi} is missing from the account: the next update forgets it"

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from omi.config.regions import Region, regions_of, told_of
+from omi.config.regions import Region, errors_naming, regions_of
 from omi.config.settings import Settings
 from omi.config.stack import check_own_releases
 from omi.outscale.account import read_account
@@ -96,7 +96,7 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
         accounts, unreached = {}, {}
         for each, account in zip(regions, asked, strict=True):
             try:
-                with told_of(each, regions):
+                with errors_naming(each, regions):
                     accounts[each.name] = account.result()
             except CloudError as error:
                 if each.is_home:

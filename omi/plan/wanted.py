@@ -21,7 +21,7 @@ from omi.state.owner import STANDS_FOR
 from omi.support.version import EDGE, release_key
 from omi.upstream.offer import Offer
 
-_TOLD_ITEMS = 4
+_NAMED_ITEMS = 4
 """A reason lists this many changes of a key; of more, nobody reads the list, and it names the key alone."""
 
 
@@ -271,7 +271,7 @@ def _difference(key: str, old: object, new: object, after: Target) -> str:
         entries = [entry for name in sorted({*old, *new}) for entry in _entries(name, old.get(name), new.get(name))]
     else:
         entries = _signed(old, new)
-    return f"{key} ({' '.join(entries)})" if 0 < len(entries) <= _TOLD_ITEMS else key
+    return f"{key} ({' '.join(entries)})" if 0 < len(entries) <= _NAMED_ITEMS else key
 
 
 def _entries(name: str, old: object, new: object) -> list[str]:

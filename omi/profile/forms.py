@@ -101,7 +101,7 @@ def _stays_below(path: str) -> bool:
     return not {".", ".."} & set(path.split("/"))
 
 
-def _tells_apart(template: str) -> bool:
+def _keeps_apart(template: str) -> bool:
     """A name that lacks either would stand for several images."""
     return "{release}" in template and template.count("{revision}") == 1
 
@@ -130,7 +130,7 @@ NameTemplate = Annotated[
     Allowed(
         f"letters, digits, _ space ( ) / . - and {_in_words(_NAME_FIELDS)}, with {{release}}, and {{revision}} once",
         _template(OMI_CHARACTERS, _NAME_FIELDS),
-        _tells_apart,
+        _keeps_apart,
     ),
 ]
 DescriptionTemplate = Annotated[

@@ -79,7 +79,7 @@ class OmiError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
 
-    def told_of(self, where: str, more: str = "") -> None:
+    def name_place(self, where: str, more: str = "") -> None:
         """Put a place (`Region us-east-2`) before the error's words, and `more` after them. A second call does
         nothing."""
         if not str(self).startswith(f"{where}: "):

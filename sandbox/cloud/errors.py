@@ -1,7 +1,8 @@
-"""Every refusal of the local OUTSCALE in one table: its HTTP status, code and type. Its words are where it is raised, mostly in `sandbox/oapi`.
+"""Every refusal of the local OUTSCALE in one table: its HTTP status, code and type.
 
-Codes and types are those of OUTSCALE's error page, of osc-sdk-python's gateway_errors.yaml, of recordings and of
-OUTSCALE's own tests; statuses follow its families (4xxx, 5xxx, 8xxx: 400, 6xxx and 9xxx: 409).
+Its words are where it is raised, mostly in `sandbox/oapi`. Codes and types are those of OUTSCALE's error page, of
+osc-sdk-python's gateway_errors.yaml, of recordings and of OUTSCALE's own tests; statuses follow its families (4xxx,
+5xxx, 8xxx: 400, 6xxx and 9xxx: 409).
 """
 
 from __future__ import annotations

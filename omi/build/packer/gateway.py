@@ -98,7 +98,7 @@ class _GatewayServer(ThreadingHTTPServer):
         self._said: set[str] = set()
         super().__init__((_HOST, 0), _GatewayHandler)
 
-    def say_once(self, text: str) -> None:
+    def report_once(self, text: str) -> None:
         """Report it unless it was reported before, so that endless calls don't fill the build's log."""
         if text not in self._said and len(self._said) < _REPORTS:
             self._said.add(text)
@@ -124,10 +124,10 @@ class _GatewayHandler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(length))
         headers = {name.lower(): value for name, value in self.headers.items()}
         if not is_signed(self.path, headers, body, self.server.keys, dt.datetime.now(dt.UTC)):
-            self.server.say_once("the gateway for Packer refused a call that this build's key didn't sign")
+            self.server.report_once("the gateway for Packer refused a call that this build's key didn't sign")
             self._answer(401, _error("1", "The signature does not match."))
         elif action[1] not in _CALLS:
-            self.server.say_once(f"the gateway for Packer refused {action[1]}, which no build by it needs")
+            self.server.report_once(f"the gateway for Packer refused {action[1]}, which no build by it needs")
             self.server.refusals.append(
                 Refusal(action[1], 403, kind="AccessDenied", details="no build needs this call")
             )

@@ -145,14 +145,14 @@ class _Follower:
         self._offset += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")
         for line in lines:
-            self._tell(self.output.feed(line.decode("utf-8", "replace")))
+            self._report(self.output.feed(line.decode("utf-8", "replace")))
         if ask and self.output.phase and not self.broken and time.monotonic() >= self._next_ask:
             seen = self._watcher.ask(self.output)
             self._next_ask = time.monotonic() + ASK_EVERY
             self.broken = seen.broken
-            self._tell(seen.say)
+            self._report(seen.say)
 
-    def _tell(self, text: str | None) -> None:
+    def _report(self, text: str | None) -> None:
         if text and text != self._last:
             self._last = text
             self._watcher.say(text)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from omi.state.release_file import RELEASE_FILE, read_indexes, read_release
 from omi.verify.facts import Expected, Facts
 
-_TOLD = ("COMMIT", "MIRROR", "TOOLS")
+_ANY_VALUE = ("COMMIT", "MIRROR", "TOOLS")
 """Fields that must exist, with any value."""
 
 
@@ -29,7 +29,7 @@ def check_release(facts: Facts, expected: Expected) -> Iterator[str]:
     for key, value in wanted.items():
         if said.get(key) != value:
             yield f"{RELEASE_FILE} says {key} {said.get(key)!r} instead of {value!r}"
-    for key in _TOLD:
+    for key in _ANY_VALUE:
         if not said.get(key):
             yield f"{RELEASE_FILE} says no {key}"
     if not read_indexes(said):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from omi.config.regions import regions_of, told_of
+from omi.config.regions import errors_naming, regions_of
 from omi.config.settings import FurtherRegion, Settings
 from omi.profile.model import Access
 from omi.state.ledger import Ledger
@@ -156,18 +156,18 @@ def test_a_run_folder_tells_its_image_in_whatever_region() -> None:
 
 def test_an_error_names_its_region_once_and_only_where_there_are_several() -> None:
     alone = regions_of(load(), Ledger())
-    with pytest.raises(CloudError, match=r"^no answer$"), told_of(alone[0], alone):
+    with pytest.raises(CloudError, match=r"^no answer$"), errors_naming(alone[0], alone):
         raise CloudError("no answer")
     several = regions_of(load(regions={"us-east-2": US}), Ledger.of([in_region(IMAGE, "us-west-1")]))
     with (
         pytest.raises(CloudError, match=r"^Region us-east-2: no answer$") as raised,
-        told_of(several[1], several),
-        told_of(several[1], several),
+        errors_naming(several[1], several),
+        errors_naming(several[1], several),
     ):
         raise CloudError("no answer", "6")
     assert raised.value.code == "6"
     left = r"it is no longer in the stack's config, but 1 images there are to be pruned"
-    with pytest.raises(CloudError, match=left), told_of(several[2], several):
+    with pytest.raises(CloudError, match=left), errors_naming(several[2], several):
         raise CloudError("no answer")
 
 

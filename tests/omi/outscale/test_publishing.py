@@ -10,7 +10,7 @@ import pytest
 from omi.outscale.account import read_account
 from omi.outscale.client import Cloud
 from omi.outscale.images import read_omi
-from omi.outscale.publishing import close_snapshots, share, tell_stage
+from omi.outscale.publishing import close_snapshots, share, write_stage
 from omi.profile.model import Access
 from omi.state.identity import MAX_DESCRIPTION, Identity
 from omi.state.image import CloudAccess
@@ -106,7 +106,7 @@ def test_the_stage_is_said_to_other_accounts_and_unsaid_again(
     def said(withdrawal: Withdrawal | None) -> tuple[str, dict[str, str]]:
         found = read_omi(cloud, omi)
         assert found is not None
-        tell_stage(cloud, found, Identity(spec.model_copy(update={"withdrawal": withdrawal})))
+        write_stage(cloud, found, Identity(spec.model_copy(update={"withdrawal": withdrawal})))
         theirs = sandbox.oapi("second").call("ReadImages", Filters={"ImageIds": [omi]})["Images"][0]
         mine = client.call("ReadImages", Filters={"ImageIds": [omi]})["Images"][0]
         return theirs["Description"], {tag["Key"]: tag["Value"] for tag in mine["Tags"]}
@@ -145,7 +145,7 @@ def test_what_is_said_already_is_not_said_again(sandbox: Sandbox, cloud: Cloud, 
     for _ in range(2):
         found = read_omi(cloud, omi)
         assert found is not None
-        tell_stage(cloud, found, identity)
+        write_stage(cloud, found, identity)
     assert [action for action in calls(sandbox) if action in ("CreateTags", "UpdateImage")] == [
         "CreateTags",
         "UpdateImage",

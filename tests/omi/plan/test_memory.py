@@ -9,7 +9,7 @@ import pytest
 
 from omi.config.settings import Level, Retention
 from omi.plan import Action
-from omi.plan.memory import PATIENCE, REMEMBERED, Memory, Said
+from omi.plan.memory import PATIENCE, REMEMBERED, AnnouncedEnd, Memory
 from omi.plan.model import ChangeKind
 from omi.profile.model import Access
 from omi.upstream.model import Branch, Upstream
@@ -37,7 +37,7 @@ def test_the_later_day_counts(recorded: int | None, said: int | None, expected: 
 
 def test_an_earlier_day_counts_once_upstream_has_said_it_for_thirty_days() -> None:
     memory = Memory().today(say(WRONG), ["3.23"], TODAY)
-    assert memory.end_of_life == {"3.23": Said(day=WRONG, since=TODAY)}
+    assert memory.end_of_life == {"3.23": AnnouncedEnd(day=WRONG, since=TODAY)}
     for days, expected in ((0, RIGHT), (29, RIGHT), (30, WRONG)):
         then = TODAY + timedelta(days=days)
         assert memory.today(say(WRONG), ["3.23"], then) == memory, "what is said again is remembered from its first day"
