@@ -290,9 +290,11 @@ def test_a_stack_reference_finds_it(tmp_path: Path) -> None:
         done = pulumi(*command.split(), cwd=producer)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    place = consumer(tmp_path / "examples")
+    place = tmp_path / "consumer"
+    place.mkdir()
+    (place / "Pulumi.yaml").write_text("name: consumer\nruntime: python\n", encoding="utf-8")
     (block,) = blocks("python")
-    (place / "latest.py").write_text(block.replace("alpine-omi/alpine", "alpine-omi/prod"), encoding="utf-8")
+    (place / "__main__.py").write_text(block.replace("alpine-omi/alpine", "alpine-omi/prod"), encoding="utf-8")
     for command in ("stack init test", "up --yes --skip-preview"):
         done = pulumi(*command.split(), cwd=place)
         assert done.returncode == 0, done.stdout + done.stderr

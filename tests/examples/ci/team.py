@@ -126,14 +126,16 @@ class Team:
         assert self.secrets["OSC_SECRET_KEY"] not in done.stdout
         return Result(done.returncode, done.stdout)
 
-    def documented(self, block: int, folder: Path) -> Result:
-        """Run a block of shell lines of docs/ci.md in a checkout, after the lines of the first that set variables."""
+    def documented(self, part: str, folder: Path) -> Result:
+        """Run the shell lines of docs/ci.md that have `part` in them, in a checkout, with the variables set before."""
         page = (TOP / "docs" / "ci.md").read_text(encoding="utf-8")
         blocks = [
             textwrap.dedent(found) for found in re.findall(r"^ *```sh\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
         ]
-        settings = "".join(line for line in blocks[0].splitlines(keepends=True) if line.startswith("export "))
-        text = blocks[block] if block == 0 else settings + blocks[block]
+        (text,) = (block for block in blocks if part in block)
+        (first,) = (block for block in blocks if "export " in block)
+        if text != first:
+            text = "".join(line for line in first.splitlines(keepends=True) if line.startswith("export ")) + text
         text = re.sub(r"(OSC_\w+)=\.\.\.", lambda key: f"{key[1]}=${{GIVEN_{key[1]}}}", text)
         text = re.sub(r"'s3://.*?'", f"'{self.backend}'", text).replace("alpine", STACK)
         given = {f"GIVEN_{name}": value for name, value in self.secrets.items()}
@@ -216,7 +218,7 @@ def _begin(team: Team) -> None:
     team.commit("Begin")
     team.git("push", "--quiet", "--set-upstream", "origin", "main")
     team.git("remote", "set-head", "origin", "main")
-    made = team.documented(0, team.folder)
+    made = team.documented("pulumi stack init", team.folder)
     assert made.code == 0, made.end
 
 

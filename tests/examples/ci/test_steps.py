@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.e2e.project import TOP
 from tests.examples.ci.team import BUILD, OTHER, STACK, Team, a_team, lend_tools
 
 VERSION = "profiles/version/3.23.yaml"
@@ -62,7 +63,7 @@ def test_a_second_person_sees_the_same_images(team: Team) -> None:
     clone = team.folder.parent / "clone"
     team.git("clone", "--quiet", str(team.remote), str(clone))
     lend_tools(clone)
-    done = team.documented(1, clone)
+    done = team.documented("pulumi preview", clone)
     assert done.code == 0, done.end
     assert "2 to keep" in done.text
 
@@ -79,6 +80,20 @@ def test_a_preview_needs_no_more_than_its_policy(team: Team) -> None:
     assert "2 to keep" in done.text
     assert refused.code != 0
     assert len(team.project.images()) == 2
+
+
+def test_an_update_needs_no_more_than_its_two_policies(team: Team) -> None:
+    files = ("docs/eim-policy.json", "examples/ci/eim-policy-state.json")
+    of_cloud, of_state = (json.loads((TOP / file).read_text(encoding="utf-8")) for file in files)
+    both = {"Statement": of_cloud["Statement"] + of_state["Statement"]}
+    codes = []
+    for policy in (of_cloud, both):
+        team.project.control("policies", {"main": policy}, method="PUT")
+        try:
+            codes.append(team.step("update").code)
+        finally:
+            team.project.control("policies", {}, method="PUT")
+    assert (codes[0] != 0, codes[1]) == (True, 0), "the first lacks the bucket of the state"
 
 
 def test_the_account_as_the_state_has_it_is_no_drift(team: Team) -> None:
