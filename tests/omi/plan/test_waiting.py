@@ -88,9 +88,19 @@ def test_a_removed_build_that_waits_for_another_has_its_access_put_back() -> Non
 def test_only_what_would_go_waits_for_the_image_of_another_build() -> None:
     """One of a removed build that is still shared for some weeks stays for that reason, and is updated meanwhile."""
     old = held(build("old", access=Access(public=True)), "3.23.6")
-    step = step_of(plan_of([build("new")], UP6, ledger(old), account=account(old)), old.name)
+    step = step_of(plan_of([build("new")], UP6, ledger(old), Retention(), account=account(old)), old.name)
     assert (step.action, step.updates) == (Action.KEEP, True)
     assert "waits until" not in step.reason
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_only_a_build_of_the_profile_is_waited_for_and_only_by_images_of_others(verified: bool) -> None:
+    a, b = build("a"), build("b")
+    old, new, gone = held(a, "3.23.5"), held(a, "3.23.6"), held(build("gone"), "3.23.6", verified=verified)
+    plan = plan_of([a, b], UP6, ledger(old, new, gone), LATEST)
+    assert step_of(plan, old.name).action is Action.PRUNE
+    assert step_of(plan, gone.name).reason == "waits until b has a verified image: removed from profile"
+    assert step_of(plan_of([a], UP6, ledger(old, new, gone), LATEST), gone.name).action is Action.PRUNE
 
 
 def test_an_image_that_waits_for_its_protection_to_end_has_its_access_put_back() -> None:
