@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components import ProfileBuild, StackConfig, clean_errors, keep_memory, keep_stack_id, stack_resources
+from components import ProfileBuild, clean_errors, keep_memory, keep_stack_id, stack_config, stack_resources
 from omi.build.preflight import check_before_building
 from omi.config.one_off import asked
 from omi.config.settings import Settings
@@ -18,7 +18,7 @@ from omi.support.places import PROFILES
 from omi.upstream.record import record_releases
 
 with clean_errors():
-    settings = Settings.load(StackConfig())
+    settings = Settings.load(stack_config())
     connecting = connect(settings)
     held = read_state(stack_resources(), pulumi.get_project(), pulumi.get_stack(), settings.recovered_id)
     seen = survey_stack(settings, held, connecting)

@@ -2,14 +2,14 @@
 
 from components.errors import clean_errors
 from components.profile_build import ProfileBuild
-from components.stack_config import StackConfig
+from components.stack_config import stack_config
 from components.state import keep_memory, keep_stack_id, stack_resources
 
 __all__ = [
     "ProfileBuild",
-    "StackConfig",
     "clean_errors",
     "keep_memory",
     "keep_stack_id",
+    "stack_config",
     "stack_resources",
 ]

@@ -22,7 +22,7 @@ from omi.cli.needs import lacking, made_in, needs
 from omi.cli.stack import Json, Stack
 from omi.cli.stack_lock import held_by, holders
 from omi.config.settings import Settings
-from omi.config.stack import EXPORT_LIMIT, PROJECT, StackFile, backend_url, exported_state
+from omi.config.stack import EXPORT_LIMIT, PROJECT, backend_url, exported_state, stack_config
 from omi.outscale.client import Cloud
 from omi.outscale.cures import QUOTA, SUBREGION, TYPE
 from omi.outscale.entry import own_address, ssh_source
@@ -133,7 +133,7 @@ class Checkup:
         return f"{', '.join(TOOLS)} are there; OUTSCALE plugin {version}"
 
     def _config(self) -> str:
-        self.settings = Settings.load(StackFile(self.stack))
+        self.settings = Settings.load(stack_config(self.stack))
         return f"Region{'s' * (len(self.settings.all_regions) > 1)} {', '.join(self.settings.all_regions)}"
 
     def _profile(self) -> str:

@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from omi.config.settings import REGIONS, Settings
-from omi.config.stack import PROJECT, STACKS, StackFile, check_own_releases
+from omi.config.stack import PROJECT, STACKS, check_own_releases, stack_config
 from omi.profile.load import PROFILE_NAME, load_profile
 from omi.support.errors import InputError, SettingsError
 from omi.support.places import PROFILES
@@ -126,9 +126,9 @@ def new_stack(
 
 def _local_cloud() -> dict[str, object]:
     """The local cloud's endpoints, from the file of its own stack."""
-    source = StackFile(LOCAL)
-    Settings.load(source)
-    return {key: value for key in ("region", "cloud", "upstream", "vm") if (value := source.get_object(key))}
+    values = stack_config(LOCAL)
+    Settings.load(values)
+    return {key: values[key] for key in ("region", "cloud", "upstream", "vm") if values.get(key)}
 
 
 def _releases(name: str, profile: str, config: dict[str, object]) -> str | None:

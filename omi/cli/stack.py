@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from omi.config.settings import Settings
-from omi.config.stack import PROJECT, StackFile, exported_state
+from omi.config.stack import PROJECT, exported_state, stack_config
 from omi.plan.held import Held, read_state
 from omi.plan.planning import plan_stack
 from omi.plan.report import plan_json, render_table
@@ -46,5 +46,5 @@ def plan(stack: Stack, as_json: Json = False) -> None:
 
 def read_stack(name: str) -> tuple[Settings, Held]:
     """A stack's configuration and what its state holds."""
-    settings = Settings.load(StackFile(name))
+    settings = Settings.load(stack_config(name))
     return settings, read_state(resources_of_export(exported_state(name)), PROJECT, name, settings.recovered_id)

@@ -13,7 +13,7 @@ from omi.cli.stack import Stack, StackId, Yes
 from omi.cli.stack_lock import hold_stack
 from omi.config.regions import Region, errors_naming, regions_of
 from omi.config.settings import Retention, Settings
-from omi.config.stack import PROJECT, StackFile, exported_state
+from omi.config.stack import PROJECT, exported_state, stack_config
 from omi.outscale.client import Cloud
 from omi.outscale.oos import ObjectStore
 from omi.outscale.sweep import Builds, Leftover, Search, find_buckets, remove_leftovers
@@ -47,7 +47,7 @@ def sweep(stack: Stack, yes: Yes = False, stack_id: StackId = None) -> None:
 
     It refuses to run during a build or an update of the stack, whose VMs would count as leftovers.
     """
-    settings = Settings.load(StackFile(stack))
+    settings = Settings.load(stack_config(stack))
     with _builds_held(stack, ()):
         found = find_leftovers(settings, _read(stack, stack_id), stack)
     if not any(each.things for each in found):

@@ -21,7 +21,7 @@ from omi.build.supervisor import stopped_by_signals
 from omi.build.trial import Trial
 from omi.cli.stack import Stack
 from omi.config.settings import Settings
-from omi.config.stack import PROJECT, StackFile
+from omi.config.stack import PROJECT, stack_config
 from omi.outscale.client import Cloud
 from omi.outscale.waiting import InterruptedBuildError
 from omi.plan.keys import keyless, trust_keys
@@ -64,7 +64,7 @@ def try_build(
     """
     if not command and not keep and not remove and not sys.stdin.isatty():
         raise InputError("standard input: is not a terminal, so no shell can be opened; give a command after `--`")
-    settings = Settings.load(StackFile(stack))
+    settings = Settings.load(stack_config(stack))
     settings = settings if profile is None else settings.model_copy(update={"profile": profile})
     image = _wanted(settings, build)
     words = ["python", "-m", "omi", "try", "-s", stack, *(["--profile", profile] if profile else []), build, "--remove"]

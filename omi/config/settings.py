@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Protocol, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -54,18 +54,6 @@ _SYSTEM_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ConfigSource(Protocol):
-    """Where settings come from: Pulumi's Config of the stack, or its YAML read without the engine."""
-
-    def keys(self) -> Iterable[str]:
-        """Every key that is set, without the project's name before it."""
-        ...
-
-    def get(self, key: str) -> str | None: ...
-
-    def get_object(self, key: str) -> Any: ...
 
 
 class UpstreamSettings(_Settings):
@@ -270,19 +258,10 @@ class Settings(_Settings):
         return self.vm.model_copy(update={"subregion": None, "subnet": None, **own})
 
     @classmethod
-    def load(cls, source: ConfigSource) -> Self:
-        """Read and check all of it; raises SettingsError naming key, value and what is allowed."""
-        for key in source.keys():  # noqa: SIM118 - a source is not a mapping
-            if key not in cls.model_fields:
-                raise SettingsError(f"stack config: {key}: {_unknown(key, list(cls.model_fields))}")
-        values: dict[str, Any] = {}
-        for key, field in cls.model_fields.items():
-            plain = field.annotation in (str, str | None)
-            value = source.get(key) if plain else source.get_object(key)
-            if value is not None:
-                values[key] = value
+    def load(cls, values: Mapping[str, Any]) -> Self:
+        """Check a stack's configuration; raises SettingsError naming key, value and what is allowed."""
         try:
-            settings = cls.model_validate(values)
+            settings = cls.model_validate({key: value for key, value in values.items() if value is not None})
         except ValidationError as error:
             raise SettingsError(_explain(error)) from error
         _check_known("region", settings.region, settings.cloud, "cloud")
@@ -360,7 +339,7 @@ def _check_texts(value: Any, key: str) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")  # a misspelt key is also missing
     path = [str(part) for part in first["loc"]]
     key = ".".join(path)
     match first["type"]:

@@ -29,50 +29,36 @@ EXPORT_LIMIT = 120
 """Seconds that `pulumi stack export` may take; a thousand images take about two."""
 
 
-class StackFile:
-    """The configuration in `stacks/Pulumi.<stack>.yaml`, answering as Pulumi's Config does."""
-
-    def __init__(self, stack: str, folder: Path = STACKS) -> None:
-        path = folder / f"Pulumi.{stack}.yaml"
-        try:
-            require_file(path)
-            content = read_values(path.read_text(encoding="utf-8"), _LONGEST) or {}
-        except FileNotFoundError as error:
-            if path.is_symlink():
-                raise SettingsError(f"{path}: {why_unread(path, error)}") from error
-            known = sorted(file.name.split(".")[1] for file in folder.glob("Pulumi.*.yaml"))
-            raise SettingsError(
-                f"stack {stack!r}: {path} does not exist; stacks here: {', '.join(known) or 'none'}; "
-                "run this in the project's folder"
-            ) from error
-        except OSError as error:
+def stack_config(stack: str, folder: Path = STACKS) -> dict[str, Any]:
+    """The project's own settings in `stacks/Pulumi.<stack>.yaml`, by name."""
+    path = folder / f"Pulumi.{stack}.yaml"
+    try:
+        require_file(path)
+        content = read_values(path.read_text(encoding="utf-8"), _LONGEST) or {}
+    except FileNotFoundError as error:
+        if path.is_symlink():
             raise SettingsError(f"{path}: {why_unread(path, error)}") from error
-        except UnicodeDecodeError as error:
-            raise SettingsError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-        except YamlError as error:
-            raise SettingsError(f"{path}: {error}") from error
-        self._values = _config(content, path)
-
-    def keys(self) -> list[str]:
-        """Every key of the project's own that is set."""
-        own = f"{PROJECT}:"
-        return [key.removeprefix(own) for key in self._values if key.startswith(own)]
-
-    def get(self, key: str) -> str | None:
-        """A plain value, None where it isn't set."""
-        value = self._values.get(f"{PROJECT}:{key}")
-        return None if value is None else str(value)
-
-    def get_object(self, key: str) -> Any:
-        """A structured value, None where it isn't set."""
-        return self._values.get(f"{PROJECT}:{key}")
-
-
-def _config(content: object, path: Path) -> dict[str, Any]:
+        known = sorted(file.name.split(".")[1] for file in folder.glob("Pulumi.*.yaml"))
+        raise SettingsError(
+            f"stack {stack!r}: {path} does not exist; stacks here: {', '.join(known) or 'none'}; "
+            "run this in the project's folder"
+        ) from error
+    except OSError as error:
+        raise SettingsError(f"{path}: {why_unread(path, error)}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except YamlError as error:
+        raise SettingsError(f"{path}: {error}") from error
     values = content.get("config") or {} if isinstance(content, dict) else None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise SettingsError(f"{path}: must hold a map `config` of settings by name, `{PROJECT}:KEY`")
-    return values
+    own = f"{PROJECT}:"
+    return {key.removeprefix(own): _as_pulumi(value) for key, value in values.items() if key.startswith(own)}
+
+
+def _as_pulumi(value: Any) -> Any:
+    """Pulumi gives what is neither a map nor a list as its text."""
+    return value if value is None or isinstance(value, dict | list) else str(value)
 
 
 def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) -> None:
@@ -85,7 +71,7 @@ def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) ->
         if other == stack:
             continue
         try:
-            theirs = Settings.load(StackFile(other, folder))
+            theirs = Settings.load(stack_config(other, folder))
         except SettingsError:
             continue  # whoever uses that stack is told
         if same := _releases(theirs) & _releases(settings):

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from omi.config.settings import Settings
-from omi.config.stack import StackFile
+from omi.config.stack import stack_config
 from omi.profile.model import Target
 from omi.state.identity import Identity
 from omi.state.ledger import StoredCommand
@@ -41,7 +41,7 @@ def omis(held: HeldProject) -> dict[str, str]:
     """A stack as `pulumi stack import` takes it, with one image of each build: OMI by build."""
     cloud = held.project.configured("cloud")
     held.project.configure("regions", {FURTHER: {"cloud": {"api": cloud["api"], "osc_profile": PROFILES[FURTHER]}}})
-    settings = Settings.load(StackFile(STACK, held.project.folder / "stacks"))
+    settings = Settings.load(stack_config(STACK, held.project.folder / "stacks"))
     exported = json.loads(held.pulumi("stack", "export"))
     made: dict[str, str] = {}
     resources: list[dict[str, Any]] = []

@@ -22,7 +22,7 @@ import yaml
 from omi.build.packer.attempt import artifact
 from omi.build.packer.progress import PackerOutput
 from omi.config.settings import Settings
-from omi.config.stack import StackFile
+from omi.config.stack import stack_config
 from omi.outscale.account import read_account
 from omi.outscale.client import Cloud, _ApiAnswer
 from omi.outscale.credentials import Credentials, read_profile
@@ -111,7 +111,7 @@ def _profile(data: bytes) -> object:
 
 def _stack(data: bytes) -> object:
     (scratch() / "stacks" / "Pulumi.hostile.yaml").write_bytes(data)
-    settings = Settings.load(StackFile("hostile", scratch() / "stacks"))
+    settings = Settings.load(stack_config("hostile", scratch() / "stacks"))
     return settings.cloud_access()
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from omi.cli.main import main
 from omi.config.settings import Settings
-from omi.config.stack import StackFile
+from omi.config.stack import stack_config
 from tests.omi.conftest import TOP
 
 
@@ -27,7 +27,7 @@ def test_a_local_stack_reaches_the_local_cloud(folder: Path, capsys: pytest.Capt
     assert main(["stack", "new", "web", "--profile", "web", "--local"]) == 0
     *_, select, preview = capsys.readouterr().out.splitlines()
     assert (select.strip(), preview.strip()) == ("pulumi stack select --create web", "pulumi preview")
-    made, demo = (Settings.load(StackFile(name)) for name in ("web", "sandbox"))
+    made, demo = (Settings.load(stack_config(name)) for name in ("web", "sandbox"))
     assert made == demo.model_copy(update={"profile": "web"})
 
 
@@ -44,14 +44,14 @@ def test_nothing_else_of_the_demos_stack_comes_along(folder: Path) -> None:
 
 def test_a_stack_on_outscale_has_its_region(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stack", "new", "web", "--profile", "web", "--region", "us-east-2"]) == 0
-    assert Settings.load(StackFile("web")) == Settings(profile="web", region="us-east-2")
+    assert Settings.load(stack_config("web")) == Settings(profile="web", region="us-east-2")
     assert "Credentials never go here" in (folder / "Pulumi.web.yaml").read_text()
 
 
 @pytest.mark.parametrize("where", ["--local", "--region eu-west-2"])
 def test_releases_of_a_profile_that_another_stack_has_go_elsewhere(folder: Path, where: str) -> None:
     assert main(f"stack new mine --profile alpine {where}".split()) == 0
-    assert Settings.load(StackFile("mine")).releases_dir == "releases/mine"
+    assert Settings.load(stack_config("mine")).releases_dir == "releases/mine"
 
 
 def test_no_stacks_file_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

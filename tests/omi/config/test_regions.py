@@ -12,15 +12,11 @@ from omi.profile.model import Access
 from omi.state.ledger import Ledger
 from omi.support.errors import CloudError, SettingsError
 from omi.support.places import file_name_of, image_of, name_of_file
-from tests.omi.config.test_settings import Source
+from tests.omi.config.test_settings import load
 from tests.omi.plan.make import build, held, in_region
 
 US = {"cloud": {"osc_profile": "us"}}
 IMAGE = held(build(), "3.23.6")
-
-
-def load(**values: Any) -> Settings:
-    return Settings.load(Source(**values))
 
 
 def test_a_region_has_endpoints_of_its_own_and_else_what_the_home_region_has() -> None:

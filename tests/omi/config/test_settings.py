@@ -11,20 +11,9 @@ from omi.profile.model import Access
 from omi.support.errors import SettingsError
 
 
-class Source:
-    """A stack's configuration as Pulumi hands it over."""
-
-    def __init__(self, **values: Any) -> None:
-        self._values: dict[str, Any] = {"region": "eu-west-2", **values}
-
-    def keys(self) -> list[str]:
-        return list(self._values)
-
-    def get(self, key: str) -> str | None:
-        return self._values.get(key)
-
-    def get_object(self, key: str) -> Any:
-        return self._values.get(key)
+def load(**values: Any) -> Settings:
+    """The settings of a stack whose configuration holds these beside its Region."""
+    return Settings.load({"region": "eu-west-2", **values})
 
 
 @pytest.mark.parametrize(
@@ -38,11 +27,11 @@ class Source:
     ],
 )
 def test_access_is_private_public_or_a_list(told: Any, means: Access) -> None:
-    assert Settings.load(Source(access=told)).access == means
+    assert load(access=told).access == means
 
 
 def test_without_it_the_profile_decides() -> None:
-    assert Settings.load(Source()).access is None
+    assert load().access is None
 
 
 @pytest.mark.parametrize(
@@ -62,7 +51,7 @@ def test_without_it_the_profile_decides() -> None:
 )
 def test_anything_else_is_one_line(wrong: Any) -> None:
     with pytest.raises(SettingsError) as raised:
-        Settings.load(Source(access=wrong))
+        load(access=wrong)
     assert str(raised.value) == (
         f"stack config: access: {wrong!r} is not allowed; "
         "allowed: private, public, or a list of account ids: 12 digits each, quoted"
@@ -70,7 +59,7 @@ def test_anything_else_is_one_line(wrong: Any) -> None:
 
 
 def test_each_stage_has_its_days_and_what_is_not_said_keeps_its_default() -> None:
-    stages = Settings.load(Source(retention={"stages": {"shared": {"private_days": 7}}})).retention.stages
+    stages = load(retention={"stages": {"shared": {"private_days": 7}}}).retention.stages
     assert (stages.shared.deprecated_days, stages.shared.private_days) == (30, 7)
     assert (stages.private.deprecated_days, stages.private.private_days) == (0, 0)
 
@@ -87,7 +76,7 @@ def test_each_stage_has_its_days_and_what_is_not_said_keeps_its_default() -> Non
 )
 def test_wrong_days_are_one_line(wrong: Any, says: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        Settings.load(Source(retention={"stages": wrong}))
+        load(retention={"stages": wrong})
     assert str(raised.value).startswith(f"stack config: {says}")
     assert "\n" not in str(raised.value)
 
@@ -95,13 +84,13 @@ def test_wrong_days_are_one_line(wrong: Any, says: str) -> None:
 @pytest.mark.parametrize("key", ["max_age_days", "max_run_days", "end_of_life_days", "key_expiry_days"])
 def test_a_threshold_of_health_beyond_all_dates_is_one_line(key: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        Settings.load(Source(health={key: 10**12}))
+        load(health={key: 10**12})
     assert str(raised.value) == f"stack config: health.{key}: {10**12} is not allowed: must be at most 3650"
 
 
 def test_a_grace_beyond_all_dates_is_one_line() -> None:
     with pytest.raises(SettingsError, match=r"grace_days: 10{12} is not allowed: must be at most 3650$"):
-        Settings.load(Source(retention={"end_of_life": {"grace_days": 10**12}}))
+        load(retention={"end_of_life": {"grace_days": 10**12}})
 
 
 @pytest.mark.parametrize(
@@ -117,8 +106,8 @@ def test_a_grace_beyond_all_dates_is_one_line() -> None:
 def test_how_an_adopted_image_is_checked_is_only_for_one_that_the_stack_owns(entry: dict[str, Any], says: str) -> None:
     old = {"name": "old", "omi": "ami-1", "build": "b", "release": "3.23.6"}
     with pytest.raises(SettingsError) as raised:
-        Settings.load(Source(adopt=[{**old, **entry}]))
+        load(adopt=[{**old, **entry}])
     assert str(raised.value).startswith(f"stack config: {says}")
-    (read,) = Settings.load(Source(adopt=[{**old, "own": True, "verify": False, "user": "ec2-user"}])).adopt
+    (read,) = load(adopt=[{**old, "own": True, "verify": False, "user": "ec2-user"}]).adopt
     assert (read.own, read.verify, read.user) == (True, False, "ec2-user")
-    assert not Settings.load(Source(adopt=[old])).adopt[0].own
+    assert not load(adopt=[old]).adopt[0].own

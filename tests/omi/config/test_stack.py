@@ -8,14 +8,14 @@ import pytest
 import yaml
 
 from omi.config.settings import Settings
-from omi.config.stack import StackFile, check_own_releases, exported_state
+from omi.config.stack import check_own_releases, exported_state, stack_config
 from omi.support.errors import NoStackError, SettingsError
 
 
 def stack(folder: Path, name: str, **values: object) -> Settings:
     config = {f"alpine-omi:{key}": value for key, value in {"region": "eu-west-2", **values}.items()}
     (folder / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
-    return Settings.load(StackFile(name, folder))
+    return Settings.load(stack_config(name, folder))
 
 
 def test_two_stacks_that_write_the_same_releases_file_are_told_of_each_other(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import botocore
 import pytest
 
-from omi.config.settings import Settings
+
 from omi.config.transport import check_transport
 from omi.outscale.client import Cloud
 from omi.state.image import CloudAccess
 from omi.support.errors import OmiError, SettingsError
+from tests.omi.config.test_settings import load
 from tests.omi.specs import make_access
 from tests.sandbox.client import Sandbox
 
@@ -106,23 +107,6 @@ def test_a_server_that_no_authority_vouches_for_is_not_spoken_to(sandbox: Sandbo
     assert sandbox.control("GET", "calls") == []
 
 
-class Given:
-    """A stack's configuration."""
-
-    def __init__(self, **values: object) -> None:
-        self._values = {"region": "eu-west-2", **values}
-
-    def keys(self) -> list[str]:
-        return list(self._values)
-
-    def get(self, key: str) -> str | None:
-        value = self._values.get(key)
-        return None if value is None else str(value)
-
-    def get_object(self, key: str) -> object:
-        return self._values.get(key)
-
-
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -139,11 +123,11 @@ class Given:
 )
 def test_settings_that_would_break_out_are_refused(values: dict[str, object], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        Settings.load(Given(**values))
+        load(**values)
 
 
 def test_a_plain_mirror_is_taken_since_its_packages_are_signed() -> None:
-    loaded = Settings.load(Given(upstream={"mirror": "http://mirror.example.org/alpine"}))
+    loaded = load(upstream={"mirror": "http://mirror.example.org/alpine"})
     assert loaded.upstream.mirror == "http://mirror.example.org/alpine"
 
 
