@@ -6,7 +6,6 @@ from components import ProfileBuild, clean_errors, keep_memory, keep_stack_id, s
 from omi.build.preflight import check_before_building
 from omi.config.one_off import asked
 from omi.config.settings import Settings
-from omi.outscale.connecting import connect
 from omi.plan.held import read_state
 from omi.plan.planning import plan_stack
 from omi.plan.report import render_table
@@ -19,9 +18,8 @@ from omi.upstream.record import record_releases
 
 with clean_errors():
     settings = Settings.load(stack_config())
-    connecting = connect(settings)
     held = read_state(stack_resources(), pulumi.get_project(), pulumi.get_stack(), settings.recovered_id)
-    seen = survey_stack(settings, held, connecting)
+    seen = survey_stack(settings, held)
     plan = plan_stack(settings, seen, asked())
     for text in (render_table(plan), *unheld_lines(settings, held.ledger, held.memory.pruned)):
         pulumi.log.info(text)

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from omi.build.packer.tools import find_tools
@@ -284,11 +283,9 @@ class Checkup:
     def _plan(self) -> str:
         settings, held = known(self.settings, "config"), known(self.held, "backend")
         known(self.profile, "profile")
-        connected: dict[str, Future[Cloud]] = {}
         for region in settings.all_regions:
-            connected[region] = Future()
-            connected[region].set_result(self._cloud(region))
-        self.plan = plan_stack(settings, survey_stack(settings, held, connected))
+            self._cloud(region)
+        self.plan = plan_stack(settings, survey_stack(settings, held))
         if self.plan.refused:
             raise Doubt(f"{totals(self.plan)}; refused: {'; '.join(self.plan.refused)}")
         return totals(self.plan)

@@ -27,7 +27,7 @@ def within(seconds: float, work: Callable[[], T], stop: threading.Event | None =
     """
     if stop is not None and stop.is_set():
         raise InterruptedBuildError("interrupted")
-    done = begun(work)
+    done = _begun(work)
     end = time.monotonic() + seconds
     while True:
         left = end - time.monotonic()
@@ -42,7 +42,7 @@ def within(seconds: float, work: Callable[[], T], stop: threading.Event | None =
             raise TooLateError
 
 
-def begun(work: Callable[[], T]) -> Future[T]:
+def _begun(work: Callable[[], T]) -> Future[T]:
     """Begin work in a daemon thread: the program may end without waiting for it."""
     done: Future[T] = Future()
     threading.Thread(target=_run, args=(work, done), name="begun", daemon=True).start()

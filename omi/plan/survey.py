@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -12,7 +12,6 @@ from omi.config.settings import Settings
 from omi.config.stack import check_own_releases
 from omi.outscale.account import read_account
 from omi.outscale.client import Cloud
-from omi.outscale.connecting import Connections, connect, connect_to, connected
 from omi.plan.discover import versions_to_discover
 from omi.plan.held import Held
 from omi.plan.keys import trust_keys
@@ -67,11 +66,10 @@ class Survey:
     """By build: a line about each of its repositories that doesn't exist, by its URL."""
 
 
-def survey_stack(settings: Settings, held: Held, connecting: Connections | None = None) -> Survey:
+def survey_stack(settings: Settings, held: Held) -> Survey:
     """Ask Alpine and the account of each Region, side by side. Only the cache of Alpine's answers is written.
 
-    `held` is the stack's state. `connecting` are the accounts' connections (omi.outscale.connecting), if the caller has
-    begun to make them.
+    `held` is the stack's state.
 
     Raises SettingsError (another stack would write the same releases files) and ProfileError before anything is asked.
     Raises CredentialsError (no key, a refused one, or one of another account than the ledger's images) and CloudError
@@ -82,10 +80,8 @@ def survey_stack(settings: Settings, held: Held, connecting: Connections | None 
     today = clock.today()
     profile = load_profile(settings.profile, PROFILES)
     regions = regions_of(settings, ledger)
-    known = connecting or connect(settings)
-    connections = {each.name: known.get(each.name) or connect_to(each.access) for each in regions}
     with ThreadPoolExecutor(max_workers=len(regions), thread_name_prefix="account") as other:
-        asked = [other.submit(_account, connections[each.name], each, owner) for each in regions]
+        asked = [other.submit(_account, each, owner) for each in regions]
         staying = Ledger.of(image for each in regions if each.is_wanted for image in each.ledger.images)
         expanded, upstream = discover_builds(profile, settings, staying, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today)
@@ -195,8 +191,8 @@ def _branches(profile: Profile) -> set[tuple[str, str]]:
     return {(build.version, build.arch) for build in profile.builds}
 
 
-def _account(connecting: Future[Cloud], region: Region, owner: Owner) -> AccountView:
-    cloud, ledger = connected(connecting, region.access), region.ledger
+def _account(region: Region, owner: Owner) -> AccountView:
+    cloud, ledger = Cloud.connect(region.access), region.ledger
     for image in ledger.images:  # with another account's key, all images would seem to be gone
         cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
     snapshots = {each for image in ledger.images if not image.record.adopted for each in image.record.snapshots}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -271,7 +270,7 @@ def test_indexes_are_asked_of_what_was_not_built_yet(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("omi.plan.survey.check_own_releases", lambda *_: None)
     monkeypatch.setattr("omi.plan.survey._account", lambda *_: account())
     state = Held(OWNER, ledger(held(old, "3.23.6"), held(watched, "3.23.6")))
-    seen = survey_stack(Settings(region=HOME), state, {HOME: Future()})
+    seen = survey_stack(Settings(region=HOME), state)
     assert asked == ["new", "watched"]
     assert (set(seen.stocks), set(seen.offers)) == ({"new", "watched"}, {"watched"})
 
