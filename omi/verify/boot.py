@@ -26,13 +26,10 @@ from omi.verify.checks import failed_checks
 from omi.verify.checks.changes import changed_by_profile
 from omi.verify.facts import Expected, Facts, probe_script, root_key_script
 from omi.verify.ssh import NO_LOGIN, STUB, Answer, Door, NoLoginError, public_key, wait_for_banner
-from omi.verify.timing import BootTiming
 
 T = TypeVar("T")
 
 CONSOLE_LINES = 15
-TIMING = "boot.txt"
-"""The file in the build's folder with the boot's times."""
 _LOGIN_PAUSE = 6.0
 """Seconds between two logins: sshd blocks clients that fail more often than every 5 s (PerSourcePenalties)."""
 _TEST_LINES = 5
@@ -264,14 +261,10 @@ class Verification(Boot):
 
     def check(self, guest: Guest) -> tuple[Facts, list[str]]:
         """Run every check that leaves it running."""
-        default = self.identity.spec.target.boot_modes[-1]
-        boot_mode, door = guest.boot_mode or default, guest.door
+        boot_mode, door = guest.boot_mode or self.identity.spec.target.boot_modes[-1], guest.door
         facts = self.probe(door, probe_script() + root_key_script())
         expected = self._expected(door.key, boot_mode)
         before = failed_checks(self.finished, expected) if self.finished else []
-        if boot_mode == default:
-            with contextlib.suppress(OSError):  # only a report for people
-                (self.folder / TIMING).write_text(BootTiming.of(facts, guest.seconds).table(), encoding="utf-8")
         failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
         failed += [] if guest.is_stub else self.run_own_tests(door)
         return facts, failed
