@@ -266,7 +266,7 @@ class Checkup:
         today = clock.today()
         expanded, upstream = discover_builds(profile, settings, ledger, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
-        builds = [build for build in trusted if build.keys and build.name in (settings.builds or (build.name,))]
+        builds = [build for build in trusted if build.keys]
         offered = read_offered(builds, settings.upstream.mirror, settings.vm.trusted_keys, cache_folder() / "upstream")
         if offered.untrusted:
             raise UpstreamError("; ".join(dict.fromkeys(offered.untrusted.values())))

@@ -184,8 +184,6 @@ class Settings(_Settings):
     """Everything a stack may set."""
 
     profile: str = "alpine"
-    builds: tuple[str, ...] = ()
-    """Only these builds are built or pruned in this run; none named means all."""
     region: str
     """The home Region."""
     account: _AccountId = None

@@ -41,7 +41,7 @@ def newcomers(settings: Settings, region: Region, seen: Survey, digest: Digest) 
             warnings.append(
                 f"adopt: {named.omi} ({named.name}) is made by {maker}, so it is not taken over: {ANOTHERS}"
             )
-        if {entry.name, entry.omi} & held or (settings.builds and entry.build not in settings.builds):
+        if {entry.name, entry.omi} & held:
             continue
         build, image = builds.get(entry.build), account.by_omi.get(entry.omi)
         if image is None or image.name != entry.name:
@@ -130,11 +130,7 @@ class TakeOvers:
         }
         account = seen.accounts[region.name]
         held = [
-            image
-            for image in region.ledger.images
-            if image.record.adopted
-            and image.record.omi not in account.missing
-            and (not settings.builds or image.build in settings.builds)
+            image for image in region.ledger.images if image.record.adopted and image.record.omi not in account.missing
         ]
         joining = [image for image in new if image.spec.take_over is not None]
         entries = [

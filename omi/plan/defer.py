@@ -87,7 +87,7 @@ class Deferral:
         kept, differing, connection = step.image, self._differing(image), self.given.connection
         if connection is None or not differing or not isinstance(kept, LedgerImage):
             return step
-        if step.action is not Action.KEEP or not self.given.may_change(step.build):
+        if step.action is not Action.KEEP:
             return step
         keys = tuple(f"cloud.{key}" for key in differing)
         change = Change(ChangeKind.CONNECT, Because.CONNECTED_ANEW(keys=keys))

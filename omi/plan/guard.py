@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
 from omi.config.settings import Retention
 from omi.plan.model import Action, ChangeKind, PlannedImage, Step
@@ -12,7 +11,7 @@ from omi.plan.reasons import Because, Reason
 from omi.profile.resolve import OMI_NAME
 from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Stage
-from omi.support.errors import PlanError, ProfileError, SettingsError
+from omi.support.errors import PlanError, ProfileError
 
 _HALF_FROM = 4
 """With fewer images there is no limit of half: a single one would soon break it."""
@@ -182,12 +181,3 @@ def check_twice(builds: Iterable[str]) -> None:
     twice = sorted(name for name, times in Counter(builds).items() if times > 1)
     if twice:
         raise ProfileError(f"two builds are named {twice[0]}; a build's name must be its own")
-
-
-def check_only(only: Collection[str], known: Collection[str], where: str = "stack config: builds") -> None:
-    """SettingsError if the builds named at `where` are in neither the profile nor the ledger."""
-    for name in sorted(only):
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
-            raise SettingsError(f"{where}: {name!r} is not a build of the profile or the ledger; {hint}")

@@ -35,8 +35,6 @@ class PlanInput:
     digests: Digest
     account: AccountView | None = None
     """The account's contents. None if nobody asked: then the plan ignores adoption, drift and VMs."""
-    only: Collection[str] = ()
-    """The builds that may change; the images of all others are kept as they are, access included. Empty: all."""
     edge_keep: int | None = None
     """How many images of each edge build stay (the profile's `discover.edge`); None keeps all."""
     offers: Mapping[str, Offer] = field(default_factory=dict)
@@ -95,10 +93,6 @@ class PlanInput:
             return replace(self, memory=memory)
         builds = [build.model_copy(update={"access": self.access}) for build in self.builds]
         return replace(self, builds=builds, memory=memory)
-
-    def may_change(self, build: str) -> bool:
-        """Whether this run may change images of the build."""
-        return not self.only or build in self.only
 
     def last_day(self, version: str, recorded: Sequence[date | None]) -> date | None:
         """The last day of support that counts for a version; `recorded` are the days of builds and images."""

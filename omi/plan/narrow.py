@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from omi.config.one_off import OneOff
-from omi.plan.guard import check_only
 from omi.plan.model import Action, Plan, Step
 from omi.plan.reasons import Because
+from omi.profile.check import nearest
 from omi.state.ledger import LedgerImage
+from omi.support.errors import SettingsError
 
 _ACTIONS = {
     "build": frozenset((Action.BUILD, Action.ADOPT, Action.RECOVER)),
@@ -22,7 +23,10 @@ def narrowed(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Plan
 
     Raises SettingsError for a build that neither the profile nor the ledger has.
     """
-    check_only(one_off.builds, plan.builds, one_off.action)
+    for name in one_off.builds:
+        if name not in plan.builds:
+            hint = nearest(name, plan.builds) or f"; there are: {', '.join(sorted(plan.builds)) or 'none'}"
+            raise SettingsError(f"{one_off.action}: {name!r} is not a build of the profile or the ledger{hint}")
     refused = () if one_off.action == "build" else plan.refused
     return replace(plan, steps=tuple(_steps(plan, images, one_off)), refused=refused)
 
@@ -30,7 +34,7 @@ def narrowed(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Plan
 def _steps(plan: Plan, images: Sequence[LedgerImage], one_off: OneOff) -> Iterator[Step]:
     held: dict[tuple[str | None, str], LedgerImage] = {(image.region, image.name): image for image in images}
     builds = one_off.builds or "all builds"
-    elsewhere = Because.NOT_IN_ONE_OFF(action=one_off.action, builds=builds)
+    elsewhere = Because.NOT_IN_RUN(action=one_off.action, builds=builds)
     for step in plan.steps:
         image = held.get((step.image.region, step.name))
         is_of_them = not one_off.builds or step.build in one_off.builds

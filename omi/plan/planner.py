@@ -10,7 +10,7 @@ from functools import cached_property
 from omi.config.settings import Retention
 from omi.plan.defer import Deferral
 from omi.plan.external import differing
-from omi.plan.guard import check_clash, check_names, check_only, check_twice, too_many_losses, unreplaced
+from omi.plan.guard import check_clash, check_names, check_twice, too_many_losses, unreplaced
 from omi.plan.input import PlanInput
 from omi.plan.keys import keyless
 from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
@@ -34,12 +34,11 @@ def make_plan(given: PlanInput) -> Plan:
     has no known release) and PlanError (two builds have one image name).
     """
     check_twice(build.name for build in given.builds)
-    check_only(given.only, given.known)
     given = given.prepared()
     ledger, retention = given.ledger, given.retention
     live = sorted(given.builds, key=lambda build: (release_key(build.version), build.name))
     planner = _Planner(given)
-    outcomes = [planner.live(build) for build in live if given.may_change(build.name) and given.left is None]
+    outcomes = [planner.live(build) for build in live] if given.left is None else []
     check_clash((outcome.build, outcome.first_name) for outcome in outcomes if outcome.first_name is not None)
     made = [step for outcome in outcomes for step in outcome.steps]
     left = {image.name for image in ledger.images} - {step.name for step in made}
@@ -110,10 +109,8 @@ class _Planner:
         return _Outcome(build.name, first, tuple(steps), notes, refused)
 
     def rest(self, image: LedgerImage) -> Step:
-        """The step of an image whose build is not in the profile, not wanted here, or not part of this run."""
+        """The step of an image whose build is not in the profile or not wanted here."""
         given = self.given
-        if not given.may_change(image.build):
-            return Step(image, Action.KEEP, Because.NOT_IN_RUN(builds=tuple(sorted(given.only))))
         if given.is_missing(image):
             return self._without(image)
         day = given.last_day_of(image)

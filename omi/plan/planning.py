@@ -173,7 +173,6 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whol
             seen.today,
             whole.digest,
             account=seen.accounts[region.name],
-            only=settings.builds,
             edge_keep=discover.edge if discover is not None else None,
             offers=seen.offers,
             untrusted={} if whole.copied else seen.untrusted,

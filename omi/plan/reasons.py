@@ -106,8 +106,7 @@ class Because(Enum):
     OWN_ALREADY = "{omi} was taken over by this stack, as its tag stands-for shows, and stays what it is"
     LOST = "{omi} is this stack's own and verified, by its tags, but not in its state"
 
-    NOT_IN_RUN = "not in this run, which is about {builds}"
-    NOT_IN_ONE_OFF = "not in this run, which is about the {action} of {builds}"
+    NOT_IN_RUN = "not in this run, which is about the {action} of {builds}"
     UNREACHED = "not in this run: {region} can't be reached"
 
     REMOVED_FROM_PROFILE = "removed from profile"

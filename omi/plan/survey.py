@@ -167,24 +167,20 @@ def expand_profile(profile: Profile, settings: Settings, ledger: Ledger, today: 
 
 
 def _security(settings: Settings, builds: Sequence[Target]) -> Security:
-    asking = [build for build in _of_run(settings, builds) if build.asks_for_fixes]
+    asking = [build for build in builds if build.asks_for_fixes]
     return read_security(asking, settings.upstream.security, cache_folder() / "upstream") if asking else Security()
 
 
 def _offered(settings: Settings, builds: Sequence[Target], ledger: Ledger, security: Security) -> Offered:
     asking = [
         build
-        for build in _of_run(settings, builds)
+        for build in builds
         if build.keys and (build.rebuild_on != "content" or build.asks_for_fixes or not was_built(build, ledger.images))
     ]
     if not asking:
         return Offered()
     mirror, trusted = settings.upstream.mirror, settings.vm.trusted_keys
     return read_offered(asking, mirror, trusted, cache_folder() / "upstream", fixes=security.fixes)
-
-
-def _of_run(settings: Settings, builds: Sequence[Target]) -> list[Target]:
-    return [build for build in builds if not settings.builds or build.name in settings.builds]
 
 
 def _branches(profile: Profile) -> set[tuple[str, str]]:

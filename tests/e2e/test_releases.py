@@ -151,16 +151,6 @@ def test_nothing_goes_whose_replacement_is_not_there_yet_though_errors_are_passe
     assert recorded(project) == {NEW, CHANGED, WEB}
 
 
-def test_the_setting_builds_limits_a_run_to_one_build(project: Project) -> None:
-    project.configure("builds", ["plain"])
-    shown = project.pulumi("preview", "-s", "e2e")
-    project.configure("builds", None)
-    assert shown.code == 0, shown.end
-    assert "1 to delete" in shown.text
-    assert "to create" not in shown.text
-    assert "not in this run, which is about plain" in shown.text
-
-
 def test_a_target_limits_a_run_to_one_build_and_the_superseded_revision_goes(project: Project) -> None:
     plan = project.plan()
     assert (plan[NEW]["action"], plan[NEW]["level"]) == ("prune", "revision")

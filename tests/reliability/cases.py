@@ -190,7 +190,6 @@ CASES = (
     Case("another key in OSC_*, destroy", refused=_ACCOUNT),
     Case("another key in OSC_*, keep: 1, up", refused=_ACCOUNT),
     Case("change the Region, up", refused="since their Region left the config"),
-    Case("builds: [one], up"),
     Case("remove all builds, up"),
     Case("a second stack of one releases_dir, up", refused="releases_dir"),
     Case("a second stack, up, destroy"),

@@ -55,11 +55,6 @@ def _change_region(at: Round) -> None:
     use_key_of(at, at.profile)
 
 
-def _one_build(at: Round) -> None:
-    configure(at, "builds", ["one"])
-    at.up()
-
-
 def _remove_builds(at: Round) -> None:
     edit_builds(at, lambda builds: builds.clear())
     at.up()
@@ -81,7 +76,6 @@ SETTINGS_DEEDS: dict[str, Deed] = {
     "a second stack, up, sweep --yes in both": then(_elsewhere, Round.up, _sweep, _first, _sweep),
     "a second stack, up, keep: 1, up in both": then(_elsewhere, Round.up, keep_one, _first, keep_one),
     "change the Region, up": _change_region,
-    "builds: [one], up": _one_build,
     "remove all builds, up": _remove_builds,
     "rename the profile's file, up": _rename_profile,
     "delete the releases, up": _delete_releases,

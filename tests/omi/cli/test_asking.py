@@ -95,7 +95,7 @@ def test_another_revision_is_shown_first_and_counted_only_when_it_is_built(desk:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["v3_24"], "build: 'v3_24' is not a build of the profile or the ledger; did you mean v3_23?"),
+        (["v3_24"], "build: 'v3_24' is not a build of the profile or the ledger (did you mean 'v3_23'?)"),
         (["v3_24", "--again"], "build 'v3_24': is not in the profile; there are: v3_23"),
         (["--again"], "--again: name the builds; there are: v3_23"),
     ],

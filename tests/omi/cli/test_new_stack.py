@@ -33,7 +33,7 @@ def test_a_local_stack_reaches_the_local_cloud(folder: Path, capsys: pytest.Capt
 
 def test_nothing_else_of_the_demos_stack_comes_along(folder: Path) -> None:
     demo = yaml.safe_load((folder / "Pulumi.sandbox.yaml").read_text())
-    demo["config"] |= {"alpine-omi:again": {"a": 1}, "alpine-omi:builds": ["a"], "alpine-omi:access": "public"}
+    demo["config"] |= {"alpine-omi:again": {"a": 1}, "alpine-omi:revoked": {"a": "b"}, "alpine-omi:access": "public"}
     (folder / "Pulumi.sandbox.yaml").write_text(yaml.safe_dump(demo))
     assert main(["stack", "new", "web", "--profile", "web", "--local"]) == 0
     made = yaml.safe_load((folder / "Pulumi.web.yaml").read_text())

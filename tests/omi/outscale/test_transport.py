@@ -7,7 +7,6 @@ from pathlib import Path
 import botocore
 import pytest
 
-
 from omi.config.transport import check_transport
 from omi.outscale.client import Cloud
 from omi.state.image import CloudAccess
@@ -118,7 +117,7 @@ def test_a_server_that_no_authority_vouches_for_is_not_spoken_to(sandbox: Sandbo
         ({"vm": {"mirror": "http://x/\n@evil http://y"}}, "vm.mirror"),
         ({"vm": {"ssh_user": "-oProxyCommand=id"}}, "vm.ssh_user"),
         ({"releases_dir": "a\0b"}, "releases_dir.*control character"),
-        ({"builds": ["a", "b\x1b[2J"]}, r"builds\[1\].*control character"),
+        ({"retention": {"protect": ["a", "b\x1b[2J"]}}, r"retention\.protect\[1\].*control character"),
     ],
 )
 def test_settings_that_would_break_out_are_refused(values: dict[str, object], said: str) -> None:

@@ -34,7 +34,6 @@ class Case:
     images: tuple[LedgerImage, ...]
     retention: Retention
     account: AccountView | None
-    only: tuple[str, ...]
     edge_keep: int | None
     offers: Mapping[str, Offer] = field(default_factory=dict)
     today: date = TODAY
@@ -47,7 +46,6 @@ class Case:
             Ledger.of(case.images),
             case.retention,
             account=case.account,
-            only=case.only,
             edge_keep=case.edge_keep,
             offers=case.offers,
             today=case.today,
@@ -179,7 +177,6 @@ def an_account(draw: Callable[..., Any], images: list[LedgerImage], builds: list
 def _cases(draw: Callable[..., Any]) -> Case:
     live = [draw(builds_of[name]) for name in draw(some_names)]
     images = [image for name in draw(some_names) for image in draw(images_of[name])]
-    known = sorted({one.name for one in live} | {image.build for image in images})
     retention = Retention(
         revision=draw(levels),
         release=draw(levels),
@@ -188,9 +185,8 @@ def _cases(draw: Callable[..., Any]) -> Case:
         allow_mass_prune=("all",),
     )
     account = an_account(draw, images, live) if draw(st.booleans()) else None
-    only = (known[0],) if known and draw(chosen) else ()
     offered = {one.name: draw(offers) for one in live if draw(st.booleans())}
-    return Case(tuple(live), draw(upstreams), tuple(images), retention, account, only, draw(edge_keeps), offered)
+    return Case(tuple(live), draw(upstreams), tuple(images), retention, account, draw(edge_keeps), offered)
 
 
 cases = _cases()

@@ -151,13 +151,6 @@ def test_what_another_holds_or_one_list_lacks_stays_protected(claim: str | None)
     assert not step_of(again, image.name).unprotects
 
 
-def test_a_changed_connection_waits_for_the_builds_that_are_not_of_this_run() -> None:
-    image = held(V23, "3.23.6")
-    wanted = image.spec.cloud.model_copy(update={"osc_profile": "another"})
-    plan = plan_of([V23, build("other")], say(RIGHT), ledger(image), connection=wanted, only=["other"])
-    assert not step_of(plan, image.name).updates
-
-
 def test_an_image_whose_protection_ends_still_gets_its_other_changes() -> None:
     image = held(V23, "3.23.6")
     shared = V23.model_copy(update={"access": Access(public=True)})

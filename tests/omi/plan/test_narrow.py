@@ -99,5 +99,8 @@ def test_only_a_prune_fails_for_prunes_that_were_refused() -> None:
 
 
 def test_a_build_that_is_none_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"^prune: 'three' is not a build"):
-        narrowed(plan(), IMAGES, OneOff(action="prune", builds=("three",)))
+    for name, hint in (("three", "; there are: one, two"), ("onne", r" \(did you mean 'one'\?\)")):
+        with pytest.raises(
+            SettingsError, match=rf"^prune: '{name}' is not a build of the profile or the ledger{hint}$"
+        ):
+            narrowed(plan(), IMAGES, OneOff(action="prune", builds=(name,)))

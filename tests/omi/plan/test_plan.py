@@ -12,7 +12,7 @@ from omi.plan import Action
 from omi.plan.discover import versions_to_discover
 from omi.profile.model import Access
 from omi.state.ledger import Ledger
-from omi.support.errors import PlanError, ProfileError, SettingsError, UpstreamError
+from omi.support.errors import PlanError, ProfileError, UpstreamError
 from omi.upstream.model import MirrorRelease, Upstream
 from tests.omi.plan.examples import LATEST_ONLY, NAME, R5, R6, UP6, V23
 from tests.omi.plan.make import TODAY, account, after, build, held, ledger, outcome, plan_of, seen, step_of, upstream
@@ -154,27 +154,6 @@ class TestRevisions:
     def test_pinned_revision_is_built_by_its_number(self) -> None:
         pinned = V23.model_copy(update={"revision": 7})
         assert outcome(plan_of([pinned], UP6, ledger(R6))) == {NAME.format(6, 7): "build", R6.name: "keep"}
-
-
-class TestOnly:
-    OTHER = build("other")
-
-    def test_other_builds_are_left_as_they_are(self) -> None:
-        shared = self.OTHER.model_copy(update={"access": Access(public=True), "user": "admin"})
-        gone, old = held(build("gone"), "3.23.1"), held(self.OTHER, "3.23.5")
-        plan = plan_of([V23, shared], UP6, ledger(R5, old, gone), LATEST_ONLY, only=["v3_23"])
-        assert outcome(plan) == {NAME.format(6, 0): "build", R5.name: "keep", old.name: "keep", gone.name: "keep"}
-        assert step_of(plan, old.name).image == old
-        assert step_of(plan, old.name).reason == "not in this run, which is about v3_23"
-
-    def test_removed_build_may_be_named(self) -> None:
-        one, two = held(build("one"), "3.23.1"), held(build("two"), "3.23.1")
-        plan = plan_of([V23], UP6, ledger(R5, one, two), only=["one"])
-        assert outcome(plan) == {R5.name: "keep", one.name: "prune", two.name: "keep"}
-
-    def test_unknown_name_is_refused_with_the_nearest(self) -> None:
-        with pytest.raises(SettingsError, match=r"builds: 'v3_32' is not a build.*did you mean v3_23"):
-            plan_of([V23], UP6, Ledger(), only=["v3_32"])
 
 
 class TestDrift:

@@ -70,12 +70,9 @@ def account_after(case: Case, plan: Plan) -> AccountView | None:
 
 
 def case_after(case: Case, plan: Plan) -> Case:
-    """The next run's problem; `builds` names a build only as long as it is one."""
+    """The next run's problem."""
     images = after(plan).images
-    known = {build.name for build in case.builds} | {image.build for image in images}
-    only = tuple(name for name in case.only if name in known)
-    assume(bool(only) == bool(case.only))
-    return replace(case, images=images, account=account_after(case, plan), only=only)
+    return replace(case, images=images, account=account_after(case, plan))
 
 
 def case_names(case: Case) -> set[str]:
@@ -172,9 +169,6 @@ def test_planning_again_builds_nothing_and_a_third_time_changes_nothing(case: Ca
 def test_adding_a_build_never_prunes(case: Case) -> None:
     assume(case.builds)
     *fewer, _ = case.builds
-    live = {build.name for build in fewer}
-    known = live | {image.build for image in case.images}
-    assume(set(case.only) <= known)
     assert pruned(case.plan()) <= pruned(case.plan(builds=tuple(fewer)))
 
 
@@ -246,22 +240,6 @@ def test_nothing_goes_for_the_sake_of_what_this_update_makes(case: Case) -> None
             assert any(other.build == step.build and other.order > image.order for other in proved)
         else:
             assert making <= relied_on
-
-
-@many
-@given(cases)
-def test_only_leaves_all_other_builds_untouched(case: Case) -> None:
-    known = {build.name for build in case.builds} | {image.build for image in case.images}
-    assume(known)
-    name = min(known)
-    plan = case.plan(only=(name,))
-    before = {image.name: image for image in case.images}
-    for step in plan.steps:
-        if step.build != name:
-            assert step.action is Action.KEEP
-            assert step.image == before[step.name]
-    same = [step for step in case.plan(only=()).steps if step.build == name]
-    assert [step for step in plan.steps if step.build == name] == same
 
 
 @many

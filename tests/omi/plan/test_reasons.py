@@ -9,7 +9,10 @@ WAITS = Because.TOO_MANY(then=PINNED.also(Because.MADE_BY_KEPT(maker="someone el
 
 
 def test_words_name_values_lists_and_further_reasons() -> None:
-    assert str(Because.NOT_IN_RUN(builds=("a", "b"))) == "not in this run, which is about a, b"
+    assert (
+        str(Because.NOT_IN_RUN(action="build", builds=("a", "b")))
+        == "not in this run, which is about the build of a, b"
+    )
     assert str(WAITS) == (
         "waits, since too many would go at once: current, pinned to revision r2; made by someone else, so never changed"
     )

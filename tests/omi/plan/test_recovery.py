@@ -58,12 +58,11 @@ def plan(
     recover: Recovery | None = ALL,
     retention: Retention | None = None,
     builds: tuple[Target, ...] = (V23,),
-    only: tuple[str, ...] = (),
 ) -> Plan:
     further = {OTHER: FurtherRegion.model_validate({"cloud": {"osc_profile": OTHER}})}
     regions = {} if there is None else further
     retention = retention or Retention()
-    settings = Settings(region=HOME, regions=regions, retention=retention, recover=recover, builds=only)
+    settings = Settings(region=HOME, regions=regions, retention=retention, recover=recover)
     accounts = {HOME: AccountView.of(images, "123456789012"), OTHER: AccountView.of(there or (), "123456789012")}
     seen = Survey(Profile("alpine", builds), UP6, regions_of(settings, Ledger.of(ledger)), accounts, TODAY, OWNER)
     return plan_stack(settings, seen)
@@ -157,14 +156,6 @@ def test_an_image_that_another_record_may_hold_is_left_unless_it_is_asked_for() 
 def test_an_image_of_the_very_content_that_is_wanted_is_adopted_not_recovered() -> None:
     found = plan(unclaimed(in_account(NEW)), in_account(OLDER), ledger=(OLDER,), recover=None)
     assert outcome(found) == {OLDER.name: "keep", NEW.name: "adopt"}
-
-
-def test_a_run_about_another_build_takes_in_nothing_else() -> None:
-    other = build("other")
-    mine = held(other, "3.23.6")
-    images = [unclaimed(in_account(OLDER)), in_account(NEW), in_account(mine)]
-    found = plan(*images, ledger=(NEW, mine), recover=None, builds=(V23, other), only=("other",))
-    assert set(outcome(found).values()) == {"keep"}
 
 
 def test_an_unverified_image_is_named_and_left() -> None:

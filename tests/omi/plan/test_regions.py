@@ -48,13 +48,10 @@ def plan_regions(
     case: Case, there: Case, *, regions: dict[str, FurtherRegion] | None = None, revoked: dict[str, str] | None = None
 ) -> Plan:
     """The stack with the first case's images at home and the second's in the other Region."""
-    builds = {one.name for one in case.builds}
-    only = tuple(name for name in case.only if name in builds)
     config = Settings(
         region=HOME,
         regions={OTHER: FURTHER} if regions is None else regions,
         retention=case.retention,
-        builds=only,
         revoked=revoked or {},
     )
     ledger = Ledger.of([*case.images, *(in_region(image, OTHER) for image in there.images)])
@@ -78,7 +75,7 @@ def test_each_region_is_planned_as_if_it_were_alone(case: Case, there: Case) -> 
     empty = replace(there, images=(), account=AccountView())
     both = plan_regions(case, there)
     assert told(both, HOME) == told(plan_regions(case, empty), HOME)
-    nobody = replace(case, images=(), account=AccountView(), only=case.only)
+    nobody = replace(case, images=(), account=AccountView())
     assert told(both, OTHER) == told(plan_regions(nobody, there), OTHER)
 
 
@@ -112,12 +109,12 @@ def test_a_region_that_left_the_config_only_loses_images(case: Case, there: Case
             if there.account and seen is None:
                 continue  # missing, which is marked first, or in doubt
             spared = step.name in protected or step.image.spec.withdrawal is not None or bool(seen and seen.used_by)
-            assert spared or "not in this run" in step.reason
+            assert spared
 
 
 def simple(images: int) -> Case:
     builds = tuple(build(name) for name in "abcd"[:images])
-    return Case(builds, upstream("3.23.6"), tuple(held(one, "3.23.6") for one in builds), Retention(), None, (), None)
+    return Case(builds, upstream("3.23.6"), tuple(held(one, "3.23.6") for one in builds), Retention(), None, None)
 
 
 def test_the_mass_prune_guard_counts_each_region_alone_and_can_be_opened_for_one() -> None:
@@ -263,10 +260,3 @@ def test_a_region_that_copies_never_wants_what_the_home_region_has_not(case: Cas
             same = source.digest if isinstance(source, PlannedImage) else source.spec.digest
             assert step.image.digest == same
     assert told(plan, HOME) == told(plan_regions(case, there), HOME)
-
-
-def test_a_build_that_only_another_region_has_images_of_may_be_named_in_the_settings() -> None:
-    case = simple(2)
-    gone = replace(case, builds=case.builds[:1], only=("a",))
-    plan = plan_regions(replace(gone, retention=Retention(revision=None)), replace(case, images=case.images[1:]))
-    assert {step.name for step in plan.of(Action.BUILD)} == {"alpine-a-3.23.6-x86_64-r0"}

@@ -256,13 +256,6 @@ def test_without_own_it_is_only_forgotten_and_another_id_or_region_or_build_is_n
     ]
     for planned in others:
         assert not [c for step in planned.steps for c in step.changes if c.kind.value == "take over"], planned
-    aside = build("aside")
-    held_aside = replace(there, spec=there.spec.model_copy(update={"build": "aside"}))
-    settings = Settings(region=HOME, adopt=(entry(OLD),), builds=(V23.name,))
-    accounts = {HOME: AccountView.of((OLD,), ACCOUNT)}
-    survey = Survey(Profile("alpine", (V23, aside)), UP6, (), accounts, TODAY, OWNER)
-    waits = step_of(planned_by(settings, survey, held_aside), OLD.name)
-    assert (waits.action, waits.changes) == (Action.KEEP, ())
 
 
 def test_another_stacks_image_is_not_taken_over_whatever_a_copied_config_says() -> None:
