@@ -1,12 +1,11 @@
 """The findings of `doctor` and `health`: one line each, even if a check fails unexpectedly.
 
-docs/findings.schema.json has their form for programs; `python -m omi.cli.findings` prints it.
+docs/findings.schema.json has their form for programs.
 """
 
 from __future__ import annotations
 
 import re
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -18,7 +17,6 @@ from pydantic import ConfigDict, Field
 from omi.outscale.deadline import TooLateError, within
 from omi.publish.model import Projection
 from omi.support.errors import OmiError, one_line
-from omi.support.json_schema import schema_text
 
 T = TypeVar("T")
 _LOGIN = re.compile(r"//[^@/\s]*@")
@@ -115,8 +113,3 @@ def known(value: T | None, check: str) -> T:
     if value is None:
         raise NotChecked(f"see {check}")
     return value
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further ends it
-    print(schema_text(Findings), end="")

@@ -1,4 +1,4 @@
-"""The documentation of the keys, made from the model: `python -m omi.profile.reference` renews it in its files."""
+"""The documentation of the keys, made from the model (omi.cli.generated)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -78,16 +77,6 @@ def renew(text: str, table: str) -> str:
     return renewed
 
 
-def renewed(top: Path) -> dict[Path, str]:
-    """Every file that is made from the model, as it should be."""
-    profiles, guest = top / "profiles/README.md", top / "guest/README.md"
-    return {
-        profiles: renew(profiles.read_text(encoding="utf-8"), reference()),
-        guest: renew(guest.read_text(encoding="utf-8"), guest_reference()),
-        top / "profiles/profile.schema.json": editor_schema(),
-    }
-
-
 def _words() -> dict[str, str]:
     """The docstrings of Target's keys. They are read here, since in the model each run would pay for it."""
     found = {}
@@ -129,8 +118,3 @@ def _default(key: str, field: FieldInfo) -> str:
 
 def _code(text: str) -> str:
     return f"`{text}`" if text else ""
-
-
-if __name__ == "__main__":
-    for path, text in renewed(Path()).items():
-        path.write_text(text, encoding="utf-8")

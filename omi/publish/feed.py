@@ -1,8 +1,7 @@
 """The JSON feed of a profile's images, for programs: as values, as a pure function of the published images, as text.
 
-Its form is a promise (`feed.schema.json`, printed by `python -m omi.publish`): within a format keys are only
-added. What isn't known is null, so that every image has every key. Fields that the YAML file has, too, are
-declared in omi/publish/model.py.
+Its form is a promise (`feed.schema.json`): within a format keys are only added. What isn't known is null, so that
+every image has every key. Fields that the YAML file has, too, are declared in omi/publish/model.py.
 """
 
 from __future__ import annotations

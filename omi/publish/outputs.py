@@ -1,12 +1,10 @@
 """The stack's outputs as types: what others read by `pulumi stack output` or a StackReference.
 
-Their form is a promise: outputs and fields are only added. docs/outputs.schema.json has it, as
-`python -m omi.publish.outputs` prints it.
+Their form is a promise: outputs and fields are only added. docs/outputs.schema.json has it.
 """
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -16,7 +14,6 @@ from pydantic import ConfigDict, Field
 from omi.publish.model import Projection, same_named
 from omi.state.image import ImageRecord, ImageSpec
 from omi.state.withdrawal import Stage
-from omi.support.json_schema import schema_text
 
 _BY_REGION = ("disk", "copied_from")
 
@@ -139,8 +136,3 @@ def _in_region(image: Mapping[str, Any], images: Sequence[Mapping[str, Any]]) ->
     copied = [each.get("disk") for each in images if each.get("copied_from") == named]
     facts = {key: image[key] for key in RegionOutput.model_fields if key not in _BY_REGION}
     return facts | {"disk": image.get("disk") or next(iter(copied), None)}
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further ends it
-    print(schema_text(Outputs), end="")

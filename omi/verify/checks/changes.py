@@ -49,9 +49,14 @@ OURS: tuple[tuple[str, str], ...] = (
     ("usr/lib/tiny-cloud/cloud/outscale/*", "the same on a root whose /lib is merged into /usr"),
     *((path, f"the profile's `{key}`") for key, declared, _ in profile_keys() for path in declared.files),
 )
-"""Files that differ from their packages', as apk names them, and why. `python -m omi.verify.reference` writes the table
-of docs/image-files.md from this."""
+"""Files that differ from their packages', as apk names them, and why."""
 _SHOWN = 8
+
+
+def image_files() -> str:
+    """They as the table of docs/image-files.md (omi.cli.generated)."""
+    rows = [f"| `/{path}` | {why} |" for path, why in OURS]
+    return "\n".join(["| file | what differs, and why |", "|---|---|", *rows])
 
 
 def changed_by_profile(finished: Facts) -> frozenset[str]:

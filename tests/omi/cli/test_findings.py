@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
-from omi.cli.findings import Doubt, Findings, Severity, find, known
+from omi.cli.findings import Doubt, Severity, find, known
 from omi.cli.needs import lacking, needs
 from omi.outscale.quotas import CloudQuota
 from omi.plan import PlannedImage
 from omi.support.errors import CloudError
-from omi.support.json_schema import schema_text
 from tests.omi.specs import make_spec
-
-SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "findings.schema.json"
-
-
-def test_the_schema_is_of_what_is_printed() -> None:
-    assert SCHEMA.read_text() == schema_text(Findings), "python -m omi.cli.findings > docs/findings.schema.json"
 
 
 def raising(error: Exception) -> str:

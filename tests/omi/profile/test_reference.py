@@ -12,16 +12,12 @@ import yaml
 
 from omi.profile.load import load_profile
 from omi.profile.model import AccessKeys, Layer
-from omi.profile.reference import editor_schema, reference, renew, renewed
+from omi.profile.reference import editor_schema, reference, renew
 from omi.profile.schema import Discover, TargetFile, VersionFile
 from omi.profile.tree import parse_tree
 from tests.omi.conftest import TOP
 
 README = TOP / "profiles" / "README.md"
-
-
-def test_tables_and_the_editors_schema_are_current() -> None:
-    assert {path: path.read_text() for path in renewed(TOP)} == renewed(TOP), "run `python -m omi.profile.reference`"
 
 
 def test_an_editor_takes_the_projects_profiles_and_refuses_what_a_preview_would() -> None:

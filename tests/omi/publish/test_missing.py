@@ -18,13 +18,11 @@ from hypothesis import strategies as st
 from omi.profile.content import ALPINE_CDN
 from omi.profile.model import Target
 from omi.publish import export_ledger, forget
-from omi.publish.fixes import FIXES_SCHEMA, FixesDocument
 from omi.publish.model import MissingFix, MissingFixes
 from omi.publish.releases import from_yaml
 from omi.publish.security import missing_fixes, missing_in
 from omi.publish.site import build_site
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
-from omi.support.json_schema import schema_text
 from omi.support.version import package_key
 from omi.upstream.index import Index
 from omi.upstream.offer import Offer
@@ -193,13 +191,6 @@ def test_an_export_that_does_not_know_keeps_what_an_earlier_day_knew(tmp_path: P
     )
     told = json.loads((tmp_path / "alpine.json").read_text())["images"][0]["missing_fixes"]
     assert told == {"day": "2026-11-29", "count": 0, "fixes": []}
-
-
-SCHEMA = Path(__file__).resolve().parents[3] / "omi" / "publish" / FIXES_SCHEMA
-
-
-def test_the_committed_schema_of_the_document_is_that_of_the_code() -> None:
-    assert SCHEMA.read_text(encoding="utf-8") == schema_text(FixesDocument), "python -m omi.publish fixes prints it"
 
 
 def test_a_document_beside_the_others_has_them_and_goes_with_its_image(tmp_path: Path) -> None:
