@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from omi.support.errors import BuildError
@@ -32,10 +31,9 @@ class Installed:
     """Names that it provides besides its own, perhaps with a version (`p:`)."""
 
     @property
-    def offers(self) -> Mapping[str, str | None]:
-        """Every name that it answers to, with the version that it offers it in, None for none."""
-        provided = (text.partition("=") for text in self.provides)
-        return {name: version if sign else None for name, sign, version in provided} | {self.name: self.version}
+    def offers(self) -> set[str]:
+        """Every name that it answers to."""
+        return {self.name, *(text.partition("=")[0] for text in self.provides)}
 
 
 def read_installed(text: str, where: str) -> tuple[Installed, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.contrib.license.factories import LicenseFactory
@@ -17,7 +18,7 @@ from packageurl import PackageURL
 from omi.profile.content import package_lines
 from omi.publish.documents.installed import Installed
 from omi.publish.documents.provenance import Made
-from omi.support.dependency import Dependency, read_dependency
+from omi.support.dependency import read_dependency
 
 _CHECKSUM = "alpine:apk:checksum"
 _COMMIT = "alpine:aports:commit"
@@ -49,10 +50,11 @@ def sbom_text(made: Made, packages: Sequence[Installed]) -> str:
         metadata=BomMetaData(component=image, timestamp=made.created, tools=ToolRepository(components=[tool])),
         components=[system, *parts.values()],
     )
-    needs = _Needs(packages)
-    bom.register_dependency(image, [system, *(parts[name] for name in needs.first(package_lines(spec.target)))])
+    needs = _needs(packages)
+    first = set(_names(package_lines(spec.target))) | (parts.keys() - set().union(*needs.values()))
+    bom.register_dependency(image, [system, *(part for name, part in parts.items() if name in first)])
     for name, part in parts.items():
-        bom.register_dependency(part, [parts[needed] for needed in needs.of[name]])
+        bom.register_dependency(part, [parts[needed] for needed in sorted(needs[name])])
     text: str = JsonV1Dot6(bom).output_as_string()
     return json.dumps(json.loads(text), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -76,34 +78,18 @@ def _component(package: Installed, release: str) -> Component:
     )
 
 
-class _Needs:
-    """Which packages need which others, by what apk recorded of each; what none of them offers is passed over."""
+def _needs(packages: Sequence[Installed]) -> dict[str, set[str]]:
+    """The packages that each needs, by its name: those that offer what apk recorded of it, in whatever version."""
+    offering: dict[str, set[str]] = {}
+    for package in packages:
+        for name in package.offers:
+            offering.setdefault(name, set()).add(package.name)
+    wanted = {package.name: _names(package.depends) for package in packages}
+    return {name: set().union(*(offering.get(each, ()) for each in needed)) - {name} for name, needed in wanted.items()}
 
-    def __init__(self, packages: Sequence[Installed]) -> None:
-        self._names = tuple(package.name for package in packages)
-        self._offered: dict[str, dict[str, str | None]] = {}
-        for package in packages:
-            for name, version in package.offers.items():
-                self._offered.setdefault(name, {})[package.name] = version
-        self.of: Mapping[str, tuple[str, ...]] = {
-            package.name: tuple(sorted(set(self._answers(package.depends)) - {package.name})) for package in packages
-        }
-        """The names of those that a package needs, sorted, by its own name."""
 
-    def first(self, asked: Iterable[str]) -> tuple[str, ...]:
-        """The packages at the top: those that were `asked` for, in apk's notation, and those that no other needs."""
-        needed = {name for names in self.of.values() for name in names}
-        return tuple(sorted({*self._answers(asked), *(name for name in self._names if name not in needed)}))
-
-    def _answers(self, texts: Iterable[str]) -> Iterator[str]:
-        for text in texts:
-            try:
-                wanted = read_dependency(text)
-            except ValueError:
-                continue
-            if not wanted.conflict:
-                yield from self._offering(wanted)
-
-    def _offering(self, wanted: Dependency) -> Iterator[str]:
-        offering = self._offered.get(wanted.name, {})
-        return (package for package, version in offering.items() if wanted.accepts(version))
+def _names(dependencies: Iterable[str]) -> Iterator[str]:
+    for text in dependencies:
+        with suppress(ValueError):
+            if not (wanted := read_dependency(text)).conflict:
+                yield wanted.name
