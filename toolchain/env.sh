@@ -32,9 +32,6 @@ alpine_omi_env() {
 	export VIRTUAL_ENV="$alpine_omi_top/.venv"
 	unset PYTHONHOME
 
-	# Which tools these are (versions, origins, paths), for programs.
-	export ALPINE_OMI_TOOLS="$alpine_omi_tools/tools.json"
-
 	export PULUMI_HOME="$alpine_omi_tools/pulumi-home"
 	# Where state lies; the sandbox stack's config refers to it.
 	if [ -z "${ALPINE_OMI_STATE:-}${XDG_STATE_HOME:-}${HOME:-}" ]; then

@@ -106,7 +106,7 @@ class Setup:
         return self._store.folder / _digest("\n".join(source.folder for source in made))
 
     def _assemble(self, made: Sequence[Source], new: Path, place: Path) -> None:
-        """Link all of them together, with the record that programs read ($ALPINE_OMI_TOOLS)."""
+        """Link all of them together, with a record of them, tools.json."""
         tools = {}
         for source in made:
             tree = self._store.made / source.folder

@@ -10,7 +10,7 @@ from typing import Any
 
 import botocore.session
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError, ClientError, ConfigParseError, PartialCredentialsError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from omi.outscale.deadline import TooLateError, within
 from omi.state.image import CloudAccess
@@ -104,16 +104,15 @@ def _from_boto_chain() -> Credentials:
             f"credentials: {name} names the profile {os.environ.get(name, '')!r}, which the AWS files of this machine "
             f"don't have; correct or unset {name}, or {_CURE}"
         ) from error
-    except (ConfigParseError, PartialCredentialsError) as error:
-        raise CredentialsError(f"credentials: {one_line(str(error))}; correct that, or {_CURE}") from error
     except TooLateError as error:
         raise CredentialsError(
             f"credentials: the AWS files of this machine gave none within {_CHAIN:.0f} s; does a credential_process "
             f"hang? Or {_CURE}"
         ) from error
     except (BotoCoreError, ClientError, OSError, ValueError, KeyError, TypeError) as error:
+        why = one_line(str(error), 160)
         raise CredentialsError(
-            f"credentials: the AWS files of this machine gave none ({one_line(str(error), 160)}); {_CURE}"
+            f"credentials: the AWS files of this machine gave none ({why}); correct that, or {_CURE}"
         ) from error
     if frozen is None or not frozen.access_key or not frozen.secret_key:
         raise CredentialsError(f"credentials: none found; {_CURE}")

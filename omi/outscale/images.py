@@ -156,14 +156,12 @@ def register_from(
     stop: threading.Event = NEVER,
 ) -> Omi:
     """Register a second OMI under another name on the same snapshot; both use it until one is deregistered."""
-    bsu: dict[str, Any] = {
+    bsu = {
         "SnapshotId": omi.snapshots[0],
         "VolumeSize": omi.volume_size,
         "VolumeType": volume_type,
         "DeleteOnVmDeletion": True,
     }
-    if volume_type == "io1":
-        bsu["Iops"] = min(3000, 300 * omi.volume_size)  # as in the template
     made_of = {
         "Architecture": "x86_64",
         "RootDeviceName": omi.root_device,

@@ -107,7 +107,7 @@ class BuildVm(_Wire):
     ssh_port: int = 22
     ssh_source: str = "auto"
     """The CIDR that may reach the VMs; `auto` is this machine's own address if it is public or loopback."""
-    volume_type: Literal["standard", "gp2", "io1"] = "standard"
+    volume_type: Literal["standard", "gp2"] = "standard"
     mirror: str = "https://dl-cdn.alpinelinux.org/alpine"
     """The Alpine mirror's URL in the build VM."""
     timeout: int = 3600

@@ -380,11 +380,10 @@ def test_tools_that_are_missing(doctor: Doctor, tmp_path: Path) -> None:
 
 
 def test_a_plugin_that_is_missing(doctor: Doctor, tmp_path: Path) -> None:
-    (tmp_path / "tools.json").write_text("{}")
-    doctor.changed["ALPINE_OMI_TOOLS"] = str(tmp_path / "tools.json")
+    doctor.changed["PACKER_PLUGIN_PATH"] = str(tmp_path)
     wrong = doctor.wrong()
     assert set(wrong) == {"tools"}
-    assert "names no OUTSCALE plugin" in wrong["tools"]
+    assert "the OUTSCALE plugin is not installed" in wrong["tools"]
 
 
 def test_a_cloud_that_does_not_answer_has_a_limit(doctor: Doctor) -> None:

@@ -152,7 +152,7 @@ class FakePacker:
     @property
     def environ(self) -> dict[str, str]:
         """The environment in which it is found."""
-        return {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "ALPINE_OMI_TOOLS": ""}
+        return {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"}
 
     def behave(self, mode: str) -> None:
         """`good`, `busy` (a 503 kills the first run), `always busy`,

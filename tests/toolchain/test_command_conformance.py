@@ -25,9 +25,9 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
 def plugin_in_use() -> dict[str, str] | None:
-    """What the set-up recorded of the command plugin, None outside `. toolchain/env.sh`."""
-    tools = os.environ.get("ALPINE_OMI_TOOLS")
-    return json.loads(Path(tools).read_text())["tools"][COMMAND_PLUGIN.name] if tools else None
+    """What the set-up recorded of the command plugin, None before `make tools`."""
+    tools = Path(__file__).parents[2] / ".venv/toolchain/tools.json"
+    return json.loads(tools.read_text())["tools"][COMMAND_PLUGIN.name] if tools.is_file() else None
 
 
 def genuine_plugin() -> Path | None:

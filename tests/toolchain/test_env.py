@@ -57,7 +57,6 @@ def test_the_tools_come_first_on_path_and_the_venv_before_them(shell: str, top: 
     tools = (top / ".venv" / "toolchain").resolve()
     assert env["PATH"].split(":")[:2] == [str(top / ".venv/bin"), str(tools / "bin")]
     assert env["VIRTUAL_ENV"] == str(top / ".venv")
-    assert env["ALPINE_OMI_TOOLS"] == str(tools / "tools.json")
     assert env["PULUMI_HOME"] == str(tools / "pulumi-home")
     assert env["PACKER_PLUGIN_PATH"] == str(tools / "packer-plugins")
     assert env["PULUMI_CONFIG_PASSPHRASE"] == ""

@@ -77,7 +77,6 @@ source "outscale-bsusurrogate" "alpine" {
     device_name           = "/dev/xvdf"
     volume_size           = var.volume_size
     volume_type           = var.volume_type
-    iops                  = var.volume_type == "io1" ? min(3000, 300 * var.volume_size) : null
     delete_on_vm_deletion = true
   }
   omi_root_device {

@@ -8,11 +8,9 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omi.support.environment import without_keys
 from omi.support.errors import ToolError
-from omi.support.safe_json import read_json
 
 _PLUGIN = re.compile(r"packer-plugin-outscale_v(\d+)\.(\d+)\.(\d+)[^/]*$")
 _CURE = "run `make tools` and `. toolchain/env.sh`"
@@ -55,31 +53,20 @@ class PackerTools:
 
 
 def find_tools(environ: Mapping[str, str]) -> PackerTools:
-    """Find both by the toolchain's record ($ALPINE_OMI_TOOLS), else by Packer on PATH; ToolError if one is missing."""
+    """Find Packer on PATH and the newest OUTSCALE plugin that it has; ToolError if one is missing."""
     packer = shutil.which("packer", path=environ.get("PATH"))
     if packer is None:
         raise ToolError(f"packer: not found on PATH; {_CURE}")
-    plugin = _recorded_plugin(environ) or _installed_plugin(packer, environ)
-    match = _PLUGIN.search(str(plugin)) if plugin else None
-    if plugin is None or match is None:
+    plugins = _installed_plugins(packer, environ)
+    if not plugins:
         raise ToolError(f"packer: the OUTSCALE plugin is not installed; {_CURE}")
-    major, minor, patch = (int(part) for part in match.groups())
-    folder = environ.get("PACKER_PLUGIN_PATH") or str(plugin.parents[3])  # FOLDER/github.com/MAKER/NAME/FILE
-    return PackerTools(packer, folder, (major, minor, patch))
+    newest = max(plugins)
+    folder = environ.get("PACKER_PLUGIN_PATH") or str(plugins[newest].parents[3])  # FOLDER/github.com/MAKER/NAME/FILE
+    return PackerTools(packer, folder, newest)
 
 
-def _recorded_plugin(environ: Mapping[str, str]) -> Path | None:
-    record = environ.get("ALPINE_OMI_TOOLS")
-    if not record:
-        return None
-    try:
-        content: Any = read_json(Path(record).read_text(encoding="utf-8"))
-        return Path(content["tools"]["packer-plugin-outscale"]["path"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ToolError(f"ALPINE_OMI_TOOLS: {record}: names no OUTSCALE plugin ({error}); {_CURE}") from error
-
-
-def _installed_plugin(packer: str, environ: Mapping[str, str]) -> Path | None:
+def _installed_plugins(packer: str, environ: Mapping[str, str]) -> dict[tuple[int, int, int], Path]:
+    """The OUTSCALE plugins, by version."""
     try:
         done = subprocess.run(
             [packer, "plugins", "installed"],
@@ -92,10 +79,5 @@ def _installed_plugin(packer: str, environ: Mapping[str, str]) -> Path | None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolError(f"{packer}: cannot list its plugins ({error}); {_CURE}") from error
-    found = [Path(line.strip()) for line in done.stdout.splitlines() if _PLUGIN.search(line.strip())]
-    return max(found, key=_version) if found else None
-
-
-def _version(path: Path) -> tuple[int, ...]:
-    match = _PLUGIN.search(str(path))
-    return tuple(int(part) for part in match.groups()) if match else ()
+    found = (_PLUGIN.search(line.strip()) for line in done.stdout.splitlines())
+    return {(int(each[1]), int(each[2]), int(each[3])): Path(each.string) for each in found if each}

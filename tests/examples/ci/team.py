@@ -33,7 +33,7 @@ STEPS = "examples/ci/steps"
 LIMIT = 900.0
 """Seconds that one step may take."""
 _COPIED = ("Makefile", "requirements.txt", ".gitignore", "examples", "releases")
-_OF_CI = ("OSC_", "AWS_", "PULUMI_", "GITHUB_", "CI_", "ALPINE_OMI_TOOLS")
+_OF_CI = ("OSC_", "AWS_", "PULUMI_", "GITHUB_", "CI_")
 
 
 @dataclass

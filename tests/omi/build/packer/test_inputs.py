@@ -69,7 +69,7 @@ def test_staging_replaces_what_an_earlier_run_left(tmp_path: Path) -> None:
 
 
 def test_template_is_valid_for_the_installed_plugin(tmp_path: Path) -> None:
-    validate_templates(RunFolder(tmp_path), ("standard", "io1"))
+    validate_templates(RunFolder(tmp_path), ("standard", "gp2"))
 
 
 def validate_templates(folder: RunFolder, volume_types: tuple[str, ...]) -> None:
@@ -83,7 +83,7 @@ def validate_templates(folder: RunFolder, volume_types: tuple[str, ...]) -> None
     key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
     for volume_type in volume_types:
         spec = make_spec()
-        subnet = "subnet-00000001" if volume_type == "io1" else None
+        subnet = "subnet-00000001" if volume_type == "gp2" else None
         spec = remade(spec, vm=spec.vm.model_copy(update={"volume_type": volume_type, "subnet": subnet}))
         write_variables(
             folder, Identity(spec), tools, PackerVm(key, "pair", "sg-00000001", "ami-00000001"), GATEWAY, spec.name
@@ -136,5 +136,5 @@ def test_packer_and_its_plugin_work_in_a_checkout_whose_path_is_longer_than_a_so
     folder = RunFolder(tmp_path / ("checkout-" * 17) / "run")
     folder.path.mkdir(parents=True)
     validate_templates(folder, ("standard",))
-    tools = find_tools({**os.environ, "ALPINE_OMI_TOOLS": ""})
+    tools = find_tools(os.environ)
     assert tools.plugin_version

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -42,18 +41,10 @@ def plugin_path(folder: Path, version: str) -> str:
     return f"{folder}/plugins/github.com/outscale/outscale/packer-plugin-outscale_v{version}_x5.0_linux_amd64"
 
 
-def test_the_toolchains_record_names_the_plugin(tmp_path: Path) -> None:
-    record = tmp_path / "tools.json"
-    record.write_text(json.dumps({"tools": {"packer-plugin-outscale": {"path": plugin_path(tmp_path, "1.0.2")}}}))
-    tools = find_tools({"PATH": fake_packer(tmp_path, "exit 1"), "ALPINE_OMI_TOOLS": str(record)})
-    assert tools.plugin_version == (1, 0, 2)
-    assert tools.plugin_folder == f"{tmp_path}/plugins"
-
-
-def test_without_a_record_packer_is_asked_and_the_newest_taken(tmp_path: Path) -> None:
+def test_of_the_plugins_that_packer_has_the_newest_counts(tmp_path: Path) -> None:
     listed = "\n".join(f"echo {plugin_path(tmp_path, version)}" for version in ("1.0.2", "1.10.0", "1.6.1"))
     tools = find_tools({"PATH": fake_packer(tmp_path, listed)})
-    assert tools.plugin_version == (1, 10, 0)
+    assert (tools.plugin_version, tools.plugin_folder) == ((1, 10, 0), f"{tmp_path}/plugins")
     assert not tools.is_old
 
 
