@@ -33,6 +33,8 @@ alpine_omi_env() {
 	unset PYTHONHOME
 
 	export PULUMI_HOME="$alpine_omi_tools/pulumi-home"
+	# Pulumi keeps a log of each of its commands there, a week's or at most so many MB; 500 by itself.
+	export PULUMI_LOG_ROTATION_MAX_TOTAL_MB="${PULUMI_LOG_ROTATION_MAX_TOTAL_MB:-50}"
 	# Where state lies; the sandbox stack's config refers to it.
 	if [ -z "${ALPINE_OMI_STATE:-}${XDG_STATE_HOME:-}${HOME:-}" ]; then
 		echo 'toolchain/env.sh: HOME is not set: set it, or ALPINE_OMI_STATE to a folder for state' >&2

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,7 @@ def test_the_tools_come_first_on_path_and_the_venv_before_them(shell: str, top: 
     assert env["PULUMI_CONFIG_PASSPHRASE"] == ""
     assert env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
     assert env["CHECKPOINT_DISABLE"] == "1"
+    assert env["PULUMI_LOG_ROTATION_MAX_TOTAL_MB"] == "50"
     assert env["PULUMI_CONTINUE_ON_ERROR"] == "true"
 
 
@@ -110,3 +112,16 @@ def test_from_another_folder(shell: str, top: Path, tmp_path: Path) -> None:
     else:
         assert done.stdout.strip() == "none"
         assert "cd to the top of the project" in done.stderr
+
+
+@pytest.mark.slow
+def test_pulumi_removes_its_oldest_logs_beyond_the_bound(tmp_path: Path) -> None:
+    logs = tmp_path / "home" / "logs"
+    logs.mkdir(parents=True)
+    (tmp_path / "Pulumi.yaml").write_text("name: test\nruntime: python\n", encoding="utf-8")
+    for hour in (1, 2, 3):
+        (logs / f"test-{datetime.now(UTC):%Y%m%d}T0{hour}0000.log").write_bytes(bytes(700_000))
+    homes = {"PULUMI_HOME": str(tmp_path / "home"), "PULUMI_BACKEND_URL": tmp_path.as_uri()}
+    environment = {**os.environ, **homes, "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "1"}
+    subprocess.run(["pulumi", "stack", "ls"], cwd=tmp_path, env=environment, check=True, timeout=60)
+    assert [path.name[-10:] for path in logs.glob("test-*.log")] == ["030000.log"]

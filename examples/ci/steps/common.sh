@@ -19,6 +19,9 @@ fi
 # OUTSCALE's object store knows no other checksums.
 export AWS_REQUEST_CHECKSUM_CALCULATION=when_required AWS_RESPONSE_CHECKSUM_VALIDATION=when_required
 
+# Pulumi's own logs lie among the tools, which the CI keeps in a cache.
+export PULUMI_LOG_ROTATION_MAX_TOTAL_MB=1 PULUMI_LOG_ROTATION_MAX_AGE_DAYS=1
+
 [ -f toolchain/env.sh ] || fail 'run the steps in the top folder of the project'
 . toolchain/env.sh
 ci=build/ci
