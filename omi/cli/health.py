@@ -101,6 +101,8 @@ def _of_plan(plan: Plan, seen: Survey, limits: Health) -> Iterator[Finding]:
         yield Finding(check="account", region=region, level=Severity.ERROR, text=why)
     for refusal in plan.refused:
         yield Finding(check="plan", level=Severity.ERROR, text=f"waits for a person: {refusal}")
+    for warning in plan.warnings:
+        yield Finding(check="plan", level=Severity.WARNING, text=warning)
     live = {build.name for build in seen.profile.builds}
     for name, region, steps in _by_region(plan):
         if region not in seen.unreached:

@@ -56,6 +56,8 @@ class Ward:
     expiry: Callable[[], datetime | None] = lambda: None
     settings: Settings = field(default_factory=lambda: Settings(region="eu-west-2"))
     offers: dict[str, Offer] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """Those of upstream."""
 
     def health(self, *arguments: str) -> tuple[int, str]:
         ledger = Ledger.of(self.images)
@@ -81,7 +83,8 @@ class Ward:
         accounts = {"eu-west-2": AccountView.of(there, None, missing)}
         regions = regions_of(settings, known.ledger)
         profile = Profile("alpine", self.builds)
-        return Survey(profile, upstream("3.23.6"), regions, accounts, TODAY, known.owner, offers=self.offers)
+        known_upstream = replace(upstream("3.23.6"), warnings=self.warnings)
+        return Survey(profile, known_upstream, regions, accounts, TODAY, known.owner, offers=self.offers)
 
 
 @pytest.fixture
@@ -142,6 +145,13 @@ def test_a_fix_that_is_not_built_yet_is_a_warning_that_names_package_and_ids(war
     ward.images = (made(age, of=fixing, installed=OLD),)
     code, said = ward.health()
     assert (code, f"warning  not built     eu-west-2: v3_23: {text}\n" in said) == (0, True), said
+
+
+def test_what_a_preview_warns_of_is_a_warning(ward: Ward) -> None:
+    """Nothing new is built while Alpine can't be reached, which nobody sees who reads no preview."""
+    ward.warnings = ("https://alpinelinux.org/releases.json: can't be reached; the answer of 2026-11-02 counts",)
+    code, said = ward.health()
+    assert (code, f"warning  plan          {ward.warnings[0]}\n" in said) == (0, True), said
 
 
 def test_a_missing_image_is_an_error(ward: Ward) -> None:
