@@ -1,1 +1,1 @@
-"""Profiles: what to build, as data. Files in, validated builds out; nothing else of the project reads their YAML."""
+"""Profiles: reads their files and makes validated builds. Nothing else in the project reads their YAML."""

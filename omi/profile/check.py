@@ -1,4 +1,4 @@
-"""Checks a tree against its schema: each problem becomes one line that names file, line, key and value."""
+"""Checks a tree against its schema: each problem becomes one line with file, line, key and value."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ L = TypeVar("L", bound=Layer)
 
 
 def check(tree: Tree, schema: type[L], problems: Problems) -> tuple[Tree, L | None]:
-    """The tree without what its schema doesn't allow, and the schema's value of all of it; None if that isn't whole.
+    """The tree without its wrong parts, and the schema's value of the whole tree; None if there are wrong parts.
 
-    What isn't allowed is added to the problems, by line.
+    The wrong parts are added to the problems, by line.
     """
     value, details = None, []
     try:
@@ -52,7 +52,7 @@ def _is_of_key(detail: ErrorDetails) -> bool:
 
 
 def _without(values: Mapping[str, Any], paths: Collection[tuple[str, ...]]) -> dict[str, Any]:
-    """The values without those at some paths; what is wrong in a list takes the list along."""
+    """The values without those at some paths. A wrong item removes its whole list."""
     left: dict[str, Any] = {}
     for key, value in values.items():
         inner = [path[1:] for path in paths if path[:1] == (key,)]
@@ -64,7 +64,7 @@ def _without(values: Mapping[str, Any], paths: Collection[tuple[str, ...]]) -> d
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """` (did you mean 'packages'?)`, or nothing when no known word holds it or is near."""
+    """` (did you mean 'packages'?)`; empty if no known word contains it or is near."""
     known = list(known)
     close = [each for each in known if word in each] if len(word) > 3 else []
     close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.66)
@@ -100,7 +100,7 @@ def _not_allowed(tree: Tree, path: tuple[str, ...], of_key: bool, context: dict[
 
 
 def _shown(tree: Tree, path: tuple[str, ...]) -> str:
-    """A value as it is shown in an error, cut where it is long."""
+    """A value as an error shows it, cut if it is long."""
     value = _at(tree.values, path)
     text = _flow(value) if isinstance(value, list | dict) else tree.place(*path).text
     text = " ".join(text.split()) if text.strip() else repr(text)
@@ -123,7 +123,7 @@ def _number(tree: Tree, path: tuple[str, ...]) -> str | None:
 
 
 def _map_like(schema: type[Layer], path: tuple[str, ...], value: Any) -> str:
-    """A map to write instead of a value: made of its items or words if they fit, else the key's example."""
+    """A map to write instead of a value: made from its items or words if they fit, else the key's example."""
     kind, example = _declared(schema, path)
     choices = [each for item in (value if isinstance(value, list) else [value]) for each in _meant(item)]
     for inner in (None, "default", "accounts"):  # {nginx: true}, or services' {default: {nginx: true}}
@@ -136,7 +136,7 @@ def _map_like(schema: type[Layer], path: tuple[str, ...], value: Any) -> str:
 
 
 def _meant(item: Any) -> Iterator[list[dict[str, Any]]]:
-    """Each word of an item as the maps that it may mean, the likeliest first; an empty list where nobody can know."""
+    """Each word of an item as the maps that it may mean, the likeliest first; an empty list if it can't be guessed."""
     match item:
         case {"name": str(name)} if len(item) == 1:
             yield from _meant(name)
@@ -144,7 +144,7 @@ def _meant(item: Any) -> Iterator[list[dict[str, Any]]]:
             yield [item] if len(item) == 1 else []
         case str() | int() if not isinstance(item, bool):
             for text in re.split(r",?\s+", str(item)):
-                word = text.removesuffix(":true")  # without a space after the colon it is all one word
+                word = text.removesuffix(":true")  # without a space after the colon it is one word
                 maps: list[dict[str, Any]] = [{word: True}, {f"{word}/tcp": True}]
                 maps += [{word[1:]: False}] if word.startswith("!") else []
                 maps += [dict([re.split("[@=]", word, maxsplit=1)])] if re.search("[@=]", word) else []
@@ -171,7 +171,7 @@ def _flow(value: Any) -> str:
 
 
 def known_keys(schema: type[BaseModel], path: Iterable[str]) -> list[str]:
-    """The keys that are known at a key path of a schema."""
+    """The known keys at a key path of a schema."""
     kind, _ = _declared(schema, path)
     return sorted(kind.model_fields) if _is_model(kind) else []
 

@@ -1,4 +1,4 @@
-"""The part of a build that decides the content of its images; a change of it makes a new revision."""
+"""Finds the part of a build that decides its images' content; a change of it makes a new revision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from omi.profile.model import Target, profile_keys
 from omi.profile.resolve import essential_packages
 
 ALPINE_CDN = "https://dl-cdn.alpinelinux.org/alpine"
-"""The repositories that a stack's own mirror replaces, by https or http."""
+"""Matches repositories that a stack's own mirror replaces, by https or http."""
 _CDN = re.compile(rf"\A{re.escape(ALPINE_CDN).replace('https', 'https?')}(?=/)")
 ROOT_LABEL = "alpine-root"
 """Label of the root filesystem."""
@@ -18,9 +18,9 @@ HOSTNAME = "alpine"
 
 
 def content(build: Target) -> dict[str, Any]:
-    """The content of the image as JSON-able values, whatever the order of keys in the profile.
+    """The content of the image as JSON-able values; the order of keys in the profile doesn't matter.
 
-    Keys that only name the image, or belong to its surroundings, are left out (`decides` in omi.profile.model).
+    Keys that only name the image, or concern its surroundings, are left out (`decides` in omi.profile.model).
     """
     decided = {key: _plain(getattr(build, key)) for key, declared, _ in profile_keys() if declared.decides}
     return {
@@ -42,7 +42,7 @@ def _plain(value: Any) -> Any:
 
 
 def _file(build: Target, path: str | None) -> dict[str, Any] | None:
-    """A setup file as it was; None where there is none, or where nobody knows any more."""
+    """A setup file as it was; None if there is none, or if it is unknown."""
     found = build.setup_files.get(path) if path else None
     return found.model_dump() if found else None
 
@@ -72,9 +72,9 @@ def repository_line(url: str, value: bool | str) -> str:
 
 
 def install_repositories(build: Target, mirror: str) -> dict[str, bool | str]:
-    """Where packages come from while building, sorted: URL to true or to the repository's tag.
+    """The repositories during the build, sorted: URL to true or to the repository's tag.
 
-    `mirror` stands in for Alpine's CDN. Repositories that the image only keeps as a comment are left out.
+    `mirror` replaces Alpine's CDN. Repositories that the image has only as a comment are left out.
     """
     return {on_mirror(url, mirror): value for url, value in sorted(build.repos.items()) if value is not False}
 

@@ -1,4 +1,4 @@
-"""Compares a build in today's profile with the one that an image was made of, for `profile diff`."""
+"""Compares a build in today's profile with the one that an image was made from, for `profile diff`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from omi.profile.model import Target, profile_keys
 
 Difference = tuple[str, str, str, bool]
-"""A value's key path, the value as it was and as it is, and whether that makes a new revision."""
+"""A value's key path, its old and new value, and whether the change makes a new revision."""
 
 
 def differences(before: Target, after: Target) -> Iterator[Difference]:
-    """All that differs, in the order in which the keys are documented; what `before` can't say is left out."""
+    """All differences, in the documented order of the keys, except those that `before` doesn't know."""
     for key, declared, _ in profile_keys():
         old, new = _values(before, key), _values(after, key)
         for name in sorted({*old, *new} if key not in before.unread else ()):
@@ -28,7 +28,7 @@ def differences(before: Target, after: Target) -> Iterator[Difference]:
 def _values(build: Target, key: str) -> dict[str, Any]:
     """The values of a key by path: a map's entries, else its own."""
     value = getattr(build, key)
-    if key == "keys":  # those that upstream has given up since are no change of the profile
+    if key == "keys":  # keys that upstream has deprecated since are no change of the profile
         return {f"keys.{name}": True for name in {*value, *build.dropped_keys}}
     if key == "access":
         value = {"public": value.public or None, "accounts": value.accounts}

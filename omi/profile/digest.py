@@ -19,14 +19,14 @@ _FORMAT = 1
 def image_digest(build: Target, release: str, files: Mapping[str, Any]) -> str:
     """`sha256:` and 64 hex digits over the build's content, the release, and the `common_files`.
 
-    How the profile's YAML is written (comments, key order, white space) doesn't show in it, nor do the names of
+    It doesn't depend on how the profile's YAML is written (comments, key order, white space), or on the names of
     profile, build and image.
     """
     return digest_of({"format": _FORMAT, "release": release, "content": content(build), **files})
 
 
 def common_files(guest_dir: Path, template: Path) -> dict[str, Any]:
-    """The files that all images are made with, the guest's and the Packer template, each by its content and mode.
+    """The files that all images share, the guest's and the Packer template, each by its content and mode.
 
     Raises InputError naming the file that can't be read.
     """
@@ -35,13 +35,13 @@ def common_files(guest_dir: Path, template: Path) -> dict[str, Any]:
 
 
 def digest_of(value: dict[str, Any]) -> str:
-    """`sha256:` and 64 hex digits over a JSON-able value, whatever the order of its keys."""
+    """`sha256:` and 64 hex digits over a JSON-able value; the order of its keys doesn't matter."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def _guest_files(guest_dir: Path) -> list[Path]:
-    """The guest's files, sorted; not its documentation, nor what editors and Python leave behind."""
+    """The guest's files, sorted, without documentation and without leftovers of editors and Python."""
     if not guest_dir.is_dir():
         raise InputError(f"{guest_dir}: no such folder; run this from the project's top")
     return sorted(path for path in guest_dir.rglob("*") if path.is_file() and _counts(path.relative_to(guest_dir)))

@@ -1,4 +1,4 @@
-"""Builds for the branches that upstream supports, beside those that the profile names."""
+"""Adds builds for the branches that upstream supports to those in the profile."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from omi.support.version import EDGE, release_key
 
 
 def expand_discovered(profile: Profile, supported_versions: Iterable[str]) -> Profile:
-    """The profile with a build for each wanted and supported branch that no named build covers already.
+    """The profile with a build for each wanted and supported branch that no named build covers.
 
-    `supported_versions` are branches without their `v`, with or without edge, which is added only where the profile
-    asks. A build is called `v3_24-x86_64`, `edge-x86_64`. Pure; asking twice changes nothing.
-    Raises ProfileError when what the profile sets for all its builds doesn't fit a branch.
+    `supported_versions` are branches without their `v`. Edge is added only if the profile asks for it. A build is
+    called `v3_24-x86_64`, `edge-x86_64`. A second call changes nothing. Raises ProfileError if a setting for all builds
+    doesn't fit a branch.
     """
     if profile.discover is None or profile.layers is None:
         return profile

@@ -1,4 +1,4 @@
-"""The files that a profile's layers name: setup scripts, what they need, checks, and signing keys."""
+"""Reads the files that a profile's layers name: setup scripts and their files, checks, and signing keys."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from omi.support.errors import ProfileError
 from omi.support.reading import real_path, require_file, why_unread
 
 _LARGEST = 64 * 1024 * 1024
-"""Bytes of a file, or of all that a folder holds: a profile's files are uploaded to each build VM."""
+"""The most bytes of a file, or of a folder's files: they are uploaded to each build VM."""
 _MOST_FILES = 500
 """The most files of a folder: state holds the digest of each."""
 _NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 _COMMAND = re.compile(rb"^[^\S\n]*[^\s#]", re.MULTILINE)
-"""The first sign of a line of a script that is neither empty nor a comment."""
+"""Matches the first character of a script's line that is neither empty nor a comment."""
 
 _Error = Callable[[str], ProfileError]
 """Makes the error of a problem."""
 
 
 class Files:
-    """The files that were read so far, and the problems with any."""
+    """The files read so far, and the problems with them."""
 
     def __init__(self, root: Path, problems: Problems) -> None:
         self.root = root
@@ -40,7 +40,7 @@ class Files:
         self.keys: dict[str, str] = {}
 
     def taken(self, layer: Tree) -> Tree:
-        """The layer with its paths made relative to the root, after its files were read, without those it lacks."""
+        """Read the layer's files. Returns the layer with paths relative to the root, without missing files."""
         values = dict(layer.values)
         if "setup_script" in values:
             script = values.pop("setup_script")
@@ -68,7 +68,7 @@ class Files:
         return file.relative_to(self.root).as_posix()
 
     def _test(self, value: Any, place: Place, *path: str) -> Any:
-        """A test without a command would pass whatever the image is."""
+        """Read a test. One without a command is refused, since it would always pass."""
         taken = self._anchored(value, place, *path)
         if isinstance(taken, str) and not _COMMAND.search((file := self.root / taken).read_bytes()):
             raise place.error(".".join(path), f"{file} holds no command, so it would always pass; write one into it")
@@ -112,7 +112,7 @@ class Files:
 
 
 def _files_below(folder: Path, error: _Error) -> Iterator[Path]:
-    """All files of a folder in an order that doesn't change; links and odd names are refused."""
+    """All files of a folder in a fixed order; links and odd names are refused."""
 
     def refuse(failed: OSError) -> None:
         raise error(f"{failed.filename} {why_unread(Path(failed.filename), failed)}") from failed

@@ -1,4 +1,4 @@
-"""How values are written in a profile, with the words that errors and profiles/README.md use for what is allowed."""
+"""The forms of values in a profile, with the words for them in errors and in profiles/README.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 COMMENTED = "commented"
 """A repo with this value is written into the image as a comment."""
 AWS_TIME = "169.254.169.123"
-"""AWS's time service, which other images bring along; on OUTSCALE nothing answers there."""
+"""AWS's time service, which other images use; on OUTSCALE nothing answers there."""
 OMI_CHARACTERS = "A-Za-z0-9_ ()/.-"
 """Characters of an OMI's name, between the brackets of a pattern: OUTSCALE's rule (CreateImage, ImageName)."""
 _NAME_FIELDS = ("prefix", "suffix", "release", "version", "arch", "revision", "profile", "build")
@@ -31,17 +31,17 @@ characters, ends of lines, and those that turn the direction of writing."""
 
 @dataclass(frozen=True)
 class Allowed:
-    """Says in words what is allowed, so that an error can, and of text by which rule."""
+    """The allowed values in words, for errors, and the rule for text."""
 
     allowed: str
     pattern: str | None = None
-    """The whole of a text has to match it."""
+    """The whole text must match it."""
     fits: Callable[[str], bool] | None = None
-    """Whether a text that matches is allowed."""
+    """A further test for a text that matches."""
     near: Callable[[str], str] | None = None
-    """Makes the value that was probably meant of a wrong one."""
+    """Guesses the intended value from a wrong one."""
     text: bool = False
-    """Whether a value without a pattern of its own is text, so that quoting may help."""
+    """Whether a value without a pattern is text, so that quotes may help."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema: Any = handler(source)
@@ -64,7 +64,7 @@ class Allowed:
         raise PydanticCustomError("rule", "{allowed}", context)
 
     def _near(self, value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> str:
-        """The allowed value that was probably meant; empty if there is none."""
+        """The allowed value that was probably meant; empty if none is near."""
         if self.near is None or not isinstance(value, str):
             return ""
         near = self.near(value)
@@ -79,7 +79,7 @@ def _as_date(value: Any) -> Any:
 
 
 def _is_zone(name: str) -> bool:
-    known = available_timezones()  # none on a machine without time zones; the build is the first to find out then
+    known = available_timezones()  # this machine may have no time zones; then only the build finds a wrong one
     return not known or name in known
 
 
@@ -92,7 +92,7 @@ def _is_port(port: str) -> bool:
 
 
 def _near_port(text: str) -> str:
-    """Its number and protocol, in whichever order they are; a number alone is TCP's."""
+    """The port's number and protocol, in either order; a number alone means TCP."""
     protocol = "udp" if "udp" in text.lower() else "tcp"
     return f"{'-'.join(re.findall('[0-9]+', text))}/{protocol}"
 
@@ -102,7 +102,7 @@ def _stays_below(path: str) -> bool:
 
 
 def _keeps_apart(template: str) -> bool:
-    """A name that lacks either would stand for several images."""
+    """Whether names differ for all images of a build: release and revision must be in them."""
     return "{release}" in template and template.count("{revision}") == 1
 
 

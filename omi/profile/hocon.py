@@ -21,7 +21,7 @@ _INCLUDE = re.compile(r"""include\s+(?:required\s*\(\s*)?(?:file\s*\(\s*)?["']([
 _FETCHED = re.compile(r"include\s+(?:required\s*\(\s*)?(url|package)\s*\(")
 _BUILDS = re.compile(r"^\s*BUILDS\b", re.MULTILINE)
 _LARGEST = 1_000_000
-"""Bytes of one file; the old tool's have a few thousand."""
+"""The most bytes of one file; the old tool's have a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def is_target(path: Path) -> bool:
 
 
 def read_old_profile(path: Path) -> OldProfile:
-    """The target profile in `path`, a `NAME.conf`; raises InputError naming the file and what is wrong with it."""
+    """Read the target profile in `path`, a `NAME.conf`; InputError names the file and the problem."""
     with tempfile.TemporaryDirectory(prefix="old-profiles-") as folder:
         copy = Path(folder) / path.name
         missing = tuple(sorted(set(_copy(path, copy, real_path(path.parent), Path(folder)))))
@@ -69,7 +69,7 @@ def read_old_profile(path: Path) -> OldProfile:
 
 
 def _copy(path: Path, copy: Path, root: Path, folder: Path) -> Iterator[str]:
-    """Copy a file and what it includes; an included file that is missing becomes an empty one, and is yielded."""
+    """Copy a file and its includes. A missing include becomes an empty file and is yielded."""
     if copy.exists():
         return
     copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""The layers of one profile, and how they become one.
+"""The layers of one profile, and their merge.
 
-The later wins, maps merge by key, and null or false takes an entry away. What was taken away stays as null or false
-until all layers are merged, so that nothing of a map shows through that a layer between took away.
+A later layer wins, maps merge by key, and null or false removes an entry. A removed entry stays as null or false until
+all layers are merged, so that a map which a middle layer removed doesn't reappear from a lower one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class VersionLayer:
     """`base/1`."""
     tree: Tree
     release: str | None = None
-    """The newest release, as last detected."""
+    """The last detected newest release."""
     end_of_life: date | None = None
-    """The last day of support, as last detected."""
+    """The last detected last day of support."""
 
 
 @dataclass(frozen=True)
 class Layers:
-    """Everything builds of one profile are made of; every file behind it was read and checked."""
+    """Everything from which a profile's builds are made. Every file of it was read and checked."""
 
     profile: str
     target: Tree
@@ -53,14 +53,14 @@ class Layers:
         return Tree({"version": version, "arch": arch}, {(): self.target.place("discover")})
 
     def branch(self, version: str) -> VersionLayer:
-        """The version's core profile; for one that has none yet, the base of the newest version but edge."""
+        """The version's core profile. A version without one gets the base of the newest version except edge."""
         if version in self.branches:
             return self.branches[version]
         newest = self.branches[max(self.branches.keys() - {EDGE}, key=release_key, default=EDGE)]
         return VersionLayer(newest.base, Tree({}, {(): newest.tree.place()}))
 
     def merged(self, entry: Tree) -> Tree:
-        """All layers of a build of known version, whose own keys are `entry`."""
+        """All layers of a build with a known version and the own keys `entry`."""
         own = merge(self.target, entry).values
         branch, arch = self.branch(own["version"]), self.archs[own.get("arch") or "x86_64"]
         return merge(self.bases[branch.base], branch.tree, arch, self.target, entry)
@@ -83,11 +83,11 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def removes(value: object) -> bool:
-    """Whether it takes an entry away."""
+    """Whether the value removes an entry."""
     return value is None or value is False
 
 
 def kept(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries that were not taken away, sorted by key; a map in it that is left empty goes as well."""
+    """The entries that were not removed, sorted by key. A map that becomes empty is removed, too."""
     left = {key: kept(value) if isinstance(value, dict) else value for key, value in sorted(values.items())}
     return {key: value for key, value in left.items() if not removes(value) and value != {}}

@@ -25,24 +25,23 @@ _VERSION = re.compile(r"edge|[0-9]+\.[0-9]+")
 
 @dataclass(frozen=True)
 class Profile:
-    """A target profile: its builds, and what it takes to add builds for the branches upstream supports."""
+    """A target profile: its builds, and the layers for further ones of branches that upstream supports."""
 
     name: str
     builds: tuple[Target, ...]
     """Sorted by name."""
     discover: Discover | None = None
     layers: Layers | None = field(default=None, compare=False, repr=False)
-    """The layers for further builds; None where none can be added."""
+    """The layers for further builds; None if none can be added."""
 
 
 def load_profile(name: str, root: Path = PROFILES) -> Profile:
-    """The profile `name` below `root`, whole and checked.
+    """Load the profile `name` below `root` and check all of it.
 
-    Raises ProfileError with all its problems: each is one line that names the file, the line, the key, the value and
-    what is allowed.
+    Raises ProfileError with all its problems: each is one line with file, line, key, value and what is allowed.
     """
     here, problems = Path.cwd(), Problems()
-    if root.is_absolute() and root.is_relative_to(here):  # errors name it from where the person stands
+    if root.is_absolute() and root.is_relative_to(here):  # errors show it relative to the current folder
         root = root.relative_to(here)
     written = _read_target(name, root)
     target, values = check(written, TargetFile, problems)
@@ -62,7 +61,7 @@ def load_profile(name: str, root: Path = PROFILES) -> Profile:
 
 
 def _lost_version(written: Tree, target: Tree, build: str) -> bool:
-    """Whether the version or architecture of a build is among what wasn't allowed, so that the build can't be made."""
+    """Whether a build's version or architecture was refused, so that the build can't be made."""
     return any(
         key in written.entries(*path) and key not in target.entries(*path)
         for path in ((), ("builds", build))
@@ -89,7 +88,7 @@ def _read_target(name: str, root: Path) -> Tree:
         meant = nearest(Path(name).name.removesuffix(".yaml"), known)
         raise ProfileError(f"{root}: there is no profile {name!r}{meant}; there are: {there}")
     tree = read_tree(root / f"{name}.yaml")
-    if isinstance(builds := tree.values.get("builds"), dict):  # a build that is switched off is as good as absent
+    if isinstance(builds := tree.values.get("builds"), dict):  # a build that is switched off counts as absent
         left = {key: value for key, value in builds.items() if not removes(value)}
         tree = replace(tree, values={**tree.values, "builds": left})
     return tree
@@ -134,7 +133,7 @@ def _read_branch(path: Path, bases: dict[str, Tree], files: Files) -> tuple[str,
 
 
 def image_names(build: Target) -> tuple[str, str | None, tuple[str, str]]:
-    """Equal for two builds whose OMIs would have the same names."""
+    """A key that is equal for two builds whose OMIs would have the same names."""
     return build.version, build.release, build.name_parts("{release}")
 
 

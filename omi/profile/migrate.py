@@ -1,4 +1,4 @@
-"""Turns target profiles of the old tool into ours, with a note for whatever has no counterpart."""
+"""Turns target profiles of the old tool into ours, with a note for each setting without a counterpart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FIELDS = {
     "name_suffix": "{suffix}",
     "desc_suffix": "{description_suffix}",
 }
-"""Our templates' variables by the old tool's, without their ami_ or omi_."""
+"""Our templates' variables by the old tool's names, without ami_ or omi_."""
 _OLD_COPIES = "/tmp/setup-ami.d"  # noqa: S108 - where the old tool's scripts expect their files
 _FOLLOWS = {
     "alpine-base": "is always there",
@@ -60,7 +60,7 @@ _WITHOUT: dict[str, str] = {
     "apk_tools": "the build VM brings its own",
     "alpine_keys": "set `keys`",
 }
-"""Why an old key has no counterpart in a profile, by how it ends or begins."""
+"""Why an old key has no counterpart in a profile, by its end or beginning."""
 
 
 @dataclass
@@ -73,17 +73,17 @@ class Migration:
     versions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The content of `version/VERSION.yaml` for branches."""
     files: dict[str, Path] = field(default_factory=dict)
-    """Files to copy: path below the folder of profiles to where they are."""
+    """Files to copy: path below the folder of profiles to their source."""
     notes: dict[str, list[str]] = field(default_factory=dict)
-    """The builds that each note concerns, by the note: what has no counterpart, and why."""
+    """Builds by note; a note names a setting without a counterpart, and the reason."""
 
     def note(self, text: str, build: str) -> None:
-        """Report something of one build; what several builds share is one note."""
+        """Add a note about one build; builds with the same note share it."""
         self.notes.setdefault(text, []).append(build)
 
 
 def migrate(old: OldProfile, folder: Path, base: Mapping[str, Any]) -> Migration:
-    """The old profile as ours; `folder` is the old checkout, `base` what our base and arch files set."""
+    """Convert an old profile to ours. `folder` is the old checkout, `base` the values of our base and arch files."""
     done = Migration(old.name, {})
     builds: dict[str, dict[str, Any]] = {}
     for build in old.builds:
@@ -105,7 +105,7 @@ def migrate(old: OldProfile, folder: Path, base: Mapping[str, Any]) -> Migration
 
 
 class _Build:
-    """One build on its way from the old keys to ours."""
+    """Converts one build from the old keys to ours."""
 
     def __init__(self, done: Migration, old: OldBuild, folder: Path, base: Mapping[str, Any]) -> None:
         self.done, self.old, self.folder, self.base = done, old, folder, base
@@ -128,20 +128,20 @@ class _Build:
         self.done.note(text, self.old.name)
 
     def _take(self, key: str) -> Any:
-        """An old key, which was called ami_… before it was omi_…; each is taken once, and what is left is reported."""
+        """Take an old key, once called ami_…, later omi_…. Keys that nobody takes are reported."""
         ami, omi = self.values.pop(f"ami_{key}", None), self.values.pop(f"omi_{key}", None)
         if omi is not None and ami not in (None, omi):
             self._note(f"ami_{key} {ami!r}: left out; omi_{key} {omi!r} was what counted beside it")
         return ami if omi is None else omi
 
     def _switched_on(self, key: str) -> dict[str, bool | str]:
-        """An old map's entries that aren't switched off."""
+        """The entries of an old map that aren't switched off."""
         entries = self.values.pop(key, None)
         pairs = sorted(entries.items()) if isinstance(entries, dict) else ()
         return {name: value if isinstance(value, str) else True for name, value in pairs if not removes(value)}
 
     def _new(self, key: str, entries: Mapping[str, Any]) -> dict[str, Any]:
-        """The entries that our base doesn't have already."""
+        """The entries that our base lacks."""
         there = self.base.get(key) or {}
         return {name: value for name, value in entries.items() if there.get(name) != value}
 
@@ -173,7 +173,7 @@ class _Build:
         return {key: value for key, value in wanted.items() if value not in (None, usual[key])}
 
     def _template(self, key: str, rule: Any, fields: Mapping[str, str]) -> str | None:
-        """An old template as ours, in which other variables stand by their values; None, with a note, if it can't be.
+        """An old template as ours, with other variables replaced by their values; None, with a note, if that fails.
 
         They were Python's format strings.
         """
@@ -219,7 +219,7 @@ class _Build:
         return {level: names for level, names in made.items() if names}
 
     def _levels(self) -> dict[str, set[str]]:
-        """Services by runlevel; until 2019 the map was turned round: service to runlevel."""
+        """Services by runlevel; until 2019 the map was the other way round: service to runlevel."""
         levels: dict[str, set[str]] = {}
         services = self.values.pop("svcs", None)
         for key, value in services.items() if isinstance(services, dict) else ():
@@ -241,9 +241,9 @@ class _Build:
         return {"setup_script": path, "setup_copy": {target: path for target, path in found.items() if path}}
 
     def _taken(self, key: str, source: str, *, is_script: bool = False) -> str | None:
-        """Where a file, or a folder with all that it holds, goes below the folder of profiles.
+        """The target path below the folder of profiles of a file, or of a folder with its files.
 
-        None, with a note, if there is no file of the old checkout.
+        None, with a note, if the old checkout has no such file.
         """
         place, top, name = self.folder / source, real_path(self.folder), f"setup/{self.done.name}"
         inside = real_path(place).is_relative_to(top) and not is_script
@@ -270,7 +270,7 @@ class _Build:
 
 
 def _lift(maps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Take out of the maps, and return, what all of them share."""
+    """Remove the entries that all maps share, and return them."""
     shared: dict[str, Any] = {}
     for key, value in list(maps[0].items()):
         if key == "version" or not all(key in each for each in maps):

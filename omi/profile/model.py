@@ -1,4 +1,4 @@
-"""A profile's builds as validated values; the YAML is merged (omi.profile.layers) before it is read as these."""
+"""A profile's builds as validated values, made from the merged YAML (omi.profile.layers)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _NAMING = frozenset({"profile", "name", "version"})
 
 
 def firmware_of(boot_modes: Collection[str]) -> Firmware | None:
-    """The firmware whose images have these boot modes; None where there is none."""
+    """The firmware whose images have these boot modes; None if there is none."""
     return next((name for name, modes in _BOOT_MODES.items() if set(modes) == set(boot_modes)), None)
 
 
 EVERYONE = "everyone"
-"""Stands beside account ids where every account may launch an image."""
+"""The name among account ids that means every account."""
 
 
 class _Model(BaseModel):
@@ -51,7 +51,7 @@ def _names(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-"""Names that a profile writes as a map of switches, without those that are off."""
+"""The names in a profile's map of switches, without those that are off."""
 
 
 def _number(revision: object) -> object:
@@ -71,19 +71,19 @@ class Access(_Model):
 
     @classmethod
     def of(cls, text: str) -> Access:
-        """The value whose text this is."""
+        """The value of such a text."""
         accounts = () if text in ("public", "private") else tuple(text.split(","))
         return cls(public=text == "public", accounts=accounts)
 
     def launchers(self, owner: str) -> frozenset[str]:
-        """The accounts besides the owner, who always may and is listed by some clouds and not by others."""
+        """The accounts besides the owner, who always may launch it; some clouds list the owner, others don't."""
         return frozenset(self.accounts) - {owner} | ({EVERYONE} if self.public else frozenset())
 
 
 class Layer(BaseModel):
     """A map in a profile file; unknown keys are refused."""
 
-    # a preview uses few of these classes: building the others costs it 0.1 s
+    # a preview uses few of these classes; to build the others would cost it 0.1 s
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
@@ -105,28 +105,28 @@ class SetupFile(_Model):
 
 @dataclass(frozen=True)
 class Key:
-    """Says of a field of Target that it is a profile's key, how it is written there, and what it is good for.
+    """Marks a field of Target as a profile's key, with its written form and its uses.
 
     The field's docstring is the key's documentation.
     """
 
     example: str
     form: Any = None
-    """The type as written, where that isn't one of the field's own words; of a field of Names that of each name."""
+    """The type as written, if it differs from the field's own; for a field of Names, the type of each name."""
     decides: bool = True
-    """Whether it is content, so that a change of it makes a new revision."""
+    """Whether it is content: then a change of it makes a new revision."""
     guest: str | None = None
-    """Its name in `image.env`, if not its own in capitals; empty where the guest is given it in another form."""
+    """Its name in `image.env`, if not its own in capitals; empty if the guest gets it in another form."""
     files: tuple[str, ...] = ()
-    """Files of the image, as apk names them, that are not as their package brought them because of it."""
+    """Files of the image, as apk names them, that it changes or adds."""
     seen: bool = False
-    """Whether a probe prints it as `setting=KEY VALUE`, which then has to be the profile's value."""
+    """Whether a probe prints it as `setting=KEY VALUE`; the verify then compares the value."""
     of_build: bool = False
-    """Whether target profiles and their builds alone may set it."""
+    """Whether only target profiles and their builds may set it."""
 
 
 class Target(_Model):
-    """One target of a profile, fully resolved: everything that decides what its images are.
+    """One build of a profile, fully resolved: everything that decides its images.
 
     A profile's keys are declared here and nowhere else: files are checked against them, and the names of `image.env`,
     the content, the tables of the READMEs and the editor's schema come from them.
@@ -249,7 +249,7 @@ class Target(_Model):
     """Checks of the profile's own: POSIX sh scripts that run as the image's user in the VM that the image is verified
     in. One that fails fails the build. Changing them builds nothing."""
     setup_files: dict[str, SetupFile] = {}
-    """The files that these three name, by path."""
+    """The files that the last three keys name, by path."""
     bootstrap: Annotated[Literal["tiny-cloud", "cloud-init"], Key("cloud-init")] = "tiny-cloud"
     """The program that sets up a new instance from the metadata service: SSH key, host name, user data, size of the
     root filesystem. Its packages follow from it."""
@@ -267,7 +267,7 @@ class Target(_Model):
     min_interval: Annotated[int | None, Key("7", forms.Days, decides=False)] = None
     """Days that an image stays before newer packages or fixes replace it."""
     security: str | None = None
-    """URL of the security data that `max_missing_fixes` counts by."""
+    """URL of the security data for `max_missing_fixes`."""
     again: int = 0
     """How many more revisions of the same content a person has asked for (the stack's setting `again`)."""
     # the PEM text of each
@@ -277,17 +277,17 @@ class Target(_Model):
     ] = {}
     """Public keys that may sign packages: names of files in `profiles/keys/`."""
     dropped_keys: dict[str, date] = {}
-    """Keys that the profile names but upstream had deprecated, by file name, with the first day of that; they are not
-    in `keys`."""
+    """Keys of the profile that upstream had deprecated, by file name, with the first day of that; they are not in
+    `keys`."""
     unread: tuple[str, ...] = ()
-    """Keys of a build in state that no longer exist, or whose value can't be read; each is as if it weren't there."""
+    """Keys of a build in state that no longer exist, or whose value can't be read; they are ignored."""
 
     @classmethod
     def of_state(cls, value: object) -> Self:
-        """The build that an image in state was made of, whichever version wrote it.
+        """Read the build that an image in state was made from, whichever version wrote it.
 
-        An image stays plannable, updatable and deletable even if its build can't be read whole: such keys are only
-        named in `unread`. Raises ValidationError if the keys that identify the build are missing.
+        Even if some keys can't be read, the image can be planned, updated and deleted: such keys are only named in
+        `unread`. Raises ValidationError if the keys that identify the build are missing.
         """
         try:
             return cls.model_validate(value)
@@ -300,7 +300,7 @@ class Target(_Model):
 
     @property
     def asks_for_fixes(self) -> bool:
-        """Whether Alpine's security data is to be asked for."""
+        """Whether it needs Alpine's security data."""
         return self.rebuild_on == "security" or self.max_missing_fixes is not None
 
     @property
@@ -318,16 +318,16 @@ class Target(_Model):
         return str(revision).join(self.name_parts(release))
 
     def name_parts(self, release: str) -> tuple[str, str]:
-        """The texts before and after the revision's number in the names of a release's OMIs."""
+        """The parts of a release's OMI names before and after the revision's number."""
         head, revision, tail = self._filled(self.name_template, release=release).partition("{revision}")
         return f"{head}{revision and 'r'}", tail
 
     def image_description(self, release: str, revision: int) -> str:
-        """The OMI's description, but for its build id and stage."""
+        """The OMI's description, without build id and stage."""
         return self._filled(self.description_template, release=release, revision=f"r{revision}")
 
     def _filled(self, template: str, **known: str) -> str:
-        """A template with the names in it replaced, but for those that aren't known."""
+        """A template with its known names replaced."""
         known = {"profile": self.profile, "build": self.name, **known}
         keys = ("version", "arch", "prefix", "suffix", "description", "description_suffix")
         known |= {key: getattr(self, key) for key in keys}
@@ -335,7 +335,7 @@ class Target(_Model):
 
 
 def profile_keys() -> Iterator[tuple[str, Key, FieldInfo]]:
-    """Every key of a profile, in the order in which they are documented."""
+    """Every key of a profile, in the documented order."""
     for name, field in Target.model_fields.items():
         for item in field.metadata:
             if isinstance(item, Key):
@@ -343,7 +343,7 @@ def profile_keys() -> Iterator[tuple[str, Key, FieldInfo]]:
 
 
 def guest_names() -> Iterator[tuple[str, str]]:
-    """The names in `image.env` of keys that the guest is given as they are, each with its key."""
+    """The names in `image.env` of keys that the guest gets unchanged, each with its key."""
     for name, key, _ in profile_keys():
         if key.decides and key.guest != "":
             yield key.guest or name.upper(), name

@@ -1,4 +1,4 @@
-"""Where each value of a merged build was written."""
+"""Finds the file and line of each value of a merged build."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from omi.profile.tree import Tree
 from omi.support.errors import ProfileError
 
 Origin = tuple[str, str, str]
-"""A value's key path, the file and line that it comes from, and the value as text."""
+"""A value's key path, its file and line, and the value as text."""
 
 
 def origins(profile: Profile, build: Target) -> Iterator[Origin]:
-    """Every value of a build in the order in which the keys are documented; also what a layer took away.
+    """Every value of a build, in the documented order of the keys, with those that a layer removed.
 
     `follows` is the origin of packages and services that kernel_flavor, firmware, privileges and bootstrap need.
     """
@@ -37,7 +37,7 @@ def origins(profile: Profile, build: Target) -> Iterator[Origin]:
 
 
 def at(profile: Profile, build: Target, *path: str) -> str:
-    """`profiles/web.yaml:3: ` for the value at a key path of a build, to begin a line with; empty if no file has it."""
+    """The beginning of a line about the value at a key path, `profiles/web.yaml:3: `; empty if no file has it."""
     if profile.layers is None:
         return ""
     merged = _merged(profile.layers, build)

@@ -11,20 +11,20 @@ from omi.support.errors import ProfileError
 
 @dataclass
 class Problems:
-    """Lines about what is wrong, each once, in the order in which they were found."""
+    """The problems' lines, each once, in the order in which they were found."""
 
     lines: list[str] = field(default_factory=list)
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """Take the problems of an error in it, and go on."""
+        """Collect the problems of an error in the block, and go on."""
         try:
             yield
         except ProfileError as error:
             self.lines += error.problems
 
     def add(self, errors: Iterable[ProfileError]) -> None:
-        """Take the problems of all of them."""
+        """Add the problems of all these errors."""
         for error in errors:
             self.lines += error.problems
 

@@ -1,4 +1,4 @@
-"""The documentation of the keys, made from the model (omi.cli.generated)."""
+"""Makes the documentation of the keys from the model (omi.cli.generated)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SECTIONS: tuple[tuple[str, type[Layer], type[Layer]], ...] = (
     ("Further keys of target profiles", TargetFile, BuildKeys),
     ("Keys of `discover`", Discover, Layer),
 )
-"""Heading, the model with the keys, and one whose keys are documented elsewhere."""
+"""Heading, the model with the keys, and a model whose keys are documented elsewhere."""
 _MARKED = re.compile("(<!-- table: begin [^\n]*\n).*(\n<!-- table: end -->)", re.DOTALL)
 
 
@@ -58,7 +58,7 @@ def editor_schema() -> str:
 
 
 def _for_editors(value: Any) -> Any:
-    """The same with patterns as ECMAScript writes them and maps closed; titles repeat the key, examples are YAML."""
+    """The schema for editors: patterns in ECMAScript's form, maps closed, no titles, examples in YAML."""
     if isinstance(value, list):
         return [_for_editors(each) for each in value]
     if not isinstance(value, dict):
@@ -69,7 +69,7 @@ def _for_editors(value: Any) -> Any:
 
 
 def renew(text: str, table: str) -> str:
-    """A page with its table renewed; raises ValueError when the markers around it aren't there."""
+    """A page with its table renewed; ValueError if the markers around it are missing."""
     renewed, count = _MARKED.subn(lambda found: f"{found[1]}{table}{found[2]}", text)
     if count != 1:
         message = "expected one pair of markers: <!-- table: begin … --> and <!-- table: end -->"
@@ -78,7 +78,7 @@ def renew(text: str, table: str) -> str:
 
 
 def _words() -> dict[str, str]:
-    """The docstrings of Target's keys. They are read here, since in the model each run would pay for it."""
+    """The docstrings of Target's keys. The model doesn't read them, since that would slow down each run."""
     found = {}
     for field, words in pairwise(ast.iter_child_nodes(ast.parse(inspect.getsource(Target)).body[0])):
         match field, words:

@@ -1,4 +1,4 @@
-"""From layers to one build: merged, without what was taken away, with what only the whole can show checked."""
+"""Makes one build from its layers: merges them, drops removed entries, and checks the whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from omi.support.version import EDGE, release_key, version_of
 OMI_NAME = re.compile(rf"[{OMI_CHARACTERS}]{{3,128}}")
 _LONGEST_REVISION = 9999
 _ROOT_GROWTH = ("partx", "sfdisk")
-"""They make the root's partition larger at first boot; a root on the raw disk needs neither."""
+"""Packages that enlarge the root's partition at first boot; a root on the raw disk needs none."""
 _LOADERS: dict[Firmware, tuple[str, ...]] = {
     "bios": ("syslinux",),
     "uefi": ("grub-efi", *_ROOT_GROWTH),
@@ -24,11 +24,11 @@ _LOADERS: dict[Firmware, tuple[str, ...]] = {
 }
 FOLLOWS = "follows from kernel_flavor, firmware, privileges or bootstrap"
 TIME_SERVICES = ("ntpd", "chronyd")
-"""Services that `ntp_servers` are written for: busybox's and chrony's."""
+"""The services that use `ntp_servers`: busybox's and chrony's."""
 
 
 def resolve(layers: Layers, name: str, entry: Tree, *, discovered: bool = False) -> Target:
-    """The build `name`, whose own keys are `entry`; raises ProfileError naming the files that hold wrong values.
+    """Make the build `name` with the own keys `entry`; ProfileError names the files with wrong values.
 
     A discovered build may be of a version that has no core profile yet.
     """
@@ -64,7 +64,7 @@ def resolve(layers: Layers, name: str, entry: Tree, *, discovered: bool = False)
 
 
 def _release(version: str, release: str | None) -> str | None:
-    """A day of edge becomes the name that an image built on that day has."""
+    """A pinned day of edge becomes the release of that day."""
     return f"{EDGE}-{release}" if version == EDGE and release and release.isdigit() else release
 
 
@@ -79,7 +79,7 @@ def repo_url(written: str, version: str) -> str:
 
 
 def _copied(copies: dict[str, str], layers: Layers) -> dict[str, str]:
-    """Where the setup script finds each file, those of a folder one by one, and where it is."""
+    """The path of each file for the setup script, with a folder's files one by one, and its source."""
     found = {
         target + path.removeprefix(source): path
         for target, source in copies.items()
@@ -146,7 +146,7 @@ def _check_packages(build: Target, merged: Tree) -> Iterator[ProfileError]:
 
 
 def _check_services(build: Target, merged: Tree) -> Iterator[ProfileError]:
-    """Settings that a service puts into effect are of no use without it."""
+    """Check that each setting has the service that puts it into effect."""
     wanted = {
         "sysctl": (build.sysctl, ("sysctl",), "add it to services.boot"),
         "ntp_servers": (build.ntp_servers, TIME_SERVICES, "add ntpd, or the package chrony and chronyd"),
@@ -159,11 +159,11 @@ def _check_services(build: Target, merged: Tree) -> Iterator[ProfileError]:
 
 
 _CHECKS = (_check_release, _check_name, _check_repos, _check_copies, _check_packages, _check_services)
-"""Each yields what only the whole can show."""
+"""Checks of the whole build; each yields problems."""
 
 
 def essential_packages(build: Target) -> tuple[str, ...]:
-    """The packages that every image of this kind must hold, whatever its profile lists."""
+    """The packages that every image of this kind has, whatever its profile lists."""
     becoming = () if build.privileges == "none" else (build.privileges,)
     system = ("alpine-base", f"linux-{build.kernel_flavor}", *_LOADERS[build.firmware])
     return (*system, *becoming, *bootstrap_packages(build))
@@ -177,7 +177,7 @@ _SERVICES: dict[str, tuple[tuple[Runlevel, str], ...]] = {
         ("default", "tiny-cloud-main"),
         ("default", "tiny-cloud-final"),
     ),
-    # setup-cloud-init says which of them, by the version of cloud-init
+    # setup-cloud-init chooses among them by the version of cloud-init
     "cloud-init": (
         ("boot", "cloud-init-ds-identify"),
         ("boot", "cloud-init-local"),

@@ -45,7 +45,7 @@ class Discover(Layer):
 
 
 def _file(name: str, base: type[L], *, of_build: bool, **more: Any) -> type[L]:
-    """The model `base` with the keys of Target that such a file may set, and `more`."""
+    """The model `base` with the keys of Target that this kind of file may set, and with `more`."""
     written: dict[str, Any] = {}
     for key, declared, field in profile_keys():
         if of_build or not declared.of_build:
@@ -55,7 +55,7 @@ def _file(name: str, base: type[L], *, of_build: bool, **more: Any) -> type[L]:
 
 
 def _form(key: Key, annotation: Any) -> Any:
-    """How a key is written: names as a map of switches, a choice as one of its words."""
+    """The written form of a key: names as a map of switches, a choice as one of its words."""
     if key.form is not None:
         return _map(key.form, Switch) if annotation == tuple[str, ...] else key.form
     *words, last = typing.get_args(annotation)
@@ -85,7 +85,7 @@ class TargetKeys(Layer):
 
 
 class _OrTakenAway:
-    """Has the editor's schema allow null and false, which are taken out of a profile before it is checked."""
+    """Lets the editor's schema allow null and false, which are removed from a profile before it is checked."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"anyOf": [handler(schema), {"enum": [False, None]}]}

@@ -15,9 +15,9 @@ from omi.support.reading import real_path
 
 
 def read_public_key(path: Path) -> str:
-    """The PEM text of an RSA public key, which is what apk signs with.
+    """Read the PEM text of an RSA public key, the kind that apk signs with.
 
-    Raises OSError when the file can't be read and ValueError, with the reason as its text, when it holds no such key.
+    Raises OSError if the file can't be read, and ValueError with the reason if it holds no such key.
     """
     text = path.read_bytes().decode("ascii", "replace")
     check_public_key(text)
@@ -25,7 +25,7 @@ def read_public_key(path: Path) -> str:
 
 
 def check_public_key(text: str) -> None:
-    """ValueError, with the reason as its text, unless this is an RSA public key."""
+    """Raise ValueError with the reason unless this is an RSA public key."""
     try:
         key = load_pem_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -37,10 +37,10 @@ def check_public_key(text: str) -> None:
 
 
 def trusted_keys(names: Iterable[str], pinned: Mapping[str, str]) -> dict[str, str]:
-    """The keys that vm.trusted_keys names, which count besides those `pinned` in the profile.
+    """Read the keys in vm.trusted_keys, which count besides those `pinned` in the profile.
 
-    By the file name under which apk looks for them: the one that a link leads to, as signatures name it.
-    Raises SettingsError for one that can't be used.
+    They are by file name, as signatures name them; a link counts by its target. Raises SettingsError for a key that
+    can't be used.
     """
     keys: dict[str, str] = {}
     for name in names:
@@ -60,7 +60,8 @@ def trusted_keys(names: Iterable[str], pinned: Mapping[str, str]) -> dict[str, s
 
 
 def _key_files(path: Path, where: str) -> list[Path]:
-    """One file, or all keys of a folder, which may be empty: the sandbox's is, where it passes Alpine's CDN through."""
+    """One file, or all keys of a folder. The folder may be empty: the sandbox's is, if it passes Alpine's CDN
+    through."""
     if path.is_dir():
         return [real_path(file) for file in sorted(path.glob("*.rsa.pub"))]
     file = real_path(path)

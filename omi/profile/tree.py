@@ -1,7 +1,7 @@
-"""A profile file's YAML as plain values, with a table of where each was written.
+"""Reads a profile file's YAML as plain values, with the place of each.
 
-Stricter than YAML 1.1: a value that people easily misread (`3.20`, `no`, an empty value, a key given twice, an alias)
-is refused with a hint.
+It is stricter than YAML 1.1: a value that people easily misread (`3.20`, `no`, an empty value, a key given twice, an
+alias) is refused with a hint.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from omi.support.reading import require_file, why_unread
 from omi.support.safe_yaml import YamlError, compose
 
 _LONGEST = 256 * 1024
-"""Characters of one file; the longest here has about 3,000."""
+"""The most characters of one file; the longest here has about 3,000."""
 
 Scalar = str | int | float | bool | date | None
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value was written; `file` is the path as it is shown to people, `text` a scalar as written."""
+    """The place of a value. `file` is the path for people, `text` a scalar as written."""
 
     file: str
     line: int
@@ -45,21 +45,21 @@ class Tree:
     values: Mapping[str, Any]
     places: Mapping[tuple[str, ...], Place]
     unread: Mapping[tuple[str, ...], ProfileError] = field(default_factory=dict)
-    """By key path, why a key or value isn't read: YAML may mean something else by it than who wrote it."""
+    """By key path: why a key or value was refused, since YAML may mean something else than its author."""
 
     def entries(self, *path: str) -> Mapping[str, Any]:
-        """The map at a key path; an empty one where there is none."""
+        """The map at a key path; an empty one if there is none."""
         value: Any = self.values
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
         return value if isinstance(value, dict) else {}
 
     def place(self, *path: str) -> Place:
-        """Where the value at a key path was written, or the map that would hold it."""
+        """The place of the value at a key path, or of the map that would hold it."""
         return self.places.get(path) or self.place(*path[:-1])
 
     def without(self, *keys: str) -> Tree:
-        """The same without some keys."""
+        """The tree without some keys."""
         return Tree({key: value for key, value in self.values.items() if key not in keys}, self.places)
 
     def below(self, *path: str) -> Tree:
@@ -70,7 +70,7 @@ class Tree:
 
 
 def read_tree(path: Path) -> Tree:
-    """The map in one YAML file; raises ProfileError with file and line for whatever is not clear in it."""
+    """Read the map in one YAML file; ProfileError with file and line for everything unclear in it."""
     try:
         require_file(path)
         return parse_tree(path.read_text(encoding="utf-8"), str(path))
@@ -81,7 +81,7 @@ def read_tree(path: Path) -> Tree:
 
 
 def parse_tree(text: str, file: str) -> Tree:
-    """The map in a YAML text; `file` is what errors call it."""
+    """Read the map in a YAML text; `file` is its name in errors."""
     try:
         node = compose(text, _LONGEST, aliases=False)
     except YamlError as error:
@@ -110,7 +110,7 @@ def _line(node: yaml.Node) -> int:
 
 
 class _Reader:
-    """Turns the nodes of one file into plain values and notes where they were."""
+    """Turns the nodes of one file into plain values and notes their places."""
 
     def __init__(self, file: str) -> None:
         self.file = file
