@@ -68,7 +68,7 @@ def _run(arguments: list[str] | None) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Lead standard streams that were closed (`>&-`) to nowhere: else the next file that is opened is one of them."""
+    """Open closed standard streams (`>&-`) on /dev/null: otherwise the next opened file would become one of them."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_RDWR)
@@ -80,12 +80,12 @@ def _open_closed_streams() -> None:
 
 
 def _drop_output() -> None:
-    """Send what is still to be written nowhere, since Python would fail again at it when it ends."""
+    """Discard the rest of the output, since Python would fail again when it writes it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
-    """One line for what is wrong."""
+    """An error as one line."""
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         sys.stdout.flush()

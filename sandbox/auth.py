@@ -1,6 +1,6 @@
 """Request signatures: AWS4-HMAC-SHA256 (boto3, the Go SDK 1) and OSC4-HMAC-SHA256 (OUTSCALE's own tools).
 
-Both forms are the same computation with other words (docs.outscale.com, "Signature of API Requests").
+Both forms are the same computation with different words (docs.outscale.com, "Signature of API Requests").
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DATE_SKEW = 900.0
 """Seconds that a signature's date may be off."""
 UNSIGNED = "UNSIGNED-PAYLOAD"
 LONGEST_URL = 7 * 24 * 3600
-"""Seconds that a pre-signed URL may last (OUTSCALE's guide, Copying an OMI Across Regions)."""
+"""Seconds that a pre-signed URL may be valid (OUTSCALE's guide, Copying an OMI Across Regions)."""
 _FORMS = {
     "AWS4-HMAC-SHA256": ("AWS4", "aws4_request", "x-amz-date"),
     "OSC4-HMAC-SHA256": ("OSC4", "osc4_request", "x-osc-date"),
@@ -46,7 +46,7 @@ class AccessKey:
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One request as it came; header names are lower case."""
+    """One request as it was received; header names are lower case."""
 
     method: str
     target: str
@@ -73,7 +73,7 @@ class Verifier:
         self._lockout = lockout
         self._clock = clock
         self.ends: dict[str, dt.datetime] = {}
-        """When access keys expire, by their ids; one that isn't in it doesn't."""
+        """The expiry of access keys, by their ids; other keys don't expire."""
         self._guard = threading.Lock()
         self._wrong: dict[str, int] = {}
         self._locked_until: dict[str, float] = {}
@@ -83,7 +83,7 @@ class Verifier:
         return next(key for key in self._keys.values() if key.profile == profile)
 
     def verify(self, request: HttpRequest) -> AccessKey:
-        """The key that signed `request`; raises RefusedError (HTTP 401) when it is not signed by a known one."""
+        """The key that signed `request`; RefusedError (HTTP 401) if no known key did."""
         match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", "").strip())
         if match is None:
             raise RefusedError(Fail.AUTHENTICATION, "The request carries no AWS4 or OSC4 signature.")
@@ -134,7 +134,8 @@ class Verifier:
         raise RefusedError(Fail.AUTHENTICATION, "The signature does not match.")
 
     def verify_presigned(self, request: HttpRequest) -> AccessKey:
-        """The key that signed a URL (SigV4 in its query), while it lasts: at most seven days, as on OUTSCALE."""
+        """The key that signed a URL (SigV4 in its query), while the URL is valid: at most seven days, as on
+        OUTSCALE."""
         given = dict(parse_qsl(request.query, keep_blank_values=True))
         signature = given.pop("X-Amz-Signature", "")
         access_key, *scope = given.get("X-Amz-Credential", "").split("/")
@@ -176,8 +177,8 @@ class Verifier:
 
 
 def _as_seen(request: HttpRequest) -> Iterator[HttpRequest]:
-    """The request as it came and with its host as a gateway behind a proxy has it, without the port: osc-sdk-python
-    signs that.
+    """The request as received, and with its host without the port: osc-sdk-python signs that, as a gateway behind a
+    proxy sees it.
     """
     yield request
     host = request.headers.get("host", "")

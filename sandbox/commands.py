@@ -48,7 +48,7 @@ OWNED = (
     "vms",
     NAME,
 )
-"""All that the sandbox puts into its home; reset deletes these and nothing else."""
+"""Everything that the sandbox puts into its home; reset deletes only these."""
 
 
 def serve_here(settings: SandboxSettings, given: argparse.Namespace) -> int:
@@ -80,7 +80,7 @@ def _reporter(descriptor: int | None) -> Iterator[Any]:
 
 
 def start(settings: SandboxSettings, given: argparse.Namespace) -> int:
-    """Start the server in a session of its own and wait until it answers; harmless when it runs already."""
+    """Start the server in a session of its own and wait until it answers; does nothing if it runs already."""
     if running_pid(settings) is not None:
         facts = _wait_answer(settings)
         if given.accelerator not in (None, facts["accelerator"]):
@@ -133,7 +133,7 @@ def _arguments(settings: SandboxSettings, given: argparse.Namespace) -> list[str
 
 
 def _wait_ready(child: subprocess.Popen[bytes], reading: int, settings: SandboxSettings) -> None:
-    """Follow the child's reports; it is ended when it isn't ready within START_LIMIT."""
+    """Follow the child's reports; end it if it isn't ready within START_LIMIT."""
     late = False
 
     def on_alarm(*_: object) -> None:
@@ -164,7 +164,7 @@ def _wait_ready(child: subprocess.Popen[bytes], reading: int, settings: SandboxS
 
 
 def stop(settings: SandboxSettings, given: argparse.Namespace) -> int:
-    """End the server and its VMs gracefully, after a limit at once."""
+    """End the server and its VMs gracefully, and after a limit at once."""
     pid = running_pid(settings)
     if pid is None:
         print("not running")
@@ -192,7 +192,7 @@ def _ended(settings: SandboxSettings, limit: float) -> bool:
 
 
 def status(settings: SandboxSettings, given: argparse.Namespace) -> int:
-    """Tell whether it runs, where, and what is in it."""
+    """Show whether it runs, its addresses, and its content."""
     pid = running_pid(settings)
     if pid is None:
         print(json.dumps({"running": False}) if given.json else f"not running (home {settings.home})")
@@ -281,7 +281,7 @@ def reset(settings: SandboxSettings, given: argparse.Namespace) -> int:
 
 
 def console(settings: SandboxSettings, given: argparse.Namespace) -> int:
-    """Show the last 64 KiB of a VM's console, and with --follow what comes."""
+    """Show the last 64 KiB of a VM's console, and with --follow all that follows."""
     shown = ""
     hinted = False
     while True:
@@ -298,7 +298,7 @@ def console(settings: SandboxSettings, given: argparse.Namespace) -> int:
 
 
 def _news(before: str, after: str) -> str:
-    """The end of `after` that was not shown yet; both are the last part of something that grows."""
+    """The new part of `after`; both are the last part of a growing text."""
     tail = before[-512:]
     place = after.rfind(tail) if tail else -1
     return after if place < 0 else after[place + len(tail) :]

@@ -12,14 +12,14 @@ DEFAULT_BASE_PORT = 7440
 LAST_BASE_PORT = 65532
 """It and the three after it are used."""
 STUB_MACHINES = "sandbox.machines.stub:StubMachines"
-"""The machine driver whose VMs are stubs: SSH servers that answer what was recorded."""
+"""The machine driver whose VMs are stubs: SSH servers that answer from a recording."""
 STUB_SOURCE = "sandbox.machines.stub:ensure_source"
-"""The source OMI that goes with it."""
+"""The source OMI for that driver."""
 SSH_PORT = 2222
 """The port on a VM's public address that leads to the guest's port 22 (the stack setting `ssh_port`)."""
 GUEST_SSH_PORT = 22
 INNER_SSH_PORT = 22022
-"""Where the machine driver puts a guest's SSH; what a user reaches is a relay that honours the security groups."""
+"""The port where the machine driver puts a guest's SSH. Users reach it by a relay that applies the security groups."""
 UNPRIVILEGED = 1024
 """The first port that a process without root may listen on."""
 
@@ -62,7 +62,7 @@ EXTRA_REGIONS: dict[str, str] = {"": "eu-west-2", "-us": "us-east-2"}
 
 @dataclass(frozen=True)
 class SandboxTiming:
-    """How long each step takes, in seconds; the real cloud takes longer, a test may take less."""
+    """The duration of each step, in seconds; the real cloud takes longer, a test may take less."""
 
     vm_start: float = 1.0
     vm_stop: float = 0.5
@@ -87,7 +87,7 @@ class SandboxTiming:
 
     @classmethod
     def uniform(cls, step: float) -> SandboxTiming:
-        """Every step takes `step` seconds; what is kept, locked or gone at once keeps its usual duration."""
+        """Every step takes `step` seconds; other durations, such as those of locks, keep their defaults."""
         kept = {"terminated_kept", "lockout", "snapshot_delete"}
         steps = {each.name: step for each in fields(cls) if each.name not in kept}
         return cls(**{**steps, "vm_poll": max(step, 0.02)})
@@ -137,19 +137,19 @@ class Addresses:
 
 
 def default_cache() -> Path:
-    """Where large made things lie (source OMI, mirror); keyed by their inputs, safe to delete."""
+    """The folder of large made files (source OMI, mirror), keyed by their inputs and safe to delete."""
     own = os.environ.get("ALPINE_OMI_CACHE")
     return in_full(own or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/alpine-omi")
 
 
 def default_home() -> Path:
-    """Where the local cloud keeps its state."""
+    """The folder of the local cloud's state."""
     own = os.environ.get("ALPINE_OMI_STATE") or f"{os.environ.get('XDG_STATE_HOME') or '~/.local/state'}/alpine-omi"
     return in_full(f"{own}/sandbox")
 
 
 def in_full(path: str) -> Path:
-    """The path from / on; one in a home folder that this machine doesn't know stays as it is, with its `~`."""
+    """The absolute path; with an unknown home folder it is unchanged, with its `~`."""
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError:
@@ -167,18 +167,18 @@ class SandboxSettings:
     machines: str = "sandbox.machines.qemu:QemuMachines"
     """`module:factory` of the machine driver; the factory takes the home folder, and `answers` if these are given."""
     accelerator: str = field(default_factory=default_accelerator)
-    """How QEMU runs VMs: kvm, tcg (emulation), or auto: KVM where the source OMI runs under it."""
+    """How QEMU runs VMs: kvm, tcg (emulation), or auto: KVM if the source OMI runs with it."""
     answers: Path | None = None
-    """Folder with the recorded answers of stub VMs; None takes the driver's own."""
+    """The folder with the recorded answers of stub VMs; None means the driver's own."""
     source: str = "sandbox.source_omi:ensure"
     """`module:function` that makes or finds the disk of the official OMI; the function takes the cache folder and a
     callable for lines of progress."""
     requests_per_second: float | None = None
-    """More requests of one account within a second are answered 429 (OUTSCALE's own clients keep to 5)."""
+    """The requests a second of one account; more are answered 429 (OUTSCALE's own clients keep to 5)."""
     extra_accounts: int = 0
-    """How many accounts there are besides PROFILES in each Region."""
+    """The number of accounts besides PROFILES in each Region."""
     mirror: str = "auto"
-    """Where the Alpine mirror takes its packages from: auto, cdn or fixture; off: no mirror."""
+    """The source of the Alpine mirror's packages: auto, cdn or fixture; off for no mirror."""
 
     @property
     def profiles(self) -> dict[str, str]:
@@ -194,7 +194,7 @@ class SandboxSettings:
 
     @property
     def machines_file(self) -> Path:
-        """Which machine driver made this home's disks."""
+        """The machine driver that made this home's disks."""
         return self.home / "machines"
 
     @property
@@ -207,7 +207,7 @@ class SandboxSettings:
 
     @property
     def keys_folder(self) -> Path:
-        """Public keys that the served mirror's packages are signed with, besides Alpine's own."""
+        """Public keys for the packages of the served mirror, besides Alpine's own."""
         return self.home / "keys"
 
     @property

@@ -1,7 +1,7 @@
 """The control face for tests and for the command line: faults, inventory, call log, consoles. Plain port only.
 
-It asks for no key, so a web page that a browser on this machine shows must not reach it: it answers by this machine's
-own names alone (a page's own name can be made to lead here) and takes JSON alone (which a page can't send elsewhere).
+It asks for no key, so a web page in a browser on this machine must not reach it. It answers only to this machine's own
+names (a page can make its own name lead here), and takes only JSON (which a page can't send to another site).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _BUSES = TypeAdapter(dict[str, Literal["virtio-blk", "virtio-scsi"]])
 
 @dataclass(frozen=True)
 class Record:
-    """One call: when (seconds since the epoch), what, by whom, how it was answered; no secrets."""
+    """One call: its time (seconds since the epoch), action, caller and answer, without secrets."""
 
     time: float
     face: str
@@ -81,7 +81,7 @@ class CallLog:
 
 
 class Control:
-    """Answers below `/_sandbox/`. `extras` adds paths (name -> handler of method and body)."""
+    """The answers below `/_sandbox/`. `extras` adds paths (name -> handler of method and body)."""
 
     def __init__(self, cloud: LocalCloud, accounts: Mapping[str, Account], facts: Callable[[], Json]) -> None:
         self.calls = CallLog()
@@ -108,7 +108,7 @@ class Control:
             return 409, json.dumps({"error": str(error)}).encode()
 
     def _refused(self, method: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
-        """Why a request that a web page may have made is not answered, and by which status."""
+        """The reason and status to refuse a request that a web page may have made."""
         hosts = [f"{name}:{self._cloud.addresses.plain_port}" for name in NAMES_OF_HERE]
         if (host := headers.get("host", "")).lower() not in hosts:
             return 403, f"Host: {host!r} is none of this machine's own names; ask {' or '.join(hosts)}"
@@ -151,7 +151,7 @@ class Control:
         return [each.model_dump(exclude_defaults=True) for each in faults.current()]
 
     def _quotas(self, method: str, body: bytes) -> Json:
-        """GET lists those that are not the usual ones, PUT replaces them."""
+        """GET lists the changed quotas, PUT replaces them."""
         if method == "PUT":
             given = _QUOTAS.validate_json(body)
             if unknown := sorted(set(given) - NAMES):
@@ -182,7 +182,7 @@ class Control:
         raise LookupError(f"no VM has the id or the Name tag '{name}'")
 
     def inventory(self) -> Json:
-        """Everything that each account has, by profile and kind; terminated VMs and default groups left out."""
+        """Everything of each account, by profile and kind, without terminated VMs and default groups."""
         with self._cloud.transaction():
             return {
                 profile: {
@@ -196,7 +196,7 @@ class Control:
             }
 
     def _made(self, profile: str, kind: type[Resource]) -> Iterator[Resource]:
-        """The account's own, without VMs that have ended and the group that every account is given."""
+        """The account's own things, without ended VMs and its default group."""
         for each in self._cloud.owned(self._accounts[profile], kind):
             ended = isinstance(each, Vm) and not each.alive
             given = isinstance(each, SecurityGroup) and each.name == DEFAULT_NAME
@@ -204,7 +204,7 @@ class Control:
                 yield each
 
     def status(self) -> Json:
-        """Facts about the server, what its users made, and the open ways into their VMs."""
+        """Facts about the server, its users' things, and the open ports of their VMs."""
         with self._cloud.transaction():
             opened = ways(self._cloud).values()
             made = {kind: [each for name in self._accounts for each in self._made(name, kind)] for kind in LISTED}

@@ -1,6 +1,6 @@
 """The calls that an EIM user's key may make: policies in OUTSCALE's form (its user guide, EIM Policy Elements).
 
-A policy is for actions alone, never for single resources (EIM Policy Generator, of the same guide).
+A policy names only actions, never single resources (EIM Policy Generator, in the same guide).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from sandbox.cloud.errors import Fail, RefusedError
 
 SERVICES = {"oapi": "api", "oos": "s3"}
-"""A face's code in a policy; that of OOS was chosen after S3's own policies."""
+"""A face's code in a policy; the one of OOS is an assumption, after S3's own policies."""
 
 
 class Statement(BaseModel):
@@ -83,8 +83,8 @@ class Users:
     def require(self, profile: str, face: str, action: str) -> None:
         """RefusedError unless the profile's key may call the action.
 
-        OUTSCALE's table of errors has AccessDenied 5 (ErrorNotAuthorized), HTTP 401; that a policy's refusal is this
-        one and not 4 (ErrorUnauthorizedOperation, in earlier tables) is chosen here.
+        OUTSCALE's table of errors has AccessDenied 5 (ErrorNotAuthorized), HTTP 401. It is an assumption that a
+        policy's refusal is this one and not 4 (ErrorUnauthorizedOperation, in earlier tables).
         """
         policy = self.current().get(profile)
         if policy is not None and not policy.allows(f"{SERVICES[face]}:{action}"):

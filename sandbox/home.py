@@ -1,4 +1,4 @@
-"""The home folder of one sandbox: who runs from it. Light to import: every command needs it."""
+"""The home folder of one sandbox, and the server that runs from it. Every command imports this, so it is light."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ServerError(Exception):
 
 
 def running_pid(settings: SandboxSettings) -> int | None:
-    """The pid of the server that holds this home, if one does."""
+    """The pid of the server that holds this home, if any."""
     try:
         with settings.lock_file.open("r+") as stream:
             try:
@@ -30,7 +30,7 @@ def running_pid(settings: SandboxSettings) -> int | None:
 
 
 def only_one_kind(settings: SandboxSettings) -> None:
-    """Note which machine driver made this home's disks; ServerError where another one did."""
+    """Note the machine driver that makes this home's disks; ServerError if another one made them."""
     known = settings.machines_file.read_text().strip() if settings.machines_file.exists() else None
     if known not in (None, settings.machines):
         raise ServerError(

@@ -29,7 +29,7 @@ USERS = ("outscale", "alpine", "root")
 CALL_LIMIT = 60.0
 BOOT_LIMIT = 600.0
 DENIED_LIMIT = 60.0
-"""Seconds; so long may a VM that answers by SSH refuse the key, which it takes up while it boots."""
+"""Seconds that a booting VM may refuse the key although its SSH answers."""
 _HERE = "127.0.0.1/32"
 _SSH_OPTIONS = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
 
@@ -44,7 +44,7 @@ class AccountClient:
         self._context = ssl.create_default_context(cafile=str(settings.ca_file))
 
     def call(self, action: str, **parameters: object) -> dict[str, Any]:
-        """The answer; ServerError with the sandbox's words where it refuses."""
+        """Call an action; returns its answer, or raises ServerError with the sandbox's words."""
         url, body = f"{self._record['endpoints']['api']}/{action}", json.dumps(parameters)
         signed = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json"})
         credentials = Credentials(self._record["access_key"], self._record["secret_key"])
@@ -65,13 +65,13 @@ class AccountClient:
         return found
 
     def one(self, kind: str, filters: str, value: str) -> dict[str, Any] | None:
-        """The resource that a Read call finds by this filter: `one("Vm", "VmIds", ...)`."""
+        """Find a resource by a Read call and this filter: `one("Vm", "VmIds", ...)`."""
         found: list[dict[str, Any]] = self.call(f"Read{kind}s", Filters={filters: [value]})[f"{kind}s"]
         return found[0] if found else None
 
 
 def launch(settings: SandboxSettings, given: argparse.Namespace) -> int:
-    """Start a VM of an OMI and wait until it lets somebody in; print how."""
+    """Start a VM of an OMI, wait until somebody can log in, and print how."""
     account = _account_with(settings, "Image", given.omi)
     if account is None:
         raise ServerError(
@@ -110,7 +110,7 @@ def terminate(settings: SandboxSettings, given: argparse.Namespace) -> int:
 
 
 def login_options(settings: SandboxSettings) -> list[str]:
-    """Options of ssh for a way into a VM, with the keys of those that were launched here."""
+    """The options of ssh to log in to a VM, with the keys of VMs that were launched here."""
     keys = sorted((settings.home / NAME).glob("*.pem"))
     return [*_SSH_OPTIONS, *(word for key in keys for word in ("-i", str(key)))]
 
@@ -168,7 +168,7 @@ def _wait_running(account: AccountClient, vm_id: str) -> str:
 
 
 def _wait_login(login: Sequence[str], address: str, console: str) -> str | None:
-    """The user that SSH lets in, None if it answers but lets in none of USERS."""
+    """The user who can log in by SSH; None if SSH answers but refuses all of USERS."""
     print("waiting for its SSH", flush=True)
     deadline = time.monotonic() + BOOT_LIMIT
     denied: float | None = None
@@ -185,7 +185,7 @@ def _wait_login(login: Sequence[str], address: str, console: str) -> str | None:
 
 
 def _login_error(login: Sequence[str], target: str) -> str | None:
-    """Why SSH lets nobody in, None if it does."""
+    """Why nobody can log in by SSH; None if somebody can."""
     try:
         done = subprocess.run(
             [*login, "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=10", target, "true"],

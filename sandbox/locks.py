@@ -1,4 +1,4 @@
-"""Locks between processes that would make the same thing: each wait has a limit and says what it waits for."""
+"""Locks between processes that would make the same thing. Each wait has a limit and reports its reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 _QUIET = 0.5
-"""Seconds that nothing is said."""
+"""Seconds before a wait is reported."""
 
 
 class StillHeldError(Exception):

@@ -1,1 +1,1 @@
-"""The state of the local OUTSCALE: resources, their rules and how they change with time. Both API faces stand on it."""
+"""The state of the local OUTSCALE: resources, their rules and their changes over time. Both API faces use it."""

@@ -28,11 +28,11 @@ Job = Callable[[], None]
 
 
 class Closing(Exception):  # noqa: N818 - a signal, not an error
-    """The server is ending; background work stops where it is and is taken up at the next start."""
+    """The server is ending; background work stops and goes on at the next start."""
 
 
 class LocalCloud:
-    """One local OUTSCALE. Calls run inside `transaction`, which is short; what takes time runs in jobs outside it."""
+    """One local OUTSCALE. Calls run inside `transaction`, which is short; longer work runs in jobs outside it."""
 
     def __init__(self, store: ResourceStore, machines: Machines, timing: SandboxTiming, addresses: Addresses) -> None:
         self.store = store
@@ -41,17 +41,17 @@ class LocalCloud:
         self.addresses = addresses
         self.faults = Faults()
         self.root_buses: dict[str, str] = {}
-        """VM type -> what its root disk hangs on at its next start, where that is not the usual."""
+        """VM type -> the bus of its root disk from the next start on, if that is not the default."""
         self.on_change: Job = lambda: None
         """Called after each transaction, outside of its commit but under the lock (the relay follows it)."""
         self.ssh_faults: dict[str, str] = {}
-        """VM id -> what is wrong with its SSH since it started (`closed`, `silent`)."""
+        """VM id -> the fault of its SSH since it started (`closed`, `silent`)."""
         self.keyless: set[str] = set()
-        """Ids of VMs whose metadata lack their key, as a fault says."""
+        """Ids of VMs whose metadata lack their key because of a fault."""
         self.object_store: ExportStore | None = None
-        """Put there by who starts the server."""
+        """Set by the starter of the server."""
         self.keys = Verifier({}, lockout=0.0)
-        """Put there by who starts the server, too."""
+        """Set by the starter of the server, too."""
         self.quotas = Quotas(self.owned)
         self.requests = RequestLimit(None)
         self._lock = threading.RLock()
@@ -63,7 +63,7 @@ class LocalCloud:
 
     @contextmanager
     def transaction(self) -> Iterator[ResourceStore]:
-        """Hold the lock; what was changed is on disk when it ends, and only then the jobs start."""
+        """Hold the lock. When it ends, changes are on disk; only then do the jobs start."""
         with self._lock:
             self._depth += 1
             try:
@@ -108,7 +108,7 @@ class LocalCloud:
             raise Closing
 
     def fault_of(self, resource: Resource, kind: str, *states: str, stuck: Job | None = None) -> str | None:
-        """The state that a resource goes to instead, if a fault says so; `stuck` is run when the faults are changed."""
+        """The state that a fault sets instead, if any; `stuck` runs when the faults are changed."""
         whose = self.whose(resource)
         fault = self.faults.for_state(kind, set(states), whose)
         if fault is None:
@@ -118,7 +118,7 @@ class LocalCloud:
         return fault.state
 
     def whose(self, resource: Resource) -> Whose:
-        """The account and Region of a resource, as faults name them."""
+        """The account and Region of a resource, by which faults match."""
         owner = self.store.get(Account, resource.account_id)
         return Whose(owner.profile if owner else None, resource.region)
 
@@ -144,7 +144,7 @@ class LocalCloud:
     # --- looking things up -------------------------------------------------------------------------------------
 
     def own(self, caller: Account, kind: type[R], key: str, fail: Fail) -> R:
-        """The caller's resource of that id; `fail` where it has none."""
+        """The caller's resource of that id; raises `fail` if it has none."""
         found = self.store.get(kind, check_id(kind, key))
         if found is None or found.account_id != caller.id:
             raise RefusedError(fail, f"The {kind.kind} '{key}' does not exist.")
@@ -165,7 +165,7 @@ class LocalCloud:
                 return key
 
     def make(self, kind: type[R], owner: Resource, **what: object) -> R:
-        """A new resource, stored, of the account and Region that the owner has."""
+        """Store a new resource of the owner's account and Region."""
         common = {"id": self.fresh_id(kind), "account_id": owner.account_id, "region": owner.region, "created": now()}
         return self.store.put(kind.model_validate(common | what))
 
@@ -178,7 +178,7 @@ class LocalCloud:
             raise RefusedError(Fail.NO_SUBREGION, f"The Subregion '{name}' does not exist in {caller.region}.")
 
     def free_slot(self) -> int:
-        """A loopback address number that no VM and no public IP holds (all Regions share them)."""
+        """A free number of a loopback address; all Regions share them."""
         taken = {vm.slot for vm in self.store.all(Vm) if vm.alive}
         taken |= {address.slot for address in self.store.all(PublicIp)}
         for slot in range(self.addresses.FIRST_SLOT, self.addresses.LAST_SLOT + 1):
@@ -197,7 +197,7 @@ class LocalCloud:
     # --- changing things from background work ------------------------------------------------------------------
 
     def change(self, kind: type[R], key: str, states: set[str], **update: object) -> R | None:
-        """Update a resource if it (still) exists and is in one of `states`; returns what it became."""
+        """Update a resource if it (still) exists and is in one of `states`; returns the updated one."""
         with self.transaction() as store:
             found = store.get(kind, key)
             if found is None or getattr(found, "state", "") not in states:
@@ -205,7 +205,7 @@ class LocalCloud:
             return store.put(found.model_copy(update=update))
 
     def discard(self, kind: type[R], key: str, delete: Callable[[str], None]) -> None:
-        """Remove the disk of a resource in `deleting`, then the resource; it goes into `error` where that fails."""
+        """Remove the disk of a resource in `deleting`, then the resource. It goes into `error` if that fails."""
         try:
             delete(key)
         except MachineError as error:

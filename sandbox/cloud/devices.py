@@ -19,7 +19,7 @@ _EXTRA_DEVICE = re.compile(r"/dev/(sd|xvd)[b-z][a-z]?[0-9]{0,2}")
 
 
 def check_device_name(name: str | None, *, root: str | None = None) -> str:
-    """The name, if a device may bear it: the root's, or /dev/sdX, /dev/sdXX, /dev/xvdX, /dev/xvdXX (b to z)."""
+    """The name, if it is allowed for a device: the root's, or /dev/sdX, /dev/sdXX, /dev/xvdX, /dev/xvdXX (b to z)."""
     if not name:
         raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'DeviceName' is required.")
     if name == root or _EXTRA_DEVICE.fullmatch(name):
@@ -28,7 +28,7 @@ def check_device_name(name: str | None, *, root: str | None = None) -> str:
 
 
 def check_root_device(name: str | None) -> str:
-    """The name, if it may be an image's root device."""
+    """The name, if it is allowed for an image's root device."""
     if not name:
         raise RefusedError(Fail.MISSING_PARAMETER, "The parameter 'RootDeviceName' is required.")
     if name not in ROOT_DEVICES and not _EXTRA_DEVICE.fullmatch(name):
@@ -39,7 +39,7 @@ def check_root_device(name: str | None) -> str:
 def check_volume(
     size: int | None, volume_type: str | None, iops: int | None, least: int | None
 ) -> tuple[int, str, int | None]:
-    """Size (GiB), type and IOPS as the volume gets them; `least` is the size of its snapshot, if it has one.
+    """The volume's size (GiB), type and IOPS; `least` is the size of its snapshot, if it has one.
 
     The empty string counts as no type. io1 needs IOPS: at most 13000, and 300 for each GiB; other types take none.
     """

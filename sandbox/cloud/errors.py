@@ -13,7 +13,7 @@ from enum import Enum
 
 @dataclass(frozen=True)
 class RefusalKind:
-    """How one kind of refusal looks."""
+    """The status, code and type of one kind of refusal."""
 
     status: int
     code: str
@@ -121,7 +121,7 @@ class Fail(Enum):
 
 
 class RefusedError(Exception):
-    """A call that the cloud refuses; `details` is for the caller to read and names what was wrong."""
+    """The cloud refuses a call; `details` explain the problem to the caller."""
 
     def __init__(self, fail: Fail, details: str = "") -> None:
         super().__init__(f"{fail.value.code} {fail.value.type}: {details}")

@@ -18,11 +18,11 @@ log = logging.getLogger("sandbox")
 GIB = 1 << 30
 CHUNK = 1 << 20
 STEPS = (20, 60, 90)
-"""Percent that a task shows on its way."""
+"""The progress in percent that a running task shows."""
 
 
 def run_export(cloud: LocalCloud, caller: Account, task_id: str) -> None:
-    """Go through pending/queued, pending, completed or failed; a fault may have it stuck, failed or cancelled."""
+    """Go through pending/queued, pending, completed or failed. A fault may make it stuck, failed or cancelled."""
     cloud.pause(cloud.timing.export_queue)
     task = cloud.store.get(ImageExportTask, task_id)
 
@@ -46,7 +46,7 @@ def run_export(cloud: LocalCloud, caller: Account, task_id: str) -> None:
 
 
 def _write_out(cloud: LocalCloud, caller: Account, task: ImageExportTask) -> str | None:
-    """The disks, gzipped, and the manifest; returns what went wrong."""
+    """Write the disks, gzipped, and the manifest; returns the problem, if any."""
     image = cloud.store.get(Image, task.image_id)
     if image is None:
         return "the image is gone"

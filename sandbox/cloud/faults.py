@@ -1,4 +1,4 @@
-"""Faults that a test asks for: refused, cut, slow or half-done calls, and resources that end in or stay in a state."""
+"""Faults that a test sets: refused, cut, slow or half-done calls, and resources that get into or stay in a state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATES = {
 
 @dataclass(frozen=True)
 class Whose:
-    """Whose call or resource it is: the account's profile (none for foreign accounts) and Region."""
+    """The owner of a call or resource: the account's profile (none for foreign accounts) and Region."""
 
     profile: str | None = None
     region: str | None = None
@@ -106,7 +106,7 @@ class Faults:
         self._changes: Counter[str | None] = Counter()
 
     def replace(self, faults: Iterable[Fault], profile: str | None = None) -> None:
-        """Put these in the place of all, or of those for one `profile`; what was stuck by them goes on."""
+        """Replace all faults, or those for one `profile`. Stuck resources go on."""
         with self._guard:
             kept = [each for each in self._faults if profile is not None and each.profile != profile]
             self._faults = [*kept, *faults]
@@ -126,7 +126,7 @@ class Faults:
             return list(self._faults)
 
     def when_changed(self, whose: Whose, go_on: Callable[[], None]) -> None:
-        """Call this once the faults are replaced or removed."""
+        """Register a function to be called once the faults are replaced or removed."""
         with self._guard:
             self._stuck.append((whose, go_on))
 
@@ -141,7 +141,7 @@ class Faults:
             return self._changed.wait_for(lambda: changes() != before, limit)
 
     def for_call(self, action: str, face: str = "oapi", whose: Whose = Whose()) -> list[Fault]:
-        """The faults that strike this call: those that delay, and at most one that answers."""
+        """The faults that strike this call: those that delay it, and at most one that answers it."""
         struck: list[Fault] = []
         with self._guard:
             for index, fault in enumerate(self._faults):
@@ -154,7 +154,7 @@ class Faults:
         return struck
 
     def omitted(self, action: str, whose: Whose, held: Callable[[Set[str]], Set[str]]) -> set[str]:
-        """The ids that an answer is to lack; `held` gives those of some ids that it has."""
+        """The ids that an answer leaves out; `held` finds those of some ids that it would have."""
         lacking: set[str] = set()
         with self._guard:
             for index, fault in enumerate(self._faults):
@@ -165,7 +165,7 @@ class Faults:
         return lacking
 
     def for_state(self, resource: str, states: set[str], whose: Whose = Whose()) -> Fault | None:
-        """The fault that has a resource go to one of `states` instead."""
+        """The fault that sends a resource to one of `states` instead."""
         with self._guard:
             for index, fault in enumerate(self._faults):
                 fits = fault.resource == resource and fault.state in states and fault.concerns(whose)

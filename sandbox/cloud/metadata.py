@@ -14,7 +14,7 @@ log = logging.getLogger("sandbox")
 
 
 def current(cloud: LocalCloud, vm: Vm) -> Metadata:
-    """The entries below `/latest/` for one VM as things stand."""
+    """The present entries below `/latest/` for one VM."""
     public_ip = cloud.public_ip_of(vm)
     groups = [cloud.store.get(SecurityGroup, each) for each in vm.security_group_ids]
     texts = {
@@ -47,12 +47,12 @@ def current(cloud: LocalCloud, vm: Vm) -> Metadata:
 
 
 def public_dns_name(ip: str, region: str) -> str:
-    """The name OUTSCALE gives a public address (it resolves nowhere here)."""
+    """OUTSCALE's host name for a public address (it doesn't resolve here)."""
     return f"ows-{ip.replace('.', '-')}.{region}.compute.outscale.com"
 
 
 def refresh_later(cloud: LocalCloud, vm_id: str) -> None:
-    """Tell a running VM's metadata service what changed."""
+    """Update a running VM's metadata service."""
 
     def refresh() -> None:
         with cloud.vm_lock(vm_id):

@@ -1,4 +1,4 @@
-"""The resources of the local OUTSCALE as values: what is stored, and nothing that an API face adds."""
+"""The resources of the local OUTSCALE as stored values, without additions by an API face."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ class Vm(Resource):
 
     @property
     def alive(self) -> bool:
-        """Whether it still holds what it was given (addresses, volumes, security groups)."""
+        """Whether it still holds its addresses, volumes and security groups."""
         return self.state != "terminated"
 
 

@@ -1,4 +1,4 @@
-"""The object store as the cloud uses it (sandbox.oos is one)."""
+"""The interface of the object store that the cloud uses (sandbox.oos has one)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class ExportStore(Protocol):
         ...
 
     def put(self, account_id: str, bucket: str, key: str, content: bytes) -> bool:
-        """Write an object; False where that can't be."""
+        """Write an object; False if that isn't possible."""
         ...
 
     def presign(self, caller: Account, bucket: str, key: str) -> str:
-        """A URL by which whoever has it may read the object for seven days."""
+        """A URL that lets anyone who has it read the object for seven days."""
         ...
 
     def fetch(self, url: str) -> bytes:

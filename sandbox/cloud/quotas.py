@@ -15,7 +15,7 @@ from sandbox.cloud.model import Account, Image, Keypair, PublicIp, Resource, Sec
 
 @dataclass(frozen=True)
 class QuotaRule:
-    """One that ReadQuotas shows: its name and collection there, what it counts, its usual value, how it is refused."""
+    """A quota of ReadQuotas: its name and collection there, the counted resource, its default, and its refusal."""
 
     name: str
     title: str
@@ -41,7 +41,7 @@ Owned = Callable[[Account, type[Resource]], list[Resource]]
 
 
 class Quotas:
-    """The quotas of every account; `values` has the unusual ones by name."""
+    """The quotas of every account; `values` has the changed ones by name."""
 
     def __init__(self, owned: Owned) -> None:
         self.values: dict[str, int] = {}
@@ -52,14 +52,14 @@ class Quotas:
         return self.values.get(quota.name, quota.usual)
 
     def used(self, caller: Account, quota: QuotaRule) -> int:
-        """The number there is, or of GiB; a terminated VM counts no more."""
+        """The used number, or GiB; a terminated VM doesn't count."""
         if quota.fail is Fail.VOLUME_SIZE_QUOTA:
             return sum(each.size for each in self._owned(caller, Volume) if isinstance(each, Volume))
         return sum(not isinstance(each, Vm) or each.alive for each in self._owned(caller, quota.kind))
 
     @contextmanager
     def kept(self, caller: Account) -> Iterator[None]:
-        """Refuse what would make more than a quota allows: raises RefusedError at the end, before it is on disk."""
+        """Refuse a call that exceeds a quota: raises RefusedError at its end, before anything is on disk."""
         before = {quota: self.used(caller, quota) for quota in QUOTAS if self.values.get(quota.name)}
         yield
         for quota, count in before.items():
@@ -68,7 +68,7 @@ class Quotas:
 
 
 class RequestLimit:
-    """The requests a second that each account may send; None: as many as it likes."""
+    """The requests a second that each account may send; None for no limit."""
 
     def __init__(self, each_second: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.each_second, self.clock = each_second, clock

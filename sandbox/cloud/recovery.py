@@ -1,8 +1,8 @@
-"""Taking up the state where a process that ended, killed or not, left it.
+"""Takes up the state that an ended or killed process left.
 
-VMs died with the process: those that ran, started or stopped are `stopped`. A snapshot whose content was not yet
-copied is in `error`; one that was copied completes. Volumes, images and deletions that were under way are redone.
-Exports that were under way have failed, since the object store's buckets are gone.
+VMs ended with the process: those that ran, started or stopped are `stopped`. A snapshot whose content was not yet
+copied is in `error`; one that was copied completes. Unfinished volumes, images and deletions are redone. Unfinished
+exports have failed, since the object store's buckets are gone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SERVER_ENDED = "Server.HostStopped: the sandbox was stopped"
 
 
 def recover(cloud: LocalCloud) -> None:
-    """Bring every resource into a state that is true now; what takes time goes on in the background."""
+    """Put every resource into its true state; longer work goes on in the background."""
     with cloud.transaction():
         _recover_vms(cloud)
         _recover_volumes(cloud)

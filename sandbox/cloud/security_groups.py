@@ -1,4 +1,4 @@
-"""Security groups: those that are there by themselves, and what their rules let through."""
+"""Security groups: the default ones, and the traffic that rules let through."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def make_group(cloud: LocalCloud, caller: Account, name: str, description: str, 
 
 
 def default_group(cloud: LocalCloud, caller: Account, net_id: str | None = None) -> SecurityGroup:
-    """The group that a VM gets when none is asked for; every account has it, and every Net its own."""
+    """The group of a VM without a named one; every account has it, and every Net its own."""
     for each in cloud.owned(caller, SecurityGroup):
         if each.name == DEFAULT_NAME and each.net_id == net_id:
             return each

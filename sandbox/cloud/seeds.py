@@ -17,9 +17,9 @@ from sandbox.config import REGIONS
 OFFICIAL_ALIAS = "Outscale"
 OFFICIAL_ACCOUNT = "476193008254"
 FOREIGN_ACCOUNT = "815926374010"
-"""An account that publishes OMIs under names that others use, as anyone may on OUTSCALE."""
+"""A foreign account that publishes OMIs under names that others use, as anyone may on OUTSCALE."""
 PUBLISHED = {OFFICIAL_ACCOUNT: 2, FOREIGN_ACCOUNT: 2}
-"""How many OMIs each of them has in a Region."""
+"""The number of OMIs of each of them in a Region."""
 CLASHING_NAME = "alpine-3.23.6-x86_64-r0"
 ROOT_DEVICE = "/dev/sda1"
 
@@ -47,7 +47,7 @@ def ensure_accounts(cloud: LocalCloud, profiles: Mapping[str, str]) -> dict[str,
 
 
 def seeded(cloud: LocalCloud) -> bool:
-    """Whether all public OMIs are there, so that their disk needs not be made."""
+    """Whether all public OMIs exist, so that their disk need not be made."""
     found = Counter(each.region for each in cloud.store.all(Image) if each.account_id in PUBLISHED)
     return all(found[region.name] >= sum(PUBLISHED.values()) for region in REGIONS)
 
@@ -55,8 +55,8 @@ def seeded(cloud: LocalCloud) -> bool:
 def ensure_images(cloud: LocalCloud, source: SeedDisk, progress: Callable[[str], None]) -> None:
     """Put the public OMIs into every Region that lacks them.
 
-    These are the official Debian-12, an older official one, a foreign OMI of the official one's name that is
-    newer than it, and a foreign OMI of a name that our own images bear. All have the official one's disk.
+    These are the official Debian-12, an older official one, a newer foreign OMI of the official name, and a foreign OMI
+    with a name of our own images. All have the official one's disk.
     """
     older = f"Debian-12-{source.created - dt.timedelta(days=180):%Y-%m-%d}"
     disk: str | None = None
@@ -114,5 +114,5 @@ def _register(
 
 
 def alias_of(account_id: str) -> str | None:
-    """The alias of an account, which only the official one has."""
+    """The alias of an account; only the official one has any."""
     return OFFICIAL_ALIAS if account_id == OFFICIAL_ACCOUNT else None

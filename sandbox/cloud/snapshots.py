@@ -46,7 +46,7 @@ def start_snapshot(
 
 
 def _make(cloud: LocalCloud, snapshot: Snapshot, write: Callable[[Path], object] | None) -> None:
-    """Copy the content at once, then show the states that OUTSCALE shows; `error` where copying fails."""
+    """Copy the content at once, then go through OUTSCALE's states; `error` if the copy fails."""
     states = {"in-queue", "pending", "deleting"}
     try:
         if snapshot.source_id is not None:
@@ -67,7 +67,7 @@ def _make(cloud: LocalCloud, snapshot: Snapshot, write: Callable[[Path], object]
 
 
 def complete_snapshot(cloud: LocalCloud, snapshot_id: str) -> None:
-    """From in-queue over pending to completed, unless a fault has it otherwise."""
+    """Go from in-queue through pending to completed, unless a fault changes that."""
     cloud.pause(cloud.timing.snapshot_queue)
     snapshot = cloud.store.get(Snapshot, snapshot_id)
 

@@ -24,8 +24,8 @@ class StoreError(Exception):
 class ResourceStore:
     """All resources by kind and id. Not safe for threads by itself: the cloud's lock guards it.
 
-    A transaction that ends without an exception is in the file, so that a killed process loses nothing that it
-    answered (WAL; the operating system holds the pages).
+    A transaction that ends without an exception is in the file, so a killed process loses nothing that it answered
+    (WAL; the operating system has the pages).
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,7 +68,7 @@ class ResourceStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes inside are written together at the end, or none where an exception leaves it."""
+        """All changes in the block are written together at its end, or none after an exception."""
         if self._in_transaction:
             yield
             return

@@ -1,4 +1,4 @@
-"""The disks of VMs on the machine below: which they are, making them, and who still reads them."""
+"""The disks of VMs on this machine: finds them, makes them, and waits for their readers."""
 
 from __future__ import annotations
 

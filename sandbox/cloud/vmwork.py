@@ -1,4 +1,4 @@
-"""The background work on VMs: what happens on the machine while the states go by.
+"""The background work on VMs: the machine's work during each change of state.
 
 One piece of work at a time holds a VM's lock; each reads the state again when it has the lock, since another
 call may have overtaken it.
@@ -25,7 +25,7 @@ GUEST_SHUTDOWN = "Client.InstanceInitiatedShutdown: the VM powered itself off"
 
 
 def launch_vm(cloud: LocalCloud, vm_id: str, *, boot: bool) -> None:
-    """pending → running (or stopped, where it is not to boot): make the volumes, start the machine."""
+    """pending → running (or stopped, if it shall not boot): make the volumes, start the machine."""
     with cloud.vm_lock(vm_id):
         if not make_volumes(cloud, vm_id):
             _fail_launch(cloud, vm_id, "a volume could not be made")
@@ -94,7 +94,7 @@ def _start(cloud: LocalCloud, vm_id: str, *, on_failure: str) -> None:
 
 
 def _trouble_ssh(cloud: LocalCloud, vm: Vm) -> None:
-    """Note what a fault has wrong with the VM's SSH from this start on; the relay follows it."""
+    """Note a fault of the VM's SSH for this start; the relay applies it."""
     fault = cloud.fault_of(vm, "ssh", "closed", "silent")
     cloud.ssh_faults.pop(vm.id, None)
     if fault:
@@ -102,7 +102,7 @@ def _trouble_ssh(cloud: LocalCloud, vm: Vm) -> None:
 
 
 def _keep_key_back(cloud: LocalCloud, vm: Vm) -> None:
-    """Have the metadata lack the VM's key from this start on, for good or for now, if a fault says so."""
+    """Remove the VM's key from its metadata for this start, for good or for some time, if a fault asks for it."""
     fault = cloud.faults.for_state("metadata", {"no-key", "late"}, cloud.whose(vm))
     cloud.keyless.discard(vm.id)
     if fault is None:
@@ -139,7 +139,7 @@ def _spec(cloud: LocalCloud, vm: Vm) -> MachineSpec:
 
 
 def stop_vm(cloud: LocalCloud, vm_id: str, *, force: bool) -> None:
-    """stopping → stopped: the power button and in the end the plug; `force` pulls it even while another stop waits."""
+    """stopping → stopped: the power button, and at last the plug; `force` pulls it even while another stop waits."""
     if force:
         _pull_plug(cloud, vm_id)
     with cloud.vm_lock(vm_id):
@@ -163,7 +163,7 @@ def _pull_plug(cloud: LocalCloud, vm_id: str) -> None:
 
 @contextmanager
 def _failure_logged(what: str) -> Iterator[None]:
-    """The machine's failure is in the log, and work goes on."""
+    """Log the machine's failure and go on."""
     try:
         yield
     except MachineError as error:

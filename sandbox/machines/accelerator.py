@@ -1,4 +1,4 @@
-"""How QEMU runs the VMs: by KVM, the processor's own means, or by emulation (TCG), which works on every machine."""
+"""Chooses how QEMU runs VMs: with KVM, on the processor itself, or by emulation (TCG), which works on every machine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def default_accelerator() -> str:
 
 
 class Choice:
-    """The accelerator that VMs are started with: KVM until it fails one of them, then emulation for all."""
+    """The accelerator of VMs: KVM until it fails for one of them, then emulation for all."""
 
     def __init__(
         self, accelerator: Accelerator, why: str = "", remember: Callable[[str], None] = lambda why: None
@@ -56,11 +56,11 @@ class Choice:
 
     @property
     def why(self) -> str:
-        """Why it is that one; empty for a KVM that works."""
+        """Why it was chosen; empty for a KVM that works."""
         return self._why
 
     def give_up_kvm(self, why: str) -> None:
-        """Take emulation from now on; the first time this is logged and remembered for later starts."""
+        """Use emulation from now on. The first time, this is logged and remembered for later starts."""
         with self._guard:
             if self._accelerator is Accelerator.TCG:
                 return
@@ -69,7 +69,7 @@ class Choice:
             self._remember(why)
 
     def __str__(self) -> str:
-        """For people: what VMs run with, and why."""
+        """The accelerator and the reason in words."""
         because = f": {self._why}" if self._why else ""
         name = "KVM" if self._accelerator is Accelerator.KVM else "software emulation (TCG), several times slower"
         return f"VMs run by {name}{because}"
