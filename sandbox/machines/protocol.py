@@ -1,4 +1,4 @@
-"""The machine as the cloud model needs it: disks, snapshots and virtual machines."""
+"""The interface of the machine below the cloud: disks, snapshots and virtual machines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Metadata:
 
 
 class Machines(Protocol):
-    """Disks and VMs; every call is safe to repeat, blocks until done, and raises `MachineError` with one clear line."""
+    """Disks and VMs. Every call may be repeated, blocks until done, and raises `MachineError` with one clear line."""
 
     def create_volume(self, volume_id: str, size_gib: int, snapshot_id: str | None) -> None:
         """Make an empty volume, or one that starts as a copy-on-write child of a snapshot (grown to size_gib)."""
@@ -58,7 +58,7 @@ class Machines(Protocol):
     def copy_snapshot(self, snapshot_id: str, source_snapshot_id: str) -> None: ...
 
     def import_snapshot(self, snapshot_id: str, path: str) -> None:
-        """Take a qcow2 or raw file that lies on this machine as a snapshot."""
+        """Make a snapshot from a qcow2 or raw file on this machine."""
 
     def export_snapshot(self, snapshot_id: str, path: str, kind: str) -> None:
         """Write a snapshot's content to a new file, qcow2 or raw."""
@@ -92,4 +92,4 @@ class Machines(Protocol):
 
 
 class MachineError(Exception):
-    """The machine could not do it; the message says what, why and the cure."""
+    """The machine failed; the message has the problem, its reason and the cure."""

@@ -45,7 +45,7 @@ class QemuMachines:
             self._disks.delete_volume(volume_id)
 
     def create_snapshot(self, snapshot_id: str, volume_id: str) -> None:
-        """A running VM stands still while its volume is copied (about a second)."""
+        """Freeze a snapshot. A running VM stands still while its volume is copied (about a second)."""
         while True:
             holder = self._holder(volume_id)
             with holder.lock if holder else nullcontext(), self._busy(volume_id, snapshot_id):
@@ -89,7 +89,7 @@ class QemuMachines:
         self._vm(vm_id).set_metadata(metadata)
 
     def delay_metadata(self, vm_id: str, seconds: float) -> None:
-        """Make the VM's metadata service answer so late after each start of the VM from now on."""
+        """Delay the VM's metadata service after each later start of the VM."""
         self._vm(vm_id).metadata_delay_s = seconds
 
     def stop_vm(self, vm_id: str, *, force: bool) -> None:

@@ -1,6 +1,6 @@
 """One VM: its QEMU process, control connection, metadata service and attached volumes.
 
-A VM that KVM stops (QEMU's run state `internal-error`, say) is started again by emulation, with the volumes it has.
+A VM that KVM stops (for example in QEMU's run state `internal-error`) is started again by emulation, with its volumes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _DEAD_STATES = {
     "guest-panicked": "its system panicked (run state guest-panicked)",
     "io-error": "its disk could not be written (run state io-error): free space where the sandbox's home is",
 }
-"""QEMU's run states that nothing ends but a new start -> what they mean."""
+"""QEMU's run states that only a new start ends -> their meaning."""
 _CURED_BY_EMULATION = ("internal-error", "guest-panicked")
 _USUAL_ENDS = (0, -signal.SIGTERM, -signal.SIGKILL)
 
@@ -67,9 +67,9 @@ class _Running:
     # By volume id; the root is not in it, as it cannot be unplugged.
     plugged: dict[str, Attachment]
     forwards: dict[int, int] = field(default_factory=dict)
-    """Ports of the guest, and where they are on this machine."""
+    """The guest's ports -> ports on this machine."""
     fallen: threading.Event = field(default_factory=threading.Event)
-    """Set when KVM failed it, so that another is about to take its place."""
+    """Set if KVM failed, so that another QEMU will replace this one."""
 
     def alive(self) -> bool:
         return self.process.poll() is None or self.fallen.is_set() or self.aborted()
@@ -79,7 +79,7 @@ class _Running:
         return self.accelerator is Accelerator.KVM and self.process.poll() not in (None, *_USUAL_ENDS)
 
     def spec_now(self) -> MachineSpec:
-        """To start it anew with the volumes that it has by now."""
+        """Its description for a new start, with its present volumes."""
         root = self.spec.disks[0]
         return replace(self.spec, disks=(root, *(plug.disk for plug in self.plugged.values())))
 
@@ -91,7 +91,7 @@ class Machine:
         self.vm_id = vm_id
         self.lock = threading.RLock()
         self.metadata_delay_s = 0.0
-        """From each start on, the metadata service answers nothing for so long."""
+        """After each start the metadata service gives no answer for so long."""
         self._service_lock = threading.Lock()
         self._folder = folder
         self._service: MetadataService | None = None
@@ -159,7 +159,7 @@ class Machine:
         running.process.terminate()
 
     def _gone(self, running: _Running, choice: Choice) -> None:
-        """QEMU has ended: the guest powered off, we ended it, or KVM had it give up."""
+        """QEMU has ended: the guest powered off, we ended it, or it gave up because of KVM."""
         with suppress(subprocess.TimeoutExpired):
             running.process.wait(KILL_LIMIT_S)
         if running.aborted():
@@ -167,7 +167,7 @@ class Machine:
             self._start_again(running, choice, f"QEMU ended ({_last_line(said)})")
 
     def _start_again(self, fallen: _Running, choice: Choice, why: str) -> None:
-        """By emulation, unless somebody ended the VM in the meantime."""
+        """Start it by emulation, unless somebody ended the VM meanwhile."""
         fallen.fallen.set()
         with self.lock:
             if self._running is not fallen or self._service is None:

@@ -71,7 +71,7 @@ def write_package(package: Package, key: SigningKey) -> bytes:
 
 
 def index_record(path: Path) -> str:
-    """The record of a package file as it stands in an index (without the empty line that ends it)."""
+    """The record of a package file for an index (without the empty line at its end)."""
     apk = read_package(path)
     fields = _fields(apk)
     identity = hashlib.sha1(apk.control, usedforsecurity=False).digest()
@@ -93,7 +93,7 @@ def write_index(records: Iterable[str], description: str, key: SigningKey) -> by
 
 
 def read_package(path: Path) -> ApkFile:
-    """The signature and control members of a package file; MirrorError where it is not a v2 package."""
+    """The signature and control members of a package file; MirrorError if it is not a v2 package."""
     content = path.read_bytes()
     try:
         signature, rest = split_member(content)
@@ -171,7 +171,7 @@ def read_files(path: Path) -> tuple[Entry, ...]:
 
 
 def split_member(content: bytes) -> tuple[bytes, bytes]:
-    """The first gzip member of `content`, still compressed, and what follows it; zlib.error where there is none."""
+    """The first gzip member of `content`, still compressed, and the rest; zlib.error if there is none."""
     decompressor = zlib.decompressobj(wbits=31)
     decompressor.decompress(content)
     if not decompressor.eof:

@@ -19,7 +19,7 @@ _RECIPE = ("apk", "base", "catalogue", "debian", "installed", "make", "package",
 
 
 def silent(_line: str) -> None:
-    """Progress that nobody wants to see."""
+    """Ignore lines of progress."""
 
 
 def ensure(cache: Path, progress: Progress = silent) -> Path:

@@ -66,7 +66,7 @@ class Catalogue:
     latest_stable: str
 
     def branch(self, name: str) -> CatalogueBranch:
-        """A branch by its name, e.g. v3.23; MirrorError where there is none."""
+        """A branch by its name, such as v3.23; MirrorError if there is none."""
         for branch in self.branches:
             if branch.name == name:
                 return branch

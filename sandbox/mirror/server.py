@@ -41,7 +41,7 @@ class MirrorSource(StrEnum):
 
 
 class MirrorFault(StrEnum):
-    """How the mirror misbehaves while it is told to."""
+    """The mirror's fault while one is set."""
 
     DOWN = "down"
     GARBAGE = "garbage"
@@ -113,7 +113,7 @@ class MirrorServer:
         return MirrorStatus(self.url, MirrorSource.FIXTURE, current, self._keys, self._fault)
 
     def set_fault(self, fault: MirrorFault | None) -> None:
-        """Misbehave from now on, or stop doing so."""
+        """Set a fault, or end it."""
         self._fault = fault
 
     def publish(self, branch: str, release: str) -> None:
@@ -192,7 +192,7 @@ class MirrorServer:
             shutil.rmtree(self._tree, ignore_errors=True)
 
     def find(self, path: str) -> Served | None:
-        """The file at a URL path, None where there is none."""
+        """The file at a URL path; None if there is none."""
         if self._upstream is not None:
             return self._upstream.get(path)
         tree = self._tree
@@ -244,7 +244,7 @@ class _MirrorHandler(WSGIRequestHandler):
     timeout = _IDLE_SECONDS
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
-        """Say nothing: the mirror's requests are nobody's news."""
+        """Log nothing: nobody needs the mirror's requests."""
 
 
 def _bind(address: tuple[str, int], mirror: MirrorServer) -> BaseWSGIServer:

@@ -137,7 +137,7 @@ class CachedCdn:
 
 
 def upstream_url(path: str) -> str | None:
-    """Where upstream has what the mirror serves at `path`."""
+    """Upstream's URL for the mirror's `path`."""
     if path == "/releases.json":
         return f"{SITE}{path}"
     if path.startswith("/alpine/keys/"):

@@ -1,4 +1,4 @@
-"""OAPI: the caller's access key. It has but one, which works until it expires."""
+"""OAPI: the caller's only access key, which works until it expires."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_access_keys(cloud: LocalCloud, caller: Account) -> list[Json]:
 def update_access_key(
     cloud: LocalCloud, caller: Account, *, access_key_id: str, expiration_date: str | None = None
 ) -> Json:
-    """Set when the key expires; without a date it doesn't expire any more."""
+    """Set the time when the key expires; without a date it never does."""
     if access_key_id != cloud.keys.key_of(caller.profile or "").access_key:
         raise RefusedError(Fail.BAD_PARAMETER, f"The access key '{access_key_id}' does not exist.")
     cloud.keys.ends.pop(access_key_id, None)

@@ -118,13 +118,13 @@ def parse(called: ApiAction, body: bytes) -> Request:
 
 
 def _urgency(error: ErrorDetails) -> int:
-    """OUTSCALE names an unknown parameter before a missing one, and this before one of a wrong type."""
+    """The error for wrong parameters. OUTSCALE names an unknown one first, then a missing one, then a wrong type."""
     order = ("extra_forbidden", "missing")
     return order.index(error["type"]) if error["type"] in order else len(order)
 
 
 def mode_of(request: Request, modes: Mapping[str, frozenset[str]]) -> str:
-    """The way to make a thing that a request means: `modes` has the parameter that each way needs, and its others."""
+    """The way in which a request makes a thing: `modes` has each way's required parameter, and its others."""
     every = set(modes).union(*modes.values())
     given = {name for name in every if getattr(request, name) not in (None, "", [])}
     fitting = [mode for mode, others in modes.items() if given <= {mode, *others}]

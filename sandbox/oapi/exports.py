@@ -1,4 +1,4 @@
-"""OAPI: images to and from the object store: export tasks, and images that are made from a manifest in a bucket."""
+"""OAPI: images to and from the object store: export tasks, and images made from a manifest in a bucket."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class ManifestImage(_Part):
 
 
 class Manifest(_Part):
-    """The file that CreateImage(FileLocation) makes an image from."""
+    """The manifest for CreateImage(FileLocation)."""
 
     image: ManifestImage = Field(alias="Image")
 

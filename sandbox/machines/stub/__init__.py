@@ -1,7 +1,7 @@
-"""Stub VMs: SSH servers in the sandbox's own process that answer what was recorded of real ones, at once.
+"""Stub VMs: SSH servers in the sandbox's own process that answer at once, from a recording of real ones.
 
-They are for what is about the cloud and not about the image: faults, load, interruption. Nothing that a build does in
-such a VM is real, so an image made by one proves nothing; every stub says so in its SSH greeting.
+They are for tests of the cloud and not of the image: faults, load, interruption. Nothing that a build does in such a VM
+is real, so an image made by one proves nothing. A stub's SSH greeting shows what it is.
 """
 
 from sandbox.machines.stub.machines import StubMachines

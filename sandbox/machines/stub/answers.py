@@ -32,7 +32,7 @@ class _Data(BaseModel):
 
 
 class Installs(_Data):
-    """Which uploaded file has the settings of the image, and the device that it is installed on."""
+    """The uploaded file with the image's settings, and the device on which it is installed."""
 
     settings: str
     device: str
@@ -69,7 +69,7 @@ class Recording(_Data):
 
 @dataclass(frozen=True)
 class Answers:
-    """A recording that can be asked."""
+    """A recording that answers commands."""
 
     folder: Path
     recording: Recording
@@ -77,7 +77,7 @@ class Answers:
 
     @classmethod
     def read(cls, folder: Path = RECORDED) -> Answers:
-        """Read a recording; MachineError where it is none."""
+        """Read a recording; MachineError if it isn't one."""
         path = folder / "rules.yaml"
         try:
             recording = Recording.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -90,7 +90,7 @@ class Answers:
         return cls(folder, recording, templates)
 
     def rules(self, system: System, command: str) -> list[StubAnswer]:
-        """The rules that a command may be answered by, before its input is known."""
+        """The rules that may answer a command, before its input is known."""
         return [each for each in self.recording.rules if each.system == system and re.search(each.command, command)]
 
     def user(self, system: System, known: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ class StubDisks:
             raise MachineError(f"snapshot {disk_id}: {path} is not a disk of stub VMs ({error!r})") from error
 
     def give(self, disk_id: str, path: Path) -> None:
-        """Write a copy that `take` takes."""
+        """Write a copy that `take` can read."""
         with file_errors():
             path.write_bytes(self._path(disk_id).read_bytes())
 

@@ -1,4 +1,4 @@
-"""One stub VM: an SSH server that lets in by the metadata's key, takes uploads and answers from a recording."""
+"""One stub VM: an SSH server that accepts the metadata's key, takes uploads and answers from a recording."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class StubGuest:
         return self._listener is not None
 
     async def start(self) -> None:
-        """Listen, unless it does; MachineError where the address is taken."""
+        """Listen, unless it does already; MachineError if the address is taken."""
         if self.running:
             return
         shutil.rmtree(self._root, ignore_errors=True)
@@ -72,7 +72,7 @@ class StubGuest:
             raise MachineError(f"{where} cannot be the VM's SSH address: {error.strerror}") from error
 
     async def stop(self) -> None:
-        """Close the port and every connection; what was uploaded is gone at the next start."""
+        """Close the port and every connection. Uploads are gone at the next start."""
         listener, self._listener = self._listener, None
         if listener is None:
             return

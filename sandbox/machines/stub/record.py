@@ -2,8 +2,8 @@
 
     python -m sandbox.machines.stub.record build/<stack>/<image>
 
-Run it whenever the guest's scripts or the verify's probes change, on a build of the profile `alpine` by real VMs. What
-differs from image to image or from VM to VM becomes a template's expression; the rest is kept as it was.
+Run it whenever the guest's scripts or the verify's probes change, on a build of the profile `alpine` by real VMs.
+Values that differ between images or VMs become expressions of a template; the rest is kept word for word.
 """
 
 from __future__ import annotations
