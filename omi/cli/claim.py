@@ -46,7 +46,7 @@ def claim(
 def _find(ledger: Ledger, wanted: str) -> LedgerImage:
     found = [image for image in ledger.images if wanted in (image.name, image.record.omi)]
     if not found:
-        raise InputError(f"image {wanted!r}: is none of the stack's; `python -m omi images` lists them")
+        raise InputError(f"image {wanted!r}: is not the stack's; `python -m omi images` lists them")
     if len(found) > 1:
         omis = ", ".join(f"{image.record.omi} ({image.region})" for image in found)
         raise InputError(f"image {wanted!r}: is in several Regions; give the OMI's id, one of {omis}")

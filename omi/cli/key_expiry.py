@@ -48,7 +48,7 @@ def signing_words(folder: Path, warn_days: int) -> str:
     signature, signers, content = Signature(text), folder / SIGNERS, manifest.to_text()
     cure = f"publish by a key that {SIGNERS} allows for longer (docs/signing.md)"
     if problem := signature.problem(signers, manifest.stack, content, clock.now()):
-        raise CredentialsError(f"{folder}: its signature counts no more ({problem}): {cure}")
+        raise CredentialsError(f"{folder}: its signature is no longer valid ({problem}): {cure}")
     if signature.problem(signers, manifest.stack, content, clock.now() + timedelta(days=warn_days)):
         raise Doubt(f"{folder}: its signature counts for fewer than {warn_days} more days: {cure}")
     return f"{folder}: its signature counts for {warn_days} more days at least"

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _function(name: str) -> Callable[[Sequence[str]], int]:
     if name not in COMMANDS:
-        raise InputError(f"command: {name!r}: is none that Pulumi runs; what people run is `python -m omi --help`")
+        raise InputError(f"command: {name!r}: is not a command of Pulumi's; for people's see `python -m omi --help`")
     command: Callable[[Sequence[str]], int] = getattr(import_module(f"omi.commands.{name}"), name)
     return command
 

@@ -132,4 +132,4 @@ def own_address(url: str) -> str:
             f"{url}: its host has no address ({error.strerror}); check the Region and the name server"
         ) from error
     except OSError as error:
-        raise CloudError(f"{url}: no way to its host ({error.strerror}); check this machine's network") from error
+        raise CloudError(f"{url}: no route to its host ({error.strerror}); check this machine's network") from error

@@ -65,7 +65,7 @@ class Pace:
             turn = max(now, queue.free) if queue.free < now + _LONGEST else now
             self._write(Queue(queue.until, turn + 1 / EACH_SECOND))
         if turn - now >= QUIET:
-            tell(f"the cloud says that it is asked too often: the next call goes in {turn - now:.0f} s")
+            tell(f"the cloud wants fewer calls: the next one is in {turn - now:.0f} s")
         self._sleep(turn - now)
 
     def slow_down(self) -> None:

@@ -154,5 +154,5 @@ def _of_connection(host: str, causes: list[BaseException], region: str) -> str:
     if isinstance(last, ConnectionRefusedError):
         return f"connection refused: nothing listens there; check the endpoint's URL and port, or {_LOCAL}"
     if last is not None and last.errno in _UNROUTED:
-        return f"no way to {host} ({last.strerror}); check this machine's network"
+        return f"no route to {host} ({last.strerror}); check this machine's network"
     return f"cannot be reached ({one_line(str(last or causes[-1:]), _SHOWN)}); check the network"

@@ -150,7 +150,7 @@ def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]
     going = [step for step in steps if _goes(step) or (step.stage is not Stage.CURRENT)]
     names = {name for step in going for name in (step.name, step.build, step.region, "all")}
     for name in sorted(set(retention.allow_mass_prune) - names):
-        yield f"retention.allow_mass_prune names {name}, of which nothing goes: take it out"
+        yield f"retention.allow_mass_prune names {name}, but nothing of it is pruned: take it out"
 
 
 def check_names(planned: Sequence[PlannedImage]) -> None:

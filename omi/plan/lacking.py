@@ -92,7 +92,7 @@ class Stock:
             return f"; the command {name} is in {few([package.name for package in commands])}"
         names = {package.name for packages in self._by_name.values() for package in packages}
         near = get_close_matches(name, names, n=_NEAR, cutoff=0.7)
-        return f"; near it are: {', '.join(near)}" if near else "; take it out, or add a repo that has it"
+        return f"; similar names: {', '.join(near)}" if near else "; take it out, or add a repo that has it"
 
     def unbrought(self) -> Iterator[str]:
         """A line about each service that no package of the build seems to bring, judged by names.

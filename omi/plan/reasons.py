@@ -96,7 +96,7 @@ class Because(Enum):
     COPIED = "revision r{revision} of {home} is copied to {region}"
 
     FOUND_INTERRUPTED = "{omi} of that name is in the account, this stack's own, from an interrupted run"
-    FOUND_EXTERNAL = "{omi} of that name is in the account, made by {maker}, whose it stays"
+    FOUND_EXTERNAL = "{omi} of that name is in the account, made by {maker}, and stays external"
     HOLDS_UNKNOWN = "its tags don't name its content"
     HOLDS_SAME = "it holds this very content"
     HOLDS_OTHER = "it holds other content ({digest})"
@@ -153,7 +153,7 @@ class Because(Enum):
     SHARED_ONCE_VERIFIED = "{who} may launch it once it is verified: {set_by}"
     SHARED = "{who} may launch it: {set_by}"
     SHARED_AGAIN = "{who} may launch it again"
-    UNSHARED = "{who} may launch it no more: {set_by}"
+    UNSHARED = "{who} may no longer launch it: {set_by}"
     PUT_BACK_ACCESS = "launch permissions were changed outside and are put back ({signs})"
     PUT_BACK_SNAPSHOTS = "others may use {snapshots}, which is put back: snapshots stay private"
     MISSING = "{omi} is missing from the account: the next update forgets it"

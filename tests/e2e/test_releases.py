@@ -129,7 +129,7 @@ def test_a_package_that_does_not_exist_is_an_error_of_the_preview_and_nothing_is
     assert shown.code != 0
     written = (project.folder / "profiles" / "alpine.yaml").read_text(encoding="utf-8").splitlines()
     where = f"profiles/alpine.yaml:{written.index('      ngnix: true') + 1}"
-    problem = "there is no package ngnix in the repositories for Alpine 3.23; near it are: nginx"
+    problem = "there is no package ngnix in the repositories for Alpine 3.23; similar names: nginx"
     line = f"{where}: web: packages.ngnix: {problem}"
     assert f"error: {line}" in shown.text
     assert f"refused: {line}" in shown.text

@@ -77,7 +77,7 @@ class PackerMaker:
         with suppress(BuildError, CloudError):
             if artifact(job.folder.manifest) == omi.omi_id:
                 return write_documents(job.folder.documents, job.folder.output, made)
-        job.narrator.say(f"what went into {omi.omi_id} is not known here: it gets no list of packages and no SBOM")
+        job.narrator.say(f"{omi.omi_id}: its content is unknown here, so it gets no list of packages and no SBOM")
         return None
 
     def clean(self) -> bool:

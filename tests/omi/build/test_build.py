@@ -274,7 +274,7 @@ def test_an_orphan_that_was_built_elsewhere_has_no_documents(bench: Bench) -> No
     (bench.folder / spec.name / "manifest.json").unlink()
     record = bench.build(spec)
     assert (record.verified, record.documents) == (True, None)
-    assert "is not known here: it gets no list of packages and no SBOM" in bench.said.getvalue()
+    assert "its content is unknown here, so it gets no list of packages and no SBOM" in bench.said.getvalue()
 
 
 def test_what_packer_leaves_though_it_succeeded_is_swept(bench: Bench) -> None:

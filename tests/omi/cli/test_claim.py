@@ -96,7 +96,7 @@ def test_an_image_that_the_stack_lacks_is_named(stack: Stack) -> None:
     stack.hold()
     code, said = stack.claim("alpine-3.23.6-x86_64-r9")
     assert (code, said.count("\n")) == (2, 1)
-    assert "'alpine-3.23.6-x86_64-r9': is none of the stack's" in said
+    assert "'alpine-3.23.6-x86_64-r9': is not the stack's" in said
 
 
 def test_of_an_image_in_several_regions_the_omis_id_must_be_given(stack: Stack) -> None:

@@ -226,7 +226,7 @@ def test_a_key_that_may_not_ask_when_it_expires_names_the_policy(ward: Ward) -> 
         (None, "good", 0, "counts for 14 more days at least"),
         (timedelta(days=16), "good", 0, "counts for 14 more days at least"),
         (timedelta(days=12), "warning", 0, "counts for fewer than 14 more days: publish by a key that"),
-        (timedelta(days=-2), "error", 1, "its signature counts no more ("),
+        (timedelta(days=-2), "error", 1, "its signature is no longer valid ("),
     ],
 )
 def test_a_signing_key_that_expires_is_seen_in_time(

@@ -312,7 +312,7 @@ def test_delete_of_a_record_that_is_marked_missing_calls_no_delete(desk: Desk) -
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "is none that Pulumi runs"),
+        ([], 2, "is not a command of Pulumi's"),
         (["bild"], 2, "'bild'"),
         (["delete"], 8, "standard input: cannot be read"),
     ],

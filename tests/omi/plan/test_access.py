@@ -45,7 +45,7 @@ def test_what_comes_and_what_goes_are_changes_of_their_own() -> None:
     plan = plan_of([build(access=Access(accounts=(TWO,)))], UP6, ledger(image))
     assert changes(plan, image.name) == [
         ("share", f"{TWO} may launch it: {PROFILE}"),
-        ("unshare", f"{ONE} may launch it no more: {PROFILE}"),
+        ("unshare", f"{ONE} may no longer launch it: {PROFILE}"),
     ]
     assert render_table(plan).splitlines()[-1] == "1 to share, 1 to unshare"
     assert not plan_of([build(access=Access(accounts=(TWO,)))], UP6, after(plan)).changes
@@ -54,7 +54,7 @@ def test_what_comes_and_what_goes_are_changes_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("profile", "stack", "told"),
     [
-        (Access(public=True), Access(), [("unshare", f"{ONE} may launch it no more: {STACK}")]),
+        (Access(public=True), Access(), [("unshare", f"{ONE} may no longer launch it: {STACK}")]),
         (Access(), Access(public=True, accounts=(ONE,)), [("share", f"everyone may launch it: {STACK}")]),
         (Access(), ONE_MAY, []),
         (ONE_MAY, None, []),

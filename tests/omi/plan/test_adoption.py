@@ -20,7 +20,7 @@ class TestAdoption:
         (step,) = plan.steps
         assert step.action is Action.ADOPT
         assert step.reason == (
-            "ami-foreign of that name is in the account, made by someone else, whose it stays; "
+            "ami-foreign of that name is in the account, made by someone else, and stays external; "
             "its tags don't name its content"
         )
         assert isinstance(step.image, PlannedImage)
@@ -42,7 +42,7 @@ class TestAdoption:
         (step,) = plan.steps
         assert step.action is Action.ADOPT
         maker = "made by stack other (id 5)"
-        assert step.reason == f"ami-theirs of that name is in the account, {maker}, whose it stays; {holds}"
+        assert step.reason == f"ami-theirs of that name is in the account, {maker}, and stays external; {holds}"
         differs = content == "sha256:other"
         assert [f"{maker}, holds other content than v3_23" in warning for warning in plan.warnings] == [True] * differs
         held_by_now = plan_of([V23], UP6, after(plan), account=account(theirs))

@@ -169,6 +169,6 @@ def test_names_that_match_nothing_are_warned_of_and_others_not() -> None:
     assert list(needless_names(steps, Retention(allow_mass_prune=("eu-west-2",)))) == []
     assert list(needless_names(steps, retention)) == [
         "retention.protect names nobody, which is not an image of the stack: take it out",
-        f"retention.allow_mass_prune names {second.name}, of which nothing goes: take it out",
-        "retention.allow_mass_prune names b1, of which nothing goes: take it out",
+        f"retention.allow_mass_prune names {second.name}, but nothing of it is pruned: take it out",
+        "retention.allow_mass_prune names b1, but nothing of it is pruned: take it out",
     ]

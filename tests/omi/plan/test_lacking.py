@@ -83,8 +83,8 @@ WHERE = "the repositories for Alpine 3.23"
 @pytest.mark.parametrize(
     ("packages", "problem"),
     [
-        ({"ngnix": True}, f"packages.ngnix: there is no package ngnix in {WHERE}; near it are: nginx"),
-        ({"python": True}, f"packages.python: there is no package python in {WHERE}; near it are: python3"),
+        ({"ngnix": True}, f"packages.ngnix: there is no package ngnix in {WHERE}; similar names: nginx"),
+        ({"python": True}, f"packages.python: there is no package python in {WHERE}; similar names: python3"),
         ({"dig": True}, f"packages.dig: there is no package dig in {WHERE}; the command dig is in bind-tools"),
         ({"zzz": True}, f"packages.zzz: there is no package zzz in {WHERE}; take it out, or add a repo that has it"),
         ({"zzz~2": True}, f"packages.zzz~2: there is no package zzz in {WHERE}; take it out, or add a repo"),
