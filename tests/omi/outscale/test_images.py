@@ -142,6 +142,15 @@ def test_another_accounts_snapshot_is_neither_tagged_nor_deleted(cloud: Cloud, m
     assert f"left snapshot {theirs}: it does not carry the tags of this stack" in said
 
 
+@pytest.mark.parametrize("foreign", [{"AccountId": THEIRS}, {"Tags": []}], ids=["another account's", "no tags"])
+def test_what_is_not_proved_to_be_ours_is_not_deregistered(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, foreign: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(Cloud, "call", lambda *_: pytest.fail("nothing may be called"))
+    with pytest.raises(CloudError, match="it is not deregistered"):
+        deregister(cloud, Omi.model_validate({**OMIS[2], "State": "available", **foreign}), Ours({"a": "1"}))
+
+
 @pytest.mark.parametrize("then", ["available", "failed", None])
 def test_a_pending_omi_is_deregistered_once_it_is_settled(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, then: str | None
