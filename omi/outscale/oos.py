@@ -173,7 +173,7 @@ class ObjectStore:
                 raise not_the_api("list_objects_v2", self.access.object_store, "not a list of objects")
             found += [item["Key"] for item in page.get("Contents", []) if "Key" in item]
             token = page.get("NextContinuationToken")
-            if not token or token == more.get("ContinuationToken"):
+            if not token:
                 return found
             more = {"ContinuationToken": token}
         raise CloudError(f"{bucket}: has more than {_PAGES} pages of objects; is {self.access.object_store} OOS?")

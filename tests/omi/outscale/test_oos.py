@@ -216,6 +216,10 @@ def test_a_bucket_of_several_pages_goes_as_a_whole_and_its_mark_last(
     monkeypatch.setattr(store.s3, "list_objects_v2", partial(store.s3.list_objects_v2, MaxKeys=1))
     monkeypatch.setattr(store.s3, "delete_object", delete)
     assert store.keys(bucket) == ["a", MARK, "z"]
+    with monkeypatch.context() as patch:
+        patch.setattr("omi.outscale.oos._PAGES", 2)
+        with pytest.raises(CloudError, match=f"{bucket}: has more than 2 pages of objects"):
+            store.keys(bucket)
     store.delete(bucket)
     assert deleted == ["a", "z", MARK]
     assert store.own() == [other]
