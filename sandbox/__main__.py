@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules load, Ctrl-C leaves nothing to tidy up
 
 from sandbox import commands
 from sandbox.config import (
@@ -35,6 +39,8 @@ _LAST_PORT = 65535
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; exit codes: 0 done, 1 an error (one line on stderr), 2 usage, 3 not running (status)."""
     _open_closed_streams()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = _run(arguments)
         sys.stdout.flush()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from omi.config.settings import Settings
@@ -25,6 +28,7 @@ _LONGEST = 1024 * 1024
 """Characters of a stack's file; a thousand adoptions have about a tenth."""
 _NO_PULUMI = "pulumi is not on PATH; run `. toolchain/env.sh` first"
 _OTHER_PULUMI = "use the Pulumi that `. toolchain/env.sh` puts on PATH"
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXPORT_LIMIT = 120
 """Seconds that `pulumi stack export` may take; a thousand images take about two."""
 
@@ -95,7 +99,8 @@ def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:
     """
     texts = {path: str(value).lower() if isinstance(value, bool) else value for path, value in values.items()}
     pairs = [word for path, text in texts.items() for word in ("--plaintext", f"{PROJECT}:{key}{path}={text}")]
-    _pulumi(stack, "config", "set-all", "--path", *pairs, failed=f"{key} not written: ")
+    with _ending_first():
+        _pulumi(stack, "config", "set-all", "--path", *pairs, failed=f"{key} not written: ")
 
 
 def update(stack: str, environment: Mapping[str, str]) -> int:
@@ -106,9 +111,37 @@ def update(stack: str, environment: Mapping[str, str]) -> int:
     try:
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", stack]
         needed = without(os.environ, *environment)  # the account's key and the backend's, as where a person runs it
-        return subprocess.run(command, env={**needed, **environment}, check=False).returncode
+        with _ending_first():
+            return subprocess.run(command, env={**needed, **environment}, check=False).returncode
     except FileNotFoundError as error:
         raise ToolError(_NO_PULUMI) from error
+
+
+@contextmanager
+def _ending_first() -> Iterator[None]:
+    """Let the Pulumi that is run in it end by itself before an interrupt (Ctrl-C, SIGTERM) ends this process.
+
+    A Pulumi that is killed leaves its lock and loses what it was about to write. It has a terminal's Ctrl-C already,
+    and a second one would stop it at once, so only what this process alone is sent is passed on.
+    """
+    seen: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        seen.append(number)
+        if number != signal.SIGINT:
+            with suppress(OSError):
+                for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split():
+                    os.kill(int(child), signal.SIGINT)
+
+    heard = {number for number in _INTERRUPTS if signal.getsignal(number) is not signal.SIG_IGN}  # nohup ignores one
+    before = {number: signal.signal(number, note) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if seen:
+            raise KeyboardInterrupt
 
 
 def empty_state(stack: str) -> None:
@@ -116,7 +149,8 @@ def empty_state(stack: str) -> None:
 
     Raises ToolError or StateError.
     """
-    _pulumi(stack, "state", "delete", "--all", "--force", "--yes", failed="its state was not emptied: ")
+    with _ending_first():
+        _pulumi(stack, "state", "delete", "--all", "--force", "--yes", failed="its state was not emptied: ")
 
 
 def exported_state(stack: str) -> dict[str, Any]:

@@ -39,28 +39,32 @@ def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+Seconds = Annotated[int, Field(strict=True, ge=1, le=86_400)]
+"""The longest of a wait: a day at most, since the system's own waits take no number of any size."""
+
+
 class Limits(_Wire):
     """Limits, in seconds, of single waits for the cloud."""
 
-    connect: int = Field(default=10, gt=0)
+    connect: Seconds = 10
     """For a connection to the API."""
-    answer: int = Field(default=60, gt=0)
+    answer: Seconds = 60
     """For one answer of the API; calls are tried four times in all."""
-    vm_end: int = Field(default=300, gt=0)
+    vm_end: Seconds = 300
     """For VMs to be terminated."""
-    image: int = Field(default=600, gt=0)
+    image: Seconds = 600
     """For an OMI to become available, or to fail."""
-    in_use: int = Field(default=180, gt=0)
+    in_use: Seconds = 180
     """For a thing that is to be deleted to be no longer in use: OMI, snapshot, volume, keypair, security group."""
-    power_off: int = Field(default=60, gt=0)
+    power_off: Seconds = 60
     """For the power button to end the verify VM's system; some time later, clouds pull the plug."""
-    console: int = Field(default=180, gt=0)
+    console: Seconds = 180
     """For the first output on a booting VM's console."""
-    settle: int = Field(default=90, gt=0)
+    settle: Seconds = 90
     """For the verify VM to finish its boot once SSH is open: its key, its bootstrap, its last runlevel."""
-    command: int = Field(default=120, gt=0)
+    command: Seconds = 120
     """For one command over SSH in the verify VM."""
-    transfer: int = Field(default=10800, gt=0)
+    transfer: Seconds = 10800
     """For an OMI's export to the object store, and again for its import. Exports of more than 40 minutes were seen
     (outscale/terraform-provider-outscale#87)."""
 
@@ -104,15 +108,15 @@ class BuildVm(_Wire):
     source_omi: str = "Debian-12-*"
     source_owner: str = "Outscale"
     ssh_user: str = "outscale"
-    ssh_port: int = 22
+    ssh_port: Annotated[int, Field(strict=True, ge=1, le=65_535)] = 22
     ssh_source: str = "auto"
     """The CIDR that may reach the VMs; `auto` is this machine's own address if it is public or loopback."""
     volume_type: Literal["standard", "gp2"] = "standard"
     mirror: str = "https://dl-cdn.alpinelinux.org/alpine"
     """The Alpine mirror's URL in the build VM."""
-    timeout: int = 3600
+    timeout: Seconds = 3600
     """Seconds that Packer may take in all."""
-    verify_timeout: int = 600
+    verify_timeout: Seconds = 600
     """Seconds from the verify VM's start to its last check."""
     trusted_keys: tuple[str, ...] = ()
     """Files with further public keys that may sign packages (a sandbox's fixture mirror)."""

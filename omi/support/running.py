@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -39,6 +40,8 @@ def run(command: Callable[[], int]) -> int:
 
 def _run(command: Callable[[], int]) -> int:
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # the modules are loaded
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return command()
     except BrokenPipeError:
         return CLOSED_PIPE

@@ -94,6 +94,24 @@ def test_a_closed_stream_changes_no_exit_code_and_leads_nothing_astray(
     assert "2>&-" not in closed or "error" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "module"),
+    [("omi plan -s x", "typer"), ("omi.commands update", "tempfile"), ("sandbox status", "botocore")],
+)
+def test_an_interrupt_while_modules_load_is_no_traceback(words: str, module: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-m", *words.split()],
+        cwd=TOP,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", ["omi --help", "sandbox --home nowhere status"])
 def test_a_full_disk_behind_the_output_is_one_line(words: str, unbuffered: str) -> None:

@@ -88,6 +88,27 @@ def test_a_threshold_of_health_beyond_all_dates_is_one_line(key: str) -> None:
     assert str(raised.value) == f"stack config: health.{key}: {10**12} is not allowed: must be at most 3650"
 
 
+@pytest.mark.parametrize("key", ["vm.timeout", "vm.verify_timeout", "vm.ssh_port", "cloud.limits.answer"])
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (0, "must be at least 1"),
+        (-1, "must be at least 1"),
+        (10**50, "must be at most "),
+        (True, "must be a whole number"),
+        (1.5, "must be a whole number"),
+    ],
+)
+def test_a_wait_or_port_that_no_system_takes_is_one_line(key: str, wrong: Any, says: str) -> None:
+    top, *inner = key.split(".")
+    value = wrong
+    for name in reversed(inner):
+        value = {name: value}
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(Source(**{top: value}))
+    assert str(raised.value).startswith(f"stack config: {key}: {wrong} is not allowed: {says}")
+
+
 def test_a_grace_beyond_all_dates_is_one_line() -> None:
     with pytest.raises(SettingsError, match=r"grace_days: 10{12} is not allowed: must be at most 3650$"):
         load(retention={"end_of_life": {"grace_days": 10**12}})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ import yaml
 from omi.config.settings import Settings
 from omi.config.stack import check_own_releases, exported_state, stack_config
 from omi.support.errors import NoStackError, SettingsError
+from tests.omi.conftest import TOP
 
 
 def stack(folder: Path, name: str, **values: object) -> Settings:
@@ -54,3 +59,44 @@ def test_a_stack_that_the_backend_lacks_names_the_command_that_makes_it(
         NoStackError, match=r"^stack 'one': .*; `pulumi stack select --create one` makes it, or set PUL"
     ):
         exported_state("one")
+
+
+_PULUMI = """\
+#!/bin/sh
+trap 'sleep 0.6; echo cancelled >> log; exit 1' INT
+echo $$ > started
+while :; do sleep 0.1; done
+"""
+_OMI = """\
+import sys
+from omi.config.stack import configure, empty_state, update
+from omi.support.running import run
+work = {"update": lambda: update("one", {}), "config": lambda: configure("one", "a", {"": 1}) or 0,
+        "state": lambda: empty_state("one") or 0}
+sys.exit(run(work[sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("work", ["update", "config", "state"])
+def test_an_interrupted_pulumi_ends_by_itself_and_is_interrupted_once(work: str, to_all: bool, tmp_path: Path) -> None:
+    pulumi = tmp_path / "pulumi"
+    pulumi.write_text(_PULUMI, encoding="utf-8")
+    pulumi.chmod(0o755)
+    os.mkfifo(tmp_path / "started")
+    process = subprocess.Popen(
+        [sys.executable, "-c", _OMI, work],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(TOP)},
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    (tmp_path / "started").read_text(encoding="ascii")
+    if to_all:  # as a terminal does
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert (tmp_path / "log").read_text(encoding="ascii") == "cancelled\n"
+    assert (process.returncode, err) == (130, "error: interrupted\n")
