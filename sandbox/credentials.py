@@ -50,7 +50,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return {name: each for name, each in content.items() if isinstance(each, dict)} if isinstance(content, dict) else {}
 
 
 def _write(path: Path, profiles: dict[str, Any]) -> None:

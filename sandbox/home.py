@@ -31,7 +31,7 @@ def running_pid(settings: SandboxSettings) -> int | None:
 
 def only_one_kind(settings: SandboxSettings) -> None:
     """Note the machine driver that makes this home's disks; ServerError if another one made them."""
-    known = settings.machines_file.read_text().strip() if settings.machines_file.exists() else None
+    known = settings.machines_file.read_text(errors="replace").strip() if settings.machines_file.exists() else None
     if known not in (None, settings.machines):
         raise ServerError(
             f"the disks in {settings.home} were made by {known}, and {settings.machines} can't read them;"

@@ -269,4 +269,6 @@ def _in_one_line(error: BaseException, settings: SandboxSettings) -> ServerError
         return ServerError(f"the disk is full: {error.filename or settings.home}")
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
         return ServerError(f"{error.filename or settings.home} can't be written; choose another place with --home")
+    if isinstance(error, OSError) and error.errno in (errno.EISDIR, errno.EEXIST, errno.ELOOP):
+        return ServerError(f"{error.filename} is not what the sandbox put there ({error.strerror}); move it away")
     return None

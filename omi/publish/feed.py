@@ -19,6 +19,7 @@ from omi.publish.fixes import FIXES_SCHEMA, published_files
 from omi.publish.latest import Latest, latest_of
 from omi.publish.model import Described, Projection, PublishedImage
 from omi.support.errors import InputError, first_problem
+from omi.support.reading import require_file
 
 _STAGES = ("current", "deprecated", "private")
 SCHEMA_FILE = "feed.schema.json"
@@ -66,6 +67,7 @@ class Feed(BaseModel):
         """Read a feed's file; InputError names it if it isn't one."""
         cure = "write it again by `python -m omi publish -s STACK`"
         try:
+            require_file(path)
             feed = cls.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', 'not text')}); {cure}") from error

@@ -197,6 +197,18 @@ def test_bad_settings_are_one_line_each(tmp_path: Path) -> None:
         assert "Traceback" not in failed.stderr
 
 
+@pytest.mark.parametrize("name", ["state.sqlite", "osc.json", "machines", "server.lock", "server.log", "volumes"])
+def test_what_is_in_the_way_is_named_in_one_line(process: Process, name: str) -> None:
+    if name == "volumes":
+        process.home.mkdir()
+        (process.home / name).touch()
+    else:
+        (process.home / name).mkdir(parents=True)
+    failed = process.run("start", *FAKES)
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1), failed.stderr
+    assert str(process.home / name) in failed.stderr
+
+
 def test_an_unknown_accelerator_in_the_environment_is_named(process: Process) -> None:
     failed = process.run("start", *FAKES, ALPINE_OMI_ACCELERATOR="fast")
     assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)

@@ -18,7 +18,7 @@ from omi.publish.manifest import MANIFEST, SIGNATURE, SIGNERS, PublishedManifest
 from omi.publish.old import is_old
 from omi.publish.site.pages import Pages, pages_of
 from omi.support.errors import InputError, ToolError
-from omi.support.reading import real_path
+from omi.support.reading import real_path, require_file, why_unread
 
 MARK = ".alpine-omi-site"
 """Marks a folder that this program made and may replace."""
@@ -69,10 +69,18 @@ def _feeds(releases: Path) -> list[Feed]:
     if not releases.is_dir():
         raise InputError(f"{releases}: is not a folder; give one with releases files: --releases FOLDER")
     for path in sorted(releases.glob("*.yaml")):
-        if not path.with_suffix(".json").exists() and not is_old(path.read_text(encoding="utf-8", errors="replace")):
+        if not path.with_suffix(".json").exists() and not is_old(_text(path)):
             cure = "write it by `python -m omi publish -s STACK`"
             raise InputError(f"{path.with_suffix('.json')}: is missing beside {path.name}; {cure}")
     return [Feed.read(path) for path in sorted(releases.glob("*.json")) if path.name not in SCHEMA_FILES]
+
+
+def _text(path: Path) -> str:
+    try:
+        require_file(path)
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: {why_unread(path, error)}") from error
 
 
 def _require_replaceable(output: Path, releases: Path) -> None:

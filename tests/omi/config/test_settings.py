@@ -105,7 +105,7 @@ def test_a_wait_or_port_that_no_system_takes_is_one_line(key: str, wrong: Any, s
     for name in reversed(inner):
         value = {name: value}
     with pytest.raises(SettingsError) as raised:
-        Settings.load(Source(**{top: value}))
+        load(**{top: value})
     assert str(raised.value).startswith(f"stack config: {key}: {wrong} is not allowed: {says}")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -262,6 +264,18 @@ def test_what_is_no_releases_folder_is_told_in_one_line(tmp_path: Path, capsys: 
     assert "alpine.json" in capsys.readouterr().err
     assert main(["site", "--wrong"]) == 2
     assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize("name", ["alpine.yaml", "alpine.json"])
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path.name)])
+def test_a_releases_file_that_is_none_is_one_line(
+    name: str, make: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / name)
+    assert main(["site", "--releases", str(tmp_path), "--output", str(tmp_path.parent / "site")]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith(f"error: {tmp_path / name}: ")
+    assert line.count("\n") == 1
 
 
 def test_a_signed_folder_s_site_shows_lines_that_check_what_was_downloaded_from_it(publisher: Publisher) -> None:
