@@ -139,19 +139,25 @@ def _check_packages(build: Target, merged: Tree) -> Iterator[ProfileError]:
         if removes(merged.entries("packages").get(name, True)):
             problem = f"can't be taken away: the image needs it (it {FOLLOWS})"
             yield merged.place("packages", name).error(f"packages.{name}", problem)
-    for key, left in (("repos", any(value is True for value in build.repos.values())), ("keys", bool(build.keys))):
+    for key, left, tag in (
+        ("repos", any(value is True for value in build.repos.values()), " without a tag"),
+        ("keys", bool(build.keys), ""),
+    ):
         if not left:
-            problem = f"nothing is left in {key}; the build needs at least one untagged"
+            problem = f"nothing is left in {key}; the build needs at least one{tag}"
             yield merged.place().error(f"builds.{build.name}", problem)
 
 
 def _check_services(build: Target, merged: Tree) -> Iterator[ProfileError]:
-    """Check that each setting has the service that puts it into effect."""
+    """Check that sshd is there, by which people enter, and the service that puts each setting into effect."""
     wanted = {
         "sysctl": (build.sysctl, ("sysctl",), "add it to services.boot"),
         "ntp_servers": (build.ntp_servers, TIME_SERVICES, "add ntpd, or the package chrony and chronyd"),
     }
-    named = {service for level in build.services.values() for service in level}
+    named = {service for level, names in build.services.items() if level != "shutdown" for service in names}
+    if "sshd" not in named:
+        problem = "lacks sshd, by which an image is checked and used; add it to services.default"
+        yield merged.place("services").error("services", problem)
     for key, (settings, services, cure) in wanted.items():
         if settings and not named.intersection(services):
             problem = f"is put into effect by the service {' or '.join(services)}, which is gone; {cure}"

@@ -76,7 +76,9 @@ def test_a_host_name_is_taken_up_to_its_first_dot(instance: Instance, name: byte
 
 
 @pytest.mark.parametrize(
-    "name", [b"../../etc/x", b"-F", b"a b", b"$(touch /owned)", b".x", b"a\nb", b"x" * 64, b"<html>", b""], ids=str
+    "name",
+    [b"../../etc/x", b"-F", b"a b", b"$(touch /owned)", b".x", b"a\nb", b"x" * 64, b"caf\xe9", b"<html>", b""],
+    ids=str,
 )
 def test_a_host_name_that_is_none_is_not_taken_and_reported(instance: Instance, name: bytes) -> None:
     instance.metadata["meta-data/local-hostname"] = name

@@ -35,7 +35,10 @@ CONTENT: dict[str, tuple[Any, Any]] = {
     "privileges": ("sudo", "none"),
     "repos": ({TESTING: "commented"}, {TESTING: "testing"}),
     "packages": ({"nginx": True}, {"nginx": True, "dhcpcd": False}),
-    "services": ({"default": {"crond": True}}, {"default": {"crond": False}, "boot": {"seedrng": True}}),
+    "services": (
+        {"default": {"sshd": True, "crond": True}},
+        {"default": {"sshd": True, "crond": False}, "boot": {"seedrng": True}},
+    ),
     "ntp_servers": ({"a.example.org": True}, {"b.example.org": True}),
     "sysctl": ({"vm.swappiness": 10}, {"vm.swappiness": 20}),
     "kernel_flavor": ("lts", "virt"),

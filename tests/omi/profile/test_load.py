@@ -321,7 +321,12 @@ ERRORS = {
         "web.yaml:1: packages.linux-virt: can't be taken away",
     ),
     "nothing to install from": ('repos: null\nbuilds: {a: {version: "3.23"}}', "nothing is left in repos"),
-    "no keys": ('keys: null\nbuilds: {a: {version: "3.23"}}', "nothing is left in keys"),
+    "no keys": ('keys: null\nbuilds: {a: {version: "3.23"}}', "nothing is left in keys; the build needs at least one"),
+    "no services": ('services: null\nbuilds: {a: {version: "3.23"}}', "services: lacks sshd"),
+    "no way in": (
+        'services: {default: {sshd: false}, shutdown: {sshd: true}}\nbuilds: {a: {version: "3.23"}}',
+        "services: lacks sshd, by which an image is checked and used; add it to services.default",
+    ),
     "key file absent": (
         'keys: {gone.rsa.pub: true}\nbuilds: {a: {version: "3.23"}}',
         "web.yaml:1: keys.gone.rsa.pub: profiles/keys/gone.rsa.pub is not there; put it there, or correct the name",
