@@ -54,8 +54,8 @@ def test_layer_imports_only_what_lies_below_it(layer: str) -> None:
 
 
 def below(room: str) -> set[str]:
-    """The rooms that it may use."""
-    return {"support"}.union(ROOMS.get(room, set()), *(below(other) for other in ROOMS.get(room, set())))
+    """The rooms that it may use, and the program's version."""
+    return {"support", "__version__"}.union(ROOMS.get(room, set()), *(below(other) for other in ROOMS.get(room, set())))
 
 
 def rooms_used(path: Path) -> set[str]:

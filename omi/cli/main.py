@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
+from omi import __version__
 from omi.cli.claim import claim
 from omi.cli.doctor import doctor
 from omi.cli.fork import fork
@@ -85,9 +87,23 @@ def _run(arguments: Sequence[str]) -> int:
     return code or 0
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"omi {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 def _app() -> typer.Typer:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    app.callback(help=PURPOSE, epilog=f"{EXIT_CODES}\n\n{HABITS}")(lambda: None)
+    app.callback(help=PURPOSE, epilog=f"{EXIT_CODES}\n\n{HABITS}")(_options)
     groups = {"": app}
     for name, (function, example) in COMMANDS.items():
         first, _, last = name.rpartition(" ")

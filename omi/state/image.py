@@ -1,6 +1,7 @@
 """The standard input and output of an image's command, as stack state holds them.
 
-Every field is always written and required to be read: missing ones get no default.
+Every field is always written. Fields of version 1.0.0 are required; one that comes later has a default, since older
+versions have not written it.
 """
 
 from __future__ import annotations

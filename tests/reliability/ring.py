@@ -64,12 +64,21 @@ class Ring:
     folder: Path
     images: tuple[dict[str, Any], ...] = ()
     """The images as OAPI shows them in the first account."""
+    recorded: Path | None = None
+    """Where an earlier version's first stack lies (tests.formats); None if this version makes it."""
     _rounds: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
     def template(self) -> Path:
         """What a round begins with."""
-        return self.folder / "t"
+        return self.recorded or self.folder / "t"
+
+    @property
+    def surroundings(self) -> dict[str, str]:
+        """What files have of this sandbox alone, by the name that a recording has instead."""
+        settings = self.sandbox.settings
+        ports = {f":@PORT+{n}@": f":{settings.addresses.base_port + n}" for n in range(4)}
+        return {"@HOME@": str(settings.home), **ports}
 
     def set_up(self, place: Place) -> None:
         """Make the first stack: two builds with two verified images each; those of build `one` are public."""
@@ -185,7 +194,7 @@ class Round:
     def prepare(self) -> None:
         """Register the images, put their ids into state, config and files, and add the near misses."""
         account = self.ring.sandbox.account_id(self.profile)
-        changed = {self.ring.sandbox.account_id(): account}
+        changed = {self.ring.images[0]["AccountId"]: account, **self.ring.surroundings}
         volume = empty_volume(self.oapi)
         for image in self.ring.images:
             taken = snapshot(self.oapi, volume)
@@ -379,17 +388,20 @@ def _steady(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def ring(folder: Path, rounds: int) -> Iterator[Ring]:
-    """A ring for so many rounds, which is gone afterwards."""
+def ring(folder: Path, rounds: int, recorded: Path | None = None) -> Iterator[Ring]:
+    """A ring for so many rounds, with the first stack of an earlier version, if given; it is gone afterwards."""
     plain = settings_for(folder / "c")
     stubs = replace(
         plain, machines=STUB_MACHINES, source=STUB_SOURCE, timing=SandboxTiming.uniform(0.0), extra_accounts=rounds
     )
     sandbox = Sandbox(stubs)
     try:
-        made = Ring(sandbox, folder)
-        with made.place("p") as place:
-            made.set_up(place)
+        made = Ring(sandbox, folder, recorded=recorded)
+        if recorded:
+            made.images = tuple(json.loads((recorded / "images.json").read_text(encoding="utf-8")))
+        else:
+            with made.place("p") as place:
+                made.set_up(place)
         yield made
     finally:
         sandbox.close()

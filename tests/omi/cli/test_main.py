@@ -211,3 +211,10 @@ def test_a_wrong_argument_is_one_line_with_the_cure(capsys: pytest.CaptureFixtur
     )
     assert main(["bild"]) == 2
     assert "error: omi: no such command 'bild'" in capsys.readouterr().err
+
+
+def test_the_version_is_the_change_logs_newest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    newest = re.search(r"^## (\S+)", (TOP / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest
+    assert capsys.readouterr().out == f"omi {newest[1]}\n"

@@ -1,0 +1,2 @@
+#!/bin/sh
+cat folder/conf.d/plain
