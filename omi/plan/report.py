@@ -2,19 +2,67 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from omi.plan.model import Action, ChangeKind, Plan, Step
-from omi.plan.packages import NewerPackages
+from omi.plan.packages import NewerPackage, NewerPackages
 from omi.state.ledger import LedgerImage
 from omi.state.show import render_columns
+from omi.state.withdrawal import Stage
 
 _MARKS = {Action.BUILD: "+", Action.ADOPT: "+", Action.RECOVER: "+", Action.PRUNE: "-"}
 _ORDER = (Action.BUILD, Action.ADOPT, Action.RECOVER, Action.KEEP, Action.PRUNE)
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, defer_build=True)
+
+
+class PlannedChange(_Document):
+    """A change of an image as others see it."""
+
+    change: ChangeKind
+    reason: str
+
+
+class PlannedStep(_Document):
+    """One image and its action."""
+
+    build: str = Field(description="The build's name in its profile.")
+    image: str = Field(description="The OMI's name.")
+    action: Action
+    reason: str = Field(description="Why, for people.")
+    packages: tuple[NewerPackage, ...] = Field(description="The newer packages that are the reason to build.")
+    level: str | None = Field(
+        description="Of a prune: end-of-life, release, edge or revision; profile or region if removed from there; gone."
+    )
+    updates: bool = Field(description="Whether a kept image's command runs its update.")
+    changes: tuple[PlannedChange, ...]
+    stage: Stage = Field(description="Its stage afterwards.")
+    region: str | None = Field(description="Its Region.")
+    release: str = Field(description="Alpine's release: 3.23.6, or edge-20261124.")
+    revision: str = Field(description="r0 is the first image of a release.")
+    digest: str | None = Field(description="Digest of all that decides its content, where that is known.")
+    omi: str | None = Field(description="The OMI's id; null of one to be built.")
+    adopted: bool = Field(False, description="Whether state holds it as made elsewhere.")
+    removal: date | None = Field(None, description="From this day on it may be deregistered, where that is known.")
+
+
+class PlanDocument(_Document):
+    """A plan for programs."""
+
+    model_config = ConfigDict(title="What alpine-omi plans")
+
+    format: Literal[1] = 1
+    changes: bool = Field(description="Whether an update would change anything.")
+    steps: tuple[PlannedStep, ...]
+    warnings: tuple[str, ...]
+    refused: tuple[str, ...] = Field(description="Parts that the guard refuses.")
 
 
 def render_table(plan: Plan) -> str:
@@ -59,37 +107,41 @@ def totals(plan: Plan) -> str:
 
 
 def plan_json(plan: Plan) -> str:
-    """The plan for machines: an object with `format`, `changes`, `steps`, `warnings`, `refused`; sorted, indented."""
-    value = {
-        "format": 1,
-        "changes": plan.changes,
-        "steps": [_step(step) for step in plan.steps],
-        "warnings": list(plan.warnings),
-        "refused": list(plan.refused),
-    }
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    """The plan for programs: a PlanDocument, indented."""
+    document = PlanDocument(
+        changes=plan.changes,
+        steps=tuple(_planned(step) for step in plan.steps),
+        warnings=tuple(plan.warnings),
+        refused=tuple(plan.refused),
+    )
+    return document.model_dump_json(indent=2)
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _planned(step: Step) -> PlannedStep:
     image = step.image
-    told: dict[str, Any] = {
-        "build": step.build,
-        "image": step.name,
-        "action": step.action.value,
-        "reason": step.reason,
-        "packages": [asdict(each) for newer in step.why.values_of(NewerPackages) for each in newer.packages],
-        "level": step.level,
-        "updates": step.updates,
-        "changes": [{"change": change.kind.value, "reason": change.reason} for change in step.changes],
-        "stage": step.stage.value,
-        "region": step.region,
-        "release": image.release,
-        "revision": f"r{image.revision}",
-    }
     if isinstance(image, LedgerImage):
         withdrawal = image.spec.withdrawal
-        removal = withdrawal.removal.isoformat() if withdrawal and withdrawal.removal else None
-        held = {"digest": image.record.digest_by(image.spec), "omi": image.record.omi, "adopted": image.record.adopted}
-        return told | held | {"removal": removal}
-    digest = image.existing.digest if image.existing else image.digest
-    return told | {"digest": digest, "omi": image.existing.omi if image.existing else None, "removal": None}
+        held: dict[str, Any] = {
+            "digest": image.record.digest_by(image.spec),
+            "omi": image.record.omi,
+            "adopted": image.record.adopted,
+            "removal": withdrawal.removal if withdrawal else None,
+        }
+    else:
+        there = image.existing
+        held = {"digest": there.digest if there else image.digest, "omi": there.omi if there else None}
+    return PlannedStep(
+        build=step.build,
+        image=step.name,
+        action=step.action,
+        reason=step.reason,
+        packages=tuple(each for newer in step.why.values_of(NewerPackages) for each in newer.packages),
+        level=step.level,
+        updates=step.updates,
+        changes=tuple(PlannedChange(change=change.kind, reason=change.reason) for change in step.changes),
+        stage=step.stage,
+        region=step.region,
+        release=image.release,
+        revision=f"r{image.revision}",
+        **held,
+    )
