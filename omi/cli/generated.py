@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from omi.cli.findings import Findings
+from omi.plan.report import PlanDocument
 from omi.profile.reference import editor_schema, guest_reference, reference, renew
 from omi.publish.feed import Feed
 from omi.publish.fixes import FixesDocument
@@ -26,6 +27,7 @@ def generated(top: Path) -> dict[Path, str]:
         "omi/publish/fixes.schema.json": schema_text(FixesDocument),
         "docs/outputs.schema.json": schema_text(Outputs),
         "docs/findings.schema.json": schema_text(Findings),
+        "docs/plan.schema.json": schema_text(PlanDocument),
     }
     pages = {name: renew((top / name).read_text(encoding="utf-8"), table) for name, table in tables.items()}
     return {top / name: text for name, text in {**pages, **schemas}.items()}

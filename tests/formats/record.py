@@ -27,6 +27,7 @@ TOP = VERSIONS.parents[1]
 SCHEMAS = (
     "docs/findings.schema.json",
     "docs/outputs.schema.json",
+    "docs/plan.schema.json",
     "omi/publish/feed.schema.json",
     "omi/publish/fixes.schema.json",
 )
@@ -75,16 +76,16 @@ def _record_stack(made: Ring, folder: Path) -> None:
     for path in (folder / "backend").rglob("*.json"):
         state = json.loads(path.read_text(encoding="utf-8"))
         for resource in state["checkpoint"]["latest"]["resources"]:
-            for key in _PLACES:
-                resource.pop(key, None)
+            for place in _PLACES:
+                resource.pop(place, None)
         path.write_text(_pretty(state), encoding="utf-8")
     (folder / "images.json").write_text(_pretty(made.images), encoding="utf-8")
-    for path in folder.rglob("*"):
-        if path.is_file():
-            text = path.read_text(encoding="utf-8")
+    for file in folder.rglob("*"):
+        if file.is_file():
+            text = file.read_text(encoding="utf-8")
             for name, value in made.surroundings.items():
                 text = text.replace(value, name)
-            path.write_text(text, encoding="utf-8")
+            file.write_text(text, encoding="utf-8")
 
 
 def _pretty(value: object) -> str:
