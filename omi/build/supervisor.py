@@ -12,17 +12,20 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
 
-from omi.build.alone import hold_alone
+from omi.build.alone import LIMIT, hold_alone
 from omi.build.copy import CopyMaker
 from omi.build.job import PROJECT, Job
 from omi.build.lifecycle import Lifecycle
 from omi.build.maker import Maker
 from omi.build.packer.inputs import run_folder
-from omi.build.packer.maker import PackerMaker
+from omi.build.packer.maker import TRIES, PackerMaker
+from omi.build.packer.runner import GRACE
 from omi.build.taking_over import TakingOver
 from omi.outscale.client import Cloud
 from omi.state.identity import Identity
@@ -32,6 +35,8 @@ from omi.support.errors import BuildError, OmiError
 from omi.support.narration import Narrator, narrated, tell
 from omi.support.places import BUILD
 
+_EVERY = 60.0
+"""Seconds between two checks of the supervisor's remaining time."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -52,14 +57,17 @@ def run_supervised(spec: ImageSpec) -> int:
         text=True,
     )
 
+    limit = _Limit(time.monotonic() + _longest(spec))
+
     def pass_on(number: int, _: FrameType | None) -> None:
+        limit.shorten(_ending(spec))
         process.send_signal(number)
 
     for number in _SIGNALS:
         signal.signal(number, pass_on)
     if parent > 1:  # otherwise it is gone already, or outside of this container
         _when_ended(parent, process.terminate)
-    process.communicate(spec.to_json())  # it limits each of its own waits
+    _wait(process, spec, limit)
     if process.returncode < 0:
         ended = f"{spec.name}: the build's supervisor was ended by {signal.Signals(-process.returncode).name}"
         try:
@@ -69,6 +77,49 @@ def run_supervised(spec: ImageSpec) -> int:
             raise BuildError(f"{ended}, and what it had made may be there: {error}; run again") from error
         raise BuildError(f"{ended}; what it left was swept; run again")
     return process.returncode
+
+
+@dataclass
+class _Limit:
+    """The time when the front stops waiting for the supervisor, by the monotonic clock."""
+
+    end: float
+
+    @property
+    def left(self) -> float:
+        """Seconds until then."""
+        return self.end - time.monotonic()
+
+    def shorten(self, seconds: float) -> None:
+        """Wait no longer than so many seconds from now."""
+        self.end = min(self.end, time.monotonic() + seconds)
+
+
+def _longest(spec: ImageSpec) -> float:
+    """Seconds that a build takes at most, if every wait reaches its limit."""
+    limits = spec.cloud.limits
+    return LIMIT + TRIES * (spec.vm.timeout + _ending(spec)) + 3 * spec.vm.verify_timeout + 3 * limits.transfer
+
+
+def _ending(spec: ImageSpec) -> float:
+    """Seconds for Packer to end and for the clean-up."""
+    limits = spec.cloud.limits
+    return GRACE + limits.image + limits.vm_end + 6 * limits.in_use
+
+
+def _wait(process: subprocess.Popen[str], spec: ImageSpec, limit: _Limit) -> None:
+    """Wait for the supervisor. It limits each of its own waits; after the sum of all limits it is ended."""
+    text: str | None = spec.to_json()
+    for end in (process.terminate, process.kill):
+        while limit.left > 0:
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(text, timeout=min(_EVERY, limit.left))
+                return
+            text = None
+        tell(f"{spec.name}: the build's supervisor does not end though each of its waits is limited: ending it")
+        end()
+        limit.end += _ending(spec)
+    process.communicate(timeout=_EVERY)
 
 
 def build_image(spec: ImageSpec, front: int | None, environ: Mapping[str, str]) -> ImageRecord:
