@@ -52,6 +52,16 @@ _AccountId = Annotated[str | None, _formed("[0-9]{12}", "an account's id: 12 dig
 _SYSTEM_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
+def _no_bool(value: object) -> object:
+    """Python counts true as 1."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "must be a whole number")
+    return value
+
+
+_Count = Annotated[int, BeforeValidator(_no_bool)]
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,23 +78,23 @@ class UpstreamSettings(_Settings):
 class Level(_Settings):
     """One prune level: how many to keep, for which builds (none named: all), the grace after an end of life (days)."""
 
-    keep: int = Field(default=1, ge=1)
+    keep: _Count = Field(default=1, ge=1)
     builds: tuple[str, ...] = ()
-    grace_days: int = Field(default=0, ge=0, le=MAX_DAYS)
+    grace_days: _Count = Field(default=0, ge=0, le=MAX_DAYS)
 
 
 class StageDays(_Settings):
     """How many days an image that is to go stays in each stage before the next; 0 leaves the stage out."""
 
-    deprecated_days: int = Field(default=0, ge=0, le=MAX_DAYS)
-    private_days: int = Field(default=0, ge=0, le=MAX_DAYS)
+    deprecated_days: _Count = Field(default=0, ge=0, le=MAX_DAYS)
+    private_days: _Count = Field(default=0, ge=0, le=MAX_DAYS)
 
 
 class SharedDays(StageDays):
     """The same, of images that others may launch: they get a month to notice, and one more to ask for it back."""
 
-    deprecated_days: int = Field(default=30, ge=0, le=MAX_DAYS)
-    private_days: int = Field(default=30, ge=0, le=MAX_DAYS)
+    deprecated_days: _Count = Field(default=30, ge=0, le=MAX_DAYS)
+    private_days: _Count = Field(default=30, ge=0, le=MAX_DAYS)
 
 
 class Stages(_Settings):
@@ -102,7 +112,7 @@ class Retention(_Settings):
     end_of_life: Level | None = None
     protect: tuple[str, ...] = ()
     """OMI names or ids that are never pruned."""
-    max_prunes: int = Field(default=5, ge=0)
+    max_prunes: _Count = Field(default=5, ge=0)
     """More prunes in one Region than this, or of more than half of its images, in one update are refused."""
     allow_mass_prune: tuple[str, ...] = ()
     """Images, builds or Regions, by name, or `all`, that may be pruned beyond that."""
@@ -121,7 +131,7 @@ class Adoption(_Settings):
     build: str
     """The build of the profile whose image it counts as."""
     release: str
-    revision: int = Field(default=0, ge=0)
+    revision: _Count = Field(default=0, ge=0)
     region: str | None = None
     """The Region that it is in; None is the home Region."""
     own: bool = False
@@ -170,13 +180,13 @@ class FurtherRegion(_Settings):
 class Health(_Settings):
     """From where on `python -m omi health` calls something an error or a warning; in days."""
 
-    max_age_days: int = Field(default=45, ge=1, le=MAX_DAYS)
+    max_age_days: _Count = Field(default=45, ge=1, le=MAX_DAYS)
     """The oldest that a build's newest verified image may be."""
-    max_run_days: int = Field(default=8, ge=1, le=MAX_DAYS)
+    max_run_days: _Count = Field(default=8, ge=1, le=MAX_DAYS)
     """Since the last update that succeeded."""
-    end_of_life_days: int = Field(default=60, ge=0, le=MAX_DAYS)
+    end_of_life_days: _Count = Field(default=60, ge=0, le=MAX_DAYS)
     """Days of support left: fewer is a warning."""
-    key_expiry_days: int = Field(default=14, ge=0, le=MAX_DAYS)
+    key_expiry_days: _Count = Field(default=14, ge=0, le=MAX_DAYS)
     """Days until an access key or the signing key expires: fewer is a warning."""
 
 
@@ -192,7 +202,7 @@ class Settings(_Settings):
     upstream: UpstreamSettings = UpstreamSettings()
     vm: BuildVm = BuildVm()
     retention: Retention = Retention()
-    again: dict[str, Annotated[int, Field(ge=1)]] = {}
+    again: dict[str, Annotated[_Count, Field(ge=1)]] = {}
     """How often each build was asked for again, by name: another number makes another revision. Written by
     `python -m omi build --again`."""
     adopt: tuple[Adoption, ...] = ()
@@ -201,7 +211,7 @@ class Settings(_Settings):
     """Images that must not be launched, by OMI name or id, each with its reason."""
     recover: Recovery | None = None
     """Written by `python -m omi recover`."""
-    releases_dir: str = "releases"
+    releases_dir: str = Field(default="releases", min_length=1)
     health: Health = Health()
     access: Annotated[Access | None, BeforeValidator(_as_access)] = None
     """The launch permissions, in place of the profile's; None leaves them to the profile."""

@@ -58,6 +58,10 @@ def why_wrong(detail: ErrorDetails) -> str:
             return f"is not JSON ({detail['msg'].removeprefix('Invalid JSON: ')})"
         case "literal_error":
             return f"must be {detail['ctx']['expected']}"
+        case "string_too_short":
+            return "must not be empty"
+        case "string_too_long":
+            return f"must have at most {detail['ctx']['max_length']} characters"
         case "greater_than_equal":
             return f"must be at least {detail['ctx']['ge']}"
         case "less_than_equal":

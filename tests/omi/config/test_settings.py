@@ -109,6 +109,23 @@ def test_a_wait_or_port_that_no_system_takes_is_one_line(key: str, wrong: Any, s
     assert str(raised.value).startswith(f"stack config: {key}: {wrong} is not allowed: {says}")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"retention": {"max_prunes": True}}, "retention.max_prunes: True is not allowed: must be a whole number"),
+        ({"retention": {"release": {"keep": False}}}, "retention.release.keep: False is not allowed: must be a"),
+        ({"again": {"one": True}}, "again.one: True is not allowed: must be a whole number"),
+        ({"health": {"max_age_days": True}}, "health.max_age_days: True is not allowed: must be a whole number"),
+        ({"releases_dir": ""}, "releases_dir: '' is not allowed: must not be empty"),
+        ({"revoked": {"a": "x" * 121}}, "is not allowed: must have at most 120 characters"),
+    ],
+)
+def test_a_truth_is_no_number_and_nothing_is_no_text(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(**wrong)
+    assert says in str(raised.value)
+
+
 def test_a_grace_beyond_all_dates_is_one_line() -> None:
     with pytest.raises(SettingsError, match=r"grace_days: 10{12} is not allowed: must be at most 3650$"):
         load(retention={"end_of_life": {"grace_days": 10**12}})
