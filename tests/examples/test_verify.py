@@ -58,7 +58,7 @@ def test_what_was_published_is_accepted_whole_and_by_file(signed: Publisher) -> 
 
 def test_every_changed_or_removed_file_is_noticed(signed: Publisher) -> None:
     files = signed.files()
-    assert len(files) == 12
+    assert len(files) == 13
     for name, content in files.items():
         path = signed.releases / name
         one = [] if "manifest" in name else [name]
