@@ -1,11 +1,11 @@
-"""Twenty builds at once in an account that may send five requests a second, and not too many of anything.
+"""Twenty builds at once in an account with tight quotas that may send five requests a second.
 
     . toolchain/env.sh; python -m bench.load [--builds 20] [--requests-per-second 5] [--quota vm_limit=25]...
 
-By real pulumi, real Packer and its plugin on the sandbox's stub VMs: each side is one `pulumi up` of so many images
-that are all to be made, side by side; first in an account without such a limit, then in one with it. The report has the
-calls of a build by action, how many of them the cloud refused for their number, and the ratio of the wall times. It is
-an error if an image is lost, made twice or left unverified, or if anything else is left in the account.
+Real pulumi, real Packer and its plugin run on the sandbox's stub VMs. Each side is one `pulumi up` that makes all
+images at once, first in an account without a limit of requests, then in one with it. The report has the calls of a
+build by action, the number of those that the cloud refused as too many, and the ratio of the wall times. It is an
+error if an image is lost, made twice or left unverified, or if anything else is left in the account.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class UpdateRun:
 
     @property
     def refused(self) -> int:
-        """Calls that were refused for their number."""
+        """Calls that were refused as too many."""
         return sum(call["status"] == BUSY for call in self.calls)
 
     @property
@@ -54,7 +54,7 @@ class UpdateRun:
 
 @contextmanager
 def account(place: Path, each_second: float | None, quotas: Mapping[str, int]) -> Iterator[Project]:
-    """A project with its stack, in an account that may send so many requests a second and have so much of each kind."""
+    """A project with its stack, in an account with this limit of requests a second and these quotas."""
     limit = () if each_second is None else ("--requests-per-second", f"{each_second:g}")
     with project_on_sandbox(place, *limit) as project:
         project.control("quotas", dict(quotas), "PUT")
@@ -63,7 +63,7 @@ def account(place: Path, each_second: float | None, quotas: Mapping[str, int]) -
 
 
 def update(project: Project, builds: int) -> Result:
-    """Bring so many images about, all at once."""
+    """Run the `pulumi up` that makes this many images at once."""
     entries = {f"b{n:02}": {"version": "3.23", "arch": "x86_64", "prefix": f"b{n:02}-"} for n in range(builds)}
     profile = project.folder / "profiles" / "alpine.yaml"
     profile.write_text(yaml.safe_dump({"builds": entries}), encoding="utf-8")
@@ -71,7 +71,7 @@ def update(project: Project, builds: int) -> Result:
 
 
 def build_all(place: Path, builds: int, each_second: float | None, quotas: Mapping[str, int]) -> UpdateRun:
-    """Make so many images at once, and see that none is lost; SystemExit says what is wrong."""
+    """Make this many images at once, and check that none is lost; SystemExit names the faults."""
     with account(place, each_second, quotas) as project:
         begun = time.monotonic()
         done = update(project, builds)
@@ -84,7 +84,7 @@ def build_all(place: Path, builds: int, each_second: float | None, quotas: Mappi
 
 
 def wrong(project: Project, builds: int) -> list[str]:
-    """Find faults where the stack should hold so many images: images lost or unverified, or leftovers."""
+    """Find faults in a stack that should hold this many images: lost or unverified images, and leftovers."""
     exported = json.loads(project.pulumi("stack", "export", "-s", STACK).text)
     ledger = read_ledger(resources_of_export(exported["deployment"]))
     account = project.inventory()["main"]["resources"]

@@ -1,4 +1,4 @@
-"""Programs to measure on a sandbox of their own: the project with images that its state was given, and plain ones."""
+"""Pulumi programs to measure on their own sandbox: the project, its state filled with images, and plain programs."""
 
 from __future__ import annotations
 
@@ -195,12 +195,12 @@ class ImageProgram(Side):
 
     def __init__(self, copy: Project) -> None:
         environment = copy.environment()
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as usual, Python keeps what it compiles
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # so Python keeps compiled files, as usual
         super().__init__(copy.folder, environment)
         self._copy = copy
 
     def plan_new(self, stack: str, builds: int) -> list[Command]:
-        """Make a stack and a profile with so many builds; the commands that the program would declare for it."""
+        """Make a stack and a profile with this many builds; returns the commands that the program would declare."""
         target = {"version": "3.23", "arch": "x86_64"}
         entries = {f"b{n:03}": {**target, "prefix": f"{stack}{n:03}-"} for n in range(builds)}
         profile = self.folder / "profiles" / "alpine.yaml"
@@ -217,7 +217,7 @@ class ImageProgram(Side):
         ]
 
     def hold(self, stack: str, builds: int, revisions: int) -> list[Command]:
-        """Make a stack that holds so many images of each build, all of them in the account: its commands."""
+        """Make a stack with this many images of each build, all in the account; returns its commands."""
         newest = self.plan_new(stack, builds)
         specs = [spec for command in newest for spec in _revisions(command, revisions)]
         ids = _register(self._oapi(), specs)
@@ -246,7 +246,7 @@ class ImageProgram(Side):
 
 
 def _revisions(newest: Command, count: int) -> list[ImageSpec]:
-    """The image of a planned command as revision count-1, and those that came before it, of another content."""
+    """The image of a planned command as revision count-1, after earlier revisions with other content."""
     spec = ImageSpec.from_json(newest.words["stdin"], newest.name)
     return [
         spec.model_copy(
@@ -267,7 +267,7 @@ def _record(spec: ImageSpec, omi: str, account: str) -> str:
 
 
 def _register(oapi: Oapi, specs: list[ImageSpec]) -> dict[str, str]:
-    """Images of these names and tags in the account, all of one empty snapshot: OMI ids by name, once available."""
+    """Register images of these names and tags over one empty snapshot; returns OMI ids by name, once available."""
     content = snapshot(oapi, empty_volume(oapi))
     disk = {"DeviceName": "/dev/sda1", "Bsu": {"SnapshotId": content}}
 

@@ -74,7 +74,7 @@ def pip_install(command: list[str]) -> None:
 
 
 def _go_version(go: str) -> tuple[int, ...]:
-    """Empty if it doesn't say."""
+    """The version that the program prints; empty if it prints none."""
     try:
         found = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?", run([go, "version"], limit=30, GOTOOLCHAIN="local"))
     except ToolchainError:

@@ -53,7 +53,7 @@ class Tool:
     go: tuple[GoModule, ...] = ()
     """Modules that Go compiles `files` from, in their order."""
     program: str = ""
-    """The program on PATH that says its version if asked for `version`; the other `files` must lie beside it."""
+    """The program on PATH that prints its version by `version`; the other `files` must lie beside it."""
     installed_in: tuple[str, ...] = ()
     """Folders that hold plugins, for a tool that is not a program on PATH."""
     exact: bool = False
@@ -74,7 +74,7 @@ _COMMAND = "https://github.com/pulumi/pulumi-command/releases/download/v{version
 _OUTSCALE = "https://github.com/outscale/packer-plugin-outscale/releases/download/v{version}"
 
 # Equal to `pulumi` in requirements.txt: CLI and SDK are released and tested together. The newest release that PyPI (the
-# SDK) and the Go module proxies (the CLI) both have. No SHA-256 of it was seen outside of it, so the list in it serves.
+# SDK) and the Go module proxies (the CLI) both have. Only the release itself has its SHA-256, so its own list serves.
 PULUMI = Tool(
     name="pulumi",
     version="3.260.0",

@@ -1,7 +1,7 @@
-"""`doctor`: whether an update of a stack could run as things are, before anything is made.
+"""`doctor`: checks whether an update of a stack could run now, before it makes anything.
 
 It checks this machine, the stack's state, the mirror, and the account of each Region. A check may use what an earlier
-one found. If that failed, it ends as not checked, and the others still run.
+one found. If the earlier one failed, the later one counts as not checked, and the others still run.
 """
 
 from __future__ import annotations

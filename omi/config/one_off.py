@@ -32,7 +32,7 @@ class OneOff(BaseModel):
     builds: tuple[str, ...] = ()
     """Builds, by name; none named means all."""
     level: PruneLevel | None = None
-    """The only one that a prune applies, as the stack's config has it; None is all that the config has."""
+    """The only level that a prune applies, as the stack's config sets it; None means all that it sets."""
 
     def over(self, settings: Settings) -> Settings:
         """The stack's settings for this run: a build prunes nothing, and a prune goes through at once."""
@@ -50,7 +50,7 @@ class OneOff(BaseModel):
         level: Level = getattr(ours, key) or Level()
         if self.builds:
             level = level.model_copy(update={"builds": ()})
-        if self.level is PruneLevel.END_OF_LIFE:  # a keep of none, which no config may have: the newest goes, too
+        if self.level is PruneLevel.END_OF_LIFE:  # keep: 0, which no config may set, so the newest goes, too
             level = level.model_copy(update={"keep": 0})
         return all_of_ours.model_copy(update={"revision": None, "release": None, "end_of_life": None, key: level})
 

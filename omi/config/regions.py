@@ -28,9 +28,9 @@ class Region:
     """Logical names of the resources of all other Regions' images."""
 
     def resource_of(self, image: str) -> str | None:
-        """The logical name of a new image's command; None where that is the OMI's name, as in the home Region.
+        """The logical name of a new image's command; None means the OMI's name, as in the home Region.
 
-        Where another Region has that one already, since it was the home Region before, it is as elsewhere.
+        If another Region was the home Region before and has that name already, the Region is added here, too.
         """
         return None if self.is_home and image not in self.taken else in_region(image, self.name)
 
@@ -38,7 +38,7 @@ class Region:
 def regions_of(settings: Settings, ledger: Ledger) -> tuple[Region, ...]:
     """The home Region, then the further ones by name, then those that are no longer in the config.
 
-    How to reach one of the last is what state says of the images in it.
+    The access to one of the last is that of its images in state.
     """
     parts = ledger.by_region()
     gone = sorted(parts.keys() - set(settings.all_regions))
@@ -57,7 +57,7 @@ def regions_of(settings: Settings, ledger: Ledger) -> tuple[Region, ...]:
 
 @contextmanager
 def errors_naming(region: Region, regions: Sequence[Region]) -> Iterator[None]:
-    """Name the Region in an error where the stack has several, and what to do where the config has dropped it."""
+    """Name the Region in an error if the stack has several, and the key to keep if the config has dropped it."""
     try:
         yield
     except OmiError as error:

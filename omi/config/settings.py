@@ -178,7 +178,7 @@ class FurtherRegion(_Settings):
 
 
 class Health(_Settings):
-    """From where on `python -m omi health` calls something an error or a warning; in days."""
+    """The limits, in days, beyond which `python -m omi health` finds an error or a warning."""
 
     max_age_days: _Count = Field(default=45, ge=1, le=MAX_DAYS)
     """The oldest that a build's newest verified image may be."""
@@ -206,7 +206,7 @@ class Settings(_Settings):
     """How often each build was asked for again, by name: another number makes another revision. Written by
     `python -m omi build --again`."""
     adopt: tuple[Adoption, ...] = ()
-    """Written by `python -m omi import`; what the ledger holds already has no effect here any more."""
+    """Written by `python -m omi import`; an entry that the ledger holds already has no effect any more."""
     revoked: dict[str, Annotated[str, Field(min_length=1, max_length=MAX_REASON)]] = {}
     """Images that must not be launched, by OMI name or id, each with its reason."""
     recover: Recovery | None = None

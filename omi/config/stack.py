@@ -61,14 +61,14 @@ def stack_config(stack: str, folder: Path = STACKS) -> dict[str, Any]:
 
 
 def _as_pulumi(value: Any) -> Any:
-    """Pulumi gives what is neither a map nor a list as its text."""
+    """The value as Pulumi passes it: as text, unless it is a map or a list."""
     return value if value is None or isinstance(value, dict | list) else str(value)
 
 
 def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) -> None:
     """Raise SettingsError if another stack of this checkout would write the same releases files.
 
-    They name one OMI for an image and a Region: each stack's update would take the other's out.
+    They name one OMI for an image and a Region: each stack's update would remove the other's.
     """
     for path in sorted(folder.glob("Pulumi.*.yaml")):
         other = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
@@ -77,7 +77,7 @@ def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) ->
         try:
             theirs = Settings.load(stack_config(other, folder))
         except SettingsError:
-            continue  # whoever uses that stack is told
+            continue  # a command on that stack reports it
         if same := _releases(theirs) & _releases(settings):
             _, _, region = min(same)
             raise SettingsError(
@@ -110,7 +110,7 @@ def update(stack: str, environment: Mapping[str, str]) -> int:
     """
     try:
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", stack]
-        needed = without(os.environ, *environment)  # the account's key and the backend's, as where a person runs it
+        needed = without(os.environ, *environment)  # it needs the keys of account and backend, as if a person ran it
         with _ending_first():
             return subprocess.run(command, env={**needed, **environment}, check=False).returncode
     except FileNotFoundError as error:
@@ -119,10 +119,10 @@ def update(stack: str, environment: Mapping[str, str]) -> int:
 
 @contextmanager
 def _ending_first() -> Iterator[None]:
-    """Let the Pulumi that is run in it end by itself before an interrupt (Ctrl-C, SIGTERM) ends this process.
+    """At an interrupt (Ctrl-C, SIGTERM), let the Pulumi that runs within end by itself before this process ends.
 
-    A Pulumi that is killed leaves its lock and loses what it was about to write. It has a terminal's Ctrl-C already,
-    and a second one would stop it at once, so only what this process alone is sent is passed on.
+    If Pulumi is killed, it leaves its lock and loses what it was about to write. A terminal sends Ctrl-C to Pulumi,
+    too, and a second one would stop it at once. So only signals that this process alone gets are passed on.
     """
     seen: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Whether what a stack says of its endpoints keeps its key and its orders safe: TLS, verified, but for loopback."""
+"""Checks that a stack's endpoints keep its key and its requests safe: verified TLS, except on loopback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OFF = frozenset({"", "0", "false", "no", "off"})
 def check_transport(access: CloudAccess, environ: Mapping[str, str]) -> None:
     """SettingsError, naming what to change, unless every call goes over verified TLS or stays on this machine.
 
-    Nothing here turns the verifying off; who asks for it shall hear that rather than believe it. A file of another
+    Nothing turns verification off. Whoever tries gets an error, so as not to believe that it is off. A file of another
     authority (`cloud.ca_file`) must hold certificates.
     """
     check_region("region", access.region)
@@ -51,7 +51,7 @@ def check_region(key: str, name: str) -> None:
 def check_url(key: str, url: str, *, of_mirror: bool = False) -> None:
     """SettingsError unless it is a whole https URL, or http on loopback, without a user or password in it.
 
-    A mirror's may be plain http, as apk takes it, since what comes from it is signed; it may also hold a login.
+    A mirror's may be plain http, which apk accepts, since packages and indexes are signed. It may also hold a login.
     """
     where = f"stack config: {key}"
     try:

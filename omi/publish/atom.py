@@ -12,8 +12,8 @@ from xml.etree import ElementTree as ET  # only written, never parsed
 from omi.publish.feed import Feed, FeedImage
 
 NEWEST = 50
-"""Images in the feed, the newest and those that are revoked: readers ask for all of it each time, and have seen what
-is older."""
+"""The feed has this many of the newest images, and the revoked ones: readers fetch all of it each time, and have seen
+older images before."""
 
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -66,10 +66,10 @@ def _content(image: FeedImage) -> str:
 
 
 def _updated(image: FeedImage) -> datetime:
-    """When it was made, or came to its present stage. Of that the day alone is known.
+    """The time when it was made or came to its present stage.
 
-    It is deprecated from the day's start on, but private as of its end: so a revocation is news even where the image
-    was made or deprecated on the same day.
+    Only the day of a stage is known. For deprecated its start counts, for private its end. So a revocation is news even
+    if the image was made or deprecated on the same day.
     """
     moments = [image.created]
     for withdrawal in image.withdrawal.values():

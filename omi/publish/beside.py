@@ -1,6 +1,6 @@
 """The images' documents beside the releases files: put there from the builds' folders, removed with their images.
 
-What they must hold is in the stack's state, as digests. What a build wrote stays in its folder until then.
+The stack's state holds their digests. A build's documents stay in the build's folder until they are put here.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def document_files(images: Iterable[PublishedImage]) -> dict[str, tuple[str, str
 
 
 def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: Path = BUILD) -> list[str]:
-    """Bring those that aren't there from the builds' folders; returns a line about those that are nowhere.
+    """Fetch missing documents from the builds' folders; returns a line about those that are nowhere.
 
-    One that is there is only replaced by one that was built later, so that an update needn't read them all. Whichever
-    stack built it, the digest shows whether it is the right one.
+    Only one that was built later replaces a document that is there, so an update needn't read them all. The digest
+    shows whether it is the right one, whichever stack built it.
     """
     runs = list(build.glob("*"))
     missing: dict[str, None] = {}
@@ -52,7 +52,7 @@ def place_documents(folder: Path, files: Mapping[str, tuple[str, str]], build: P
 
 
 def listed_packages(image: PublishedImage, folder: Path, region: str) -> tuple[ListedPackage, ...] | None:
-    """The packages of an image's document, if that is there as it was written."""
+    """The packages in an image's document; None if it is missing or was changed."""
     name, digest = image.document_files(region).get("packages", ("", None))
     if digest is None or not is_inside(folder, folder / name) or digest_of_file(folder / name) != digest:
         return None
@@ -60,7 +60,7 @@ def listed_packages(image: PublishedImage, folder: Path, region: str) -> tuple[L
 
 
 def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Remove those of images that are gone, if they are what was written; returns a line about those left alone."""
+    """Remove the documents of images that are gone, but not changed ones; returns a line about these."""
     left = []
     for path, (_, digest) in files.items():
         place = folder / path
@@ -76,7 +76,7 @@ def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list
 
 
 def is_inside(folder: Path, place: Path) -> bool:
-    """Whether no link leads from the releases folder to elsewhere: what lies there is not ours to write or remove."""
+    """Whether the place is in the releases folder, and not behind a link out of it, where nothing is ours to change."""
     return real_path(place).is_relative_to(real_path(folder))
 
 
@@ -88,7 +88,7 @@ def _is_newer(one: Path, other: Path) -> bool:
 
 
 def digest_of_file(path: Path) -> str | None:
-    """`sha256:` and 64 hex digits; None where it can't be read."""
+    """`sha256:` and 64 hex digits; None if the file can't be read."""
     try:
         return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

@@ -1,4 +1,4 @@
-"""The JSON feed of a profile's images, for programs: as values, as a pure function of the published images, as text.
+"""The JSON feed of a profile's images, for programs: its values, which follow from the images alone, and its text.
 
 Its form is a promise (`feed.schema.json`): within a format keys are only added. What isn't known is null, so that
 every image has every key. Fields that the YAML file has, too, are declared in omi/publish/model.py.
@@ -86,7 +86,7 @@ def feed_of(profile: str, published: Iterable[PublishedImage]) -> Feed:
 
 
 def newest_made(images: Iterable[PublishedImage]) -> list[PublishedImage]:
-    """By the time of their making, newest first; of the same second by name."""
+    """Sort by creation time, newest first; images of the same second by name."""
     return sorted(sorted(images, key=lambda e: (e.name, e.build)), key=lambda e: e.created, reverse=True)
 
 

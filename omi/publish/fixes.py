@@ -37,7 +37,7 @@ class FixesDocument(MissingFixes, Identified, _Placed):
 
 
 def published_files(image: PublishedImage, region: str) -> dict[str, tuple[str, str]]:
-    """By kind: the path in the releases folder and the digest of each of an OMI's documents, that of fixes included."""
+    """Kind to path in the releases folder and digest of an OMI's documents, the one of fixes included."""
     files = image.document_files(region)
     if text := _text(image, region):
         files[FIXES] = (_path(image, region), f"sha256:{hashlib.sha256(text.encode()).hexdigest()}")
@@ -45,7 +45,7 @@ def published_files(image: PublishedImage, region: str) -> dict[str, tuple[str, 
 
 
 def all_files(images: Iterable[PublishedImage]) -> dict[str, tuple[str, str]]:
-    """Path in the releases folder to the image's name and the file's digest, of all documents."""
+    """Path in the releases folder to the image's name and the file's digest, for all documents."""
     return {
         path: (image.name, digest)
         for image in images
@@ -55,7 +55,7 @@ def all_files(images: Iterable[PublishedImage]) -> dict[str, tuple[str, str]]:
 
 
 def fixes_texts(images: Iterable[PublishedImage], folder: Path) -> dict[str, str]:
-    """Path in the releases folder to the document's text, of those that no link leads out of it."""
+    """Path in the releases folder to the document's text, without paths behind a link out of the folder."""
     return {
         path: text
         for image in images
@@ -69,7 +69,7 @@ def _path(image: PublishedImage, region: str) -> str:
 
 
 def _text(image: PublishedImage, region: str) -> str | None:
-    """JSON; the same image and day give the same bytes. None where it isn't known which fixes it lacks."""
+    """JSON; the same image and day give the same bytes. None if its missing fixes aren't known."""
     if image.missing_fixes is None:
         return None
     facts = {**dict(image), **dict(image.missing_fixes), "region": region, "omi": image.ids[region]}

@@ -1,4 +1,4 @@
-"""Which image is the latest: of a version, of an arch, of a build and of all, in each Region."""
+"""The latest image of each version, arch and build, and of all, in each Region."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from omi.support.reading import why_unread
 MANIFEST = "manifest.txt"
 SIGNATURE = "manifest.txt.sig"
 SIGNERS = "allowed_signers"
-"""Whose signatures count, in OpenSSH's form (ssh-keygen(1), ALLOWED SIGNERS)."""
+"""The file of the keys whose signatures count, in OpenSSH's form (ssh-keygen(1), ALLOWED SIGNERS)."""
 STACK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-"""Names that mean nothing else in allowed_signers; Pulumi allows no others."""
+"""Stack names, which have no other meaning in allowed_signers; Pulumi allows no others."""
 _HEADER = re.compile(rf"# alpine-omi manifest 1\n# stack: ({STACK_NAME.pattern})\n# signed: (\d{{1,11}}) \S+\n")
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)\n")
 
@@ -28,7 +28,7 @@ class PublishedManifest:
 
     stack: str
     signed: int
-    """Seconds since 1970: a later manifest has more, so that an older one is noticed."""
+    """Seconds since 1970: each manifest has more than the one before, so an older one is noticed."""
     files: Mapping[str, str]
     """Path in the releases folder to SHA-256."""
 
@@ -38,7 +38,7 @@ class PublishedManifest:
         return datetime.fromtimestamp(self.signed, UTC)
 
     def to_text(self) -> str:
-        """Three lines that begin with `#`, which sha256sum ignores, and a line a file, sorted by path."""
+        """Three lines that begin with `#`, which sha256sum ignores, and one line for each file, sorted by path."""
         signed = f"# signed: {self.signed} {self.time:%Y-%m-%dT%H:%M:%SZ}\n"
         files = (f"{digest}  {path}\n" for path, digest in sorted(self.files.items()))
         return "".join(("# alpine-omi manifest 1\n", f"# stack: {self.stack}\n", signed, *files))

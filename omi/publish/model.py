@@ -143,12 +143,12 @@ class PublishedImage(Described):
         }
 
     def changed(self, **changes: object) -> PublishedImage:
-        """The same with these fields."""
+        """The same image with these fields changed."""
         return PublishedImage.model_validate({**dict(self), **changes})
 
 
 def same_named(model: type[BaseModel], spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
-    """The fields of a model that the record, or else the spec, has by the same name."""
+    """The model's fields that the record has under the same name, or else the spec."""
     sources = {key: record if hasattr(record, key) else spec for key in model.model_fields}
     return {key: getattr(source, key) for key, source in sources.items() if hasattr(source, key)}
 
@@ -177,10 +177,10 @@ def published(spec: ImageSpec, record: ImageRecord) -> PublishedImage:
 
 
 def with_images(images: Iterable[PublishedImage], new: Iterable[PublishedImage]) -> list[PublishedImage]:
-    """The images with the new ones put in; one of the same build and name keeps its OMIs in other Regions.
+    """The images with the new ones among them; one of the same build and name keeps its OMIs in other Regions.
 
-    An OMI never changes, so what was known of it stays where the new one doesn't know. What was measured may differ
-    between Regions: the first by name counts, so that the image is the same whichever stack wrote last.
+    An OMI never changes, so a known fact stays if the new image lacks it. Measurements may differ between Regions:
+    those of the first Region by name count, so the image is the same whichever stack wrote last.
     """
     known = {(image.build, image.name): image for image in images}
     for image in new:
@@ -206,6 +206,6 @@ def _joined(old: PublishedImage, new: PublishedImage) -> PublishedImage:
 
 
 def without_omi(images: Iterable[PublishedImage], region: str, omi: str) -> list[PublishedImage]:
-    """The images without one OMI of a Region; one without any OMI goes."""
+    """The images without this OMI of a Region; an image that has no OMI left goes, too."""
     left = [(image, {place: of for place, of in image.ids.items() if (place, of) != (region, omi)}) for image in images]
     return [image.changed(ids=ids) for image, ids in left if ids]

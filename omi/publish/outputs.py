@@ -81,8 +81,8 @@ class Outputs(Projection):
 
 
 def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
-    """One image in its Region as JSON: the fields of LatestOutput (`regions` is null), and those of the record that
-    outputs have by Region alone (_BY_REGION), if they are known.
+    """One image in its Region as JSON: the fields of LatestOutput (`regions` is null), and the record's known ones that
+    outputs have only by Region (_BY_REGION).
     """
     withdrawal = spec.withdrawal
     output = LatestOutput.model_validate(
@@ -102,10 +102,10 @@ def output_of(spec: ImageSpec, record: ImageRecord) -> dict[str, Any]:
 
 
 def by_release(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, dict[str, Any]]:
-    """Release to OMI name to the image (ImageOutput), from the values that output_of gives of a build's images.
+    """Release to OMI name to the image (ImageOutput), from the values that output_of returns for a build's images.
 
-    The facts beside `regions` are those of the first of a name, so the home Region's come first. `several` is whether
-    the stack has several Regions.
+    The first image of a name gives the facts beside `regions`, so those of the home Region must come first. `several`
+    is whether the stack has several Regions.
     """
     found: dict[str, dict[str, Any]] = {}
     for image in images:
@@ -117,9 +117,9 @@ def by_release(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[st
 
 
 def newest(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, Any] | None:
-    """The newest image (LatestOutput) of a build's, which come by Region, the home one first, and newest first.
+    """The newest image (LatestOutput) of a build; None if all are revoked.
 
-    None if there is none but revoked ones.
+    The images come by Region, the home one first, and in each newest first.
     """
     images = [image for image in images if image["revoked"] is None]
     if not images:
@@ -131,7 +131,7 @@ def newest(images: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, A
 
 
 def _in_region(image: Mapping[str, Any], images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Its facts there; the digest of a disk that others have copied is known by them."""
+    """Its facts in its Region; if it lacks the digest of its disk, that of a copy."""
     named = f"{image['region']}:{image['omi']}"
     copied = [each.get("disk") for each in images if each.get("copied_from") == named]
     facts = {key: image[key] for key in RegionOutput.model_fields if key not in _BY_REGION}

@@ -47,9 +47,10 @@ def _above(text: str) -> str:
 def _tables(
     profile: str, images: Sequence[PublishedImage]
 ) -> Iterator[tuple[str, list[tuple[PublishedImage, str]], bool]]:
-    """The profile, rows (an image in a Region) in order, and whether they are the newest: a private one comes last.
+    """The profile, its rows (an image in a Region) in order, and whether they are the newest.
 
-    Branches come before edge and before candidates of a release, as in `latest`.
+    A private image is the newest only if all are private. Branches come before edge and before candidates of a release,
+    as in `latest`.
     """
     ordered = sorted(newest_first(images), key=lambda e: e.version == EDGE or is_prerelease(e.release))
     rows = [(image, region) for image in ordered for region in image.ids]
@@ -72,7 +73,7 @@ _ESCAPES = str.maketrans(
 
 
 def _escaped(value: object) -> str:
-    """A value as one line that says itself and nothing to Markdown or HTML; no code span ends in it."""
+    """A value as one line that Markdown and HTML show as it is; it ends no code span."""
     return value if isinstance(value, _Markdown) else one_line(str(value)).translate(_ESCAPES)
 
 

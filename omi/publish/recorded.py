@@ -14,7 +14,7 @@ from omi.support.narration import tell
 
 
 def recorded(spec: ImageSpec, omi: str) -> dict[str, Any]:
-    """Fields of its ImageRecord; none where the files are not there, can't be read or name another OMI."""
+    """Fields of its ImageRecord; none if the files are missing, can't be read or name another OMI."""
     folder, region = Path(spec.releases_dir), spec.cloud.region
     path = folder / f"{spec.profile}.yaml"
     try:

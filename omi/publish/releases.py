@@ -33,7 +33,7 @@ _OLD_KEYS = {
     "volume_size": "size_gib",
 }
 """The old tool's keys in its order, each with our field; `build_time` is `created` in seconds since 1970. Further
-ones are called as the fields."""
+keys have their fields' names."""
 
 
 def newest_first(images: Iterable[PublishedImage]) -> list[PublishedImage]:

@@ -1,4 +1,4 @@
-"""Which fixes images lack: what is in each, held against Alpine's security data of one day."""
+"""The fixes that images lack: each image's packages compared with Alpine's security data of one day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def missing_in(
     releases_dir: str,
     today: date,
 ) -> Mapping[str, MissingFixes]:
-    """Missing fixes by the images' resources, where the build asks for them and data and packages are known."""
+    """Missing fixes by the images' resources, if the build asks for them and data and packages are known."""
     asking = {(build.profile, build.name): build for build in builds if build.asks_for_fixes and security.knows(build)}
     found = {}
     for image in ledger.images:
@@ -40,10 +40,10 @@ def missing_in(
 
 
 def _packages(image: LedgerImage, offer: Offer | None, folder: Path) -> Iterable[tuple[str, str, str]] | None:
-    """Name, version and source package of what is installed; None where nobody knows.
+    """Name, version and source package of each installed package; None if they aren't known.
 
-    The list that the build made knows all sources. Where it isn't here, the signed index does, but for packages that
-    were taken out of it since, which count as their own source.
+    The build's own list has every source package. Without it the signed index serves. A package that the index no
+    longer has counts as its own source.
     """
     if listed := listed_packages(published(image.spec, image.record), folder, image.region):
         return [(each.name, each.version, each.origin or each.name) for each in listed]
@@ -58,7 +58,7 @@ def missing_fixes(
 ) -> MissingFixes:
     """Find the fixes that an image of the build lacks; its packages have a name, a version and a source package.
 
-    Of a package that the profile asks for by a repository's tag, that repository's data counts, else that of those
+    If the profile names a package with a repository's tag, that repository's data counts, else the data of those
     without a tag.
     """
     places, tags = places_of(build), dict(_asked_by_tag(build))

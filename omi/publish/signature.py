@@ -40,7 +40,7 @@ class PublishingKey:
     path: Path | None = None
     text: str = field(default="", repr=False)
     private: bool = True
-    """A public one stands for what an agent holds."""
+    """A public key stands for the private one that an agent holds."""
 
     @classmethod
     def find(cls, file: Path | None, environ: Mapping[str, str]) -> PublishingKey | None:
@@ -99,13 +99,13 @@ class Signature:
 
     @property
     def public_key(self) -> str:
-        """The public key, as a line of allowed_signers ends."""
+        """The public key, in the form that ends a line of allowed_signers."""
         return f"{self.key_type} {base64.b64encode(self._key).decode()}"
 
     def problem(self, signers: Path, name: str, message: str, when: datetime | None = None) -> str | None:
-        """Why the allowed signers don't include its key for `name` at that time, None now, or the text is another.
+        """The reason why it doesn't count for `name` and this text at that time (None: now), by the allowed signers.
 
-        None if all is well.
+        None if it counts.
         """
         with _files(self.text) as (names, handles):
             command = ["verify", "-f", str(signers), "-I", name, "-s", names[0]]

@@ -35,7 +35,7 @@ from omi.support.locks import hold
 
 
 def require_unsigned(folder: Path) -> None:
-    """Raise InputError if the folder is signed: files that were written without a signature would pass for tampered."""
+    """Raise InputError if the folder is signed: files written without a signature would pass for tampered ones."""
     if (folder / SIGNERS).exists():
         raise InputError(
             f"{folder}: is signed, as {SIGNERS} in it says: give the key by --key FILE or in {SIGNING_KEY}; to sign it "

@@ -69,7 +69,7 @@ def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
 
 
 def _unsign_empty(folder: Path) -> list[str]:
-    """Remove the signature from a folder whose last image is gone: what it lists is no more, and no key is here."""
+    """Remove the signature from a folder whose last image is gone: the files it lists are gone, and no key is here."""
     if not (folder / MANIFEST).exists():
         return []
     with hold(folder / LOCK, f"{folder}: removing the signature"):
@@ -112,7 +112,7 @@ def export_ledger(
     """Bring the images in the stack's state into the files; images that it lacks stay, but for OMIs in `pruned`.
 
     `missing` are the fixes that images lack, by resource; of others the files keep what an earlier day knew.
-    Written are the stack's profile and every other that the state holds images of.
+    It writes the stack's profile, and every other one of which the state holds images.
     """
     folder, lines = Path(stack.releases_dir), []
     for profile in _profiles(stack, ledger):
@@ -147,7 +147,7 @@ def unheld_lines(stack: FeedSettings, ledger: Ledger, pruned: Collection[str] = 
 
 
 def _unheld(stack: FeedSettings, ledger: Ledger) -> list[tuple[PublishedImage, str]]:
-    """Images with the Region whose OMI the ledger doesn't hold; other stacks' Regions are left out."""
+    """Images and Regions whose OMI the ledger doesn't hold; other stacks' Regions are left out."""
     held = {(image.region, image.record.omi) for image in ledger.images}
     regions = {*stack.all_regions, *ledger.by_region()}
     return [
@@ -175,7 +175,7 @@ def _record_all(
 
 
 def _is_makers(own: PublishedImage, image: ImageRecord, entries: Iterable[PublishedImage]) -> bool:
-    """Whether the OMI is another stack's and named in that one's words, not in this one's `own`: then that stays."""
+    """Whether another stack made the OMI and wrote its entry, which then stays instead of this stack's `own`."""
     words = (each.description for each in entries if each.ids.get(image.region) == image.omi)
     return image.made_by is not None and any(each != own.description for each in words)
 
@@ -187,10 +187,10 @@ def _change(
     wanted: Files = MappingProxyType({}),
     gone: Files = MappingProxyType({}),
 ) -> list[str]:
-    """Change the images; bring the `wanted` documents, and remove those that were named before and aren't any more.
+    """Change the images; fetch the `wanted` documents, and remove those that the files no longer name.
 
-    Nothing is written before all is read and rendered. Whatever a file names is there before the file is, and goes
-    after it. A file of the old tool stays as it is, and nothing is written in its place.
+    Nothing is written before all is read and rendered. A document comes before the file that names it, and goes after
+    it. A file of the old tool stays as it is, and nothing is written in its place.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -243,7 +243,7 @@ def _read(path: Path) -> list[PublishedImage] | None:
 
 
 def read_text(path: Path) -> str | None:
-    """A file of people's, as it is; None where there is none."""
+    """A file that people write, as it is; None if there is none."""
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:

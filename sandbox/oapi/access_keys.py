@@ -11,7 +11,7 @@ from sandbox.oapi.base import Json, action, listing, without_none
 
 
 def _date(value: dt.datetime) -> str:
-    """A time in the form that these calls have, other than OAPI's usual one."""
+    """A time in the form of these calls, which differs from OAPI's usual one."""
     return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}+0000"
 
 

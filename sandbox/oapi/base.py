@@ -41,13 +41,13 @@ class ApiAction:
 
 ACTIONS: dict[str, ApiAction] = {}
 FILTERS: dict[str, Paths] = {}
-"""The filters of Read calls by the member that their answers are in (`Images`)."""
+"""The filters of each Read call, by the member that holds its answer (`Images`)."""
 
 
 def action(name: str, request: type[Request] | None = None, *, signed: bool = True) -> Callable[[Handler], Handler]:
-    """Register the handler of an action, which has but one.
+    """Register the only handler of an action.
 
-    A handler that is registered without a `request` has the request's parameters as keywords.
+    A handler that is registered without a `request` gets the request's parameters as keywords.
     """
 
     def register(handler: Handler) -> Handler:
@@ -89,7 +89,7 @@ def listing(
 
 
 def needs_signature(name: str) -> bool:
-    """Whether a call of this action must be signed, as one of an unknown action must."""
+    """Whether a call of this action must be signed; a call of an unknown action must."""
     known = ACTIONS.get(name)
     return known is None or known.signed
 
@@ -124,7 +124,7 @@ def _urgency(error: ErrorDetails) -> int:
 
 
 def mode_of(request: Request, modes: Mapping[str, frozenset[str]]) -> str:
-    """The way in which a request makes a thing: `modes` has each way's required parameter, and its others."""
+    """The mode by which a request makes a thing; `modes` has each mode's required parameter, and its others."""
     every = set(modes).union(*modes.values())
     given = {name for name in every if getattr(request, name) not in (None, "", [])}
     fitting = [mode for mode, others in modes.items() if given <= {mode, *others}]
@@ -193,7 +193,7 @@ def _offset(token: str | None) -> int:
 
 
 def without(body: Json, ids: Set[str]) -> Json:
-    """An answer whose lists lack the entries that bear one of these ids."""
+    """The answer without the entries of its lists that bear one of these ids."""
     return {
         key: [e for e in value if not _borne(e, ids)] if isinstance(value, list) else value
         for key, value in body.items()
@@ -201,7 +201,7 @@ def without(body: Json, ids: Set[str]) -> Json:
 
 
 def held(body: Json, ids: Set[str]) -> set[str]:
-    """The ids among these that entries of an answer's lists bear."""
+    """The ids, out of these, that an entry in the answer's lists bears."""
     return set().union(*(_borne(e, ids) for value in body.values() if isinstance(value, list) for e in value))
 
 

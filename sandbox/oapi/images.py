@@ -148,7 +148,7 @@ def _mapping(cloud: LocalCloud, caller: Account, device: DevicePart, root: str) 
 
 
 def _copy(cloud: LocalCloud, caller: Account, request: CreateImageRequest) -> Image:
-    """A copy, owned by the caller, of an image that it may launch, and as public; only within the Region."""
+    """Copy an image that the caller may launch, within the Region; the caller owns the copy, public if the image is."""
     if request.source_region_name != caller.region:
         raise RefusedError(Fail.OTHER_REGION, f"An image is copied within its Region only: {caller.region}.")
     source = launchable_image(cloud, caller, request.source_image_id or "")

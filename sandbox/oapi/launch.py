@@ -132,7 +132,7 @@ def _groups(cloud: LocalCloud, caller: Account, request: CreateVmsRequest, net_i
 
 
 def _boot_mode(image: Image, wanted: BootMode | None) -> str:
-    """An image that lists both boots uefi, as was recorded on OUTSCALE."""
+    """The mode of the boot; an image that lists both boots by uefi, as recorded on OUTSCALE."""
     if wanted is None:
         return "uefi" if "uefi" in image.boot_modes else "legacy"
     if wanted not in image.boot_modes:

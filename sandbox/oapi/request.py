@@ -185,7 +185,7 @@ class RuleChangeRequest(Request):
     to_port_range: int | None = None
 
     def parts(self, member_account: str | None, member_name: str | None) -> list[RulePart]:
-        """The rules; a member is the group that the flat fields name, if they do."""
+        """The rules; if the flat fields name a group, it is the member of their rule."""
         if self.rules or self.ip_protocol is None:
             return self.rules or []
         part = RulePart(
@@ -239,7 +239,7 @@ class PermissionsPart(Part):
         return (self.removals or AccountsPart()).permissions()
 
     def applied(self, before: Permissions) -> Permissions:
-        """`before` with rights added or removed; one of both must hold something."""
+        """`before` with rights added or removed; exactly one of the two directions must hold something."""
         add, remove = self._added, self._removed
         if self.empty:
             raise RefusedError(Fail.MISSING_PARAMETER, "One of the parameters 'Additions' and 'Removals' is required.")

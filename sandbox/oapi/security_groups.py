@@ -93,7 +93,7 @@ def find_group(
 
 
 def check_net(groups: list[SecurityGroup], net_id: str | None) -> list[SecurityGroup]:
-    """The groups, if all are of this Net, or (None) of none."""
+    """The groups, if all are of this Net, or (None) outside of all Nets; else an error."""
     for group in groups:
         if group.net_id != net_id:
             fail = Fail.NOT_OF_NET if net_id else Fail.NOT_OF_PUBLIC_CLOUD
@@ -105,7 +105,7 @@ def check_net(groups: list[SecurityGroup], net_id: str | None) -> list[SecurityG
 def delete_group(
     cloud: LocalCloud, caller: Account, *, security_group_id: str | None = None, security_group_name: str | None = None
 ) -> None:
-    """Delete a group that no VM holds, nor held until a moment ago, and that no other group's rule names."""
+    """Delete a group, unless a VM has it, or had it until a moment ago, or another group's rule names it."""
     group = find_group(cloud, caller, group_id=security_group_id, name=security_group_name)
     if group.name == DEFAULT_NAME:
         raise RefusedError(Fail.RESERVED_SECURITY_GROUP, "The default security group can't be deleted.")

@@ -46,7 +46,7 @@ DPKG_OPTIONS = (
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
 )
-# What of the host's apt configuration says how to reach its sources; mmdebstrap itself does not take it over.
+# The parts of the host's apt configuration by which it reaches its sources; mmdebstrap doesn't read them itself.
 _APT_SETTING = re.compile(
     r"^Acquire::(https?::|ftp::|Check-Valid-Until|Check-Date|Retries|ForceIPv|Max-FutureTime)", re.I
 )
@@ -188,9 +188,9 @@ def _path() -> str:
 
 @contextmanager
 def _apt_folder(sources: Iterable[str]) -> Iterator[Path]:
-    """A folder with what mmdebstrap is told of this machine's apt: files, as proxies and URIs may hold passwords.
+    """A folder with this machine's apt settings for mmdebstrap: in files, as proxies and URIs may hold passwords.
 
-    It must be readable to the subordinate ids, which a cache below somebody's home often is not: hence the temporary
+    The subordinate ids must be able to read it, and often can't read a cache below somebody's home. Hence the temporary
     folder, under a name that nobody can guess or list.
     """
     with tempfile.TemporaryDirectory(prefix="source-omi-") as name:

@@ -9,7 +9,7 @@ from omi.support.errors import BuildError
 
 @dataclass(frozen=True)
 class Installed:
-    """One package in the image; what apk doesn't say is empty."""
+    """One package in the image; a field that apk doesn't record is empty."""
 
     name: str
     version: str
@@ -37,7 +37,7 @@ class Installed:
 
 
 def read_installed(text: str, where: str) -> tuple[Installed, ...]:
-    """The packages by name; BuildError naming `where` if these are no such records, or none."""
+    """The packages by name; BuildError that names `where` if the text isn't such records or has none."""
     try:
         found = tuple(_package(record) for record in text.split("\n\n") if record.strip())
     except (KeyError, ValueError) as error:

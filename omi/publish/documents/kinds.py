@@ -1,4 +1,4 @@
-"""Which documents there are of an image, and what their files are called. Light, since every preview reads it."""
+"""The kinds of an image's documents and the names of their files. It imports little, since every preview needs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SUFFIXES = {
     "provenance": ".provenance.json",
     "sbom": ".cdx.json",
 }
-"""The ending of each kind's files, of those that a build writes."""
+"""The kinds that a build writes, and the ending of each kind's files."""
 FIXES = "fixes"
 """The kind that follows Alpine's security data (omi.publish.fixes)."""
 

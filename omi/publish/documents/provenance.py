@@ -21,9 +21,9 @@ class Made:
     omi: str
     snapshots: tuple[str, ...]
     created: datetime
-    """UTC, as the cloud says."""
+    """UTC, by the cloud's clock."""
     source: str | None
-    """Id of the OMI that the build VM ran, where Packer named it."""
+    """Id of the OMI that the build VM ran, if Packer named it."""
     release: Mapping[str, str] = field(default_factory=dict)
     """The fields of /etc/alpine-omi-release."""
 

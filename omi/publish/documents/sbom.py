@@ -27,7 +27,8 @@ _COMMIT = "alpine:aports:commit"
 def sbom_text(made: Made, packages: Sequence[Installed]) -> str:
     """JSON. The same image gives the same bytes: its time is the image's creation, its number comes from the image.
 
-    The image depends on what its profile asks for and on what nothing else needs; each package on those that it needs.
+    In it, the image depends on the packages that its profile names and on those that no other package needs. A package
+    depends on those that it needs.
     """
     spec = made.spec
     image = Component(
@@ -79,7 +80,7 @@ def _component(package: Installed, release: str) -> Component:
 
 
 def _needs(packages: Sequence[Installed]) -> dict[str, set[str]]:
-    """The packages that each needs, by its name: those that offer what apk recorded of it, in whatever version."""
+    """The packages that each package needs, by its name: those that provide its dependencies, in any version."""
     offering: dict[str, set[str]] = {}
     for package in packages:
         for name in package.offers:

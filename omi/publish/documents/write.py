@@ -18,8 +18,8 @@ from omi.support.errors import BuildError
 def write_documents(folder: Path, output: Path, made: Made) -> dict[str, str]:
     """Write all kinds into `folder`; their digests (`sha256:` and 64 hex digits) by kind.
 
-    `output` is the folder that Packer fetched from the build VM. BuildError if it doesn't hold what it should, or if
-    what it holds is of another image.
+    `output` is the folder that Packer fetched from the build VM. BuildError if its files can't be read or are another
+    image's.
     """
     try:
         packages = read_installed((output / "packages").read_text(encoding="utf-8"), str(output / "packages"))

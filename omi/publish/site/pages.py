@@ -32,7 +32,7 @@ class RegionalOmi:
     region: str
     omi: str
     lines: dict[str, str]
-    """The texts that launch it, by tool; none of one that must not be launched."""
+    """The texts that launch it, by tool; empty if it must not be launched."""
     withdrawal: Withdrawn | None
     documents: dict[str, tuple[str, str]]
     """Kind to path from the site's top and SHA-256, of those that are there."""
@@ -40,7 +40,7 @@ class RegionalOmi:
 
 @dataclass(frozen=True)
 class Changes:
-    """From an image to the next one of its build; each sorted by name."""
+    """The packages that differ between an image and the next one of its build, sorted by name."""
 
     added: tuple[ListedPackage, ...]
     removed: tuple[ListedPackage, ...]
@@ -49,7 +49,7 @@ class Changes:
 
     @property
     def count(self) -> int:
-        """How many packages aren't as they were."""
+        """The number of packages that were added, removed or changed."""
         return len(self.added) + len(self.removed) + len(self.changed)
 
 
@@ -73,17 +73,17 @@ class Page:
     profile: str
     image: FeedImage
     path: str
-    """From the site's top, as a URL."""
+    """Its URL from the site's top."""
     places: tuple[RegionalOmi, ...]
     latest: str
-    """That it is the latest of its version, and where if it isn't so everywhere; else empty."""
+    """The words that it is the latest of its version, with the Regions if not in all; else empty."""
     packages: tuple[ListedPackage, ...] = ()
     previous: Page | None = None
     following: Page | None = None
     history: tuple[Page, ...] = ()
     """The build's images up to the newest, oldest first."""
     changes: Changes | None = None
-    """Since `previous`, where both have their list of packages."""
+    """The changes since `previous`, if both have their list of packages."""
     charts: tuple[Chart, ...] = ()
     newest: Mapping[str, Page] = field(default_factory=dict)
     """The build's latest image by Region, as the feed names it."""
@@ -97,11 +97,11 @@ class Pages:
     images: tuple[Page, ...]
     """Newest first."""
     manifest: PublishedManifest | None = None
-    """The signed one of the feeds and documents, if they are still what was signed."""
+    """The signed manifest, if feeds and documents haven't changed since."""
 
     @property
     def filters(self) -> dict[str, tuple[str, list[str]]]:
-        """Key to what it is called and the values to choose from; what leaves no choice is left out."""
+        """Key to its label and the values to choose from; a filter without a choice is left out."""
         images = [page.image for page in self.images]
         offered = {
             "version": ("Version", sorted({i.version for i in images}, key=release_key, reverse=True)),

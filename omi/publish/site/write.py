@@ -94,7 +94,7 @@ def _require_replaceable(output: Path, releases: Path) -> None:
 
 
 class _Documents:
-    """The documents beside the feeds; only those that are what the feed says come into the site."""
+    """The documents beside the feeds; only those with the feed's digests come into the site."""
 
     def __init__(self, releases: Path) -> None:
         self._top = real_path(releases)
