@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from omi.config.settings import Settings
 from omi.config.stack import check_own_releases, exported_state, stack_config
 from omi.support.errors import NoStackError, SettingsError
 from tests.omi.conftest import TOP
+from tests.sandbox.client import wait_for
 
 
 def stack(folder: Path, name: str, **values: object) -> Settings:
@@ -64,7 +66,7 @@ def test_a_stack_that_the_backend_lacks_names_the_command_that_makes_it(
 _PULUMI = """\
 #!/bin/sh
 trap 'sleep 0.6; echo cancelled >> log; exit 1' INT
-echo $$ > started
+: > started
 while :; do sleep 0.1; done
 """
 _OMI = """\
@@ -83,7 +85,6 @@ def test_an_interrupted_pulumi_ends_by_itself_and_is_interrupted_once(work: str,
     pulumi = tmp_path / "pulumi"
     pulumi.write_text(_PULUMI, encoding="utf-8")
     pulumi.chmod(0o755)
-    os.mkfifo(tmp_path / "started")
     process = subprocess.Popen(
         [sys.executable, "-c", _OMI, work],
         cwd=tmp_path,
@@ -92,11 +93,15 @@ def test_an_interrupted_pulumi_ends_by_itself_and_is_interrupted_once(work: str,
         stderr=subprocess.PIPE,
         text=True,
     )
-    (tmp_path / "started").read_text(encoding="ascii")
-    if to_all:  # as a terminal does
-        os.killpg(process.pid, signal.SIGINT)
-    else:
-        process.terminate()
-    _, err = process.communicate(timeout=60)
+    try:
+        wait_for((tmp_path / "started").exists, bool)
+        if to_all:  # as a terminal does
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.terminate()
+        _, err = process.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert (tmp_path / "log").read_text(encoding="ascii") == "cancelled\n"
     assert (process.returncode, err) == (130, "error: interrupted\n")
