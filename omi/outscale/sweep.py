@@ -129,7 +129,7 @@ class Search:
         why = ""
         if name is None or omi.name not in (name, working_name(name, build_id_of(self.builds.owner, name))):
             why = f"bears tags of this stack that are not of its name: {_BY_HAND}"
-        elif self._protected(name, omi.omi_id):
+        elif self._protected(name, omi.name, omi.omi_id):
             why = "no state holds it, but it is protected"
         elif omi.verified_by(self.builds.owner) or CLAIM in omi.tags:
             why = f"no state holds it, but it was verified: `python -m omi recover` takes it in, or {_BY_HAND}"

@@ -171,6 +171,14 @@ def test_a_protected_image_stays_with_all_of_its_build(sandbox: Sandbox, cloud: 
         stays(sandbox, cloud, disk, "protected image", protect=frozenset({NAME}))
 
 
+def test_a_half_made_image_stays_that_is_protected_by_the_name_it_bears(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi
+) -> None:
+    name = working_name(NAME, IDENTITY.build_id)
+    half, _ = image(client, name, TAGS)
+    stays(sandbox, cloud, half, "is protected", protect=frozenset({name}))
+
+
 def test_of_a_protected_image_vm_volume_keypair_and_group_stay(sandbox: Sandbox, cloud: Cloud, client: Oapi) -> None:
     client.call("CreateKeypair", KeypairName=IDENTITY.build_key)
     client.call("CreateSecurityGroup", SecurityGroupName=IDENTITY.group, Description="ours")
