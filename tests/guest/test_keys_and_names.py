@@ -48,6 +48,26 @@ def test_a_comment_may_be_of_any_encoding(instance: Instance) -> None:
     assert (instance.root / "home/alpine/.ssh/authorized_keys").read_bytes() == key, said
 
 
+GNU_GREP = """\
+#!/bin/sh
+[ $# = 1 ] || exec busybox grep "$@"
+text=$(cat)
+if [ "${LC_ALL:-}" != C ] && printf '%s' "$text" | LC_ALL=C busybox grep -q "$(printf '[\\200-\\377]')"; then
+	echo 'grep: (standard input): binary file matches'
+else
+	printf '%s\\n' "$text" | busybox grep "$@"
+fi
+"""
+"""As the package grep does with bytes that are no text in the locale."""
+
+
+def test_a_comment_may_be_of_any_encoding_with_the_package_grep(instance: Instance) -> None:
+    grep = instance.root / "usr" / "sbin" / "grep"
+    grep.write_text(GNU_GREP, encoding="utf-8")
+    grep.chmod(0o755)
+    test_a_comment_may_be_of_any_encoding(instance)
+
+
 def test_nothing_else_goes_into_authorized_keys(instance: Instance) -> None:
     other = b"<html>\n<b> " + KEY + b"# note\nssh-ed25519 not*base64!\n\r\n"
     broken = b'command="reboot ' + KEY + b"\x1b[2Jno-pty " + KEY

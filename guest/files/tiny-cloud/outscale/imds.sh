@@ -35,7 +35,7 @@ _imds_ssh_keys() {
 	_outscale_comment='[[:blank:]]([[:blank:]]|[^[:cntrl:]])*'
 	printf '%s\n' "$_outscale_answer" | LC_ALL=C sed -n -E -e 's/\r$//' -e 's/^[[:blank:]]+//' \
 		-e "/^($_outscale_option(,$_outscale_option)*[[:blank:]]+)?$_outscale_key($_outscale_comment)?\$/p" \
-		| grep . || _outscale_unanswered "$IMDS_SSH_KEYS"
+		| LC_ALL=C grep . || _outscale_unanswered "$IMDS_SSH_KEYS"
 }
 
 # User data without the section that is addressed to OUTSCALE itself (docs.outscale.com: Configuring a VM with User Data
