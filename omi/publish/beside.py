@@ -59,13 +59,16 @@ def listed_packages(image: PublishedImage, folder: Path, region: str) -> tuple[L
     return read_packages((folder / name).read_text(encoding="utf-8"))
 
 
-def remove_documents(folder: Path, files: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Remove the documents of images that are gone, but not changed ones; returns a line about these."""
+def remove_documents(folder: Path, files: Mapping[str, tuple[str, str | None]]) -> list[str]:
+    """Remove the documents of images that are gone, but not changed ones; returns a line about these.
+
+    A document without a digest goes whatever it holds.
+    """
     left = []
     for path, (_, digest) in files.items():
         place = folder / path
         if is_inside(folder, place) and place.is_file():
-            if digest_of_file(place) != digest:
+            if digest is not None and digest_of_file(place) != digest:
                 left.append(path)
                 continue
             place.unlink()

@@ -44,13 +44,16 @@ def published_files(image: PublishedImage, region: str) -> dict[str, tuple[str, 
     return files
 
 
-def all_files(images: Iterable[PublishedImage]) -> dict[str, tuple[str, str]]:
-    """Path in the releases folder to the image's name and the file's digest, for all documents."""
+def all_files(images: Iterable[PublishedImage]) -> dict[str, tuple[str, str | None]]:
+    """Path in the releases folder to the image's name and the file's digest, of all documents.
+
+    The document of fixes has None: it is written anew at any time, so its content proves nothing.
+    """
     return {
-        path: (image.name, digest)
+        path: (image.name, None if kind == FIXES else digest)
         for image in images
         for region in image.ids
-        for path, digest in published_files(image, region).values()
+        for kind, (path, digest) in published_files(image, region).items()
     }
 
 

@@ -72,11 +72,14 @@ def _unsign_empty(folder: Path) -> list[str]:
     """Remove the signature from a folder whose last image is gone: the files it lists are gone, and no key is here."""
     if not (folder / MANIFEST).exists():
         return []
-    with hold(folder / LOCK, f"{folder}: removing the signature"):
-        if any(_read(path) != [] for path in folder.glob("*.yaml")):
-            return []
-        for name in (MANIFEST, SIGNATURE):
-            (folder / name).unlink(missing_ok=True)
+    try:
+        with hold(folder / LOCK, f"{folder}: removing the signature"):
+            if any(_read(path) != [] for path in folder.glob("*.yaml")):
+                return []
+            for name in (MANIFEST, SIGNATURE):
+                (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise ToolError(f"{folder}: cannot remove the signature: {error.strerror}; make it writable") from error
     more = "`python -m omi publish` signs the empty list"
     return [f"{folder}: names no image any more, so {MANIFEST} and {SIGNATURE} are removed; {more}"]
 

@@ -23,7 +23,7 @@ from omi.publish import export_ledger, forget
 from omi.publish.feed import Feed
 from omi.publish.model import MissingFixes
 from omi.state.ledger import Ledger, LedgerImage, StoredCommand
-from omi.support.errors import ProfileError
+from omi.support.errors import ProfileError, ToolError
 from omi.upstream.security import Security
 from tests.omi.publish.signing import LIMIT, STACK, Publisher, allows, make_key, public, publisher
 
@@ -184,6 +184,22 @@ def test_a_destroyed_stack_leaves_no_signature_of_what_is_gone(publisher: Publis
         "manifest.txt",
         "manifest.txt.sig",
     }
+
+
+def test_a_signature_that_cannot_be_removed_is_one_line(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher.publish()
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "manifest.txt":
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    first, last = (pair[0].model_copy(update={"releases_dir": "releases"}) for pair in publisher.images)
+    forget(first, publisher.images[0][1])
+    with pytest.raises(ToolError, match=r"^releases: cannot remove the signature: Operation not permitted; make it"):
+        forget(last, publisher.images[1][1])
 
 
 def test_images_are_forgotten_all_or_none(publisher: Publisher) -> None:
