@@ -269,7 +269,8 @@ class Settings(_Settings):
     def load(cls, values: Mapping[str, Any]) -> Self:
         """Check a stack's configuration; raises SettingsError naming key, value and what is allowed."""
         try:
-            settings = cls.model_validate({key: value for key, value in values.items() if value is not None})
+            known = {key: each for key, each in values.items() if each is not None or key not in cls.model_fields}
+            settings = cls.model_validate(known)
         except ValidationError as error:
             raise SettingsError(_explain(error)) from error
         _check_known("region", settings.region, settings.cloud, "cloud")

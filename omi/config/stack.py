@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -29,6 +30,8 @@ _LONGEST = 1024 * 1024
 _NO_PULUMI = "pulumi is not on PATH; run `. toolchain/env.sh` first"
 _OTHER_PULUMI = "use the Pulumi that `. toolchain/env.sh` puts on PATH"
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_EVERY = 0.2
+"""Seconds between two checks for an interrupt."""
 EXPORT_LIMIT = 120
 """Seconds that `pulumi stack export` may take; a thousand images take about two."""
 
@@ -62,7 +65,18 @@ def stack_config(stack: str, folder: Path = STACKS) -> dict[str, Any]:
 
 def _as_pulumi(value: Any) -> Any:
     """The value as Pulumi passes it: as text, unless it is a map or a list."""
-    return value if value is None or isinstance(value, dict | list) else str(value)
+    if value is None or isinstance(value, dict | list):
+        return value
+    return as_value(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def as_value(text: str) -> Any:
+    """A setting's value by the text that Pulumi keeps: maps and lists are JSON, all else is its text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if value is None or isinstance(value, dict | list) else text
 
 
 def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) -> None:
@@ -99,7 +113,7 @@ def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:
     """
     texts = {path: str(value).lower() if isinstance(value, bool) else value for path, value in values.items()}
     pairs = [word for path, text in texts.items() for word in ("--plaintext", f"{PROJECT}:{key}{path}={text}")]
-    with _ending_first():
+    with _interrupted_later():
         _pulumi(stack, "config", "set-all", "--path", *pairs, failed=f"{key} not written: ")
 
 
@@ -107,36 +121,41 @@ def update(stack: str, environment: Mapping[str, str]) -> int:
     """Run `pulumi up` of the stack with these variables besides the process's own; returns its exit code.
 
     It shows its own progress and has no limit here: each of its commands has one. Raises ToolError.
+
+    The first interrupt cancels the update and a second one would stop it at once, which loses what it was about to
+    write. So Pulumi gets one at most: at a terminal, Ctrl-C reaches it anyway; elsewhere it has a process group of
+    its own, and this process passes on the first signal.
     """
-    try:
-        command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", stack]
-        needed = without(os.environ, *environment)  # it needs the keys of account and backend, as if a person ran it
-        with _ending_first():
-            return subprocess.run(command, env={**needed, **environment}, check=False).returncode
-    except FileNotFoundError as error:
-        raise ToolError(_NO_PULUMI) from error
+    at_terminal = os.isatty(0)
+    command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", stack]
+    needed = without(os.environ, *environment)  # it needs the keys of account and backend, as if a person ran it
+    with _interrupted_later() as seen:
+        try:
+            process = subprocess.Popen(command, env={**needed, **environment}, process_group=None if at_terminal else 0)
+        except FileNotFoundError as error:
+            raise ToolError(_NO_PULUMI) from error
+        passed = False
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(_EVERY)
+            if seen and not passed:
+                passed = True
+                if not (at_terminal and seen[0] == signal.SIGINT):
+                    process.send_signal(signal.SIGINT)
 
 
 @contextmanager
-def _ending_first() -> Iterator[None]:
-    """At an interrupt (Ctrl-C, SIGTERM), let the Pulumi that runs within end by itself before this process ends.
-
-    If Pulumi is killed, it leaves its lock and loses what it was about to write. A terminal sends Ctrl-C to Pulumi,
-    too, and a second one would stop it at once. So only signals that this process alone gets are passed on.
-    """
+def _interrupted_later() -> Iterator[list[int]]:
+    """Collect the interrupts (Ctrl-C, SIGTERM) that come meanwhile; KeyboardInterrupt at the end if there was one."""
     seen: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
         seen.append(number)
-        if number != signal.SIGINT:
-            with suppress(OSError):
-                for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split():
-                    os.kill(int(child), signal.SIGINT)
 
     heard = {number for number in _INTERRUPTS if signal.getsignal(number) is not signal.SIG_IGN}  # nohup ignores one
     before = {number: signal.signal(number, note) for number in heard}
     try:
-        yield
+        yield seen
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -149,7 +168,7 @@ def empty_state(stack: str) -> None:
 
     Raises ToolError or StateError.
     """
-    with _ending_first():
+    with _interrupted_later():
         _pulumi(stack, "state", "delete", "--all", "--force", "--yes", failed="its state was not emptied: ")
 
 
@@ -213,14 +232,17 @@ def _error_of(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run it to its end: Ctrl-C at a terminal would have it leave its lock and lose what it writes."""
     try:
         return subprocess.run(
             command,
             env=without(os.environ, "OSC_*"),  # the others may be its backend's
+            stdin=subprocess.DEVNULL,  # nobody would see what it asks
             capture_output=True,
             text=True,
             timeout=EXPORT_LIMIT,
             check=False,
+            process_group=0,
         )
     except FileNotFoundError as error:
         raise ToolError(_NO_PULUMI) from error

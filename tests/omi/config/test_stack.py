@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,12 @@ def test_a_stack_that_the_backend_lacks_names_the_command_that_makes_it(
 
 _PULUMI = """\
 #!/bin/sh
-trap 'sleep 0.6; echo cancelled >> log; exit 1' INT
+for signal in INT TERM HUP; do trap "echo $signal >> log; cancelled=1" $signal; done
+: > log
 : > started
-while :; do sleep 0.1; done
+while [ ! -e end ] && [ -z "$cancelled" ]; do sleep 0.1; done
+sleep 0.5
+: > ended
 """
 _OMI = """\
 import sys
@@ -79,29 +83,82 @@ sys.exit(run(work[sys.argv[1]]))
 """
 
 
-@pytest.mark.parametrize("to_all", [True, False], ids=["Ctrl-C", "SIGTERM"])
-@pytest.mark.parametrize("work", ["update", "config", "state"])
-def test_an_interrupted_pulumi_ends_by_itself_and_is_interrupted_once(work: str, to_all: bool, tmp_path: Path) -> None:
-    pulumi = tmp_path / "pulumi"
+@contextmanager
+def running(work: str, folder: Path, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[str]]:
+    """A command of people that runs a Pulumi, which notes the signals that it gets, in `log`."""
+    pulumi = folder / "pulumi"
     pulumi.write_text(_PULUMI, encoding="utf-8")
     pulumi.chmod(0o755)
     process = subprocess.Popen(
         [sys.executable, "-c", _OMI, work],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(TOP)},
+        cwd=folder,
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(TOP)},
         start_new_session=True,
+        stdin=stdin,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
-        wait_for((tmp_path / "started").exists, bool)
-        if to_all:  # as a terminal does
-            os.killpg(process.pid, signal.SIGINT)
-        else:
-            process.terminate()
-        _, err = process.communicate(timeout=60)
+        wait_for((folder / "started").exists, bool)
+        yield process
     finally:
+        (folder / "end").touch()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    assert (tmp_path / "log").read_text(encoding="ascii") == "cancelled\n"
+        process.wait(60)
+
+
+def interrupted(process: subprocess.Popen[str], folder: Path) -> str:
+    """Check that it ended as interrupted once its Pulumi had ended; returns what that got."""
+    _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "error: interrupted\n")
+    assert (folder / "ended").exists()
+    return (folder / "log").read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["group", "alone"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_update_is_cancelled_once(number: signal.Signals, to_all: bool, tmp_path: Path) -> None:
+    with running("update", tmp_path) as process:
+        for _ in range(2):
+            os.killpg(process.pid, number) if to_all else process.send_signal(number)
+        assert interrupted(process, tmp_path) == "INT\n"
+
+
+def test_at_a_terminal_ctrl_c_reaches_an_update_by_itself(tmp_path: Path) -> None:
+    terminal, end = os.openpty()
+    with running("update", tmp_path, stdin=end) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        assert interrupted(process, tmp_path) == "INT\n"
+    os.close(terminal)
+    os.close(end)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("work", ["config", "state"])
+def test_an_interrupted_change_of_config_or_state_is_made(work: str, number: signal.Signals, tmp_path: Path) -> None:
+    with running(work, tmp_path) as process:
+        os.killpg(process.pid, number)
+        (tmp_path / "end").touch()
+        assert interrupted(process, tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("'[\"012345678901\"]'", ["012345678901"]),
+        ("'{\"keep\": 2}'", {"keep": 2}),
+        ("true", "true"),
+        ("'[1'", "[1"),
+        ("12", "12"),
+        ("null", None),
+    ],
+)
+def test_a_setting_is_what_pulumi_makes_of_it(text: str, value: object, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.one.yaml").write_text(f"config:\n  alpine-omi:a: {text}\n  other:b: 1\n", encoding="utf-8")
+    assert stack_config("one", tmp_path) == {"a": value}
+
+
+def test_an_unknown_setting_without_a_value_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nonsense: unknown setting"):
+        stack(tmp_path, "one", nonsense=None)
