@@ -13,7 +13,7 @@ from omi.config.transport import check_region, check_url
 from omi.profile.check import known_keys, nearest
 from omi.profile.model import Access
 from omi.state.image import BuildVm, CloudAccess, Limits
-from omi.support.errors import SettingsError, why_wrong
+from omi.support.errors import SettingsError, one_line, why_wrong
 from omi.support.places import PROFILE_FILE
 
 REGIONS = ("eu-west-2", "us-east-2", "us-west-1", "ap-northeast-1", "cloudgouv-eu-west-1")
@@ -24,6 +24,8 @@ MAX_DAYS = 3650
 """The most days that a setting takes; more is a slip of the pen."""
 MAX_REASON = 120
 """Characters of why an image is revoked: its OMI's description has room for no more."""
+_SHOWN = 100
+"""Characters of a wrong value in its error."""
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
@@ -350,7 +352,7 @@ def _check_texts(value: Any, key: str) -> None:
 def _explain(error: ValidationError) -> str:
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")  # a misspelt key is also missing
     path = [str(part) for part in first["loc"]]
-    key = ".".join(path)
+    key, shown = ".".join(path), one_line(repr(first["input"]), _SHOWN)
     match first["type"]:
         case "missing" if len(path) == 1:
             problem = f"is not set; run `pulumi config set {key} VALUE`"
@@ -359,11 +361,11 @@ def _explain(error: ValidationError) -> str:
         case "extra_forbidden":
             problem = _unknown(path[-1], known_keys(Settings, path[:-1]))
         case "rule":
-            problem = f"{first['input']!r} is not allowed; allowed: {first['msg']}"
+            problem = f"{shown} is not allowed; allowed: {first['msg']}"
         case "model_type":
-            problem = f"{first['input']!r} is not allowed; allowed: a map of {', '.join(known_keys(Settings, path))}"
+            problem = f"{shown} is not allowed; allowed: a map of {', '.join(known_keys(Settings, path))}"
         case _:
-            problem = f"{first['input']!r} is not allowed: {why_wrong(first)}"
+            problem = f"{shown} is not allowed: {why_wrong(first)}"
     return f"stack config: {key}: {problem}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -124,6 +125,12 @@ def test_a_truth_is_no_number_and_nothing_is_no_text(wrong: dict[str, Any], says
     with pytest.raises(SettingsError) as raised:
         load(**wrong)
     assert says in str(raised.value)
+
+
+def test_of_a_long_value_the_error_has_the_beginning() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(access="y" * 5000)
+    assert re.fullmatch(r"stack config: access: 'y{98}… is not allowed; allowed: private, .*", str(raised.value))
 
 
 def test_a_grace_beyond_all_dates_is_one_line() -> None:
