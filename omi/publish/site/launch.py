@@ -19,8 +19,10 @@ resource "outscale_vm" "alpine" {{
   vm_type      = "{vm_type}"
   keypair_name = "KEYPAIR"
 }}"""
+_SDK = "pulumi_outscale"
+"""The Python package of Pulumi's provider; only those who paste the lines import it."""
 _PYTHON = (
-    "import pulumi_outscale as outscale\n\n"
+    "import {sdk} as outscale\n\n"
     'vm = outscale.Vm("alpine", image_id={omi}, vm_type="{vm_type}", keypair_name="KEYPAIR")'
 )
 
@@ -33,6 +35,6 @@ def launch_lines(omi: str, user: str | None) -> dict[str, str]:
     lines = {
         "osc-cli": f"osc-cli api CreateVms --ImageId {shlex.quote(omi)} --VmType {VM_TYPE} --KeypairName KEYPAIR",
         "OpenTofu": _HCL.format(omi=template_free, vm_type=VM_TYPE),
-        "Pulumi": _PYTHON.format(omi=quoted, vm_type=VM_TYPE),
+        "Pulumi": _PYTHON.format(sdk=_SDK, omi=quoted, vm_type=VM_TYPE),
     }
     return lines | ({"SSH": f"ssh -i KEYPAIR.pem {shlex.quote(f'{user}@ADDRESS')}"} if user else {})
