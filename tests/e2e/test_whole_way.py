@@ -1,6 +1,7 @@
 """From nothing to two images in parallel, no change, a restart, a prune, and back to nothing; all parts are real.
 
-The tests of this module are one story and run in their order.
+The older branch's image boots by BIOS and keeps its clock by busybox's ntpd, the newer one's boots both ways and has
+chrony; one for UEFI alone is in test_every_key. The tests of this module are one story and run in their order.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 import json
 import signal
 import urllib.request
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,6 +27,16 @@ from tests.sandbox.client import wait_for
 pytestmark = pytest.mark.slow
 
 OLD, NEW = "v3_22-x86_64", "v3_23-x86_64"
+TIME_SERVER = "192.0.2.123"
+BOTH_MODES = ["legacy", "uefi"]
+HYBRID = {
+    "version": "3.23",
+    "arch": "x86_64",
+    "firmware": "hybrid",
+    "packages": {"chrony": True},
+    "services": {"default": {"ntpd": False, "chronyd": True}},
+    "ntp_servers": {TIME_SERVER: True},
+}
 
 
 def from_mirror(project: Project, url: str) -> bytes:
@@ -43,6 +55,7 @@ def before(project: Project) -> dict[str, list[str]]:
 def test_a_preview_says_what_would_be_built_and_why_and_changes_nothing(
     project: Project, before: dict[str, list[str]]
 ) -> None:
+    project.edit_profile(NEW, HYBRID)
     assert project.pulumi("stack", "init", "e2e").code == 0
     shown = project.pulumi("preview", "-s", "e2e")
     assert shown.code == 0, shown.end
@@ -65,14 +78,14 @@ def test_an_update_that_is_interrupted_leaves_nothing_in_the_account(
         assert project.pulumi("cancel", "--yes", "e2e").code == 0
 
 
-def root_devices(project: Project) -> dict[str, tuple[str, ...]]:
-    """Where each verify of an image saw its root, by name."""
+def seen(project: Project) -> dict[str, Mapping[str, tuple[str, ...]]]:
+    """What each verify of an image saw in it, by name."""
     logs = {path.parent.name: path.read_text(encoding="utf-8") for path in project.folder.glob("build/**/build.log")}
-    return {name: Facts.parse(text).values["root_device"] for name, text in logs.items()}
+    return {name: Facts.parse(text).values for name, text in logs.items()}
 
 
 def test_up_builds_and_verifies_two_images_side_by_side(project: Project, before: dict[str, list[str]]) -> None:
-    """They boot from virtio-scsi here; one is verified on virtio-blk, too, below."""
+    """They boot from virtio-scsi, by a plugin that knows no boot modes; one is verified on virtio-blk, too, below."""
     project.control("root-buses", {BuildVm().verify_vm_type: "virtio-scsi"}, "PUT")
     done = project.pulumi("up", "--yes", "--skip-preview", "-s", "e2e")
     assert done.code == 0, done.end
@@ -85,7 +98,28 @@ def test_up_builds_and_verifies_two_images_side_by_side(project: Project, before
     # and of the builds themselves nothing is left
     left = {kind: set(ids) - set(before.get(kind, [])) for kind, ids in account.items()}
     assert {kind for kind, ids in left.items() if ids} == {"image", "snapshot"}
-    assert root_devices(project) == {image["name"]: ("/dev/sda",) for image in latest.values()}
+    saw = seen(project)
+    assert saw[latest[OLD]["name"]]["root_device"] == ("/dev/sda",)
+    assert saw[latest[NEW]["name"]]["root_device"] == ("/dev/sda2", "/dev/sda2"), "once in each mode"
+
+
+def test_an_image_for_both_firmwares_was_verified_in_each_mode_and_has_them(project: Project) -> None:
+    image = project.outputs()["latest"][NEW]
+    (shown,) = project.oapi().call("ReadImages", Filters={"ImageIds": [image["omi"]]})["Images"]
+    assert sorted(shown["BootModes"]) == BOTH_MODES
+    calls = [call["request"] for call in project.control("calls") if call["action"] == "CreateVms"]
+    assert sorted(call["BootMode"] for call in calls if call.get("BootMode")) == BOTH_MODES
+    listed = yaml.safe_load((project.folder / "releases" / "sandbox" / "alpine.yaml").read_text(encoding="utf-8"))
+    assert listed[image["release"]][NEW][image["name"]]["boot_modes"] == BOTH_MODES
+
+
+def test_its_clock_is_set_by_chrony_and_the_profiles_server_alone(project: Project) -> None:
+    saw = seen(project)[project.outputs()["latest"][NEW]["name"]]
+    told = {line for line in saw["time_server"] if "chrony" in line}  # busybox's ntpd, which doesn't run, has its own
+    assert told == {f"{TIME_SERVER} /etc/chrony/chrony.conf"}
+    services = {tuple(line.split()[1:3]) for line in saw["service"]}
+    assert ("chronyd", "started") in services
+    assert "ntpd" not in {name for name, _ in services}
 
 
 def test_the_releases_name_them(project: Project) -> None:
@@ -159,7 +193,7 @@ def test_a_second_up_changes_nothing_also_after_the_cloud_was_restarted(project:
 
 
 def test_an_image_that_its_run_could_not_record_is_found_and_verified(project: Project) -> None:
-    before = project.outputs()["latest"][NEW]
+    before = project.outputs()["latest"][OLD]
     project.control("root-buses", {}, "PUT")
     state = json.loads(project.pulumi("stack", "export", "-s", "e2e").text)["deployment"]["resources"]
     urn = next(one["urn"] for one in state if one["urn"].endswith(f"::{before['name']}"))
@@ -175,8 +209,8 @@ def test_an_image_that_its_run_could_not_record_is_found_and_verified(project: P
     done = project.up()
     assert done.code == 0, done.end
     assert "was built by a run that did not record it: verifying it" in done.text
-    assert root_devices(project)[before["name"]] == ("/dev/sda", "/dev/vda")
-    assert project.outputs()["latest"][NEW]["omi"] == before["omi"]
+    assert seen(project)[before["name"]]["root_device"] == ("/dev/sda", "/dev/vda")
+    assert project.outputs()["latest"][OLD]["omi"] == before["omi"]
     assert project.plan()[before["name"]]["action"] == "keep"
 
 

@@ -33,6 +33,11 @@ STATE = """
 id; doas -n id -un; hostname; cat .ssh/authorized_keys /etc/ssh/ssh_host_ed25519_key.pub /var/lib/ran
 /sbin/ip -o -4 addr show dev eth0 | awk '{ print $4 }'; /sbin/ip route show default; cat /etc/resolv.conf
 df -Pk / | awk 'NR == 2 { print $2 }'; ls /etc/runlevels/*; doas -n /sbin/apk audit
+doas -n /sbin/apk audit | while read -r kind file; do
+	case $kind in A | U) [ ! -f "/$file" ] || doas -n sha256sum "/$file" ;; esac
+done
+doas -n cat /etc/mkinitfs/mkinitfs.conf /boot/extlinux.conf
+doas -n grep -E '^[[:blank:]]*(menuentry|linux|initrd)[[:blank:]]' /boot/grub/grub.cfg
 """
 """What nobody wants an upgrade to change."""
 
