@@ -3,9 +3,9 @@
     . toolchain/env.sh; python -m bench.boot [--runs N] [IMAGE]
 
 IMAGE is a disk that boots by BIOS, with the user `alpine`; without it the newest Alpine OMI of the running sandbox is
-taken. The other is a copy of it without the settings that have a boot wait less (docs/image-files.md): dhcpcd, network
-and sshd as packaged, OpenRC's order, no service before tiny-cloud's. Both have the provider for OUTSCALE, without
-which nobody could log in.
+taken. The other is a copy of it without the settings that have a boot wait less (docs/image-files.md): dhcpcd and
+network as packaged, OpenRC's order, no service before tiny-cloud's. Both have the provider for OUTSCALE, without which
+nobody could log in, and make an ed25519 host key alone: how long an RSA key takes is chance.
 
 QEMU counts instructions (`-icount`), each four nanoseconds of the guest's clock, so it matters little how busy this
 machine is; while the guest waits its clock follows the machine's. The figure is what that clock shows when sshd starts
@@ -53,12 +53,8 @@ def upstreams(image: Path, copy: Path) -> None:
     _run("qemu-img", "convert", "-O", "raw", str(image), str(copy))
     root = _root_of(copy)
     dhcpcd = _debugfs(root, "cat /etc/dhcpcd.conf")
-    sshd = _debugfs(root, "cat /etc/conf.d/sshd")
     kept = {
         "/etc/dhcpcd.conf": dhcpcd.partition((GUEST / "files/dhcpcd.conf").read_text(encoding="utf-8"))[0],
-        "/etc/conf.d/sshd": "".join(
-            line for line in sshd.splitlines(True) if not line.startswith("key_types_to_generate=")
-        ),
         "/etc/network/interfaces": INTERFACES,
     }
     if dhcpcd == kept["/etc/dhcpcd.conf"]:

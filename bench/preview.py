@@ -39,8 +39,8 @@ class Comparison:
 
 
 def compare(name: str, runs: int, ours: Callable[[], RunSeconds], other: Callable[[], RunSeconds]) -> Comparison:
-    """Run both in turn, once unmeasured."""
-    mine, theirs = zip(*[(ours(), other()) for _ in range(runs + 1)][1:], strict=True)
+    """Run both in turn."""
+    mine, theirs = zip(*[(ours(), other()) for _ in range(runs)], strict=True)
     return Comparison(name, _median(mine), _median(theirs), runs)
 
 
