@@ -50,13 +50,15 @@ browser: ## what the site's tests drive; `make demo` and `make check` do without
 
 test: setup browser lint ## every test, end to end included
 	@# tests/conftest.py has the order of the modules.
-	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	@. toolchain/env.sh && python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: setup lint ## the quick tests, a minute or two
 	@# Many of them wait for something: more workers than there are cores keep these busy.
 	@. toolchain/env.sh && python -m pytest -m 'not slow' -n $$(($$(nproc) * 2 + 1)) --dist worksteal
 
-soak: setup ## simulated years, faults and interruptions by SEED=N (else a new one, which it prints) for SECONDS=1800
+soak: setup ## random plans and inputs; then simulated years, faults and interruptions by SEED=N for SECONDS=1800
+	@# Without SEED it draws one, and prints it.
+	@. toolchain/env.sh && OMI_EXAMPLES=400 python -m pytest -q -m 'not slow' tests/omi/plan tests/omi/publish tests/hostile
 	@. toolchain/env.sh && python -m tests.reliability.soak --seconds "$${SECONDS:-1800}" $${SEED:+--seed "$$SEED"}
 
 # Not among the requirements: no test needs it, and there is no wheel of it for every Python.

@@ -5,4 +5,4 @@ from __future__ import annotations
 import os
 
 EXAMPLES = int(os.environ.get("OMI_EXAMPLES", "40"))
-"""`make test` asks for 400, the quick tests for fewer."""
+"""The same ones each time, so that a change is judged by itself; `make soak` asks for 400 new ones."""
