@@ -1,4 +1,4 @@
-"""An old tool's build, set to 3.23, becomes a profile of ours that Packer builds; on stub VMs."""
+"""An old tool's build, set to 3.23, becomes a profile of ours that is built and boots."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from omi.verify.facts import Facts
 from tests.e2e.project import Project
 from tests.omi.profile.old_tool import lay_checkout, write
 
@@ -28,13 +29,18 @@ BUILDS {
 SCRIPT = 'cp -r page "$TARGET/srv/page"\n'
 
 
-def test_a_migrated_build_is_built(stub_project: Project, tmp_path: Path) -> None:
+def test_a_migrated_build_is_built_and_verified(project: Project, tmp_path: Path) -> None:
     lay_checkout(tmp_path)
     write(tmp_path / "profiles" / "web.conf", BUILD)
     write(tmp_path / "scripts" / "page.sh", SCRIPT)
-    migrated = stub_project.run("python", "-m", "omi", "migrate", str(tmp_path))
+    migrated = project.run("python", "-m", "omi", "migrate", str(tmp_path))
     assert migrated.code == 0, migrated.end
-    stub_project.configure("profile", "web")
-    done = stub_project.up()
+    project.configure("profile", "web")
+    assert project.pulumi("stack", "init", "e2e").code == 0
+    done = project.up()
     assert done.code == 0, done.end
-    assert stub_project.outputs()["latest"]["v3_23-x86_64"]["name"] == "alpine-omi-3.23.6-x86_64-r0-old"
+    assert project.outputs()["latest"]["v3_23-x86_64"]["name"] == "alpine-omi-3.23.6-x86_64-r0-old"
+    (log,) = project.folder.glob("build/**/build.log")
+    facts = Facts.parse(log.read_text(encoding="utf-8")).values
+    services = {tuple(line.split()[1:3]) for line in facts["service"]}
+    assert {("chronyd", "started"), ("sshd", "started"), ("swap", "started")} <= services
