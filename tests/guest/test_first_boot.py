@@ -124,7 +124,7 @@ def test_an_image_made_while_it_runs_becomes_another_instance_with_a_disk_of_2_t
         assert second.run("cat /var/lib/ran").splitlines() == ["ran", "ran again"]
         assert second.run("cat /etc/ssh/ssh_host_ed25519_key.pub") != host_key
         assert int(second.run("df -Pk / | awk 'NR == 2 { print $2 }'")) > 1.9 * 1024**3
-        # In a block that is written now, which a loader must still find in the grown filesystem.
+        # The boot loader must also find an initramfs that was written after the filesystem grew.
         second.run("doas -n sh -c 'cp /boot/initramfs-virt /boot/new && mv /boot/new /boot/initramfs-virt && sync'")
         machines.stop_vm(second.vm_id, force=False)
         start(second, "vol-second", "ip-10-0-0-6", CONFIG)

@@ -202,12 +202,18 @@ CASES = (
 )
 
 QUICK = (
+    "up --replace / whole / -",
+    "up / empty backend / -",
     "up / shrunken / -",
     "up / whole / one list lacks all",
+    "keep: 1, up / whole / SIGKILL while it deletes",
     "keep: 1, up / foreign claim / -",
+    "remove a build, up / whole / -",
+    "state delete, up / whole / -",
+    "recover --yes, up / empty backend / -",
     "sweep --yes / shrunken / -",
     "copy its tags, sweep --yes, up / whole / -",
     "take its tags off, up / shrunken / -",
     "change packages, up / half-made build / -",
 )
-"""What `make test` tries: what no story of tests/e2e has."""
+"""What `make test` tries."""

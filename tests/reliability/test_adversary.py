@@ -1,4 +1,4 @@
-"""A few of the adversary's cases; all of them are `python -m tests.reliability.adversary`."""
+"""A dozen of the adversary's cases; all of them are `python -m tests.reliability.adversary`."""
 
 from __future__ import annotations
 

@@ -13,8 +13,7 @@ from sandbox.machines.protocol import Metadata
 from sandbox.machines.qemu import QemuMachines
 
 SSH_PORT = 2222
-BOOT_LIMIT_S = 600.0
-"""After which a VM counts as hung: a slow machine with two of them takes 150 s for a boot."""
+BOOT_LIMIT_S = 180.0
 
 
 def address(number: int) -> str:
