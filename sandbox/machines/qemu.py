@@ -89,8 +89,8 @@ class QemuMachines:
         self._vm(vm_id).set_metadata(metadata)
 
     def delay_metadata(self, vm_id: str, seconds: float) -> None:
-        """Delay the VM's metadata service after each later start of the VM."""
-        self._vm(vm_id).metadata_delay_s = seconds
+        """Keep the VM's metadata service silent for so long from now, and after each later start of the VM."""
+        self._vm(vm_id).delay_metadata(seconds)
 
     def stop_vm(self, vm_id: str, *, force: bool) -> None:
         """The limit is POWER_OFF_LIMIT_S."""

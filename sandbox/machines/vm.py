@@ -90,8 +90,7 @@ class Machine:
     def __init__(self, vm_id: str, folder: Path) -> None:
         self.vm_id = vm_id
         self.lock = threading.RLock()
-        self.metadata_delay_s = 0.0
-        """After each start the metadata service gives no answer for so long."""
+        self._metadata_delay_s = 0.0
         self._service_lock = threading.Lock()
         self._folder = folder
         self._service: MetadataService | None = None
@@ -117,13 +116,20 @@ class Machine:
             self._service.set(metadata)
             return self._service
 
+    def delay_metadata(self, seconds: float) -> None:
+        """Let the metadata service give no answer for so long: from now, and after each later start."""
+        with self._service_lock:
+            self._metadata_delay_s = seconds
+            if self._service is not None:
+                self._service.be_silent(seconds)
+
     def start(self, spec: MachineSpec, metadata: Metadata, volumes: dict[str, Path], choice: Choice) -> None:
         """Start QEMU unless it runs; returns when QEMU has made every device. `volumes`: file by volume id."""
         with self.lock:
             service = self.set_metadata(metadata)
             if self.running():
                 return
-            service.be_silent(self.metadata_delay_s)
+            service.be_silent(self._metadata_delay_s)
             with file_errors():
                 self._prepare(spec)
             try:

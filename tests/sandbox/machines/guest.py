@@ -35,18 +35,22 @@ class Guest:
         """Seconds from now until the SSH banner; fails when the VM ends or takes too long."""
         begin = time.monotonic()
         while time.monotonic() - begin < BOOT_LIMIT_S:
-            try:
-                with socket.create_connection((self.ip, SSH_PORT), 1) as connection:
-                    connection.settimeout(2)
-                    if connection.recv(4) == b"SSH-":
-                        return time.monotonic() - begin
-            except OSError:
-                pass
+            if self.answers():
+                return time.monotonic() - begin
             if not self.machines.vm_running(self.vm_id):
                 break
             time.sleep(0.2)
         console = self.machines.console(self.vm_id)[-2000:].decode(errors="replace")
         raise AssertionError(f"{self.vm_id} has no SSH after {time.monotonic() - begin:.0f} s:\n{console}")
+
+    def answers(self) -> bool:
+        """Whether its SSH server sends its banner, within 2 seconds."""
+        try:
+            with socket.create_connection((self.ip, SSH_PORT), 1) as connection:
+                connection.settimeout(2)
+                return connection.recv(4) == b"SSH-"
+        except OSError:
+            return False
 
     def run(self, command: str, *, check: bool = True) -> str:
         """Output of a shell command run as the user."""
