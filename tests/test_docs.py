@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import textwrap
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from omi.cli.main import _app
 from omi.commands.__main__ import COMMANDS as PULUMIS
@@ -25,7 +28,14 @@ PAGES = sorted(
 PAGES.insert(0, TOP / "README.md")
 COMMAND = re.compile(r"\bpython3? -m ([a-z_.]+)((?: [^\s`#|&;)]+)*)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+SHELL = re.compile(r"\.|allow(\(\))?|cd|echo|export|for|set|sudo|unset|}|[A-Za-z_]+=.*")
+PROGRAMS = re.compile(
+    r"\$aws|chmod|cp|curl|diff|gh|git|jq|make|mkdir|osc-cli|pulumi|python|ssh|ssh-keygen|(curl-jq/latest-omi|verify)\.sh"
+    "|wget"
+)
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(TOP)))
 
@@ -74,6 +84,23 @@ def wrong(module: str, words: list[str]) -> str | None:
 @each_page
 def test_its_commands_exist(page: Path) -> None:
     assert [found for module, words in commands(page) if (found := wrong(module, words))] == []
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """The page's blocks of code in these languages."""
+    text = page.read_text(encoding="utf-8")
+    return [textwrap.dedent(code) for language, code in BLOCK.findall(text) if language in languages]
+
+
+@each_page
+def test_its_blocks_of_code_can_be_copied(page: Path) -> None:
+    for code in blocks(page, "yaml"):
+        assert yaml.safe_load(code)
+    for code in blocks(page, "sh"):
+        lines = code.replace("\\\n", " ").splitlines()
+        words = {line.split()[0] for line in lines if line.strip() and line[0] not in " #"}
+        assert {word for word in words if not (SHELL.fullmatch(word) or PROGRAMS.fullmatch(word))} == set()
+        subprocess.run(["sh", "-n"], input=code, text=True, check=True, timeout=10)
 
 
 @each_page

@@ -18,6 +18,7 @@ from omi.profile.origins import origins
 from omi.profile.problems import Problems
 from omi.state.ledger import LedgerImage
 from omi.state.show import render_columns
+from omi.support.clock import today
 from omi.support.errors import InputError, ProfileError
 from omi.support.places import PROFILES, cache_folder
 from omi.upstream.packages import read_offered
@@ -85,7 +86,7 @@ def _changed_packages(image: LedgerImage, target: Target, settings: Settings) ->
     for why in (*offered.untrusted.values(), *(f"{url}: {why}" for url, why in offered.unreached.items())):
         print(f"which packages are newer is not known: {why}")
     offer = countable(offered.offers.get(target.name), target, image.release)
-    for package in newer_packages(image, offer):
+    for package in newer_packages(image, offer, today()):
         yield f"package {package.name}", package.installed, package.offered, _BY_PACKAGES[target.rebuild_on]
 
 

@@ -32,7 +32,7 @@ def freshness(
     image: LedgerImage, build: Target, offer: Offer | None, today: date, *, is_revoked: bool, may_age: bool
 ) -> Freshness:
     """Find the reasons for the newest image's successor. Revoked content never waits, since nobody may launch it."""
-    packages, age = stale_packages(image, offer, build), image.age(today)
+    packages, age = stale_packages(image, offer, build, today), image.age(today)
     newer = Because.NEWER_PACKAGES(packages=NewerPackages(packages)) if packages else None
     if offer is not None and build.rebuild_on != "content" and _has_unknown_packages(image):
         newer = Because.UNKNOWN_PACKAGES()

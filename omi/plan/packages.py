@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from omi.profile.model import Target
 from omi.state.ledger import LedgerImage
@@ -11,6 +12,9 @@ from omi.support.errors import few
 from omi.support.version import EDGE, is_package_version, package_key
 from omi.upstream.offer import Offer
 
+RETRIED = 7
+"""Days after which a newer version that a build couldn't install is tried again. Another package may need the old one,
+but the build VM's mirror may also have lagged behind."""
 _NAMED = 4
 """A reason names this many packages, or names of one source; the others are only counted."""
 
@@ -58,14 +62,19 @@ def countable(offer: Offer | None, build: Target, release: str) -> Offer | None:
     return None
 
 
-def newer_packages(image: LedgerImage, offer: Offer | None) -> tuple[NewerPackage, ...]:
+def newer_packages(image: LedgerImage, offer: Offer | None, today: date) -> tuple[NewerPackage, ...]:
     """The packages of an image that make it stale, by name; none if the installed or offered ones are unknown.
 
-    Neither an older version counts, nor one that a build tried to install and couldn't.
+    Neither an older version counts, nor one that a build of the last RETRIED days tried to install and couldn't.
     """
+    age = image.age(today)
+    return _newer(image, offer, {} if age is not None and age >= RETRIED else _tried_in_vain(image))
+
+
+def _newer(image: LedgerImage, offer: Offer | None, tried: Mapping[str, str]) -> tuple[NewerPackage, ...]:
     if offer is None:
         return ()
-    installed, tried = _by_name(image.record.installed or ()), _tried_in_vain(image)
+    installed = _by_name(image.record.installed or ())
     offered = {name: offer.newest(name) for name in sorted(installed)}
     return tuple(
         NewerPackage(name, installed[name], version)
@@ -74,12 +83,12 @@ def newer_packages(image: LedgerImage, offer: Offer | None) -> tuple[NewerPackag
     )
 
 
-def stale_packages(image: LedgerImage, offer: Offer | None, build: Target) -> tuple[NewerPackage, ...]:
+def stale_packages(image: LedgerImage, offer: Offer | None, build: Target, today: date) -> tuple[NewerPackage, ...]:
     """The newer packages that make a new revision by the build's rebuild_on.
 
     A fix that no repository offers yet doesn't count, since a build couldn't install it.
     """
-    newer = newer_packages(image, offer)
+    newer = newer_packages(image, offer, today)
     if offer is None or build.rebuild_on != "security":
         return newer
     judged = (replace(each, fixed=offer.fixes(each.name, each.installed, each.offered)) for each in newer)
@@ -88,8 +97,9 @@ def stale_packages(image: LedgerImage, offer: Offer | None, build: Target) -> tu
 
 def tried_next(before: LedgerImage, offer: Offer | None) -> tuple[str, ...]:
     """The packages that the next image should have, `name=version`: the newer ones, and those once tried in vain."""
-    newer = {each.name: each.offered for each in newer_packages(before, offer)}
-    return tuple(f"{name}={version}" for name, version in sorted({**_tried_in_vain(before), **newer}.items()))
+    tried = _tried_in_vain(before)
+    newer = {each.name: each.offered for each in _newer(before, offer, tried)}
+    return tuple(f"{name}={version}" for name, version in sorted({**tried, **newer}.items()))
 
 
 def _tried_in_vain(image: LedgerImage) -> dict[str, str]:

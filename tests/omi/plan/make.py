@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from omi.config.settings import Endpoints, FurtherRegion, Retention, Settings
@@ -73,6 +73,12 @@ def applied(
         installed=tuple(f"{name}={version}" for name, version in installed.items()) if installed else None,
     )
     return LedgerImage(planned.name, spec, record, StoredCommand("build", "update", "delete", spec.to_json()))
+
+
+def aged(image: LedgerImage, days: int) -> LedgerImage:
+    """The same image made so many days before TODAY."""
+    day = datetime(TODAY.year, TODAY.month, TODAY.day, 23, 59, tzinfo=UTC) - timedelta(days=days)
+    return replace(image, record=image.record.model_copy(update={"created": day}))
 
 
 def in_region(image: LedgerImage, region: str) -> LedgerImage:

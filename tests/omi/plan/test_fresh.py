@@ -19,7 +19,7 @@ from omi.state.ledger import LedgerImage
 from omi.support.version import edge_release
 from omi.upstream.index import Index
 from omi.upstream.offer import Offer
-from tests.omi.plan.make import TODAY, after, build, held, ledger, outcome, plan_of, step_of, upstream
+from tests.omi.plan.make import TODAY, after, aged, build, held, ledger, outcome, plan_of, step_of, upstream
 
 Fixes = Mapping[str, Mapping[str, tuple[str, ...]]]
 V23 = build(rebuild_on="security")
@@ -38,11 +38,6 @@ def offer(versions: Mapping[str, str], fixes: Fixes) -> Offer:
 
 def image(installed: Mapping[str, str] | None = OLD, age: int = 20, of: Target = V23, **values: Any) -> LedgerImage:
     return aged(held(of, values.pop("release", "3.23.6"), installed=installed, **values), age)
-
-
-def aged(made: LedgerImage, age: int) -> LedgerImage:
-    day = datetime(TODAY.year, TODAY.month, TODAY.day, 23, 59, tzinfo=UTC) - timedelta(days=age)
-    return replace(made, record=made.record.model_copy(update={"created": day}))
 
 
 def planned(

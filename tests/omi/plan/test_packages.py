@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from omi.plan import Action, Plan, PlannedImage
 from omi.profile.model import Target
 from omi.state.ledger import LedgerImage
-from tests.omi.plan.make import account, after, build, held, ledger, offer, outcome, plan_of, seen, step_of, upstream
+from tests.omi.plan.make import (
+    account,
+    after,
+    aged,
+    build,
+    held,
+    ledger,
+    offer,
+    outcome,
+    plan_of,
+    seen,
+    step_of,
+    upstream,
+)
 
 V23 = build(rebuild_on="packages")
 UP = upstream("3.23.6")
@@ -123,6 +136,12 @@ class TestSettles:
         same = built(planned(image(), NEW), OLD)
         assert reason(same, NEW) is None
         assert reason(same, OLD | {"openssl": "3.5.10-r0"}) == "revision r2: openssl 3.5.8-r0 → 3.5.10-r0"
+
+    def test_for_a_week_since_the_build_vms_mirror_may_only_have_lagged_behind(self) -> None:
+        same = built(planned(image(), NEW), OLD)
+        assert reason(aged(same, 6), NEW) is None
+        assert reason(aged(same, 7), NEW) == "revision r2: openssl 3.5.8-r0 → 3.5.9-r0"
+        assert reason(built(planned(aged(same, 7), NEW), NEW), NEW) is None
 
     def test_for_two_offers_in_a_row(self) -> None:
         first = built(planned(image(), NEW), OLD)
