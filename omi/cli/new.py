@@ -49,6 +49,10 @@ suffix: -{name}
 #setup_script: setup/{name}.sh
 #tests: {{{name}: setup/{name}-test.sh}}
 
+# What makes a new revision besides another content: security fixes, and an age in days.
+#rebuild_on: security
+#max_age: 30
+
 # The images to build, by names that you choose, each with its branch of Alpine.
 builds:
   {build}: {{version: "{version}"}}

@@ -32,7 +32,10 @@ def main() -> None:
     paths = helpers.Paths({"cloud_dir": str(folder / "lib"), "run_dir": str(folder / "run")})
     distro = import_module("cloudinit.distros.alpine").Distro("alpine", config["system_info"], paths)
     users, _ = import_module("cloudinit.distros.ug_util").normalize_users_groups(config, distro)
-    print(json.dumps({"config": config, "users": users, "told": told(config, distro, paths)}, default=str))
+    network = import_module("cloudinit.net.eni").Renderer(distro.renderer_configs["eni"])
+    files = [distro.locale_conf_fn, distro.hostname_conf_fn, network.eni_path, network.netrules_path]
+    made = {"config": config, "users": users, "told": told(config, distro, paths), "files": files}
+    print(json.dumps(made, default=str))
 
 
 def told(config: dict[str, Any], distro: Any, paths: Any) -> dict[str, Any]:

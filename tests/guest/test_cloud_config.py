@@ -10,11 +10,13 @@ import json
 import os
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from omi.verify.checks.changes import OURS
 from sandbox.config import default_cache
 from sandbox.machines.metadata import MetadataService
 from sandbox.machines.protocol import Metadata
@@ -127,6 +129,15 @@ def test_our_settings_outdo_those_of_alpines_package(cloud_init: Path, written: 
     assert (name, user["default"], user["lock_passwd"]) == ("me", True, False)
     assert not user["sudo"], "the image says who becomes root"
     assert not user["doas"]
+
+
+def test_the_check_of_the_image_knows_the_files_that_it_writes(cloud_init: Path, written: str, tmp_path: Path) -> None:
+    files = {file.lstrip("/") for file in ask(cloud_init, tmp_path, written, TOLD)["files"]}
+    assert len(files) == 4
+    if "etc/profile.d/locale.sh" in files:  # the name in Debian's older cloud-init
+        files = files - {"etc/profile.d/locale.sh"} | {"etc/profile.d/50-cloud-init-locale.sh"}
+    known = [pattern for pattern, _ in OURS]
+    assert {file for file in files if not any(fnmatchcase(file, pattern) for pattern in known)} == set()
 
 
 def test_a_wrong_setting_would_be_found(cloud_init: Path, written: str, tmp_path: Path) -> None:

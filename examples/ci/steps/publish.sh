@@ -12,6 +12,10 @@ set -eu
 }
 branch=$1
 
+# The commit needs a name, and so does a rebase onto what others pushed meanwhile. A runner has none.
+export GIT_AUTHOR_NAME='Image updates' GIT_AUTHOR_EMAIL=images@localhost
+export GIT_COMMITTER_NAME="$GIT_AUTHOR_NAME" GIT_COMMITTER_EMAIL="$GIT_AUTHOR_EMAIL"
+
 with_token() { # COMMAND...: of git; the token is in no argument and in no file
 	# shellcheck disable=SC2016 # the helper's shell reads the variable
 	git -c credential.helper= -c credential.helper='!f() {
@@ -23,8 +27,7 @@ if git diff --cached --quiet; then
 	echo 'ci: nothing new to publish'
 	exit 0
 fi
-git -c user.name='Image updates' -c user.email=images@localhost commit --quiet \
-	--message 'Record releases and published images' --message '[skip ci]'
+git commit --quiet --message 'Record releases and published images' --message '[skip ci]'
 tries=3
 until with_token pull --quiet --rebase --autostash origin "$branch" && with_token push --quiet origin "HEAD:$branch"; do
 	tries=$((tries - 1))

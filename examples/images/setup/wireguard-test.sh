@@ -2,6 +2,7 @@
 # The gateway listens by a key of its own, forwards, and a peer can be added.
 set -eu
 test "$(doas wg show wg0 listen-port)" = 51820
+doas test -s /etc/wireguard/key
 test "$(doas stat -c '%U %a' /etc/wireguard/key)" = 'root 600'
 test "$(cat /proc/sys/net/ipv4/ip_forward)" = 1
 doas nft list table ip wg_gateway | grep -q masquerade

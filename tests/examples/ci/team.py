@@ -33,7 +33,14 @@ STEPS = "examples/ci/steps"
 LIMIT = 900.0
 """Seconds that one step may take."""
 _COPIED = ("Makefile", "requirements.txt", ".gitignore", "examples", "releases")
-_OF_CI = ("OSC_", "AWS_", "PULUMI_", "GITHUB_", "CI_")
+_OF_CI = ("OSC_", "AWS_", "PULUMI_", "GITHUB_", "CI_", "GIT_")
+NOBODY = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "user.useConfigOnly",
+    "GIT_CONFIG_VALUE_0": "true",
+}
+"""As on a runner, git knows neither name nor address of who commits."""
 
 
 @dataclass
@@ -67,7 +74,7 @@ class Team:
         """A bare runner's, but for what the local cloud needs: its authority, and the tools that are cached."""
         keep = {name: value for name, value in os.environ.items() if not name.startswith(_OF_CI)}
         shims = f"{self.folder.parent / 'bin'}{os.pathsep}{keep['PATH']}"
-        return {**keep, "PATH": shims, "AWS_CA_BUNDLE": str(self.project.home / "ca.pem")}
+        return {**keep, **NOBODY, "PATH": shims, "AWS_CA_BUNDLE": str(self.project.home / "ca.pem")}
 
     @cached_property
     def store(self) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.project import TOP
+from tests.examples.ci.team import NOBODY
 
 PUBLISH = TOP / "examples" / "ci" / "steps" / "publish.sh"
 Done = subprocess.CompletedProcess[str]
@@ -30,7 +31,7 @@ def git(folder: Path, *arguments: str) -> str:
 def publish(folder: Path, **changed: str) -> Done:
     """Run the step in a checkout."""
     return subprocess.run(
-        [PUBLISH, "main"], cwd=folder, env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **changed},
+        [PUBLISH, "main"], cwd=folder, env={**os.environ, **NOBODY, "GIT_TERMINAL_PROMPT": "0", **changed},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
