@@ -7,6 +7,7 @@
 #
 # SIGNERS is the allowed_signers file that you got from the publisher by another way than FOLDER. Beside it, in
 # SIGNERS.seen, the script keeps when each stack's newest files were signed, and refuses older ones from then on.
+# If SIGNERS has lines for several stacks, STACK in the environment names the one whose files these must be.
 # With MAX_DAYS=14 in the environment it also refuses files that were signed longer ago.
 #
 # Exit code 0 if all is as it was signed, 1 if not, 2 if it can't be checked.
@@ -68,6 +69,13 @@ stack=$(sed -n '2s/^# stack: \([A-Za-z0-9_][A-Za-z0-9._-]*\)$/\1/p' "$work/manif
 signed=$(sed -n '3s/^# signed: \([0-9]\{1,11\}\) [^ ]*$/\1/p' "$work/manifest.txt")
 if [ "$(head -n 1 "$work/manifest.txt")" != '# alpine-omi manifest 1' ] || [ -z "$stack" ] || [ -z "$signed" ]; then
 	bad "$folder/manifest.txt: is not a manifest"
+fi
+if [ -n "${STACK:-}" ]; then
+	[ "$STACK" = "$stack" ] || bad "$folder: is $stack's, but STACK is $STACK"
+else
+	case $(awk '!/^[ \t]*(#|$)/ && !named[$1]++ { print $1 }' "$signers") in
+	*[!A-Za-z0-9._-]*) cannot "$signers: is for several stacks: set STACK to the one whose files these are" ;;
+	esac
 fi
 if ! ssh-keygen -Y verify -f "$signers" -I "$stack" -n alpine-omi -s "$work/manifest.txt.sig" \
 	<"$work/manifest.txt" >/dev/null 2>"$work/errors"; then

@@ -265,7 +265,7 @@ class Verification(Boot):
         facts = self.probe(door, probe_script() + root_key_script())
         expected = self._expected(door.key, boot_mode)
         before = failed_checks(self.finished, expected) if self.finished else []
-        failed = [*before, *failed_checks(facts, expected), *self._refusals(door)]
+        failed = [*before, *failed_checks(facts, expected), *self._refusals(door, facts)]
         failed += [] if guest.is_stub else self.run_own_tests(door)
         return facts, failed
 
@@ -288,7 +288,7 @@ class Verification(Boot):
             spec.release, spec.target, spec.name, spec.revision, spec.digest, public_key(key), changed, boot_mode
         )
 
-    def _refusals(self, door: Door) -> list[str]:
+    def _refusals(self, door: Door, facts: Facts) -> list[str]:
         """Check from outside: sshd asks for keys alone, and refuses root even with a key that root was given for
         this."""
         failed = []
@@ -300,4 +300,6 @@ class Verification(Boot):
             failed.append(f"sshd offers {methods} besides keys")
         if self._persist(partial(door.refusal, "root", limit)) is None:
             failed.append("a login as root was not refused")
+        elif facts.one("become") != "nobody" and facts.one("root_key") != "yes":
+            failed.append("a login as root was refused, but root could not be given a key, so that proves nothing")
         return failed

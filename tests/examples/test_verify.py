@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,21 @@ def test_stacks_are_remembered_apart(signed: Publisher) -> None:
     assert lines[:2] == ["other 5000000000", "tes. 5000000000"]
     assert len(lines) == 3
     assert int(lines[2].removeprefix("test ")) > 1_700_000_000
+
+
+@pytest.mark.parametrize("more", [allows, partial(allows, stack="other"), partial(allows, stack="o*")])
+def test_no_other_stack_of_the_same_file_stands_in_for_the_one_that_is_wanted(
+    signed: Publisher, more: Callable[..., str]
+) -> None:
+    signed.trust(allows(signed.key) + more(signed.key))
+    code, text = verify(signed)
+    if more is allows:
+        assert code == 0, text
+    else:
+        assert (code, "set STACK to the one whose files these are" in text) == (2, True), text
+    assert verify(signed, STACK=STACK)[0] == 0
+    code, text = verify(signed, STACK="other")
+    assert (code, f"is {STACK}'s, but STACK is other; don't use it" in text) == (1, True), text
 
 
 def test_what_cannot_be_checked_is_one_line_with_the_cure(signed: Publisher) -> None:

@@ -9,7 +9,7 @@ from omi.verify.facts import Expected, Facts
 
 
 def check_services(facts: Facts, expected: Expected) -> Iterator[str]:
-    """Every service of the profile runs, none has crashed, and there are no others."""
+    """Every service of the profile runs or waits for the shutdown, none has crashed, and there are no others."""
     settled, _, seconds = facts.one("settled").partition(" ")
     if settled != "yes":
         waited = f"{seconds or 'an unknown number of'} s (cloud.limits.settle)"
@@ -22,11 +22,10 @@ def check_services(facts: Facts, expected: Expected) -> Iterator[str]:
     wanted: set[tuple[str, str]] = {(level, name) for level, name in bootstrap_services(expected.build)}
     for level, names in expected.build.services.items():
         wanted |= {(level, name) for name in names}
-        if level == "shutdown":
-            continue  # they start when the machine goes down
+        good = "stopped" if level == "shutdown" else "started"  # the machine is not going down
         for name in names:
             state = states.get((level, name), "not in the runlevel")
-            if state != "started":
+            if state != good:
                 yield f"service {name} ({level}) is {state}"
     for level, name in sorted(set(states) - wanted):
         yield f"service {name} ({level}) is not the profile's: name it in services"

@@ -67,6 +67,9 @@ def verification(said: list[str]) -> Verification:
     )
 
 
+GIVEN = Facts.parse("become=doas\nroot_key=yes")
+
+
 def door(*answers: Answer) -> GuardedDoor:
     return GuardedDoor("vm", 22, "alpine", Path("key"), chain(answers, repeat(answers[-1])))
 
@@ -101,13 +104,23 @@ def test_an_interrupted_build_waits_no_longer(clock: Clock) -> None:
 
 def test_a_refusal_counts_though_a_connection_failed_before_it(clock: Clock) -> None:
     failed = Answer(255, "", "kex_exchange_identification: Connection reset by peer")
-    assert verification([])._refusals(door(failed, REFUSED, failed, REFUSED)) == []
+    assert verification([])._refusals(door(failed, REFUSED, failed, REFUSED), GIVEN) == []
     assert clock.now == pytest.approx(12)
+
+
+@pytest.mark.parametrize(
+    ("facts", "failed"),
+    [("become=doas", 1), ("become=doas\nroot_key=no", 1), ("become=doas\nroot_key=yes", 0), ("become=nobody", 0)],
+)
+def test_a_refusal_of_root_counts_only_if_root_had_a_key(clock: Clock, facts: str, failed: int) -> None:
+    said = verification([])._refusals(door(REFUSED), Facts.parse(facts))
+    assert len(said) == failed
+    assert said == [] or "root could not be given a key, so that proves nothing" in said[0]
 
 
 def test_a_login_that_is_let_in_fails_the_image() -> None:
     let_in = Answer(1, "This account is not available\n", "")
-    assert verification([])._refusals(door(let_in)) == [
+    assert verification([])._refusals(door(let_in), GIVEN) == [
         "a login without a key was not refused",
         "a login as root was not refused",
     ]
@@ -115,4 +128,4 @@ def test_a_login_that_is_let_in_fails_the_image() -> None:
 
 def test_a_refusal_that_nobody_saw_is_no_refusal(clock: Clock) -> None:
     with pytest.raises(VerifyError, match="the login of alpine was neither taken nor refused: no end after 120 s"):
-        verification([])._refusals(door(Answer(255, "", "no end after 120 s")))
+        verification([])._refusals(door(Answer(255, "", "no end after 120 s")), GIVEN)

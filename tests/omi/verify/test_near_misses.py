@@ -48,6 +48,8 @@ def test_each_fault_of_a_root_at_rest_is_named(good: str, bad: str, said: str) -
     [
         ("-0-virt", "-0-myvirt", "the kernel '6.18.56-0-myvirt' is not of the flavor virt"),
         ('omi_release=TOOLS="packer 1.16.0, apk-tools 3.0.8"\n', "", "says no TOOLS"),
+        ("service=shutdown killprocs stopped\n", "", "service killprocs (shutdown) is not in the runlevel"),
+        ("shutdown killprocs stopped", "shutdown killprocs started", "service killprocs (shutdown) is started"),
         ("password=alpine none", "password=alpine odd", "alpine has a password"),
         ("instance=i-12345678", "instance=", "tiny-cloud set up the instance '', and this is ''"),
         ("udp6 00000000000000000000000001000000", f"udp6 {'7F':0>32}", "something listens on 323/udp"),
