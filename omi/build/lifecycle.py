@@ -47,7 +47,7 @@ class Lifecycle:
         job = self.job
         earlier = read_output(job.folder.packer_log)
         self._leftovers.remove(job.working_name)
-        existing = self._existing()
+        existing = self._existing(earlier)
         if existing is not None and not self._is_wanted(existing):
             maker = maker_of(existing.tags) or SOMEONE
             job.narrator.say(f"{existing.omi_id} bears the name already, made by {maker}: adopted, not built")
@@ -131,12 +131,17 @@ class Lifecycle:
     def _leftovers(self) -> Leftovers:
         return Leftovers(self.job)
 
-    def _existing(self) -> Omi | None:
-        """The account's OMI of the wanted name, after a half-made one of an earlier run was removed."""
+    def _existing(self, earlier: PackerOutput) -> Omi | None:
+        """The account's OMI of the wanted name, after a half-made one of an earlier run was removed.
+
+        An OMI that another machine built counts as half-made until it is verified: what its build found in the
+        finished root is checked, too, and is not here.
+        """
         omi = find_own(self.job.cloud, self.job.spec.name)
         if omi is None:
             return None
-        half_made = omi.state != "available" or "digest" not in omi.tags
+        is_known = bool(earlier.facts) or self.job.spec.copy_from is not None
+        half_made = omi.state != "available" or "digest" not in omi.tags or not is_known
         if half_made and self._leftovers.include(omi):
             self.job.narrator.say(f"removing {omi.omi_id}, which an earlier run left half-made")
             self._leftovers.delete(omi)

@@ -145,12 +145,14 @@ def test_an_orphan_that_fails_its_check_goes_unless_somebody_shares_it(bench: Be
     assert bench.account.left() == ({"image": [orphan]} if access == PUBLIC else {})
 
 
-def test_what_the_build_found_may_be_lost(bench: Bench) -> None:
+def test_an_orphan_of_another_machine_is_built_anew_since_nobody_knows_what_its_build_found(bench: Bench) -> None:
     spec = bench.account.spec()
-    unverified(bench, spec)
+    orphan = unverified(bench, spec)
     RunFolder(bench.folder / spec.name).packer_log.unlink()
-    bench.build(spec)
-    assert bench.finished == [Facts.parse("end=yes"), None]
+    record = bench.build(spec)
+    assert record.omi != orphan
+    assert bench.account.left() == {"image": [record.omi]}
+    assert bench.finished == [Facts.parse("end=yes")] * 2
 
 
 def test_a_half_made_orphan_is_removed_and_built_anew(bench: Bench) -> None:
