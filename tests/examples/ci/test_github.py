@@ -66,6 +66,7 @@ def run(team: Team, job: str, *, unlock: bool = False) -> Job:
         "vars.PULUMI_BACKEND_URL": team.backend,
         "secrets.ALPINE_OMI_SIGNING_KEY": signing,
         "github.token": "token",
+        "secrets.PUBLISH_TOKEN || github.token": "token",
         "github.event.pull_request.number": "12",
         "inputs.unlock && '0' || '7'": "0" if unlock else "7",
     }
