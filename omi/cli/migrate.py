@@ -39,7 +39,7 @@ def migrate_profiles(
         raise InputError(f"{', '.join(there)}: there already; move it away, or name other profiles to migrate")
     with tempfile.TemporaryDirectory(prefix="migrate-") as place:
         trial = Path(place) / PROFILES
-        shutil.copytree(PROFILES, trial)
+        shutil.copytree(PROFILES, trial, ignore=shutil.ignore_patterns(".*"))  # such as an editor's locks
         _write(texts, files, trial)
         for each in done:
             try:

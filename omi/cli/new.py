@@ -27,7 +27,7 @@ _PROFILE = """\
 # `python -m omi profile check {name}` finds what is wrong with it.
 
 # Ends the names of its OMIs, so that they differ from those of other profiles.
-suffix: -{name}
+suffix: "-{name}"
 #description: Alpine Linux for {name}
 
 #volume_size: 2 # GiB

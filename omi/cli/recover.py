@@ -8,7 +8,7 @@ import typer
 
 from omi.cli.stack import Stack, StackId, Yes, read_stack
 from omi.config.settings import Recovery, Settings
-from omi.config.stack import configure
+from omi.config.stack import configure, unset
 from omi.plan import Action
 from omi.plan.held import Held
 from omi.plan.planning import plan_stack
@@ -32,7 +32,7 @@ def recover(
     lost = _stack_id(settings, held, stack_id)
     asked = Recovery(stack_id=lost, images=tuple(images or ()))
     owner = Owner(held.owner.project, held.owner.stack, asked.stack_id)
-    settings = settings.model_copy(update={"recover": asked})
+    before, settings = settings.recover, settings.model_copy(update={"recover": asked})
     seen = survey_stack(settings, Held(owner, held.ledger, held.memory))
     plan = plan_stack(settings, seen)
     found = {step.name for step in plan.of(Action.RECOVER)}
@@ -45,6 +45,8 @@ def recover(
     print(render_table(plan))
     if yes:
         names = {f".images[{index}]": name for index, name in enumerate(asked.images)}
+        if before is not None:  # its longer list would stay behind a shorter one
+            unset(stack, "recover")
         configure(stack, "recover", {".stack_id": lost, **names})
         print(f"This is in the stack's config now: `pulumi preview` shows it, `pulumi up -s {stack}` does it.")
     else:

@@ -117,6 +117,12 @@ def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:
         _pulumi(stack, "config", "set-all", "--path", *pairs, failed=f"{key} not written: ")
 
 
+def unset(stack: str, key: str) -> None:
+    """Take a key out of the stack's configuration, by Pulumi itself. Raises ToolError or StateError."""
+    with _interrupted_later():
+        _pulumi(stack, "config", "rm", f"{PROJECT}:{key}", failed=f"{key} not taken out: ")
+
+
 def update(stack: str, environment: Mapping[str, str]) -> int:
     """Run `pulumi up` of the stack with these variables besides the process's own; returns its exit code.
 

@@ -51,7 +51,7 @@ def check_region(key: str, name: str) -> None:
 def check_url(key: str, url: str, *, of_mirror: bool = False) -> None:
     """SettingsError unless it is a whole https URL, or http on loopback, without a user or password in it.
 
-    A mirror's may be plain http, which apk accepts, since packages and indexes are signed. It may also hold a login.
+    A mirror's may be plain http, which apk accepts, since packages and indexes are signed.
     """
     where = f"stack config: {key}"
     try:
@@ -59,8 +59,8 @@ def check_url(key: str, url: str, *, of_mirror: bool = False) -> None:
         host, _ = parts.hostname or "", parts.port
     except ValueError as error:
         raise SettingsError(f"{where}: {url!r} is not a URL ({error}); give one like https://HOST/PATH") from error
-    if not of_mirror and (parts.username is not None or parts.password is not None):
-        raise SettingsError(f"{where}: holds a user name or password; keys come from the environment, take it out")
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError(f"{where}: holds a user name or password, which config and state must not; take it out")
     if parts.scheme not in ("https", "http") or not host or _odd(url, parts):
         raise SettingsError(f"{where}: {url!r} is not an https URL; give one like https://HOST/PATH")
     if parts.scheme == "http" and not of_mirror and not is_loopback(host):

@@ -182,8 +182,8 @@ PackageValue = Annotated[
 RepoUrl = Annotated[
     str,
     Allowed(
-        "an https or http URL; {branch} stands for v3.23 or edge, {version} for 3.23 or edge",
-        "https?://[A-Za-z0-9_.~:@%+{}-]+(/[A-Za-z0-9_.~:@%+{}-]*)*",
+        "an https or http URL without a login; {branch} stands for v3.23 or edge, {version} for 3.23 or edge",
+        "https?://[A-Za-z0-9_.~:%+{}-]+(/[A-Za-z0-9_.~:@%+{}-]*)*",
     ),
 ]
 RepoValue = Annotated[

@@ -70,7 +70,9 @@ def _lost_version(written: Tree, target: Tree, build: str) -> bool:
 
 
 def profile_names(root: Path) -> list[str]:
-    """The target profiles of a folder, sorted."""
+    """The target profiles of a folder, sorted; ProfileError where there is no such folder."""
+    if not root.is_dir():
+        raise ProfileError(f"{root}: no such folder; run this from the project's top")
     return [file.stem for file in _files(root)]
 
 
@@ -80,8 +82,6 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read_target(name: str, root: Path) -> Tree:
-    if not root.is_dir():
-        raise ProfileError(f"{root}: no such folder; run this from the project's top")
     known = profile_names(root)
     if not PROFILE_NAME.fullmatch(name) or name not in known:
         there = ", ".join(known) or "none"

@@ -96,6 +96,14 @@ class TestNew:
         served = {branch.name.removeprefix("v") for branch in DEFAULT_CATALOGUE.branches}
         assert {path.stem for path in (TOP / "profiles" / "version").iterdir()} & served == {*LOCAL_VERSIONS, EDGE}
 
+    @pytest.mark.parametrize("name", ["3.23", "323", "1_000", "0x10", "no"])
+    def test_a_name_that_yaml_reads_as_something_else_makes_a_good_profile(
+        self, root: Path, shown: Shown, name: str
+    ) -> None:
+        shown.by("profile", "new", name, "--version", "3.23")
+        shown.by("profile", "check", name)
+        assert load_profile(name).builds[0].suffix == f"-{name}"
+
     def test_nothing_is_overwritten(self, root: Path, shown: Shown) -> None:
         (root / "web.yaml").write_text("builds: {}\n")
         (line,) = shown.by("profile", "new", "web", code=2)
@@ -168,6 +176,14 @@ class TestCheck:
         (root / "web.yaml").write_text("discover: {}\npackages: {foot: testing}\n")
         (line,) = shown.by("profile", "check", code=1)
         assert line.startswith("profiles/web.yaml:2: packages.foot: ")
+
+    def test_outside_of_the_project_nothing_counts_as_checked(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: Shown
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        for words in (["check"], ["show", "v3_23-x86_64"]):
+            (line,) = shown.by("profile", *words, code=2)
+            assert line == "error: profiles: no such folder; run this from the project's top"
 
     def test_an_unknown_profile_is_a_problem(self, root: Path, shown: Shown) -> None:
         (root / "web.yaml").write_text("builds: {}\n")

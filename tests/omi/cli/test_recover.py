@@ -9,7 +9,7 @@ import pytest
 
 from omi.cli.main import main
 from omi.config.regions import regions_of
-from omi.config.settings import Settings
+from omi.config.settings import Recovery, Settings
 from omi.plan.held import Held, read_state
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
@@ -42,15 +42,18 @@ class Person:
     ledger: Ledger = field(default_factory=Ledger)
     stack_id: str | None = None
     """That state keeps."""
+    asked: Recovery | None = None
+    """That an earlier run of the command left in the config."""
     written: dict[str, object] = field(default_factory=dict)
 
     def recover(self, *arguments: str) -> tuple[int, str]:
         owner = Owner(OWNER.project, OWNER.stack, self.stack_id or "0" * 16)
         known = Held(owner, self.ledger, is_fresh=self.stack_id is None)
-        settings = Settings(region="eu-west-2")
+        settings = Settings(region="eu-west-2", recover=self.asked)
         self.monkeypatch.setattr("omi.cli.recover.read_stack", lambda _: (settings, known))
         self.monkeypatch.setattr("omi.cli.recover.survey_stack", self._survey)
         self.monkeypatch.setattr("omi.cli.recover.configure", self._configure)
+        self.monkeypatch.setattr("omi.cli.recover.unset", self._unset)
         self.monkeypatch.setattr("omi.plan.planning.image_digest", digest)
         code = main(["recover", "-s", OWNER.stack, *arguments])
         seen = self.capsys.readouterr()
@@ -69,7 +72,10 @@ class Person:
         )
 
     def _configure(self, stack: str, key: str, values: Mapping[str, object]) -> None:
-        self.written = {f"{key}{path}": value for path, value in values.items()}
+        self.written |= {f"{key}{path}": value for path, value in values.items()}
+
+    def _unset(self, stack: str, key: str) -> None:
+        self.written = {path: value for path, value in self.written.items() if not path.startswith(key)}
 
 
 @pytest.fixture
@@ -117,6 +123,16 @@ def test_a_state_with_an_id_recovers_its_own_alone(person: Person) -> None:
     assert person.recover("--stack-id", OWNER.stack_id)[0] == 0, "its own may be given"
     code, said = person.recover(OLD.name, "alpine-r9", "--yes")
     assert (code, "no verified image named alpine-r9 of the stack id" in said) == (2, True)
+
+
+def test_what_an_earlier_run_asked_for_is_replaced_and_not_added_to(person: Person) -> None:
+    person.images = in_account(OLD), in_account(NEW)
+    person.asked = Recovery(stack_id=OWNER.stack_id, images=(OLD.name,))
+    person.written = {"recover.stack_id": OWNER.stack_id, "recover.images[0]": OLD.name, "retention.keep": 1}
+    code, said = person.recover()
+    assert (code, "2 to recover" in said, len(person.written)) == (0, True, 3), said
+    assert person.recover("--yes")[0] == 0
+    assert person.written == {"recover.stack_id": OWNER.stack_id, "retention.keep": 1}
 
 
 def test_an_empty_state_takes_the_recovered_id_and_another_refuses_it() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import botocore
 import pytest
 
+from omi.config.settings import Settings
 from omi.config.transport import check_transport
 from omi.outscale.client import Cloud
 from omi.state.image import CloudAccess
@@ -61,6 +62,15 @@ def test_anything_else_is_refused_and_no_secret_is_told(url: str, said: str) -> 
             check_transport(one, {})
         assert key in str(raised.value)
         assert "SK" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["vm", "upstream"])
+def test_a_mirrors_login_is_refused_since_config_and_state_would_show_it(key: str) -> None:
+    with pytest.raises(SettingsError, match=f"{key}.mirror: holds a user name or password") as raised:
+        Settings.load({"region": "eu-west-2", key: {"mirror": "https://me:SK@mirror.example.org/alpine"}})
+    assert "SK" not in str(raised.value)
+    plain = {key: {"mirror": "http://mirror.example.org/alpine"}}
+    assert Settings.load({"region": "eu-west-2", **plain})
 
 
 @pytest.mark.parametrize(

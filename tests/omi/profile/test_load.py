@@ -280,6 +280,10 @@ ERRORS = {
     ),
     "account": ("access: {accounts: {'123': true}}", "allowed: an account id: 12 digits, quoted"),
     "ftp repo": ("repos: {'ftp://example.org/x': true}", "allowed: an https or http URL"),
+    "repo with a login": (
+        "repos: {'https://me:pw@example.org/x': true}",
+        "allowed: an https or http URL without a log",
+    ),
     "repo placeholder": (
         'repos: {"https://example.org/{arch}": true}\nbuilds: {a: {version: "3.23"}}',
         "only {branch} and {version} can be filled in",

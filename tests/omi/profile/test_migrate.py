@@ -47,6 +47,12 @@ def migrated(old: Path) -> dict[str, Target]:
     return {build.name: build for build in load_profile("web").builds}
 
 
+def test_a_file_that_an_editor_has_open_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = lay(tmp_path, monkeypatch)
+    Path("profiles/.#web.yaml").symlink_to("ada@box.4711")
+    assert migrated(old)
+
+
 def test_keys_of_old_profiles_become_ours(builds: dict[str, Target]) -> None:
     build = builds["v3_23-x86_64"]
     assert (build.prefix, build.suffix, build.description) == ("alpine-omi-", "-web", "Alpine Linux")
