@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from omi.outscale.client import Cloud
 from omi.outscale.images import put_tags, read_omi
 from omi.outscale.shapes import Omi, Tag, listed
+from omi.outscale.waiting import wait_until
 from omi.state.image import ImageRecord
 from omi.state.owner import CLAIM, random_id, taking_back
 from omi.support.errors import CloudError
@@ -34,9 +36,20 @@ def find_held(cloud: Cloud, record: ImageRecord) -> Omi | None:
 
 
 def take_up(cloud: Cloud, omi: Omi) -> str:
-    """Put a new claim on the OMI and return it. This ends the claim of any other record."""
+    """Put a new claim on the OMI and return it once the cloud shows it. This ends the claim of any other record.
+
+    The delete of a replaced record follows at once, and would take an old claim for its own. NotInTimeError after
+    cloud.limits.answer.
+    """
     claim = random_id()
     put_tags(cloud, [omi.omi_id], {CLAIM: claim})
+    wait_until(
+        partial(read_omi, cloud, omi.omi_id),
+        lambda seen: seen is not None and seen.tags.get(CLAIM) == claim,
+        f"{omi.omi_id} to show its new claim",
+        cloud.limits.answer,
+        setting="cloud.limits.answer",
+    )
     return claim
 
 

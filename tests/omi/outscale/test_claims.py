@@ -10,6 +10,7 @@ from omi.outscale.claims import bearing_tags, find_held, is_held, take_up
 from omi.outscale.client import Cloud
 from omi.outscale.images import read_omi
 from omi.outscale.shapes import Omi
+from omi.outscale.waiting import NotInTimeError
 from omi.support.errors import CloudError, CredentialsError
 from tests.omi.specs import make_record
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, snapshot
@@ -45,6 +46,25 @@ def test_taking_up_ends_what_another_record_held(cloud: Cloud, made: str) -> Non
     assert found.tags == {"claim": second}
     assert not is_held(found, make_record(claim=first))
     assert is_held(found, make_record(claim=second))
+
+
+def test_a_claim_counts_once_the_cloud_shows_it(cloud: Cloud, made: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until then the delete of a replaced record, which comes at once, would find its own claim."""
+    stale, seen = Omi.model_validate({"ImageId": made}), list[Omi | None]()
+
+    def late(of: Cloud, omi_id: str) -> Omi | None:
+        seen.append(read_omi(of, omi_id) if len(seen) > 1 else stale)
+        return seen[-1]
+
+    monkeypatch.setattr("omi.outscale.claims.read_omi", late)
+    monkeypatch.setattr("omi.outscale.waiting.pause", lambda *_: None)
+    claim = take_up(cloud, stale)
+    assert [each.tags if each else None for each in seen] == [{}, {}, {"claim": claim}]
+    monkeypatch.setattr("omi.outscale.claims.read_omi", lambda *_: stale)
+    short = cloud.limits.model_copy(update={"answer": 0})
+    monkeypatch.setattr(type(cloud), "limits", short)
+    with pytest.raises(NotInTimeError, match=f"waited 0 s for {made} to show its new claim"):
+        take_up(cloud, stale)
 
 
 def test_an_omi_is_missing_only_if_neither_images_nor_tags_show_it(sandbox: Sandbox, cloud: Cloud, made: str) -> None:
