@@ -14,21 +14,27 @@ from omi.support.errors import CloudError
 
 
 def share(cloud: Cloud, omi_id: str, access: Access, *, narrow: bool = True) -> None:
-    """Set the launch permissions to exactly these or, without `narrow`, at least these. Removals come first.
+    """Set the launch permissions to exactly these or, without `narrow`, at least these.
 
+    Nobody who may launch it before and after loses that meanwhile, whichever call fails. So additions come first where
+    everyone is added or removed; else removals do, since whoever goes must not stay because the cloud refuses another.
     After a failed call the permissions are read again. Raises CloudError with the accounts that the cloud refused.
     """
     have, want = _launchers(cloud, omi_id), access.launchers(cloud.account)
     want = want if narrow else want | have
     # a call takes either additions or removals
-    for change, who in (("Removals", have - want), ("Additions", want - have)):
+    changes = [("Removals", have - want), ("Additions", want - have)]
+    if EVERYONE in have ^ want:
+        changes.reverse()
+    for change, who in changes:
         if not who:
             continue
+        have = have | who if change == "Additions" else have - who
         try:
             _update(cloud, omi_id, PermissionsToLaunch={change: _permissions(who)})
         except CloudError as error:
-            if _launchers(cloud, omi_id) == want:
-                return
+            if _launchers(cloud, omi_id) == have:
+                continue
             names = ", ".join(sorted(who))
             done = f"shared with {names}" if change == "Additions" else f"taken from {names}"
             raise CloudError(f"{omi_id} could not be {done}: {error}; see `access`", error.code) from error

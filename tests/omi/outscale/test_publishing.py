@@ -38,6 +38,13 @@ def omi(client: Client, disk: str) -> str:
     return register(client, "alpine-3.23.6-x86_64-r0", disk)
 
 
+def shared_with(cloud: Cloud, omi: str) -> frozenset[str]:
+    found = read_omi(cloud, omi)
+    assert found is not None
+    assert found.permissions is not None
+    return found.permissions.names(cloud.account)
+
+
 def may_launch(sandbox: Sandbox, omi: str, profile: str = "second") -> bool:
     client = sandbox.oapi(profile)
     try:
@@ -59,12 +66,55 @@ def test_another_account_launches_it_exactly_while_it_may(sandbox: Sandbox, clou
     assert seen == [(False, True), (True, True), (False, True), (True, True), (False, True)]
 
 
-def test_rights_are_taken_before_others_are_given(sandbox: Sandbox, cloud: Cloud, omi: str) -> None:
+@pytest.mark.parametrize("refused", [{"status": 400}, {"status": 503, "times": -1}])
+@pytest.mark.parametrize("public_before", [True, False])
+def test_who_may_launch_it_before_and_after_still_may_when_a_call_fails(
+    sandbox: Sandbox, cloud: Cloud, omi: str, refused: dict[str, int], public_before: bool
+) -> None:
+    some, everyone = Access(accounts=(sandbox.account_id("second"), "1" * 12)), Access(public=True)
+    before, after = (everyone, some) if public_before else (some, everyone)
+    share(cloud, omi, before)
+    for skip in (0, 1):
+        sandbox.control("POST", "faults", {"action": "UpdateImage", "skip": skip, **refused})
+        with pytest.raises(CloudError, match=f"{omi} could not be (shared with|taken from) "):
+            share(cloud, omi, after)
+        assert may_launch(sandbox, omi), f"after {skip} calls"
+        sandbox.control("DELETE", "faults")
+    share(cloud, omi, after)
+    assert shared_with(cloud, omi) == after.launchers(cloud.account)
+
+
+def test_an_account_id_that_the_cloud_refuses_cuts_off_nobody(sandbox: Sandbox, cloud: Cloud, omi: str) -> None:
+    friend = sandbox.account_id("second")
     share(cloud, omi, Access(public=True))
-    sandbox.control("POST", "faults", {"action": "UpdateImage", "status": 400, "skip": 1})
-    with pytest.raises(CloudError, match=f"{omi} could not be shared with 111111111111: "):
-        share(cloud, omi, Access(accounts=("1" * 12,)))
-    assert not may_launch(sandbox, omi)
+    with pytest.raises(CloudError, match=f"{omi} could not be shared with 12, {friend}: "):
+        share(cloud, omi, Access(accounts=(friend, "12")))
+    assert may_launch(sandbox, omi)
+
+
+def test_an_account_that_goes_does_not_stay_because_another_is_refused(
+    sandbox: Sandbox, cloud: Cloud, omi: str
+) -> None:
+    share(cloud, omi, Access(accounts=(sandbox.account_id("second"), "1" * 12)))
+    with pytest.raises(CloudError, match=f"{omi} could not be shared with 12: "):
+        share(cloud, omi, Access(accounts=("1" * 12, "12")))
+    assert shared_with(cloud, omi) == {"1" * 12}
+
+
+def test_an_image_becomes_private_in_one_call(sandbox: Sandbox, cloud: Cloud, omi: str) -> None:
+    for access in (Access(public=True), Access(accounts=(sandbox.account_id("second"),))):
+        share(cloud, omi, access)
+        sandbox.control("POST", "faults", {"action": "UpdateImage", "status": 400, "skip": 1})
+        share(cloud, omi, Access())
+        sandbox.control("DELETE", "faults")
+        assert not may_launch(sandbox, omi)
+
+
+def test_a_lost_answer_to_the_first_of_two_calls_is_no_failure(sandbox: Sandbox, cloud: Cloud, omi: str) -> None:
+    share(cloud, omi, Access(public=True))
+    sandbox.control("POST", "faults", {"action": "UpdateImage", "status": 400, "after": True, "times": 1})
+    share(cloud, omi, Access(accounts=("1" * 12,)))
+    assert shared_with(cloud, omi) == {"1" * 12}
 
 
 def test_the_own_account_is_not_asked_for(sandbox: Sandbox, cloud: Cloud, omi: str) -> None:
