@@ -79,7 +79,7 @@ class Lifecycle:
             documents = self.maker.document(product)
             check_fixes(job)
             verified = verification_of(job, product, group_id).run(product.omi)
-            put_tags(job.cloud, [product.omi.omi_id], {VERIFIED: "yes"})
+            self._mark_verified(product.omi)
         except BaseException as error:
             theirs = self._after_failure(error, existing, earlier)
             if theirs is None:
@@ -121,7 +121,7 @@ class Lifecycle:
         job.narrator.say(f"for a new revision, run `python -m omi build -s STACK {job.spec.build} --again --yes`")
         documents = self.maker.document(product)
         self._clean(omi, (), product.output.volumes)
-        put_tags(job.cloud, [omi.omi_id], {VERIFIED: "yes"})
+        self._mark_verified(omi)
         share(job.cloud, omi.omi_id, job.spec.access, narrow=False)
         self._describe(omi)
         known = recorded(job.spec, omi.omi_id) | ({"documents": documents} if documents else {})
@@ -180,6 +180,9 @@ class Lifecycle:
                 f"{omi.omi_id} ({omi.name}) was registered with the boot modes {', '.join(has)} instead of "
                 f"{', '.join(wants)}; see {shown(self.job.folder.packer_log)}"
             )
+
+    def _mark_verified(self, omi: Omi) -> None:
+        put_tags(self.job.cloud, [omi.omi_id, *omi.snapshots], {VERIFIED: "yes"})
 
     def _share(self, omi: Omi) -> None:
         """Let others launch it, as the last step. If the cloud refuses, nobody may."""

@@ -15,7 +15,7 @@ from omi.outscale.oos import ObjectStore, prefix_of
 from omi.outscale.refused import RefusedKeyError
 from omi.outscale.shapes import CloudKeypair, CloudSnapshot, CloudVm, CloudVolume, Group, Omi, Tagged, listed
 from omi.outscale.vms import delete_volume, end_vm
-from omi.state.owner import CLAIM, GOING, Owner, build_id_of, going_mark, working_name
+from omi.state.owner import CLAIM, GOING, VERIFIED, Owner, build_id_of, going_mark, working_name
 from omi.support.errors import CloudError, OmiError
 
 _NAMED = re.compile(r"alpine-omi-(b-[0-9a-f]{16})(|-build|-verify)")
@@ -153,7 +153,10 @@ class Search:
         return [left for each in unused if (left := self._snapshot(each, volumes)) is not None]
 
     def _snapshot(self, each: CloudSnapshot, volumes: Collection[str]) -> Leftover | None:
-        """Report a snapshot. It may go if it is of a build's volume, or if its OMI is gone and it should follow."""
+        """Report a snapshot. It may go if its OMI is gone and it should follow, or if it is of a build's volume.
+
+        A verified OMI's snapshot may only follow: whoever else deregistered the OMI may want the snapshot.
+        """
         owner, name = self.builds.owner, self._name_of(each.tags)
         going = self._is_going(each.tags, each.snapshot_id)
         of_volume = each.volume_id in volumes and (not each.tags or name is not None)
@@ -164,6 +167,8 @@ class Search:
             why = "is of a protected image"
         elif each.permissions.names(self.cloud.account):
             why = f"no image is made of it, but it is shared: {_BY_HAND}"
+        elif not going and each.tags.get(VERIFIED) == "yes":
+            why = f"its image was verified and not deregistered by this stack: {_BY_HAND}"
         elif not (going or of_volume):
             why = f"bears tags of this stack, but nothing shows that a build left it: {_BY_HAND}"
         told = why or ("its image is deregistered" if going else "left by a build")

@@ -13,8 +13,8 @@ STACK_ID = "stack-id"
 CLAIM = "claim"
 """The key of an OMI's tag with its claim, a random value that is also in the record that holds the OMI."""
 VERIFIED = "verified"
-"""The key of the tag of a verified OMI; its value is `yes`. No failure of a later run deletes that OMI or narrows its
-access."""
+"""The key of the tag of a verified OMI and its snapshots; its value is `yes`. No failure of a later run deletes that
+OMI or narrows its access. A sweep leaves the snapshots, unless they bear GOING, too."""
 VERIFIED_MARK = ", verified"
 """The same mark in the description, after the build id, of an OMI that was made here."""
 

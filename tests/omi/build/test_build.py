@@ -245,6 +245,16 @@ def test_an_image_that_a_power_loss_left_under_both_of_its_names_is_one_again(be
     assert {each["id"] for each in held} == set(record.snapshots)
 
 
+def test_a_second_build_of_its_name_leaves_the_snapshot_of_a_verified_image_that_somebody_deregistered(
+    bench: Bench,
+) -> None:
+    first = bench.build(bench.account.spec())
+    bench.account.oapi.call("DeleteImage", ImageId=first.omi)
+    second = bench.build(bench.account.spec())
+    held = bench.account.sandbox.control("GET", "inventory")["main"]["resources"]["snapshot"]
+    assert {each["id"] for each in held} == {*first.snapshots, *second.snapshots}
+
+
 def test_an_image_with_other_boot_modes_than_its_firmware_is_refused(bench: Bench) -> None:
     spec = with_firmware(bench.account, "uefi")
     with pytest.raises(BuildError, match=r"was registered with the boot modes legacy instead of uefi; see"):

@@ -302,6 +302,27 @@ def test_a_volume_and_a_snapshot_with_tags_alone_stay(sandbox: Sandbox, cloud: C
     assert {state_of(client, volume), state_of(client, taken)} <= {"gone", "deleting"}
 
 
+@pytest.mark.parametrize("proved_by", ["log", "VM"])
+def test_a_verified_images_snapshot_that_somebody_kept_stays_and_one_that_a_prune_left_goes(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi, proved_by: str
+) -> None:
+    client.call("CreateKeypair", KeypairName=IDENTITY.build_key)
+    vm = tag(client, launch(client, KeypairName=IDENTITY.build_key), RUN_TAGS)
+    volume = root_volume(client, vm)
+    kept, pruned, doubtful, of_nothing = (tag(client, snapshot(client, volume), TAGS) for _ in range(4))
+    for each in (kept, pruned):
+        tag(client, each, {"verified": "yes"})
+    tag(client, pruned, {"going": going_mark(OWNER.stack_id, pruned)})
+    tag(client, kept, {"going": going_mark(OWNER.stack_id, pruned)})  # somebody copied the tags
+    tag(client, doubtful, {"verified": "no"})
+    logged = {"volumes": frozenset({volume} if proved_by == "log" else ())}
+    (left,) = [each for each in found(cloud, **logged) if each.id == kept]
+    assert (left.stays, "its image was verified" in left.why) == (True, True)
+    remove_leftovers(search(cloud, **logged), found(cloud, **logged), lambda _: None)
+    there = {each["id"] for each in inventory(sandbox)["snapshot"] if each["state"] != "deleting"}
+    assert there & {kept, pruned, doubtful, of_nothing} == {kept}
+
+
 def test_a_volume_of_the_log_with_foreign_tags_stays_with_its_snapshots(
     sandbox: Sandbox, cloud: Cloud, client: Oapi
 ) -> None:
