@@ -33,13 +33,10 @@ def too_many_losses(
     as allowed go in each update, the oldest first. All images are of one Region, whose ledger has `held` images.
     """
     losses = _losses(steps, proved)
-    pruned = [step for step in losses if step.action is Action.PRUNE]
-    gone = [step for step in pruned if step.level == "gone"]
-    # A single missing image is only forgotten, even if it is the last one. Many may mean that something else is wrong.
-    counted = [step for step in pruned if len(gone) > 1 or step not in gone]
     waiting: dict[str, Reason] = {}
     refused = []
-    for done, found in (("pruned", counted), ("made private", [step for step in losses if _goes_private(step)])):
+    private = [step for step in losses if _goes_private(step)]
+    for done, found in (("pruned", _pruned(losses)), ("made private", private)):
         named = [step for step in found if not _is_allowed(step, retention)]
         most = _most(retention, held)
         due = [step for step in named if most and isinstance(step.image, LedgerImage) and ended(step.image)]
@@ -92,6 +89,14 @@ def _losses(steps: Sequence[Step], proved: Callable[[LedgerImage], bool]) -> lis
     return [step for step in steps if not _is_replaced(step.image, stays)]
 
 
+def _pruned(losses: Sequence[Step]) -> list[Step]:
+    """The losses that are prunes, as far as they count."""
+    pruned = [step for step in losses if step.action is Action.PRUNE]
+    gone = [step for step in pruned if step.level == "gone"]
+    # A single missing image is only forgotten, even if it is the last one. Many may mean that something else is wrong.
+    return [step for step in pruned if len(gone) > 1 or step not in gone]
+
+
 def _is_replaced(image: PlannedImage | LedgerImage, stays: Mapping[tuple[str, str], LedgerImage]) -> bool:
     if not isinstance(image, LedgerImage):
         return True
@@ -111,7 +116,12 @@ def _goes_private(step: Step) -> bool:
 
 
 def _is_allowed(step: Step, retention: Retention) -> bool:
-    return not {"all", step.name, step.build, step.region}.isdisjoint(retention.allow_mass_prune)
+    return not _allowing(step).isdisjoint(retention.allow_mass_prune)
+
+
+def _allowing(step: Step) -> set[str]:
+    """The names in `allow_mass_prune` that allow its loss."""
+    return {"all", step.name, step.build, step.region or "all"}
 
 
 def _refusal(counted: Sequence[Step], done: str, retention: Retention, held: int) -> str | None:
@@ -141,16 +151,41 @@ def _most(retention: Retention, held: int) -> int:
     return min(retention.max_prunes, held // 2 if held >= _HALF_FROM else held)
 
 
-def needless_names(steps: Sequence[Step], retention: Retention) -> Iterator[str]:
-    """Warn of names in `protect` and `allow_mass_prune` that match nothing; `steps` are of all Regions."""
+def guarded_names(
+    steps: Sequence[Step],
+    live: Collection[tuple[str, str]],
+    retention: Retention,
+    proved: Callable[[LedgerImage], bool],
+    good: Callable[[LedgerImage], bool],
+) -> frozenset[str]:
+    """The names that `allow_mass_prune` may have a use for: of losses, and of images of removed builds that must wait.
+
+    An image whose stages lead to a loss counts from the first stage on. The other values are as above.
+    """
+    losses = _losses(steps, lambda image: proved(image) and not _is_due(image))
+    of = {step.name for step in _pruned(losses)}
+    of |= {step.name for step in losses if step.action is Action.KEEP and (_goes_private(step) or _is_due(step.image))}
+    of |= unreplaced(steps, live, retention.model_copy(update={"allow_mass_prune": ()}), good).keys()
+    return frozenset(name for step in steps if step.name in of for name in _allowing(step))
+
+
+def _is_due(image: PlannedImage | LedgerImage) -> bool:
+    """Whether its stages end with its prune."""
+    withdrawal = image.spec.withdrawal if isinstance(image, LedgerImage) else None
+    return withdrawal is not None and withdrawal.due is not None
+
+
+def needless_names(steps: Sequence[Step], retention: Retention, guarded: Collection[str]) -> Iterator[str]:
+    """Warn of names in `protect` that match nothing, and of those in `allow_mass_prune` without a use.
+
+    `steps` and `guarded` are of all Regions.
+    """
     images = [step.image for step in steps if isinstance(step.image, LedgerImage)]
     known = {name for image in images for name in image.names}
     for name in sorted(set(retention.protect) - known):
         yield f"retention.protect names {name}, which is not an image of the stack: take it out"
-    going = [step for step in steps if _goes(step) or (step.stage is not Stage.CURRENT)]
-    names = {name for step in going for name in (step.name, step.build, step.region, "all")}
-    for name in sorted(set(retention.allow_mass_prune) - names):
-        yield f"retention.allow_mass_prune names {name}, but nothing of it is pruned: take it out"
+    for name in sorted(set(retention.allow_mass_prune).difference(guarded)):
+        yield f"retention.allow_mass_prune names {name}, but the guard holds back nothing of it: take it out"
 
 
 def check_names(planned: Sequence[PlannedImage]) -> None:

@@ -19,4 +19,5 @@ def join_plans(plans: Sequence[Plan]) -> Plan:
         for refusal in plan.refused:
             where.setdefault(refusal, []).extend(plan.regions)
     refused = (f"Region {', '.join(each)}: {refusal}" if len(plans) > 1 else refusal for refusal, each in where.items())
-    return Plan(tuple(steps), builds, tuple(warnings), regions, refused=tuple(refused))
+    guarded = frozenset[str]().union(*(plan.guarded for plan in plans))
+    return Plan(tuple(steps), builds, tuple(warnings), regions, refused=tuple(refused), guarded=guarded)

@@ -209,6 +209,8 @@ class Plan:
     """The steps that wait for a person, with the cure. The run does all else, and then ends with an error."""
     memory: Memory = field(default_factory=Memory)
     """The memory for the next plan."""
+    guarded: frozenset[str] = frozenset()
+    """The names that `retention.allow_mass_prune` may have a use for."""
 
     def by_build(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
         """Each build's name and steps: every build of the profile, even without a step, and every removed one."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from omi.config.settings import Retention
 from omi.plan.defer import Deferral
 from omi.plan.external import differing
-from omi.plan.guard import check_clash, check_names, check_twice, too_many_losses, unreplaced
+from omi.plan.guard import check_clash, check_names, check_twice, guarded_names, too_many_losses, unreplaced
 from omi.plan.input import PlanInput
 from omi.plan.keys import keyless
 from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
@@ -50,14 +50,16 @@ def make_plan(given: PlanInput) -> Plan:
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
     refused = [line for outcome in outcomes for line in outcome.refused]
+    of_profile = {(build.profile, build.name) for build in live}
+    guarded = guarded_names(steps, of_profile, retention, given.is_proved, given.is_reliable)
     if not given.is_one_off:
         waiting, losses = too_many_losses(steps, retention, len(ledger.images), given.is_proved, given.has_ended)
         steps, refused = deferral.deferred(steps, waiting), [*refused, *losses]
-    of_profile = {(build.profile, build.name) for build in live}
     steps = deferral.deferred(steps, unreplaced(steps, of_profile, retention, given.is_reliable))
     warnings = [*given.upstream.warnings, *_unknown_levels(retention, names), *_needless(given), *differing(steps)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
-    return Plan(steps, tuple(names), tuple(dict.fromkeys(warnings)), refused=tuple(refused), memory=given.memory)
+    warned = tuple(dict.fromkeys(warnings))
+    return Plan(steps, tuple(names), warned, refused=tuple(refused), memory=given.memory, guarded=guarded)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,8 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
             else:
                 plans.append(_plan_region(settings, region, seen, whole))
     plan = join_plans(plans)
-    needless = [] if one_off else [*needless_names(plan.steps, settings.retention), *_needless(settings, plan)]
+    unused = needless_names(plan.steps, settings.retention, plan.guarded)
+    needless = [] if one_off else [*unused, *_needless(settings, plan)]
     needless += [line for stock in stocks for line in stock.unbrought()]
     needless += warnings_of(settings, seen, plan, is_empty=not images)
     versions = {build.version for build in builds} | {image.version for image in images}
@@ -150,7 +151,9 @@ def _wait(region: Region, why: str) -> Plan:
     images = sorted(region.ledger.images, key=lambda image: image.order, reverse=True)
     steps = tuple(Step(image, Action.KEEP, Because.UNREACHED(region=region.name)) for image in images)
     warning = f"nothing is done there in this run, the next one makes up for it: {why}"
-    return Plan(steps, tuple(dict.fromkeys(step.build for step in steps)), (warning,), (region.name,))
+    builds = tuple(dict.fromkeys(step.build for step in steps))
+    names = frozenset({"all", region.name, *builds, *(step.name for step in steps)})  # what goes is not known
+    return Plan(steps, builds, (warning,), (region.name,), guarded=names)
 
 
 def _plan_copies(settings: Settings, region: Region, seen: Survey, whole: _Whole, home: Plan) -> Plan:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from omi.config.settings import Level, Retention
 from omi.plan import Action, Step
-from omi.plan.guard import needless_names, too_many, too_many_losses
+from omi.plan.guard import guarded_names, needless_names, too_many, too_many_losses
 from omi.plan.model import Change, ChangeKind
 from omi.plan.reasons import Because
+from omi.profile.model import Access
 from omi.state.ledger import LedgerImage
-from omi.state.withdrawal import Withdrawal
+from omi.state.withdrawal import Stage, Why, Withdrawal
 from omi.upstream.model import Upstream
-from tests.omi.plan.make import TODAY, build, held, ledger, plan_of
+from tests.omi.plan.make import TODAY, build, held, ledger, plan_of, upstream
 
 IMAGES = [held(build(f"b{number}"), "3.23.6") for number in range(4)]
 
@@ -156,19 +157,64 @@ def test_a_region_that_leaves_waits_however_few_its_images_are() -> None:
     assert waits([prune(IMAGES[0]), prune(IMAGES[1])], Retention()) == []
 
 
+def needless(steps: list[Step], *allowed: str, proved: bool = True, protect: tuple[str, ...] = ()) -> list[str]:
+    """The names of `protect` and `allow_mass_prune` that are warned of; every build is in the profile."""
+    retention = Retention(protect=protect, allow_mass_prune=allowed)
+    live = {(step.image.profile, step.build) for step in steps}
+    names = guarded_names(steps, live, retention, lambda _: proved, lambda _: proved)
+    warned = list(needless_names(steps, retention, names))
+    assert all(line.endswith(": take it out") for line in warned)
+    return [line.split(" names ")[1].split(",")[0] for line in warned]
+
+
+def staged(image: LedgerImage, due: date | None, private: date | None = None, why: Why = "superseded") -> Step:
+    withdrawal = Withdrawal(why=why, shared=True, deprecated=TODAY, due=due, private=private)
+    return keep(image.published(image.spec.access, withdrawal))
+
+
 def test_names_that_match_nothing_are_warned_of_and_others_not() -> None:
-    first, second, third, _ = IMAGES
+    first, second, third, fourth = IMAGES
     steps = [prune(first), keep(second), keep(third, Change(ChangeKind.MAKE_PRIVATE, Because.SUPERSEDED()))]
-    deprecated = Withdrawal(why="superseded", shared=True, deprecated=TODAY)
-    on_its_way = keep(IMAGES[3].published(IMAGES[3].spec.access, deprecated))
-    assert list(needless_names([on_its_way], Retention(allow_mass_prune=(on_its_way.name,)))) == []
-    retention = Retention(
-        protect=(first.name, second.record.omi, "nobody"),
-        allow_mass_prune=("all", first.name, "b0", third.name, second.name, "b1"),
-    )
-    assert list(needless_names(steps, Retention(allow_mass_prune=("eu-west-2",)))) == []
-    assert list(needless_names(steps, retention)) == [
-        "retention.protect names nobody, which is not an image of the stack: take it out",
-        f"retention.allow_mass_prune names {second.name}, but nothing of it is pruned: take it out",
-        "retention.allow_mass_prune names b1, but nothing of it is pruned: take it out",
+    for on_its_way in (staged(fourth, TODAY), staged(fourth, TODAY, TODAY)):
+        assert needless([on_its_way], on_its_way.name, "all", "b3", "eu-west-2", "b2") == ["b2"]
+    allowed = ("all", first.name, "b0", third.name, second.name, "b1")
+    assert needless(steps, "eu-west-2") == []
+    assert needless(steps, *allowed, protect=(first.name, second.record.omi, "nobody")) == ["nobody", second.name, "b1"]
+
+
+def test_a_name_is_needless_where_the_guard_counts_no_image_however_many_are_withdrawn() -> None:
+    of, other = build(), IMAGES[0]
+    old, new = held(of, "3.23.5"), held(of, "3.23.6")
+    for step in (staged(old, None), staged(old, TODAY), staged(old, TODAY, TODAY), prune(old)):
+        assert needless([step, keep(new), keep(other)], "all", of.name, old.name) == ["all", old.name, of.name]
+    for step in (staged(old, TODAY), staged(old, TODAY, TODAY), prune(old)):
+        assert needless([step, keep(new), keep(other)], "all", of.name, old.name, proved=False) == []
+        assert needless([step, staged(new, TODAY), keep(other)], "all", old.name) == [], "both go in the end"
+    assert needless([staged(old, None, why="end of life")], "all") == ["all"], "no level lets it go"
+    assert needless([staged(old, None, TODAY, why="revoked")], "all") == ["all"]
+    assert needless([prune(old, "gone"), keep(other)], "all") == ["all"], "one missing image is only forgotten"
+    assert needless([prune(old, "gone"), prune(other, "gone")], "all") == []
+    assert needless([prune(other, "region")], "eu-west-2") == []
+
+
+def test_the_plan_says_when_a_shared_stack_no_longer_needs_the_name() -> None:
+    public = [build(f"b{number}", access=Access(public=True)) for number in range(4)]
+    images = ledger(*(held(of, release) for of in public for release in ("3.23.5", "3.23.6")))
+    retention = Retention(allow_mass_prune=("all",))
+    plan = plan_of(public, upstream("3.23.6"), images, retention)
+    assert {step.stage for step in plan.steps} == {Stage.DEPRECATED, Stage.CURRENT}
+    assert list(needless_names(plan.steps, retention, plan.guarded)) == [
+        "retention.allow_mass_prune names all, but the guard holds back nothing of it: take it out"
     ]
+    going = plan_of(public[:1], upstream("3.23.6"), images, retention)
+    assert going.guarded >= {"all", "b1", "b2", "b3"}
+    assert "b0" not in going.guarded
+    assert list(needless_names(going.steps, retention, going.guarded)) == []
+
+
+def test_a_name_has_its_use_where_a_removed_builds_images_wait_for_another_builds_first() -> None:
+    renamed, old = build("new"), [held(build(), release) for release in ("3.23.5", "3.23.6")]
+    retention = Retention(allow_mass_prune=("v3_23",))
+    plan = plan_of([renamed], upstream("3.23.6"), ledger(*old), retention)
+    assert len(plan.of(Action.PRUNE)) == len(old)
+    assert plan.guarded >= {"v3_23", *(image.name for image in old)}
