@@ -41,9 +41,8 @@ def keep_stack_id(owner: Owner) -> pulumi.Resource:
 
 def keep_memory(memory: Memory, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
     """Keep the plan's memory in the stack's state, once `after` are no longer protected."""
-    return pulumi.Stash(
-        MEMORY, input=memory.model_dump(mode="json"), opts=pulumi.ResourceOptions(depends_on=list(after))
-    )
+    kept = memory.model_dump(mode="json", exclude_none=True)
+    return pulumi.Stash(MEMORY, input=kept, opts=pulumi.ResourceOptions(depends_on=list(after)))
 
 
 def _read(name: str) -> InvokeResult:

@@ -36,6 +36,7 @@ from omi.outscale.subnets import find_subnet
 from omi.plan import Plan
 from omi.plan.held import Held, read_state
 from omi.plan.keys import trust_keys
+from omi.plan.memory import Memory
 from omi.plan.planning import plan_stack
 from omi.plan.report import totals
 from omi.plan.survey import discover_builds, survey_stack
@@ -262,9 +263,9 @@ class Checkup:
 
     def _mirror(self) -> str:
         settings, profile = known(self.settings, "config"), known(self.profile, "profile")
-        ledger = self.held.ledger if self.held else Ledger()
+        ledger, memory = (self.held.ledger, self.held.memory) if self.held else (Ledger(), Memory())
         today = clock.today()
-        expanded, upstream = discover_builds(profile, settings, ledger, today)
+        expanded, upstream = discover_builds(profile, settings, ledger, memory, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today).builds
         builds = [build for build in trusted if build.keys]
         offered = read_offered(builds, settings.upstream.mirror, settings.vm.trusted_keys, cache_folder() / "upstream")

@@ -26,6 +26,7 @@ from omi.outscale.client import Cloud
 from omi.outscale.waiting import InterruptedBuildError
 from omi.plan.keys import keyless, trust_keys
 from omi.plan.lacking import Stock
+from omi.plan.memory import Memory
 from omi.plan.model import PlannedImage
 from omi.plan.survey import discover_builds
 from omi.profile.digest import common_files, image_digest
@@ -88,7 +89,7 @@ def try_build(
 def _wanted(settings: Settings, build: str) -> PlannedImage:
     """The image that a fresh stack would build; no state is read. ProfileError if nothing could be built."""
     today, profile = clock.today(), load_profile(settings.profile)
-    expanded, upstream = discover_builds(profile, settings, Ledger(), today)
+    expanded, upstream = discover_builds(profile, settings, Ledger(), Memory(), today)
     found = {target.name: target for target in trust_keys(expanded.builds, upstream, Ledger(), today).builds}
     if build not in found:
         raise InputError(f"build {build!r}: is not in the profile; there are: {', '.join(found) or 'none'}")

@@ -22,6 +22,14 @@ class AnnouncedEnd(BaseModel):
 
     day: date
     since: date
+    later: date | None = None
+    """The later day that counted when this one was first announced."""
+
+    def last_day(self, recorded: Iterable[date | None], today: date) -> date:
+        """The last day that counts: `day` once it was announced for PATIENCE, until then the latest one known."""
+        if today - self.since >= PATIENCE:
+            return self.day
+        return max(day for day in (self.day, self.later, *recorded) if day is not None)
 
 
 class Memory(BaseModel):
@@ -45,7 +53,9 @@ class Memory(BaseModel):
             if branch.version in versions and branch.end_of_life is not None and not upstream.stale:
                 before = said.get(branch.version)
                 if before is None or before.day != branch.end_of_life:
-                    said[branch.version] = AnnouncedEnd(day=branch.end_of_life, since=today)
+                    counted = before.last_day((), today) if before is not None else branch.end_of_life
+                    later = counted if counted > branch.end_of_life else None
+                    said[branch.version] = AnnouncedEnd(day=branch.end_of_life, since=today, later=later)
         return self.model_copy(update={"end_of_life": dict(sorted(said.items()))})
 
     def let_go(self, omis: Collection[str], kept: Collection[str], today: date) -> Memory:
@@ -54,14 +64,13 @@ class Memory(BaseModel):
         return self.model_copy(update={"pruned": dict(sorted({**dict.fromkeys(omis, today), **before}.items()))})
 
     def last_day(self, version: str, recorded: Iterable[date | None], upstream: Upstream, today: date) -> date | None:
-        """The last day of support that counts: the latest of the recorded ones and upstream's.
+        """The last day of support that counts: the latest of the recorded ones and those that upstream announced.
 
         An earlier day of upstream's counts only after it was announced for PATIENCE.
         """
         said, branch = self.end_of_life.get(version), upstream.branch(version)
-        known = max((day for day in recorded if day is not None), default=None)
+        if said is None and branch is not None and branch.end_of_life is not None:
+            said = AnnouncedEnd(day=branch.end_of_life, since=today)
         if said is None:
-            said = AnnouncedEnd(day=branch.end_of_life, since=today) if branch and branch.end_of_life else None
-        if said is None or known is None:
-            return known if said is None else said.day
-        return said.day if today - said.since >= PATIENCE else max(known, said.day)
+            return max((day for day in recorded if day is not None), default=None)
+        return said.last_day(recorded, today)

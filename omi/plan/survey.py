@@ -21,7 +21,7 @@ from omi.profile.discover import expand_discovered
 from omi.profile.load import Profile, load_profile
 from omi.profile.model import Target
 from omi.state.account import AccountView
-from omi.state.ledger import Ledger
+from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import Owner
 from omi.support import clock
 from omi.support.errors import CloudError
@@ -83,7 +83,7 @@ def survey_stack(settings: Settings, held: Held) -> Survey:
     with ThreadPoolExecutor(max_workers=len(regions), thread_name_prefix="account") as other:
         asked = [other.submit(_account, each, owner) for each in regions]
         staying = Ledger.of(image for each in regions if each.is_wanted for image in each.ledger.images)
-        expanded, upstream = discover_builds(profile, settings, staying, today)
+        expanded, upstream = discover_builds(profile, settings, staying, held.memory, today)
         trusted = trust_keys(expanded.builds, upstream, ledger, today)
         security = _security(settings, trusted.builds)
         offered = _offered(settings, trusted.builds, staying, security)
@@ -128,11 +128,13 @@ def survey_fixes(settings: Settings, ledger: Ledger) -> tuple[Sequence[Target], 
     return builds, security, _offered(settings, builds, ledger, security).offers
 
 
-def discover_builds(profile: Profile, settings: Settings, ledger: Ledger, today: date) -> tuple[Profile, Upstream]:
+def discover_builds(
+    profile: Profile, settings: Settings, ledger: Ledger, memory: Memory, today: date
+) -> tuple[Profile, Upstream]:
     """The profile with the builds that `discover` adds, given the images that stay, and Alpine's releases."""
 
     def expand(upstream: Upstream) -> Profile:
-        return expand_profile(profile, settings, ledger, today, upstream)
+        return expand_profile(profile, settings, ledger, memory, today, upstream)
 
     upstream = fetch_upstream(
         settings.upstream.releases,
@@ -157,12 +159,20 @@ def _unknown(profile: Profile, upstream: Upstream) -> Iterator[str]:
             yield f"{place.file}:{place.line}: discover.versions: Alpine has no version {version}; correct or remove it"
 
 
-def expand_profile(profile: Profile, settings: Settings, ledger: Ledger, today: date, upstream: Upstream) -> Profile:
+def expand_profile(
+    profile: Profile, settings: Settings, ledger: Ledger, memory: Memory, today: date, upstream: Upstream
+) -> Profile:
     """The profile with the builds that `discover` adds by what upstream says, given the images that stay."""
     if profile.discover is None:
         return profile
+    memory = memory.today(upstream, {image.version for image in ledger.images}, today)
+
+    def last_day(image: LedgerImage) -> date | None:
+        detected = profile.layers.branch(image.version).end_of_life if profile.layers is not None else None
+        return memory.last_day(image.version, [image.spec.end_of_life, detected], upstream, today)
+
     asked = (upstream, ledger, settings.retention, today, profile.name)
-    versions = {version for arch in profile.discover.arch for version in versions_to_discover(*asked, arch)}
+    versions = {version for arch in profile.discover.arch for version in versions_to_discover(*asked, arch, last_day)}
     return expand_discovered(profile, versions)
 
 

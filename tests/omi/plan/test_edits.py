@@ -269,7 +269,7 @@ def test_an_edit_of_discover_leaves_every_other_build_alone_and_says_what_comes_
             own["discover"] = {"versions": "supported", **discover}
         (root / "p.yaml").write_text(yaml.safe_dump(own))
         profile = load_profile("p", root)
-        versions = versions_to_discover(known, ledger, retention, TODAY, "p", "x86_64")
+        versions = versions_to_discover(known, ledger, retention, TODAY, "p", "x86_64", lambda _: None)
         return expand_discovered(profile, versions).builds
 
     def plan(discover: dict[str, Any] | None, ledger: Ledger) -> Plan:

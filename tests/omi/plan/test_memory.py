@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
-from omi.config.settings import Level, Retention
+from omi.config.settings import Level, Retention, Settings
 from omi.plan import Action
 from omi.plan.memory import PATIENCE, REMEMBERED, AnnouncedEnd, Memory
 from omi.plan.model import ChangeKind
+from omi.plan.survey import expand_profile
+from omi.profile.load import load_profile
 from omi.profile.model import Access
 from omi.upstream.model import Branch, Upstream
 from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, seen, step_of, upstream
@@ -51,6 +55,56 @@ def test_a_mended_digit_begins_anew_and_an_unreachable_upstream_changes_nothing(
     again = mended.today(say(WRONG), ["3.23"], TODAY + timedelta(days=40))
     assert again.last_day("3.23", [RIGHT], say(WRONG), TODAY + timedelta(days=40)) == RIGHT
     assert wrong.today(Upstream(), ["3.23"], TODAY + PATIENCE) == wrong
+
+
+def test_a_later_day_that_was_announced_counts_beside_an_earlier_one_for_thirty_days_too() -> None:
+    first, extended = date(2026, 11, 1), date(2027, 5, 1)
+    memory = Memory().today(say(first), ["3.23"], TODAY - timedelta(days=90))
+    memory = memory.today(say(extended), ["3.23"], TODAY - timedelta(days=60))
+    assert memory.end_of_life["3.23"].later is None
+    for back in (first, extended - timedelta(days=1), first):  # of several earlier answers none is the first one's echo
+        memory = memory.today(say(back), ["3.23"], TODAY)
+        assert memory.end_of_life["3.23"] == AnnouncedEnd(day=back, since=TODAY, later=extended)
+        assert memory.last_day("3.23", [first, None], say(back), TODAY) == extended
+    for days, expected in ((29, extended), (30, first)):
+        then = TODAY + timedelta(days=days)
+        assert memory.today(say(first), ["3.23"], then) == memory
+        assert memory.last_day("3.23", [first], say(first), then) == expected
+        assert memory.last_day("3.23", [], say(first), then) == expected
+    over = memory.today(say(first - timedelta(days=9)), ["3.23"], TODAY + PATIENCE)
+    assert over.end_of_life["3.23"].later == first, "what was taken back for good counts no more"
+    assert memory.today(say(extended), ["3.23"], TODAY + timedelta(days=7)).end_of_life["3.23"].later is None
+
+
+def test_a_memory_without_a_later_day_is_read() -> None:
+    old = {"protected": [], "end_of_life": {"3.23": {"day": "2026-01-01", "since": "2026-11-23"}}, "pruned": {}}
+    memory = Memory.model_validate_json(json.dumps(old))
+    assert memory.end_of_life == {"3.23": AnnouncedEnd(day=WRONG, since=TODAY)}
+    assert memory.last_day("3.23", [RIGHT], say(WRONG), TODAY) == RIGHT
+
+
+@pytest.mark.parametrize("known_by", ["memory", "core profile"])
+def test_a_discovered_version_stays_while_an_extended_end_of_life_is_taken_back(known_by: str, root: Path) -> None:
+    first, extended = date(2026, 11, 1), date(2027, 5, 1)
+    detected = f"end_of_life: {extended}\n" if known_by == "core profile" else ""
+    (root / "version" / "3.23.yaml").write_text(f"base: base/1\n{detected}")
+    (root / "alpine.yaml").write_text("discover: {versions: supported}\n")
+    profile = load_profile("alpine", root)
+    settings = Settings(region="eu-west-2", retention=Retention(end_of_life=Level()))
+    memory = Memory()
+    if known_by == "memory":
+        for day, days in ((first, 90), (extended, 60)):
+            memory = memory.today(say(day), ["3.23"], TODAY - timedelta(days=days))
+    images = ledger(held(build(end_of_life=first), "3.23.6"))
+
+    def versions(today: date, known: Memory = memory) -> set[str]:
+        expanded = expand_profile(profile, settings, images, known, today, say(first))
+        return {each.version for each in expanded.builds}
+
+    assert versions(TODAY) == {"3.23"}
+    taken_back = memory.today(say(first), ["3.23"], TODAY)
+    assert versions(TODAY + timedelta(days=29), taken_back) == {"3.23"}
+    assert versions(TODAY + PATIENCE, taken_back) == set(), "said for thirty days, it counts"
 
 
 def test_what_an_old_answer_of_upstream_says_is_not_remembered_as_said_today() -> None:

@@ -10,8 +10,9 @@ import pytest
 from omi.config.settings import Level, Retention
 from omi.plan import Action
 from omi.plan.discover import versions_to_discover
+from omi.plan.memory import Memory
 from omi.profile.model import Access
-from omi.state.ledger import Ledger
+from omi.state.ledger import Ledger, LedgerImage
 from omi.support.errors import PlanError, ProfileError, UpstreamError
 from omi.upstream.model import MirrorRelease, Upstream
 from tests.omi.plan.examples import LATEST_ONLY, NAME, R5, R6, UP6, V23
@@ -206,16 +207,25 @@ class TestRefusals:
             plan_of([build(prefix=prefix)], UP6, Ledger())
 
 
+def discovered(known: Upstream, images: Ledger, retention: Retention | None = None) -> frozenset[str]:
+    """The versions of the profile, without a memory."""
+
+    def last_day(image: LedgerImage) -> date | None:
+        return Memory().last_day(image.version, [image.spec.end_of_life], known, TODAY)
+
+    return versions_to_discover(known, images, retention or Retention(), TODAY, "alpine", "x86_64", last_day)
+
+
 class TestDiscover:
     SUPPORTED = upstream("3.23.6", "3.24.1")
 
     def test_supported_versions_and_what_the_ledger_holds(self) -> None:
         old = ledger(held(build("v3_22", "3.22"), "3.22.1"))
-        found = versions_to_discover(self.SUPPORTED, old, Retention(), TODAY, "alpine", "x86_64")
+        found = discovered(self.SUPPORTED, old)
         assert found == {"3.22", "3.23", "3.24"}
 
     def test_outage_takes_no_version_away(self) -> None:
-        assert versions_to_discover(Upstream(), ledger(R6), Retention(), TODAY, "alpine", "x86_64") == {"3.23"}
+        assert discovered(Upstream(), ledger(R6)) == {"3.23"}
 
     @pytest.mark.parametrize(
         ("mirror", "found"),
@@ -227,14 +237,14 @@ class TestDiscover:
     )
     def test_version_that_the_mirror_does_not_have_yet_waits(self, mirror: MirrorRelease, found: set[str]) -> None:
         now = replace(self.SUPPORTED, mirror={("3.24", "x86_64"): mirror})
-        assert versions_to_discover(now, Ledger(), Retention(), TODAY, "alpine", "x86_64") == found
+        assert discovered(now, Ledger()) == found
 
     def test_end_of_life_level_lets_a_version_go(self) -> None:
         over = upstream("3.23.6", end_of_life=date(2026, 11, 1))
         levels = [(Level(), set()), (Level(grace_days=22), {"3.23"}), (Level(builds=("other",)), {"3.23"})]
         for level, expected in levels:
             retention = Retention(end_of_life=level)
-            assert versions_to_discover(over, ledger(R6), retention, TODAY, "alpine", "x86_64") == expected
+            assert discovered(over, ledger(R6), retention) == expected
 
 
 def test_mirror_decides_over_releases_json() -> None:

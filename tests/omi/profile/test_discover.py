@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from omi.config.settings import Settings
+from omi.plan.memory import Memory
 from omi.plan.survey import discover_builds
 from omi.profile.discover import expand_discovered
 from omi.profile.schema import Discover
@@ -70,9 +71,9 @@ def test_a_listed_version_that_alpine_never_had_is_named(root: Path, monkeypatch
     known = upstream("3.23.6")
     monkeypatch.setattr("omi.plan.survey.fetch_upstream", lambda *_, **__: known)
     profile = load(root, 'user: web\ndiscover: {versions: ["3.23", "9.99"]}')
-    found, told = discover_builds(profile, Settings(region="eu-west-2"), Ledger(), TODAY)
+    found, told = discover_builds(profile, Settings(region="eu-west-2"), Ledger(), Memory(), TODAY)
     assert names(found) == ["v3_23-x86_64"]
     (line,) = told.warnings
     assert line.endswith("web.yaml:2: discover.versions: Alpine has no version 9.99; correct or remove it")
     known = Upstream()  # nothing can be said while nobody knows
-    assert discover_builds(profile, Settings(region="eu-west-2"), Ledger(), TODAY)[1].warnings == ()
+    assert discover_builds(profile, Settings(region="eu-west-2"), Ledger(), Memory(), TODAY)[1].warnings == ()

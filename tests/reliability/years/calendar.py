@@ -21,6 +21,14 @@ class Line:
 
     end_of_life: date
     releases: Mapping[str, date]
+    first_end: date | None = None
+    """The last day as it was announced until `extended`."""
+    extended: date | None = None
+
+    def end_on(self, day: date) -> date:
+        """The last day of support as it is announced on a day."""
+        is_first = self.extended is not None and day < self.extended
+        return self.first_end if is_first and self.first_end is not None else self.end_of_life
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Calendar:
     def on(self, day: date) -> tuple[Branch, ...]:
         """The branches that have a release by this day, as releases.json has them."""
         return tuple(
-            Branch(version, released, line.end_of_life, (ARCH,))
+            Branch(version, released, line.end_on(day), (ARCH,))
             for version, line in self.branches.items()
             if (released := tuple(name for name, since in line.releases.items() if since <= day))
         )

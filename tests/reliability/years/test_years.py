@@ -12,6 +12,8 @@ from omi.profile.model import Access
 from tests.reliability.years.calendar import Calendar
 from tests.reliability.years.lives import MADE_UP, REAL, live, world_of
 from tests.reliability.years.promises import Promises
+from tests.reliability.years.weather import Week
+from tests.reliability.years.world import World
 
 
 @pytest.mark.parametrize("seed", [None, 1, 3])
@@ -42,6 +44,34 @@ def test_a_branch_of_which_many_images_are_kept_ends_without_a_hand() -> None:
         promises.check(run)
     assert promises.broken == []
     assert promises.refused == []
+
+
+@pytest.mark.parametrize("profile_recorded", [True, False])
+def test_a_branch_whose_longer_support_is_taken_back_for_a_week_loses_nothing(
+    profile_recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its images bear the first day, which is over by then: nothing was released since it was extended."""
+    if not profile_recorded:
+        monkeypatch.setattr(World, "_record", lambda *_: None)
+    branches = dict(Calendar.made_up(MADE_UP).branches)
+    line, extended, first_end = branches["3.31"], MADE_UP + timedelta(weeks=6), MADE_UP + timedelta(weeks=15)
+    releases = {name: day for name, day in line.releases.items() if day < extended}
+    branches["3.31"] = replace(line, releases=releases, first_end=first_end, extended=extended)
+    world = world_of(Calendar(branches), MADE_UP, None, 60)
+    weeks = [Week(taken_back="3.31" if number == 20 else None) for number in range(60)]
+    world.weather = replace(world.weather, weeks=tuple(weeks))
+    at_once = world.settings.retention.model_copy(update={"end_of_life": Level()})
+    world.settings = world.settings.model_copy(update={"access": None, "retention": at_once})
+    promises = Promises(world)
+    for run in world.runs():
+        promises.check(run)
+        held = {image.version for image in world.ledger.values()}
+        recorded = {image.spec.end_of_life for image in world.ledger.values() if image.version == "3.31"}
+        if run.number in (19, 20, 21):
+            assert ("3.31" in held, recorded) == (True, {first_end}), run
+    assert promises.broken == []
+    assert promises.refused == []
+    assert "3.31" not in held, "it goes after its real end"
 
 
 def test_a_branch_that_is_signed_by_another_key_waits_for_a_person_and_holds_no_other_up() -> None:

@@ -33,6 +33,8 @@ class Week:
     """The package indexes can't be had."""
     wrong_end: str | None = None
     """A version whose end of life is said to be a year earlier."""
+    taken_back: str | None = None
+    """A version whose end of life is said to be as it was announced first."""
     busy: float = 0.0
     """The share of builds and updates that fail; 1 where a quota is used up."""
     leaves: float = 0.0
@@ -49,7 +51,7 @@ class Week:
     def is_good(self) -> bool:
         """Whether a run of this week can do all that is wanted."""
         trouble = self.lag or self.away or self.broken_index or self.busy or self.killed_at is not None
-        return not trouble and not self.idle and self.wrong_end is None
+        return not trouble and not self.idle and self.wrong_end is None and self.taken_back is None
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class World:
     def _survey(self, number: int, day: date, week: Week) -> Survey:
         upstream = self._upstream(number, day, week)
         ledger = Ledger.of(self.ledger.values())
-        expanded = expand_profile(self.profile, self.settings, ledger, day, upstream)
+        expanded = expand_profile(self.profile, self.settings, ledger, self.memory, day, upstream)
         trusted = trust_keys(expanded.builds, upstream, ledger, day)
         held = {image.record.omi for image in ledger.images}
         account = AccountView.of(self.account.values(), ACCOUNT, held - self.account.keys())
@@ -194,6 +194,12 @@ class World:
                 else each
                 for each in branches
             ]
+        branches = [
+            replace(each, end_of_life=self.calendar.branches[each.version].first_end)
+            if each.version == week.taken_back
+            else each
+            for each in branches
+        ]
         there = {each.version: self.newest(each.version, day - week.lag * A_WEEK) for each in branches}
         mirror = {(version, ARCH): MirrorRelease(release) for version, release in there.items()}
         self.known = Upstream(tuple(branches), mirror)
