@@ -2,7 +2,15 @@
 
 import pulumi
 
-from components import ProfileBuild, clean_errors, keep_memory, keep_stack_id, stack_config, stack_resources
+from components import (
+    ProfileBuild,
+    clean_errors,
+    keep_memory,
+    keep_regions,
+    keep_stack_id,
+    stack_config,
+    stack_resources,
+)
 from omi.build.preflight import check_before_building
 from omi.config.one_off import asked
 from omi.config.settings import Settings
@@ -33,8 +41,8 @@ with clean_errors():
         for line in (*lines, *record_releases(seen.profile, seen.upstream, PROFILES)):
             pulumi.log.info(line)
 
-    stack_id = keep_stack_id(held.owner)
-    builds = {name: ProfileBuild(name, steps, settings, held.owner, stack_id) for name, steps in plan.declared()}
+    first = keep_stack_id(held.owner), keep_regions(plan.known)
+    builds = {name: ProfileBuild(name, steps, settings, held.owner, first) for name, steps in plan.declared()}
     keep_memory(plan.memory, after=[image for build in builds.values() for image in build.unprotected])
     pulumi.export("images", {name: build.images for name, build in builds.items()})
     pulumi.export("latest", {name: build.latest for name, build in builds.items()})

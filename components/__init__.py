@@ -3,12 +3,13 @@
 from components.errors import clean_errors
 from components.profile_build import ProfileBuild
 from components.stack_config import stack_config
-from components.state import keep_memory, keep_stack_id, stack_resources
+from components.state import keep_memory, keep_regions, keep_stack_id, stack_resources
 
 __all__ = [
     "ProfileBuild",
     "clean_errors",
     "keep_memory",
+    "keep_regions",
     "keep_stack_id",
     "stack_config",
     "stack_resources",

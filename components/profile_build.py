@@ -34,16 +34,16 @@ class ProfileBuild(pulumi.ComponentResource):
         steps: Sequence[Step],
         settings: Settings,
         owner: Owner,
-        stack_id: pulumi.Resource,
+        first: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the images of `steps`, which hold no prune; there is at least one.
 
-        They are sorted by Region, the home one first, then newest first. None is built before the resource `stack_id`
-        has put the stack's id into state.
+        They are sorted by Region, the home one first, then newest first. None is built before the resources `first`
+        have put the stack's id and its Regions into state: by these the leftovers of a killed build are found.
         """
         super().__init__("alpine:omi:ProfileBuild", name, None, opts)
-        self._owner, self._stack_id = owner, stack_id
+        self._owner, self._first = owner, tuple(first)
         self.unprotected = []
         self._new: dict[str, pulumi.Resource] = {}
         declared = pulumi.Output.all(*(self._declare(step, settings) for step in steps))
@@ -56,7 +56,7 @@ class ProfileBuild(pulumi.ComponentResource):
     def _declare(self, step: Step, settings: Settings) -> pulumi.Output[dict[str, Any] | None]:
         if isinstance(step.image, LedgerImage):
             name, stored = step.image.resource, step.image.command
-            command = image_command(name, stored, self, [self._stack_id], protect=step.protected)
+            command = image_command(name, stored, self, self._first, protect=step.protected)
             if step.unprotects:
                 self.unprotected.append(command)
             return details(step.image.spec, command, step.image.record)
@@ -64,7 +64,7 @@ class ProfileBuild(pulumi.ComponentResource):
         spec = step.image.to_spec(self._owner, cloud, vm, settings.releases_dir)
         # a copy waits for its source if this update makes that; the home Region is declared first
         source = self._new.get(spec.name) if spec.copy_from else None
-        after = [self._stack_id, *([source] if source else [])]
+        after = [*self._first, *([source] if source else [])]
         command = image_command(spec.run, StoredCommand.of("build", spec), self, after, protect=step.protected)
         self._new.setdefault(spec.name, command)
         return details(spec, command)

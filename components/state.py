@@ -9,7 +9,8 @@ from typing import Any
 import pulumi
 from pulumi.runtime.invoke import InvokeResult
 
-from omi.plan.held import MEMORY
+from omi.config.regions import KnownRegion
+from omi.plan.held import MEMORY, REGIONS
 from omi.plan.memory import Memory
 from omi.state.owner import STACK_ID, Owner
 from omi.support.errors import StateError
@@ -37,6 +38,13 @@ def stack_resources() -> Mapping[str, Mapping[str, Any]]:
 def keep_stack_id(owner: Owner) -> pulumi.Resource:
     """Keep the stack's id in its state. The first id stays, whatever is given later."""
     return pulumi.Stash(STACK_ID, input=owner.stack_id)
+
+
+def keep_regions(known: Mapping[str, KnownRegion]) -> pulumi.Resource:
+    """Keep the stack's Regions in its state, as the newest plan knows them; each as text, since the engine drops nulls
+    and makes whole numbers fractions.
+    """
+    return pulumi.Stash(REGIONS, input={name: each.model_dump_json() for name, each in known.items()})
 
 
 def keep_memory(memory: Memory, after: Sequence[pulumi.Resource]) -> pulumi.Resource:

@@ -13,7 +13,7 @@ import typer
 from omi.cli.findings import Finding, Severity, find, refuse_errors, report
 from omi.cli.key_expiry import expiry_words, key_expiry, signing_words
 from omi.cli.stack import Json, Stack, read_stack
-from omi.cli.sweep import find_leftovers
+from omi.cli.sweep import SweepFindings, find_leftovers
 from omi.config.regions import Region
 from omi.config.settings import Health
 from omi.config.stack import last_update
@@ -49,8 +49,7 @@ def health(
     settings, held = read_stack(stack)
     seen = survey_stack(settings, held)
     plan = plan_stack(settings, seen)
-    left = sum(len(each.things) for each in find_leftovers(settings, held, stack))
-    words = f"{left} things are left over: `python -m omi sweep` lists them" if left else "nothing is left over"
+    leftovers = [*_leftovers(find_leftovers(settings, held, stack))]
     expiries: dict[str, datetime] = {}
     reached = [region for region in seen.regions if region.name not in seen.unreached]
     found = [
@@ -58,13 +57,27 @@ def health(
         *(_access_key(region, settings.health, expiries) for region in reached),
         *_signing_key(Path(settings.releases_dir), settings.health),
         *_of_plan(plan, seen, settings.health),
-        Finding(check="leftovers", level=Severity.WARNING if left else Severity.GOOD, text=words),
+        *leftovers,
     ]
     if as_metrics:
         print("\n".join([*_metrics(found, last, plan, seen.today, expiries), "# EOF"]))
         refuse_errors(found)
     else:
         report(found, as_json=as_json)
+
+
+def _leftovers(found: Sequence[SweepFindings]) -> Iterator[Finding]:
+    """The findings about leftovers: how many there are, and which Regions couldn't be searched."""
+    unread = [each for each in found if each.unread]
+    for each in unread:
+        yield Finding(
+            check="leftovers", region=each.region.name, level=Severity.WARNING, text=f"not searched: {each.unread}"
+        )
+    if left := sum(len(each.things) for each in found):
+        words = f"{left} things are left over: `python -m omi sweep` lists them"
+        yield Finding(check="leftovers", level=Severity.WARNING, text=words)
+    elif not unread:
+        yield Finding(check="leftovers", level=Severity.GOOD, text="nothing is left over")
 
 
 def _run(last: datetime | None, limits: Health, now: datetime) -> Finding:

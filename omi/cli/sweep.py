@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from omi.plan.guard import ALLOW, too_many
 from omi.plan.held import Held, read_state
 from omi.state.ledger import resources_of_export
 from omi.state.show import render_columns
-from omi.support.errors import BuildError, InputError, PlanError, StateError
+from omi.support.errors import BuildError, InputError, OmiError, PlanError, StateError
 from omi.support.locks import LockedError, hold
 from omi.support.narration import tell
 from omi.support.places import BUILD, file_name_of, image_of, in_region, name_of_file
@@ -32,14 +32,25 @@ class SweepFindings:
     """The leftovers of one Region."""
 
     region: Region
-    search: Search
-    store: ObjectStore | None
-    things: tuple[Leftover, ...]
+    search: Search | None = None
+    """None if the Region couldn't be searched."""
+    store: ObjectStore | None = None
+    things: tuple[Leftover, ...] = ()
+    unread: str = ""
+    """Why not all of it could be searched; empty if all was."""
 
     @property
     def going(self) -> tuple[Leftover, ...]:
         """The things that would be removed."""
         return tuple(each for each in self.things if not each.stays)
+
+    def with_buckets(self, runs: Collection[str]) -> SweepFindings:
+        """The findings with the buckets that copies of `runs` left in the Region's object store."""
+        if self.search is None:
+            return self
+        cloud, owner = self.search.cloud, self.search.builds.owner
+        store = ObjectStore(cloud.access, cloud.credentials)
+        return replace(self, store=store, things=(*self.things, *find_buckets(store, owner, runs)))
 
 
 def sweep(stack: Stack, yes: Yes = False, stack_id: StackId = None) -> None:
@@ -50,8 +61,11 @@ def sweep(stack: Stack, yes: Yes = False, stack_id: StackId = None) -> None:
     settings = Settings.load(stack_config(stack))
     with _builds_held(stack, ()):
         found = find_leftovers(settings, _read(stack, stack_id), stack)
+    for each in found:
+        if each.unread:
+            tell(f"not searched: {each.unread}")
     if not any(each.things for each in found):
-        print("Nothing is left over.")
+        print("Nothing is left over elsewhere." if any(each.unread for each in found) else "Nothing is left over.")
         return
     _show(found)
     listed = {(each.region.name, left.kind, left.id) for each in found for left in each.going}
@@ -88,9 +102,12 @@ def _read(stack: str, stack_id: str | None, *, pending: bool = True) -> Held:
 
 
 def find_leftovers(settings: Settings, held: Held, stack: str) -> list[SweepFindings]:
-    """Find the leftovers in every Region of the stack; nothing is changed."""
+    """Find the leftovers in every Region of the stack, and in those that it has left; nothing is changed.
+
+    If a Region that it has left can't be searched, its findings have the reason.
+    """
     ledger, found = held.ledger, []
-    regions, folders = regions_of(settings, ledger), _folders(stack)
+    regions, folders = regions_of(settings, ledger, held.known), _folders(stack)
     runs = {name_of_file(folder.name) for folder in folders}
     next_ones = {image.next_name for image in ledger.images}
     records = [image.record for image in ledger.images]
@@ -101,18 +118,41 @@ def find_leftovers(settings: Settings, held: Held, stack: str) -> list[SweepFind
         frozenset(each for record in records for each in (record.omi, *record.snapshots)),
         frozenset((*settings.retention.protect, *held.memory.protected)),
     )
+    copies = settings.copies or any(record.copied_from for record in records)
     for region in regions:
-        with errors_naming(region, regions):
-            cloud = Cloud.connect(region.access)
-            for image in region.ledger.images:  # with another account's key, all images would seem to be gone
-                cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
-            search, store = Search(cloud, builds), None
-            things = [left for find in search.kinds for left in find()]
-            if region.is_home and (settings.copies or any(image.record.copied_from for image in ledger.images)):
-                store = ObjectStore(cloud.access, cloud.credentials)
-                things += find_buckets(store, held.owner, runs)
-            found.append(SweepFindings(region, search, store, tuple(things)))
+        known = held.known.get(region.name)
+        try:
+            with errors_naming(region, regions):
+                each = _search(region, builds, None if known is None or region.is_wanted else known.account)
+                if region.is_home and copies:
+                    each = each.with_buckets(runs)
+                elif known is not None and known.copied is not None:
+                    each = _with_buckets_left(each, runs)
+        except OmiError as error:
+            if region.is_wanted or region.ledger.images:
+                raise
+            each = SweepFindings(region, unread=str(error))
+        found.append(each)
     return found
+
+
+def _search(region: Region, builds: Builds, account: str | None) -> SweepFindings:
+    """Search all of a Region but its object store. `account` is the one that it must be, if it is no longer in use."""
+    cloud = Cloud.connect(region.access)
+    if account is not None:
+        cloud.require_account(account, f"what the stack made in Region {region.name}")
+    for image in region.ledger.images:  # with another account's key, all images would seem to be gone
+        cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
+    search = Search(cloud, builds)
+    return SweepFindings(region, search, things=tuple(left for find in search.kinds for left in find()))
+
+
+def _with_buckets_left(found: SweepFindings, runs: Collection[str]) -> SweepFindings:
+    """The findings with those in the object store, from which nothing is copied any more: its right may be gone."""
+    try:
+        return found.with_buckets(runs)
+    except OmiError as error:
+        return replace(found, unread=f"buckets of copies in Region {found.region.name}: {error}")
 
 
 def _show(found: Sequence[SweepFindings]) -> None:
@@ -132,6 +172,8 @@ def _remove(found: Sequence[SweepFindings], listed: set[tuple[str, str, str]], r
         _guard(each.region, things, retention)
     regions = [each.region for each in found]
     for each, things in zip(found, going, strict=True):
+        if each.search is None:
+            continue
         with errors_naming(each.region, regions):
             remove_leftovers(each.search, things, tell, each.store)
 

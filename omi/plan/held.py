@@ -1,4 +1,4 @@
-"""A stack's state: its images, its id and the plan's memory."""
+"""A stack's state: its images, its id, its Regions and the plan's memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Json, TypeAdapter, ValidationError
 
+from omi.config.regions import KnownRegion
 from omi.plan.memory import Memory
 from omi.state.ledger import Ledger, read_ledger
 from omi.state.owner import STACK_ID, Owner
@@ -16,6 +17,9 @@ from omi.support.errors import SettingsError, StateError
 STASH_TYPE = "pulumi:index:Stash"
 MEMORY = "memory"
 """Name of the resource that keeps the plan's memory."""
+REGIONS = "regions"
+"""Name of the resource that keeps the Regions in which something was made or held."""
+_REGIONS = TypeAdapter(dict[str, Json[KnownRegion]])
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Held:
     memory: Memory = field(default_factory=Memory)
     is_fresh: bool = False
     """Whether the state has no id yet."""
+    known: Mapping[str, KnownRegion] = field(default_factory=dict)
+    """The Regions in which something was made or held, by name."""
 
 
 def read_state(
@@ -45,7 +51,7 @@ def read_state(
         )
     stack_id = known or recovered
     owner = Owner(project, stack, stack_id) if stack_id else Owner(project, stack)
-    return Held(owner, ledger, _memory(resources), is_fresh=known is None)
+    return Held(owner, ledger, _memory(resources), is_fresh=known is None, known=_known_regions(resources))
 
 
 def _known_id(resources: Mapping[str, Mapping[str, Any]], ledger: Ledger) -> str | None:
@@ -71,6 +77,14 @@ def _memory(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
     except ValidationError as error:
         cure = "take it out with `pulumi state delete`: the next update writes it anew"
         raise StateError(f"stack state, {MEMORY}: cannot be read: {error.errors()[0]['msg']}; {cure}") from error
+
+
+def _known_regions(resources: Mapping[str, Mapping[str, Any]]) -> Mapping[str, KnownRegion]:
+    try:
+        return _REGIONS.validate_python(_stashed(resources, REGIONS, "input") or {})
+    except ValidationError as error:
+        cure = "use the version that wrote it, or bring back an earlier state by `pulumi stack import`"
+        raise StateError(f"stack state, {REGIONS}: cannot be read: {error.errors()[0]['msg']}; {cure}") from error
 
 
 def _stashed(resources: Mapping[str, Mapping[str, Any]], name: str, key: str) -> object:

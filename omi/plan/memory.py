@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
+from omi.config.regions import KnownRegion, Region
 from omi.upstream.model import Upstream
 
 PATIENCE = timedelta(days=30)
 """How long upstream must announce an earlier end of life before it counts: a typing error is mended sooner."""
 REMEMBERED = timedelta(days=365)
-"""How long a pruned OMI is remembered."""
+"""How long a pruned OMI is remembered, and a Region that the stack has left."""
 
 
 class AnnouncedEnd(BaseModel):
@@ -74,3 +75,34 @@ class Memory(BaseModel):
         if said is None:
             return max((day for day in recorded if day is not None), default=None)
         return said.last_day(recorded, today)
+
+
+def known_regions(
+    known: Mapping[str, KnownRegion],
+    regions: Iterable[Region],
+    used: Mapping[str, str | None],
+    copied_from: Collection[str],
+    today: date,
+) -> dict[str, KnownRegion]:
+    """The Regions to remember, by name: the `known` ones, and those of `regions` that are `used`, with their connection
+    of today. `used` has each one's account.
+
+    A Region that is no longer among `regions` is forgotten after REMEMBERED: until then its leftovers can be seen.
+    """
+    found = {
+        each.name: KnownRegion(cloud=each.access, account=used[each.name]) if each.name in used else known[each.name]
+        for each in regions
+        if each.name in used or each.name in known
+    }
+    for name, before in known.items():
+        if name in found:
+            found[name] = found[name].model_copy(update={"left": None, "copied": _while_counting(before.copied, today)})
+        elif today - (left := before.left or today) < REMEMBERED:
+            found[name] = before.model_copy(update={"left": left})
+    for name in copied_from:
+        found[name] = found[name].model_copy(update={"copied": today})
+    return dict(sorted(found.items()))
+
+
+def _while_counting(day: date | None, today: date) -> date | None:
+    return day if day is not None and today - day < REMEMBERED else None

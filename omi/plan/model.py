@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from itertools import groupby
 
+from omi.config.regions import KnownRegion
 from omi.plan.memory import Memory
 from omi.plan.reasons import Reason
 from omi.profile.model import Target
@@ -211,6 +212,8 @@ class Plan:
     """The memory for the next plan."""
     guarded: frozenset[str] = frozenset()
     """The names that `retention.allow_mass_prune` may have a use for."""
+    known: Mapping[str, KnownRegion] = field(default_factory=dict)
+    """The Regions to remember, by name: state must hold them before anything is made."""
 
     def by_build(self) -> Iterator[tuple[str, tuple[Step, ...]]]:
         """Each build's name and steps: every build of the profile, even without a step, and every removed one."""
@@ -234,9 +237,14 @@ class Plan:
         return frozenset(image.region for image in self._made if image.copy_from is None)
 
     @property
+    def copied_from(self) -> frozenset[str]:
+        """The Regions from which images are copied to others."""
+        return frozenset(image.copy_from.region for image in self._made if image.copy_from is not None)
+
+    @property
     def copying(self) -> bool:
         """Whether an image is copied to another Region."""
-        return any(image.copy_from is not None for image in self._made)
+        return bool(self.copied_from)
 
     @property
     def _made(self) -> Iterator[PlannedImage]:

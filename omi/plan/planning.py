@@ -16,6 +16,7 @@ from omi.plan.copies import as_copies, pinned, sources_of
 from omi.plan.guard import needless_names
 from omi.plan.join import join_plans
 from omi.plan.lacking import Stock
+from omi.plan.memory import known_regions
 from omi.plan.narrow import narrowed
 from omi.plan.reasons import Because
 from omi.plan.recovery import as_recovered, interrupted_images, lost_images, warnings_of
@@ -77,7 +78,10 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     pruned = [step.image for step in plan.of(Action.PRUNE) if not step.claimed_elsewhere]
     gone = {image.record.omi for image in pruned if isinstance(image, LedgerImage) and image.made_here}
     kept = {image.record.omi for image in images} - gone
-    return replace(plan, memory=plan.memory.let_go(gone, kept, seen.today))
+    regions = {step.region or plan.regions[0] for step in plan.steps} | plan.copied_from
+    used = {name: view.account for name, view in seen.accounts.items() if name in regions}
+    known = known_regions(seen.known, seen.regions, used, plan.copied_from, seen.today)
+    return replace(plan, memory=plan.memory.let_go(gone, kept, seen.today), known=known)
 
 
 @dataclass(frozen=True)

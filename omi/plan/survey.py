@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from omi.config.regions import Region, errors_naming, regions_of
+from omi.config.regions import KnownRegion, Region, errors_naming, regions_of
 from omi.config.settings import Settings
 from omi.config.stack import check_own_releases
 from omi.outscale.account import read_account
@@ -64,6 +64,8 @@ class Survey:
     """By build: why it can't be built: no trusted key has signed an index of its repositories."""
     absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By build: a line about each of its repositories that doesn't exist, by its URL."""
+    known: Mapping[str, KnownRegion] = field(default_factory=dict)
+    """The Regions that earlier updates used, by name."""
 
 
 def survey_stack(settings: Settings, held: Held) -> Survey:
@@ -113,6 +115,7 @@ def survey_stack(settings: Settings, held: Held) -> Survey:
             security=security,
             untrusted=offered.untrusted,
             absent=offered.absent,
+            known=held.known,
         )
 
 

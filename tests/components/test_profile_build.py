@@ -15,18 +15,21 @@ import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 from pulumi.runtime.stack import ResourceRegistrationFailed
 
+from omi.config.regions import KnownRegion
 from omi.config.settings import Endpoints, FurtherRegion, Settings
 from omi.plan import Action, PlannedImage, Step
+from omi.plan.held import REGIONS
 from omi.plan.reasons import Because
 from omi.profile.model import Target
 from omi.publish.outputs import Outputs
 from omi.state.image import ImageRecord, ImageSpec
 from omi.state.ledger import LedgerImage, StoredCommand
 from omi.state.owner import STACK_ID
-from tests.omi.specs import OWNER, make_record, make_spec
+from tests.omi.specs import OWNER, make_access, make_record, make_spec
 
 BUILD = Target(profile="alpine", name="v3_23-x86_64", version="3.23")
 SETTINGS = Settings(region="eu-west-2")
+KNOWN = {"us-east-2": KnownRegion(cloud=make_access(region="us-east-2"))}
 
 
 class Engine(Mocks):
@@ -73,9 +76,9 @@ def engine() -> Engine:
 
 async def declare(steps: Sequence[Step], settings: Settings) -> dict[str, Any]:
     from components.profile_build import ProfileBuild
-    from components.state import keep_stack_id
+    from components.state import keep_regions, keep_stack_id
 
-    build = ProfileBuild(BUILD.name, steps, settings, OWNER, keep_stack_id(OWNER))
+    build = ProfileBuild(BUILD.name, steps, settings, OWNER, [keep_stack_id(OWNER), keep_regions(KNOWN)])
     return {"images": await build.images.future(), "latest": await build.latest.future()}
 
 
@@ -113,6 +116,25 @@ def test_state_keeps_the_stacks_id_and_every_image_bears_it(engine: Engine) -> N
     assert declared[STACK_ID].inputs == {"input": OWNER.stack_id}
     spec = ImageSpec.from_json(declared["alpine-3.23.6-x86_64-r1"].inputs["stdin"], "test")
     assert spec.owner == OWNER
+
+
+def test_nothing_is_made_before_state_keeps_the_stacks_id_and_its_regions(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By these a sweep finds what a killed build left."""
+    from components.image_command import image_command
+
+    awaited: dict[str, list[str]] = {}
+
+    def note(name: str, stored: StoredCommand, parent: Any, after: Sequence[Any], **more: Any) -> Any:
+        awaited[name] = [each._name for each in after]
+        return image_command(name, stored, parent, after, **more)
+
+    monkeypatch.setattr("components.profile_build.image_command", note)
+    declared, _ = run(engine, planned(1), kept(0))
+    names = ("alpine-3.23.6-x86_64-r1", "alpine-3.23.6-x86_64-r0")
+    assert awaited == {name: [STACK_ID, REGIONS] for name in names}
+    assert declared[REGIONS].inputs["input"] == {name: each.model_dump_json() for name, each in KNOWN.items()}
 
 
 @pytest.mark.parametrize("held", [None, record_of("alpine-3.23.6-x86_64-r0")])

@@ -22,7 +22,8 @@ def omis(held: HeldProject) -> dict[str, str]:
 
 def test_images_as_they_should_be_are_kept(held: HeldProject, omis: dict[str, str]) -> None:
     assert {step["action"] for step in held.plan().values()} == {"keep"}
-    assert "9 unchanged" in held.pulumi("preview")  # the stack, its id and memory, three builds and their images
+    # the stack, its id, Regions and memory, three builds and their images
+    assert "10 unchanged" in held.pulumi("preview")
 
 
 def test_an_image_that_was_made_public_is_made_private_again_and_that_settles(
@@ -115,7 +116,8 @@ def test_the_setting_account_refuses_preview_and_update_in_one_line(held: HeldPr
         held.project.configure("account", held.sandbox.account_id())
         resources = json.loads(held.pulumi("stack", "export"))["deployment"]["resources"]
         images = sum(each["type"] == "command:local:Command" for each in resources)
-        assert f"{images} to update" in held.pulumi("preview"), "every image is to know it"
+        # and the remembered Region
+        assert f"{images + 1} to update" in held.pulumi("preview"), "every image is to know it"
     finally:
         held.project.configure("account", None)
 

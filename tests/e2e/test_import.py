@@ -68,7 +68,8 @@ def test_what_is_listed_is_adopted_by_the_next_update_and_that_settles(held: Hel
     assert f"{omis[0]} is named in `adopt`" in shown
     held.pulumi("up", "--yes", "--skip-preview")
     assert {name: step["action"] for name, step in held.plan().items()} == dict.fromkeys(NAMES, "keep")
-    assert "7 unchanged" in held.pulumi("preview")  # the stack, its id and memory, a build and its images
+    # the stack, its id, Regions and memory, a build and its images
+    assert "8 unchanged" in held.pulumi("preview")
     assert [held.image(omi) for omi in omis] == before
     listed = yaml.safe_load((held.project.folder / "releases" / "sandbox" / "alpine.yaml").read_text(encoding="utf-8"))
     assert set(listed["3.23.5"]["v3_23-x86_64"]) == {NAMES[1]}

@@ -6,11 +6,17 @@ Real pulumi and Packer on stub VMs. The tests of this module are one story and r
 from __future__ import annotations
 
 import json
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.e2e.project import Project
+from tests.e2e.test_copy import works_in
+from tests.sandbox.client import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -182,4 +188,39 @@ def test_a_region_whose_cloud_does_not_answer_holds_the_others_up_no_longer_than
     project.control("faults", [], "PUT")
     plan = project.plan()
     assert plan["alpine-3.23.6-x86_64-r0"]["action"] == "build"
+    assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0
+
+
+def test_what_a_killed_build_left_in_a_region_that_then_left_the_config_is_still_swept(project: Project) -> None:
+    project.configure("regions", None)
+    assert project.up().code == 0
+    (home,) = project.images("main")
+    add_region(project)
+    command = "pulumi --color never --non-interactive up --yes --skip-preview --parallel 1 -s e2e"
+    update = project.begin(*command.split())
+    wait_for(
+        lambda: project.inventory()["main-us"]["resources"]["vm"],
+        lambda vms: any("build-id" in vm["tags"] for vm in vms),
+        limit=120,
+    )
+    # all of it at once, as when the machine goes down: nobody is left to clean up
+    for pid in (int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal()):
+        if works_in(pid, project.folder):
+            with suppress(ProcessLookupError):  # one may end because of the other's end
+                os.kill(pid, signal.SIGKILL)
+    update.wait(60)
+    assert project.pulumi("cancel", "--yes", "-s", "e2e").code == 0
+    project.configure("regions", None)
+    done = project.up()
+    assert done.code == 0, done.end
+    assert "unchanged" in project.pulumi("preview", "--expect-no-changes", "-s", "e2e").text
+    told = project.run("python3", "-m", "omi", "sweep", "-s", "e2e").text
+    assert f"{OTHER}  VM" in told
+    health = project.run("python3", "-m", "omi", "health", "-s", "e2e").text
+    assert "things are left over: `python -m omi sweep` lists them" in health
+    swept = project.run("python3", "-m", "omi", "sweep", "-s", "e2e", "--yes")
+    assert swept.code == 0, swept.text
+    assert project.left() == {}
+    assert project.images("main") == [home]
+    assert "Nothing is left over." in project.run("python3", "-m", "omi", "sweep", "-s", "e2e").text
     assert project.pulumi("destroy", "--yes", "--skip-preview", "-s", "e2e").code == 0

@@ -15,8 +15,10 @@ import pytest
 
 from omi.cli.findings import Findings, NotChecked
 from omi.cli.main import main
+from omi.cli.sweep import SweepFindings
 from omi.config.regions import regions_of
 from omi.config.settings import Health, Settings
+from omi.outscale.sweep import Leftover
 from omi.plan.held import Held
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
@@ -53,6 +55,8 @@ class Ward:
     """None: every image as the ledger has it."""
     last: datetime | None = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=1))
     leftovers: int = 0
+    unread: tuple[str, ...] = ()
+    """Why Regions couldn't be searched for leftovers."""
     expiry: Callable[[], datetime | None] = lambda: None
     settings: Settings = field(default_factory=lambda: Settings(region="eu-west-2"))
     offers: dict[str, Offer] = field(default_factory=dict)
@@ -61,7 +65,9 @@ class Ward:
 
     def health(self, *arguments: str) -> tuple[int, str]:
         ledger = Ledger.of(self.images)
-        left = [type("Found", (), {"things": range(self.leftovers)})]
+        region = regions_of(self.settings, ledger)[0]
+        left = [SweepFindings(region, things=tuple(Leftover("VM", "i-1", "", "") for _ in range(self.leftovers)))]
+        left += [SweepFindings(region, unread=why) for why in self.unread]
         patches = {
             "read_stack": lambda _: (self.settings, Held(OWNER, ledger)),
             "survey_stack": self._survey,
@@ -187,6 +193,17 @@ def test_an_update_long_ago_or_none_is_an_error_and_a_leftover_a_warning(ward: W
     assert (code, "longer ago than the 8 days of health.max_run_days" in said) == (1, True)
     ward.last = None
     assert ward.health()[0] == 1
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_a_region_that_cant_be_searched_for_leftovers_is_a_warning_and_nothing_is_said_to_be_left_nowhere(
+    ward: Ward, left: int
+) -> None:
+    ward.unread, ward.leftovers = ("Region us-east-2: no key",), left
+    code, said = ward.health()
+    assert (code, "warning  leftovers     eu-west-2: not searched: Region us-east-2: no key" in said) == (0, True), said
+    assert "nothing is left over" not in said
+    assert ("2 things are left over" in said) is (left == 2)
 
 
 @pytest.mark.parametrize(

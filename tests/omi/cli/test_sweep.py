@@ -6,26 +6,29 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import pytest
 
 from omi.build.packer.inputs import RunFolder
 from omi.cli.sweep import SweepFindings, _show, find_leftovers
+from omi.config.regions import KnownRegion
 from omi.config.settings import Settings
 from omi.config.stack import PROJECT
 from omi.outscale.sweep import Leftover
-from omi.plan.held import MEMORY, STASH_TYPE
+from omi.plan.held import MEMORY, REGIONS, STASH_TYPE
 from omi.plan.memory import Memory
 from omi.state.identity import Identity
 from omi.state.ledger import COMMAND_TYPE
 from omi.state.owner import GOING, going_mark
+from omi.support.errors import CloudError
 from omi.support.locks import LockedError, hold
 from omi.support.places import BUILD, file_name_of
 from tests.omi.cli.swept import STACK, Swept, swept
-from tests.omi.specs import OWNER
-from tests.sandbox.client import empty_volume, snapshot
+from tests.omi.specs import OWNER, make_access
+from tests.sandbox.client import Oapi, empty_volume, register, snapshot
 
 __all__ = ["swept"]
 
@@ -371,3 +374,123 @@ def test_buckets_are_looked_for_only_where_images_are_or_were_copied(
         monkeypatch.setattr(Settings, "copies", True)
     assert swept.run("--yes")[0] == 0
     assert dropped == (["omi-left"] if copied or copies else [])
+
+
+THERE = "us-east-2"
+
+
+@dataclass
+class LeftRegion:
+    """A Region that the stack's config names no longer; the memory in its state does."""
+
+    swept: Swept
+    oapi: Oapi
+    lost: str
+    """An unverified image that a build of the stack left there."""
+
+    def remember(self, **changes: Any) -> None:
+        """Keep the Region in the stack's state, in place of what that kept of it before."""
+        profile, cloud = self.oapi.profile, self.swept.account.access
+        access = make_access(
+            region=THERE,
+            api=profile["endpoints"]["api"],
+            oos=profile["endpoints"].get("oos"),
+            ca_file=cloud.ca_file,
+            own_key=True,
+            osc_file=str(self.swept.folder / "osc.json"),
+            osc_profile="main-us",
+        )
+        known = KnownRegion(**{"cloud": access, "left": date(2026, 11, 1), **changes})
+        urn = f"urn:pulumi:{STACK}::{PROJECT}::{STASH_TYPE}::{REGIONS}"
+        kept = {"urn": urn, "type": STASH_TYPE, "outputs": {"input": {THERE: known.model_dump_json()}, "output": {}}}
+        self.swept.resources[:] = [each for each in self.swept.resources if each["urn"] != urn] + [kept]
+
+    @property
+    def images(self) -> set[str]:
+        kinds = self.swept.account.sandbox.control("GET", "inventory")["main-us"]["resources"]
+        return {each["id"] for each in kinds["image"]}
+
+
+@pytest.fixture
+def left(swept: Swept) -> LeftRegion:
+    sandbox = swept.account.sandbox
+    oapi, profile = sandbox.oapi("main-us"), sandbox.profiles["main-us"]
+    keys = {key: profile[key] for key in ("access_key", "secret_key", "region")}
+    (swept.folder / "osc.json").write_text(json.dumps({"main-us": keys}))
+    identity = Identity(swept.account.spec(name="alpine-3.23.6-x86_64-r0"))
+    omi = register(oapi, identity.spec.name, snapshot(oapi, empty_volume(oapi)))
+    tags = [{"Key": key, "Value": value} for key, value in identity.tags.items()]
+    oapi.call("CreateTags", ResourceIds=[omi], Tags=tags)
+    made = LeftRegion(swept, oapi, omi)
+    made.remember()
+    return made
+
+
+def test_what_is_left_in_a_region_that_left_the_config_is_listed_and_removed(swept: Swept, left: LeftRegion) -> None:
+    theirs = register(left.oapi, "of-somebody", snapshot(left.oapi, empty_volume(left.oapi)))
+    code, text = swept.run()
+    assert code == 0
+    rows = [line.split() for line in text.splitlines()]
+    assert [row[:3] for row in rows if row[0] == THERE] == [[THERE, "image", left.lost]]
+    code, text = swept.run("--yes")
+    assert code == 0, text
+    assert (left.images, swept.images) == ({theirs}, {swept.held})
+    assert swept.run("--yes") == (0, "Nothing is left over.\n")
+
+
+@pytest.mark.parametrize("why", ["no key", "another account", "no answer"])
+def test_a_region_that_left_the_config_and_cant_be_read_is_said_and_hides_nothing(
+    swept: Swept, left: LeftRegion, why: str
+) -> None:
+    if why == "no key":
+        (swept.folder / "osc.json").write_text("{}")
+    elif why == "another account":
+        left.remember(account="000000000009")
+    else:
+        swept.account.sandbox.control("POST", "faults", {"action": "*", "status": 403, "region": THERE, "times": -1})
+    for _ in range(2):
+        code, text = swept.run("--yes")
+        assert (code, swept.images) == (0, {swept.held}), text
+        (line,) = [line for line in text.splitlines() if line.startswith("not searched: ")]
+        assert line.startswith(f"not searched: Region {THERE}: ")
+        assert line.endswith("it is no longer in the stack's config, but leftovers there need its key")
+        assert "Nothing is left over." not in text
+    assert "Nothing is left over elsewhere." in text, "the first time removed it"
+    assert left.lost in left.images
+
+
+def test_a_region_of_the_config_that_cant_be_read_still_stops_the_sweep(swept: Swept) -> None:
+    swept.account.sandbox.control("POST", "faults", {"action": "*", "status": 403, "times": -1})
+    code, text = swept.run("--yes")
+    assert (code, "Nothing is left over" in text) == (5, False)
+
+
+@pytest.mark.parametrize("copied", [date(2026, 11, 1), None], ids=["copied", "built"])
+def test_the_buckets_of_copies_are_looked_for_where_they_were_made_from_though_nothing_is_copied_any_more(
+    swept: Swept, left: LeftRegion, monkeypatch: pytest.MonkeyPatch, copied: date | None
+) -> None:
+    left.remember(copied=copied)
+    asked: list[str] = []
+
+    def find(store: Any, *_: Any) -> list[Leftover]:
+        asked.append(store)
+        return [Leftover("bucket", "omi-left", "", "left")]
+
+    monkeypatch.setattr("omi.cli.sweep.ObjectStore", lambda access, _: access.region)
+    monkeypatch.setattr("omi.cli.sweep.find_buckets", find)
+    code, text = swept.run()
+    assert (code, asked, "omi-left" in text) == (0, [THERE] if copied else [], copied is not None)
+
+
+def test_a_store_that_refuses_a_stack_that_copies_no_longer_hides_nothing_else(
+    swept: Swept, left: LeftRegion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> list[Leftover]:
+        raise CloudError("it may not list buckets")
+
+    left.remember(copied=date(2026, 11, 1))
+    monkeypatch.setattr("omi.cli.sweep.find_buckets", refuse)
+    code, text = swept.run("--yes")
+    assert code == 0, text
+    assert f"not searched: buckets of copies in Region {THERE}: it may not list buckets" in text
+    assert (left.images, swept.images) == (set(), {swept.held})

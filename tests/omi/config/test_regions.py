@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from omi.config.regions import errors_naming, regions_of
+from omi.config.regions import KnownRegion, errors_naming, regions_of
 from omi.config.settings import FurtherRegion, Settings
 from omi.profile.model import Access
 from omi.state.ledger import Ledger
@@ -14,6 +14,7 @@ from omi.support.errors import CloudError, SettingsError
 from omi.support.places import file_name_of, image_of, name_of_file
 from tests.omi.config.test_settings import load
 from tests.omi.plan.make import build, held, in_region
+from tests.omi.specs import make_access
 
 US = {"cloud": {"osc_profile": "us"}}
 IMAGE = held(build(), "3.23.6")
@@ -104,6 +105,21 @@ def test_each_region_has_its_part_of_the_ledger_and_one_that_left_the_config_is_
         (False, False),
     ]
     assert left.access == gone.spec.cloud, "its key is found as state says"
+
+
+def test_a_region_that_only_the_memory_knows_comes_last_and_is_reached_as_that_says() -> None:
+    gone, known = in_region(IMAGE, "us-west-1"), make_access(region="ap-northeast-1")
+    stale = KnownRegion(cloud=make_access(region="of an earlier day"))
+    memory = {"eu-west-2": stale, "us-east-2": stale, "us-west-1": stale, known.region: KnownRegion(cloud=known)}
+    settings = load(regions={"us-east-2": US})
+    found = regions_of(settings, Ledger.of([gone, IMAGE]), memory)
+    assert [each.name for each in found] == ["eu-west-2", "us-east-2", "ap-northeast-1", "us-west-1"]
+    wanted = [settings.cloud_access(), settings.cloud_access("us-east-2"), known, gone.spec.cloud]
+    assert [each.access for each in found] == wanted
+    assert [each.is_wanted for each in found] == [True, True, False, False]
+    why = r"^Region ap-northeast-1: no answer; it is no longer in the stack's config, but leftovers there need its key$"
+    with pytest.raises(CloudError, match=why), errors_naming(found[2], found):
+        raise CloudError("no answer")
 
 
 def test_a_subregion_is_of_its_own_region_alone() -> None:

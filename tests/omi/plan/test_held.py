@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from omi.plan.held import MEMORY, STASH_TYPE, read_state
+from omi.config.regions import KnownRegion
+from omi.plan.held import MEMORY, REGIONS, STASH_TYPE, read_state
 from omi.plan.memory import Memory
 from omi.state.image import ImageSpec
 from omi.state.ledger import COMMAND_TYPE, StoredCommand
 from omi.state.owner import STACK_ID
 from omi.support.errors import StateError
-from tests.omi.specs import OWNER, make_record, make_spec
+from tests.omi.specs import OWNER, make_access, make_record, make_spec
 
 
 def stash(name: str, **outputs: Any) -> dict[str, Any]:
@@ -68,3 +69,12 @@ def test_the_memory_is_the_newest_and_one_that_cannot_be_read_is_refused() -> No
     assert read_state({}, "p", "s").memory == Memory()
     with pytest.raises(StateError, match=r"memory: cannot be read: .*the next update writes it anew"):
         read_state(stash(MEMORY, input={"protected": 1}), "p", "s")
+
+
+def test_a_state_from_before_the_regions_were_kept_knows_none_and_the_newest_count() -> None:
+    assert read_state(ONE, "p", "s").known == {}
+    there = KnownRegion(cloud=make_access(region="us-east-2"), account="000000000001")
+    kept = {"us-east-2": there.model_dump_json()}
+    assert read_state(stash(REGIONS, input=kept, output={}), "p", "s").known == {"us-east-2": there}
+    with pytest.raises(StateError, match=r"regions: cannot be read: .*; use the version that wrote it, or bring back"):
+        read_state(stash(REGIONS, input={"us-east-2": '{"cloud": 1}'}), "p", "s")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from omi.config.one_off import OneOff
-from omi.config.regions import regions_of
+from omi.config.regions import KnownRegion, regions_of
 from omi.config.settings import Level, Retention, Settings
 from omi.plan import Action, Plan, PlannedImage
+from omi.plan.memory import REMEMBERED
 from omi.plan.model import ChangeKind
 from omi.plan.planning import plan_stack
 from omi.plan.survey import Survey
@@ -37,13 +39,17 @@ def plan(
     *images: LedgerImage,
     retention: Retention | None = None,
     views: Mapping[str, AccountView] | None = None,
+    known_before: Mapping[str, KnownRegion] | None = None,
+    unreached: Mapping[str, str] | None = None,
+    days: int = 0,
     **settings: Any,
 ) -> Plan:
     given = Settings.model_validate({"region": HOME, "retention": retention or Retention(), **settings})
     regions = regions_of(given, Ledger.of(images))
     views = views or {region.name: account(*region.ledger.images) for region in regions}
     known = upstream("3.23.6", "3.22.4")
-    return plan_stack(given, Survey(Profile("alpine", (V23,)), known, regions, views, TODAY, OWNER))
+    survey = Survey(Profile("alpine", (V23,)), known, regions, views, TODAY + timedelta(days=days), OWNER)
+    return plan_stack(given, replace(survey, known=known_before or {}, unreached=unreached or {}))
 
 
 def test_the_next_plan_knows_what_this_one_protects() -> None:
@@ -130,3 +136,61 @@ def test_a_revoked_image_that_is_not_the_stacks_own_is_warned_of_by_name_or_id(b
     found = plan(external, revoked={named: "broken"})
     assert step_of(found, external.name).action is Action.KEEP
     assert [each for each in found.warnings if "can't be made private by this stack" in each]
+
+
+FURTHER = {OTHER: {"cloud": {"osc_profile": OTHER}}}
+
+
+def test_a_region_in_which_something_is_made_or_held_is_remembered_with_its_connection_and_account() -> None:
+    views = {HOME: account(NEW), OTHER: replace(account(), account="000000000002")}
+    settings = Settings.model_validate({"region": HOME, "regions": FURTHER})
+    found = plan(NEW, views=views, regions=FURTHER).known
+    assert found == {
+        HOME: KnownRegion(cloud=settings.cloud_access()),
+        OTHER: KnownRegion(cloud=settings.cloud_access(OTHER), account="000000000002"),
+    }
+    assert plan(NEW, views=views, regions=FURTHER, known_before=found, days=7).known == found, "each run the same"
+    renamed = {OTHER: {"cloud": {"osc_profile": "renamed"}}}
+    again = plan(NEW, views=views, regions=renamed, known_before=found)
+    assert again.known[OTHER].cloud.osc_profile == "renamed"
+
+
+def test_a_region_that_never_answered_is_not_remembered_and_one_that_answered_once_is_as_it_was_then() -> None:
+    views, unreached = {HOME: account(NEW)}, {OTHER: "no answer"}
+    assert plan(NEW, views=views, regions=FURTHER, unreached=unreached).known.keys() == {HOME}
+    before = plan(NEW, regions=FURTHER).known
+    renamed = {OTHER: {"cloud": {"osc_profile": "renamed"}}}
+    assert plan(NEW, views=views, regions=renamed, unreached=unreached, known_before=before).known == before
+
+
+def test_a_region_that_left_the_config_is_remembered_for_a_year_from_that_day() -> None:
+    before = plan(NEW, regions=FURTHER).known
+    left = plan(NEW, known_before=before).known
+    assert left[OTHER] == before[OTHER].model_copy(update={"left": TODAY})
+    assert plan(NEW, known_before=left, days=REMEMBERED.days - 1).known == left
+    assert plan(NEW, known_before=left, days=REMEMBERED.days).known.keys() == {HOME}
+    assert plan(NEW, known_before=left, days=30, regions=FURTHER).known == before, "it is back"
+
+
+def test_a_region_that_left_the_config_counts_as_left_only_when_its_images_are_gone() -> None:
+    there = in_region(NEW, OTHER)
+    found = plan(NEW, there).known
+    assert found[OTHER] == KnownRegion(cloud=there.spec.cloud)
+    assert plan(NEW, known_before=found, days=9).known[OTHER].left == TODAY + timedelta(days=9)
+
+
+def test_the_home_region_of_an_earlier_config_is_remembered_too() -> None:
+    before = plan().known
+    assert before.keys() == {HOME}
+    found = plan(region=OTHER, known_before=before).known
+    assert {name: each.left for name, each in found.items()} == {HOME: TODAY, OTHER: None}
+
+
+def test_a_region_that_copies_are_made_from_is_remembered_as_such_for_a_year() -> None:
+    copying = {OTHER: {"cloud": {"osc_profile": OTHER}, "images": "copy"}}
+    found = plan(NEW, regions=copying).known
+    assert {name: each.copied for name, each in found.items()} == {HOME: TODAY, OTHER: None}
+    done = plan(NEW, in_region(NEW, OTHER), regions=copying, known_before=found, days=7).known
+    assert done[HOME].copied == TODAY, "nothing was copied on that day"
+    assert plan(NEW, known_before=done, days=REMEMBERED.days).known[HOME].copied is None
+    assert plan(NEW, regions=FURTHER).known[HOME].copied is None, "one that is built there needs no bucket"
