@@ -18,7 +18,7 @@ from omi.build.packer.runner import read_output
 from omi.build.record import external_record, own_record, verified_record
 from omi.outscale.claims import take_up
 from omi.outscale.images import find_own, put_tags, wait_available
-from omi.outscale.publishing import close_snapshots, describe_verified, share
+from omi.outscale.publishing import close_snapshots, describe_verified, share, withhold
 from omi.outscale.shapes import Omi
 from omi.outscale.waiting import InterruptedBuildError
 from omi.profile.model import Access
@@ -80,6 +80,7 @@ class Lifecycle:
             check_fixes(job)
             verified = verification_of(job, product, group_id).run(product.omi)
             self._mark_verified(product.omi)
+            put_tags(job.cloud, [product.omi.omi_id], job.identity.stage_tags)
         except BaseException as error:
             theirs = self._after_failure(error, existing, earlier)
             if theirs is None:
@@ -115,14 +116,15 @@ class Lifecycle:
 
     def _take_up(self, product: Product) -> ImageRecord:
         """Record an OMI of this content that an earlier run verified. It is not booted, and nobody loses access to
-        it."""
+        it, unless its stage is private."""
         job, omi = self.job, product.omi
         job.narrator.say(f"{omi.omi_id} was verified by an earlier run: taken up as it is, not built again")
         job.narrator.say(f"for a new revision, run `python -m omi build -s STACK {job.spec.build} --again --yes`")
         documents = self.maker.document(product)
         self._clean(omi, (), product.output.volumes)
         self._mark_verified(omi)
-        share(job.cloud, omi.omi_id, job.spec.access, narrow=False)
+        share(job.cloud, omi.omi_id, job.spec.launch_access, narrow=False)
+        withhold(job.cloud, omi, job.identity)
         self._describe(omi)
         known = recorded(job.spec, omi.omi_id) | ({"documents": documents} if documents else {})
         return own_record(job, omi, take_up(job.cloud, omi), **known)
@@ -189,7 +191,7 @@ class Lifecycle:
         cloud, spec = self.job.cloud, self.job.spec
         try:
             close_snapshots(cloud, omi.snapshots)
-            share(cloud, omi.omi_id, spec.access)
+            share(cloud, omi.omi_id, spec.launch_access)
         except OmiError as error:
             stays = f"{omi.omi_id} is verified and stays private; the next `pulumi up` shares it and takes it in"
             try:

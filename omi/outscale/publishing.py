@@ -10,6 +10,7 @@ from omi.outscale.images import delete_tags, put_tags, read_omi, read_snapshots
 from omi.outscale.shapes import Omi
 from omi.profile.model import EVERYONE, Access
 from omi.state.identity import STAGE_TAGS, Identity
+from omi.state.withdrawal import Stage
 from omi.support.errors import CloudError
 
 
@@ -69,6 +70,16 @@ def write_stage(cloud: Cloud, omi: Omi, identity: Identity) -> None:
         put_tags(cloud, [omi.omi_id], tags)
     if omi.description != (described := identity.described(verified=omi.verified_by(identity.spec.owner))):
         _update(cloud, omi.omi_id, Description=described)
+
+
+def withhold(cloud: Cloud, omi: Omi, identity: Identity) -> None:
+    """Make an OMI whose stage is private so, and write that stage.
+
+    A create needs this, too: `pulumi up --replace` runs it in place of the update that withdraws the image.
+    """
+    if identity.spec.stage is Stage.PRIVATE:
+        share(cloud, omi.omi_id, identity.spec.launch_access)
+        write_stage(cloud, omi, identity)
 
 
 def _update(cloud: Cloud, omi_id: str, **changes: Any) -> None:

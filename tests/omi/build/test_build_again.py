@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from omi.publish import record as write_releases
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
 from omi.state.owner import CLAIM, STANDS_FOR, VERIFIED
+from omi.state.withdrawal import Why, Withdrawal
 from omi.support.errors import BuildError, VerifyError
 from omi.verify.facts import Facts
 from tests.omi.build.parts import PUBLIC, Bench, bench
@@ -41,6 +43,48 @@ def test_a_verified_image_is_taken_up_without_a_boot_and_nobody_loses_it(bench: 
     found = find_own(bench.account.cloud, spec.name)
     assert found is not None
     assert found.tags[CLAIM] == again.claim
+
+
+def withdrawn(spec: ImageSpec, why: Why) -> ImageSpec:
+    """The spec as a withdrawal to the last stage leaves it in state, with its recipe."""
+    told = Withdrawal(why=why, shared=True, private=date(2026, 11, 20), reason="why" if why == "revoked" else None)
+    return spec.model_copy(update={"withdrawal": told})
+
+
+@pytest.mark.parametrize("why", ["revoked", "removed", "end of life"])
+def test_a_withdrawn_image_that_is_replaced_stays_private_and_says_so(bench: Bench, why: Why) -> None:
+    spec = bench.account.spec(access=PUBLIC)
+    first = bench.build(spec)
+    share(bench.account.cloud, first.omi, Access())
+    again = bench.build(withdrawn(spec, why))
+    assert (again.omi, bench.account.launchers(first.omi)) == (first.omi, set())
+    identity = Identity(withdrawn(spec, why))
+    assert bench.account.tags(first.omi).items() >= identity.stage_tags.items()
+    assert bench.account.image(first.omi)["Description"] == identity.described(verified=True)
+
+
+def test_one_that_is_withdrawn_and_replaced_in_one_update_is_private_at_once(bench: Bench) -> None:
+    spec = bench.account.spec(access=PUBLIC)
+    first = bench.build(spec)
+    assert bench.account.launchers(first.omi) == {"all"}
+    bench.build(withdrawn(spec, "revoked"))
+    assert bench.account.launchers(first.omi) == set()
+
+
+def test_a_deprecated_image_that_is_replaced_stays_shared(bench: Bench) -> None:
+    spec = bench.account.spec(access=PUBLIC)
+    first = bench.build(spec)
+    told = Withdrawal(why="removed", shared=True, deprecated=date(2026, 11, 20))
+    bench.build(spec.model_copy(update={"withdrawal": told}))
+    assert bench.account.launchers(first.omi) == {"all"}
+
+
+def test_a_withdrawn_image_that_is_gone_and_built_anew_is_shared_with_nobody(bench: Bench) -> None:
+    spec = withdrawn(bench.account.spec(access=PUBLIC), "revoked")
+    record = bench.build(spec)
+    assert (record.verified, bench.account.launchers(record.omi)) == (True, set())
+    assert bench.account.tags(record.omi).items() >= Identity(spec).stage_tags.items()
+    assert bench.account.image(record.omi)["Description"] == Identity(spec).described(verified=True)
 
 
 def test_a_record_that_is_made_anew_keeps_what_was_measured(bench: Bench, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from omi.build.packer.inputs import RunFolder
 from omi.build.taking_over import TakingOver
 from omi.outscale.account import read_account
 from omi.outscale.images import Ours, delete_omi, put_tags, read_omi, read_snapshots
+from omi.outscale.publishing import share
 from omi.outscale.shapes import Omi
 from omi.outscale.sweep import Builds, Search
 from omi.outscale.waiting import InterruptedBuildError
+from omi.profile.model import Access
 from omi.publish import record as write_releases
 from omi.state.identity import Identity
 from omi.state.image import ImageRecord, ImageSpec, TakeOver
 from omi.state.owner import CLAIM, STACK_ID, STANDS_FOR, VERIFIED
+from omi.state.withdrawal import Withdrawal
 from omi.support.errors import CloudError, VerifyError
 from omi.support.narration import Narrator, narrated
 from omi.verify.adopted import AdoptionCheck
@@ -280,3 +284,16 @@ def test_a_prune_by_the_claim_deregisters_it_with_its_snapshot_and_no_other_imag
     found, said = read_omi(account.cloud, omi), list[str]()
     delete_omi(account.cloud, found, record.snapshots, Ours(taking.spec(omi).owner.proof), said.append)
     assert account.left() == {}
+
+
+def test_one_that_is_taken_over_again_while_its_stage_is_private_is_launched_by_nobody(taking: Taking) -> None:
+    omi = taking.account.register(NAME, "of old")
+    spec = taking.spec(omi, access=Access(public=True))
+    taking.run(spec)
+    share(taking.account.cloud, omi, spec.access)
+    told = Withdrawal(why="revoked", shared=True, private=date(2026, 11, 20), reason="why")
+    for withdrawal, launchers in ((None, {"all"}), (told, set())):
+        record = taking.run(spec.model_copy(update={"withdrawal": withdrawal}))
+        assert (record.omi, taking.account.launchers(omi)) == (omi, launchers)
+    assert taking.account.tags(omi)["stage"] == "private"
+    assert taking.account.image(omi)["Description"] == f"of old; {told}"

@@ -10,6 +10,7 @@ import pytest
 
 from omi.outscale.client import Cloud
 from omi.outscale.images import find_own, read_omi
+from omi.outscale.publishing import share
 from omi.outscale.shapes import Omi
 from omi.profile.model import Access
 from omi.publish import record as write_releases
@@ -65,6 +66,27 @@ def test_adopt_of_a_verified_image_takes_from_tags_and_releases_files_what_is_kn
     assert (record.used_bytes, record.packages, record.boot_seconds) == (7, 2, 9)
     assert (record.documents, record.installed) == (documents, ("musl=1.2.5-r0", "zlib=1.3.1-r2"))
     assert desk.account.tags(omi)[CLAIM] == record.claim != "lost"
+
+
+@pytest.mark.parametrize("stage", ["private", "deprecated"])
+def test_adopt_of_this_stacks_own_image_makes_it_private_if_that_is_its_stage(desk: Desk, stage: str) -> None:
+    spec = desk.account.spec(access=Access(public=True))
+    omi = desk.own_image(spec).omi
+    share(desk.account.cloud, omi, spec.access)
+    told = Withdrawal(why="revoked", shared=True, reason="why", **{stage: date(2026, 11, 20)})
+    spec = spec.model_copy(update={"withdrawal": told})
+    code, _, err = desk.run("adopt", spec, None)
+    assert code == 0, err
+    assert desk.account.launchers(omi) == (set() if stage == "private" else {"all"})
+    assert (desk.account.tags(omi).get("stage") == "private") is (stage == "private")
+
+
+def test_adopt_narrows_no_image_of_someone_else(desk: Desk) -> None:
+    omi = desk.account.register("alpine-3.23.6-x86_64-r0")
+    share(desk.account.cloud, omi, Access(public=True))
+    told = Withdrawal(why="revoked", shared=True, reason="why", private=date(2026, 11, 20))
+    desk.run("adopt", desk.account.spec(withdrawal=told), None)
+    assert desk.account.launchers(omi) == {"all"}
 
 
 def test_adopt_takes_nothing_from_files_that_name_another_omi(desk: Desk) -> None:
