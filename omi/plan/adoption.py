@@ -15,6 +15,7 @@ from omi.plan import Action, Plan, PlannedImage, Step
 from omi.plan.input import Digest
 from omi.plan.model import Change, ChangeKind
 from omi.plan.reasons import Because
+from omi.plan.stages import as_revoked
 from omi.plan.survey import Survey
 from omi.profile.model import Access, Target
 from omi.state.account import AccountImage
@@ -82,7 +83,8 @@ def _as_held(
     record = ImageRecord.found(
         entry.name, entry.omi, account, region.name, adopted=external, digest=image.digest, made_by=maker
     )
-    return LedgerImage(spec.run, spec, record, StoredCommand.of("adopt", spec))
+    held = LedgerImage(spec.run, spec, record, StoredCommand.of("adopt", spec))
+    return as_revoked(held, settings.revoked, seen.today) if image.managed else held
 
 
 def _stack_of(image: AccountImage | None) -> str | None:

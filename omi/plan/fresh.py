@@ -34,7 +34,8 @@ def freshness(
     """Find the reasons for the newest image's successor. Revoked content never waits, since nobody may launch it."""
     packages, age = stale_packages(image, offer, build, today), image.age(today)
     newer = Because.NEWER_PACKAGES(packages=NewerPackages(packages)) if packages else None
-    if offer is not None and build.rebuild_on != "content" and _has_unknown_packages(image):
+    # of revoked content only packages that are known to be newer make an image
+    if offer is not None and build.rebuild_on != "content" and not is_revoked and _has_unknown_packages(image):
         newer = Because.UNKNOWN_PACKAGES()
     waiting = waits(image, build, today, newer) if newer and not is_revoked else None
     old = None

@@ -17,7 +17,7 @@ from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
 from omi.plan.publishing import changes_of, share_of_new
 from omi.plan.reasons import Because, Reason
 from omi.plan.retention import Prune, prunes
-from omi.plan.stages import revoke, stage_reason, withdraw
+from omi.plan.stages import revocation, stage_reason, withdraw
 from omi.plan.wanted import Wish, WishInput, wish
 from omi.profile.model import Access, Target
 from omi.state.ledger import LedgerImage
@@ -215,9 +215,7 @@ class _Planner:
         if image.record.adopted:
             return Step(image, Action.KEEP, why.also(Because.MADE_BY_KEPT(maker=image.record.maker)))
         if (reason := self.given.revocation(image)) is not None:
-            why, old = Because.REVOKED(reason=reason), image.spec.withdrawal
-            shared = old.shared if old is not None else bool(image.spec.access.launchers(image.record.account))
-            withdrawal = revoke(old, shared, reason, self.given.today)
+            why, withdrawal = Because.REVOKED(reason=reason), revocation(image, reason, self.given.today)
         kept = image.published(access, withdrawal)
         changes = tuple(changes_of(image, kept, self.given.seen(image), why, self.given.set_by))
         if changes and kept is image:

@@ -54,7 +54,7 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     for build in builds:
         if absent := seen.absent.get(build.name):
             lacking[build.name] = tuple(at(seen.profile, build, "repos", url) + line for url, line in absent.items())
-    revoked = {image.digest for image in images if image.made_here and image.names & settings.revoked.keys()}
+    revoked = _revoked_content(settings, seen, images)
     whole = _Whole({image.build for image in images}, revoked, lacking, is_one_off=one_off is not None)
     for region in seen.regions:
         with errors_naming(region, seen.regions):
@@ -67,7 +67,7 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
                 plans.append(_plan_region(settings, region, seen, whole))
     plan = join_plans(plans)
     unused = needless_names(plan.steps, settings.retention, plan.guarded)
-    needless = [] if one_off else [*unused, *_needless(settings, plan)]
+    needless = [] if one_off else [*unused, *_needless(settings, seen, plan)]
     needless += [line for stock in stocks for line in stock.unbrought()]
     needless += warnings_of(settings, seen, plan, is_empty=not images)
     versions = {build.version for build in builds} | {image.version for image in images}
@@ -91,7 +91,7 @@ class _Whole:
     builds: Collection[str]
     """Builds that the stack has images of."""
     revoked: Collection[str]
-    """Digests of the revoked images that it has made."""
+    """Digests of the revoked images that it has made, and of those that no state holds."""
     lacking: Mapping[str, Sequence[str]]
     """By build: packages that don't exist."""
     is_one_off: bool
@@ -111,11 +111,26 @@ class _Whole:
         return self.copied.get(build.name) or self.own_digest(build, release)
 
 
-def _needless(settings: Settings, plan: Plan) -> Iterator[str]:
+def _revoked_content(settings: Settings, seen: Survey, images: Sequence[LedgerImage]) -> Collection[str]:
+    """The digests of the revoked images: of the ledger's own, and of those in the account that the ledger has lost."""
+    held = {image.record.omi for image in images}
+    made = {image.digest for image in images if image.made_here and image.names & settings.revoked.keys()}
+    lost = {
+        image.digest
+        for account in seen.accounts.values()
+        for image in account.images
+        if image.digest and image.omi not in held and image.names & settings.revoked.keys()
+    }
+    return made | lost
+
+
+def _needless(settings: Settings, seen: Survey, plan: Plan) -> Iterator[str]:
     for name in sorted(settings.again.keys() - set(plan.builds)):
         yield f"again names {name}, which is not a build of the profile or the ledger: take it out"
     images = [step.image for step in plan.steps if isinstance(step.image, LedgerImage)]
-    for name in sorted(settings.revoked.keys() - {name for image in images for name in image.names}):
+    known = {name for image in images for name in image.names}
+    known |= {name for account in seen.accounts.values() for image in account.images for name in image.names}
+    for name in sorted(settings.revoked.keys() - known):
         yield f"revoked names {name}, which is not an image of the stack: take it out"
     for step in plan.steps:
         named = isinstance(step.image, LedgerImage) and step.image.names & settings.revoked.keys()

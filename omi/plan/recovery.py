@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import date
 
 from pydantic import ValidationError
 
 from omi.config.regions import Region
 from omi.config.settings import Settings
-from omi.plan import Action, Plan, Step
+from omi.plan import Action, Plan, PlannedImage, Step
 from omi.plan.reasons import Because
+from omi.plan.stages import as_revoked
 from omi.plan.survey import Survey
 from omi.profile.model import Access
 from omi.state.account import AccountImage
@@ -43,7 +45,7 @@ def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[
             )
             continue
         try:
-            found.append(_as_held(image, account.account or "", region, settings))
+            found.append(_as_held(image, account.account or "", region, settings, seen.today))
         except ValidationError as error:
             warnings.append(
                 f"recover: {image.omi} ({image.name}) is left: its tags lack what keeps it: {first_problem(error)}"
@@ -54,36 +56,45 @@ def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[
 def interrupted_images(
     settings: Settings, region: Region, seen: Survey, plan: Plan
 ) -> tuple[list[LedgerImage], list[str]]:
-    """Find the stack's own verified images that neither ledger nor plan has and no record can claim.
+    """Find the stack's own verified images that the ledger lacks and that are to be taken in as they are.
 
-    A run was killed before it wrote the record, and the plan wants another image by now. An image with a claim may
-    belong to another record, so there is only a warning.
+    These are the ones that the plan lacks, too, and no record can claim: a run was killed before it wrote the record,
+    and the plan wants another image by now. Of one with a claim there is only a warning, since it may belong to another
+    record. Others are withdrawn, by `revoked` or by their tags, and stay so: of the plan's own accord one would be
+    adopted as a current image.
     """
-    if settings.recover is not None or not region.is_wanted:
+    if not region.is_wanted:
         return [], []
     found, warnings = [], []
     planned = {step.name for step in plan.steps}
+    adopted = {step.name for step in plan.of(Action.ADOPT) if isinstance(step.image, PlannedImage)}
     account = seen.accounts[region.name]
     for image in account.images:
-        is_own = image.managed and image.verified_by(seen.owner) and STANDS_FOR not in image.tags
-        is_lost = image.name not in planned and image.tags.get("build-id") == build_id_of(seen.owner, image.name)
-        if not is_own or not is_lost:
+        is_own = image.managed and image.verified_by(seen.owner)
+        if not is_own or image.tags.get("build-id") != build_id_of(seen.owner, image.name):
             continue
-        if CLAIM in image.tags:
+        is_lost = image.name not in planned
+        is_revoked = is_lost and not image.names.isdisjoint(settings.revoked)
+        is_withdrawn = is_revoked or (image.name in adopted and image.is_private)
+        if not is_withdrawn and (not is_lost or STANDS_FOR in image.tags or settings.recover is not None):
+            continue
+        if CLAIM in image.tags and not is_withdrawn:
             warnings.append(
                 f"{image.omi} ({image.name}) is this stack's own and verified, but not in its state: if no other state "
                 f"holds it, run `python -m omi recover -s {seen.owner.stack} {image.name}`"
             )
             continue
         with suppress(ValidationError):  # its tags lack a field that the record needs
-            found.append(_as_held(image, account.account or "", region, settings))
+            found.append(_as_held(image, account.account or "", region, settings, seen.today))
     return found, warnings
 
 
-def _as_held(image: AccountImage, account: str, region: Region, settings: Settings) -> LedgerImage:
+def _as_held(image: AccountImage, account: str, region: Region, settings: Settings, today: date) -> LedgerImage:
+    """The image as its tags have it; one that is revoked by now is withdrawn at once."""
     spec = _spec(image, region, settings.releases_dir)
     record = ImageRecord.found(image.name, image.omi, account, region.name, verified=True, adopted=False)
-    return LedgerImage(spec.run, spec, record, StoredCommand.of("adopt", spec))
+    held = LedgerImage(spec.run, spec, record, StoredCommand.of("adopt", spec))
+    return as_revoked(held, settings.revoked, today)
 
 
 def _spec(image: AccountImage, region: Region, releases_dir: str) -> ImageSpec:
@@ -134,6 +145,8 @@ def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
     def recovered(step: Step) -> Step:
         if (image := by_name.get(step.name)) is not None:
             why = Because.LOST(omi=image.record.omi)
+            if image.is_revoked and image.spec.withdrawal:
+                why = why.also(Because.REVOKED(reason=image.spec.withdrawal.reason))
             return replace(step, image=image, action=Action.RECOVER, why=why, level=None, changes=())
         if step.action is Action.PRUNE and step.build in builds:
             return replace(step, action=Action.KEEP, why=Because.AWAITS_RECOVERED(then=step.why), level=None)

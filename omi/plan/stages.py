@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from omi.config.settings import StageDays
 from omi.plan.reasons import Because, Reason
+from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Stage, Why, Withdrawal
 
 
@@ -52,6 +54,19 @@ def revoke(old: Withdrawal | None, shared: bool, reason: str, today: date) -> Wi
     """Withdraw a revoked image: it is private from the day when a person first revoked it."""
     private = old.private if old and old.why == "revoked" else today
     return Withdrawal(why="revoked", shared=shared, private=private, reason=reason)
+
+
+def as_revoked(image: LedgerImage, revoked: Mapping[str, str], today: date) -> LedgerImage:
+    """The image as state is to hold it if `revoked` names it: withdrawn; otherwise unchanged."""
+    reason = revoked.get(image.name) or revoked.get(image.record.omi)
+    return image if reason is None else image.published(image.spec.access, revocation(image, reason, today))
+
+
+def revocation(image: LedgerImage, reason: str, today: date) -> Withdrawal:
+    """The withdrawal of an image that a person has revoked."""
+    old = image.spec.withdrawal
+    shared = old.shared if old is not None else bool(image.spec.access.launchers(image.record.account))
+    return revoke(old, shared, reason, today)
 
 
 def stage_reason(withdrawal: Withdrawal, days: StageDays) -> Reason:

@@ -154,7 +154,11 @@ def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: 
     name = build.image_name(release, revision)
     if name in request.given.names:
         return Wish(before, None, Because.CURRENT_NAME_TAKEN(revision=revision))
-    if existing := request.account.by_name.get(name):
+    existing = request.account.by_name.get(name)
+    if existing and not existing.names.isdisjoint(request.given.revoked):
+        revoked = Because.CONTENT_REVOKED() if request.is_revoked else Because.CURRENT_NAME_TAKEN(revision=revision)
+        return Wish(before, None, revoked)
+    if existing:
         return Wish(before, _adopt(request, revision, existing), Because.CURRENT_UNTIL_SUCCESSOR())
     if request.is_revoked:
         return Wish(before, None, Because.CONTENT_REVOKED())
@@ -177,10 +181,12 @@ def _adoptable(
 ) -> tuple[int, AccountImage] | None:
     """The newest own image of the same content (of an interrupted run); else, for a first image, the newest of all.
 
-    Someone else's image doesn't follow changes of the content, so it is ignored once the ledger holds the release.
+    Someone else's image doesn't follow changes of the content, so it is ignored once the ledger holds the release. A
+    revoked one is never adopted.
     """
     beyond = same[-1].revision if same else -1
     free = [item for item in found if item[0] > beyond and item[1].name not in request.given.names]
+    free = [item for item in free if item[1].names.isdisjoint(request.given.revoked)]
     made = [item for item in free if item[1].managed and STANDS_FOR not in item[1].tags]
     own = [item for item in made if item[1].digest == request.digest]
     foreign = [item for item in free if not item[1].managed] if not same else []

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from omi.profile.model import Access
 from omi.state.owner import SOMEONE, Owner, maker_of
+from omi.state.withdrawal import Stage
 
 _REVISION = re.compile(r"r(?=(\d{1,9})(?!\d))")
 
@@ -37,6 +38,16 @@ class AccountImage:
     def verified_by(self, owner: Owner) -> bool:
         """Whether this stack verified it once."""
         return owner.has_verified(self.name, self.tags, self.description)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Its name and id; a setting may use either."""
+        return frozenset((self.name, self.omi))
+
+    @property
+    def is_private(self) -> bool:
+        """Whether its tags name the last stage of a withdrawal."""
+        return self.tags.get("stage") == Stage.PRIVATE
 
     @property
     def maker(self) -> str:

@@ -60,7 +60,8 @@ def try_case(where: Place, case: Case) -> Found:
     at.clear_faults()
     found.wrong += _judge_end(at, case)
     _settle(at, case, found)
-    found.lost += [*_lost(at, case.prunes), *(_unheld(at, case.prunes) if case.recovers else ())]
+    found.wrong += _shared(at, case.revoked)
+    found.lost += [*_lost(at, case.prunes, case.revoked), *(_unheld(at, case.prunes) if case.recovers else ())]
     found.left += _left(at)
     found.harmed += _harmed(at)
     found.seconds, found.said = time.monotonic() - start, "\n".join(at.said)
@@ -86,7 +87,17 @@ def _settle(at: Round, case: Case, found: Found) -> None:
     found.wrong.append(f"the next update failed: {done.text[-600:]}")
 
 
-def _lost(at: Round, prunes: set[str]) -> Iterator[str]:
+def _shared(at: Round, revoked: Sequence[str]) -> Iterator[str]:
+    """Revoked images that others may launch, or to which a pointer leads."""
+    for name in revoked:
+        image = at.image(at.ids[name])
+        if image is not None and image["PermissionsToLaunch"]["GlobalPermission"]:
+            yield f"{name} is public again"
+        if name in at.pulumi("stack", "output", "latest", "--json").text:
+            yield f"{name} is the latest again"
+
+
+def _lost(at: Round, prunes: set[str], revoked: Sequence[str]) -> Iterator[str]:
     feed = (at.project.folder / "releases" / "sandbox" / "alpine.json").read_text(encoding="utf-8")
     for name, omi in at.ids.items():
         if name in prunes:
@@ -95,7 +106,7 @@ def _lost(at: Round, prunes: set[str]) -> Iterator[str]:
         if image is None:
             yield f"{name} is gone"
             continue
-        if name in (ONE, ONE_OLD) and not image["PermissionsToLaunch"]["GlobalPermission"]:
+        if name in {ONE, ONE_OLD}.difference(revoked) and not image["PermissionsToLaunch"]["GlobalPermission"]:
             yield f"{name} is no longer public"
         if at.snapshot_of(omi) not in at.things():
             yield f"the snapshot of {name} is gone"

@@ -37,6 +37,15 @@ PRUNED: dict[str, tuple[str, ...]] = {
     "a second stack, up, keep: 1, up in both": (TWO_OLD,),
 }
 """What a person means to go, whatever the state."""
+REVOKED: dict[str, tuple[str, ...]] = {
+    "revoke, keep: 1, up": (TWO,),
+    "revoke, up --replace": (ONE,),
+    "revoke, up --replace '**'": (ONE,),
+    "revoke, state taint, up": (ONE,),
+    "revoke, state delete, up": (ONE,),
+    "revoke, lose the state, recover --yes, up": (ONE,),
+}
+"""What a person means to be launched by nobody in the end, whatever the state."""
 DESTROYS = (
     "destroy",
     "protect, destroy",
@@ -70,6 +79,10 @@ class Case:
     def recovers(self) -> bool:
         """Whether state holds every image as the stack's own in the end."""
         return "recover --yes, up" in self.person and self.refused is None and self.struck not in _LIES
+
+    @property
+    def revoked(self) -> tuple[str, ...]:
+        return REVOKED.get(self.person, ())
 
     @property
     def prunes(self) -> set[str]:
@@ -199,6 +212,11 @@ CASES = (
     *_of("delete the releases, up", "whole", "shrunken"),
     Case("revoke, keep: 1, up"),
     Case("revoke, no longer revoke, keep: 1, up"),
+    Case("revoke, up --replace"),
+    Case("revoke, up --replace '**'"),
+    Case("revoke, state taint, up"),
+    Case("revoke, state delete, up"),
+    Case("revoke, lose the state, recover --yes, up"),
 )
 
 QUICK = (

@@ -22,7 +22,7 @@ from tests.reliability.edits import (
     use_key_of,
 )
 from tests.reliability.ring import Round
-from tests.reliability.settings_deeds import SETTINGS_DEEDS
+from tests.reliability.settings_deeds import SETTINGS_DEEDS, revoke
 from tests.reliability.state_deeds import STATE_DEEDS
 from tests.sandbox.client import empty_volume, launch, register, root_volume, snapshot
 
@@ -266,6 +266,7 @@ PERSON: dict[str, Deed] = {
     "recover --yes, up": _recover,
     "recover --yes, destroy": then(_recover, destroy),
     "lose the state, recover --yes, up": _lose_and_recover,
+    "revoke, lose the state, recover --yes, up": then(revoke(ONE), _lose_and_recover),
     "recover --yes without an id": lambda at: at.omi("recover", "--yes"),
     "recover elsewhere, keep: 1, up": _recover_in_both,
     "releases": lambda at: at.omi("publish"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from tests.e2e.held import STACK
-from tests.reliability.edits import TWO, Deed, configure, destroy, edit_builds, keep_one, then, use_key_of
+from tests.reliability.edits import ONE, TWO, Deed, configure, destroy, edit_builds, keep_one, then, use_key_of
 from tests.reliability.ring import Round
 
 
@@ -60,14 +60,18 @@ def _remove_builds(at: Round) -> None:
     at.up()
 
 
-def _revoke(at: Round) -> None:
-    configure(at, "revoked", {TWO: "its key is known"})
-    at.up()
+def revoke(image: str) -> Deed:
+    """Revoke an image and update."""
+    return then(lambda at: configure(at, "revoked", {image: "its key is known"}), Round.up)
 
 
 def _unrevoke(at: Round) -> None:
     configure(at, "revoked", {})
     at.up()
+
+
+def _state(command: str, image: str) -> Deed:
+    return lambda at: at.pulumi("state", command, at.urn_of(image), "--yes")
 
 
 SETTINGS_DEEDS: dict[str, Deed] = {
@@ -79,6 +83,10 @@ SETTINGS_DEEDS: dict[str, Deed] = {
     "remove all builds, up": _remove_builds,
     "rename the profile's file, up": _rename_profile,
     "delete the releases, up": _delete_releases,
-    "revoke, keep: 1, up": then(_revoke, keep_one),
-    "revoke, no longer revoke, keep: 1, up": then(_revoke, _unrevoke, keep_one),
+    "revoke, keep: 1, up": then(revoke(TWO), keep_one),
+    "revoke, no longer revoke, keep: 1, up": then(revoke(TWO), _unrevoke, keep_one),
+    "revoke, up --replace": then(revoke(ONE), lambda at: at.up("--replace", at.urn_of(ONE))),
+    "revoke, up --replace '**'": then(revoke(ONE), lambda at: at.up("--replace", "**")),
+    "revoke, state taint, up": then(revoke(ONE), _state("taint", ONE), Round.up),
+    "revoke, state delete, up": then(revoke(ONE), _state("delete", ONE), Round.up),
 }

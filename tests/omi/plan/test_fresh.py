@@ -196,6 +196,11 @@ class TestMaxAge:
         ended = upstream("3.23.6", end_of_life=TODAY - timedelta(days=1))
         assert reason(image(age=99), OLD, of=with_keys(max_age=30), known=ended) is None
 
+    def test_builds_nothing_of_revoked_content_whose_packages_are_not_known(self) -> None:
+        made = taken_up()
+        given = {"revoked": {made.name: "bad"}, "revoked_content": frozenset({made.spec.digest})}
+        assert reason(made, **given) is None
+
     def test_builds_nothing_of_content_that_is_revoked(self) -> None:
         made = image(age=99)
         given = {"revoked": {made.name: "bad"}, "revoked_content": frozenset({made.spec.digest})}

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from omi.config.regions import regions_of
-from omi.config.settings import FurtherRegion, Level, Recovery, Retention, Settings
+from omi.config.settings import Adoption, FurtherRegion, Level, Recovery, Retention, Settings
 from omi.plan import Action, Plan
+from omi.plan.model import ChangeKind
 from omi.plan.planning import plan_stack
+from omi.plan.stages import as_revoked
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
 from omi.profile.model import Access, Target
+from omi.publish.outputs import newest, output_of
 from omi.state.account import AccountImage, AccountView
 from omi.state.identity import Identity
+from omi.state.image import BuildVm, TakeOver
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import VERIFIED
-from omi.state.withdrawal import Withdrawal
-from tests.omi.plan.make import CLOUD, TODAY, after, build, digest, held, in_region, outcome, upstream
+from omi.state.withdrawal import Stage, Withdrawal
+from tests.omi.plan.make import CLOUD, TODAY, after, build, digest, held, in_region, outcome, step_of, upstream
 from tests.omi.specs import OWNER
 
 HOME, OTHER = "eu-west-2", "us-east-2"
@@ -58,11 +63,13 @@ def plan(
     recover: Recovery | None = ALL,
     retention: Retention | None = None,
     builds: tuple[Target, ...] = (V23,),
+    how: str = "build",
+    **more: Any,
 ) -> Plan:
-    further = {OTHER: FurtherRegion.model_validate({"cloud": {"osc_profile": OTHER}})}
+    further = {OTHER: FurtherRegion.model_validate({"cloud": {"osc_profile": OTHER}, "images": how})}
     regions = {} if there is None else further
     retention = retention or Retention()
-    settings = Settings(region=HOME, regions=regions, retention=retention, recover=recover)
+    settings = Settings(region=HOME, regions=regions, retention=retention, recover=recover, **more)
     accounts = {HOME: AccountView.of(images, "123456789012"), OTHER: AccountView.of(there or (), "123456789012")}
     seen = Survey(Profile("alpine", builds), UP6, regions_of(settings, Ledger.of(ledger)), accounts, TODAY, OWNER)
     return plan_stack(settings, seen)
@@ -226,6 +233,123 @@ def test_an_empty_state_is_told_of_the_images_that_a_lost_one_may_have_held() ->
     (warning,) = (each for each in plan(theirs, recover=None).warnings if "recover" in each)
     assert "1 verified images of a stack of this name (stack id fedcba9876543210)" in warning
     assert not any("recover" in each for each in plan(theirs, recover=None, ledger=(OLD,)).warnings)
+
+
+WHY = "its sshd takes any key"
+BAD = {NEW.name: WHY}
+
+
+def revoked(image: LedgerImage) -> LedgerImage:
+    """As an update holds it since yesterday."""
+    return as_revoked(image, {image.name: WHY}, TODAY - timedelta(days=1))
+
+
+@pytest.mark.parametrize("named", [NEW.name, NEW.record.omi])
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_revoked_image_that_state_has_lost_is_taken_in_as_a_revoked_one(named: str, tagged: bool) -> None:
+    """Without the tags somebody revoked it, or was about to, when state held it no longer."""
+    image = revoked(NEW) if tagged else NEW
+    there = (in_account(image), in_account(OLDER))
+    lost = plan(*there, ledger=(OLDER,), recover=None, revoked={named: WHY})
+    assert outcome(lost) == {OLDER.name: "keep", NEW.name: "recover"}
+    step = step_of(lost, NEW.name)
+    assert step.reason.endswith(f"but not in its state; revoked: {WHY}")
+    assert isinstance(step.image, LedgerImage)
+    spec = step.image.spec
+    assert (spec.launch_access, spec.access, spec.withdrawal and spec.withdrawal.shared) == (
+        Access(),
+        V23.access,
+        True,
+    )
+    assert spec.withdrawal is not None
+    assert spec.withdrawal.since == (TODAY - timedelta(days=1) if tagged else TODAY), "the day does not move"
+    assert not [each for each in lost.warnings if "take it out" in each]
+    told = [output_of(each.spec, each.record) for each in reversed(after(lost).images)]
+    latest = newest(told, several=False)
+    assert latest is not None
+    assert latest["name"] == OLDER.name
+    settled = unclaimed(in_account(step.image)), in_account(OLDER)
+    assert not plan(*settled, ledger=after(lost).images, recover=None, revoked={named: WHY}).changes
+
+
+def test_one_that_is_private_by_its_tags_comes_back_as_it_is_and_is_shared_by_the_next_update() -> None:
+    told = Withdrawal(why="removed", shared=True, private=TODAY - timedelta(days=1), removal=TODAY + timedelta(days=9))
+    away = NEW.published(V23.access, told)
+    lost = plan(in_account(away), ledger=(), recover=None)
+    assert outcome(lost) == {NEW.name: "recover"}
+    assert step_of(lost, NEW.name).stage is Stage.PRIVATE
+    (change,) = step_of(plan(unclaimed(in_account(away)), ledger=after(lost).images, recover=None), NEW.name).changes
+    assert change.kind is ChangeKind.RESTORE
+
+
+def test_one_that_is_current_or_deprecated_by_its_tags_is_adopted_whatever_else_is_revoked() -> None:
+    told = Withdrawal(why="superseded", shared=True, deprecated=TODAY - timedelta(days=1))
+    for image in (NEW, NEW.published(V23.access, told)):
+        found = plan(in_account(image), in_account(OLDER), ledger=(OLDER,), recover=None, revoked={OLDER.name: WHY})
+        assert outcome(found) == {OLDER.name: "keep", NEW.name: "adopt"}
+
+
+def test_a_recovery_keeps_what_is_revoked_private_whether_its_tags_say_so_yet_or_not() -> None:
+    for image in (revoked(NEW), NEW):
+        lost = plan(in_account(image), in_account(OLDER), revoked=BAD)
+        assert outcome(lost) == {OLDER.name: "recover", NEW.name: "recover"}
+        assert (step_of(lost, NEW.name).stage, step_of(lost, OLDER.name).stage) == (Stage.PRIVATE, Stage.CURRENT)
+    one = Recovery(stack_id=OWNER.stack_id, images=(OLDER.name,))
+    lost = plan(in_account(revoked(NEW)), in_account(OLDER), recover=one, revoked=BAD)
+    assert outcome(lost) == {OLDER.name: "recover", NEW.name: "recover"}
+
+
+def test_a_lost_revoked_image_whose_tags_do_not_keep_it_is_left_and_nothing_is_built_of_its_content() -> None:
+    image = in_account(revoked(NEW))
+    for keys in (("revision",), ("build-id",)):
+        tags = {key: value for key, value in image.tags.items() if key not in keys}
+        found = plan(replace(image, tags=tags), in_account(OLDER), ledger=(OLDER,), recover=None, revoked=BAD)
+        assert outcome(found) == {OLDER.name: "keep"}
+        assert not [each for each in found.warnings if "take it out" in each]
+
+
+def test_another_stacks_image_that_is_revoked_here_is_neither_adopted_nor_built_again() -> None:
+    theirs = replace(in_account(NEW, **{"stack-id": "fedcba9876543210"}), managed=False)
+    found = plan(theirs, recover=None, revoked=BAD)
+    assert outcome(found) == {}
+    assert any("so nothing is built of it" in each for each in found.warnings)
+    assert outcome(plan(theirs, recover=None)) == {NEW.name: "adopt"}
+
+
+def test_a_revocation_of_what_no_account_has_can_go_from_the_config() -> None:
+    warnings = plan(in_account(NEW), ledger=(NEW,), revoked={"none": WHY}).warnings
+    assert "revoked names none, which is not an image of the stack: take it out" in warnings
+
+
+def test_a_pinned_image_that_is_revoked_and_lost_is_taken_in_as_it_is() -> None:
+    pinned = V23.model_copy(update={"revision": NEW.revision})
+    for one in (pinned, pinned.model_copy(update={"user": "admin"})):
+        lost = plan(in_account(revoked(NEW)), ledger=(), recover=None, builds=(one,), revoked=BAD)
+        assert outcome(lost) == {NEW.name: "recover"}
+        assert step_of(lost, NEW.name).stage is Stage.PRIVATE
+
+
+def test_a_revoked_image_that_is_lost_at_home_is_copied_nowhere() -> None:
+    lost = plan(in_account(revoked(NEW)), there=(), how="copy", recover=None, revoked=BAD)
+    assert outcome(lost) == {NEW.name: "recover"}
+
+
+def test_what_was_taken_over_comes_back_revoked_too() -> None:
+    spec = NEW.spec.model_copy(update={"take_over": TakeOver(omi=NEW.record.omi, login=None, vm=BuildVm())})
+    over = revoked(replace(NEW, spec=spec))
+    lost = plan(in_account(over), ledger=(), recover=None, revoked=BAD)
+    assert step_of(lost, NEW.name).action is Action.RECOVER
+    assert step_of(lost, NEW.name).stage is Stage.PRIVATE
+
+
+def test_an_own_image_that_adopt_names_is_taken_in_as_a_revoked_one() -> None:
+    entry = {"name": NEW.name, "omi": NEW.record.omi, "build": NEW.build, "release": NEW.release, "revision": 1}
+    found = plan(in_account(NEW), recover=None, adopt=(Adoption.model_validate(entry),), revoked=BAD)
+    assert outcome(found) == {NEW.name: "adopt"}
+    assert step_of(found, NEW.name).stage is Stage.PRIVATE
+    theirs = replace(in_account(NEW, **{"stack-id": "fedcba9876543210"}), managed=False)
+    found = plan(theirs, recover=None, adopt=(Adoption.model_validate(entry),), revoked=BAD)
+    assert step_of(found, NEW.name).stage is Stage.CURRENT, "someone else decides about it"
 
 
 def test_a_recovery_that_is_done_can_go_from_the_config() -> None:
