@@ -49,6 +49,7 @@ class Lifecycle:
         self._leftovers.remove(job.working_name)
         existing = self._existing(earlier)
         if existing is not None and not self._is_wanted(existing):
+            self._require_anothers(existing)
             maker = maker_of(existing.tags) or SOMEONE
             job.narrator.say(f"{existing.omi_id} bears the name already, made by {maker}: adopted, not built")
             return self._adopt(existing)
@@ -134,7 +135,8 @@ class Lifecycle:
         return Leftovers(self.job)
 
     def _existing(self, earlier: PackerOutput) -> Omi | None:
-        """The account's OMI of the wanted name, after a half-made one of an earlier run was removed.
+        """The account's OMI of the wanted name, after one of an earlier run was removed: half-made, or of other content
+        and never verified.
 
         An OMI that another machine built counts as half-made until it is verified: what its build found in the
         finished root is checked, too, and is not here.
@@ -144,8 +146,10 @@ class Lifecycle:
             return None
         is_known = bool(earlier.facts) or self.job.spec.copy_from is not None
         half_made = omi.state != "available" or "digest" not in omi.tags or not is_known
-        if half_made and self._leftovers.include(omi):
-            self.job.narrator.say(f"removing {omi.omi_id}, which an earlier run left half-made")
+        other = self._is_made(omi) and omi.tags.get("digest") != self.job.spec.digest
+        if (half_made or other) and self._leftovers.include(omi):
+            how = "unverified, with other content" if other else "half-made"
+            self.job.narrator.say(f"removing {omi.omi_id}, which an earlier run left {how}")
             self._leftovers.delete(omi)
             return None
         return omi
@@ -154,6 +158,21 @@ class Lifecycle:
         """Whether this stack made it with the same content, so that it may be verified and managed."""
         spec, is_made = self.job.spec, STANDS_FOR not in omi.tags
         return is_made and omi.state == "available" and omi.bears({**spec.owner.proof, "digest": spec.digest})
+
+    def _is_made(self, omi: Omi) -> bool:
+        """Whether a build of this very image made it, whatever its content."""
+        proof = {**self.job.spec.owner.proof, "build-id": self.job.identity.build_id}
+        return STANDS_FOR not in omi.tags and omi.bears(proof)
+
+    def _require_anothers(self, omi: Omi) -> None:
+        """BuildError if the OMI of the wanted name is this stack's own: as an external one it would be lost to it."""
+        spec = self.job.spec
+        if spec.owner.owns(omi.tags):
+            raise BuildError(
+                f"{omi.omi_id} ({omi.name}) is this stack's own, but not what this build makes, so it is left: "
+                "raise or take out `revision` in the profile, or take the image in by "
+                f"`python -m omi recover -s {spec.stack} {omi.name}`"
+            )
 
     def _taken(self) -> Omi | None:
         """The OMI of the wanted name that someone else made, such as another stack in this account."""

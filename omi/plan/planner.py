@@ -104,6 +104,8 @@ class _Planner:
                 notes = (*notes, f"{build.name}: {outcome.why}")
             if outcome.why.because is Because.PACKAGES_LACKING:
                 refused = tuple(given.lacking[build.name])
+            if outcome.why.because is Because.PINNED_OTHER:
+                refused = (f"{build.name}: {outcome.why}",)
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
         steps += [self._without(image) for image in missing]

@@ -147,6 +147,10 @@ class Because(Enum):
     )
     PACKAGES_LACKING = "nothing is built of it, since it asks for packages or a repository that don't exist"
     CONTENT_REVOKED = "its content is that of a revoked image, so nothing is built of it; change it, or build it again"
+    PINNED_OTHER = (
+        "nothing is built as r{revision}, since {omi} ({name}) of other content is this stack's own: raise or take out "
+        "`revision` in the profile, or take that image in by `python -m omi recover -s STACK {name}`"
+    )
     REVOKED = "revoked: {reason}"
     PRIVATE = "private since {since}, is deregistered from {removal} on"
 

@@ -158,8 +158,11 @@ def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: 
     if existing and not existing.names.isdisjoint(request.given.revoked):
         revoked = Because.CONTENT_REVOKED() if request.is_revoked else Because.CURRENT_NAME_TAKEN(revision=revision)
         return Wish(before, None, revoked)
-    if existing:
+    if existing and (not existing.managed or _is_made(existing, request)):
         return Wish(before, _adopt(request, revision, existing), Because.CURRENT_UNTIL_SUCCESSOR())
+    if existing and not existing.unchecked:
+        other = Because.PINNED_OTHER(revision=revision, omi=existing.omi, name=existing.name)
+        return Wish(before, None, other)
     if request.is_revoked:
         return Wish(before, None, Because.CONTENT_REVOKED())
     if request.given.lacking.get(request.build.name):
@@ -187,10 +190,14 @@ def _adoptable(
     beyond = same[-1].revision if same else -1
     free = [item for item in found if item[0] > beyond and item[1].name not in request.given.names]
     free = [item for item in free if item[1].names.isdisjoint(request.given.revoked)]
-    made = [item for item in free if item[1].managed and STANDS_FOR not in item[1].tags]
-    own = [item for item in made if item[1].digest == request.digest]
+    own = [item for item in free if _is_made(item[1], request)]
     foreign = [item for item in free if not item[1].managed] if not same else []
     return next(reversed(own or foreign), None)
+
+
+def _is_made(image: AccountImage, request: WishInput) -> bool:
+    """Whether the stack made it with the wanted content."""
+    return image.managed and STANDS_FOR not in image.tags and image.digest == request.digest
 
 
 def _adopt(request: WishInput, revision: int, existing: AccountImage) -> Step:

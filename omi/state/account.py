@@ -28,6 +28,9 @@ class AccountImage:
     """Whether an interrupted run of this stack left it unfinished. The next build of its name removes it first."""
     digest: str | None = None
     """The digest of its content, from its tags."""
+    unchecked: bool = False
+    """Whether this stack made it whole, but never verified, held or shared it: the next build of its name verifies it,
+    or removes it first if that makes other content."""
     access: Access | None = None
     """Its launch permissions now; None if nobody asked."""
     used_by: tuple[str, ...] = ()

@@ -25,7 +25,13 @@ from tests.reliability.ring import Place, Ring, Round, ledger_in, ring
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- adversary: begin -->", "<!-- adversary: end -->"
-_STAYS = ("retention.max_prunes", "has lost its tag claim", "protected", "since their Region left")
+_STAYS = (
+    "retention.max_prunes",
+    "has lost its tag claim",
+    "protected",
+    "since their Region left",
+    "of other content is this stack's own",
+)
 """Why a command ends with an error for as long as a person does nothing about it."""
 _FAULTS = ("lost", "left", "harmed", "wrong")
 
@@ -58,7 +64,7 @@ def try_case(where: Place, case: Case) -> Found:
     STRUCK[case.struck](at)
     PERSON[case.person](at)
     at.clear_faults()
-    found.wrong += _judge_end(at, case)
+    found.wrong += [*_judge_end(at, case), *_shared(at, case.revoked)]
     _settle(at, case, found)
     found.wrong += _shared(at, case.revoked)
     found.lost += [*_lost(at, case.prunes, case.revoked), *(_unheld(at, case.prunes) if case.recovers else ())]

@@ -217,6 +217,8 @@ CASES = (
     Case("revoke, state taint, up"),
     Case("revoke, state delete, up"),
     Case("revoke, lose the state, recover --yes, up"),
+    Case("pin a revision, state delete, change packages, up", refused="of other content is this stack's own"),
+    Case("pin a revision, state delete, change packages, recover --yes, up"),
 )
 
 QUICK = (

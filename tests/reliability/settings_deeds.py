@@ -70,6 +70,21 @@ def _unrevoke(at: Round) -> None:
     at.up()
 
 
+def _pin_and_change(at: Round) -> None:
+    """Pin a build to the revision of its image, forget that image, and change the content."""
+    edit_builds(at, lambda builds: builds["one"].update(revision="r0"))
+    at.pulumi("state", "delete", at.urn_of(ONE), "--yes")
+    edit_builds(at, lambda builds: builds["one"].update(packages={"musl": True}))
+    at.up()
+
+
+def _recover_pinned(at: Round) -> None:
+    """Do as the refusal says."""
+    _pin_and_change(at)
+    at.omi("recover", ONE, "--yes")
+    at.up()
+
+
 def _state(command: str, image: str) -> Deed:
     return lambda at: at.pulumi("state", command, at.urn_of(image), "--yes")
 
@@ -88,5 +103,7 @@ SETTINGS_DEEDS: dict[str, Deed] = {
     "revoke, up --replace": then(revoke(ONE), lambda at: at.up("--replace", at.urn_of(ONE))),
     "revoke, up --replace '**'": then(revoke(ONE), lambda at: at.up("--replace", "**")),
     "revoke, state taint, up": then(revoke(ONE), _state("taint", ONE), Round.up),
+    "pin a revision, state delete, change packages, up": _pin_and_change,
+    "pin a revision, state delete, change packages, recover --yes, up": _recover_pinned,
     "revoke, state delete, up": then(revoke(ONE), _state("delete", ONE), Round.up),
 }

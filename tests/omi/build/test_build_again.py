@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,8 @@ def test_no_failure_removes_a_verified_image(bench: Bench) -> None:
     first = bench.build(spec)
     for keys in (("digest",), (VERIFIED, CLAIM, "digest"), ()):
         lose_tags(bench, first.omi, *keys)
-        bench.build(spec)
+        with pytest.raises(BuildError, match="this stack's own") if keys else nullcontext():
+            bench.build(spec)
         bench.run_of(spec).clean_up()
         assert bench.account.left() == {"image": [first.omi]}
 
@@ -199,6 +201,43 @@ def test_an_orphan_of_another_machine_is_built_anew_since_nobody_knows_what_its_
     assert bench.finished == [Facts.parse("end=yes")] * 2
 
 
+OTHER = "sha256:" + "1" * 64
+
+
+def test_an_unverified_orphan_of_other_content_is_removed_and_built_anew(bench: Bench) -> None:
+    spec = bench.account.spec(access=PUBLIC)
+    orphan = unverified(bench, bench.account.spec(digest=OTHER))
+    record = bench.build(spec)
+    assert record.omi != orphan
+    assert (record.adopted, bench.account.tags(record.omi)["digest"]) == (False, spec.digest)
+    assert bench.account.left() == {"image": [record.omi]}
+
+
+def test_a_verified_image_of_other_content_is_neither_adopted_nor_removed(bench: Bench) -> None:
+    good = bench.build(bench.account.spec(digest=OTHER, access=PUBLIC)).omi
+    before = bench.account.image(good)
+    with pytest.raises(BuildError, match=f"{good} .* is this stack's own.* `revision` .*omi recover -s test alpine-"):
+        bench.build(bench.account.spec())
+    assert bench.account.image(good) == before
+    assert bench.account.left() == {"image": [good]}
+
+
+@pytest.mark.parametrize("worn", [{"build-id": "b-of-another"}, {STANDS_FOR: OTHER}, {CLAIM: "5"}])
+def test_one_of_other_content_that_is_no_leftover_stays(bench: Bench, worn: dict[str, str]) -> None:
+    spec = bench.account.spec()
+    omi = bench.account.register(spec.name, "", {**Identity(spec).tags, "digest": OTHER, **worn})
+    with pytest.raises(BuildError, match="this stack's own"):
+        bench.build(spec)
+    assert bench.account.left() == {"image": [omi]}
+
+
+def test_one_of_other_content_that_somebody_shares_stays(bench: Bench) -> None:
+    omi = unverified(bench, bench.account.spec(digest=OTHER, access=PUBLIC))
+    with pytest.raises(BuildError, match="this stack's own"):
+        bench.build(bench.account.spec())
+    assert (bench.account.left(), bench.account.launchers(omi)) == ({"image": [omi]}, {"all"})
+
+
 def test_a_half_made_orphan_is_removed_and_built_anew(bench: Bench) -> None:
     spec = bench.account.spec()
     orphan = bench.account.register(spec.name, Identity(spec).description)
@@ -232,9 +271,9 @@ def test_what_the_stack_took_over_is_not_taken_for_its_build_whatever_digest_it_
     spec = bench.account.spec()
     tags = {**Identity(spec).tags, STANDS_FOR: spec.digest, CLAIM: "1", VERIFIED: "yes"}
     old = bench.account.register(spec.name, "of old", tags)
-    record = bench.build(spec)
-    assert (record.omi, record.adopted, record.verified, bench.booted) == (old, True, False, [])
-    assert bench.account.tags(old) == tags
+    with pytest.raises(BuildError, match="this stack's own, but not what this build makes"):
+        bench.build(spec)
+    assert (bench.booted, bench.account.tags(old)) == ([], tags)
 
 
 def test_a_description_that_speaks_of_verified_gets_its_mark_all_the_same(bench: Bench) -> None:

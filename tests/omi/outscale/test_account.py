@@ -87,6 +87,31 @@ def test_what_an_interrupted_build_left_does_not_hold_its_name(access: CloudAcce
     assert read_account(Cloud.connect(access), OWNER).by_name[identity.spec.name].managed
 
 
+@pytest.mark.parametrize(
+    "worn",
+    [
+        {"verified": "yes"},
+        {"claim": "1"},
+        {"stands-for": "sha256:1"},
+        {"stack-id": "another"},
+        {"build-id": "b-of-another"},
+    ],
+)
+def test_an_own_whole_image_is_unchecked_until_it_is_verified_held_or_shared(
+    access: CloudAccess, client: Client, worn: dict[str, str]
+) -> None:
+    identity = Identity(make_spec())
+    left = register(client, identity.spec.name, snapshot(client, empty_volume(client)))
+    tagged(client, left, dict(identity.tags))
+    cloud = Cloud.connect(access)
+    assert read_account(cloud, OWNER).by_omi[left].unchecked
+    for change, unchecked in (("Additions", False), ("Removals", True)):
+        client.call("UpdateImage", ImageId=left, PermissionsToLaunch={change: {"GlobalPermission": True}})
+        assert read_account(cloud, OWNER).by_omi[left].unchecked is unchecked
+    tagged(client, left, worn)
+    assert not read_account(cloud, OWNER).by_omi[left].unchecked
+
+
 def test_many_images_come_page_by_page(access: CloudAccess, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "_PAGE", 2)
     disk = snapshot(client, empty_volume(client))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from omi.plan import Action, PlannedImage
@@ -10,6 +12,8 @@ from omi.state.account import AccountImage
 from omi.state.ledger import Ledger
 from tests.omi.plan.examples import NAME, R5, R6, UP6, V23
 from tests.omi.plan.make import account, after, build, held, ledger, outcome, plan_of, seen, step_of
+
+PINNED = V23.model_copy(update={"revision": 3})
 
 
 class TestAdoption:
@@ -131,3 +135,33 @@ class TestAdoption:
         pinned = V23.model_copy(update={"revision": 3})
         view = account(AccountImage(NAME.format(6, 3), "ami-3"), AccountImage(NAME.format(6, 4), "ami-4"))
         assert outcome(plan_of([pinned], UP6, Ledger(), account=view)) == {NAME.format(6, 3): "adopt"}
+
+    def test_pinned_revision_of_the_stacks_own_is_adopted_if_it_holds_the_content(self) -> None:
+        own = seen(held(V23, "3.23.6", 3))
+        for there in (own, replace(own, unchecked=True)):
+            plan = plan_of([PINNED], UP6, ledger(R6), account=account(R6, there))
+            assert outcome(plan) == {own.name: "adopt", R6.name: "keep"}
+            assert not plan.refused
+
+    def test_pinned_revision_of_the_stacks_own_with_other_content_is_refused_with_the_cure(self) -> None:
+        other = seen(held(V23.model_copy(update={"user": "admin"}), "3.23.6", 3))
+        taken_over = seen(held(V23, "3.23.6", 3), tags={"stands-for": "sha256:alpine"})
+        unknown = replace(other, digest=None)
+        for there in (other, taken_over, unknown):
+            plan = plan_of([PINNED], UP6, ledger(R6), account=account(R6, there))
+            assert outcome(plan) == {R6.name: "keep"}
+            (line,) = plan.refused
+            assert line.startswith(f"v3_23: nothing is built as r3, since {other.omi} ({other.name}) of other content")
+            assert "`revision` in the profile" in line
+            assert f"omi recover -s STACK {other.name}" in line
+        assert outcome(plan_of([PINNED], UP6, Ledger(), account=account(other))) == {}
+
+    def test_pinned_revision_of_other_content_that_was_never_verified_is_built_anew(self) -> None:
+        other = seen(held(V23.model_copy(update={"user": "admin"}), "3.23.6", 3), unchecked=True)
+        plan = plan_of([PINNED], UP6, ledger(R6), account=account(R6, other))
+        assert outcome(plan) == {other.name: "build", R6.name: "keep"}
+        assert not plan.refused
+
+    def test_pinned_revision_of_someone_else_with_other_content_is_adopted(self) -> None:
+        theirs = replace(seen(held(V23.model_copy(update={"user": "admin"}), "3.23.6", 3)), managed=False)
+        assert outcome(plan_of([PINNED], UP6, Ledger(), account=account(theirs))) == {theirs.name: "adopt"}
