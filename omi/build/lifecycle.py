@@ -148,7 +148,7 @@ class Lifecycle:
         half_made = omi.state != "available" or "digest" not in omi.tags or not is_known
         other = self._is_made(omi) and omi.tags.get("digest") != self.job.spec.digest
         if (half_made or other) and self._leftovers.include(omi):
-            how = "unverified, with other content" if other else "half-made"
+            how = "half-made" if half_made else "unverified, with other content"
             self.job.narrator.say(f"removing {omi.omi_id}, which an earlier run left {how}")
             self._leftovers.delete(omi)
             return None
