@@ -144,8 +144,8 @@ class Lifecycle:
         omi = find_own(self.job.cloud, self.job.spec.name)
         if omi is None:
             return None
-        is_known = bool(earlier.facts) or self.job.spec.copy_from is not None
-        half_made = omi.state != "available" or "digest" not in omi.tags or not is_known
+        is_unknown = self._is_wanted(omi) and not earlier.facts and self.job.spec.copy_from is None
+        half_made = omi.state != "available" or "digest" not in omi.tags or is_unknown
         other = self._is_made(omi) and omi.tags.get("digest") != self.job.spec.digest
         if (half_made or other) and self._leftovers.include(omi):
             how = "half-made" if half_made else "unverified, with other content"
