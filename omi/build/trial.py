@@ -1,10 +1,13 @@
-"""Builds an image to try: a person logs in to a VM of it, and then everything is removed."""
+"""Builds an image to try: a person logs in to a VM of it, and then everything is removed.
+
+A try has a stack id of its own. If that is lost, the tags of what it made still have it.
+"""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -12,12 +15,109 @@ from omi.build.job import Job
 from omi.build.leftovers import Leftovers
 from omi.build.lifecycle import verification_of
 from omi.build.maker import Maker
+from omi.config.settings import Settings
+from omi.outscale.client import Cloud
+from omi.outscale.images import own_omis
+from omi.outscale.shapes import CloudSnapshot, CloudVm, CloudVolume, listed
 from omi.outscale.waiting import InterruptedBuildError
+from omi.profile.model import Access
+from omi.state.image import ImageSpec
+from omi.state.owner import STACK_ID, Owner, build_id_of
 from omi.support.errors import BuildError, VerifyError
 from omi.verify.ssh import Door
 
 KEPT_KEY = "alpine-omi-kept"
 """The private key of a kept VM, in the run's folder; `tidy` removes it."""
+
+
+_STEPS = (" build", " verify")
+"""The ends of the tag Name of a try's VMs and volumes."""
+
+
+def trial_name(build: str, stack_id: str) -> str:
+    """The name of a try's OMI."""
+    return f"try-{build[:80]}-{stack_id}"
+
+
+@dataclass(frozen=True)
+class FoundTry:
+    """A try by the tags of what it made."""
+
+    stack_id: str
+    build: str
+    """The build's name, its first 80 characters."""
+    things: tuple[str, ...]
+    """Kind and id of each."""
+
+    @property
+    def words(self) -> str:
+        """Its build, its stack id and its things."""
+        return f"try of {self.build} with the stack id {self.stack_id}: {', '.join(self.things)}"
+
+
+def find_tries(cloud: Cloud, project: str, stack: str) -> tuple[FoundTry, ...]:
+    """Find every try that left something in the account under this stack name, whoever began it, by stack id.
+
+    A thing is one's only if its tags `Name` and `build-id` follow from its stack id. Nothing is changed.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for thing, tags in _tagged(cloud):
+        owner = Owner(project, stack, tags.get(STACK_ID, ""))
+        name, end = tags.get("Name", ""), f"-{owner.stack_id}"
+        for step in _STEPS:
+            name = name.removesuffix(step)
+        is_ours = owner.stack_id and owner.tags.items() <= tags.items() and name.startswith("try-")
+        if is_ours and name.endswith(end) and tags.get("build-id") == build_id_of(owner, name):
+            found.setdefault((owner.stack_id, name[len("try-") : -len(end)]), []).append(thing)
+    return tuple(FoundTry(stack_id, build, tuple(found[stack_id, build])) for stack_id, build in sorted(found))
+
+
+def _tagged(cloud: Cloud) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Kind and id of the account's things that a try may make, with their tags."""
+    yield from ((f"VM {vm.vm_id}", vm.tags) for vm in listed(cloud, CloudVm) if vm.state != "terminated")
+    yield from ((f"image {omi.omi_id}", omi.tags) for omi in own_omis(cloud, {}))
+    for snapshot in listed(cloud, CloudSnapshot, AccountIds=[cloud.account]):
+        if snapshot.owner == cloud.account and snapshot.state != "deleting":
+            yield f"snapshot {snapshot.snapshot_id}", snapshot.tags
+    for volume in listed(cloud, CloudVolume):
+        if volume.state != "deleting":
+            yield f"volume {volume.volume_id}", volume.tags
+
+
+def spec_to_remove(owner: Owner, build: str, settings: Settings) -> ImageSpec:
+    """The part of a try's spec that its removal needs: its name and the connection, and nothing of the profile."""
+    return ImageSpec(
+        project=owner.project,
+        stack=owner.stack,
+        stack_id=owner.stack_id,
+        name=trial_name(build, owner.stack_id),
+        description="",
+        profile=settings.profile,
+        build=build,
+        arch="",
+        release="",
+        revision=0,
+        digest="",
+        end_of_life=None,
+        offered=(),
+        bootstrap=None,
+        user=None,
+        access=Access(),
+        withdrawal=None,
+        cloud=settings.cloud_access(),
+        releases_dir=settings.releases_dir,
+        resource=None,
+        recipe=None,
+        take_over=None,
+    )
+
+
+def remove_try(job: Job, removing: str) -> None:
+    """Remove all that a job's try made; BuildError, with the command `removing`, if something may be left."""
+    if not Leftovers(job).clean(None, (job.spec.name, job.working_name), ()):
+        left = f"{job.spec.name}: something of it may be left; `{removing}` tries again"
+        job.narrator.say(left)
+        raise BuildError(left)
 
 
 @dataclass(frozen=True)
@@ -53,11 +153,7 @@ class Trial:
 
     def remove(self) -> None:
         """Remove all that this run or an earlier one made; BuildError if something may be left."""
-        job = self.job
-        if not Leftovers(job).clean(None, (job.spec.name, job.working_name), ()):
-            left = f"{job.spec.name}: something of it may be left; `{self.removing}` tries again"
-            job.narrator.say(left)
-            raise BuildError(left)
+        remove_try(self.job, self.removing)
 
     def _visit(self) -> int:
         job, make = self.job, self.maker.prepare()

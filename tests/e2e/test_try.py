@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -138,6 +139,25 @@ def test_what_a_killed_try_left_goes_with_the_next_one(project: Project, untouch
     assert seen(project) != untouched
     done = project.run("python", "-m", "omi", "try", "-s", "e2e", BUILD, "--remove")
     assert done.code == 0, done.text
+
+
+def test_what_a_lost_checkout_kept_is_named_and_goes_when_that_is_meant_though_the_build_is_renamed(
+    project: Project, untouched: dict[str, Any]
+) -> None:
+    profile = project.folder / "profiles" / "alpine.yaml"
+    tried, written = project.folder / "build" / "e2e+try", profile.read_text(encoding="utf-8")
+    assert project.run("python", "-m", "omi", "try", "-s", "e2e", BUILD, "--keep").code == 0
+    shutil.move(tried, project.folder / "moved")
+    profile.write_text("builds: {another: {version: 1}}\n", encoding="utf-8")
+    removal = ("python", "-m", "omi", "try", "-s", "e2e", BUILD, "--remove")
+    named = project.run(*removal)
+    assert (named.code, "of another checkout: try of" in named.text) == (6, True), named.text
+    profile.write_text(written, encoding="utf-8")
+    done = project.run("python", "-m", "omi", "try", "-s", "e2e", BUILD, "--", "rc-service", "nginx", "status")
+    assert (done.code, "of another checkout: try of" in done.text) == (NOT_RECORDED, True), done.text
+    assert len(seen(project)["vm"]) == len(untouched["vm"]) + 1, "somebody may be using it"
+    removed = project.run(*removal, "--yes")
+    assert removed.code == 0, removed.text
 
 
 def test_the_logs_of_a_try_stay_beside_those_of_the_stack(project: Project) -> None:

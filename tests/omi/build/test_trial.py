@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from omi.build.packer.maker import PackerMaker
-from omi.build.trial import KEPT_KEY, Trial
+from omi.build.trial import KEPT_KEY, Trial, find_tries, remove_try, spec_to_remove
+from omi.config.settings import Endpoints, Settings
 from omi.outscale.waiting import InterruptedBuildError
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
-from omi.state.owner import VERIFIED, Owner
+from omi.state.owner import VERIFIED, Owner, build_id_of
 from omi.support.errors import BuildError, CloudError, OmiError, VerifyError
 from omi.support.narration import narrated
 from omi.verify.boot import Boot, Guest, Verification
@@ -210,3 +211,45 @@ def test_what_cannot_be_removed_is_told_with_its_cure(
 
 def _down(*_: object) -> None:
     raise CloudError("the cloud is down")
+
+
+def test_a_try_whose_id_is_lost_is_found_by_the_tags_of_what_it_made_and_removed_without_its_profile(
+    bench: Bench, visits: Visits, bystanders: dict[str, list[str]]
+) -> None:
+    run(trial_of(bench, keep=True))
+    cloud, kept = bench.account.cloud, bench.account.left()
+    (found,) = find_tries(cloud, TRIES.project, TRIES.stack)
+    assert (found.stack_id, found.build) == (TRIES.stack_id, "a")
+    kinds = {thing.split()[0] for thing in found.things}
+    assert kinds >= {"VM", "image"}
+    assert {thing.split()[1] for thing in found.things if thing.startswith("VM ")} == {*kept["vm"]} - {
+        *bystanders["vm"]
+    }
+    access = bench.account.access
+    settings = Settings(region=access.region, cloud=Endpoints(api=access.api, ca_file=access.ca_file), profile="gone")
+    job = bench.run_of(spec_to_remove(TRIES, found.build, settings)).job
+    with narrated(job.narrator):
+        remove_try(job, "omi try --remove")
+    assert bench.account.left() == bystanders
+    assert find_tries(cloud, TRIES.project, TRIES.stack) == ()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"stack": OWNER.stack},
+        {"project": "another"},
+        {"stack-id": "fedcba9876543211"},
+        {"stack-id": ""},
+        {"build-id": build_id_of(TRIES, "another")},
+        {"Name": f"a-{TRIES.stack_id}", "build-id": build_id_of(TRIES, f"a-{TRIES.stack_id}")},
+        {"Name": "try-a", "build-id": build_id_of(TRIES, "try-a")},
+    ],
+    ids=",".join,
+)
+def test_what_only_resembles_a_try_is_none(bench: Bench, changed: dict[str, str]) -> None:
+    tags = dict(Identity(spec_of(bench)).tags)
+    bench.account.register(NAME, tags={**tags, **changed})
+    assert find_tries(bench.account.cloud, TRIES.project, TRIES.stack) == ()
+    omi = bench.account.register(f"{NAME}2", tags=tags)
+    assert [each.things for each in find_tries(bench.account.cloud, TRIES.project, TRIES.stack)] == [(f"image {omi}",)]
