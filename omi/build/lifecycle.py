@@ -18,7 +18,7 @@ from omi.build.packer.runner import read_output
 from omi.build.record import external_record, own_record, verified_record
 from omi.outscale.claims import take_up
 from omi.outscale.images import find_own, put_tags, wait_available
-from omi.outscale.publishing import close_snapshots, describe_verified, share, withhold
+from omi.outscale.publishing import close_snapshots, describe_verified, reach_stage, share
 from omi.outscale.shapes import Omi
 from omi.outscale.waiting import InterruptedBuildError
 from omi.profile.model import Access
@@ -125,7 +125,7 @@ class Lifecycle:
         self._clean(omi, (), product.output.volumes)
         self._mark_verified(omi)
         share(job.cloud, omi.omi_id, job.spec.launch_access, narrow=False)
-        withhold(job.cloud, omi, job.identity)
+        reach_stage(job.cloud, omi, job.identity)
         self._describe(omi)
         known = recorded(job.spec, omi.omi_id) | ({"documents": documents} if documents else {})
         return own_record(job, omi, take_up(job.cloud, omi), **known)

@@ -9,7 +9,7 @@ from omi.build.job import Job
 from omi.build.leftovers import Leftovers
 from omi.build.record import record_of
 from omi.outscale.images import complete_tags, delete_tags, find_own, put_tags, wait_available
-from omi.outscale.publishing import withhold
+from omi.outscale.publishing import reach_stage
 from omi.outscale.shapes import Omi
 from omi.outscale.waiting import InterruptedBuildError
 from omi.publish.recorded import recorded
@@ -48,7 +48,8 @@ class TakingOver:
         if not is_verified and VERIFIED in omi.tags:
             delete_tags(job.cloud, omi.omi_id, says_so)
         complete_tags(job.cloud, omi, job.identity.tags)
-        withhold(job.cloud, omi, job.identity)
+        if owner.owns(omi.tags):  # another's tags of these names mean something else
+            reach_stage(job.cloud, omi, job.identity)
         job.narrator.say(f"{omi.omi_id} is this stack's own now{'' if is_verified else ', unverified'}")
         known |= _facts(check) if check else {}
         digest = omi.tags.get("digest")

@@ -10,7 +10,7 @@ from omi.commands.wire import export, give_record, read_spec
 from omi.outscale.claims import take_up
 from omi.outscale.client import Cloud
 from omi.outscale.images import find_own, wait_available
-from omi.outscale.publishing import withhold
+from omi.outscale.publishing import reach_stage
 from omi.publish.recorded import recorded
 from omi.state.identity import Identity
 from omi.state.owner import STANDS_FOR
@@ -20,7 +20,7 @@ from omi.support.errors import CloudError
 def adopt(_: Sequence[str]) -> int:
     """Print the record of the account's OMI of the spec's name, and change nothing but its claim.
 
-    An own OMI whose stage is private is made so, whoever may launch it now.
+    An own OMI is brought to the spec's stage: if that is private, nobody else can launch it from then on.
 
     If the spec has a `take_over`, the OMI first becomes the stack's own (omi.build.taking_over).
 
@@ -47,7 +47,7 @@ def adopt(_: Sequence[str]) -> int:
     if spec.owner.owns(omi.tags):
         digest = omi.tags.get("digest")
         known = {"digest": None if digest == spec.digest else digest, **copy_facts(omi), **recorded(spec, omi.omi_id)}
-        withhold(cloud, omi, Identity(spec))
+        reach_stage(cloud, omi, Identity(spec))
         verified, claim = omi.verified_by(spec.owner), take_up(cloud, omi)
         record = record_of(cloud, omi, adopted=False, verified=verified, claim=claim, **known)
     else:

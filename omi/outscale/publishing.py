@@ -72,13 +72,14 @@ def write_stage(cloud: Cloud, omi: Omi, identity: Identity) -> None:
         _update(cloud, omi.omi_id, Description=described)
 
 
-def withhold(cloud: Cloud, omi: Omi, identity: Identity) -> None:
-    """Make an OMI whose stage is private so, and write that stage.
+def reach_stage(cloud: Cloud, omi: Omi, identity: Identity) -> None:
+    """Make an own OMI private if that is its stage, and write the stage if its tags have another.
 
     A create needs this, too: `pulumi up --replace` runs it in place of the update that withdraws the image.
     """
     if identity.spec.stage is Stage.PRIVATE:
         share(cloud, omi.omi_id, identity.spec.launch_access)
+    if any(omi.tags.get(key) != identity.stage_tags.get(key) for key in STAGE_TAGS):
         write_stage(cloud, omi, identity)
 
 

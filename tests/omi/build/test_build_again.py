@@ -20,7 +20,7 @@ from omi.outscale.publishing import share
 from omi.outscale.shapes import Omi
 from omi.profile.model import Access
 from omi.publish import record as write_releases
-from omi.state.identity import Identity
+from omi.state.identity import STAGE_TAGS, Identity
 from omi.state.image import ImageSpec
 from omi.state.owner import CLAIM, STANDS_FOR, VERIFIED
 from omi.state.withdrawal import Why, Withdrawal
@@ -70,6 +70,19 @@ def test_one_that_is_withdrawn_and_replaced_in_one_update_is_private_at_once(ben
     assert bench.account.launchers(first.omi) == {"all"}
     bench.build(withdrawn(spec, "revoked"))
     assert bench.account.launchers(first.omi) == set()
+
+
+def test_one_whose_withdrawal_is_taken_back_and_that_is_replaced_in_one_update_is_current_by_its_tags(
+    bench: Bench,
+) -> None:
+    spec = bench.account.spec(access=PUBLIC)
+    omi = bench.build(withdrawn(spec, "revoked")).omi
+    bench.account.cloud.call("CreateTags", {"ResourceIds": [omi], "Tags": [{"Key": "keep", "Value": "this"}]})
+    bench.build(spec)
+    assert bench.account.launchers(omi) == {"all"}
+    assert bench.account.image(omi)["Description"] == Identity(spec).described(verified=True)
+    assert not bench.account.tags(omi).keys() & {*STAGE_TAGS}
+    assert bench.account.tags(omi)["keep"] == "this"
 
 
 def test_a_deprecated_image_that_is_replaced_stays_shared(bench: Bench) -> None:

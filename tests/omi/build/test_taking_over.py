@@ -297,3 +297,10 @@ def test_one_that_is_taken_over_again_while_its_stage_is_private_is_launched_by_
         assert (record.omi, taking.account.launchers(omi)) == (omi, launchers)
     assert taking.account.tags(omi)["stage"] == "private"
     assert taking.account.image(omi)["Description"] == f"of old; {told}"
+
+
+def test_tags_of_its_maker_that_are_named_like_those_of_a_stage_stay(taking: Taking) -> None:
+    omi = taking.account.register(NAME, "of old", {"stage": "prod", "access": "by ticket"})
+    taking.run(taking.spec(omi))
+    assert taking.account.tags(omi).items() >= {"stage": "prod", "access": "by ticket"}.items()
+    assert taking.account.image(omi)["Description"] == "of old"
