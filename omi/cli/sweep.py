@@ -38,6 +38,8 @@ class SweepFindings:
     things: tuple[Leftover, ...] = ()
     unread: str = ""
     """Why not all of it could be searched; empty if all was."""
+    failure: OmiError | None = None
+    """The same of a Region in use: a sweep ends with it."""
 
     @property
     def going(self) -> tuple[Leftover, ...]:
@@ -61,6 +63,7 @@ def sweep(stack: Stack, yes: Yes = False, stack_id: StackId = None) -> None:
     settings = Settings.load(stack_config(stack))
     with _builds_held(stack, ()):
         found = find_leftovers(settings, _read(stack, stack_id), stack)
+    _require_searched(found)
     for each in found:
         if each.unread:
             tell(f"not searched: {each.unread}")
@@ -74,7 +77,15 @@ def sweep(stack: Stack, yes: Yes = False, stack_id: StackId = None) -> None:
     elif listed:
         with hold_stack(stack) as locked, _builds_held(stack, found):
             again = find_leftovers(settings, _read(stack, stack_id, pending=locked), stack)
+            _require_searched(again)
             _remove(again, listed, settings.retention)
+
+
+def _require_searched(found: Sequence[SweepFindings]) -> None:
+    """Raise the failure of a Region in use."""
+    for each in found:
+        if each.failure is not None:
+            raise each.failure
 
 
 def _read(stack: str, stack_id: str | None, *, pending: bool = True) -> Held:
@@ -104,7 +115,7 @@ def _read(stack: str, stack_id: str | None, *, pending: bool = True) -> Held:
 def find_leftovers(settings: Settings, held: Held, stack: str) -> list[SweepFindings]:
     """Find the leftovers in every Region of the stack, and in those that it has left; nothing is changed.
 
-    If a Region that it has left can't be searched, its findings have the reason.
+    If a Region can't be searched, its findings have the reason.
     """
     ledger, found = held.ledger, []
     regions, folders = regions_of(settings, ledger, held.known), _folders(stack)
@@ -129,9 +140,8 @@ def find_leftovers(settings: Settings, held: Held, stack: str) -> list[SweepFind
                 elif known is not None and known.copied is not None:
                     each = _with_buckets_left(each, runs)
         except OmiError as error:
-            if region.is_wanted or region.ledger.images:
-                raise
-            each = SweepFindings(region, unread=str(error))
+            in_use = region.is_wanted or bool(region.ledger.images)
+            each = SweepFindings(region, unread=str(error), failure=error if in_use else None)
         found.append(each)
     return found
 

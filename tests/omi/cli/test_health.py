@@ -15,7 +15,7 @@ import pytest
 
 from omi.cli.findings import Findings, NotChecked
 from omi.cli.main import main
-from omi.cli.sweep import SweepFindings
+from omi.cli.sweep import SweepFindings, find_leftovers
 from omi.config.regions import regions_of
 from omi.config.settings import Health, Settings
 from omi.outscale.sweep import Leftover
@@ -25,7 +25,9 @@ from omi.profile.load import Profile
 from omi.profile.model import Access, Target
 from omi.publish.manifest import PublishedManifest
 from omi.state.account import AccountImage, AccountView
+from omi.state.image import CloudAccess
 from omi.state.ledger import Ledger, LedgerImage
+from omi.support.errors import CloudError
 from omi.support.json_schema import schema_text
 from omi.upstream.offer import Offer
 from tests.omi.plan.make import TODAY, build, digest, held, seen, upstream
@@ -57,6 +59,8 @@ class Ward:
     leftovers: int = 0
     unread: tuple[str, ...] = ()
     """Why Regions couldn't be searched for leftovers."""
+    down: bool = False
+    """Whether the API of the Region no longer answers once the plan is made."""
     expiry: Callable[[], datetime | None] = lambda: None
     settings: Settings = field(default_factory=lambda: Settings(region="eu-west-2"))
     offers: dict[str, Offer] = field(default_factory=dict)
@@ -73,15 +77,20 @@ class Ward:
             "survey_stack": self._survey,
             "last_update": lambda _: self.last,
             "key_expiry": lambda _: self.expiry(),
-            "find_leftovers": lambda *_: left,
+            "find_leftovers": find_leftovers if self.down else lambda *_: left,
         }
         for name, function in patches.items():
             self.monkeypatch.setattr(f"omi.cli.health.{name}", function)
         self.monkeypatch.setattr("omi.plan.planning.image_digest", digest)
-        self.monkeypatch.setattr("omi.cli.health.Cloud.connect", lambda access: access)
+        self.monkeypatch.setattr("omi.cli.health.Cloud.connect", self._connect)
         code = main(["health", "-s", "test", *arguments])
         shown = self.capsys.readouterr()
         return code, shown.out + shown.err
+
+    def _connect(self, access: CloudAccess) -> CloudAccess:
+        if self.down:
+            raise CloudError(f"{access.api}: no answer within 60 s")
+        return access
 
     def _survey(self, settings: Settings, known: Held) -> Survey:
         there = [seen(image) for image in self.images] if self.account is None else self.account
@@ -193,6 +202,15 @@ def test_an_update_long_ago_or_none_is_an_error_and_a_leftover_a_warning(ward: W
     assert (code, "longer ago than the 8 days of health.max_run_days" in said) == (1, True)
     ward.last = None
     assert ward.health()[0] == 1
+
+
+def test_a_region_in_use_that_is_down_hides_no_other_finding(ward: Ward) -> None:
+    ward.down = True
+    code, said = ward.health()
+    assert (code, f"newest image  eu-west-2: v3_23: {made(3).name} is 3 days old" in said) == (1, True), said
+    assert (
+        "warning  leftovers     eu-west-2: not searched: https://api.eu-west-2.outscale.com/api/v1: no answer" in said
+    )
 
 
 @pytest.mark.parametrize("left", [0, 2])
