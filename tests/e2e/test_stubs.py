@@ -19,6 +19,17 @@ def project(stub_project: Project) -> Project:
     return stub_project
 
 
+def test_one_build_of_a_fresh_stack_can_be_updated_alone(project: Project) -> None:
+    """As docs/settings.md has it: a build waits for the id and the Regions in the state."""
+    alone = ("preview", "--target", f"**{BUILD}**", "--target-dependents", "-s", "e2e")
+    assert "depends on" in project.pulumi(*alone).text
+    first = project.up("--target", "**stack-id", "--target", "**regions")
+    assert first.code == 0, first.end
+    done = project.pulumi(*alone)
+    assert done.code == 0, done.end
+    assert f"{BUILD}  alpine-3.23.6-x86_64-r0  build" in done.text
+
+
 def test_a_stack_that_was_not_told_of_stubs_takes_no_image_of_theirs(project: Project) -> None:
     before = project.inventory()
     project.configure("vm", {**project.configured("vm"), "accept_stubs": False})
