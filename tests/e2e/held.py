@@ -16,6 +16,7 @@ import yaml
 from omi.plan.held import MEMORY, STASH_TYPE
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
+from omi.state.owner import STACK_ID
 from tests.e2e.project import Project
 from tests.omi.upstream.site import Site, branch, listing, serving
 from tests.sandbox.client import Oapi, Sandbox, empty_volume, register, settings_for, snapshot
@@ -52,7 +53,9 @@ class HeldProject:
     def stack_id(self) -> str:
         """The id that the stack's state keeps."""
         resources = json.loads(self.pulumi("stack", "export"))["deployment"]["resources"]
-        return next(str(each["outputs"]["output"]) for each in resources if each["type"] == STASH_TYPE)
+        return next(
+            str(each["outputs"]["output"]) for each in resources if each["urn"].endswith(f"{STASH_TYPE}::{STACK_ID}")
+        )
 
     def pulumi(self, *arguments: str) -> str:
         """What a pulumi command on the stack prints; it must succeed."""
