@@ -1,7 +1,8 @@
-"""Shows the project's errors in Pulumi: one line, no traceback."""
+"""Shows the project's errors in Pulumi: one line, no traceback. An interrupt ends the program without a word."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,11 @@ _SHOWN_ALREADY = 32
 
 @contextmanager
 def clean_errors() -> Iterator[None]:
-    """End the program with the error's line alone; the engine exits non-zero and changes nothing further."""
+    """End the program with the error's line alone; the engine exits non-zero and changes nothing further.
+
+    From here on, also while Pulumi's SDK waits for resources, an interrupt shows no traceback: the engine reports it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     except OmiError as error:
