@@ -291,7 +291,7 @@ class Round:
         return self.pulumi("up", "--yes", "--skip-preview", *arguments)
 
     def _run_struck(self, command: Sequence[str], changed: dict[str, str], which: signal.Signals, call: str) -> Result:
-        since = len(self.calls())
+        since = max((each["number"] for each in self.calls()), default=0)
         self.fault(action=call, delay=1.5, times=-1)
         log = self.project.folder / "struck.log"
         with log.open("w", encoding="utf-8") as file:
@@ -314,12 +314,15 @@ class Round:
         return Result(code, log.read_text(encoding="utf-8"))
 
     def _reached(self, process: subprocess.Popen[bytes], call: str, since: int) -> bool:
-        assert process.poll() is None, f"it ended before {call}"
-        return any(each["action"] == call for each in self.calls()[since:])
+        ended = process.poll() is not None
+        reached = any(each["action"] == call for each in self.calls(since))
+        assert reached or not ended, f"it ended before {call}"
+        return reached
 
-    def calls(self) -> list[dict[str, Any]]:
-        """The account's calls."""
-        return [each for each in self.ring.sandbox.control("GET", "calls") if each["profile"] == self.profile]
+    def calls(self, since: int = 0) -> list[dict[str, Any]]:
+        """The account's calls after this number."""
+        later = self.ring.sandbox.control("GET", f"calls?since={since}")
+        return [each for each in later if each["profile"] == self.profile]
 
     def _running(self) -> list[str]:
         """The program's own commands that still work in the project."""
