@@ -13,6 +13,7 @@ from omi.build.guest_data import read_setup_file
 from omi.build.job import Job
 from omi.build.leftovers import Leftovers
 from omi.build.maker import Maker, Product
+from omi.build.packer.attempt import artifact
 from omi.build.packer.progress import PackerOutput
 from omi.build.packer.runner import read_output
 from omi.build.record import external_record, own_record, verified_record
@@ -25,7 +26,7 @@ from omi.profile.model import Access
 from omi.publish.recorded import recorded
 from omi.state.image import ImageRecord
 from omi.state.owner import SOMEONE, STANDS_FOR, VERIFIED, maker_of
-from omi.support.errors import BuildError, OmiError, VerifyError
+from omi.support.errors import BuildError, CloudError, OmiError, VerifyError
 from omi.support.narration import shown
 from omi.verify.boot import Verification
 from omi.verify.facts import Facts
@@ -144,8 +145,8 @@ class Lifecycle:
         omi = find_own(self.job.cloud, self.job.spec.name)
         if omi is None:
             return None
-        is_unknown = self._is_wanted(omi) and not earlier.facts and self.job.spec.copy_from is None
-        half_made = omi.state != "available" or "digest" not in omi.tags or is_unknown
+        half_made = omi.state != "available" or "digest" not in omi.tags
+        half_made = half_made or (self._is_wanted(omi) and not self._is_known(omi, earlier))
         other = self._is_made(omi) and omi.tags.get("digest") != self.job.spec.digest
         if (half_made or other) and self._leftovers.include(omi):
             how = "half-made" if half_made else "unverified, with other content"
@@ -158,6 +159,14 @@ class Lifecycle:
         """Whether this stack made it with the same content, so that it may be verified and managed."""
         spec, is_made = self.job.spec, STANDS_FOR not in omi.tags
         return is_made and omi.state == "available" and omi.bears({**spec.owner.proof, "digest": spec.digest})
+
+    def _is_known(self, omi: Omi, earlier: PackerOutput) -> bool:
+        """Whether this machine built the OMI, so that what the build found is here; a copy has nothing to find."""
+        if self.job.spec.copy_from is not None:
+            return True
+        with suppress(CloudError):
+            return bool(earlier.facts) and artifact(self.job.folder.manifest) == omi.omi_id
+        return False
 
     def _is_made(self, omi: Omi) -> bool:
         """Whether a build of this very image made it, whatever its content."""

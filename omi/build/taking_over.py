@@ -8,6 +8,7 @@ from typing import Any
 from omi.build.job import Job
 from omi.build.leftovers import Leftovers
 from omi.build.record import record_of
+from omi.outscale.claims import await_claim
 from omi.outscale.images import complete_tags, delete_tags, find_own, put_tags, wait_available
 from omi.outscale.publishing import reach_stage
 from omi.outscale.shapes import Omi
@@ -45,6 +46,7 @@ class TakingOver:
         claim, says_so = random_id(), {VERIFIED: "yes" if is_verified else "no"}
         marks = {CLAIM: claim} | (says_so if is_verified or VERIFIED in omi.tags else {})
         put_tags(job.cloud, [omi.omi_id], {**job.identity.tags, **marks})
+        await_claim(job.cloud, omi, claim)
         if not is_verified and VERIFIED in omi.tags:
             delete_tags(job.cloud, omi.omi_id, says_so)
         complete_tags(job.cloud, omi, job.identity.tags)

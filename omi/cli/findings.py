@@ -20,7 +20,7 @@ from omi.support.errors import OmiError, one_line
 
 T = TypeVar("T")
 _LOGIN = re.compile(r"//[^@/\s]*@")
-"""User and password in a URL; a mirror's or a backend's may hold them."""
+"""User and password in a URL; a backend's may hold them."""
 
 
 class Severity(StrEnum):

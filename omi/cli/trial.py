@@ -82,11 +82,11 @@ def try_build(
         check_before_building(settings, {None}, copying=False)
     stop, code = stopped_by_signals(), 0
     try:
-        with _desk(stack, settings, build, stop, shlex.join(words)) as desk:
+        with _tries_of(stack, settings, build, stop, shlex.join(words)) as tries:
             if image is None:
-                desk.remove(unknown=yes)
+                tries.remove(unknown=yes)
             else:
-                code = desk.run(image, command or (), keep=keep)
+                code = tries.run(image, command or (), keep=keep)
     except InterruptedBuildError as error:
         tell(str(error))
         code = INTERRUPTED
@@ -117,7 +117,7 @@ def _wanted(settings: Settings, build: str) -> PlannedImage:
 
 
 @dataclass(frozen=True)
-class _Desk:
+class _Tries:
     """The tries of one build from this checkout, of which one runs at a time."""
 
     stack: str
@@ -214,11 +214,11 @@ class _Desk:
 
 
 @contextmanager
-def _desk(stack: str, settings: Settings, build: str, stop: Event, removing: str) -> Iterator[_Desk]:
-    """The desk, under the lock of its run folder, so that nobody else tries that build from here."""
+def _tries_of(stack: str, settings: Settings, build: str, stop: Event, removing: str) -> Iterator[_Tries]:
+    """The tries of a build, under the lock of its run folder, so that nobody else tries that build from here."""
     tries = f"{stack}+try"
     folder = RunFolder(BUILD.absolute() / tries / file_name_of(f"{settings.profile} {build}"))
     with hold_alone(folder.path, f"a try of {build}", stop, tell) as lock:
         narrator = Narrator(sys.stderr, folder.build_log)
         with narrated(narrator):
-            yield _Desk(tries, settings, build, folder, narrator, stop, lock, removing)
+            yield _Tries(tries, settings, build, folder, narrator, stop, lock, removing)

@@ -18,9 +18,10 @@ from omi.support.errors import CloudError
 
 
 def adopt(_: Sequence[str]) -> int:
-    """Print the record of the account's OMI of the spec's name, and change nothing but its claim.
+    """Print the record of the account's OMI of the spec's name.
 
-    An own OMI is brought to the spec's stage: if that is private, nobody else can launch it from then on.
+    An own OMI gets a new claim and is brought to the spec's stage: if that is private, nobody else can launch it from
+    then on. Nothing else changes.
 
     If the spec has a `take_over`, the OMI first becomes the stack's own (omi.build.taking_over).
 

@@ -9,12 +9,12 @@ from omi.build.supervisor import run_supervised
 from omi.commands.wire import export, give_record, read_record, read_spec
 from omi.outscale.claims import find_held, is_held
 from omi.outscale.client import Cloud
-from omi.outscale.images import complete_tags, put_tags, read_snapshots
+from omi.outscale.images import complete_tags
 from omi.outscale.publishing import close_snapshots, share, write_stage
 from omi.outscale.shapes import Omi
 from omi.state.identity import DISK, Identity
 from omi.state.image import ImageRecord, ImageSpec
-from omi.state.owner import STACK_ID, VERIFIED, taking_back
+from omi.state.owner import taking_back
 from omi.support import clock
 from omi.support.errors import CloudError
 from omi.support.narration import tell
@@ -24,16 +24,14 @@ def update(_: Sequence[str]) -> int:
     """Set launch permissions, tags and stage to those of the spec; print the record again.
 
     If the spec has a `take_over`, an external OMI becomes the stack's own, and nothing else changes yet. A missing OMI
-    is marked in its record, and its snapshots as a verified OMI's; a later plan forgets it. Raises CloudError if the
-    cloud's answers differ, or if another record holds the OMI.
+    is marked in its record; a later plan forgets it. Raises CloudError if the cloud's answers differ, or if another
+    record holds the OMI.
     """
     spec, record = read_spec(), read_record(os.environ)
     cloud = Cloud.connect(spec.cloud)
     omi = find_held(cloud, record)
     if omi is None:
         missing = record.missing or clock.today()
-        if record.verified and not record.adopted:
-            _keep_snapshots(cloud, spec, record)
         tell(f"{record.omi} ({record.name}) is missing from the account: marked, the next update forgets it")
         give_record(record.model_copy(update={"missing": missing}))
         return 0
@@ -52,13 +50,6 @@ def update(_: Sequence[str]) -> int:
     export("record", spec, record)
     give_record(record)
     return 0
-
-
-def _keep_snapshots(cloud: Cloud, spec: ImageSpec, record: ImageRecord) -> None:
-    """Put the tag VERIFIED on what is left of a missing OMI's snapshots: a build of 1.0.0 put it on the OMI alone."""
-    left = [each for each in read_snapshots(cloud, record.snapshots) if each.owner == cloud.account]
-    ours = [each.snapshot_id for each in left if each.tags.get(STACK_ID, spec.stack_id) == spec.stack_id]
-    put_tags(cloud, ours, {VERIFIED: "yes"})
 
 
 def _bring_up_to_date(cloud: Cloud, omi: Omi, spec: ImageSpec, record: ImageRecord) -> ImageRecord:

@@ -36,13 +36,18 @@ def find_held(cloud: Cloud, record: ImageRecord) -> Omi | None:
 
 
 def take_up(cloud: Cloud, omi: Omi) -> str:
-    """Put a new claim on the OMI and return it once the cloud shows it. This ends the claim of any other record.
-
-    The delete of a replaced record follows at once, and would take an old claim for its own. NotInTimeError after
-    cloud.limits.answer.
-    """
+    """Put a new claim on the OMI and return it once the cloud shows it. This ends the claim of any other record."""
     claim = random_id()
     put_tags(cloud, [omi.omi_id], {CLAIM: claim})
+    await_claim(cloud, omi, claim)
+    return claim
+
+
+def await_claim(cloud: Cloud, omi: Omi, claim: str) -> None:
+    """Wait until the cloud shows the OMI's new claim; NotInTimeError after cloud.limits.answer.
+
+    The delete of a replaced record follows at once, and would take an old claim for its own.
+    """
     wait_until(
         partial(read_omi, cloud, omi.omi_id),
         lambda seen: seen is not None and seen.tags.get(CLAIM) == claim,
@@ -50,7 +55,6 @@ def take_up(cloud: Cloud, omi: Omi) -> str:
         cloud.limits.answer,
         setting="cloud.limits.answer",
     )
-    return claim
 
 
 def is_held(omi: Omi, record: ImageRecord) -> bool:

@@ -62,12 +62,13 @@ def countable(offer: Offer | None, build: Target, release: str) -> Offer | None:
     return None
 
 
-def newer_packages(image: LedgerImage, offer: Offer | None, today: date) -> tuple[NewerPackage, ...]:
+def newer_packages(image: LedgerImage, offer: Offer | None, today: date | None) -> tuple[NewerPackage, ...]:
     """The packages of an image that make it stale, by name; none if the installed or offered ones are unknown.
 
     Neither an older version counts, nor one that a build of the last RETRIED days tried to install and couldn't.
+    Without `today`, none counts that a build ever tried.
     """
-    age = image.age(today)
+    age = None if today is None else image.age(today)
     return _newer(image, offer, {} if age is not None and age >= RETRIED else _tried_in_vain(image))
 
 
@@ -83,7 +84,9 @@ def _newer(image: LedgerImage, offer: Offer | None, tried: Mapping[str, str]) ->
     )
 
 
-def stale_packages(image: LedgerImage, offer: Offer | None, build: Target, today: date) -> tuple[NewerPackage, ...]:
+def stale_packages(
+    image: LedgerImage, offer: Offer | None, build: Target, today: date | None
+) -> tuple[NewerPackage, ...]:
     """The newer packages that make a new revision by the build's rebuild_on.
 
     A fix that no repository offers yet doesn't count, since a build couldn't install it.

@@ -106,6 +106,7 @@ class _Planner:
                 refused = tuple(given.lacking[build.name])
             if outcome.why.because is Because.PINNED_OTHER:
                 refused = (f"{build.name}: {outcome.why}",)
+            notes = (*notes, *refused) if given.is_one_off else notes  # a one-off run drops refusals
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
         steps += [self._without(image) for image in missing]

@@ -129,9 +129,12 @@ def _needless(settings: Settings, seen: Survey, plan: Plan) -> Iterator[str]:
         yield f"again names {name}, which is not a build of the profile or the ledger: take it out"
     images = [step.image for step in plan.steps if isinstance(step.image, LedgerImage)]
     known = {name for image in images for name in image.names}
-    known |= {name for account in seen.accounts.values() for image in account.images for name in image.names}
+    there = {name for account in seen.accounts.values() for image in account.images for name in image.names}
     for name in sorted(settings.revoked.keys() - known):
-        yield f"revoked names {name}, which is not an image of the stack: take it out"
+        if name in there:
+            yield f"revoked: {name} can't be made private by this stack: its state doesn't hold it"
+        else:
+            yield f"revoked names {name}, which is not an image of the stack: take it out"
     for step in plan.steps:
         named = isinstance(step.image, LedgerImage) and step.image.names & settings.revoked.keys()
         if named and step.action is Action.KEEP and step.stage is not Stage.PRIVATE:

@@ -234,9 +234,10 @@ def test_an_image_that_a_power_loss_left_under_both_of_its_names_is_one_again(be
     final = register(oapi, spec.name, left.snapshots[0], Description=identity.description)
     if complete:
         put_tags(bench.account.cloud, [final], identity.tags)
-    log = RunFolder(bench.folder / spec.name).packer_log
-    log.parent.mkdir(parents=True)
-    log.write_text("    outscale-bsusurrogate.alpine: guest: FACT end=yes\n")
+    folder = RunFolder(bench.folder / spec.name)
+    folder.manifest.parent.mkdir(parents=True)
+    folder.manifest.write_text(json.dumps({"builds": [{"artifact_id": f"eu-west-2:{final}"}]}))
+    folder.packer_log.write_text("    outscale-bsusurrogate.alpine: guest: FACT end=yes\n")
     record = bench.build(spec)
     assert (record.omi == final) is complete
     assert record.snapshots == left.snapshots or not complete

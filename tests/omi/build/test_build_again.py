@@ -204,10 +204,16 @@ def test_an_orphan_that_fails_its_check_goes_unless_somebody_shares_it(bench: Be
     assert bench.account.left() == ({"image": [orphan]} if access == PUBLIC else {})
 
 
-def test_an_orphan_of_another_machine_is_built_anew_since_nobody_knows_what_its_build_found(bench: Bench) -> None:
+@pytest.mark.parametrize("here", ["nothing", "another build"])
+def test_an_orphan_of_another_machine_is_built_anew_since_nobody_knows_what_its_build_found(
+    bench: Bench, here: str
+) -> None:
     spec = bench.account.spec()
-    orphan = unverified(bench, spec)
-    RunFolder(bench.folder / spec.name).packer_log.unlink()
+    orphan, folder = unverified(bench, spec), RunFolder(bench.folder / spec.name)
+    if here == "nothing":
+        folder.packer_log.unlink()
+    else:
+        folder.manifest.write_text(folder.manifest.read_text().replace(orphan, "ami-0123abcd"))
     record = bench.build(spec)
     assert record.omi != orphan
     assert bench.account.left() == {"image": [record.omi]}

@@ -15,6 +15,7 @@ from omi.build.job import Job
 from omi.build.packer.inputs import RunFolder
 from omi.build.taking_over import TakingOver
 from omi.outscale.account import read_account
+from omi.outscale.client import Cloud
 from omi.outscale.images import Ours, delete_omi, put_tags, read_omi, read_snapshots
 from omi.outscale.publishing import share
 from omi.outscale.shapes import Omi
@@ -284,6 +285,21 @@ def test_a_prune_by_the_claim_deregisters_it_with_its_snapshot_and_no_other_imag
     found, said = read_omi(account.cloud, omi), list[str]()
     delete_omi(account.cloud, found, record.snapshots, Ours(taking.spec(omi).owner.proof), said.append)
     assert account.left() == {}
+
+
+def test_its_claim_counts_once_the_cloud_shows_it(taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The delete of a replaced record follows at once."""
+    omi = taking.account.register(NAME, "of old")
+    stale, seen = read_omi(taking.account.cloud, omi), list[Omi | None]()
+
+    def late(cloud: Cloud, omi_id: str) -> Omi | None:
+        seen.append(read_omi(cloud, omi_id) if len(seen) > 1 else stale)
+        return seen[-1]
+
+    monkeypatch.setattr("omi.outscale.claims.read_omi", late)
+    monkeypatch.setattr("omi.outscale.waiting.pause", lambda *_: None)
+    record = taking.run(taking.spec(omi))
+    assert [each.tags.get(CLAIM) if each else None for each in seen] == [None, None, record.claim]
 
 
 def test_one_that_is_taken_over_again_while_its_stage_is_private_is_launched_by_nobody(taking: Taking) -> None:

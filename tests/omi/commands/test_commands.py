@@ -299,24 +299,6 @@ def test_update_marks_an_image_that_is_missing_and_unmarks_it_when_it_is_there(d
     assert ImageRecord.from_json(out, "standard output").missing is None
 
 
-@pytest.mark.parametrize("known", [{"verified": True}, {"verified": False}, {"verified": True, "adopted": True}])
-def test_update_marks_the_snapshots_that_are_left_of_a_verified_image_that_is_missing(
-    desk: Desk, known: dict[str, bool]
-) -> None:
-    """An image of 1.0.0 has no such tag on its snapshots."""
-    spec, oapi = desk.account.spec(), desk.account.oapi
-    own, bare, anothers, gone = (snapshot(oapi, empty_volume(oapi)) for _ in range(4))
-    tag(desk, own, dict(Identity(spec).tags))
-    tag(desk, anothers, {"stack-id": "another"})
-    oapi.call("DeleteSnapshot", SnapshotId=gone)
-    disks = {"snapshots": (own, bare, anothers, gone)}
-    code, _, err = desk.run("update", spec, desk.record(spec, "ami-0123abcd").model_copy(update={**disks, **known}))
-    assert code == 0, err
-    filters = {"TagKeys": ["verified"], "TagValues": ["yes"]}
-    marked = {each["SnapshotId"] for each in oapi.call("ReadSnapshots", Filters=filters)["Snapshots"]}
-    assert marked == ({own, bare} if known == {"verified": True} else set())
-
-
 def test_delete_of_a_record_that_is_marked_missing_calls_no_delete(desk: Desk) -> None:
     spec = desk.account.spec()
     own = desk.own_image(spec)

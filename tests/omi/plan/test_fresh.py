@@ -201,6 +201,15 @@ class TestMaxAge:
         given = {"revoked": {made.name: "bad"}, "revoked_content": frozenset({made.spec.digest})}
         assert reason(made, **given) is None
 
+    def test_never_tries_again_what_revoked_content_could_not_get(self) -> None:
+        """Other content is tried again after a week; here the next image might hold the same."""
+        made = image(age=20, offered=tuple(f"{name}={version}" for name, version in NEW.items()))
+        assert reason(made) == f"revision r1: {WHY}"
+        given = {"revoked": {made.name: "bad"}, "revoked_content": frozenset({made.spec.digest})}
+        assert reason(made, **given) is None
+        later = {**NEW, "zlib": "1.3-r2"}
+        assert reason(made, later, {"zlib": {"1.3-r2": ("CVE-2026-3",)}}, **given) is not None
+
     def test_builds_nothing_of_content_that_is_revoked(self) -> None:
         made = image(age=99)
         given = {"revoked": {made.name: "bad"}, "revoked_content": frozenset({made.spec.digest})}
