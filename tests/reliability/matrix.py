@@ -179,9 +179,12 @@ def prepare(booth: Booth, command: Command) -> Prepared:
         booth.forget_digest()
     if command in ("build", "copy"):
         return Prepared()
+    log = booth.log_of_a_build() if command == "verify" else ""
     foreign = command in ("adopt", "take over")
     tags, description = ({}, "by hand") if foreign else (dict(booth.identity.tags), booth.identity.description)
     omi, taken = booth.make_image(booth.spec.name, tags, description)
+    if log:
+        booth.leave_run(omi, log)
     if command in ("recover", "update", "prune"):
         booth.tag(omi, {CLAIM: _CLAIM, VERIFIED: "yes"})
     return Prepared(omi, taken, booth.record_of(omi, (taken,), claim=_CLAIM))

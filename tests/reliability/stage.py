@@ -141,6 +141,7 @@ class Booth:
         """The same image, copied instead of being built."""
         self.store = ObjectStore(self._home_access(), Cloud.connect(self._home_access()).credentials)
         self.releases = stage.folder / f"releases-{profile}"
+        self._log: str | None = None
         self._decorate()
         self.source, self.digest = self._make_source()
         self.kept = self.resources()
@@ -323,6 +324,22 @@ class Booth:
             self.store.delete(bucket)
         for spec in (self.spec, self.copied):
             shutil.rmtree(run_folder(self.stage.folder / BUILD, spec).path, ignore_errors=True)
+
+    def log_of_a_build(self) -> str:
+        """Packer's log of a build of its image, which is made once; the account is cleared then."""
+        if self._log is None:
+            ended = self.run("build")
+            assert ended.code == 0, ended.said
+            self._log = run_folder(self.stage.folder / BUILD, self.spec).packer_log.read_text(encoding="utf-8")
+            self.clear()
+        return self._log
+
+    def leave_run(self, omi: str, log: str) -> None:
+        """Leave the run folder as if this machine had just built the OMI."""
+        folder = run_folder(self.stage.folder / BUILD, self.spec)
+        folder.path.mkdir(parents=True)
+        folder.packer_log.write_text(log, encoding="utf-8")
+        folder.manifest.write_text(json.dumps({"builds": [{"artifact_id": f"{HERE}:{omi}"}]}), encoding="utf-8")
 
     def forget_digest(self) -> None:
         """Make the image at home one that was not copied yet."""
