@@ -263,10 +263,12 @@ def test_a_mirror_that_is_down_or_unsigned(doctor: Doctor) -> None:
     assert f"the signature by {KEY.name} is wrong" in doctor.wrong()["mirror"]
     site.pages[INDEXES[0]] = page(Key("other.rsa.pub"))
     assert "is signed by other.rsa.pub, which is not trusted" in doctor.wrong()["mirror"]
+    doctor.configure("upstream", mirror="http://127.0.0.1:9/alpine")
+    code, text = doctor.ask()
+    assert (code, "it can't be reached" in text) == (1, True), text
     doctor.configure("upstream", mirror="http://me:hush@127.0.0.1:9/alpine")
     code, text = doctor.ask()
-    assert code == 1
-    assert "it can't be reached" in text
+    assert (code, "upstream.mirror: holds a user name or password" in text) == (1, True), text
     assert "hush" not in text
 
 
