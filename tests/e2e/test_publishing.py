@@ -147,7 +147,9 @@ def test_a_refused_share_is_one_line_and_done_by_the_next_update(held: HeldProje
     assert done.code != 0
     # the engine also shows the line as a status, where it cuts it
     told = [
-        line for line in done.text.splitlines() if "could not be taken from" in line and line.endswith("see `access`")
+        line
+        for line in done.text.splitlines()
+        if "could not be shared with everyone" in line and line.endswith("see `access`")
     ]
     assert told, done.text
     assert all("OperationNotPermitted no public images here" in line for line in told), told
