@@ -10,7 +10,6 @@ from omi.build.packer.runner import read_output
 from omi.outscale.images import delete_omi, find_own
 from omi.outscale.shapes import Omi
 from omi.outscale.sweep import Builds, Search, clean_up
-from omi.state.owner import CLAIM
 from omi.support.errors import OmiError
 
 AGAIN_AFTER = 10.0
@@ -25,9 +24,7 @@ class Leftovers:
 
     def include(self, omi: Omi) -> bool:
         """Whether the OMI may go: it is this build's own, was never verified or held, and is shared with nobody."""
-        private = omi.permissions is not None and not omi.permissions.names(self.job.cloud.account)
-        held = omi.verified_by(self.job.spec.owner) or CLAIM in omi.tags
-        return self.job.ours.recognises(omi) and private and not held
+        return self.job.ours.recognises(omi) and not omi.is_in_use(self.job.spec.owner)
 
     def delete(self, omi: Omi) -> None:
         """Delete the OMI with its snapshots."""

@@ -28,8 +28,6 @@ from omi.verify.ssh import Door
 
 KEPT_KEY = "alpine-omi-kept"
 """The private key of a kept VM, in the run's folder; `tidy` removes it."""
-
-
 _STEPS = (" build", " verify")
 """The ends of the tag Name of a try's VMs and volumes."""
 

@@ -58,7 +58,6 @@ def _view(image: Omi, owner: Owner, vms: list[str], opened: Collection[str]) -> 
     unfinished = (image.state != "available" or digest is None) and CLAIM not in image.tags
     permissions = image.permissions
     is_made = image.bears({**owner.proof, "build-id": build_id_of(owner, image.name)}) and STANDS_FOR not in image.tags
-    is_used = image.verified_by(owner) or CLAIM in image.tags or permissions is None or permissions.names(image.owner)
     return AccountImage(
         name=image.name,
         omi=image.omi_id,
@@ -67,7 +66,7 @@ def _view(image: Omi, owner: Owner, vms: list[str], opened: Collection[str]) -> 
         managed=owner.owns(image.tags),
         half_made=unfinished and not image.verified_by(owner) and build_id_of(owner, image.name) in image.description,
         digest=digest,
-        unchecked=is_made and not is_used,
+        unchecked=is_made and not image.is_in_use(owner),
         access=Access(public=permissions.public, accounts=tuple(sorted(permissions.accounts))) if permissions else None,
         used_by=tuple(sorted(vms)),
         open_snapshots=tuple(sorted(opened)),

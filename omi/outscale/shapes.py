@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from omi.outscale.client import Cloud
 from omi.profile.model import EVERYONE
-from omi.state.owner import Owner
+from omi.state.owner import CLAIM, Owner
 from omi.support.errors import CloudError, first_problem
 
 LEGACY = "legacy"
@@ -114,6 +114,11 @@ class Omi(Tagged):
     def verified_by(self, owner: Owner) -> bool:
         """Whether this stack verified it once."""
         return owner.has_verified(self.name, self.tags, self.description)
+
+    def is_in_use(self, owner: Owner) -> bool:
+        """Whether this stack verified it once, a record holds it, or others may launch it, as far as is known."""
+        is_private = self.permissions is not None and not self.permissions.names(self.owner)
+        return not is_private or self.verified_by(owner) or CLAIM in self.tags
 
     @property
     def snapshots(self) -> tuple[str, ...]:

@@ -32,10 +32,9 @@ def freshness(
     image: LedgerImage, build: Target, offer: Offer | None, today: date, *, is_revoked: bool, may_age: bool
 ) -> Freshness:
     """Find the reasons for the newest image's successor. Revoked content never waits, since nobody may launch it."""
-    # revoked content is built anew only for what it surely will have then
+    # revoked content is built anew only for packages that are known to be newer, and that no build tried in vain
     packages, age = stale_packages(image, offer, build, None if is_revoked else today), image.age(today)
     newer = Because.NEWER_PACKAGES(packages=NewerPackages(packages)) if packages else None
-    # of revoked content only packages that are known to be newer make an image
     if offer is not None and build.rebuild_on != "content" and not is_revoked and _has_unknown_packages(image):
         newer = Because.UNKNOWN_PACKAGES()
     waiting = waits(image, build, today, newer) if newer and not is_revoked else None

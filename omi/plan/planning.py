@@ -132,7 +132,7 @@ def _needless(settings: Settings, seen: Survey, plan: Plan) -> Iterator[str]:
     there = {name for account in seen.accounts.values() for image in account.images for name in image.names}
     for name in sorted(settings.revoked.keys() - known):
         if name in there:
-            yield f"revoked: {name} can't be made private by this stack: its state doesn't hold it"
+            yield f"revoked: {name} stays as it is: the stack doesn't hold it; revoke it where it is held"
         else:
             yield f"revoked names {name}, which is not an image of the stack: take it out"
     for step in plan.steps:

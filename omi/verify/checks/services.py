@@ -22,7 +22,7 @@ def check_services(facts: Facts, expected: Expected) -> Iterator[str]:
     wanted: set[tuple[str, str]] = {(level, name) for level, name in bootstrap_services(expected.build)}
     for level, names in expected.build.services.items():
         wanted |= {(level, name) for name in names}
-        good = "stopped" if level == "shutdown" else "started"  # the machine is not going down
+        good = "stopped" if level == "shutdown" else "started"  # the former start when the machine goes down
         for name in names:
             state = states.get((level, name), "not in the runlevel")
             if state != good:

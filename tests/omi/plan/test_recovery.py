@@ -313,8 +313,8 @@ def test_another_stacks_image_that_is_revoked_here_is_neither_adopted_nor_built_
     found = plan(theirs, recover=None, revoked=BAD)
     assert outcome(found) == {}
     assert any("so nothing is built of it" in each for each in found.warnings)
-    silent = f"revoked: {NEW.name} can't be made private by this stack: its state doesn't hold it"
-    assert silent in found.warnings, "whoever revokes it must know that it stays public"
+    told = f"revoked: {NEW.name} stays as it is: the stack doesn't hold it; revoke it where it is held"
+    assert told in found.warnings, "whoever revokes it must know that it stays public"
     assert outcome(plan(theirs, recover=None)) == {NEW.name: "adopt"}
 
 
