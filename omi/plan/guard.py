@@ -16,6 +16,8 @@ from omi.support.errors import PlanError, ProfileError
 _HALF_FROM = 4
 """With fewer images there is no limit of half: a single one would soon break it."""
 
+Live = Mapping[tuple[str, str], bool]
+"""Profile and name of each of the profile's builds, and whether new images of it are wanted."""
 ALLOW = "pulumi config set --path 'retention.allow_mass_prune[0]' NAME"
 
 
@@ -25,12 +27,15 @@ def too_many_losses(
     held: int,
     proved: Callable[[LedgerImage], bool],
     ended: Callable[[LedgerImage], bool],
+    *,
+    has_left: bool = False,
 ) -> tuple[dict[str, Reason], tuple[str, ...]]:
     """Find more losses than the retention allows: why each waits, by name, and the refusals.
 
     A loss is an image that is pruned or made private while no newer `proved` image of its build stays. Any number of
     superseded images may go. Images of a version that has `ended` are never refused, since the day was known: as many
-    as allowed go in each update, the oldest first. All images are of one Region, whose ledger has `held` images.
+    as allowed go in each update, the oldest first. All images are of one Region, whose ledger has `held` images. If the
+    Region `has_left` the config, a person allows each loss by name, however few there are.
     """
     losses = _losses(steps, proved)
     waiting: dict[str, Reason] = {}
@@ -41,7 +46,7 @@ def too_many_losses(
         most = _most(retention, held)
         due = [step for step in named if most and isinstance(step.image, LedgerImage) and ended(step.image)]
         named = [step for step in named if step not in due]
-        if refusal := _refusal(named, done, retention, held):
+        if refusal := _refusal(named, done, retention, held, has_left):
             refused.append(refusal)
             waiting |= {step.name: Because.TOO_MANY(then=step.why) for step in named}
             named = []
@@ -52,19 +57,17 @@ def too_many_losses(
 
 def unreplaced(
     steps: Sequence[Step],
-    live: Collection[tuple[str, str]],
+    live: Live,
     retention: Retention,
     good: Callable[[LedgerImage], bool],
 ) -> dict[str, Reason]:
     """Find images of removed builds that must wait, since a build of the profile has no good image yet: why, by name.
 
-    The two may be one renamed build, whose new image may fail in this very update. `live` has profile and name of each
-    of the profile's builds; `good` decides whether an image can be relied on. Images that the retention allows by name
-    don't wait.
+    The two may be one renamed build, whose new image may fail in this very update or is refused. `good` decides whether
+    an image can be relied on. Images that the retention allows by name don't wait.
     """
     have = {_build_of(step.image) for step in steps if isinstance(step.image, LedgerImage) and good(step.image)}
-    lack = {(_build_of(step.image), step.build) for step in steps if _build_of(step.image) not in have}
-    first = tuple(sorted({name for build, name in lack if build in live}))
+    first = tuple(sorted(name for (profile, name), wants in live.items() if wants and (profile, name) not in have))
     if not first:
         return {}
     awaits = Because.AWAITS_IMAGE if len(first) == 1 else Because.AWAITS_IMAGES
@@ -124,10 +127,9 @@ def _allowing(step: Step) -> set[str]:
     return {"all", step.name, step.build, step.region or "all"}
 
 
-def _refusal(counted: Sequence[Step], done: str, retention: Retention, held: int) -> str | None:
+def _refusal(counted: Sequence[Step], done: str, retention: Retention, held: int, has_left: bool) -> str | None:
     limit = too_many(len(counted), retention, held)
-    # all images of a Region that left the config go, some of them later: however few, a person allows this by name
-    leaves = any(step.level == "region" for step in counted)
+    leaves = has_left and any(step.level != "gone" for step in counted)
     if limit is None and not leaves:
         return None
     why = "since their Region left the config" if limit is None else f"more than {limit}"
@@ -153,7 +155,7 @@ def _most(retention: Retention, held: int) -> int:
 
 def guarded_names(
     steps: Sequence[Step],
-    live: Collection[tuple[str, str]],
+    live: Live,
     retention: Retention,
     proved: Callable[[LedgerImage], bool],
     good: Callable[[LedgerImage], bool],

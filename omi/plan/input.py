@@ -55,6 +55,8 @@ class PlanInput:
     """Images that must not be launched, by name or id, each with its reason."""
     revoked_content: Collection[str] = ()
     """Digests of revoked images that the stack made in any Region: this content isn't built."""
+    copied: Collection[str] = ()
+    """Builds whose image is a copy of one that is in the home Region and isn't revoked."""
     is_one_off: bool = False
     """Whether a person asked for this very run: then any number of losses is allowed."""
     elsewhere: Collection[str] = ()

@@ -11,7 +11,8 @@ from omi.config.regions import KnownRegion, Region
 from omi.upstream.model import Upstream
 
 PATIENCE = timedelta(days=30)
-"""How long upstream must announce an earlier end of life before it counts: a typing error is mended sooner."""
+"""How long upstream must announce an earlier end of life before it counts: a typing error is mended sooner. The answers
+of two runs so far apart must agree; a run that can't ask upstream confirms nothing."""
 REMEMBERED = timedelta(days=365)
 """How long a pruned OMI is remembered, and a Region that the stack has left."""
 
@@ -25,10 +26,12 @@ class AnnouncedEnd(BaseModel):
     since: date
     later: date | None = None
     """The later day that counted when this one was first announced."""
+    confirmed: date | None = None
+    """The day when upstream had announced it for PATIENCE."""
 
-    def last_day(self, recorded: Iterable[date | None], today: date) -> date:
-        """The last day that counts: `day` once it was announced for PATIENCE, until then the latest one known."""
-        if today - self.since >= PATIENCE:
+    def last_day(self, recorded: Iterable[date | None]) -> date:
+        """The last day that counts: `day` once it is confirmed, until then the latest one known."""
+        if self.confirmed is not None:
             return self.day
         return max(day for day in (self.day, self.later, *recorded) if day is not None)
 
@@ -47,6 +50,10 @@ class Memory(BaseModel):
     """OMIs that updates let go, each with its day (UTC). If a run was lost before it published the releases files, the
     next one takes these OMIs out of them."""
 
+    revoked: dict[str, tuple[str, ...]] | None = None
+    """The digests of revoked content, by the image's name or id in `revoked`, for as long as it is there: the content
+    isn't built, even if the image is gone. None if there is none."""
+
     def today(self, upstream: Upstream, versions: Collection[str], today: date) -> Memory:
         """The memory with upstream's answers of today; earlier answers stay if it can't be asked."""
         said = {version: self.end_of_life[version] for version in versions if version in self.end_of_life}
@@ -54,9 +61,11 @@ class Memory(BaseModel):
             if branch.version in versions and branch.end_of_life is not None and not upstream.stale:
                 before = said.get(branch.version)
                 if before is None or before.day != branch.end_of_life:
-                    counted = before.last_day((), today) if before is not None else branch.end_of_life
+                    counted = before.last_day(()) if before is not None else branch.end_of_life
                     later = counted if counted > branch.end_of_life else None
                     said[branch.version] = AnnouncedEnd(day=branch.end_of_life, since=today, later=later)
+                elif before.confirmed is None and today - before.since >= PATIENCE:
+                    said[branch.version] = before.model_copy(update={"confirmed": today})
         return self.model_copy(update={"end_of_life": dict(sorted(said.items()))})
 
     def let_go(self, omis: Collection[str], kept: Collection[str], today: date) -> Memory:
@@ -67,14 +76,14 @@ class Memory(BaseModel):
     def last_day(self, version: str, recorded: Iterable[date | None], upstream: Upstream, today: date) -> date | None:
         """The last day of support that counts: the latest of the recorded ones and those that upstream announced.
 
-        An earlier day of upstream's counts only after it was announced for PATIENCE.
+        An earlier day of upstream's counts only once it is confirmed.
         """
         said, branch = self.end_of_life.get(version), upstream.branch(version)
         if said is None and branch is not None and branch.end_of_life is not None:
             said = AnnouncedEnd(day=branch.end_of_life, since=today)
         if said is None:
             return max((day for day in recorded if day is not None), default=None)
-        return said.last_day(recorded, today)
+        return said.last_day(recorded)
 
 
 def known_regions(

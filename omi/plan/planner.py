@@ -50,10 +50,12 @@ def make_plan(given: PlanInput) -> Plan:
     check_clash((step.build, step.name) for step in steps)
     check_names([step.image for step in steps if isinstance(step.image, PlannedImage)])
     refused = [line for outcome in outcomes for line in outcome.refused]
-    of_profile = {(build.profile, build.name) for build in live}
+    over = {outcome.build for outcome in outcomes if outcome.is_over}
+    of_profile = {(each.profile, each.name): given.left is None and each.name not in over for each in live}
     guarded = guarded_names(steps, of_profile, retention, given.is_proved, given.is_reliable)
     if not given.is_one_off:
-        waiting, losses = too_many_losses(steps, retention, len(ledger.images), given.is_proved, given.has_ended)
+        held, has_left = len(ledger.images), given.left is not None
+        waiting, losses = too_many_losses(steps, retention, held, given.is_proved, given.has_ended, has_left=has_left)
         steps, refused = deferral.deferred(steps, waiting), [*refused, *losses]
     steps = deferral.deferred(steps, unreplaced(steps, of_profile, retention, given.is_reliable))
     warnings = [*given.upstream.warnings, *_unknown_levels(retention, names), *_needless(given), *differing(steps)]
@@ -62,11 +64,17 @@ def make_plan(given: PlanInput) -> Plan:
     return Plan(steps, tuple(names), warned, refused=tuple(refused), memory=given.memory, guarded=guarded)
 
 
+_REFUSING = (Because.PINNED_OTHER, Because.NAME_HELD, Because.NAME_REVOKED, Because.COPY_TAKEN)
+"""Reasons against a build that only a person can take away."""
+
+
 @dataclass(frozen=True)
 class _Outcome:
     build: str
     first_name: str | None = None
     """The name of the wanted release's r0; None if no release is wanted."""
+    is_over: bool = False
+    """Whether its version is past its end of life, so that no new images are wanted."""
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -94,6 +102,7 @@ class _Planner:
         missing = [image for image in held if given.is_missing(image)]
         recorded = [image.spec.end_of_life for image in held if image.version == build.version]
         last_day = given.last_day(build.version, [build.end_of_life, *recorded])
+        is_over = last_day is not None and given.today > last_day
         release, notes = self._wanted_release(build, last_day, bool(held))
         outcome, refused = Wish(), self._distrusted(build) if release is not None else ()
         if refused and given.is_one_off:
@@ -104,14 +113,14 @@ class _Planner:
                 notes = (*notes, f"{build.name}: {outcome.why}")
             if outcome.why.because is Because.PACKAGES_LACKING:
                 refused = tuple(given.lacking[build.name])
-            if outcome.why.because is Because.PINNED_OTHER:
+            if outcome.why.because in _REFUSING:
                 refused = (f"{build.name}: {outcome.why}",)
             notes = (*notes, *refused) if given.is_one_off else notes  # a one-off run drops refusals
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
         steps += [self._without(image) for image in missing]
         first = build.image_name(release, 0) if release is not None else None
-        return _Outcome(build.name, first, tuple(steps), notes, refused)
+        return _Outcome(build.name, first, is_over, tuple(steps), notes, refused)
 
     def rest(self, image: LedgerImage) -> Step:
         """The step of an image whose build is not in the profile or not wanted here."""

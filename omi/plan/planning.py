@@ -55,7 +55,8 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
         if absent := seen.absent.get(build.name):
             lacking[build.name] = tuple(at(seen.profile, build, "repos", url) + line for url, line in absent.items())
     revoked = _revoked_content(settings, seen, images)
-    whole = _Whole({image.build for image in images}, revoked, lacking, is_one_off=one_off is not None)
+    content = {digest for digests in revoked.values() for digest in digests}
+    whole = _Whole({image.build for image in images}, content, lacking, is_one_off=one_off is not None)
     for region in seen.regions:
         with errors_naming(region, seen.regions):
             further = settings.regions.get(region.name)
@@ -72,7 +73,8 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     needless += warnings_of(settings, seen, plan, is_empty=not images)
     versions = {build.version for build in builds} | {image.version for image in images}
     memory = seen.memory.today(seen.upstream, versions, seen.today)
-    memory = memory.model_copy(update={"protected": tuple(sorted(settings.retention.protect))})
+    protected = tuple(sorted(settings.retention.protect))
+    memory = memory.model_copy(update={"protected": protected, "revoked": revoked or None})
     plan = replace(plan, warnings=(*plan.warnings, *seen.warnings, *needless), memory=memory)
     plan = narrowed(plan, images, one_off) if one_off else plan
     pruned = [step.image for step in plan.of(Action.PRUNE) if not step.claimed_elsewhere]
@@ -91,7 +93,7 @@ class _Whole:
     builds: Collection[str]
     """Builds that the stack has images of."""
     revoked: Collection[str]
-    """Digests of the revoked images that it has made, and of those that no state holds."""
+    """Digests of the revoked images that it has made, gone ones included, and of those that no state holds."""
     lacking: Mapping[str, Sequence[str]]
     """By build: packages that don't exist."""
     is_one_off: bool
@@ -111,17 +113,23 @@ class _Whole:
         return self.copied.get(build.name) or self.own_digest(build, release)
 
 
-def _revoked_content(settings: Settings, seen: Survey, images: Sequence[LedgerImage]) -> Collection[str]:
-    """The digests of the revoked images: of the ledger's own, and of those in the account that the ledger has lost."""
+def _revoked_content(settings: Settings, seen: Survey, images: Sequence[LedgerImage]) -> dict[str, tuple[str, ...]]:
+    """The digests of the revoked images, by the name or id that `revoked` has: of the ledger's own, of those in the
+    account that the ledger has lost, and of those that an earlier update knew and that are gone.
+    """
     held = {image.record.omi for image in images}
-    made = {image.digest for image in images if image.made_here and image.names & settings.revoked.keys()}
-    lost = {
-        image.digest
+    known = [(image.names, image.digest) for image in images if image.made_here]
+    known += [
+        (image.names, image.digest)
         for account in seen.accounts.values()
         for image in account.images
-        if image.digest and image.omi not in held and image.names & settings.revoked.keys()
-    }
-    return made | lost
+        if image.digest and image.omi not in held
+    ]
+    before, found = seen.memory.revoked or {}, {}
+    for name in sorted(settings.revoked):
+        if digests := {*before.get(name, ()), *(digest for names, digest in known if name in names)}:
+            found[name] = tuple(sorted(digests))
+    return found
 
 
 def _needless(settings: Settings, seen: Survey, plan: Plan) -> Iterator[str]:
@@ -158,7 +166,7 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
         warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
         wanted = [image for image in wanted if image.name not in left]
     plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, whole), wanted)
-    interrupted, more = interrupted_images(settings, region, seen, plan)
+    interrupted, more = interrupted_images(settings, region, seen, plan, whole.revoked)
     if interrupted:
         ledger, lost = joined(ledger, interrupted), [*lost, *interrupted]
         plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, whole), wanted)
@@ -200,9 +208,9 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whol
             account=seen.accounts[region.name],
             edge_keep=discover.edge if discover is not None else None,
             offers=seen.offers,
-            untrusted={} if whole.copied else seen.untrusted,
+            untrusted={name: why for name, why in seen.untrusted.items() if name not in whole.copied},
             keys_at={build.name: at(seen.profile, build, "keys") for build in seen.profile.builds},
-            lacking={} if whole.copied else whole.lacking,
+            lacking={name: lines for name, lines in whole.lacking.items() if name not in whole.copied},
             access=settings.access_in(region.name),
             revoked=settings.revoked,
             memory=seen.memory,
@@ -210,6 +218,7 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whol
             left=None if region.is_wanted else region.name,
             elsewhere=whole.builds,
             revoked_content=whole.revoked,
+            copied=whole.copied,
             is_one_off=whole.is_one_off,
             joining={image.name for image in ledger.images} - {image.name for image in region.ledger.images},
         )

@@ -151,6 +151,17 @@ class Because(Enum):
         "nothing is built as r{revision}, since {omi} ({name}) of other content is this stack's own: raise or take out "
         "`revision` in the profile, or take that image in by `python -m omi recover -s STACK {name}`"
     )
+    NAME_HELD = (
+        "nothing is built as r{revision}, since {name} is an image of the build {build}: raise or take out `revision` "
+        "in the profile, or let that image go by retention.allow_mass_prune"
+    )
+    NAME_REVOKED = (
+        "nothing is built as r{revision}, since `revoked` names {name}: raise or take out `revision` in the profile"
+    )
+    COPY_TAKEN = (
+        "nothing is copied, since {name} of other content is there: make the next revision by "
+        "`python -m omi build -s STACK {build} --again --yes`"
+    )
     REVOKED = "revoked: {reason}"
     PRIVATE = "private since {since}, is deregistered from {removal} on"
 

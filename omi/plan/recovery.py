@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -54,14 +53,14 @@ def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[
 
 
 def interrupted_images(
-    settings: Settings, region: Region, seen: Survey, plan: Plan
+    settings: Settings, region: Region, seen: Survey, plan: Plan, revoked: Collection[str]
 ) -> tuple[list[LedgerImage], list[str]]:
     """Find the stack's own verified images that the ledger lacks and that are to be taken in as they are.
 
     These are the ones that the plan lacks, too, and no record can claim: a run was killed before it wrote the record,
     and the plan wants another image by now. Of one with a claim there is only a warning, since it may belong to another
-    record. Others are withdrawn, by `revoked` or by their tags, and stay so: of the plan's own accord one would be
-    adopted as a current image.
+    record, and so there is of one whose content (a digest) is `revoked`. Others are withdrawn, by `revoked` or by their
+    tags, and stay so: of the plan's own accord one would be adopted as a current image.
     """
     if not region.is_wanted:
         return [], []
@@ -78,14 +77,19 @@ def interrupted_images(
         is_withdrawn = is_revoked or (image.name in adopted and image.is_private)
         if not is_withdrawn and (not is_lost or STANDS_FOR in image.tags or settings.recover is not None):
             continue
-        if CLAIM in image.tags and not is_withdrawn:
+        if (CLAIM in image.tags or image.digest in revoked) and not is_withdrawn:
             warnings.append(
                 f"{image.omi} ({image.name}) is this stack's own and verified, but not in its state: if no other state "
                 f"holds it, run `python -m omi recover -s {seen.owner.stack} {image.name}`"
             )
             continue
-        with suppress(ValidationError):  # its tags lack a field that the record needs
+        try:
             found.append(_as_held(image, account.account or "", region, settings, seen.today))
+        except ValidationError as error:
+            warnings.append(
+                f"{image.omi} ({image.name}) is this stack's own, but can't be taken in as it was: its tags lack what "
+                f"keeps it: {first_problem(error)}; put them back"
+            )
     return found, warnings
 
 

@@ -69,9 +69,14 @@ class WishInput:
         return countable(self.given.offers.get(self.build.name), self.build, self.release)
 
     @property
+    def is_copy(self) -> bool:
+        """Whether the image is copied from the home Region."""
+        return self.build.name in self.given.copied
+
+    @property
     def is_revoked(self) -> bool:
-        """Whether a person has revoked an image of the content."""
-        return self.digest in self.given.revoked_content
+        """Whether a person has revoked an image of the content; a copy is of an image that nobody has revoked."""
+        return self.digest in self.given.revoked_content and not self.is_copy
 
     @property
     def may_age(self) -> bool:
@@ -148,27 +153,39 @@ def _young_edge(request: WishInput) -> Wish | None:
 
 def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: int) -> Wish:
     build, release = request.build, request.release
+    name = build.image_name(release, revision)
     if held := next((image for image in same if image.revision == revision), None):
+        if request.is_copy and not held.record.adopted and held.digest != request.digest:
+            return Wish(held, None, Because.COPY_TAKEN(name=name, build=build.name))
         return Wish(held, None, Because.CURRENT_PINNED_REVISION(revision=revision))
     before = same[-1] if same else None
-    name = build.image_name(release, revision)
     if name in request.given.names:
-        return Wish(before, None, Because.CURRENT_NAME_TAKEN(revision=revision))
+        return Wish(before, None, _taken_name(request, name, revision))
     existing = request.account.by_name.get(name)
-    if existing and not existing.names.isdisjoint(request.given.revoked):
-        revoked = Because.CONTENT_REVOKED() if request.is_revoked else Because.CURRENT_NAME_TAKEN(revision=revision)
-        return Wish(before, None, revoked)
+    if request.is_revoked and (existing is None or existing.managed):
+        return Wish(before, None, Because.CONTENT_REVOKED())
+    if name in request.given.revoked or (existing and existing.omi in request.given.revoked):
+        return Wish(before, None, Because.NAME_REVOKED(revision=revision, name=name))
     if existing and (not existing.managed or _is_made(existing, request)):
         return Wish(before, _adopt(request, revision, existing), Because.CURRENT_UNTIL_SUCCESSOR())
     if existing and not existing.unchecked:
         other = Because.PINNED_OTHER(revision=revision, omi=existing.omi, name=existing.name)
-        return Wish(before, None, other)
-    if request.is_revoked:
-        return Wish(before, None, Because.CONTENT_REVOKED())
+        return Wish(before, None, Because.COPY_TAKEN(name=name, build=build.name) if request.is_copy else other)
     if request.given.lacking.get(request.build.name):
         return Wish(before, None, Because.PACKAGES_LACKING())
     step = Step(request.new_image(revision), Action.BUILD, Because.PINNED_REVISION(revision=revision))
     return Wish(before, step, Because.CURRENT_UNTIL_SUCCESSOR())
+
+
+def _taken_name(request: WishInput, name: str, revision: int) -> Reason:
+    """Why an image of the ledger keeps its name from being used; if it is missing, only until the next update."""
+    build, given = request.build, request.given
+    image = next(image for image in given.ledger.images if image.name == name)
+    if given.is_missing(image) or image.build == build.name:
+        return Because.CURRENT_NAME_TAKEN(revision=revision)
+    if request.is_copy:
+        return Because.COPY_TAKEN(name=name, build=build.name)
+    return Because.NAME_HELD(revision=revision, name=name, build=image.build)
 
 
 def _of_account(request: WishInput) -> Iterator[tuple[int, AccountImage]]:
@@ -185,12 +202,12 @@ def _adoptable(
     """The newest own image of the same content (of an interrupted run); else, for a first image, the newest of all.
 
     Someone else's image doesn't follow changes of the content, so it is ignored once the ledger holds the release. A
-    revoked one is never adopted.
+    revoked one is never adopted, and none of revoked content.
     """
     beyond = same[-1].revision if same else -1
     free = [item for item in found if item[0] > beyond and item[1].name not in request.given.names]
     free = [item for item in free if item[1].names.isdisjoint(request.given.revoked)]
-    own = [item for item in free if _is_made(item[1], request)]
+    own = [item for item in free if _is_made(item[1], request)] if not request.is_revoked else []
     foreign = [item for item in free if not item[1].managed] if not same else []
     return next(reversed(own or foreign), None)
 
@@ -212,7 +229,7 @@ def _adopt(request: WishInput, revision: int, existing: AccountImage) -> Step:
 def _next_revision(request: WishInput, same: Sequence[LedgerImage], found: Sequence[tuple[int, AccountImage]]) -> int:
     used = [image.revision for image in (*same, *_gone_of_release(request))] + [revision for revision, _ in found]
     number = max(used, default=-1) + 1
-    while request.build.image_name(request.release, number) in request.given.names:
+    while request.build.image_name(request.release, number) in {*request.given.names, *request.given.revoked}:
         number += 1
     return number
 

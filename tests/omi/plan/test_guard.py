@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from omi.profile.model import Access
 from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Stage, Why, Withdrawal
 from omi.upstream.model import Upstream
-from tests.omi.plan.make import TODAY, build, held, ledger, plan_of, upstream
+from tests.omi.plan.make import TODAY, after, build, digest, held, ledger, outcome, plan_of, step_of, upstream
 
 IMAGES = [held(build(f"b{number}"), "3.23.6") for number in range(4)]
 
@@ -31,12 +32,17 @@ def keep(image: LedgerImage, *changes: Change) -> Step:
 
 
 def waits(
-    steps: list[Step], retention: Retention, *, proved: bool = True, ended: Collection[LedgerImage] = ()
+    steps: list[Step],
+    retention: Retention,
+    *,
+    proved: bool = True,
+    ended: Collection[LedgerImage] = (),
+    has_left: bool = False,
 ) -> list[str]:
     """Names of the images that wait."""
     known = ledger(*(step.image for step in steps if isinstance(step.image, LedgerImage)))
-    over = ended.__contains__
-    waiting, refused = too_many_losses(steps, retention, len(known.images), lambda _: proved, over)
+    held, over = len(known.images), ended.__contains__
+    waiting, refused = too_many_losses(steps, retention, held, lambda _: proved, over, has_left=has_left)
     in_turn = {step.name for step in steps if step.image in ended} if retention.max_prunes else set()
     assert bool(waiting.keys() - in_turn) == bool(refused)
     assert all(str(why).startswith("waits") for why in waiting.values())
@@ -149,18 +155,29 @@ def test_what_is_allowed_by_name_does_not_wait(allowed: str) -> None:
 
 
 def test_a_region_that_leaves_waits_however_few_its_images_are() -> None:
-    assert waits([prune(IMAGES[0], "region")], Retention()) == [IMAGES[0].name]
-    shared = [keep(image) for image in IMAGES[1:]]  # they go in stages, later
-    assert waits([prune(IMAGES[0], "region"), *shared], Retention()) == [IMAGES[0].name]
-    mixed = [prune(IMAGES[0], "region"), prune(IMAGES[1])]
-    assert waits(mixed, Retention()) == [IMAGES[0].name, IMAGES[1].name]
-    assert waits([prune(IMAGES[0]), prune(IMAGES[1])], Retention()) == []
+    first, second, *others = IMAGES
+    assert waits([prune(first, "region")], Retention(), has_left=True) == [first.name]
+    shared = [keep(image) for image in (second, *others)]  # they go in stages, later
+    assert waits([prune(first, "region"), *shared], Retention(), has_left=True) == [first.name]
+    both = [prune(first, "region"), prune(second, "region")]
+    assert waits(both, Retention(), has_left=True) == [first.name, second.name]
+    assert waits(both, Retention(allow_mass_prune=("eu-west-2",)), has_left=True) == []
+    assert waits([prune(first), prune(second)], Retention()) == []
+    assert waits([prune(first, "gone"), prune(second, "gone")], Retention(), has_left=True) == []
+
+
+def test_nothing_becomes_private_in_a_region_that_left_before_a_person_allows_it() -> None:
+    private = Change(ChangeKind.MAKE_PRIVATE, Because.REGION_REMOVED(region="eu-west-2"))
+    image = IMAGES[0]
+    assert waits([keep(image, private)], Retention(), has_left=True) == [image.name]
+    assert waits([keep(image, private)], Retention(allow_mass_prune=(image.name,)), has_left=True) == []
+    assert waits([keep(image, private)], Retention()) == [], "one of a few in a Region of the config may go"
 
 
 def needless(steps: list[Step], *allowed: str, proved: bool = True, protect: tuple[str, ...] = ()) -> list[str]:
     """The names of `protect` and `allow_mass_prune` that are warned of; every build is in the profile."""
     retention = Retention(protect=protect, allow_mass_prune=allowed)
-    live = {(step.image.profile, step.build) for step in steps}
+    live = {(step.image.profile, step.build): True for step in steps}
     names = guarded_names(steps, live, retention, lambda _: proved, lambda _: proved)
     warned = list(needless_names(steps, retention, names))
     assert all(line.endswith(": take it out") for line in warned)
@@ -218,3 +235,33 @@ def test_a_name_has_its_use_where_a_removed_builds_images_wait_for_another_build
     plan = plan_of([renamed], upstream("3.23.6"), ledger(*old), retention)
     assert len(plan.of(Action.PRUNE)) == len(old)
     assert plan.guarded >= {"v3_23", *(image.name for image in old)}
+
+
+def test_a_removed_builds_images_wait_for_a_build_that_is_refused_too() -> None:
+    renamed, old = build("new"), held(build(), "3.23.6")
+    shown = "waits until new has a verified image: removed from profile"
+    refusals: list[dict[str, Any]] = [
+        {"lacking": {"new": ("new: there is no package ngnix",)}},
+        {"untrusted": {"new": "no trusted key"}},
+        {"revoked_content": {digest(renamed, "3.23.6")}},
+    ]
+    for why in refusals:
+        plan = plan_of([renamed], upstream("3.23.6"), ledger(old), Retention(), **why)
+        assert not plan.of(Action.BUILD)
+        assert step_of(plan, old.name).reason == shown
+    pinned = build("new", prefix=build().prefix, revision=0)
+    plan = plan_of([pinned], upstream("3.23.6"), ledger(old), Retention())
+    assert step_of(plan, old.name).reason == shown
+    (refused,) = plan.refused
+    assert refused.startswith(f"new: nothing is built as r0, since {old.name} is an image of the build v3_23: raise or")
+    allowed = plan_of([pinned], upstream("3.23.6"), ledger(old), Retention(allow_mass_prune=("v3_23",)))
+    assert step_of(allowed, old.name).action is Action.PRUNE, "the message's cure"
+    assert outcome(plan_of([pinned], upstream("3.23.6"), after(allowed))) == {old.name: "build"}
+
+
+def test_no_image_waits_for_a_build_past_its_end_of_life_or_in_a_region_that_left() -> None:
+    over, old = build("new", "3.20"), held(build(end_of_life=TODAY - timedelta(days=1)), "3.23.6")
+    ended = upstream("3.20.9", end_of_life=TODAY - timedelta(days=1))
+    for here in ({}, {"left": "eu-west-2"}):
+        plan = plan_of([over], ended, ledger(old), Retention(allow_mass_prune=("eu-west-2",)), **here)
+        assert outcome(plan) == {old.name: "prune"}

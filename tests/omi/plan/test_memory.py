@@ -42,10 +42,26 @@ def test_the_later_day_counts(recorded: int | None, said: int | None, expected: 
 def test_an_earlier_day_counts_once_upstream_has_said_it_for_thirty_days() -> None:
     memory = Memory().today(say(WRONG), ["3.23"], TODAY)
     assert memory.end_of_life == {"3.23": AnnouncedEnd(day=WRONG, since=TODAY)}
-    for days, expected in ((0, RIGHT), (29, RIGHT), (30, WRONG)):
+    for days in (0, 29):
         then = TODAY + timedelta(days=days)
         assert memory.today(say(WRONG), ["3.23"], then) == memory, "what is said again is remembered from its first day"
-        assert memory.last_day("3.23", [RIGHT], say(WRONG), then) == expected
+        assert memory.last_day("3.23", [RIGHT], say(WRONG), then) == RIGHT
+    then = TODAY + PATIENCE
+    confirmed = memory.today(say(WRONG), ["3.23"], then)
+    assert confirmed.end_of_life == {"3.23": AnnouncedEnd(day=WRONG, since=TODAY, confirmed=then)}
+    assert confirmed.last_day("3.23", [RIGHT], say(WRONG), then) == WRONG
+    assert confirmed.today(say(WRONG), ["3.23"], then + PATIENCE) == confirmed
+
+
+def test_a_day_that_upstream_announced_once_does_not_count_while_it_gives_no_answer() -> None:
+    memory = Memory().today(say(WRONG), ["3.23"], TODAY)
+    for days in (30, 35, 400):
+        then = TODAY + timedelta(days=days)
+        for silent in (Upstream(), replace(say(WRONG), stale=True)):
+            assert memory.today(silent, ["3.23"], then) == memory
+            assert memory.last_day("3.23", [RIGHT], silent, then) == RIGHT
+    mended = memory.today(say(RIGHT), ["3.23"], TODAY + timedelta(days=35))
+    assert mended.last_day("3.23", [], say(RIGHT), TODAY + timedelta(days=35)) == RIGHT
 
 
 def test_a_mended_digit_begins_anew_and_an_unreachable_upstream_changes_nothing() -> None:
@@ -68,10 +84,10 @@ def test_a_later_day_that_was_announced_counts_beside_an_earlier_one_for_thirty_
         assert memory.last_day("3.23", [first, None], say(back), TODAY) == extended
     for days, expected in ((29, extended), (30, first)):
         then = TODAY + timedelta(days=days)
-        assert memory.today(say(first), ["3.23"], then) == memory
-        assert memory.last_day("3.23", [first], say(first), then) == expected
-        assert memory.last_day("3.23", [], say(first), then) == expected
-    over = memory.today(say(first - timedelta(days=9)), ["3.23"], TODAY + PATIENCE)
+        told = memory.today(say(first), ["3.23"], then)
+        assert told.last_day("3.23", [first], say(first), then) == expected
+        assert told.last_day("3.23", [], say(first), then) == expected
+    over = told.today(say(first - timedelta(days=9)), ["3.23"], TODAY + PATIENCE)
     assert over.end_of_life["3.23"].later == first, "what was taken back for good counts no more"
     assert memory.today(say(extended), ["3.23"], TODAY + timedelta(days=7)).end_of_life["3.23"].later is None
 
@@ -105,6 +121,10 @@ def test_a_discovered_version_stays_while_an_extended_end_of_life_is_taken_back(
     taken_back = memory.today(say(first), ["3.23"], TODAY)
     assert versions(TODAY + timedelta(days=29), taken_back) == {"3.23"}
     assert versions(TODAY + PATIENCE, taken_back) == set(), "said for thirty days, it counts"
+    gone = replace(say(first), branches=(), stale=True)
+    assert {
+        each.version for each in expand_profile(profile, settings, images, taken_back, TODAY + PATIENCE, gone).builds
+    }
 
 
 def test_what_an_old_answer_of_upstream_says_is_not_remembered_as_said_today() -> None:

@@ -284,9 +284,29 @@ def test_one_that_is_private_by_its_tags_comes_back_as_it_is_and_is_shared_by_th
 
 def test_one_that_is_current_or_deprecated_by_its_tags_is_adopted_whatever_else_is_revoked() -> None:
     told = Withdrawal(why="superseded", shared=True, deprecated=TODAY - timedelta(days=1))
+    other = held(V23.model_copy(update={"user": "admin"}), "3.23.5")
     for image in (NEW, NEW.published(V23.access, told)):
-        found = plan(in_account(image), in_account(OLDER), ledger=(OLDER,), recover=None, revoked={OLDER.name: WHY})
-        assert outcome(found) == {OLDER.name: "keep", NEW.name: "adopt"}
+        found = plan(in_account(image), in_account(other), ledger=(other,), recover=None, revoked={other.name: WHY})
+        assert outcome(found) == {other.name: "keep", NEW.name: "adopt"}
+
+
+def test_an_interrupted_runs_image_of_revoked_content_is_not_taken_in_but_named() -> None:
+    recovery = f"run `python -m omi recover -s {OWNER.stack} {NEW.name}`"
+    unchecked = replace(unclaimed(in_account(NEW, **{VERIFIED: "no"})), unchecked=True, description="")
+    for image in (in_account(NEW), unclaimed(in_account(NEW)), unchecked):
+        for one in (V23, V23.model_copy(update={"revision": NEW.revision})):
+            found = plan(image, in_account(OLD), ledger=(OLD,), recover=None, builds=(one,), revoked={OLD.name: WHY})
+            assert outcome(found) == {OLD.name: "keep"}
+            assert any(recovery in each for each in found.warnings) is (image.tags.get(VERIFIED) == "yes")
+
+
+def test_a_withdrawn_image_whose_tags_lack_a_field_is_named_with_it() -> None:
+    image = in_account(revoked(NEW))
+    tags = {key: value for key, value in image.tags.items() if key != "why"}
+    found = plan(replace(image, tags=tags), in_account(OLDER), ledger=(OLDER,), recover=None, revoked=BAD)
+    assert any(
+        f"{NEW.record.omi} ({NEW.name})" in each and "tags lack what keeps it: why" in each for each in found.warnings
+    )
 
 
 def test_a_recovery_keeps_what_is_revoked_private_whether_its_tags_say_so_yet_or_not() -> None:

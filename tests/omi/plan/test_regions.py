@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
@@ -17,12 +19,14 @@ from omi.plan.planning import plan_stack
 from omi.plan.report import render_table
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
+from omi.profile.model import Access
 from omi.state.account import AccountView
 from omi.state.ledger import Ledger, LedgerImage
+from omi.state.withdrawal import Stage
 from omi.support.errors import UpstreamError
 from tests.omi.examples import EXAMPLES
 from tests.omi.plan.cases import Case, cases
-from tests.omi.plan.make import account, applied, build, digest, held, in_region, upstream
+from tests.omi.plan.make import TODAY, account, applied, build, digest, held, in_region, upstream
 from tests.omi.specs import OWNER
 
 HOME, OTHER = "eu-west-2", "us-east-2"
@@ -45,19 +49,30 @@ def digests() -> Iterator[None]:
 
 
 def plan_regions(
-    case: Case, there: Case, *, regions: dict[str, FurtherRegion] | None = None, revoked: dict[str, str] | None = None
+    case: Case,
+    there: Case | Sequence[LedgerImage],
+    *,
+    regions: dict[str, FurtherRegion] | None = None,
+    revoked: dict[str, str] | None = None,
+    **more: Any,
 ) -> Plan:
-    """The stack with the first case's images at home and the second's in the other Region."""
+    """The stack with the first case's images at home and the second's in the other Region; `more` is of the survey.
+
+    Instead of a case the other Region may have images that are already of that Region.
+    """
     config = Settings(
         region=HOME,
         regions={OTHER: FURTHER} if regions is None else regions,
         retention=case.retention,
         revoked=revoked or {},
     )
-    ledger = Ledger.of([*case.images, *(in_region(image, OTHER) for image in there.images)])
-    accounts = {name: part.account or account(*part.images) for name, part in ((HOME, case), (OTHER, there))}
+    further = [in_region(image, OTHER) for image in there.images] if isinstance(there, Case) else there
+    ledger = Ledger.of([*case.images, *further])
+    known = there.account if isinstance(there, Case) else None
+    accounts = {HOME: case.account or account(*case.images), OTHER: known or account(*further)}
     profile = Profile("alpine", case.builds)
-    seen = Survey(profile, case.upstream, regions_of(config, ledger), accounts, case.today, OWNER, case.offers)
+    regions_now = regions_of(config, ledger)
+    seen = Survey(profile, case.upstream, regions_now, accounts, case.today, OWNER, case.offers, **more)
     try:
         return plan_stack(config, seen)
     except UpstreamError:
@@ -260,3 +275,80 @@ def test_a_region_that_copies_never_wants_what_the_home_region_has_not(case: Cas
             same = source.digest if isinstance(source, PlannedImage) else source.spec.digest
             assert step.image.digest == same
     assert told(plan, HOME) == told(plan_regions(case, there), HOME)
+
+
+def test_content_stays_revoked_after_its_image_is_gone_from_account_and_state() -> None:
+    (one,) = simple(1).builds
+    bad, reason = held(one, "3.23.6"), {held(one, "3.23.6").name: "its sshd takes any key"}
+    case = replace(simple(1), images=(bad,), account=account(bad))
+    memory = plan_regions(case, replace(case, images=()), regions={}, revoked=reason).memory
+    assert memory.revoked == {bad.name: (bad.spec.digest,)}
+    gone = replace(simple(1), images=(), account=account())
+    plan = plan_regions(gone, gone, regions={}, revoked=reason, memory=memory)
+    assert not plan.steps
+    assert any("so nothing is built of it" in warning for warning in plan.warnings)
+    assert plan.memory.revoked == memory.revoked
+    taken_back = plan_regions(gone, gone, regions={}, memory=memory)
+    assert taken_back.memory.revoked is None
+    assert [step.action for step in taken_back.steps] == [Action.BUILD]
+
+
+def test_a_new_region_gets_no_image_of_a_revoked_name() -> None:
+    (one,) = simple(1).builds
+    bad, good = held(build("a", user="admin"), "3.23.6"), held(one, "3.23.6", 1)
+    case = replace(simple(1), images=(bad, good))
+    plan = plan_regions(case, replace(case, images=()), revoked={bad.name: "its sshd takes any key"})
+    assert [(step.name, step.action) for step in of_other(plan)] == [(good.name, Action.BUILD)]
+
+
+def test_a_copy_of_an_image_that_nobody_revoked_is_made_though_another_of_its_content_is_revoked() -> None:
+    (one,) = simple(1).builds
+    bad, good = held(one, "3.23.6"), held(one, "3.23.6", 1)
+    case = replace(simple(1), images=(bad, good))
+    there = replace(case, images=(bad,))
+    plan = plan_regions(case, there, regions={OTHER: COPIED}, revoked={bad.name: "a flaw in openssl"})
+    assert {step.name: step.action for step in of_other(plan)} == {bad.name: Action.KEEP, good.name: Action.BUILD}
+    assert not [warning for warning in plan.warnings if "nothing is built" in warning]
+
+
+@pytest.mark.parametrize("copied_too", [True, False])
+def test_no_region_builds_what_the_home_region_refuses(copied_too: bool) -> None:
+    first, second = simple(2).builds
+    case = replace(simple(2), images=(held(first, "3.23.6"),) if copied_too else ())
+    untrusted = {second.name: "its index bears no trusted signature"}
+    plan = plan_regions(case, replace(case, images=()), regions={OTHER: COPIED}, untrusted=untrusted)
+    wanted = [first.name] if not copied_too else []
+    assert [step.build for step in plan.of(Action.BUILD) if step.region == HOME] == wanted
+    assert [step.build for step in of_other(plan)] == [first.name], "the one that is copied"
+    (refused,) = plan.refused
+    assert "its index bears no trusted signature" in refused
+
+
+def test_an_image_of_other_content_in_a_region_is_no_copy_of_the_home_regions() -> None:
+    (one,) = simple(1).builds
+    case, other = simple(1), held(build("a", user="admin"), "3.23.6")
+    plan = copies(case, replace(case, images=(other,)))
+    (step,) = of_other(plan)
+    assert (step.name, step.action) == (other.name, Action.KEEP)
+    assert "current, as in" not in step.reason
+    (refused,) = plan.refused
+    assert f"nothing is copied, since {other.name} of other content is there: make the next revision by" in refused
+    again = replace(case, images=(*case.images, held(one, "3.23.6", 1)))
+    cured = copies(again, replace(case, images=(other,)))
+    assert not cured.refused
+    assert [step.action for step in of_other(cured)] == [Action.BUILD, Action.KEEP]
+
+
+def test_a_region_that_left_loses_nothing_before_a_person_allows_it_though_its_stages_have_begun() -> None:
+    public = replace(simple(1), builds=tuple(build(each.name, access=Access(public=True)) for each in simple(1).builds))
+    images = tuple(held(each, "3.23.6") for each in public.builds)
+    case = replace(public, images=images, today=TODAY)
+    first = plan_regions(case, case, regions={})
+    there = tuple(step.image for step in of_other(first) if isinstance(step.image, LedgerImage))
+    assert [image.spec.stage for image in there] == [Stage.DEPRECATED]
+    later = replace(case, today=TODAY + timedelta(days=31))
+    waits = plan_regions(later, there, regions={})
+    assert [step.stage for step in of_other(waits)] == [Stage.DEPRECATED]
+    assert waits.refused[0].startswith(f"Region {OTHER}: 1 of 1 images would be made private at once")
+    allowed = replace(later, retention=Retention(allow_mass_prune=(OTHER,)))
+    assert [step.stage for step in of_other(plan_regions(allowed, there, regions={}))] == [Stage.PRIVATE]

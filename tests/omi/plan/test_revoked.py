@@ -14,7 +14,7 @@ from omi.profile.model import Access
 from omi.publish.outputs import newest, output_of
 from omi.state.ledger import LedgerImage
 from omi.state.withdrawal import Stage, Withdrawal
-from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, seen, step_of, upstream
+from tests.omi.plan.make import TODAY, account, after, build, held, ledger, outcome, plan_of, seen, step_of, upstream
 
 PUBLIC = build(access=Access(public=True))
 OLD, NEW = held(PUBLIC, "3.23.5"), held(PUBLIC, "3.23.6")
@@ -133,3 +133,16 @@ def test_nothing_is_built_of_revoked_content() -> None:
     changed = PUBLIC.model_copy(update={"user": "other"})
     plan = plan_of([changed], UP6, ledger(image), Retention(), **asked)
     assert [step.action for step in plan.steps if isinstance(step.image, PlannedImage)] == [Action.BUILD]
+
+
+def test_no_new_image_gets_a_name_that_is_revoked() -> None:
+    other = PUBLIC.model_copy(update={"user": "other"})
+    fresh = plan_of([other], UP6, ledger(), Retention(), revoked={NEW.name: WHY})
+    (step,) = fresh.steps
+    assert (step.name, step.action) == (f"{NEW.name.removesuffix('r0')}r1", Action.BUILD)
+    pinned = other.model_copy(update={"revision": 0})
+    refused = plan_of([pinned], UP6, ledger(OLD), Retention(), revoked={NEW.name: WHY})
+    assert outcome(refused) == {OLD.name: "keep"}
+    assert refused.refused == (
+        f"v3_23: nothing is built as r0, since `revoked` names {NEW.name}: raise or take out `revision` in the profile",
+    )

@@ -114,3 +114,18 @@ def test_what_is_lost_left_or_withdrawn_too_soon_is_noticed() -> None:
     assert f"private too soon: {private.name}" in said
     assert "left: alpine-3.33.99-x86_64-r0, verified and in no state" in said
     assert "left: a VM or keypair of alpine-edge-20270101-x86_64-r0" in said
+
+
+def test_a_wrong_end_of_life_that_was_announced_once_loses_nothing_in_weeks_without_an_answer() -> None:
+    world = world_of(Calendar.made_up(MADE_UP), MADE_UP, None, 30)
+    silent = dict.fromkeys(range(21, 26), Week(away=True))
+    weeks = {20: Week(wrong_end="3.32"), **silent}
+    world.weather = replace(world.weather, weeks=tuple(weeks.get(number, Week()) for number in range(30)))
+    at_once = world.settings.retention.model_copy(update={"end_of_life": Level()})
+    world.settings = world.settings.model_copy(update={"access": None, "retention": at_once})
+    promises = Promises(world)
+    for run in world.runs():
+        promises.check(run)
+        if run.number >= 20:
+            assert "3.32" in {image.version for image in world.ledger.values()}
+    assert promises.broken == []
