@@ -41,7 +41,7 @@ class Deferral:
         held_back = self._held_back(step, image)
         if held_back is not None:
             step = self.stays(image, held_back(then=step.why))
-        elif step.action is Action.PRUNE and not step.forgets and self.given.foreign_claim(image) is not None:
+        elif self.given.foreign_claim(image) is not None:  # it is a prune, since one that stays was left above
             cure = taking_back(image.name)
             why = Because.CLAIMED_ELSEWHERE(omi=image.record.omi, then=step.why, cure=cure)
             step = replace(step, why=why, claimed_elsewhere=True)
@@ -76,7 +76,7 @@ class Deferral:
 
     def _found(self, step: Step, image: LedgerImage) -> Step:
         """The step for a kept image that was marked as missing and is in the account again."""
-        if step.action is not Action.KEEP or image.record.missing is None or self.given.seen(image) is None:
+        if image.record.missing is None or self.given.seen(image) is None:
             return step
         kept = image.touched() if step.image is image else step.image
         change = Change(ChangeKind.FOUND, Because.THERE_AGAIN(omi=image.record.omi))

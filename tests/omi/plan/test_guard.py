@@ -210,6 +210,8 @@ def test_a_name_is_needless_where_the_guard_counts_no_image_however_many_are_wit
     assert needless([staged(old, None, why="end of life")], "all") == ["all"], "no level lets it go"
     assert needless([staged(old, None, TODAY, why="revoked")], "all") == ["all"]
     assert needless([prune(old, "gone"), keep(other)], "all") == ["all"], "one missing image is only forgotten"
+    gone = Step(staged(old, TODAY).image, Action.PRUNE, Because.SUPERSEDED(), "gone")
+    assert needless([gone, keep(other)], "all") == ["all"], "so it is if its stages had begun"
     assert needless([prune(old, "gone"), prune(other, "gone")], "all") == []
     assert needless([prune(other, "region")], "eu-west-2") == []
 
@@ -235,6 +237,10 @@ def test_a_name_has_its_use_where_a_removed_builds_images_wait_for_another_build
     plan = plan_of([renamed], upstream("3.23.6"), ledger(*old), retention)
     assert len(plan.of(Action.PRUNE)) == len(old)
     assert plan.guarded >= {"v3_23", *(image.name for image in old)}
+    stays = Retention(allow_mass_prune=("v3_23",), protect=(old[1].name,))
+    plan = plan_of([renamed], upstream("3.23.6"), ledger(*old), stays)
+    assert [step.name for step in plan.of(Action.PRUNE)] == [old[0].name], "no loss, but it would wait"
+    assert "v3_23" in plan.guarded
 
 
 def test_a_removed_builds_images_wait_for_a_build_that_is_refused_too() -> None:

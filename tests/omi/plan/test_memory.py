@@ -39,6 +39,11 @@ def test_the_later_day_counts(recorded: int | None, said: int | None, expected: 
     assert Memory().last_day("3.23", [days[0]], known, TODAY) == days[2]
 
 
+def test_of_several_recorded_days_the_latest_counts_where_upstream_announces_none() -> None:
+    days = [WRONG, None, RIGHT]
+    assert Memory().last_day("3.23", days, say(None), TODAY) == RIGHT
+
+
 def test_an_earlier_day_counts_once_upstream_has_said_it_for_thirty_days() -> None:
     memory = Memory().today(say(WRONG), ["3.23"], TODAY)
     assert memory.end_of_life == {"3.23": AnnouncedEnd(day=WRONG, since=TODAY)}

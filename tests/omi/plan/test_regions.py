@@ -350,5 +350,6 @@ def test_a_region_that_left_loses_nothing_before_a_person_allows_it_though_its_s
     waits = plan_regions(later, there, regions={})
     assert [step.stage for step in of_other(waits)] == [Stage.DEPRECATED]
     assert waits.refused[0].startswith(f"Region {OTHER}: 1 of 1 images would be made private at once")
+    assert "in their place, since their Region left the config: " in waits.refused[0]
     allowed = replace(later, retention=Retention(allow_mass_prune=(OTHER,)))
     assert [step.stage for step in of_other(plan_regions(allowed, there, regions={}))] == [Stage.PRIVATE]

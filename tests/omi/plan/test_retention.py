@@ -75,6 +75,26 @@ class TestRetention:
         plan = plan_of([V23, other], UP6, images, Retention(release=Level(builds=("other",))))
         assert [step.name for step in plan.of(Action.PRUNE)] == ["alpine-other-3.23.5-x86_64-r0"]
 
+    @pytest.mark.parametrize("level", ["revision", "release", "end_of_life"])
+    def test_each_level_spares_the_builds_that_it_does_not_name(self, level: str) -> None:
+        over = upstream("3.23.6", end_of_life=date(2026, 11, 13))
+        for named, pruned in (("v3_23", [NAME.format(6, 0)]), ("other", [])):
+            retention = Retention.model_validate({level: {"builds": [named]}, "allow_mass_prune": ["all"]})
+            images = ledger(R5, R6, held(V23, "3.23.6", 1)) if level == "revision" else ledger(R6, held(V23, "3.23.7"))
+            plan = plan_of([V23, build("other")], over, images, retention)
+            assert [step.name for step in plan.of(Action.PRUNE)] == pruned
+
+    def test_an_end_of_life_without_grace_has_a_reason_without_it(self) -> None:
+        over = upstream("3.23.6", end_of_life=date(2026, 11, 13))
+        plan = plan_of([V23], over, ledger(R5, R6), Retention(end_of_life=Level(), allow_mass_prune=("all",)))
+        assert step_of(plan, R5.name).reason == "end-of-life: version 3.23 is past 2026-11-13"
+
+    def test_edges_number_counts_images_of_edge_alone(self) -> None:
+        rolling = build("rolling", "edge")
+        images = ledger(held(rolling, "3.23.5"), held(rolling, "3.23.6"), held(rolling, "20261122"))
+        plan = plan_of([rolling], Upstream(), images, Retention(allow_mass_prune=("all",)), edge_keep=1)
+        assert not plan.of(Action.PRUNE)
+
     def test_level_that_names_no_build_is_told(self) -> None:
         plan = plan_of([V23], UP6, ledger(R6), Retention(release=Level(builds=("v3_2",))))
         assert plan.warnings == (

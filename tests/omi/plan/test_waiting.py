@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -14,6 +15,7 @@ from omi.plan.model import ChangeKind, Plan
 from omi.profile.model import Access
 from omi.state.ledger import LedgerImage
 from omi.state.owner import CLAIM
+from omi.state.withdrawal import Stage, Withdrawal
 from tests.omi.plan.make import TODAY, account, after, build, held, ledger, plan_of, seen, step_of, upstream
 
 UP6 = upstream("3.23.6")
@@ -58,6 +60,9 @@ def test_an_image_that_is_there_again_is_unmarked_before_it_goes() -> None:
     assert step_of(plan, old.name).action is Action.KEEP
     assert kinds(plan, old.name) == [ChangeKind.FOUND]
     assert "takes the mark of missing off; then: " in step_of(plan, old.name).reason
+    assert [str(change.why) for change in step_of(plan, old.name).changes] == [
+        f"{old.record.omi} is in the account again"
+    ]
     plan = plan_of([of], UP6, ledger(old, new), LATEST, account=account(old, new))
     assert (step_of(plan, old.name).action, step_of(plan, old.name).forgets) == (Action.PRUNE, False)
 
@@ -91,6 +96,16 @@ def test_only_what_would_go_waits_for_the_image_of_another_build() -> None:
     step = step_of(plan_of([build("new")], UP6, ledger(old), Retention(), account=account(old)), old.name)
     assert (step.action, step.updates) == (Action.KEEP, True)
     assert "waits until" not in step.reason
+
+
+def test_what_would_become_private_waits_for_the_image_of_another_build_too() -> None:
+    day = TODAY - timedelta(days=40)
+    told = Withdrawal(why="removed", shared=True, deprecated=day, due=day)
+    old = held(build("old", access=Access(public=True)), "3.23.6").published(Access(public=True), told)
+    plan = plan_of([build("a"), build("b")], UP6, ledger(old), Retention(), account=account(old))
+    step = step_of(plan, old.name)
+    assert (step.action, step.stage) == (Action.KEEP, Stage.DEPRECATED)
+    assert step.reason.startswith("waits until a, b have verified images: ")
 
 
 @pytest.mark.parametrize("verified", [True, False])
