@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from omi.plan.model import Action, Plan, PlannedImage, Step
+from omi.plan.model import Action, ChangeKind, Plan, PlannedImage, Step
 from omi.plan.reasons import Because
 from omi.profile.model import Target
 from omi.state.image import CloudAccess
@@ -16,11 +16,11 @@ Sources = Mapping[str, PlannedImage | LedgerImage]
 
 
 def sources_of(home: Plan) -> Sources:
-    """The newest image of each build that the home Region has or will have, if this stack makes it."""
+    """By build: the image that the home Region will have, else its current one, else its newest; only of this stack."""
     found: dict[str, PlannedImage | LedgerImage] = {}
     for build, steps in home.declared():
-        images = (step.image for step in steps)
-        image = next((each for each in images if isinstance(each, PlannedImage) or not each.is_revoked), None)
+        current_first = sorted(filter(_is_there, steps), key=_rank)
+        image = next((step.image for step in current_first), None)
         if isinstance(image, PlannedImage):
             is_good = not image.is_external
         else:
@@ -30,18 +30,38 @@ def sources_of(home: Plan) -> Sources:
     return found
 
 
+def _is_there(step: Step) -> bool:
+    """Whether the image can be copied once the home Region's part is done."""
+    if isinstance(step.image, PlannedImage):
+        return True
+    is_missing = step.image.record.missing is not None or ChangeKind.MARK_MISSING in (one.kind for one in step.changes)
+    return not (is_missing or step.image.is_revoked)
+
+
+def _rank(step: Step) -> tuple[bool, bool]:
+    return not isinstance(step.image, PlannedImage), not step.why.because.is_current
+
+
 def pinned(builds: Sequence[Target], sources: Sources) -> list[Target]:
     """The builds, each pinned to the image of the home Region."""
     return [
-        build.model_copy(update={"release": source.release, "revision": source.revision})
+        build.model_copy(update={"release": source.release, "revision": source.revision, **_named(build, source)})
         if (source := sources.get(build.name)) is not None
         else build
         for build in builds
     ]
 
 
+def _named(build: Target, source: PlannedImage | LedgerImage) -> dict[str, str]:
+    """The template of the source's name, if the profile has given its successors another one."""
+    if build.image_name(source.release, source.revision) == source.name:
+        return {}
+    head, _, tail = source.name.rpartition(f"r{source.revision}")
+    return {"name_template": f"{head}{{revision}}{tail}"}
+
+
 def as_copies(plan: Plan, builds: Sequence[Target], sources: Sources, region: str, home: CloudAccess) -> Plan:
-    """The plan for `pinned` builds, changed to copy them, and with only the profile's own pins."""
+    """The plan for `pinned` builds, changed to copy them, and with only the profile's own pins. Names stay pinned."""
     own = {build.name: build for build in builds}
     return replace(plan, steps=tuple(_as_copy(step, own, sources, region, home) for step in plan.steps))
 

@@ -34,20 +34,23 @@ class Deferral:
         protected = self.given.is_protected(image)
         if self._is_doubtful(image):
             return Step(image, Action.KEEP, Because.DOUBTFUL(omi=image.record.omi), protected=protected)
-        if step.action is Action.KEEP and (claim := self.given.foreign_claim(image)) is not None:
-            record, cure = image.record, taking_back(image.name)
-            why = Because.FOREIGN_CLAIM(omi=record.omi, claim=claim, own=record.claim, cure=cure)
-            return Step(image, Action.KEEP, why, protected=protected)
+        unprotects = not protected and self._was_protected(image)
+        if (claim := self.given.foreign_claim(image)) is not None:
+            return replace(self._claimed(step, image, claim), protected=protected, unprotects=unprotects)
         held_back = self._held_back(step, image)
         if held_back is not None:
             step = self.stays(image, held_back(then=step.why))
-        elif self.given.foreign_claim(image) is not None:  # it is a prune, since one that stays was left above
-            cure = taking_back(image.name)
-            why = Because.CLAIMED_ELSEWHERE(omi=image.record.omi, then=step.why, cure=cure)
-            step = replace(step, why=why, claimed_elsewhere=True)
-        unprotects = not protected and self._was_protected(image)
         step = self._found(self._connected(step, image), image)
         return replace(step, protected=protected, unprotects=unprotects)
+
+    def _claimed(self, step: Step, image: LedgerImage, claim: str) -> Step:
+        """The step of an image whose OMI another record holds: its command neither updates nor deletes it."""
+        record, cure = image.record, taking_back(image.name)
+        if step.action is Action.PRUNE and not self._was_protected(image):
+            why = Because.CLAIMED_ELSEWHERE(omi=record.omi, then=step.why, cure=cure)
+            return replace(step, why=why, claimed_elsewhere=True)
+        why = Because.FOREIGN_CLAIM(omi=record.omi, claim=claim, own=record.claim, cure=cure)
+        return Step(image, Action.KEEP, why)
 
     def deferred(self, steps: Iterable[Step], why: Mapping[str, Reason]) -> tuple[Step, ...]:
         """The steps, with each one that `why` names put off: its image stays for now."""

@@ -57,8 +57,8 @@ class PlanInput:
     """Digests of revoked images that the stack made in any Region: this content isn't built."""
     copied: Collection[str] = ()
     """Builds whose image is a copy of one that is in the home Region and isn't revoked."""
-    is_one_off: bool = False
-    """Whether a person asked for this very run: then any number of losses is allowed."""
+    asked: Collection[str] | None = None
+    """The builds that a person asked to build in this very run; none if the run prunes. None if it is an update."""
     elsewhere: Collection[str] = ()
     """Builds that the stack has images of in other Regions."""
     memory: Memory = field(default_factory=Memory)
@@ -75,6 +75,11 @@ class PlanInput:
     def known(self) -> set[str]:
         """Every build of the profile or of any Region's ledger."""
         return {build.name for build in self.builds} | {image.build for image in self.ledger.images} | {*self.elsewhere}
+
+    @property
+    def is_one_off(self) -> bool:
+        """Whether a person asked for this very run: then any number of losses is allowed."""
+        return self.asked is not None
 
     @property
     def set_by(self) -> str:

@@ -105,7 +105,7 @@ class _Planner:
         is_over = last_day is not None and given.today > last_day
         release, notes = self._wanted_release(build, last_day, bool(held))
         outcome, refused = Wish(), self._distrusted(build) if release is not None else ()
-        if refused and given.is_one_off:
+        if refused and build.name in (given.asked or ()):
             raise ProfileError(*refused)
         if release is not None and not refused:
             outcome = wish(WishInput(given, build, release, last_day, images, missing))
@@ -134,7 +134,7 @@ class _Planner:
             prune = Prune("region", Because.REGION_REMOVED(region=given.left))
         if past:
             prune = prune.also(Because.PAST_END_OF_LIFE(version=image.version, day=day))
-        return self._withdrawn(image, image.spec.access, prune.why, "end of life" if past else "removed", prune)
+        return self._withdrawn(image, self._access(image), prune.why, "end of life" if past else "removed", prune)
 
     def _distrusted(self, build: Target) -> tuple[str, ...]:
         why = self.given.untrusted.get(build.name)
@@ -216,7 +216,7 @@ class _Planner:
             return _prune(image, prune.also(stage_reason(old, days)) if old else prune)
         if progress.withdrawal is not None:
             why = why.also(stage_reason(progress.withdrawal, days))
-        return self._keep(image, access, why, progress.withdrawal)
+        return self._keep(image, access if shared else Access(), why, progress.withdrawal)
 
     def _idle_reason(self, image: LedgerImage, newest: LedgerImage | None, last_day: date | None) -> Reason:
         if image is newest and last_day is not None and self.given.today > last_day:
@@ -236,8 +236,14 @@ class _Planner:
         return Step(kept, Action.KEEP, why.also(*news), changes=changes)
 
     def stays(self, image: LedgerImage, why: Reason) -> Step:
-        """The step that keeps an image as state holds it and undoes changes made by others."""
-        return self._keep(image, image.spec.access, why, image.spec.withdrawal)
+        """The step that keeps an image that would go, and undoes changes made by others. It is not newly shared."""
+        withdrawal = None if image.is_revoked else image.spec.withdrawal
+        access = self._access(image) if image.spec.access.launchers(image.record.account) else image.spec.access
+        return self._keep(image, access, why, withdrawal)
+
+    def _access(self, image: LedgerImage) -> Access:
+        """The access of an image whose build may be gone: the stack's, if its config sets one, else the image's own."""
+        return image.spec.access if self.given.access is None else self.given.access
 
     def _new(self, step: Step) -> Step:
         """The step of a new image, with the share after its verify. An external image is never changed."""
@@ -257,6 +263,8 @@ class _Planner:
     def _without(self, image: LedgerImage) -> Step:
         """The step of an image that the account lacks: one update marks it, a later one forgets it."""
         omi, since = image.record.omi, image.record.missing
+        if since is not None and self.given.is_protected(image):
+            return Step(image, Action.KEEP, Because.MISSING_BUT_PROTECTED(omi=omi))
         if since is not None:
             return _prune(image, Prune("gone", Because.FORGOTTEN(omi=omi, since=since)))
         change = Change(ChangeKind.MARK_MISSING, Because.MISSING(omi=omi))

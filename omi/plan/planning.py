@@ -56,7 +56,7 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
             lacking[build.name] = tuple(at(seen.profile, build, "repos", url) + line for url, line in absent.items())
     revoked = _revoked_content(settings, seen, images)
     content = {digest for digests in revoked.values() for digest in digests}
-    whole = _Whole({image.build for image in images}, content, lacking, is_one_off=one_off is not None)
+    whole = _Whole({image.build for image in images}, content, lacking, _asked(one_off, builds))
     for region in seen.regions:
         with errors_naming(region, seen.regions):
             further = settings.regions.get(region.name)
@@ -96,7 +96,8 @@ class _Whole:
     """Digests of the revoked images that it has made, gone ones included, and of those that no state holds."""
     lacking: Mapping[str, Sequence[str]]
     """By build: packages that don't exist."""
-    is_one_off: bool
+    asked: Collection[str] | None
+    """The builds that a person asked to build in this very run, as in PlanInput."""
     copied: Mapping[str, str] = field(default_factory=dict)
     """By build: the digest of the home Region's image that this Region copies."""
 
@@ -111,6 +112,12 @@ class _Whole:
     def digest(self, build: Target, release: str) -> str:
         """The digest of the content that this Region wants."""
         return self.copied.get(build.name) or self.own_digest(build, release)
+
+
+def _asked(one_off: OneOff | None, builds: Sequence[Target]) -> Collection[str] | None:
+    if one_off is None:
+        return None
+    return one_off.builds or [build.name for build in builds] if one_off.action == "build" else ()
 
 
 def _revoked_content(settings: Settings, seen: Survey, images: Sequence[LedgerImage]) -> dict[str, tuple[str, ...]]:
@@ -171,7 +178,7 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
         ledger, lost = joined(ledger, interrupted), [*lost, *interrupted]
         plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, whole), wanted)
     warnings += more
-    plan = as_recovered(takes.planned(plan, asked), lost)
+    plan = as_recovered(takes.planned(plan, asked), lost, region.ledger)
     steps = tuple(_placed(step, region) for step in plan.steps)
     return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))
 
@@ -219,7 +226,7 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whol
             elsewhere=whole.builds,
             revoked_content=whole.revoked,
             copied=whole.copied,
-            is_one_off=whole.is_one_off,
+            asked=whole.asked,
             joining={image.name for image in ledger.images} - {image.name for image in region.ledger.images},
         )
     )

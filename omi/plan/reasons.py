@@ -129,6 +129,7 @@ class Because(Enum):
     SPARED = "{spared} ({removed})"
     REMOVED_BUT_SPARED = "{removed}, but {spared}"
 
+    MISSING_BUT_PROTECTED = "{omi} is missing from the account; retention.protect names it: take it out"
     STILL_PROTECTED = "protected until this update has run; then: {then}"
     AWAITS_FOUND = "waits for one update that takes the mark of missing off; then: {then}"
     AWAITS_CONNECTION = "waits for one update by the new connection; then: {then}"
@@ -174,6 +175,11 @@ class Because(Enum):
     MISSING = "{omi} is missing from the account: the next update forgets it"
     THERE_AGAIN = "{omi} is in the account again"
     CONNECTED_ANEW = "the account is reached by other settings now: {keys}"
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the image is the one that its build wants, or the one until that is there."""
+        return self.name.startswith("CURRENT")
 
     def __call__(self, **values: object) -> Reason:
         """A reason of this kind."""

@@ -12,13 +12,14 @@ from pydantic import ValidationError
 from omi.config.regions import Region
 from omi.config.settings import Settings
 from omi.plan import Action, Plan, PlannedImage, Step
+from omi.plan.model import ChangeKind
 from omi.plan.reasons import Because
 from omi.plan.stages import as_revoked
 from omi.plan.survey import Survey
 from omi.profile.model import Access
 from omi.state.account import AccountImage
 from omi.state.image import ImageRecord, ImageSpec, TakeOver
-from omi.state.ledger import LedgerImage, StoredCommand
+from omi.state.ledger import Ledger, LedgerImage, StoredCommand
 from omi.state.owner import CLAIM, STACK_ID, STANDS_FOR, Owner, build_id_of
 from omi.state.withdrawal import Stage, Withdrawal
 from omi.support.errors import first_problem
@@ -138,12 +139,14 @@ def _described(image: AccountImage, owner: Owner, withdrawal: Withdrawal | None)
     return told.removesuffix(f"; {withdrawal}") or image.name
 
 
-def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
+def as_recovered(plan: Plan, images: Sequence[LedgerImage], ledger: Ledger) -> Plan:
     """The plan that recovers these as they are; other changes follow in a later update.
 
-    It prunes no image of their builds yet, since state doesn't hold the recovered ones before the update.
+    It neither prunes nor withdraws an image of their builds yet, since state doesn't hold the recovered ones before the
+    update.
     """
     by_name = {image.name: image for image in images}
+    held = {image.name: image for image in ledger.images}
     builds = {image.build for image in images}
 
     def recovered(step: Step) -> Step:
@@ -152,11 +155,19 @@ def as_recovered(plan: Plan, images: Sequence[LedgerImage]) -> Plan:
             if image.is_revoked and image.spec.withdrawal:
                 why = why.also(Because.REVOKED(reason=image.spec.withdrawal.reason))
             return replace(step, image=image, action=Action.RECOVER, why=why, level=None, changes=())
-        if step.action is Action.PRUNE and step.build in builds:
-            return replace(step, action=Action.KEEP, why=Because.AWAITS_RECOVERED(then=step.why), level=None)
+        if step.build not in builds or step.name not in held:
+            return step
+        goes_private = ChangeKind.MAKE_PRIVATE in (change.kind for change in step.changes)
+        if step.action is Action.PRUNE or (goes_private and not _is_revoked(step)):
+            why = Because.AWAITS_RECOVERED(then=step.why)
+            return replace(step, image=held[step.name], action=Action.KEEP, why=why, level=None, changes=())
         return step
 
     return replace(plan, steps=tuple(map(recovered, plan.steps))) if images else plan
+
+
+def _is_revoked(step: Step) -> bool:
+    return isinstance(step.image, LedgerImage) and step.image.is_revoked
 
 
 def warnings_of(settings: Settings, seen: Survey, plan: Plan, *, is_empty: bool) -> Iterator[str]:

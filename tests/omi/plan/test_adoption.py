@@ -154,7 +154,7 @@ class TestAdoption:
             assert line.startswith(f"v3_23: nothing is built as r3, since {other.omi} ({other.name}) of other content")
             assert "`revision` in the profile" in line
             assert f"omi recover -s STACK {other.name}" in line
-            one_off = plan_of([PINNED], UP6, ledger(R6), account=account(R6, there), is_one_off=True)
+            one_off = plan_of([PINNED], UP6, ledger(R6), account=account(R6, there), asked=())
             assert line in one_off.warnings, "which drops refusals"
         assert outcome(plan_of([PINNED], UP6, Ledger(), account=account(other))) == {}
 

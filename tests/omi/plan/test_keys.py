@@ -145,7 +145,9 @@ def test_who_asks_for_a_build_with_no_key_left_is_told_at_once() -> None:
     known = told(YESTERDAY, OLD, NEW)
     trusted = trust_keys([BOTH], known, ledger(), TODAY)
     with pytest.raises(ProfileError, match=NO_KEY):
-        make_plan(PlanInput(trusted.builds, known, ledger(), Retention(), TODAY, digest, is_one_off=True))
+        make_plan(
+            PlanInput(trusted.builds, known, ledger(), Retention(), TODAY, digest, asked=[trusted.builds[0].name])
+        )
 
 
 def test_a_version_past_its_end_of_life_needs_no_key() -> None:

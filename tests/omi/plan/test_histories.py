@@ -1,0 +1,202 @@
+"""What edits of config and profile must not cost: the shortest histories that once did, found by random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from omi.config.one_off import OneOff
+from omi.config.regions import regions_of
+from omi.config.settings import Level, Retention, Settings, SharedDays, StageDays, Stages
+from omi.plan import Action, Plan
+from omi.plan.memory import Memory
+from omi.plan.model import ChangeKind
+from omi.plan.planning import plan_stack
+from omi.plan.survey import Survey
+from omi.profile.load import Profile
+from omi.profile.model import Access, Target
+from omi.state.identity import Identity
+from omi.state.ledger import Ledger, LedgerImage
+from omi.state.owner import CLAIM, VERIFIED
+from tests.omi.plan.make import (
+    CLOUD,
+    TODAY,
+    account,
+    after,
+    build,
+    digest,
+    held,
+    in_region,
+    ledger,
+    plan_of,
+    seen,
+    step_of,
+    upstream,
+)
+from tests.omi.specs import OWNER
+
+HOME, OTHER = "eu-west-2", "us-east-2"
+COPY = {OTHER: {"cloud": {"osc_profile": OTHER}, "images": "copy"}}
+UP6 = upstream("3.23.6")
+V23, PUBLIC = build(), build(access=Access(public=True))
+LATEST = Retention(release=Level())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def digests() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("omi.plan.planning.image_digest", digest)
+        yield
+
+
+def stack(
+    builds: Sequence[Target],
+    *images: LedgerImage,
+    survey: dict[str, Any] | None = None,
+    one_off: OneOff | None = None,
+    **settings: Any,
+) -> Plan:
+    """The plan of a stack with these images; the accounts hold them, unless `survey` has other accounts."""
+    given = Settings.model_validate({"region": HOME, **settings})
+    regions = regions_of(given, Ledger.of(images))
+    views = {each.name: account(*each.ledger.images) for each in regions}
+    facts = Survey(Profile("alpine", tuple(builds)), UP6, regions, views, TODAY, OWNER)
+    return plan_stack(given, replace(facts, **(survey or {})), one_off)
+
+
+def in_other(plan: Plan) -> dict[str, tuple[Action, str]]:
+    return {step.name: (step.action, step.reason) for step in plan.steps if step.region == OTHER}
+
+
+def kinds(plan: Plan, name: str) -> list[ChangeKind]:
+    return [change.kind for change in step_of(plan, name).changes]
+
+
+@pytest.mark.parametrize("pin", [{"revision": 0, "user": "admin"}, {"release": "3.23.5"}])
+def test_a_region_of_copies_follows_a_pin_to_an_older_image(pin: dict[str, Any]) -> None:
+    by_revision = "revision" in pin
+    good = held(build(user="admin"), "3.23.6") if by_revision else held(V23, "3.23.5")
+    bad = held(V23, "3.23.6", 1 if by_revision else 0)
+    plan = stack([build(**pin)], good, bad, regions=COPY)
+    assert step_of(replace(plan, steps=plan.steps[:2]), good.name).reason.startswith("current, pinned")
+    assert list(in_other(plan)) == [good.name]
+
+
+def test_what_is_copied_is_not_pruned_by_the_next_update() -> None:
+    home, pinned = held(V23, "3.23.6"), build(release="3.23.5")
+    first = stack([pinned], home, regions=COPY, retention=LATEST)
+    older = held(V23, "3.23.5")
+    assert [name for name, (action, _) in in_other(first).items() if action is Action.BUILD] == [older.name]
+    second = stack([pinned], home, older, in_region(older, OTHER), regions=COPY, retention=LATEST)
+    assert in_other(second) == {older.name: (Action.KEEP, f"current, as in {HOME}")}
+
+
+def test_a_copy_bears_its_sources_name_after_a_change_of_suffix() -> None:
+    image = held(V23, "3.23.6")
+    first = stack([build(suffix="-b")], image, regions=COPY)
+    assert in_other(first) == {image.name: (Action.BUILD, f"revision r0 of {HOME} is copied to {OTHER}")}
+    there = in_region(image, OTHER)
+    assert in_other(stack([build(suffix="-b")], image, there, regions=COPY))[image.name][0] is Action.KEEP
+    changed = stack([build(suffix="-b", user="admin")], image, there, regions=COPY)
+    assert f"{image.name.removesuffix('r0')}r1-b" in in_other(changed)
+
+
+def test_an_image_that_the_home_region_misses_is_no_source() -> None:
+    image = held(V23, "3.23.6")
+    absent = {"v3_23": {"https://x": "v3_23: there is no such repository"}}
+    for missing in (image, replace(image, record=image.record.model_copy(update={"missing": TODAY}))):
+        views = {HOME: account(missing=[missing]), OTHER: account()}
+        assert in_other(stack([V23], missing, regions=COPY, survey={"accounts": views, "absent": absent})) == {}
+
+
+def test_the_stacks_access_reaches_images_of_removed_builds() -> None:
+    gone, live = held(build("gone", access=Access(public=True)), "3.23.6"), held(PUBLIC, "3.23.6")
+    plan = stack([V23], live, gone, access="private")
+    images = [step.image for step in plan.steps if isinstance(step.image, LedgerImage)]
+    assert {image.name: image.spec.launch_access.public for image in images} == {live.name: False, gone.name: False}
+
+
+def test_the_stacks_access_reaches_images_that_wait_and_shares_none_of_them_anew() -> None:
+    old = held(build("old", access=Access(public=True)), "3.23.6")
+    private = held(build("old2"), "3.23.6")
+    for access, public in ((Access(), False), (Access(public=True), True)):
+        plan = plan_of([build("new")], UP6, ledger(old, private), Retention(), access=access)
+        shown = {step.name: step.image for step in plan.steps if isinstance(step.image, LedgerImage)}
+        assert shown[old.name].spec.access.public is public
+        assert not shown[private.name].spec.access.public
+
+
+def test_a_missing_image_that_is_still_protected_says_so() -> None:
+    gone, here = held(V23, "3.23.6"), held(V23, "3.23.6", 1)
+    gone = replace(gone, record=gone.record.model_copy(update={"missing": TODAY}))
+    memory, protect = Memory(protected=(gone.name,)), Retention(protect=(gone.name,))
+    views = account(here, missing=[gone])
+    step = step_of(plan_of([V23], UP6, ledger(gone, here), protect, account=views, memory=memory), gone.name)
+    said = f"{gone.record.omi} is missing from the account; retention.protect names it: take it out"
+    assert (step.action, step.reason, step.updates) == (Action.KEEP, said, False)
+    ends = step_of(plan_of([V23], UP6, ledger(gone, here), Retention(), account=views, memory=memory), gone.name)
+    assert (ends.action, ends.unprotects) == (Action.KEEP, True)
+
+
+@pytest.mark.parametrize("how", ["connection", "unprotected"])
+def test_an_image_that_another_record_holds_is_not_updated(how: str) -> None:
+    old, new = held(V23, "3.23.5"), held(V23, "3.23.6")
+    old = replace(old, record=old.record.model_copy(update={"claim": "mine"}))
+    theirs = seen(old, tags={CLAIM: "theirs"}, access=Access(public=True))
+    connection = CLOUD.model_copy(update={"osc_profile": "another"})
+    values: dict[str, Any] = {"connection": connection}
+    if how == "unprotected":
+        values = {"memory": Memory(protected=(old.name,))}
+    step = step_of(plan_of([V23], UP6, ledger(old, new), LATEST, account=account(theirs, new), **values), old.name)
+    assert not step.updates
+    assert step.unprotects is (how == "unprotected")
+    assert step.action is (Action.PRUNE if how == "connection" else Action.KEEP)
+
+
+@pytest.mark.parametrize("action", ["build", "prune"])
+def test_a_one_off_run_is_not_stopped_by_a_build_that_it_is_not_about(action: Any) -> None:
+    first, second = build("a"), build("b")
+    survey = {"untrusted": {"b": "no trusted key has signed its index"}}
+    run = OneOff(action=action, builds=("a",))
+    plan = stack([first, second], held(first, "3.23.6"), survey=survey, one_off=run)
+    assert not plan.of(Action.BUILD)
+
+
+def test_no_image_becomes_private_for_one_that_is_only_being_recovered() -> None:
+    old, new = held(PUBLIC, "3.23.6"), held(PUBLIC, "3.23.6", 1)
+    tags = {**Identity(new.spec).tags, VERIFIED: "yes", CLAIM: "lost"}
+    views = {HOME: account(old, seen(new, tags=tags))}
+    at_once = Retention(revision=Level(), stages=Stages(shared=SharedDays(deprecated_days=0)))
+    asked: dict[str, Any] = {"survey": {"accounts": views}, "recover": {"stack_id": OWNER.stack_id}}
+    plan = stack([PUBLIC], old, retention=at_once, **asked)
+    assert step_of(plan, new.name).action is Action.RECOVER
+    assert not step_of(plan, old.name).updates
+    assert step_of(plan, old.name).reason.startswith("waits for those that are recovered: ")
+    revoked = stack([PUBLIC], old, retention=at_once, revoked={old.name: "a flaw"}, **asked)
+    assert kinds(revoked, old.name) == [ChangeKind.MAKE_PRIVATE], "a person asked for it"
+
+
+def test_a_revocation_that_is_taken_back_ends_though_the_prune_of_its_image_waits() -> None:
+    image = held(V23, "3.23.6")
+    bad = plan_of([V23], UP6, ledger(image), Retention(), account=account(image), revoked={image.name: "bad"})
+    revoked = step_of(bad, image.name).image
+    assert isinstance(revoked, LedgerImage)
+    assert revoked.is_revoked
+    plan = plan_of([], UP6, ledger(revoked), Retention(max_prunes=0), account=account(revoked))
+    assert plan.refused
+    waiting = step_of(plan, image.name).image
+    assert isinstance(waiting, LedgerImage)
+    assert not waiting.is_revoked
+
+
+def test_an_image_on_its_way_out_is_not_shared_and_keeps_its_announced_day() -> None:
+    old, new = held(V23, "3.23.5"), held(V23, "3.23.6")
+    days = Stages(private=StageDays(deprecated_days=7), shared=SharedDays(deprecated_days=0, private_days=0))
+    retention = Retention(release=Level(), stages=days)
+    first = plan_of([PUBLIC], UP6, ledger(old, new), retention)
+    assert ChangeKind.SHARE not in kinds(first, old.name)
+    assert ChangeKind.SHARE in kinds(first, new.name)
+    assert step_of(plan_of([PUBLIC], UP6, after(first), retention), old.name).action is Action.KEEP
