@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from omi.config.one_off import OneOff
 from omi.config.regions import regions_of
 from omi.config.settings import Level, Retention, Settings, SharedDays, StageDays, Stages
-from omi.plan import Action, Plan
+from omi.plan import Action, Plan, PlannedImage
 from omi.plan.memory import Memory
 from omi.plan.model import ChangeKind
 from omi.plan.planning import plan_stack
@@ -200,3 +201,81 @@ def test_an_image_on_its_way_out_is_not_shared_and_keeps_its_announced_day() -> 
     assert ChangeKind.SHARE not in kinds(first, old.name)
     assert ChangeKind.SHARE in kinds(first, new.name)
     assert step_of(plan_of([PUBLIC], UP6, after(first), retention), old.name).action is Action.KEEP
+
+
+def test_a_prune_that_is_asked_for_needs_no_stages_and_no_consent() -> None:
+    old, new = held(PUBLIC, "3.23.5"), held(PUBLIC, "3.23.6")
+    for one_off, action in ((None, Action.KEEP), (OneOff(action="prune", builds=("v3_23",)), Action.PRUNE)):
+        plan = stack([PUBLIC], old, new, retention=Retention(release=Level()), one_off=one_off)
+        assert step_of(plan, old.name).action is action
+
+
+def test_settings_of_the_stack_reach_the_builds() -> None:
+    limited = build(max_missing_fixes=3)
+    for given, expected in ((build(user="admin"), None), (limited.model_copy(update={"user": "admin"}), "https://s")):
+        plan = stack([given], held(V23, "3.23.6"), again={"v3_23": 2}, upstream={"security": "https://s"})
+        (image,) = (step.image for step in plan.of(Action.BUILD))
+        assert isinstance(image, PlannedImage)
+        assert (image.target.again, image.target.security) == (2, expected)
+
+
+def test_a_one_off_run_has_the_surveys_warnings_but_none_of_settings_that_others_need() -> None:
+    settings: dict[str, Any] = {"retention": Retention(protect=("nobody",)), "again": {"none": 1}}
+    survey = {"warnings": ("a key is withdrawn",)}
+    needless = ("retention.protect names nobody, which is", "again names none, which is not a build")
+    plan = stack([V23], held(V23, "3.23.6"), survey=survey, **settings)
+    assert [warning for warning in plan.warnings if warning.startswith(needless)] == [*plan.warnings[1:]]
+    assert plan.warnings[0] == "a key is withdrawn"
+    once = stack([V23], held(V23, "3.23.6"), survey=survey, one_off=OneOff(action="build"), **settings)
+    assert once.warnings == ("a key is withdrawn",)
+
+
+def test_what_an_update_lets_go_is_remembered_from_its_first_day() -> None:
+    external = held(build("other"), "3.23.5", adopted=True)
+    old, new, other = held(V23, "3.23.5"), held(V23, "3.23.6"), held(build("other"), "3.23.6")
+    before, kept = TODAY - timedelta(days=7), Memory(pruned={"ami-x": TODAY, new.record.omi: TODAY})
+    for memory, day in ((kept, TODAY), (kept.model_copy(update={"pruned": {old.record.omi: before}}), before)):
+        builds = [V23, build("other")]
+        plan = stack(builds, external, old, new, other, retention=LATEST, survey={"memory": memory})
+        assert {step.name for step in plan.of(Action.PRUNE)} == {external.name, old.name}
+        found = dict(plan.memory.pruned)
+        found.pop("ami-x", None)
+        assert found == {old.record.omi: day}, "an external one is only forgotten, and what is held is not gone"
+
+
+def test_a_region_is_known_once_something_is_made_or_held_there() -> None:
+    assert stack([]).known == {}
+    plan = stack([V23], regions=COPY)
+    assert set(plan.known) == {HOME, OTHER}
+
+
+def test_revoked_content_is_that_of_the_stacks_own_images_and_of_lost_ones() -> None:
+    other = build(user="admin")
+    external = held(other, "3.23.6", adopted=True)
+    why: dict[str, Any] = {"revoked": {external.name: "bad"}}
+    assert stack([V23], external, **why).memory.revoked is None
+    views = {HOME: account(seen(external, digest="sha256:other"))}
+    assert stack([V23], external, survey={"accounts": views}, **why).memory.revoked is None
+    lost = stack([V23], survey={"accounts": views}, **why)
+    assert lost.memory.revoked == {external.name: ("sha256:other",)}
+    unknown = {HOME: account(seen(external, digest=None))}
+    assert stack([V23], survey={"accounts": unknown}, **why).memory.revoked is None
+    own = held(other, "3.23.6")
+    drifted = {HOME: account(seen(own, digest="sha256:other"))}
+    assert stack([V23], own, survey={"accounts": drifted}, **why).memory.revoked == {own.name: (own.digest,)}
+
+
+def test_a_revoked_image_that_the_stack_holds_has_no_needless_warning() -> None:
+    image = held(V23, "3.23.6")
+    for named in (image.name, image.record.omi):
+        assert not [
+            each for each in stack([V23], image, revoked={named: "bad"}).warnings if "revoked" in each.split(":")[0]
+        ]
+    claimed = replace(image, record=image.record.model_copy(update={"claim": "mine"}))
+    views = {HOME: account(seen(claimed, tags={CLAIM: "theirs"}))}
+    (warning,) = (
+        each
+        for each in stack([V23], claimed, revoked={image.name: "bad"}, survey={"accounts": views}).warnings
+        if each.startswith("revoked: ")
+    )
+    assert warning.startswith(f"revoked: {image.name} can't be made private by this stack: left as it is")

@@ -23,7 +23,7 @@ from omi.state.account import AccountImage, AccountView
 from omi.state.identity import Identity
 from omi.state.image import BuildVm, TakeOver
 from omi.state.ledger import Ledger, LedgerImage
-from omi.state.owner import VERIFIED
+from omi.state.owner import STANDS_FOR, VERIFIED
 from omi.state.withdrawal import Stage, Withdrawal
 from tests.omi.plan.make import CLOUD, TODAY, after, build, digest, held, in_region, outcome, step_of, upstream
 from tests.omi.specs import OWNER
@@ -64,10 +64,12 @@ def plan(
     retention: Retention | None = None,
     builds: tuple[Target, ...] = (V23,),
     how: str = "build",
+    left: bool = False,
     **more: Any,
 ) -> Plan:
+    """The plan of a stack whose account holds these; the other Region holds `there`, and may have left the config."""
     further = {OTHER: FurtherRegion.model_validate({"cloud": {"osc_profile": OTHER}, "images": how})}
-    regions = {} if there is None else further
+    regions = {} if there is None or left else further
     retention = retention or Retention()
     settings = Settings(region=HOME, regions=regions, retention=retention, recover=recover, **more)
     accounts = {HOME: AccountView.of(images, "123456789012"), OTHER: AccountView.of(there or (), "123456789012")}
@@ -112,7 +114,15 @@ def test_what_is_due_to_go_is_taken_in_first_and_goes_by_a_later_update() -> Non
     images = [in_account(each) for each in (old, NEW)]
     lost = plan(*images, retention=retention)
     assert outcome(lost) == {OLD.name: "recover", NEW.name: "recover"}
+    step = step_of(lost, OLD.name)
+    assert isinstance(step.image, LedgerImage)
+    assert (step.image.spec.withdrawal, step.image.record.account) == (old.spec.withdrawal, "123456789012")
+    assert (step.level, step.changes) == (None, ())
     assert outcome(plan(*images, ledger=after(lost).images, retention=retention))[OLD.name] == "prune"
+    other = held(build("other"), "3.23.5"), held(build("other"), "3.23.6")
+    both = (V23, build("other"))
+    lost = plan(*images, *map(in_account, other), ledger=other, builds=both, retention=Retention(release=Level()))
+    assert outcome(lost)[other[0].name] == "prune", "one of another build does not wait"
 
 
 def test_no_older_image_goes_before_the_recovered_one_is_in_state() -> None:
@@ -193,6 +203,44 @@ def test_an_image_without_a_needed_tag_is_named_and_left() -> None:
     assert any("its tags lack what keeps it: revision: is missing" in each for each in lost.warnings)
 
 
+def test_what_is_left_holds_up_no_other_image() -> None:
+    unverified = replace(in_account(OLDER, **{VERIFIED: "no"}), description="")
+    needs = {key: value for key, value in in_account(NEW).tags.items() if key != "revision"}
+    copy = replace(in_account(OLD), name="my-alpine", omi="ami-copy")
+    images = [copy, unverified, replace(in_account(NEW), tags=needs), in_account(OLD)]
+    for order in (images, images[::-1]):
+        lost = plan(*order)
+        assert outcome(lost)[OLD.name] == "recover"
+        assert len([each for each in lost.warnings if each.startswith("recover: ") and " is left: " in each]) == 3
+
+
+def test_what_an_interrupted_run_left_is_taken_in_whatever_else_is_there() -> None:
+    claimed, good = in_account(held(V23, "3.23.4")), unclaimed(in_account(OLDER))
+    theirs = replace(in_account(held(V23, "3.23.3"), **{"stack-id": "fedcba9876543210"}), managed=False)
+    lacks = unclaimed(in_account(held(V23, "3.23.2")))
+    lacks = replace(lacks, tags={key: value for key, value in lacks.tags.items() if key != "revision"})
+    images = [claimed, theirs, lacks, in_account(NEW), good]
+    for order in (images, images[::-1]):
+        found = plan(*order, ledger=(NEW,), recover=None)
+        assert outcome(found) == {OLDER.name: "recover", NEW.name: "keep"}
+        image = step_of(found, OLDER.name).image
+        assert isinstance(image, LedgerImage)
+        assert image.record.account == "123456789012"
+    one = Recovery(stack_id=OWNER.stack_id, images=(claimed.name,))
+    asked = plan(*images, ledger=(NEW,), recover=one)
+    assert outcome(asked) == {claimed.name: "recover", NEW.name: "keep"}, "only what is asked for"
+    taken = replace(good, tags={**good.tags, STANDS_FOR: "ami-theirs"})
+    assert outcome(plan(taken, in_account(NEW), ledger=(NEW,), recover=None)) == {NEW.name: "keep"}
+
+
+@pytest.mark.parametrize("recover", [ALL, None])
+def test_nothing_is_taken_in_where_the_region_left_the_config(recover: Recovery | None) -> None:
+    there = in_region(NEW, OTHER)
+    views = (in_account(there), unclaimed(in_account(in_region(OLDER, OTHER))))
+    found = plan(there=views, left=True, ledger=(there,), recover=recover, builds=())
+    assert not found.of(Action.RECOVER)
+
+
 def test_an_image_that_bears_anothers_tags_is_named_and_left() -> None:
     copy = replace(in_account(OLD), name="my-alpine", omi="ami-copy")
     lost = plan(in_account(OLD), copy)
@@ -208,6 +256,12 @@ def test_another_stacks_images_are_not_recovered() -> None:
     assert Action.RECOVER not in {step.action for step in plan(theirs, in_account(NEW)).of(Action.ADOPT)}
     assert outcome(plan(theirs, in_account(NEW)))[NEW.name] == "recover"
     assert OLD.name not in outcome(plan(theirs, in_account(NEW)))
+
+
+def test_the_setting_is_to_be_taken_out_once_there_is_nothing_to_recover() -> None:
+    said = "recover: there is nothing to recover any more: take it out by `pulumi config rm recover`"
+    assert said not in plan(in_account(NEW)).warnings
+    assert said in plan(in_account(NEW), ledger=(NEW,)).warnings
 
 
 def test_only_the_named_image_is_recovered_and_none_without_being_asked() -> None:
@@ -232,6 +286,12 @@ def test_an_empty_state_is_told_of_the_images_that_a_lost_one_may_have_held() ->
     theirs = replace(in_account(NEW, **{"stack-id": "fedcba9876543210"}), managed=False)
     (warning,) = (each for each in plan(theirs, recover=None).warnings if "recover" in each)
     assert "1 verified images of a stack of this name (stack id fedcba9876543210)" in warning
+    spec = NEW.spec.model_copy(update={"stack_id": "fedcba9876543210"})
+    told = replace(theirs, tags={**theirs.tags, VERIFIED: "no"}, description=Identity(spec).described(verified=True))
+    assert any("1 verified images" in each for each in plan(told, recover=None).warnings)
+    for names in ({"project": "other"}, {"stack": "other"}):
+        other = replace(theirs, tags={**theirs.tags, **names})
+        assert not any("recover" in each for each in plan(other, recover=None).warnings)
     assert not any("recover" in each for each in plan(theirs, recover=None, ledger=(OLD,)).warnings)
 
 
