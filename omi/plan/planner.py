@@ -109,7 +109,7 @@ class _Planner:
             raise ProfileError(*refused)
         if release is not None and not refused:
             outcome = wish(WishInput(given, build, release, last_day, images, missing))
-            if outcome.why.because is Because.CONTENT_REVOKED:
+            if outcome.why.because in (Because.CONTENT_REVOKED, Because.CURRENT_NAME_TAKEN):
                 notes = (*notes, f"{build.name}: {outcome.why}")
             if outcome.why.because is Because.PACKAGES_LACKING:
                 refused = tuple(given.lacking[build.name])

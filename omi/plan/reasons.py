@@ -69,7 +69,7 @@ class Because(Enum):
     CURRENT_PINNED_REVISION = "current, pinned to revision r{revision}"
     CURRENT_AS_IN = "current, as in {region}"
     CURRENT_UNTIL_SUCCESSOR = "current until its successor is there"
-    CURRENT_NAME_TAKEN = "current: the next update can make r{revision}, once its name is free"
+    CURRENT_NAME_TAKEN = "the next update can make r{revision}, once its name is free"
     CURRENT_WAITS = "current until {day}, by min_interval; then: {change}"
     NEWEST_VERIFIED = "the newest verified image of its build"
     NO_NEW_IMAGES = "version {version} is past its end of life ({day}): no new images"

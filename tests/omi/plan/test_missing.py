@@ -82,6 +82,7 @@ class TestMissing:
         marking = plan_of([pinned], UP6, ledger(R5, R6), account=account(R5, missing=[R6]))
         forgetting = plan_of([pinned], UP6, after(marking), account=account(R5, missing=[R6]))
         assert outcome(forgetting) == {R6.name: "prune", R5.name: "keep"}
+        assert "v3_23: the next update can make r0, once its name is free" in forgetting.warnings
         assert outcome(plan_of([pinned], UP6, after(forgetting), account=account(R5)))[R6.name] == "build"
 
 
