@@ -29,13 +29,15 @@ def too_many_losses(
     ended: Callable[[LedgerImage], bool],
     *,
     has_left: bool = False,
+    awaiting: Collection[str] = (),
 ) -> tuple[dict[str, Reason], tuple[str, ...]]:
     """Find more losses than the retention allows: why each waits, by name, and the refusals.
 
     A loss is an image that is pruned or made private while no newer `proved` image of its build stays. Any number of
     superseded images may go. Images of a version that has `ended` are never refused, since the day was known: as many
     as allowed go in each update, the oldest first. All images are of one Region, whose ledger has `held` images. If the
-    Region `has_left` the config, a person allows each loss by name, however few there are.
+    Region `has_left` the config, a person allows each loss by name, however few there are. Images named in `awaiting`
+    wait for another reason, so they take nobody's turn.
     """
     losses = _losses(steps, proved)
     waiting: dict[str, Reason] = {}
@@ -44,8 +46,9 @@ def too_many_losses(
     for done, found in (("pruned", _pruned(losses)), ("made private", private)):
         named = [step for step in found if not _is_allowed(step, retention)]
         most = _most(retention, held)
-        due = [step for step in named if most and isinstance(step.image, LedgerImage) and ended(step.image)]
-        named = [step for step in named if step not in due]
+        over = [step for step in named if most and isinstance(step.image, LedgerImage) and ended(step.image)]
+        due = [step for step in over if step.name not in awaiting]
+        named = [step for step in named if step not in over]
         if refusal := _refusal(named, done, retention, held, has_left):
             refused.append(refusal)
             waiting |= {step.name: Because.TOO_MANY(then=step.why) for step in named}

@@ -10,7 +10,7 @@ from functools import cached_property
 from omi.config.settings import Retention
 from omi.plan.defer import Deferral
 from omi.plan.external import differing
-from omi.plan.guard import check_clash, check_names, check_twice, guarded_names, too_many_losses, unreplaced
+from omi.plan.guard import Live, check_clash, check_names, check_twice, guarded_names, too_many_losses, unreplaced
 from omi.plan.input import PlanInput
 from omi.plan.keys import keyless
 from omi.plan.model import Action, Change, ChangeKind, Plan, PlannedImage, Step
@@ -53,15 +53,29 @@ def make_plan(given: PlanInput) -> Plan:
     over = {outcome.build for outcome in outcomes if outcome.is_over}
     of_profile = {(each.profile, each.name): given.left is None and each.name not in over for each in live}
     guarded = guarded_names(steps, of_profile, retention, given.is_proved, given.is_reliable)
-    if not given.is_one_off:
-        held, has_left = len(ledger.images), given.left is not None
-        waiting, losses = too_many_losses(steps, retention, held, given.is_proved, given.has_ended, has_left=has_left)
-        steps, refused = deferral.deferred(steps, waiting), [*refused, *losses]
-    steps = deferral.deferred(steps, unreplaced(steps, of_profile, retention, given.is_reliable))
+    waiting, losses = _held_back(given, steps, of_profile)
+    steps, refused = deferral.deferred(steps, waiting), [*refused, *losses]
     warnings = [*given.upstream.warnings, *_unknown_levels(retention, names), *_needless(given), *differing(steps)]
     warnings += [warning for outcome in outcomes for warning in outcome.warnings]
     warned = tuple(dict.fromkeys(warnings))
     return Plan(steps, tuple(names), warned, refused=tuple(refused), memory=given.memory, guarded=guarded)
+
+
+def _held_back(given: PlanInput, steps: Sequence[Step], live: Live) -> tuple[dict[str, Reason], tuple[str, ...]]:
+    """The images that must wait and why, by name, and the guard's refusals."""
+    awaiting = unreplaced(steps, live, given.retention, given.is_reliable)
+    if given.is_one_off:
+        return awaiting, ()
+    waiting, refused = too_many_losses(
+        steps,
+        given.retention,
+        len(given.ledger.images),
+        given.is_proved,
+        given.has_ended,
+        has_left=given.left is not None,
+        awaiting=awaiting,
+    )
+    return awaiting | waiting, refused
 
 
 _REFUSING = (Because.PINNED_OTHER, Because.NAME_HELD, Because.NAME_REVOKED, Because.COPY_TAKEN)

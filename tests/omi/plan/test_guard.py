@@ -38,11 +38,15 @@ def waits(
     proved: bool = True,
     ended: Collection[LedgerImage] = (),
     has_left: bool = False,
+    awaiting: Collection[LedgerImage] = (),
 ) -> list[str]:
     """Names of the images that wait."""
     known = ledger(*(step.image for step in steps if isinstance(step.image, LedgerImage)))
     held, over = len(known.images), ended.__contains__
-    waiting, refused = too_many_losses(steps, retention, held, lambda _: proved, over, has_left=has_left)
+    others = {image.name for image in awaiting}
+    waiting, refused = too_many_losses(
+        steps, retention, held, lambda _: proved, over, has_left=has_left, awaiting=others
+    )
     in_turn = {step.name for step in steps if step.image in ended} if retention.max_prunes else set()
     assert bool(waiting.keys() - in_turn) == bool(refused)
     assert all(str(why).startswith("waits") for why in waiting.values())
@@ -133,6 +137,15 @@ def test_a_version_has_ended_where_retention_says_so_and_a_later_supported_one_i
     assert bool(made.refused) == is_refused
     going = {step.name for step in made.of(Action.PRUNE)}
     assert going == (set() if is_refused else {image.name for image in images[:2]})
+
+
+def test_an_image_that_waits_for_another_reason_takes_no_turn() -> None:
+    old, older = IMAGES[0], IMAGES[1]
+    steps = [prune(old), prune(older), keep(IMAGES[2])]
+    one = Retention(max_prunes=1)
+    assert waits(steps, one, ended=[old, older]) == [old.name], "the steps have the newest image first"
+    assert waits(steps, one, ended=[old, older], awaiting=[older]) == []
+    assert waits(steps, Retention(max_prunes=0), awaiting=[older]) == [old.name, older.name], "it counts as a loss"
 
 
 def test_other_losses_count_among_those_that_go() -> None:
