@@ -41,6 +41,8 @@ class TakingOver:
         if self.wanted.login is not None and not was_verified:
             check = self._check(omi, self.wanted.login)
             omi = self._find()  # another stack may have taken it over during the boot
+        elif owner.owns(omi.tags):
+            self.clean_up()  # the run that claimed it may not have been able to
         is_verified = was_verified or check is not None
         known = recorded(job.spec, omi.omi_id) if owner.owns(omi.tags) else {}
         claim, says_so = random_id(), {VERIFIED: "yes" if is_verified else "no"}

@@ -16,6 +16,7 @@ from omi.build.packer.inputs import RunFolder
 from omi.build.taking_over import TakingOver
 from omi.outscale.account import read_account
 from omi.outscale.client import Cloud
+from omi.outscale.entry import find_groups, open_group
 from omi.outscale.images import Ours, delete_omi, put_tags, read_omi, read_snapshots
 from omi.outscale.publishing import share
 from omi.outscale.shapes import Omi
@@ -250,6 +251,17 @@ def test_a_run_that_did_not_record_it_is_made_up_for_without_another_boot(taking
     assert taking.logins == ["ec2-user"]
     assert again.verified
     assert again.claim == taking.account.tags(omi)[CLAIM] != first.claim
+
+
+def test_a_run_that_did_not_record_it_also_removes_what_the_earlier_one_left(taking: Taking) -> None:
+    omi = taking.account.register(NAME, "of old")
+    spec = taking.spec(omi)
+    taking.run(spec)
+    group = open_group(taking.account.cloud, Identity(spec).group, 22, "192.0.2.7/32")
+    assert find_groups(taking.account.cloud, Identity(spec).group) == [group]
+    taking.run(spec)
+    assert find_groups(taking.account.cloud, Identity(spec).group) == []
+    assert (taking.account.left()["image"], taking.logins) == ([omi], ["ec2-user"])
 
 
 def test_only_the_very_omi_that_its_owner_named_is_taken(taking: Taking) -> None:
