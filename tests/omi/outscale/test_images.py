@@ -14,6 +14,8 @@ from omi.outscale.images import (
     delete_omi,
     deregister,
     find_own,
+    find_source,
+    is_name_taken,
     own_omis,
     put_tags,
     read_omi,
@@ -57,6 +59,27 @@ def test_the_own_omi_of_a_name_is_neither_anothers_nor_one_of_another_name(cloud
     assert found is not None
     assert found.omi_id == "ami-mine"
     assert find_own(cloud, "want") is None
+
+
+def test_a_name_is_taken_by_whoever_has_it(cloud: Cloud) -> None:
+    assert [is_name_taken(cloud, name) for name in ("wanted", "wanted-2", "want")] == [True, True, False]
+
+
+@pytest.mark.parametrize("owner", [THEIRS, "Outscale"])
+def test_a_source_is_its_owners_newest_available_omi_of_a_fitting_name(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, owner: str
+) -> None:
+    good = {"AccountId": THEIRS, "AccountAlias": "Outscale", "State": "available"}
+    known = {
+        "ami-older": good | {"ImageName": "Debian-12-2026-01-01", "CreationDate": "2026-01-01T00:00:00.000Z"},
+        "ami-newest": good | {"ImageName": "Debian-12-2026-02-01", "CreationDate": "2026-02-01T00:00:00.000Z"},
+    }
+    newer = known["ami-newest"] | {"CreationDate": "2026-03-01T00:00:00.000Z"}
+    known["ami-pending"] = newer | {"State": "pending"}
+    known["ami-13"] = newer | {"ImageName": "Debian-13-2026-03-01"}
+    known["ami-mine"] = newer | {"AccountId": MINE, "AccountAlias": ""}
+    monkeypatch.setattr(Cloud, "read_all", lambda *_: iter([{"ImageId": key, **omi} for key, omi in known.items()]))
+    assert find_source(cloud, "Debian-12-*", owner).omi_id == "ami-newest"
 
 
 def test_an_omi_is_read_by_its_id_alone(cloud: Cloud) -> None:
