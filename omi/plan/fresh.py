@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from omi.plan.packages import NewerPackages, stale_packages
@@ -27,21 +27,25 @@ class Freshness:
         """The reasons that count now."""
         return tuple(reason for reason in (self.packages, self.age) if reason)
 
+    def held_back(self, image: LedgerImage, build: Target, today: date) -> Freshness:
+        """The same for an image that people may launch: newer packages wait for the build's min_interval."""
+        waiting = waits(image, build, today, self.packages) if self.packages else None
+        return replace(self, packages=None, waiting=waiting) if waiting else self
+
 
 def freshness(
     image: LedgerImage, build: Target, offer: Offer | None, today: date, *, is_revoked: bool, may_age: bool
 ) -> Freshness:
-    """Find the reasons for the newest image's successor. Revoked content never waits, since nobody may launch it."""
+    """Find the reasons for the newest image's successor."""
     # revoked content is built anew only for packages that are known to be newer, and that no build tried in vain
     packages, age = stale_packages(image, offer, build, None if is_revoked else today), image.age(today)
     newer = Because.NEWER_PACKAGES(packages=NewerPackages(packages)) if packages else None
     if offer is not None and build.rebuild_on != "content" and not is_revoked and _has_unknown_packages(image):
         newer = Because.UNKNOWN_PACKAGES()
-    waiting = waits(image, build, today, newer) if newer and not is_revoked else None
     old = None
     if may_age and age is not None and build.max_age is not None and age > build.max_age:
         old = Because.TOO_OLD(days=age, most=build.max_age)
-    return Freshness(None if waiting else newer, old, waiting)
+    return Freshness(newer, old)
 
 
 def _has_unknown_packages(image: LedgerImage) -> bool:

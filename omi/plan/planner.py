@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 
 from omi.config.settings import Retention
@@ -88,7 +88,7 @@ class _Outcome:
     first_name: str | None = None
     """The name of the wanted release's r0; None if no release is wanted."""
     is_over: bool = False
-    """Whether its version is past its end of life, so that no new images are wanted."""
+    """Whether its version is past its end of life and the grace, so that no image has to wait for its first one."""
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -116,7 +116,9 @@ class _Planner:
         missing = [image for image in held if given.is_missing(image)]
         recorded = [image.spec.end_of_life for image in held if image.version == build.version]
         last_day = given.last_day(build.version, [build.end_of_life, *recorded])
-        is_over = last_day is not None and given.today > last_day
+        level = given.retention.end_of_life
+        grace = timedelta(days=level.grace_days if level is not None else 0)
+        is_over = last_day is not None and given.today > last_day + grace
         release, notes = self._wanted_release(build, last_day, bool(held))
         outcome, refused = Wish(), self._distrusted(build) if release is not None else ()
         if refused and build.name in (given.asked or ()):

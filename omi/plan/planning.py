@@ -61,7 +61,7 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
         with errors_naming(region, seen.regions):
             further = settings.regions.get(region.name)
             if region.name in seen.unreached:
-                plans.append(_wait(region, seen.unreached[region.name]))
+                plans.append(_wait(region, seen.unreached[region.name], settings.retention.protect))
             elif further is not None and further.images == "copy":
                 plans.append(_plan_copies(settings, region, seen, whole, plans[0]))
             else:
@@ -183,10 +183,13 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
     return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))
 
 
-def _wait(region: Region, why: str) -> Plan:
+def _wait(region: Region, why: str, protect: Collection[str]) -> Plan:
     """Plan a Region that can't be read: everything stays as it is."""
     images = sorted(region.ledger.images, key=lambda image: image.order, reverse=True)
-    steps = tuple(Step(image, Action.KEEP, Because.UNREACHED(region=region.name)) for image in images)
+    unreached = Because.UNREACHED(region=region.name)
+    steps = tuple(
+        Step(image, Action.KEEP, unreached, protected=not image.names.isdisjoint(protect)) for image in images
+    )
     warning = f"nothing is done there in this run, the next one makes up for it: {why}"
     builds = tuple(dict.fromkeys(step.build for step in steps))
     names = frozenset({"all", region.name, *builds, *(step.name for step in steps)})  # what goes is not known

@@ -86,8 +86,9 @@ class WishInput:
 
     def freshness(self, image: LedgerImage) -> Freshness:
         """The reasons for a successor of the release's newest image."""
-        today, revoked = self.given.today, self.is_revoked
-        return freshness(image, self.build, self.offer, today, is_revoked=revoked, may_age=self.may_age)
+        given, build = self.given, self.build
+        found = freshness(image, build, self.offer, given.today, is_revoked=self.is_revoked, may_age=self.may_age)
+        return found if given.revocation(image) is not None else found.held_back(image, build, given.today)
 
     def new_image(self, revision: int) -> PlannedImage:
         """The image to be built."""
@@ -105,10 +106,10 @@ def wish(request: WishInput) -> Wish:
     if newer := _newer_release(request):
         return Wish(newer, None, Because.CURRENT_OLDER_UPSTREAM(release=release))
     same = [image for image in request.images if _is_of_release(image, request) and not _is_anothers(image, build)]
-    if build.revision is not None:
-        return _pinned_revision(request, same, build.revision)
     if waiting := _young_edge(request):
         return waiting
+    if build.revision is not None:
+        return _pinned_revision(request, same, build.revision)
     newest = same[-1] if same else None
     fresh = request.freshness(newest) if newest else Freshness()
     if newest and newest.digest == request.digest and not fresh.due:
@@ -143,10 +144,12 @@ def _young_edge(request: WishInput) -> Wish | None:
     build, newest = request.build, request.before
     if build.version != EDGE or build.release is not None or newest not in request.images or newest is None:
         return None
+    if build.revision not in (None, newest.revision):
+        return None
     if newest.release == request.release or request.given.digests(build, newest.release) != newest.digest:
         return None
     change = Because.NEW_RELEASE(release=request.release, before=newest.release)
-    urgent = newest.digest in request.given.revoked_content or request.freshness(newest).age
+    urgent = request.given.revocation(newest) is not None or request.freshness(newest).age
     why = None if urgent else waits(newest, build, request.given.today, change)
     return Wish(newest, None, why) if why else None
 

@@ -27,11 +27,13 @@ from tests.omi.plan.make import (
     TODAY,
     account,
     after,
+    aged,
     build,
     digest,
     held,
     in_region,
     ledger,
+    offer,
     plan_of,
     seen,
     step_of,
@@ -279,3 +281,44 @@ def test_a_revoked_image_that_the_stack_holds_has_no_needless_warning() -> None:
         if each.startswith("revoked: ")
     )
     assert warning.startswith(f"revoked: {image.name} can't be made private by this stack: left as it is")
+
+
+def test_images_of_a_region_that_does_not_answer_stay_protected() -> None:
+    one, other = in_region(held(V23, "3.23.6"), OTHER), in_region(held(V23, "3.23.5"), OTHER)
+    further = {OTHER: {"cloud": {"osc_profile": OTHER}}}
+    config: dict[str, Any] = {"regions": further, "retention": Retention(protect=(one.name,))}
+    survey = {"accounts": {HOME: account()}, "unreached": {OTHER: "no answer"}}
+    steps = [step for step in stack([V23], one, other, survey=survey, **config).steps if step.region == OTHER]
+    assert [(step.action, step.protected) for step in steps] == [(Action.KEEP, True), (Action.KEEP, False)]
+
+
+def test_edge_waits_for_its_min_interval_with_a_pinned_revision_too() -> None:
+    edge = build("edge", "edge", min_interval=7)
+    made = aged(held(edge, "edge-20261120"), 3)
+    for of in (edge, edge.model_copy(update={"revision": 0})):
+        assert not plan_of([of], UP6, ledger(made)).changes
+    asked = plan_of([edge.model_copy(update={"revision": 1})], UP6, ledger(made))
+    assert [step.name for step in asked.of(Action.BUILD)] == [edge.image_name("edge-20261123", 1)]
+
+
+def test_min_interval_holds_for_an_image_that_is_not_revoked_whatever_else_of_its_content_is() -> None:
+    of = build(min_interval=7, rebuild_on="packages")
+    bad = aged(held(of, "3.23.6", installed={"openssl": "3.5.1-r0"}), 20)
+    good = aged(held(of, "3.23.6", 1, installed={"openssl": "3.5.1-r0"}), 1)
+    given: dict[str, Any] = {"offers": {of.name: offer(openssl="3.5.2-r0")}}
+    for revoked in ({}, {bad.name: "bad"}):
+        content = {bad.spec.digest} if revoked else {}
+        plan = plan_of([of], UP6, ledger(bad, good), revoked=revoked, revoked_content=content, **given)
+        assert not plan.of(Action.BUILD)
+    both = {bad.name: "bad", good.name: "bad"}
+    plan = plan_of([of], UP6, ledger(bad, good), revoked=both, revoked_content={bad.spec.digest}, **given)
+    assert plan.of(Action.BUILD), "nobody may launch it"
+
+
+def test_an_image_waits_for_its_builds_new_name_until_the_grace_after_its_end_of_life_is_over() -> None:
+    only = held(build("old", prefix="alpine-"), "3.23.6")
+    level = Retention(end_of_life=Level(grace_days=30))
+    for days, action in ((0, Action.KEEP), (1, Action.KEEP), (30, Action.KEEP), (31, Action.PRUNE)):
+        known = upstream("3.23.6", end_of_life=TODAY - timedelta(days=days))
+        plan = plan_of([build("new", prefix="alpine-", revision=0)], known, ledger(only), level)
+        assert step_of(plan, only.name).action is action, days
