@@ -128,15 +128,20 @@ def wish(request: WishInput) -> Wish:
 
 
 def _newer_release(request: WishInput) -> LedgerImage | None:
-    """The newest image, if its release is newer than upstream's: then nothing is built."""
+    """The newest image, if its release is newer than upstream's: then nothing is built.
+
+    A revoked one doesn't count once the build has other content: its users wait for a new image.
+    """
+    given, build = request.given, request.build
     newest = max(
-        (image for image in request.images if image.version == request.build.version),
+        (image for image in request.images if image.version == build.version),
         key=lambda image: image.order,
         default=None,
     )
-    if newest is None or request.build.release is not None:
+    if newest is None or build.release is not None or release_key(newest.release) <= release_key(request.release):
         return None
-    return newest if release_key(newest.release) > release_key(request.release) else None
+    is_unchanged = given.digests(build, newest.release) == newest.digest
+    return newest if is_unchanged or given.revocation(newest) is None else None
 
 
 def _young_edge(request: WishInput) -> Wish | None:

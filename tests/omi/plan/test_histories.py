@@ -322,3 +322,12 @@ def test_an_image_waits_for_its_builds_new_name_until_the_grace_after_its_end_of
         known = upstream("3.23.6", end_of_life=TODAY - timedelta(days=days))
         plan = plan_of([build("new", prefix="alpine-", revision=0)], known, ledger(only), level)
         assert step_of(plan, only.name).action is action, days
+
+
+def test_a_revoked_image_of_a_release_that_upstream_took_back_holds_up_no_changed_profile() -> None:
+    bad = held(V23, "3.23.7")
+    given: dict[str, Any] = {"revoked": {bad.name: "bad"}, "revoked_content": {bad.spec.digest}}
+    assert not plan_of([V23], UP6, ledger(bad), **given).of(Action.BUILD)
+    changed = plan_of([build(user="admin")], UP6, ledger(bad), **given)
+    assert [step.name for step in changed.of(Action.BUILD)] == [V23.image_name("3.23.6", 0)]
+    assert not plan_of([build(user="admin")], UP6, ledger(bad)).of(Action.BUILD), "one that may be launched is newer"
