@@ -176,7 +176,7 @@ def test_no_image_becomes_private_for_one_that_is_only_being_recovered() -> None
     asked: dict[str, Any] = {"survey": {"accounts": views}, "recover": {"stack_id": OWNER.stack_id}}
     plan = stack([PUBLIC], old, retention=at_once, **asked)
     assert step_of(plan, new.name).action is Action.RECOVER
-    assert not step_of(plan, old.name).updates
+    assert (step_of(plan, old.name).image, step_of(plan, old.name).updates) == (old, False)
     assert step_of(plan, old.name).reason.startswith("waits for those that are recovered: ")
     revoked = stack([PUBLIC], old, retention=at_once, revoked={old.name: "a flaw"}, **asked)
     assert kinds(revoked, old.name) == [ChangeKind.MAKE_PRIVATE], "a person asked for it"

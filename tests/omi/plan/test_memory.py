@@ -39,6 +39,12 @@ def test_the_later_day_counts(recorded: int | None, said: int | None, expected: 
     assert Memory().last_day("3.23", [days[0]], known, TODAY) == days[2]
 
 
+def test_a_pruned_omi_is_remembered_for_a_year() -> None:
+    memory = Memory().let_go({"ami-1"}, set(), TODAY)
+    for days, is_known in ((364, True), (365, False)):
+        assert ("ami-1" in memory.let_go(set(), set(), TODAY + timedelta(days=days)).pruned) is is_known
+
+
 def test_of_several_recorded_days_the_latest_counts_where_upstream_announces_none() -> None:
     days = [WRONG, None, RIGHT]
     assert Memory().last_day("3.23", days, say(None), TODAY) == RIGHT

@@ -130,7 +130,28 @@ def test_no_older_image_goes_before_the_recovered_one_is_in_state() -> None:
     old = withdrawn(OLD, 90)
     lost = plan(in_account(old), in_account(NEW), ledger=(old,), retention=retention)
     assert outcome(lost) == {OLD.name: "keep", NEW.name: "recover"}
-    assert "waits for those that are recovered" in next(step for step in lost.steps if step.name == OLD.name).reason
+    step = step_of(lost, OLD.name)
+    assert step.reason.startswith("waits for those that are recovered: ")
+    assert (step.image, step.level) == (old, None)
+
+
+def test_what_is_held_already_holds_up_no_recovery_and_is_updated_as_ever() -> None:
+    public = V23.model_copy(update={"access": Access(public=True)})
+    held_one, lost_ones = unclaimed(in_account(NEW)), [in_account(OLDER), in_account(OLD)]
+    for order in ([held_one, *lost_ones], [*lost_ones, held_one]):
+        lost = plan(*order, ledger=(NEW,), builds=(public,))
+        assert outcome(lost) == {OLDER.name: "recover", OLD.name: "recover", NEW.name: "keep"}
+        kinds = [change.kind for change in step_of(lost, NEW.name).changes]
+        assert kinds == [ChangeKind.SHARE, ChangeKind.UNSHARE]
+        for name in (OLDER.name, OLD.name):
+            step = step_of(lost, name)
+            assert isinstance(step.image, LedgerImage)
+            assert (step.image.spec.access, step.changes) == (V23.access, ()), "its own changes come later"
+
+
+def test_only_a_revoked_image_is_recovered_as_one() -> None:
+    lost = plan(in_account(withdrawn(OLD, 5)), in_account(NEW))
+    assert step_of(lost, OLD.name).reason.endswith("but not in its state")
 
 
 def unclaimed(image: AccountImage) -> AccountImage:
