@@ -26,6 +26,7 @@ from omi.outscale.images import (
 )
 from omi.outscale.shapes import Omi
 from omi.state.image import CloudAccess
+from omi.state.owner import GOING, going_mark
 from omi.support.errors import CloudError
 from tests.omi.specs import OWNER
 
@@ -163,6 +164,58 @@ def test_another_accounts_snapshot_is_neither_tagged_nor_deleted(cloud: Cloud, m
     assert [each[0] for each in done] == ["CreateTags", "DeleteImage", "DeleteSnapshot"]
     assert not [each for each in done if theirs in "".join(each)]
     assert f"left snapshot {theirs}: it does not carry the tags of this stack" in said
+
+
+def _tags(**values: str) -> list[dict[str, str]]:
+    return [{"Key": key.replace("_", "-"), "Value": value} for key, value in values.items()]
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_each_snapshot_stays_or_goes_for_its_own_reason(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, is_gone: bool
+) -> None:
+    """Near misses side by side: `is_gone` is whether the OMI was deregistered before."""
+    proof = {"stack_id": OWNER.stack_id}
+
+    def marked(name: str) -> list[dict[str, str]]:
+        return _tags(**proof, **{GOING: going_mark(OWNER.stack_id, name)})
+
+    snapshots: dict[str, dict[str, Any]] = {
+        "snap-root": {"Tags": []},
+        "snap-recorded": {"Tags": marked("snap-going")},  # a copied mark proves nothing
+        "snap-going": {"Tags": marked("snap-going")},
+        "snap-untagged": {"Tags": []},
+        "snap-theirs": {"Tags": marked("snap-theirs"), "AccountId": THEIRS},
+        "snap-shared": {"Tags": marked("snap-shared")},
+        "snap-held": {"Tags": marked("snap-held")},
+    }
+    own = {**OMIS[2], "State": "available", "Tags": _tags(**proof)}
+    own["BlockDeviceMappings"] = [{"Bsu": {"SnapshotId": each}} for each in ("snap-root", "snap-shared")]
+    other = {**OMIS[1], "BlockDeviceMappings": [{"Bsu": {"SnapshotId": "snap-shared"}}]}
+    listing = {
+        "ReadImages": [other] if is_gone else [own, other],
+        "ReadSnapshots": [{"SnapshotId": key, "AccountId": MINE, **each} for key, each in snapshots.items()],
+    }
+    monkeypatch.setattr(Cloud, "read_all", lambda _, action, *__: iter(listing[action]))
+    done: list[tuple[str, str]] = []
+    monkeypatch.setattr(Cloud, "call", lambda _, action, given: done.append((action, str(next(iter(given.values()))))))
+    said: list[str] = []
+    omi = None if is_gone else Omi.model_validate(own)
+    delete_omi(cloud, omi, tuple(snapshots), Ours(OWNER.proof), said.append, spare=("snap-held",))
+    deleted = {what for action, what in done if action == "DeleteSnapshot"}
+    assert deleted == ({"snap-going"} if is_gone else {"snap-root", "snap-recorded", "snap-going"})
+    tagged = {what for action, what in done if action == "CreateTags"}
+    assert tagged == (set() if is_gone else {f"['{each}']" for each in deleted})
+    assert [what for action, what in done if action == "DeleteImage"] == ([] if is_gone else ["ami-mine"])
+    if not is_gone:
+        order = [action for action, _ in done]
+        assert order.index("DeleteImage") == len(tagged), "the marks come first"
+    why = {line.split()[2].rstrip(":"): line.partition(": ")[2] for line in said if line.startswith("left snapshot ")}
+    foreign, known = "it does not carry the tags of this stack", "its OMI was not deregistered here"
+    expected = {"snap-untagged": foreign, "snap-theirs": foreign, "snap-held": "it is held by state"}
+    expected |= {"snap-shared": "ami-other is made of it, too"}
+    expected |= {"snap-root": foreign, "snap-recorded": f"{known}; delete it if nobody wants it"} if is_gone else {}
+    assert why == expected
 
 
 @pytest.mark.parametrize("foreign", [{"AccountId": THEIRS}, {"Tags": []}], ids=["another account's", "no tags"])
