@@ -104,6 +104,7 @@ def test_an_interrupt_while_modules_load_is_no_traceback(words: str, module: str
         [sys.executable, "-m", *words.split()],
         cwd=TOP,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
         capture_output=True,
         text=True,
         timeout=60,
