@@ -164,23 +164,30 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
     warnings += more
     takes = TakeOvers.of(settings, region, seen, wanted)
     asked, settings = settings, takes.spared(settings)
-    if wanted:
-        everything = settings.retention.model_copy(update={"allow_mass_prune": ("all",)})
-        trial = settings.model_copy(update={"retention": everything})
-        tried = _plan(trial, region, joined(ledger, wanted), seen, whole)
-        names = {image.name for image in wanted}  # an image that would be forgotten at once is not adopted
-        left = {step.name: step.reason for step in tried.of(Action.PRUNE) if step.name in names}
-        warnings += [f"adopt: {name} is left alone: {reason}" for name, reason in left.items()]
-        wanted = [image for image in wanted if image.name not in left]
-    plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, whole), wanted)
+
+    def with_wanted(ledger: Ledger) -> tuple[Plan, list[str]]:
+        """The plan of this ledger and the wanted images; an image that would be forgotten at once is not adopted."""
+        left = _forgotten(settings, region, joined(ledger, wanted), seen, whole) if wanted else {}
+        staying = [image for image in wanted if image.name not in left]
+        told = [f"adopt: {image.name} is left alone: {left[image.name]}" for image in wanted if image.name in left]
+        return as_adoptions(_plan(settings, region, joined(ledger, staying), seen, whole), staying), told
+
+    plan, told = with_wanted(ledger)
     interrupted, more = interrupted_images(settings, region, seen, plan, whole.revoked)
     if interrupted:
-        ledger, lost = joined(ledger, interrupted), [*lost, *interrupted]
-        plan = as_adoptions(_plan(settings, region, joined(ledger, wanted), seen, whole), wanted)
-    warnings += more
+        lost = [*lost, *interrupted]
+        plan, told = with_wanted(joined(ledger, interrupted))
+    warnings += [*told, *more]
     plan = as_recovered(takes.planned(plan, asked), lost, region.ledger)
     steps = tuple(_placed(step, region) for step in plan.steps)
     return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))
+
+
+def _forgotten(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whole: _Whole) -> dict[str, str]:
+    """By name: why a plan without the guard would let an image of this ledger go."""
+    everything = settings.retention.model_copy(update={"allow_mass_prune": ("all",)})
+    tried = _plan(settings.model_copy(update={"retention": everything}), region, ledger, seen, whole)
+    return {step.name: step.reason for step in tried.of(Action.PRUNE)}
 
 
 def _wait(region: Region, why: str, protect: Collection[str]) -> Plan:

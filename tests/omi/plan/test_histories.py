@@ -19,6 +19,7 @@ from omi.plan.planning import plan_stack
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
 from omi.profile.model import Access, Target
+from omi.state.account import AccountImage
 from omi.state.identity import Identity
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM, VERIFIED
@@ -330,3 +331,14 @@ def test_a_revoked_image_of_a_release_that_upstream_took_back_holds_up_no_change
     changed = plan_of([build(user="admin")], UP6, ledger(bad), **given)
     assert [step.name for step in changed.of(Action.BUILD)] == [V23.image_name("3.23.6", 0)]
     assert not plan_of([build(user="admin")], UP6, ledger(bad)).of(Action.BUILD), "one that may be launched is newer"
+
+
+def test_an_external_image_that_would_be_forgotten_beside_an_interrupted_runs_is_left_alone() -> None:
+    lost = held(V23, "3.23.5", 1)
+    tags = {**Identity(lost.spec).tags, VERIFIED: "yes"}
+    views = {HOME: account(seen(lost, tags=tags), AccountImage("old", "ami-old", access=Access()))}
+    entry = {"name": "old", "omi": "ami-old", "build": V23.name, "release": "3.23.4"}
+    plan = stack([V23], survey={"accounts": views}, retention=LATEST, adopt=[entry])
+    new = V23.image_name("3.23.6", 0)
+    assert {step.name: step.action for step in plan.steps} == {new: Action.BUILD, lost.name: Action.RECOVER}
+    assert any(warning.startswith("adopt: old is left alone: release: ") for warning in plan.warnings)
