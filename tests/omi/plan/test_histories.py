@@ -23,6 +23,7 @@ from omi.state.account import AccountImage
 from omi.state.identity import Identity
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM, VERIFIED
+from omi.support.errors import ProfileError
 from tests.omi.plan.make import (
     CLOUD,
     TODAY,
@@ -342,3 +343,47 @@ def test_an_external_image_that_would_be_forgotten_beside_an_interrupted_runs_is
     new = V23.image_name("3.23.6", 0)
     assert {step.name: step.action for step in plan.steps} == {new: Action.BUILD, lost.name: Action.RECOVER}
     assert any(warning.startswith("adopt: old is left alone: release: ") for warning in plan.warnings)
+
+
+@pytest.mark.parametrize("builds", [("a",), ()])
+def test_who_asks_for_a_build_that_no_trusted_key_has_signed_is_told_at_once(builds: tuple[str, ...]) -> None:
+    survey = {"untrusted": {"a": "no trusted key has signed its index"}}
+    with pytest.raises(ProfileError, match="no trusted key"):
+        stack([build("a")], survey=survey, one_off=OneOff(action="build", builds=builds))
+    assert stack([build("a")], survey=survey, one_off=OneOff(action="prune", builds=builds)).steps == ()
+
+
+def test_a_one_off_run_does_only_what_it_is_asked_for() -> None:
+    changed = [build("a", user="admin"), build("b", user="admin")]
+    images = [held(build(name), "3.23.6") for name in "ab"]
+    plan = stack(changed, *images, one_off=OneOff(action="build", builds=("a",)))
+    assert [step.build for step in plan.steps if step.action is not Action.KEEP] == ["a"]
+    assert len(stack(changed, *images).of(Action.BUILD)) == 2
+
+
+@pytest.mark.parametrize("why", ["untrusted", "absent"])
+def test_what_home_no_longer_builds_is_still_copied(why: str) -> None:
+    image = held(V23, "3.23.6")
+    survey: dict[str, Any] = {"untrusted": {"v3_23": "no trusted key has signed its index"}}
+    if why == "absent":
+        survey = {"absent": {"v3_23": {"https://x": "v3_23: there is no such repository"}}}
+    assert in_other(stack([V23], image, regions=COPY, survey=survey))[image.name][0] is Action.BUILD
+
+
+def test_a_missing_revoked_image_is_forgotten_without_a_warning() -> None:
+    gone = held(V23, "3.23.6")
+    gone = replace(gone, record=gone.record.model_copy(update={"missing": TODAY}))
+    views = {HOME: account(missing=[gone])}
+    plan = stack([V23], gone, revoked={gone.name: "bad"}, survey={"accounts": views})
+    assert step_of(plan, gone.name).action is Action.PRUNE
+    assert not [warning for warning in plan.warnings if "can't be made private" in warning]
+
+
+def test_what_a_silent_region_holds_may_need_any_name_of_consent() -> None:
+    one = in_region(held(V23, "3.23.6"), OTHER)
+    survey = {"accounts": {HOME: account()}, "unreached": {OTHER: "no answer"}}
+    plan = stack([V23], one, regions={OTHER: {"cloud": {"osc_profile": OTHER}}}, survey=survey)
+    assert plan.guarded >= {"all", OTHER, "v3_23", one.name}
+    assert plan.regions == (HOME, OTHER)
+    (step,) = (step for step in plan.steps if step.region == OTHER)
+    assert OTHER in step.reason

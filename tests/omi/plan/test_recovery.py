@@ -149,6 +149,36 @@ def test_what_is_held_already_holds_up_no_recovery_and_is_updated_as_ever() -> N
             assert (step.image.spec.access, step.changes) == (V23.access, ()), "its own changes come later"
 
 
+def test_what_is_held_first_holds_up_no_recovery_either() -> None:
+    lost = plan(unclaimed(in_account(OLDER)), in_account(OLD), in_account(NEW), ledger=(OLDER,))
+    assert outcome(lost) == {OLDER.name: "keep", OLD.name: "recover", NEW.name: "recover"}
+
+
+def test_an_image_of_whose_access_nothing_is_known_is_private() -> None:
+    (step,) = plan(replace(in_account(NEW), access=None)).of(Action.RECOVER)
+    assert isinstance(step.image, LedgerImage)
+    assert step.image.spec.access == Access()
+
+
+def test_an_interrupted_runs_image_is_taken_in_as_it_is_and_changed_by_the_next_update() -> None:
+    public = V23.model_copy(update={"access": Access(public=True)})
+    one = unclaimed(in_account(OLDER))
+    found = plan(one, unclaimed(in_account(NEW)), ledger=(NEW,), recover=None, builds=(public,))
+    step = step_of(found, OLDER.name)
+    assert isinstance(step.image, LedgerImage)
+    assert (step.action, step.image.spec.access, step.changes) == (Action.RECOVER, V23.access, ())
+    again = plan(one, unclaimed(in_account(NEW)), ledger=after(found).images, recover=None, builds=(public,))
+    assert step_of(again, OLDER.name).updates
+
+
+def test_no_image_goes_for_another_builds_that_is_only_being_taken_in() -> None:
+    old = held(build("old"), "3.23.6")
+    there = (unclaimed(in_account(old)), unclaimed(in_account(OLDER)))
+    found = plan(*there, ledger=(old,), recover=None, builds=(V23.model_copy(update={"user": "admin"}),))
+    assert step_of(found, OLDER.name).action is Action.RECOVER
+    assert step_of(found, old.name).reason.startswith("waits until v3_23 has a verified image: ")
+
+
 def test_only_a_revoked_image_is_recovered_as_one() -> None:
     lost = plan(in_account(withdrawn(OLD, 5)), in_account(NEW))
     assert step_of(lost, OLD.name).reason.endswith("but not in its state")
