@@ -114,7 +114,9 @@ def test_an_image_that_the_home_region_misses_is_no_source() -> None:
     absent = {"v3_23": {"https://x": "v3_23: there is no such repository"}}
     for missing in (image, replace(image, record=image.record.model_copy(update={"missing": TODAY}))):
         views = {HOME: account(missing=[missing]), OTHER: account()}
-        assert in_other(stack([V23], missing, regions=COPY, survey={"accounts": views, "absent": absent})) == {}
+        survey = {"accounts": views, "absent": absent}
+        for retention in (Retention(), Retention(protect=(image.name,))):
+            assert in_other(stack([V23], missing, regions=COPY, survey=survey, retention=retention)) == {}
 
 
 def test_the_stacks_access_reaches_images_of_removed_builds() -> None:
@@ -387,3 +389,15 @@ def test_what_a_silent_region_holds_may_need_any_name_of_consent() -> None:
     assert plan.regions == (HOME, OTHER)
     (step,) = (step for step in plan.steps if step.region == OTHER)
     assert OTHER in step.reason
+
+
+def test_only_a_verified_image_of_the_stack_itself_is_copied() -> None:
+    name, own = V23.image_name("3.23.6", 0), f"first image of {V23.name}"
+    views = {HOME: account(AccountImage(name, "ami-old", access=Access())), OTHER: account()}
+    external = stack([V23], regions=COPY, survey={"accounts": views})
+    assert [step.action for step in external.steps] == [Action.ADOPT, Action.BUILD]
+    assert in_other(external) == {name: (Action.BUILD, own)}
+    unverified = held(V23, "3.23.6", verified=False)
+    assert in_other(stack([V23], unverified, regions=COPY)) == {name: (Action.BUILD, own)}
+    verified = held(V23, "3.23.6")
+    assert in_other(stack([V23], verified, regions=COPY))[name][1] == f"revision r0 of {HOME} is copied to {OTHER}"

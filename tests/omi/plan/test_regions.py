@@ -254,6 +254,7 @@ def test_what_is_to_be_built_at_home_is_carried_over_in_the_same_update() -> Non
     assert isinstance(here.image, PlannedImage)
     assert isinstance(there.image, PlannedImage)
     assert (here.image.copy_from, here.image.digest) == (None, there.image.digest)
+    assert there.image.copy_from is not None
 
 
 def test_what_another_hand_made_at_home_is_not_carried_over_but_built() -> None:
