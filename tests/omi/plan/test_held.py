@@ -12,7 +12,7 @@ from omi.plan.memory import Memory
 from omi.state.image import ImageSpec
 from omi.state.ledger import COMMAND_TYPE, StoredCommand
 from omi.state.owner import STACK_ID
-from omi.support.errors import StateError
+from omi.support.errors import SettingsError, StateError
 from tests.omi.specs import OWNER, make_access, make_record, make_spec
 
 
@@ -50,6 +50,21 @@ def test_a_fresh_stack_has_an_id_of_its_own() -> None:
     assert read_state({}, "p", "s").is_fresh
     assert not read_state(ONE, "p", "s").is_fresh
     assert not read_state(stash(STACK_ID, output="kept"), "p", "s").is_fresh
+
+
+def test_a_state_without_an_id_takes_the_one_that_is_to_be_recovered_and_one_with_another_refuses_it() -> None:
+    fresh = read_state({}, "p", "s", "lost")
+    assert (fresh.owner.stack_id, fresh.is_fresh) == ("lost", True)
+    for state in (stash(STACK_ID, output="kept"), ONE):
+        known = read_state(state, "p", "s").owner.stack_id
+        assert read_state(state, "p", "s", known).owner.stack_id == known
+        with pytest.raises(SettingsError, match=f"lost is asked for, but this state is of the stack id {known}: "):
+            read_state(state, "p", "s", "lost")
+
+
+def test_a_stash_without_outputs_is_read_as_none() -> None:
+    (urn,) = stash(STACK_ID)
+    assert read_state({urn: {"type": STASH_TYPE}}, "p", "s").is_fresh
 
 
 def test_images_of_several_stacks_without_an_id_are_refused() -> None:
