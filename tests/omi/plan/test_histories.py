@@ -23,7 +23,7 @@ from omi.state.account import AccountImage
 from omi.state.identity import Identity
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM, VERIFIED
-from omi.support.errors import ProfileError
+from omi.support.errors import PlanError, ProfileError
 from tests.omi.plan.make import (
     CLOUD,
     TODAY,
@@ -401,3 +401,58 @@ def test_only_a_verified_image_of_the_stack_itself_is_copied() -> None:
     assert in_other(stack([V23], unverified, regions=COPY)) == {name: (Action.BUILD, own)}
     verified = held(V23, "3.23.6")
     assert in_other(stack([V23], verified, regions=COPY))[name][1] == f"revision r0 of {HOME} is copied to {OTHER}"
+
+
+def test_the_newest_release_counts_and_only_of_the_builds_version() -> None:
+    for releases in (("3.23.5", "3.23.7"), ("3.23.7",)):
+        plan = plan_of([V23], UP6, ledger(*(held(V23, release) for release in releases)))
+        assert not plan.of(Action.BUILD), "upstream took 3.23.7 back"
+    moved = plan_of([V23], UP6, ledger(held(V23, "3.24.1")))
+    assert [step.name for step in moved.of(Action.BUILD)] == [V23.image_name("3.23.6", 0)]
+
+
+def test_a_revoked_image_of_a_release_that_upstream_took_back_is_replaced_by_no_older_release() -> None:
+    bad = held(V23, "3.23.7")
+    assert not plan_of([V23], UP6, ledger(bad), revoked={bad.name: "bad"}).of(Action.BUILD)
+
+
+def test_a_missing_image_of_an_earlier_release_is_what_the_new_one_follows() -> None:
+    gone = held(V23, "3.23.5")
+    plan = plan_of([V23], UP6, ledger(gone), account=account(missing=[gone]))
+    assert [step.reason for step in plan.of(Action.BUILD)] == ["new release 3.23.6 (was 3.23.5)"]
+
+
+def test_edges_min_interval_holds_back_neither_a_pin_nor_what_replaces_a_missing_image() -> None:
+    edge = build("edge", "edge", min_interval=7)
+    young = aged(held(edge, "edge-20261120"), 3)
+    pinned = edge.model_copy(update={"release": "edge-20261122"})
+    assert plan_of([pinned], UP6, ledger(young)).of(Action.BUILD)
+    assert plan_of([edge], UP6, ledger(young), account=account(missing=[young])).of(Action.BUILD)
+    assert not plan_of([edge], UP6, ledger(young), account=account(young)).of(Action.BUILD)
+
+
+def test_builds_come_by_version_and_name() -> None:
+    builds = [build("a", "3.23"), build("c", "3.22"), build("b", "3.22")]
+    assert plan_of(builds, upstream("3.22.4", "3.23.6"), ledger()).builds == ("b", "c", "a")
+
+
+def test_two_builds_of_one_name_are_refused_though_one_of_them_has_its_image() -> None:
+    first, second = build("a", prefix="alpine-"), build("b", prefix="alpine-")
+    with pytest.raises(PlanError, match="the builds a and b would make OMIs of the same name"):
+        plan_of([first, second], UP6, ledger(held(first, "3.23.6")))
+
+
+def test_in_a_region_that_left_no_image_waits_for_a_build_that_is_still_wanted_elsewhere() -> None:
+    old = held(build("old"), "3.23.6")
+    allowed = Retention(allow_mass_prune=("eu-west-2",))
+    assert step_of(plan_of([V23], UP6, ledger(old), allowed, left="eu-west-2"), old.name).action is Action.PRUNE
+
+
+def test_the_guard_refuses_nothing_that_a_person_asks_for_and_warnings_of_upstream_are_shown() -> None:
+    images = [held(build(name), "3.23.6") for name in "abcd"]
+    known = replace(UP6, warnings=("the mirror lags",))
+    for asked, count in ((None, 0), ((), 4)):
+        plan = plan_of([], known, ledger(*images), Retention(), asked=asked)
+        assert len(plan.of(Action.PRUNE)) == count
+        assert bool(plan.refused) is (asked is None)
+        assert "the mirror lags" in plan.warnings

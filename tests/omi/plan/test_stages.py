@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from omi.config.settings import Level, Retention, SharedDays, StageDays, Stages
 from omi.plan import Action, Plan
 from omi.plan.model import ChangeKind
-from omi.plan.stages import withdraw
+from omi.plan.stages import revocation, withdraw
 from omi.profile.model import Access
 from omi.state.account import AccountView
 from omi.state.ledger import LedgerImage
@@ -279,3 +279,15 @@ def test_the_account_alone_changes_no_stage() -> None:
     view = AccountView.of([seen(OLD), seen(NEW)])
     with_account = plan_of([PUBLIC], UP6, ledger(OLD, NEW), BY_RELEASE, account=view)
     assert with_account == plan_of([PUBLIC], UP6, ledger(OLD, NEW), BY_RELEASE)
+
+
+def test_without_a_private_stage_the_reason_names_the_day_on_which_it_is_deregistered() -> None:
+    days = Stages(shared=SharedDays(deprecated_days=10, private_days=0))
+    step = step_of(plan_of([PUBLIC], UP6, ledger(OLD, NEW), Retention(release=Level(), stages=days)), OLD.name)
+    assert step.reason.endswith(f"; deprecated since {TODAY}, is deregistered from {day(10)} on")
+
+
+def test_a_revoked_image_stays_one_that_was_shared_though_nobody_may_launch_it_any_more() -> None:
+    private = OLD.published(Access(), Withdrawal(why="superseded", shared=True, deprecated=TODAY))
+    assert revocation(private, "bad", TODAY).shared
+    assert not revocation(OLD.published(Access(), None), "bad", TODAY).shared
