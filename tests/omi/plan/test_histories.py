@@ -456,3 +456,70 @@ def test_the_guard_refuses_nothing_that_a_person_asks_for_and_warnings_of_upstre
         assert len(plan.of(Action.PRUNE)) == count
         assert bool(plan.refused) is (asked is None)
         assert "the mirror lags" in plan.warnings
+
+
+def test_without_the_level_an_image_waits_until_the_end_of_life_of_its_builds_new_name() -> None:
+    only = held(build("old", prefix="alpine-"), "3.23.6")
+    for days, action in ((0, Action.KEEP), (1, Action.PRUNE)):
+        known = upstream("3.23.6", end_of_life=TODAY - timedelta(days=days))
+        plan = plan_of([build("new", prefix="alpine-", revision=0)], known, ledger(only), Retention())
+        assert step_of(plan, only.name).action is action
+
+
+def test_a_pinned_revision_of_revoked_content_is_not_built_but_someone_elses_image_is_adopted() -> None:
+    pinned = build(revision=3)
+    content = {digest(pinned, "3.23.6")}
+    plan = plan_of([pinned], UP6, ledger(), revoked_content=content, account=account())
+    assert not plan.steps
+    assert any("so nothing is built of it" in warning for warning in plan.warnings)
+    theirs = AccountImage(pinned.image_name("3.23.6", 3), "ami-theirs", access=Access())
+    adopted = plan_of([pinned], UP6, ledger(), revoked_content=content, account=account(theirs))
+    assert [step.action for step in adopted.steps] == [Action.ADOPT]
+    for named in (theirs.name, theirs.omi):
+        refused = plan_of([pinned], UP6, ledger(), account=account(theirs), revoked={named: "bad"})
+        assert not refused.steps
+        assert f"since `revoked` names {theirs.name}" in refused.refused[0]
+
+
+def test_an_interrupted_runs_image_of_revoked_content_is_not_adopted_for_its_age() -> None:
+    of = build(max_age=10)
+    old, young = aged(held(of, "3.23.6"), 20), held(of, "3.23.6", 1)
+    there = account(seen(old), seen(young))
+    assert [step.name for step in plan_of([of], UP6, ledger(old), account=there).of(Action.ADOPT)] == [young.name]
+    given: dict[str, Any] = {"revoked": {old.name: "bad"}, "revoked_content": {old.digest}}
+    assert not plan_of([of], UP6, ledger(old), account=there, **given).of(Action.ADOPT)
+
+
+def test_another_stacks_image_of_the_wanted_content_is_no_next_revision() -> None:
+    old, wanted = held(build(user="admin"), "3.23.6"), held(V23, "3.23.6", 1)
+    plan = plan_of([V23], UP6, ledger(old), account=account(seen(old), seen(wanted, managed=False)))
+    assert not plan.of(Action.ADOPT)
+    assert [step.name for step in plan.of(Action.BUILD)] == [V23.image_name("3.23.6", 2)]
+
+
+def test_a_name_that_another_builds_image_holds_is_named_with_that_build_unless_it_is_missing() -> None:
+    old, more = held(build("old", prefix="alpine-"), "3.23.6"), held(build("more"), "3.23.6")
+    pinned = build("new", prefix="alpine-", revision=0)
+    for images in ((old, more), (more, old)):
+        (line,) = plan_of([pinned, build("more")], UP6, ledger(*images), account=account(*images)).refused
+        assert f"{old.name} is an image of the build old" in line
+    views = account(more, missing=[old])
+    missing = plan_of([pinned, build("more")], UP6, ledger(old, more), account=views)
+    assert not missing.refused
+    assert "new: the next update can make r0, once its name is free" in missing.warnings
+
+
+def test_a_name_that_is_taken_in_a_region_of_copies_is_named_with_its_cure() -> None:
+    image, cure = held(V23, "3.23.6"), "make the next revision by `python -m omi build -s STACK v3_23 --again --yes`"
+    other = held(build(user="admin"), "3.23.6")
+    tags = {**Identity(other.spec).tags, VERIFIED: "yes", CLAIM: "lost"}
+    lost = stack(
+        [V23], image, regions=COPY, survey={"accounts": {HOME: account(image), OTHER: account(seen(other, tags=tags))}}
+    )
+    renamed = held(build("before", prefix=V23.prefix), "3.23.6")
+    taken = stack([V23], image, in_region(renamed, OTHER), regions=COPY)
+    for plan in (lost, taken):
+        (line,) = plan.refused
+        assert f"nothing is copied, since {image.name} of other content is there: {cure}" in line
+    external = in_region(held(build(user="admin"), "3.23.6", adopted=True), OTHER)
+    assert not stack([V23], image, external, regions=COPY).refused
