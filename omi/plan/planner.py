@@ -134,7 +134,6 @@ class _Planner:
             notes = (*notes, *refused) if given.is_one_off else notes  # a one-off run drops refusals
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
-        steps += [self._without(image) for image in missing]
         first = build.image_name(release, 0) if release is not None else None
         return _Outcome(build.name, first, is_over, tuple(steps), notes, refused)
 

@@ -523,3 +523,34 @@ def test_a_name_that_is_taken_in_a_region_of_copies_is_named_with_its_cure() -> 
         assert f"nothing is copied, since {image.name} of other content is there: {cure}" in line
     external = in_region(held(build(user="admin"), "3.23.6", adopted=True), OTHER)
     assert not stack([V23], image, external, regions=COPY).refused
+
+
+def test_an_image_of_a_removed_build_says_whether_its_version_has_ended() -> None:
+    old, live = held(build("old", access=Access(public=True)), "3.23.6"), held(build("new", "3.22"), "3.22.4")
+    over = "removed from profile; version 3.23 is past its end of life"
+    for days, why in ((0, "removed"), (1, "end of life")):
+        known = upstream("3.23.6", end_of_life=TODAY - timedelta(days=days))
+        known = replace(known, branches=(*known.branches, *upstream("3.22.4").branches))
+        step = step_of(plan_of([build("new", "3.22")], known, ledger(old, live), Retention()), old.name)
+        assert isinstance(step.image, LedgerImage)
+        assert step.image.spec.withdrawal is not None
+        assert (step.image.spec.withdrawal.why, step.reason.startswith(over)) == (why, days == 1)
+
+
+def test_a_build_past_its_end_of_life_is_warned_of_only_if_it_has_no_image() -> None:
+    known = upstream("3.23.6", end_of_life=TODAY - timedelta(days=1))
+    said = f"v3_23: version 3.23 is past its end of life ({TODAY - timedelta(days=1)}): no new images"
+    assert said in plan_of([V23], known, ledger()).warnings
+    assert said not in plan_of([V23], known, ledger(held(V23, "3.23.6"))).warnings
+
+
+@pytest.mark.parametrize(("level", "stays"), [("end-of-life", False), ("revision", True), (None, True)])
+def test_only_a_person_who_asks_for_the_end_of_life_lets_the_newest_image_go(level: Any, stays: bool) -> None:
+    over = upstream("3.23.6", end_of_life=TODAY - timedelta(days=1))
+    levels = Retention(end_of_life=Level(), release=Level(), revision=Level())
+    old, new = held(V23, "3.23.5"), held(V23, "3.23.6")
+    run = OneOff(action="prune", builds=("v3_23",), level=level)
+    plan = stack([V23], old, new, retention=levels, survey={"upstream": over}, one_off=run)
+    assert (step_of(plan, new.name).action is Action.KEEP) is stays
+    update = stack([V23], old, new, retention=levels, survey={"upstream": over})
+    assert step_of(update, new.name).action is Action.KEEP
