@@ -554,3 +554,14 @@ def test_only_a_person_who_asks_for_the_end_of_life_lets_the_newest_image_go(lev
     assert (step_of(plan, new.name).action is Action.KEEP) is stays
     update = stack([V23], old, new, retention=levels, survey={"upstream": over})
     assert step_of(update, new.name).action is Action.KEEP
+
+
+def test_an_external_image_that_retention_would_forget_is_left_alone_whatever_the_guard_allows() -> None:
+    entry = {"name": "old", "omi": "ami-old", "build": V23.name, "release": "3.23.4"}
+    ended = upstream("3.23.6", end_of_life=TODAY - timedelta(days=1))
+    none = Retention(end_of_life=Level(), max_prunes=0)
+    newer = held(V23, "3.23.6", 1)
+    views = {HOME: account(newer, AccountImage("old", "ami-old", access=Access()))}
+    plan = stack([V23], newer, survey={"accounts": views, "upstream": ended}, retention=none, adopt=[entry])
+    assert [step.name for step in plan.steps] == [newer.name]
+    assert any(warning.startswith("adopt: old is left alone: end-of-life: ") for warning in plan.warnings)

@@ -146,3 +146,20 @@ def test_no_new_image_gets_a_name_that_is_revoked() -> None:
     assert refused.refused == (
         f"v3_23: nothing is built as r0, since `revoked` names {NEW.name}: raise or take out `revision` in the profile",
     )
+
+
+def test_a_revoked_image_that_nobody_else_could_launch_is_not_pruned_either() -> None:
+    private = build()
+    old, new = held(private, "3.23.5"), held(private, "3.23.6")
+    plan = plan_of([private], UP6, ledger(old, new), Retention(release=Level()), revoked={old.name: WHY})
+    assert step_of(plan, old.name).action is Action.KEEP
+    removed = plan_of([], UP6, ledger(old), revoked={old.name: WHY})
+    assert step_of(removed, old.name).action is Action.KEEP
+
+
+def test_a_revocation_that_is_taken_back_after_months_leaves_the_image_its_stages() -> None:
+    long_ago = OLD.published(OLD.spec.access, revoke(None, True, WHY, TODAY - timedelta(days=90)))
+    assert long_ago.is_revoked
+    plan = plan_of([PUBLIC], UP6, ledger(long_ago, NEW), Retention(release=Level()))
+    step = step_of(plan, OLD.name)
+    assert (step.action, step.stage) == (Action.KEEP, Stage.DEPRECATED)
