@@ -23,6 +23,7 @@ from omi.state.account import AccountImage
 from omi.state.identity import Identity
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM, VERIFIED
+from omi.state.withdrawal import Withdrawal
 from omi.support.errors import PlanError, ProfileError
 from tests.omi.plan.make import (
     CLOUD,
@@ -565,3 +566,26 @@ def test_an_external_image_that_retention_would_forget_is_left_alone_whatever_th
     plan = stack([V23], newer, survey={"accounts": views, "upstream": ended}, retention=none, adopt=[entry])
     assert [step.name for step in plan.steps] == [newer.name]
     assert any(warning.startswith("adopt: old is left alone: end-of-life: ") for warning in plan.warnings)
+
+
+def test_what_is_held_back_from_a_prune_follows_the_stacks_access_too() -> None:
+    at_once = Retention(stages=Stages(shared=SharedDays(deprecated_days=0, private_days=0)))
+    old = held(build("old", access=Access(public=True)), "3.23.6")
+    plan = plan_of([build("new")], UP6, ledger(old), at_once, access=Access())
+    step = step_of(plan, old.name)
+    assert step.reason.startswith("waits until new has a verified image: ")
+    assert isinstance(step.image, LedgerImage)
+    assert not step.image.spec.access.public
+
+
+def test_a_spared_image_is_shared_like_the_others_of_its_build() -> None:
+    old, new = held(V23, "3.23.5"), held(V23, "3.23.6")
+    spares = Retention(release=Level(), protect=(old.name,))
+    plan = plan_of([PUBLIC], UP6, ledger(old, new), spares)
+    assert [ChangeKind.SHARE in kinds(plan, image.name) for image in (old, new)] == [True, True]
+
+
+def test_an_image_that_was_shared_keeps_the_shared_ones_days_after_sharing_ended() -> None:
+    told = Withdrawal(why="superseded", shared=True, deprecated=TODAY, due=TODAY)
+    old, new = held(V23, "3.23.5").published(Access(), told), held(V23, "3.23.6")
+    assert step_of(plan_of([V23], UP6, ledger(old, new), LATEST), old.name).action is Action.KEEP
