@@ -169,15 +169,15 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
         """The plan of this ledger and the wanted images; an image that would be forgotten at once is not adopted."""
         left = _forgotten(settings, region, joined(ledger, wanted), seen, whole) if wanted else {}
         staying = [image for image in wanted if image.name not in left]
-        told = [f"adopt: {image.name} is left alone: {left[image.name]}" for image in wanted if image.name in left]
-        return as_adoptions(_plan(settings, region, joined(ledger, staying), seen, whole), staying), told
+        lines = [f"adopt: {image.name} is left alone: {left[image.name]}" for image in wanted if image.name in left]
+        return as_adoptions(_plan(settings, region, joined(ledger, staying), seen, whole), staying), lines
 
-    plan, told = with_wanted(ledger)
+    plan, left_alone = with_wanted(ledger)
     interrupted, more = interrupted_images(settings, region, seen, plan, whole.revoked)
     if interrupted:
         lost = [*lost, *interrupted]
-        plan, told = with_wanted(joined(ledger, interrupted))
-    warnings += [*told, *more]
+        plan, left_alone = with_wanted(joined(ledger, interrupted))
+    warnings += [*left_alone, *more]
     plan = as_recovered(takes.planned(plan, asked), lost, region.ledger)
     steps = tuple(_placed(step, region) for step in plan.steps)
     return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings), regions=(region.name,))

@@ -160,7 +160,7 @@ class Because(Enum):
         "nothing is built as r{revision}, since `revoked` names {name}: raise or take out `revision` in the profile"
     )
     COPY_TAKEN = (
-        "nothing is copied, since {name} of other content is there: make the next revision by "
+        "nothing is copied, since another image there is named {name}: make the next revision by "
         "`python -m omi build -s STACK {build} --again --yes`"
     )
     REVOKED = "revoked: {reason}"

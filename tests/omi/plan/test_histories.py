@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -51,11 +51,7 @@ V23, PUBLIC = build(), build(access=Access(public=True))
 LATEST = Retention(release=Level())
 
 
-@pytest.fixture(autouse=True, scope="module")
-def digests() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.plan.planning.image_digest", digest)
-        yield
+pytestmark = pytest.mark.usefixtures("varied_by_user")
 
 
 def stack(
@@ -521,7 +517,7 @@ def test_a_name_that_is_taken_in_a_region_of_copies_is_named_with_its_cure() -> 
     taken = stack([V23], image, in_region(renamed, OTHER), regions=COPY)
     for plan in (lost, taken):
         (line,) = plan.refused
-        assert f"nothing is copied, since {image.name} of other content is there: {cure}" in line
+        assert f"nothing is copied, since another image there is named {image.name}: {cure}" in line
     external = in_region(held(build(user="admin"), "3.23.6", adopted=True), OTHER)
     assert not stack([V23], image, external, regions=COPY).refused
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from omi.plan.survey import Survey
 from omi.profile.load import Profile
 from omi.state.account import AccountView
 from omi.state.ledger import Ledger, LedgerImage
-from tests.omi.plan.make import TODAY, account, build, digest, held, in_region, seen, step_of, upstream
+from tests.omi.plan.make import TODAY, account, build, held, in_region, seen, step_of, upstream
 from tests.omi.specs import OWNER
 
 HOME, OTHER = "eu-west-2", "us-east-2"
@@ -28,11 +28,7 @@ V23, GONE = build(), build("v3_22", "3.22")
 OLD, NEW = held(V23, "3.23.5"), held(V23, "3.23.6")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def digests() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.plan.planning.image_digest", digest)
-        yield
+pytestmark = pytest.mark.usefixtures("varied_by_user")
 
 
 def plan(

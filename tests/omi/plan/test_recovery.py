@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,7 +24,7 @@ from omi.state.image import BuildVm, TakeOver
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import STANDS_FOR, VERIFIED
 from omi.state.withdrawal import Stage, Withdrawal
-from tests.omi.plan.make import CLOUD, TODAY, after, build, digest, held, in_region, outcome, step_of, upstream
+from tests.omi.plan.make import CLOUD, TODAY, after, build, held, in_region, outcome, step_of, upstream
 from tests.omi.specs import OWNER
 
 HOME, OTHER = "eu-west-2", "us-east-2"
@@ -35,11 +34,7 @@ UP6 = upstream("3.23.6")
 ALL = Recovery(stack_id=OWNER.stack_id)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def digests() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.plan.planning.image_digest", digest)
-        yield
+pytestmark = pytest.mark.usefixtures("varied_by_user")
 
 
 def in_account(image: LedgerImage, **tags: str) -> AccountImage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -41,11 +41,7 @@ many = settings(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def digests() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.plan.planning.image_digest", digest)
-        yield
+pytestmark = pytest.mark.usefixtures("varied_by_user")
 
 
 def plan_regions(
@@ -333,7 +329,7 @@ def test_an_image_of_other_content_in_a_region_is_no_copy_of_the_home_regions() 
     assert (step.name, step.action) == (other.name, Action.KEEP)
     assert "current, as in" not in step.reason
     (refused,) = plan.refused
-    assert f"nothing is copied, since {other.name} of other content is there: make the next revision by" in refused
+    assert f"nothing is copied, since another image there is named {other.name}: make the next revision by" in refused
     again = replace(case, images=(*case.images, held(one, "3.23.6", 1)))
     cured = copies(again, replace(case, images=(other,)))
     assert not cured.refused

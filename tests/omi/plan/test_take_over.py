@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -22,7 +21,7 @@ from omi.state.identity import Identity
 from omi.state.image import TakeOver
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM, STACK_ID, STANDS_FOR, VERIFIED
-from tests.omi.plan.make import TODAY, build, digest, held, outcome, seen, step_of, upstream
+from tests.omi.plan.make import TODAY, build, held, outcome, seen, step_of, upstream
 from tests.omi.specs import OWNER
 
 HOME, ACCOUNT = "eu-west-2", "123456789012"
@@ -34,11 +33,7 @@ LATEST = AccountImage("old-3.23.6-x86_64-r0", "ami-latest", access=Access())
 ONE = Retention(release=Level(), revision=Level())
 
 
-@pytest.fixture(autouse=True, scope="module")
-def digests() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("omi.plan.planning.image_digest", digest)
-        yield
+pytestmark = pytest.mark.usefixtures("varied_by_user")
 
 
 def entry(image: AccountImage, *, own: bool = True, **values: object) -> Adoption:
