@@ -110,7 +110,7 @@ class Search:
     def _left_by(self, vm: CloudVm) -> str | None:
         """The OMI whose build launched it: it has the build's keypair and, unless the build itself asks, its tags."""
         name = self._of_entry(vm.key_name, _KEYS)
-        if name is None or self._protected(name):
+        if self._protected(name):
             return None
         return name if self.builds.alone or self._name_of(vm.tags) == name else None
 
@@ -175,9 +175,8 @@ class Search:
         return Leftover("snapshot", each.snapshot_id, name or each.tags.get("Name", ""), told, stays=bool(why))
 
     def _is_going(self, tags: Mapping[str, str], identifier: str) -> bool:
-        """Whether its OMI or VM was removed and it should follow."""
-        owner = self.builds.owner
-        return owner.owns(tags) and tags.get(GOING) == going_mark(owner.stack_id, identifier)
+        """Whether this stack removed its OMI or VM and it should follow."""
+        return tags.get(GOING) == going_mark(self.builds.owner.stack_id, identifier)
 
     def _find_vms(self) -> list[Leftover]:
         return [left for vm in self._vms if (left := self._vm(vm)) is not None]
@@ -284,7 +283,7 @@ def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> lis
             continue
         run = mark.run if mark and mark.stack_id == owner.stack_id else ""
         ours = bucket.startswith(_bucket_of(owner, run))
-        if ours or (mark is None and bucket.startswith(names) and not store.keys(bucket)):
+        if ours or (bucket.startswith(names) and not store.keys(bucket)):
             found.append(Leftover("bucket", bucket, run, "left by a copy to another Region"))
         elif run:
             why = f"bears this stack's mark, but not its name: {_BY_HAND}"

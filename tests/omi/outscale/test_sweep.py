@@ -9,7 +9,7 @@ import pytest
 
 from omi.outscale.client import Cloud
 from omi.outscale.images import Ours, delete_omi, own_omis, read_omi
-from omi.outscale.shapes import CloudSnapshot, listed
+from omi.outscale.shapes import CloudSnapshot, CloudVolume, listed
 from omi.outscale.sweep import Builds, Leftover, Search, clean_up, remove_leftovers
 from omi.state.identity import Identity
 from omi.state.owner import build_id_of, going_mark, working_name
@@ -63,6 +63,7 @@ def stays(sandbox: Sandbox, cloud: Cloud, identifier: str, why: str, **more: Any
     (left,) = [each for each in found(cloud, **more) if each.id == identifier]
     assert left.stays
     assert why in left.why
+    assert left.name or left.kind in ("snapshot", "VM")
     before = inventory(sandbox)
     remove_leftovers(search(cloud, **more), [left], pytest.fail)
     clean_up(search(cloud, **more), pytest.fail)
@@ -219,6 +220,14 @@ def test_a_list_with_another_accounts_snapshots_and_dying_ones_is_sorted_out(
     assert found(cloud) == []
 
 
+def test_a_dying_volume_is_not_listed(cloud: Cloud, client: Oapi, monkeypatch: pytest.MonkeyPatch) -> None:
+    tag(client, empty_volume(client), RUN_TAGS)
+    assert [each.kind for each in found(cloud)] == ["volume"]
+    seen = [each.model_copy(update={"state": "deleting"}) for each in listed(cloud, CloudVolume)]
+    monkeypatch.setattr("omi.outscale.sweep.listed", lambda _, kind, **__: seen if kind is CloudVolume else [])
+    assert found(cloud) == []
+
+
 def test_a_snapshot_that_state_holds_stays_where_a_leftover_made_of_it_goes(cloud: Cloud, client: Oapi) -> None:
     omi, disk = image(client, NAME, TAGS)
     clean_up(search(cloud, spare=frozenset({disk})), lambda _: None)
@@ -298,6 +307,7 @@ def test_a_volume_and_a_snapshot_with_tags_alone_stay(sandbox: Sandbox, cloud: C
         stays(sandbox, cloud, identifier, "nothing shows that a build left it")
     logged = {"volumes": frozenset({volume})}  # Packer's log names it
     assert Leftover("volume", volume, NAME, "left by a build") in found(cloud, **logged)
+    assert Leftover("snapshot", taken, NAME, "left by a build") in found(cloud, **logged)
     clean_up(search(cloud, **logged), lambda _: None)
     assert {state_of(client, volume), state_of(client, taken)} <= {"gone", "deleting"}
 
@@ -332,7 +342,12 @@ def test_a_volume_of_the_log_with_foreign_tags_stays_with_its_snapshots(
     tag(client, snapshot(client, volume), {"owner": "somebody"})
     tag(client, snapshot(client, volume), {**TAGS, "stack-id": "another"})
     before = inventory(sandbox)
-    clean_up(search(cloud, volumes=frozenset({volume, half})), pytest.fail)
+    logged = {"volumes": frozenset({volume, half})}
+    assert [(each.kind, each.name, each.stays) for each in found(cloud, **logged)] == [
+        ("snapshot", "", True),
+        ("volume", "", True),
+    ]
+    clean_up(search(cloud, **logged), pytest.fail)
     assert inventory(sandbox) == before
 
 
@@ -363,6 +378,8 @@ def test_the_mark_of_one_snapshot_proves_nothing_on_another(sandbox: Sandbox, cl
     tag(client, one, {"stack-id": "another"})
     assert [each.id for each in found(cloud)] == [other], "another stack has it by now"
     tag(client, one, TAGS)
+    (left,) = [each for each in found(cloud) if each.id == one]
+    assert (left.stays, left.why) == (False, "its image is deregistered")
     clean_up(search(cloud), lambda _: None)
     assert state_of(client, one) in ("gone", "deleting")
     assert state_of(client, other) == "completed"
@@ -382,6 +399,23 @@ def test_a_snapshot_that_is_held_used_or_shared_stays(
     before = inventory(sandbox)
     clean_up(search(cloud, spare=frozenset({one} if kept_by == "spare" else ())), pytest.fail)
     assert inventory(sandbox) == before
+
+
+def test_of_a_protected_image_keypair_and_group_stay_without_a_vm(sandbox: Sandbox, cloud: Cloud, client: Oapi) -> None:
+    client.call("CreateKeypair", KeypairName=IDENTITY.verify_key)
+    client.call("CreateSecurityGroup", SecurityGroupName=IDENTITY.group, Description="ours")
+    for each in found(cloud):
+        stays(sandbox, cloud, each.id, "of a protected image", protect=frozenset({NAME}))
+
+
+def test_a_keypair_of_a_groups_name_and_a_group_of_a_keypairs_name_are_no_builds(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi
+) -> None:
+    client.call("CreateKeypair", KeypairName=IDENTITY.group)
+    client.call("CreateSecurityGroup", SecurityGroupName=IDENTITY.build_key, Description="a person's")
+    vm = tag(client, launch(client, KeypairName=IDENTITY.group), RUN_TAGS)
+    assert [each.id for each in found(cloud)] == [vm]
+    stays(sandbox, cloud, vm, "not both keypair and tags")
 
 
 def test_keypairs_and_groups_are_of_a_build_only_by_a_name_that_is_known(cloud: Cloud, client: Oapi) -> None:
