@@ -25,7 +25,7 @@ from omi.outscale.waiting import InterruptedBuildError
 from omi.profile.model import Access
 from omi.publish.recorded import recorded
 from omi.state.image import ImageRecord
-from omi.state.owner import SOMEONE, STANDS_FOR, VERIFIED, maker_of
+from omi.state.owner import SOMEONE, STACK_ID, STANDS_FOR, VERIFIED, maker_of
 from omi.support.errors import BuildError, CloudError, OmiError, VerifyError
 from omi.support.narration import shown
 from omi.verify.boot import Verification
@@ -157,8 +157,7 @@ class Lifecycle:
 
     def _is_wanted(self, omi: Omi) -> bool:
         """Whether this stack made it with the same content, so that it may be verified and managed."""
-        spec, is_made = self.job.spec, STANDS_FOR not in omi.tags
-        return is_made and omi.state == "available" and omi.bears({**spec.owner.proof, "digest": spec.digest})
+        return omi.state == "available" and self._is_made(omi) and omi.tags.get("digest") == self.job.spec.digest
 
     def _is_known(self, omi: Omi, earlier: PackerOutput) -> bool:
         """Whether this machine built the OMI, so that what the build found is here; a copy has nothing to find."""
@@ -170,16 +169,17 @@ class Lifecycle:
 
     def _is_made(self, omi: Omi) -> bool:
         """Whether a build of this very image made it, whatever its content."""
-        proof = {**self.job.spec.owner.proof, "build-id": self.job.identity.build_id}
-        return STANDS_FOR not in omi.tags and omi.bears(proof)
+        return STANDS_FOR not in omi.tags and omi.bears(self.job.ours.all_tags)
 
     def _require_anothers(self, omi: Omi) -> None:
         """BuildError if the OMI of the wanted name is this stack's own: as an external one it would be lost to it."""
-        spec = self.job.spec
-        if spec.owner.owns(omi.tags):
+        spec, ours = self.job.spec, self.job.ours
+        if spec.owner.owns(omi.tags) or ours.recognises(omi):
+            tags = ", ".join(f"{key}={value}" for key, value in ours.all_tags.items())
+            lost = "" if STACK_ID in omi.tags else f"its tags are lost: put {tags} and `digest` back on it; or "
             raise BuildError(
                 f"{omi.omi_id} ({omi.name}) is this stack's own, but not what this build makes, so it is left: "
-                "raise or take out `revision` in the profile, or take the image in by "
+                f"{lost}raise or take out `revision` in the profile, or take the image in by "
                 f"`python -m omi recover -s {spec.stack} {omi.name}`"
             )
 

@@ -37,14 +37,15 @@ class TakingOver:
         """
         job, omi = self.job, self._find()
         owner, check = job.spec.owner, None
-        was_verified = owner.owns(omi.tags) and omi.verified_by(owner)
+        is_own = owner.has_made(omi.name, omi.tags)
+        was_verified = is_own and omi.verified_by(owner)
         if self.wanted.login is not None and not was_verified:
             check = self._check(omi, self.wanted.login)
             omi = self._find()  # another stack may have taken it over during the boot
-        elif owner.owns(omi.tags):
+        elif is_own:
             self.clean_up()  # the run that claimed it may not have been able to
         is_verified = was_verified or check is not None
-        known = recorded(job.spec, omi.omi_id) if owner.owns(omi.tags) else {}
+        known = recorded(job.spec, omi.omi_id) if is_own else {}
         claim, says_so = random_id(), {VERIFIED: "yes" if is_verified else "no"}
         marks = {CLAIM: claim} | (says_so if is_verified or VERIFIED in omi.tags else {})
         put_tags(job.cloud, [omi.omi_id], {**job.identity.tags, **marks})
@@ -52,7 +53,7 @@ class TakingOver:
         if not is_verified and VERIFIED in omi.tags:
             delete_tags(job.cloud, omi.omi_id, says_so)
         complete_tags(job.cloud, omi, job.identity.tags)
-        if owner.owns(omi.tags):  # another's tags of these names mean something else
+        if is_own:  # another's tags of these names mean something else
             reach_stage(job.cloud, omi, job.identity)
         job.narrator.say(f"{omi.omi_id} is this stack's own now{'' if is_verified else ', unverified'}")
         known |= _facts(check) if check else {}
@@ -71,7 +72,7 @@ class TakingOver:
             state = "is not in the account" if omi is None else f"is {omi.omi_id} in the account, not {wanted}"
             raise CloudError(f"{job.spec.name} {state}, so it is not taken over; correct its entry of `adopt`")
         omi = wait_available(job.cloud, omi.omi_id, job.stop)
-        if not job.spec.owner.owns(omi.tags) and (maker := maker_of(omi.tags)):
+        if not job.spec.owner.has_made(omi.name, omi.tags) and (maker := maker_of(omi.tags)):
             raise CloudError(f"{omi.omi_id} ({omi.name}) is made by {maker}, so it is not taken over; {ANOTHERS}")
         return omi
 

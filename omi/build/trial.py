@@ -22,7 +22,7 @@ from omi.outscale.shapes import CloudSnapshot, CloudVm, CloudVolume, listed
 from omi.outscale.waiting import InterruptedBuildError
 from omi.profile.model import Access
 from omi.state.image import ImageSpec
-from omi.state.owner import STACK_ID, Owner, build_id_of
+from omi.state.owner import BUILD_ID, STACK_ID, Owner, build_id_of
 from omi.support.errors import BuildError, VerifyError
 from omi.verify.ssh import Door
 
@@ -65,7 +65,7 @@ def find_tries(cloud: Cloud, project: str, stack: str) -> tuple[FoundTry, ...]:
         for step in _STEPS:
             name = name.removesuffix(step)
         is_ours = owner.stack_id and owner.tags.items() <= tags.items() and name.startswith("try-")
-        if is_ours and name.endswith(end) and tags.get("build-id") == build_id_of(owner, name):
+        if is_ours and name.endswith(end) and tags.get(BUILD_ID) == build_id_of(owner, name):
             found.setdefault((owner.stack_id, name[len("try-") : -len(end)]), []).append(thing)
     return tuple(FoundTry(stack_id, build, tuple(found[stack_id, build])) for stack_id, build in sorted(found))
 

@@ -25,8 +25,8 @@ def adopt(_: Sequence[str]) -> int:
 
     If the spec has a `take_over`, the OMI first becomes the stack's own (omi.build.taking_over).
 
-    It counts as made here only if it has this stack's tags; then further facts come from the releases files, if they
-    exist. Raises CloudError if the OMI isn't in the account.
+    It counts as made here only if its tags and its name prove that; then further facts come from the releases files, if
+    they exist. Raises CloudError if the OMI isn't in the account.
     """
     spec = read_spec()
     if spec.take_over is not None:
@@ -40,12 +40,12 @@ def adopt(_: Sequence[str]) -> int:
         raise CloudError(
             f"{spec.name} {state}, so it is not taken in; preview again, or take it out of `adopt` in the config"
         )
-    if spec.owner.has_taken_over(omi.tags):
+    if spec.owner.has_taken_over(omi.name, omi.tags):
         raise CloudError(
             f"{omi.omi_id} ({spec.name}) was taken over by this stack, as its tag {STANDS_FOR} shows, so it is not "
             "taken in as an image built here; preview again, and the plan takes it in as what it is"
         )
-    if spec.owner.owns(omi.tags):
+    if spec.owner.has_made(omi.name, omi.tags):
         digest = omi.tags.get("digest")
         known = {"digest": None if digest == spec.digest else digest, **copy_facts(omi), **recorded(spec, omi.omi_id)}
         reach_stage(cloud, omi, Identity(spec))

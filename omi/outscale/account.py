@@ -57,16 +57,16 @@ def _view(image: Omi, owner: Owner, vms: list[str], opened: Collection[str]) -> 
     digest = image.tags.get("digest")
     unfinished = (image.state != "available" or digest is None) and CLAIM not in image.tags
     permissions = image.permissions
-    is_made = image.bears({**owner.proof, "build-id": build_id_of(owner, image.name)}) and STANDS_FOR not in image.tags
+    is_own = owner.has_made(image.name, image.tags)
     return AccountImage(
         name=image.name,
         omi=image.omi_id,
         tags=image.tags,
         description=image.description,
-        managed=owner.owns(image.tags),
+        managed=is_own,
         half_made=unfinished and not image.verified_by(owner) and build_id_of(owner, image.name) in image.description,
         digest=digest,
-        unchecked=is_made and not image.is_in_use(owner),
+        unchecked=is_own and STANDS_FOR not in image.tags and not image.is_in_use(owner),
         access=Access(public=permissions.public, accounts=tuple(sorted(permissions.accounts))) if permissions else None,
         used_by=tuple(sorted(vms)),
         open_snapshots=tuple(sorted(opened)),

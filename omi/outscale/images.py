@@ -13,7 +13,7 @@ from omi.outscale.busy import remove
 from omi.outscale.client import Cloud
 from omi.outscale.shapes import CloudSnapshot, Omi, listed
 from omi.outscale.waiting import NEVER, wait_until
-from omi.state.owner import GOING, STACK_ID, going_mark
+from omi.state.owner import BUILD_ID, GOING, STACK_ID, going_mark
 from omi.support.errors import CloudError
 
 _SNAPSHOT_IN_USE = "9002"
@@ -29,11 +29,12 @@ class Ours:
     @property
     def all_tags(self) -> Mapping[str, str]:
         """The tags by which a sweep finds a thing of this stack, and of this build if the mark is its id."""
-        return {**self.tags, "build-id": self.mark} if self.mark else self.tags
+        return {**self.tags, BUILD_ID: self.mark} if self.mark else self.tags
 
     def recognises(self, omi: Omi) -> bool:
-        """Whether the OMI has either proof."""
-        return omi.bears(self.tags) or bool(self.mark and self.mark in omi.description)
+        """Whether the OMI has either proof. The mark proves nothing if the OMI bears another stack's tags."""
+        is_marked = bool(self.mark) and self.mark in omi.description
+        return omi.bears(self.all_tags) or (is_marked and (omi.bears(self.tags) or STACK_ID not in omi.tags))
 
 
 def find_own(cloud: Cloud, name: str) -> Omi | None:
@@ -209,13 +210,18 @@ def delete_omi(
     going = [each.snapshot_id for each in snapshots if each.snapshot_id not in staying]
     if omi is not None:
         require_ours(cloud, omi, ours)
-        for one in going:
-            put_tags(cloud, [one], {**ours.all_tags, GOING: going_mark(ours.tags[STACK_ID], one)})
+        mark_going(cloud, going, ours)
         deregister(cloud, omi, ours)
         say(f"deregistered {omi.omi_id} ({omi.name})")
     for each in snapshots:
         why = staying.get(each.snapshot_id) or _delete_unless_used(cloud, each.snapshot_id)
         say(f"left snapshot {each.snapshot_id}: {why}" if why else f"deleted snapshot {each.snapshot_id}")
+
+
+def mark_going(cloud: Cloud, snapshot_ids: Iterable[str], ours: Ours) -> None:
+    """Put the tag GOING on snapshots that are about to be deleted."""
+    for one in snapshot_ids:
+        put_tags(cloud, [one], {**ours.all_tags, GOING: going_mark(ours.tags[STACK_ID], one)})
 
 
 def _staying(cloud: Cloud, omi: Omi | None, snapshots: Sequence[CloudSnapshot], ours: Ours) -> dict[str, str]:
@@ -260,7 +266,7 @@ def require_ours(cloud: Cloud, omi: Omi, ours: Ours) -> None:
     if omi.owner != cloud.account:
         raise CloudError(f"{omi.omi_id} belongs to account {omi.owner}, not to {cloud.account}; it is not deregistered")
     if not ours.recognises(omi):
-        wanted = ", ".join(f"{key}={value}" for key, value in ours.tags.items())
+        wanted = ", ".join(f"{key}={value}" for key, value in ours.all_tags.items())
         raise CloudError(
             f"{omi.omi_id} ({omi.name}) does not carry the tags {wanted}, so it is not deregistered; "
             "put the tags back, or deregister it by hand and run again"

@@ -82,6 +82,7 @@ class Bsu(Shape):
     snapshot: str = Field(default="", alias="SnapshotId")
     size: int = Field(default=0, alias="VolumeSize")
     volume: str = Field(default="", alias="VolumeId")
+    goes_with_vm: bool = Field(default=False, alias="DeleteOnVmDeletion")
 
 
 class Device(Shape):
@@ -172,6 +173,11 @@ class CloudVm(Tagged):
     def volumes(self) -> tuple[str, ...]:
         """Its volumes' ids."""
         return tuple(device.bsu.volume for device in self.devices if device.bsu.volume)
+
+    @property
+    def disks(self) -> tuple[str, ...]:
+        """The ids of the volumes that it began with; one that a person attached stays when the VM goes."""
+        return tuple(device.bsu.volume for device in self.devices if device.bsu.volume and device.bsu.goes_with_vm)
 
     @property
     def is_lost(self) -> bool:

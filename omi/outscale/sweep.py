@@ -5,23 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+from omi.outscale.busy import remove
 from omi.outscale.client import Cloud
 from omi.outscale.entry import delete_group, delete_key
-from omi.outscale.images import Ours, delete_omi, delete_snapshot, own_omis, read_omi
+from omi.outscale.images import Ours, delete_omi, delete_snapshot, mark_going, own_omis, read_omi
 from omi.outscale.oos import ObjectStore, prefix_of
 from omi.outscale.refused import RefusedKeyError
 from omi.outscale.shapes import CloudKeypair, CloudSnapshot, CloudVm, CloudVolume, Group, Omi, Tagged, listed
 from omi.outscale.vms import delete_volume, end_vm
-from omi.state.owner import CLAIM, GOING, VERIFIED, Owner, build_id_of, going_mark, working_name
+from omi.state.owner import (
+    BUILD_ID,
+    CLAIM,
+    GOING,
+    STACK_ID,
+    VERIFIED,
+    Owner,
+    build_id_of,
+    entry_name,
+    going_mark,
+    working_name,
+)
 from omi.support.errors import CloudError, OmiError
 
-_NAMED = re.compile(r"alpine-omi-(b-[0-9a-f]{16})(|-build|-verify)")
-"""Keypairs and security groups of builds; they have no tags."""
-_KEYS = ("-build", "-verify")
-"""The endings of keypairs' names; a group's name ends with the build id."""
+_BUILD_KEY = "-build"
+_KEYS = (_BUILD_KEY, "-verify")
+"""The ends of keypairs' names; a group's name ends with the build id."""
 _BY_HAND = "delete it by hand if nobody needs it"
 
 
@@ -67,7 +78,7 @@ class Search:
     groups: bool = True
     """Whether to search for security groups: a build still needs its own between its VMs."""
     _busy: set[str | None] = field(default_factory=set)
-    """Names of OMIs whose build has a VM that stays."""
+    """Ids of builds that have a VM that stays."""
 
     @property
     def kinds(self) -> Iterator[Callable[[], list[Leftover]]]:
@@ -100,16 +111,20 @@ class Search:
 
     def _name_of(self, tags: Mapping[str, str]) -> str | None:
         """The name of the OMI whose build made a thing with these tags; None unless stack and build id prove it."""
-        return self._by_id.get(tags.get("build-id", "")) if self.builds.owner.owns(tags) else None
+        return self._by_id.get(tags.get(BUILD_ID, "")) if self.builds.owner.owns(tags) else None
 
-    def _of_entry(self, called: str, suffixes: Collection[str]) -> str | None:
-        """The name of the OMI whose build made the keypair or group of this name, which has one of these endings."""
-        match = _NAMED.fullmatch(called)
-        return self._by_id.get(match[1]) if match and match[2] in suffixes else None
+    def _build_of(self, called: str, ends: Collection[str]) -> str | None:
+        """The id of this stack's build that made the keypair or group of this name, which has one of these ends.
 
-    def _left_by(self, vm: CloudVm) -> str | None:
+        They have no tags. If a build cleans up after itself, only its own id counts.
+        """
+        match = re.fullmatch(entry_name(self.builds.owner, "(b-[0-9a-f]{16})") + "(|-[a-z]+)", called)
+        found = match[1] if match and match[2] in ends else None
+        return found if found in self._by_id or not self.builds.alone else None
+
+    def _left_by(self, vm: CloudVm, ends: Collection[str] = _KEYS) -> str | None:
         """The OMI whose build launched it: it has the build's keypair and, unless the build itself asks, its tags."""
-        name = self._of_entry(vm.key_name, _KEYS)
+        name = self._by_id.get(self._build_of(vm.key_name, ends) or "")
         if self._protected(name):
             return None
         return name if self.builds.alone or self._name_of(vm.tags) == name else None
@@ -123,11 +138,13 @@ class Search:
     def _image(self, omi: Omi) -> Leftover | None:
         if omi.omi_id in self.builds.spare:
             return None
-        name = self._name_of(omi.tags) if omi.tags else self._half_made(omi)
+        name = self._half_made(omi) if STACK_ID not in omi.tags else self._name_of(omi.tags)
         if name is None and not self.builds.owner.owns(omi.tags):
             return None
         why = ""
-        if name is None or omi.name not in (name, working_name(name, build_id_of(self.builds.owner, name))):
+        if name is not None and omi.tags and STACK_ID not in omi.tags:
+            why = f"its description is of this stack, but its tags are not: {_BY_HAND}"
+        elif name is None or omi.name not in (name, working_name(name, build_id_of(self.builds.owner, name))):
             why = f"bears tags of this stack that are not of its name: {_BY_HAND}"
         elif self._protected(name, omi.name, omi.omi_id):
             why = "no state holds it, but it is protected"
@@ -148,13 +165,16 @@ class Search:
     def _find_snapshots(self) -> list[Leftover]:
         """Find snapshots that no OMI uses."""
         used = {each for omi in self._omis for each in omi.snapshots} | self.builds.spare
-        volumes = self.builds.volumes | {each for vm in self._vms if self._left_by(vm) for each in vm.volumes}
+        # a verify VM, where a person may try an image, has no snapshots of ours
+        building = [(vm, name) for vm in self._vms if (name := self._left_by(vm, (_BUILD_KEY,)))]
+        volumes = dict.fromkeys(self.builds.volumes, "") | {each: name for vm, name in building for each in vm.disks}
         unused = [each for each in self._snapshots if each.snapshot_id not in used]
         return [left for each in unused if (left := self._snapshot(each, volumes)) is not None]
 
-    def _snapshot(self, each: CloudSnapshot, volumes: Collection[str]) -> Leftover | None:
+    def _snapshot(self, each: CloudSnapshot, volumes: Mapping[str, str]) -> Leftover | None:
         """Report a snapshot. It may go if its OMI is gone and it should follow, or if it is of a build's volume.
 
+        `volumes` are those, each with its OMI's name, empty if that isn't known.
         A verified OMI's snapshot may only follow: whoever else deregistered the OMI may want the snapshot.
         """
         owner, name = self.builds.owner, self._name_of(each.tags)
@@ -172,7 +192,8 @@ class Search:
         elif not (going or of_volume):
             why = f"bears tags of this stack, but nothing shows that a build left it: {_BY_HAND}"
         told = why or ("its image is deregistered" if going else "left by a build")
-        return Leftover("snapshot", each.snapshot_id, name or each.tags.get("Name", ""), told, stays=bool(why))
+        called = name or each.tags.get("Name") or volumes.get(each.volume_id, "")
+        return Leftover("snapshot", each.snapshot_id, called, told, stays=bool(why))
 
     def _is_going(self, tags: Mapping[str, str], identifier: str) -> bool:
         """Whether this stack removed its OMI or VM and it should follow."""
@@ -184,11 +205,12 @@ class Search:
     def _vm(self, vm: CloudVm) -> Leftover | None:
         if name := self._left_by(vm):
             return Leftover("VM", vm.vm_id, name, "left by a build or its check")
-        of_key = self._of_entry(vm.key_name, _KEYS)
-        if of_key is None and not self.builds.owner.owns(vm.tags):
+        build = self._build_of(vm.key_name, _KEYS)
+        if build is None and not self.builds.owner.owns(vm.tags):
             return None
-        self._busy |= {of_key, self._name_of(vm.tags)}
-        why = "is of a protected image" if self._protected(of_key) else "not both keypair and tags are of one build"
+        self._busy |= {build, vm.tags.get(BUILD_ID)}
+        is_protected = self._protected(self._by_id.get(build or ""))
+        why = "is of a protected image" if is_protected else "not both keypair and tags are of one build"
         return Leftover("VM", vm.vm_id, vm.tags.get("Name", ""), f"{why}: {_BY_HAND}", stays=True)
 
     def _find_volumes(self) -> list[Leftover]:
@@ -215,11 +237,15 @@ class Search:
         return [left for each in listed(self.cloud, Group) for left in self._entry("group", each.group_id, each.name)]
 
     def _entry(self, kind: str, identifier: str, called: str) -> Iterator[Leftover]:
-        name = self._of_entry(called, _KEYS if kind == "keypair" else ("",))
-        if name is not None:
-            stays = name in self._busy or self._protected(name)
-            why = "is of a VM that stays, or of a protected image" if stays else "left by a build or its check"
-            yield Leftover(kind, identifier, name, why, stays)
+        build = self._build_of(called, _KEYS if kind == "keypair" else ("",))
+        if build is None:
+            return
+        name, why = self._by_id.get(build), ""
+        if build in self._busy or self._protected(name):
+            why = "is of a VM that stays, or of a protected image"
+        elif name is None:
+            why = f"is of a build of this stack, but nothing shows of which image: {_BY_HAND}"
+        yield Leftover(kind, identifier, name or "", why or "left by a build or its check", stays=bool(why))
 
 
 def clean_up(search: Search, say: Callable[[str], None]) -> None:
@@ -242,10 +268,10 @@ def remove_leftovers(
     Goes on after a failure and raises the first CloudError at the end.
     """
     cloud, owner = search.cloud, search.builds.owner
-    ours = {left.id: Ours(owner.proof, build_id_of(owner, left.name)) for left in found}
+    ours = {left.id: Ours(owner.proof, build_id_of(owner, left.name) if left.name else "") for left in found}
     how: dict[str, Callable[[str], Any]] = {
         "image": lambda omi: delete_omi(cloud, read_omi(cloud, omi), (), ours[omi], say, spare=search.builds.spare),
-        "snapshot": lambda snapshot: delete_snapshot(cloud, snapshot),
+        "snapshot": lambda snapshot: _delete_marked(cloud, snapshot, ours[snapshot]),
         "VM": lambda vm: end_vm(cloud, vm, owner.stack_id),
         "volume": lambda volume: delete_volume(cloud, volume),
         "keypair": lambda name: delete_key(cloud, name),
@@ -265,6 +291,12 @@ def remove_leftovers(
             say(f"not removed: {left.kind} {left.id}: {error}")
     if failures:
         raise failures[0]
+
+
+def _delete_marked(cloud: Cloud, snapshot: str, ours: Ours) -> None:
+    """Delete a snapshot. It gets a tag first: if that fails now, a sweep recognises it after its VM is gone."""
+    if remove(partial(mark_going, cloud, [snapshot], ours), cloud.limits.in_use):
+        delete_snapshot(cloud, snapshot)
 
 
 def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> list[Leftover]:

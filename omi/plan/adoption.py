@@ -77,7 +77,7 @@ def _as_held(
     spec = planned.to_spec(seen.owner, region.access, region.vm, settings.releases_dir)
     spec = spec.model_copy(update={"name": entry.name})
     external = not image.managed
-    if entry.own and (external or seen.owner.has_taken_over(image.tags)):
+    if entry.own and (external or seen.owner.has_taken_over(image.name, image.tags)):
         spec, external = _taken_over(spec, entry, image, build.user, region.vm), False
     account, maker = seen.accounts[region.name].account or "", None if image.managed else maker_of(image.tags)
     record = ImageRecord.found(
@@ -95,7 +95,7 @@ def _stack_of(image: AccountImage | None) -> str | None:
 def _as_tagged(entry: Adoption, seen: Survey, region: Region) -> Adoption:
     """The entry, corrected by the OMI's tags: another stack owns it, or this one since an interrupted update."""
     image = seen.accounts[region.name].by_omi.get(entry.omi)
-    if image is not None and seen.owner.has_taken_over(image.tags) and not entry.own:
+    if image is not None and seen.owner.has_taken_over(image.name, image.tags) and not entry.own:
         return entry.model_copy(update={"own": True, "verify": False})
     return entry.model_copy(update={"own": False}) if entry.own and _stack_of(image) else entry
 
@@ -163,7 +163,11 @@ class TakeOvers:
             spec = _taken_over(image.spec, entry, found, login or Target.model_fields["user"].default, self.region.vm)
             check, image = spec.take_over, replace(image, spec=spec, command=StoredCommand.of("adopt", spec))
         owner = self.seen.owner
-        if check is not None and owner.has_taken_over(found.tags) and (found.verified_by(owner) or not check.login):
+        if (
+            check is not None
+            and owner.has_taken_over(found.name, found.tags)
+            and (found.verified_by(owner) or not check.login)
+        ):
             why = Because.OWN_ALREADY(omi=entry.omi)
         elif check is not None and check.login:
             why = Because.OWN_ONCE_CHECKED(omi=entry.omi, maker=found.maker, login=check.login)

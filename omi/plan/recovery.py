@@ -34,9 +34,13 @@ def lost_images(settings: Settings, region: Region, seen: Survey) -> tuple[list[
     held = {name for image in region.ledger.images for name in image.names}
     account = seen.accounts[region.name]
     for image in account.images:
-        if not image.managed or {image.name, image.omi} & held or (asked.images and image.name not in asked.images):
+        if (
+            not seen.owner.owns(image.tags)
+            or {image.name, image.omi} & held
+            or (asked.images and image.name not in asked.images)
+        ):
             continue
-        if image.tags.get("build-id") != build_id_of(seen.owner, image.name):
+        if not image.managed:
             warnings.append(f"recover: {image.omi} ({image.name}) is left: its build id is not the one of its name")
             continue
         if not image.verified_by(seen.owner):
@@ -70,8 +74,7 @@ def interrupted_images(
     adopted = {step.name for step in plan.of(Action.ADOPT) if isinstance(step.image, PlannedImage)}
     account = seen.accounts[region.name]
     for image in account.images:
-        is_own = image.managed and image.verified_by(seen.owner)
-        if not is_own or image.tags.get("build-id") != build_id_of(seen.owner, image.name):
+        if not image.managed or not image.verified_by(seen.owner):
             continue
         is_lost = image.name not in planned
         is_revoked = is_lost and not image.names.isdisjoint(settings.revoked)

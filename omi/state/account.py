@@ -23,7 +23,7 @@ class AccountImage:
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     managed: bool = False
-    """Whether its tags name this project and stack."""
+    """Whether it is this stack's own by its tags and its name."""
     half_made: bool = False
     """Whether an interrupted run of this stack left it unfinished. The next build of its name removes it first."""
     digest: str | None = None

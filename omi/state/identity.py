@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from omi.state.image import ImageSpec
-from omi.state.owner import STANDS_FOR, build_id_of, build_mark
+from omi.state.owner import BUILD_ID, STANDS_FOR, build_id_of, build_mark, entry_name
 from omi.state.withdrawal import Stage
 
 MAX_DESCRIPTION = 255
@@ -36,17 +36,17 @@ class Identity:
     @property
     def build_key(self) -> str:
         """Name of the keypair that Packer uses."""
-        return f"alpine-omi-{self.build_id}-build"
+        return f"{self.group}-build"
 
     @property
     def verify_key(self) -> str:
         """Name of the verify VM's keypair."""
-        return f"alpine-omi-{self.build_id}-verify"
+        return f"{self.group}-verify"
 
     @property
     def group(self) -> str:
-        """Name of the security group of both VMs."""
-        return f"alpine-omi-{self.build_id}"
+        """Name of the security group of both VMs. It has the stack's id, since groups and keypairs bear no tags."""
+        return entry_name(self.spec.owner, self.build_id)
 
     @property
     def description(self) -> str:
@@ -77,7 +77,7 @@ class Identity:
     @property
     def run_tags(self) -> Mapping[str, str]:
         """Tags of VMs and their volumes."""
-        return {**self.spec.owner.tags, "Name": f"{self.spec.name} build", "build-id": self.build_id}
+        return {**self.spec.owner.tags, "Name": f"{self.spec.name} build", BUILD_ID: self.build_id}
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -86,7 +86,7 @@ class Identity:
         return {
             **spec.owner.tags,
             "Name": spec.name,
-            "build-id": self.build_id,
+            BUILD_ID: self.build_id,
             "profile": spec.profile,
             "build": spec.build,
             "release": spec.release,

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 STACK_ID = "stack-id"
 """The key of the tag with the stack's id, and the name of the resource that keeps the id in the stack's state."""
 
+BUILD_ID = "build-id"
+"""The key of the tag with the id of the build. On an OMI and its snapshots it follows from the stack's id and the OMI's
+name."""
+
 CLAIM = "claim"
 """The key of an OMI's tag with its claim, a random value that is also in the record that holds the OMI."""
 VERIFIED = "verified"
@@ -56,12 +60,18 @@ class Owner:
         return {STACK_ID: self.stack_id}
 
     def owns(self, tags: Mapping[str, str]) -> bool:
-        """Whether something with these tags was made by the stack."""
+        """Whether something with these tags was made by the stack. Of an OMI, `has_made` is the proof."""
         return tags.get(STACK_ID) == self.stack_id
 
-    def has_taken_over(self, tags: Mapping[str, str]) -> bool:
-        """Whether an OMI with these tags was made elsewhere and became the stack's own."""
-        return self.owns(tags) and STANDS_FOR in tags
+    def has_made(self, name: str, tags: Mapping[str, str]) -> bool:
+        """Whether an OMI of this name is the stack's own: on another one, to which someone copied the tags, they prove
+        nothing.
+        """
+        return self.owns(tags) and tags.get(BUILD_ID) == build_id_of(self, name)
+
+    def has_taken_over(self, name: str, tags: Mapping[str, str]) -> bool:
+        """Whether an OMI of this name was made elsewhere and became the stack's own."""
+        return self.has_made(name, tags) and STANDS_FOR in tags
 
     def has_verified(self, name: str, tags: Mapping[str, str], description: str) -> bool:
         """Whether an OMI was verified once, by its tag or by the mark that the stack put into its description.
@@ -91,6 +101,11 @@ def maker_of(tags: Mapping[str, str]) -> str | None:
 def build_id_of(owner: Owner, name: str) -> str:
     """The id of the stack's build of an OMI of this name."""
     return "b-" + hashlib.sha256(f"{owner.stack_id}\0{name}".encode()).hexdigest()[:16]
+
+
+def entry_name(owner: Owner, build_id: str) -> str:
+    """The name of the security group of a build's VMs, and the beginning of the names of its keypairs."""
+    return f"alpine-omi-{owner.stack_id}-{build_id}"
 
 
 def build_mark(build_id: str, *, verified: bool) -> str:

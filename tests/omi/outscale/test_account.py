@@ -11,13 +11,15 @@ from omi.outscale.client import Cloud
 from omi.profile.model import Access
 from omi.state.identity import Identity
 from omi.state.image import CloudAccess
+from omi.state.owner import build_id_of
 from omi.support.errors import CloudError, CredentialsError
 from tests.omi.outscale.conftest import access_of
 from tests.omi.specs import OWNER, make_spec
 from tests.sandbox.client import Oapi as Client
 from tests.sandbox.client import Sandbox, empty_volume, launch, register, snapshot, wait_state
 
-OURS = {**OWNER.tags, "digest": "sha256:1"}
+NAME = "alpine-3.23.6-x86_64-r0"
+OURS = {**OWNER.tags, "build-id": build_id_of(OWNER, NAME), "digest": "sha256:1"}
 
 
 def tagged(client: Client, resource: str, tags: dict[str, str]) -> str:
@@ -41,7 +43,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_own_images_are_told_with_access_marks_and_users(sandbox: Sandbox, access: CloudAccess, client: Client) -> None:
     disk = snapshot(client, empty_volume(client))
-    ours = tagged(client, register(client, "alpine-3.23.6-x86_64-r0", disk), OURS)
+    ours = tagged(client, register(client, NAME, disk), OURS)
+    copied = tagged(client, register(client, f"{NAME}-copy", disk), OURS)
     other = tagged(client, register(client, "alpine-3.23.5-x86_64-r0", disk), {**OURS, "stack-id": "another"})
     friend = sandbox.account_id("second")
     client.call(
@@ -56,7 +59,8 @@ def test_own_images_are_told_with_access_marks_and_users(sandbox: Sandbox, acces
     view = read_account(Cloud.connect(access), OWNER)
 
     assert view.account == sandbox.account_id("main")
-    assert [image.omi for image in view.images] == [other, ours]
+    assert [image.omi for image in view.images] == [other, ours, copied]
+    assert not view.by_omi[copied].managed
     mine, foreign = view.by_omi[ours], view.by_omi[other]
     assert (mine.managed, mine.digest, mine.access, mine.used_by) == (True, "sha256:1", Access(), (vm,))
     assert (foreign.managed, foreign.used_by) == (False, ())

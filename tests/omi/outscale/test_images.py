@@ -101,7 +101,7 @@ def test_snapshots_are_those_asked_for(cloud: Cloud) -> None:
 
 
 def test_an_omi_is_ours_by_account_and_by_tags_or_mark(cloud: Cloud) -> None:
-    tags = [{"Key": "stack-id", "Value": OWNER.stack_id}]
+    tags = _tags(stack_id=OWNER.stack_id, build_id="b-1")
     ours = Ours(OWNER.proof, "b-1")
 
     def omi(**values: Any) -> Omi:
@@ -109,10 +109,17 @@ def test_an_omi_is_ours_by_account_and_by_tags_or_mark(cloud: Cloud) -> None:
 
     require_ours(cloud, omi(Tags=tags), ours)
     require_ours(cloud, omi(Description="half-made (b-1)"), ours)
+    require_ours(cloud, omi(Description="half-made (b-1)", Tags=_tags(owner="somebody")), ours)
+    require_ours(cloud, omi(Description="half-made (b-1)", Tags=tags[:1]), ours)
+    require_ours(cloud, omi(Tags=tags[:1]), Ours(OWNER.proof))
     for foreign in (omi(Tags=tags, AccountId=THEIRS), omi(Description="(b-1)", AccountId=THEIRS)):
         with pytest.raises(CloudError, match=f"belongs to account {THEIRS}"):
             require_ours(cloud, foreign, ours)
-    for foreign in (omi(), omi(Description="(b-2)"), omi(Tags=[{"Key": "stack-id", "Value": "another"}])):
+    for foreign in (omi(), omi(Description="(b-2)"), omi(Tags=tags[:1]), omi(Tags=tags[1:])):
+        with pytest.raises(CloudError, match="does not carry the tags"):
+            require_ours(cloud, foreign, ours)
+    others = _tags(stack_id="another", build_id="b-1")
+    for foreign in (omi(Tags=others), omi(Description="(b-1)", Tags=others)):
         with pytest.raises(CloudError, match="does not carry the tags"):
             require_ours(cloud, foreign, ours)
     with pytest.raises(CloudError, match="does not carry the tags"):

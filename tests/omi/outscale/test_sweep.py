@@ -12,7 +12,7 @@ from omi.outscale.images import Ours, delete_omi, own_omis, read_omi
 from omi.outscale.shapes import CloudSnapshot, CloudVolume, listed
 from omi.outscale.sweep import Builds, Leftover, Search, clean_up, remove_leftovers
 from omi.state.identity import Identity
-from omi.state.owner import build_id_of, going_mark, working_name
+from omi.state.owner import going_mark, working_name
 from omi.support.errors import CloudError
 from tests.omi.specs import OWNER, make_spec
 from tests.sandbox.client import (
@@ -63,7 +63,7 @@ def stays(sandbox: Sandbox, cloud: Cloud, identifier: str, why: str, **more: Any
     (left,) = [each for each in found(cloud, **more) if each.id == identifier]
     assert left.stays
     assert why in left.why
-    assert left.name or left.kind in ("snapshot", "VM")
+    assert left.name or left.kind != "image"
     before = inventory(sandbox)
     remove_leftovers(search(cloud, **more), [left], pytest.fail)
     clean_up(search(cloud, **more), pytest.fail)
@@ -85,11 +85,14 @@ def test_all_that_an_interrupted_build_left_goes_and_nothing_else(sandbox: Sandb
     alone = snapshot(client, root_volume(client, vm))
     hung = tag(client, empty_volume(client), RUN_TAGS)
     client.call("LinkVolume", VolumeId=hung, VmId=vm, DeviceName="/dev/sdb")
+    data = empty_volume(client)
+    client.call("LinkVolume", VolumeId=data, VmId=vm, DeviceName="/dev/sdc")
+    backup = snapshot(client, data)
     omi, disk = image(client, NAME, TAGS)
     half, _ = image(client, working_name(NAME, IDENTITY.build_id), TAGS)
     assert [(each.kind, each.id, each.name, each.stays) for each in found(cloud)] == [
         *(("image", each, NAME, False) for each in sorted((omi, half), key=lambda one: one != omi)),
-        ("snapshot", alone, "", False),
+        ("snapshot", alone, NAME, False),
         ("VM", vm, NAME, False),
         ("keypair", IDENTITY.build_key, NAME, False),
         ("group", group["SecurityGroup"]["SecurityGroupId"], NAME, False),
@@ -100,6 +103,7 @@ def test_all_that_an_interrupted_build_left_goes_and_nothing_else(sandbox: Sandb
     assert {kind: inventory(sandbox)[kind] for kind in kinds} == {kind: before[kind] for kind in kinds}
     assert state_of(client, hung) in ("gone", "deleting")
     assert (state_of(client, foreign), state_of(client, foreign_disk)) == ("available", "completed")
+    assert (state_of(client, data), state_of(client, backup)) == ("available", "completed"), "a person's disk"
     assert found(cloud) == []
     clean_up(search(cloud), pytest.fail)
 
@@ -198,14 +202,15 @@ def test_a_keypair_is_known_by_the_name_that_other_things_of_the_stack_bear(
 ) -> None:
     other = Identity(make_spec(name="alpine-3.21.0-x86_64-r4"))
     client.call("CreateKeypair", KeypairName=other.verify_key)
-    assert found(cloud) == []
+    assert [(each.id, each.stays) for each in found(cloud)] == [(other.verify_key, True)]
     if traced == "VM":
         tag(client, launch(client), {**other.run_tags, "Name": f"{other.spec.name} verify"})
     elif traced == "snapshot":
         tag(client, snapshot(client, empty_volume(client)), dict(other.tags))
     else:
         tag(client, register(client, "any", snapshot(client, empty_volume(client))), dict(other.tags))
-    assert [each.id for each in found(cloud) if each.kind == "keypair"] == [other.verify_key]
+    found_now = [(each.id, each.name, each.stays) for each in found(cloud) if each.kind == "keypair"]
+    assert found_now == [(other.verify_key, other.spec.name, traced == "VM")], "a VM of another keypair stays"
 
 
 @pytest.mark.parametrize("wrong", [{"owner": "210987654321"}, {"state": "deleting"}])
@@ -218,6 +223,41 @@ def test_a_list_with_another_accounts_snapshots_and_dying_ones_is_sorted_out(
     seen = {CloudSnapshot: [each.model_copy(update=wrong) for each in listed(cloud, CloudSnapshot)]}
     monkeypatch.setattr("omi.outscale.sweep.listed", lambda _, kind, **__: seen.get(kind, []))
     assert found(cloud) == []
+
+
+def test_a_persons_snapshot_of_a_vm_that_they_try_an_image_in_stays(cloud: Cloud, client: Oapi) -> None:
+    client.call("CreateKeypair", KeypairName=IDENTITY.verify_key)
+    vm = tag(client, launch(client, KeypairName=IDENTITY.verify_key), RUN_TAGS)
+    taken = snapshot(client, root_volume(client, vm))
+    for alone in (False, True):
+        assert taken not in [each.id for each in found(cloud, alone=alone)]
+    clean_up(search(cloud, alone=True), lambda _: None)
+    assert (state_of(client, vm), state_of(client, taken)) == ("terminated", "completed")
+
+
+def test_a_snapshot_that_cannot_be_deleted_is_known_when_its_vm_is_gone(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi
+) -> None:
+    client.call("CreateKeypair", KeypairName=IDENTITY.build_key)
+    vm = tag(client, launch(client, KeypairName=IDENTITY.build_key), RUN_TAGS)
+    taken = snapshot(client, root_volume(client, vm))
+    sandbox.control("POST", "faults", {"action": "DeleteSnapshot", "status": 400, "code": "4045"})
+    with pytest.raises(CloudError):
+        clean_up(search(cloud, alone=True), lambda _: None)
+    assert (state_of(client, vm), state_of(client, taken)) == ("terminated", "completed")
+    assert [(each.id, each.name, each.stays) for each in found(cloud)] == [(taken, NAME, False)]
+    clean_up(search(cloud), lambda _: None)
+    assert state_of(client, taken) in ("gone", "deleting")
+
+
+def test_an_image_of_this_stacks_description_with_others_tags_is_reported(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi
+) -> None:
+    omi, _ = image(client, NAME, {"owner": "somebody"}, IDENTITY.description)
+    stays(sandbox, cloud, omi, "its description is of this stack")
+    image(client, "of-somebody", {"owner": "somebody"}, "theirs")
+    image(client, f"{NAME}-2", {"stack-id": "another"}, Identity(make_spec(name=f"{NAME}-2")).description)
+    assert [each.id for each in found(cloud)] == [omi]
 
 
 def test_a_dying_volume_is_not_listed(cloud: Cloud, client: Oapi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,11 +458,30 @@ def test_a_keypair_of_a_groups_name_and_a_group_of_a_keypairs_name_are_no_builds
     stays(sandbox, cloud, vm, "not both keypair and tags")
 
 
-def test_keypairs_and_groups_are_of_a_build_only_by_a_name_that_is_known(cloud: Cloud, client: Oapi) -> None:
-    client.call("CreateKeypair", KeypairName=IDENTITY.verify_key)
-    assert found(cloud, names=frozenset({f"{NAME}-2"})) == []
-    assert [each.kind for each in found(cloud)] == ["keypair"]
-    assert build_id_of(OWNER, NAME) in IDENTITY.verify_key
+def test_vm_keypair_and_group_of_an_image_whose_name_nothing_shows_are_reported(
+    sandbox: Sandbox, cloud: Cloud, client: Oapi
+) -> None:
+    """The runner was killed before the VM had tags, and the next run wants an image of another day."""
+    other = Identity(make_spec(stack_id="another"))
+    for each in (IDENTITY, other):
+        client.call("CreateKeypair", KeypairName=each.verify_key)
+        client.call("CreateSecurityGroup", SecurityGroupName=each.group, Description="a build's")
+        launch(client, KeypairName=each.verify_key)
+    unknown = {"names": frozenset({f"{NAME}-2"})}
+    left = found(cloud, **unknown)
+    assert [(each.kind, each.name, each.stays) for each in left] == [
+        ("VM", "", True),
+        ("keypair", "", True),
+        ("group", "", True),
+    ]
+    before = inventory(sandbox)
+    clean_up(search(cloud, **unknown), pytest.fail)
+    client.call("DeleteVms", VmIds=[left[0].id])
+    wait_state(client, left[0].id, "terminated")
+    stays(sandbox, cloud, IDENTITY.verify_key, "nothing shows of which image", **unknown)
+    assert found(cloud, alone=True, **unknown) == []
+    assert inventory(sandbox)["keypair"] == before["keypair"]
+    assert {each.stays for each in found(cloud)} == {False}
 
 
 def test_what_cannot_be_removed_or_listed_keeps_nothing_else(

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import date
 
 from omi.state.identity import Identity
-from omi.state.owner import STANDS_FOR, VERIFIED
+from omi.state.owner import STANDS_FOR, VERIFIED, build_id_of
 from omi.state.withdrawal import Withdrawal
 from tests.omi.specs import make_spec
 
@@ -42,9 +42,10 @@ def test_only_the_tag_and_the_end_that_this_stack_gives_a_description_say_that_i
 def test_what_another_stack_took_over_is_not_taken_over_by_this_one() -> None:
     owner, other = make_spec().owner, make_spec(stack_id="5" * 16).owner
     for worn, expected in (({STANDS_FOR: "x"}, True), ({}, False)):
-        assert owner.has_taken_over({**owner.tags, **worn}) is expected
-        assert not owner.has_taken_over({**other.tags, **worn})
-    assert not owner.has_taken_over({STANDS_FOR: "x"})
+        assert owner.has_taken_over("a", {**owner.tags, "build-id": build_id_of(owner, "a"), **worn}) is expected
+        assert not owner.has_taken_over("a", {**other.tags, "build-id": build_id_of(owner, "a"), **worn})
+        assert not owner.has_taken_over("a", {**owner.tags, "build-id": build_id_of(owner, "b"), **worn})
+    assert not owner.has_taken_over("a", {STANDS_FOR: "x"})
 
 
 def test_tags_keep_within_what_the_cloud_allows() -> None:
