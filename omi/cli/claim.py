@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from omi.cli.stack import Stack, read_stack
-from omi.outscale.claims import find_held
+from omi.cli.stack_lock import hold_stack
+from omi.outscale.claims import await_claim, find_held
 from omi.outscale.client import Cloud
 from omi.outscale.images import put_tags
+from omi.plan.held import Held
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM, STACK_ID
 from omi.support.errors import CloudError, InputError
@@ -21,9 +23,14 @@ def claim(
 ) -> None:
     """Write the claim of this stack's record to an OMI's tag.
 
-    A record of another state that held the OMI leaves it alone from then on.
+    A record of another state that held the OMI leaves it alone from then on. It refuses to run during an update of the
+    stack, which may write a new claim.
     """
-    _, held = read_stack(stack)
+    with hold_stack(stack):
+        _claim(read_stack(stack)[1], image)
+
+
+def _claim(held: Held, image: str) -> None:
     found = _find(held.ledger, image)
     record = found.record
     if record.claim is None:
@@ -33,13 +40,21 @@ def claim(
     if omi is None:
         raise CloudError(f"{record.omi} ({record.name}): is not in the account; `pulumi up` marks it as missing")
     if not held.owner.owns(omi.tags):
-        whose = omi.tags.get(STACK_ID, "none")
-        raise CloudError(f"{omi.omi_id} ({omi.name}): its tag {STACK_ID} is {whose}, so it isn't this stack's to claim")
+        whose, urn = (
+            omi.tags.get(STACK_ID, "none"),
+            f"the URN that `pulumi stack -s {held.owner.stack} --show-urns` shows",
+        )
+        back = f"put its tag {STACK_ID}={held.owner.stack_id} back, then this again"
+        cure = f"`pulumi state delete` with {urn} forgets this record" if STACK_ID in omi.tags else back
+        raise CloudError(
+            f"{omi.omi_id} ({omi.name}): its tag {STACK_ID} is {whose}, so it isn't this stack's to claim; {cure}"
+        )
     before = omi.tags.get(CLAIM)
     if before == record.claim:
         print(f"{record.omi} ({record.name}) bears this stack's claim already: nothing is changed")
         return
     put_tags(cloud, [omi.omi_id], {CLAIM: record.claim})
+    await_claim(cloud, omi, record.claim)
     print(f"{record.omi} ({record.name}) bears this stack's claim {record.claim} now (before: {before or 'none'})")
 
 

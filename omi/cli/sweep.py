@@ -125,7 +125,7 @@ def find_leftovers(settings: Settings, held: Held, stack: str) -> list[SweepFind
     builds = Builds(
         held.owner,
         frozenset(map(image_of, runs)) | {image.name for image in ledger.images} | next_ones,
-        frozenset(each for folder in folders for each in read_output(RunFolder(folder).packer_log).volumes),
+        frozenset(each for folder in map(RunFolder, folders) for each in _unfinished(folder)),
         frozenset(each for record in records for each in (record.omi, *record.snapshots)),
         frozenset((*settings.retention.protect, *held.memory.protected)),
     )
@@ -144,6 +144,11 @@ def find_leftovers(settings: Settings, held: Held, stack: str) -> list[SweepFind
             each = SweepFindings(region, unread=str(error), failure=error if in_use else None)
         found.append(each)
     return found
+
+
+def _unfinished(folder: RunFolder) -> tuple[str, ...]:
+    """The volumes of a Packer that didn't end well. After one that did, their untagged snapshots are a person's."""
+    return () if folder.manifest.exists() else tuple(read_output(folder.packer_log).volumes)
 
 
 def _search(region: Region, builds: Builds, account: str | None) -> SweepFindings:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from omi.outscale.claims import bearing_tags
 from omi.outscale.client import Cloud
+from omi.outscale.images import bearing_tags
 from omi.outscale.shapes import CloudSnapshot, CloudVm, Omi, listed
 from omi.profile.model import Access
 from omi.state.account import AccountImage, AccountView

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import partial
 
 from omi.outscale.client import Cloud
-from omi.outscale.images import put_tags, read_omi
-from omi.outscale.shapes import Omi, Tag, listed
+from omi.outscale.images import bearing_tags, put_tags, read_omi
+from omi.outscale.shapes import Omi
 from omi.outscale.waiting import wait_until
 from omi.state.image import ImageRecord
 from omi.state.owner import CLAIM, random_id, taking_back
 from omi.support.errors import CloudError
-
-
-def bearing_tags(cloud: Cloud, ids: Collection[str]) -> set[str]:
-    """The ids of OMIs that bear a tag. If ReadImages lacks an OMI but this list has it, it is not missing."""
-    return {tag.resource for tag in listed(cloud, Tag, ResourceIds=ids)}.intersection(ids) if ids else set()
 
 
 def find_held(cloud: Cloud, record: ImageRecord) -> Omi | None:

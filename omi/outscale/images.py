@@ -11,7 +11,7 @@ from typing import Any
 
 from omi.outscale.busy import remove
 from omi.outscale.client import Cloud
-from omi.outscale.shapes import CloudSnapshot, Omi, listed
+from omi.outscale.shapes import CloudSnapshot, Omi, Tag, listed
 from omi.outscale.waiting import NEVER, wait_until
 from omi.state.owner import BUILD_ID, GOING, STACK_ID, going_mark
 from omi.support.errors import CloudError
@@ -35,6 +35,11 @@ class Ours:
         """Whether the OMI has either proof. The mark proves nothing if the OMI bears another stack's tags."""
         is_marked = bool(self.mark) and self.mark in omi.description
         return omi.bears(self.all_tags) or (is_marked and (omi.bears(self.tags) or STACK_ID not in omi.tags))
+
+
+def bearing_tags(cloud: Cloud, ids: Collection[str]) -> set[str]:
+    """The ids of OMIs or snapshots that bear a tag. If another list lacks one but this one has it, it is not gone."""
+    return {tag.resource for tag in listed(cloud, Tag, ResourceIds=ids)}.intersection(ids) if ids else set()
 
 
 def find_own(cloud: Cloud, name: str) -> Omi | None:
@@ -138,8 +143,14 @@ def delete_tags(cloud: Cloud, resource_id: str, tags: Mapping[str, str]) -> None
 
 
 def complete_tags(cloud: Cloud, omi: Omi, tags: Mapping[str, str]) -> tuple[str, ...]:
-    """Put the missing ones of `tags` on the OMI and its snapshots; returns the ids that lacked some."""
+    """Put the missing ones of `tags` on the OMI and its snapshots; returns the ids that lacked some.
+
+    The snapshots lose the tag GOING, which a deregistration that failed left there: the OMI stays.
+    """
     snapshots = read_snapshots(cloud, omi.snapshots)
+    for each in snapshots:
+        if GOING in each.tags:
+            delete_tags(cloud, each.snapshot_id, {GOING: each.tags[GOING]})
     lacking = tuple(
         [omi.omi_id] * (not omi.bears(tags)) + [each.snapshot_id for each in snapshots if not each.bears(tags)]
     )
@@ -205,7 +216,7 @@ def delete_omi(
     deregistered the OMI may want the snapshot.
     """
     proven = omi.snapshots if omi is not None else ()
-    snapshots = read_snapshots(cloud, dict.fromkeys((*proven, *snapshot_ids)))
+    snapshots = _all_of(cloud, {*proven, *snapshot_ids})
     staying = _staying(cloud, omi, snapshots, ours) | dict.fromkeys(spare, "it is held by state")
     going = [each.snapshot_id for each in snapshots if each.snapshot_id not in staying]
     if omi is not None:
@@ -216,6 +227,15 @@ def delete_omi(
     for each in snapshots:
         why = staying.get(each.snapshot_id) or _delete_unless_used(cloud, each.snapshot_id)
         say(f"left snapshot {each.snapshot_id}: {why}" if why else f"deleted snapshot {each.snapshot_id}")
+
+
+def _all_of(cloud: Cloud, wanted: Collection[str]) -> list[CloudSnapshot]:
+    """The snapshots of these ids; CloudError if the list lacks one that bears tags, since one answer proves nothing."""
+    snapshots = read_snapshots(cloud, wanted)
+    if unlisted := bearing_tags(cloud, set(wanted) - {each.snapshot_id for each in snapshots}):
+        ids = ", ".join(sorted(unlisted))
+        raise CloudError(f"{ids}: ReadSnapshots lacks it, but ReadTags shows it; nothing is changed, run again")
+    return snapshots
 
 
 def mark_going(cloud: Cloud, snapshot_ids: Iterable[str], ours: Ours) -> None:

@@ -300,8 +300,8 @@ def _delete_marked(cloud: Cloud, snapshot: str, ours: Ours) -> None:
 
 
 def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> list[Leftover]:
-    """Find buckets of copies to another Region: those that bear this stack's mark, and empty ones named after one of
-    `runs` (ImageSpec.run).
+    """Find buckets of copies to another Region: those that bear this stack's mark, and those named after one of `runs`
+    (ImageSpec.run) without a mark, of which only an empty one may go.
     """
     names = tuple(_bucket_of(owner, run) for run in runs)
     found = []
@@ -315,8 +315,9 @@ def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> lis
             continue
         run = mark.run if mark and mark.stack_id == owner.stack_id else ""
         ours = bucket.startswith(_bucket_of(owner, run))
-        if ours or (bucket.startswith(names) and not store.keys(bucket)):
-            found.append(Leftover("bucket", bucket, run, "left by a copy to another Region"))
+        if ours or (mark is None and bucket.startswith(names)):
+            why = "" if ours or not store.keys(bucket) else f"of a copy by its name, but has lost its mark: {_BY_HAND}"
+            found.append(Leftover("bucket", bucket, run, why or "left by a copy to another Region", stays=bool(why)))
         elif run:
             why = f"bears this stack's mark, but not its name: {_BY_HAND}"
             found.append(Leftover("bucket", bucket, run, why, stays=True))

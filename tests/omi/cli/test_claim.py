@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import pytest
 import yaml
 
 from omi.cli.main import main
+from omi.cli.stack_lock import LOCKS
+from omi.outscale.client import Cloud
+from omi.outscale.images import read_omi
+from omi.outscale.shapes import Omi
 from omi.plan.held import Held
 from omi.state.identity import Identity
 from omi.state.image import ImageSpec
@@ -29,6 +34,8 @@ class Stack:
     account: Account
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
+    folder: Path
+    """The checkout, and the backend."""
 
     def hold(self, tags: dict[str, str] | None = None, claim: str | None = OWN) -> str:
         """Have state hold an image whose OMI has these tags beside its own; the OMI's id."""
@@ -59,7 +66,8 @@ def stack(
     (tmp_path / "stacks").mkdir()
     config = {"config": {"alpine-omi:region": "eu-west-2"}}
     (tmp_path / "stacks" / "Pulumi.test.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    return Stack(account, monkeypatch, capsys)
+    monkeypatch.setattr("omi.cli.stack_lock.backend_url", lambda: f"file://{tmp_path}")
+    return Stack(account, monkeypatch, capsys, tmp_path)
 
 
 @pytest.mark.parametrize("before", [{CLAIM: THEIRS}, {}])
@@ -79,8 +87,47 @@ def test_an_image_of_another_stack_id_is_refused_and_left(stack: Stack) -> None:
     before = stack.account.tags(omi)
     code, said = stack.claim(omi)
     assert code == 5
-    assert "its tag stack-id is fedcba9876543210, so it isn't this stack's to claim" in said
+    assert "its tag stack-id is fedcba9876543210, so it isn't this stack's to claim; `pulumi state delete`" in said
     assert stack.account.tags(omi) == before
+
+
+def test_an_image_that_lost_its_stack_id_is_left_with_the_cure(stack: Stack) -> None:
+    spec = stack.account.spec()
+    omi = stack.account.register(spec.name)
+    stack.state(spec, omi, OWN)
+    code, said = stack.claim(omi)
+    assert code == 5
+    assert f"put its tag stack-id={OWNER.stack_id} back, then this again" in said
+    assert stack.account.tags(omi) == {}
+
+
+def test_during_an_update_of_the_stack_nothing_is_claimed(stack: Stack) -> None:
+    omi = stack.hold({CLAIM: THEIRS})
+    lock = stack.folder / LOCKS / "test" / "lock.json"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(json.dumps({"username": "ada", "hostname": "box", "pid": 7, "timestamp": "today"}))
+    code, said = stack.claim(omi)
+    assert (code, "currently locked by ada on box" in said) == (8, True), said
+    assert stack.account.tags(omi)[CLAIM] == THEIRS
+    lock.unlink()
+    assert stack.claim(omi)[0] == 0
+    assert list(lock.parent.iterdir()) == []
+
+
+def test_it_waits_until_the_cloud_shows_the_claim(stack: Stack) -> None:
+    """A prune right after it would still read another's claim, and drop the record."""
+    omi, shown = stack.hold({CLAIM: THEIRS}), list[str]()
+
+    def read(cloud: Cloud, omi_id: str) -> Omi | None:
+        found = read_omi(cloud, omi_id)
+        shown.append(found.tags[CLAIM] if found else "")
+        late = found is not None and len(shown) < 4
+        return found.model_copy(update={"tags": {**found.tags, CLAIM: THEIRS}}) if found and late else found
+
+    stack.monkeypatch.setattr("omi.outscale.claims.read_omi", read)
+    stack.monkeypatch.setattr("omi.outscale.waiting.pause", lambda *_: None)
+    assert stack.claim(omi)[0] == 0
+    assert shown == [THEIRS, OWN, OWN, OWN]
 
 
 def test_an_external_image_is_refused_and_left(stack: Stack) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from omi.commands.__main__ import main
-from omi.outscale.images import put_tags
+from omi.outscale.images import put_tags, read_omi
 from omi.outscale.sweep import Builds, Search, clean_up
 from omi.profile.model import Access
 from omi.state.identity import DISK, Identity
@@ -90,6 +90,44 @@ def test_delete_is_not_misled_by_a_later_answer_that_lacks_the_image(desk: Desk)
     assert code == 0, err
     assert f"deregistered {record.omi}" in err
     assert desk.account.left() == {}
+
+
+def test_delete_takes_no_answer_that_lacks_a_snapshot_for_gone(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    (disk,) = snapshots_of_omi(desk, record.omi)
+    tag(desk, disk, dict(Identity(spec).tags))
+    desk.account.sandbox.control("POST", "faults", {"action": "ReadSnapshots", "omit": [disk], "times": 1})
+    code, _, err = desk.run("delete", spec, record)
+    assert code == 5
+    assert f"{disk}: ReadSnapshots lacks it, but ReadTags shows it; nothing is changed, run again" in err
+    assert desk.account.left() == {"image": [record.omi]}
+    code, _, err = desk.run("delete", spec, record)
+    assert (code, desk.account.left()) == (0, {}), err
+
+
+def test_an_update_takes_off_the_mark_of_a_deregistration_that_failed(desk: Desk) -> None:
+    """Later a person may deregister the OMI and keep its snapshot."""
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    desk.account.sandbox.control("POST", "faults", {"action": "DeleteImage", "status": 400, "code": "4045"})
+    assert desk.run("delete", spec, record)[0] == 5
+    (disk,) = snapshots_of_omi(desk, record.omi)
+    assert GOING in tags_of(desk, disk)
+    code, _, err = desk.run("update", spec, record)
+    assert code == 0, err
+    assert GOING not in tags_of(desk, disk)
+
+
+def snapshots_of_omi(desk: Desk, omi: str) -> tuple[str, ...]:
+    found = read_omi(desk.account.cloud, omi)
+    assert found is not None
+    return found.snapshots
+
+
+def tags_of(desk: Desk, snapshot_id: str) -> dict[str, str]:
+    (found,) = desk.account.oapi.call("ReadSnapshots", Filters={"SnapshotIds": [snapshot_id]})["Snapshots"]
+    return {each["Key"]: each["Value"] for each in found["Tags"]}
 
 
 def test_delete_and_update_leave_a_claimed_image_that_the_record_does_not_claim(desk: Desk) -> None:

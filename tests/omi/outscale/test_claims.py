@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
-from omi.outscale.claims import bearing_tags, find_held, is_held, take_up
+from omi.outscale.claims import find_held, is_held, take_up
 from omi.outscale.client import Cloud
-from omi.outscale.images import read_omi
+from omi.outscale.images import bearing_tags, read_omi
 from omi.outscale.shapes import Omi
 from omi.outscale.waiting import NotInTimeError
 from omi.support.errors import CloudError, CredentialsError

@@ -415,7 +415,11 @@ def test_a_bucket_without_a_mark_is_left_unless_it_is_empty_and_named_after_a_ru
     for name in names:
         store.call(store.s3.create_bucket, Bucket=name)
     store.put(names[1], "precious", b"content")
-    assert [each.id for each in find_buckets(store, OWNER, [OURS.run])] == names[:1]
+    found = find_buckets(store, OWNER, [OURS.run])
+    assert [(each.id, each.stays, "lost its mark" in each.why) for each in found] == [
+        (names[0], False, False),
+        (names[1], True, True),
+    ]
 
 
 def test_a_refused_key_stops_the_search_of_buckets(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
