@@ -8,6 +8,7 @@ from components import (
     keep_memory,
     keep_regions,
     keep_stack_id,
+    refuse,
     stack_config,
     stack_resources,
 )
@@ -20,7 +21,6 @@ from omi.plan.report import render_table
 from omi.plan.survey import survey_stack
 from omi.publish import export_ledger, unheld_lines
 from omi.publish.security import missing_in
-from omi.support.errors import PlanError
 from omi.support.places import PROFILES
 from omi.upstream.record import record_releases
 
@@ -43,8 +43,8 @@ with clean_errors():
 
     first = keep_stack_id(held.owner), keep_regions(plan.known)
     builds = {name: ProfileBuild(name, steps, settings, held.owner, first) for name, steps in plan.declared()}
-    keep_memory(plan.memory, after=[image for build in builds.values() for image in build.unprotected])
+    memory = keep_memory(plan.memory, after=[image for build in builds.values() for image in build.unprotected])
     pulumi.export("images", {name: build.images for name, build in builds.items()})
     pulumi.export("latest", {name: build.latest for name, build in builds.items()})
-    if plan.refused:  # once all is declared, so that what may be done is done
-        raise PlanError("; ".join(plan.refused))
+    if plan.refused:
+        refuse(plan.refused, after=[memory, *builds.values()])

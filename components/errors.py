@@ -1,19 +1,34 @@
-"""Shows the project's errors in Pulumi: one line, no traceback. An interrupt ends the program without a word."""
+"""Shows the project's errors and refusals in Pulumi: one line, no traceback. An interrupt ends it without a word."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pulumi
+from pulumi_command import local
 
-from omi.support.errors import OmiError
+from omi.support.errors import OmiError, PlanError
 
 _SHOWN_ALREADY = 32
 """With this exit code the Python language host assumes that the program has shown its error, and adds none of its own
 (pulumi-language-python-exec, PYTHON_PROCESS_EXITED_AFTER_SHOWING_USER_ACTIONABLE_MESSAGE_CODE)."""
+
+
+def refuse(refused: Sequence[str], after: Sequence[pulumi.Resource]) -> None:
+    """Fail an update once `after` are done, by a command that fails; an error here would keep all prunes from going.
+
+    Raises PlanError in a preview, where nothing is done.
+    """
+    told = "; ".join(refused)
+    if pulumi.runtime.is_dry_run():
+        raise PlanError(f"{told}; `pulumi up --skip-preview` does all else")
+    pulumi.log.error(told)
+    words = "the error above says what waits; all else goes on"
+    opts = pulumi.ResourceOptions(depends_on=list(after))
+    local.Command("refused", create=f"echo '{words}' >&2; exit 1", opts=opts)
 
 
 @contextmanager

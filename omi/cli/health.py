@@ -27,6 +27,7 @@ from omi.publish.manifest import SIGNERS
 from omi.state.ledger import LedgerImage
 from omi.support import clock
 from omi.support.errors import InputError
+from omi.support.places import expand
 
 _MAKING = (Action.BUILD, Action.ADOPT, Action.RECOVER)
 _Found = tuple[str, Severity, str]
@@ -55,7 +56,7 @@ def health(
     found = [
         _run(last := last_update(stack), settings.health, clock.now()),
         *(_access_key(region, settings.health, expiries) for region in reached),
-        *_signing_key(Path(settings.releases_dir), settings.health),
+        *_signing_key(expand(settings.releases_dir), settings.health),
         *_of_plan(plan, seen, settings.health),
         *leftovers,
     ]

@@ -21,6 +21,7 @@ from omi.state.ledger import Ledger
 from omi.support import clock
 from omi.support.environment import SIGNING_KEY
 from omi.support.errors import OmiError
+from omi.support.places import expand
 
 
 def publish(
@@ -47,7 +48,7 @@ def publish(
     """
     signing = PublishingKey.find(key, os.environ)
     settings, held = read_stack(stack)
-    folder, ledger = Path(settings.releases_dir), held.ledger
+    folder, ledger = expand(settings.releases_dir), held.ledger
     if signing is None:
         require_unsigned(folder)
         lines = forget_unheld(settings, ledger, forget or ())

@@ -16,6 +16,7 @@ from typing import Any
 from omi.config.settings import Settings
 from omi.support.environment import without
 from omi.support.errors import NoStackError, SettingsError, StateError, ToolError
+from omi.support.places import expand
 from omi.support.reading import real_path, require_file, why_unread
 from omi.support.safe_json import read_json
 from omi.support.safe_yaml import YamlError, read_values
@@ -102,7 +103,7 @@ def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) ->
 
 
 def _releases(settings: Settings) -> set[tuple[Path, str, str]]:
-    folder = real_path(Path(settings.releases_dir))
+    folder = real_path(expand(settings.releases_dir))
     return {(folder, settings.profile, region) for region in settings.all_regions}
 
 

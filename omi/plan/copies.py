@@ -39,7 +39,7 @@ def _is_there(step: Step) -> bool:
 
 
 def _rank(step: Step) -> tuple[bool, bool]:
-    return not isinstance(step.image, PlannedImage), not step.why.because.is_current
+    return not isinstance(step.image, PlannedImage), not any(part.because.is_current for part in step.why.parts)
 
 
 def pinned(builds: Sequence[Target], sources: Sources) -> list[Target]:

@@ -86,18 +86,16 @@ class Deferral:
         return replace(step, image=kept, changes=(*step.changes, change))
 
     def _connected(self, step: Step, image: LedgerImage) -> Step:
-        """The step that gives a kept image the connection of today's config."""
-        kept, differing, connection = step.image, self._differing(image), self.given.connection
-        if connection is None or not differing or not isinstance(kept, LedgerImage):
+        """The step that gives a kept image the connection and the releases folder of today's config."""
+        kept, differing = step.image, self._differing(image)
+        if not differing or not isinstance(kept, LedgerImage) or step.action is not Action.KEEP:
             return step
-        if step.action is not Action.KEEP:
-            return step
-        keys = tuple(f"cloud.{key}" for key in differing)
-        change = Change(ChangeKind.CONNECT, Because.CONNECTED_ANEW(keys=keys))
-        return replace(step, image=kept.reached_by(connection), changes=(*step.changes, change))
+        change = Change(ChangeKind.CONNECT, Because.CONNECTED_ANEW(keys=tuple(differing)))
+        cloud, folder = self.given.connection or kept.spec.cloud, self.given.releases_dir or kept.spec.releases_dir
+        return replace(step, image=kept.reached_by(cloud, folder), changes=(*step.changes, change))
 
     def _differing(self, image: LedgerImage) -> list[str]:
-        """The connection's settings that differ from those in state."""
-        if self.given.connection is None:
-            return []
-        return [key for key, value in self.given.connection if getattr(image.spec.cloud, key) != value]
+        """The settings of its connection and its releases folder that differ from those in state."""
+        given, spec = self.given, image.spec
+        differing = [f"cloud.{key}" for key, value in given.connection or () if getattr(spec.cloud, key) != value]
+        return [*differing, *(["releases_dir"] if given.releases_dir not in (None, spec.releases_dir) else [])]

@@ -65,6 +65,8 @@ class PlanInput:
     """The memory of earlier updates."""
     connection: CloudAccess | None = None
     """The connection in today's config; None leaves the images' connections as they are."""
+    releases_dir: str | None = None
+    """The folder of the releases files in today's config; None leaves the images' folders as they are."""
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -141,13 +143,17 @@ class PlanInput:
 
         It was verified, isn't revoked, is in the account, and no other record holds it.
         """
-        good = image.record.verified and self.revocation(image) is None
-        there = self.account is None or self.seen(image) is not None
-        return good and there and (image.record.claim is None or self.foreign_claim(image) is None)
+        is_held = image.record.claim is None or self.foreign_claim(image) is None
+        return image.record.verified and self._is_there(image) and is_held
 
     def is_reliable(self, image: LedgerImage) -> bool:
         """Whether its build can rely on it: it is proved or external, and was in state before this update."""
-        return image.name not in self.joining and (self.is_proved(image) or image.record.adopted)
+        is_good = self.is_proved(image) or (image.record.adopted and self._is_there(image))
+        return image.name not in self.joining and is_good
+
+    def _is_there(self, image: LedgerImage) -> bool:
+        """Whether it may be launched: it isn't revoked, and is in the account, as far as that was read."""
+        return self.revocation(image) is None and (self.account is None or self.seen(image) is not None)
 
     def foreign_claim(self, image: LedgerImage) -> str | None:
         """The claim in the OMI's tag, if it is another record's."""

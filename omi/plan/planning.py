@@ -78,7 +78,7 @@ def plan_stack(settings: Settings, seen: Survey, one_off: OneOff | None = None) 
     plan = replace(plan, warnings=(*plan.warnings, *seen.warnings, *needless), memory=memory)
     plan = narrowed(plan, images, one_off) if one_off else plan
     pruned = [step.image for step in plan.of(Action.PRUNE) if not step.claimed_elsewhere]
-    gone = {image.record.omi for image in pruned if isinstance(image, LedgerImage) and image.made_here}
+    gone = {image.record.omi for image in pruned if isinstance(image, LedgerImage) and not image.record.adopted}
     kept = {image.record.omi for image in images} - gone
     regions = {step.region or plan.regions[0] for step in plan.steps} | plan.copied_from
     used = {name: view.account for name, view in seen.accounts.items() if name in regions}
@@ -160,13 +160,14 @@ def _plan_region(settings: Settings, region: Region, seen: Survey, whole: _Whole
     """Plan one Region."""
     lost, warnings = lost_images(settings, region, seen)
     ledger = joined(region.ledger, lost)
-    wanted, more = newcomers(settings, replace(region, ledger=ledger), seen, whole.own_digest)
+    named, more = newcomers(settings, replace(region, ledger=ledger), seen, whole.own_digest)
     warnings += more
-    takes = TakeOvers.of(settings, region, seen, wanted)
+    takes = TakeOvers.of(settings, region, seen, named)
     asked, settings = settings, takes.spared(settings)
 
     def with_wanted(ledger: Ledger) -> tuple[Plan, list[str]]:
         """The plan of this ledger and the wanted images; an image that would be forgotten at once is not adopted."""
+        wanted = [image for image in named if image.name not in {held.name for held in ledger.images}]
         left = _forgotten(settings, region, joined(ledger, wanted), seen, whole) if wanted else {}
         staying = [image for image in wanted if image.name not in left]
         lines = [f"adopt: {image.name} is left alone: {left[image.name]}" for image in wanted if image.name in left]
@@ -232,6 +233,7 @@ def _plan(settings: Settings, region: Region, ledger: Ledger, seen: Survey, whol
             revoked=settings.revoked,
             memory=seen.memory,
             connection=region.access if region.is_wanted else None,
+            releases_dir=settings.releases_dir,
             left=None if region.is_wanted else region.name,
             elsewhere=whole.builds,
             revoked_content=whole.revoked,

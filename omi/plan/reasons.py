@@ -132,7 +132,7 @@ class Because(Enum):
     MISSING_BUT_PROTECTED = "{omi} is missing from the account; retention.protect names it: take it out"
     STILL_PROTECTED = "protected until this update has run; then: {then}"
     AWAITS_FOUND = "waits for one update that takes the mark of missing off; then: {then}"
-    AWAITS_CONNECTION = "waits for one update by the new connection; then: {then}"
+    AWAITS_CONNECTION = "waits for one update with the new settings; then: {then}"
     AWAITS_RECOVERED = "waits for those that are recovered: {then}"
     AWAITS_IMAGE = "waits until {builds} has a verified image: {then}"
     AWAITS_IMAGES = "waits until {builds} have verified images: {then}"
@@ -174,7 +174,7 @@ class Because(Enum):
     PUT_BACK_SNAPSHOTS = "others may use {snapshots}, which is put back: snapshots stay private"
     MISSING = "{omi} is missing from the account: the next update forgets it"
     THERE_AGAIN = "{omi} is in the account again"
-    CONNECTED_ANEW = "the account is reached by other settings now: {keys}"
+    CONNECTED_ANEW = "the config has other settings for it now: {keys}"
 
     @property
     def is_current(self) -> bool:

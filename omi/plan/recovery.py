@@ -155,6 +155,7 @@ def as_recovered(plan: Plan, images: Sequence[LedgerImage], ledger: Ledger) -> P
     def recovered(step: Step) -> Step:
         if (image := by_name.get(step.name)) is not None:
             why = Because.LOST(omi=image.record.omi)
+            why = why.also(step.why) if step.why.because.is_current else why
             if image.is_revoked and image.spec.withdrawal:
                 why = why.also(Because.REVOKED(reason=image.spec.withdrawal.reason))
             return replace(step, image=image, action=Action.RECOVER, why=why, level=None, changes=())

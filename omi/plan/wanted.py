@@ -172,7 +172,8 @@ def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: 
     existing = request.account.by_name.get(name)
     if request.is_revoked and (existing is None or existing.managed):
         return Wish(before, None, Because.CONTENT_REVOKED())
-    if name in request.given.revoked or (existing and existing.omi in request.given.revoked):
+    is_bad = existing is not None and (existing.omi in request.given.revoked or existing.is_revoked_elsewhere)
+    if name in request.given.revoked or is_bad:
         return Wish(before, None, Because.NAME_REVOKED(revision=revision, name=name))
     if existing and (not existing.managed or _is_made(existing, request)):
         return Wish(before, _adopt(request, revision, existing), Because.CURRENT_UNTIL_SUCCESSOR())
@@ -216,7 +217,8 @@ def _adoptable(
     free = [item for item in found if item[0] > beyond and item[1].name not in request.given.names]
     free = [item for item in free if item[1].names.isdisjoint(request.given.revoked)]
     own = [item for item in free if _is_made(item[1], request)] if not request.is_revoked else []
-    foreign = [item for item in free if not item[1].managed] if not same else []
+    others = [item for item in free if not item[1].managed and not item[1].is_revoked_elsewhere]
+    foreign = others if not same else []
     return next(reversed(own or foreign), None)
 
 

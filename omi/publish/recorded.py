@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from omi.publish.beside import listed_packages
@@ -11,11 +10,12 @@ from omi.publish.releases import from_yaml
 from omi.state.image import ImageSpec
 from omi.support.errors import OmiError
 from omi.support.narration import tell
+from omi.support.places import expand
 
 
 def recorded(spec: ImageSpec, omi: str) -> dict[str, Any]:
     """Fields of its ImageRecord; none if the files are missing, can't be read or name another OMI."""
-    folder, region = Path(spec.releases_dir), spec.cloud.region
+    folder, region = expand(spec.releases_dir), spec.cloud.region
     path = folder / f"{spec.profile}.yaml"
     try:
         images = from_yaml(path.read_text(encoding="utf-8"), str(path))

@@ -13,6 +13,7 @@ from omi.publish.beside import listed_packages
 from omi.publish.model import MissingFix, MissingFixes, published
 from omi.state.ledger import Ledger, LedgerImage
 from omi.support.dependency import read_dependency
+from omi.support.places import expand
 from omi.support.version import package_key
 from omi.upstream.offer import Offer
 from omi.upstream.security import Security, fixed_between, places_of
@@ -33,7 +34,7 @@ def missing_in(
         build = asking.get((image.profile, image.build))
         if build is None or build.version != image.version:
             continue
-        packages = _packages(image, offers.get(build.name), Path(releases_dir))
+        packages = _packages(image, offers.get(build.name), expand(releases_dir))
         if packages is not None:
             found[image.resource] = missing_fixes(build, packages, security, today)
     return found

@@ -32,6 +32,7 @@ from omi.support.atomic import remove_halves
 from omi.support.environment import SIGNING_KEY
 from omi.support.errors import InputError, StateError, ToolError, few
 from omi.support.locks import hold
+from omi.support.places import expand
 
 
 def require_unsigned(folder: Path) -> None:
@@ -58,7 +59,7 @@ def publish_signed(
     Nothing is written before all is read, rendered and signed. A folder that names another image which the state lacks,
     or holds a changed document, is refused: its author would get it signed.
     """
-    folder = Path(settings.releases_dir)
+    folder = expand(settings.releases_dir)
     signers, lines = _allowed_signers(folder, stack, key)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from omi.state.ledger import Ledger
 from omi.support.atomic import remove_halves, write_atomically
 from omi.support.errors import InputError, ToolError, few
 from omi.support.locks import hold
+from omi.support.places import expand
 from omi.support.reading import why_unread
 
 Files = Mapping[str, tuple[str, str]]
@@ -51,12 +52,12 @@ def record(spec: ImageSpec, image: ImageRecord) -> list[str]:
 
     This and the functions below return lines for people: which documents are missing, which files stay as they are.
     """
-    return _record_all(Path(spec.releases_dir), spec.profile, [(published(spec, image), image)])
+    return _record_all(expand(spec.releases_dir), spec.profile, [(published(spec, image), image)])
 
 
 def forget(spec: ImageSpec, image: ImageRecord) -> list[str]:
     """Take a pruned OMI and its documents out again; nothing happens where the folder is gone (another checkout)."""
-    folder = Path(spec.releases_dir)
+    folder = expand(spec.releases_dir)
     if not folder.is_dir():
         return []
     own = published(spec, image)
@@ -94,7 +95,7 @@ def forget_unheld(stack: FeedSettings, ledger: Ledger, names: Collection[str]) -
     for image, region in unheld:
         if image.name in names:
             gone = partial(without_omi, region=region, omi=image.ids[region])
-            lines += _change(Path(stack.releases_dir), image.profile, gone)
+            lines += _change(expand(stack.releases_dir), image.profile, gone)
     return lines
 
 
@@ -117,8 +118,8 @@ def export_ledger(
     `missing` are the fixes that images lack, by resource; of others the files keep what an earlier day knew.
     It writes the stack's profile, and every other one of which the state holds images.
     """
-    folder, lines = Path(stack.releases_dir), []
-    for profile in _profiles(stack, ledger):
+    folder, lines = expand(stack.releases_dir), []
+    for profile in _profiles(stack, ledger, pruned):
         made = [
             (published(image.spec, image.record).changed(missing_fixes=missing.get(image.resource)), image.record)
             for image in ledger.images
@@ -156,14 +157,18 @@ def _unheld(stack: FeedSettings, ledger: Ledger) -> list[tuple[PublishedImage, s
     return [
         (image, region)
         for profile in _profiles(stack, ledger)
-        for image in _read(Path(stack.releases_dir) / f"{profile}.yaml") or ()
+        for image in _read(expand(stack.releases_dir) / f"{profile}.yaml") or ()
         for region, omi in image.ids.items()
         if region in regions and (region, omi) not in held
     ]
 
 
-def _profiles(stack: FeedSettings, ledger: Ledger) -> list[str]:
-    return sorted({stack.profile, *(image.profile for image in ledger.images)})
+def _profiles(stack: FeedSettings, ledger: Ledger, pruned: Collection[str] = ()) -> list[str]:
+    """The stack's profile, and every other one of which the state or an OMI in `pruned` is."""
+    found = {stack.profile, *(image.profile for image in ledger.images)}
+    written, _ = read_all(expand(stack.releases_dir)) if pruned else ({}, [])
+    found |= {profile for profile, images in written.items() for each in images if set(each.ids.values()) & set(pruned)}
+    return sorted(found)
 
 
 def _record_all(

@@ -53,6 +53,11 @@ class AccountImage:
         return self.tags.get("stage") == Stage.PRIVATE
 
     @property
+    def is_revoked_elsewhere(self) -> bool:
+        """Whether another stack, which made it, has revoked it."""
+        return not self.managed and self.tags.get("why") == "revoked"
+
+    @property
     def maker(self) -> str:
         """The maker that its tags name, or `someone else`."""
         return maker_of(self.tags) or SOMEONE

@@ -122,11 +122,11 @@ class LedgerImage:
         own, following = (f"{self.release}-{self.spec.arch}-r{number}" for number in (self.revision, self.revision + 1))
         return self.name.replace(own, following)
 
-    def reached_by(self, cloud: CloudAccess) -> LedgerImage:
-        """The same image with another connection; byte by byte the same if state holds that connection."""
-        if cloud == self.spec.cloud:
+    def reached_by(self, cloud: CloudAccess, releases_dir: str) -> LedgerImage:
+        """The same image with another connection or releases folder; byte by byte the same if state holds these."""
+        if (cloud, releases_dir) == (self.spec.cloud, self.spec.releases_dir):
             return self
-        return self._with(cloud=cloud)
+        return self._with(cloud=cloud, releases_dir=releases_dir)
 
     def published(self, access: Access, withdrawal: Withdrawal | None = None) -> LedgerImage:
         """The same image with other access or another stage; byte by byte the same if state holds these.
