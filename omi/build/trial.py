@@ -37,6 +37,11 @@ def trial_name(build: str, stack_id: str) -> str:
     return f"try-{build[:80]}-{stack_id}"
 
 
+def tries_of(stack: str) -> str:
+    """The name of the stack that tries of a stack's builds count as."""
+    return f"{stack}+try"
+
+
 @dataclass(frozen=True)
 class FoundTry:
     """A try by the tags of what it made."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omi.build.packer.inputs import RunFolder
 from omi.build.packer.runner import read_output
+from omi.build.trial import find_tries, tries_of
 from omi.cli.stack import Stack, StackId, Yes
 from omi.cli.stack_lock import hold_stack
 from omi.config.regions import Region, errors_naming, regions_of
@@ -20,6 +21,7 @@ from omi.outscale.sweep import Builds, Leftover, Search, find_buckets, remove_le
 from omi.plan.guard import ALLOW, too_many
 from omi.plan.held import Held, read_state
 from omi.state.ledger import resources_of_export
+from omi.state.owner import Owner
 from omi.state.show import render_columns
 from omi.support.errors import BuildError, InputError, OmiError, PlanError, StateError
 from omi.support.locks import LockedError, hold
@@ -159,7 +161,16 @@ def _search(region: Region, builds: Builds, account: str | None) -> SweepFinding
     for image in region.ledger.images:  # with another account's key, all images would seem to be gone
         cloud.require_account(image.record.account, f"{image.record.omi} ({image.name})")
     search = Search(cloud, builds)
-    return SweepFindings(region, search, things=tuple(left for find in search.kinds for left in find()))
+    things = [*(left for find in search.kinds for left in find()), *_tries(cloud, builds.owner)]
+    return SweepFindings(region, search, things=tuple(things))
+
+
+def _tries(cloud: Cloud, owner: Owner) -> Iterator[Leftover]:
+    """The tries of the stack's builds, which somebody may use."""
+    for each in find_tries(cloud, owner.project, tries_of(owner.stack)):
+        removing = f"python -m omi try -s {owner.stack} {each.build} --remove --yes"
+        why = f"a try that somebody may use ({', '.join(each.things)}); else remove it by `{removing}`"
+        yield Leftover("try", each.stack_id, f"try of {each.build}", why, stays=True)
 
 
 def _with_buckets_left(found: SweepFindings, runs: Collection[str]) -> SweepFindings:

@@ -20,7 +20,7 @@ from omi.build.packer.inputs import RunFolder
 from omi.build.packer.maker import PackerMaker
 from omi.build.preflight import check_before_building
 from omi.build.supervisor import stopped_by_signals
-from omi.build.trial import FoundTry, Trial, find_tries, remove_try, spec_to_remove, trial_name
+from omi.build.trial import FoundTry, Trial, find_tries, remove_try, spec_to_remove, trial_name, tries_of
 from omi.cli.stack import Stack
 from omi.config.settings import Settings
 from omi.config.stack import PROJECT, stack_config
@@ -216,7 +216,7 @@ class _Tries:
 @contextmanager
 def _tries_of(stack: str, settings: Settings, build: str, stop: Event, removing: str) -> Iterator[_Tries]:
     """The tries of a build, under the lock of its run folder, so that nobody else tries that build from here."""
-    tries = f"{stack}+try"
+    tries = tries_of(stack)
     folder = RunFolder(BUILD.absolute() / tries / file_name_of(f"{settings.profile} {build}"))
     with hold_alone(folder.path, f"a try of {build}", stop, tell) as lock:
         narrator = Narrator(sys.stderr, folder.build_log)

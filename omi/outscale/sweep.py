@@ -41,7 +41,7 @@ class Leftover:
     """A leftover of a build."""
 
     kind: str
-    """One of image, snapshot, VM, volume, keypair, group or bucket."""
+    """One of image, snapshot, VM, volume, keypair, group, bucket or try."""
     id: str
     name: str
     """The name of the OMI whose build left it, if known."""

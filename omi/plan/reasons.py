@@ -157,7 +157,7 @@ class Because(Enum):
         "in the profile, or let that image go by retention.allow_mass_prune"
     )
     NAME_REVOKED = (
-        "nothing is built as r{revision}, since `revoked` names {name}: raise or take out `revision` in the profile"
+        "nothing is built as r{revision}, since {name} is revoked: raise or take out `revision` in the profile"
     )
     COPY_TAKEN = (
         "nothing is copied, since another image there is named {name}: make the next revision by "

@@ -129,3 +129,24 @@ def test_the_next_update_does_the_rest_and_the_one_after_nothing(held: HeldProje
     assert is_public(held, omis["one"])
     assert set(held.plan()) == {ONE, TWO}
     assert json.loads(held.omi("plan", "-s", "e2e", "--json"))["changes"] is False
+
+
+def test_a_refused_prune_holds_up_no_other(held: HeldProject, omis: dict[str, str]) -> None:
+    held.project.configure("retention", {})
+    held.hold("one", "two", releases=("3.23.11",))
+    held.project.configure("retention", {**BY_RELEASE, "max_prunes": 1})
+    held.write_profile("one")
+    shown = held.project.pulumi("preview", "-s", "e2e")
+    assert shown.code != 0
+    assert "`pulumi up --skip-preview` does all else" in shown.text
+    assert held.image(omis["one"]) is not None
+    for gone in ([ONE], []):
+        done = held.project.pulumi("up", "--yes", "--skip-preview", "-s", "e2e")
+        assert done.code != 0
+        assert re.search("error: 2 of . images would be pruned at once", done.text), done.text
+        assert ("1 deleted" in done.text) is bool(gone)
+        assert held.image(omis["one"]) is None
+        assert held.image(omis["two"]) is not None
+    held.project.configure("retention", {**BY_RELEASE, "allow_mass_prune": ["two"]})
+    held.pulumi("up", "--yes", "--skip-preview")
+    assert held.image(omis["two"]) is None

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from omi.build.packer.inputs import RunFolder
+from omi.build.trial import trial_name
 from omi.cli.sweep import SweepFindings, _show, find_leftovers
 from omi.config.regions import KnownRegion
 from omi.config.settings import Settings
@@ -22,7 +23,7 @@ from omi.plan.held import MEMORY, REGIONS, STASH_TYPE
 from omi.plan.memory import Memory
 from omi.state.identity import Identity
 from omi.state.ledger import COMMAND_TYPE
-from omi.state.owner import GOING, going_mark
+from omi.state.owner import GOING, Owner, going_mark
 from omi.support.errors import CloudError
 from omi.support.locks import LockedError, hold
 from omi.support.places import BUILD, file_name_of
@@ -326,6 +327,20 @@ def test_keypairs_go_whose_build_follows_from_state_or_a_run_folder_and_no_other
     code, text = swept.run("--yes")
     assert code == 0, text
     assert [each["name"] for each in swept.inventory["keypair"]] == [keys[3]]
+    assert keys[3] in text, "nothing shows of which image it is"
+
+
+def test_a_try_that_somebody_may_use_is_listed_and_stays(swept: Swept) -> None:
+    tries = Owner(OWNER.project, f"{STACK}+try", "fedcba9876543210")
+    named = {"name": trial_name("web", tries.stack_id), "stack": tries.stack, "stack_id": tries.stack_id}
+    kept = swept.account.register(named["name"], tags=dict(Identity(swept.account.spec(**named)).tags))
+    code, text = swept.run()
+    assert code == 0, text
+    (line,) = [line for line in text.splitlines() if line.startswith("try ")]
+    assert f"image {kept}" in line
+    assert line.endswith(f"else remove it by `python -m omi try -s {STACK} web --remove --yes`; stays")
+    assert swept.run("--yes")[0] == 0
+    assert swept.images == {swept.held, kept}
 
 
 def test_what_the_last_update_protected_stays_until_the_next_one(swept: Swept) -> None:

@@ -21,6 +21,7 @@ from omi.profile.load import Profile
 from omi.profile.model import Access, Target
 from omi.state.account import AccountImage
 from omi.state.identity import Identity
+from omi.state.image import BuildVm, TakeOver
 from omi.state.ledger import Ledger, LedgerImage
 from omi.state.owner import CLAIM, VERIFIED
 from omi.state.withdrawal import Withdrawal
@@ -475,7 +476,7 @@ def test_a_pinned_revision_of_revoked_content_is_not_built_but_someone_elses_ima
     for named in (theirs.name, theirs.omi):
         refused = plan_of([pinned], UP6, ledger(), account=account(theirs), revoked={named: "bad"})
         assert not refused.steps
-        assert f"since `revoked` names {theirs.name}" in refused.refused[0]
+        assert f"since {theirs.name} is revoked" in refused.refused[0]
 
 
 def test_an_interrupted_runs_image_of_revoked_content_is_not_adopted_for_its_age() -> None:
@@ -585,3 +586,95 @@ def test_an_image_that_was_shared_keeps_the_shared_ones_days_after_sharing_ended
     told = Withdrawal(why="superseded", shared=True, deprecated=TODAY, due=TODAY)
     old, new = held(V23, "3.23.5").published(Access(), told), held(V23, "3.23.6")
     assert step_of(plan_of([V23], UP6, ledger(old, new), LATEST), old.name).action is Action.KEEP
+
+
+@pytest.mark.parametrize("lost", ["missing", "marked", "doubtful", "revoked"])
+def test_an_external_image_that_is_not_there_replaces_nothing(lost: str) -> None:
+    """The build was renamed, and an image of its new name is adopted."""
+    old, external = held(build("old"), "3.23.6"), held(build("new"), "3.23.6", adopted=True)
+    if lost == "marked":
+        external = replace(external, record=external.record.model_copy(update={"missing": TODAY}))
+    view = account(old, external) if lost == "revoked" else account(old, missing=[external] * (lost != "doubtful"))
+    revoked = {external.name: "x"} if lost == "revoked" else {}
+    plan = stack([build("new")], old, external, survey={"accounts": {HOME: view}}, revoked=revoked)
+    assert step_of(plan, old.name).action is Action.KEEP
+    there = stack([build("new")], old, external)
+    assert step_of(there, old.name).action is Action.PRUNE
+
+
+def test_an_image_that_another_stack_has_revoked_is_not_adopted() -> None:
+    theirs = held(V23, "3.23.6")
+    tags = {"stack-id": "0" * 16, "stage": "private", "why": "revoked"}
+    image = AccountImage(theirs.name, theirs.record.omi, tags, digest=theirs.digest, access=Access())
+    for builds, made in (([V23], f"{theirs.name[:-1]}1"), ([build(revision=0)], None)):
+        plan = stack(builds, survey={"accounts": {HOME: account(image)}})
+        assert [(step.name, step.action) for step in plan.steps] == ([(made, Action.BUILD)] if made else [])
+        assert made or "is revoked" in plan.refused[0]
+    good = replace(image, tags={"stack-id": "0" * 16, "why": "superseded"})
+    (step,) = stack([V23], survey={"accounts": {HOME: account(good)}}).steps
+    assert step.action is Action.ADOPT
+
+
+def test_a_recovery_copies_no_image_that_the_profile_is_pinned_away_from() -> None:
+    older, newer, pinned = held(V23, "3.23.5"), held(V23, "3.23.6"), build(release="3.23.5")
+    there = in_region(older, OTHER)
+    assert {step.action for step in stack([pinned], older, newer, there, regions=COPY).steps} == {Action.KEEP}
+    views = {HOME: account(*map(lost, (older, newer))), OTHER: account(lost(there))}
+    recover = {"stack_id": OWNER.stack_id}
+    plan = stack([pinned], survey={"accounts": views}, regions=COPY, recover=recover)
+    assert [(step.name, step.region, step.action) for step in plan.steps] == [
+        (newer.name, HOME, Action.RECOVER),
+        (older.name, HOME, Action.RECOVER),
+        (older.name, OTHER, Action.RECOVER),
+    ]
+
+
+def lost(image: LedgerImage) -> AccountImage:
+    """It as the account holds it when no state does."""
+    tags = {**Identity(image.spec).tags, VERIFIED: "yes"}
+    return AccountImage(
+        image.name, image.record.omi, tags, managed=True, digest=image.digest, access=image.spec.launch_access
+    )
+
+
+def test_an_own_image_that_adopt_names_and_retention_would_let_go_is_recovered_once() -> None:
+    older, newer = held(V23, "3.23.5"), held(V23, "3.23.6")
+    entry = {"name": older.name, "omi": older.record.omi, "build": "v3_23", "release": "3.23.5"}
+    views = {HOME: account(newer, lost(older))}
+    plan = stack([V23], newer, survey={"accounts": views}, retention=LATEST, adopt=[entry])
+    assert [(step.name, step.action) for step in plan.steps] == [
+        (newer.name, Action.KEEP),
+        (older.name, Action.RECOVER),
+    ]
+
+
+def test_a_pruned_image_that_was_taken_over_is_remembered_like_any_other() -> None:
+    older, newer = held(V23, "3.23.5"), held(V23, "3.23.6")
+    taken = TakeOver(omi=older.record.omi, login=None, vm=BuildVm())
+    owned = replace(older, spec=older.spec.model_copy(update={"take_over": taken}))
+    external = replace(older, record=older.record.model_copy(update={"adopted": True}))
+    for image, remembered in ((older, True), (owned, True), (external, False)):
+        plan = stack([V23], image, newer, retention=LATEST)
+        assert step_of(plan, older.name).action is Action.PRUNE
+        assert (older.record.omi in plan.memory.pruned) is remembered
+
+
+def test_a_moved_releases_folder_reaches_every_kept_image_before_any_goes() -> None:
+    older, newer = held(V23, "3.23.5"), held(V23, "3.23.6")
+    first = stack([V23], older, newer, retention=LATEST, releases_dir="feeds/a")
+    assert {step.action for step in first.steps} == {Action.KEEP}
+    assert "waits for one update with the new settings" in step_of(first, older.name).reason
+    moved = [step.image for step in first.steps if isinstance(step.image, LedgerImage)]
+    assert [kinds(first, image.name) for image in moved] == [[ChangeKind.CONNECT]] * 2
+    assert {image.spec.releases_dir for image in moved} == {"feeds/a"}
+    second = stack([V23], *moved, retention=LATEST, releases_dir="feeds/a")
+    assert (kinds(second, newer.name), step_of(second, older.name).action) == ([], Action.PRUNE)
+
+
+def test_the_refusal_of_one_build_does_not_end_a_prune_that_a_person_asks_for() -> None:
+    older, newer, bare = held(V23, "3.23.5"), held(V23, "3.23.6"), build("bare")
+    survey = {"absent": {"bare": {"https://x": "bare: there is no such repository"}}}
+    assert stack([V23, bare], older, newer, survey=survey, retention=LATEST).refused
+    plan = stack([V23, bare], older, newer, survey=survey, retention=LATEST, one_off=OneOff(action="prune"))
+    assert (plan.refused, step_of(plan, older.name).action) == ((), Action.PRUNE)
+    assert any("bare" in line for line in plan.warnings)

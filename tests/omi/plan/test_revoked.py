@@ -144,7 +144,7 @@ def test_no_new_image_gets_a_name_that_is_revoked() -> None:
     refused = plan_of([pinned], UP6, ledger(OLD), Retention(), revoked={NEW.name: WHY})
     assert outcome(refused) == {OLD.name: "keep"}
     assert refused.refused == (
-        f"v3_23: nothing is built as r0, since `revoked` names {NEW.name}: raise or take out `revision` in the profile",
+        f"v3_23: nothing is built as r0, since {NEW.name} is revoked: raise or take out `revision` in the profile",
     )
 
 

@@ -238,6 +238,25 @@ def test_what_an_update_let_go_leaves_the_files_though_its_own_run_was_lost(tmp_
     assert list(listed(tmp_path)["3.23.6"]["v3_23-x86_64"]) == [new[0].name]
 
 
+def test_what_an_update_let_go_leaves_the_files_of_a_profile_that_the_stack_has_left(tmp_path: Path) -> None:
+    folder = tmp_path / "releases"
+    gone = image(folder)
+    record(*gone)
+    other = stack_of(folder).model_copy(update={"profile": "another"})
+    assert export_ledger(other, Ledger.of([])) == []
+    assert list(listed(folder)) == ["3.23.6"]
+    export_ledger(other, Ledger.of([]), pruned=[gone[1].omi])
+    assert listed(folder) == {}
+
+
+def test_the_folder_may_be_below_a_persons_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    record(*image(Path("~/feeds")))
+    assert list(listed(tmp_path / "feeds")) == ["3.23.6"]
+    assert not (tmp_path / "~").exists()
+
+
 def test_images_that_state_lacks_are_named_in_a_line_and_forgotten_by_name_alone(tmp_path: Path) -> None:
     old, new, elsewhere = image(tmp_path), image(tmp_path, revision=1), image(tmp_path, region="us-east-2")
     for pair in (old, new, elsewhere):
