@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -80,11 +80,15 @@ def as_value(text: str) -> Any:
     return value if value is None or isinstance(value, dict | list) else text
 
 
-def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) -> None:
+def check_own_releases(
+    settings: Settings, stack: str, folder: Path = STACKS, held: Iterable[tuple[str, str]] = ()
+) -> None:
     """Raise SettingsError if another stack of this checkout would write the same releases files.
 
-    They name one OMI for an image and a Region: each stack's update would remove the other's.
+    They name one OMI for an image and a Region: each stack's update would remove the other's. `held` are the profiles
+    and Regions of the images in the stack's state, which it writes, too.
     """
+    own = _releases(settings, held)
     for path in sorted(folder.glob("Pulumi.*.yaml")):
         other = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
         if other == stack:
@@ -93,18 +97,19 @@ def check_own_releases(settings: Settings, stack: str, folder: Path = STACKS) ->
             theirs = Settings.load(stack_config(other, folder))
         except SettingsError:
             continue  # a command on that stack reports it
-        if same := _releases(theirs) & _releases(settings):
-            _, _, region = min(same)
+        if same := _releases(theirs) & own:
+            _, profile, region = min(same)
             raise SettingsError(
                 f"stack config: releases_dir: {settings.releases_dir!r}: stack {other} ({path}) writes "
-                f"{settings.profile}.yaml for {region} there, too; give one of the two a folder of its own by "
+                f"{profile}.yaml for {region} there, too; give one of the two a folder of its own by "
                 f"`pulumi config set releases_dir FOLDER`, or remove {path} if that stack is gone"
             )
 
 
-def _releases(settings: Settings) -> set[tuple[Path, str, str]]:
+def _releases(settings: Settings, held: Iterable[tuple[str, str]] = ()) -> set[tuple[Path, str, str]]:
     folder = real_path(expand(settings.releases_dir))
-    return {(folder, settings.profile, region) for region in settings.all_regions}
+    wanted = ((settings.profile, region) for region in settings.all_regions)
+    return {(folder, profile, region) for profile, region in (*wanted, *held)}
 
 
 def configure(stack: str, key: str, values: Mapping[str, str | int]) -> None:

@@ -154,7 +154,9 @@ class TakeOvers:
         entry, image = self.entries.get(step.name), step.image
         if entry is None or not isinstance(image, LedgerImage):
             return step
-        step = replace(step, protected=not image.names.isdisjoint(settings.retention.protect))
+        protected = not image.names.isdisjoint(settings.retention.protect)
+        unprotects = not protected and not image.names.isdisjoint(self.seen.memory.protected)
+        step = replace(step, protected=protected, unprotects=unprotects)
         found = self.seen.accounts[self.region.name].by_omi.get(entry.omi)
         if found is None or step.action not in (Action.KEEP, Action.ADOPT):
             return step

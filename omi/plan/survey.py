@@ -78,7 +78,7 @@ def survey_stack(settings: Settings, held: Held) -> Survey:
     (of the home Region). If Alpine or a further Region can't be reached, the answer has a warning.
     """
     ledger, owner = held.ledger, held.owner
-    check_own_releases(settings, owner.stack)
+    check_own_releases(settings, owner.stack, held={(image.profile, image.region) for image in ledger.images})
     today = clock.today()
     profile = load_profile(settings.profile, PROFILES)
     regions = regions_of(settings, ledger)

@@ -45,6 +45,14 @@ def test_another_folder_region_or_profile_is_no_clash(tmp_path: Path, other: dic
     check_own_releases(one, "one", tmp_path)
 
 
+def test_images_of_a_profile_that_the_stack_has_left_are_written_too(tmp_path: Path) -> None:
+    stack(tmp_path, "one")
+    two = stack(tmp_path, "two", profile="web")
+    check_own_releases(two, "two", tmp_path, [("web", "eu-west-2"), ("alpine", "us-east-2")])
+    with pytest.raises(SettingsError, match=r"stack one .*alpine.yaml for eu-west-2 there"):
+        check_own_releases(two, "two", tmp_path, [("alpine", "eu-west-2")])
+
+
 def test_a_folder_by_another_name_is_the_same(tmp_path: Path) -> None:
     stack(tmp_path, "one", releases_dir="./releases/../releases")
     with pytest.raises(SettingsError, match="stack one"):

@@ -267,7 +267,7 @@ def test_indexes_are_asked_of_what_was_not_built_yet(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("omi.plan.survey.read_offered", offered)
     monkeypatch.setattr("omi.plan.survey.load_profile", lambda *_: Profile("alpine", builds))
     monkeypatch.setattr("omi.plan.survey.fetch_upstream", lambda *_, **__: UP)
-    monkeypatch.setattr("omi.plan.survey.check_own_releases", lambda *_: None)
+    monkeypatch.setattr("omi.plan.survey.check_own_releases", lambda *_, **__: None)
     monkeypatch.setattr("omi.plan.survey._account", lambda *_: account())
     state = Held(OWNER, ledger(held(old, "3.23.6"), held(watched, "3.23.6")))
     seen = survey_stack(Settings(region=HOME), state)

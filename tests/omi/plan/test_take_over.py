@@ -9,6 +9,7 @@ import pytest
 from omi.config.regions import regions_of
 from omi.config.settings import Adoption, FurtherRegion, Level, Retention, Settings, SharedDays, Stages
 from omi.plan import Action, Plan
+from omi.plan.memory import Memory
 from omi.plan.planning import plan_stack
 from omi.plan.survey import Survey
 from omi.profile.load import Profile
@@ -236,6 +237,17 @@ def test_an_external_image_that_the_stack_holds_already_is_taken_over_by_its_upd
     owned = done(image)
     after = plan(taken(OLD, image), adopt=(entry(OLD),), ledger=(owned,))
     assert not any(change.kind.value == "take over" for step in after.steps for change in step.changes)
+
+
+def test_one_that_was_protected_loses_that_by_an_update_of_its_own() -> None:
+    """The engine refuses to delete what it protects, and the take-over may fail."""
+    there = external(OLD, "3.23.4")
+    for protect in ((), (OLD.name,)):
+        settings = Settings(region=HOME, adopt=(entry(OLD),), retention=Retention(protect=protect))
+        accounts = {HOME: AccountView.of((OLD,), ACCOUNT)}
+        seen = Survey(Profile("alpine", (V23,)), UP6, (), accounts, TODAY, OWNER, memory=Memory(protected=(OLD.name,)))
+        step = step_of(planned_by(settings, seen, there), OLD.name)
+        assert (step.protected, step.unprotects) == (bool(protect), not protect)
 
 
 def test_without_own_it_is_only_forgotten_and_another_id_or_region_or_build_is_not_taken_over() -> None:
