@@ -118,7 +118,7 @@ class Search:
 
         They have no tags. If a build cleans up after itself, only its own id counts.
         """
-        match = re.fullmatch(entry_name(self.builds.owner, "(b-[0-9a-f]{16})") + "(|-[a-z]+)", called)
+        match = re.fullmatch(re.escape(entry_name(self.builds.owner, "")) + "(b-[0-9a-f]{16})(|-[a-z]+)", called)
         found = match[1] if match and match[2] in ends else None
         return found if found in self._by_id or not self.builds.alone else None
 
