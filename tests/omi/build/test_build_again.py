@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from omi.build import lifecycle
+from omi.build.leftovers import Leftovers
 from omi.build.packer import attempt
 from omi.build.packer.inputs import RunFolder
 from omi.build.packer.runner import PackerRun, run_packer
@@ -23,7 +25,7 @@ from omi.state.identity import STAGE_TAGS, Identity
 from omi.state.image import ImageSpec
 from omi.state.owner import CLAIM, STANDS_FOR, VERIFIED
 from omi.state.withdrawal import Why, Withdrawal
-from omi.support.errors import BuildError, VerifyError
+from omi.support.errors import BuildError, CloudError, VerifyError
 from omi.verify.facts import Facts
 from tests.omi.build.parts import PUBLIC, Bench, bench
 
@@ -175,6 +177,30 @@ def unverified(bench: Bench, spec: ImageSpec) -> str:
     lose_tags(bench, record.omi, VERIFIED, CLAIM)
     bench.account.cloud.call("UpdateImage", {"ImageId": record.omi, "Description": Identity(spec).description})
     return record.omi
+
+
+def test_an_orphan_whose_check_could_not_be_made_stays_and_one_that_fails_it_goes(bench: Bench) -> None:
+    spec = bench.account.spec()
+    orphan = unverified(bench, spec)
+    bench.failure = CloudError("no VM is to be had")
+    with pytest.raises(CloudError, match="no VM"):
+        bench.build(spec)
+    assert f"{orphan} was built by a run that did not record it: verifying it" in bench.said.getvalue()
+    assert bench.account.left() == {"image": [orphan]}
+    bench.failure = VerifyError("it does not boot")
+    with pytest.raises(VerifyError):
+        bench.build(spec)
+    assert bench.account.left() == {}
+
+
+def test_the_snapshots_of_an_orphan_are_spared_before_its_check(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list may lack the OMI that uses them."""
+    spec, spared = bench.account.spec(), list[Sequence[str]]()
+    orphan = read_omi(bench.account.cloud, unverified(bench, spec))
+    assert orphan is not None
+    monkeypatch.setattr(Leftovers, "sweep", lambda self, spare, volumes, **_: spared.append(spare))
+    bench.build(spec)
+    assert [set(each) for each in spared] == [{*orphan.snapshots}] * 2
 
 
 def lose_tags(bench: Bench, omi: str, *keys: str) -> None:

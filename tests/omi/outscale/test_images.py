@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from omi.outscale.client import Cloud
 from omi.outscale.images import (
     Ours,
     complete_tags,
+    create_omi,
     delete_omi,
     deregister,
     find_own,
@@ -25,6 +27,7 @@ from omi.outscale.images import (
     wait_available,
 )
 from omi.outscale.shapes import Omi
+from omi.outscale.waiting import InterruptedBuildError
 from omi.state.image import CloudAccess
 from omi.state.owner import GOING, going_mark
 from omi.support.errors import CloudError
@@ -134,6 +137,23 @@ def test_an_omi_that_fails_or_vanishes_is_not_waited_for(
     monkeypatch.setattr("omi.outscale.images.read_omi", lambda *_: seen)
     with pytest.raises(CloudError, match=said):
         wait_available(cloud, "ami-mine")
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"ImageId": 7}])
+def test_a_new_omi_without_an_id_is_named_in_one_line(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    monkeypatch.setattr(Cloud, "create", lambda self, action, wanted, read, found: read({"Image": answer}))
+    with pytest.raises(CloudError, match="CreateImage: its answer names no OMI; run again"):
+        create_omi(cloud, {}, "name", "description", ["uefi"])
+
+
+def test_who_waits_for_an_omi_stops_when_the_build_does(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    pending, stop = Omi.model_validate({"ImageId": "ami-mine", "State": "pending"}), threading.Event()
+    monkeypatch.setattr("omi.outscale.images.read_omi", lambda *_: pending)
+    stop.set()
+    with pytest.raises(InterruptedBuildError):
+        wait_available(cloud, "ami-mine", stop, limit=5)
 
 
 def test_tags_are_put_only_on_what_lacks_some(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
