@@ -46,6 +46,7 @@ from omi.publish.site.pages import pages_of
 from omi.publish.site.write import render_pages
 from omi.state.image import BuildVm, ImageRecord
 from omi.state.ledger import StoredCommand, read_ledger, resources_of_export
+from omi.state.owner import entry_name
 from omi.state.release_file import read_indexes, read_release
 from omi.support.dependency import read_dependency
 from omi.support.errors import OmiError
@@ -58,6 +59,7 @@ from omi.verify.facts import Facts
 from tests.omi.specs import OWNER, make_access, make_record, make_spec
 from tests.omi.upstream.packages import Key, index_text, signed
 
+_ENTRY: str = entry_name(OWNER, "b-0123456789abcdef")
 TOP = Path(__file__).resolve().parents[2]
 ACCESS = make_access(region="eu-west-2", api="https://127.0.0.1:9/api/v1")
 KEYS = Credentials("AKHOSTILE", "SKHOSTILE", "a test")
@@ -186,8 +188,8 @@ _CALLS: tuple[Callable[[Cloud], object], ...] = (
     lambda cloud: read_vm(cloud, "i-12345678"),
     lambda cloud: listed(cloud, CloudVolume, VolumeIds=("vol-12345678",)),
     lambda cloud: console_tail(cloud, "i-12345678", 5),
-    lambda cloud: find_groups(cloud, "alpine-omi-b-0123456789abcdef"),
-    lambda cloud: open_group(cloud, "alpine-omi-b-0123456789abcdef", 22, "127.0.0.1/32"),
+    lambda cloud: find_groups(cloud, _ENTRY),
+    lambda cloud: open_group(cloud, _ENTRY, 22, "127.0.0.1/32"),
     lambda cloud: find_subnet(cloud, BuildVm(subnet="subnet-12345678")),
     lambda cloud: launch_vm(cloud, Launch("ami-1", "tinav6.c1r1p2", "key", "sg-1", "/dev/sda1", 1, {"a": "b"}, "uefi")),
     lambda cloud: clean_up(Search(cloud, Builds(OWNER, frozenset({"a"}))), lambda _: None),
@@ -362,7 +364,7 @@ _IMAGE = {
     "PermissionsToLaunch": {"AccountIds": [ACCOUNT], "GlobalPermission": False},
 }
 _BSU = {"SnapshotId": "snap-12345678", "VolumeSize": 1}
-_GROUP = {"SecurityGroupId": "sg-12345678", "SecurityGroupName": "alpine-omi-b-0123456789abcdef"}
+_GROUP = {"SecurityGroupId": "sg-12345678", "SecurityGroupName": _ENTRY}
 _OAPI = {
     "Accounts": [{"AccountId": ACCOUNT}],
     "Images": [_IMAGE],
@@ -370,7 +372,7 @@ _OAPI = {
     "Vms": [{"VmId": "i-12345678", "ImageId": "ami-12345678", "State": "running", "KeypairName": "key"}],
     "Snapshots": [{"SnapshotId": "snap-12345678", "Progress": 10, "State": "completed", "VolumeId": "vol-12345678"}],
     "Volumes": [{"VolumeId": "vol-12345678", "Tags": [{"Key": "build-id", "Value": "b-1"}]}],
-    "Keypairs": [{"KeypairName": "alpine-omi-b-0123456789abcdef-build"}],
+    "Keypairs": [{"KeypairName": f"{_ENTRY}-build"}],
     "SecurityGroups": [_GROUP],
     "SecurityGroup": _GROUP,
     "ConsoleOutput": "aGVsbG8=",

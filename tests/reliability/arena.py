@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import urllib.request
 from collections.abc import Iterator
@@ -217,7 +218,7 @@ class Arena:
         for top in (self.project.folder / "build", self.project.folder / "releases", self.temporary):
             for path in top.rglob("*"):
                 where = path.relative_to(self.folder)
-                if path.name.startswith(("packer-", "alpine-omi-b-")):
+                if re.fullmatch("packer-.*|alpine-omi-.*-(build|verify)", path.name):
                     yield f"file left: {where}"
                 elif path.is_file() and path.stat().st_size < 100_000 and _SECRET in path.read_bytes():
                     yield f"private key left: {where}"
@@ -272,13 +273,15 @@ class _Decoys:
     def _fill(self, account: Oapi, tags: dict[str, str]) -> None:
         mark = tags["build-id"]
         pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
-        group = account.call("CreateSecurityGroup", SecurityGroupName=f"alpine-omi-{mark}", Description="another's")
+        group = account.call(
+            "CreateSecurityGroup", SecurityGroupName=f"alpine-omi-another-{mark}", Description="another's"
+        )
         account.call("CreateSecurityGroup", SecurityGroupName=f"packer_osc_{mark}", Description="another's")
-        for key in (f"alpine-omi-{mark}-build", f"packer_{mark}"):
+        for key in (f"alpine-omi-another-{mark}-build", f"packer_{mark}"):
             account.call("CreateKeypair", KeypairName=key)
         vm = launch(
             account,
-            KeypairName=f"alpine-omi-{mark}-build",
+            KeypairName=f"alpine-omi-another-{mark}-build",
             SecurityGroupIds=[group["SecurityGroup"]["SecurityGroupId"]],
         )
         volume = empty_volume(account)

@@ -235,10 +235,10 @@ class Round:
             self.tag([register(self.oapi, name, taken, Description=f"of another ({_NO_NAME_OF_OURS})"), taken], worn)
         self.tag([volume], others)
         snapshot(self.oapi, volume, "by hand")
-        for name in (f"alpine-omi-{_NO_NAME_OF_OURS}-build", "packer_5f1e"):
+        for name in (f"alpine-omi-another-{_NO_NAME_OF_OURS}-build", "packer_5f1e"):
             self.oapi.call("CreateKeypair", KeypairName=name)
         self.oapi.call(
-            "CreateSecurityGroup", SecurityGroupName=f"alpine-omi-{_NO_NAME_OF_OURS}", Description="another's"
+            "CreateSecurityGroup", SecurityGroupName=f"alpine-omi-another-{_NO_NAME_OF_OURS}", Description="another's"
         )
         self.tag([launch(self.oapi, KeypairName="packer_5f1e")], others)
 

@@ -31,7 +31,7 @@ from omi.profile.load import load_profile
 from omi.profile.model import Access
 from omi.state.identity import DISK, Identity
 from omi.state.image import BuildVm, CloudAccess, ImageRecord, ImageSpec, Limits, TakeOver
-from omi.state.owner import build_id_of
+from omi.state.owner import build_id_of, entry_name
 from omi.support.places import BUILD, in_region
 from sandbox.cloud.faults import Fault
 from sandbox.config import STUB_MACHINES, STUB_SOURCE, SandboxTiming
@@ -176,10 +176,18 @@ class Booth:
         self.tag(volume, other)
         self.tag(snapshot(self.oapi, volume, "Packer: of another one"), other)
         snapshot(self.oapi, volume, "by hand")
-        keys = (f"alpine-omi-{OTHER}-build", f"{self.identity.build_key}-2", f"{self.identity.group}", "packer_5f1e")
+        unknown = entry_name(self.spec.owner, OTHER)
+        others = f"alpine-omi-another-{OTHER}"
+        keys = (
+            f"{others}-build",
+            f"{unknown}-build",
+            f"{self.identity.build_key}-2",
+            self.identity.group,
+            "packer_5f1e",
+        )
         for name in keys:
             self.oapi.call("CreateKeypair", KeypairName=name)
-        for name in (f"alpine-omi-{OTHER}", f"{self.identity.group}-2", "packer_osc_5f1e"):
+        for name in (others, unknown, f"{self.identity.group}-2", "packer_osc_5f1e"):
             self.oapi.call("CreateSecurityGroup", SecurityGroupName=name, Description="another's")
         self.tag(launch(self.oapi, KeypairName=keys[0]), other | {"Name": f"{self.spec.name} build"})
 
