@@ -1,4 +1,4 @@
-"""Shows the project's errors and refusals in Pulumi: one line, no traceback. An interrupt ends it without a word."""
+"""Shows the project's errors and refusals in Pulumi: one line, no traceback. An interrupt ends it all silently."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ def refuse(refused: Sequence[str], after: Sequence[pulumi.Resource]) -> None:
 
     Raises PlanError in a preview, where nothing is done.
     """
-    told = "; ".join(refused)
+    message = "; ".join(refused)
     if pulumi.runtime.is_dry_run():
-        raise PlanError(f"{told}; `pulumi up --skip-preview` does all else")
-    pulumi.log.error(told)
-    words = "the error above says what waits; all else goes on"
-    opts = pulumi.ResourceOptions(depends_on=list(after))
-    local.Command("refused", create=f"echo '{words}' >&2; exit 1", opts=opts)
+        raise PlanError(f"{message}; `pulumi up --skip-preview` does all else")
+    pulumi.log.error(message)
+    create = "echo 'the error above says what waits; all else goes on' >&2; exit 1"
+    local.Command("refused", create=create, opts=pulumi.ResourceOptions(depends_on=list(after)))
 
 
 @contextmanager

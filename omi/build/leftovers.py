@@ -23,8 +23,13 @@ class Leftovers:
     job: Job
 
     def include(self, omi: Omi) -> bool:
-        """Whether the OMI may go: it is this build's own, was never verified or held, and is shared with nobody."""
-        return self.job.ours.recognises(omi) and not omi.is_in_use(self.job.spec.owner)
+        """Whether the OMI may go: it is this build's own, was never verified or held, and is shared with nobody.
+
+        Its mark in the description is no proof beside a person's tags.
+        """
+        owner = self.job.spec.owner
+        is_ours = self.job.ours.recognises(omi) and (not omi.tags or owner.owns(omi.tags))
+        return is_ours and not omi.is_in_use(owner)
 
     def delete(self, omi: Omi) -> None:
         """Delete the OMI with its snapshots."""

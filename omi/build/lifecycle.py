@@ -25,7 +25,7 @@ from omi.outscale.waiting import InterruptedBuildError
 from omi.profile.model import Access
 from omi.publish.recorded import recorded
 from omi.state.image import ImageRecord
-from omi.state.owner import SOMEONE, STACK_ID, STANDS_FOR, VERIFIED, maker_of
+from omi.state.owner import SOMEONE, STANDS_FOR, VERIFIED, maker_of
 from omi.support.errors import BuildError, CloudError, OmiError, VerifyError
 from omi.support.narration import shown
 from omi.verify.boot import Verification
@@ -175,12 +175,13 @@ class Lifecycle:
         """BuildError if the OMI of the wanted name is this stack's own: as an external one it would be lost to it."""
         spec, ours = self.job.spec, self.job.ours
         if spec.owner.owns(omi.tags) or ours.recognises(omi):
-            tags = ", ".join(f"{key}={value}" for key, value in ours.all_tags.items())
-            lost = "" if STACK_ID in omi.tags else f"its tags are lost: put {tags} and `digest` back on it; or "
+            tags = " and ".join(f"{key}={value}" for key, value in ours.all_tags.items())
+            put_back = f"put its lost tags {tags} back, and run this again"
+            recover = f"take the image in by `python -m omi recover -s {spec.stack} {omi.name}`"
+            cure = recover if spec.owner.owns_omi(omi.name, omi.tags) else put_back
             raise BuildError(
                 f"{omi.omi_id} ({omi.name}) is this stack's own, but not what this build makes, so it is left: "
-                f"{lost}raise or take out `revision` in the profile, or take the image in by "
-                f"`python -m omi recover -s {spec.stack} {omi.name}`"
+                f"raise or take out `revision` in the profile, or {cure}"
             )
 
     def _taken(self) -> Omi | None:

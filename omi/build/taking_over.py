@@ -37,7 +37,7 @@ class TakingOver:
         """
         job, omi = self.job, self._find()
         owner, check = job.spec.owner, None
-        is_own = owner.has_made(omi.name, omi.tags)
+        is_own = owner.owns_omi(omi.name, omi.tags)
         was_verified = is_own and omi.verified_by(owner)
         if self.wanted.login is not None and not was_verified:
             check = self._check(omi, self.wanted.login)
@@ -72,7 +72,7 @@ class TakingOver:
             state = "is not in the account" if omi is None else f"is {omi.omi_id} in the account, not {wanted}"
             raise CloudError(f"{job.spec.name} {state}, so it is not taken over; correct its entry of `adopt`")
         omi = wait_available(job.cloud, omi.omi_id, job.stop)
-        if not job.spec.owner.has_made(omi.name, omi.tags) and (maker := maker_of(omi.tags)):
+        if not job.spec.owner.owns_omi(omi.name, omi.tags) and (maker := maker_of(omi.tags)):
             raise CloudError(f"{omi.omi_id} ({omi.name}) is made by {maker}, so it is not taken over; {ANOTHERS}")
         return omi
 

@@ -40,12 +40,11 @@ def _claim(held: Held, image: str) -> None:
     if omi is None:
         raise CloudError(f"{record.omi} ({record.name}): is not in the account; `pulumi up` marks it as missing")
     if not held.owner.owns(omi.tags):
-        whose, urn = (
-            omi.tags.get(STACK_ID, "none"),
-            f"the URN that `pulumi stack -s {held.owner.stack} --show-urns` shows",
-        )
-        back = f"put its tag {STACK_ID}={held.owner.stack_id} back, then this again"
-        cure = f"`pulumi state delete` with {urn} forgets this record" if STACK_ID in omi.tags else back
+        whose, owner = omi.tags.get(STACK_ID, "none"), held.owner
+        cure = f"put its tag {STACK_ID}={owner.stack_id} back, and run this again"
+        if STACK_ID in omi.tags:
+            urns = f"`pulumi stack -s {owner.stack} --show-urns`"
+            cure = f"`pulumi state delete -s {owner.stack}` with its URN from {urns} forgets this record"
         raise CloudError(
             f"{omi.omi_id} ({omi.name}): its tag {STACK_ID} is {whose}, so it isn't this stack's to claim; {cure}"
         )

@@ -74,7 +74,7 @@ def _leftovers(found: Sequence[SweepFindings]) -> Iterator[Finding]:
         yield Finding(
             check="leftovers", region=each.region.name, level=Severity.WARNING, text=f"not searched: {each.unread}"
         )
-    if left := sum(len(each.things) for each in found):
+    if left := sum(thing.kind != "try" for each in found for thing in each.things):
         words = f"{left} things are left over: `python -m omi sweep` lists them"
         yield Finding(check="leftovers", level=Severity.WARNING, text=words)
     elif not unread:

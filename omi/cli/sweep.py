@@ -169,7 +169,7 @@ def _tries(cloud: Cloud, owner: Owner) -> Iterator[Leftover]:
     """The tries of the stack's builds, which somebody may use."""
     for each in find_tries(cloud, owner.project, tries_of(owner.stack)):
         removing = f"python -m omi try -s {owner.stack} {each.build} --remove --yes"
-        why = f"a try that somebody may use ({', '.join(each.things)}); else remove it by `{removing}`"
+        why = f"{', '.join(each.things)}: somebody may use it; if nobody does, `{removing}` removes it"
         yield Leftover("try", each.stack_id, f"try of {each.build}", why, stays=True)
 
 

@@ -45,7 +45,7 @@ def adopt(_: Sequence[str]) -> int:
             f"{omi.omi_id} ({spec.name}) was taken over by this stack, as its tag {STANDS_FOR} shows, so it is not "
             "taken in as an image built here; preview again, and the plan takes it in as what it is"
         )
-    if spec.owner.has_made(omi.name, omi.tags):
+    if spec.owner.owns_omi(omi.name, omi.tags):
         digest = omi.tags.get("digest")
         known = {"digest": None if digest == spec.digest else digest, **copy_facts(omi), **recorded(spec, omi.omi_id)}
         reach_stage(cloud, omi, Identity(spec))

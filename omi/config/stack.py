@@ -15,7 +15,7 @@ from typing import Any
 
 from omi.config.settings import Settings
 from omi.support.environment import without
-from omi.support.errors import NoStackError, SettingsError, StateError, ToolError
+from omi.support.errors import InputError, NoStackError, SettingsError, StateError, ToolError
 from omi.support.places import expand
 from omi.support.reading import real_path, require_file, why_unread
 from omi.support.safe_json import read_json
@@ -94,10 +94,10 @@ def check_own_releases(
         if other == stack:
             continue
         try:
-            theirs = Settings.load(stack_config(other, folder))
-        except SettingsError:
+            theirs = _releases(Settings.load(stack_config(other, folder)))
+        except InputError:
             continue  # a command on that stack reports it
-        if same := _releases(theirs) & own:
+        if same := theirs & own:
             _, profile, region = min(same)
             raise SettingsError(
                 f"stack config: releases_dir: {settings.releases_dir!r}: stack {other} ({path}) writes "
@@ -107,7 +107,10 @@ def check_own_releases(
 
 
 def _releases(settings: Settings, held: Iterable[tuple[str, str]] = ()) -> set[tuple[Path, str, str]]:
-    folder = real_path(expand(settings.releases_dir))
+    try:
+        folder = real_path(expand(settings.releases_dir))
+    except InputError as error:
+        raise SettingsError(f"stack config: releases_dir: {error}") from error
     wanted = ((settings.profile, region) for region in settings.all_regions)
     return {(folder, profile, region) for profile, region in (*wanted, *held)}
 

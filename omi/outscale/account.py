@@ -10,7 +10,7 @@ from omi.outscale.images import bearing_tags
 from omi.outscale.shapes import CloudSnapshot, CloudVm, Omi, listed
 from omi.profile.model import Access
 from omi.state.account import AccountImage, AccountView
-from omi.state.owner import CLAIM, STANDS_FOR, Owner, build_id_of
+from omi.state.owner import CLAIM, STACK_ID, STANDS_FOR, Owner, build_id_of
 
 _ENDED = frozenset({"shutting-down", "terminated"})
 
@@ -57,14 +57,17 @@ def _view(image: Omi, owner: Owner, vms: list[str], opened: Collection[str]) -> 
     digest = image.tags.get("digest")
     unfinished = (image.state != "available" or digest is None) and CLAIM not in image.tags
     permissions = image.permissions
-    is_own = owner.has_made(image.name, image.tags)
+    is_own = owner.owns_omi(image.name, image.tags)
+    is_marked = build_id_of(owner, image.name) in image.description
+    is_stray = not is_own and (owner.owns(image.tags) or (is_marked and STACK_ID not in image.tags))
     return AccountImage(
         name=image.name,
         omi=image.omi_id,
         tags=image.tags,
         description=image.description,
         managed=is_own,
-        half_made=unfinished and not image.verified_by(owner) and build_id_of(owner, image.name) in image.description,
+        stray=is_stray,
+        half_made=unfinished and not image.verified_by(owner) and is_marked,
         digest=digest,
         unchecked=is_own and STANDS_FOR not in image.tags and not image.is_in_use(owner),
         access=Access(public=permissions.public, accounts=tuple(sorted(permissions.accounts))) if permissions else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -21,7 +22,7 @@ _SNAPSHOT_IN_USE = "9002"
 
 @dataclass(frozen=True)
 class Ours:
-    """The proof that this stack made an OMI: its tags or, before it has any, a mark in its description."""
+    """The proof that this stack made an OMI: its tags, or a mark in its description if no tag names another stack."""
 
     tags: Mapping[str, str]
     mark: str = ""
@@ -32,7 +33,7 @@ class Ours:
         return {**self.tags, BUILD_ID: self.mark} if self.mark else self.tags
 
     def recognises(self, omi: Omi) -> bool:
-        """Whether the OMI has either proof. The mark proves nothing if the OMI bears another stack's tags."""
+        """Whether the OMI has either proof."""
         is_marked = bool(self.mark) and self.mark in omi.description
         return omi.bears(self.all_tags) or (is_marked and (omi.bears(self.tags) or STACK_ID not in omi.tags))
 
@@ -143,14 +144,8 @@ def delete_tags(cloud: Cloud, resource_id: str, tags: Mapping[str, str]) -> None
 
 
 def complete_tags(cloud: Cloud, omi: Omi, tags: Mapping[str, str]) -> tuple[str, ...]:
-    """Put the missing ones of `tags` on the OMI and its snapshots; returns the ids that lacked some.
-
-    The snapshots lose the tag GOING, which a deregistration that failed left there: the OMI stays.
-    """
+    """Put the missing ones of `tags` on the OMI and its snapshots; returns the ids that lacked some."""
     snapshots = read_snapshots(cloud, omi.snapshots)
-    for each in snapshots:
-        if GOING in each.tags:
-            delete_tags(cloud, each.snapshot_id, {GOING: each.tags[GOING]})
     lacking = tuple(
         [omi.omi_id] * (not omi.bears(tags)) + [each.snapshot_id for each in snapshots if not each.bears(tags)]
     )
@@ -222,7 +217,12 @@ def delete_omi(
     if omi is not None:
         require_ours(cloud, omi, ours)
         mark_going(cloud, going, ours)
-        deregister(cloud, omi, ours)
+        try:
+            deregister(cloud, omi, ours)
+        except CloudError as error:
+            if error.code:  # a refusal: the OMI stays, and so may a person want its snapshots one day
+                _unmark(cloud, going, ours)
+            raise
         say(f"deregistered {omi.omi_id} ({omi.name})")
     for each in snapshots:
         why = staying.get(each.snapshot_id) or _delete_unless_used(cloud, each.snapshot_id)
@@ -234,7 +234,7 @@ def _all_of(cloud: Cloud, wanted: Collection[str]) -> list[CloudSnapshot]:
     snapshots = read_snapshots(cloud, wanted)
     if unlisted := bearing_tags(cloud, set(wanted) - {each.snapshot_id for each in snapshots}):
         ids = ", ".join(sorted(unlisted))
-        raise CloudError(f"{ids}: ReadSnapshots lacks it, but ReadTags shows it; nothing is changed, run again")
+        raise CloudError(f"{ids}: missing in ReadSnapshots, but not in ReadTags; nothing is changed, run again")
     return snapshots
 
 
@@ -242,6 +242,13 @@ def mark_going(cloud: Cloud, snapshot_ids: Iterable[str], ours: Ours) -> None:
     """Put the tag GOING on snapshots that are about to be deleted."""
     for one in snapshot_ids:
         put_tags(cloud, [one], {**ours.all_tags, GOING: going_mark(ours.tags[STACK_ID], one)})
+
+
+def _unmark(cloud: Cloud, snapshot_ids: Iterable[str], ours: Ours) -> None:
+    """Take the tag GOING off again, as far as the cloud lets it."""
+    for one in snapshot_ids:
+        with suppress(CloudError):
+            delete_tags(cloud, one, {GOING: going_mark(ours.tags[STACK_ID], one)})
 
 
 def _staying(cloud: Cloud, omi: Omi | None, snapshots: Sequence[CloudSnapshot], ours: Ours) -> dict[str, str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
-from omi.outscale.busy import remove
 from omi.outscale.client import Cloud
 from omi.outscale.entry import delete_group, delete_key
 from omi.outscale.images import Ours, delete_omi, delete_snapshot, mark_going, own_omis, read_omi
@@ -143,7 +143,7 @@ class Search:
             return None
         why = ""
         if name is not None and omi.tags and STACK_ID not in omi.tags:
-            why = f"its description is of this stack, but its tags are not: {_BY_HAND}"
+            why = f"its description is of this stack, but its tags are not: put them back, or {_BY_HAND}"
         elif name is None or omi.name not in (name, working_name(name, build_id_of(self.builds.owner, name))):
             why = f"bears tags of this stack that are not of its name: {_BY_HAND}"
         elif self._protected(name, omi.name, omi.omi_id):
@@ -294,9 +294,10 @@ def remove_leftovers(
 
 
 def _delete_marked(cloud: Cloud, snapshot: str, ours: Ours) -> None:
-    """Delete a snapshot. It gets a tag first: if that fails now, a sweep recognises it after its VM is gone."""
-    if remove(partial(mark_going, cloud, [snapshot], ours), cloud.limits.in_use):
-        delete_snapshot(cloud, snapshot)
+    """Delete a snapshot. It gets a tag first, if the cloud lets it: then a sweep recognises it after its VM is gone."""
+    with suppress(CloudError):
+        mark_going(cloud, [snapshot], ours)
+    delete_snapshot(cloud, snapshot)
 
 
 def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> list[Leftover]:
@@ -316,7 +317,9 @@ def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> lis
         run = mark.run if mark and mark.stack_id == owner.stack_id else ""
         ours = bucket.startswith(_bucket_of(owner, run))
         if ours or (mark is None and bucket.startswith(names)):
-            why = "" if ours or not store.keys(bucket) else f"of a copy by its name, but has lost its mark: {_BY_HAND}"
+            why = (
+                "" if ours or not store.keys(bucket) else f"is named like a copy's bucket, but has no mark: {_BY_HAND}"
+            )
             found.append(Leftover("bucket", bucket, run, why or "left by a copy to another Region", stays=bool(why)))
         elif run:
             why = f"bears this stack's mark, but not its name: {_BY_HAND}"

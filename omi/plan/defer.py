@@ -1,4 +1,4 @@
-"""Defers steps about images that are in doubt or protected, or whose connection has changed."""
+"""Defers steps about images that are in doubt or protected, or whose connection or releases folder has changed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ class Deferral:
             return Because.STILL_PROTECTED
         if image.record.missing is not None and self.given.seen(image) is not None:
             return Because.AWAITS_FOUND
-        if self._differing(image) and not step.forgets:
+        differing = self._differing(image)
+        if "releases_dir" in differing or (differing and not step.forgets):
             return Because.AWAITS_CONNECTION
         return None
 

@@ -153,7 +153,9 @@ class PlanInput:
 
     def _is_there(self, image: LedgerImage) -> bool:
         """Whether it may be launched: it isn't revoked, and is in the account, as far as that was read."""
-        return self.revocation(image) is None and (self.account is None or self.seen(image) is not None)
+        seen = self.seen(image)
+        is_seen = self.account is None or (seen is not None and not seen.is_revoked_elsewhere)
+        return is_seen and self.revocation(image) is None
 
     def foreign_claim(self, image: LedgerImage) -> str | None:
         """The claim in the OMI's tag, if it is another record's."""

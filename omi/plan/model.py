@@ -48,7 +48,7 @@ class ChangeKind(StrEnum):
     ANNOUNCE = "announce"
     """Announce other days or another reason within its stage."""
     CONNECT = "connect"
-    """Give it the connection that the stack's config has now."""
+    """Give it the connection and the releases folder that the stack's config has now."""
     MARK_MISSING = "mark missing"
     """Mark an image that the account lacks: a later update forgets it, unless it is there again."""
     FOUND = "found again"

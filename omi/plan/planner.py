@@ -131,8 +131,8 @@ class _Planner:
                 refused = tuple(given.lacking[build.name])
             if outcome.why.because in _REFUSING:
                 refused = (f"{build.name}: {outcome.why}",)
-            if given.is_one_off:  # a run that a person asks for goes on
-                notes, refused = (*notes, *refused), ()
+        if given.is_one_off:  # a run that a person asks for goes on
+            notes, refused = (*notes, *refused), ()
         steps = [self._new(outcome.step)] if outcome.step else []
         steps += self._kept_or_pruned(build, images, outcome, last_day)
         first = build.image_name(release, 0) if release is not None else None

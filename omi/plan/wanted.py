@@ -105,7 +105,7 @@ def wish(request: WishInput) -> Wish:
     build, release = request.build, request.release
     if newer := _newer_release(request):
         return Wish(newer, None, Because.CURRENT_OLDER_UPSTREAM(release=release))
-    same = [image for image in request.images if _is_of_release(image, request) and not _is_anothers(image, build)]
+    same = [image for image in request.images if _is_of_release(image, request) and not _is_anothers(image, request)]
     if waiting := _young_edge(request):
         return waiting
     if build.revision is not None:
@@ -175,7 +175,7 @@ def _pinned_revision(request: WishInput, same: Sequence[LedgerImage], revision: 
     is_bad = existing is not None and (existing.omi in request.given.revoked or existing.is_revoked_elsewhere)
     if name in request.given.revoked or is_bad:
         return Wish(before, None, Because.NAME_REVOKED(revision=revision, name=name))
-    if existing and (not existing.managed or _is_made(existing, request)):
+    if existing and (_is_external(existing) or _is_made(existing, request)):
         return Wish(before, _adopt(request, revision, existing), Because.CURRENT_UNTIL_SUCCESSOR())
     if existing and not existing.unchecked:
         other = Because.PINNED_OTHER(revision=revision, omi=existing.omi, name=existing.name)
@@ -217,9 +217,14 @@ def _adoptable(
     free = [item for item in found if item[0] > beyond and item[1].name not in request.given.names]
     free = [item for item in free if item[1].names.isdisjoint(request.given.revoked)]
     own = [item for item in free if _is_made(item[1], request)] if not request.is_revoked else []
-    others = [item for item in free if not item[1].managed and not item[1].is_revoked_elsewhere]
+    others = [item for item in free if _is_external(item[1]) and not item[1].is_revoked_elsewhere]
     foreign = others if not same else []
     return next(reversed(own or foreign), None)
+
+
+def _is_external(image: AccountImage) -> bool:
+    """Whether nothing in its tags or description says that this stack made it."""
+    return not image.managed and not image.stray
 
 
 def _is_made(image: AccountImage, request: WishInput) -> bool:
@@ -252,8 +257,13 @@ def _is_of_release(image: LedgerImage, request: WishInput) -> bool:
     return image.release == request.release and image.version == request.build.version
 
 
-def _is_anothers(image: LedgerImage, build: Target) -> bool:
-    """Whether it is an external OMI with a name that the build no longer uses, since it wants an image of its own."""
+def _is_anothers(image: LedgerImage, request: WishInput) -> bool:
+    """Whether it is an external OMI that its maker has revoked, or one with a name that the build no longer uses, since
+    it wants an image of its own.
+    """
+    build, seen = request.build, request.given.seen(image)
+    if image.record.adopted and seen is not None and seen.is_revoked_elsewhere:
+        return True
     if image.spec.recipe is None or not image.record.adopted:
         return False
     return image.spec.recipe.build.name_parts(image.release) != build.name_parts(image.release)

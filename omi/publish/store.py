@@ -116,7 +116,7 @@ def export_ledger(
     """Bring the images in the stack's state into the files; images that it lacks stay, but for OMIs in `pruned`.
 
     `missing` are the fixes that images lack, by resource; of others the files keep what an earlier day knew.
-    It writes the stack's profile, and every other one of which the state holds images.
+    It writes the stack's profile, and every other one that an image in state or an OMI in `pruned` is of.
     """
     folder, lines = expand(stack.releases_dir), []
     for profile in _profiles(stack, ledger, pruned):
@@ -164,7 +164,7 @@ def _unheld(stack: FeedSettings, ledger: Ledger) -> list[tuple[PublishedImage, s
 
 
 def _profiles(stack: FeedSettings, ledger: Ledger, pruned: Collection[str] = ()) -> list[str]:
-    """The stack's profile, and every other one of which the state or an OMI in `pruned` is."""
+    """The stack's profile, and every other one that an image in state or an OMI in `pruned` is of."""
     found = {stack.profile, *(image.profile for image in ledger.images)}
     written, _ = read_all(expand(stack.releases_dir)) if pruned else ({}, [])
     found |= {profile for profile, images in written.items() for each in images if set(each.ids.values()) & set(pruned)}

@@ -24,6 +24,8 @@ class AccountImage:
     description: str = ""
     managed: bool = False
     """Whether it is this stack's own by its tags and its name."""
+    stray: bool = False
+    """Whether it bears this stack's id or its mark, but not all tags of an own image: a person must see to it."""
     half_made: bool = False
     """Whether an interrupted run of this stack left it unfinished. The next build of its name removes it first."""
     digest: str | None = None

@@ -60,18 +60,16 @@ class Owner:
         return {STACK_ID: self.stack_id}
 
     def owns(self, tags: Mapping[str, str]) -> bool:
-        """Whether something with these tags was made by the stack. Of an OMI, `has_made` is the proof."""
+        """Whether something with these tags was made by the stack. For an OMI, `owns_omi` is the proof."""
         return tags.get(STACK_ID) == self.stack_id
 
-    def has_made(self, name: str, tags: Mapping[str, str]) -> bool:
-        """Whether an OMI of this name is the stack's own: on another one, to which someone copied the tags, they prove
-        nothing.
-        """
+    def owns_omi(self, name: str, tags: Mapping[str, str]) -> bool:
+        """Whether an OMI of this name is the stack's own. Tags that someone copied from another OMI prove nothing."""
         return self.owns(tags) and tags.get(BUILD_ID) == build_id_of(self, name)
 
     def has_taken_over(self, name: str, tags: Mapping[str, str]) -> bool:
         """Whether an OMI of this name was made elsewhere and became the stack's own."""
-        return self.has_made(name, tags) and STANDS_FOR in tags
+        return self.owns_omi(name, tags) and STANDS_FOR in tags
 
     def has_verified(self, name: str, tags: Mapping[str, str], description: str) -> bool:
         """Whether an OMI was verified once, by its tag or by the mark that the stack put into its description.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ class Bench:
         self.finished: list[Facts | None] = []
         self.stop = threading.Event()
         self.failure: Exception | None = None
+        self.on_verify: Callable[[], object] = lambda: None
         self.launchers: list[set[str]] = []
         """Who might launch each image while it was verified."""
 
@@ -39,6 +41,7 @@ class Bench:
         self.booted.append(omi.omi_id)
         self.finished.append(verification.finished)
         self.launchers.append(self.account.launchers(omi.omi_id))
+        self.on_verify()
         if self.failure:
             raise self.failure
         return Verified(7, 95000000, 83000000, ("busybox=1.37.0-r30", "musl=1.2.5-r23"))

@@ -14,6 +14,7 @@ from omi.build import lifecycle
 from omi.build.leftovers import Leftovers
 from omi.build.packer import attempt
 from omi.build.packer.inputs import RunFolder
+from omi.build.packer.progress import PackerOutput
 from omi.build.packer.runner import PackerRun, run_packer
 from omi.outscale.client import Cloud
 from omi.outscale.images import find_own, read_omi
@@ -117,7 +118,7 @@ def test_no_failure_removes_a_verified_image(bench: Bench) -> None:
     first = bench.build(spec)
     for keys in (("digest",), (VERIFIED, CLAIM, "digest"), ()):
         lose_tags(bench, first.omi, *keys)
-        with pytest.raises(BuildError, match=f"this stack's own.*{'' if keys else 'put stack-id='}"):
+        with pytest.raises(BuildError, match=f"this stack's own.*{'' if keys else 'put its lost tags stack-id='}"):
             bench.build(spec)
         bench.run_of(spec).clean_up()
         assert bench.account.left() == {"image": [first.omi]}
@@ -156,7 +157,7 @@ def test_one_that_is_held_or_of_whose_access_nothing_is_known_is_no_leftover(
 ) -> None:
     spec = bench.account.spec()
     omi = bench.account.register(spec.name, Identity(spec).description, {CLAIM: "5"})
-    with pytest.raises(BuildError, match="its tags are lost"):
+    with pytest.raises(BuildError, match="put its lost tags stack-id="):
         bench.build(spec)
     assert bench.account.left() == {"image": [omi]}
     lose_tags(bench, omi)
@@ -166,7 +167,7 @@ def test_one_that_is_held_or_of_whose_access_nothing_is_known_is_no_leftover(
         return found.model_copy(update={"permissions": None}) if found else None
 
     monkeypatch.setattr("omi.build.lifecycle.find_own", unsaid)
-    with pytest.raises(BuildError, match="its tags are lost"):
+    with pytest.raises(BuildError, match="put its lost tags stack-id="):
         bench.build(spec)
     assert bench.account.left() == {"image": [omi]}
 
@@ -201,6 +202,90 @@ def test_the_snapshots_of_an_orphan_are_spared_before_its_check(bench: Bench, mo
     monkeypatch.setattr(Leftovers, "sweep", lambda self, spare, volumes, **_: spared.append(spare))
     bench.build(spec)
     assert [set(each) for each in spared] == [{*orphan.snapshots}] * 2
+
+
+def test_who_takes_an_image_up_cleans_up_and_puts_its_description_back(bench: Bench) -> None:
+    spec = bench.account.spec()
+    first = bench.build(spec)
+    bench.account.cloud.call("UpdateImage", {"ImageId": first.omi, "Description": "renamed"})
+    bench.account.oapi.call("CreateKeypair", KeypairName=Identity(spec).verify_key)
+    assert bench.build(spec).omi == first.omi
+    assert bench.account.left() == {"image": [first.omi]}
+    assert bench.account.image(first.omi)["Description"] == Identity(spec).described(verified=True)
+    said = bench.said.getvalue()
+    assert f"{first.omi} was verified by an earlier run: taken up as it is, not built again" in said
+    assert f"for a new revision, run `python -m omi build -s STACK {spec.build} --again --yes`" in said
+
+
+def test_how_long_a_build_took_is_known_only_of_one_that_was_made(bench: Bench) -> None:
+    spec = bench.account.spec()
+    made = bench.build(spec).build_seconds
+    assert made is not None
+    assert 0 <= made < 60
+    unverified(bench, spec)
+    assert bench.build(spec).build_seconds is None
+
+
+def test_without_an_image_there_is_nothing_to_keep_after_a_killed_run(bench: Bench) -> None:
+    spec = bench.account.spec()
+    bench.account.oapi.call("CreateKeypair", KeypairName=Identity(spec).build_key)
+    bench.run_of(spec).clean_up()
+    assert bench.account.left() == {}
+
+
+def test_what_a_failed_build_registered_under_its_working_name_is_removed(bench: Bench) -> None:
+    spec = bench.account.spec()
+    bench.on_verify = lambda: bench.account.register(bench.run_of(spec).job.working_name, Identity(spec).description)
+    bench.failure = VerifyError("it does not boot")
+    with pytest.raises(VerifyError):
+        bench.build(spec)
+    assert bench.account.left() == {}
+
+
+def test_content_that_this_version_cannot_read_is_not_made_again(bench: Bench) -> None:
+    spec = bench.account.spec(build=bench.account.spec().target.model_copy(update={"unread": ("packages",)}))
+    with pytest.raises(BuildError, match="packages can't be read as its record has it"):
+        bench.build(spec)
+    assert bench.account.left() == {}
+
+
+def test_an_image_that_someone_makes_meanwhile_is_adopted_only_after_an_error_of_a_new_build(bench: Bench) -> None:
+    spec = bench.account.spec()
+    orphan = unverified(bench, spec)
+
+    def replace_it() -> None:
+        own = {"ImageNames": [spec.name], "AccountIds": [bench.account.id]}
+        for image in bench.account.oapi.call("ReadImages", Filters=own)["Images"]:
+            bench.account.oapi.call("DeleteImage", ImageId=image["ImageId"])
+        bench.account.register(spec.name, "theirs", {"stack": "another", "stack-id": "another"})
+
+    bench.on_verify = replace_it
+    bench.failure = VerifyError("it does not boot")
+    with pytest.raises(VerifyError):
+        bench.build(spec)
+    assert orphan not in bench.account.left()["image"]
+    replace_it()
+    assert bench.build(spec).adopted
+    assert "bears the name already, made by stack another (id another): adopted, not built" in bench.said.getvalue()
+    (theirs,) = bench.account.left()["image"]
+    bench.account.oapi.call("DeleteImage", ImageId=theirs)
+    bench.failure = RuntimeError("a fault of the program")
+    with pytest.raises(RuntimeError):
+        bench.build(spec)
+    (theirs,) = bench.account.left()["image"]
+    bench.account.oapi.call("DeleteImage", ImageId=theirs)
+    bench.failure = VerifyError("it does not boot")
+    assert bench.build(spec).adopted
+    assert ", made by stack another (id another), got the name in the meantime: adopted" in bench.said.getvalue()
+
+
+def test_what_its_build_found_need_not_be_here_for_a_copy(bench: Bench) -> None:
+    spec = bench.account.spec(copy_from=bench.account.access)
+    omi = bench.account.register(spec.name, Identity(spec).description, dict(Identity(spec).tags))
+    run = bench.run_of(spec)
+    found = run._existing(PackerOutput())
+    assert found is not None
+    assert found.omi_id == omi
 
 
 def lose_tags(bench: Bench, omi: str, *keys: str) -> None:
@@ -287,6 +372,14 @@ def test_a_persons_image_with_the_tags_of_another_of_the_stack_stays(bench: Benc
         bench.build(spec)
     bench.run_of(spec).clean_up()
     assert (bench.account.image(omi), bench.account.left()) == (before, {"image": [omi]})
+
+
+def test_one_of_this_stacks_description_with_a_persons_tags_stays(bench: Bench) -> None:
+    spec = bench.account.spec()
+    omi = bench.account.register(spec.name, Identity(spec).description, {"owner": "somebody"})
+    with pytest.raises(BuildError, match="put its lost tags"):
+        bench.build(spec)
+    assert bench.account.left() == {"image": [omi]}
 
 
 def test_one_of_this_stacks_description_that_another_stack_has_is_another_stacks(bench: Bench) -> None:

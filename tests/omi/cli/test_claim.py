@@ -87,7 +87,9 @@ def test_an_image_of_another_stack_id_is_refused_and_left(stack: Stack) -> None:
     before = stack.account.tags(omi)
     code, said = stack.claim(omi)
     assert code == 5
-    assert "its tag stack-id is fedcba9876543210, so it isn't this stack's to claim; `pulumi state delete`" in said
+    assert (
+        "its tag stack-id is fedcba9876543210, so it isn't this stack's to claim; `pulumi state delete -s test`" in said
+    )
     assert stack.account.tags(omi) == before
 
 
@@ -97,7 +99,7 @@ def test_an_image_that_lost_its_stack_id_is_left_with_the_cure(stack: Stack) -> 
     stack.state(spec, omi, OWN)
     code, said = stack.claim(omi)
     assert code == 5
-    assert f"put its tag stack-id={OWNER.stack_id} back, then this again" in said
+    assert f"put its tag stack-id={OWNER.stack_id} back, and run this again" in said
     assert stack.account.tags(omi) == {}
 
 

@@ -70,7 +70,9 @@ class Ward:
     def health(self, *arguments: str) -> tuple[int, str]:
         ledger = Ledger.of(self.images)
         region = regions_of(self.settings, ledger)[0]
-        left = [SweepFindings(region, things=tuple(Leftover("VM", "i-1", "", "") for _ in range(self.leftovers)))]
+        things = [Leftover("VM", "i-1", "", "") for _ in range(self.leftovers)]
+        in_use = Leftover("try", "fedcba9876543210", "", "somebody may use it", stays=True)
+        left = [SweepFindings(region, things=(*things, in_use))]
         left += [SweepFindings(region, unread=why) for why in self.unread]
         patches = {
             "read_stack": lambda _: (self.settings, Held(OWNER, ledger)),

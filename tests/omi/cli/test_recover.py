@@ -60,7 +60,7 @@ class Person:
         return code, seen.out + seen.err
 
     def _survey(self, settings: Settings, known: Held) -> Survey:
-        images = [replace(each, managed=known.owner.has_made(each.name, each.tags)) for each in self.images]
+        images = [replace(each, managed=known.owner.owns_omi(each.name, each.tags)) for each in self.images]
         accounts = {"eu-west-2": AccountView.of(images, "123456789012")}
         return Survey(
             Profile("alpine", (BUILD,)),

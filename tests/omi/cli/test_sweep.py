@@ -338,7 +338,7 @@ def test_a_try_that_somebody_may_use_is_listed_and_stays(swept: Swept) -> None:
     assert code == 0, text
     (line,) = [line for line in text.splitlines() if line.startswith("try ")]
     assert f"image {kept}" in line
-    assert line.endswith(f"else remove it by `python -m omi try -s {STACK} web --remove --yes`; stays")
+    assert line.endswith(f"if nobody does, `python -m omi try -s {STACK} web --remove --yes` removes it; stays")
     assert swept.run("--yes")[0] == 0
     assert swept.images == {swept.held, kept}
 

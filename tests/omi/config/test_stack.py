@@ -53,6 +53,16 @@ def test_images_of_a_profile_that_the_stack_has_left_are_written_too(tmp_path: P
         check_own_releases(two, "two", tmp_path, [("alpine", "eu-west-2")])
 
 
+def test_a_folder_of_a_person_whom_this_machine_lacks_is_its_own_stacks_matter(tmp_path: Path) -> None:
+    one = stack(tmp_path, "one")
+    two = stack(tmp_path, "two", releases_dir="~nobody-of-this-name/feeds")
+    check_own_releases(one, "one", tmp_path)
+    with pytest.raises(
+        SettingsError, match="^stack config: releases_dir: ~nobody-of-this-name/feeds: there is no home"
+    ):
+        check_own_releases(two, "two", tmp_path)
+
+
 def test_a_folder_by_another_name_is_the_same(tmp_path: Path) -> None:
     stack(tmp_path, "one", releases_dir="./releases/../releases")
     with pytest.raises(SettingsError, match="stack one"):

@@ -60,8 +60,12 @@ def test_own_images_are_told_with_access_marks_and_users(sandbox: Sandbox, acces
 
     assert view.account == sandbox.account_id("main")
     assert [image.omi for image in view.images] == [other, ours, copied]
-    assert not view.by_omi[copied].managed
     mine, foreign = view.by_omi[ours], view.by_omi[other]
+    assert [(each.managed, each.stray) for each in (mine, view.by_omi[copied], foreign)] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
     assert (mine.managed, mine.digest, mine.access, mine.used_by) == (True, "sha256:1", Access(), (vm,))
     assert (foreign.managed, foreign.used_by) == (False, ())
     assert foreign.access == Access(public=True, accounts=(friend,))
@@ -74,6 +78,15 @@ def test_another_accounts_public_image_is_not_in_the_view(sandbox: Sandbox, clie
     made = register(client, "alpine-3.23.6-x86_64-r0", snapshot(client, empty_volume(client)))
     client.call("UpdateImage", ImageId=made, PermissionsToLaunch={"Additions": {"GlobalPermission": True}})
     assert read_account(Cloud.connect(access_of(sandbox, "second")), OWNER).images == ()
+
+
+def test_a_verified_image_without_tags_is_a_stray_by_its_description(access: CloudAccess, client: Client) -> None:
+    identity = Identity(make_spec())
+    disk = snapshot(client, empty_volume(client))
+    omi = register(client, identity.spec.name, disk, Description=identity.described(verified=True))
+    assert read_account(Cloud.connect(access), OWNER).by_omi[omi].stray
+    tagged(client, omi, {"stack-id": "another"})
+    assert not read_account(Cloud.connect(access), OWNER).by_omi[omi].stray
 
 
 def test_what_an_interrupted_build_left_does_not_hold_its_name(access: CloudAccess, client: Client) -> None:

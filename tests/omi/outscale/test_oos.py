@@ -416,7 +416,7 @@ def test_a_bucket_without_a_mark_is_left_unless_it_is_empty_and_named_after_a_ru
         store.call(store.s3.create_bucket, Bucket=name)
     store.put(names[1], "precious", b"content")
     found = find_buckets(store, OWNER, [OURS.run])
-    assert [(each.id, each.stays, "lost its mark" in each.why) for each in found] == [
+    assert [(each.id, each.stays, "has no mark" in each.why) for each in found] == [
         (names[0], False, False),
         (names[1], True, True),
     ]

@@ -444,7 +444,9 @@ def test_a_snapshot_that_is_held_used_or_shared_stays(
 def test_of_a_protected_image_keypair_and_group_stay_without_a_vm(sandbox: Sandbox, cloud: Cloud, client: Oapi) -> None:
     client.call("CreateKeypair", KeypairName=IDENTITY.verify_key)
     client.call("CreateSecurityGroup", SecurityGroupName=IDENTITY.group, Description="ours")
-    for each in found(cloud):
+    left = found(cloud)
+    assert [each.kind for each in left] == ["keypair", "group"]
+    for each in left:
         stays(sandbox, cloud, each.id, "of a protected image", protect=frozenset({NAME}))
 
 

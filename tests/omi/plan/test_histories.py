@@ -588,18 +588,45 @@ def test_an_image_that_was_shared_keeps_the_shared_ones_days_after_sharing_ended
     assert step_of(plan_of([V23], UP6, ledger(old, new), LATEST), old.name).action is Action.KEEP
 
 
-@pytest.mark.parametrize("lost", ["missing", "marked", "doubtful", "revoked"])
+@pytest.mark.parametrize("lost", ["missing", "marked", "doubtful", "revoked", "revoked by its maker"])
 def test_an_external_image_that_is_not_there_replaces_nothing(lost: str) -> None:
     """The build was renamed, and an image of its new name is adopted."""
     old, external = held(build("old"), "3.23.6"), held(build("new"), "3.23.6", adopted=True)
     if lost == "marked":
         external = replace(external, record=external.record.model_copy(update={"missing": TODAY}))
-    view = account(old, external) if lost == "revoked" else account(old, missing=[external] * (lost != "doubtful"))
+    view = account(old, missing=[external] * (lost != "doubtful"))
+    if lost.startswith("revoked"):
+        there = AccountImage(external.name, external.record.omi, {"why": "revoked"} if "maker" in lost else {})
+        view = account(old, there)
     revoked = {external.name: "x"} if lost == "revoked" else {}
     plan = stack([build("new")], old, external, survey={"accounts": {HOME: view}}, revoked=revoked)
     assert step_of(plan, old.name).action is Action.KEEP
-    there = stack([build("new")], old, external)
-    assert step_of(there, old.name).action is Action.PRUNE
+    after = stack([build("new")], old, external)
+    assert step_of(after, old.name).action is Action.PRUNE
+
+
+def test_an_external_image_that_its_maker_has_revoked_gets_a_successor_of_ones_own() -> None:
+    external = held(V23, "3.23.6", adopted=True)
+    there = AccountImage(external.name, external.record.omi, {"stack-id": "0" * 16, "why": "revoked"})
+    plan = stack([V23], external, survey={"accounts": {HOME: account(there)}})
+    assert [(step.name, step.action) for step in plan.steps] == [
+        (f"{external.name[:-1]}1", Action.BUILD),
+        (external.name, Action.KEEP),
+    ]
+    assert "an image of one's own instead of" in plan.steps[0].reason
+
+
+@pytest.mark.parametrize("digest", [True, False])
+def test_an_image_with_some_of_the_stacks_own_tags_is_neither_adopted_nor_built_over(digest: bool) -> None:
+    """A person copied the tags of another image, or took some off."""
+    stray = held(V23, "3.23.6")
+    image = AccountImage(stray.name, stray.record.omi, stray=True, digest=stray.digest if digest else None)
+    views = {"accounts": {HOME: account(image)}}
+    (step,) = stack([V23], survey=views).steps
+    assert (step.name, step.action) == (f"{stray.name[:-1]}1", Action.BUILD)
+    pinned = stack([build(revision=0)], survey=views)
+    assert pinned.steps == ()
+    assert f"{image.omi} ({image.name})" in pinned.refused[0]
 
 
 def test_an_image_that_another_stack_has_revoked_is_not_adopted() -> None:
@@ -667,13 +694,18 @@ def test_a_moved_releases_folder_reaches_every_kept_image_before_any_goes() -> N
     moved = [step.image for step in first.steps if isinstance(step.image, LedgerImage)]
     assert [kinds(first, image.name) for image in moved] == [[ChangeKind.CONNECT]] * 2
     assert {image.spec.releases_dir for image in moved} == {"feeds/a"}
+    external = replace(older, record=older.record.model_copy(update={"adopted": True}))
+    waits = stack([V23], external, newer, retention=LATEST, releases_dir="feeds/a")
+    assert step_of(waits, older.name).action is Action.KEEP, "else the old folder alone would forget it"
     second = stack([V23], *moved, retention=LATEST, releases_dir="feeds/a")
     assert (kinds(second, newer.name), step_of(second, older.name).action) == ([], Action.PRUNE)
 
 
-def test_the_refusal_of_one_build_does_not_end_a_prune_that_a_person_asks_for() -> None:
+@pytest.mark.parametrize("why", ["lacking", "untrusted"])
+def test_the_refusal_of_one_build_does_not_end_a_prune_that_a_person_asks_for(why: str) -> None:
     older, newer, bare = held(V23, "3.23.5"), held(V23, "3.23.6"), build("bare")
-    survey = {"absent": {"bare": {"https://x": "bare: there is no such repository"}}}
+    survey: dict[str, Any] = {"absent": {"bare": {"https://x": "bare: there is no such repository"}}}
+    survey = survey if why == "lacking" else {"untrusted": {"bare": "bare: no trusted key has signed it"}}
     assert stack([V23, bare], older, newer, survey=survey, retention=LATEST).refused
     plan = stack([V23, bare], older, newer, survey=survey, retention=LATEST, one_off=OneOff(action="prune"))
     assert (plan.refused, step_of(plan, older.name).action) == ((), Action.PRUNE)

@@ -63,7 +63,7 @@ def plan(
     **more: Any,
 ) -> Plan:
     """The plan of a stack whose account holds these; the other Region holds `there`, and may have left the config."""
-    images = tuple(replace(each, managed=OWNER.has_made(each.name, each.tags)) for each in images)
+    images = tuple(replace(each, managed=OWNER.owns_omi(each.name, each.tags)) for each in images)
     further = {OTHER: FurtherRegion.model_validate({"cloud": {"osc_profile": OTHER}, "images": how})}
     regions = {} if there is None or left else further
     retention = retention or Retention()
