@@ -58,7 +58,7 @@ def test_a_folder_of_a_person_whom_this_machine_lacks_is_its_own_stacks_matter(t
     two = stack(tmp_path, "two", releases_dir="~nobody-of-this-name/feeds")
     check_own_releases(one, "one", tmp_path)
     with pytest.raises(
-        SettingsError, match="^stack config: releases_dir: ~nobody-of-this-name/feeds: there is no home"
+        SettingsError, match=r"^stack config: releases_dir: ~nobody-of-this-name/feeds: there is no home"
     ):
         check_own_releases(two, "two", tmp_path)
 
