@@ -12,14 +12,17 @@ import pytest
 
 from omi.build import lifecycle
 from omi.build.leftovers import Leftovers
+from omi.build.maker import Product
 from omi.build.packer import attempt
 from omi.build.packer.inputs import RunFolder
+from omi.build.packer.maker import PackerMaker
 from omi.build.packer.progress import PackerOutput
 from omi.build.packer.runner import PackerRun, run_packer
 from omi.outscale.client import Cloud
 from omi.outscale.images import find_own, read_omi
 from omi.outscale.publishing import share
 from omi.outscale.shapes import Omi
+from omi.outscale.waiting import InterruptedBuildError
 from omi.profile.model import Access
 from omi.publish import record as write_releases
 from omi.state.identity import STAGE_TAGS, Identity
@@ -279,6 +282,75 @@ def test_an_image_that_someone_makes_meanwhile_is_adopted_only_after_an_error_of
     assert ", made by stack another (id another), got the name in the meantime: adopted" in bench.said.getvalue()
 
 
+def test_one_that_failed_to_become_available_is_half_made_whatever_tags_it_has(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = bench.account.spec()
+
+    def failed(cloud: Cloud, name: str) -> Omi | None:
+        found = find_own(cloud, name)
+        return found.model_copy(update={"state": "failed"}) if found else None
+
+    for begin in (bench.build, lambda spec: bench.run_of(spec).clean_up()):
+        orphan = unverified(bench, spec)
+        with monkeypatch.context() as patch:
+            for place in ("lifecycle", "leftovers"):
+                patch.setattr(f"omi.build.{place}.find_own", failed)
+            begin(spec)
+        assert orphan not in bench.account.left().get("image", [])
+        for image in bench.account.left().get("image", []):
+            bench.account.oapi.call("DeleteImage", ImageId=image)
+    bench.build(spec)
+    assert "which an earlier run left half-made" in bench.said.getvalue()
+
+
+def test_an_own_image_that_a_failed_build_could_not_remove_is_not_adopted(bench: Bench) -> None:
+    bench.failure = VerifyError("it does not boot")
+    fault = {"action": "DeleteImage", "status": 400, "code": "4045", "times": -1}
+    bench.account.sandbox.control("POST", "faults", fault)
+    with pytest.raises(VerifyError):
+        bench.build(bench.account.spec())
+
+
+def test_snapshots_that_somebody_opened_meanwhile_are_closed_before_the_image_is_shared(bench: Bench) -> None:
+    spec = bench.account.spec(access=PUBLIC)
+
+    def open_it() -> None:
+        omi = find_own(bench.account.cloud, spec.name)
+        assert omi is not None
+        more = {"Additions": {"AccountIds": ["123456789012"]}}
+        bench.account.oapi.call("UpdateSnapshot", SnapshotId=omi.snapshots[0], PermissionsToCreateVolume=more)
+
+    bench.on_verify = open_it
+    (disk,) = bench.build(spec).snapshots
+    (seen,) = bench.account.oapi.call("ReadSnapshots", Filters={"SnapshotIds": [disk]})["Snapshots"]
+    assert seen["PermissionsToCreateVolume"]["AccountIds"] == []
+
+
+def test_after_an_error_of_the_share_nobody_may_launch_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, shared = bench.account.spec(access=PUBLIC), list[Access]()
+
+    def share_and_fail(cloud: Cloud, omi_id: str, access: Access, *, narrow: bool = True) -> None:
+        shared.append(access)
+        share(cloud, omi_id, access, narrow=narrow)
+        if len(shared) == 1:
+            raise CloudError("no answer")
+
+    monkeypatch.setattr("omi.build.lifecycle.share", share_and_fail)
+    with pytest.raises(BuildError, match="is verified and stays private; the next `pulumi up` shares it"):
+        bench.build(spec)
+    (omi,) = bench.account.left()["image"]
+    assert (shared, bench.account.launchers(omi)) == ([PUBLIC, Access()], set())
+
+
+def test_what_its_maker_could_not_remove_may_be_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PackerMaker, "clean", lambda _: False)
+    bench.on_verify = bench.stop.set
+    bench.failure = CloudError("interrupted")
+    with pytest.raises(InterruptedBuildError, match="may be there: the next build or `python -m omi sweep` removes it"):
+        bench.build(bench.account.spec())
+
+
 def test_what_its_build_found_need_not_be_here_for_a_copy(bench: Bench) -> None:
     spec = bench.account.spec(copy_from=bench.account.access)
     omi = bench.account.register(spec.name, Identity(spec).description, dict(Identity(spec).tags))
@@ -316,7 +388,7 @@ def test_an_orphan_that_fails_its_check_goes_unless_somebody_shares_it(bench: Be
     assert bench.account.left() == ({"image": [orphan]} if access == PUBLIC else {})
 
 
-@pytest.mark.parametrize("here", ["nothing", "another build"])
+@pytest.mark.parametrize("here", ["nothing", "no manifest", "another build"])
 def test_an_orphan_of_another_machine_is_built_anew_since_nobody_knows_what_its_build_found(
     bench: Bench, here: str
 ) -> None:
@@ -324,6 +396,8 @@ def test_an_orphan_of_another_machine_is_built_anew_since_nobody_knows_what_its_
     orphan, folder = unverified(bench, spec), RunFolder(bench.folder / spec.name)
     if here == "nothing":
         folder.packer_log.unlink()
+    elif here == "no manifest":
+        folder.manifest.unlink()
     else:
         folder.manifest.write_text(folder.manifest.read_text().replace(orphan, "ami-0123abcd"))
     record = bench.build(spec)
@@ -491,3 +565,15 @@ def test_what_another_stack_builds_right_now_is_waited_for_before_it_is_adopted(
     monkeypatch.setattr(lifecycle, "wait_available", waited)
     assert bench.build(spec).omi == omi_id
     assert awaited == [omi_id]
+
+
+def test_what_the_build_found_counts_for_one_made_in_this_run_and_for_what_is_known_of_an_earlier_one(
+    bench: Bench,
+) -> None:
+    job = bench.run_of(bench.account.spec()).job
+    omi, found = Omi.model_validate({"ImageId": "ami-1"}), PackerOutput(facts=["end=yes"])
+    cases = ((found, True), (found, False), (PackerOutput(), True), (PackerOutput(), False))
+    finished = [
+        lifecycle.verification_of(job, Product(omi, output, packed), "sg-1").finished for output, packed in cases
+    ]
+    assert finished == [Facts.parse("end=yes"), Facts.parse("end=yes"), Facts.parse(""), None]
