@@ -1,4 +1,4 @@
-"""Shows the project's errors and refusals in Pulumi: one line, no traceback. An interrupt ends it all silently."""
+"""Shows errors and refusals in Pulumi: one line, no traceback. An interrupt ends the program without a word."""
 
 from __future__ import annotations
 

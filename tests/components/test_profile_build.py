@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from omi.publish.outputs import Outputs
 from omi.state.image import ImageRecord, ImageSpec
 from omi.state.ledger import LedgerImage, StoredCommand
 from omi.state.owner import STACK_ID
+from omi.support.errors import PlanError
 from tests.omi.specs import OWNER, make_access, make_record, make_spec
 
 BUILD = Target(profile="alpine", name="v3_23-x86_64", version="3.23")
@@ -213,3 +215,24 @@ def test_nothing_secret_is_among_a_commands_inputs(engine: Engine, monkeypatch: 
     monkeypatch.setenv("OSC_SECRET_KEY", "a-secret-that-must-not-show")
     declared, _ = run(engine, planned(0))
     assert "a-secret-that-must-not-show" not in json.dumps([args.inputs for args in declared.values()])
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_a_refusal_fails_a_preview_and_in_an_update_only_a_command_after_all_else(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, preview: bool
+) -> None:
+    from components import refuse
+
+    said: list[str] = []
+    monkeypatch.setattr("pulumi.log.error", said.append)
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: preview)
+
+    async def program() -> None:
+        refuse(["one: waits", "two: waits"], after=[])
+
+    as_test: Any = pulumi.runtime.test
+    with pytest.raises(PlanError, match=r"^one: waits; two: waits; .* does all else$") if preview else nullcontext():
+        as_test(program)()
+    declared = {args.name: args for args in engine.declared}
+    assert (said, [*declared]) == (([], []) if preview else (["one: waits; two: waits"], ["refused"]))
+    assert preview or declared["refused"].inputs["create"].endswith("; exit 1")
