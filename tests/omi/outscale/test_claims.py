@@ -53,13 +53,13 @@ def test_a_claim_counts_once_the_cloud_shows_it(cloud: Cloud, made: str, monkeyp
     stale, seen = Omi.model_validate({"ImageId": made}), list[Omi | None]()
 
     def late(of: Cloud, omi_id: str) -> Omi | None:
-        seen.append(read_omi(of, omi_id) if len(seen) > 1 else stale)
+        seen.append((None, stale)[len(seen)] if len(seen) < 2 else read_omi(of, omi_id))
         return seen[-1]
 
     monkeypatch.setattr("omi.outscale.claims.read_omi", late)
     monkeypatch.setattr("omi.outscale.waiting.pause", lambda *_: None)
     claim = take_up(cloud, stale)
-    assert [each.tags if each else None for each in seen] == [{}, {}, {"claim": claim}]
+    assert [each.tags if each else None for each in seen] == [None, {}, {"claim": claim}]
     monkeypatch.setattr("omi.outscale.claims.read_omi", lambda *_: stale)
     short = cloud.limits.model_copy(update={"answer": 0})
     monkeypatch.setattr(type(cloud), "limits", short)

@@ -410,6 +410,16 @@ def test_a_download_stops_when_the_build_does(store: ObjectStore, monkeypatch: p
     assert time.monotonic() - begin < 2.5
 
 
+def test_an_object_that_is_no_mark_by_its_size_is_not_read_to_its_end(store: ObjectStore) -> None:
+    bucket = store.create(RUN, OURS)
+    store.put(bucket, "most", b"x" * 1024 * 1024)
+    store.put(bucket, MARK, b"x" * (1024 * 1024 + 1))
+    assert len(store.get(bucket, "most")) == 1024 * 1024
+    with pytest.raises(CloudError, match=f"{bucket}/{MARK}: has more than 1048576 bytes"):
+        store.get(bucket, MARK)
+    assert store.mark_of(bucket) is None
+
+
 def test_a_bucket_without_a_mark_is_left_unless_it_is_empty_and_named_after_a_run(store: ObjectStore) -> None:
     names = [f"{prefix_of(RUN)}{number}" for number in "12"] + [f"{prefix_of('0123456789abcdef')}3"]
     for name in names:
