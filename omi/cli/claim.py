@@ -23,8 +23,8 @@ def claim(
 ) -> None:
     """Write the claim of this stack's record to an OMI's tag.
 
-    A record of another state that held the OMI leaves it alone from then on. It refuses to run during an update of the
-    stack, which may write a new claim.
+    A record of another state that held the OMI leaves it alone from then on. The command refuses to run while it can
+    see that an update of the stack runs, which may write a new claim.
     """
     with hold_stack(stack):
         _claim(read_stack(stack)[1], image)

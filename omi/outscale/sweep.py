@@ -24,7 +24,6 @@ from omi.state.owner import (
     VERIFIED,
     Owner,
     build_id_of,
-    entry_name,
     going_mark,
     working_name,
 )
@@ -116,11 +115,14 @@ class Search:
     def _build_of(self, called: str, ends: Collection[str]) -> str | None:
         """The id of this stack's build that made the keypair or group of this name, which has one of these ends.
 
-        They have no tags. If a build cleans up after itself, only its own id counts.
+        They have no tags. Only the id of a known OMI's build counts if the name lacks the stack's id, as in 1.0.0, or
+        if a build cleans up after itself.
         """
-        match = re.fullmatch(re.escape(entry_name(self.builds.owner, "")) + "(b-[0-9a-f]{16})(|-[a-z]+)", called)
-        found = match[1] if match and match[2] in ends else None
-        return found if found in self._by_id or not self.builds.alone else None
+        stack_id = re.escape(self.builds.owner.stack_id)
+        match = re.fullmatch(f"alpine-omi-({stack_id}-)?(b-[0-9a-f]{{16}})(|-[a-z]+)", called)
+        if match is None or match[3] not in ends:
+            return None
+        return match[2] if match[2] in self._by_id or (match[1] and not self.builds.alone) else None
 
     def _left_by(self, vm: CloudVm, ends: Collection[str] = _KEYS) -> str | None:
         """The OMI whose build launched it: it has the build's keypair and, unless the build itself asks, its tags."""
@@ -149,7 +151,8 @@ class Search:
         elif self._protected(name, omi.name, omi.omi_id):
             why = "no state holds it, but it is protected"
         elif omi.verified_by(self.builds.owner) or CLAIM in omi.tags:
-            why = f"no state holds it, but it was verified: `python -m omi recover` takes it in, or {_BY_HAND}"
+            cure = "`python -m omi recover` takes it in" if omi.tags else "put its tags back"
+            why = f"no state holds it, but it was verified: {cure}, or {_BY_HAND}"
         elif omi.permissions is None or omi.permissions.names(self.cloud.account):
             why = f"no state holds it, but it is shared: {_BY_HAND}"
         elif used := [vm.vm_id for vm in self._vms if vm.omi == omi.omi_id and not self._left_by(vm)]:
@@ -317,10 +320,9 @@ def find_buckets(store: ObjectStore, owner: Owner, runs: Collection[str]) -> lis
         run = mark.run if mark and mark.stack_id == owner.stack_id else ""
         ours = bucket.startswith(_bucket_of(owner, run))
         if ours or (mark is None and bucket.startswith(names)):
-            why = (
-                "" if ours or not store.keys(bucket) else f"is named like a copy's bucket, but has no mark: {_BY_HAND}"
-            )
-            found.append(Leftover("bucket", bucket, run, why or "left by a copy to another Region", stays=bool(why)))
+            stays = not ours and bool(store.keys(bucket))
+            why = f"is named like a copy's bucket, but has no mark: {_BY_HAND}"
+            found.append(Leftover("bucket", bucket, run, why if stays else "left by a copy to another Region", stays))
         elif run:
             why = f"bears this stack's mark, but not its name: {_BY_HAND}"
             found.append(Leftover("bucket", bucket, run, why, stays=True))

@@ -124,7 +124,7 @@ def shared(client: Oapi) -> str:
         (lambda client: image(client, f"{NAME}-copy", TAGS)[0], "not of its name"),
         (lambda client: image(client, NAME, {**TAGS, "build-id": "b-1"})[0], "not of its name"),
         (lambda client: image(client, NAME, {"stack-id": OWNER.stack_id})[0], "not of its name"),
-        (lambda client: image(client, NAME, {}, IDENTITY.described(verified=True))[0], "it was verified"),
+        (lambda client: image(client, NAME, {}, IDENTITY.described(verified=True))[0], "verified: put its tags back"),
     ],
     ids=["verified", "claimed", "described", "shared", "copied tags", "another id", "stack id alone", "untagged"],
 )
@@ -458,6 +458,20 @@ def test_a_keypair_of_a_groups_name_and_a_group_of_a_keypairs_name_are_no_builds
     vm = tag(client, launch(client, KeypairName=IDENTITY.group), RUN_TAGS)
     assert [each.id for each in found(cloud)] == [vm]
     stays(sandbox, cloud, vm, "not both keypair and tags")
+
+
+def test_keypair_group_and_vm_that_1_0_0_named_are_known_by_an_image_alone(cloud: Cloud, client: Oapi) -> None:
+    for build in (IDENTITY.build_id, "b-0123456789abcdef"):
+        client.call("CreateKeypair", KeypairName=f"alpine-omi-{build}-build")
+        client.call("CreateSecurityGroup", SecurityGroupName=f"alpine-omi-{build}", Description="a build's")
+    tag(client, launch(client, KeypairName=f"alpine-omi-{IDENTITY.build_id}-build"), RUN_TAGS)
+    for alone in (False, True):
+        left = found(cloud, alone=alone)
+        assert [(each.kind, each.name, each.stays) for each in left] == [
+            (kind, NAME, False) for kind in ("VM", "keypair", "group")
+        ]
+    left = found(cloud, names=frozenset({f"{NAME}-2"}), alone=True)
+    assert [(each.kind, each.stays) for each in left] == [("VM", True)], "by its tags"
 
 
 def test_vm_keypair_and_group_of_an_image_whose_name_nothing_shows_are_reported(
