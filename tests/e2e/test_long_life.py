@@ -50,6 +50,7 @@ def omis(held: HeldProject) -> dict[str, str]:
         spec = make_spec(
             name=name, stack=STACK, end_of_life=PAST, cloud=settings.cloud_access(region), vm=settings.vm_in(region),
             build=Target(profile="alpine", name=build, version="3.23", prefix=f"{build}-"),
+            releases_dir=settings.releases_dir,
             resource=None if region == HOME else f"{name}@{region}",
         )  # fmt: skip
         made[build] = held.register(name, {} if adopted else dict(Identity(spec).tags), region)
