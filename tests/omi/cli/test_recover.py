@@ -88,6 +88,7 @@ def test_the_only_stack_of_the_name_is_meant_and_nothing_is_written_without_yes(
     code, said = person.recover()
     assert code == 0, said
     assert "2 to recover" in said
+    assert "Nothing is changed yet. --yes writes it" in said
     assert person.written == {}
     assert person.recover("--yes")[0] == 0
     assert person.written == {"recover.stack_id": OWNER.stack_id}
@@ -100,6 +101,9 @@ def test_of_several_stacks_of_the_name_one_must_be_named(person: Person) -> None
     assert f"give --stack-id; verified images of this project and stack bear: {OWNER.stack_id} (1 images), " in said
     assert person.written == {}
     assert person.recover("--yes", "--stack-id", OTHER_ID)[0] == 0
+    assert person.written == {"recover.stack_id": OTHER_ID}
+    person.asked = Recovery(stack_id=OTHER_ID)
+    assert person.recover("--yes")[0] == 0, "the config names it"
     assert person.written == {"recover.stack_id": OTHER_ID}
 
 

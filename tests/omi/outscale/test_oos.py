@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -239,6 +240,48 @@ def test_a_right_that_a_copy_lacks_is_told_as_its_policy_names_it(
     }
     with pytest.raises(CredentialsError, match=rf"may not call {right} at .*eim-policy-copy\.json"):
         calls[right]()
+
+
+def unreached(store: ObjectStore, oos: str) -> ObjectStore:
+    """The store at an address where no store is."""
+    return ObjectStore(store.access.model_copy(update={"oos": oos}), store.credentials)
+
+
+def test_a_store_that_is_not_there_is_one_line_and_no_empty_store(store: ObjectStore) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    absent = unreached(store, f"http://127.0.0.1:{port}")
+    calls: tuple[Callable[[], object], ...] = (absent.own, lambda: absent.drop("alpine-omi-x", lambda _: True))
+    for call in calls:
+        with pytest.raises(CloudError, match="connection refused: nothing listens there"):
+            call()
+    with pytest.raises(CloudError, match=r"nowhere: .*correct cloud\.oos in the stack's config"):
+        unreached(store, "nowhere")
+
+
+def test_a_store_that_never_answers_is_left_at_the_limit(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = store.access.limits.model_copy(update={"connect": 0.01, "answer": 0.04})
+    monkeypatch.setattr(store, "access", store.access.model_copy(update={"limits": limits}))
+    answered = threading.Event()
+    with pytest.raises(CloudError, match=r"no whole answer to wait within 4 tries of 0\.05 s \(cloud\.limits"):
+        store.call(answered.wait, 60)
+    answered.set()
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, AttributeError, KeyError])
+def test_an_answer_that_can_not_be_read_is_one_line(store: ObjectStore, error: type[Exception]) -> None:
+    def read() -> None:
+        raise error("what a proxy sent")
+
+    with pytest.raises(CloudError, match=rf"its answer can't be read \({error.__name__}\); run again"):
+        store.call(read)
+
+
+def test_a_url_is_signed_for_its_time_and_object(store: ObjectStore) -> None:
+    url = store.presign("bucket", "disk", 60)
+    assert "/bucket/disk?" in url
+    assert "X-Amz-Expires=60&" in url
+    assert "X-Amz-Signature=" in url, "the fourth version"
 
 
 def test_a_bucket_is_made_once_though_the_answer_is_lost(sandbox: Sandbox, store: ObjectStore) -> None:

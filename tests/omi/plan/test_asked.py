@@ -99,3 +99,9 @@ def test_the_refusal_of_one_build_does_not_end_a_prune_that_a_person_asks_for(wh
     plan = stack([V23, bare], older, newer, survey=survey, retention=LATEST, one_off=OneOff(action="prune"))
     assert (plan.refused, step_of(plan, older.name).action) == ((), Action.PRUNE)
     assert any("bare" in line for line in plan.warnings)
+
+
+def test_a_one_off_run_still_says_which_builds_are_past_their_end() -> None:
+    over = upstream("3.23.6", end_of_life=TODAY - timedelta(days=1))
+    plan = stack([V23], survey={"upstream": over}, one_off=OneOff(action="prune"))
+    assert any("version 3.23 is past its end of life" in line for line in plan.warnings)

@@ -303,6 +303,7 @@ def test_another_stacks_images_are_not_recovered() -> None:
     assert Action.RECOVER not in {step.action for step in plan(theirs, in_account(NEW)).of(Action.ADOPT)}
     assert outcome(plan(theirs, in_account(NEW)))[NEW.name] == "recover"
     assert OLD.name not in outcome(plan(theirs, in_account(NEW)))
+    assert not any(OLD.name in each for each in plan(theirs, in_account(NEW)).warnings), "it is no matter of recovery"
 
 
 def test_the_setting_is_to_be_taken_out_once_there_is_nothing_to_recover() -> None:

@@ -248,6 +248,8 @@ def test_one_that_was_protected_loses_that_by_an_update_of_its_own() -> None:
         seen = Survey(Profile("alpine", (V23,)), UP6, (), accounts, TODAY, OWNER, memory=Memory(protected=(OLD.name,)))
         step = step_of(planned_by(settings, seen, there), OLD.name)
         assert (step.protected, step.unprotects) == (bool(protect), not protect)
+        never = step_of(planned_by(settings, replace(seen, memory=Memory()), there), OLD.name)
+        assert (never.protected, never.unprotects) == (bool(protect), False)
 
 
 def test_without_own_it_is_only_forgotten_and_another_id_or_region_or_build_is_not_taken_over() -> None:
