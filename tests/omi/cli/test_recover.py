@@ -116,6 +116,15 @@ def test_an_account_without_such_images_is_said(person: Person) -> None:
     assert "holds no verified image of the stack id" in said
 
 
+def test_why_an_image_is_left_is_part_of_the_error_and_nothing_else_is(person: Person) -> None:
+    unverified = in_account(NEW)
+    person.images = (replace(unverified, tags={**unverified.tags, VERIFIED: "no"}, description=""),)
+    code, said = person.recover("--stack-id", OWNER.stack_id)
+    assert code == 2
+    assert f"; recover: {NEW.record.omi} ({NEW.name}) is left: neither tag nor description marks it" in said
+    assert said.count("; ") == 1, said
+
+
 def test_a_state_with_an_id_recovers_its_own_alone(person: Person) -> None:
     person.stack_id, person.ledger = OWNER.stack_id, Ledger.of([NEW])
     person.images = in_account(OLD), in_account(NEW)

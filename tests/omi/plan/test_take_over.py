@@ -290,6 +290,27 @@ def test_an_interrupted_take_over_is_found_by_its_tags_and_done_again() -> None:
     assert again.spec.recipe is None
 
 
+@pytest.mark.parametrize(("verified", "why"), [("yes", "was taken over by this stack"), ("", "could log in to it")])
+@pytest.mark.parametrize("there", [False, True])
+def test_an_interrupted_take_over_is_still_checked_unless_that_was_done(there: bool, verified: str, why: str) -> None:
+    held_before = (external(OLD, "3.23.4"),) if there else ()
+    half = taken(OLD, images_of(plan(OLD, ledger=held_before))[OLD.name], **{VERIFIED: verified})
+    again = plan(half, adopt=(entry(OLD),), ledger=held_before)
+    check = images_of(again)[OLD.name].spec.take_over
+    assert check is not None
+    assert check.login == "builder"
+    assert why in step_of(again, OLD.name).reason
+
+
+def test_an_image_that_the_stack_has_made_is_its_own_without_a_take_over() -> None:
+    made = held(V23, "3.23.6")
+    lost = replace(seen(made), tags={**Identity(made.spec).tags, VERIFIED: "yes"}, managed=True)
+    named = entry(lost, build=V23.name, release="3.23.6", revision=made.revision)
+    for recover in (None, {"stack_id": OWNER.stack_id}):
+        image = images_of(plan(lost, adopt=(named,), recover=recover))[made.name]
+        assert (image.spec.take_over, image.record.adopted) == (None, False)
+
+
 @pytest.mark.parametrize("verified", ["yes", ""])
 @pytest.mark.parametrize("there", [False, True])
 def test_an_interrupted_take_over_stays_one_though_own_is_taken_out_of_its_entry(there: bool, verified: str) -> None:
