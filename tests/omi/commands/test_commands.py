@@ -318,6 +318,28 @@ def test_update_makes_tags_and_access_be_what_the_spec_says(desk: Desk) -> None:
     assert desk.account.tags(omi) == dict(Identity(spec).tags)
 
 
+def test_update_changes_nothing_of_an_external_image(desk: Desk) -> None:
+    spec = desk.account.spec(access=Access(public=True))
+    omi = desk.account.register(spec.name, tags={"made-by": "somebody"})
+    record, before = desk.record(spec, omi, adopted=True), inventory(desk)
+    code, out, err = desk.run("update", spec, record)
+    assert (code, inventory(desk)) == (0, before), err
+    assert ImageRecord.from_json(out, "output") == record
+    assert f"{omi} was not made here: left as it is" in err
+
+
+def test_update_makes_snapshots_private_that_others_may_read(desk: Desk) -> None:
+    spec = desk.account.spec()
+    record = desk.own_image(spec)
+    (disk,) = snapshots_of_omi(desk, record.omi)
+    more = {"Additions": {"AccountIds": [desk.account.other_id]}}
+    desk.account.oapi.call("UpdateSnapshot", SnapshotId=disk, PermissionsToCreateVolume=more)
+    code, _, err = desk.run("update", spec, record)
+    assert (code, f"made {disk} private again" in err) == (0, True), err
+    (seen,) = desk.account.oapi.call("ReadSnapshots", Filters={"SnapshotIds": [disk]})["Snapshots"]
+    assert seen["PermissionsToCreateVolume"]["AccountIds"] == []
+
+
 def test_update_takes_down_the_digest_that_a_copy_has_found_of_its_disk(desk: Desk) -> None:
     spec, disk = desk.account.spec(), "sha256:" + "5" * 64
     omi = desk.account.register(spec.name, tags={**Identity(spec).tags, DISK: disk})
