@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from omi.commands.__main__ import main
 from omi.outscale.images import put_tags, read_omi
 from omi.outscale.sweep import Builds, Search, clean_up
 from omi.profile.model import Access
+from omi.publish.releases import from_yaml
 from omi.state.identity import DISK, Identity
 from omi.state.image import ImageRecord
 from omi.state.ledger import StoredCommand
@@ -65,6 +66,19 @@ def test_delete_says_who_could_launch_the_image_and_which_vms_it_has(
     assert f"VMs were made from {record.omi} ({runs}): they go on" in err
     assert ("was shared with" in err) == (said is not None)
     assert said is None or f"{record.omi} was shared with {said}: nobody can launch it any more" in err
+
+
+def test_delete_takes_the_image_out_of_the_releases_files_and_no_other(desk: Desk) -> None:
+    held = {}
+    for release in ("3.23.6", "3.23.5"):
+        spec = desk.account.spec(release=release, name=f"alpine-{release}-x86_64-r0")
+        held[spec.name] = spec, desk.own_image(spec)
+        assert desk.run("update", *held[spec.name])[0] == 0
+    file = Path(spec.releases_dir, f"{spec.profile}.yaml")
+    assert [each.name for each in from_yaml(file.read_text(), str(file))] == list(held)
+    gone, *left = held
+    assert desk.run("delete", *held[gone])[0] == 0
+    assert [each.name for each in from_yaml(file.read_text(), str(file))] == left
 
 
 def test_delete_takes_no_answer_that_lacks_the_image_for_gone(desk: Desk) -> None:
@@ -320,7 +334,7 @@ def test_update_makes_tags_and_access_be_what_the_spec_says(desk: Desk) -> None:
 
 def test_update_changes_nothing_of_an_external_image(desk: Desk) -> None:
     spec = desk.account.spec(access=Access(public=True))
-    omi = desk.account.register(spec.name, tags={"made-by": "somebody"})
+    omi = desk.account.register(spec.name, tags={"made-by": "somebody", "claim": "theirs"})
     record, before = desk.record(spec, omi, adopted=True), inventory(desk)
     code, out, err = desk.run("update", spec, record)
     assert (code, inventory(desk)) == (0, before), err
@@ -345,8 +359,12 @@ def test_update_takes_down_the_digest_that_a_copy_has_found_of_its_disk(desk: De
     omi = desk.account.register(spec.name, tags={**Identity(spec).tags, DISK: disk})
     record = desk.record(spec, omi)
     _, out, _ = desk.run("update", spec, record)
-    assert ImageRecord.from_json(out, "output") == record.model_copy(update={"disk": disk})
+    known = record.model_copy(update={"disk": disk})
+    assert ImageRecord.from_json(out, "output") == known
     assert desk.account.tags(omi)[DISK] == disk
+    tag(desk, omi, {DISK: "sha256:" + "6" * 64})
+    _, out, _ = desk.run("update", spec, known)
+    assert ImageRecord.from_json(out, "output") == known, "its first digest stays"
 
 
 def test_update_marks_an_image_that_is_missing_and_unmarks_it_when_it_is_there(desk: Desk) -> None:
@@ -356,6 +374,8 @@ def test_update_marks_an_image_that_is_missing_and_unmarks_it_when_it_is_there(d
     marked = ImageRecord.from_json(out, "standard output")
     assert marked.missing == datetime.now(UTC).date()
     assert "the next update forgets it" in err
+    earlier = marked.model_copy(update={"missing": date(2025, 1, 1)})
+    assert ImageRecord.from_json(desk.run("update", spec, earlier)[1], "standard output") == earlier
     own = desk.own_image(spec)
     _, out, _ = desk.run("update", spec, own.model_copy(update={"missing": marked.missing}))
     assert ImageRecord.from_json(out, "standard output").missing is None

@@ -23,7 +23,8 @@ OURS = {**OWNER.tags, "build-id": build_id_of(OWNER, NAME), "digest": "sha256:1"
 
 
 def tagged(client: Client, resource: str, tags: dict[str, str]) -> str:
-    client.call("CreateTags", ResourceIds=[resource], Tags=[{"Key": key, "Value": tags[key]} for key in tags])
+    if tags:
+        client.call("CreateTags", ResourceIds=[resource], Tags=[{"Key": key, "Value": tags[key]} for key in tags])
     return resource
 
 
@@ -87,6 +88,16 @@ def test_a_verified_image_without_tags_is_a_stray_by_its_description(access: Clo
     assert read_account(Cloud.connect(access), OWNER).by_omi[omi].stray
     tagged(client, omi, {"stack-id": "another"})
     assert not read_account(Cloud.connect(access), OWNER).by_omi[omi].stray
+
+
+@pytest.mark.parametrize("worn", [{}, {"made-by": "somebody"}, {"digest": "sha256:1"}])
+def test_somebodys_image_is_no_stray_and_holds_its_name(
+    access: CloudAccess, client: Client, worn: dict[str, str]
+) -> None:
+    theirs = tagged(client, register(client, NAME, snapshot(client, empty_volume(client))), worn)
+    view = read_account(Cloud.connect(access), OWNER)
+    assert (view.by_omi[theirs].stray, view.by_omi[theirs].half_made) == (False, False)
+    assert view.by_name[NAME].omi == theirs
 
 
 def test_what_an_interrupted_build_left_does_not_hold_its_name(access: CloudAccess, client: Client) -> None:
