@@ -123,9 +123,7 @@ class LedgerImage:
         return self.name.replace(own, following)
 
     def reached_by(self, cloud: CloudAccess, releases_dir: str) -> LedgerImage:
-        """The same image with another connection or releases folder; byte by byte the same if state holds these."""
-        if (cloud, releases_dir) == (self.spec.cloud, self.spec.releases_dir):
-            return self
+        """The same image with another connection or releases folder."""
         return self._with(cloud=cloud, releases_dir=releases_dir)
 
     def published(self, access: Access, withdrawal: Withdrawal | None = None) -> LedgerImage:
