@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from omi.outscale.client import Cloud
-from omi.outscale.images import find_own, read_omi
+from omi.outscale.images import find_own, put_tags, read_omi
 from omi.outscale.publishing import share
 from omi.outscale.shapes import Omi
 from omi.profile.model import Access
@@ -45,6 +45,11 @@ def test_adopt_of_this_stacks_own_image_manages_it(desk: Desk) -> None:
     _, out, _ = desk.run("adopt", spec, None)
     record = ImageRecord.from_json(out, "standard output")
     assert (record.omi, record.adopted, record.verified) == (own.omi, False, False)
+    assert record.digest is None, "the content that the spec states"
+    assert own.omi in Path("releases/alpine.yaml").read_text(encoding="utf-8")
+    put_tags(desk.account.cloud, [own.omi], {"digest": "sha256:other"})
+    _, out, _ = desk.run("adopt", spec, None)
+    assert ImageRecord.from_json(out, "standard output").digest == "sha256:other"
 
 
 def test_adopt_of_a_verified_image_takes_from_tags_and_releases_files_what_is_known_of_it(desk: Desk) -> None:
@@ -117,6 +122,20 @@ def test_adopt_waits_for_what_another_stack_registers_right_now(desk: Desk, monk
     assert code == 0, err
     assert states[:2] == ["pending", "available"]
     assert ImageRecord.from_json(out, "standard output").omi == omi
+
+
+def test_adopt_takes_in_no_image_that_failed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = desk.account.spec()
+    failed = desk.account.register(spec.name)
+
+    def read(cloud: Cloud, name: str) -> Omi | None:
+        found = find_own(cloud, name)
+        return found.model_copy(update={"state": "failed"}) if found else None
+
+    monkeypatch.setattr("omi.commands.adopt.find_own", read)
+    code, out, err = desk.run("adopt", spec, None)
+    assert (code, out, f"{spec.name} is failed, so it is not taken in" in err) == (5, "", True), err
+    assert desk.account.left() == {"image": [failed]}
 
 
 def test_adopt_of_what_is_gone_builds_nothing(desk: Desk) -> None:

@@ -204,4 +204,52 @@ def test_an_image_that_a_list_lacks_is_asked_for_by_its_id(
     monkeypatch.setattr(Cloud, "call", forgetful)
     view = read_account(Cloud.connect(access), OWNER, [there, "ami-deadbeef"])
     assert list(view.by_omi) == [there]
+    assert view.missing == {"ami-deadbeef"}
     assert calls.count("ReadImages") == 2
+
+
+def test_an_image_is_missing_only_if_its_tags_are_gone_too(
+    sandbox: Sandbox, access: CloudAccess, client: Client
+) -> None:
+    there = tagged(client, register(client, NAME, snapshot(client, empty_volume(client))), OURS)
+    sandbox.control("POST", "faults", {"action": "ReadImages", "omit": [there], "times": -1})
+    view = read_account(Cloud.connect(access), OWNER, [there])
+    assert (view.images, view.missing) == ((), frozenset())
+    sandbox.control("DELETE", "faults")
+    client.call("DeleteImage", ImageId=there)
+    assert read_account(Cloud.connect(access), OWNER, [there]).missing == {there}
+
+
+def test_a_list_that_ignores_its_filter_brings_no_strangers_image(
+    sandbox: Sandbox, access: CloudAccess, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = register(client, NAME, snapshot(client, empty_volume(client)))
+    read = Cloud.call
+
+    def careless(self: Cloud, action: str, parameters: Any = {}) -> Any:  # noqa: B006
+        return read(self, action, {} if action == "ReadImages" else parameters)
+
+    monkeypatch.setattr(Cloud, "call", careless)
+    assert len(client.call("ReadImages")["Images"]) > 1, "the official one is there, too"
+    assert list(read_account(Cloud.connect(access), OWNER).by_omi) == [mine]
+
+
+@pytest.mark.parametrize(("state", "half"), [("pending", True), ("available", False)])
+def test_an_own_image_that_is_still_being_made_is_half_made(
+    access: CloudAccess, client: Client, monkeypatch: pytest.MonkeyPatch, state: str, half: bool
+) -> None:
+    identity = Identity(make_spec())
+    disk = snapshot(client, empty_volume(client))
+    tags = dict(identity.tags)
+    made = tagged(client, register(client, identity.spec.name, disk, Description=identity.description), tags)
+    read = Cloud.call
+
+    def slow(self: Cloud, action: str, parameters: Any = {}) -> Any:  # noqa: B006
+        answer = read(self, action, parameters)
+        return {**answer, "Images": [{**each, "State": state} for each in answer.get("Images", ())]}
+
+    monkeypatch.setattr(Cloud, "call", slow)
+    seen = read_account(Cloud.connect(access), OWNER).by_omi[made]
+    assert (seen.half_made, seen.tags, seen.description) == (half, tags, identity.description)
+    tagged(client, made, {"claim": "1"})
+    assert not read_account(Cloud.connect(access), OWNER).by_omi[made].half_made

@@ -111,6 +111,19 @@ def test_another_user_or_no_check_is_as_the_config_says() -> None:
     checks = {name: image.spec.take_over for name, image in images_of(planned).items()}
     assert [check.login if check else "" for check in checks.values()] == [None, "ec2-user"]
     assert step_of(planned, NEWER.name).reason.endswith("becomes this stack's own, unverified, as `adopt` says")
+    assert [image.spec.user for image in images_of(planned).values()] == [None, "ec2-user"]
+
+
+def test_an_entry_counts_in_its_region_alone_and_only_with_the_images_own_name() -> None:
+    further = {"us-east-2": FurtherRegion.model_validate({"cloud": {"osc_profile": "x"}})}
+    adopt = (entry(NEWER, region="us-east-2"), entry(OLD))
+    planned = plan(OLD, NEWER, adopt=adopt, regions=further)
+    assert [step.name for step in planned.of(Action.ADOPT)] == [OLD.name]
+    assert sum(f"{NEWER.omi} ({NEWER.name}) is not in the account" in each for each in planned.warnings) == 1
+    misnamed = entry(OLD, name="old-3.23.4-x86_64-r1")
+    assert not plan(OLD, adopt=(misnamed,)).of(Action.ADOPT)
+    held_already = plan(OLD, adopt=(entry(OLD, omi="ami-other"),), ledger=(external(OLD, "3.23.4"),))
+    assert not any("is not in the account" in each for each in held_already.warnings)
 
 
 def test_afterwards_it_is_kept_shared_and_pruned_as_others_of_the_stack() -> None:
