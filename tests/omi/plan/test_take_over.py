@@ -294,6 +294,48 @@ def test_another_stacks_image_is_not_taken_over_whatever_a_copied_config_says() 
     assert (step_of(later, OLD.name).action, step_of(later, OLD.name).changes) == (Action.KEEP, ())
 
 
+def test_a_plain_entry_takes_in_an_image_as_its_maker_left_it() -> None:
+    tags = {"stack": "other", STACK_ID: "5"}
+    theirs = replace(OLD, tags=tags, digest="sha256:theirs", access=None)
+    planned = plan(theirs, adopt=(entry(OLD, own=False),))
+    assert not any("not taken over" in each for each in planned.warnings)
+    image, step = images_of(planned)[OLD.name], step_of(planned, OLD.name)
+    assert step.reason.startswith("ami-old is named in `adopt`: ")
+    assert (image.record.digest, image.record.made_by) == ("sha256:theirs", "stack other (id 5)")
+    assert (image.record.account, image.resource) == (ACCOUNT, OLD.name)
+
+
+def test_an_image_of_a_further_region_is_a_resource_of_that_region() -> None:
+    further = {"us-east-2": FurtherRegion.model_validate({"cloud": {"osc_profile": "x"}})}
+    settings = Settings(region=HOME, adopt=(entry(OLD, region="us-east-2"),), regions=further)
+    accounts = {HOME: AccountView((), ACCOUNT), "us-east-2": AccountView.of((OLD,), ACCOUNT)}
+    planned = planned_by(settings, Survey(Profile("alpine", (V23,)), UP6, (), accounts, TODAY, OWNER))
+    (step,) = planned.of(Action.ADOPT)
+    assert isinstance(step.image, LedgerImage)
+    assert (step.region, step.image.spec.run) == ("us-east-2", f"{OLD.name}@us-east-2")
+
+
+def test_one_of_unknown_access_or_an_unknown_build_is_private_and_checked_all_the_same() -> None:
+    unknown = images_of(plan(replace(OLD, access=None)))[OLD.name]
+    assert unknown.spec.access == Access()
+    left = external(OLD, "3.23.4")
+    of_another = left.spec.model_copy(update={"build": "gone"})
+    left = replace(left, spec=of_another, command=replace(left.command, stdin=of_another.to_json()))
+    check = images_of(plan(OLD, ledger=(left,)))[OLD.name].spec.take_over
+    assert check is not None
+    assert check.login == "alpine"
+
+
+def test_what_else_changes_is_done_with_the_take_over_and_one_that_is_missing_is_forgotten() -> None:
+    there = external(OLD, "3.23.4")
+    moved = plan(OLD, ledger=(there,), releases_dir="elsewhere")
+    assert [change.kind.value for change in step_of(moved, OLD.name).changes] == ["connect", "take over"]
+    assert images_of(moved)[OLD.name].spec.releases_dir == "elsewhere"
+    marked = replace(there, record=there.record.model_copy(update={"missing": TODAY}))
+    gone = step_of(plan(adopt=(entry(OLD),), ledger=(marked,)), OLD.name)
+    assert (gone.action, gone.forgets, gone.protected) == (Action.PRUNE, True, False)
+
+
 def test_an_interrupted_take_over_is_found_by_its_tags_and_done_again() -> None:
     image = images_of(plan(OLD))[OLD.name]
     half = taken(OLD, image)
