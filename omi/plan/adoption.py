@@ -148,7 +148,7 @@ class TakeOvers:
 
     def planned(self, plan: Plan, settings: Settings) -> Plan:
         """The plan for the spared images, changed to take them over."""
-        return replace(plan, steps=tuple(self._step(step, settings) for step in plan.steps)) if self.entries else plan
+        return replace(plan, steps=tuple(self._step(step, settings) for step in plan.steps))
 
     def _step(self, step: Step, settings: Settings) -> Step:
         entry, image = self.entries.get(step.name), step.image
@@ -160,10 +160,9 @@ class TakeOvers:
         found = self.seen.accounts[self.region.name].by_omi.get(entry.omi)
         if found is None or step.action not in (Action.KEEP, Action.ADOPT):
             return step
-        if (check := image.spec.take_over) is None:
-            login = next((each.user for each in self.seen.profile.builds if each.name == image.build), None)
-            spec = _taken_over(image.spec, entry, found, login or Target.model_fields["user"].default, self.region.vm)
-            check, image = spec.take_over, replace(image, spec=spec, command=StoredCommand.of("adopt", spec))
+        login = next((each.user for each in self.seen.profile.builds if each.name == image.build), None)
+        spec = _taken_over(image.spec, entry, found, login or Target.model_fields["user"].default, self.region.vm)
+        check, image = spec.take_over, replace(image, spec=spec, command=StoredCommand.of("adopt", spec))
         owner = self.seen.owner
         if (
             check is not None
@@ -183,7 +182,7 @@ class TakeOvers:
 
 def joined(ledger: Ledger, images: Sequence[LedgerImage]) -> Ledger:
     """The ledger with these images added."""
-    return Ledger.of([*ledger.images, *images]) if images else ledger
+    return Ledger.of([*ledger.images, *images])
 
 
 def as_adoptions(plan: Plan, images: Sequence[LedgerImage]) -> Plan:

@@ -112,6 +112,8 @@ def test_another_user_or_no_check_is_as_the_config_says() -> None:
     assert [check.login if check else "" for check in checks.values()] == [None, "ec2-user"]
     assert step_of(planned, NEWER.name).reason.endswith("becomes this stack's own, unverified, as `adopt` says")
     assert [image.spec.user for image in images_of(planned).values()] == [None, "ec2-user"]
+    named = images_of(plan(NEWER, adopt=(entry(NEWER, user="ec2-user", verify=False),)))[NEWER.name].spec
+    assert (named.user, named.take_over and named.take_over.login) == ("ec2-user", None)
 
 
 def test_an_entry_counts_in_its_region_alone_and_only_with_the_images_own_name() -> None:
@@ -362,8 +364,10 @@ def test_an_image_that_the_stack_has_made_is_its_own_without_a_take_over() -> No
     lost = replace(seen(made), tags={**Identity(made.spec).tags, VERIFIED: "yes"}, managed=True)
     named = entry(lost, build=V23.name, release="3.23.6", revision=made.revision)
     for recover in (None, {"stack_id": OWNER.stack_id}):
-        image = images_of(plan(lost, adopt=(named,), recover=recover))[made.name]
-        assert (image.spec.take_over, image.record.adopted) == (None, False)
+        planned = plan(lost, adopt=(named,), recover=recover)
+        image = images_of(planned)[made.name]
+        assert "becomes this stack's own" not in step_of(planned, made.name).reason
+        assert (image.spec.take_over, image.record.adopted, image.record.made_by) == (None, False, None)
 
 
 @pytest.mark.parametrize("verified", ["yes", ""])
