@@ -245,6 +245,21 @@ def test_a_region_without_leftovers_hides_none_of_another(swept: Swept, monkeypa
     assert f"removed image {swept.lost}" in text
 
 
+def test_a_region_that_gives_no_answer_any_more_before_the_removal_stops_it(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[list[SweepFindings]] = []
+
+    def find(*given: Any) -> list[SweepFindings]:
+        rounds.append(find_leftovers(*given))
+        failed = replace(rounds[-1][0], search=None, failure=CloudError("no answer")) if len(rounds) == 2 else None
+        return [*rounds[-1], *([failed] if failed else [])]
+
+    monkeypatch.setattr("omi.cli.sweep.find_leftovers", find)
+    swept.refuses(5, "no answer", "--yes")
+    assert len(rounds) == 2
+
+
 @pytest.mark.parametrize("allowed", ["all", "eu-west-2", "alpine-3.23.6-x86_64-r1"])
 def test_more_than_the_guard_allows_is_refused_as_a_whole(swept: Swept, allowed: str) -> None:
     swept.configure(retention={"max_prunes": 0})
