@@ -125,7 +125,9 @@ def test_a_refused_deregistration_takes_its_mark_off_the_snapshot_again(
     desk: Desk, fault: dict[str, Any], stays: bool
 ) -> None:
     """Later a person may deregister the OMI and keep its snapshot. After a lost answer nobody knows what happened."""
-    record = desk.own_image(spec := desk.account.spec())
+    limits = desk.account.access.limits.model_copy(update={"in_use": 1})
+    spec = desk.account.spec(cloud=desk.account.access.model_copy(update={"limits": limits}))
+    record = desk.own_image(spec)
     (disk,) = snapshots_of_omi(desk, record.omi)
     desk.account.sandbox.control("POST", "faults", {"action": "DeleteImage", "times": -1, **fault})
     assert desk.run("delete", spec, record)[0] == 5
